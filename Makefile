@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# make experiments: set up .venv and run the main job.  make test: set up .venv and pass every test.  make lint: style and types.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: experiments test lint build clean
+.DEFAULT_GOAL := experiments
+
+experiments: build
+	$(BIN)/edgelam run split-fedft
+
+test: build lint
+	$(BIN)/python -m pytest
+
+lint: build
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python tests/check_format.py
+
+# One lock: two makes may be started in one tree.
+build:
+	@flock .build.lock bash setup.sh "$(PYTHON)"
+
+clean:
+	rm -rf .venv build .build.lock
