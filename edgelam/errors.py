@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every error that edgelam raises on purpose.
+
+EdgelamError                 everything below; its text is written for the user, no traceback needed
+├── ConfigurationError       a value that is not legal (also a ValueError); the text says what is
+├── NotSimulatedError        an asyncio feature that has no meaning in simulated time
+├── AwaitInComputeError      an `await` inside a compute block
+├── OutOfDeviceMemory        a node's memory is too small
+├── TransferError            a transfer was cancelled, expired or failed (carries its record)
+│   └── TransferRefused      the network did not accept the request (no route, impossible size)
+├── ObservableRefused        a reading was refused
+├── ControlRefused           a control was refused, with the scenario's reason
+├── AttachError              no scenario to attach to: nobody there, another version, index taken
+└── RunEnded                 the run cannot go on
+    ├── DeadlockError        everybody waits and nothing is outstanding; says who waits for what
+    ├── StalledError         the program spins without ever letting simulated time move
+    ├── ScenarioDied         the ns-3 process ended before its time
+    ├── ScenarioEnded        the scenario came to its own end while somebody still waited
+    ├── ParticipantDied      another Python process of the run ended without detaching
+    └── RunCancelled         the main coroutine was cancelled
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgelam.cosim.records import TransferRecord
+
+
+class EdgelamError(Exception):
+    """Root of all errors raised on purpose."""
+
+
+class ConfigurationError(EdgelamError, ValueError):
+    """A value that is not legal; the text repeats it and says what is."""
+
+
+class NotSimulatedError(EdgelamError, RuntimeError):
+    """An asyncio feature that has no meaning in simulated time (sockets, subprocesses, signals)."""
+
+
+class AwaitInComputeError(EdgelamError, RuntimeError):
+    """A coroutine gave up control inside a compute block."""
+
+
+class OutOfDeviceMemory(EdgelamError):
+    """An allocation does not fit a node's memory; the text gives both numbers in bytes."""
+
+
+class TransferError(EdgelamError):
+    """A transfer did not complete. `records`: one `TransferRecord` a receiver; `record`: the first that failed."""
+
+    def __init__(self, text: str, records: Sequence[TransferRecord] = ()) -> None:
+        """Make the error from its text and the records of all receivers."""
+        super().__init__(text)
+        self.records = tuple(records)
+
+    @property
+    def record(self) -> TransferRecord | None:
+        """The record of the first receiver that did not get everything, None if the transfer never started."""
+        bad = [r for r in self.records if r.status not in ("complete", "partial")]
+        return bad[0] if bad else None
+
+
+class TransferRefused(TransferError):
+    """The network did not accept the request; nothing was sent."""
+
+
+class ObservableRefused(EdgelamError):
+    """A reading of an observable was refused; the text is the scenario's reason."""
+
+
+class ControlRefused(EdgelamError):
+    """A control was refused; the text is the scenario's reason."""
+
+
+class AttachError(EdgelamError):
+    """No scenario could be attached to."""
+
+
+class RunEnded(EdgelamError):
+    """The run cannot go on."""
+
+
+class DeadlockError(RunEnded):
+    """Everybody waits without a deadline and nothing is outstanding; the text says who waits for what."""
+
+
+class StalledError(RunEnded):
+    """The program goes round without waiting for anything, so simulated time never moves."""
+
+
+class ScenarioDied(RunEnded):
+    """The scenario process ended before its time.
+
+    `exit_status` is the exit code, negative for a signal, None where it is not this process's child;
+    `last_lines` what the scenario last wrote to stderr; `time_s` the simulated time.
+    """
+
+    def __init__(
+        self, text: str, *, exit_status: int | None = None, last_lines: str = "", time_s: float = 0.0
+    ) -> None:
+        """Make the error from its text and facts."""
+        super().__init__(text)
+        self.exit_status = exit_status
+        self.last_lines = last_lines
+        self.time_s = time_s
+
+
+class ScenarioEnded(RunEnded):
+    """The scenario came to its own end while somebody still waited."""
+
+
+class ParticipantDied(RunEnded):
+    """Another participant ended without detaching."""
+
+
+class RunCancelled(RunEnded):
+    """The main coroutine was cancelled."""
