@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// Memory without a name (memfd), file descriptors and mappings that close themselves, and the fork check.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "edgelam/bridge/errors.h"
+
+namespace edgelam::bridge {
+
+/// A file descriptor that closes itself.
+class UniqueFd {
+  public:
+    UniqueFd() = default;
+    explicit UniqueFd(int fd) : m_fd(fd) {}
+    UniqueFd(UniqueFd&& other) noexcept : m_fd(std::exchange(other.m_fd, -1)) {}
+    UniqueFd& operator=(UniqueFd&& other) noexcept {
+        std::swap(m_fd, other.m_fd);
+        return *this;
+    }
+    ~UniqueFd();
+
+    int get() const { return m_fd; }
+    explicit operator bool() const { return m_fd >= 0; }
+    void reset() { *this = UniqueFd(); }
+
+  private:
+    int m_fd = -1;
+};
+
+/// How a segment is mapped.
+enum class Access {
+    shared,       ///< read and write, seen by everybody
+    read_only,    ///< read
+    copy_on_write ///< read; a write changes a private copy of the page and nobody else's data
+};
+
+/// A mapping that unmaps itself.
+class Mapping {
+  public:
+    Mapping() = default;
+    Mapping(int fd, std::size_t size, Access access);
+    Mapping(Mapping&& other) noexcept
+        : m_data(std::exchange(other.m_data, nullptr)), m_size(std::exchange(other.m_size, 0)) {}
+    Mapping& operator=(Mapping&& other) noexcept {
+        std::swap(m_data, other.m_data);
+        std::swap(m_size, other.m_size);
+        return *this;
+    }
+    ~Mapping();
+
+    std::byte* data() const { return m_data; }
+    std::size_t size() const { return m_size; }
+
+  private:
+    std::byte* m_data = nullptr;
+    std::size_t m_size = 0;
+};
+
+/// A new memfd of that many zero bytes, closed on exec, its size sealed (nobody can shrink it under a reader).
+/// Pages cost memory only once touched.
+UniqueFd MakeMemory(const char* label, std::size_t size);
+
+/// Size of the memory behind a descriptor.
+std::size_t MemorySize(int fd);
+
+/// Bytes rounded up to whole pages.
+std::uint64_t PageAlign(std::uint64_t bytes);
+
+/// Counts the forks between the process that first asked and this one: a value that differs from the one an object
+/// was made with means that the object belongs to a parent process.
+std::uint32_t ForkGeneration();
+
+/// Opens a pidfd, which becomes readable when the process ends. Throws BridgeError.
+UniqueFd OpenPidFd(int pid);
+
+/// "64.0 MB" and the like, for messages.
+std::string FormatBytes(std::uint64_t bytes);
+
+/// errno as text.
+std::string ErrnoText();
+
+} // namespace edgelam::bridge
