@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command ``edgelam``. Start-up stays quick: PyTorch is imported by what needs it, not here."""
+
+import dataclasses
+import importlib
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Literal
+
+import tyro
+
+import edgelam
+from edgelam.errors import ConfigurationError, EdgelamError
+
+EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: ends the run the way Ctrl-C does, with exit status 143."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Run an experiment: 'edgelam run EXPERIMENT --help' shows all its options."""
+
+    experiment: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="EXPERIMENT")]
+    """Its name; 'edgelam list' shows them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plot:
+    """Draw the figures of a run again, and print its tables, from the files of its folder alone."""
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """The run folder."""
+
+
+@dataclasses.dataclass(frozen=True)
+class List:
+    """List experiments with their recipes, and scenarios."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Doctor:
+    """Check this machine and installation, and say what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """Measure the bridge (Python to C++ and back) or transfers (against ns-3's own applications)."""
+
+    what: tyro.conf.Positional[Literal["bridge", "transfers"]]
+    """What to measure."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON instead of a table."""
+
+
+Command = (
+    Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Plot, tyro.conf.subcommand("plot")]
+    | Annotated[List, tyro.conf.subcommand("list")]
+    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
+    | Annotated[Bench, tyro.conf.subcommand("bench")]
+)
+_DESCRIPTION = "Large AI models at the edge of 5G/6G networks: real PyTorch learning over packet-level ns-3 networks."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, 1 error, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return _dispatch(arguments)
+    except Terminated:
+        print("terminated", file=sys.stderr)
+        return EXIT_TERMINATED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except EdgelamError as error:
+        print(f"edgelam: {error}", file=sys.stderr)
+        for note in getattr(error, "__notes__", ()):
+            print(note, file=sys.stderr)
+        return EXIT_USAGE if isinstance(error, ConfigurationError) else EXIT_ERROR
+    except BrokenPipeError:  # edgelam ... | head
+        sys.stderr.close()
+        return EXIT_ERROR
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated("SIGTERM")
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if arguments and arguments[0] == "--version":
+        print(f"edgelam {edgelam.__version__}")
+        return 0
+    if len(arguments) > 1 and arguments[0] == "run" and not arguments[1].startswith("-"):
+        return run_experiment(arguments[1], arguments[2:])
+    command = tyro.cli(
+        Command,
+        args=arguments or ["--help"],
+        prog="edgelam",
+        description=_DESCRIPTION,
+        config=(tyro.conf.OmitSubcommandPrefixes,),
+    )
+    match command:
+        case Plot(run):
+            return plot_run(run)
+        case List():
+            return list_all()
+        case Doctor():
+            from edgelam import doctor
+
+            return int(doctor.run() or 0)
+        case Bench(what, json):
+            return int(importlib.import_module(f"edgelam.bench.{what}").run(json=json) or 0)
+    # 'edgelam run --seed 3 split-fedft': the options of an experiment are known only after its name
+    print("edgelam run: the experiment comes first: edgelam run EXPERIMENT [options]", file=sys.stderr)
+    return EXIT_USAGE
+
+
+def run_experiment(name: str, arguments: list[str]) -> int:
+    """``edgelam run NAME ARGUMENTS``: configuration from recipe or file, then options; run folder; figures; tables."""
+    from rich.console import Console
+
+    from edgelam.runs import experiments
+    from edgelam.runs.configuration import to_toml
+    from edgelam.runs.folder import RunFolder
+    from edgelam.runs.progress import Progress
+
+    experiment = experiments.find(name)
+    recipe, base = _base_configuration(experiment, arguments)
+    options = _parse_options(experiment, recipe, base, arguments)
+    config = options.experiment
+    experiment.check(config)
+    if options.print_config:
+        print(to_toml(config), end="")
+        return 0
+
+    folder = RunFolder.create(experiment.name, config, seed=config.seed, out=options.out, recipe=recipe)
+    with folder, Progress() as progress:
+        progress.say(f"run folder: {folder.path}")
+        experiment.run(config, folder, progress)
+        folder.close_tables()
+        figures = experiment.plot(folder.path)
+    console = Console()
+    experiment.report(folder.path, console)
+    _name_results(console, folder.path, figures)
+    return 0
+
+
+def plot_run(path: Path) -> int:
+    """``edgelam plot RUN``."""
+    from rich.console import Console
+
+    from edgelam.runs import experiments, load
+
+    run = load(path)
+    experiment = experiments.find(run.manifest["experiment"])
+    console = Console()
+    if run.state != "completed":
+        Console(stderr=True).print(f"this run is {run.state}; showing what it left", markup=False)
+    figures = experiment.plot(path)
+    experiment.report(path, console)
+    _name_results(console, path, figures)
+    return 0
+
+
+def list_all() -> int:
+    """``edgelam list``."""
+    from rich.console import Console
+
+    from edgelam import paths
+    from edgelam.runs import experiments
+
+    console = Console(highlight=False)
+    console.print("[bold]experiments[/] (edgelam run NAME --config RECIPE)")
+    for name in experiments.names():
+        experiment = experiments.find(name)
+        console.print(f"  [bold]{name}[/]  {experiment.summary}")
+        for recipe, function in experiment.recipes.items():
+            default = " (default)" if recipe == experiment.default_recipe else ""
+            console.print(f"    {recipe}{default}: {_first_line(function)}")
+    console.print("[bold]scenarios[/] (--scenario NAME)")
+    try:
+        scenarios = paths.scenarios()
+    except FileNotFoundError as error:
+        raise EdgelamError(str(error)) from error
+    for name in scenarios:
+        console.print(f"  [bold]{name}[/]")
+    console.print(f"  [bold]{experiments.NO_SCENARIO}[/]  no network: every transfer takes no time")
+    return 0
+
+
+def _base_configuration(experiment: Any, arguments: list[str]) -> tuple[str, Any]:
+    """What ``--config`` names: (recipe or file name, configuration). Looked up before the arguments are parsed."""
+    from edgelam.runs.configuration import from_toml, suggest
+
+    name = experiment.default_recipe
+    for index, argument in enumerate(arguments):
+        if argument == "--config" and index + 1 < len(arguments):
+            name = arguments[index + 1]
+        elif argument.startswith("--config="):
+            name = argument.partition("=")[2]
+    if name in experiment.recipes:
+        return name, experiment.recipes[name]()
+    if name.endswith(".toml") or Path(name).is_file():
+        return name, from_toml(Path(name), experiment.config)
+    known = suggest(name, experiment.recipes)
+    raise ConfigurationError(f"--config takes a recipe or a file FILE.toml; no recipe is called {name!r}; {known}")
+
+
+def _parse_options(experiment: Any, recipe: str, base: Any, arguments: list[str]) -> Any:
+    """Every field of the configuration as an option, `base` as the defaults, beside --config, --out, --print-config."""
+    recipes = "; ".join(f"{name}: {_first_line(function)}" for name, function in experiment.recipes.items())
+    options = dataclasses.make_dataclass(
+        "Options",
+        [
+            ("config", Annotated[str, tyro.conf.arg(help=f"Where to start from, a recipe or FILE.toml. {recipes}")]),
+            ("out", Annotated[Path, tyro.conf.arg(help="The folder that holds all runs.")]),
+            (
+                "print_config",
+                Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print it as TOML; run nothing.")],
+            ),
+            ("experiment", Annotated[experiment.config, tyro.conf.arg(name="")]),
+        ],
+        frozen=True,
+    )
+    return tyro.cli(
+        options,
+        default=options(recipe, Path("runs"), False, base),
+        args=arguments,
+        prog=f"edgelam run {experiment.name}",
+        description=experiment.summary,
+    )
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return (function.__doc__ or "").strip().partition("\n")[0]
+
+
+def _name_results(console: Any, path: Path, figures: list[Path]) -> None:
+    for figure in figures:
+        console.print(f"figure: {figure}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"run folder: {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The run folder: ``<out>/<experiment>/<time>-<seed>/``, one for every execution of an experiment, never written over.
+
+manifest.json    what was run, with what, where, and how it ended
+config.toml      the configuration, to run it again: edgelam run EXPERIMENT --config .../config.toml
+metrics.parquet, transfers.parquet, ...    tables in simulated time (edgelam.runs.tables)
+wall.parquet     wall-clock readings, the only table that differs between two runs of one seed
+*.svg, *.png     figures
+"""
+
+import contextlib
+import datetime
+import json
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import pyarrow as pa
+
+from edgelam.errors import EdgelamError
+from edgelam.runs import host, tables
+from edgelam.runs.configuration import to_plain, to_toml
+from edgelam.runs.storage import StorageError, make_folder, write_atomically
+
+FORMAT = 1  # of the manifest
+_RESERVE_BYTES = 1 << 16  # given back when the run ends, so that its end can be written even on a full disk
+State = Literal["running", "completed", "failed", "interrupted"]
+
+
+class RunFolder:
+    """The folder of one run while it is being written. Use as a context manager: leaving it records how the run ended.
+
+    An exception sets the state to ``failed`` (or ``interrupted`` for Ctrl-C and SIGTERM) with its text as the reason.
+    A process that is killed leaves ``running``; `edgelam.runs.load` then says ``killed``.
+    """
+
+    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+        """For ``create``: `path` is there, `manifest` is not written yet."""
+        self.path = path
+        self.manifest = manifest
+        self._tables: dict[str, tables.TableWriter] = {}
+
+    @classmethod
+    def create(
+        cls,
+        experiment: str,
+        config: Any,
+        *,
+        seed: int,
+        out: Path = Path("runs"),
+        recipe: str | None = None,
+        now: datetime.datetime | None = None,
+    ) -> Self:
+        """Make the folder and its manifest, in state ``running``.
+
+        config: a dataclass; seed: the run's root seed; out: the folder that holds all runs; recipe: the name `config`
+        started from; now: the time in the folder's name (UTC by default). Two runs of the same second get ``-2``,
+        ``-3``, ... Raises StorageError.
+        """
+        now = now or datetime.datetime.now(datetime.UTC)
+        configuration, text = to_plain(config), to_toml(config)  # first: nothing is made for what cannot be written
+        path = _make_unique(Path(out) / experiment, f"{now:%Y%m%d-%H%M%S}-{seed}")
+        manifest = {
+            "format": FORMAT,
+            "experiment": experiment,
+            "recipe": recipe,
+            "state": "running",
+            "reason": None,
+            "started": now.isoformat(timespec="seconds"),
+            "ended": None,
+            "command": shlex.join(sys.argv),
+            "seeds": {"root": seed},
+            "configuration": configuration,
+            "versions": host.versions(),
+            "source": host.source_commit(),
+            "host": host.host_facts(),
+            "process": {
+                "node": platform.node(),
+                "boot": host.boot_id(),
+                "pid": os.getpid(),
+                "start": host.process_start(os.getpid()),
+            },
+            "tables": {},
+        }
+        folder = cls(path, manifest)
+        try:
+            folder.write_manifest()
+            write_atomically(path / "config.toml", text.encode())
+            write_atomically(path / ".reserve", os.urandom(_RESERVE_BYTES))
+        except StorageError:  # an empty folder says nothing
+            for file in (path / "manifest.json", path / "config.toml", path / ".reserve"):
+                with contextlib.suppress(OSError):
+                    file.unlink()
+            with contextlib.suppress(OSError):
+                path.rmdir()
+            raise
+        return folder
+
+    def table(self, name: str, schema: pa.Schema | Mapping[str, Any] | None = None) -> tables.TableWriter:
+        """The writer of one table, made at the first call, which gives the schema (pyarrow, or {column: type})."""
+        if name not in self._tables:
+            if schema is None:
+                raise EdgelamError(f"table {name!r} has no schema yet: give one with the first use of it")
+            if not isinstance(schema, pa.Schema):
+                schema = tables.schema_from(schema)
+            self._tables[name] = tables.TableWriter(self.path, name, schema)
+        return self._tables[name]
+
+    def record(self, **facts: Any) -> None:
+        """Add facts to the manifest (``folder.record(seeds={...})`` adds to the entry of that name) and write it."""
+        for name, value in facts.items():
+            present = self.manifest.get(name)
+            self.manifest[name] = {**present, **value} if isinstance(present, dict) else value
+        self.write_manifest()
+
+    def write_manifest(self) -> None:
+        """Write manifest.json in one step."""
+        text = json.dumps(self.manifest, indent=2, ensure_ascii=False, default=str) + "\n"
+        write_atomically(self.path / "manifest.json", text.encode())
+
+    def close_tables(self) -> None:
+        """Compact all tables: nothing is added to them any more. Raises StorageError; what was written stays."""
+        trouble: StorageError | None = None
+        for name, table in self._tables.items():
+            try:
+                table.close()
+            except StorageError as error:
+                trouble = trouble or error
+            self.manifest["tables"][name] = {"rows": table.rows_written}
+        if trouble is not None:
+            raise trouble
+
+    def close(self, state: State = "completed", reason: str | None = None) -> None:
+        """Compact the tables and record how the run ended.
+
+        If the disk is full the manifest still says so where it can, and the tables stay as parts; StorageError is
+        raised once.
+        """
+        trouble: StorageError | None = None
+        try:
+            self.close_tables()
+        except StorageError as error:
+            trouble = error
+        if trouble is not None and state == "completed":
+            state, reason = "failed", str(trouble)
+        self.manifest["state"], self.manifest["reason"] = state, reason
+        with contextlib.suppress(OSError):
+            (self.path / ".reserve").unlink()
+        self.manifest["ended"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        try:
+            self.write_manifest()
+        except StorageError as error:
+            trouble = trouble or error
+        if trouble is not None:
+            raise trouble
+
+    def __enter__(self) -> Self:
+        """Nothing to do: the folder is there already."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Record how the run ended; the exception goes on."""
+        if error is None:
+            self.close()
+            return
+        if isinstance(error, KeyboardInterrupt):
+            state, reason = "interrupted", str(error) or "Ctrl-C"
+        elif isinstance(error, EdgelamError):
+            state, reason = "failed", str(error)
+        else:
+            state, reason = "failed", f"{type(error).__name__}: {error}"
+        with contextlib.suppress(StorageError):  # the first error is the one to show
+            self.close(state, reason)  # type: ignore[arg-type]
+
+
+def _make_unique(parent: Path, name: str) -> Path:
+    make_folder(parent)
+    for attempt in range(1, 1000):
+        path = parent / (name if attempt == 1 else f"{name}-{attempt}")
+        try:
+            make_folder(path, exist_ok=False)
+        except FileExistsError:
+            continue
+        return path
+    raise StorageError(f"cannot make a run folder {name} in {parent}: 999 of that name exist")
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a run folder. Its state is ``killed`` if it says ``running`` and that process is gone.
+
+    Raises StorageError where `path` is not a run folder.
+    """
+    file = Path(path) / "manifest.json"
+    try:
+        manifest = json.loads(file.read_text())
+    except FileNotFoundError as error:
+        what = "there is no such folder" if not Path(path).is_dir() else "it has no manifest.json"
+        raise StorageError(f"{path} is not a run folder: {what}") from error
+    except NotADirectoryError as error:
+        raise StorageError(f"{path} is not a run folder: it is a file") from error
+    except OSError as error:
+        raise StorageError.of("read", file, error) from error
+    except ValueError as error:
+        raise StorageError(f"{file} is not a manifest: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else None
+        raise StorageError(f"{file} has format {found}; this version of edgelam reads format {FORMAT}")
+    if manifest["state"] == "running" and not _alive(manifest.get("process") or {}):
+        manifest["state"], manifest["reason"] = "killed", "the process ended without a word (SIGKILL, power, memory)"
+    return manifest
+
+
+def _alive(process: Mapping[str, Any]) -> bool:
+    if process.get("node") != platform.node():
+        return True  # it runs, or ran, on another machine: nothing can be said from here
+    if process.get("boot") != host.boot_id():
+        return False
+    return host.process_start(int(process.get("pid", -1))) == process.get("start")

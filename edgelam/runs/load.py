@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Read a run folder back: ``run = edgelam.runs.load("runs/split-fedft/...")``, ``run["metrics"]``."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from edgelam.runs import folder, tables
+from edgelam.runs.configuration import suggest
+from edgelam.runs.storage import StorageError
+
+
+class Run(Mapping[str, pd.DataFrame]):
+    """A run as a mapping from table name to DataFrame, read when asked for. Also of a run that goes on, or was killed.
+
+    path: the folder; manifest: a dict; state: running, completed, failed, interrupted or killed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read the manifest; tables are read when asked for."""
+        self.path = Path(path)
+        self.manifest: dict[str, Any] = folder.read_manifest(self.path)
+        self.state: str = self.manifest["state"]
+        self._read: dict[str, pd.DataFrame] = {}
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        """The table of that name. Raises StorageError if there is none: ask ``name in run``."""
+        if name not in self._read:
+            if name not in tables.table_names(self.path):
+                raise StorageError(f"{self.path} has no table {name!r}: {suggest(name, self)}")
+            self._read[name] = tables.read_table(self.path, name)
+        return self._read[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a table of that name."""
+        return name in tables.table_names(self.path)
+
+    def __iter__(self) -> Iterator[str]:
+        """Table names in alphabetical order."""
+        return iter(tables.table_names(self.path))
+
+    def __len__(self) -> int:
+        """How many tables there are."""
+        return len(tables.table_names(self.path))
+
+    def __repr__(self) -> str:
+        """Say which run this is and how it stands."""
+        return f"Run({str(self.path)!r}, state={self.state!r}, tables={list(self)})"
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """The metrics table."""
+        return self["metrics"]
+
+    @property
+    def transfers(self) -> pd.DataFrame:
+        """The transfers table, one row a transfer."""
+        return self["transfers"]
+
+
+def load(path: str | Path) -> Run:
+    """Open a run folder for reading. Raises StorageError where it is none."""
+    return Run(Path(path))

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Files that are there as a whole or not at all: written beside, synced, then renamed."""
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+
+from edgelam.errors import EdgelamError
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full: free some space, or choose a folder on another disk with --out",
+    errno.EDQUOT: "the quota of this disk is used up: free some space, or choose another folder with --out",
+    errno.EFBIG: "the file would be larger than this process may write (ulimit -f)",
+    errno.EROFS: "the file system is read-only: choose another folder with --out",
+    errno.EACCES: "this user may not write there: choose another folder with --out",
+    errno.EPERM: "this user may not write there: choose another folder with --out",
+    errno.ENOTDIR: "a part of this path is a file: choose another folder with --out",
+    errno.ENOENT: "the folder is gone: was it removed while the run was writing to it?",
+}
+
+
+class StorageError(EdgelamError):
+    """A run folder cannot be written or read; what was written before is whole."""
+
+    @classmethod
+    def of(cls, doing: str, path: Path, error: OSError) -> "StorageError":
+        """Describe an operating system error: what was being done, to which path, why it failed, what helps."""
+        advice = _ADVICE.get(error.errno or 0, "nothing was half written")
+        return cls(f"cannot {doing} {path}: {error.strerror or error}; {advice}")
+
+
+def make_folder(path: Path, *, exist_ok: bool = True) -> None:
+    """Make a folder and its parents. Raises FileExistsError if it is there and must not be, else StorageError."""
+    try:
+        path.mkdir(parents=True, exist_ok=exist_ok)
+    except FileExistsError as error:
+        if not exist_ok and path.is_dir():
+            raise
+        raise StorageError(f"cannot make the folder {path}: there is a file of that name") from error
+    except OSError as error:
+        raise StorageError.of("make the folder", path, error) from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that, whatever happens, `path` holds its old content or the new one, never a part.
+
+    The content goes to a hidden file beside it, is synced to the disk, and takes the name in one step; the folder is
+    synced so that the name survives a power cut. Raises StorageError (full disk, read-only folder, ...) and then
+    leaves no temporary file.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StorageError.of("write", path, error) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable (a rename alone may be lost with the power)."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

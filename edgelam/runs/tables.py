@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tables of a run as Parquet, written while the run goes on.
+
+A Parquet file without its footer cannot be read, so a growing table is a folder of small whole files,
+``<name>.parts/000000.parquet``, ``000001.parquet``, ... Closing the table compacts them into ``<name>.parquet``.
+Readers take the compacted file if it is there, and the parts otherwise; both hold the same rows in the same order.
+
+The compacted bytes depend on the rows alone: not on when parts were cut, nor on the wall clock.
+"""
+
+import contextlib
+import dataclasses
+import time
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from edgelam.errors import EdgelamError
+from edgelam.runs.storage import StorageError, make_folder, sync_folder, write_atomically
+
+ROWS_PER_PART = 4096
+SECONDS_PER_PART = 2.0  # wall clock: what a SIGKILL may cost
+ROWS_PER_GROUP = 1 << 16  # of the compacted file
+
+_ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+
+def schema_of(record: type, **extra: type) -> pa.Schema:
+    """The table schema of a flat dataclass: str, int, float, bool fields or such a type | None (null in the table).
+
+    `extra` columns come first: ``schema_of(TransferRecord, method=str, round=int)``.
+    """
+    hints = typing.get_type_hints(record)
+    fields = dict(extra) | {field.name: hints[field.name] for field in dataclasses.fields(record)}
+    return schema_from(fields)
+
+
+def schema_from(columns: Mapping[str, Any]) -> pa.Schema:
+    """A schema from column names and Python types (str, int, float, bool, each | None). All columns take null."""
+    return pa.schema([pa.field(name, _arrow_type(name, hint)) for name, hint in columns.items()])
+
+
+def _arrow_type(name: str, hint: Any) -> pa.DataType:
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        hint = next(option for option in typing.get_args(hint) if option is not type(None))
+    if typing.get_origin(hint) is typing.Literal:
+        hint = type(typing.get_args(hint)[0])
+    if hint not in _ARROW:
+        raise EdgelamError(f"column {name!r} has type {hint}; a table takes str, int, float or bool, each | None")
+    return _ARROW[hint]
+
+
+class TableWriter:
+    """Appends rows to one table of a run folder.
+
+    Rows are kept in memory until there are `rows_per_part` of them or `seconds_per_part` wall seconds have passed
+    since the last part, whichever comes first (looked at when a row is added). Not safe for several threads or
+    processes: one writer a table.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        schema: pa.Schema,
+        *,
+        rows_per_part: int = ROWS_PER_PART,
+        seconds_per_part: float = SECONDS_PER_PART,
+    ) -> None:
+        """Start the table `name` in `folder`; refused (StorageError) if it is there already."""
+        self.folder, self.name, self.schema = folder, name, schema
+        self.rows_written = 0
+        self._rows_per_part, self._seconds_per_part = rows_per_part, seconds_per_part
+        self._rows: list[dict[str, Any]] = []
+        self._parts = 0
+        self._last_part = time.monotonic()
+        self._names = set(schema.names)
+        self._closed = False
+        if parts_folder(folder, name).exists() or table_file(folder, name).exists():
+            raise StorageError(f"{folder} already has a table {name!r}; a table is written once")
+        make_folder(parts_folder(folder, name))
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add one row: {column: value}; a column left out is null, an unknown one is refused."""
+        if self._closed:
+            raise EdgelamError(f"table {self.name!r} is closed")
+        if not self._names.issuperset(row):
+            unknown = ", ".join(sorted(set(row) - self._names))
+            raise EdgelamError(f"table {self.name!r} has no column {unknown}; it has {', '.join(self.schema.names)}")
+        self._rows.append(dict(row))
+        if len(self._rows) >= self._rows_per_part or time.monotonic() - self._last_part >= self._seconds_per_part:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows in memory as one more part. Raises StorageError; the parts before it stay whole."""
+        if self._rows:
+            try:
+                part = pa.Table.from_pylist(self._rows, schema=self.schema)
+            except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+                raise EdgelamError(f"table {self.name!r} ({self.schema}) cannot hold a row: {error}") from error
+            path = parts_folder(self.folder, self.name) / f"{self._parts:06d}.parquet"
+            write_atomically(path, _parquet_bytes(part))
+            self._parts += 1
+            self.rows_written += len(self._rows)
+            self._rows.clear()
+        self._last_part = time.monotonic()
+
+    def close(self) -> None:
+        """Write what is left and compact the parts into one file. A kill in between leaves the parts to be read."""
+        if self._closed:
+            return
+        self.flush()
+        path = table_file(self.folder, self.name)
+        table = read_arrow(self.folder, self.name) if self._parts else self.schema.empty_table()
+        write_atomically(path, _parquet_bytes(table))
+        self._closed = True
+        parts = parts_folder(self.folder, self.name)
+        with contextlib.suppress(OSError):  # the compacted file is there: parts that cannot be removed do no harm
+            for part in parts.iterdir():
+                part.unlink()
+            parts.rmdir()
+            sync_folder(self.folder)
+
+
+def parts_folder(folder: Path, name: str) -> Path:
+    """Where the parts of a growing table lie."""
+    return folder / f"{name}.parts"
+
+
+def table_file(folder: Path, name: str) -> Path:
+    """Where the compacted table lies."""
+    return folder / f"{name}.parquet"
+
+
+def table_names(folder: Path) -> list[str]:
+    """The tables of a run folder, compacted or in parts, in alphabetical order."""
+    whole = {path.stem for path in folder.glob("*.parquet")}
+    return sorted(whole | {path.stem for path in folder.glob("*.parts") if path.is_dir()})
+
+
+def read_arrow(folder: Path, name: str) -> pa.Table:
+    """Read a table, compacted or in parts. A table without a single part yet has no rows and no columns."""
+    whole = table_file(folder, name)
+    parts = sorted(parts_folder(folder, name).glob("[0-9]*.parquet"))
+    try:
+        if whole.exists():
+            return _plain(pq.read_table(whole))
+        return pa.concat_tables([_plain(pq.read_table(part)) for part in parts]) if parts else pa.table({})
+    except OSError as error:
+        raise StorageError.of("read table", whole if whole.exists() else parts[0].parent, error) from error
+    except pa.ArrowInvalid as error:
+        raise StorageError(f"table {name!r} in {folder} is damaged: {str(error).splitlines()[0]}") from error
+
+
+def read_table(folder: Path, name: str) -> pd.DataFrame:
+    """Read a table, compacted or in parts, as a DataFrame (nulls become NaN in numeric columns)."""
+    return read_arrow(folder, name).to_pandas()
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    return table.replace_schema_metadata(None)
+
+
+def _parquet_bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.combine_chunks(), sink, compression="zstd", row_group_size=ROWS_PER_GROUP)
+    return sink.getvalue().to_pybytes()

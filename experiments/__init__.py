@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Experiments, one folder each: configuration, run, plot, README. They import edgelam, never the other way round."""

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import dataclasses
+import datetime
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from edgelam.errors import EdgelamError
+from edgelam.runs import RunFolder, StorageError, load
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    seed: int = 3
+    rate: float = 0.1
+    name: str = 'ü "quoted" \\ \n'
+    folder: Path = Path("a/b")
+    nothing: int | None = None
+
+
+NOON = datetime.datetime(2030, 1, 2, 12, 0, 0, tzinfo=datetime.UTC)
+
+
+def make(out: Path) -> RunFolder:
+    return RunFolder.create("my-experiment", Config(), seed=3, out=out, now=NOON)
+
+
+def test_a_completed_run_has_its_manifest_and_compacted_tables(tmp_path):
+    with make(tmp_path) as folder:
+        table = folder.table("metrics", {"round": int, "loss_nats": float, "method": str | None})
+        table.append({"round": 0, "loss_nats": 2.5, "method": "split"})
+        folder.table("metrics").append({"round": 1, "loss_nats": 2.0})
+        assert load(folder.path).state == "running"
+    run = load(folder.path)
+    assert folder.path == tmp_path / "my-experiment" / "20300102-120000-3"
+    assert run.state == "completed"
+    assert run.metrics["loss_nats"].tolist() == [2.5, 2.0]
+    assert run.metrics["method"].isna().tolist() == [False, True]
+    manifest = run.manifest
+    assert manifest["configuration"] == {
+        "seed": 3, "rate": 0.1, "name": "ü \"quoted\" \\ \n", "folder": "a/b", "nothing": None
+    }  # fmt: skip
+    assert manifest["seeds"] == {"root": 3}
+    assert manifest["tables"] == {"metrics": {"rows": 2}}
+    for package in ("python", "torch", "ns3", "numpy"):
+        assert manifest["versions"][package]
+    for fact in ("cpu", "cores", "torch_threads", "memory_bytes"):
+        assert manifest["host"][fact]
+    names = {path.name for path in folder.path.iterdir()}
+    assert names == {"manifest.json", "config.toml", "metrics.parquet"}
+
+
+def test_runs_of_one_second_never_share_a_folder(tmp_path):
+    paths = [make(tmp_path).path.name for _ in range(3)]
+    assert paths == ["20300102-120000-3", "20300102-120000-3-2", "20300102-120000-3-3"]
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "reason"),
+    [
+        (EdgelamError("no such node 'x'"), "failed", "no such node 'x'"),
+        (ZeroDivisionError("division by zero"), "failed", "ZeroDivisionError: division by zero"),
+        (KeyboardInterrupt(), "interrupted", "Ctrl-C"),
+        (KeyboardInterrupt("SIGTERM"), "interrupted", "SIGTERM"),
+    ],
+)
+def test_an_exception_is_recorded_and_goes_on(tmp_path, error, state, reason):
+    folder = make(tmp_path)
+    with pytest.raises(type(error)), folder:  # noqa: PT012
+        folder.table("metrics", {"round": int}).append({"round": 7})
+        raise error
+    run = load(folder.path)
+    assert (run.state, run.manifest["reason"]) == (state, reason)
+    assert run.metrics["round"].tolist() == [7]
+
+
+def test_asking_for_what_is_not_there_names_what_is(tmp_path):
+    with make(tmp_path) as folder:
+        folder.table("metrics", {"round": int}).append({"round": 7})
+        with pytest.raises(EdgelamError, match="no column loss; it has round"):
+            folder.table("metrics").append({"loss": 1.0})
+        with pytest.raises(EdgelamError, match="no schema yet"):
+            folder.table("other")
+    with pytest.raises(StorageError, match="did you mean 'metrics'"):
+        load(folder.path)["metric"]
+    with pytest.raises(StorageError, match="no manifest"):
+        load(tmp_path)
+    with pytest.raises(StorageError, match="no such folder"):
+        load(tmp_path / "nowhere")
+
+
+WRITER = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from edgelam.runs import RunFolder, tables
+    from tests_config import Config
+
+    tables.SECONDS_PER_PART = float(sys.argv[2])
+    folder = RunFolder.create("kill", Config(), seed=1, out=Path(sys.argv[1]))
+    table = tables.TableWriter(folder.path, "metrics", tables.schema_from({"row": int, "text": str}), rows_per_part=7)
+    print(folder.path, flush=True)
+    row = 0
+    while True:
+        table.append({"row": row, "text": "x" * 100})
+        row += 1
+        if row % 7 == 0:
+            print(row, flush=True)
+    """
+)
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.003, 0.02, 0.05, 0.11, 0.17])
+def test_sigkill_at_any_point_leaves_whole_rows_and_says_killed(tmp_path, delay_s):
+    (tmp_path / "tests_config.py").write_text(
+        "import dataclasses\n@dataclasses.dataclass\nclass Config:\n    seed: int = 1\n"
+    )
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path), "1000"],
+        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    path = Path(writer.stdout.readline().strip())
+    time.sleep(delay_s)
+    assert load(path).state == "running"
+    writer.send_signal(signal.SIGKILL)
+    acknowledged = [int(line) for line in writer.stdout if line.endswith("\n")]
+    writer.wait()
+    run = load(path)
+    assert run.state == "killed"
+    rows = run.metrics["row"].tolist() if len(run.metrics.columns) else []
+    assert rows == list(range(len(rows)))
+    assert len(rows) >= (acknowledged[-1] if acknowledged else 0)
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    mount = tmp_path / "disk"
+    mount.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", mount], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"cannot mount a tmpfs here: {done.stderr.decode().strip()}")
+    yield mount
+    subprocess.run(["umount", "-l", mount], check=True)
+
+
+def fill(table, rows=10_000):
+    for row in range(rows):
+        table.append({"row": row, "text": os.urandom(500).hex()})
+
+
+def test_a_full_disk_is_one_clear_error_and_leaves_whole_files(small_disk):
+    folder = make(small_disk)
+    with pytest.raises(StorageError, match="the disk is full") as caught, folder:  # noqa: PT012
+        from edgelam.runs.tables import TableWriter, schema_from
+
+        table = TableWriter(folder.path, "metrics", schema_from({"row": int, "text": str}), rows_per_part=100)
+        folder._tables["metrics"] = table
+        fill(table)
+    assert "No space left on device" in str(caught.value)
+    run = load(folder.path)
+    assert run.state == "failed"
+    assert "the disk is full" in run.manifest["reason"]
+    rows = run.metrics["row"].tolist()
+    assert len(rows) >= 100
+    assert rows == list(range(len(rows)))
+    assert not list(folder.path.rglob("*.tmp"))
+
+
+LIMITED = textwrap.dedent(
+    """
+    import resource, sys, os
+    from pathlib import Path
+    from edgelam.runs import RunFolder, StorageError, load
+    from tests_config import Config
+    folder = RunFolder.create("limit", Config(), seed=1, out=Path(sys.argv[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    try:
+        with folder:
+            table = folder.table("metrics", {"row": int, "text": str})
+            for row in range(1000):
+                table.append({"row": row, "text": os.urandom(300).hex()})
+                if row % 100 == 99:
+                    table.flush()
+    except StorageError as error:
+        print(error)
+    """
+)
+
+
+def test_a_file_size_limit_is_one_clear_error_and_keeps_the_parts(tmp_path):
+    (tmp_path / "tests_config.py").write_text(
+        "import dataclasses\n@dataclasses.dataclass\nclass Config:\n    seed: int = 1\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path)],
+        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path)}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "ulimit -f" in done.stdout
+    (path,) = (tmp_path / "limit").iterdir()
+    run = load(path)
+    assert run.state == "failed"
+    assert run.metrics["row"].tolist() == list(range(1000))  # every part is small enough; the compacted file is not
+    assert not list(path.rglob("*.tmp"))
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="--out"):
+        make(tmp_path / "file")
+    with pytest.raises(StorageError, match="cannot make the folder /proc/"):
+        make(Path("/proc/nothing"))
+
+
+def test_a_read_only_disk_is_one_clear_error_even_in_mid_run(small_disk):
+    folder = make(small_disk)
+    with pytest.raises(StorageError, match="read-only"), folder:  # noqa: PT012
+        table = folder.table("metrics", {"row": int})
+        table.append({"row": 1})
+        table.flush()
+        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+        table.append({"row": 2})
+        table.flush()
+    assert load(folder.path).metrics["row"].tolist() == [1]
+    with pytest.raises(StorageError, match="read-only"):
+        make(small_disk)
+
+
+def test_a_manifest_of_another_format_is_refused(tmp_path):
+    folder = make(tmp_path)
+    folder.close()
+    manifest = folder.path / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 99}))
+    with pytest.raises(StorageError, match="format 99"):
+        load(folder.path)
