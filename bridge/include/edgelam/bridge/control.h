@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// The control segment: the one piece of memory that all processes of a testbed map read-write. In it, in this
+/// order, each part on a page of its own:
+///
+///     ControlHeader
+///     Doorbell      [1 + N]        process 0 is the host, process p + 1 participant p
+///     ParticipantState [N]
+///     RingState     [N][2]         0: participant to host, 1: host to participant
+///     uint32        used_slots [1 + N]
+///     bytes         [N][2][ring_bytes]
+///     uint32        hold counts [1 + N][max_slots][1 + N]
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "edgelam/bridge/arena.h"
+#include "edgelam/bridge/doorbell.h"
+#include "edgelam/bridge/ring.h"
+#include "edgelam/bridge/segment.h"
+
+namespace edgelam::bridge {
+
+inline constexpr std::uint32_t control_magic = 0x6c616d65; // "emal"
+
+struct ControlHeader {
+    std::uint32_t magic;
+    std::uint32_t participants;
+    std::uint64_t ring_bytes;
+    std::uint64_t arena_bytes;
+    std::uint64_t total_bytes;
+    /// Set by the host, after `abort_text`, when the run cannot go on.
+    std::atomic<std::uint32_t> aborted;
+    char abort_text[1020];
+};
+
+enum class Presence : std::uint32_t { absent = 0, attached = 1, detached = 2, dead = 3 };
+
+struct alignas(64) ParticipantState {
+    std::atomic<Presence> presence;
+};
+
+/// The control segment, mapped.
+class Control {
+  public:
+    Control() = default;
+    /// Makes a new one.
+    static Control Make(int participants, std::uint64_t ring_bytes, std::uint64_t arena_bytes);
+    /// Maps an existing one; throws BridgeError when it is not one.
+    explicit Control(UniqueFd fd);
+
+    int fd() const { return m_fd.get(); }
+    ControlHeader& header() const { return *reinterpret_cast<ControlHeader*>(m_memory.data()); }
+    Doorbell& doorbell(int process) const { return At<Doorbell>(m_places.doorbells)[process]; }
+    ParticipantState& participant(int p) const { return At<ParticipantState>(m_places.participants)[p]; }
+    Ring ToHost(int p) const { return RingAt(2 * p); }
+    Ring ToParticipant(int p) const { return RingAt(2 * p + 1); }
+    HoldTable holds() const;
+
+    /// Ends the run for everybody, with the reason; only the first one counts. Called by the host.
+    void Abort(const std::string& text);
+    void RingAll() const;
+
+  private:
+    struct Places {
+        std::uint64_t doorbells, participants, rings, used_slots, ring_data, holds, total;
+    };
+    static Places PlacesFor(std::uint64_t participants, std::uint64_t ring_bytes);
+    template<class T>
+    T* At(std::uint64_t offset) const {
+        return reinterpret_cast<T*>(m_memory.data() + offset);
+    }
+    Ring RingAt(int index) const;
+
+    UniqueFd m_fd;
+    Mapping m_memory;
+    Places m_places{};
+};
+
+} // namespace edgelam::bridge

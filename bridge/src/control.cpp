@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "edgelam/bridge/control.h"
+
+#include <cstring>
+
+namespace edgelam::bridge {
+
+Control::Places Control::PlacesFor(std::uint64_t participants, std::uint64_t ring_bytes) {
+    Places places{};
+    std::uint64_t end = PageAlign(sizeof(ControlHeader));
+    const auto take = [&](std::uint64_t bytes) {
+        const std::uint64_t at = end;
+        end += PageAlign(bytes);
+        return at;
+    };
+    places.doorbells = take(sizeof(Doorbell) * (participants + 1));
+    places.participants = take(sizeof(ParticipantState) * participants);
+    places.rings = take(sizeof(RingState) * participants * 2);
+    places.used_slots = take(sizeof(std::uint32_t) * (participants + 1));
+    places.ring_data = take(ring_bytes * participants * 2);
+    places.holds = take(HoldTable::SizeBytes(static_cast<int>(participants) + 1));
+    places.total = end;
+    return places;
+}
+
+Control Control::Make(int participants, std::uint64_t ring_bytes, std::uint64_t arena_bytes) {
+    const Places places = PlacesFor(participants, ring_bytes);
+    UniqueFd fd = MakeMemory("edgelam-control", places.total);
+    {
+        // Fresh memory is all zeros, which is the initial state of everything but this.
+        Mapping memory(fd.get(), places.total, Access::shared);
+        auto& header = *reinterpret_cast<ControlHeader*>(memory.data());
+        header.magic = control_magic;
+        header.participants = static_cast<std::uint32_t>(participants);
+        header.ring_bytes = ring_bytes;
+        header.arena_bytes = arena_bytes;
+        header.total_bytes = places.total;
+    }
+    return Control(std::move(fd));
+}
+
+Control::Control(UniqueFd fd) : m_fd(std::move(fd)) {
+    const std::size_t size = MemorySize(m_fd.get());
+    if (size >= sizeof(ControlHeader)) {
+        m_memory = Mapping(m_fd.get(), size, Access::shared);
+        m_places = PlacesFor(header().participants, header().ring_bytes);
+    }
+    if (m_memory.data() == nullptr || header().magic != control_magic || header().total_bytes != size ||
+        m_places.total != size) {
+        throw BridgeError("the control segment (" + std::to_string(size) + " bytes) is not one of this version");
+    }
+}
+
+Ring Control::RingAt(int index) const {
+    const std::uint64_t capacity = header().ring_bytes;
+    return Ring(At<RingState>(m_places.rings) + index,
+                At<std::byte>(m_places.ring_data) + static_cast<std::uint64_t>(index) * capacity, capacity);
+}
+
+HoldTable Control::holds() const {
+    return HoldTable(At<std::atomic<std::uint32_t>>(m_places.holds),
+                     At<std::atomic<std::uint32_t>>(m_places.used_slots),
+                     static_cast<int>(header().participants) + 1);
+}
+
+void Control::Abort(const std::string& text) {
+    if (header().aborted.load() == 0) {
+        std::strncpy(header().abort_text, text.c_str(), sizeof(header().abort_text) - 1);
+        header().aborted.store(1);
+    }
+    RingAll();
+}
+
+void Control::RingAll() const {
+    for (std::uint32_t process = 0; process <= header().participants; ++process) {
+        doorbell(static_cast<int>(process)).Ring();
+    }
+}
+
+} // namespace edgelam::bridge

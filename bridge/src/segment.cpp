@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "edgelam/bridge/segment.h"
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace edgelam::bridge {
+
+std::string ErrnoText() { return std::strerror(errno); }
+
+UniqueFd::~UniqueFd() {
+    if (m_fd >= 0) {
+        ::close(m_fd);
+    }
+}
+
+Mapping::Mapping(int fd, std::size_t size, Access access) : m_size(size) {
+    const int protection = access == Access::read_only ? PROT_READ : PROT_READ | PROT_WRITE;
+    const int sharing = access == Access::copy_on_write ? MAP_PRIVATE : MAP_SHARED;
+    void* data = ::mmap(nullptr, size, protection, sharing | MAP_NORESERVE, fd, 0);
+    if (data == MAP_FAILED) {
+        throw BridgeError("cannot map " + FormatBytes(size) + " of shared memory: " + ErrnoText());
+    }
+    m_data = static_cast<std::byte*>(data);
+}
+
+Mapping::~Mapping() {
+    if (m_data != nullptr) {
+        ::munmap(m_data, m_size);
+    }
+}
+
+UniqueFd MakeMemory(const char* label, std::size_t size) {
+    UniqueFd fd(::memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(size)) != 0 ||
+        ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+        throw BridgeError("cannot make " + FormatBytes(size) + " of shared memory: " + ErrnoText());
+    }
+    return fd;
+}
+
+std::size_t MemorySize(int fd) {
+    struct stat status {};
+    if (::fstat(fd, &status) != 0) {
+        throw BridgeError("cannot inspect shared memory: " + ErrnoText());
+    }
+    return static_cast<std::size_t>(status.st_size);
+}
+
+std::uint64_t PageAlign(std::uint64_t bytes) {
+    static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    return (bytes + page - 1) / page * page;
+}
+
+namespace {
+std::atomic<std::uint32_t> g_fork_generation{0};
+} // namespace
+
+std::uint32_t ForkGeneration() {
+    static const int registered =
+        ::pthread_atfork(nullptr, nullptr, [] { g_fork_generation.fetch_add(1, std::memory_order_relaxed); });
+    static_cast<void>(registered);
+    return g_fork_generation.load(std::memory_order_relaxed);
+}
+
+UniqueFd OpenPidFd(int pid) {
+    UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (!fd) {
+        throw BridgeError("cannot watch process " + std::to_string(pid) + ": " + ErrnoText());
+    }
+    return fd;
+}
+
+std::string FormatBytes(std::uint64_t bytes) {
+    const char* const units[] = {"bytes", "kB", "MB", "GB", "TB"};
+    double value = static_cast<double>(bytes);
+    int unit = 0;
+    for (; value >= 1000 && unit < 4; ++unit) {
+        value /= 1000;
+    }
+    char text[32];
+    std::snprintf(text, sizeof(text), unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    return text;
+}
+
+} // namespace edgelam::bridge
