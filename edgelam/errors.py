@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# ruff: noqa: N818  (what happened is said plainly: ScenarioDied, TransferRefused)
 """Every error that edgelam raises on purpose.
 
 EdgelamError                 everything below; its text is written for the user, no traceback needed
@@ -100,9 +101,7 @@ class ScenarioDied(RunEnded):
     `last_lines` what the scenario last wrote to stderr; `time_s` the simulated time.
     """
 
-    def __init__(
-        self, text: str, *, exit_status: int | None = None, last_lines: str = "", time_s: float = 0.0
-    ) -> None:
+    def __init__(self, text: str, *, exit_status: int | None = None, last_lines: str = "", time_s: float = 0.0) -> None:
         """Make the error from its text and facts."""
         super().__init__(text)
         self.exit_status = exit_status

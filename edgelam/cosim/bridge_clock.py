@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The clock that is ns-3: requests and events as messages of the bridge."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from edgelam.cosim.clock import (
+    NEVER_NS,
+    PROTOCOLS,
+    STATUSES,
+    Applied,
+    Delivered,
+    Event,
+    Finished,
+    Posted,
+    Refused,
+    Value,
+)
+from edgelam.cosim.encoding import Encoded
+from edgelam.cosim.launch import ScenarioProcess
+from edgelam.cosim.messages import Protocol
+from edgelam.errors import (
+    AttachError,
+    ConfigurationError,
+    DeadlockError,
+    EdgelamError,
+    ParticipantDied,
+    RunEnded,
+    ScenarioDied,
+    ScenarioEnded,
+)
+
+LARGE_BYTES = 65536  # a value of this size goes through shared memory instead of the message's tail
+
+
+class BridgeClock:
+    """The clock of a scenario process, seen by one participant."""
+
+    def __init__(
+        self,
+        address: str,
+        participant: int,
+        *,
+        name: str = "",
+        timeout_s: float = 60.0,
+        process: ScenarioProcess | None = None,
+    ) -> None:
+        """Attach to the scenario at `address`; `process`: the scenario, if this process has started it."""
+        try:
+            from edgelam import _bridge
+        except ImportError as error:
+            raise ConfigurationError(f"edgelam's compiled parts cannot be loaded ({error}); run 'make build'") from None
+        self.now_ns = 0
+        self.participant = participant
+        self.explain: Callable[[], str] = str
+        self._bridge = _bridge
+        self._process = process
+        self._name = name
+        protocol = Protocol(_bridge.SCHEMA)
+        self._number = {m.name: m.number for m in protocol.by_name.values()}
+        self._pack = {m.name: m.pack for m in protocol.by_name.values()}
+        self._wait_number, self._pack_wait = self._number["Wait"], self._pack["Wait"]
+        self._resume_number, self._unpack_resume = self._number["Resume"], protocol["Resume"].unpack
+        self._names = {m.number: m.name for m in protocol.by_name.values()}
+        self._readers: dict[int, tuple[Callable[[bytes], Any], Callable[[Any, bytes], Event | None]]] = {
+            protocol[message].number: (protocol[message].unpack, read)
+            for message, read in (
+                ("TransferRecord", _finished),
+                ("Delivery", self._delivered),
+                ("Refused", self._refused),
+                ("ObservableValue", self._value),
+                ("ControlApplied", lambda fields, tail: Applied(*fields)),
+                ("Posted", self._posted),
+                ("Explain", self._answer_explain),
+                ("Deadlock", self._deadlock),
+                ("Ended", self._ended),
+            )
+        }
+        self._no_array = bytes(protocol["ArrayRef"].dtype.itemsize)
+        self._array_bytes = struct.Struct("<8xQQ").unpack  # offset, size_bytes of an ArrayRef
+        self._kept: list[Any] = []  # arrays that requests of this wait refer to: the host has counted them by Resume
+        self._attached = False
+        child_pid = 0 if process is None else process.pid
+        try:
+            self._end = _bridge.Participant(address, participant, name=name, timeout_s=timeout_s, child_pid=child_pid)
+        except _bridge.AttachRefused as error:
+            raise AttachError(str(error)) from None
+        except _bridge.PeerDied as error:
+            self._host_died(error, "before the run began")
+        except _bridge.BridgeError as error:
+            raise AttachError(str(error)) from None
+        self._attached = True
+        self.participants: int = self._end.participants
+        self.catalogue: dict[str, Any] = json.loads(self._end.catalogue)
+
+    # ---- waiting ---------------------------------------------------------------------------------------------
+
+    def wait(self, deadline_ns: int) -> list[Event]:
+        """Wait in simulated time; see `Clock`."""
+        events: list[Event] = []
+        end = self._end
+        try:
+            end.send(self._wait_number, self._pack_wait(deadline_ns))
+            while True:
+                for number, _, body, tail in end.receive():
+                    if number == self._resume_number:
+                        self.now_ns = self._unpack_resume(body)[0]
+                        if self._kept:
+                            self._kept.clear()
+                        return events
+                    unpack, read = self._readers[number]
+                    event = read(unpack(body), tail)
+                    if event is not None:
+                        events.append(event)
+        except self._bridge.BridgeError as error:
+            self._raise(error)
+
+    def _send(self, message: str, *fields: Any, tail: bytes = b"") -> None:
+        try:
+            self._end.send(self._number[message], self._pack[message](*fields), tail)
+        except self._bridge.BridgeError as error:
+            self._raise(error)
+
+    # ---- requests --------------------------------------------------------------------------------------------
+
+    def transfer(
+        self,
+        id: int,
+        source: int,
+        receivers: Sequence[int],
+        protocol: str,
+        size_bytes: int,
+        *,
+        deadline_ns: int = NEVER_NS,
+        give_up_ns: int = 1_000_000_000,
+        rate_bps: int = 0,
+        meta: bytes = b"",
+        payload: Encoded | None = None,
+    ) -> Any:
+        """Ask for a transfer. Returns what the caller must keep until it is over everywhere (None: nothing)."""
+        array, ref = (None, self._no_array) if payload is None else self._place(payload)
+        self._send(
+            "TransferRequest",
+            id,
+            source,
+            len(receivers),
+            PROTOCOLS[protocol],
+            len(meta),
+            size_bytes,
+            deadline_ns,
+            give_up_ns,
+            rate_bps,
+            ref,
+            tail=struct.pack(f"<{len(receivers)}I", *receivers) + meta,
+        )
+        return array
+
+    def cancel(self, id: int) -> None:
+        """Withdraw a transfer."""
+        self._send("CancelTransfer", id)
+
+    def claim(self, node: int) -> None:
+        """Have deliveries to `node` reported here."""
+        self._send("ClaimNode", node)
+
+    def read(self, request: int, observable: int, period_ns: int) -> None:
+        """Read once or every `period_ns`."""
+        self._send("ReadObservable", request, observable, 0, period_ns)
+
+    def unsubscribe(self, request: int) -> None:
+        """End a periodic reading."""
+        self._send("Unsubscribe", request)
+
+    def set_control(self, request: int, control: int, value: bytes) -> None:
+        """Set a control."""
+        if len(value) < LARGE_BYTES:
+            self._send("SetControl", request, control, 0, self._no_array, tail=value)
+        else:
+            part = np.frombuffer(value, np.uint8)
+            array, ref = self._place(Encoded("exact", part.size, (part,), None))
+            self._kept.append(array)
+            self._send("SetControl", request, control, 0, ref)
+
+    def post(self, to: int, data: bytes, payload: Encoded | None = None) -> None:
+        """Hand bytes, and perhaps a larger block, to another participant."""
+        array, ref = (None, self._no_array) if payload is None else self._place(payload)
+        if array is not None:
+            self._kept.append(array)
+        self._send("Post", to, 0, ref, tail=data)
+
+    def _place(self, payload: Encoded) -> tuple[Any, bytes]:
+        """Write a payload into shared memory."""
+        try:
+            array, ref = self._end.allocate(payload.nbytes)
+        except self._bridge.PeerDied as error:
+            self._raise(error)
+        except self._bridge.BridgeError as error:
+            raise EdgelamError(str(error)) from None
+        payload.write_to(array)
+        return array, ref
+
+    # ---- events ----------------------------------------------------------------------------------------------
+
+    def _array(self, ref: bytes) -> Any:
+        return self._end.view(ref) if self._array_bytes(ref)[1] else None
+
+    def _delivered(self, fields: Any, tail: bytes) -> Event:
+        id, sender, source, receiver, num_lost, meta_bytes, _, size_bytes, last_byte_ns, ref = fields
+        lost = _lost(tail, num_lost)
+        meta = tail[16 * num_lost : 16 * num_lost + meta_bytes]
+        return Delivered(id, sender, source, receiver, lost, meta, size_bytes, last_byte_ns, self._array(ref))
+
+    def _refused(self, fields: Any, tail: bytes) -> Event:
+        id, number, _ = fields
+        return Refused(id, self._names.get(number, str(number)), tail.decode(errors="replace"))
+
+    def _value(self, fields: Any, tail: bytes) -> Event:
+        request, time_ns, num_dims, _, ref = fields
+        shape = struct.unpack_from(f"<{num_dims}q", tail)
+        array = self._array(ref)
+        return Value(request, time_ns, shape, tail[8 * num_dims :] if array is None else array)
+
+    def _posted(self, fields: Any, tail: bytes) -> Event:
+        sender, _, ref = fields
+        return Posted(sender, tail, self._array(ref))
+
+    def _answer_explain(self, fields: Any, tail: bytes) -> None:
+        self.now_ns = fields[0]
+        name = f" ({self._name})" if self._name else ""
+        self._send("Explanation", 0, tail=f"participant {self.participant}{name}:\n{self.explain()}".encode())
+
+    def _deadlock(self, fields: Any, tail: bytes) -> NoReturn:
+        self.now_ns = fields[0]
+        raise DeadlockError(
+            f"deadlock at simulated time {self.now_ns / 1e9:.9f} s: everybody waits and nothing is outstanding\n"
+            + tail.decode(errors="replace")
+        )
+
+    def _ended(self, fields: Any, tail: bytes) -> NoReturn:
+        self.now_ns = fields[0]
+        raise ScenarioEnded(
+            f"the scenario ended at simulated time {self.now_ns / 1e9:.9f} s ({tail.decode(errors='replace')}) while "
+            f"participant {self.participant} waited:\n{self.explain()}"
+        )
+
+    # ---- the end ---------------------------------------------------------------------------------------------
+
+    def detach(self) -> None:
+        """Leave in good order."""
+        if self._attached:
+            self._attached = False
+            try:
+                self._end.detach()
+            except self._bridge.BridgeError as error:
+                self._raise(error)
+
+    def close(self) -> None:
+        """Let go; without `detach` the others see this participant's death."""
+        self._attached = False
+        self._end.close()
+
+    def _raise(self, error: Exception) -> NoReturn:
+        """The bridge's error as the user's."""
+        if isinstance(error, self._bridge.PeerDied):
+            self._host_died(error, f"at simulated time {self.now_ns / 1e9:.9f} s")
+        raise RunEnded(f"{error} (at simulated time {self.now_ns / 1e9:.9f} s)") from None
+
+    def _host_died(self, error: Exception, when: str) -> NoReturn:
+        text = str(error)
+        process = self._process
+        if "participant" in text and "scenario" not in text.split("participant", maxsplit=1)[0]:
+            raise ParticipantDied(f"{text} {when}") from None
+        if process is None:
+            raise ScenarioDied(f"the scenario died {when}: {text}", time_s=self.now_ns / 1e9) from None
+        status = process.wait(1.0)
+        lines = process.last_lines()
+        if status == 2 and self.now_ns == 0 and not self._attached:
+            raise ConfigurationError(lines or f"scenario {process.name}: a mistake in its options") from None
+        raise ScenarioDied(
+            f"scenario {process.name} died {when} ({process.describe(status)}",
+            exit_status=status,
+            last_lines=lines,
+            time_s=self.now_ns / 1e9,
+        ) from None
+
+
+def _lost(tail: bytes, num_lost: int) -> list[tuple[int, int]]:
+    flat = struct.unpack_from(f"<{2 * num_lost}Q", tail)
+    return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _finished(fields: Any, tail: bytes) -> Event:
+    id, receiver, status, size, delivered, queued, first, last, acknowledged, retransmissions, num_lost = fields
+    reason = tail.decode(errors="replace") if STATUSES[status] == "failed" else ""
+    lost = _lost(tail, num_lost) if STATUSES[status] == "partial" else []
+    return Finished(
+        id,
+        receiver,
+        STATUSES[status],
+        size,
+        delivered,
+        queued,
+        first,
+        last,
+        acknowledged,
+        retransmissions,
+        lost,
+        reason,
+    )

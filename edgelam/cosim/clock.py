@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The clock that the loop runs on: its interface, and the one without a network.
+
+A clock takes requests (they take effect at the next wait), and `wait` lets simulated time move until the deadline or
+until something happens, whichever is first, and returns what happened. `BridgeClock` (bridge_clock.py) is ns-3;
+`IdealClock` below needs no other process: transfers take no time and nothing is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from edgelam.errors import ControlRefused, DeadlockError, ObservableRefused
+
+NEVER_NS = 2**63 - 1
+NOT_YET_NS = -1
+
+PROTOCOLS = {"ideal": 0, "tcp": 1, "udp": 2}  # TransferProtocol of protocol.h
+STATUSES = ("complete", "partial", "cancelled", "expired", "failed")  # TransferStatus of protocol.h
+
+
+class Delivered(NamedTuple):
+    """A transfer's last byte is at `receiver` (a node id)."""
+
+    id: int
+    sender_participant: int
+    source: int
+    receiver: int
+    lost: list[tuple[int, int]]
+    meta: bytes
+    size_bytes: int
+    last_byte_ns: int
+    payload: Any  # uint8 array in shared memory, None if the payload did not travel
+
+
+class Finished(NamedTuple):
+    """One receiver's share of a transfer has ended; times are NOT_YET_NS where something did not happen."""
+
+    id: int
+    receiver: int
+    status: str
+    size_bytes: int
+    delivered_bytes: int
+    queued_ns: int
+    first_byte_ns: int
+    last_byte_ns: int
+    acknowledged_ns: int
+    retransmissions: int
+    lost: list[tuple[int, int]]
+    reason: str
+
+
+class Refused(NamedTuple):
+    """Request `id` of kind `message` (a message name of protocol.h) was refused."""
+
+    id: int
+    message: str
+    reason: str
+
+
+class Value(NamedTuple):
+    """A reading: `shape` and the bytes, or an array in shared memory."""
+
+    request: int
+    time_ns: int
+    shape: tuple[int, ...]
+    data: Any
+
+
+class Applied(NamedTuple):
+    """A control has been applied."""
+
+    request: int
+    applied_at_ns: int
+
+
+class Posted(NamedTuple):
+    """Bytes, and perhaps an array in shared memory, from another participant."""
+
+    sender: int
+    data: bytes
+    payload: Any
+
+
+Event = Delivered | Finished | Refused | Value | Applied | Posted
+
+
+class Clock(Protocol):
+    """What the loop and the simulation ask of a clock. Node, observable and control numbers are the catalogue's."""
+
+    now_ns: int
+    participant: int
+    participants: int
+    catalogue: dict[str, Any]
+    explain: Callable[[], str]
+
+    def wait(self, deadline_ns: int) -> list[Event]:
+        """Let time move to the deadline or the first event; return what happened, in order."""
+
+    def transfer(
+        self,
+        id: int,
+        source: int,
+        receivers: Sequence[int],
+        protocol: str,
+        size_bytes: int,
+        *,
+        deadline_ns: int = NEVER_NS,
+        give_up_ns: int = 1_000_000_000,
+        rate_bps: int = 0,
+        meta: bytes = b"",
+        payload: Any = None,
+    ) -> None:
+        """Ask for a transfer; `payload`: bytes-like that the receivers' participants need, None if they do not."""
+
+    def cancel(self, id: int) -> None:
+        """Withdraw what a transfer has still queued."""
+
+    def claim(self, node: int) -> None:
+        """Have deliveries to `node` reported here."""
+
+    def read(self, request: int, observable: int, period_ns: int) -> None:
+        """Read once (`period_ns` 0) or every `period_ns`."""
+
+    def unsubscribe(self, request: int) -> None:
+        """End a periodic reading."""
+
+    def set_control(self, request: int, control: int, value: bytes) -> None:
+        """Set a control to a value, given as its bytes."""
+
+    def post(self, to: int, data: bytes, payload: Any = None) -> None:
+        """Hand bytes, and perhaps a larger block, to another participant in zero simulated time."""
+
+    def detach(self) -> None:
+        """Leave in good order."""
+
+    def close(self) -> None:
+        """Let go of everything; without `detach` before, this counts as a death for the others."""
+
+
+class IdealClock:
+    """A clock of one participant without a network: every transfer arrives at the time it was asked for."""
+
+    def __init__(self, nodes: dict[str, str]) -> None:
+        """Make a clock with `nodes`, name to role."""
+        self.now_ns = 0
+        self.participant = 0
+        self.participants = 1
+        self.catalogue: dict[str, Any] = {
+            "scenario": "none",
+            "participants": 1,
+            "nodes": [{"id": i, "name": n, "role": r} for i, (n, r) in enumerate(nodes.items())],
+            "observables": [],
+            "controls": [],
+        }
+        self.explain: Callable[[], str] = str
+        self._events: list[Event] = []
+
+    def wait(self, deadline_ns: int) -> list[Event]:
+        """Return what has been asked for since, or let time jump to the deadline."""
+        if self._events:
+            events, self._events = self._events, []
+            return events
+        if deadline_ns >= NEVER_NS:
+            raise DeadlockError(
+                f"deadlock at simulated time {self.now_ns / 1e9:.9f} s: everybody waits and nothing is outstanding\n"
+                + self.explain()
+            )
+        self.now_ns = deadline_ns
+        return []
+
+    def transfer(
+        self,
+        id: int,
+        source: int,
+        receivers: Sequence[int],
+        protocol: str,
+        size_bytes: int,
+        *,
+        deadline_ns: int = NEVER_NS,
+        give_up_ns: int = 1_000_000_000,
+        rate_bps: int = 0,
+        meta: bytes = b"",
+        payload: Any = None,
+    ) -> None:
+        """Deliver at once, whatever the protocol."""
+        now = self.now_ns
+        for node in receivers:
+            self._events.append(Delivered(id, 0, source, node, [], meta, size_bytes, now, None))
+            self._events.append(Finished(id, node, "complete", size_bytes, size_bytes, now, now, now, now, 0, [], ""))
+
+    def cancel(self, id: int) -> None:
+        """Nothing is ever queued."""
+
+    def claim(self, node: int) -> None:
+        """There is only one participant."""
+
+    def read(self, request: int, observable: int, period_ns: int) -> None:
+        """There is nothing to read."""
+        raise ObservableRefused("there are no observables without a scenario")
+
+    def unsubscribe(self, request: int) -> None:
+        """There is nothing to read."""
+
+    def set_control(self, request: int, control: int, value: bytes) -> None:
+        """There is nothing to set."""
+        raise ControlRefused("there are no controls without a scenario")
+
+    def post(self, to: int, data: bytes, payload: Any = None) -> None:
+        """There is nobody else."""
+
+    def detach(self) -> None:
+        """Nothing to leave."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Computing takes simulated time: the compute block of a node, and the resource it waits for.
+
+How long a block takes is decided by the `compute` argument of `simulate`:
+
+- `modelled`: the roofline of the node's profile over the block's counted work (deterministic; the default);
+- `measured`: the wall-clock time it took here, times the profile's `wall_factor` (not reproducible);
+- `free`: no time.
+
+A node is a resource: `ways` blocks at a time (one unless its profile says otherwise), in the order they asked, each
+with an equal, fixed share of its rates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+from edgelam.cosim.records import ComputeRecord
+from edgelam.cosim.work import Work, WorkCounter
+from edgelam.errors import AwaitInComputeError, ConfigurationError
+
+if TYPE_CHECKING:
+    from edgelam.cosim.loop import SimFuture, SimLoop
+    from edgelam.cosim.node import Node
+
+MODES = ("modelled", "measured", "free")
+
+
+class ComputeResource:
+    """Up to `ways` holders at a time, first come, first served."""
+
+    def __init__(self, loop: SimLoop, node: str, ways: int) -> None:
+        """Make a free resource of the node named `node`."""
+        self._loop = loop
+        self._node = node
+        self._free = ways
+        self._queue: deque[SimFuture] = deque()
+
+    async def acquire(self, label: str) -> None:
+        """Wait for a place."""
+        if self._free > 0 and not self._queue:
+            self._free -= 1
+            return
+        future = self._loop.create_future()
+        future.why = ("its turn to compute", repr(label), "on", self._node)
+        self._queue.append(future)
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self.release()  # the place had been given to us in the same instant
+            raise
+
+    def release(self) -> None:
+        """Give the place to the next in the queue."""
+        while self._queue:
+            future = self._queue.popleft()
+            if not future.done():
+                future.set_result(None)
+                return
+        self._free += 1
+
+
+class ComputeBlock:
+    """``async with node.compute(label)``: what stands inside is computed now and takes simulated time.
+
+    No `await` inside. When the block is left the simulated time has passed; `work` and `record` tell what it was.
+    """
+
+    def __init__(self, node: Node, label: str, key: Hashable, work: Work | None) -> None:
+        """Use `Node.compute`."""
+        self._node = node
+        self._label = label
+        self._key = key
+        self._given = work
+        self.work = Work()
+        """What was counted, known after the block."""
+        self.record: ComputeRecord | None = None
+        """What is known of it afterwards."""
+        self._counter: WorkCounter | None = None
+        self._asked_ns = self._start_ns = 0
+        self._wall_s = 0.0
+
+    async def __aenter__(self) -> ComputeBlock:
+        """Wait for the node's turn, then begin to count."""
+        loop = self._node._sim._loop
+        if loop.compute_block is not None:
+            raise AwaitInComputeError(
+                f"compute block {self._label!r} of {self._node.name} inside compute block {loop.compute_block}: one at a time"
+            )
+        self._asked_ns = loop.now_ns
+        await self._node._resource.acquire(self._label)
+        self._start_ns = loop.now_ns
+        try:
+            self._begin()
+        except BaseException:
+            self._node._resource.release()
+            raise
+        loop.compute_block = f"{self._label!r} of {self._node.name}"
+        return self
+
+    def _begin(self) -> None:
+        sim = self._node._sim
+        if self._given is not None:
+            self.work = self._given
+        elif sim.compute_mode == "modelled":
+            known = None if self._key is None else sim._work.get((self._label, self._key))
+            if known is None:
+                self._counter = WorkCounter()
+                self._counter.__enter__()
+            else:
+                self.work = known
+        self._wall_s = time.perf_counter()
+
+    async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None:
+        """Let the simulated time pass and free the node."""
+        node, sim = self._node, self._node._sim
+        loop = sim._loop
+        wall_s = time.perf_counter() - self._wall_s
+        loop.compute_block = None
+        try:
+            if self._counter is not None:
+                self._counter.__exit__(kind, error, trace)
+                self.work, self._counter = self._counter.work, None
+                if self._key is not None and error is None:
+                    sim._work[self._label, self._key] = self.work
+            if error is None:
+                await self._take_time(wall_s)
+        finally:
+            node._resource.release()
+            if error is None:
+                self._note()
+
+    async def _take_time(self, wall_s: float) -> None:
+        device = self._node.device
+        if self._node._sim.compute_mode == "modelled":
+            seconds = device.ways * device.seconds(self.work.flops, self.work.bytes)
+        elif self._node._sim.compute_mode == "measured":
+            seconds = wall_s * device.wall_factor
+        else:
+            seconds = 0.0
+        if seconds > 0:
+            await asyncio.sleep(seconds)
+
+    def _note(self) -> None:
+        node, sim = self._node, self._node._sim
+        seconds = (sim._loop.now_ns - self._start_ns) / 1e9
+        share_w = (node.device.busy_w - node.device.idle_w) / node.device.ways
+        record = ComputeRecord(
+            node=node.name,
+            label=self._label,
+            start_s=self._start_ns / 1e9,
+            end_s=sim.now_s,
+            flops=self.work.flops,
+            bytes=self.work.bytes,
+            energy_j=share_w * seconds,
+            waited_s=(self._start_ns - self._asked_ns) / 1e9,
+        )
+        self.record = record
+        node.flops += record.flops
+        node.busy_s += seconds
+        node._active_energy_j += record.energy_j
+        if sim.on_compute is not None:
+            sim.on_compute(record)
+
+
+def check_mode(mode: str) -> str:
+    """`mode` if it is one of `MODES`."""
+    if mode not in MODES:
+        raise ConfigurationError(f"unknown compute mode {mode!r}; there are: {', '.join(MODES)}")
+    return mode

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Device profiles: how fast a node computes, how much it holds, what power it draws.
+
+Rates are *sustained* ones for dense transformer layers, a stated fraction of the vendor's peak, because no device runs
+at its peak. Every number below is either in the source named beside it or derived there. They are round figures of
+representative devices: for a paper about one device, make a profile from its own measurements,
+``dataclasses.replace(DEVICES["phone"], flops_per_s=...)``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from edgelam.errors import ConfigurationError, OutOfDeviceMemory
+
+GB = 10**9
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceProfile:
+    """What a device can do. See `DEVICES` for the built-in ones."""
+
+    name: str
+    """Shown in tables."""
+    flops_per_s: float
+    """Sustained floating-point operations a second (multiplication and addition are two)."""
+    memory_bandwidth_bytes_per_s: float
+    """Sustained memory traffic, bytes a second."""
+    memory_bytes: int
+    """Memory that models and activations may use."""
+    idle_w: float
+    """Power when nothing is computed, watts."""
+    busy_w: float
+    """Power while it computes, watts."""
+    ways: int = 1
+    """Compute blocks that run side by side, each with an equal fixed share (1: first come, first served)."""
+    wall_factor: float = 1.0
+    """Simulated seconds for a wall-clock second on this machine, where computing is `measured`."""
+    source: str = ""
+    """Where the numbers are from."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that are not physical."""
+        for field in ("flops_per_s", "memory_bandwidth_bytes_per_s", "memory_bytes", "wall_factor"):
+            value = getattr(self, field)
+            if not (value > 0 and math.isfinite(value)):
+                raise ConfigurationError(f"device {self.name!r}: {field} = {value!r} must be positive and finite")
+        if self.ways < 1 or self.ways != int(self.ways):
+            raise ConfigurationError(f"device {self.name!r}: ways = {self.ways!r} must be a whole number from 1")
+        if not 0 <= self.idle_w <= self.busy_w < math.inf:
+            raise ConfigurationError(
+                f"device {self.name!r}: powers must be 0 <= idle_w <= busy_w, not {self.idle_w!r} and {self.busy_w!r}"
+            )
+
+    def seconds(self, flops: float, bytes: float) -> float:
+        """Roofline (Williams, Waterman, Patterson, CACM 52(4), 2009): the slower of arithmetic and memory traffic."""
+        return max(flops / self.flops_per_s, bytes / self.memory_bandwidth_bytes_per_s)
+
+
+DEVICES: dict[str, DeviceProfile] = {
+    profile.name: profile
+    for profile in (
+        DeviceProfile(
+            "phone",
+            flops_per_s=0.7e12,
+            memory_bandwidth_bytes_per_s=35 * GB,
+            memory_bytes=4 * GIB,
+            idle_w=0.5,
+            busy_w=5.0,
+            source="Snapdragon 8 Gen 2 class: Adreno 740 GPU 3.48 TFLOP/s fp32 peak, of which 20 % sustained "
+            "(thermal limit); LPDDR5X-8400 on 64 bit, 67.2 GB/s peak (Qualcomm product brief 87-PW990-1), about half "
+            "sustained; 4 GiB of 8-12 GiB left to one application; 5 W is the usual sustained skin-temperature limit",
+        ),
+        DeviceProfile(
+            "jetson-nano",
+            flops_per_s=0.19e12,
+            memory_bandwidth_bytes_per_s=18 * GB,
+            memory_bytes=3 * GIB,
+            idle_w=1.25,
+            busy_w=10.0,
+            source="NVIDIA Jetson Nano module data sheet DA-09366: 128 Maxwell cores at 921.6 MHz, 236 GFLOP/s fp32 "
+            "(472 fp16) peak, of which 80 % sustained in fp32; LPDDR4 25.6 GB/s peak, 70 % sustained; 4 GiB shared "
+            "with the system, 3 GiB left; 5 and 10 W modes",
+        ),
+        DeviceProfile(
+            "jetson-orin",
+            flops_per_s=3.2e12,
+            memory_bandwidth_bytes_per_s=140 * GB,
+            memory_bytes=28 * GIB,
+            idle_w=9.0,
+            busy_w=40.0,
+            source="NVIDIA Jetson AGX Orin series technical brief TB-10749 (32 GB, 40 W): 1792 Ampere cores at 930 MHz, "
+            "3.33 TFLOP/s fp32 peak without tensor cores; with fp16 tensor cores about four times that: 3.2 TFLOP/s sustained in "
+            "mixed precision; LPDDR5 204.8 GB/s peak, 70 % sustained; 28 of 32 GiB left",
+        ),
+        DeviceProfile(
+            "cpu-server",
+            flops_per_s=1.6e12,
+            memory_bandwidth_bytes_per_s=140 * GB,
+            memory_bytes=240 * GIB,
+            idle_w=110.0,
+            busy_w=350.0,
+            source="one Intel Xeon Gold 6338 (ARK 212285): 32 cores, 2 AVX-512 FMA units (64 FLOP a cycle) at 2.0 GHz: 4.1 TFLOP/s "
+            "fp32 peak, of which 40 % sustained; 8 channels DDR4-3200 204.8 GB/s peak, 70 % sustained; 256 GiB; TDP "
+            "205 W, with memory, fans and supply about 350 W",
+        ),
+        DeviceProfile(
+            "datacentre-gpu",
+            flops_per_s=125e12,
+            memory_bandwidth_bytes_per_s=1500 * GB,
+            memory_bytes=76 * GIB,
+            idle_w=60.0,
+            busy_w=400.0,
+            source="NVIDIA A100 80 GB SXM data sheet (2021): 312 TFLOP/s bf16 peak, of which 40 % sustained (model FLOPs "
+            "utilisation as reported by Megatron-LM, arXiv 2104.04473: 44-52 %); HBM2e 2039 GB/s peak, 75 % sustained; "
+            "76 of 80 GiB left; 400 W",
+        ),
+    )
+}
+
+DEFAULT_DEVICE = {"ue": "phone", "edge": "cpu-server", "cloud": "datacentre-gpu"}
+OTHER_DEVICE = "cpu-server"
+
+
+def profile(device: str | DeviceProfile) -> DeviceProfile:
+    """A profile by its name in `DEVICES`, or the profile itself."""
+    if isinstance(device, DeviceProfile):
+        return device
+    try:
+        return DEVICES[device]
+    except KeyError:
+        raise ConfigurationError(
+            f"unknown device {device!r}; there are: {', '.join(DEVICES)} (or give a DeviceProfile)"
+        ) from None
+
+
+class MemoryPool:
+    """A node's memory: what is allocated under which label."""
+
+    def __init__(self, node: str, capacity_bytes: int) -> None:
+        """Make an empty pool of the node named `node`."""
+        self.node = node
+        self.capacity_bytes = capacity_bytes
+        self.used_bytes = 0
+        self.peak_bytes = 0
+        self._blocks: dict[str, int] = {}
+
+    def allocate(self, label: str, bytes: int) -> None:
+        """Take `bytes` under `label`; the same label again replaces what it had.
+
+        Raises `OutOfDeviceMemory`, with both numbers, if it does not fit.
+        """
+        bytes = _whole(label, bytes)
+        used = self.used_bytes - self._blocks.get(label, 0)
+        if used + bytes > self.capacity_bytes:
+            held = ", ".join(f"{name} {size:,}" for name, size in self._blocks.items() if name != label) or "nothing"
+            raise OutOfDeviceMemory(
+                f"{self.node}: {label} needs {bytes:,} bytes, but of its {self.capacity_bytes:,} bytes only "
+                f"{self.capacity_bytes - used:,} are free (held: {held})"
+            )
+        self._blocks[label] = bytes
+        self.used_bytes = used + bytes
+        self.peak_bytes = max(self.peak_bytes, self.used_bytes)
+
+    def free(self, label: str) -> None:
+        """Give back what was allocated under `label`."""
+        try:
+            self.used_bytes -= self._blocks.pop(label)
+        except KeyError:
+            held = ", ".join(self._blocks) or "nothing"
+            raise ConfigurationError(f"{self.node}: nothing is allocated under {label!r}; held: {held}") from None
+
+    def held(self) -> dict[str, int]:
+        """Bytes by label."""
+        return dict(self._blocks)
+
+
+def _whole(label: str, value: Any) -> int:
+    number = int(value)
+    if number != value or number < 0:
+        raise ConfigurationError(f"{label}: {value!r} bytes; a whole number from 0 is needed")
+    return number

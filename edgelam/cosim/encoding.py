@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Payload encodings: how tensors become the bytes that cross the network.
+
+What is sent is a tensor, an array, a number, text, bytes, or dicts, lists and tuples of these, nested at will. The
+wire carries the values only, one after another in the order of the structure; the structure itself (keys, shapes,
+dtypes) is agreed between sender and receiver and costs nothing. So the size is exact:
+
+=======  =========================================================================================================
+fp32     floating-point values as IEEE binary32: 4 bytes a value
+fp16     IEEE binary16: 2 bytes (beyond +-65504 it saturates)
+bf16     bfloat16, round to nearest even: 2 bytes
+int8     per token (row of the last axis): a binary32 scale max|x| / 127, then one signed byte a value
+fp64     IEEE binary64: 8 bytes
+exact    every value in the dtype it has
+=======  =========================================================================================================
+
+Integers, booleans and bytes are sent as they are (complex numbers as pairs of the floating-point format, int8 of them is
+refused). The receiver gets the dtype that was sent, rounded by the encoding. Byte ranges lost on the way read as zeros
+(a lost int8 scale makes its token zero).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgelam.errors import ConfigurationError
+
+ENCODINGS = ("fp32", "fp16", "bf16", "int8", "fp64", "exact")
+
+Array = np.ndarray[Any, Any]
+_FLOATS = {"fp32": np.dtype("<f4"), "fp16": np.dtype("<f2"), "fp64": np.dtype("<f8")}
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One array on the wire. `kind`: torch, numpy, int, float, bool, str, bytes; `wire`: dtype or encoding."""
+
+    kind: str
+    dtype: str
+    shape: tuple[int, ...]
+    wire: str
+    nbytes: int
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A payload ready for the wire: `parts`, uint8 arrays of `nbytes` in all, and the `tree` that tells them apart."""
+
+    encoding: str
+    nbytes: int
+    parts: tuple[Array, ...]
+    tree: Any
+
+    def tobytes(self) -> bytes:
+        """The bytes on the wire."""
+        return b"".join(part.tobytes() for part in self.parts)
+
+    def write_to(self, target: Array) -> None:
+        """Write the bytes on the wire to uint8[nbytes] `target`."""
+        at = 0
+        for part in self.parts:
+            target[at : at + part.size] = part
+            at += part.size
+
+
+def encode(data: Any, encoding: str = "fp32") -> Encoded:
+    """Encode `data`; the values are copied, so that what happens to `data` afterwards changes nothing.
+
+    Raises `ConfigurationError` for an unknown encoding and for what cannot be sent.
+    """
+    if encoding not in ENCODINGS:
+        raise ConfigurationError(f"unknown encoding {encoding!r}; there are: {', '.join(ENCODINGS)}")
+    parts: list[Array] = []
+    tree = _encode_tree(data, encoding, parts)
+    return Encoded(encoding, sum(part.size for part in parts), tuple(parts), tree)
+
+
+def decode(
+    encoded: Encoded, lost: Sequence[tuple[int, int]] = (), wire: Array | None = None, *, copy: bool = True
+) -> Any:
+    """The data as the receiver sees it, with the byte ranges `lost` zero-filled.
+
+    `wire`: uint8[nbytes] received elsewhere, instead of `encoded.parts`. With `copy` False the result may share memory
+    with what was encoded or received.
+    """
+    if lost or (wire is None and len(encoded.parts) != 1):
+        wire = np.frombuffer(bytearray(encoded.tobytes() if wire is None else wire.tobytes()), np.uint8)
+        for begin, end in lost:
+            wire[begin:end] = 0
+        copy = False
+    elif wire is None:
+        wire = encoded.parts[0]
+    data, _ = _decode_tree(encoded.tree, wire, 0, copy)
+    return data
+
+
+def wire_size(data: Any, encoding: str = "fp32") -> int:
+    """Bytes that `data` takes on the wire."""
+    return encode(data, encoding).nbytes
+
+
+# ---- structure ---------------------------------------------------------------------------------------------------
+
+
+def _encode_tree(data: Any, encoding: str, parts: list[Array]) -> Any:
+    if isinstance(data, dict):
+        return {key: _encode_tree(value, encoding, parts) for key, value in data.items()}
+    if isinstance(data, tuple) and hasattr(data, "_fields"):
+        return type(data)(*(_encode_tree(value, encoding, parts) for value in data))
+    if isinstance(data, (list, tuple)):
+        return type(data)(_encode_tree(value, encoding, parts) for value in data)
+    if data is None:
+        return None
+    leaf, part = _encode_leaf(data, encoding)
+    parts.append(part)
+    return leaf
+
+
+def _decode_tree(tree: Any, wire: Array, at: int, copy: bool) -> tuple[Any, int]:
+    if isinstance(tree, Leaf):
+        return _decode_leaf(tree, wire[at : at + tree.nbytes], copy), at + tree.nbytes
+    if tree is None:
+        return None, at
+    values = []
+    for child in tree.values() if isinstance(tree, dict) else tree:
+        value, at = _decode_tree(child, wire, at, copy)
+        values.append(value)
+    if isinstance(tree, dict):
+        return dict(zip(tree, values, strict=True)), at
+    return (type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)), at
+
+
+# ---- one value ---------------------------------------------------------------------------------------------------
+
+
+def _encode_leaf(data: Any, encoding: str) -> tuple[Leaf, Array]:
+    torch = sys.modules.get("torch")  # a tensor cannot be here before torch is
+    if torch is not None and isinstance(data, torch.Tensor):
+        tensor = data.detach()
+        dtype, shape = str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape)
+        if tensor.dtype == torch.bfloat16:
+            tensor = tensor.float()
+            encoding = "bf16" if encoding == "exact" else encoding
+        wire, part = _to_wire(tensor.cpu().numpy(), encoding)
+        return Leaf("torch", dtype, shape, wire, part.size, str(data.device)), part
+    if isinstance(data, (np.ndarray, np.generic)):
+        array = np.asarray(data)
+        wire, part = _to_wire(array, encoding)
+        return Leaf("numpy", array.dtype.str, array.shape, wire, part.size), part
+    if isinstance(data, (bool, int, float)):
+        dtype = {bool: "|b1", int: "<i8", float: "<f8"}[type(data)] if type(data) in (bool, int, float) else ""
+        if dtype:
+            part = np.frombuffer(np.array(data, dtype).tobytes(), np.uint8)
+            return Leaf(type(data).__name__, dtype, (), dtype, part.size), part
+    if isinstance(data, str):
+        part = np.frombuffer(data.encode(), np.uint8)
+        return Leaf("str", "", (part.size,), "|u1", part.size), part
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        part = np.frombuffer(bytes(data), np.uint8)
+        return Leaf("bytes", "", (part.size,), "|u1", part.size), part
+    raise ConfigurationError(
+        f"a {type(data).__name__} cannot be sent; send tensors, arrays, numbers, text, bytes, or dicts, lists and "
+        "tuples of these"
+    )
+
+
+def _to_wire(values: Array, encoding: str) -> tuple[str, Array]:
+    """The wire format's name and the values in it, as a fresh uint8 array."""
+    kind = values.dtype.kind
+    if kind in "biuVS" or (encoding == "exact" and kind in "fc"):
+        return values.dtype.str, _as_bytes(np.array(values, order="C"))
+    if kind == "c":
+        if encoding in ("int8", "bf16"):
+            raise ConfigurationError(f"complex values cannot be sent as {encoding}; use fp64, fp32 or fp16")
+        pairs = np.ascontiguousarray(values).view(f"<f{values.dtype.itemsize // 2}")
+        return encoding, _float_bytes(pairs, encoding)
+    if kind != "f":
+        raise ConfigurationError(f"values of dtype {values.dtype} cannot be sent; use numbers, booleans or bytes")
+    return encoding, _float_bytes(values, encoding)
+
+
+def _float_bytes(values: Array, encoding: str) -> Array:
+    if encoding == "bf16":
+        return _as_bytes(_to_bf16(values))
+    if encoding == "int8":
+        return _to_int8(values)
+    if encoding == "fp16":
+        values = np.clip(values, -65504, 65504)
+    return _as_bytes(np.array(values, _FLOATS[encoding], order="C"))
+
+
+def _decode_leaf(leaf: Leaf, wire: Array, copy: bool) -> Any:
+    if leaf.kind == "str":
+        return wire.tobytes().decode(errors="replace")
+    if leaf.kind == "bytes":
+        return wire.tobytes()
+    values = _from_wire(leaf, wire)
+    if leaf.kind in ("int", "float", "bool"):
+        return values.item()
+    if np.may_share_memory(values, wire) and (copy or not values.flags.aligned):
+        values = values.copy()
+    return _to_torch(leaf, values) if leaf.kind == "torch" else values
+
+
+def _from_wire(leaf: Leaf, wire: Array) -> Array:
+    """The values in their own dtype (bfloat16 tensors: float32), sharing memory with `wire` where that is possible."""
+    dtype = np.dtype("<f4") if leaf.dtype == "bfloat16" else np.dtype(leaf.dtype)
+    if leaf.wire not in ENCODINGS:
+        return wire.view(leaf.wire).reshape(leaf.shape) if wire.size else np.empty(leaf.shape, leaf.wire)
+    floats = np.dtype(f"<f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
+    if leaf.wire == "bf16":
+        values = _from_bf16(wire)
+    elif leaf.wire == "int8":
+        values = _from_int8(wire, leaf.shape)
+    else:
+        values = wire.view(_FLOATS[leaf.wire])
+    return values.astype(floats, copy=False).view(dtype).reshape(leaf.shape)
+
+
+def _to_torch(leaf: Leaf, values: Array) -> Any:
+    import warnings
+
+    import torch
+
+    with warnings.catch_warnings():
+        # A view into shared memory is marked read-only; its pages are copy-on-write, so that a write stays in here.
+        warnings.simplefilter("ignore", UserWarning)
+        tensor = torch.from_numpy(values.reshape(leaf.shape))
+    if leaf.dtype == "bfloat16":
+        tensor = tensor.bfloat16()
+    return tensor if leaf.device == "cpu" else tensor.to(leaf.device)
+
+
+def _as_bytes(values: Array) -> Array:
+    return values.reshape(-1).view(np.uint8)
+
+
+def _to_bf16(values: Array) -> Array:
+    """Upper halves of binary32, rounded to nearest even: uint16."""
+    single = np.array(values, np.float32, order="C").reshape(-1)
+    bits = single.view(np.uint32)
+    rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) >> 16
+    nan = np.isnan(single)
+    if nan.any():
+        rounded[nan] = 0x7FC0
+    return rounded.astype(np.uint16)
+
+
+def _from_bf16(wire: Array) -> Array:
+    return (wire.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+
+
+def _rows(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Tokens and values a token; a scalar is one token of one value."""
+    width = shape[-1] if shape else 1
+    return (int(np.prod(shape[:-1])) if width else 0), width
+
+
+def _to_int8(values: Array) -> Array:
+    """uint8[tokens * (4 + width)]: each token's scale (binary32), then its values / scale, rounded."""
+    tokens, width = _rows(values.shape)
+    x = np.array(values, np.float32).reshape(tokens, width)
+    if not np.isfinite(x).all():
+        raise ConfigurationError("int8 cannot carry NaN or infinite values")
+    scale = np.abs(x).max(axis=1, initial=0.0) / np.float32(127)
+    out = np.empty((tokens, 4 + width), np.uint8)
+    out[:, :4] = scale.astype("<f4").reshape(tokens, 1).view(np.uint8)
+    divisor = np.where(scale > 0, scale, np.float32(1))[:, None]
+    out[:, 4:] = np.clip(np.rint(x / divisor), -127, 127).astype(np.int8).view(np.uint8)
+    return out.reshape(-1)
+
+
+def _from_int8(wire: Array, shape: tuple[int, ...]) -> Array:
+    tokens, width = _rows(shape)
+    packed = wire.reshape(tokens, 4 + width)
+    scale = np.ascontiguousarray(packed[:, :4]).view("<f4")
+    with np.errstate(invalid="ignore", over="ignore"):  # a scale of which some bytes are lost may be anything
+        return packed[:, 4:].view(np.int8).astype(np.float32) * scale
+
+
+def as_wire(data: bytes) -> Array:
+    """Bytes as uint8[nbytes]; writing to what is decoded from it changes nothing else."""
+    return np.frombuffer(bytearray(data), np.uint8)

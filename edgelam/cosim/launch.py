@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Starting a scenario process and making sure that it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from edgelam import paths
+from edgelam.errors import ConfigurationError
+
+USAGE_STATUS = 2  # a scenario's exit status after a mistake on its command line
+LAST_LINES = 12
+
+
+def random_address() -> str:
+    """A Unix socket address of the abstract name space (unix(7)): no file is left behind."""
+    return f"@edgelam-{os.getuid()}-{secrets.token_hex(8)}"
+
+
+def find_scenario(scenario: str | os.PathLike[str]) -> Path:
+    """The binary of an installed scenario by its name, or of any other by its path."""
+    text = os.fspath(scenario)
+    if os.sep in text or isinstance(scenario, Path):
+        path = Path(text)
+        if not path.is_file() or not os.access(path, os.X_OK):
+            raise ConfigurationError(f"scenario {text!r} is not a program that can be run")
+        return path
+    try:
+        known = paths.scenarios()
+    except FileNotFoundError as error:
+        raise ConfigurationError(str(error)) from None
+    if text not in known:
+        raise ConfigurationError(
+            f"unknown scenario {text!r}; there are: none, {', '.join(known)} (or give the path of a program)"
+        )
+    return known[text]
+
+
+def command_line(binary: Path, options: Mapping[str, Any], bridge: Mapping[str, Any]) -> list[str]:
+    """``--name=value`` for every option; booleans as 1 and 0."""
+    command = [str(binary)]
+    for name, value in {**options, **{f"edgelam-{key}": value for key, value in bridge.items()}}.items():
+        if not isinstance(value, (bool, int, float, str)):
+            raise ConfigurationError(f"option {name!r}: a number, a boolean or text is needed, not {value!r}")
+        command.append(f"--{name}={int(value) if isinstance(value, bool) else value}")
+    return command
+
+
+class ScenarioProcess:
+    """A running scenario. Always `stop` it."""
+
+    def __init__(self, command: list[str], log: str | os.PathLike[str] | None = None) -> None:
+        """Start `command` in a session of its own, so that Ctrl-C in the terminal reaches Python only.
+
+        What it writes goes to the file `log`, or to a file without a name.
+        """
+        self._log: IO[bytes]
+        if log is None:
+            self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
+        else:
+            try:
+                Path(log).parent.mkdir(parents=True, exist_ok=True)
+                self._log = open(log, "w+b")  # noqa: SIM115
+            except OSError as error:
+                raise ConfigurationError(f"scenario_log {os.fspath(log)!r}: {error.strerror}") from None
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True
+            )
+        except OSError as error:
+            self._log.close()
+            raise ConfigurationError(f"scenario {command[0]!r} cannot be started: {error.strerror}") from None
+        self.name = Path(command[0]).name
+        self.pid = self._process.pid
+
+    def wait(self, timeout_s: float | None) -> int | None:
+        """The exit status once it has ended (negative: a signal), None after the time-out."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def last_lines(self) -> str:
+        """What it wrote last."""
+        if self._log.closed:
+            return self._tail
+        self._log.flush()
+        size = os.fstat(self._log.fileno()).st_size
+        text = os.pread(self._log.fileno(), 8192, max(0, size - 8192)).decode(errors="replace")
+        return "\n".join(text.rstrip().splitlines()[-LAST_LINES:])
+
+    def stop(self, grace_s: float = 1.0) -> int:
+        """End it if it has not ended: wait a little, then terminate, then kill; reap it. Returns the exit status."""
+        status = self._process.poll()
+        for seconds, number in ((0.0, signal.SIGTERM), (grace_s, signal.SIGKILL)):
+            if status is None:
+                status = self.wait(seconds) if seconds else self._process.poll()
+            if status is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.pid, number)
+        if status is None:
+            status = self._process.wait()
+        if not self._log.closed:
+            self._tail = self.last_lines()
+            self._log.close()
+        return status
+
+    def describe(self, status: int | None) -> str:
+        """How it ended, and its last lines."""
+        return f"{describe_status(status)}{quote(self.last_lines())}"
+
+
+def describe_status(status: int | None) -> str:
+    """An exit status in words."""
+    if status is None:
+        return "without an exit status"
+    if status < 0:
+        try:
+            return f"killed by {signal.Signals(-status).name}"
+        except ValueError:
+            return f"killed by signal {-status}"
+    return f"exit status {status}"
+
+
+def quote(lines: str) -> str:
+    """The last lines of a log, for the end of an error's text."""
+    return ("; its last lines:\n  " + lines.replace("\n", "\n  ")) if lines else "; it wrote nothing"
+
+
+@contextlib.contextmanager
+def deferred_interrupt() -> Iterator[None]:
+    """Ctrl-C inside takes effect at the end: for what must not be left half done (starting and ending processes)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught = []
+    previous = signal.getsignal(signal.SIGINT)
+    if not callable(previous):  # ignored, or not set from Python
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *args: caught.append(args))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        if caught:
+            previous(*caught[0])
+
+
+def wait_until(done: Any, timeout_s: float) -> bool:
+    """Poll `done` for up to `timeout_s` seconds of wall time."""
+    end = time.monotonic() + timeout_s
+    while not done():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True

@@ -1,0 +1,567 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""An asyncio event loop in simulated time.
+
+Time is an integer number of nanoseconds and belongs to a `Clock` (clock.py): the loop runs whatever is ready, and
+only when nothing is left asks the clock to go on to the next timer or to the next event of the network, whichever
+comes first. `asyncio.sleep`, `timeout`, `gather`, `TaskGroup`, `Queue`, `Event` and so on therefore all mean
+simulated time.
+
+Order never depends on memory addresses or on how fast the machine is:
+
+- what is ready runs first in, first out; timers due at the same nanosecond run in the order they were set;
+- events of the network come before timers due at the same nanosecond;
+- tasks and futures hash by a sequence number, so that the sets asyncio keeps of them have one order;
+- an executor's results come back in the order its jobs were submitted, and the clock stands still meanwhile.
+
+What cannot be given a meaning in simulated time (sockets, subprocesses, signals) is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import heapq
+import math
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Future as ThreadFuture
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakValueDictionary
+
+from edgelam.cosim.ordering import fixed_order
+from edgelam.cosim.waiting import describe_tasks
+from edgelam.errors import AwaitInComputeError, NotSimulatedError, RunCancelled, StalledError
+
+if TYPE_CHECKING:
+    from edgelam.cosim.clock import Clock, Event
+
+T = TypeVar("T")
+
+NEVER_NS = 2**63 - 1  # the bridge's never_ns
+NS_PER_S = 1_000_000_000
+
+# Rounds of the loop without the clock being asked to move, after which the program is taken to spin for ever (for
+# example `while True: await asyncio.sleep(0)`): no sensible program goes round this often in zero time.
+STALLED_AFTER = 2_000_000
+
+
+def to_ns(seconds: float) -> int:
+    """Seconds to the nearest nanosecond; infinity, and what an int64 cannot hold, is `NEVER_NS`."""
+    if math.isnan(seconds):
+        raise ValueError("a time of NaN seconds")
+    if seconds >= NEVER_NS / NS_PER_S:
+        return NEVER_NS
+    return round(seconds * NS_PER_S)
+
+
+class SimFuture(asyncio.Future[Any]):
+    """A future that hashes by its sequence number and can say what is awaited (`why`, for deadlock reports)."""
+
+    def __init__(self, *, loop: SimLoop) -> None:
+        """Make a pending future of `loop`."""
+        self._sequence = loop.next_sequence()
+        self.why: tuple[str, ...] | None = None
+        super().__init__(loop=loop)
+
+    def __hash__(self) -> int:
+        """The sequence number: the same in every run."""
+        return self._sequence
+
+
+class SimTask(asyncio.Task[Any]):
+    """A task that hashes by its sequence number."""
+
+    def __init__(
+        self,
+        coro: Generator[Any, None, Any] | Coroutine[Any, Any, Any],
+        *,
+        loop: SimLoop,
+        name: str | None = None,
+        context: contextvars.Context | None = None,
+    ) -> None:
+        """Start `coro` on `loop`; without a name it is called Task-<sequence number>."""
+        self._sequence = loop.next_sequence()
+        super().__init__(coro, loop=loop, name=name or f"Task-{self._sequence}", context=context)  # type: ignore[arg-type]
+
+    def __hash__(self) -> int:
+        """The sequence number: the same in every run."""
+        return self._sequence
+
+
+class _Timer(asyncio.TimerHandle):
+    """A timer that is in the heap until it is due or cancelled."""
+
+    def cancel(self) -> None:
+        if not self._cancelled:  # type: ignore[attr-defined]
+            self._loop._timer_handle_cancelled(self)  # type: ignore[attr-defined]
+        asyncio.Handle.cancel(self)
+
+
+class SimLoop(asyncio.AbstractEventLoop):
+    """The loop; `run` drives one main coroutine to its end."""
+
+    def __init__(self, clock: Clock, on_event: Callable[[Event], None] | None = None) -> None:
+        """Run on `clock`; `on_event` gets each event of the network, in order."""
+        self._clock = clock
+        self.on_event = on_event
+        self.now_ns = clock.now_ns
+        self.compute_block: str | None = None  # the compute block that is open (compute.py): no await inside
+        self._sequence = 0
+        self._ready: deque[asyncio.Handle] = deque()
+        self._timers: list[tuple[int, int, asyncio.TimerHandle]] = []
+        self._num_cancelled = 0
+        self._rounds = 0
+        self._running = False
+        self._stopping = False
+        self._closed = False
+        self._frozen = False  # the run is over: tasks clean up, the clock does not move any more
+        self._thread = 0
+        self._fatal: BaseException | None = None
+        self._tasks: dict[SimTask, None] = {}  # keeps every unfinished task alive, in order
+        self._failed: list[SimTask] = []
+        self._jobs: deque[tuple[ThreadFuture[Any], SimFuture]] = deque()
+        self._executor: Executor | None = None
+        self._asyncgens: WeakValueDictionary[int, Any] = WeakValueDictionary()
+        self._exception_handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
+
+    # ---- running ---------------------------------------------------------------------------------------------
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """Run `main` to its end and return its result; whatever goes wrong anywhere in the run is raised."""
+        task = self.create_task(main, name="main")
+        try:
+            result: T = self.run_until_complete(task)
+        except asyncio.CancelledError as error:
+            raise RunCancelled(
+                f"the main coroutine was cancelled at simulated time {self.now_ns / NS_PER_S:.9f} s"
+            ) from error
+        for failed in self._failed:
+            self._raise_unretrieved(failed)
+        return result
+
+    def run_until_complete(self, future: Any) -> Any:
+        """Run until `future` (a future or a coroutine) is done and return its result."""
+        future = asyncio.ensure_future(future, loop=self)
+        future.add_done_callback(self._stop_with)
+        try:
+            self.run_forever()
+        finally:
+            future.remove_done_callback(self._stop_with)
+        if not future.done():
+            raise RuntimeError("the event loop was stopped before the future was done")
+        return future.result()
+
+    def run_forever(self) -> None:
+        """Run until `stop` is called."""
+        if self._running or self._closed:
+            raise RuntimeError("this event loop is " + ("already running" if self._running else "closed"))
+        outer_loop = asyncio._get_running_loop()  # a notebook's, for example: it stands still meanwhile
+        outer_hooks = sys.get_asyncgen_hooks()
+        self._running = True
+        self._thread = threading.get_ident()
+        sys.set_asyncgen_hooks(firstiter=self._asyncgen_started, finalizer=self._asyncgen_dropped)
+        asyncio._set_running_loop(self)
+        try:
+            with fixed_order(self):
+                self._stopping = False
+                while not self._stopping:
+                    self._run_round()
+        finally:
+            self._running = False
+            asyncio._set_running_loop(outer_loop)
+            sys.set_asyncgen_hooks(*outer_hooks)
+
+    def stop(self) -> None:
+        """Make `run_forever` return after what is being run now."""
+        self._stopping = True
+
+    def close(self) -> None:
+        """Cancel every task that is left and let it clean up, with the clock standing still; then close.
+
+        A task that waits for simulated time or for the network in its clean-up is dropped there.
+        """
+        if self._closed:
+            return
+        if self._running:
+            raise RuntimeError("a running event loop cannot be closed")
+        self._frozen = True
+        self.compute_block = None
+        self._fatal = None
+        for task in [*self._tasks]:
+            task.cancel("the run is over")
+        self._drain()
+        for generator in [*self._asyncgens.values()]:
+            self.create_task(generator.aclose())
+        self._drain()
+        for task in [*self._tasks]:  # cancellation did not end these
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+        self._tasks.clear()
+        for task in self._failed:
+            task.exception()  # reported already, or of no interest after the end
+        self._failed.clear()
+        self._ready.clear()
+        self._timers.clear()
+        self._closed = True
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _drain(self) -> None:
+        """Run what is ready until nothing is; errors in the clean-up are of no interest any more."""
+        for _ in range(10_000):
+            if not self._ready:
+                return
+            try:
+                self.call_soon(self.stop)
+                self.run_forever()
+            except Exception:
+                continue
+
+    def _run_round(self) -> None:
+        ready = self._ready
+        if not ready:
+            self._advance()
+        self._rounds += 1
+        if self._rounds > STALLED_AFTER:
+            self._stalled()
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if handle._cancelled:  # type: ignore[attr-defined]
+                continue
+            try:
+                handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                self.call_exception_handler({"message": "exception in a callback", "exception": error})
+            if self.compute_block is not None:
+                self._await_in_compute()
+        if self._fatal is not None:
+            raise self._fatal
+
+    def _advance(self) -> None:
+        """Nothing is ready: let jobs finish, then let simulated time move to the next timer or event."""
+        if self._frozen:
+            self._stopping = True
+            return
+        if self._failed:
+            self._raise_dropped()
+        if self._jobs:
+            self._finish_job()
+            return
+        timers = self._timers
+        while timers and timers[0][2]._cancelled:  # type: ignore[attr-defined]
+            heapq.heappop(timers)
+            self._num_cancelled -= 1
+        deadline = timers[0][0] if timers else NEVER_NS
+        if deadline > self.now_ns:
+            self._rounds = 0
+            clock = self._clock
+            events = clock.wait(deadline)
+            if clock.now_ns < self.now_ns:
+                raise AssertionError(f"the clock went back from {self.now_ns} ns to {clock.now_ns} ns")
+            self.now_ns = clock.now_ns
+            if events:
+                on_event = self.on_event
+                assert on_event is not None
+                for event in events:
+                    on_event(event)
+        now = self.now_ns
+        while timers and timers[0][0] <= now:
+            handle = heapq.heappop(timers)[2]
+            if handle._cancelled:  # type: ignore[attr-defined]
+                self._num_cancelled -= 1
+            else:
+                handle._scheduled = False  # type: ignore[attr-defined]
+                self._ready.append(handle)
+
+    def _stop_with(self, future: asyncio.Future[Any]) -> None:
+        if not future.cancelled() and isinstance(future.exception(), (SystemExit, KeyboardInterrupt)):
+            return  # run_forever is left by the exception itself
+        self.stop()
+
+    # ---- time and callbacks ----------------------------------------------------------------------------------
+
+    def time(self) -> float:
+        """Simulated time in seconds."""
+        return self.now_ns / NS_PER_S
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """Run `callback` after everything that is ready already, at the same simulated time."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Run `callback` after `delay` seconds, to the nearest nanosecond."""
+        return self._call_at_ns(min(self.now_ns + to_ns(delay), NEVER_NS), callback, args, context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Run `callback` at simulated time `when` in seconds, to the nearest nanosecond."""
+        return self._call_at_ns(to_ns(when), callback, args, context)
+
+    def _call_at_ns(
+        self,
+        when_ns: int,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: contextvars.Context | None,
+    ) -> asyncio.TimerHandle:
+        timer = _Timer(when_ns / NS_PER_S, callback, args, self, context)  # type: ignore[arg-type]
+        if when_ns < NEVER_NS:
+            heapq.heappush(self._timers, (when_ns, self.next_sequence(), timer))
+            timer._scheduled = True  # type: ignore[attr-defined]
+        return timer
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        if handle._scheduled:  # type: ignore[attr-defined]
+            self._num_cancelled += 1
+            if self._num_cancelled > 100 and self._num_cancelled > len(self._timers) // 2:
+                self._timers = [t for t in self._timers if t[2] is not handle and not t[2]._cancelled]  # type: ignore[attr-defined]
+                heapq.heapify(self._timers)
+                self._num_cancelled = 0
+
+    def call_soon_threadsafe(
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """As `call_soon`, and only from the loop's own thread: when a thread is done is not simulated."""
+        if self._thread and threading.get_ident() != self._thread:
+            error = NotSimulatedError(
+                "a thread called into the simulated event loop: when it does depends on the machine, not on the "
+                "simulation. Use loop.run_in_executor or asyncio.to_thread, which hold the clock"
+            )
+            self._fatal = self._fatal or error
+            raise error
+        return self.call_soon(callback, *args, context=context)
+
+    def next_sequence(self) -> int:
+        """The next number in the one order of everything this loop does."""
+        self._sequence += 1
+        return self._sequence
+
+    # ---- tasks and futures -----------------------------------------------------------------------------------
+
+    def create_future(self) -> SimFuture:
+        """A pending `SimFuture`."""
+        return SimFuture(loop=self)
+
+    def create_task(
+        self,
+        coro: Any,
+        *,
+        name: str | None = None,
+        context: contextvars.Context | None = None,
+        **unused: Any,
+    ) -> SimTask:
+        """Start a coroutine. The loop keeps the task alive until it is done, also if nobody else does."""
+        if self._closed:
+            raise RuntimeError("the event loop is closed")
+        task = SimTask(coro, loop=self, name=name, context=context)
+        self._tasks[task] = None
+        task.add_done_callback(self._task_done)
+        return task
+
+    def _task_done(self, task: Any) -> None:
+        self._tasks.pop(task, None)
+        if not task.cancelled() and task._exception is not None and task._log_traceback:
+            self._failed.append(task)
+
+    def _raise_dropped(self) -> None:
+        """End the run if a task failed and nobody is left who could ever ask it why."""
+        for task in [*self._failed]:
+            if not task._log_traceback:  # type: ignore[attr-defined]
+                self._failed.remove(task)
+            elif sys.getrefcount(task) <= 4:  # self._failed, its copy, `task` and the argument
+                self._raise_unretrieved(task)
+
+    def _raise_unretrieved(self, task: SimTask) -> None:
+        if not task._log_traceback:  # type: ignore[attr-defined]
+            return
+        error = task.exception()
+        assert error is not None
+        error.add_note(f"raised in task {task.get_name()!r}, which nobody awaited")
+        raise error
+
+    @property
+    def unretrieved(self) -> BaseException | None:
+        """The exception of the first task that failed without anybody having asked it, if there is one."""
+        for task in self._failed:
+            if task._log_traceback:  # type: ignore[attr-defined]
+                error = task.exception()
+                assert error is not None
+                error.add_note(f"raised in task {task.get_name()!r}")
+                return error
+        return None
+
+    def describe_waiting(self) -> str:
+        """Who waits for what: one line a task (deadlock reports)."""
+        return describe_tasks(list(self._tasks), self._failed)
+
+    def get_task_factory(self) -> None:
+        """None: tasks are always `SimTask`."""
+        return
+
+    def set_task_factory(self, factory: Any) -> None:
+        """Refused: other tasks would hash by their address."""
+        if factory is not None:
+            raise NotSimulatedError("a task factory would make tasks without a fixed order")
+
+    def _stalled(self) -> None:
+        raise StalledError(
+            f"the program went round {STALLED_AFTER:,} times at simulated time {self.now_ns / NS_PER_S:.9f} s without "
+            "waiting for anything: simulated time moves only while everybody waits (a loop around asyncio.sleep(0) "
+            "never does)\n" + self.describe_waiting()
+        )
+
+    def _await_in_compute(self) -> None:
+        block, self.compute_block = self.compute_block, None
+        raise AwaitInComputeError(
+            f"await inside the compute block {block}: only what is computed in the block counts as its work, and "
+            "while it runs the node does nothing else. Move the await out of the block\n" + self.describe_waiting()
+        )
+
+    # ---- threads -----------------------------------------------------------------------------------------------
+
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> SimFuture:  # type: ignore[override]
+        """Run `func(*args)` in a thread. The clock stands still until it is done; results come in order."""
+        if executor is None:
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(thread_name_prefix="edgelam")
+            executor = self._executor
+        future = self.create_future()
+        future.why = (f"a job in an executor ({getattr(func, '__name__', func)})",)
+        self._jobs.append((executor.submit(func, *args), future))
+        return future
+
+    def set_default_executor(self, executor: Executor) -> None:  # type: ignore[override]
+        """Use `executor` where none is given."""
+        self._executor = executor
+
+    def _finish_job(self) -> None:
+        job, future = self._jobs.popleft()
+        self._rounds = 0
+        error = job.exception()  # blocks, interruptible
+        if not future.done():
+            if error is None:
+                future.set_result(job.result())
+            else:
+                future.set_exception(error)
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait for the threads of the default executor to end."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True)
+
+    async def shutdown_asyncgens(self) -> None:
+        """Close all asynchronous generators that are open."""
+        for generator in [*self._asyncgens.values()]:
+            await generator.aclose()
+
+    def _asyncgen_started(self, generator: Any) -> None:
+        self._asyncgens[self.next_sequence()] = generator
+
+    def _asyncgen_dropped(self, generator: Any) -> None:
+        if not self._closed:
+            self.create_task(generator.aclose())
+
+    # ---- state and errors --------------------------------------------------------------------------------------
+
+    def is_running(self) -> bool:
+        """True inside `run_forever`."""
+        return self._running
+
+    def is_closed(self) -> bool:
+        """True after `close`."""
+        return self._closed
+
+    def get_debug(self) -> bool:
+        """False: asyncio's debug mode measures wall time."""
+        return False
+
+    def set_debug(self, enabled: bool) -> None:
+        """Ignored, see `get_debug`."""
+
+    def get_exception_handler(self) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None:
+        """The handler set by the user, if any."""
+        return self._exception_handler
+
+    def set_exception_handler(
+        self, handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None
+    ) -> None:
+        """Let `handler(loop, context)` have the errors of callbacks, which otherwise end the run."""
+        self._exception_handler = handler
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """End the run with the error."""
+        error = context.get("exception")
+        if isinstance(error, BaseException) and self._fatal is None and not self._frozen:
+            self._fatal = error
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Called by asyncio for errors that reach nobody: ends the run unless a handler is set."""
+        if self._exception_handler is not None:
+            self._exception_handler(self, context)
+        else:
+            self.default_exception_handler(context)
+
+
+def _refuse(name: str, reason: str) -> None:
+    def refused(self: SimLoop, *args: Any, **kwargs: Any) -> Any:
+        raise NotSimulatedError(f"loop.{name} is not available in simulated time: {reason}")
+
+    refused.__name__ = name
+    refused.__doc__ = f"Refused: {reason}."
+    setattr(SimLoop, name, refused)
+
+
+_SOCKETS = (
+    "a real socket has no place on the simulated clock; use Node.send and Node.receive, or do it outside simulate()"
+)
+for _name in [
+    "create_connection",
+    "create_server",
+    "create_datagram_endpoint",
+    "create_unix_connection",
+    "create_unix_server",
+    "connect_accepted_socket",
+    "start_tls",
+    "sendfile",
+    "sock_recv",
+    "sock_recv_into",
+    "sock_recvfrom",
+    "sock_recvfrom_into",
+    "sock_sendall",
+    "sock_sendto",
+    "sock_connect",
+    "sock_accept",
+    "sock_sendfile",
+    "getaddrinfo",
+    "getnameinfo",
+    "add_reader",
+    "remove_reader",
+    "add_writer",
+    "remove_writer",
+    "connect_read_pipe",
+    "connect_write_pipe",
+]:
+    _refuse(_name, _SOCKETS)
+for _name in ("subprocess_shell", "subprocess_exec"):
+    _refuse(_name, "a subprocess has no place on the simulated clock; subprocess.run holds the clock until it is done")
+for _name in ("add_signal_handler", "remove_signal_handler"):
+    _refuse(_name, "when a signal comes is not simulated; use signal.signal outside simulate()")

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A node of the network, as a coroutine sees it: send, receive, compute, memory, energy."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from edgelam.cosim.compute import ComputeBlock, ComputeResource
+from edgelam.cosim.devices import DeviceProfile, MemoryPool
+from edgelam.cosim.mailbox import Mailbox
+from edgelam.cosim.records import Message, TransferRecord
+from edgelam.cosim.transfers import Arrival
+from edgelam.cosim.work import Work
+from edgelam.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from edgelam.cosim.simulation import Simulation
+
+
+class Node:
+    """A device, base station or server of the simulated network.
+
+    Nodes come from the scenario: ``sim.node("ue0")``, ``sim.nodes_with_role("ue")``. A device's life is an ordinary
+    coroutine::
+
+        async def device(ue, edge, batches):
+            for x, y in batches:
+                async with ue.compute("embed", key=x.shape):
+                    z = embed(x)                                # real PyTorch; its FLOPs take simulated time
+                await ue.send(edge, z, tag="embedding", encoding="fp16")
+                reply = await ue.receive(edge, tag="representation")
+                use(reply.data)
+
+    Attributes: `name`; `role` (`ue`, `gnb`, `edge`, `cloud`, ...); `id` (its number in the scenario); `device` (its
+    `DeviceProfile`); `memory` (its `MemoryPool`: ``allocate(label, bytes)``, ``free(label)``, ``peak_bytes``);
+    `flops` (floating-point operations so far); `busy_s` (seconds of computing so far); `energy_j` (joules so far).
+    """
+
+    def __init__(self, sim: Simulation, id: int, name: str, role: str, device: DeviceProfile) -> None:
+        """Nodes are made by the simulation."""
+        self._sim = sim
+        self.id = id
+        self.name = name
+        self.role = role
+        self.device = device
+        self.memory = MemoryPool(name, device.memory_bytes)
+        self.flops = 0
+        self.busy_s = 0.0
+        self._active_energy_j = 0.0
+        self._resource = ComputeResource(sim._loop, name, device.ways)
+        self._mailbox: Mailbox[Arrival] = Mailbox(sim._loop, name)
+
+    def __repr__(self) -> str:
+        """Name, role and device."""
+        return f"Node({self.name!r}, role={self.role!r}, device={self.device.name!r})"
+
+    @property
+    def energy_j(self) -> float:
+        """Joules so far: idle power all the time, and the difference to busy power while it computes."""
+        return self.device.idle_w * self._sim.now_s + self._active_energy_j
+
+    @overload
+    async def send(
+        self,
+        to: Node,
+        data: Any,
+        *,
+        tag: str = ...,
+        protocol: str = ...,
+        encoding: str = ...,
+        deadline_s: float | None = ...,
+        give_up_s: float = ...,
+        rate_bps: float | None = ...,
+    ) -> TransferRecord: ...
+
+    @overload
+    async def send(
+        self,
+        to: Sequence[Node],
+        data: Any,
+        *,
+        tag: str = ...,
+        protocol: str = ...,
+        encoding: str = ...,
+        deadline_s: float | None = ...,
+        give_up_s: float = ...,
+        rate_bps: float | None = ...,
+    ) -> list[TransferRecord]: ...
+
+    async def send(
+        self,
+        to: Node | Sequence[Node],
+        data: Any,
+        *,
+        tag: str = "",
+        protocol: str = "tcp",
+        encoding: str = "fp32",
+        deadline_s: float | None = None,
+        give_up_s: float = 1.0,
+        rate_bps: float | None = None,
+    ) -> TransferRecord | list[TransferRecord]:
+        """Send `data` over the simulated network; returns when this node knows that it is over.
+
+        Args:
+            to: the receiving node, or several (one request; each receiver has its own losses and its own record).
+            data: a tensor, an array, a number, text, bytes, or dicts, lists and tuples of these. The values are taken
+                now; changing a tensor in place afterwards does not change what arrives. Gradients do not travel.
+            tag: what to call it; `receive` can ask for it.
+            protocol: `tcp` (reliable, in order per pair of nodes), `udp` (paced datagrams, may lose byte ranges) or
+                `ideal` (no time at all).
+            encoding: number format of floating-point values on the wire: `fp32`, `fp16`, `bf16`, `int8` (a scale a
+                token), `fp64`, `exact`. The wire carries exactly these bytes, see encoding.py.
+            deadline_s: give the transfer up so many seconds from now.
+            give_up_s: udp: seconds after the last datagram was sent at which what is missing counts as lost.
+            rate_bps: udp: pace in bits a second of payload; the scenario's default for the path if None.
+
+        Returns:
+            The `TransferRecord`; with several receivers a list of them in the order of `to`. With udp the status may
+            be `partial`, which is no error.
+
+        Raises:
+            TransferError: cancelled, expired (deadline) or failed (socket); has the `records`.
+            TransferRefused: no route, or the scenario does not accept it.
+            ConfigurationError: a value that is not legal.
+
+        Cancelling the task that awaits `send` (also by ``asyncio.timeout``) withdraws what is still queued; what is
+        in the socket already still crosses the network.
+        """
+        single = isinstance(to, Node)
+        receivers = [to] if isinstance(to, Node) else list(to)
+        outgoing = self._sim._transfers.start(
+            self,
+            receivers,
+            data,
+            tag=tag,
+            protocol=protocol,
+            encoding=encoding,
+            deadline_s=deadline_s,
+            give_up_s=give_up_s,
+            rate_bps=rate_bps,
+        )
+        records = await self._sim._transfers.finish(outgoing)
+        return records[0] if single else records
+
+    async def receive(self, source: Node | None = None, *, tag: str | None = None) -> Message:
+        """Wait for a message and return it; the one that arrived first if several fit.
+
+        Args:
+            source: the sending node; None for any.
+            tag: the tag it was sent with; None for any.
+
+        Returns:
+            A `Message`: `data` (in the structure and dtypes that were sent, rounded by the encoding; lost bytes are
+            zeros), `source`, `tag`, `lost` (byte ranges), `size_bytes`, `queued_s`, `last_byte_s`.
+
+        Time-outs are asyncio's, in simulated time: ``async with asyncio.timeout(0.5): m = await ue.receive()``. A message
+        that arrives in the very instant of the time-out is not lost: the next `receive` gets it.
+        """
+        if source is not None and source is not self._sim.nodes.get(getattr(source, "name", "")):
+            raise ConfigurationError(
+                f"{self.name} receives from {source!r}: a node of this simulation is wanted; there are: "
+                f"{', '.join(self._sim.nodes)}"
+            )
+        if not self._sim._is_mine(self):
+            raise ConfigurationError(
+                f"participant {self._sim.participant} receives at {self.name}, which it has not claimed: "
+                f"call sim.claim(node) first"
+            )
+        source_id, source_name = (None, "anybody") if source is None else (source.id, source.name)
+        arrival = await self._mailbox.take(source_id, tag, source_name)
+        return arrival.open()
+
+    def compute(self, label: str, *, key: Hashable = None, work: Work | None = None) -> ComputeBlock:
+        """A block of computing, ``async with node.compute("forward", key=x.shape): y = model(x)``.
+
+        The block waits for the node's turn, runs your code, and is left when the simulated time that it takes on this
+        node's device has passed (see compute.py). There must be no `await` inside.
+
+        Args:
+            label: what to call it in records.
+            key: anything hashable that says what is computed, for example the shapes. The work is counted the first time
+                for each (label, key) and kept. Without a key it is counted every time, which costs wall time.
+            work: the work, if you know it: nothing is counted. ``Work(flops=..., bytes=...)``.
+
+        Returns:
+            A context manager; after the block its `work` and `record` (`ComputeRecord`) are set.
+        """
+        return ComputeBlock(self, label, key, work)

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Observables and controls: what a scenario lets one read and set. Names, types and shapes come from the scenario."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgelam.cosim.clock import Applied, Value
+from edgelam.cosim.loop import SimFuture, to_ns
+from edgelam.cosim.messages import dtype_of
+from edgelam.cosim.records import Reading
+from edgelam.errors import ConfigurationError, ControlRefused, ObservableRefused
+
+if TYPE_CHECKING:
+    from edgelam.cosim.simulation import Simulation
+
+
+class _Described:
+    """What observables and controls have in common."""
+
+    def __init__(self, sim: Simulation, entry: dict[str, Any]) -> None:
+        self._sim = sim
+        self.id: int = entry["id"]
+        self.name: str = entry["name"]
+        self.dtype: np.dtype[Any] = dtype_of(entry["dtype"])
+        self.shape: tuple[int, ...] = tuple(entry.get("shape", ()))
+        self.axes: Any = entry.get("axes", "")
+        self.unit: str = entry.get("unit", "")
+        self.help: str = entry.get("help", "")
+
+    def __repr__(self) -> str:
+        shape = "x".join("any" if n < 0 else str(n) for n in self.shape) or "scalar"
+        return f"{type(self).__name__}({self.name!r}, {self.dtype}, {shape}, axes {self.axes!r}, unit {self.unit!r})"
+
+
+class Observable(_Described):
+    """Something to read: ``reading = await sim.observable("position").read()``.
+
+    Attributes: `name`, `dtype`, `shape` (-1: varies), `axes`, `unit`, `help`.
+    """
+
+    async def read(self) -> Reading:
+        """Read it now; takes no simulated time. Raises `ObservableRefused`."""
+        request, future = self._sim._requests.expect(f"reading of {self.name}")
+        self._sim._clock.read(request, self.id, 0)
+        return self._reading(await future)
+
+    def subscribe(self, period_s: float) -> Subscription:
+        """Readings from now on every `period_s` simulated seconds, oldest first, none left out::
+
+        async with sim.observable("sinr").subscribe(0.1) as readings:
+            async for reading in readings:
+                ...
+        """
+        if not (period_s > 0 and math.isfinite(period_s) and to_ns(period_s) > 0):
+            raise ConfigurationError(f"period_s = {period_s!r} must be positive, at least a nanosecond")
+        return Subscription(self, to_ns(period_s))
+
+    def _reading(self, event: Value) -> Reading:
+        data = event.data
+        value = (np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data).view(self.dtype)
+        return Reading(event.time_ns / 1e9, value.reshape(event.shape))
+
+
+class Subscription:
+    """An asynchronous iterator of readings; leave it with `async with` or `close` so that the scenario stops sending."""
+
+    def __init__(self, observable: Observable, period_ns: int) -> None:
+        """Use `Observable.subscribe`."""
+        self._observable = observable
+        self._period_ns = period_ns
+        self._request: int | None = None
+        self._closed = False
+        self._readings: deque[Reading] = deque()
+        self._future: SimFuture | None = None
+        self._error: Exception | None = None
+
+    async def __aenter__(self) -> Subscription:
+        """Begin."""
+        self._begin()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        """End."""
+        self.close()
+
+    def __aiter__(self) -> Subscription:
+        """Itself."""
+        self._begin()
+        return self
+
+    async def __anext__(self) -> Reading:
+        """The next reading."""
+        while not self._readings:
+            if self._error is not None:
+                raise self._error
+            if self._closed:
+                raise StopAsyncIteration
+            self._future = self._observable._sim._loop.create_future()
+            self._future.why = ("the next reading of", self._observable.name)
+            await self._future
+        return self._readings.popleft()
+
+    def close(self) -> None:
+        """End the subscription."""
+        if self._request is not None and not self._closed:
+            sim = self._observable._sim
+            sim._requests.forget(self._request)
+            if self._error is None:
+                sim._clock.unsubscribe(self._request)
+        self._closed = True
+        self._wake()
+
+    def _begin(self) -> None:
+        if self._request is None and not self._closed:
+            sim = self._observable._sim
+            self._request = sim._requests.follow(self)
+            sim._clock.read(self._request, self._observable.id, self._period_ns)
+
+    def _put(self, event: Value) -> None:
+        self._readings.append(self._observable._reading(event))
+        self._wake()
+
+    def _fail(self, error: Exception) -> None:
+        self._error = error
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+
+class Control(_Described):
+    """Something to set: ``applied_at_s = await sim.control("bandwidth").set([0.3, 0.7])``.
+
+    Attributes: `name`, `dtype`, `shape` (-1: any), `axes`, `unit`, `help`.
+    """
+
+    async def set(self, value: Any) -> float:
+        """Set it and return the simulated time in seconds at which it was applied.
+
+        Raises `ConfigurationError` if the value does not have the control's dtype and shape, `ControlRefused` with the
+        scenario's reason if the scenario does not take it.
+        """
+        array = self._as_array(value)
+        request, future = self._sim._requests.expect(f"control {self.name}")
+        self._sim._clock.set_control(request, self.id, array.tobytes())
+        applied: Applied = await future
+        return applied.applied_at_ns / 1e9
+
+    def _as_array(self, value: Any) -> np.ndarray[Any, Any]:
+        try:
+            array = np.asarray(value)
+            if self.dtype.fields is None and array.dtype.kind not in "OV":
+                kind = np.result_type(array.dtype, self.dtype).kind
+                if np.iscomplexobj(array) and self.dtype.kind != "c":
+                    raise TypeError("complex")
+                if kind == "f" and self.dtype.kind in "iu" and np.any(array != np.rint(array)):
+                    raise TypeError("not whole")
+            array = array.astype(self.dtype)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"control {self.name!r}: {value!r} is not of dtype {self.dtype}") from error
+        fits = array.ndim == len(self.shape) and all(
+            want in (-1, have) for want, have in zip(self.shape, array.shape, strict=True)
+        )
+        if not fits:
+            raise ConfigurationError(
+                f"control {self.name!r} has shape {self.shape} (-1: any; axes {self.axes!r}), not {array.shape}"
+            )
+        return np.ascontiguousarray(array)
+
+
+class Requests:
+    """Readings and controls that have been asked for and not answered yet."""
+
+    def __init__(self, sim: Simulation) -> None:
+        """Make the observables and controls of the scenario's catalogue."""
+        self._sim = sim
+        catalogue = sim._clock.catalogue
+        self.observables = {e["name"]: Observable(sim, e) for e in catalogue.get("observables", [])}
+        self.controls = {e["name"]: Control(sim, e) for e in catalogue.get("controls", [])}
+        self._futures: dict[int, SimFuture] = {}
+        self._subscriptions: dict[int, Subscription] = {}
+
+    def observable(self, name: str) -> Observable:
+        """By name."""
+        if name not in self.observables:
+            raise ConfigurationError(
+                f"no observable {name!r} in scenario {self._sim.scenario!r}; there are: "
+                f"{', '.join(self.observables) or 'none'}"
+            )
+        return self.observables[name]
+
+    def control(self, name: str) -> Control:
+        """By name."""
+        if name not in self.controls:
+            raise ConfigurationError(
+                f"no control {name!r} in scenario {self._sim.scenario!r}; there are: {', '.join(self.controls) or 'none'}"
+            )
+        return self.controls[name]
+
+    def expect(self, why: str) -> tuple[int, asyncio.Future[Any]]:
+        """A new request's number, and the future of its answer."""
+        future = self._sim._loop.create_future()
+        future.why = (why,)
+        request = self._sim._loop.next_sequence()
+        self._futures[request] = future
+        return request, future
+
+    def follow(self, subscription: Subscription) -> int:
+        """A new periodic request's number."""
+        request = self._sim._loop.next_sequence()
+        self._subscriptions[request] = subscription
+        return request
+
+    def forget(self, request: int) -> None:
+        """A subscription has ended."""
+        self._subscriptions.pop(request, None)
+
+    def value(self, event: Value) -> None:
+        """A reading has come."""
+        if event.request in self._subscriptions:
+            self._subscriptions[event.request]._put(event)
+        else:
+            self._answer(event.request, event)
+
+    def applied(self, event: Applied) -> None:
+        """A control has been applied."""
+        self._answer(event.request, event)
+
+    def refused(self, request: int, message: str, reason: str) -> None:
+        """The scenario does not do it."""
+        error = ControlRefused(reason) if message == "SetControl" else ObservableRefused(reason)
+        if request in self._subscriptions:
+            self._subscriptions.pop(request)._fail(error)
+            return
+        future = self._futures.pop(request, None)
+        if future is not None and not future.done():
+            future.set_exception(error)
+
+    def _answer(self, request: int, event: Value | Applied) -> None:
+        future = self._futures.pop(request, None)
+        if future is not None and not future.done():
+            future.set_result(event)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Order in asyncio functions that would otherwise take it from memory addresses.
+
+`asyncio.as_completed` puts the coroutines it is given into a set before it makes tasks of them, so that they start in
+address order. While a simulated loop runs, it (and `asyncio.wait`, for futures that are not the loop's own) is wrapped:
+arguments become tasks in the order they are given. For a loop that is not simulated the wrappers do nothing. Code that
+did `from asyncio import as_completed` holds the function itself, which cannot be wrapped: take `cosim.as_completed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.tasks
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from edgelam.errors import NotSimulatedError
+
+_as_completed = asyncio.as_completed
+_wait = asyncio.wait
+_simulated: list[asyncio.AbstractEventLoop] = []
+
+
+def _is_simulated() -> bool:
+    loop = asyncio._get_running_loop()
+    return loop is not None and any(loop is known for known in _simulated)
+
+
+def as_completed(fs: Iterable[Any], *, timeout: float | None = None) -> Any:
+    """`asyncio.as_completed` that starts coroutines in the order given and keeps the order of equal times."""
+    if _is_simulated():
+        if asyncio.isfuture(fs) or asyncio.iscoroutine(fs):
+            raise TypeError(f"expect an iterable of futures, not {type(fs).__name__}")
+        fs = [asyncio.ensure_future(f) for f in fs]
+        _refuse_foreign("as_completed", fs)
+    return _as_completed(fs, timeout=timeout)
+
+
+async def wait(fs: Iterable[Any], *, timeout: float | None = None, return_when: str = asyncio.ALL_COMPLETED) -> Any:
+    """`asyncio.wait`, refusing futures whose place in a set is their address."""
+    if _is_simulated():
+        fs = list(fs)
+        _refuse_foreign("wait", fs)
+    return await _wait(fs, timeout=timeout, return_when=return_when)
+
+
+def _refuse_foreign(name: str, fs: Iterable[Any]) -> None:
+    for f in fs:
+        if asyncio.isfuture(f) and type(f).__hash__ is object.__hash__:
+            raise NotSimulatedError(
+                f"asyncio.{name} was given a {type(f).__name__}, which has no fixed order; wrap what it awaits in a "
+                "coroutine of its own and make a task of that"
+            )
+
+
+@contextmanager
+def fixed_order(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Have the wrappers in place while `loop` runs."""
+    _simulated.append(loop)
+    asyncio.as_completed = asyncio.tasks.as_completed = as_completed  # type: ignore[assignment]
+    asyncio.wait = asyncio.tasks.wait = wait  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        _simulated.remove(loop)
+        if not _simulated:
+            asyncio.as_completed = asyncio.tasks.as_completed = _as_completed
+            asyncio.wait = asyncio.tasks.wait = _wait

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Between participants: hand-over of data and barriers, over the bridge and in zero simulated time.
+
+A participant that blocked in a socket, a store or a lock of its own would hold the clock for ever; these do not.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from edgelam.cosim import encoding as codec
+from edgelam.cosim.clock import Posted
+from edgelam.cosim.mailbox import Mailbox
+from edgelam.cosim.transfers import INLINE_BYTES
+from edgelam.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from edgelam.cosim.loop import SimFuture
+    from edgelam.cosim.simulation import Simulation
+
+
+class Participants:
+    """What this participant exchanges with the others."""
+
+    def __init__(self, sim: Simulation) -> None:
+        """Nothing yet."""
+        self._sim = sim
+        self._mailbox: Mailbox[tuple[codec.Encoded, Any]] = Mailbox(sim._loop, f"participant {sim.participant}")
+        self._generation: Counter[str] = Counter()
+        self._arrived: Counter[tuple[str, int]] = Counter()
+        self._barriers: dict[tuple[str, int], SimFuture] = {}
+
+    def post(self, to: int, tag: str, data: Any) -> None:
+        """Hand `data` to participant `to`."""
+        self._check(to)
+        encoded = codec.encode(data, "exact")
+        if to == self._sim.participant:
+            self._mailbox.deliver(to, tag, (encoded, None))
+            return
+        inline = encoded.tobytes() if encoded.nbytes <= INLINE_BYTES else None
+        facts = pickle.dumps(("post", tag, encoded.tree, encoded.nbytes, inline), protocol=pickle.HIGHEST_PROTOCOL)
+        self._sim._clock.post(to, facts, encoded if inline is None else None)
+
+    async def collect(self, sender: int, tag: str) -> Any:
+        """The oldest of what `sender` posted with `tag`."""
+        self._check(sender)
+        encoded, wire = await self._mailbox.take(sender, tag, f"participant {sender}")
+        return codec.decode(encoded, (), wire, copy=False)
+
+    async def barrier(self, name: str) -> None:
+        """Tell everybody, then wait for everybody."""
+        sim = self._sim
+        key = (name, self._generation[name])
+        self._generation[name] += 1
+        note = pickle.dumps(("barrier", *key), protocol=pickle.HIGHEST_PROTOCOL)
+        for other in range(sim.participants):
+            if other != sim.participant:
+                sim._clock.post(other, note)
+        if self._arrived[key] < sim.participants - 1:
+            future = self._barriers[key] = sim._loop.create_future()
+            future.why = ("the others at barrier", repr(name))
+            try:
+                await future
+            finally:
+                del self._barriers[key]
+        del self._arrived[key]
+
+    def posted(self, event: Posted) -> None:
+        """Something has come from another participant."""
+        kind, *facts = pickle.loads(event.data)
+        if kind == "barrier":
+            key = (facts[0], facts[1])
+            self._arrived[key] += 1
+            future = self._barriers.get(key)
+            if future is not None and self._arrived[key] == self._sim.participants - 1 and not future.done():
+                future.set_result(None)
+            return
+        tag, tree, nbytes, inline = facts
+        wire = event.payload if inline is None else codec.as_wire(inline)
+        self._mailbox.deliver(event.sender, tag, (codec.Encoded("exact", nbytes, (), tree), wire))
+
+    def _check(self, participant: int) -> None:
+        if participant not in range(self._sim.participants):
+            raise ConfigurationError(f"no participant {participant!r}: this run has 0 to {self._sim.participants - 1}")

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Starting a run: `simulate` (a scenario and the main coroutine) and `attach` (a further process of a run)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from edgelam.cosim import launch
+from edgelam.cosim.bridge_clock import BridgeClock
+from edgelam.cosim.clock import Clock, IdealClock
+from edgelam.cosim.devices import DeviceProfile
+from edgelam.cosim.records import ComputeRecord, TransferRecord
+from edgelam.cosim.simulation import Simulation
+from edgelam.errors import ConfigurationError, DeadlockError, EdgelamError, ScenarioDied
+
+T = TypeVar("T")
+Main = Callable[[Simulation], Coroutine[Any, Any, T]]
+
+
+def simulate(
+    main: Main[T],
+    scenario: str | os.PathLike[str] | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    nodes: Mapping[str, str] | None = None,
+    seed: int = 1,
+    participants: int = 1,
+    network: str | None = None,
+    devices: Mapping[str, str | DeviceProfile] | None = None,
+    compute: str = "modelled",
+    on_transfer: Callable[[TransferRecord], object] | None = None,
+    on_compute: Callable[[ComputeRecord], object] | None = None,
+    scenario_log: str | os.PathLike[str] | None = None,
+    attach_timeout_s: float = 60.0,
+    arena_bytes: int | None = None,
+    address: str | None = None,
+) -> T:
+    """Run `main(sim)` in simulated time over a scenario and return its result.
+
+    Args:
+        main: the main coroutine function; everything else of the run is started from it. When it returns, the run is
+            over, and tasks that are left are cancelled.
+        scenario: the name of an installed scenario, or the path of a scenario program; None or "none": no network at
+            all, transfers take no time, and the nodes are those of `nodes`.
+        options: the scenario's own options, for example ``{"numUe": 4}`` (``--help`` of the scenario lists them).
+        nodes: without a scenario: node names to roles, ``{"ue0": "ue", "edge0": "edge"}``.
+        seed: seed of the scenario and of `Simulation.rng` and `generator`; from 1.
+        participants: how many processes take part. This one is participant 0 and starts the scenario; the others
+            call `attach` (see `Simulation.environment`). Simulated time starts when all are there.
+        network: "ideal": every transfer takes no time, whatever protocol it asks for; None: as each asks.
+        devices: node name patterns to device profiles, ``{"ue*": "jetson-orin", "edge*": "cpu-server"}``; the first that
+            matches counts. Otherwise by role: ue "phone", edge "cpu-server", cloud "datacentre-gpu", others "cpu-server".
+        compute: how long computing takes: "modelled" (deterministic), "measured" (wall time) or "free".
+        on_transfer: called with the `TransferRecord` of every transfer of this participant, as it ends.
+        on_compute: called with every `ComputeRecord`.
+        scenario_log: file for what the scenario writes; otherwise only its last lines are kept, for errors.
+        attach_timeout_s: how long (wall time) participants may take to attach.
+        arena_bytes: shared memory for arrays, of each process; memory is used only once touched. Default 1 GiB.
+        address: where the processes meet (default: $EDGELAM_ADDRESS, otherwise a random one).
+
+    Raises:
+        ConfigurationError: a value that is not legal, also one that the scenario does not accept.
+        DeadlockError, ScenarioDied, ParticipantDied, ...: see `edgelam.errors`.
+        Whatever `main`, or a task that nobody awaited, raises.
+    """
+    if scenario is None or scenario == "none":
+        return _simulate_ideal(
+            main, nodes, options, participants, seed, network, devices, compute, on_transfer, on_compute
+        )
+    if nodes is not None:
+        raise ConfigurationError("nodes are given by the scenario; give them yourself only without one")
+    if not isinstance(participants, int) or not 1 <= participants <= 200:
+        raise ConfigurationError(f"participants = {participants!r}: a whole number from 1 to 200")
+    if not attach_timeout_s > 0:
+        raise ConfigurationError(f"attach_timeout_s = {attach_timeout_s!r} must be positive")
+    address = address or os.environ.get("EDGELAM_ADDRESS") or launch.random_address()
+    bridge: dict[str, Any] = {
+        "address": address,
+        "participants": participants,
+        "attach-timeout": attach_timeout_s,
+    }
+    if arena_bytes is not None:
+        bridge["arena-bytes"] = arena_bytes
+    command = launch.command_line(
+        launch.find_scenario(scenario), {"seed": _check_seed(seed), **(options or {})}, bridge
+    )
+    process: launch.ScenarioProcess | None = None
+    try:
+        with launch.deferred_interrupt():
+            process = launch.ScenarioProcess(command, scenario_log)
+        clock = BridgeClock(address, 0, name="main", timeout_s=attach_timeout_s, process=process)
+        result = _run(
+            main,
+            clock,
+            seed=seed,
+            network=network,
+            devices=devices,
+            compute=compute,
+            on_transfer=on_transfer,
+            on_compute=on_compute,
+            environment={"EDGELAM_ADDRESS": address},
+        )
+        _await_end(process, participants, clock.now_ns)
+        return result
+    finally:
+        if process is not None:
+            with launch.deferred_interrupt():
+                process.stop()
+
+
+def attach(
+    main: Main[T],
+    *,
+    participant: int | None = None,
+    address: str | None = None,
+    seed: int | None = None,
+    network: str | None = None,
+    devices: Mapping[str, str | DeviceProfile] | None = None,
+    compute: str = "modelled",
+    on_transfer: Callable[[TransferRecord], object] | None = None,
+    on_compute: Callable[[ComputeRecord], object] | None = None,
+    attach_timeout_s: float = 60.0,
+    name: str = "",
+) -> T:
+    """Take part, as a further process, in the run that participant 0 has started (or is about to start).
+
+    `participant`, `address` and `seed` come from the environment that `Simulation.environment` gives, unless given here. The
+    other arguments are those of `simulate`; `name` is what this participant is called in errors. Returns `main`'s result.
+    """
+    address = address or os.environ.get("EDGELAM_ADDRESS")
+    index = os.environ.get("EDGELAM_PARTICIPANT") if participant is None else str(participant)
+    if not address or index is None:
+        raise ConfigurationError(
+            "attach needs the address of the run and this process's participant number: give them, or set "
+            "EDGELAM_ADDRESS and EDGELAM_PARTICIPANT (Simulation.environment has them)"
+        )
+    if not index.isdecimal():
+        raise ConfigurationError(f"participant {index!r}: a whole number from 0")
+    if seed is None:
+        seed = int(os.environ.get("EDGELAM_SEED", "1"))
+    clock = BridgeClock(address, int(index), name=name, timeout_s=attach_timeout_s)
+    return _run(
+        main,
+        clock,
+        seed=_check_seed(seed),
+        network=network,
+        devices=devices,
+        compute=compute,
+        on_transfer=on_transfer,
+        on_compute=on_compute,
+        environment={"EDGELAM_ADDRESS": address},
+    )
+
+
+def _simulate_ideal(
+    main: Main[T],
+    nodes: Mapping[str, str] | None,
+    options: Mapping[str, Any] | None,
+    participants: int,
+    seed: int,
+    network: str | None,
+    devices: Mapping[str, str | DeviceProfile] | None,
+    compute: str,
+    on_transfer: Callable[[TransferRecord], object] | None,
+    on_compute: Callable[[ComputeRecord], object] | None,
+) -> T:
+    if options:
+        raise ConfigurationError(f"without a scenario there are no options, but got: {', '.join(options)}")
+    if participants != 1:
+        raise ConfigurationError(f"participants = {participants!r}: several participants need a scenario")
+    return _run(
+        main,
+        IdealClock(dict(nodes or {})),
+        seed=_check_seed(seed),
+        network=network,
+        devices=devices,
+        compute=compute,
+        on_transfer=on_transfer,
+        on_compute=on_compute,
+    )
+
+
+def _run(main: Main[T], clock: Clock, **settings: Any) -> T:
+    """Drive `main` on `clock`; detach if all is well, otherwise let go so that the others see it."""
+    try:
+        sim = Simulation(clock, **settings)
+        try:
+            result = sim._loop.run(main(sim))
+        except DeadlockError as error:
+            raise error from sim._loop.unretrieved
+        except BaseExceptionGroup as group:
+            raise _single(group) from group
+        finally:
+            with launch.deferred_interrupt():
+                sim._loop.close()
+        clock.detach()
+        return result
+    finally:
+        with launch.deferred_interrupt():
+            clock.close()
+
+
+def _single(group: BaseExceptionGroup[Any]) -> BaseException:
+    """The one error of this package in a task group's error, or the group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error if isinstance(error, EdgelamError) else group
+
+
+def _await_end(process: launch.ScenarioProcess, participants: int, now_ns: int) -> None:
+    """After this participant has left: the scenario ends once all others have left too."""
+    status = process.wait(10.0 if participants == 1 else None)
+    if status != 0:
+        status = process.stop() if status is None else status
+        raise ScenarioDied(
+            f"scenario {process.name} did not end well after participant 0 had left at simulated time "
+            f"{now_ns / 1e9:.9f} s ({process.describe(status)}",
+            exit_status=status,
+            last_lines=process.last_lines(),
+            time_s=now_ns / 1e9,
+        )
+
+
+def _check_seed(seed: int) -> int:
+    if not isinstance(seed, int) or not 1 <= seed < 2**31:
+        raise ConfigurationError(f"seed = {seed!r}: a whole number from 1 to {2**31 - 1}")
+    return seed

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Transfers under way: from a node's `send` to the records, and from a delivery to the receiver's mailbox.
+
+A payload stays in this process when the receiver's node is ours; only its size crosses the simulated network. For
+a node that another participant claims, the encoded bytes travel with the request (beside the simulated wire).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from edgelam.cosim import encoding as codec
+from edgelam.cosim.clock import NEVER_NS, NOT_YET_NS, PROTOCOLS, Delivered, Finished
+from edgelam.cosim.loop import SimFuture, to_ns
+from edgelam.cosim.records import Message, TransferRecord
+from edgelam.errors import ConfigurationError, RunEnded, TransferError, TransferRefused
+
+if TYPE_CHECKING:
+    from edgelam.cosim.node import Node
+    from edgelam.cosim.simulation import Simulation
+
+INLINE_BYTES = 4096  # a payload up to this size travels in the message itself, not as an array in shared memory
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A transfer that is not over at every receiver yet."""
+
+    id: int
+    source: Node
+    receivers: dict[int, str]
+    tag: str
+    protocol: str
+    encoded: codec.Encoded | None
+    encoding: str
+    future: SimFuture
+    queued_ns: int
+    deadline_ns: int
+    payload: Any = None  # keeps an array in shared memory until everybody has been told
+    undelivered: int = 0
+    records: dict[int, TransferRecord] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A delivered payload, decoded when somebody receives it."""
+
+    source: Node
+    tag: str
+    encoded: codec.Encoded
+    wire: Any
+    copy: bool
+    lost: list[tuple[int, int]]
+    size_bytes: int
+    protocol: str
+    queued_ns: int
+    last_byte_ns: int
+
+    def open(self) -> Message:
+        """Decode it."""
+        return Message(
+            data=codec.decode(self.encoded, self.lost, self.wire, copy=self.copy),
+            source=self.source,
+            tag=self.tag,
+            lost=self.lost,
+            size_bytes=self.size_bytes,
+            protocol=self.protocol,
+            encoding=self.encoded.encoding,
+            queued_s=self.queued_ns / 1e9,
+            last_byte_s=self.last_byte_ns / 1e9,
+        )
+
+
+class Transfers:
+    """All transfers of one participant."""
+
+    def __init__(self, sim: Simulation) -> None:
+        """None yet."""
+        self._sim = sim
+        self._outgoing: dict[int, Outgoing] = {}
+
+    def start(
+        self,
+        source: Node,
+        receivers: Sequence[Node],
+        data: Any,
+        *,
+        tag: str,
+        protocol: str,
+        encoding: str,
+        deadline_s: float | None,
+        give_up_s: float,
+        rate_bps: float | None,
+    ) -> Outgoing:
+        """Check the request and hand it to the clock."""
+        sim = self._sim
+        self._check(source, receivers, tag, protocol, deadline_s, give_up_s, rate_bps)
+        encoded = codec.encode(data, encoding)
+        if encoded.nbytes == 0:
+            raise ConfigurationError(f"{source.name} sends 0 bytes (tag {tag!r}): a transfer has at least one")
+        now = sim.now_ns
+        outgoing = Outgoing(
+            id=sim._loop.next_sequence(),
+            source=source,
+            receivers={node.id: node.name for node in receivers},
+            tag=tag,
+            protocol=sim.network or protocol,
+            encoded=encoded,
+            encoding=encoding,
+            future=sim._loop.create_future(),
+            queued_ns=now,
+            deadline_ns=NEVER_NS if deadline_s is None else min(now + to_ns(deadline_s), NEVER_NS),
+            undelivered=len(receivers),
+        )
+        outgoing.future.why = ("send of", repr(tag), "from", source.name, "to", ", ".join(outgoing.receivers.values()))
+        meta, payload = b"", None
+        if not all(sim._is_mine(node) for node in receivers):
+            inline = encoded.tobytes() if encoded.nbytes <= INLINE_BYTES else None
+            facts = (tag, outgoing.protocol, encoding, now, encoded.tree, inline)
+            meta = pickle.dumps(facts, protocol=pickle.HIGHEST_PROTOCOL)
+            payload = encoded if inline is None else None
+        self._outgoing[outgoing.id] = outgoing
+        try:
+            outgoing.payload = sim._clock.transfer(
+                outgoing.id,
+                source.id,
+                list(outgoing.receivers),
+                outgoing.protocol,
+                encoded.nbytes,
+                deadline_ns=outgoing.deadline_ns,
+                give_up_ns=to_ns(give_up_s),
+                rate_bps=0 if rate_bps is None else round(rate_bps),
+                meta=meta,
+                payload=payload,
+            )
+        except BaseException:
+            del self._outgoing[outgoing.id]
+            raise
+        return outgoing
+
+    async def finish(self, outgoing: Outgoing) -> list[TransferRecord]:
+        """Wait until the transfer is over at every receiver; being cancelled withdraws it."""
+        try:
+            await outgoing.future
+        except asyncio.CancelledError:
+            if outgoing.id in self._outgoing:
+                self._sim._clock.cancel(outgoing.id)
+            raise
+        records = [outgoing.records[node] for node in outgoing.receivers]
+        bad = [r for r in records if r.status not in ("complete", "partial")]
+        if bad:
+            raise TransferError(_failure(outgoing, bad), records)
+        return records
+
+    # ---- what the clock reports -----------------------------------------------------------------------------
+
+    def delivered(self, event: Delivered) -> None:
+        """Put what arrived into the receiver's mailbox."""
+        sim = self._sim
+        source, receiver = sim._by_id[event.source], sim._by_id[event.receiver]
+        outgoing = self._outgoing.get(event.id) if event.sender_participant == sim.participant else None
+        if outgoing is not None and outgoing.encoded is not None:
+            encoded, wire = outgoing.encoded, None
+            tag, protocol, queued_ns = outgoing.tag, outgoing.protocol, outgoing.queued_ns
+            copy = len(outgoing.receivers) > 1
+            outgoing.undelivered -= 1
+            if outgoing.undelivered == 0 and outgoing.payload is None:
+                outgoing.encoded = None
+        else:
+            if not event.meta:
+                raise RunEnded(
+                    f"a transfer from {source.name} (participant {event.sender_participant}) arrived at "
+                    f"{receiver.name} without its payload: claim a node before others send to it"
+                )
+            tag, protocol, name, queued_ns, tree, inline = pickle.loads(event.meta)
+            encoded = codec.Encoded(name, event.size_bytes, (), tree)
+            wire = event.payload if inline is None else codec.as_wire(inline)
+            copy = False
+        arrival = Arrival(
+            source, tag, encoded, wire, copy, event.lost, event.size_bytes, protocol, queued_ns, event.last_byte_ns
+        )
+        receiver._mailbox.deliver(source.id, tag, arrival)
+
+    def finished(self, event: Finished) -> None:
+        """Note one receiver's record; with the last one the sender goes on."""
+        outgoing = self._outgoing[event.id]
+        record = _record(outgoing, event, self._sim.participant)
+        outgoing.records[event.receiver] = record
+        if event.reason:
+            outgoing.reasons.append(event.reason)
+        if self._sim.on_transfer is not None:
+            self._sim.on_transfer(record)
+        if len(outgoing.records) == len(outgoing.receivers):
+            del self._outgoing[event.id]
+            if not outgoing.future.done():
+                outgoing.future.set_result(None)
+
+    def refused(self, id: int, reason: str) -> None:
+        """The network does not accept a transfer."""
+        outgoing = self._outgoing.pop(id, None)
+        if outgoing is not None and not outgoing.future.done():
+            outgoing.future.set_exception(TransferRefused(f"{_what(outgoing)}: {reason}"))
+
+    # ---- checks ---------------------------------------------------------------------------------------------
+
+    def _check(
+        self,
+        source: Node,
+        receivers: Sequence[Node],
+        tag: str,
+        protocol: str,
+        deadline_s: float | None,
+        give_up_s: float,
+        rate_bps: float | None,
+    ) -> None:
+        if protocol not in PROTOCOLS:
+            raise ConfigurationError(f"unknown protocol {protocol!r}; there are: {', '.join(PROTOCOLS)}")
+        if not isinstance(tag, str):
+            raise ConfigurationError(f"a tag is text, not {tag!r}")
+        if not receivers:
+            raise ConfigurationError(f"{source.name} sends {tag!r} to nobody: give at least one node")
+        names = [getattr(node, "name", node) for node in receivers]
+        if any(node is not self._sim.nodes.get(name) for node, name in zip(receivers, names, strict=True)):
+            raise ConfigurationError(
+                f"{source.name} sends {tag!r} to {names!r}: nodes of this simulation are wanted; there are: "
+                f"{', '.join(self._sim.nodes)}"
+            )
+        if source in receivers:
+            raise ConfigurationError(f"{source.name} sends {tag!r} to itself: nothing would cross the network")
+        if len(set(names)) != len(names):
+            raise ConfigurationError(f"{source.name} sends {tag!r} to the same node twice: {', '.join(names)}")
+        for name, value in (("deadline_s", deadline_s), ("rate_bps", rate_bps)):
+            if value is not None and not value > 0:
+                raise ConfigurationError(f"{name} = {value!r} must be positive")
+        if not 0 <= give_up_s < math.inf:
+            raise ConfigurationError(f"give_up_s = {give_up_s!r} must be finite and not negative")
+
+
+def _record(outgoing: Outgoing, event: Finished, participant: int) -> TransferRecord:
+    took_ns = event.last_byte_ns - event.queued_ns
+    if event.delivered_bytes == 0 or event.last_byte_ns == NOT_YET_NS:
+        goodput = math.nan
+    else:
+        goodput = event.delivered_bytes * 8e9 / took_ns if took_ns > 0 else math.inf
+    return TransferRecord(
+        id=event.id,
+        source=outgoing.source.name,
+        receiver=outgoing.receivers[event.receiver],
+        tag=outgoing.tag,
+        protocol=outgoing.protocol,
+        encoding=outgoing.encoding,
+        status=event.status,
+        size_bytes=event.size_bytes,
+        delivered_bytes=event.delivered_bytes,
+        queued_s=_seconds(event.queued_ns),
+        first_byte_s=_seconds(event.first_byte_ns),
+        last_byte_s=_seconds(event.last_byte_ns),
+        acknowledged_s=_seconds(event.acknowledged_ns),
+        retransmissions=event.retransmissions,
+        goodput_bps=goodput,
+        lost_bytes=sum(end - begin for begin, end in event.lost),
+        participant=participant,
+    )
+
+
+def _seconds(ns: int) -> float:
+    return math.nan if ns == NOT_YET_NS else ns / 1e9
+
+
+def _what(outgoing: Outgoing) -> str:
+    to = ", ".join(outgoing.receivers.values())
+    return f"{outgoing.protocol} transfer {outgoing.tag!r} from {outgoing.source.name} to {to}"
+
+
+def _failure(outgoing: Outgoing, bad: Sequence[TransferRecord]) -> str:
+    each = "; ".join(
+        f"{r.receiver}: {r.status}, {r.delivered_bytes:,} of {r.size_bytes:,} bytes delivered" for r in bad
+    )
+    return f"{_what(outgoing)} ({each})" + "".join(f"; {reason}" for reason in outgoing.reasons)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Saying who waits for what, for the texts of deadlocks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from typing import Any
+
+MAX_LINES = 40
+
+
+def describe_tasks(waiting: Sequence[asyncio.Task[Any]], failed: Sequence[asyncio.Task[Any]] = ()) -> str:
+    """One line a waiting task (name, what it awaits, where), and one a failed task."""
+    lines = [
+        f"  task {task.get_name()!r} had failed: {_exception_text(task)}" for task in failed if not task.cancelled()
+    ]
+    lines += [
+        f"  task {task.get_name()!r} waits for {_awaited(task)}{_place(task)}" for task in waiting if not task.done()
+    ]
+    if len(lines) > MAX_LINES:
+        lines = [*lines[:MAX_LINES], f"  and {len(lines) - MAX_LINES} more tasks"]
+    return "\n".join(lines) or "  no task is waiting"
+
+
+def _exception_text(task: asyncio.Task[Any]) -> str:
+    error = task._exception  # type: ignore[attr-defined]  # task.exception() would mark it as seen
+    return f"{type(error).__name__}: {error}"
+
+
+def _awaited(task: asyncio.Task[Any]) -> str:
+    future = task._fut_waiter  # type: ignore[attr-defined]
+    if future is None:
+        return "its turn"
+    why = getattr(future, "why", None)
+    if why is not None:
+        return " ".join(why)
+    if isinstance(future, asyncio.Task):
+        return f"task {future.get_name()!r}"
+    if type(future).__name__ == "_GatheringFuture":
+        names = [_name_of(child) for child in future._children if not child.done()]
+        return "gather of " + ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return _primitive(task)
+
+
+def _name_of(future: asyncio.Future[Any]) -> str:
+    return f"task {future.get_name()!r}" if isinstance(future, asyncio.Task) else "a future"
+
+
+def _primitive(task: asyncio.Task[Any]) -> str:
+    """The asyncio function the task is in, for example Queue.get."""
+    frame = _frames(task)[-1:] or [None]
+    if frame[0] is None:
+        return "a future"
+    code = frame[0].f_code
+    inside_asyncio = os.sep + "asyncio" + os.sep in code.co_filename
+    return f"asyncio {getattr(code, 'co_qualname', code.co_name)}" if inside_asyncio else "a future"
+
+
+def _place(task: asyncio.Task[Any]) -> str:
+    """The user's line the task is at: the innermost frame outside asyncio and this package's cosim."""
+    here = os.path.dirname(__file__) + os.sep
+    for frame in reversed(_frames(task)):
+        name = frame.f_code.co_filename
+        if not name.startswith(here) and os.sep + "asyncio" + os.sep not in name and "contextlib" not in name:
+            return f" ({os.path.basename(name)}:{frame.f_lineno})"
+    return ""
+
+
+def _frames(task: asyncio.Task[Any]) -> list[Any]:
+    """The frames of the coroutines a task is suspended in, outermost first."""
+    frames = []
+    step: Any = task.get_coro()
+    while step is not None:
+        frame = getattr(step, "cr_frame", None) or getattr(step, "gi_frame", None) or getattr(step, "ag_frame", None)
+        if frame is None:
+            break
+        frames.append(frame)
+        step = getattr(step, "cr_await", None) or getattr(step, "gi_yieldfrom", None) or getattr(step, "ag_await", None)
+    return frames
