@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The weighted average of tensors that devices sent: adapters, heads, embedding modules (McMahan et al., arXiv 1602.05629)."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from edgelam.errors import ConfigurationError
+
+
+def weighted_average(parts: Sequence[Mapping[str, Tensor]], weights: Sequence[float]) -> dict[str, Tensor]:
+    """sum_k w_k part_k / sum_k w_k, tensor by tensor (name -> tensor, any shape, dtype kept; summed in the given order).
+
+    Weights are sample counts, not negative and not all zero. Raises ConfigurationError otherwise, and where the parts differ in names.
+    """
+    if len(parts) != len(weights) or not parts:
+        raise ConfigurationError(
+            f"{len(parts)} parts but {len(weights)} weights; as many of each, at least one, are legal"
+        )
+    if min(weights) < 0 or sum(weights) <= 0:
+        raise ConfigurationError(f"weights are {list(weights)}; none may be negative and their sum must be positive")
+    names = list(parts[0])
+    if any(set(part) != set(names) for part in parts):
+        raise ConfigurationError("the parts to average hold different tensors")
+    total = float(sum(weights))
+    average = {}
+    with torch.no_grad():
+        for name in names:
+            summed = torch.zeros_like(parts[0][name])
+            for part, weight in zip(parts, weights, strict=True):
+                summed += part[name] * (weight / total)
+            average[name] = summed
+    return average

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a result must beat to mean anything: the majority class and a linear classifier, trained without any network.
+
+(The third control, the same backbone at random weights, is a run with `weights = "random"`.)
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgelam.data import Examples
+from edgelam.federated.participation import draw
+from edgelam.federated.setup import Setup
+
+
+@dataclass(frozen=True)
+class ControlRow:
+    """A control's accuracy (0..1) and mean cross-entropy (nats) on the test samples; num_train_samples: distinct ones seen."""
+
+    name: str
+    accuracy: float
+    loss: float
+    num_train_samples: int
+
+
+def majority(setup: Setup) -> ControlRow:
+    """Always the most frequent class of the training set; loss: that of predicting the training set's class shares."""
+    counts = np.bincount(setup.task.train.labels, minlength=setup.task.num_classes)
+    labels = setup.test.labels.numpy()
+    # one count added to each class, so that a class absent from training costs a finite loss
+    shares = (counts + 1) / (counts + 1).sum()
+    accuracy = float(np.mean(labels == counts.argmax()))
+    return ControlRow("majority class", accuracy, float(-np.log(shares[labels]).mean()), int(counts.sum()))
+
+
+def linear(setup: Setup) -> list[ControlRow]:
+    """Logistic regression on TF-IDF (text) or on the raw tokens: once on the samples that split-fedft processes (each once), and
+    once on the whole training set."""
+    task = setup.task
+    name = "TF-IDF + linear" if task.kind == "text" else "linear"
+    seen = task.train.subset(samples_processed(setup))
+    rows = []
+    for suffix, train in (("same samples", seen), ("all samples", task.train)):
+        rows.append(_fit(f"{name} ({suffix})", train, setup))
+    return rows
+
+
+def samples_processed(setup: Setup) -> NDArray[np.int64]:
+    """Distinct training samples that split-fedft processes in a run without stragglers, as indices of the training set."""
+    settings = setup.settings
+    seen: set[int] = set()
+    for step in range(settings.rounds):
+        for device in draw(settings.num_devices, settings.participation, step, setup.seed):
+            for part in range(settings.accumulation):
+                seen.update(setup.parts[device][setup.shards[device].indices(step, part)].tolist())
+    return np.array(sorted(seen), dtype=np.int64)
+
+
+def _fit(name: str, train: Examples, setup: Setup) -> ControlRow:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    labels = setup.test.labels.numpy()
+    present = np.unique(train.labels)
+    if len(present) < 2:
+        return ControlRow(name, float(np.mean(labels == present[0])), float("nan"), len(train))
+    flatten = FunctionTransformer(lambda x: np.asarray(x).reshape(len(x), -1))
+    features = TfidfVectorizer(sublinear_tf=True) if setup.task.kind == "text" else flatten
+    model = make_pipeline(features, LogisticRegression(C=10.0, max_iter=1000))
+    model.fit(train.inputs, train.labels)
+    test = setup.test_examples
+    predicted = np.full((len(labels), setup.task.num_classes), 1e-6)
+    predicted[:, present] = np.maximum(model.predict_proba(test.inputs), 1e-6)
+    predicted /= predicted.sum(axis=1, keepdims=True)
+    loss = -np.log(predicted[np.arange(len(labels)), labels]).mean()
+    return ControlRow(name, float(np.mean(predicted.argmax(axis=1) == labels)), float(loss), len(train))

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Accuracy and loss on the test set: of every device's own head, and of the average head.
+
+Own heads are judged on the global test set and on a "local" one: the same samples weighted so that the classes have the
+shares they have on that device. Evaluation is instrumentation: no simulated time, no transfer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgelam.federated.averaging import weighted_average
+from edgelam.federated.records import EvaluationRecord, Report
+from edgelam.federated.setup import Setup
+from edgelam.models import Encoder, Head, Unsplit
+
+_BATCH = 64
+_GLOBAL, _LOCAL, AVERAGE = "global", "local", "average"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a method ended. accuracy, loss: the average head on the global test set; own_accuracy and local_accuracy: mean over
+    the devices' own heads on the global and on their local test sets; num_samples: training samples that counted; time_s:
+    simulated."""
+
+    method: str
+    accuracy: float
+    loss: float
+    own_accuracy: float
+    local_accuracy: float
+    num_samples: int
+    steps: int
+    time_s: float
+
+    def counting(self, num_samples: int) -> "Outcome":
+        """The same with the number of training samples that counted."""
+        return replace(self, num_samples=num_samples)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Accuracy (0..1) and mean cross-entropy (nats)."""
+
+    accuracy: float
+    loss: float
+
+
+@torch.no_grad()
+def pooled_test(setup: Setup, embedding: nn.Module, encoder: Encoder) -> Tensor:
+    """The pooled representation of every test sample: [num_test, width]."""
+    was_training = encoder.training
+    encoder.eval()
+    pooled = [
+        encoder.pool(encoder.hidden(embedding(batch.inputs), batch.mask), batch.mask)
+        for batch in setup.test.batches(_BATCH)
+    ]
+    encoder.train(was_training)
+    return torch.cat(pooled)
+
+
+@torch.no_grad()
+def score(head: Head, pooled: Tensor, labels: Tensor, weights: NDArray[np.float64] | None = None) -> Scores:
+    """A head on pooled representations [N, width] with labels [N] int64; weights [N] sum to 1 (None: all equal)."""
+    logits = head.classify(pooled)
+    right = (logits.argmax(dim=1) == labels).double().numpy()
+    losses = F.cross_entropy(logits.double(), labels, reduction="none").numpy()
+    share = np.full(len(labels), 1.0 / len(labels)) if weights is None else weights
+    return Scores(float(right @ share), float(losses @ share))
+
+
+def local_weights(labels: NDArray[np.int64], class_shares: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Weights [N] that give each class of the test labels [N] its share [num_classes]; None if none of them is tested."""
+    counts = np.bincount(labels, minlength=len(class_shares))
+    weights = np.where(counts > 0, class_shares / np.maximum(counts, 1), 0.0)[labels]
+    return weights / weights.sum() if weights.sum() > 0 else None
+
+
+@dataclass
+class Evaluator:
+    """Evaluates a method's models and reports the scores. names: the devices, in the order of their shards."""
+
+    setup: Setup
+    method: str
+    report: Report
+    names: tuple[str, ...]
+
+    def __call__(self, step: int, time_s: float, models: Mapping[str, Unsplit], average: Unsplit | None = None, *,
+                 mean_of_own: bool = False) -> Outcome:  # fmt: skip
+        """models: by device name (they may share parts, which are then run once); average: the model whose score counts
+        as the method's; None: the heads (and embeddings, if trained) of `models`, averaged by training samples.
+
+        mean_of_own: nothing is averaged, the method's score is the mean of the devices' own (local training)."""
+        labels = self.setup.test.labels
+        cache: dict[tuple[int, int], Tensor] = {}
+
+        def pooled_by(model: Unsplit) -> Tensor:
+            key = (id(model.embedding), id(model.encoder))
+            if key not in cache:
+                cache[key] = pooled_test(self.setup, model.embedding, model.encoder)
+            return cache[key]
+
+        own, local = [], []
+        for device, name in enumerate(self.names):
+            if name not in models:
+                continue
+            pooled = pooled_by(models[name])
+            weights = local_weights(labels.numpy(), self.setup.class_shares[device])
+            own.append(self._emit(step, time_s, name, _GLOBAL, score(models[name].head, pooled, labels)))
+            if weights is not None:
+                local.append(self._emit(step, time_s, name, _LOCAL, score(models[name].head, pooled, labels, weights)))
+        if mean_of_own:
+            scores = Scores(float(np.mean([s.accuracy for s in own])), float(np.mean([s.loss for s in own])))
+        else:
+            judged = average if average is not None else self._averaged(models)
+            scores = score(judged.head, pooled_by(judged), labels)
+        final = self._emit(step, time_s, AVERAGE, _GLOBAL, scores)
+        return Outcome(
+            self.method,
+            final.accuracy,
+            final.loss,
+            float(np.mean([s.accuracy for s in own])) if own else final.accuracy,
+            float(np.mean([s.accuracy for s in local])) if local else final.accuracy,
+            num_samples=0,
+            steps=step,
+            time_s=time_s,
+        )
+
+    def _averaged(self, models: Mapping[str, Unsplit]) -> Unsplit:
+        first = next(iter(models.values()))
+        sizes = [len(self.setup.shards[self.names.index(name)]) for name in models]
+        head = self.setup.head().to(first.head.linear.weight.dtype)
+        head.load_state_dict(weighted_average([dict(model.head.state_dict()) for model in models.values()], sizes))
+        embedding = first.embedding
+        if self.setup.settings.train_embedding:
+            embedding = self.setup.embedding().to(first.head.linear.weight.dtype)
+            embedding.load_state_dict(
+                weighted_average([dict(m.embedding.state_dict()) for m in models.values()], sizes)
+            )
+        return Unsplit(embedding, first.encoder, head)
+
+    def _emit(self, step: int, time_s: float, head: str, test_set: str, scores: Scores) -> Scores:
+        self.report(
+            EvaluationRecord(
+                self.method, step, time_s, head, test_set, scores.accuracy, scores.loss, len(self.setup.test)
+            )
+        )
+        return scores

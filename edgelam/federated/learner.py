@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Training an un-split model in one place: what the devices of FedIT and local training, and the centralised server, do."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+
+from edgelam import cosim
+from edgelam.federated import optimisers
+from edgelam.federated.memory import saved_for_backward, training_bytes
+from edgelam.federated.samples import Batch
+from edgelam.federated.settings import SplitFedFTSettings
+from edgelam.models import Unsplit
+
+
+class Learner:
+    """An un-split model with its optimisers. Knows no network."""
+
+    def __init__(self, model: Unsplit, settings: SplitFedFTSettings, *, seed: int = 0) -> None:
+        self.model, self.settings = model, settings
+        model.encoder.train()
+        kind = settings.optimiser
+        self._optimisers = [
+            optimisers.make(kind, model.encoder.lora.values(), settings.learning_rate),
+            optimisers.make(kind, model.head.parameters(), settings.head_learning_rate),
+        ]
+        self._trained = [*model.encoder.lora.values(), *model.head.parameters()]
+        if settings.train_embedding:
+            self._optimisers.append(
+                optimisers.make(kind, model.embedding.parameters(), settings.embedding_learning_rate)
+            )
+            self._trained += model.embedding.parameters()
+        self._seed, self._forwards, self._samples = seed, 0, 0
+        self.saved_bytes = 0
+
+    def accumulate(self, batch: Batch) -> float:
+        """Add the gradient of the batch's summed loss; returns its mean loss (nats)."""
+        # the adapters' dropout is the only chance here: tie it to the step, not to what else was drawn in this process
+        with torch.random.fork_rng(devices=[]), saved_for_backward(self.model) as saved:
+            torch.manual_seed(self._seed * 1_000_003 + self._forwards)
+            loss = F.cross_entropy(self.model(batch.inputs, batch.mask), batch.labels)
+        self._forwards += 1
+        self.saved_bytes = saved.num_bytes
+        (loss * len(batch)).backward()
+        self._samples += len(batch)
+        return float(loss.detach())
+
+    def update(self) -> None:
+        """One optimiser step on the mean gradient of the samples since the last one."""
+        if self._samples:
+            optimisers.divide_gradients(self._trained, self._samples)
+            for optimiser in self._optimisers:
+                optimiser.step()
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Forget the gradients since the last update."""
+        for optimiser in self._optimisers:
+            optimiser.zero_grad()
+        self._samples = 0
+
+    def resident_bytes(self) -> int:
+        """Parameters, their gradients and optimiser state."""
+        return sum(training_bytes([self.model], optimisers.STATE_PER_WEIGHT[self.settings.optimiser]))
+
+
+async def train_step(node: cosim.Node, learner: Learner, parts: Sequence[Batch]) -> tuple[float, int]:
+    """One optimiser step on a node, over batches whose gradients are accumulated: (summed loss, samples)."""
+    loss_sum, samples = 0.0, 0
+    for index, batch in enumerate(parts):
+        last = index == len(parts) - 1
+        async with node.compute("train", key=("train", batch.shape, last)):
+            loss_sum += learner.accumulate(batch) * len(batch)
+            samples += len(batch)
+            if last:
+                learner.update()
+        node.memory.allocate("activations", learner.saved_bytes)
+    if parts:
+        node.memory.free("activations")
+    return loss_sum, samples
+
+
+async def download_model(server: cosim.Node, node: cosim.Node, learner: Learner) -> None:
+    """Send the frozen encoder from the server to a device, which loads what arrived.
+
+    The embedding module counts as installed on the device beforehand, as it does in split fine-tuning.
+    """
+    await server.send(node, learner.model.encoder.base(), tag="model", encoding=learner.settings.weight_encoding)
+    learner.model.encoder.load_base((await node.receive(server, tag="model")).data)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How much memory training takes: what is counted is what a device would have to hold, in bytes.
+
+Parameters and optimiser state are added up from the tensors; activations are measured: the distinct storages that autograd
+saves for the backward pass, without the parameters themselves.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class Saved:
+    """Bytes that autograd saved while recording."""
+
+    def __init__(self, not_counted: Iterable[Tensor]) -> None:
+        self._known = {tensor.untyped_storage().data_ptr() for tensor in not_counted}
+        self.num_bytes = 0
+
+    def _pack(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._known:
+            self._known.add(storage.data_ptr())
+            self.num_bytes += storage.nbytes()
+        return tensor
+
+
+@contextmanager
+def saved_for_backward(*modules: nn.Module) -> Iterator[Saved]:
+    """Measure the activations saved for backward within the block; `modules` are those whose weights do not count."""
+    saved = Saved(tensor for module in modules for tensor in (*module.parameters(), *module.buffers()))
+    with torch.autograd.graph.saved_tensors_hooks(saved._pack, lambda tensor: tensor):
+        yield saved
+
+
+def tensor_bytes(tensors: Iterable[Tensor]) -> int:
+    """Bytes of all elements."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def training_bytes(modules: Iterable[nn.Module], state_per_weight: int) -> tuple[int, int]:
+    """(parameters and buffers, gradients and optimiser state) in bytes.
+
+    state_per_weight: tensors the optimiser keeps per trained weight (2 for AdamW, 0 for SGD); the gradient is added.
+    """
+    fixed = trained = 0
+    for module in modules:
+        fixed += tensor_bytes(module.parameters()) + tensor_bytes(module.buffers())
+        trained += tensor_bytes(p for p in module.parameters() if p.requires_grad)
+    return fixed, trained * (1 + state_per_weight)

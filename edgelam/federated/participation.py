@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which devices take part in a round: a share of them, drawn without replacement, afresh each round."""
+
+import numpy as np
+
+
+def draw(num_devices: int, share: float, round_number: int, seed: int) -> list[int]:
+    """Device numbers in ascending order: round(share * num_devices) of them, at least one.
+
+    The draw is a function of (seed, round_number), the same in every method.
+    """
+    count = max(1, round(share * num_devices))
+    if count >= num_devices:
+        return list(range(num_devices))
+    rng = np.random.default_rng([4, seed, round_number])
+    return sorted(rng.choice(num_devices, count, replace=False).tolist())

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a method reports while it runs: flat records, times in simulated seconds, made for tables.
+
+A method calls its `report` argument with each record as soon as it is known.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """One round (one exchange with the server), as the server sees it.
+
+    round: 0-based; step: optimiser steps done at its end; loss: mean training loss over the samples that counted (NaN if
+    none did); num_dropped: devices whose gradient was left out; num_late: devices that missed the deadline but were waited for.
+    """
+
+    method: str
+    round: int
+    step: int
+    start_s: float
+    end_s: float
+    loss: float
+    num_samples: int
+    num_devices: int
+    num_dropped: int
+    num_late: int
+
+
+@dataclass(frozen=True)
+class DeviceRoundRecord:
+    """Where one device's time went in one round: the four parts add up to end_s - start_s.
+
+    compute_s: forward and backward on the device, with waiting for its processor; uplink_s: from handing a payload to
+    the network until its last byte is acknowledged; downlink_s: while something was on its way to this device; waiting_s: the rest
+    (for the server and for other devices). counted: whether its gradient was used.
+    """
+
+    method: str
+    round: int
+    device: str
+    start_s: float
+    end_s: float
+    compute_s: float
+    uplink_s: float
+    downlink_s: float
+    waiting_s: float
+    loss: float
+    num_samples: int
+    counted: bool
+
+
+@dataclass(frozen=True)
+class EvaluationRecord:
+    """Accuracy and loss of one head on one test set after `step` steps, at `time_s`.
+
+    head: "average" (the sample-weighted average of the heads) or a device's name (its own head); test_set: "global" (the
+    global test set) or "local" (the same samples, weighted so that class shares are those of the device's training
+    shard). Evaluation looks on from outside: it takes no simulated time and sends nothing.
+    """
+
+    method: str
+    step: int
+    time_s: float
+    head: str
+    test_set: str
+    accuracy: float
+    loss: float
+    num_samples: int
+
+
+@dataclass(frozen=True)
+class DeviceRecord:
+    """What a run cost one node: peak memory, energy and arithmetic over the whole run, and its share of the data."""
+
+    method: str
+    node: str
+    role: str
+    num_train_samples: int
+    peak_memory_bytes: int
+    energy_j: float
+    flops: int
+
+
+Record = RoundRecord | DeviceRoundRecord | EvaluationRecord | DeviceRecord
+Report = Callable[[Record], None]
+
+
+def ignore(record: Record) -> None:
+    """The `report` that keeps nothing."""

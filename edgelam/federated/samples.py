@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A device's data as tensors: tokenised samples, and batches in an order fixed by the seed.
+
+The batch of (step, part) is a function of nothing but the shard and the seed, so every method, in whatever order it asks,
+trains on the same samples.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgelam.data import Examples
+from edgelam.errors import ConfigurationError
+from edgelam.models import Backbone
+from edgelam.models.padding import mask_of
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples of one device, padded on the right to the longest.
+
+    inputs: token ids [B, L] int64 or continuous tokens [B, L, F] float32; mask: [B, L] bool; labels: [B] int64.
+    """
+
+    inputs: Tensor
+    mask: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(B, L)."""
+        return int(self.mask.shape[0]), int(self.mask.shape[1])
+
+
+class Samples:
+    """Tokenised samples; `batch(indices)` collates some of them."""
+
+    def __init__(self, examples: Examples, backbone: Backbone, max_tokens: int) -> None:
+        self.labels = torch.from_numpy(np.ascontiguousarray(examples.labels))
+        limit = min(max_tokens, backbone.max_length or max_tokens)
+        self._ids: list[list[int]] = []
+        self._tokens: Tensor | None = None
+        if isinstance(examples.inputs, np.ndarray):
+            if examples.inputs.shape[1] > limit:
+                raise ConfigurationError(
+                    f"a sample has {examples.inputs.shape[1]} tokens but max_tokens allows {limit}; raise it or shorten the data"
+                )
+            self._tokens = torch.from_numpy(np.ascontiguousarray(examples.inputs))
+        else:
+            if backbone.tokenizer is None:
+                raise ConfigurationError(f"backbone {backbone.name!r} has no tokeniser; a text task needs one")
+            texts = [str(text) for text in examples.inputs]
+            self._ids = backbone.tokenizer(texts, truncation=True, max_length=limit)["input_ids"]
+            # a text without a single token (possible with byte-level tokenisers) still needs one to attend to
+            self._ids = [ids or [backbone.tokenizer.pad_token_id or 0] for ids in self._ids]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: NDArray[np.int64]) -> Batch:
+        """Samples `indices` ([B] int64) as one right-padded batch."""
+        chosen = torch.from_numpy(np.asarray(indices, dtype=np.int64))
+        labels = self.labels[chosen]
+        if self._tokens is not None:
+            inputs = self._tokens[chosen]
+            return Batch(inputs, torch.ones(inputs.shape[:2], dtype=torch.bool), labels)
+        rows = [torch.tensor(self._ids[i]) for i in indices]
+        mask = mask_of(torch.tensor([len(row) for row in rows]))
+        return Batch(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), mask, labels)
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """All samples in order, `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self.batch(np.arange(start, min(start + size, len(self))))
+
+
+class Shard:
+    """One device's training samples in epochs of fresh random order.
+
+    A batch holds `batch_size` samples, or all of them where the shard is smaller.
+    """
+
+    def __init__(self, samples: Samples, *, batch_size: int, accumulation: int, seed: tuple[int, ...]) -> None:
+        self.samples = samples
+        self.batch_size = min(batch_size, len(samples))
+        self.accumulation = accumulation
+        self._seed = seed
+        self._orders: dict[int, NDArray[np.int64]] = {}
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def indices(self, step: int, part: int) -> NDArray[np.int64]:
+        """Which samples make part `part` (0 .. accumulation - 1) of step `step`: [B] int64 within the shard."""
+        start = (step * self.accumulation + part) * self.batch_size
+        places = np.arange(start, start + self.batch_size)
+        return np.array([self._order(int(place) // len(self))[int(place) % len(self)] for place in places])
+
+    def batch(self, step: int, part: int) -> Batch:
+        """The samples of (step, part)."""
+        return self.samples.batch(self.indices(step, part))
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        if epoch not in self._orders:
+            self._orders = {key: order for key, order in self._orders.items() if key == epoch - 1}
+            self._orders[epoch] = np.random.default_rng([*self._seed, epoch]).permutation(len(self))
+        return self._orders[epoch]

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From settings to tensors: the task, the backbone, and each device's shard. Shared by all methods of a run."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgelam.data import Examples, Task, load_task, split_dirichlet, split_iid
+from edgelam.federated.samples import Samples, Shard
+from edgelam.federated.settings import SplitFedFTSettings
+from edgelam.models import Backbone, Encoder, Head, Unsplit, embedding_module, load_backbone
+
+# first numbers of the seeds of independent random streams
+_PARTITION, _ORDER, _TEST = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all methods of one run share.
+
+    shards: one a device; class_shares: [num_devices, num_classes] float64, the class shares of each shard;
+    parts: the samples of each device as indices of the training set; test_examples, test: the samples evaluated on,
+    raw and tokenised.
+    """
+
+    settings: SplitFedFTSettings
+    seed: int
+    task: Task
+    backbone: Backbone
+    parts: tuple[NDArray[np.int64], ...]
+    shards: tuple[Shard, ...]
+    class_shares: NDArray[np.float64]
+    test_examples: Examples
+    test: Samples
+
+    def encoder(self) -> Encoder:
+        """A fresh encoder with fresh adapters; the same at every call."""
+        settings = self.settings
+        return Encoder(self.backbone, settings.lora, cut=settings.cut, pooling=settings.pooling, seed=self.seed)
+
+    def head(self) -> Head:
+        """A fresh task head; the same at every call."""
+        return Head(self.backbone, self.task.num_classes, cut=self.settings.cut, pooling=self.settings.pooling)
+
+    def embedding(self) -> torch.nn.Module:
+        """A fresh embedding module; the same at every call."""
+        shape = self.task.token_shape
+        return embedding_module(
+            self.backbone,
+            shape[1] if shape else None,
+            trainable=self.settings.train_embedding,
+            seed=self.seed,
+        )
+
+    def unsplit(self) -> Unsplit:
+        """The three parts in one model."""
+        return Unsplit(self.embedding(), self.encoder(), self.head())
+
+
+def prepare(settings: SplitFedFTSettings, seed: int) -> Setup:
+    """Load the task and the backbone, divide the training set among the devices, tokenise. Takes wall time only.
+
+    Raises ConfigurationError for a task or backbone that is absent or does not fit.
+    """
+    task = load_task(settings.task, test_fraction=settings.test_fraction, seed=seed)
+    backbone = load_backbone(settings.backbone, pretrained=settings.weights == "pretrained", seed=seed)
+    rng = np.random.default_rng([_PARTITION, seed])
+    if settings.partition == "iid":
+        parts = split_iid(len(task.train), settings.num_devices, rng)
+    else:
+        parts = split_dirichlet(task.train.labels, settings.num_devices, settings.alpha, rng)
+    shards = tuple(
+        Shard(
+            Samples(task.train.subset(part), backbone, settings.max_tokens),
+            batch_size=settings.batch_size,
+            accumulation=settings.accumulation,
+            seed=(_ORDER, seed, device),
+        )
+        for device, part in enumerate(parts)
+    )
+    test = task.test
+    if 0 < settings.test_samples < len(test):
+        chosen = np.random.default_rng([_TEST, seed]).choice(len(test), settings.test_samples, replace=False)
+        test = test.subset(np.sort(chosen))
+    counts = np.stack([np.bincount(task.train.labels[part], minlength=task.num_classes) for part in parts])
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    return Setup(
+        settings,
+        seed,
+        task,
+        backbone,
+        tuple(parts),
+        shards,
+        shares,
+        test,
+        Samples(test, backbone, settings.max_tokens),
+    )

@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Split federated fine-tuning (FedFT, arXiv 2407.02924): adapters on the server, embedding and task head on the devices.
+
+One round, with every device k drawn for it (repeated `accumulation` times before the server's update):
+
+    device k                               server
+    embed a batch        --embedding-->    all devices' tokens in one padded batch through encoder + LoRA
+    loss of its head     <--representation--  (unicast to each device)
+    dL_k/d representation  --jacobian-->   back-propagate; gradient of LoRA = sum_k n_k/n dL_k/dLoRA
+                         <--embedding_gradient--  (only with train_embedding: dL_k/d embedding)
+
+L_k is the mean loss of device k's n_k samples, so the server's gradient is the federated average of the devices' low-rank
+gradients, weighted by samples. Labels and raw data never leave a device. Tokens travel without padding. The embedding module
+counts as installed on the device beforehand, as in the paper. Heads are updated on the devices; `head_averaging = "server"`
+averages them (weighted by samples) after every round.
+
+With a deadline and `stragglers = "drop"`, the deadline is divided into 2 * accumulation equal parts, one for each phase
+(embeddings, Jacobians): a device not in time for a phase is out of the round from there on; what it delivered before counts.
+
+Shape suffixes: B batch, L padded length, T tokens without padding, D width.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from edgelam import cosim
+from edgelam.federated import optimisers
+from edgelam.federated.averaging import weighted_average
+from edgelam.federated.evaluation import Evaluator, Outcome
+from edgelam.federated.memory import saved_for_backward, tensor_bytes, training_bytes
+from edgelam.federated.records import Report, ignore
+from edgelam.federated.rounds import (
+    Exchange,
+    Link,
+    Log,
+    RoundResult,
+    device_loop,
+    device_nodes,
+    expect,
+    number,
+    report_nodes,
+    server_loop,
+    server_node,
+)
+from edgelam.federated.samples import Batch, Shard
+from edgelam.federated.settings import SplitFedFTSettings
+from edgelam.federated.setup import Setup
+from edgelam.models import Encoder, Head, Unsplit
+from edgelam.models.padding import mask_of, pack, unpack
+
+METHOD = "split-fedft"
+
+
+class Device:
+    """The learning on one device: embed, then turn a representation into a loss and its Jacobian. Knows no network."""
+
+    def __init__(self, embedding: nn.Module, head: Head, shard: Shard, settings: SplitFedFTSettings) -> None:
+        self.embedding, self.head, self.shard, self.settings = embedding, head, shard, settings
+        self._head_optimiser = optimisers.make(settings.optimiser, head.parameters(), settings.head_learning_rate)
+        self._embedding_optimiser = (
+            optimisers.make(settings.optimiser, embedding.parameters(), settings.embedding_learning_rate)
+            if settings.train_embedding
+            else None
+        )
+        self._samples = 0
+        self._embedded: Tensor | None = None
+        self.saved_bytes = 0
+
+    def embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The batch's tokens [T, D], detached, and each sample's number of tokens [B] int32."""
+        with saved_for_backward(self.embedding) as saved, torch.set_grad_enabled(self.settings.train_embedding):
+            tokens_TD = pack(self.embedding(batch.inputs), batch.mask)
+        self._embedded = tokens_TD if self.settings.train_embedding else None
+        self.saved_bytes = saved.num_bytes
+        return tokens_TD.detach(), batch.mask.sum(dim=1, dtype=torch.int32)
+
+    def loss_and_jacobian(self, representation: Tensor, batch: Batch) -> tuple[float, Tensor]:
+        """Mean cross-entropy of the batch (nats), and its derivative by the representation, of the same shape.
+
+        representation: [B, D] (cut "pooled") or [T, D] (cut "tokens"). The head's gradient is added up, weighted by samples.
+        """
+        leaf = representation.detach().requires_grad_(True)
+        with saved_for_backward(self.head) as saved:
+            on_head = unpack(leaf, batch.mask) if self.settings.cut == "tokens" else leaf
+            loss = F.cross_entropy(self.head(on_head, batch.mask), batch.labels)
+        self.saved_bytes = saved.num_bytes
+        gradients = torch.autograd.grad(loss, [leaf, *self.head.parameters()])
+        for parameter, gradient in zip(self.head.parameters(), gradients[1:], strict=True):
+            weighted = gradient * len(batch)
+            parameter.grad = weighted if parameter.grad is None else parameter.grad + weighted
+        self._samples += len(batch)
+        return float(loss), gradients[0]
+
+    def accept_embedding_gradient(self, gradient_TD: Tensor, batch: Batch) -> None:
+        """Back-propagate dL_k/d embedding [T, D] through the embedding module (train_embedding)."""
+        assert self._embedded is not None
+        self._embedded.backward(gradient_TD * len(batch))
+        self._embedded = None
+
+    def update(self) -> None:
+        """One optimiser step on what the device trains, on the mean gradient of the samples since the last one."""
+        for optimiser, module in ((self._head_optimiser, self.head), (self._embedding_optimiser, self.embedding)):
+            if optimiser is not None and self._samples:
+                optimisers.divide_gradients(module.parameters(), self._samples)
+                optimiser.step()
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Forget the gradients since the last update (the device was dropped from the round)."""
+        self._samples, self._embedded = 0, None
+        self._head_optimiser.zero_grad()
+        if self._embedding_optimiser is not None:
+            self._embedding_optimiser.zero_grad()
+
+    def resident_bytes(self) -> int:
+        """Parameters, their gradients and optimiser state."""
+        return sum(training_bytes([self.embedding, self.head], optimisers.STATE_PER_WEIGHT[self.settings.optimiser]))
+
+
+@dataclass
+class _Forward:
+    """What the server keeps between the two halves of a step, by device name in order."""
+
+    embeddings: dict[str, Tensor]
+    representations: dict[str, Tensor]
+    batch_sizes: dict[str, int]
+    shape: tuple[int, int]
+
+
+class Server:
+    """The learning on the server: all devices' tokens through the encoder at once, then back. Knows no network."""
+
+    def __init__(self, encoder: Encoder, settings: SplitFedFTSettings, *, seed: int = 0) -> None:
+        self.encoder = encoder.train()
+        self.settings = settings
+        self._optimiser = optimisers.make(settings.optimiser, encoder.lora.values(), settings.learning_rate)
+        self._forward: _Forward | None = None
+        self._samples = 0
+        self._seed = seed
+        self._forwards = 0
+        self.saved_bytes = 0
+
+    def represent(self, embeddings: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+        """Each device's tokens [T_k, D] and lengths [B_k] int -> its representation, detached: [B_k, D] with cut "pooled",
+        [T_k, D] with cut "tokens"."""
+        leaves = {name: x.detach().requires_grad_(self.settings.train_embedding) for name, (x, _) in embeddings.items()}
+        lengths = {name: n for name, (_, n) in embeddings.items()}
+        mask_BL = mask_of(torch.cat(list(lengths.values())))
+        # adapters' dropout is the only chance here: tie it to the step, not to what else was drawn in this process
+        with torch.random.fork_rng(devices=[]), saved_for_backward(self.encoder) as saved:
+            torch.manual_seed(self._seed * 1_000_003 + self._forwards)
+            out = self.encoder(unpack(torch.cat(list(leaves.values())), mask_BL), mask_BL)
+            if self.settings.cut == "tokens":
+                pieces = pack(out, mask_BL).split([len(x) for x in leaves.values()])
+            else:
+                pieces = out.split([len(n) for n in lengths.values()])
+        representations = dict(zip(leaves, pieces, strict=True))
+        sizes = {name: len(n) for name, n in lengths.items()}
+        self._forward = _Forward(leaves, representations, sizes, (int(mask_BL.shape[0]), int(mask_BL.shape[1])))
+        self._forwards += 1
+        self.saved_bytes = saved.num_bytes
+        return {name: r.detach() for name, r in representations.items()}
+
+    def backward(self, jacobians: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Back-propagate the Jacobians that arrived (shaped as the representations); a device without one is left out.
+
+        Adds sum_k n_k dL_k/dLoRA to the adapters' gradients. Returns dL_k/d embedding [T_k, D] by device with train_embedding,
+        else nothing.
+        """
+        forward, self._forward = self._forward, None
+        assert forward is not None
+        if not jacobians:
+            return {}
+        names = [name for name in forward.representations if name in jacobians]
+        torch.autograd.backward(
+            [forward.representations[name] for name in names],
+            [jacobians[name].to(forward.representations[name].dtype) * forward.batch_sizes[name] for name in names],
+        )
+        self._samples += sum(forward.batch_sizes[name] for name in names)
+        gradients = {}
+        if self.settings.train_embedding:
+            for name in names:
+                gradient = forward.embeddings[name].grad
+                assert gradient is not None
+                gradients[name] = gradient / forward.batch_sizes[name]
+        return gradients
+
+    def update(self) -> None:
+        """One optimiser step on the adapters, on the mean gradient of the samples that counted; none if no sample did."""
+        if self._samples:
+            optimisers.divide_gradients(self.encoder.lora.values(), self._samples)
+            self._optimiser.step()
+        self._optimiser.zero_grad()
+        self._samples = 0
+
+    def resident_bytes(self) -> int:
+        """Parameters, their gradients and optimiser state."""
+        return sum(training_bytes([self.encoder], optimisers.STATE_PER_WEIGHT[self.settings.optimiser]))
+
+
+async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
+    """One device over the network, until the server ends the run."""
+    node, settings = link.node, setup.settings
+    node.memory.allocate("model", worker.resident_bytes())
+
+    async def work(round_number: int) -> None:
+        for part in range(settings.accumulation):
+            step = round_number * settings.accumulation + part
+            batch = worker.shard.batch(round_number, part)
+            await exchange(step, batch, last=part == settings.accumulation - 1)
+        if settings.head_averaging == "server":
+            await link.send(
+                "head", round_number, {"head": dict(worker.head.state_dict())}, encoding=settings.weight_encoding
+            )
+            worker.head.load_state_dict((await link.receive("head", round_number))["head"])
+
+    async def exchange(step: int, batch: Batch, *, last: bool) -> None:
+        with link.accounting():
+            async with node.compute("embed", key=("embed", batch.shape)):
+                tokens_TD, lengths_B = worker.embed(batch)
+        try:
+            node.memory.allocate("activations", tensor_bytes([tokens_TD]) + worker.saved_bytes)
+            await link.send("embedding", step, {"tokens": tokens_TD, "lengths": lengths_B})
+            representation = (await link.receive("representation", step))["representation"]
+            with link.accounting():
+                async with node.compute("head", key=("head", batch.shape, last)):
+                    loss, jacobian = worker.loss_and_jacobian(representation, batch)
+                    if last and not settings.train_embedding:
+                        worker.update()
+            node.memory.allocate("head activations", tensor_bytes([representation, jacobian]) + worker.saved_bytes)
+            link.parts.loss_sum += loss * len(batch)
+            link.parts.num_samples += len(batch)
+            await link.send("jacobian", step, {"jacobian": jacobian, "loss": torch.tensor(loss, dtype=torch.float64)})
+            if settings.train_embedding:
+                gradient_TD = (await link.receive("embedding_gradient", step))["gradient"]
+                with link.accounting():
+                    async with node.compute("embed_backward", key=("embed_backward", batch.shape, last)):
+                        worker.accept_embedding_gradient(gradient_TD, batch)
+                        if last:
+                            worker.update()
+        finally:
+            for label in ("activations", "head activations"):
+                if label in node.memory.held():
+                    node.memory.free(label)
+
+    await device_loop(link, log, setup, work, worker.give_up)
+
+
+async def serve_round(node: cosim.Node, server: Server, exchange: Exchange, setup: Setup) -> RoundResult:
+    """The server's side of one round."""
+    settings = setup.settings
+    phases = 2 * settings.accumulation
+    counted: dict[str, int] = {}
+    loss_sum = 0.0
+    for part in range(settings.accumulation):
+        step = exchange.round * settings.accumulation + part
+
+        async def embedding(source: cosim.Node, step: int = step) -> tuple[Tensor, Tensor]:
+            data = (await expect(node, source, "embedding", step)).data
+            return data["tokens"], data["lengths"]
+
+        first = exchange.invite_and if part == 0 else exchange.each
+        embeddings = await first(embedding, (2 * part + 1) / phases)
+        if not embeddings:
+            break
+        shape = _padded_shape([n for _, n in embeddings.values()])
+        async with node.compute("encode", key=("encode", shape)):
+            representations = server.represent(embeddings)
+        node.memory.allocate("activations", server.saved_bytes)
+        received_bytes = tensor_bytes(x for x, _ in embeddings.values())
+        node.memory.allocate("received", received_bytes)
+        try:
+
+            async def jacobian(
+                target: cosim.Node, step: int = step, ready: dict[str, Tensor] = representations
+            ) -> tuple[Tensor, float]:
+                data = {"step": number(step), "representation": ready[target.name]}
+                await node.send(target, data, tag="representation", encoding=settings.encoding)
+                answer = (await expect(node, target, "jacobian", step)).data
+                return answer["jacobian"], float(answer["loss"])
+
+            answers = await exchange.each(jacobian, (2 * part + 2) / phases)
+            last = part == settings.accumulation - 1
+            async with node.compute("backward", key=("backward", shape, last)):
+                gradients = server.backward({name: jacobian for name, (jacobian, _) in answers.items()})
+                if last:
+                    server.update()
+        finally:
+            node.memory.free("activations")
+            node.memory.free("received")
+        for name, (_, loss) in answers.items():
+            samples = len(embeddings[name][1])
+            counted[name] = counted.get(name, 0) + samples
+            loss_sum += loss * samples
+        if settings.train_embedding:
+            await _send_gradients(node, exchange, step, gradients, settings)
+    else:
+        if settings.head_averaging == "server":
+            await _average_heads(node, exchange, counted, settings)
+        return RoundResult(counted, loss_sum)
+    server.update()  # everybody was dropped before the last part: what came before counts
+    return RoundResult(counted, loss_sum)
+
+
+async def _send_gradients(node: cosim.Node, exchange: Exchange, step: int, gradients: dict[str, Tensor],
+                          settings: SplitFedFTSettings) -> None:  # fmt: skip
+    async def send(target: cosim.Node) -> None:
+        data = {"step": number(step), "gradient": gradients[target.name]}
+        await node.send(target, data, tag="embedding_gradient", encoding=settings.encoding)
+
+    # beyond the deadline if need be: who has delivered its Jacobian has done its part
+    await asyncio.gather(*(send(target) for target in exchange.active))
+
+
+async def _average_heads(node: cosim.Node, exchange: Exchange, counted: dict[str, int],
+                         settings: SplitFedFTSettings) -> None:  # fmt: skip
+    async def receive(source: cosim.Node) -> dict[str, Tensor]:
+        return dict((await expect(node, source, "head", exchange.round)).data["head"])
+
+    active = exchange.active
+    if not active:
+        return
+    heads = await asyncio.gather(*(receive(source) for source in active))
+    async with node.compute("average_heads", key=("average_heads", len(active))):
+        average = weighted_average(heads, [counted[source.name] for source in active])
+    data = {"step": number(exchange.round), "head": average}
+    await asyncio.gather(*(node.send(to, data, tag="head", encoding=settings.weight_encoding) for to in active))
+
+
+def _padded_shape(lengths: list[Tensor]) -> tuple[int, int]:
+    """(B, L) of the server's batch."""
+    every = torch.cat(lengths)
+    return len(every), int(every.max())
+
+
+async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> Outcome:
+    """Split federated fine-tuning over the simulated network, from t = now to the last round.
+
+    Uses the first `num_devices` nodes with role "ue" and the first with role "edge" (or "cloud").
+    """
+    settings = setup.settings
+    nodes, edge = device_nodes(sim, setup), server_node(sim)
+    log = Log(METHOD, sim, report)
+    shared = setup.embedding()  # frozen: one copy serves all virtual devices
+    workers = {
+        node.name: Device(setup.embedding() if settings.train_embedding else shared, setup.head(), shard, settings)
+        for node, shard in zip(nodes, setup.shards, strict=True)
+    }
+    server = Server(setup.encoder(), settings, seed=setup.seed)
+    models = {name: Unsplit(worker.embedding, server.encoder, worker.head) for name, worker in workers.items()}
+    evaluate = Evaluator(setup, METHOD, report, tuple(workers))
+    outcomes: list[Outcome] = []
+
+    def after(round_number: int) -> None:
+        if settings.evaluates_after(round_number):
+            outcomes.append(evaluate(round_number + 1, sim.now_s, models))
+
+    edge.memory.allocate("model", server.resident_bytes())
+    async with asyncio.TaskGroup() as group:
+        for node in nodes:
+            link = Link(sim, node, edge, setup)
+            group.create_task(device(link, workers[node.name], log, setup), name=f"device {node.name}")
+        serving = group.create_task(
+            server_loop(
+                sim, edge, nodes, setup, log, rounds=settings.rounds, steps_per_round=1, after=after,
+                serve=lambda exchange: serve_round(edge, server, exchange, setup),
+            ),
+            name="server",
+        )  # fmt: skip
+    report_nodes(log, setup, nodes, edge)
+    return outcomes[-1].counting(serving.result())

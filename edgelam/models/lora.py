@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Low-rank adapters (LoRA, arXiv 2106.09685) put into a frozen backbone by peft: W x + (alpha/rank) B A x."""
+
+from dataclasses import dataclass
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from torch import nn
+from torch.nn import Parameter
+from transformers.pytorch_utils import Conv1D
+
+from edgelam.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """The low-rank adapters of the server's encoder."""
+
+    rank: int = 8
+    """Rank of the two matrices, at least 1."""
+    alpha: float = 16.0
+    """Scale: the adapter's output is multiplied by alpha/rank. Positive."""
+    dropout: float = 0.0
+    """Probability that an input of an adapter is dropped in training, 0 to below 1."""
+    targets: tuple[str, ...] = ()
+    """Names (or name endings) of the linear layers that get an adapter; empty: peft's choice for the architecture
+    (for BERT: query and value)."""
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ConfigurationError(f"LoRA rank is {self.rank}; it must be at least 1")
+        if not self.alpha > 0.0:
+            raise ConfigurationError(f"LoRA alpha is {self.alpha}; it must be positive")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ConfigurationError(f"LoRA dropout is {self.dropout}; it must lie in [0, 1)")
+
+
+def inject_lora(model: nn.Module, settings: LoraSettings, *, seed: int = 0) -> dict[str, Parameter]:
+    """Put adapters into `model` in place; A is drawn from `seed`, B is zero, so that the output is unchanged at first.
+
+    Returns the adapter weights by name, sorted: the only ones in the model that require a gradient. Raises ConfigurationError if a
+    target does not exist.
+    """
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # peft computes with floats
+        lora_dropout=settings.dropout,
+        target_modules=list(settings.targets) or None,
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
+    )
+    linear = sorted(
+        {name.rsplit(".", 1)[-1] for name, m in model.named_modules() if isinstance(m, (nn.Linear, Conv1D))}
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            inject_adapter_in_model(config, model)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"LoRA targets {list(settings.targets) or 'by architecture'} do not fit this backbone "
+                f"({str(error).splitlines()[0][:120]}); its linear layers end in {', '.join(linear)}"
+            ) from None
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_("lora_" in name)
+    return lora_parameters(model)
+
+
+def lora_parameters(model: nn.Module) -> dict[str, Parameter]:
+    """The adapter weights of a model by name, in sorted order (so that every participant agrees on it)."""
+    return {name: parameter for name, parameter in sorted(model.named_parameters()) if "lora_" in name}

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A transformer cut in three: embedding module (device) -> encoder with LoRA (server) -> task head (device).
+
+    ids or patches --embedding--> tokens --[up]--> encoder + LoRA --[down]--> representation --head--> logits
+
+The cut is at `inputs_embeds`, which every transformers encoder and decoder-only model has, so positions (and whatever
+else the model adds to its token embeddings) stay on the server. Where the representation is pooled is the choice `cut`:
+"tokens" sends every token's representation down and pools on the device; "pooled" pools on the server, which shrinks that
+message and its Jacobian by the sequence length. The two are the same function.
+
+Shape suffixes: B batch, L padded length, D width of the backbone, F features of a continuous token, C classes.
+"""
+
+import copy
+import inspect
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from edgelam.errors import ConfigurationError
+from edgelam.models.backbone import Backbone, position_offset
+from edgelam.models.lora import LoraSettings, inject_lora
+from edgelam.models.padding import last_pool, mean_pool, positions
+
+Cut = Literal["tokens", "pooled"]
+Pooling = Literal["auto", "mean", "last"]
+
+
+class Encoder(nn.Module):
+    """The server's part: the backbone without its token embedding, frozen, with LoRA adapters as its trainable weights."""
+
+    def __init__(
+        self, backbone: Backbone, lora: LoraSettings, *, cut: Cut = "pooled", pooling: Pooling = "auto", seed: int = 0
+    ) -> None:
+        super().__init__()
+        model = copy.deepcopy(backbone.model)
+        embedding = model.get_input_embeddings()
+        # the table stays on the devices: an empty one of the same width holds its place
+        model.set_input_embeddings(nn.Embedding(1, embedding.weight.shape[1], dtype=embedding.weight.dtype))
+        self.lora = inject_lora(model, lora, seed=seed)
+        self.model = model.eval()
+        self.cut = cut
+        self.pool = Pool(backbone, pooling)
+        accepted = inspect.signature(model.forward).parameters
+        self._takes_positions = "position_ids" in accepted
+        self._takes_cache = "use_cache" in accepted
+        self._offset = position_offset(model)
+
+    def hidden(self, x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
+        """Embeddings [B, L, D] and mask [B, L] bool -> hidden states of the last layer [B, L, D]."""
+        arguments: dict[str, object] = {"inputs_embeds": x_BLD, "attention_mask": mask_BL.long()}
+        if self._takes_positions:
+            # explicit, so that padding on either side, in any amount, changes nothing
+            arguments["position_ids"] = positions(mask_BL) + self._offset
+        if self._takes_cache:
+            arguments["use_cache"] = False
+        return self.model(**arguments).last_hidden_state
+
+    def forward(self, x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
+        """The representation: [B, L, D] with cut "tokens", [B, D] with cut "pooled"."""
+        hidden_BLD = self.hidden(x_BLD, mask_BL)
+        return hidden_BLD if self.cut == "tokens" else self.pool(hidden_BLD, mask_BL)
+
+    def twin(self) -> "Encoder":
+        """A copy with adapters of its own that shares the frozen weights: many virtual devices, one backbone in memory."""
+        shared = [p for p in (*self.parameters(), *self.buffers()) if not p.requires_grad]
+        return copy.deepcopy(self, {id(tensor): tensor for tensor in shared})
+
+    def base(self) -> dict[str, Tensor]:
+        """The frozen weights by name (without adapters and token embeddings): what a device must download to run it."""
+        return {name: p for name, p in sorted(self.model.named_parameters()) if "lora_" not in name and p.shape[0] != 1}
+
+    def load_base(self, weights: dict[str, Tensor]) -> None:
+        """Overwrite the frozen weights."""
+        own = self.base()
+        with torch.no_grad():
+            for name, weight in weights.items():
+                own[name].copy_(weight)
+
+    def load_lora(self, weights: dict[str, Tensor]) -> None:
+        """Overwrite the adapters."""
+        with torch.no_grad():
+            for name, weight in weights.items():
+                self.lora[name].copy_(weight)
+
+    def train(self, mode: bool = True) -> "Encoder":
+        """Only the adapters' dropout follows the mode: the frozen backbone always runs without its own dropout."""
+        super().train(mode)
+        self.model.eval()
+        for name, module in self.model.named_modules():
+            if "lora_dropout" in name:
+                module.train(mode)
+        return self
+
+
+class Pool(nn.Module):
+    """From hidden states [B, L, D] and mask [B, L] to one vector a sample [B, D]: mean, or last token (causal models)."""
+
+    def __init__(self, backbone: Backbone, pooling: Pooling) -> None:
+        super().__init__()
+        self.kind = ("last" if backbone.causal else "mean") if pooling == "auto" else pooling
+
+    def forward(self, hidden_BLD: Tensor, mask_BL: Tensor) -> Tensor:
+        """[B, L, D], [B, L] bool -> [B, D]."""
+        return last_pool(hidden_BLD, mask_BL) if self.kind == "last" else mean_pool(hidden_BLD, mask_BL)
+
+
+class TokenEmbedding(nn.Module):
+    """The device's part for text: the backbone's own token embeddings, looked up (ids [B, L] int64 -> [B, L, D])."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.table = copy.deepcopy(backbone.model.get_input_embeddings())
+
+    def forward(self, ids_BL: Tensor) -> Tensor:
+        """[B, L] int64 -> [B, L, D]."""
+        return self.table(ids_BL)
+
+
+class PatchEmbedding(nn.Module):
+    """The device's part for continuous tokens: a linear map to the backbone's width ([B, L, F] -> [B, L, D]).
+
+    Its weights are drawn from `seed` and scaled so that an embedding has the size the backbone's own have on average.
+    """
+
+    def __init__(self, backbone: Backbone, num_features: int, *, seed: int = 0) -> None:
+        super().__init__()
+        table = backbone.model.get_input_embeddings().weight.detach()
+        generator = torch.Generator().manual_seed(seed)
+        self.linear = nn.Linear(num_features, backbone.width, dtype=table.dtype)
+        scale = float(table.float().std()) / num_features**0.5
+        with torch.no_grad():
+            self.linear.weight.copy_(torch.randn(self.linear.weight.shape, generator=generator) * scale)
+            self.linear.bias.copy_(torch.randn(self.linear.bias.shape, generator=generator) * scale)
+
+    def forward(self, x_BLF: Tensor) -> Tensor:
+        """[B, L, F] real -> [B, L, D]."""
+        return self.linear(x_BLF.to(self.linear.weight.dtype))
+
+
+class Head(nn.Module):
+    """The device's task module: pool if the server has not, then layer norm without weights, then a linear layer.
+
+    The linear layer starts at zero, so every class is equally likely at first whatever the backbone.
+    """
+
+    def __init__(self, backbone: Backbone, num_classes: int, *, cut: Cut = "pooled", pooling: Pooling = "auto") -> None:
+        super().__init__()
+        dtype = backbone.model.get_input_embeddings().weight.dtype
+        self.cut = cut
+        self.pool = Pool(backbone, pooling)
+        self.norm = nn.LayerNorm(backbone.width, elementwise_affine=False)
+        self.linear = nn.Linear(backbone.width, num_classes, dtype=dtype)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, representation: Tensor, mask_BL: Tensor) -> Tensor:
+        """Representation ([B, L, D] or [B, D]) and mask [B, L] bool -> logits [B, C]."""
+        pooled_BD = self.pool(representation, mask_BL) if self.cut == "tokens" else representation
+        return self.classify(pooled_BD)
+
+    def classify(self, pooled_BD: Tensor) -> Tensor:
+        """Pooled representations [B, D] -> logits [B, C], whatever the cut."""
+        return self.linear(self.norm(pooled_BD))
+
+
+class Unsplit(nn.Module):
+    """The same three parts in one model: what the split one must equal, and what un-split methods train."""
+
+    def __init__(self, embedding: nn.Module, encoder: Encoder, head: Head) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.encoder = encoder
+        self.head = head
+
+    def forward(self, inputs: Tensor, mask_BL: Tensor) -> Tensor:
+        """Token ids [B, L] or continuous tokens [B, L, F], and mask [B, L] bool -> logits [B, C]."""
+        return self.head(self.encoder(self.embedding(inputs), mask_BL), mask_BL)
+
+
+def embedding_module(backbone: Backbone, num_features: int | None, *, trainable: bool, seed: int = 0) -> nn.Module:
+    """The embedding module of a text task (num_features None) or of continuous tokens with `num_features` each."""
+    module: nn.Module
+    if num_features is None:
+        if backbone.tokenizer is None:
+            raise ConfigurationError(f"backbone {backbone.name!r} has no tokeniser; a text task needs one")
+        module = TokenEmbedding(backbone)
+    else:
+        module = PatchEmbedding(backbone, num_features, seed=seed)
+    for parameter in module.parameters():
+        parameter.requires_grad_(trainable)
+    return module
