@@ -11,7 +11,6 @@ from typing import Any, NoReturn
 import numpy as np
 
 from edgelam.cosim.clock import (
-    NEVER_NS,
     PROTOCOLS,
     STATUSES,
     Applied,
@@ -25,6 +24,7 @@ from edgelam.cosim.clock import (
 from edgelam.cosim.encoding import Encoded
 from edgelam.cosim.launch import ScenarioProcess
 from edgelam.cosim.messages import Protocol
+from edgelam.cosim.units import NEVER_NS
 from edgelam.errors import (
     AttachError,
     ConfigurationError,
@@ -53,7 +53,7 @@ class BridgeClock:
     ) -> None:
         """Attach to the scenario at `address`; `process`: the scenario, if this process has started it."""
         try:
-            from edgelam import _bridge
+            from edgelam import _bridge  # type: ignore[attr-defined]
         except ImportError as error:
             raise ConfigurationError(f"edgelam's compiled parts cannot be loaded ({error}); run 'make build'") from None
         self.now_ns = 0

@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from edgelam.cosim.encoding import Encoded
+from edgelam.cosim.units import NEVER_NS
 from edgelam.errors import ControlRefused, DeadlockError, ObservableRefused
-
-NEVER_NS = 2**63 - 1
-NOT_YET_NS = -1
 
 PROTOCOLS = {"ideal": 0, "tcp": 1, "udp": 2}  # TransferProtocol of protocol.h
 STATUSES = ("complete", "partial", "cancelled", "expired", "failed")  # TransferStatus of protocol.h
@@ -110,9 +109,12 @@ class Clock(Protocol):
         give_up_ns: int = 1_000_000_000,
         rate_bps: int = 0,
         meta: bytes = b"",
-        payload: Any = None,
-    ) -> None:
-        """Ask for a transfer; `payload`: bytes-like that the receivers' participants need, None if they do not."""
+        payload: Encoded | None = None,
+    ) -> Any:
+        """Ask for a transfer; `payload`: what the receivers' participants need, None if they do not.
+
+        Returns what the caller must keep until the transfer is over everywhere.
+        """
 
     def cancel(self, id: int) -> None:
         """Withdraw what a transfer has still queued."""
@@ -129,7 +131,7 @@ class Clock(Protocol):
     def set_control(self, request: int, control: int, value: bytes) -> None:
         """Set a control to a value, given as its bytes."""
 
-    def post(self, to: int, data: bytes, payload: Any = None) -> None:
+    def post(self, to: int, data: bytes, payload: Encoded | None = None) -> None:
         """Hand bytes, and perhaps a larger block, to another participant in zero simulated time."""
 
     def detach(self) -> None:
@@ -182,8 +184,8 @@ class IdealClock:
         give_up_ns: int = 1_000_000_000,
         rate_bps: int = 0,
         meta: bytes = b"",
-        payload: Any = None,
-    ) -> None:
+        payload: Encoded | None = None,
+    ) -> Any:
         """Deliver at once, whatever the protocol."""
         now = self.now_ns
         for node in receivers:
@@ -207,7 +209,7 @@ class IdealClock:
         """There is nothing to set."""
         raise ControlRefused("there are no controls without a scenario")
 
-    def post(self, to: int, data: bytes, payload: Any = None) -> None:
+    def post(self, to: int, data: bytes, payload: Encoded | None = None) -> None:
         """There is nobody else."""
 
     def detach(self) -> None:

@@ -24,8 +24,9 @@ from edgelam.cosim.work import Work, WorkCounter
 from edgelam.errors import AwaitInComputeError, ConfigurationError
 
 if TYPE_CHECKING:
-    from edgelam.cosim.loop import SimFuture, SimLoop
+    from edgelam.cosim.loop import SimLoop
     from edgelam.cosim.node import Node
+    from edgelam.cosim.tasks import SimFuture
 
 MODES = ("modelled", "measured", "free")
 
@@ -90,7 +91,7 @@ class ComputeBlock:
         loop = self._node._sim._loop
         if loop.compute_block is not None:
             raise AwaitInComputeError(
-                f"compute block {self._label!r} of {self._node.name} inside compute block {loop.compute_block}: one at a time"
+                f"compute block {self._label!r} of {self._node.name} inside compute block {loop.compute_block}"
             )
         self._asked_ns = loop.now_ns
         await self._node._resource.acquire(self._label)

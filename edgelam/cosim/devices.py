@@ -2,8 +2,8 @@
 """Device profiles: how fast a node computes, how much it holds, what power it draws.
 
 Rates are *sustained* ones for dense transformer layers, a stated fraction of the vendor's peak, because no device runs
-at its peak. Every number below is either in the source named beside it or derived there. They are round figures of
-representative devices: for a paper about one device, make a profile from its own measurements,
+at its peak. Every number below is either in the source named beside it or derived there. Idle powers are
+estimates. They are round figures of representative devices: for a paper about one device, make a profile from its own measurements,
 ``dataclasses.replace(DEVICES["phone"], flops_per_s=...)``.
 """
 
@@ -65,14 +65,16 @@ DEVICES: dict[str, DeviceProfile] = {
     for profile in (
         DeviceProfile(
             "phone",
-            flops_per_s=0.7e12,
-            memory_bandwidth_bytes_per_s=35 * GB,
+            flops_per_s=0.15e12,
+            memory_bandwidth_bytes_per_s=33 * GB,
             memory_bytes=4 * GIB,
             idle_w=0.5,
             busy_w=5.0,
-            source="Snapdragon 8 Gen 2 class: Adreno 740 GPU 3.48 TFLOP/s fp32 peak, of which 20 % sustained "
-            "(thermal limit); LPDDR5X-8400 on 64 bit, 67.2 GB/s peak (Qualcomm product brief 87-PW990-1), about half "
-            "sustained; 4 GiB of 8-12 GiB left to one application; 5 W is the usual sustained skin-temperature limit",
+            source="CPU cores of a Snapdragon 8 Gen 2 (Qualcomm product page: 1 Cortex-X3 at 3.2 GHz, 4 A715/A710 at "
+            "2.8 GHz, 3 A510 at 2.0 GHz) with the 128-bit FMA pipes of Arm's software optimisation guides (4, 2"
+            " and 1 a core, 8 FLOP a cycle each): 0.33 TFLOP/s fp32 peak, 45 % sustained; LPDDR5X-8400 on 64 "
+            "bit: 67.2 GB/s peak, half sustained; 4 GiB of 8 to 12 left to one application; 5 W is a phone's "
+            "usual sustained limit",
         ),
         DeviceProfile(
             "jetson-nano",
@@ -81,9 +83,9 @@ DEVICES: dict[str, DeviceProfile] = {
             memory_bytes=3 * GIB,
             idle_w=1.25,
             busy_w=10.0,
-            source="NVIDIA Jetson Nano module data sheet DA-09366: 128 Maxwell cores at 921.6 MHz, 236 GFLOP/s fp32 "
-            "(472 fp16) peak, of which 80 % sustained in fp32; LPDDR4 25.6 GB/s peak, 70 % sustained; 4 GiB shared "
-            "with the system, 3 GiB left; 5 and 10 W modes",
+            source="NVIDIA Jetson Nano System-on-Module data sheet: 128 Maxwell cores at 921.6 MHz, 236 GFLOP/s fp32 "
+            "(472 fp16) peak, 80 % sustained in fp32; LPDDR4 25.6 GB/s peak, 70 % sustained; 4 GiB shared with "
+            "the system, 3 GiB left; 10 W mode",
         ),
         DeviceProfile(
             "jetson-orin",
@@ -92,9 +94,9 @@ DEVICES: dict[str, DeviceProfile] = {
             memory_bytes=28 * GIB,
             idle_w=9.0,
             busy_w=40.0,
-            source="NVIDIA Jetson AGX Orin series technical brief TB-10749 (32 GB, 40 W): 1792 Ampere cores at 930 MHz, "
-            "3.33 TFLOP/s fp32 peak without tensor cores; with fp16 tensor cores about four times that: 3.2 TFLOP/s sustained in "
-            "mixed precision; LPDDR5 204.8 GB/s peak, 70 % sustained; 28 of 32 GiB left",
+            source="NVIDIA Jetson AGX Orin Series technical brief, 32 GB module at 40 W: 1792 Ampere cores at 930 MHz,"
+            " 3.33 TFLOP/s fp32 peak, 13.3 with fp16 tensor cores (dense), of which a quarter sustained; LPDDR5"
+            " 204.8 GB/s peak, 70 % sustained; 28 of 32 GiB left",
         ),
         DeviceProfile(
             "cpu-server",
@@ -103,9 +105,9 @@ DEVICES: dict[str, DeviceProfile] = {
             memory_bytes=240 * GIB,
             idle_w=110.0,
             busy_w=350.0,
-            source="one Intel Xeon Gold 6338 (ARK 212285): 32 cores, 2 AVX-512 FMA units (64 FLOP a cycle) at 2.0 GHz: 4.1 TFLOP/s "
-            "fp32 peak, of which 40 % sustained; 8 channels DDR4-3200 204.8 GB/s peak, 70 % sustained; 256 GiB; TDP "
-            "205 W, with memory, fans and supply about 350 W",
+            source="one Intel Xeon Gold 6338 (Intel ARK): 32 cores with 2 AVX-512 FMA units (64 FLOP a cycle) at 2.0 "
+            "GHz: 4.1 TFLOP/s fp32 peak, 40 % sustained; 8 channels of DDR4-3200, 204.8 GB/s peak, 70 % "
+            "sustained; 256 GiB; TDP 205 W, about 350 W with memory, fans and supply",
         ),
         DeviceProfile(
             "datacentre-gpu",
@@ -114,9 +116,8 @@ DEVICES: dict[str, DeviceProfile] = {
             memory_bytes=76 * GIB,
             idle_w=60.0,
             busy_w=400.0,
-            source="NVIDIA A100 80 GB SXM data sheet (2021): 312 TFLOP/s bf16 peak, of which 40 % sustained (model FLOPs "
-            "utilisation as reported by Megatron-LM, arXiv 2104.04473: 44-52 %); HBM2e 2039 GB/s peak, 75 % sustained; "
-            "76 of 80 GiB left; 400 W",
+            source="NVIDIA A100 80 GB SXM data sheet: 312 TFLOP/s bf16 peak, 40 % sustained (Megatron-LM, arXiv "
+            "2104.04473, reports 44 to 52 %); HBM2e 2039 GB/s peak, 75 % sustained; 76 of 80 GiB left; 400 W",
         ),
     )
 }

@@ -14,9 +14,9 @@ fp64     IEEE binary64: 8 bytes
 exact    every value in the dtype it has
 =======  =========================================================================================================
 
-Integers, booleans and bytes are sent as they are (complex numbers as pairs of the floating-point format, int8 of them is
-refused). The receiver gets the dtype that was sent, rounded by the encoding. Byte ranges lost on the way read as zeros
-(a lost int8 scale makes its token zero).
+Integers, booleans and bytes are sent as they are, complex numbers as pairs of the floating-point format (not int8 or
+bf16). The receiver gets the dtype that was sent, rounded by the encoding. Byte ranges lost on the way read as zeros (a
+lost int8 scale makes its token zero).
 """
 
 from __future__ import annotations
@@ -154,10 +154,10 @@ def _encode_leaf(data: Any, encoding: str) -> tuple[Leaf, Array]:
         wire, part = _to_wire(array, encoding)
         return Leaf("numpy", array.dtype.str, array.shape, wire, part.size), part
     if isinstance(data, (bool, int, float)):
-        dtype = {bool: "|b1", int: "<i8", float: "<f8"}[type(data)] if type(data) in (bool, int, float) else ""
-        if dtype:
-            part = np.frombuffer(np.array(data, dtype).tobytes(), np.uint8)
-            return Leaf(type(data).__name__, dtype, (), dtype, part.size), part
+        kind = "bool" if isinstance(data, bool) else "int" if isinstance(data, int) else "float"
+        dtype = {"bool": "|b1", "int": "<i8", "float": "<f8"}[kind]
+        part = np.frombuffer(np.array(data, dtype).tobytes(), np.uint8)
+        return Leaf(kind, dtype, (), dtype, part.size), part
     if isinstance(data, str):
         part = np.frombuffer(data.encode(), np.uint8)
         return Leaf("str", "", (part.size,), "|u1", part.size), part
@@ -192,7 +192,7 @@ def _float_bytes(values: Array, encoding: str) -> Array:
         return _to_int8(values)
     if encoding == "fp16":
         values = np.clip(values, -65504, 65504)
-    return _as_bytes(np.array(values, _FLOATS[encoding], order="C"))
+    return _as_bytes(values.astype(_FLOATS[encoding], order="C"))  # a copy
 
 
 def _decode_leaf(leaf: Leaf, wire: Array, copy: bool) -> Any:

@@ -21,17 +21,19 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
-import math
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from concurrent.futures import Future as ThreadFuture
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
+from edgelam.cosim.jobs import Jobs
 from edgelam.cosim.ordering import fixed_order
+from edgelam.cosim.refused import RefusingLoop
+from edgelam.cosim.tasks import SimFuture, SimTask, TaskBook
+from edgelam.cosim.units import NEVER_NS, NS_PER_S, to_ns
 from edgelam.cosim.waiting import describe_tasks
 from edgelam.errors import AwaitInComputeError, NotSimulatedError, RunCancelled, StalledError
 
@@ -40,67 +42,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NEVER_NS = 2**63 - 1  # the bridge's never_ns
-NS_PER_S = 1_000_000_000
-
 # Rounds of the loop without the clock being asked to move, after which the program is taken to spin for ever (for
 # example `while True: await asyncio.sleep(0)`): no sensible program goes round this often in zero time.
 STALLED_AFTER = 2_000_000
-
-
-def to_ns(seconds: float) -> int:
-    """Seconds to the nearest nanosecond; infinity, and what an int64 cannot hold, is `NEVER_NS`."""
-    if math.isnan(seconds):
-        raise ValueError("a time of NaN seconds")
-    if seconds >= NEVER_NS / NS_PER_S:
-        return NEVER_NS
-    return round(seconds * NS_PER_S)
-
-
-class SimFuture(asyncio.Future[Any]):
-    """A future that hashes by its sequence number and can say what is awaited (`why`, for deadlock reports)."""
-
-    def __init__(self, *, loop: SimLoop) -> None:
-        """Make a pending future of `loop`."""
-        self._sequence = loop.next_sequence()
-        self.why: tuple[str, ...] | None = None
-        super().__init__(loop=loop)
-
-    def __hash__(self) -> int:
-        """The sequence number: the same in every run."""
-        return self._sequence
-
-
-class SimTask(asyncio.Task[Any]):
-    """A task that hashes by its sequence number."""
-
-    def __init__(
-        self,
-        coro: Generator[Any, None, Any] | Coroutine[Any, Any, Any],
-        *,
-        loop: SimLoop,
-        name: str | None = None,
-        context: contextvars.Context | None = None,
-    ) -> None:
-        """Start `coro` on `loop`; without a name it is called Task-<sequence number>."""
-        self._sequence = loop.next_sequence()
-        super().__init__(coro, loop=loop, name=name or f"Task-{self._sequence}", context=context)  # type: ignore[arg-type]
-
-    def __hash__(self) -> int:
-        """The sequence number: the same in every run."""
-        return self._sequence
 
 
 class _Timer(asyncio.TimerHandle):
     """A timer that is in the heap until it is due or cancelled."""
 
     def cancel(self) -> None:
-        if not self._cancelled:  # type: ignore[attr-defined]
+        if not self._cancelled:
             self._loop._timer_handle_cancelled(self)  # type: ignore[attr-defined]
         asyncio.Handle.cancel(self)
 
 
-class SimLoop(asyncio.AbstractEventLoop):
+class SimLoop(RefusingLoop):
     """The loop; `run` drives one main coroutine to its end."""
 
     def __init__(self, clock: Clock, on_event: Callable[[Event], None] | None = None) -> None:
@@ -120,10 +76,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._frozen = False  # the run is over: tasks clean up, the clock does not move any more
         self._thread = 0
         self._fatal: BaseException | None = None
-        self._tasks: dict[SimTask, None] = {}  # keeps every unfinished task alive, in order
-        self._failed: list[SimTask] = []
-        self._jobs: deque[tuple[ThreadFuture[Any], SimFuture]] = deque()
-        self._executor: Executor | None = None
+        self.tasks = TaskBook()
+        self._jobs = Jobs()
         self._asyncgens: WeakValueDictionary[int, Any] = WeakValueDictionary()
         self._exception_handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
 
@@ -138,8 +92,7 @@ class SimLoop(asyncio.AbstractEventLoop):
             raise RunCancelled(
                 f"the main coroutine was cancelled at simulated time {self.now_ns / NS_PER_S:.9f} s"
             ) from error
-        for failed in self._failed:
-            self._raise_unretrieved(failed)
+        self.tasks.raise_failed()
         return result
 
     def run_until_complete(self, future: Any) -> Any:
@@ -190,23 +143,17 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._frozen = True
         self.compute_block = None
         self._fatal = None
-        for task in [*self._tasks]:
+        for task in self.tasks.waiting:
             task.cancel("the run is over")
         self._drain()
         for generator in [*self._asyncgens.values()]:
             self.create_task(generator.aclose())
         self._drain()
-        for task in [*self._tasks]:  # cancellation did not end these
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
-        self._tasks.clear()
-        for task in self._failed:
-            task.exception()  # reported already, or of no interest after the end
-        self._failed.clear()
+        self.tasks.close()
         self._ready.clear()
         self._timers.clear()
         self._closed = True
-        if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
+        self._jobs.shutdown(wait=False)
 
     def _drain(self) -> None:
         """Run what is ready until nothing is; errors in the clean-up are of no interest any more."""
@@ -228,7 +175,7 @@ class SimLoop(asyncio.AbstractEventLoop):
             self._stalled()
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if handle._cancelled:  # type: ignore[attr-defined]
+            if handle._cancelled:
                 continue
             try:
                 handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]
@@ -246,13 +193,14 @@ class SimLoop(asyncio.AbstractEventLoop):
         if self._frozen:
             self._stopping = True
             return
-        if self._failed:
-            self._raise_dropped()
+        if self.tasks.failed:
+            self.tasks.raise_dropped()
         if self._jobs:
-            self._finish_job()
+            self._rounds = 0
+            self._jobs.finish_oldest()
             return
         timers = self._timers
-        while timers and timers[0][2]._cancelled:  # type: ignore[attr-defined]
+        while timers and timers[0][2]._cancelled:
             heapq.heappop(timers)
             self._num_cancelled -= 1
         deadline = timers[0][0] if timers else NEVER_NS
@@ -271,7 +219,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         now = self.now_ns
         while timers and timers[0][0] <= now:
             handle = heapq.heappop(timers)[2]
-            if handle._cancelled:  # type: ignore[attr-defined]
+            if handle._cancelled:
                 self._num_cancelled -= 1
             else:
                 handle._scheduled = False  # type: ignore[attr-defined]
@@ -288,7 +236,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         """Simulated time in seconds."""
         return self.now_ns / NS_PER_S
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """Run `callback` after everything that is ready already, at the same simulated time."""
@@ -296,7 +244,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._ready.append(handle)
         return handle
 
-    def call_later(
+    def call_later(  # type: ignore[override]
         self,
         delay: float,
         callback: Callable[..., object],
@@ -306,7 +254,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         """Run `callback` after `delay` seconds, to the nearest nanosecond."""
         return self._call_at_ns(min(self.now_ns + to_ns(delay), NEVER_NS), callback, args, context)
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self,
         when: float,
         callback: Callable[..., object],
@@ -323,7 +271,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         args: tuple[Any, ...],
         context: contextvars.Context | None,
     ) -> asyncio.TimerHandle:
-        timer = _Timer(when_ns / NS_PER_S, callback, args, self, context)  # type: ignore[arg-type]
+        timer = _Timer(when_ns / NS_PER_S, callback, args, self, context)
         if when_ns < NEVER_NS:
             heapq.heappush(self._timers, (when_ns, self.next_sequence(), timer))
             timer._scheduled = True  # type: ignore[attr-defined]
@@ -333,11 +281,11 @@ class SimLoop(asyncio.AbstractEventLoop):
         if handle._scheduled:  # type: ignore[attr-defined]
             self._num_cancelled += 1
             if self._num_cancelled > 100 and self._num_cancelled > len(self._timers) // 2:
-                self._timers = [t for t in self._timers if t[2] is not handle and not t[2]._cancelled]  # type: ignore[attr-defined]
+                self._timers = [t for t in self._timers if t[2] is not handle and not t[2]._cancelled]
                 heapq.heapify(self._timers)
                 self._num_cancelled = 0
 
-    def call_soon_threadsafe(
+    def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """As `call_soon`, and only from the loop's own thread: when a thread is done is not simulated."""
@@ -373,45 +321,12 @@ class SimLoop(asyncio.AbstractEventLoop):
         if self._closed:
             raise RuntimeError("the event loop is closed")
         task = SimTask(coro, loop=self, name=name, context=context)
-        self._tasks[task] = None
-        task.add_done_callback(self._task_done)
+        self.tasks.add(task)
         return task
-
-    def _task_done(self, task: Any) -> None:
-        self._tasks.pop(task, None)
-        if not task.cancelled() and task._exception is not None and task._log_traceback:
-            self._failed.append(task)
-
-    def _raise_dropped(self) -> None:
-        """End the run if a task failed and nobody is left who could ever ask it why."""
-        for task in [*self._failed]:
-            if not task._log_traceback:  # type: ignore[attr-defined]
-                self._failed.remove(task)
-            elif sys.getrefcount(task) <= 4:  # self._failed, its copy, `task` and the argument
-                self._raise_unretrieved(task)
-
-    def _raise_unretrieved(self, task: SimTask) -> None:
-        if not task._log_traceback:  # type: ignore[attr-defined]
-            return
-        error = task.exception()
-        assert error is not None
-        error.add_note(f"raised in task {task.get_name()!r}, which nobody awaited")
-        raise error
-
-    @property
-    def unretrieved(self) -> BaseException | None:
-        """The exception of the first task that failed without anybody having asked it, if there is one."""
-        for task in self._failed:
-            if task._log_traceback:  # type: ignore[attr-defined]
-                error = task.exception()
-                assert error is not None
-                error.add_note(f"raised in task {task.get_name()!r}")
-                return error
-        return None
 
     def describe_waiting(self) -> str:
         """Who waits for what: one line a task (deadlock reports)."""
-        return describe_tasks(list(self._tasks), self._failed)
+        return describe_tasks(self.tasks.waiting, self.tasks.failed)
 
     def get_task_factory(self) -> None:
         """None: tasks are always `SimTask`."""
@@ -436,37 +351,19 @@ class SimLoop(asyncio.AbstractEventLoop):
             "while it runs the node does nothing else. Move the await out of the block\n" + self.describe_waiting()
         )
 
-    # ---- threads -----------------------------------------------------------------------------------------------
+    # ---- threads and generators ----------------------------------------------------------------------------------
 
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> SimFuture:  # type: ignore[override]
         """Run `func(*args)` in a thread. The clock stands still until it is done; results come in order."""
-        if executor is None:
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(thread_name_prefix="edgelam")
-            executor = self._executor
-        future = self.create_future()
-        future.why = (f"a job in an executor ({getattr(func, '__name__', func)})",)
-        self._jobs.append((executor.submit(func, *args), future))
-        return future
+        return self._jobs.submit(self, executor, func, args)
 
-    def set_default_executor(self, executor: Executor) -> None:  # type: ignore[override]
+    def set_default_executor(self, executor: Executor) -> None:
         """Use `executor` where none is given."""
-        self._executor = executor
-
-    def _finish_job(self) -> None:
-        job, future = self._jobs.popleft()
-        self._rounds = 0
-        error = job.exception()  # blocks, interruptible
-        if not future.done():
-            if error is None:
-                future.set_result(job.result())
-            else:
-                future.set_exception(error)
+        self._jobs.executor = executor
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Wait for the threads of the default executor to end."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=True)
+        self._jobs.shutdown(wait=True)
 
     async def shutdown_asyncgens(self) -> None:
         """Close all asynchronous generators that are open."""
@@ -519,49 +416,3 @@ class SimLoop(asyncio.AbstractEventLoop):
             self._exception_handler(self, context)
         else:
             self.default_exception_handler(context)
-
-
-def _refuse(name: str, reason: str) -> None:
-    def refused(self: SimLoop, *args: Any, **kwargs: Any) -> Any:
-        raise NotSimulatedError(f"loop.{name} is not available in simulated time: {reason}")
-
-    refused.__name__ = name
-    refused.__doc__ = f"Refused: {reason}."
-    setattr(SimLoop, name, refused)
-
-
-_SOCKETS = (
-    "a real socket has no place on the simulated clock; use Node.send and Node.receive, or do it outside simulate()"
-)
-for _name in [
-    "create_connection",
-    "create_server",
-    "create_datagram_endpoint",
-    "create_unix_connection",
-    "create_unix_server",
-    "connect_accepted_socket",
-    "start_tls",
-    "sendfile",
-    "sock_recv",
-    "sock_recv_into",
-    "sock_recvfrom",
-    "sock_recvfrom_into",
-    "sock_sendall",
-    "sock_sendto",
-    "sock_connect",
-    "sock_accept",
-    "sock_sendfile",
-    "getaddrinfo",
-    "getnameinfo",
-    "add_reader",
-    "remove_reader",
-    "add_writer",
-    "remove_writer",
-    "connect_read_pipe",
-    "connect_write_pipe",
-]:
-    _refuse(_name, _SOCKETS)
-for _name in ("subprocess_shell", "subprocess_exec"):
-    _refuse(_name, "a subprocess has no place on the simulated clock; subprocess.run holds the clock until it is done")
-for _name in ("add_signal_handler", "remove_signal_handler"):
-    _refuse(_name, "when a signal comes is not simulated; use signal.signal outside simulate()")

@@ -12,7 +12,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from edgelam.cosim.loop import SimFuture, SimLoop
+    from edgelam.cosim.loop import SimLoop
+    from edgelam.cosim.tasks import SimFuture
 
 M = TypeVar("M")
 Key = tuple[int | None, str | None]
@@ -71,7 +72,7 @@ class Mailbox(Generic[M]):
             waiting.popleft()
         waiting.append((self._count, future))
         try:
-            return (await future)[2]  # type: ignore[no-any-return]
+            return (await future)[2]
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():  # it came in the same instant: the next receiver has it
                 came_from, came_as, message = future.result()

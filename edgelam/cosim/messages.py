@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The messages of the bridge as Python sees them, made from the declarations that were compiled into `_bridge`.
 
-`bridge/include/edgelam/bridge/protocol.h` declares every message once; the compiled module describes them in `SCHEMA`, and
-here each becomes a NumPy structured dtype (for arrays of them) and a packer (fast, for one). A field that is a struct
-itself (an ArrayRef) is packed as its bytes.
+`bridge/include/edgelam/bridge/protocol.h` declares every message once; the compiled module describes them in
+`SCHEMA`, and here each becomes a NumPy structured dtype (for arrays of them) and a packer (fast, for one). A field
+that is a struct itself (an ArrayRef) is packed as its bytes.
 """
 
 from __future__ import annotations

@@ -154,8 +154,8 @@ class Node:
             A `Message`: `data` (in the structure and dtypes that were sent, rounded by the encoding; lost bytes are
             zeros), `source`, `tag`, `lost` (byte ranges), `size_bytes`, `queued_s`, `last_byte_s`.
 
-        Time-outs are asyncio's, in simulated time: ``async with asyncio.timeout(0.5): m = await ue.receive()``. A message
-        that arrives in the very instant of the time-out is not lost: the next `receive` gets it.
+        Time-outs are asyncio's, in simulated time: ``async with asyncio.timeout(0.5): m = await ue.receive()``. A
+        message that arrives in the very instant of the time-out is not lost: the next `receive` gets it.
         """
         if source is not None and source is not self._sim.nodes.get(getattr(source, "name", "")):
             raise ConfigurationError(
@@ -179,8 +179,8 @@ class Node:
 
         Args:
             label: what to call it in records.
-            key: anything hashable that says what is computed, for example the shapes. The work is counted the first time
-                for each (label, key) and kept. Without a key it is counted every time, which costs wall time.
+            key: anything hashable that says what is computed, for example the shapes. The work is counted the first
+                time for each (label, key) and kept. Without a key it is counted every time, which costs wall time.
             work: the work, if you know it: nothing is counted. ``Work(flops=..., bytes=...)``.
 
         Returns:

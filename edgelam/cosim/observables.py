@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgelam.cosim.clock import Applied, Value
-from edgelam.cosim.loop import SimFuture, to_ns
 from edgelam.cosim.messages import dtype_of
 from edgelam.cosim.records import Reading
+from edgelam.cosim.tasks import SimFuture
+from edgelam.cosim.units import to_ns
 from edgelam.errors import ConfigurationError, ControlRefused, ObservableRefused
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Observable(_Described):
 
 
 class Subscription:
-    """An asynchronous iterator of readings; leave it with `async with` or `close` so that the scenario stops sending."""
+    """An asynchronous iterator of readings; leave it with `async with` or `close`, so that it ends."""
 
     def __init__(self, observable: Observable, period_ns: int) -> None:
         """Use `Observable.subscribe`."""
@@ -200,7 +201,8 @@ class Requests:
         """By name."""
         if name not in self.controls:
             raise ConfigurationError(
-                f"no control {name!r} in scenario {self._sim.scenario!r}; there are: {', '.join(self.controls) or 'none'}"
+                f"no control {name!r} in scenario {self._sim.scenario!r}; there are: "
+                f"{', '.join(self.controls) or 'none'}"
             )
         return self.controls[name]
 

@@ -58,8 +58,8 @@ def _refuse_foreign(name: str, fs: Iterable[Any]) -> None:
 def fixed_order(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Have the wrappers in place while `loop` runs."""
     _simulated.append(loop)
-    asyncio.as_completed = asyncio.tasks.as_completed = as_completed  # type: ignore[assignment]
-    asyncio.wait = asyncio.tasks.wait = wait  # type: ignore[assignment]
+    asyncio.as_completed = asyncio.tasks.as_completed = as_completed
+    asyncio.wait = asyncio.tasks.wait = wait
     try:
         yield
     finally:

@@ -17,8 +17,8 @@ from edgelam.cosim.transfers import INLINE_BYTES
 from edgelam.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from edgelam.cosim.loop import SimFuture
     from edgelam.cosim.simulation import Simulation
+    from edgelam.cosim.tasks import SimFuture
 
 
 class Participants:

@@ -50,8 +50,9 @@ def simulate(
         participants: how many processes take part. This one is participant 0 and starts the scenario; the others
             call `attach` (see `Simulation.environment`). Simulated time starts when all are there.
         network: "ideal": every transfer takes no time, whatever protocol it asks for; None: as each asks.
-        devices: node name patterns to device profiles, ``{"ue*": "jetson-orin", "edge*": "cpu-server"}``; the first that
-            matches counts. Otherwise by role: ue "phone", edge "cpu-server", cloud "datacentre-gpu", others "cpu-server".
+        devices: node name patterns to device profiles, ``{"ue*": "jetson-orin", "edge*": "cpu-server"}``; the first
+            that matches counts. Otherwise by role: ue "phone", edge "cpu-server", cloud "datacentre-gpu", others
+            "cpu-server".
         compute: how long computing takes: "modelled" (deterministic), "measured" (wall time) or "free".
         on_transfer: called with the `TransferRecord` of every transfer of this participant, as it ends.
         on_compute: called with every `ComputeRecord`.
@@ -65,10 +66,16 @@ def simulate(
         DeadlockError, ScenarioDied, ParticipantDied, ...: see `edgelam.errors`.
         Whatever `main`, or a task that nobody awaited, raises.
     """
+    settings: dict[str, Any] = {
+        "seed": _check_seed(seed),
+        "network": network,
+        "devices": devices,
+        "compute": compute,
+        "on_transfer": on_transfer,
+        "on_compute": on_compute,
+    }
     if scenario is None or scenario == "none":
-        return _simulate_ideal(
-            main, nodes, options, participants, seed, network, devices, compute, on_transfer, on_compute
-        )
+        return _simulate_ideal(main, nodes, options, participants, settings)
     if nodes is not None:
         raise ConfigurationError("nodes are given by the scenario; give them yourself only without one")
     if not isinstance(participants, int) or not 1 <= participants <= 200:
@@ -83,25 +90,13 @@ def simulate(
     }
     if arena_bytes is not None:
         bridge["arena-bytes"] = arena_bytes
-    command = launch.command_line(
-        launch.find_scenario(scenario), {"seed": _check_seed(seed), **(options or {})}, bridge
-    )
+    command = launch.command_line(launch.find_scenario(scenario), {"seed": seed, **(options or {})}, bridge)
     process: launch.ScenarioProcess | None = None
     try:
         with launch.deferred_interrupt():
             process = launch.ScenarioProcess(command, scenario_log)
         clock = BridgeClock(address, 0, name="main", timeout_s=attach_timeout_s, process=process)
-        result = _run(
-            main,
-            clock,
-            seed=seed,
-            network=network,
-            devices=devices,
-            compute=compute,
-            on_transfer=on_transfer,
-            on_compute=on_compute,
-            environment={"EDGELAM_ADDRESS": address},
-        )
+        result = _run(main, clock, **settings, environment={"EDGELAM_ADDRESS": address})
         _await_end(process, participants, clock.now_ns)
         return result
     finally:
@@ -126,8 +121,9 @@ def attach(
 ) -> T:
     """Take part, as a further process, in the run that participant 0 has started (or is about to start).
 
-    `participant`, `address` and `seed` come from the environment that `Simulation.environment` gives, unless given here. The
-    other arguments are those of `simulate`; `name` is what this participant is called in errors. Returns `main`'s result.
+    `participant`, `address` and `seed` come from the environment that `Simulation.environment` gives, unless given
+    here. The other arguments are those of `simulate`; `name` is what this participant is called in errors. Returns
+    `main`'s result.
     """
     address = address or os.environ.get("EDGELAM_ADDRESS")
     index = os.environ.get("EDGELAM_PARTICIPANT") if participant is None else str(participant)
@@ -159,27 +155,13 @@ def _simulate_ideal(
     nodes: Mapping[str, str] | None,
     options: Mapping[str, Any] | None,
     participants: int,
-    seed: int,
-    network: str | None,
-    devices: Mapping[str, str | DeviceProfile] | None,
-    compute: str,
-    on_transfer: Callable[[TransferRecord], object] | None,
-    on_compute: Callable[[ComputeRecord], object] | None,
+    settings: dict[str, Any],
 ) -> T:
     if options:
         raise ConfigurationError(f"without a scenario there are no options, but got: {', '.join(options)}")
     if participants != 1:
         raise ConfigurationError(f"participants = {participants!r}: several participants need a scenario")
-    return _run(
-        main,
-        IdealClock(dict(nodes or {})),
-        seed=_check_seed(seed),
-        network=network,
-        devices=devices,
-        compute=compute,
-        on_transfer=on_transfer,
-        on_compute=on_compute,
-    )
+    return _run(main, IdealClock(dict(nodes or {})), **settings)
 
 
 def _run(main: Main[T], clock: Clock, **settings: Any) -> T:
@@ -189,7 +171,7 @@ def _run(main: Main[T], clock: Clock, **settings: Any) -> T:
         try:
             result = sim._loop.run(main(sim))
         except DeadlockError as error:
-            raise error from sim._loop.unretrieved
+            raise error from sim._loop.tasks.first_error()
         except BaseExceptionGroup as group:
             raise _single(group) from group
         finally:

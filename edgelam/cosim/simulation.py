@@ -57,7 +57,7 @@ class Simulation:
         self.on_transfer = on_transfer
         self.on_compute = on_compute
         self._clock = clock
-        self._loop = SimLoop(clock, self._on_event)
+        self._loop = SimLoop(clock, self._on_event)  # type: ignore[abstract]  # refused.py has them
         self._work: dict[tuple[str, Hashable], Work] = {}
         self._environment = dict(environment or {})
         self._by_id: dict[int, Node] = {}
@@ -160,7 +160,7 @@ class Simulation:
         await self._others.barrier(name)
 
     async def post(self, participant: int, tag: str, data: Any) -> None:
-        """Hand `data` (as for `Node.send`) to another participant: no simulated time, no network, dtypes as they are."""
+        """Hand `data` (as for `Node.send`) to another participant: no simulated time, no network, dtypes kept."""
         self._others.post(participant, tag, data)
 
     async def collect(self, participant: int, tag: str) -> Any:

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgelam.cosim import encoding as codec
-from edgelam.cosim.clock import NEVER_NS, NOT_YET_NS, PROTOCOLS, Delivered, Finished
-from edgelam.cosim.loop import SimFuture, to_ns
+from edgelam.cosim.clock import PROTOCOLS, Delivered, Finished
 from edgelam.cosim.records import Message, TransferRecord
+from edgelam.cosim.tasks import SimFuture
+from edgelam.cosim.units import NEVER_NS, NOT_YET_NS, to_ns
 from edgelam.errors import ConfigurationError, RunEnded, TransferError, TransferRefused
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ class Transfers:
     ) -> Outgoing:
         """Check the request and hand it to the clock."""
         sim = self._sim
-        self._check(source, receivers, tag, protocol, deadline_s, give_up_s, rate_bps)
+        self._check_nodes(source, receivers, tag)
+        _check_values(tag, protocol, deadline_s=deadline_s, give_up_s=give_up_s, rate_bps=rate_bps)
         encoded = codec.encode(data, encoding)
         if encoded.nbytes == 0:
             raise ConfigurationError(f"{source.name} sends 0 bytes (tag {tag!r}): a transfer has at least one")
@@ -207,39 +209,32 @@ class Transfers:
         if outgoing is not None and not outgoing.future.done():
             outgoing.future.set_exception(TransferRefused(f"{_what(outgoing)}: {reason}"))
 
-    # ---- checks ---------------------------------------------------------------------------------------------
-
-    def _check(
-        self,
-        source: Node,
-        receivers: Sequence[Node],
-        tag: str,
-        protocol: str,
-        deadline_s: float | None,
-        give_up_s: float,
-        rate_bps: float | None,
-    ) -> None:
-        if protocol not in PROTOCOLS:
-            raise ConfigurationError(f"unknown protocol {protocol!r}; there are: {', '.join(PROTOCOLS)}")
-        if not isinstance(tag, str):
-            raise ConfigurationError(f"a tag is text, not {tag!r}")
+    def _check_nodes(self, source: Node, receivers: Sequence[Any], tag: str) -> None:
         if not receivers:
             raise ConfigurationError(f"{source.name} sends {tag!r} to nobody: give at least one node")
-        names = [getattr(node, "name", node) for node in receivers]
-        if any(node is not self._sim.nodes.get(name) for node, name in zip(receivers, names, strict=True)):
+        if any(node is not self._sim.nodes.get(getattr(node, "name", "")) for node in receivers):
             raise ConfigurationError(
-                f"{source.name} sends {tag!r} to {names!r}: nodes of this simulation are wanted; there are: "
+                f"{source.name} sends {tag!r} to {receivers!r}: nodes of this simulation are wanted; there are: "
                 f"{', '.join(self._sim.nodes)}"
             )
         if source in receivers:
             raise ConfigurationError(f"{source.name} sends {tag!r} to itself: nothing would cross the network")
-        if len(set(names)) != len(names):
-            raise ConfigurationError(f"{source.name} sends {tag!r} to the same node twice: {', '.join(names)}")
-        for name, value in (("deadline_s", deadline_s), ("rate_bps", rate_bps)):
-            if value is not None and not value > 0:
-                raise ConfigurationError(f"{name} = {value!r} must be positive")
-        if not 0 <= give_up_s < math.inf:
-            raise ConfigurationError(f"give_up_s = {give_up_s!r} must be finite and not negative")
+        if len({node.id for node in receivers}) != len(receivers):
+            raise ConfigurationError(f"{source.name} sends {tag!r} to the same node twice: {receivers!r}")
+
+
+def _check_values(
+    tag: str, protocol: str, *, deadline_s: float | None, give_up_s: float, rate_bps: float | None
+) -> None:
+    if protocol not in PROTOCOLS:
+        raise ConfigurationError(f"unknown protocol {protocol!r}; there are: {', '.join(PROTOCOLS)}")
+    if not isinstance(tag, str):
+        raise ConfigurationError(f"a tag is text, not {tag!r}")
+    for name, value in (("deadline_s", deadline_s), ("rate_bps", rate_bps)):
+        if value is not None and not value > 0:
+            raise ConfigurationError(f"{name} = {value!r} must be positive")
+    if not 0 <= give_up_s < math.inf:
+        raise ConfigurationError(f"give_up_s = {give_up_s!r} must be finite and not negative")
 
 
 def _record(outgoing: Outgoing, event: Finished, participant: int) -> TransferRecord:

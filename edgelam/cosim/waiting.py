@@ -25,7 +25,7 @@ def describe_tasks(waiting: Sequence[asyncio.Task[Any]], failed: Sequence[asynci
 
 
 def _exception_text(task: asyncio.Task[Any]) -> str:
-    error = task._exception  # type: ignore[attr-defined]  # task.exception() would mark it as seen
+    error = task._exception  # task.exception() would mark it as seen
     return f"{type(error).__name__}: {error}"
 
 

@@ -74,7 +74,7 @@ def _byte_counter() -> Any:
         aten.index_select,
         aten.gather,
         aten.index,
-    }  # read of the first argument what they return
+    }  # read what they return
 
     class ByteCounter(TorchDispatchMode):
         bytes = 0

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What an event loop has to offer and a simulated one cannot: refused with the reason."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from edgelam.errors import NotSimulatedError
+
+_SOCKETS = (
+    "a real socket has no place on the simulated clock; use Node.send and Node.receive, or do it outside simulate()",
+    """create_connection create_server create_datagram_endpoint create_unix_connection create_unix_server
+    connect_accepted_socket start_tls sendfile sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into sock_sendall
+    sock_sendto sock_connect sock_accept sock_sendfile getaddrinfo getnameinfo add_reader remove_reader add_writer
+    remove_writer connect_read_pipe connect_write_pipe""",
+)
+_SUBPROCESSES = (
+    "a subprocess has no place on the simulated clock; subprocess.run holds the clock until it is done",
+    "subprocess_shell subprocess_exec",
+)
+_SIGNALS = (
+    "when a signal comes is not simulated; use signal.signal outside simulate()",
+    "add_signal_handler remove_signal_handler",
+)
+
+
+class RefusingLoop(asyncio.AbstractEventLoop):
+    """An event loop of which the methods listed above raise `NotSimulatedError`."""
+
+
+def _refusal(name: str, reason: str) -> Any:
+    def refused(self: RefusingLoop, *args: Any, **kwargs: Any) -> Any:
+        raise NotSimulatedError(f"loop.{name} is not available in simulated time: {reason}")
+
+    refused.__name__ = name
+    refused.__doc__ = f"Refused: {reason}."
+    return refused
+
+
+for _reason, _names in (_SOCKETS, _SUBPROCESSES, _SIGNALS):
+    for _name in _names.split():
+        setattr(RefusingLoop, _name, _refusal(_name, _reason))
