@@ -47,7 +47,9 @@ class BufferBytes {
     Py_buffer m_buffer{};
 };
 
-nb::bytes ToBytes(std::span<const std::byte> bytes) { return nb::bytes(bytes.data(), bytes.size()); }
+nb::bytes ToBytes(std::span<const std::byte> bytes) {
+    return nb::bytes(bytes.data(), bytes.size());
+}
 
 /// Calls f without the GIL.
 template<class F>
@@ -102,8 +104,9 @@ NB_MODULE(_bridge, m) {
             "address"_a, "participant"_a = 0, nb::kw_only(), "name"_a = "", "timeout_s"_a = 60.0, "child_pid"_a = 0,
             "Attach to the scenario that listens (or soon will) at `address`. `child_pid`: the scenario's process, if "
             "this process started it. Raises AttachRefused, PeerDied, BridgeTimeout.")
-        .def_prop_ro("catalogue", [](const Participant& self) { return self.catalogue(); },
-                     "What the scenario publishes, as JSON text.")
+        .def_prop_ro(
+            "catalogue", [](const Participant& self) { return self.catalogue(); },
+            "What the scenario publishes, as JSON text.")
         .def_prop_ro("participants", &Participant::participants, "How many participants the run has.")
         .def_prop_ro("participant", &Participant::participant, "This participant's index.")
         .def_prop_ro("address", [](const Participant& self) { return self.address(); })
@@ -117,7 +120,8 @@ NB_MODULE(_bridge, m) {
                 return Unlocked([&] { return self.Send(type, body_bytes.bytes(), tail_bytes.bytes(), CheckSignals); });
             },
             "type"_a, "body"_a, "tail"_a = nb::none(),
-            "Send a frame; returns its sequence number. Arrays that the body refers to must be held by the caller until "
+            "Send a frame; returns its sequence number. Arrays that the body refers to must be held by the caller "
+            "until "
             "the scenario has answered. Raises PeerDied, BridgeError.")
         .def(
             "receive",
@@ -163,8 +167,10 @@ NB_MODULE(_bridge, m) {
             "The array behind an ArrayRef, uint8 [size_bytes], without a copy and read-only. Its pages are "
             "copy-on-write: writing through it by force changes nobody else's data. `counted`: the sender has counted "
             "this process as a holder.")
-        .def("detach", [](Participant& self) { Unlocked([&] { self.Detach(CheckSignals); }); },
-             "Leave in good order; whatever is called afterwards raises. Harmless when repeated.")
-        .def("close", [](Participant& self) { Unlocked([&] { self.Close(); }); },
-             "Give back all but the arrays that are still alive. Without detach() before, the run ends for everybody.");
+        .def(
+            "detach", [](Participant& self) { Unlocked([&] { self.Detach(CheckSignals); }); },
+            "Leave in good order; whatever is called afterwards raises. Harmless when repeated.")
+        .def(
+            "close", [](Participant& self) { Unlocked([&] { self.Close(); }); },
+            "Give back all but the arrays that are still alive. Without detach() before, the run ends for everybody.");
 }

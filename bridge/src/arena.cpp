@@ -74,9 +74,8 @@ Arena::Arena(int fd, std::uint64_t size_bytes, int process, HoldTable holds)
 std::span<std::byte> Arena::Allocate(std::uint64_t bytes, ArrayRef& ref) {
     const std::lock_guard lock(m_mutex);
     if (bytes > m_memory.size()) {
-        throw BridgeError("an array of " + FormatBytes(bytes) + " does not fit the arena of " +
-                          ProcessName(m_process) + ", " + FormatBytes(m_memory.size()) +
-                          ": raise arena_bytes (--edgelam-arena-bytes)");
+        throw BridgeError("an array of " + FormatBytes(bytes) + " does not fit the arena of " + ProcessName(m_process) +
+                          ", " + FormatBytes(m_memory.size()) + ": raise arena_bytes (--edgelam-arena-bytes)");
     }
     const std::uint64_t size = PageAlign(std::max<std::uint64_t>(bytes, 1));
     std::uint64_t offset = 0;
@@ -211,8 +210,7 @@ std::string Arena::FullText(std::uint64_t bytes) const {
 // ---- ArenaAccess -----------------------------------------------------------------------------------------------
 
 ArenaAccess::ArenaAccess(std::shared_ptr<Control> control, std::vector<UniqueFd> arena_fds, int process)
-    : m_control(std::move(control)), m_arena_fds(std::move(arena_fds)), m_process(process),
-      m_holds(m_control->holds()),
+    : m_control(std::move(control)), m_arena_fds(std::move(arena_fds)), m_process(process), m_holds(m_control->holds()),
       m_own(m_arena_fds.at(process).get(), m_control->header().arena_bytes, process, m_holds),
       m_views(m_arena_fds.size()) {}
 

@@ -7,19 +7,20 @@ namespace edgelam::bridge {
 
 Control::Places Control::PlacesFor(std::uint64_t participants, std::uint64_t ring_bytes) {
     Places places{};
-    std::uint64_t end = PageAlign(sizeof(ControlHeader));
+    std::uint64_t end = 0;
     const auto take = [&](std::uint64_t bytes) {
         const std::uint64_t at = end;
-        end += PageAlign(bytes);
+        end += (bytes + 63) / 64 * 64;
         return at;
     };
+    take(sizeof(ControlHeader));
     places.doorbells = take(sizeof(Doorbell) * (participants + 1));
     places.participants = take(sizeof(ParticipantState) * participants);
     places.rings = take(sizeof(RingState) * participants * 2);
     places.used_slots = take(sizeof(std::uint32_t) * (participants + 1));
     places.ring_data = take(ring_bytes * participants * 2);
     places.holds = take(HoldTable::SizeBytes(static_cast<int>(participants) + 1));
-    places.total = end;
+    places.total = PageAlign(end);
     return places;
 }
 
@@ -59,8 +60,7 @@ Ring Control::RingAt(int index) const {
 
 HoldTable Control::holds() const {
     return HoldTable(At<std::atomic<std::uint32_t>>(m_places.holds),
-                     At<std::atomic<std::uint32_t>>(m_places.used_slots),
-                     static_cast<int>(header().participants) + 1);
+                     At<std::atomic<std::uint32_t>>(m_places.used_slots), static_cast<int>(header().participants) + 1);
 }
 
 void Control::Abort(const std::string& text) {

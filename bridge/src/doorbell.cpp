@@ -33,9 +33,13 @@ std::int64_t Waiter::SpinLimit() {
         m_one_core.store(known && CPU_COUNT(&usable) == 1, std::memory_order_relaxed);
     }
     if (m_one_core.load(std::memory_order_relaxed)) {
-        return 0;
+        return one_core;
     }
     return wait % 16 == 0 ? full_spin_ns : m_limit_ns.load(std::memory_order_relaxed);
+}
+
+void Waiter::GiveCoreAway() {
+    ::sched_yield();
 }
 
 void Waiter::SleepWhile(std::uint32_t rings, std::chrono::nanoseconds slice) {

@@ -122,7 +122,7 @@ struct Host::Impl {
     Control control;
     std::vector<UniqueFd> arena_fds; // [1 + participants]
     Arena arena;
-    std::vector<Mapping> views;      // the participants' arenas, mapped on first use
+    std::vector<Mapping> views; // the participants' arenas, mapped on first use
     Waiter waiter;
     std::vector<Participant> participants;
     HostWatcher watcher; // last: its thread uses the others
@@ -132,7 +132,9 @@ Host::Host(HostOptions options) : m_impl(std::make_unique<Impl>(std::move(option
 
 Host::~Host() = default;
 
-int Host::participants() const { return m_impl->options.participants; }
+int Host::participants() const {
+    return m_impl->options.participants;
+}
 
 bool Host::Attached(int p) const {
     m_impl->CheckIndex(p);
@@ -145,7 +147,9 @@ std::string Host::Describe(int p) const {
     return m_impl->watcher.Describe(p);
 }
 
-Arena& Host::arena() { return m_impl->arena; }
+Arena& Host::arena() {
+    return m_impl->arena;
+}
 
 void Host::AwaitParticipants(const std::string& catalogue_json) {
     auto& impl = *m_impl;
@@ -167,8 +171,7 @@ void Host::AwaitParticipants(const std::string& catalogue_json) {
     };
     const auto deadline = WallClock::now() + std::chrono::duration_cast<WallClock::duration>(
                                                  std::chrono::duration<double>(impl.options.attach_timeout_s));
-    const bool complete =
-        impl.waiter.WaitUntil([&] { return impl.Aborted() || missing().empty(); }, deadline, look_up);
+    const bool complete = impl.waiter.WaitUntil([&] { return impl.Aborted() || missing().empty(); }, deadline, look_up);
     impl.ThrowIfDead();
     if (!complete) {
         std::string text = "not all participants have attached within " +
@@ -200,8 +203,11 @@ void Host::SendBytes(int p, std::uint16_t type, std::span<const std::byte> body,
         m_impl->ThrowIfDead();
         return;
     }
-    FrameHeader header{static_cast<std::uint32_t>(body.size()), static_cast<std::uint32_t>(tail.size()),
-                       participant.sequence, type, {}};
+    FrameHeader header{static_cast<std::uint32_t>(body.size()),
+                       static_cast<std::uint32_t>(tail.size()),
+                       participant.sequence,
+                       type,
+                       {}};
     if (!ring.TryWrite(header, body, tail)) {
         ring.SetProducerWaits(true);
         m_impl->waiter.WaitUntil(

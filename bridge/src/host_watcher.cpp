@@ -12,9 +12,8 @@
 namespace edgelam::bridge {
 
 HostWatcher::HostWatcher(const HostOptions& options, Control& control, std::vector<int> arena_fds)
-    : m_options(options), m_control(control), m_arena_fds(std::move(arena_fds)),
-      m_listener(ListenAt(options.address)), m_wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      m_peers(options.participants) {
+    : m_options(options), m_control(control), m_arena_fds(std::move(arena_fds)), m_listener(ListenAt(options.address)),
+      m_wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), m_peers(options.participants) {
     // Signals are for the thread that runs the simulation.
     sigset_t all, before;
     sigfillset(&all);
@@ -122,8 +121,9 @@ bool HostWatcher::Serve(Visitor& visitor) {
 std::string HostWatcher::Judge(const Hello& hello) {
     const std::string who = "participant " + std::to_string(hello.participant);
     if (hello.version != protocol_version) {
-        return who + " speaks version " + std::to_string(hello.version) + " of the bridge protocol, the scenario version " +
-               std::to_string(protocol_version) + ": build both from the same sources";
+        return who + " speaks version " + std::to_string(hello.version) +
+               " of the bridge protocol, the scenario version " + std::to_string(protocol_version) +
+               ": build both from the same sources";
     }
     if (const std::string differences = CompareSchemas(who, hello.schema, ProtocolMessages::DescribeAllLines());
         !differences.empty()) {
@@ -132,9 +132,9 @@ std::string HostWatcher::Judge(const Hello& hello) {
     }
     if (hello.participant < 0 || hello.participant >= m_options.participants) {
         return "there is no " + who + ": the scenario was started for " + std::to_string(m_options.participants) +
-               (m_options.participants == 1 ? " participant, index 0"
-                                            : " participants, index 0 to " +
-                                                  std::to_string(m_options.participants - 1));
+               (m_options.participants == 1
+                    ? " participant, index 0"
+                    : " participants, index 0 to " + std::to_string(m_options.participants - 1));
     }
     switch (m_control.participant(hello.participant).presence.load()) {
     case Presence::absent:

@@ -184,8 +184,7 @@ void Participant::Impl::Attach(const LookUp& look_up) {
     control = std::make_shared<Control>(std::move(answer.fds[0]));
     participants = static_cast<int>(control->header().participants);
     catalogue.resize(MemorySize(answer.fds[1].get()));
-    if (::pread(answer.fds[1].get(), catalogue.data(), catalogue.size(), 0) !=
-        static_cast<ssize_t>(catalogue.size())) {
+    if (::pread(answer.fds[1].get(), catalogue.data(), catalogue.size(), 0) != static_cast<ssize_t>(catalogue.size())) {
         throw BridgeError("cannot read the catalogue: " + ErrnoText());
     }
     std::vector<UniqueFd> arenas;
@@ -239,8 +238,8 @@ void Participant::Impl::Close() {
 
 void Participant::Impl::CheckUsable() {
     if (ForkGeneration() != generation) {
-        throw BridgeError("this process was forked from participant " + std::to_string(options.participant) +
-                          " (pid " + std::to_string(pid) + "): only that process may use its bridge");
+        throw BridgeError("this process was forked from participant " + std::to_string(options.participant) + " (pid " +
+                          std::to_string(pid) + "): only that process may use its bridge");
     }
     if (closed || detached) {
         throw BridgeError("participant " + std::to_string(options.participant) + " has " +
@@ -270,22 +269,31 @@ Participant::Participant(const ParticipantOptions& options, const LookUp& look_u
 
 Participant::~Participant() = default;
 
-const std::string& Participant::catalogue() const { return m_impl->catalogue; }
-const std::string& Participant::address() const { return m_impl->options.address; }
-int Participant::participants() const { return m_impl->participants; }
-int Participant::participant() const { return m_impl->options.participant; }
-int Participant::host_pid() const { return m_impl->host_pid; }
+const std::string& Participant::catalogue() const {
+    return m_impl->catalogue;
+}
+const std::string& Participant::address() const {
+    return m_impl->options.address;
+}
+int Participant::participants() const {
+    return m_impl->participants;
+}
+int Participant::participant() const {
+    return m_impl->options.participant;
+}
+int Participant::host_pid() const {
+    return m_impl->host_pid;
+}
 
 std::uint64_t Participant::Send(std::uint16_t type, std::span<const std::byte> body, std::span<const std::byte> tail,
                                 const LookUp& look_up) {
     auto& impl = *m_impl;
     impl.CheckUsable();
     if (type >= ProtocolMessages::size || body.size() != ProtocolMessages::SizeOf(type)) {
-        throw BridgeError(type >= ProtocolMessages::size
-                              ? "there is no message of type " + std::to_string(type)
-                              : "a " + ProtocolMessages::NameOf(type) + " has " +
-                                    std::to_string(ProtocolMessages::SizeOf(type)) + " bytes, not " +
-                                    std::to_string(body.size()));
+        throw BridgeError(type >= ProtocolMessages::size ? "there is no message of type " + std::to_string(type)
+                                                         : "a " + ProtocolMessages::NameOf(type) + " has " +
+                                                               std::to_string(ProtocolMessages::SizeOf(type)) +
+                                                               " bytes, not " + std::to_string(body.size()));
     }
     const std::uint64_t frame_bytes = Ring::FrameBytes(body.size(), tail.size());
     if (frame_bytes > impl.outbound.capacity()) {
@@ -298,8 +306,8 @@ std::uint64_t Participant::Send(std::uint16_t type, std::span<const std::byte> b
     if (impl.Gone()) {
         impl.ThrowGone();
     }
-    const FrameHeader header{static_cast<std::uint32_t>(body.size()), static_cast<std::uint32_t>(tail.size()),
-                             impl.sequence, type, {}};
+    const FrameHeader header{
+        static_cast<std::uint32_t>(body.size()), static_cast<std::uint32_t>(tail.size()), impl.sequence, type, {}};
     while (!impl.outbound.TryWrite(header, body, tail)) {
         struct Waiting { // also when look_up throws
             Ring& ring;
@@ -308,7 +316,8 @@ std::uint64_t Participant::Send(std::uint16_t type, std::span<const std::byte> b
         } waiting(impl.outbound);
         impl.waiter->WaitUntil(
             [&] {
-                // The host may itself be blocked on our full inbound ring. Where another thread is receiving, it drains.
+                // The host may itself be blocked on our full inbound ring. Where another thread is receiving, it
+                // drains.
                 if (const TimedLock drain(impl.receiving, std::try_to_lock); drain.owns_lock()) {
                     impl.DrainInbound();
                 }
@@ -337,8 +346,8 @@ void Participant::Receive(std::vector<OwnedFrame>& frames, std::optional<double>
                                look_up);
     if (!ready) {
         throw BridgeTimeout("the scenario (pid " + std::to_string(impl.host_pid) +
-                            ") has sent nothing to participant " + std::to_string(impl.options.participant) +
-                            " for " + SecondsText(*timeout_s));
+                            ") has sent nothing to participant " + std::to_string(impl.options.participant) + " for " +
+                            SecondsText(*timeout_s));
     }
     impl.DrainInbound();
     if (impl.inbox.empty()) {
@@ -370,7 +379,7 @@ void Participant::Detach(const LookUp& look_up) {
     if (ForkGeneration() != impl.generation || impl.closed || impl.detached) {
         return;
     }
-    const class Detach message {};
+    const class Detach message{};
     try {
         Send(ProtocolMessages::TypeOf<class Detach>(), std::as_bytes(std::span(&message, 1)), {}, look_up);
         auto& presence = impl.control->participant(impl.options.participant).presence;
@@ -381,7 +390,9 @@ void Participant::Detach(const LookUp& look_up) {
     impl.detached = true;
 }
 
-void Participant::Close() { m_impl->Close(); }
+void Participant::Close() {
+    m_impl->Close();
+}
 
 // ---- arrays ----------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,9 @@
 
 namespace edgelam::bridge {
 
-std::string ErrnoText() { return std::strerror(errno); }
+std::string ErrnoText() {
+    return std::strerror(errno);
+}
 
 UniqueFd::~UniqueFd() {
     if (m_fd >= 0) {
@@ -49,7 +51,7 @@ UniqueFd MakeMemory(const char* label, std::size_t size) {
 }
 
 std::size_t MemorySize(int fd) {
-    struct stat status {};
+    struct stat status{};
     if (::fstat(fd, &status) != 0) {
         throw BridgeError("cannot inspect shared memory: " + ErrnoText());
     }

@@ -15,9 +15,9 @@ namespace edgelam::bridge {
 
 namespace {
 
-constexpr std::uint32_t attach_magic = 0x656c6131;   // "1ale"
+constexpr std::uint32_t attach_magic = 0x656c6131; // "1ale"
 constexpr std::size_t max_text_bytes = 1 << 20;
-constexpr std::size_t max_fds = 253;                 // the kernel's limit for one message
+constexpr std::size_t max_fds = 253; // the kernel's limit for one message
 
 struct AttachHeader {
     std::uint32_t magic;

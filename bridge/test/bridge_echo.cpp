@@ -6,8 +6,8 @@
 ///                 [--edgelam-arena-bytes=B] [--attach-timeout=S] [--exit-at-start=STATUS]
 ///
 /// It answers each Wait with Resume{deadline_ns}, hands each Post on as Posted to participant `to`, ends with status 0
-/// after the last Detach, and with 3 when a participant dies. A Post to `to` = 2^32 - 1 is a command to the host, given as
-/// text in the tail and answered, if at all, with Posted from 2^32 - 1:
+/// after the last Detach, and with 3 when a participant dies. A Post to `to` = 2^32 - 1 is a command to the host, given
+/// as text in the tail and answered, if at all, with Posted from 2^32 - 1:
 ///
 ///     sleep MS             neither read nor answer for that long
 ///     abort | exit STATUS  end at once

@@ -37,7 +37,7 @@ class ArenaAccess {
     Arena m_own;
     std::uint32_t m_generation = ForkGeneration();
     std::mutex m_mutex;
-    std::vector<Mapping> m_views;                                          // by arena, mapped on first use
+    std::vector<Mapping> m_views;                                         // by arena, mapped on first use
     std::map<std::pair<std::uint32_t, std::uint32_t>, int> m_view_counts; // (arena, slot)
 };
 

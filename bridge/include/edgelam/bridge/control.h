@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
 /// The control segment: the one piece of memory that all processes of a testbed map read-write. In it, in this
-/// order, each part on a page of its own:
+/// order, each part on cache lines of its own (and the small parts close together, for the sake of the TLB):
 ///
 ///     ControlHeader
 ///     Doorbell      [1 + N]        process 0 is the host, process p + 1 participant p

@@ -70,12 +70,13 @@ class Waiter {
     static constexpr std::chrono::nanoseconds max_slice = std::chrono::milliseconds(50);
     // A round trip between two cores takes about 1 us; sleeping and waking costs 3 to 5 us a side.
     static constexpr std::int64_t full_spin_ns = 20'000;
+    static constexpr std::int64_t one_core = -1;
 
     template<class Ready>
     bool Spin(Ready&& ready) {
         const std::int64_t limit_ns = SpinLimit();
-        if (limit_ns == 0) {
-            return false;
+        if (limit_ns == one_core) {
+            return Yield(ready);
         }
         const auto end = WallClock::now() + std::chrono::nanoseconds(limit_ns);
         do {
@@ -91,15 +92,42 @@ class Waiter {
         return false;
     }
 
+    /// With one core, whoever is awaited needs it: give it away a few times, which is cheaper than a sleep and a
+    /// wake-up if it is the peer that takes it. When others take it, no more of that for a while.
+    template<class Ready>
+    bool Yield(Ready&& ready) {
+        if (m_no_yield.load(std::memory_order_relaxed) > 0) {
+            m_no_yield.fetch_sub(1, std::memory_order_relaxed);
+            return false;
+        }
+        GiveCoreAway();
+        if (ready()) {
+            return true;
+        }
+        const auto begin = WallClock::now();
+        for (int i = 0; i < 2; ++i) {
+            GiveCoreAway();
+            if (ready()) {
+                return true;
+            }
+        }
+        if (WallClock::now() - begin > std::chrono::nanoseconds(full_spin_ns)) {
+            m_no_yield.store(64, std::memory_order_relaxed);
+        }
+        return false;
+    }
+
     /// How long to spin now. A spin that paid restores the full length, one that did not halves it; every 16th wait
-    /// tries in full. 0 when only one core is usable: whoever is awaited needs it.
+    /// tries in full. `one_core` when only one core is usable.
     std::int64_t SpinLimit();
+    static void GiveCoreAway();
     void SleepWhile(std::uint32_t rings, std::chrono::nanoseconds slice);
 
     Doorbell& m_doorbell;
     std::atomic<std::int64_t> m_limit_ns{full_spin_ns};
     std::atomic<std::uint32_t> m_waits{0};
     std::atomic<bool> m_one_core{false};
+    std::atomic<int> m_no_yield{0};
 };
 
 } // namespace edgelam::bridge

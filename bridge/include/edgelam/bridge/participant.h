@@ -19,9 +19,9 @@ namespace edgelam::bridge {
 struct ParticipantOptions {
     std::string address;
     int participant = 0;
-    std::string name;        ///< for messages
-    double timeout_s = 60;   ///< to connect and be taken in
-    int child_pid = 0;       ///< the scenario, if this process has started it: its end ends the attach at once
+    std::string name;      ///< for messages
+    double timeout_s = 60; ///< to connect and be taken in
+    int child_pid = 0;     ///< the scenario, if this process has started it: its end ends the attach at once
 };
 
 class Participant {

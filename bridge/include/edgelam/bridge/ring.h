@@ -28,8 +28,8 @@ static_assert(sizeof(FrameHeader) == 24);
 
 /// The part of a ring that both sides write: each index on a cache line of its own. Indices count bytes for ever.
 struct RingState {
-    alignas(64) std::atomic<std::uint64_t> written;  ///< by the producer
-    alignas(64) std::atomic<std::uint64_t> consumed; ///< by the consumer
+    alignas(64) std::atomic<std::uint64_t> written;        ///< by the producer
+    alignas(64) std::atomic<std::uint64_t> consumed;       ///< by the consumer
     alignas(64) std::atomic<std::uint32_t> producer_waits; ///< the producer wants to hear of space
 };
 
@@ -82,8 +82,7 @@ class Ring {
     // ---- consumer ----
 
     bool Empty() const {
-        return m_state->written.load(std::memory_order_acquire) ==
-               m_state->consumed.load(std::memory_order_relaxed);
+        return m_state->written.load(std::memory_order_acquire) == m_state->consumed.load(std::memory_order_relaxed);
     }
     /// Takes the next frame out; false if there is none. Throws BridgeError when the ring holds nonsense.
     bool TryRead(OwnedFrame& frame) {

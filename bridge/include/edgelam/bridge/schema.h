@@ -82,8 +82,8 @@ std::string ScalarDtype() {
         return "<f" + std::to_string(sizeof(T));
     } else {
         static_assert(std::integral<T>, "EDGELAM_MESSAGE: a field type that NumPy has no dtype for");
-        return (sizeof(T) == 1 ? "|" : "<") + std::string(std::signed_integral<T> ? "i" : "u") +
-               std::to_string(sizeof(T));
+        const std::string order(sizeof(T) == 1 ? "|" : "<");
+        return order + (std::signed_integral<T> ? "i" : "u") + std::to_string(sizeof(T));
     }
 }
 
