@@ -3,8 +3,8 @@
 
 Rates are *sustained* ones for dense transformer layers, a stated fraction of the vendor's peak, because no device runs
 at its peak. Every number below is either in the source named beside it or derived there. Idle powers are
-estimates. They are round figures of representative devices: for a paper about one device, make a profile from its own measurements,
-``dataclasses.replace(DEVICES["phone"], flops_per_s=...)``.
+estimates. They are round figures of representative devices: for a paper about one device, make a profile from its own
+measurements, ``dataclasses.replace(DEVICES["phone"], flops_per_s=...)``.
 """
 
 from __future__ import annotations

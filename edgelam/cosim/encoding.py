@@ -33,7 +33,7 @@ from edgelam.errors import ConfigurationError
 ENCODINGS = ("fp32", "fp16", "bf16", "int8", "fp64", "exact")
 
 Array = np.ndarray[Any, Any]
-_FLOATS = {"fp32": np.dtype("<f4"), "fp16": np.dtype("<f2"), "fp64": np.dtype("<f8")}
+_FLOATS: dict[str, np.dtype[Any]] = {"fp32": np.dtype("<f4"), "fp16": np.dtype("<f2"), "fp64": np.dtype("<f8")}
 
 
 @dataclass(frozen=True, slots=True)
