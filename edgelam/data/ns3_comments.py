@@ -2,11 +2,11 @@
 r"""The default text task: which ns-3 module does a Doxygen comment belong to?
 
 The headers of the installed `ns3` wheel carry thousands of Doxygen comments, so this task is there wherever the
-testbed runs, needs no download, and is naturally uneven (one module holds a third of the samples). A header's module is the
-one whose aggregate header `<module>-module.h` includes it. A sample is the description of a comment: its sections
-(`@param`, `@return`, ...), markup and formulas are left out. Comments that name their module (as a word or within an
-identifier such as `LteRlcAm`), comments of fewer than seven words, and texts that occur in two modules are left out,
-and duplicates are kept once. The twelve largest modules make the classes.
+testbed runs, needs no download, and is naturally uneven (one module holds a third of the samples). A header's
+module is the one whose aggregate header `<module>-module.h` includes it. A sample is the description of a comment:
+its sections (`@param`, `@return`, ...), markup and formulas are left out. Comments that name their module (as a
+word or within an identifier such as `LteRlcAm`), comments of fewer than seven words, and texts that occur in two
+modules are left out, and duplicates are kept once. The twelve largest modules make the classes.
 """
 
 import hashlib

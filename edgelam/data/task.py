@@ -27,10 +27,12 @@ class Examples:
     labels: NDArray[np.int64]
 
     def __post_init__(self) -> None:
+        """Refuse inputs and labels that do not pair up."""
         if len(self.inputs) != len(self.labels):
             raise ConfigurationError(f"{len(self.inputs)} inputs but {len(self.labels)} labels")
 
     def __len__(self) -> int:
+        """Number of samples."""
         return len(self.labels)
 
     def subset(self, indices: NDArray[np.int64] | Sequence[int]) -> "Examples":
@@ -68,6 +70,7 @@ class Task:
         return None
 
     def __post_init__(self) -> None:
+        """Refuse an empty part, labels out of range, and a training set of one class."""
         for part, examples in (("training", self.train), ("test", self.test)):
             if len(examples) == 0:
                 raise ConfigurationError(f"task {self.name!r}: the {part} set is empty")

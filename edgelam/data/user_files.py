@@ -3,7 +3,8 @@
 
 - `.csv`, `.parquet`: columns `text` (string) and `label` (string or integer); an optional column `split` holds
   "train" or "test" for every row. Other columns are ignored.
-- `.npz`: `tokens` [num_samples, num_tokens, num_features] (real numbers) and `labels` [num_samples] (string or integer),
+- `.npz`: `tokens` [num_samples, num_tokens, num_features] (real numbers) and `labels` [num_samples] (string or
+  integer),
   or `text` [num_samples] and `label`/`labels`; an optional `split` [num_samples]. Pickled objects are refused.
 """
 
@@ -51,7 +52,7 @@ def load(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Task:
 def _read_table(path: Path) -> dict[str, Any]:
     try:
         frame = pd.read_csv(path) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
-    except pd.errors.EmptyConfigurationError:
+    except pd.errors.EmptyDataError:
         raise ConfigurationError(
             f"{path}: the file is empty; expected a header line with the columns text,label"
         ) from None

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Centralised training: the devices upload their raw data once, and the server trains one model with one head on it.
 
-The ceiling, at the price of privacy. Each step takes the samples that split-fedft takes from all its devices in that round.
+The ceiling, at the price of privacy. Each step takes the samples that split-fedft takes from all its devices in
+that round.
 """
 
+from __future__ import annotations
+
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from edgelam import cosim
 from edgelam.federated.evaluation import Evaluator, Outcome
 from edgelam.federated.learner import Learner, train_step
 from edgelam.federated.participation import draw
@@ -18,6 +20,9 @@ from edgelam.federated.records import Report, RoundRecord, ignore
 from edgelam.federated.rounds import Log, device_nodes, report_nodes, server_node
 from edgelam.federated.samples import Batch
 from edgelam.federated.setup import Setup
+
+if TYPE_CHECKING:
+    from edgelam import cosim
 
 METHOD = "centralised"
 

@@ -16,7 +16,10 @@ from edgelam.federated.setup import Setup
 
 @dataclass(frozen=True)
 class ControlRow:
-    """A control's accuracy (0..1) and mean cross-entropy (nats) on the test samples; num_train_samples: distinct ones seen."""
+    """A control's accuracy (0..1) and mean cross-entropy (nats) on the test samples.
+
+    num_train_samples: distinct training samples it has seen.
+    """
 
     name: str
     accuracy: float
@@ -35,8 +38,8 @@ def majority(setup: Setup) -> ControlRow:
 
 
 def linear(setup: Setup) -> list[ControlRow]:
-    """Logistic regression on TF-IDF (text) or on the raw tokens: once on the samples that split-fedft processes (each once), and
-    once on the whole training set."""
+    """Logistic regression on TF-IDF (text) or on the raw tokens: once on the samples that split-fedft processes
+    (each once), and once on the whole training set."""
     task = setup.task
     name = "TF-IDF + linear" if task.kind == "text" else "linear"
     seen = task.train.subset(samples_processed(setup))
@@ -47,7 +50,7 @@ def linear(setup: Setup) -> list[ControlRow]:
 
 
 def samples_processed(setup: Setup) -> NDArray[np.int64]:
-    """Distinct training samples that split-fedft processes in a run without stragglers, as indices of the training set."""
+    """Distinct training samples that split-fedft processes without stragglers, as indices of the training set."""
     settings = setup.settings
     seen: set[int] = set()
     for step in range(settings.rounds):

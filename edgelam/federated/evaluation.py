@@ -25,9 +25,9 @@ _GLOBAL, _LOCAL, AVERAGE = "global", "local", "average"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a method ended. accuracy, loss: the average head on the global test set; own_accuracy and local_accuracy: mean over
-    the devices' own heads on the global and on their local test sets; num_samples: training samples that counted; time_s:
-    simulated."""
+    """How a method ended. accuracy, loss: the average head on the global test set; own_accuracy and local_accuracy:
+    mean over the devices' own heads on the global and on their local test sets; num_samples: training samples that
+    counted; time_s: simulated."""
 
     method: str
     accuracy: float
@@ -75,7 +75,7 @@ def score(head: Head, pooled: Tensor, labels: Tensor, weights: NDArray[np.float6
 
 
 def local_weights(labels: NDArray[np.int64], class_shares: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Weights [N] that give each class of the test labels [N] its share [num_classes]; None if none of them is tested."""
+    """Weights [N] that give each class of the test labels [N] its share [num_classes]; None if none is tested."""
     counts = np.bincount(labels, minlength=len(class_shares))
     weights = np.where(counts > 0, class_shares / np.maximum(counts, 1), 0.0)[labels]
     return weights / weights.sum() if weights.sum() > 0 else None

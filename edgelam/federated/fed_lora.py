@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Un-split federated LoRA (FedIT, arXiv 2305.05644): adapters trained on the devices, matrices A and B averaged on the server.
+"""Un-split federated LoRA (FedIT, arXiv 2305.05644): adapters trained on the devices, matrices A and B averaged on
+the server.
 
     before:  server --model--> every device                 the frozen encoder, once
     a round: server --adapter--> device                     A and B (and the head, with head_averaging = "server")
              device                                         `local_steps` optimiser steps on the whole model
              server <--adapter-- device                     averaged, weighted by the samples each device processed
 
-mean(B) mean(A) differs from mean(B A): the aggregation bias of this method, kept as it is. A device keeps its optimiser's
-state between rounds. With a deadline and `stragglers = "drop"`, a device whose adapter is not there in time is left
-out of the average.
+mean(B) mean(A) differs from mean(B A): the aggregation bias of this method, kept as it is. A device keeps its
+optimiser's state between rounds. With a deadline and `stragglers = "drop"`, a device whose adapter is not there in
+time is left out of the average.
 """
 
+from __future__ import annotations
+
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from edgelam import cosim
 from edgelam.federated.averaging import weighted_average
 from edgelam.federated.evaluation import Evaluator, Outcome
 from edgelam.federated.learner import Learner, download_model, train_step
@@ -37,6 +39,9 @@ from edgelam.federated.rounds import (
 )
 from edgelam.federated.setup import Setup
 from edgelam.models import Unsplit
+
+if TYPE_CHECKING:
+    from edgelam import cosim
 
 METHOD = "fed-lora"
 
@@ -86,7 +91,7 @@ async def serve_round(node: cosim.Node, shared: dict[str, Any], exchange: Exchan
         async with node.compute("average", key=("average", len(answers))):
             for group in shared:
                 shared[group] = weighted_average([answer[group] for answer in answers.values()], list(samples.values()))
-    return RoundResult(samples, sum(float(answer["loss"]) for answer in answers.values()))
+    return RoundResult(samples, sum(answer["loss"] for answer in answers.values()))
 
 
 def shared_weights(model: Unsplit, with_head: bool) -> dict[str, dict[str, Tensor]]:

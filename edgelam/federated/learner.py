@@ -1,23 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Training an un-split model in one place: what the devices of FedIT and local training, and the centralised server, do."""
+"""Training an un-split model in one place: the devices of FedIT and local training, and the centralised server."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
-from edgelam import cosim
 from edgelam.federated import optimisers
 from edgelam.federated.memory import saved_for_backward, training_bytes
 from edgelam.federated.samples import Batch
 from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.models import Unsplit
 
+if TYPE_CHECKING:
+    from edgelam import cosim
+
 
 class Learner:
     """An un-split model with its optimisers. Knows no network."""
 
     def __init__(self, model: Unsplit, settings: SplitFedFTSettings, *, seed: int = 0) -> None:
+        """Train `model`'s adapters and head (and embedding, with train_embedding). seed: of the adapters' dropout."""
         self.model, self.settings = model, settings
         model.encoder.train()
         kind = settings.optimiser

@@ -4,9 +4,11 @@
 The floor that federating must beat. Devices wait for one another only to be evaluated together.
 """
 
-import asyncio
+from __future__ import annotations
 
-from edgelam import cosim
+import asyncio
+from typing import TYPE_CHECKING
+
 from edgelam.federated.evaluation import Evaluator, Outcome
 from edgelam.federated.learner import Learner, download_model, train_step
 from edgelam.federated.participation import draw
@@ -14,6 +16,9 @@ from edgelam.federated.records import DeviceRoundRecord, Report, ignore
 from edgelam.federated.rounds import Log, device_nodes, report_nodes, server_node
 from edgelam.federated.setup import Setup
 from edgelam.models import Unsplit
+
+if TYPE_CHECKING:
+    from edgelam import cosim
 
 METHOD = "local"
 

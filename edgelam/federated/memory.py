@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How much memory training takes: what is counted is what a device would have to hold, in bytes.
 
-Parameters and optimiser state are added up from the tensors; activations are measured: the distinct storages that autograd
-saves for the backward pass, without the parameters themselves.
+Parameters and optimiser state are added up from the tensors; activations are measured: the distinct storages that
+autograd saves for the backward pass, without the parameters themselves.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,6 +16,7 @@ class Saved:
     """Bytes that autograd saved while recording."""
 
     def __init__(self, not_counted: Iterable[Tensor]) -> None:
+        """Count everything but `not_counted`."""
         self._known = {tensor.untyped_storage().data_ptr() for tensor in not_counted}
         self.num_bytes = 0
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 class RoundRecord:
     """One round (one exchange with the server), as the server sees it.
 
-    round: 0-based; step: optimiser steps done at its end; loss: mean training loss over the samples that counted (NaN if
-    none did); num_dropped: devices whose gradient was left out; num_late: devices that missed the deadline but were waited for.
+    round: 0-based; step: optimiser steps done at its end; loss: mean training loss over the samples that counted
+    (NaN if none did); num_dropped: devices whose gradient was left out; num_late: devices that missed the deadline
+    but were waited for.
     """
 
     method: str
@@ -33,8 +34,8 @@ class DeviceRoundRecord:
     """Where one device's time went in one round: the four parts add up to end_s - start_s.
 
     compute_s: forward and backward on the device, with waiting for its processor; uplink_s: from handing a payload to
-    the network until its last byte is acknowledged; downlink_s: while something was on its way to this device; waiting_s: the rest
-    (for the server and for other devices). counted: whether its gradient was used.
+    the network until its last byte is acknowledged; downlink_s: while something was on its way to this device;
+    waiting_s: the rest (for the server and for other devices). counted: whether its gradient was used.
     """
 
     method: str
@@ -55,9 +56,9 @@ class DeviceRoundRecord:
 class EvaluationRecord:
     """Accuracy and loss of one head on one test set after `step` steps, at `time_s`.
 
-    head: "average" (the sample-weighted average of the heads) or a device's name (its own head); test_set: "global" (the
-    global test set) or "local" (the same samples, weighted so that class shares are those of the device's training
-    shard). Evaluation looks on from outside: it takes no simulated time and sends nothing.
+    head: "average" (the sample-weighted average of the heads) or a device's name (its own head); test_set: "global"
+    (the global test set) or "local" (the same samples, weighted so that class shares are those of the device's
+    training shard). Evaluation looks on from outside: it takes no simulated time and sends nothing.
     """
 
     method: str

@@ -6,23 +6,27 @@ a device and the server do in a round.
       ... the algorithm's own messages, each headed by its step ...
     server --release--> devices dropped at the deadline       (4 bytes: the round), which then give the round up
 
-A dropped device may still have messages of an old round under way; the step number heading every message tells them apart.
-Without the policy "drop" there is no release message.
+A dropped device may still have messages of an old round under way; the step number heading every message tells them
+apart. Without the policy "drop" there is no release message.
 """
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from edgelam import cosim
 from edgelam.errors import ConfigurationError
 from edgelam.federated.participation import draw
 from edgelam.federated.records import DeviceRecord, DeviceRoundRecord, Report, RoundRecord
 from edgelam.federated.setup import Setup
+
+if TYPE_CHECKING:
+    from edgelam import cosim
 
 T = TypeVar("T")
 END = -1
@@ -30,19 +34,19 @@ END = -1
 
 def device_nodes(sim: cosim.Simulation, setup: Setup) -> list[cosim.Node]:
     """The nodes that hold data: the first `num_devices` with role "ue"."""
-    nodes = sim.nodes_with_role("ue")
+    nodes = [node for node in sim.nodes.values() if node.role == "ue"]
     wanted = setup.settings.num_devices
     if len(nodes) < wanted:
         raise ConfigurationError(f"num_devices is {wanted} but the scenario has {len(nodes)} user devices (role ue)")
-    return list(nodes[:wanted])
+    return nodes[:wanted]
 
 
 def server_node(sim: cosim.Simulation) -> cosim.Node:
     """The node that serves: the first with role "edge", else the first with role "cloud"."""
     for role in ("edge", "cloud"):
-        nodes = sim.nodes_with_role(role)
-        if nodes:
-            return nodes[0]
+        for node in sim.nodes.values():
+            if node.role == role:
+                return node
     roles = sorted({node.role for node in sim.nodes.values()})
     raise ConfigurationError(f"the scenario has no server (role edge or cloud), only {', '.join(roles) or 'nothing'}")
 
@@ -104,6 +108,7 @@ class Link:
     """One device's side of its conversation with the server, with the time each part takes added up."""
 
     def __init__(self, sim: cosim.Simulation, node: cosim.Node, server: cosim.Node, setup: Setup) -> None:
+        """Between the device `node` and `server`."""
         self.sim, self.node, self.server = sim, node, server
         self.encoding = setup.settings.encoding
         self.parts = Parts()
@@ -225,6 +230,7 @@ class Exchange:
 
     def __init__(self, sim: cosim.Simulation, node: cosim.Node, chosen: Sequence[cosim.Node], round_number: int,
                  setup: Setup) -> None:  # fmt: skip
+        """A round that starts now with the devices `chosen`."""
         self.sim, self.node, self.round = sim, node, round_number
         self.chosen = list(chosen)
         self.active = list(chosen)
@@ -242,8 +248,8 @@ class Exchange:
         return await self.each(first, share)
 
     async def each(self, exchange: Callable[[cosim.Node], Awaitable[T]], share: float) -> dict[str, T]:
-        """Do an exchange with every device still active; with the policy "drop", those not finished after `share` of the
-        round's deadline are dropped from the round."""
+        """Do an exchange with every device still active; with the policy "drop", those not finished after `share`
+        of the round's deadline are dropped from the round."""
         deadline_s = self._settings.round_deadline_s
         drop = self._settings.stragglers == "drop" and deadline_s is not None
         cut_off_s = None if deadline_s is None else self.start_s + share * deadline_s
@@ -277,7 +283,7 @@ async def server_loop(
     serve: Callable[[Exchange], Awaitable[RoundResult]],
     after: Callable[[int], None],
 ) -> int:
-    """All rounds: `serve` does one, `after(round)` looks at the model (evaluation). Returns the samples that counted."""
+    """All rounds: `serve` does one, `after(round)` looks at the model. Returns the samples that counted."""
     settings = setup.settings
     total = 0
     releases: list[asyncio.Task[Any]] = []

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A device's data as tensors: tokenised samples, and batches in an order fixed by the seed.
 
-The batch of (step, part) is a function of nothing but the shard and the seed, so every method, in whatever order it asks,
-trains on the same samples.
+The batch of (step, part) is a function of nothing but the shard and the seed, so every method, in whatever order it
+asks, trains on the same samples.
 """
 
 from collections.abc import Iterator
@@ -31,6 +31,7 @@ class Batch:
     labels: Tensor
 
     def __len__(self) -> int:
+        """B."""
         return len(self.labels)
 
     @property
@@ -43,6 +44,7 @@ class Samples:
     """Tokenised samples; `batch(indices)` collates some of them."""
 
     def __init__(self, examples: Examples, backbone: Backbone, max_tokens: int) -> None:
+        """Tokenise `examples`; texts are cut off after `max_tokens`, special tokens included."""
         self.labels = torch.from_numpy(np.ascontiguousarray(examples.labels))
         limit = min(max_tokens, backbone.max_length or max_tokens)
         self._ids: list[list[int]] = []
@@ -50,7 +52,8 @@ class Samples:
         if isinstance(examples.inputs, np.ndarray):
             if examples.inputs.shape[1] > limit:
                 raise ConfigurationError(
-                    f"a sample has {examples.inputs.shape[1]} tokens but max_tokens allows {limit}; raise it or shorten the data"
+                    f"a sample has {examples.inputs.shape[1]} tokens but max_tokens allows {limit}; "
+                    "raise it or shorten the data"
                 )
             self._tokens = torch.from_numpy(np.ascontiguousarray(examples.inputs))
         else:
@@ -62,6 +65,7 @@ class Samples:
             self._ids = [ids or [backbone.tokenizer.pad_token_id or 0] for ids in self._ids]
 
     def __len__(self) -> int:
+        """Number of samples."""
         return len(self.labels)
 
     def batch(self, indices: NDArray[np.int64]) -> Batch:
@@ -88,6 +92,7 @@ class Shard:
     """
 
     def __init__(self, samples: Samples, *, batch_size: int, accumulation: int, seed: tuple[int, ...]) -> None:
+        """seed: of the order, non-negative numbers, different for each device."""
         self.samples = samples
         self.batch_size = min(batch_size, len(samples))
         self.accumulation = accumulation
@@ -95,6 +100,7 @@ class Shard:
         self._orders: dict[int, NDArray[np.int64]] = {}
 
     def __len__(self) -> int:
+        """Number of samples."""
         return len(self.samples)
 
     def indices(self, step: int, part: int) -> NDArray[np.int64]:

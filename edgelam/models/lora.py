@@ -27,6 +27,7 @@ class LoraSettings:
     (for BERT: query and value)."""
 
     def __post_init__(self) -> None:
+        """Refuse values that are not legal."""
         if self.rank < 1:
             raise ConfigurationError(f"LoRA rank is {self.rank}; it must be at least 1")
         if not self.alpha > 0.0:
@@ -38,8 +39,8 @@ class LoraSettings:
 def inject_lora(model: nn.Module, settings: LoraSettings, *, seed: int = 0) -> dict[str, Parameter]:
     """Put adapters into `model` in place; A is drawn from `seed`, B is zero, so that the output is unchanged at first.
 
-    Returns the adapter weights by name, sorted: the only ones in the model that require a gradient. Raises ConfigurationError if a
-    target does not exist.
+    Returns the adapter weights by name, sorted: the only ones in the model that require a gradient. Raises
+    ConfigurationError if a target does not exist.
     """
     config = LoraConfig(
         r=settings.rank,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Padded batches and packed tokens. Padding never crosses the network: tokens travel packed, with their lengths.
 
-Shape suffixes: B batch (samples), L length (tokens of the longest sample, with padding), T tokens of all samples without
-padding, D features per token.
+Shape suffixes: B batch (samples), L length (tokens of the longest sample, with padding), T tokens of all samples
+without padding, D features per token.
 """
 
 from typing import Literal

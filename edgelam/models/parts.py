@@ -5,8 +5,8 @@
 
 The cut is at `inputs_embeds`, which every transformers encoder and decoder-only model has, so positions (and whatever
 else the model adds to its token embeddings) stay on the server. Where the representation is pooled is the choice `cut`:
-"tokens" sends every token's representation down and pools on the device; "pooled" pools on the server, which shrinks that
-message and its Jacobian by the sequence length. The two are the same function.
+"tokens" sends every token's representation down and pools on the device; "pooled" pools on the server, which
+shrinks that message and its Jacobian by the sequence length. The two are the same function.
 
 Shape suffixes: B batch, L padded length, D width of the backbone, F features of a continuous token, C classes.
 """
@@ -28,16 +28,16 @@ Pooling = Literal["auto", "mean", "last"]
 
 
 class Encoder(nn.Module):
-    """The server's part: the backbone without its token embedding, frozen, with LoRA adapters as its trainable weights."""
+    """The server's part: the backbone without token embedding, frozen, with LoRA adapters as trainable weights."""
 
     def __init__(
         self, backbone: Backbone, lora: LoraSettings, *, cut: Cut = "pooled", pooling: Pooling = "auto", seed: int = 0
     ) -> None:
+        """Copy the backbone, take its token embeddings out, put adapters drawn from `seed` in."""
         super().__init__()
         model = copy.deepcopy(backbone.model)
-        embedding = model.get_input_embeddings()
         # the table stays on the devices: an empty one of the same width holds its place
-        model.set_input_embeddings(nn.Embedding(1, embedding.weight.shape[1], dtype=embedding.weight.dtype))
+        model.set_input_embeddings(nn.Embedding(1, backbone.width, dtype=backbone.token_table.dtype))
         self.lora = inject_lora(model, lora, seed=seed)
         self.model = model.eval()
         self.cut = cut
@@ -63,13 +63,15 @@ class Encoder(nn.Module):
         return hidden_BLD if self.cut == "tokens" else self.pool(hidden_BLD, mask_BL)
 
     def twin(self) -> "Encoder":
-        """A copy with adapters of its own that shares the frozen weights: many virtual devices, one backbone in memory."""
+        """A copy with adapters of its own that shares the frozen weights: many virtual devices, one backbone."""
         shared = [p for p in (*self.parameters(), *self.buffers()) if not p.requires_grad]
         return copy.deepcopy(self, {id(tensor): tensor for tensor in shared})
 
     def base(self) -> dict[str, Tensor]:
         """The frozen weights by name (without adapters and token embeddings): what a device must download to run it."""
-        return {name: p for name, p in sorted(self.model.named_parameters()) if "lora_" not in name and p.shape[0] != 1}
+        placeholder = self.model.get_input_embeddings().weight
+        named = sorted(self.model.named_parameters())
+        return {name: p for name, p in named if "lora_" not in name and p is not placeholder}
 
     def load_base(self, weights: dict[str, Tensor]) -> None:
         """Overwrite the frozen weights."""
@@ -95,9 +97,10 @@ class Encoder(nn.Module):
 
 
 class Pool(nn.Module):
-    """From hidden states [B, L, D] and mask [B, L] to one vector a sample [B, D]: mean, or last token (causal models)."""
+    """From hidden states [B, L, D] and mask [B, L] to one vector a sample [B, D]: mean, or last token."""
 
     def __init__(self, backbone: Backbone, pooling: Pooling) -> None:
+        """pooling: "mean", "last", or "auto": last for a causal backbone, else mean."""
         super().__init__()
         self.kind = ("last" if backbone.causal else "mean") if pooling == "auto" else pooling
 
@@ -110,6 +113,7 @@ class TokenEmbedding(nn.Module):
     """The device's part for text: the backbone's own token embeddings, looked up (ids [B, L] int64 -> [B, L, D])."""
 
     def __init__(self, backbone: Backbone) -> None:
+        """Copy the backbone's table."""
         super().__init__()
         self.table = copy.deepcopy(backbone.model.get_input_embeddings())
 
@@ -125,8 +129,9 @@ class PatchEmbedding(nn.Module):
     """
 
     def __init__(self, backbone: Backbone, num_features: int, *, seed: int = 0) -> None:
+        """num_features: F."""
         super().__init__()
-        table = backbone.model.get_input_embeddings().weight.detach()
+        table = backbone.token_table.detach()
         generator = torch.Generator().manual_seed(seed)
         self.linear = nn.Linear(num_features, backbone.width, dtype=table.dtype)
         scale = float(table.float().std()) / num_features**0.5
@@ -146,8 +151,9 @@ class Head(nn.Module):
     """
 
     def __init__(self, backbone: Backbone, num_classes: int, *, cut: Cut = "pooled", pooling: Pooling = "auto") -> None:
+        """num_classes: C; cut and pooling as for the encoder it works with."""
         super().__init__()
-        dtype = backbone.model.get_input_embeddings().weight.dtype
+        dtype = backbone.token_table.dtype
         self.cut = cut
         self.pool = Pool(backbone, pooling)
         self.norm = nn.LayerNorm(backbone.width, elementwise_affine=False)
@@ -169,6 +175,7 @@ class Unsplit(nn.Module):
     """The same three parts in one model: what the split one must equal, and what un-split methods train."""
 
     def __init__(self, embedding: nn.Module, encoder: Encoder, head: Head) -> None:
+        """Put parts together; they are shared, not copied."""
         super().__init__()
         self.embedding = embedding
         self.encoder = encoder

@@ -8,6 +8,8 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, GPT2Config, GPT2Model
 
+from edgelam.models import load_backbone
+
 
 @pytest.fixture(autouse=True)
 def _two_threads() -> None:
@@ -22,6 +24,22 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = BertConfig(
         vocab_size=64, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
         max_position_embeddings=40,
+    )  # fmt: skip
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_text_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random BERT of width 16 and the tokeniser of the offline backbone."""
+    folder = tmp_path_factory.mktemp("text-bert")
+    offline = load_backbone()
+    assert offline.tokenizer is not None
+    offline.tokenizer.save_pretrained(folder)
+    torch.manual_seed(3)
+    config = BertConfig(
+        vocab_size=len(offline.tokenizer), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=40,
     )  # fmt: skip
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
     return folder

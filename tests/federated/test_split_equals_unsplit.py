@@ -4,43 +4,18 @@
 In float64 without dropout, over 20 steps, with unequal batches and gradient accumulation, to 1e-10.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from reference import STEPS, History, assert_same, float64_setup, unsplit
 
-from edgelam.federated import Setup, SplitFedFTSettings, prepare
-from edgelam.federated.samples import Shard
+from edgelam import cosim
+from edgelam.federated import Outcome, RoundRecord, Setup, SplitFedFTSettings, split_fedft
 from edgelam.federated.split_fedft import Device, Server
 from edgelam.models import LoraSettings
-from edgelam.models.padding import pack
-
-STEPS = 20
-TEXT = "text"
-
-
-@dataclass
-class History:
-    losses: list[float]
-    lora: dict[str, Tensor]
-    heads: list[dict[str, Tensor]]
-    embeddings: list[dict[str, Tensor]]
-
-
-def float64_setup(settings: SplitFedFTSettings) -> Setup:
-    """A setup whose backbone computes in float64, and whose shards give 5, 3 and 2 samples a batch."""
-    setup = prepare(settings, seed=3)
-    setup.backbone.model.double()
-    shards = tuple(
-        Shard(shard.samples, batch_size=size, accumulation=settings.accumulation, seed=(9, device))
-        for device, (shard, size) in enumerate(zip(setup.shards, (5, 3, 2), strict=True))
-    )
-    object.__setattr__(setup, "shards", shards)
-    return setup
 
 
 def split(setup: Setup) -> History:
@@ -75,70 +50,12 @@ def split(setup: Setup) -> History:
     )
 
 
-def unsplit(setup: Setup) -> History:
-    """The same model in one piece: a device at a time, its mean gradient weighted by its samples; plain autograd only."""
-    settings = setup.settings
-    encoder = setup.encoder()
-    heads = [setup.head() for _ in setup.shards]
-    embeddings = [setup.embedding() for _ in setup.shards]
-    make = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.SGD
-    lora_optimiser = make(encoder.lora.values(), lr=settings.learning_rate, weight_decay=0.0)
-    head_optimisers = [make(head.parameters(), lr=settings.head_learning_rate, weight_decay=0.0) for head in heads]
-    embedding_optimisers = [
-        make(embedding.parameters(), lr=settings.embedding_learning_rate, weight_decay=0.0) for embedding in embeddings
-    ]
-    losses = []
-    for step in range(STEPS):
-        average = {name: torch.zeros_like(parameter) for name, parameter in encoder.lora.items()}
-        batches = [[s.batch(step, part) for part in range(settings.accumulation)] for s in setup.shards]
-        sizes = [sum(len(batch) for batch in parts) for parts in batches]
-        loss_mean = 0.0
-        for k, parts in enumerate(batches):
-            # the device's mean loss over all its samples of this step
-            loss = torch.zeros((), dtype=torch.float64)
-            for batch in parts:
-                logits = heads[k](encoder(embeddings[k](batch.inputs), batch.mask), batch.mask)
-                loss = loss + F.cross_entropy(logits, batch.labels, reduction="sum") / sizes[k]
-            trained = [*encoder.lora.values(), *heads[k].parameters()]
-            if settings.train_embedding:
-                trained += embeddings[k].parameters()
-            gradients = torch.autograd.grad(loss, trained)
-            weight = sizes[k] / sum(sizes)
-            loss_mean += float(loss.detach()) * weight
-            for name, gradient in zip(encoder.lora, gradients, strict=False):
-                average[name] += weight * gradient
-            for parameter, gradient in zip(trained[len(encoder.lora) :], gradients[len(encoder.lora) :], strict=True):
-                parameter.grad = gradient
-        for name, parameter in encoder.lora.items():
-            parameter.grad = average[name]
-        for optimiser in (lora_optimiser, *head_optimisers, *embedding_optimisers):
-            optimiser.step()
-            optimiser.zero_grad()
-        losses.append(loss_mean)
-    return History(
-        losses,
-        dict(encoder.lora),
-        [dict(head.state_dict()) for head in heads],
-        [dict(embedding.state_dict()) for embedding in embeddings],
-    )
-
-
-def assert_same(one: History, other: History) -> None:
-    np.testing.assert_allclose(one.losses, other.losses, rtol=0, atol=1e-10)
-    pairs = [(one.lora, other.lora), *zip(one.heads, other.heads, strict=True)]
-    pairs += zip(one.embeddings, other.embeddings, strict=True)
-    for mine, theirs in pairs:
-        assert list(mine) == list(theirs)
-        for name in mine:
-            torch.testing.assert_close(mine[name], theirs[name], rtol=0, atol=1e-10)
-
-
 @pytest.mark.parametrize("cut", ["pooled", "tokens"])
 @pytest.mark.parametrize("train_embedding", [False, True])
 @pytest.mark.parametrize("accumulation", [1, 3])
 @pytest.mark.parametrize("model", ["tiny_bert", "tiny_gpt2"])
 def test_split_equals_unsplit(
-    model: str, accumulation: int, train_embedding: bool, cut: str, token_file: Path, request: pytest.FixtureRequest
+    *, model: str, accumulation: int, train_embedding: bool, cut: str, token_file: Path, request: pytest.FixtureRequest
 ) -> None:
     settings = SplitFedFTSettings(
         task=str(token_file), num_devices=3, partition="iid", backbone=str(request.getfixturevalue(model)),
@@ -154,12 +71,51 @@ def test_split_equals_unsplit(
 
 
 @pytest.mark.parametrize("cut", ["pooled", "tokens"])
-def test_split_equals_unsplit_on_text_of_uneven_length(cut: str) -> None:
+def test_text_of_uneven_length(cut: str, tiny_text_bert: Path) -> None:
     settings = SplitFedFTSettings(
-        num_devices=3, partition="dirichlet", cut=cut, accumulation=2, max_tokens=12, optimiser="sgd", learning_rate=0.1
+        backbone=str(tiny_text_bert), num_devices=3, cut=cut, accumulation=2, max_tokens=12, optimiser="sgd",
+        learning_rate=0.1,
     )  # fmt: skip
     setup = float64_setup(settings)
-    batch = setup.shards[0].batch(0, 0)
-    assert not bool(batch.mask.all()), "the proof needs padding"
-    assert pack(batch.inputs, batch.mask).ndim == 1
+    assert not bool(setup.shards[0].batch(0, 0).mask.all()), "the proof needs padding"
     assert_same(split(setup), unsplit(setup))
+
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "no scenario": {"scenario": None, "nodes": {"ue0": "ue", "ue1": "ue", "ue2": "ue", "edge0": "edge"}},
+    "ideal": {"scenario": "wired-star", "options": {"numUe": 3}, "network": "ideal"},
+    "tcp": {"scenario": "wired-star", "options": {"numUe": 3}},
+}
+
+
+@pytest.mark.parametrize("network", list(NETWORKS))
+@pytest.mark.parametrize("train_embedding", [False, True])
+def test_over_the_network(network: str, train_embedding: bool, tiny_text_bert: Path) -> None:
+    """The same through the coroutines, the coupling and real sockets: every payload in float64."""
+    settings = SplitFedFTSettings(
+        backbone=str(tiny_text_bert), num_devices=3, cut="tokens", accumulation=2, max_tokens=12, rounds=STEPS,
+        train_embedding=train_embedding, encoding="fp64", weight_encoding="fp64", test_samples=20, evaluations=1,
+    )  # fmt: skip
+    setup = float64_setup(settings)
+    federation = split_fedft.build(setup, ["ue0", "ue1", "ue2"])
+    records: list[Any] = []
+    transfers: list[cosim.TransferRecord] = []
+
+    async def main(sim: cosim.Simulation) -> Outcome:
+        return await split_fedft.run(sim, setup, records.append, federation)
+
+    outcome = cosim.simulate(main, seed=1, on_transfer=transfers.append, **NETWORKS[network])
+    rounds = [record for record in records if isinstance(record, RoundRecord)]
+    result = History(
+        [record.loss for record in rounds],
+        dict(federation.server.encoder.lora),
+        [dict(device.head.state_dict()) for device in federation.devices.values()],
+        [dict(device.embedding.state_dict()) for device in federation.devices.values()],
+    )
+    assert_same(result, unsplit(setup))
+    assert outcome.num_samples == STEPS * 2 * (5 + 3 + 2)
+    up_and_down = 4 if train_embedding else 3
+    assert len(transfers) == 3 * (STEPS * (1 + 2 * up_and_down) + 1)
+    if network == "tcp":
+        assert outcome.time_s > 0.0
+        assert all(record.last_byte_s > record.queued_s for record in transfers)
