@@ -69,16 +69,16 @@ def test_inference_mode_counts_the_same():
 
 def test_bert_layer_by_hand():
     transformers = pytest.importorskip("transformers")
-    B, L, D, I, H = 2, 16, 48, 192, 4
+    B, L, D, FF, H = 2, 16, 48, 192, 4
     config = transformers.BertConfig(
-        vocab_size=100, hidden_size=D, num_hidden_layers=3, num_attention_heads=H, intermediate_size=I
+        vocab_size=100, hidden_size=D, num_hidden_layers=3, num_attention_heads=H, intermediate_size=FF
     )
     model = transformers.BertModel(config, add_pooling_layer=False).eval()
     ids = torch.zeros(B, L, dtype=torch.long)
     with torch.no_grad():
         work = count(model, ids, attention_mask=torch.ones_like(ids))
     tokens = B * L
-    layer = 2 * tokens * (4 * D * D + 2 * D * I)  # query, key, value, output; two feed-forward matrices
+    layer = 2 * tokens * (4 * D * D + 2 * D * FF)  # query, key, value, output; two feed-forward matrices
     layer += 2 * (2 * B * L * L * D)  # scores and weighted sum, all heads
     layer += 2 * 8 * tokens * D  # two layer norms
     assert work.flops == 3 * layer + 8 * tokens * D  # and the norm of the embeddings
@@ -211,7 +211,7 @@ def test_error_in_a_block_frees_the_node():
         node = sim.node("ue0")
         with pytest.raises(ZeroDivisionError):
             async with node.compute("bad"):
-                1 / 0
+                raise ZeroDivisionError
         async with node.compute("good", work=Work(5)):
             pass
         return sim.now_s

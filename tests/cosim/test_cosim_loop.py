@@ -218,7 +218,7 @@ def test_failed_task_that_nobody_holds_ends_the_run():
         async def fail():
             raise ValueError("boom at birth")
 
-        asyncio.create_task(fail())
+        asyncio.create_task(fail())  # noqa: RUF006  # the point of the test
         await asyncio.sleep(1e6)
         raise AssertionError("time went on")
 
