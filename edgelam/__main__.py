@@ -74,20 +74,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         return _dispatch(arguments)
-    except Terminated:
-        print("terminated", file=sys.stderr)
-        return EXIT_TERMINATED
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except EdgelamError as error:
-        print(f"edgelam: {error}", file=sys.stderr)
-        for note in getattr(error, "__notes__", ()):
-            print(note, file=sys.stderr)
-        return EXIT_USAGE if isinstance(error, ConfigurationError) else EXIT_ERROR
     except BrokenPipeError:  # edgelam ... | head
         sys.stderr.close()
         return EXIT_ERROR
+    except (EdgelamError, KeyboardInterrupt, BaseExceptionGroup) as error:
+        return _explain(error)
+
+
+def _explain(error: BaseException) -> int:
+    """Print what ended the command, without a traceback, and return the exit status; a bug is raised again."""
+    from edgelam.runs.folder import first_cause
+
+    cause = first_cause(error)
+    if isinstance(cause, KeyboardInterrupt):
+        terminated = isinstance(cause, Terminated)
+        print("edgelam: terminated" if terminated else "edgelam: interrupted", file=sys.stderr)
+        return EXIT_TERMINATED if terminated else EXIT_INTERRUPTED
+    if not isinstance(cause, EdgelamError):
+        raise error
+    print(f"edgelam: {cause}", file=sys.stderr)
+    for note in getattr(cause, "__notes__", ()):
+        print(note, file=sys.stderr)
+    return EXIT_USAGE if isinstance(cause, ConfigurationError) else EXIT_ERROR
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -98,7 +106,9 @@ def _dispatch(arguments: list[str]) -> int:
     if arguments and arguments[0] == "--version":
         print(f"edgelam {edgelam.__version__}")
         return 0
-    if len(arguments) > 1 and arguments[0] == "run" and not arguments[1].startswith("-"):
+    if len(arguments) > 1 and arguments[0] == "run" and arguments[1] not in ("-h", "--help"):
+        if arguments[1].startswith("-"):  # what the options are is known only after the experiment
+            raise ConfigurationError(f"{arguments[1]} before the experiment; say: edgelam run EXPERIMENT [options]")
         return run_experiment(arguments[1], arguments[2:])
     command = tyro.cli(
         Command,
@@ -118,9 +128,7 @@ def _dispatch(arguments: list[str]) -> int:
             return int(doctor.run() or 0)
         case Bench(what, json):
             return int(importlib.import_module(f"edgelam.bench.{what}").run(json=json) or 0)
-    # 'edgelam run --seed 3 split-fedft': the options of an experiment are known only after its name
-    print("edgelam run: the experiment comes first: edgelam run EXPERIMENT [options]", file=sys.stderr)
-    return EXIT_USAGE
+    raise AssertionError(f"no such command: {command}")
 
 
 def run_experiment(name: str, arguments: list[str]) -> int:

@@ -170,6 +170,7 @@ class RunFolder:
         if error is None:
             self.close()
             return
+        error = first_cause(error)
         if isinstance(error, KeyboardInterrupt):
             state, reason = "interrupted", str(error) or "Ctrl-C"
         elif isinstance(error, EdgelamError):
@@ -178,6 +179,18 @@ class RunFolder:
             state, reason = "failed", f"{type(error).__name__}: {error}"
         with contextlib.suppress(StorageError):  # the first error is the one to show
             self.close(state, reason)  # type: ignore[arg-type]
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """The error to show of a group (asyncio's task groups raise such): an interrupt, else one raised on purpose."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = [first_cause(part) for part in error.exceptions]
+    for kind in (KeyboardInterrupt, EdgelamError):
+        for leaf in leaves:
+            if isinstance(leaf, kind):
+                return leaf
+    return leaves[0]
 
 
 def _make_unique(parent: Path, name: str) -> Path:

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Split federated fine-tuning of a pre-trained transformer over a packet-level network.
+
+See README.md in this folder for what is compared, what to expect, and how to read the figures.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .config import RECIPES, Config, check
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgelam.runs import RunFolder
+    from edgelam.runs.progress import Progress
+
+__all__ = ["RECIPES", "Config", "check", "plot", "report", "run"]
+
+# The work is imported when it is done, so that the help text does not wait for it.
+
+
+def run(config: Config, folder: "RunFolder", progress: "Progress") -> None:
+    """Run the methods and controls that `config` names."""
+    from . import jobs
+
+    jobs.run(config, folder, progress)
+
+
+def plot(path: Path) -> list[Path]:
+    """Draw the figures of a run folder from its files alone."""
+    from . import plotting
+
+    return plotting.plot(path)
+
+
+def report(path: Path, console: "Console") -> None:
+    """Print the result tables of a run folder from its files alone."""
+    from . import reporting
+
+    reporting.report(path, console)

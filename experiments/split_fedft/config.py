@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Configuration of split-fedft and its recipes."""
+
+import dataclasses
+from typing import Annotated, Literal
+
+import tyro
+
+from edgelam.errors import ConfigurationError
+from edgelam.federated.settings import SplitFedFTSettings
+from edgelam.runs.configuration import parse_pairs, suggest
+from edgelam.runs.experiments import check_scenario
+
+Method = Literal["split-fedft", "fed-lora", "local", "centralised"]
+Control = Literal["random-weights", "linear", "majority"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything that decides a run of split-fedft. The defaults are the quick recipe."""
+
+    learning: Annotated[SplitFedFTSettings, tyro.conf.arg(name="")] = dataclasses.field(
+        default_factory=SplitFedFTSettings
+    )
+    """What is learned and how."""
+    seed: int = 1
+    """Root of every random stream: data, model, network. 0 or more."""
+
+    scenario: str = "lte-macro"
+    """The network: an installed scenario (edgelam list), a path to a binary, or none (every transfer takes no time)."""
+    options: tuple[str, ...] = ()
+    """Options of the scenario, NAME=VALUE each; the number of user devices is set from num_devices."""
+    devices: tuple[str, ...] = ("ue*=jetson-orin", "edge*=cpu-server")
+    """The machine of each node, PATTERN=PROFILE: phone, jetson-nano, jetson-orin, cpu-server or datacentre-gpu."""
+    compute: Literal["modelled", "measured", "free"] = "modelled"
+    """What computing costs in simulated time: a roofline of the profile, this machine's wall time, or nothing."""
+
+    methods: tuple[Method, ...] = ("split-fedft",)
+    """What is run over the network, one after the other, on the same data order and number of samples."""
+    controls: tuple[Control, ...] = ("random-weights", "linear", "majority")
+    """Rows that show whether pre-training matters: split-fedft on the same backbone at random weights and without a
+    network; logistic regression on TF-IDF (text) or raw tokens, in one place; always the largest class."""
+
+    search_factors: tuple[float, ...] = ()
+    """Learning rates tried for each method before it runs: the configured ones times each factor, without a network, on
+    training samples held out from each device. Empty: no search."""
+    search_rounds: int = 20
+    """Optimiser steps of each try of the search, at least 1."""
+    search_holdout: float = 0.1
+    """Share of each device's training samples held out to judge the tries, between 0 and 1."""
+
+    threads: int = 0
+    """PyTorch's threads; 0: its own choice. A seed gives the same bytes again with the same number of threads."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is not legal whatever the machine."""
+        if self.seed < 0:
+            raise ConfigurationError(f"seed is {self.seed}; it must be 0 or more")
+        if self.threads < 0:
+            raise ConfigurationError(f"threads is {self.threads}; it must be 0 (PyTorch's choice) or more")
+        if self.search_rounds < 1:
+            raise ConfigurationError(f"search_rounds is {self.search_rounds}; it must be at least 1")
+        if not 0.0 < self.search_holdout < 1.0:
+            raise ConfigurationError(
+                f"search_holdout is {self.search_holdout}; it must lie between 0 and 1 (exclusive)"
+            )
+        if any(not 0.0 < factor < float("inf") for factor in self.search_factors):
+            raise ConfigurationError(f"search_factors are {self.search_factors}; they must be positive numbers")
+        for name in ("methods", "controls"):
+            given = getattr(self, name)
+            if len(set(given)) < len(given):
+                raise ConfigurationError(f"{name} are {', '.join(given)}; each may be given once")
+        if not self.methods and not self.controls:
+            raise ConfigurationError("methods and controls are both empty: there is nothing to run")
+
+    def scenario_options(self) -> dict[str, str]:
+        """`options` as a dict."""
+        return parse_pairs(self.options, "--options")
+
+    def device_profiles(self) -> dict[str, str]:
+        """`devices` as a dict from node name pattern to profile name."""
+        return parse_pairs(self.devices, "--devices")
+
+
+def check(config: Config) -> None:
+    """Refuse what this installation cannot run: an unknown scenario or device profile."""
+    from edgelam.cosim.devices import DEVICES
+
+    config.scenario_options()
+    for pattern, profile in config.device_profiles().items():
+        if profile not in DEVICES:
+            raise ConfigurationError(
+                f"--devices {pattern}: no profile is called {profile!r}; {suggest(profile, DEVICES)}"
+            )
+    check_scenario(config.scenario)
+
+
+def quick() -> Config:
+    """Split federated fine-tuning of MiniLM over a 4G cell, with its controls: at most 4 minutes on 2 cores."""
+    return Config()
+
+
+def full() -> Config:
+    """Split against un-split (FedIT), local only and centralised, each with its learning rate searched."""
+    learning = SplitFedFTSettings(rounds=200, test_samples=0, evaluations=10, head_averaging="server")
+    return Config(
+        learning=learning,
+        methods=("split-fedft", "fed-lora", "local", "centralised"),
+        search_factors=(0.1, 0.3, 1.0, 3.0),
+        search_rounds=40,
+    )
+
+
+RECIPES = {"quick": quick, "full": full}

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The run itself: methods over the network, then the controls, everything written to the run folder as it goes."""
+
+import dataclasses
+
+import torch
+
+from edgelam import cosim
+from edgelam.federated import METHODS, Outcome, Setup, controls, prepare
+from edgelam.runs import RunFolder
+from edgelam.runs.experiments import NO_SCENARIO
+from edgelam.runs.progress import Progress
+
+from . import search
+from .config import Config
+from .recording import Recorder, record_control
+
+LABELS = {
+    "split-fedft": "split FedFT",
+    "fed-lora": "FedIT (un-split LoRA)",
+    "local": "local only",
+    "centralised": "centralised",
+}
+RANDOM_WEIGHTS = "split FedFT, random weights, no network"
+
+
+def run(config: Config, folder: RunFolder, progress: Progress) -> None:
+    """Run what `config` names; tables go to `folder` as the run goes on."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    folder.record(host={"torch_threads": torch.get_num_threads()}, without_network=[])
+    progress.say(f"preparing {config.learning.task} and {config.learning.backbone}")
+    setup = prepare(config.learning, config.seed)
+    for name in config.methods:
+        found = search.learning_rates(config, setup, name, folder, progress)
+        simulate_method(config, found, name, LABELS[name], folder=folder, progress=progress)
+    if "random-weights" in config.controls:
+        blank = prepare(dataclasses.replace(config.learning, weights="random"), config.seed)
+        ideal = dataclasses.replace(config, scenario=NO_SCENARIO, options=())
+        simulate_method(ideal, blank, "split-fedft", RANDOM_WEIGHTS, folder=folder, progress=progress)
+        folder.record(without_network=[*folder.manifest["without_network"], RANDOM_WEIGHTS])
+    _controls(config, setup, folder, progress)
+
+
+def simulate_method(
+    config: Config, setup: Setup, name: str, label: str, *, folder: RunFolder, progress: Progress
+) -> Outcome:
+    """One method in one simulation of its own, with the same seed for all: the same network and the same movements."""
+    settings = setup.settings
+    recorder = Recorder(folder, label, progress)
+    progress.begin(label, settings.rounds)
+
+    async def main(sim: cosim.Simulation) -> Outcome:
+        recorder.roles = {node.name: node.role for node in sim.nodes.values()}
+        return await METHODS[name](sim, setup, recorder.report)
+
+    networked = config.scenario != NO_SCENARIO
+    outcome = cosim.simulate(
+        main,
+        scenario=config.scenario if networked else None,
+        nodes=None if networked else ideal_nodes(settings.num_devices),
+        options=config.scenario_options() if networked else {},
+        seed=config.seed,
+        devices=config.device_profiles(),
+        compute=config.compute,
+        on_transfer=recorder.on_transfer,
+        on_compute=recorder.on_compute,
+        scenario_log=folder.path / f"scenario-{name}.log" if networked else None,
+    )
+    recorder.done()
+    return outcome
+
+
+def ideal_nodes(num_devices: int) -> dict[str, str]:
+    """Node name -> role, where there is no network: the devices and one edge server."""
+    return {f"ue{i}": "ue" for i in range(num_devices)} | {"edge0": "edge"}
+
+
+def _controls(config: Config, setup: Setup, folder: RunFolder, progress: Progress) -> None:
+    rows: list[controls.ControlRow] = []
+    if "linear" in config.controls:
+        progress.say("linear classifiers")
+        rows += controls.linear(setup)
+    if "majority" in config.controls:
+        rows.append(controls.majority(setup))
+    for row in rows:
+        record_control(folder, row, len(setup.test))

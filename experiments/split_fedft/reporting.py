@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The result tables of a run on the console, from its folder alone."""
+
+from pathlib import Path
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from edgelam.runs import Run, load
+from edgelam.runs.figures import si_bytes
+
+from . import results
+
+
+def report(path: Path, console: Console) -> None:
+    """Print what was learned at what cost, where the simulated time went, and what it cost each node."""
+    run = load(path)
+    without_network = set(run.manifest.get("without_network", []))
+    console.print(_outcome_table(run, without_network))
+    for table in (_time_table(run, without_network), _cost_table(run)):
+        if table.row_count:
+            console.print(table)
+
+
+def _outcome_table(run: Run, without_network: set[str]) -> Table:
+    own, seconds = results.own_head_accuracy(run), results.simulated_seconds(run)
+    table = _table("Result on the global test set", "accuracy", "own heads", "loss", "simulated", "up", "down")
+    for method, curve in results.accuracy_curves(run).items():
+        last = curve.iloc[-1]
+        networked = method not in without_network
+        table.add_row(
+            method,
+            _number(last["accuracy"], ".3f"),
+            _number(own.get(method), ".3f"),
+            _number(last["loss_nats"], ".3f"),
+            _number(seconds.get(method) if networked else None, ".2f", " s"),
+            _bytes(last["uplink_bytes"]) if networked else "-",
+            _bytes(last["downlink_bytes"]) if networked else "-",
+        )
+    return table
+
+
+def _time_table(run: Run, without_network: set[str]) -> Table:
+    before, shares = results.seconds_before_rounds(run), results.time_shares(run)
+    table = _table("Where the devices' simulated time went", "before round 1", *results.PARTS)
+    for method in shares.index:
+        if method not in without_network:
+            parts = [_number(100 * _share(shares, method, part), ".1f", " %") for part in results.PARTS]
+            table.add_row(method, _number(before.get(method), ".2f", " s"), *parts)
+    return table
+
+
+def _cost_table(run: Run) -> Table:
+    table = _table("What it cost each node", "node", "samples held", "peak memory", "energy", "arithmetic")
+    for place, row in results.device_costs(run).iterrows():
+        method, node = map(str, place)  # type: ignore[call-overload]
+        held = str(row["num_train_samples"]) if row["num_train_samples"] else "-"
+        memory, energy = _bytes(row["peak_memory_bytes"]), _number(row["energy_j"], ".3g", " J")
+        table.add_row(method, node, held, memory, energy, _number(row["flops"] / 1e9, ".3g", " GFLOP"))
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("method", overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _share(shares: pd.DataFrame, method: str, part: str) -> float:
+    return float(shares[part].get(method, float("nan")))
+
+
+def _number(value: float | None, form: str, unit: str = "") -> str:
+    return "-" if value is None or pd.isna(value) else f"{value:{form}}{unit}"
+
+
+def _bytes(value: float | None) -> str:
+    return "-" if value is None or pd.isna(value) else si_bytes(value)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The search for learning rates: the same budget for every method, on training samples held out from each device.
+
+Every method tries the configured learning rates (adapters, heads and embeddings together) times each of
+`search_factors`, for `search_rounds` steps, without a network, and keeps the factor with the least held-out loss. The
+test set is not looked at.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from edgelam import cosim
+from edgelam.federated import METHODS, EvaluationRecord, Outcome, Record, Setup, SplitFedFTSettings
+from edgelam.federated.samples import Samples, Shard
+from edgelam.runs import RunFolder
+from edgelam.runs.progress import Progress
+
+from .config import Config
+
+_HOLDOUT = 20  # first number of the seed of this random stream
+
+
+def learning_rates(config: Config, setup: Setup, method: str, folder: RunFolder, progress: Progress) -> Setup:
+    """`setup` with the best learning rates found for `method`; unchanged where there is nothing to search."""
+    if len(config.search_factors) < 1:
+        return setup
+    from .jobs import LABELS
+
+    table = folder.table(
+        "search",
+        {"method": str, "factor": float, "learning_rate": float, "heldout_loss_nats": float, "heldout_accuracy": float},
+    )
+    progress.begin(f"{LABELS[method]}: learning rate", len(config.search_factors))
+    best, best_loss = setup.settings, math.inf
+    for tried, factor in enumerate(config.search_factors, start=1):
+        settings = scaled(setup.settings, factor)
+        found = _try(config, setup, settings, method)
+        loss = found.loss if math.isfinite(found.loss) else math.inf
+        table.append(
+            {
+                "method": LABELS[method], "factor": factor, "learning_rate": settings.learning_rate,
+                "heldout_loss_nats": found.loss, "heldout_accuracy": found.accuracy,
+            }
+        )  # fmt: skip
+        progress.step(tried, learning_rate=settings.learning_rate, heldout_loss=found.loss)
+        if loss < best_loss:
+            best, best_loss = settings, loss
+    return dataclasses.replace(setup, settings=best)
+
+
+def scaled(settings: SplitFedFTSettings, factor: float) -> SplitFedFTSettings:
+    """The settings with all three learning rates times `factor`."""
+    return dataclasses.replace(
+        settings,
+        learning_rate=settings.learning_rate * factor,
+        head_learning_rate=settings.head_learning_rate * factor,
+        embedding_learning_rate=settings.embedding_learning_rate * factor,
+    )
+
+
+def held_out(config: Config, setup: Setup) -> Setup:
+    """`setup` with a share of each device's training samples taken away, and the test set replaced by them."""
+    train_parts, test_indices = [], []
+    for device, part in enumerate(setup.parts):
+        rng = np.random.default_rng([_HOLDOUT, setup.seed, device])
+        order = rng.permutation(part)
+        count = min(max(1, round(config.search_holdout * len(part))), len(part) - 1)
+        test_indices.append(order[:count])
+        train_parts.append(np.sort(order[count:]))
+    settings, train = setup.settings, setup.task.train
+    shards = tuple(
+        Shard(
+            Samples(train.subset(part), setup.backbone, settings.max_tokens),
+            batch_size=settings.batch_size,
+            accumulation=settings.accumulation,
+            seed=(_HOLDOUT, setup.seed, device, 1),
+        )
+        for device, part in enumerate(train_parts)
+    )
+    test = train.subset(np.sort(np.concatenate(test_indices)))
+    return dataclasses.replace(
+        setup,
+        parts=tuple(train_parts),
+        shards=shards,
+        test=Samples(test, setup.backbone, settings.max_tokens),
+        test_examples=test,
+    )
+
+
+def _try(config: Config, setup: Setup, settings: SplitFedFTSettings, method: str) -> EvaluationRecord:
+    from .jobs import ideal_nodes
+
+    short = dataclasses.replace(
+        settings, rounds=config.search_rounds, evaluations=1, round_deadline_s=None, stragglers="wait"
+    )
+    part = dataclasses.replace(held_out(config, setup), settings=short)
+    final: list[EvaluationRecord] = []
+
+    def report(record: Record) -> None:
+        if isinstance(record, EvaluationRecord) and record.head == "average" and record.test_set == "global":
+            final.append(record)
+
+    async def main(sim: cosim.Simulation) -> Outcome:
+        return await METHODS[method](sim, part, report)
+
+    cosim.simulate(
+        main, scenario=None, nodes=ideal_nodes(settings.num_devices), seed=config.seed, compute="free",
+        devices=config.device_profiles(),
+    )  # fmt: skip
+    return final[-1]

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from conftest import fill
+from edgelam.experiments.split_fedft import results
+from edgelam.experiments.split_fedft.config import Config
+
+from edgelam.runs import RunFolder, load
+
+FIGURES = ("accuracy_time", "accuracy_bytes", "round_breakdown", "device_costs")
+
+
+def edgelam(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"COLUMNS": "200"}
+    return subprocess.run(
+        [sys.executable, "-m", "edgelam", *arguments],
+        capture_output=True, text=True, cwd=folder, env=environment, check=False,
+    )  # fmt: skip
+
+
+def test_plot_redraws_the_same_figures_from_the_tables_alone(finished_run):
+    contents = []
+    for _ in range(2):
+        done = edgelam("plot", str(finished_run))
+        assert done.returncode == 0, done.stderr
+        for name in FIGURES:
+            svg, png = finished_run / f"{name}.svg", finished_run / f"{name}.png"
+            assert f"figure: {svg}" in done.stdout
+            assert ElementTree.fromstring(svg.read_text()).tag.endswith("svg")
+            assert png.read_bytes().startswith(b"\x89PNG")
+            contents.append((name, svg.read_bytes()))
+            svg.unlink()
+            png.unlink()
+    assert contents[: len(FIGURES)] == contents[len(FIGURES) :]
+
+
+def test_the_tables_carry_every_method_and_control(finished_run):
+    done = edgelam("plot", str(finished_run))
+    for text in (
+        "split FedFT",
+        "FedIT",
+        "TF-IDF + linear (all samples)",
+        "majority class",
+        "36 kB",
+        "14.4 kB",
+    ):
+        assert text in done.stdout
+    for column in ("accuracy", "loss", "simulated", "up", "down", "compute", "uplink", "downlink", "waiting"):
+        assert column in done.stdout
+    assert f"run folder: {finished_run}" in done.stdout.strip().splitlines()[-1]
+
+
+def test_the_numbers_are_those_of_the_records(finished_run):
+    run = load(finished_run)
+    curves = results.accuracy_curves(run)
+    assert list(curves) == ["split FedFT", "FedIT", "TF-IDF + linear (all samples)", "majority class"]
+    split = curves["split FedFT"]
+    assert split["step"].tolist() == [4, 8, 12]
+    assert split["uplink_bytes"].tolist() == [4 * 3 * 1000, 8 * 3 * 1000, 12 * 3 * 1000]
+    assert split["downlink_bytes"].tolist() == [4 * 3 * 400, 8 * 3 * 400, 12 * 3 * 400]
+    assert results.simulated_seconds(run)["FedIT"] == pytest.approx(12 * 1.7)
+    shares = results.time_shares(run)
+    assert shares.sum(axis=1).tolist() == pytest.approx([1.0, 1.0])
+    breakdown = results.round_breakdown(run)
+    assert breakdown.loc["split FedFT"].sum(axis=1).tolist() == pytest.approx([1.0, 1.0, 1.0])
+
+
+def test_units_are_in_the_column_names(finished_run):
+    run = load(finished_run)
+    assert {"transfers", "metrics", "rounds", "device_rounds", "devices", "compute", "wall"} == set(run)
+    numeric = {
+        f"{table}.{column}" for table in run for column in run[table].select_dtypes("number").columns
+        if not column.endswith(("_s", "_bytes", "_bps", "_j", "_nats", "_samples"))
+    }  # fmt: skip
+    counts = {
+        "transfers.transfer", "transfers.retransmissions", "transfers.participant", "metrics.step", "metrics.accuracy",
+        "rounds.round", "rounds.step", "rounds.num_devices", "rounds.num_dropped", "rounds.num_late",
+        "device_rounds.round", "devices.flops", "compute.flops", "wall.round",
+    }  # fmt: skip
+    assert numeric == counts
+    assert not any("wall" in column for table in run if table != "wall" for column in run[table].columns)
+
+
+def test_a_run_that_was_cut_short_is_drawn_as_far_as_it_got(tmp_path):
+    folder = RunFolder.create("split-fedft", Config(), seed=1, out=tmp_path)
+    fill(folder, rounds=5)
+    for table in folder._tables.values():
+        table.flush()
+    done = edgelam("plot", str(folder.path))
+    assert done.returncode == 0, done.stderr
+    assert (folder.path / "round_breakdown.svg").exists()
+
+
+def test_a_run_without_results_is_no_error(tmp_path):
+    folder = RunFolder.create("split-fedft", Config(), seed=1, out=tmp_path)
+    folder.close("interrupted", "Ctrl-C")
+    done = edgelam("plot", str(folder.path))
+    assert done.returncode == 0, done.stderr
+    assert "interrupted" in done.stderr
+    assert not list(folder.path.glob("*.svg"))

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import dataclasses
+import os
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+
+from edgelam import __main__ as cli
+from edgelam.errors import ConfigurationError
+from edgelam.runs import experiments
+from edgelam.runs.configuration import from_toml, to_toml
+
+
+def edgelam(*arguments: str, timeout: float = 120, **options) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"COLUMNS": "300"}
+    return subprocess.run(
+        [sys.executable, "-m", "edgelam", *arguments],
+        capture_output=True, text=True, timeout=timeout, env=environment, check=False, **options,
+    )  # fmt: skip
+
+
+def in_process(capsys, *arguments: str) -> tuple[int, str, str]:
+    try:
+        status = cli.main(arguments)
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+@pytest.fixture(scope="module")
+def split_fedft():
+    return experiments.find("split-fedft")
+
+
+def options_of(kind: type, prefix: str = "") -> dict[str, str]:
+    """Option -> field by the naming rule: dashes, nested groups with a dot, flattened where the name is empty."""
+    found = {}
+    for field in dataclasses.fields(kind):
+        hint = typing.get_type_hints(kind, include_extras=True)[field.name]
+        flattened = any(getattr(note, "name", None) == "" for note in getattr(hint, "__metadata__", ()))
+        plain = typing.get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
+        name = field.name.replace("_", "-")
+        if dataclasses.is_dataclass(plain):
+            found |= options_of(plain, prefix if flattened else f"{prefix}{name}.")
+        else:
+            found[f"--{prefix}{name}"] = field.name
+    return found
+
+
+def test_every_field_of_the_configuration_is_an_option(capsys, split_fedft):
+    status, text, _ = in_process(capsys, "run", "split-fedft", "--help")
+    assert status == 0
+    options = options_of(split_fedft.config)
+    for option in ("--seed", "--scenario", "--rounds", "--num-devices", "--lora.rank", "--round-deadline-s"):
+        assert option in options
+    words = set(text.replace(",", " ").split())
+    missing = [option for option in [*options, "--config", "--out"] if option not in words]
+    assert not missing
+
+
+def test_start_up_does_not_import_torch():
+    code = "import sys, edgelam.__main__ as m\ntry: m.main(['--help'])\nexcept SystemExit: pass\n"
+    code += "print('heavy', [m for m in ('torch', 'pandas', 'matplotlib') if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "heavy []" in done.stdout
+    for command in ("run", "plot", "list", "doctor", "bench"):
+        assert command in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "split-fedtf"], "no experiment is called 'split-fedtf'; did you mean 'split-fedft'"),
+        (
+            ["run", "split-fedft", "--scenario", "lte-marco"],
+            "no scenario is called 'lte-marco'; did you mean 'lte-macro'",
+        ),
+        (["run", "split-fedft", "--config", "quikc"], "no recipe is called 'quikc'; did you mean 'quick'"),
+        (["run", "split-fedft", "--config", "nowhere.toml"], "cannot read the configuration nowhere.toml"),
+        (["run", "split-fedft", "--round", "7"], "--rounds"),
+        (["run", "split-fedft", "--rounds", "seven"], "seven"),
+        (["run", "split-fedft", "--rounds", "0"], "rounds is 0; it must be at least 1"),
+        (["run", "split-fedft", "--cut", "middle"], "tokens"),
+        (["run", "split-fedft", "--seed", "-1"], "seed is -1"),
+        (["run", "split-fedft", "--options", "numUe"], "--options takes NAME=VALUE, got 'numUe'"),
+        (["run", "split-fedft", "--devices", "ue*=jetson-oring"], "did you mean 'jetson-orin'"),
+        (["run", "--seed", "3", "split-fedft"], "EXPERIMENT"),
+        (["run"], "EXPERIMENT"),
+        (["plott", "x"], "plot"),
+        (["bench", "brige"], "bridge"),
+    ],
+)
+def test_wrong_usage_is_one_clear_block_with_what_is_right(capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+    status, out, err = in_process(capsys, *arguments)
+    assert status != 0
+    assert message in " ".join(err.split()) or message in " ".join(out.split())
+    assert "Traceback" not in err
+    assert status == 2 or "cannot read" in err
+    assert not list(tmp_path.iterdir())  # nothing is made for what cannot be run
+
+
+def test_an_error_prints_no_traceback_and_exits_1(tmp_path):
+    done = edgelam("plot", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == f"edgelam: {tmp_path} is not a run folder: it has no manifest.json\n"
+
+
+def test_version():
+    import edgelam as package
+
+    assert edgelam("--version").stdout == f"edgelam {package.__version__}\n"
+
+
+def test_list_names_experiments_recipes_and_scenarios(capsys):
+    status, text, err = in_process(capsys, "list")
+    assert status == 0, err
+    for word in ("split-fedft", "quick", "full", "wired-star", "lte-macro", "none"):
+        assert word in text
+
+
+@pytest.mark.parametrize("recipe", ["quick", "full"])
+def test_a_recipe_survives_toml(split_fedft, tmp_path, recipe):
+    config = split_fedft.recipes[recipe]()
+    file = tmp_path / "c.toml"
+    file.write_text(to_toml(config))
+    assert from_toml(file, split_fedft.config) == config
+
+
+def test_options_override_the_file_and_the_file_the_defaults(capsys, tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text("seed = 5\nscenario = 'none'\n[learning]\nrounds = 7\n[learning.lora]\nrank = 3\n")
+    status, text, err = in_process(
+        capsys, "run", "split_fedft", "--config", str(file), "--seed", "9", "--lora.alpha", "4", "--print-config"
+    )
+    assert status == 0, err
+    again = tmp_path / "again.toml"
+    again.write_text(text)
+    config = from_toml(again, experiments.find("split-fedft").config)
+    assert (config.seed, config.scenario, config.learning.rounds) == (9, "none", 7)
+    assert (config.learning.lora.rank, config.learning.lora.alpha) == (3, 4.0)
+
+
+def test_a_value_in_a_file_is_checked_like_an_option(tmp_path, split_fedft):
+    file = tmp_path / "c.toml"
+    file.write_text("[learning]\nrounds = 0\n")
+    with pytest.raises(ConfigurationError, match="rounds is 0"):
+        from_toml(file, split_fedft.config)
+
+
+def test_a_plain_source_tree_finds_its_experiments(tmp_path):
+    code = (
+        "import sys; sys.meta_path[:] = [f for f in sys.meta_path if 'Editable' not in type(f).__name__ "
+        "and 'ScikitBuild' not in type(f).__name__]\n"
+        f"sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
+        "from edgelam.runs import experiments; print(experiments.names())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert "split-fedft" in done.stdout, done.stderr
