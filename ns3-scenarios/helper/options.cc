@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "options.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <numeric>
+
+#include "ns3/config.h"
+#include "ns3/string.h"
+
+namespace edgelam {
+
+namespace {
+
+// Smallest first.
+const std::vector<Options::Unit> rate_units{{"bps", 1}, {"kbps", 1e3}, {"Mbps", 1e6}, {"Gbps", 1e9}};
+const std::vector<Options::Unit> time_units{{"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3},
+                                            {"s", 1},     {"min", 60},  {"h", 3600}};
+
+/// Shortest text that reads back as the same number, near enough for a help text.
+std::string Number(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.10g", value);
+    return text;
+}
+
+/// A finite number and what follows it.
+bool ReadNumber(const std::string& text, double& value, std::string& rest) {
+    char* end = nullptr;
+    value = std::strtod(text.c_str(), &end);
+    rest = end;
+    return end != text.c_str() && std::isfinite(value);
+}
+
+/// Edit distance, to guess what was meant by a name.
+std::size_t Distance(const std::string& a, const std::string& b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    std::iota(row.begin(), row.end(), 0);
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        std::size_t diagonal = row[0]++;
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const std::size_t change = diagonal + (std::tolower(a[i - 1]) != std::tolower(b[j - 1]));
+            diagonal = row[j];
+            row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
+        }
+    }
+    return row[b.size()];
+}
+
+} // namespace
+
+std::string WithUnit(double value, const std::vector<Options::Unit>& units) {
+    const Options::Unit* best = &units.front();
+    for (const auto& unit : units) {
+        if (std::abs(value) >= unit.factor * (1 - 1e-12)) {
+            best = &unit;
+        }
+    }
+    return Number(value / best->factor) + best->name;
+}
+
+Options::Options(std::string name, std::string summary) : m_name(std::move(name)), m_summary(std::move(summary)) {}
+
+void Options::Section(const std::string& title) {
+    m_section = title;
+}
+
+void Options::Add(Option option) {
+    option.section = m_section;
+    m_options.push_back(std::move(option));
+}
+
+void Options::Integer(const std::string& name, std::uint32_t& value, const std::string& help, std::uint32_t smallest,
+                      std::uint32_t largest) {
+    const std::string legal = std::to_string(smallest) + " to " + std::to_string(largest);
+    Add({name, help, std::to_string(value), legal, {}, false, [&value, smallest, largest](const std::string& text) {
+             double number;
+             std::string rest;
+             if (!ReadNumber(text, number, rest) || !rest.empty() || number != std::floor(number) ||
+                 number < smallest || number > largest) {
+                 throw OptionError("a whole number");
+             }
+             value = static_cast<std::uint32_t>(number);
+         }});
+}
+
+void Options::Count(const std::string& name, std::uint64_t& value, const std::string& help, std::uint64_t smallest,
+                    std::uint64_t largest) {
+    const std::string legal = std::to_string(smallest) + " to " + Number(static_cast<double>(largest));
+    Add({name, help, std::to_string(value), legal, {}, false, [&value, smallest, largest](const std::string& text) {
+             double number;
+             std::string rest;
+             if (!ReadNumber(text, number, rest) || !rest.empty() || number != std::floor(number) ||
+                 number < static_cast<double>(smallest) || number > static_cast<double>(largest)) {
+                 throw OptionError("a whole number");
+             }
+             value = static_cast<std::uint64_t>(number);
+         }});
+}
+
+void Options::Real(const std::string& name, double& value, const std::string& unit, const std::string& help,
+                   double smallest, double largest) {
+    const std::string suffix = unit.empty() ? "" : " " + unit;
+    const std::string legal = Number(smallest) + " to " + Number(largest) + suffix;
+    Add({name, help, Number(value), legal, {}, false, [&value, smallest, largest](const std::string& text) {
+             double number;
+             std::string rest;
+             if (!ReadNumber(text, number, rest) || !rest.empty() || number < smallest || number > largest) {
+                 throw OptionError("a number");
+             }
+             value = number;
+         }});
+}
+
+void Options::Quantity(const std::string& name, double& value, const std::string& help, double smallest, double largest,
+                       const std::vector<Unit>& units) {
+    const std::string legal = WithUnit(smallest, units) + " to " + WithUnit(largest, units);
+    Add({name,
+         help,
+         WithUnit(value, units),
+         legal,
+         {},
+         false,
+         [&value, smallest, largest, &units](const std::string& text) {
+             double number;
+             std::string rest;
+             const bool read = ReadNumber(text, number, rest);
+             const auto unit = std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.name == rest; });
+             if (!read || unit == units.end() || number * unit->factor < smallest || number * unit->factor > largest) {
+                 std::string names;
+                 for (const auto& each : units) {
+                     names += (names.empty() ? "" : ", ") + each.name;
+                 }
+                 throw OptionError("a number with a unit (" + names + ")");
+             }
+             value = number * unit->factor;
+         }});
+}
+
+void Options::Rate(const std::string& name, double& bps, const std::string& help, double smallest, double largest) {
+    Quantity(name, bps, help, smallest, largest, rate_units);
+}
+
+void Options::Time(const std::string& name, double& seconds, const std::string& help, double smallest, double largest) {
+    Quantity(name, seconds, help, smallest, largest, time_units);
+}
+
+void Options::Choice(const std::string& name, std::string& value, const std::string& help,
+                     const std::vector<std::string>& legal) {
+    std::string names;
+    for (const auto& each : legal) {
+        names += (names.empty() ? "" : ", ") + each;
+    }
+    Add({name, help, value, names, {}, false, [&value, legal](const std::string& text) {
+             if (std::find(legal.begin(), legal.end(), text) == legal.end()) {
+                 throw OptionError("one of them");
+             }
+             value = text;
+         }});
+}
+
+void Options::Flag(const std::string& name, bool& value, const std::string& help) {
+    Add({name, help, value ? "true" : "false", "true, false", {}, true, [&value](const std::string& text) {
+             if (text != "true" && text != "false" && text != "1" && text != "0") {
+                 throw OptionError("one of them");
+             }
+             value = text == "true" || text == "1";
+         }});
+}
+
+void Options::Text(const std::string& name, std::string& value, const std::string& help) {
+    Add({name, help, value, "any text", {}, false, [&value](const std::string& text) { value = text; }});
+}
+
+bool Options::Parse(int argc, const char* const* argv) {
+    bool help = false;
+    for (int i = 1; i < argc; ++i) {
+        const std::string argument = argv[i];
+        if (argument == "--help" || argument == "-h") {
+            help = true;
+            continue;
+        }
+        if (argument.rfind("--", 0) != 0) {
+            throw OptionError("argument '" + argument + "' is not of the form --option=value; see --help");
+        }
+        const auto equals = argument.find('=');
+        const std::string name = argument.substr(2, equals == std::string::npos ? equals : equals - 2);
+        const bool hasValue = equals != std::string::npos;
+        std::string value = hasValue ? argument.substr(equals + 1) : "";
+        const auto take = [&] {
+            if (!hasValue) {
+                if (i + 1 >= argc) {
+                    throw OptionError("option --" + name + " needs a value: --" + name + "=VALUE");
+                }
+                value = argv[++i];
+            }
+        };
+        if (name.find("::") != std::string::npos) {
+            take();
+            if (!ns3::Config::SetDefaultFailSafe(name, ns3::StringValue(value))) {
+                throw OptionError("option --" + name + "=" + value +
+                                  ": there is no such ns-3 attribute, or it does not take this value");
+            }
+            continue;
+        }
+        const auto option =
+            std::find_if(m_options.begin(), m_options.end(), [&](const Option& o) { return o.name == name; });
+        if (option == m_options.end()) {
+            std::string names, nearest;
+            std::size_t distance = 4;
+            for (const auto& each : m_options) {
+                names += (names.empty() ? "--" : ", --") + each.name;
+                if (const auto d = Distance(each.name, name); d < distance) {
+                    distance = d;
+                    nearest = each.name;
+                }
+            }
+            throw OptionError("option --" + name + " is unknown" +
+                              (nearest.empty() ? "" : "; did you mean --" + nearest + "?") + " Options: " + names);
+        }
+        if (option->flag) {
+            value = hasValue ? value : "true";
+        } else {
+            take();
+        }
+        try {
+            option->set(value);
+        } catch (const OptionError& expected) {
+            throw OptionError("option --" + name + "=" + value + " is not legal: it takes " + expected.what() + ", " +
+                              option->legal);
+        }
+    }
+    return !help;
+}
+
+std::string Options::Help() const {
+    std::string text = m_name + ": " + m_summary + "\n\nusage: " + m_name + " [--option=value ...]\n";
+    std::string section;
+    for (const auto& option : m_options) {
+        if (option.section != section) {
+            section = option.section;
+            text += "\n" + section + "\n";
+        }
+        std::string head = "  --" + option.name + "=" + option.shown;
+        head.resize(std::max<std::size_t>(head.size() + 2, 30), ' ');
+        text += head + option.help + " [" + option.legal + "]\n";
+    }
+    text += "\nThe values shown are the defaults. --ns3::Type::Attribute=value changes the default of any ns-3 "
+            "attribute.\n";
+    return text;
+}
+
+} // namespace edgelam

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// The command line of a scenario: typed options with units, legal ranges and help. A mistake is one clear line and
+/// exit status 2, never an abort inside ns-3.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace edgelam {
+
+/// A mistake on the command line; the text names the option, the value and what is legal.
+class OptionError : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+/// Options bind variables that hold the defaults:
+///
+///     double rateBps = 100e6;
+///     options.Rate("rate", rateBps, "rate of a device's link", 1e3, 1e12);     // --rate=100Mbps
+class Options {
+  public:
+    Options(std::string name, std::string summary);
+
+    /// What follows stands under this heading in the help.
+    void Section(const std::string& title);
+
+    void Integer(const std::string& name, std::uint32_t& value, const std::string& help, std::uint32_t smallest,
+                 std::uint32_t largest);
+    /// A number that may be large: 1e9 is taken.
+    void Count(const std::string& name, std::uint64_t& value, const std::string& help, std::uint64_t smallest,
+               std::uint64_t largest);
+    /// A number with a unit that the help names.
+    void Real(const std::string& name, double& value, const std::string& unit, const std::string& help, double smallest,
+              double largest);
+    /// bit/s; understands bps, kbps, Mbps, Gbps.
+    void Rate(const std::string& name, double& bps, const std::string& help, double smallest, double largest);
+    /// Seconds; understands ns, us, ms, s, min, h.
+    void Time(const std::string& name, double& seconds, const std::string& help, double smallest, double largest);
+    void Choice(const std::string& name, std::string& value, const std::string& help,
+                const std::vector<std::string>& legal);
+    void Flag(const std::string& name, bool& value, const std::string& help);
+    /// Any text.
+    void Text(const std::string& name, std::string& value, const std::string& help);
+
+    /// Read `--name=value`, `--name value` and, for flags, `--name`. `--ns3::Type::Attribute=value` changes the
+    /// default of an ns-3 attribute. Throws OptionError.
+    /// \return false if --help was asked for
+    bool Parse(int argc, const char* const* argv);
+
+    /// What --help prints.
+    std::string Help() const;
+    const std::string& name() const { return m_name; }
+
+    /// A quantity with a unit: "5ms" with {{"ms", 1e-3}} is 0.005. Throws OptionError without option's name.
+    struct Unit {
+        std::string name;
+        double factor;
+    };
+
+  private:
+    struct Option {
+        std::string name, help, shown, legal, section;
+        bool flag = false;
+        std::function<void(const std::string&)> set; ///< throws OptionError naming what is legal
+    };
+    void Add(Option option);
+    void Quantity(const std::string& name, double& value, const std::string& help, double smallest, double largest,
+                  const std::vector<Unit>& units);
+
+    std::string m_name;
+    std::string m_summary;
+    std::string m_section;
+    std::vector<Option> m_options;
+};
+
+/// A number as people write it: 100000000 with units of bit/s is "100Mbps".
+std::string WithUnit(double value, const std::vector<Options::Unit>& units);
+
+} // namespace edgelam

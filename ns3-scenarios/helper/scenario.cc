@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "scenario.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+
+#include "ns3/ipv4.h"
+#include "ns3/rng-seed-manager.h"
+#include "ns3/simulator.h"
+#include "ns3/string.h"
+#include "ns3/tcp-l4-protocol.h"
+
+#include "clock-host.h"
+#include "edgelam/bridge/errors.h"
+
+namespace edgelam {
+
+namespace {
+
+constexpr int status_usage = 2;
+constexpr int status_peer_died = 3;
+
+} // namespace
+
+Scenario::Scenario(std::string name, std::string summary) : m_options(std::move(name), std::move(summary)) {}
+
+Scenario::~Scenario() = default;
+
+TransferApplication& Scenario::Expose(ns3::Ptr<ns3::Node> node, const std::string& name, const std::string& role) {
+    const auto taken = [&](const ExposedNode& other) { return other.name == name || other.node == node; };
+    if (std::any_of(m_nodes.begin(), m_nodes.end(), taken)) {
+        throw std::invalid_argument("node '" + name + "' is exposed twice");
+    }
+    const auto ipv4 = node->GetObject<ns3::Ipv4>();
+    if (!ipv4 || ipv4->GetNInterfaces() < 2 || ipv4->GetNAddresses(1) == 0) {
+        throw std::invalid_argument("node '" + name + "' has no IPv4 address yet: expose it after assigning addresses");
+    }
+    auto application = ns3::CreateObject<TransferApplication>();
+    application->SetAttribute("Name", ns3::StringValue(name));
+    application->SetAttribute("Address", ns3::Ipv4AddressValue(ipv4->GetAddress(1, 0).GetLocal())); // 0: loopback
+    node->AddApplication(application);
+    m_nodes.push_back({node, name, role, application});
+    return *application;
+}
+
+int Scenario::Main(int argc, char* argv[], const std::function<void()>& build) {
+    m_options.Section("Run");
+    m_options.Integer("seed", m_seed, "seed of every random stream", 1, 4294967294u);
+    m_options.Count("runNumber", m_run, "independent repetition with the same seed", 1, 1'000'000'000'000);
+    m_options.Time("stopTime", m_stopTimeS, "end after this simulated time; 0s: when participants or test traffic end",
+                   0, 1e8);
+    m_options.Section("Built-in traffic, when nobody is attached");
+    m_options.Choice("traffic", m_selfTest.traffic,
+                     "transfers: each device sends to a server and is answered; bulk-send: ns-3's own, up only",
+                     {"transfers", "bulk-send", "none"});
+    m_options.Choice("protocol", m_selfTest.protocol, "of the transfers", {"tcp", "udp", "ideal"});
+    m_options.Count("bytes", m_selfTest.bytes, "size of each transfer, bytes", 1, 1'000'000'000'000);
+    m_options.Choice("format", m_selfTest.format, "of the results", {"table", "json"});
+    m_options.Section("Bridge (set by the program that starts the scenario)");
+    m_options.Text("edgelam-address", m_address, "abstract Unix socket at which participants attach, @name");
+    m_options.Integer("edgelam-participants", m_participants, "how many attach before t = 0", 1, 200);
+    m_options.Count("edgelam-arena-bytes", m_arenaBytes, "arena of each process, bytes; costs memory only once used",
+                    1 << 16, 1ull << 40);
+    m_options.Count("edgelam-ring-bytes", m_ringBytes, "message ring each way, bytes, a power of two", 4096,
+                    1ull << 30);
+    m_options.Real("edgelam-attach-timeout", m_attachTimeoutS, "s", "how long to wait for participants", 0.1, 1e6);
+    try {
+        if (!m_options.Parse(argc, argv)) {
+            std::cout << m_options.Help();
+            return 0;
+        }
+        if (!m_address.empty() && (m_address[0] != '@' || m_address.size() < 2 || m_address.size() > 100)) {
+            Refuse("option --edgelam-address=" + m_address + " is not legal: it takes @ and 1 to 99 characters");
+        }
+        if ((m_ringBytes & (m_ringBytes - 1)) != 0) {
+            Refuse("option --edgelam-ring-bytes=" + std::to_string(m_ringBytes) +
+                   " is not legal: it takes a power of two");
+        }
+        ns3::RngSeedManager::SetSeed(m_seed);
+        ns3::RngSeedManager::SetRun(m_run);
+        build();
+        return Run();
+    } catch (const OptionError& error) {
+        std::cerr << m_options.name() << ": " << error.what() << std::endl;
+        return status_usage;
+    } catch (const bridge::BridgeError& error) {
+        std::cerr << m_options.name() << ": " << error.what() << std::endl;
+        return status_peer_died;
+    } catch (const std::exception& error) {
+        std::cerr << m_options.name() << ": " << error.what() << std::endl;
+        return 1;
+    }
+}
+
+int Scenario::Run() {
+    const int status = m_address.empty() ? RunSelfTest(m_selfTest, m_nodes, m_stopTimeS) : RunCoupled();
+    ns3::Simulator::Destroy();
+    return status;
+}
+
+int Scenario::RunCoupled() {
+    bridge::HostOptions options;
+    options.address = m_address;
+    options.participants = static_cast<int>(m_participants);
+    options.ring_bytes = m_ringBytes;
+    options.arena_bytes = m_arenaBytes;
+    options.attach_timeout_s = m_attachTimeoutS;
+    ClockHost clock(options);
+    RequestHandler handler(clock, m_nodes, m_registry);
+    clock.Attach(RequestHandler::Catalogue(m_options.name(), options.participants, m_nodes, m_registry), handler);
+    if (m_stopTimeS > 0) {
+        ns3::Simulator::Stop(ns3::Seconds(m_stopTimeS));
+    }
+    ns3::Simulator::Run();
+    clock.End("the scenario ended at its stopTime, t = " + std::to_string(ns3::Simulator::Now().GetSeconds()) + " s");
+    return clock.ExitStatus();
+}
+
+} // namespace edgelam

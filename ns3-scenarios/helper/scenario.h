@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// What the author of a scenario calls. See scenarios/wired-star.cc for a whole one.
+///
+///     int main(int argc, char* argv[]) {
+///         edgelam::Scenario scenario("my-scenario", "what it is, in one line");
+///         std::uint32_t numUe = 4;
+///         scenario.options().Integer("numUe", numUe, "devices", 1, 1000);
+///         return scenario.Main(argc, argv, [&] {
+///             ... build nodes, links, an IPv4 stack with routes ...
+///             scenario.Expose(node, "ue0", "ue");
+///             scenario.registry().Publish<double>(...);
+///         });
+///     }
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "ns3/application-container.h"
+#include "ns3/node-container.h"
+
+#include "options.h"
+#include "registry.h"
+#include "request-handler.h"
+#include "self-test.h"
+#include "transfer-application.h"
+
+namespace edgelam {
+
+/// The frame around a scenario: command line, seed, exposed nodes, observables, the run itself.
+///
+/// Started with --edgelam-address the run is driven by participants over the bridge; without, the scenario sends
+/// built-in test traffic between its own nodes and prints what it measured.
+///
+/// Exit status: 0 finished; 1 the test traffic did not; 2 a mistake on the command line; 3 a participant died, or
+/// nobody attached; 4 deadlock.
+class Scenario {
+  public:
+    Scenario(std::string name, std::string summary);
+    ~Scenario();
+
+    /// For the scenario's own options; add them before Main.
+    Options& options() { return m_options; }
+    Registry& registry() { return m_registry; }
+
+    /// Make a node visible to participants, under a unique name. Roles: "ue", "gnb", "edge", "cloud". Its transfer
+    /// application is installed here: the node must have its IPv4 addresses by now.
+    TransferApplication& Expose(ns3::Ptr<ns3::Node> node, const std::string& name, const std::string& role);
+
+    /// Refuse a combination of options that is impossible only as a whole.
+    [[noreturn]] void Refuse(const std::string& reason) const { throw OptionError(reason); }
+
+    /// Reads the command line, calls `build`, runs.
+    /// \return the exit status
+    int Main(int argc, char* argv[], const std::function<void()>& build);
+
+    const std::vector<ExposedNode>& nodes() const { return m_nodes; }
+    std::uint32_t seed() const { return m_seed; }
+
+  private:
+    int Run();
+    int RunCoupled();
+
+    Options m_options;
+    Registry m_registry;
+    std::vector<ExposedNode> m_nodes;
+    std::uint32_t m_seed = 1;
+    std::uint64_t m_run = 1;
+    double m_stopTimeS = 0;
+    SelfTestOptions m_selfTest;
+    std::string m_address;
+    std::uint32_t m_participants = 1;
+    std::uint64_t m_arenaBytes = 1ull << 30;
+    std::uint64_t m_ringBytes = 1 << 20;
+    double m_attachTimeoutS = 60;
+};
+
+} // namespace edgelam

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// Observables (what Python may read) and controls (what Python may set) of a scenario: named and typed once, here.
+///
+///     registry.Publish<double>("queue/bytes", "byte", "backlog of the hub", [&] { return hub.Backlog(); });
+///     registry.Publish<std::vector<State>>("ue/state", "", "...", [&] { return states; }, {{"ue", numUe}});
+///     registry.Control<double>("link/rate", "bit/s", "rate of every device link, 1e3 to 1e12", [&](double rate) {
+///         if (rate < 1e3 || rate > 1e12) return "rate " + std::to_string(rate) + " bit/s; legal are 1e3 to 1e12";
+///         SetRate(rate);
+///         return std::string();
+///     });
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "value.h"
+
+namespace edgelam {
+
+/// What observables and controls have in common.
+struct Described {
+    std::string name;
+    std::string dtype; ///< JSON: a NumPy dtype string, or the description of a struct
+    std::size_t itemsize;
+    std::vector<Axis> axes;
+    std::string unit;
+    std::string help;
+
+    /// {"id", "name", "dtype", "shape", "axes", "unit", "help"}
+    std::string Json(std::size_t id) const;
+};
+
+struct Observable : Described {
+    std::function<Reading()> read;
+};
+
+struct Controllable : Described {
+    /// Takes effect, or returns why not.
+    std::function<std::string(const std::vector<std::int64_t>& shape, const std::byte* bytes, std::size_t count)> set;
+};
+
+class Registry {
+  public:
+    /// Add an observable. T: a number, a struct listed with EDGELAM_MESSAGE, std::array, std::vector or Array of
+    /// these. `function` reads it without changing the simulation. `axes` names the dimensions; those of a
+    /// std::array or std::vector may be left out. Throws std::invalid_argument for a name that is taken.
+    template<class T, class F>
+    void Publish(std::string name, std::string unit, std::string help, F function, std::vector<Axis> axes = {}) {
+        Observable observable{Describe<T>(std::move(name), std::move(unit), std::move(help), std::move(axes)), {}};
+        observable.read = [function = std::move(function)] { return ValueTraits<T>::Write(function()); };
+        Add(std::move(observable));
+    }
+
+    /// Add a control. `function` takes a T, and returns the reason for refusing it as text, empty once it has taken
+    /// effect; the reason names the value and what is legal. At most one dimension may vary.
+    template<class T, class F>
+    void Control(std::string name, std::string unit, std::string help, F function, std::vector<Axis> axes = {}) {
+        Controllable control{Describe<T>(std::move(name), std::move(unit), std::move(help), std::move(axes)), {}};
+        control.set = [function = std::move(function)](const std::vector<std::int64_t>& shape, const std::byte* bytes,
+                                                       std::size_t count) -> std::string {
+            return function(ValueTraits<T>::Read(shape, bytes, count));
+        };
+        Add(std::move(control));
+    }
+
+    const std::vector<Observable>& observables() const { return m_observables; }
+    const std::vector<Controllable>& controls() const { return m_controls; }
+
+    /// Read observable `id`. Throws std::runtime_error where the function gave another shape than was announced.
+    Reading Read(std::size_t id) const;
+    /// Set control `id` from bytes in C order.
+    /// \return why not, empty if it has taken effect
+    std::string Set(std::size_t id, std::span<const std::byte> bytes) const;
+
+    /// "a, b, c": for refusals.
+    std::string ObservableNames() const;
+    std::string ControlNames() const;
+
+  private:
+    template<class T>
+    static Described Describe(std::string name, std::string unit, std::string help, std::vector<Axis> axes) {
+        using Traits = ValueTraits<T>;
+        if constexpr (Traits::dims == 1) {
+            if (axes.empty()) {
+                axes.push_back({"item", -1});
+            }
+            if constexpr (bridge::detail::IsStdArray<T>::value) {
+                axes[0].size = static_cast<std::int64_t>(std::tuple_size_v<T>);
+            }
+        }
+        if (Traits::dims != SIZE_MAX && axes.size() != Traits::dims) {
+            throw std::invalid_argument("'" + name + "' has " + std::to_string(Traits::dims) + " dimensions, but " +
+                                        std::to_string(axes.size()) + " axes are named");
+        }
+        using Element = typename Traits::Element;
+        return {std::move(name), bridge::DescribeJson<Element>(), sizeof(Element), std::move(axes), std::move(unit),
+                std::move(help)};
+    }
+    void Add(Observable observable);
+    void Add(Controllable control);
+
+    std::vector<Observable> m_observables;
+    std::vector<Controllable> m_controls;
+};
+
+} // namespace edgelam

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "request-handler.h"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+#include "ns3/nstime.h"
+#include "ns3/simulator.h"
+
+#include "json.h"
+
+namespace edgelam {
+
+namespace {
+
+constexpr std::size_t inline_bytes = 4096;                   ///< larger readings travel in the arena
+constexpr std::int64_t longest_ns = 100'000'000'000'000'000; ///< 3 years: keeps sums of times within 64 bits
+
+std::int64_t NowNs() {
+    return ns3::Simulator::Now().GetNanoSeconds();
+}
+
+/// Numbers as the bytes they have on the bridge.
+template<class T>
+std::string Pack(const std::vector<T>& values) {
+    return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+} // namespace
+
+class RequestHandler::HeldArray {
+  public:
+    HeldArray(bridge::Host& host, const bridge::ArrayRef& array) : ref(array), m_host(host) {}
+    ~HeldArray() {
+        if (ref.size_bytes == 0) {
+            return;
+        }
+        if (ref.arena == 0) {
+            m_host.arena().Release(ref);
+        } else {
+            m_host.Hold(ref, 0, -1);
+        }
+    }
+    HeldArray(const HeldArray&) = delete;
+    HeldArray& operator=(const HeldArray&) = delete;
+
+    /// Count participant p in, which is about to be sent the reference.
+    void ShareWith(int p) const {
+        if (ref.size_bytes > 0) {
+            m_host.Hold(ref, p + 1, 1);
+        }
+    }
+
+    const bridge::ArrayRef ref;
+
+  private:
+    bridge::Host& m_host;
+};
+
+RequestHandler::RequestHandler(ClockHost& clock, const std::vector<ExposedNode>& nodes, const Registry& registry)
+    : m_clock(clock), m_nodes(nodes), m_registry(registry) {}
+
+RequestHandler::~RequestHandler() {
+    for (auto& [key, running] : m_transfers) {
+        if (running.transfer) {
+            running.transfer->onDelivered = nullptr;
+            running.transfer->onEnded = nullptr;
+        }
+    }
+}
+
+std::string RequestHandler::Catalogue(const std::string& scenario, int participants,
+                                      const std::vector<ExposedNode>& nodes, const Registry& registry) {
+    std::vector<std::string> nodeList, observables, controls;
+    for (const auto& node : nodes) {
+        nodeList.push_back(
+            json::Object().Add("id", node.node->GetId()).Add("name", node.name).Add("role", node.role).Text());
+    }
+    for (std::size_t id = 0; id < registry.observables().size(); ++id) {
+        observables.push_back(registry.observables()[id].Json(id));
+    }
+    for (std::size_t id = 0; id < registry.controls().size(); ++id) {
+        controls.push_back(registry.controls()[id].Json(id));
+    }
+    return json::Object()
+        .Add("scenario", scenario)
+        .Add("participants", participants)
+        .Raw("schema", bridge::ProtocolMessages::DescribeAllJson())
+        .Raw("nodes", json::List(nodeList))
+        .Raw("observables", json::List(observables))
+        .Raw("controls", json::List(controls))
+        .Text();
+}
+
+void RequestHandler::Handle(int p, const Request& request) {
+    using namespace bridge;
+    if (request.Is<TransferRequest>()) {
+        StartTransfer(p, request.As<TransferRequest>(), request);
+    } else if (request.Is<CancelTransfer>()) {
+        const auto running = m_transfers.find({p, request.As<CancelTransfer>().id});
+        if (running != m_transfers.end()) { // otherwise it has ended already, and that is being told
+            const ns3::Ptr<Transfer> transfer = running->second.transfer;
+            transfer->source->Cancel(*transfer);
+        }
+    } else if (request.Is<ClaimNode>()) {
+        const auto node = request.As<ClaimNode>().node;
+        if (Find(node)) {
+            m_claims[node] = p;
+        } else {
+            Refuse(p, node, request.type, "there is no node " + std::to_string(node) + "; nodes: " + NodeNames());
+        }
+    } else if (request.Is<ReadObservable>()) {
+        const auto& read = request.As<ReadObservable>();
+        if (read.observable >= m_registry.observables().size()) {
+            Refuse(p, read.request, request.type,
+                   "there is no observable " + std::to_string(read.observable) +
+                       "; observables: " + m_registry.ObservableNames());
+        } else if (read.period_ns < 0 || read.period_ns > longest_ns) {
+            Refuse(p, read.request, request.type,
+                   "period " + std::to_string(read.period_ns) + " ns; legal are 0 (once) to 1e17 ns");
+        } else if (read.period_ns == 0) {
+            ReadOnce(p, read.request, read.observable);
+        } else if (m_subscriptions.contains({p, read.request})) {
+            Refuse(p, read.request, request.type, "subscription " + std::to_string(read.request) + " exists already");
+        } else {
+            m_subscriptions[{p, read.request}] = {read.observable, read.period_ns, {}};
+            Sample({p, read.request});
+        }
+    } else if (request.Is<Unsubscribe>()) {
+        const auto subscription = m_subscriptions.find({p, request.As<Unsubscribe>().request});
+        if (subscription != m_subscriptions.end()) {
+            subscription->second.event.Cancel();
+            m_subscriptions.erase(subscription);
+            m_clock.RequestSync();
+        }
+    } else if (request.Is<SetControl>()) {
+        const auto& set = request.As<SetControl>();
+        HeldArray value(m_clock.host(), set.value);
+        const auto bytes = set.value.size_bytes > 0 ? m_clock.host().View(set.value) : std::span(request.tail);
+        const std::string reason =
+            set.control < m_registry.controls().size()
+                ? m_registry.Set(set.control, bytes)
+                : "there is no control " + std::to_string(set.control) + "; controls: " + m_registry.ControlNames();
+        if (reason.empty()) {
+            m_clock.Tell(p, ControlApplied{set.request, NowNs()});
+        } else {
+            Refuse(p, set.request, request.type, reason);
+        }
+    } else if (request.Is<Post>()) {
+        const auto& post = request.As<Post>();
+        const auto payload = std::make_shared<HeldArray>(m_clock.host(), post.payload);
+        const int to = static_cast<int>(post.to);
+        if (post.to >= static_cast<std::uint32_t>(m_clock.participants()) || !m_clock.host().Attached(to)) {
+            Refuse(p, post.to, request.type,
+                   "participant " + std::to_string(post.to) + " is not attached; there are participants 0 to " +
+                       std::to_string(m_clock.participants() - 1));
+            return;
+        }
+        m_clock.Notify(to, [to, p, payload, bytes = request.TailText()](Host& host) {
+            payload->ShareWith(to);
+            host.Send(to, Posted{static_cast<std::uint32_t>(p), 0, payload->ref}, std::string_view(bytes));
+        });
+    } else {
+        Refuse(p, 0, request.type, "message " + ProtocolMessages::NameOf(request.type) + " is not a request");
+    }
+}
+
+void RequestHandler::StartTransfer(int p, const bridge::TransferRequest& request, const Request& frame) {
+    auto payload = std::make_shared<HeldArray>(m_clock.host(), request.payload);
+    const auto refuse = [&](const std::string& reason) { Refuse(p, request.id, frame.type, reason); };
+    if (frame.tail.size() != std::uint64_t{4} * request.num_receivers + request.meta_bytes) {
+        return refuse("the tail has " + std::to_string(frame.tail.size()) + " bytes; announced were " +
+                      std::to_string(request.num_receivers) + " receivers and " + std::to_string(request.meta_bytes) +
+                      " bytes");
+    }
+    const Key key{p, request.id};
+    if (m_transfers.contains(key)) {
+        return refuse("transfer " + std::to_string(request.id) + " is still running");
+    }
+    const auto unknown = [&](std::uint32_t id) {
+        return "there is no node " + std::to_string(id) + "; nodes: " + NodeNames();
+    };
+    const ExposedNode* source = Find(request.source);
+    if (!source) {
+        return refuse(unknown(request.source));
+    }
+    std::vector<std::uint32_t> ids(request.num_receivers);
+    std::memcpy(ids.data(), frame.tail.data(), ids.size() * sizeof(std::uint32_t));
+    std::vector<ns3::Ptr<TransferApplication>> receivers;
+    for (const auto id : ids) {
+        const ExposedNode* receiver = Find(id);
+        if (!receiver) {
+            return refuse(unknown(id));
+        }
+        receivers.push_back(receiver->application);
+    }
+    const TransferSpec spec{request.id,
+                            static_cast<bridge::TransferProtocol>(request.protocol),
+                            request.size_bytes,
+                            request.deadline_ns,
+                            std::min(request.give_up_ns, longest_ns),
+                            request.rate_bps};
+    if (const std::string reason = source->application->Refusal(spec, receivers); !reason.empty()) {
+        return refuse(reason);
+    }
+    m_transfers[key] = {nullptr, std::move(payload), frame.TailText().substr(ids.size() * sizeof(std::uint32_t))};
+    const auto transfer = source->application->Send(
+        spec, receivers, [this, key](Transfer& t, std::size_t i) { DeliveredAt(key, t, i); },
+        [this, key](Transfer& t, std::size_t i) { EndedAt(key, t, i); });
+    if (const auto running = m_transfers.find(key); running != m_transfers.end()) {
+        running->second.transfer = transfer;
+    }
+}
+
+void RequestHandler::DeliveredAt(Key key, Transfer& transfer, std::size_t i) {
+    const TransferShare& share = transfer.shares[i];
+    const Running& running = m_transfers.at(key);
+    bridge::Delivery delivery{};
+    delivery.id = key.second;
+    delivery.sender_participant = static_cast<std::uint32_t>(key.first);
+    delivery.source = transfer.source->GetNode()->GetId();
+    delivery.receiver = share.record.receiver;
+    delivery.num_lost = static_cast<std::uint32_t>(share.lost.size());
+    delivery.meta_bytes = static_cast<std::uint32_t>(running.meta.size());
+    delivery.size_bytes = share.record.size_bytes;
+    delivery.last_byte_ns = share.record.last_byte_ns;
+    delivery.payload = running.payload->ref;
+    const auto claim = m_claims.find(share.record.receiver);
+    const int to = claim == m_claims.end() ? 0 : claim->second;
+    m_clock.Notify(
+        to, [to, delivery, payload = running.payload, tail = Pack(share.lost) + running.meta](bridge::Host& host) {
+            payload->ShareWith(to);
+            host.Send(to, delivery, std::string_view(tail));
+        });
+}
+
+void RequestHandler::EndedAt(Key key, Transfer& transfer, std::size_t i) {
+    const TransferShare& share = transfer.shares[i];
+    m_clock.Tell(key.first, share.record, share.failure.empty() ? Pack(share.lost) : share.failure);
+    if (transfer.Ended()) {
+        m_transfers.erase(key);
+    }
+}
+
+void RequestHandler::ReadOnce(int p, std::uint64_t request, std::size_t observable) {
+    Reading reading;
+    bridge::ObservableValue value{request, NowNs(), 0, 0, {}};
+    try {
+        reading = m_registry.Read(observable);
+        if (reading.bytes.size() > inline_bytes) {
+            const auto block = m_clock.host().arena().Allocate(reading.bytes.size(), value.value);
+            std::memcpy(block.data(), reading.bytes.data(), reading.bytes.size());
+            reading.bytes.clear();
+        }
+    } catch (const std::runtime_error& error) {
+        return Refuse(p, request, bridge::ProtocolMessages::TypeOf<bridge::ReadObservable>(), error.what());
+    }
+    value.num_dims = static_cast<std::uint32_t>(reading.shape.size());
+    const auto array = std::make_shared<HeldArray>(m_clock.host(), value.value);
+    m_clock.Notify(p, [p, value, array, tail = Pack(reading.shape) + Pack(reading.bytes)](bridge::Host& host) {
+        array->ShareWith(p);
+        host.Send(p, value, std::string_view(tail));
+    });
+}
+
+void RequestHandler::Sample(Key key) {
+    Subscription& subscription = m_subscriptions.at(key);
+    subscription.event =
+        ns3::Simulator::Schedule(ns3::NanoSeconds(subscription.periodNs), [this, key] { Sample(key); });
+    ReadOnce(key.first, key.second, subscription.observable);
+}
+
+void RequestHandler::Detached(int p) {
+    for (auto& [key, subscription] : m_subscriptions) {
+        if (key.first == p) {
+            subscription.event.Cancel();
+        }
+    }
+    std::erase_if(m_subscriptions, [p](const auto& entry) { return entry.first.first == p; });
+    std::erase_if(m_claims, [p](const auto& entry) { return entry.second == p; });
+}
+
+bool RequestHandler::Outstanding() const {
+    return !m_transfers.empty() || !m_subscriptions.empty();
+}
+
+void RequestHandler::Refuse(int p, std::uint64_t id, std::uint16_t type, const std::string& reason) {
+    m_clock.Tell(p, bridge::Refused{id, type, 0}, reason);
+}
+
+const ExposedNode* RequestHandler::Find(std::uint32_t id) const {
+    const auto found =
+        std::find_if(m_nodes.begin(), m_nodes.end(), [id](const auto& node) { return node.node->GetId() == id; });
+    return found == m_nodes.end() ? nullptr : &*found;
+}
+
+std::string RequestHandler::NodeNames() const {
+    std::string names;
+    for (const auto& node : m_nodes) {
+        names += (names.empty() ? "" : ", ") + std::to_string(node.node->GetId()) + " (" + node.name + ")";
+    }
+    return names;
+}
+
+} // namespace edgelam

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "transfer-application.h"
+
+#include <algorithm>
+
+#include "ns3/inet-socket-address.h"
+#include "ns3/ipv4-header.h"
+#include "ns3/ipv4-route.h"
+#include "ns3/ipv4-routing-protocol.h"
+#include "ns3/ipv4.h"
+#include "ns3/node.h"
+#include "ns3/packet.h"
+#include "ns3/simulator.h"
+#include "ns3/string.h"
+#include "ns3/tcp-cubic.h"
+#include "ns3/tcp-l4-protocol.h"
+#include "ns3/tcp-socket-base.h"
+#include "ns3/type-id.h"
+#include "ns3/udp-socket-factory.h"
+#include "ns3/uinteger.h"
+
+namespace edgelam {
+
+using bridge::TransferProtocol;
+using bridge::TransferStatus;
+using ns3::Ptr;
+using ns3::Socket;
+
+NS_OBJECT_ENSURE_REGISTERED(TransferApplication);
+
+ns3::TypeId TransferApplication::GetTypeId() {
+    using T = TransferApplication;
+    using ns3::MakeTimeAccessor;
+    using ns3::MakeTimeChecker;
+    using ns3::MakeUintegerAccessor;
+    using ns3::MakeUintegerChecker;
+    using ns3::TimeValue;
+    using ns3::UintegerValue;
+    static const ns3::TypeId tid =
+        ns3::TypeId("edgelam::TransferApplication")
+            .SetParent<ns3::Application>()
+            .SetGroupName("Edgelam")
+            .AddConstructor<T>()
+            .AddAttribute("Name", "The node's name, for messages", ns3::StringValue("node"),
+                          ns3::MakeStringAccessor(&T::m_name), ns3::MakeStringChecker())
+            .AddAttribute("Address", "Where other nodes reach this one", ns3::Ipv4AddressValue(),
+                          ns3::MakeIpv4AddressAccessor(&T::m_address), ns3::MakeIpv4AddressChecker())
+            .AddAttribute("Port", "TCP and UDP port to receive at", UintegerValue(5001),
+                          MakeUintegerAccessor(&T::m_port), MakeUintegerChecker<std::uint16_t>(1))
+            .AddAttribute("SegmentSize", "TCP segments, bytes of payload", UintegerValue(1400),
+                          MakeUintegerAccessor(&T::m_segmentBytes), MakeUintegerChecker<std::uint32_t>(64, 65000))
+            .AddAttribute("SndBufSize", "TCP send buffer, bytes; holds what is sent and not acknowledged",
+                          UintegerValue(16 << 20), MakeUintegerAccessor(&T::m_sendBufferBytes),
+                          MakeUintegerChecker<std::uint32_t>(4096, 1 << 30))
+            .AddAttribute("RcvBufSize", "TCP receive buffer, bytes; the largest window it can announce",
+                          UintegerValue(16 << 20), MakeUintegerAccessor(&T::m_receiveBufferBytes),
+                          MakeUintegerChecker<std::uint32_t>(4096, 1 << 30))
+            .AddAttribute("InitialCwnd", "TCP initial congestion window, segments (RFC 6928)", UintegerValue(10),
+                          MakeUintegerAccessor(&T::m_initialWindow), MakeUintegerChecker<std::uint32_t>(1, 1000))
+            .AddAttribute("NotSentLowWater",
+                          "Bytes handed to the TCP socket ahead of what it has sent; the rest can still be withdrawn",
+                          UintegerValue(128 << 10), MakeUintegerAccessor(&T::m_notSentBytes),
+                          MakeUintegerChecker<std::uint32_t>(4096))
+            .AddAttribute("CongestionControl", "TypeId of the TCP congestion control",
+                          ns3::TypeIdValue(ns3::TcpCubic::GetTypeId()),
+                          ns3::MakeTypeIdAccessor(&T::m_congestionControl), ns3::MakeTypeIdChecker())
+            .AddAttribute("DelAckTimeout",
+                          "How long the acknowledgement of a single TCP segment may wait for a second one, s; short, "
+                          "so that the end of a transfer is acknowledged at once (as with TCP_QUICKACK)",
+                          TimeValue(ns3::MilliSeconds(1)), MakeTimeAccessor(&T::m_delayedAck),
+                          MakeTimeChecker(ns3::MicroSeconds(1)))
+            .AddAttribute("MinRto", "Smallest TCP retransmission time-out, s (200 ms as on Linux)",
+                          TimeValue(ns3::MilliSeconds(200)), MakeTimeAccessor(&T::m_minRto),
+                          MakeTimeChecker(ns3::MilliSeconds(1)))
+            .AddAttribute("DataRetries", "TCP retransmissions of one segment before the connection is given up",
+                          UintegerValue(15), MakeUintegerAccessor(&T::m_dataRetries),
+                          MakeUintegerChecker<std::uint32_t>(1))
+            .AddAttribute("DatagramSize", "UDP datagrams, bytes of payload", UintegerValue(1400),
+                          MakeUintegerAccessor(&T::m_datagramBytes), MakeUintegerChecker<std::uint32_t>(64, 65000))
+            .AddAttribute("UdpRate", "Pacing of UDP transfers that name no rate, bit/s of payload",
+                          ns3::DataRateValue(ns3::DataRate("10Mbps")), ns3::MakeDataRateAccessor(&T::m_udpRate),
+                          ns3::MakeDataRateChecker())
+            .AddTraceSource("TransferQueued", "A transfer has begun, at each receiver",
+                            ns3::MakeTraceSourceAccessor(&T::m_queuedTrace),
+                            "edgelam::TransferApplication::TransferTracedCallback")
+            .AddTraceSource("TransferEnded", "A transfer from this node has ended at one receiver; see its record",
+                            ns3::MakeTraceSourceAccessor(&T::m_endedTrace),
+                            "edgelam::TransferApplication::TransferTracedCallback");
+    return tid;
+}
+
+TransferApplication::TransferApplication() = default;
+TransferApplication::~TransferApplication() = default;
+
+void TransferApplication::DoDispose() {
+    m_running = false;
+    m_group = nullptr;
+    m_connections.clear();
+    m_incoming.clear();
+    m_flows.clear();
+    m_inbound.clear();
+    m_listener = nullptr;
+    m_udpSocket = nullptr;
+    Application::DoDispose();
+}
+
+void TransferApplication::StartApplication() {
+    const ns3::InetSocketAddress local(ns3::Ipv4Address::GetAny(), m_port);
+    m_listener = MakeTcpSocket();
+    m_listener->SetAcceptCallback(ns3::MakeNullCallback<bool, Ptr<Socket>, const ns3::Address&>(),
+                                  ns3::MakeCallback(&TransferApplication::NewConnection, this));
+    m_listener->Bind(local);
+    m_listener->Listen();
+    m_udpSocket = Socket::CreateSocket(GetNode(), ns3::UdpSocketFactory::GetTypeId());
+    m_udpSocket->SetRecvCallback(ns3::MakeCallback(&TransferApplication::ReadDatagrams, this));
+    m_udpSocket->Bind(local);
+    m_running = true;
+}
+
+void TransferApplication::StopApplication() {
+    m_running = false;
+    const std::string reason = "the transfer application of " + m_name + " has stopped";
+    m_listener->Close();
+    m_udpSocket->SetRecvCallback(ns3::MakeNullCallback<void, Ptr<Socket>>());
+    m_udpSocket->Close();
+    const auto connections = m_connections; // closing changes the members
+    for (const auto& [receiver, connection] : connections) {
+        connection->Close(reason);
+    }
+    for (const auto& connection : m_incoming) {
+        connection->CloseReceivingEnd();
+    }
+    const auto flows = m_flows;
+    for (const auto& [serial, flow] : flows) {
+        flow->Fail(reason);
+    }
+    m_inbound.clear();
+}
+
+Ptr<Socket> TransferApplication::MakeTcpSocket() const {
+    Ptr<Socket> socket = GetNode()->GetObject<ns3::TcpL4Protocol>()->CreateSocket(m_congestionControl);
+    socket->SetAttribute("SegmentSize", ns3::UintegerValue(m_segmentBytes));
+    socket->SetAttribute("SndBufSize", ns3::UintegerValue(m_sendBufferBytes));
+    socket->SetAttribute("RcvBufSize", ns3::UintegerValue(m_receiveBufferBytes));
+    socket->SetAttribute("InitialCwnd", ns3::UintegerValue(m_initialWindow));
+    socket->SetAttribute("DelAckTimeout", ns3::TimeValue(m_delayedAck));
+    socket->SetAttribute("MinRto", ns3::TimeValue(m_minRto));
+    socket->SetAttribute("DataRetries", ns3::UintegerValue(m_dataRetries));
+    socket->SetAttribute("ConnTimeout", ns3::TimeValue(ns3::Seconds(1))); // RFC 6298; with ConnCount 6, 63 s in all
+    return socket;
+}
+
+std::string TransferApplication::Refusal(const TransferSpec& spec,
+                                         const std::vector<Ptr<TransferApplication>>& receivers) const {
+    if (spec.protocol != TransferProtocol::tcp && spec.protocol != TransferProtocol::udp &&
+        spec.protocol != TransferProtocol::ideal) {
+        return "protocol " + std::to_string(static_cast<int>(spec.protocol)) +
+               " is unknown; there are 0 (ideal), 1 (tcp) and 2 (udp)";
+    }
+    constexpr std::uint64_t max_bytes = std::uint64_t{1} << 48;
+    if (spec.sizeBytes == 0 || spec.sizeBytes > max_bytes) {
+        return "size " + std::to_string(static_cast<std::int64_t>(spec.sizeBytes)) +
+               " bytes; a transfer has 1 to 2^48 bytes";
+    }
+    if (spec.protocol == TransferProtocol::udp && spec.giveUpNs < 0) {
+        return "give-up time " + std::to_string(spec.giveUpNs) + " ns; it must not be negative";
+    }
+    if (receivers.empty()) {
+        return "no receiver is named";
+    }
+    for (std::size_t i = 0; i < receivers.size(); ++i) {
+        const TransferApplication& receiver = *receivers[i];
+        if (&receiver == this) {
+            return "node " + m_name + " cannot send to itself: what stays on a node crosses no network";
+        }
+        if (std::find(receivers.begin(), receivers.begin() + i, receivers[i]) != receivers.begin() + i) {
+            return "node " + receiver.m_name + " is named twice as a receiver";
+        }
+        if (spec.protocol == TransferProtocol::ideal) {
+            continue;
+        }
+        ns3::Ipv4Header header;
+        header.SetDestination(receiver.m_address);
+        Socket::SocketErrno error = Socket::ERROR_NOTERROR;
+        const auto routing = GetNode()->GetObject<ns3::Ipv4>()->GetRoutingProtocol();
+        if (!routing || !routing->RouteOutput(nullptr, header, nullptr, error)) {
+            return "there is no route from " + m_name + " to " + receiver.m_name;
+        }
+    }
+    return {};
+}
+
+Ptr<Transfer> TransferApplication::Send(const TransferSpec& spec,
+                                        const std::vector<Ptr<TransferApplication>>& receivers,
+                                        ShareCallback onDelivered, ShareCallback onEnded) {
+    static std::uint64_t lastSerial = 0;
+    auto transfer = ns3::Create<Transfer>();
+    transfer->spec = spec;
+    transfer->serial = ++lastSerial;
+    transfer->source = this;
+    transfer->onDelivered = std::move(onDelivered);
+    transfer->onEnded = std::move(onEnded);
+    const std::int64_t nowNs = ns3::Simulator::Now().GetNanoSeconds();
+    for (const auto& receiver : receivers) {
+        TransferShare share;
+        share.receiver = receiver;
+        share.record.id = spec.id;
+        share.record.receiver = receiver->GetNode()->GetId();
+        share.record.size_bytes = spec.sizeBytes;
+        share.record.queued_ns = nowNs;
+        share.record.first_byte_ns = share.record.last_byte_ns = share.record.acknowledged_ns = bridge::not_yet_ns;
+        transfer->shares.push_back(std::move(share));
+    }
+    for (std::size_t i = 0; i < receivers.size(); ++i) {
+        m_queuedTrace(*transfer, i);
+    }
+    if (!m_running) {
+        for (std::size_t i = 0; i < receivers.size(); ++i) {
+            transfer->End(i, TransferStatus::failed, "the transfer application of " + m_name + " is not running");
+        }
+        return transfer;
+    }
+    if (spec.deadlineNs <= nowNs) {
+        Withdraw(*transfer, TransferStatus::expired);
+        return transfer;
+    }
+    if (spec.deadlineNs != bridge::never_ns && spec.protocol != TransferProtocol::ideal) {
+        transfer->deadlineEvent = ns3::Simulator::Schedule(
+            ns3::NanoSeconds(spec.deadlineNs - nowNs),
+            [self = Ptr<TransferApplication>(this), transfer] { self->Withdraw(*transfer, TransferStatus::expired); });
+    }
+    switch (spec.protocol) {
+    case TransferProtocol::tcp:
+        SendTcp(transfer);
+        break;
+    case TransferProtocol::udp:
+        SendUdp(transfer);
+        break;
+    case TransferProtocol::ideal:
+        SendIdeal(transfer);
+        break;
+    }
+    return transfer;
+}
+
+void TransferApplication::SendIdeal(Ptr<Transfer> transfer) {
+    for (std::size_t i = 0; i < transfer->shares.size(); ++i) {
+        auto& record = transfer->shares[i].record;
+        record.first_byte_ns = record.last_byte_ns = record.acknowledged_ns = record.queued_ns;
+        record.delivered_bytes = record.size_bytes;
+        transfer->Deliver(i);
+        transfer->End(i, TransferStatus::complete);
+    }
+}
+
+void TransferApplication::SendTcp(Ptr<Transfer> transfer) {
+    for (std::size_t i = 0; i < transfer->shares.size(); ++i) {
+        TransferApplication& receiver = *transfer->shares[i].receiver;
+        auto& connection = m_connections[receiver.GetNode()->GetId()];
+        if (!connection) {
+            connection = ns3::Create<TcpConnection>(*this, receiver, m_segmentBytes, m_notSentBytes);
+            receiver.m_incoming.push_back(connection);
+            connection->Open(MakeTcpSocket(), ns3::InetSocketAddress(receiver.m_address, receiver.m_port));
+        }
+        connection->Enqueue(transfer, i);
+    }
+}
+
+void TransferApplication::SendUdp(Ptr<Transfer> transfer) {
+    std::vector<Ptr<TransferApplication>> receivers;
+    std::vector<ns3::Address> destinations;
+    for (const auto& share : transfer->shares) {
+        receivers.push_back(share.receiver);
+        destinations.push_back(ns3::InetSocketAddress(share.receiver->m_address, share.receiver->m_port));
+    }
+    if (receivers.size() > 1 && m_group) {
+        if (const auto group = m_group(*this, receivers)) {
+            destinations.assign(1, ns3::InetSocketAddress(*group, receivers.front()->m_port));
+        }
+    }
+    const std::uint64_t rateBps = transfer->spec.rateBps > 0 ? transfer->spec.rateBps : m_udpRate.GetBitRate();
+    auto flow = ns3::Create<UdpFlow>(transfer, m_udpSocket, std::move(destinations), m_datagramBytes, rateBps);
+    m_flows[transfer->serial] = flow;
+    for (std::size_t i = 0; i < receivers.size(); ++i) {
+        receivers[i]->m_inbound[transfer->serial] = {flow, i};
+    }
+    flow->Start();
+}
+
+void TransferApplication::Cancel(Transfer& transfer) {
+    Withdraw(transfer, TransferStatus::cancelled);
+}
+
+void TransferApplication::Withdraw(Transfer& transfer, TransferStatus status) {
+    Ptr<Transfer> self(&transfer);
+    const auto flow = m_flows.find(transfer.serial);
+    const Ptr<UdpFlow> udp = flow == m_flows.end() ? nullptr : flow->second;
+    for (std::size_t i = 0; i < transfer.shares.size(); ++i) {
+        if (transfer.shares[i].ended) {
+            continue;
+        }
+        bool queued = udp && udp->Sending();
+        if (transfer.spec.protocol == TransferProtocol::tcp) {
+            const auto connection = m_connections.find(transfer.shares[i].receiver->GetNode()->GetId());
+            queued = connection != m_connections.end() && connection->second->Withdraw(transfer, i);
+        }
+        if (queued || status == TransferStatus::expired) {
+            transfer.End(i, status);
+        }
+    }
+    if (udp && transfer.Ended()) {
+        udp->Stop();
+    }
+}
+
+void TransferApplication::NewConnection(Ptr<Socket> socket, const ns3::Address& from) {
+    const auto peer = ns3::InetSocketAddress::ConvertFrom(from);
+    for (const auto& connection : m_incoming) {
+        const auto ipv4 = connection->Source().GetNode()->GetObject<ns3::Ipv4>();
+        if (connection->LocalPort() == peer.GetPort() && ipv4->GetInterfaceForAddress(peer.GetIpv4()) >= 0) {
+            connection->Accept(socket);
+            return;
+        }
+    }
+    socket->Close(); // from somebody who is no transfer application
+}
+
+void TransferApplication::ReadDatagrams(Ptr<Socket> socket) {
+    ns3::Address from;
+    while (Ptr<ns3::Packet> packet = socket->RecvFrom(from)) {
+        DatagramTag tag;
+        if (!packet->FindFirstMatchingByteTag(tag)) {
+            continue;
+        }
+        const auto inbound = m_inbound.find(tag.serial);
+        if (inbound != m_inbound.end()) {
+            const Inbound to = inbound->second; // a copy: the end of the transfer removes it
+            to.flow->Arrived(to.share, tag.offset);
+        }
+    }
+}
+
+void TransferApplication::Forget(const TcpConnection& connection) {
+    std::erase_if(m_connections, [&](const auto& entry) { return ns3::PeekPointer(entry.second) == &connection; });
+    std::erase_if(m_incoming, [&](const auto& entry) { return ns3::PeekPointer(entry) == &connection; });
+}
+
+void TransferApplication::Forget(const Transfer& transfer) {
+    m_flows.erase(transfer.serial);
+    for (const auto& share : transfer.shares) {
+        share.receiver->m_inbound.erase(transfer.serial);
+    }
+}
+
+void TransferApplication::NotifyEnded(const Transfer& transfer, std::size_t share) {
+    m_endedTrace(transfer, share);
+}
+
+} // namespace edgelam

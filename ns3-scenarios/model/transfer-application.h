@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// The ns-3 application that moves bytes between the exposed nodes of a scenario over real sockets.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "ns3/application.h"
+#include "ns3/data-rate.h"
+#include "ns3/ipv4-address.h"
+#include "ns3/nstime.h"
+#include "ns3/socket.h"
+#include "ns3/traced-callback.h"
+
+#include "tcp-connection.h"
+#include "transfer.h"
+#include "udp-flow.h"
+
+namespace edgelam {
+
+/// Sends and receives transfers at one node.
+///
+/// tcp: one connection for each ordered pair of nodes, opened by the first transfer and kept; transfers of a pair
+///   cross one after another. Its attributes are set for fast and long paths, near what a Linux host does today:
+///   1400-byte segments (they fit an MTU of 1500 with a GTP tunnel around them), buffers of 16 MiB with window
+///   scaling (the product of 1 Gb/s and 130 ms), CUBIC (RFC 9438) with SACK, a minimum RTO of 200 ms.
+/// udp: paced datagrams; see UdpFlow.
+/// ideal: arrives at once, without touching the network.
+class TransferApplication : public ns3::Application {
+  public:
+    static ns3::TypeId GetTypeId();
+    TransferApplication();
+    ~TransferApplication() override;
+
+    using ShareCallback = std::function<void(Transfer&, std::size_t)>;
+    /// Gives a multicast group that reaches exactly these receivers from this source, if the network has one.
+    using GroupFunction = std::function<std::optional<ns3::Ipv4Address>(
+        const TransferApplication& source, const std::vector<ns3::Ptr<TransferApplication>>& receivers)>;
+
+    /// Why such a transfer cannot be, empty if it can: size, protocol, receivers, a route.
+    std::string Refusal(const TransferSpec& spec, const std::vector<ns3::Ptr<TransferApplication>>& receivers) const;
+
+    /// Start a transfer (which Refusal has nothing against). The callbacks come during simulation events, for
+    /// `ideal` and for a node that is stopped already within this call.
+    ns3::Ptr<Transfer> Send(const TransferSpec& spec, const std::vector<ns3::Ptr<TransferApplication>>& receivers,
+                            ShareCallback onDelivered, ShareCallback onEnded);
+
+    /// Withdraw what is still queued. Shares whose bytes the socket has all been handed go on.
+    void Cancel(Transfer& transfer);
+
+    const std::string& GetName() const { return m_name; }
+    /// Where the other nodes reach this one.
+    ns3::Ipv4Address GetAddress() const { return m_address; }
+    void SetGroupFunction(GroupFunction function) { m_group = std::move(function); }
+
+    // For TcpConnection, UdpFlow and Transfer.
+    void Forget(const TcpConnection& connection);
+    void Forget(const Transfer& transfer);
+    void NotifyEnded(const Transfer& transfer, std::size_t share);
+
+    /// A transfer has begun, or a share of it has ended.
+    using TransferTracedCallback = void (*)(const Transfer& transfer, std::size_t share);
+
+  protected:
+    void DoDispose() override;
+
+  private:
+    void StartApplication() override;
+    void StopApplication() override;
+
+    ns3::Ptr<ns3::Socket> MakeTcpSocket() const;
+    void NewConnection(ns3::Ptr<ns3::Socket> socket, const ns3::Address& from);
+    void ReadDatagrams(ns3::Ptr<ns3::Socket> socket);
+    void SendTcp(ns3::Ptr<Transfer> transfer);
+    void SendUdp(ns3::Ptr<Transfer> transfer);
+    void SendIdeal(ns3::Ptr<Transfer> transfer);
+    /// End what Cancel (only what is still queued) or the deadline (everything) takes away.
+    void Withdraw(Transfer& transfer, bridge::TransferStatus status);
+
+    std::string m_name;
+    ns3::Ipv4Address m_address;
+    std::uint16_t m_port;
+    std::uint32_t m_segmentBytes;
+    std::uint32_t m_sendBufferBytes;
+    std::uint32_t m_receiveBufferBytes;
+    std::uint32_t m_initialWindow;
+    std::uint32_t m_notSentBytes;
+    ns3::TypeId m_congestionControl;
+    ns3::Time m_delayedAck;
+    ns3::Time m_minRto;
+    std::uint32_t m_dataRetries;
+    std::uint32_t m_datagramBytes;
+    ns3::DataRate m_udpRate;
+    GroupFunction m_group;
+
+    bool m_running = false;
+    ns3::Ptr<ns3::Socket> m_listener;
+    ns3::Ptr<ns3::Socket> m_udpSocket;
+    std::map<std::uint32_t, ns3::Ptr<TcpConnection>> m_connections; ///< by the receiver's node id
+    std::vector<ns3::Ptr<TcpConnection>> m_incoming;
+    std::map<std::uint64_t, ns3::Ptr<UdpFlow>> m_flows; ///< by serial, those this node sends
+    struct Inbound {
+        ns3::Ptr<UdpFlow> flow;
+        std::size_t share;
+    };
+    std::unordered_map<std::uint64_t, Inbound> m_inbound; ///< by serial, those this node receives
+
+    ns3::TracedCallback<const Transfer&, std::size_t> m_queuedTrace;
+    ns3::TracedCallback<const Transfer&, std::size_t> m_endedTrace;
+};
+
+} // namespace edgelam

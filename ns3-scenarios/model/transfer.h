@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// A transfer: a number of bytes on their way from one node to one or several others. The bytes themselves stay with
+/// whoever asked; only their number crosses the simulated network, and when and which of them arrived comes back.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "ns3/event-id.h"
+#include "ns3/ptr.h"
+#include "ns3/simple-ref-count.h"
+
+#include "edgelam/bridge/protocol.h"
+
+namespace edgelam {
+
+class TransferApplication;
+
+/// Bytes [begin, end) of a transfer.
+struct ByteRange {
+    std::uint64_t begin;
+    std::uint64_t end;
+    bool operator==(const ByteRange&) const = default;
+};
+
+/// What is asked for. Times in nanoseconds of simulated time, rates in bit/s of application bytes.
+struct TransferSpec {
+    std::uint64_t id = 0; ///< the asker's own number, handed through
+    bridge::TransferProtocol protocol = bridge::TransferProtocol::tcp;
+    std::uint64_t sizeBytes = 0;
+    std::int64_t deadlineNs = bridge::never_ns; ///< absolute
+    std::int64_t giveUpNs = 1'000'000'000;      ///< udp: wait this long after the last datagram was sent
+    std::uint64_t rateBps = 0;                  ///< udp: pacing; 0: the sending application's UdpRate
+};
+
+/// One receiver's part in a transfer.
+struct TransferShare {
+    ns3::Ptr<TransferApplication> receiver;
+    bridge::TransferRecord record{};
+    std::vector<ByteRange> lost; ///< udp, once ended: what did not arrive
+    std::string failure;         ///< status failed: why
+    bool ended = false;
+};
+
+/// A transfer and what has become of it at each receiver.
+class Transfer : public ns3::SimpleRefCount<Transfer> {
+  public:
+    TransferSpec spec;
+    std::uint64_t serial = 0; ///< unique in the simulation
+    ns3::Ptr<TransferApplication> source;
+    std::vector<TransferShare> shares;
+    ns3::EventId deadlineEvent;
+
+    /// The last byte that will arrive has arrived at share i's receiver.
+    std::function<void(Transfer&, std::size_t)> onDelivered;
+    /// Share i has ended, whatever its status; told once for each share, after onDelivered.
+    std::function<void(Transfer&, std::size_t)> onEnded;
+
+    bool Ended() const;
+
+    /// Fill in the record of share i and tell who asked. Nothing happens if it has ended already.
+    void End(std::size_t i, bridge::TransferStatus status, std::string failure = {});
+    /// As End, for a share whose bytes are all there that will be: tells the receiver first.
+    void Deliver(std::size_t i);
+};
+
+/// \return "complete", "partial", ...
+const char* StatusName(bridge::TransferStatus status);
+/// \return "ideal", "tcp" or "udp"
+const char* ProtocolName(bridge::TransferProtocol protocol);
+
+} // namespace edgelam

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+//   ue0 ---\                    /--- edge0
+//   ue1 ----- hub (a router) ------- edge1
+//   ...  ---/                    \--- ...
+//
+//   device links: rate, delay, loss      server links: edgeRate, edgeDelay
+//
+// Devices and edge servers around one router, over point-to-point links with drop-tail queues: the floor of what a
+// network adds, and the test bed, because its completion times can be worked out by hand. UDP to several receivers is
+// real IP multicast, replicated by the hub.
+//
+// Try:     wired-star --numUe=4 --rate=100Mbps --bytes=1e6
+// Expect:  each upload in about 0.12 s. A datagram of 1400 bytes is 1430 on the link, 114.4 us at 100 Mb/s.
+
+#include <map>
+#include <set>
+
+#include "ns3/data-rate.h"
+#include "ns3/double.h"
+#include "ns3/error-model.h"
+#include "ns3/internet-stack-helper.h"
+#include "ns3/ipv4-address-helper.h"
+#include "ns3/ipv4-static-routing-helper.h"
+#include "ns3/ipv4.h"
+#include "ns3/node-container.h"
+#include "ns3/point-to-point-helper.h"
+#include "ns3/point-to-point-net-device.h"
+#include "ns3/queue.h"
+#include "ns3/string.h"
+#include "ns3/uinteger.h"
+
+#include "scenario.h"
+
+using namespace ns3;
+
+namespace {
+
+/// One link, as participants see it.
+struct LinkState {
+    double rate_bps;
+    double loss;                   ///< probability that a packet is lost, each direction
+    std::uint32_t up_packets;      ///< waiting at the node
+    std::uint32_t down_packets;    ///< waiting at the hub
+    std::uint64_t dropped_packets; ///< at both queues, so far
+};
+EDGELAM_MESSAGE(LinkState, rate_bps, loss, up_packets, down_packets, dropped_packets)
+
+struct Link {
+    Ptr<PointToPointNetDevice> node, hub;
+    Ptr<RateErrorModel> atNode, atHub; ///< receiving sides
+    double rateBps, loss;
+};
+
+class WiredStar {
+  public:
+    explicit WiredStar(edgelam::Scenario& scenario) : m_scenario(scenario) {
+        auto& options = scenario.options();
+        options.Section("Topology");
+        options.Integer("numUe", m_numUe, "devices ue0, ue1, ...", 1, 10000);
+        options.Integer("numEdge", m_numEdge, "edge servers edge0, edge1, ...", 1, 1000);
+        options.Rate("rate", m_rate, "of each device's link, each way", 1e3, 1e12);
+        options.Time("delay", m_delay, "propagation delay of each device's link", 0, 10);
+        options.Real("loss", m_loss, "", "probability that a packet is lost on a device's link, each way", 0, 0.99);
+        options.Rate("edgeRate", m_edgeRate, "of each server's link, each way", 1e3, 1e12);
+        options.Time("edgeDelay", m_edgeDelay, "propagation delay of each server's link", 0, 10);
+        options.Integer("queue", m_queue, "drop-tail queue at each end of each link, packets", 1, 1'000'000);
+    }
+
+    void Build() {
+        m_hub = CreateObject<Node>();
+        NodeContainer leaves;
+        leaves.Create(m_numUe + m_numEdge);
+        InternetStackHelper stack;
+        stack.SetIpv6StackInstall(false);
+        stack.SetRoutingHelper(Ipv4StaticRoutingHelper());
+        stack.Install(m_hub);
+        stack.Install(leaves);
+        Ipv4AddressHelper addresses("10.0.0.0", "255.255.255.252");
+        for (std::uint32_t i = 0; i < leaves.GetN(); ++i) {
+            const bool ue = i < m_numUe;
+            Connect(leaves.Get(i), addresses, ue ? m_rate : m_edgeRate, ue ? m_delay : m_edgeDelay, ue ? m_loss : 0);
+            const std::string name = ue ? "ue" + std::to_string(i) : "edge" + std::to_string(i - m_numUe);
+            auto& application = m_scenario.Expose(leaves.Get(i), name, ue ? "ue" : "edge");
+            // Room for the 30 bytes of headers on 1400, and for what flows beside it.
+            application.SetAttribute("UdpRate", DataRateValue(DataRate(0.9 * std::min(m_rate, m_edgeRate))));
+            application.SetGroupFunction(
+                [this](const auto& source, const auto& receivers) { return Group(source, receivers); });
+        }
+        Publish();
+    }
+
+  private:
+    void Connect(Ptr<Node> leaf, Ipv4AddressHelper& addresses, double rateBps, double delayS, double loss) {
+        PointToPointHelper helper;
+        helper.DisableFlowControl(); // the device's queue is the only one
+        helper.SetDeviceAttribute("DataRate", DataRateValue(DataRate(static_cast<std::uint64_t>(rateBps))));
+        helper.SetChannelAttribute("Delay", TimeValue(Seconds(delayS)));
+        helper.SetQueue("ns3::DropTailQueue", "MaxSize", StringValue(std::to_string(m_queue) + "p"));
+        const NetDeviceContainer devices = helper.Install(leaf, m_hub);
+        const auto interfaces = addresses.Assign(devices);
+        addresses.NewNetwork();
+        const auto ipv4 = leaf->GetObject<Ipv4>();
+        Ipv4StaticRoutingHelper().GetStaticRouting(ipv4)->SetDefaultRoute(interfaces.GetAddress(1), 1);
+
+        Link link{DynamicCast<PointToPointNetDevice>(devices.Get(0)),
+                  DynamicCast<PointToPointNetDevice>(devices.Get(1)),
+                  nullptr,
+                  nullptr,
+                  rateBps,
+                  loss};
+        if (leaf->GetId() <= m_numUe) {
+            for (auto [device, model] : {std::pair{link.node, &link.atNode}, std::pair{link.hub, &link.atHub}}) {
+                *model = CreateObject<RateErrorModel>();
+                (*model)->SetUnit(RateErrorModel::ERROR_UNIT_PACKET);
+                m_stream += (*model)->AssignStreams(m_stream);
+            }
+            SetLoss(link, loss);
+        }
+        m_links.push_back(link);
+    }
+
+    static void SetLoss(Link& link, double loss) {
+        link.loss = loss;
+        for (auto [device, model] : {std::pair{link.node, link.atNode}, std::pair{link.hub, link.atHub}}) {
+            model->SetRate(loss);
+            device->SetReceiveErrorModel(loss > 0 ? model
+                                                  : nullptr); // a device without a model asks nothing per packet
+        }
+    }
+
+    /// A group for exactly these receivers, with its route in the hub; the same one again for the same set.
+    std::optional<Ipv4Address> Group(const edgelam::TransferApplication& source,
+                                     const std::vector<Ptr<edgelam::TransferApplication>>& receivers) {
+        std::set<std::uint32_t>
+            members; // interfaces of the hub: leaf i is behind interface i + 1, which is its node id
+        for (const auto& receiver : receivers) {
+            members.insert(receiver->GetNode()->GetId());
+        }
+        const std::uint32_t from = source.GetNode()->GetId();
+        const auto [entry, added] =
+            m_groups.try_emplace({from, members}, Ipv4Address("239.0.0.0").Get() + m_groups.size() + 1);
+        const Ipv4Address group(entry->second);
+        if (added) {
+            const auto routing = Ipv4StaticRoutingHelper().GetStaticRouting(m_hub->GetObject<Ipv4>());
+            routing->AddMulticastRoute(source.GetAddress(), group, from, {members.begin(), members.end()});
+        }
+        return group;
+    }
+
+    void Publish() {
+        auto& registry = m_scenario.registry();
+        registry.Publish<std::vector<LinkState>>(
+            "link_state", "",
+            "every link: rate_bps, loss, packets waiting each way, packets dropped so far; devices first",
+            [this] {
+                std::vector<LinkState> states;
+                for (const auto& link : m_links) {
+                    const auto up = link.node->GetQueue(), down = link.hub->GetQueue();
+                    states.push_back({link.rateBps, link.loss, up->GetNPackets(), down->GetNPackets(),
+                                      up->GetTotalDroppedPackets() + down->GetTotalDroppedPackets()});
+                }
+                return states;
+            },
+            {{"link", static_cast<std::int64_t>(m_links.size())}});
+        registry.Publish<std::vector<std::uint32_t>>("queue_bytes", "byte",
+                                                     "waiting at the hub for each node, devices first",
+                                                     [this] {
+                                                         std::vector<std::uint32_t> bytes;
+                                                         for (const auto& link : m_links) {
+                                                             bytes.push_back(link.hub->GetQueue()->GetNBytes());
+                                                         }
+                                                         return bytes;
+                                                     },
+                                                     {{"link", static_cast<std::int64_t>(m_links.size())}});
+        registry.Control<std::vector<double>>("link_rate_bps", "bit/s",
+                                              "rate of each device's link, each way; 1e3 to 1e12",
+                                              [this](const std::vector<double>& rates) -> std::string {
+                                                  for (std::size_t i = 0; i < rates.size(); ++i) {
+                                                      if (!(rates[i] >= 1e3 && rates[i] <= 1e12)) {
+                                                          return "rate " + std::to_string(rates[i]) + " bit/s of ue" +
+                                                                 std::to_string(i) + "; legal are 1e3 to 1e12 bit/s";
+                                                      }
+                                                  }
+                                                  for (std::size_t i = 0; i < rates.size(); ++i) {
+                                                      m_links[i].rateBps = rates[i];
+                                                      const DataRate rate(static_cast<std::uint64_t>(rates[i]));
+                                                      m_links[i].node->SetDataRate(rate);
+                                                      m_links[i].hub->SetDataRate(rate);
+                                                  }
+                                                  return {};
+                                              },
+                                              {{"ue", m_numUe}});
+        registry.Control<double>("link_loss", "", "probability that a packet is lost on a device's link; 0 to 0.99",
+                                 [this](double loss) -> std::string {
+                                     if (!(loss >= 0 && loss <= 0.99)) {
+                                         return "loss " + std::to_string(loss) + "; legal are 0 to 0.99";
+                                     }
+                                     for (std::uint32_t i = 0; i < m_numUe; ++i) {
+                                         SetLoss(m_links[i], loss);
+                                     }
+                                     return {};
+                                 });
+    }
+
+    edgelam::Scenario& m_scenario;
+    std::uint32_t m_numUe = 4, m_numEdge = 1, m_queue = 1000;
+    double m_rate = 100e6, m_delay = 5e-3, m_loss = 0, m_edgeRate = 1e9, m_edgeDelay = 1e-3;
+    Ptr<Node> m_hub;
+    std::vector<Link> m_links; ///< devices, then servers
+    std::map<std::pair<std::uint32_t, std::set<std::uint32_t>>, std::uint32_t> m_groups;
+    std::int64_t m_stream = 1;
+};
+
+} // namespace
+
+int main(int argc, char* argv[]) {
+    edgelam::Scenario scenario("wired-star", "devices and edge servers around one router, over point-to-point links");
+    WiredStar star(scenario);
+    return scenario.Main(argc, argv, [&] { star.Build(); });
+}
