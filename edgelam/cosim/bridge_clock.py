@@ -82,8 +82,9 @@ class BridgeClock:
                 ("Ended", self._ended),
             )
         }
-        self._no_array = bytes(protocol["ArrayRef"].dtype.itemsize)
-        self._array_bytes = struct.Struct("<8xQQ").unpack  # offset, size_bytes of an ArrayRef
+        array_ref = protocol["Post"].dtype["payload"]
+        self._no_array = bytes(array_ref.itemsize)
+        self._size_at = array_ref.fields["size_bytes"][1]  # type: ignore[index]
         self._kept: list[Any] = []  # arrays that requests of this wait refer to: the host has counted them by Resume
         self._attached = False
         child_pid = 0 if process is None else process.pid
@@ -208,7 +209,8 @@ class BridgeClock:
     # ---- events ----------------------------------------------------------------------------------------------
 
     def _array(self, ref: bytes) -> Any:
-        return self._end.view(ref) if self._array_bytes(ref)[1] else None
+        size_bytes = ref[self._size_at : self._size_at + 8]
+        return self._end.view(ref) if any(size_bytes) else None
 
     def _delivered(self, fields: Any, tail: bytes) -> Event:
         id, sender, source, receiver, num_lost, meta_bytes, _, size_bytes, last_byte_ns, ref = fields
@@ -232,21 +234,19 @@ class BridgeClock:
 
     def _answer_explain(self, fields: Any, tail: bytes) -> None:
         self.now_ns = fields[0]
-        name = f" ({self._name})" if self._name else ""
-        self._send("Explanation", 0, tail=f"participant {self.participant}{name}:\n{self.explain()}".encode())
+        name = f"({self._name}) " if self._name else ""
+        self._send("Explanation", 0, tail=f"{name}\n{self.explain()}".encode())
 
     def _deadlock(self, fields: Any, tail: bytes) -> NoReturn:
         self.now_ns = fields[0]
-        raise DeadlockError(
-            f"deadlock at simulated time {self.now_ns / 1e9:.9f} s: everybody waits and nothing is outstanding\n"
-            + tail.decode(errors="replace")
-        )
+        self.detach()  # the scenario ends once everybody has heard of it
+        raise DeadlockError(tail.decode(errors="replace"))
 
     def _ended(self, fields: Any, tail: bytes) -> NoReturn:
         self.now_ns = fields[0]
+        self.detach()
         raise ScenarioEnded(
-            f"the scenario ended at simulated time {self.now_ns / 1e9:.9f} s ({tail.decode(errors='replace')}) while "
-            f"participant {self.participant} waited:\n{self.explain()}"
+            f"{tail.decode(errors='replace')}, while participant {self.participant} waited:\n{self.explain()}"
         )
 
     # ---- the end ---------------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ class Mailbox(Generic[M]):
             waiting.popleft()
         waiting.append((self._count, future))
         try:
-            return (await future).message  # type: ignore[no-any-return]
+            return (await future).message
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():  # it came in the same instant: the next receiver has it
                 self._deliver(future.result(), last=False)
