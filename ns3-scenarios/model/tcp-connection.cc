@@ -129,6 +129,13 @@ bool TcpConnection::Withdraw(const Transfer& transfer, std::size_t share) {
     return true;
 }
 
+void TcpConnection::FillIfLow() {
+    // Not segment by segment: every call of Send costs ns-3 an event.
+    if (m_written < m_queued && m_written - m_sent < m_notSentBytes / 2) {
+        Fill();
+    }
+}
+
 void TcpConnection::Fill() {
     if (!m_connected || m_failed) {
         return;
@@ -167,9 +174,7 @@ void TcpConnection::CloseSoon(const std::string& reason) {
 
 void TcpConnection::Sent(Ptr<Socket> socket, std::uint32_t bytes) {
     m_sent += bytes;
-    if (m_written < m_queued && m_written - m_sent < m_notSentBytes / 2) {
-        Fill();
-    }
+    FillIfLow();
 }
 
 void TcpConnection::Acknowledged(Ptr<Socket> socket, std::uint32_t room) {
@@ -185,9 +190,7 @@ void TcpConnection::Acknowledged(Ptr<Socket> socket, std::uint32_t room) {
         done.Share().record.acknowledged_ns = NowNs();
         done.transfer->End(done.share, TransferStatus::complete);
     }
-    if (m_written < m_queued) {
-        Fill();
-    }
+    FillIfLow();
 }
 
 void TcpConnection::Retransmitted(Ptr<const ns3::Packet> packet, const ns3::TcpHeader& header,

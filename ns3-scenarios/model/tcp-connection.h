@@ -62,6 +62,7 @@ class TcpConnection : public ns3::SimpleRefCount<TcpConnection> {
     };
 
     void Fill();
+    void FillIfLow();
     void Connected(ns3::Ptr<ns3::Socket> socket);
     void ConnectFailed(ns3::Ptr<ns3::Socket> socket);
     void Sent(ns3::Ptr<ns3::Socket> socket, std::uint32_t bytes);
