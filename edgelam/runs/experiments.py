@@ -35,21 +35,58 @@ NO_SCENARIO = "none"
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """One experiment, found and checked: see the module's docstring for the parts."""
+    """One experiment: its name and its module. The parts are looked up when used: plotting needs no learning code."""
 
     name: str
-    summary: str
-    config: type
-    recipes: Mapping[str, Callable[[], Any]]
-    check: Callable[[Any], None]
-    run: Callable[[Any, RunFolder, Progress], None]
-    plot: Callable[[Path], list[Path]]
-    report: Callable[[Path, Console], None]
+    module: ModuleType
+
+    @property
+    def summary(self) -> str:
+        """The first line of its docstring."""
+        return (self.module.__doc__ or "").strip().partition("\n")[0]
+
+    @property
+    def config(self) -> type:
+        """Its configuration's dataclass."""
+        kind: type = self._part("Config")
+        if "seed" not in {field.name for field in dataclasses.fields(kind)}:
+            raise EdgelamError(f"the Config of experiment {self.name} lacks the field 'seed'")
+        return kind
+
+    @property
+    def recipes(self) -> Mapping[str, Callable[[], Any]]:
+        """Recipe name -> function; the first is the default."""
+        found: Mapping[str, Callable[[], Any]] = self._part("RECIPES")
+        return found
 
     @property
     def default_recipe(self) -> str:
         """The name of the first recipe."""
         return next(iter(self.recipes))
+
+    def check(self, config: Any) -> None:
+        """Refuse what cannot be run, if the experiment has something to say about it."""
+        if hasattr(self.module, "check"):
+            self.module.check(config)
+
+    def run(self, config: Any, folder: RunFolder, progress: Progress) -> None:
+        """Do the work."""
+        self._part("run")(config, folder, progress)
+
+    def plot(self, path: Path) -> list[Path]:
+        """Draw the figures of a run folder; returns their paths."""
+        figures: list[Path] = self._part("plot")(path)
+        return figures
+
+    def report(self, path: Path, console: Console) -> None:
+        """Print the result tables of a run folder."""
+        self._part("report")(path, console)
+
+    def _part(self, name: str) -> Any:
+        try:
+            return getattr(self.module, name)
+        except AttributeError as error:
+            raise EdgelamError(f"experiment {self.name} lacks {name} (see edgelam/runs/experiments.py)") from error
 
 
 def names() -> list[str]:
@@ -64,21 +101,7 @@ def find(name: str) -> Experiment:
     if plain not in names():
         raise ConfigurationError(f"no experiment is called {name!r}; {suggest(name, names())}")
     module = importlib.import_module(f"{_package().__name__}.{plain.replace('-', '_')}")
-    missing = [part for part in ("Config", "RECIPES", "run", "plot", "report") if not hasattr(module, part)]
-    if missing:
-        raise EdgelamError(f"experiment {plain} lacks {', '.join(missing)} (see edgelam/runs/experiments.py)")
-    if "seed" not in {field.name for field in dataclasses.fields(module.Config)}:
-        raise EdgelamError(f"the Config of experiment {plain} lacks the field 'seed'")
-    return Experiment(
-        name=plain,
-        summary=(module.__doc__ or "").strip().partition("\n")[0],
-        config=module.Config,
-        recipes=module.RECIPES,
-        check=getattr(module, "check", lambda config: None),
-        run=module.run,
-        plot=module.plot,
-        report=module.report,
-    )
+    return Experiment(plain, module)
 
 
 def check_scenario(name: str) -> None:

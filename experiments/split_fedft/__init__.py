@@ -5,9 +5,7 @@ See README.md in this folder for what is compared, what to expect, and how to re
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from .config import RECIPES, Config, check
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,12 +13,22 @@ if TYPE_CHECKING:
     from edgelam.runs import RunFolder
     from edgelam.runs.progress import Progress
 
+    from .config import RECIPES, Config, check
+
 __all__ = ["RECIPES", "Config", "check", "plot", "report", "run"]
 
-# The work is imported when it is done, so that the help text does not wait for it.
+# Everything is imported when it is used: drawing figures does not wait for PyTorch.
 
 
-def run(config: Config, folder: "RunFolder", progress: "Progress") -> None:
+def __getattr__(name: str) -> Any:
+    if name in ("RECIPES", "Config", "check"):
+        from . import config
+
+        return getattr(config, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def run(config: "Config", folder: "RunFolder", progress: "Progress") -> None:
     """Run the methods and controls that `config` names."""
     from . import jobs
 

@@ -21,7 +21,7 @@ LABELS = {
     "local": "local only",
     "centralised": "centralised",
 }
-RANDOM_WEIGHTS = "split FedFT, random weights, no network"
+RANDOM_WEIGHTS = "split FedFT, random weights"
 
 
 def run(config: Config, folder: RunFolder, progress: Progress) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
-from edgelam.runs import Run, figures, load
+from edgelam.runs import figures, load
 
 from . import results
 
@@ -16,85 +16,81 @@ HATCHES = ("", "///", "...", "xx")
 def plot(path: Path) -> list[Path]:
     """Draw all figures the tables of this run folder allow; returns the SVG files (a PNG lies beside each)."""
     run = load(path)
+    without_network = set(run.manifest.get("without_network", []))
     curves = results.accuracy_curves(run)
-    breakdown = results.round_breakdown(run)
-    costs = results.device_costs(run)
+    breakdown = results.leave_out(results.round_breakdown(run), without_network)
+    costs = results.leave_out(results.device_costs(run), without_network)
     drawn = []
     if any(len(curve) > 1 for curve in curves.values()):
-        drawn.append(_accuracy(run, curves, "time_s", "simulated time (s)", unit=1.0, name="accuracy_time"))
-        drawn.append(
-            _accuracy(run, curves, "total_bytes", "bytes sent, up and down (MB)", unit=1e6, name="accuracy_bytes")
-        )
+        axis = {"time_s": ("simulated time (s)", 1.0), "total_bytes": ("bytes sent, up and down (MB)", 1e6)}
+        for (column, (label, unit)), name in zip(axis.items(), ("accuracy_time", "accuracy_bytes"), strict=True):
+            levels = without_network | {m for m, c in curves.items() if len(c) < 2 or not c[column].max() > 0}
+            with figures.figure(path / name, height_in=2.7) as (figure, (axes,)):
+                _accuracy(axes, curves, levels, column, unit)
+                axes.set_xlabel(label)
+                figure.legend(loc="outside upper left", ncols=2, columnspacing=1.0, fontsize=6)
+            drawn.append(path / f"{name}.svg")
     if len(breakdown):
-        drawn.append(_breakdown(run, breakdown))
+        methods = list(dict.fromkeys(breakdown.index.get_level_values("method")))
+        height = min(9.0, 0.7 + 0.16 * len(breakdown) + 0.4 * len(methods))
+        with figures.figure(path / "round_breakdown", height_in=height, rows=len(methods)) as (figure, panels):
+            for axes, method in zip(panels, methods, strict=True):
+                _breakdown(axes, breakdown.loc[[method]].droplevel("method"))
+                axes.set_title(method, loc="left")
+            panels[-1].set_xlabel("simulated time of a mean round (s)")
+            handles, labels = panels[0].get_legend_handles_labels()
+            figure.legend(handles, labels, loc="outside upper left", ncols=4, columnspacing=1.0)
+        drawn.append(path / "round_breakdown.svg")
     if len(costs):
-        drawn.append(_costs(run, costs))
+        height = 1.2 + 0.4 * costs.index.get_level_values("method").nunique()
+        with figures.figure(path / "device_costs", height_in=height, rows=2) as (_, panels):
+            _costs(panels[0], costs, "peak_memory_bytes", 1e6)
+            panels[0].set_xlabel("peak memory of a device (MB)")
+            _costs(panels[1], costs, "energy_j", 1.0)
+            panels[1].set_xlabel("energy of a device (J)")
+        drawn.append(path / "device_costs.svg")
     return drawn
 
 
-def _accuracy(run: Run, curves: dict[str, pd.DataFrame], column: str, label: str, *, unit: float, name: str) -> Path:
+def _accuracy(axes: Axes, curves: dict[str, pd.DataFrame], levels: set[str], column: str, unit: float) -> None:
     """Accuracy on the global test set; what has no place on this axis (a control, no bytes at all) is a level."""
-    on_axis = {method for method, curve in curves.items() if len(curve) > 1 and curve[column].max() > 0}
-    on_axis -= set(run.manifest.get("without_network", []))
-    with figures.figure(run.path / name) as (_, (axes,)):
-        for index, (method, curve) in enumerate(curves.items()):
-            style = figures.line_style(index, len(curve))
-            if method in on_axis:
-                axes.plot(curve[column] / unit, curve["accuracy"], label=method, **style)
-            else:
-                level = float(curve["accuracy"].iloc[-1])
-                axes.axhline(level, color=style["color"], linestyle=":", linewidth=0.9, label=method)
-        ends = [curves[method][column].max() for method in on_axis]
-        if ends and max(ends) > 30 * min(ends):
-            axes.set_xscale("log")
-        axes.set_xlabel(label)
-        axes.set_ylabel("accuracy, global test set")
-        _legend_above(axes, 2)
-    return (run.path / name).with_suffix(".svg")
+    for index, (method, curve) in enumerate(curves.items()):
+        style = figures.line_style(index, len(curve))
+        if method in levels:
+            level = float(curve["accuracy"].iloc[-1])
+            axes.axhline(level, color=style["color"], linestyle=style["linestyle"], linewidth=0.7, label=method)
+        else:
+            axes.plot(curve[column] / unit, curve["accuracy"], label=method, **style)
+    ends = [curve[column].max() for method, curve in curves.items() if method not in levels]
+    if ends and max(ends) > 30 * min(ends):
+        axes.set_xscale("log")
+    axes.set_ylabel("accuracy, global test set")
 
 
-def _breakdown(run: Run, breakdown: pd.DataFrame) -> Path:
-    """Stacked bars: the mean round of every device, one panel a method."""
-    methods = list(dict.fromkeys(breakdown.index.get_level_values("method")))
-    height = min(8.0, 0.9 + 0.22 * len(breakdown) + 0.35 * len(methods))
-    with figures.figure(run.path / "round_breakdown", height_in=height, rows=len(methods)) as (_, panels):
-        for axes, method in zip(panels, methods, strict=True):
-            rows = breakdown.loc[[method]].droplevel("method")
-            left = pd.Series(0.0, index=rows.index)
-            for index, part in enumerate(results.PARTS):
-                axes.barh(
-                    rows.index.astype(str), rows[f"{part}_s"], left=left, label=part, height=0.7, linewidth=0.4,
-                    color=figures.COLOURS[index], hatch=HATCHES[index], edgecolor="white",
-                )  # fmt: skip
-                left = left + rows[f"{part}_s"]
-            axes.invert_yaxis()
-            axes.set_title(method, loc="right")
-            axes.grid(visible=False, axis="y")
-        _legend_above(panels[0], 4)
-        panels[-1].set_xlabel("simulated time of a mean round (s)")
-    return run.path / "round_breakdown.svg"
+def _breakdown(axes: Axes, rows: pd.DataFrame) -> None:
+    """Stacked bars, one a device: where its time in a mean round went. rows: device -> seconds of each part."""
+    left = pd.Series(0.0, index=rows.index)
+    for index, part in enumerate(results.PARTS):
+        seconds = rows[f"{part}_s"]
+        axes.barh(
+            rows.index.astype(str), seconds, left=left, label=part, height=0.75, linewidth=0.3,
+            color=figures.COLOURS[index], hatch=HATCHES[index], edgecolor="white",
+        )  # fmt: skip
+        left = left + seconds
+    axes.invert_yaxis()
+    axes.locator_params(axis="x", nbins=6)
+    axes.grid(visible=False, axis="y")
 
 
-def _costs(run: Run, costs: pd.DataFrame) -> Path:
-    """Peak memory and energy of a device: the mean over devices as a bar, every device as a dot."""
+def _costs(axes: Axes, costs: pd.DataFrame, column: str, unit: float) -> None:
+    """The mean over user devices as a bar, every device as a stroke, one row a method."""
     devices = costs[costs["role"] == "ue"] if (costs["role"] == "ue").any() else costs
     methods = list(dict.fromkeys(devices.index.get_level_values("method")))
-    height = 0.7 + 0.25 * len(methods)
-    with figures.figure(run.path / "device_costs", height_in=height, columns=2) as (_, panels):
-        for axes, column, unit, label in (
-            (panels[0], "peak_memory_bytes", 1e6, "peak memory (MB)"),
-            (panels[1], "energy_j", 1.0, "energy (J)"),
-        ):
-            for index, method in enumerate(methods):
-                values = devices.loc[[method], column] / unit
-                axes.barh(index, values.mean(), height=0.6, color=figures.COLOURS[index % len(figures.COLOURS)])
-                axes.plot(values, [index] * len(values), linestyle="", marker="|", color="black", markersize=4)
-            axes.set_xlabel(f"{label}, a device")
-            axes.set_yticks(range(len(methods)), methods if axes is panels[0] else [""] * len(methods))
-            axes.invert_yaxis()
-            axes.grid(visible=False, axis="y")
-    return run.path / "device_costs.svg"
-
-
-def _legend_above(axes: Axes, columns: int) -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.02), ncols=columns, borderaxespad=0.0, columnspacing=1.0)
+    for index, method in enumerate(methods):
+        values = devices.loc[[method], column] / unit
+        axes.barh(index, values.mean(), height=0.6, color=figures.COLOURS[index % len(figures.COLOURS)])
+        axes.plot(values, [index] * len(values), linestyle="", marker="|", color="black", markersize=5)
+    axes.set_yticks(range(len(methods)), methods)
+    axes.set_xlim(left=0.0)
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")

@@ -2,6 +2,7 @@
 """The result tables of a run on the console, from its folder alone."""
 
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 from rich import box
@@ -19,7 +20,7 @@ def report(path: Path, console: Console) -> None:
     run = load(path)
     without_network = set(run.manifest.get("without_network", []))
     console.print(_outcome_table(run, without_network))
-    for table in (_time_table(run, without_network), _cost_table(run)):
+    for table in (_time_table(run, without_network), _cost_table(run, without_network)):
         if table.row_count:
             console.print(table)
 
@@ -52,10 +53,11 @@ def _time_table(run: Run, without_network: set[str]) -> Table:
     return table
 
 
-def _cost_table(run: Run) -> Table:
+def _cost_table(run: Run, without_network: set[str]) -> Table:
     table = _table("What it cost each node", "node", "samples held", "peak memory", "energy", "arithmetic")
-    for place, row in results.device_costs(run).iterrows():
-        method, node = map(str, place)  # type: ignore[call-overload]
+    costs = results.leave_out(results.device_costs(run), without_network)
+    for place, row in costs.iterrows():
+        method, node = cast(tuple[str, str], place)
         held = str(row["num_train_samples"]) if row["num_train_samples"] else "-"
         memory, energy = _bytes(row["peak_memory_bytes"]), _number(row["energy_j"], ".3g", " J")
         table.add_row(method, node, held, memory, energy, _number(row["flops"] / 1e9, ".3g", " GFLOP"))

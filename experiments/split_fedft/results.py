@@ -7,6 +7,7 @@ from pandas.core.groupby import SeriesGroupBy
 from edgelam.runs import Run
 
 _TIMES = {"rounds": "end_s", "device_rounds": "end_s", "metrics": "time_s"}
+_NO_PLACES = pd.MultiIndex.from_arrays([[], []], names=["method", "node"])
 PARTS = ("compute", "uplink", "downlink", "waiting")
 
 
@@ -36,7 +37,7 @@ def round_breakdown(run: Run) -> pd.DataFrame:
     """Mean seconds of a round by (method, device), columns compute_s, uplink_s, downlink_s, waiting_s."""
     columns = [f"{part}_s" for part in PARTS]
     if "device_rounds" not in run or run["device_rounds"].empty:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=columns, index=_NO_PLACES)
     return run["device_rounds"].groupby(["method", "device"], sort=False)[columns].mean()
 
 
@@ -69,5 +70,10 @@ def _by_method(run: Run, name: str, column: str) -> SeriesGroupBy:
 def device_costs(run: Run) -> pd.DataFrame:
     """Peak memory, energy and arithmetic by (method, node); columns role, peak_memory_bytes, energy_j, flops."""
     if "devices" not in run or run["devices"].empty:
-        return pd.DataFrame(columns=["role", "peak_memory_bytes", "energy_j", "flops"])
+        return pd.DataFrame(columns=["role", "peak_memory_bytes", "energy_j", "flops"], index=_NO_PLACES)
     return run["devices"].set_index(["method", "node"])
+
+
+def leave_out(table: pd.DataFrame, methods: set[str]) -> pd.DataFrame:
+    """The rows of a table indexed by (method, ...) that are not of these methods."""
+    return table[~table.index.get_level_values("method").isin(list(methods))]
