@@ -29,7 +29,7 @@ class Config:
     scenario: str = "lte-macro"
     """The network: an installed scenario (edgelam list), a path to a binary, or none (every transfer takes no time)."""
     options: tuple[str, ...] = ()
-    """Options of the scenario, NAME=VALUE each; the number of user devices is set from num_devices."""
+    """Options of the scenario, NAME=VALUE each. An installed scenario gets numUe=(num_devices) unless given here."""
     devices: tuple[str, ...] = ("ue*=jetson-orin", "edge*=cpu-server")
     """The machine of each node, PATTERN=PROFILE: phone, jetson-nano, jetson-orin, cpu-server or datacentre-gpu."""
     compute: Literal["modelled", "measured", "free"] = "modelled"
@@ -74,8 +74,9 @@ class Config:
             raise ConfigurationError("methods and controls are both empty: there is nothing to run")
 
     def scenario_options(self) -> dict[str, str]:
-        """`options` as a dict."""
-        return parse_pairs(self.options, "--options")
+        """`options` as a dict; the number of user devices of an installed scenario is num_devices unless given."""
+        given = parse_pairs(self.options, "--options")
+        return given if "/" in self.scenario else {"numUe": str(self.learning.num_devices)} | given
 
     def device_profiles(self) -> dict[str, str]:
         """`devices` as a dict from node name pattern to profile name."""
