@@ -254,9 +254,12 @@ class Exchange:
         drop = self._settings.stragglers == "drop" and deadline_s is not None
         cut_off_s = None if deadline_s is None else self.start_s + share * deadline_s
 
+        # who waited for a late device in an earlier phase is not late itself
+        nobody_was_late = not self.late
+
         async def noting(device: cosim.Node) -> T:
             result = await exchange(device)
-            if cut_off_s is not None and self.sim.now_s > cut_off_s:
+            if cut_off_s is not None and nobody_was_late and self.sim.now_s > cut_off_s:
                 self.late.add(device.name)
             return result
 
@@ -299,9 +302,9 @@ async def server_loop(
         log.rounds[round_number] = RoundFacts(exchange.start_s, sim.now_s, dropped)
         log.report(
             RoundRecord(
-                log.method, round_number, (round_number + 1) * steps_per_round, exchange.start_s, sim.now_s,
-                result.loss_sum / samples if samples else float("nan"), samples, len(chosen), len(dropped),
-                len(exchange.late - dropped),
+                log.method, round_number, min((round_number + 1) * steps_per_round, settings.rounds),
+                exchange.start_s, sim.now_s, result.loss_sum / samples if samples else float("nan"), samples,
+                len(chosen), len(dropped), len(exchange.late - dropped),
             )
         )  # fmt: skip
         after(round_number)

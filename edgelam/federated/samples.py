@@ -41,28 +41,27 @@ class Batch:
 
 
 class Samples:
-    """Tokenised samples; `batch(indices)` collates some of them."""
+    """Samples that are tokenised when they are first asked for; `batch(indices)` collates some of them."""
 
     def __init__(self, examples: Examples, backbone: Backbone, max_tokens: int) -> None:
-        """Tokenise `examples`; texts are cut off after `max_tokens`, special tokens included."""
+        """Texts are cut off after `max_tokens`, special tokens included."""
         self.labels = torch.from_numpy(np.ascontiguousarray(examples.labels))
-        limit = min(max_tokens, backbone.max_length or max_tokens)
-        self._ids: list[list[int]] = []
+        self._backbone = backbone
+        self._limit = min(max_tokens, backbone.max_length or max_tokens)
+        self._ids: dict[int, list[int]] = {}
+        self._texts: list[str] = []
         self._tokens: Tensor | None = None
         if isinstance(examples.inputs, np.ndarray):
-            if examples.inputs.shape[1] > limit:
+            if examples.inputs.shape[1] > self._limit:
                 raise ConfigurationError(
-                    f"a sample has {examples.inputs.shape[1]} tokens but max_tokens allows {limit}; "
+                    f"a sample has {examples.inputs.shape[1]} tokens but max_tokens allows {self._limit}; "
                     "raise it or shorten the data"
                 )
             self._tokens = torch.from_numpy(np.ascontiguousarray(examples.inputs))
+        elif backbone.tokenizer is None:
+            raise ConfigurationError(f"backbone {backbone.name!r} has no tokeniser; a text task needs one")
         else:
-            if backbone.tokenizer is None:
-                raise ConfigurationError(f"backbone {backbone.name!r} has no tokeniser; a text task needs one")
-            texts = [str(text) for text in examples.inputs]
-            self._ids = backbone.tokenizer(texts, truncation=True, max_length=limit)["input_ids"]
-            # a text without a single token (possible with byte-level tokenisers) still needs one to attend to
-            self._ids = [ids or [backbone.tokenizer.pad_token_id or 0] for ids in self._ids]
+            self._texts = [str(text) for text in examples.inputs]
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -75,7 +74,7 @@ class Samples:
         if self._tokens is not None:
             inputs = self._tokens[chosen]
             return Batch(inputs, torch.ones(inputs.shape[:2], dtype=torch.bool), labels)
-        rows = [torch.tensor(self._ids[i]) for i in indices]
+        rows = [torch.tensor(self._token_ids(int(i))) for i in indices]
         mask = mask_of(torch.tensor([len(row) for row in rows]))
         return Batch(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), mask, labels)
 
@@ -83,6 +82,15 @@ class Samples:
         """All samples in order, `size` at a time."""
         for start in range(0, len(self), size):
             yield self.batch(np.arange(start, min(start + size, len(self))))
+
+    def _token_ids(self, index: int) -> list[int]:
+        if index not in self._ids:
+            tokenizer = self._backbone.tokenizer
+            assert tokenizer is not None
+            ids = tokenizer(self._texts[index], truncation=True, max_length=self._limit)["input_ids"]
+            # a text without a single token (possible without special tokens) still needs one to attend to
+            self._ids[index] = ids or [tokenizer.pad_token_id or 0]
+        return self._ids[index]
 
 
 class Shard:

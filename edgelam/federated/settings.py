@@ -63,7 +63,7 @@ class SplitFedFTSettings:
     """Learning rate of the task heads, positive."""
     embedding_learning_rate: float = 1e-4
     """Learning rate of the embedding modules with train_embedding, positive."""
-    head_averaging: Literal["none", "server"] = "none"
+    head_averaging: Literal["none", "server"] = "server"
     """Who averages the task heads: nobody (each device keeps its own), or the server after each round (sent up and
     down)."""
     local_steps: int = 5

@@ -4,11 +4,11 @@ devices.
 
 One round, with every device k drawn for it (repeated `accumulation` times before the server's update):
 
-    device k                               server
-    embed a batch        --embedding-->    all devices' tokens in one padded batch through encoder + LoRA
-    loss of its head     <--representation--  (unicast to each device)
-    dL_k/d representation  --jacobian-->   back-propagate; gradient of LoRA = sum_k n_k/n dL_k/dLoRA
-                         <--embedding_gradient--  (only with train_embedding: dL_k/d embedding)
+    device k                                          server
+    embed a batch              --embedding-->         all devices' tokens in one padded batch through encoder + LoRA
+    loss of its head           <--representation--    unicast to each device
+    dL_k/d representation      --jacobian-->          back-propagate: the gradient of LoRA is sum_k n_k/n dL_k/dLoRA
+    embedding, if trained      <--embedding_gradient--  only with train_embedding: dL_k/d embedding
 
 L_k is the mean loss of device k's n_k samples, so the server's gradient is the federated average of the devices'
 low-rank gradients, weighted by samples. Labels and raw data never leave a device. Tokens travel without padding.
@@ -25,18 +25,16 @@ Shape suffixes: B batch, L padded length, T tokens without padding, D width.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from edgelam.federated import optimisers
 from edgelam.federated.averaging import weighted_average
 from edgelam.federated.evaluation import Evaluator, Outcome
-from edgelam.federated.memory import saved_for_backward, tensor_bytes, training_bytes
+from edgelam.federated.memory import tensor_bytes
 from edgelam.federated.records import Report, ignore
 from edgelam.federated.rounds import (
     Exchange,
@@ -51,164 +49,16 @@ from edgelam.federated.rounds import (
     server_loop,
     server_node,
 )
-from edgelam.federated.samples import Batch, Shard
+from edgelam.federated.samples import Batch
 from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.federated.setup import Setup
-from edgelam.models import Encoder, Head, Unsplit
-from edgelam.models.padding import mask_of, pack, unpack
+from edgelam.federated.split_parts import Device, Server
+from edgelam.models import Unsplit
 
 if TYPE_CHECKING:
     from edgelam import cosim
 
 METHOD = "split-fedft"
-
-
-class Device:
-    """The learning on one device: embed, then turn a representation into a loss and its Jacobian. Knows no network."""
-
-    def __init__(self, embedding: nn.Module, head: Head, shard: Shard, settings: SplitFedFTSettings) -> None:
-        """A device with its embedding module (shared by all where it is frozen), its head and its data."""
-        self.embedding, self.head, self.shard, self.settings = embedding, head, shard, settings
-        self._head_optimiser = optimisers.make(settings.optimiser, head.parameters(), settings.head_learning_rate)
-        self._embedding_optimiser = (
-            optimisers.make(settings.optimiser, embedding.parameters(), settings.embedding_learning_rate)
-            if settings.train_embedding
-            else None
-        )
-        self._samples = 0
-        self._embedded: Tensor | None = None
-        self.saved_bytes = 0
-
-    def embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The batch's tokens [T, D], detached, and each sample's number of tokens [B] int32."""
-        with saved_for_backward(self.embedding) as saved, torch.set_grad_enabled(self.settings.train_embedding):
-            tokens_TD = pack(self.embedding(batch.inputs), batch.mask)
-        self._embedded = tokens_TD if self.settings.train_embedding else None
-        self.saved_bytes = saved.num_bytes
-        return tokens_TD.detach(), batch.mask.sum(dim=1, dtype=torch.int32)
-
-    def loss_and_jacobian(self, representation: Tensor, batch: Batch) -> tuple[float, Tensor]:
-        """Mean cross-entropy of the batch (nats), and its derivative by the representation, of the same shape.
-
-        representation: [B, D] (cut "pooled") or [T, D] (cut "tokens"). The head's gradient is added up, weighted by
-        samples.
-        """
-        leaf = representation.detach().requires_grad_(True)
-        with saved_for_backward(self.head) as saved:
-            on_head = unpack(leaf, batch.mask) if self.settings.cut == "tokens" else leaf
-            loss = F.cross_entropy(self.head(on_head, batch.mask), batch.labels)
-        self.saved_bytes = saved.num_bytes
-        (loss * len(batch)).backward()
-        self._samples += len(batch)
-        assert leaf.grad is not None
-        return float(loss.detach()), leaf.grad / len(batch)
-
-    def accept_embedding_gradient(self, gradient_TD: Tensor, batch: Batch) -> None:
-        """Back-propagate dL_k/d embedding [T, D] through the embedding module (train_embedding)."""
-        assert self._embedded is not None
-        self._embedded.backward(gradient_TD * len(batch))
-        self._embedded = None
-
-    def update(self) -> None:
-        """One optimiser step on what the device trains, on the mean gradient of the samples since the last one."""
-        for optimiser, module in ((self._head_optimiser, self.head), (self._embedding_optimiser, self.embedding)):
-            if optimiser is not None and self._samples:
-                optimisers.divide_gradients(module.parameters(), self._samples)
-                optimiser.step()
-        self.give_up()
-
-    def give_up(self) -> None:
-        """Forget the gradients since the last update (the device was dropped from the round)."""
-        self._samples, self._embedded = 0, None
-        self._head_optimiser.zero_grad()
-        if self._embedding_optimiser is not None:
-            self._embedding_optimiser.zero_grad()
-
-    def resident_bytes(self) -> int:
-        """Parameters, their gradients and optimiser state."""
-        return sum(training_bytes([self.embedding, self.head], optimisers.STATE_PER_WEIGHT[self.settings.optimiser]))
-
-
-@dataclass
-class _Forward:
-    """What the server keeps between the two halves of a step, by device name in order."""
-
-    embeddings: dict[str, Tensor]
-    representations: dict[str, Tensor]
-    batch_sizes: dict[str, int]
-    shape: tuple[int, int]
-
-
-class Server:
-    """The learning on the server: all devices' tokens through the encoder at once, then back. Knows no network."""
-
-    def __init__(self, encoder: Encoder, settings: SplitFedFTSettings, *, seed: int = 0) -> None:
-        """Train `encoder`'s adapters. seed: of the adapters' dropout."""
-        self.encoder = encoder.train()
-        self.settings = settings
-        self._optimiser = optimisers.make(settings.optimiser, encoder.lora.values(), settings.learning_rate)
-        self._forward: _Forward | None = None
-        self._samples = 0
-        self._seed = seed
-        self._forwards = 0
-        self.saved_bytes = 0
-
-    def represent(self, embeddings: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-        """Each device's tokens [T_k, D] and lengths [B_k] int -> its representation, detached: [B_k, D] with cut
-        "pooled", [T_k, D] with cut "tokens"."""
-        leaves = {name: x.detach().requires_grad_(self.settings.train_embedding) for name, (x, _) in embeddings.items()}
-        lengths = {name: n for name, (_, n) in embeddings.items()}
-        mask_BL = mask_of(torch.cat(list(lengths.values())))
-        # adapters' dropout is the only chance here: tie it to the step, not to what else was drawn in this process
-        with torch.random.fork_rng(devices=[]), saved_for_backward(self.encoder) as saved:
-            torch.manual_seed(self._seed * 1_000_003 + self._forwards)
-            out = self.encoder(unpack(torch.cat(list(leaves.values())), mask_BL), mask_BL)
-            if self.settings.cut == "tokens":
-                pieces = pack(out, mask_BL).split([len(x) for x in leaves.values()])
-            else:
-                pieces = out.split([len(n) for n in lengths.values()])
-        representations = dict(zip(leaves, pieces, strict=True))
-        sizes = {name: len(n) for name, n in lengths.items()}
-        self._forward = _Forward(leaves, representations, sizes, (int(mask_BL.shape[0]), int(mask_BL.shape[1])))
-        self._forwards += 1
-        self.saved_bytes = saved.num_bytes
-        return {name: r.detach() for name, r in representations.items()}
-
-    def backward(self, jacobians: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Back-propagate the Jacobians that arrived (shaped as the representations); a device without one is left out.
-
-        Adds sum_k n_k dL_k/dLoRA to the adapters' gradients. Returns dL_k/d embedding [T_k, D] by device with
-        train_embedding, else nothing.
-        """
-        forward, self._forward = self._forward, None
-        assert forward is not None
-        if not jacobians:
-            return {}
-        names = [name for name in forward.representations if name in jacobians]
-        torch.autograd.backward(
-            [forward.representations[name] for name in names],
-            [jacobians[name].to(forward.representations[name].dtype) * forward.batch_sizes[name] for name in names],
-        )
-        self._samples += sum(forward.batch_sizes[name] for name in names)
-        gradients = {}
-        if self.settings.train_embedding:
-            for name in names:
-                gradient = forward.embeddings[name].grad
-                assert gradient is not None
-                gradients[name] = gradient / forward.batch_sizes[name]
-        return gradients
-
-    def update(self) -> None:
-        """One optimiser step on the adapters, on the mean gradient of the samples that counted; none if none did."""
-        if self._samples:
-            optimisers.divide_gradients(self.encoder.lora.values(), self._samples)
-            self._optimiser.step()
-        self._optimiser.zero_grad()
-        self._samples = 0
-
-    def resident_bytes(self) -> int:
-        """Parameters, their gradients and optimiser state."""
-        return sum(training_bytes([self.encoder], optimisers.STATE_PER_WEIGHT[self.settings.optimiser]))
 
 
 async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
@@ -375,8 +225,8 @@ async def run(
 ) -> Outcome:
     """Split federated fine-tuning over the simulated network, from t = now to the last round.
 
-    Uses the first `num_devices` nodes with role "ue" and the first with role "edge" (or "cloud"). federation: what to train,
-    for who wants to keep it afterwards; None: a fresh one.
+    Uses the first `num_devices` nodes with role "ue" and the first with role "edge" (or "cloud"). federation: what to
+    train, for who wants to keep it afterwards; None: a fresh one.
     """
     settings = setup.settings
     nodes, edge = device_nodes(sim, setup), server_node(sim)

@@ -96,10 +96,7 @@ def load_backbone(name_or_folder: str | Path = OFFLINE_NAME, *, pretrained: bool
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
                 model = AutoModel.from_config(config).float()
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, KeyError, ImportError):
-            tokenizer = None
+        tokenizer = _load_tokenizer(folder)
     if "inputs_embeds" not in inspect.signature(model.forward).parameters:
         raise ConfigurationError(
             f"backbone {str(name_or_folder)!r} ({config.model_type}) cannot be cut after its embedding: "
@@ -109,8 +106,6 @@ def load_backbone(name_or_folder: str | Path = OFFLINE_NAME, *, pretrained: bool
         model.register_module("pooler", None)  # its output is not used; peak memory should not count it
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    if tokenizer is not None and tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token  # padding never reaches attention, so any token will do
     return Backbone(str(name_or_folder), model.eval(), tokenizer, _is_causal(config), pretrained)
 
 
@@ -140,6 +135,20 @@ def _load_weights(name: str, folder: str) -> PreTrainedModel:
             "they would start at random. Give the complete files, or ask for random weights (pretrained=False)"
         )
     return model
+
+
+def _load_tokenizer(folder: str) -> PreTrainedTokenizerBase | None:
+    """The tokeniser of a model folder, None if there is none."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, ImportError):
+        return None
+    # without its files transformers makes one that knows special tokens only, and turns every text into nothing
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+        return None
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token  # padding never reaches attention, so any token will do
+    return tokenizer
 
 
 @cache

@@ -192,6 +192,11 @@ def embedding_module(backbone: Backbone, num_features: int | None, *, trainable:
     if num_features is None:
         if backbone.tokenizer is None:
             raise ConfigurationError(f"backbone {backbone.name!r} has no tokeniser; a text task needs one")
+        if len(backbone.tokenizer) > len(backbone.token_table):
+            raise ConfigurationError(
+                f"the tokeniser of backbone {backbone.name!r} has {len(backbone.tokenizer)} tokens but the model "
+                f"embeds only {len(backbone.token_table)}: they do not belong together"
+            )
         module = TokenEmbedding(backbone)
     else:
         module = PatchEmbedding(backbone, num_features, seed=seed)

@@ -55,6 +55,19 @@ def tiny_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_text_gpt2(tiny_text_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random GPT-2 of width 16 and the tokeniser of the offline backbone."""
+    folder = tmp_path_factory.mktemp("text-gpt2")
+    tokenizer = load_backbone().tokenizer
+    assert tokenizer is not None
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(4)
+    config = GPT2Config(vocab_size=len(tokenizer), n_positions=40, n_embd=16, n_layer=2, n_head=2)
+    GPT2Model(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def token_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An NPZ task of continuous tokens: 90 samples, 5 tokens of 3 features, 3 classes that can be told apart."""
     rng = np.random.default_rng(0)

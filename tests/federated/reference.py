@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The reference that split training must equal: the same model in one piece, plain autograd, a device at a time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgelam.federated import Setup, SplitFedFTSettings, prepare
 from edgelam.federated.samples import Shard
@@ -72,6 +73,8 @@ def unsplit(setup: Setup) -> History:
         for optimiser in (lora_optimiser, *head_optimisers, *embedding_optimisers):
             optimiser.step()
             optimiser.zero_grad()
+        if settings.head_averaging == "server":
+            average_modules(heads, sizes)
         losses.append(loss_mean)
     return History(
         losses,
@@ -79,6 +82,15 @@ def unsplit(setup: Setup) -> History:
         [dict(head.state_dict()) for head in heads],
         [dict(embedding.state_dict()) for embedding in embeddings],
     )
+
+
+def average_modules(modules: Sequence[nn.Module], sizes: list[int]) -> None:
+    """Replace all modules' weights by their average, weighted by `sizes`."""
+    with torch.no_grad():
+        for weights in zip(*(module.parameters() for module in modules), strict=True):
+            mean = sum((size * weight for size, weight in zip(sizes, weights, strict=True)), start=torch.zeros(()))
+            for weight in weights:
+                weight.copy_(mean / sum(sizes))
 
 
 def assert_same(one: History, other: History) -> None:

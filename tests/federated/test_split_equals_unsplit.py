@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from reference import STEPS, History, assert_same, float64_setup, unsplit
+from reference import STEPS, History, assert_same, average_modules, float64_setup, unsplit
 
 from edgelam import cosim
 from edgelam.federated import Outcome, RoundRecord, Setup, SplitFedFTSettings, split_fedft
-from edgelam.federated.split_fedft import Device, Server
+from edgelam.federated.split_parts import Device, Server
 from edgelam.models import LoraSettings
 
 
@@ -40,6 +40,9 @@ def split(setup: Setup) -> History:
                 devices[name].accept_embedding_gradient(gradient, batches[name])
         for device in devices.values():
             device.update()
+        if settings.head_averaging == "server":
+            sizes = [len(device.shard.batch(0, 0)) for device in devices.values()]
+            average_modules([device.head for device in devices.values()], sizes)
         server.update()
         losses.append(loss_sum / samples)
     return History(
@@ -114,8 +117,8 @@ def test_over_the_network(network: str, train_embedding: bool, tiny_text_bert: P
     )
     assert_same(result, unsplit(setup))
     assert outcome.num_samples == STEPS * 2 * (5 + 3 + 2)
-    up_and_down = 4 if train_embedding else 3
-    assert len(transfers) == 3 * (STEPS * (1 + 2 * up_and_down) + 1)
+    each = 4 if train_embedding else 3
+    assert len(transfers) == 3 * (STEPS * (1 + 2 * each + 2) + 1), "invitation, two parts, head up and down; the end"
     if network == "tcp":
         assert outcome.time_s > 0.0
         assert all(record.last_byte_s > record.queued_s for record in transfers)
