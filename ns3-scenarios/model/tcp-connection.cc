@@ -129,6 +129,14 @@ bool TcpConnection::Withdraw(const Transfer& transfer, std::size_t share) {
     return true;
 }
 
+void TcpConnection::GrowSendBuffer(std::uint32_t bytes) {
+    if (bytes > m_bufferBytes && !m_failed) {
+        m_bufferBytes = bytes;
+        m_sender->SetAttribute("SndBufSize", ns3::UintegerValue(bytes));
+        Fill();
+    }
+}
+
 void TcpConnection::FillIfLow() {
     // Not segment by segment: every call of Send costs ns-3 an event.
     if (m_written < m_queued && m_written - m_sent < m_notSentBytes / 2) {

@@ -48,6 +48,9 @@ class TcpConnection : public ns3::SimpleRefCount<TcpConnection> {
     /// \return false if it has been handed everything
     bool Withdraw(const Transfer& transfer, std::size_t share);
 
+    /// To at least that many bytes.
+    void GrowSendBuffer(std::uint32_t bytes);
+
     const TransferApplication& Source() const { return m_source; }
     /// The sender's port.
     std::uint16_t LocalPort() const { return m_localPort; }

@@ -2,6 +2,7 @@
 #include "transfer-application.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "ns3/inet-socket-address.h"
 #include "ns3/ipv4-header.h"
@@ -25,6 +26,12 @@ using bridge::TransferProtocol;
 using bridge::TransferStatus;
 using ns3::Ptr;
 using ns3::Socket;
+
+namespace {
+
+constexpr double connect_patience_s = 60; ///< how long TCP tries to set up a connection
+
+} // namespace
 
 NS_OBJECT_ENSURE_REGISTERED(TransferApplication);
 
@@ -71,6 +78,11 @@ ns3::TypeId TransferApplication::GetTypeId() {
                           MakeTimeChecker(ns3::MicroSeconds(1)))
             .AddAttribute("MinRto", "Smallest TCP retransmission time-out, s (200 ms as on Linux)",
                           TimeValue(ns3::MilliSeconds(200)), MakeTimeAccessor(&T::m_minRto),
+                          MakeTimeChecker(ns3::MilliSeconds(1)))
+            .AddAttribute("ConnTimeout",
+                          "How long the first try to set up a TCP connection may take, s; doubles with each further one, "
+                          "until about a minute has passed (1 s: RFC 6298)",
+                          TimeValue(ns3::Seconds(1)), MakeTimeAccessor(&T::m_connectTimeout),
                           MakeTimeChecker(ns3::MilliSeconds(1)))
             .AddAttribute("DataRetries", "TCP retransmissions of one segment before the connection is given up",
                           UintegerValue(15), MakeUintegerAccessor(&T::m_dataRetries),
@@ -146,7 +158,9 @@ Ptr<Socket> TransferApplication::MakeTcpSocket() const {
     socket->SetAttribute("DelAckTimeout", ns3::TimeValue(m_delayedAck));
     socket->SetAttribute("MinRto", ns3::TimeValue(m_minRto));
     socket->SetAttribute("DataRetries", ns3::UintegerValue(m_dataRetries));
-    socket->SetAttribute("ConnTimeout", ns3::TimeValue(ns3::Seconds(1))); // RFC 6298; with ConnCount 6, 63 s in all
+    socket->SetAttribute("ConnTimeout", ns3::TimeValue(m_connectTimeout));
+    const double doublings = std::log2(connect_patience_s / m_connectTimeout.GetSeconds());
+    socket->SetAttribute("ConnCount", ns3::UintegerValue(static_cast<std::uint64_t>(std::max(doublings, 1.0))));
     return socket;
 }
 
@@ -349,6 +363,13 @@ void TransferApplication::Forget(const Transfer& transfer) {
     m_flows.erase(transfer.serial);
     for (const auto& share : transfer.shares) {
         share.receiver->m_inbound.erase(transfer.serial);
+    }
+}
+
+void TransferApplication::GrowSendBuffer(std::uint32_t bytes) {
+    m_sendBufferBytes = std::max(m_sendBufferBytes, bytes);
+    for (const auto& [receiver, connection] : m_connections) {
+        connection->GrowSendBuffer(m_sendBufferBytes);
     }
 }
 

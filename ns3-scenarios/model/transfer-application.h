@@ -57,6 +57,8 @@ class TransferApplication : public ns3::Application {
     const std::string& GetName() const { return m_name; }
     /// Where the other nodes reach this one.
     ns3::Ipv4Address GetAddress() const { return m_address; }
+    /// Enlarge the TCP send buffer, of connections that are open too: the path has become faster.
+    void GrowSendBuffer(std::uint32_t bytes);
     void SetGroupFunction(GroupFunction function) { m_group = std::move(function); }
 
     // For TcpConnection, UdpFlow and Transfer.
@@ -94,6 +96,7 @@ class TransferApplication : public ns3::Application {
     ns3::TypeId m_congestionControl;
     ns3::Time m_delayedAck;
     ns3::Time m_minRto;
+    ns3::Time m_connectTimeout;
     std::uint32_t m_dataRetries;
     std::uint32_t m_datagramBytes;
     ns3::DataRate m_udpRate;

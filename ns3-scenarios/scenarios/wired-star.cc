@@ -84,6 +84,7 @@ class WiredStar {
             auto& application = m_scenario.Expose(leaves.Get(i), name, ue ? "ue" : "edge");
             // Room for the 30 bytes of headers on 1400, and for what flows beside it.
             application.SetAttribute("UdpRate", DataRateValue(DataRate(0.9 * std::min(m_rate, m_edgeRate))));
+            application.SetAttribute("SndBufSize", UintegerValue(SendBuffer(ue)));
             application.SetGroupFunction(
                 [this](const auto& source, const auto& receivers) { return Group(source, receivers); });
         }
@@ -118,6 +119,19 @@ class WiredStar {
             SetLoss(link, loss);
         }
         m_links.push_back(link);
+    }
+
+    /// Half as much again as fills the fastest path from such a node, in bytes, and what waits unsent in the socket:
+    /// a flow that is alone then fills its link without filling the queue.
+    std::uint32_t SendBuffer(bool ue) const {
+        double ueRate = m_rate;
+        for (std::uint32_t i = 0; i < std::min<std::size_t>(m_numUe, m_links.size()); ++i) {
+            ueRate = std::max(ueRate, m_links[i].rateBps);
+        }
+        const double ueBits = ueRate * std::max(2 * (m_delay + m_edgeDelay), ue ? 4 * m_delay : 0);
+        const double edgeBits = ue ? 0 : m_edgeRate * 4 * m_edgeDelay;
+        const double bytes = 1.5 * std::max(ueBits, edgeBits) / 8 + (256 << 10);
+        return static_cast<std::uint32_t>(std::min(bytes, 64.0 * (1 << 20)));
     }
 
     static void SetLoss(Link& link, double loss) {
