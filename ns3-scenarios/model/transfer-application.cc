@@ -79,11 +79,12 @@ ns3::TypeId TransferApplication::GetTypeId() {
             .AddAttribute("MinRto", "Smallest TCP retransmission time-out, s (200 ms as on Linux)",
                           TimeValue(ns3::MilliSeconds(200)), MakeTimeAccessor(&T::m_minRto),
                           MakeTimeChecker(ns3::MilliSeconds(1)))
-            .AddAttribute("ConnTimeout",
-                          "How long the first try to set up a TCP connection may take, s; doubles with each further one, "
-                          "until about a minute has passed (1 s: RFC 6298)",
-                          TimeValue(ns3::Seconds(1)), MakeTimeAccessor(&T::m_connectTimeout),
-                          MakeTimeChecker(ns3::MilliSeconds(1)))
+            .AddAttribute(
+                "ConnTimeout",
+                "How long the first try to set up a TCP connection may take, s; doubles with each further one, "
+                "until about a minute has passed (1 s: RFC 6298)",
+                TimeValue(ns3::Seconds(1)), MakeTimeAccessor(&T::m_connectTimeout),
+                MakeTimeChecker(ns3::MilliSeconds(1)))
             .AddAttribute("DataRetries", "TCP retransmissions of one segment before the connection is given up",
                           UintegerValue(15), MakeUintegerAccessor(&T::m_dataRetries),
                           MakeUintegerChecker<std::uint32_t>(1))

@@ -52,9 +52,9 @@ using edgelam::Array;
 
 namespace {
 
-constexpr double enb_height_m = 25;  // TR 38.901 table 7.2-1, UMa
+constexpr double enb_height_m = 25; // TR 38.901 table 7.2-1, UMa
 constexpr double ue_height_m = 1.5;
-constexpr double nearest_m = 35;     // smallest distance of a device to a base station on the ground, same table
+constexpr double nearest_m = 35; // smallest distance of a device to a base station on the ground, same table
 constexpr double fastest_mps = 150;
 
 class LteMacro {
@@ -68,7 +68,9 @@ class LteMacro {
         options.Real("speed", m_speedMps, "m/s", "of each device, in a direction drawn by seed", 0, fastest_mps);
         options.Choice("bandwidth", m_bandwidth, "of the carrier, each way, MHz", {"5", "10", "15", "20"});
         options.Real("enbPower", m_enbPowerDbm, "dBm", "transmit power of a base station", 0, 60);
+        options.Real("enbGain", m_enbGainDbi, "dBi", "gain of a base station's antenna, all round", 0, 20);
         options.Real("uePower", m_uePowerDbm, "dBm", "largest transmit power of a device", -40, 33);
+        options.Choice("rlc", m_rlc, "radio link control: am repeats what is lost, um leaves it to TCP", {"am", "um"});
         options.Flag("shadowing", m_shadowing, "log-normal shadowing");
         options.Section("Core and servers");
         options.Integer("numEdge", m_numEdge, "edge servers edge0, ... behind the core", 0, 100);
@@ -92,6 +94,8 @@ class LteMacro {
         if (m_numEnb > 1) {
             m_lte->SetHandoverAlgorithmType("ns3::A3RsrpHandoverAlgorithm");
         }
+        m_lte->SetEnbAntennaModelType("ns3::IsotropicAntennaModel");
+        m_lte->SetEnbAntennaModelAttribute("Gain", DoubleValue(m_enbGainDbi));
         const auto resourceBlocks = static_cast<std::uint16_t>(5 * std::stoi(m_bandwidth)); // TS 36.101 table 5.6-1
         m_lte->SetEnbDeviceAttribute("DlBandwidth", UintegerValue(resourceBlocks));
         m_lte->SetEnbDeviceAttribute("UlBandwidth", UintegerValue(resourceBlocks));
@@ -131,8 +135,9 @@ class LteMacro {
 
   private:
     void SetDefaults() {
-        // Acknowledged mode; room for a whole TCP window, where ns-3's 10 kB would drop most of it.
-        Config::SetDefault("ns3::LteEnbRrc::EpsBearerToRlcMapping", StringValue("RlcAmAlways"));
+        Config::SetDefault("ns3::LteEnbRrc::EpsBearerToRlcMapping",
+                           StringValue(m_rlc == "am" ? "RlcAmAlways" : "RlcUmAlways"));
+        // Room for a whole TCP window, where ns-3's 10 kB would drop most of it.
         Config::SetDefault("ns3::LteRlcAm::MaxTxBufferSize", UintegerValue(4 << 20));
         Config::SetDefault("ns3::LteRlcUm::MaxTxBufferSize", UintegerValue(4 << 20));
         Config::SetDefault("ns3::LteEnbPhy::TxPower", DoubleValue(m_enbPowerDbm));
@@ -174,8 +179,8 @@ class LteMacro {
             const double distance = std::sqrt(uniform->GetValue(nearest_m * nearest_m, largest * largest));
             const double angle = uniform->GetValue(0, 2 * pi), heading = uniform->GetValue(0, 2 * pi);
             auto mobility = CreateObject<ConstantVelocityMobilityModel>();
-            mobility->SetPosition({centre.x + distance * std::cos(angle), centre.y + distance * std::sin(angle),
-                                   ue_height_m});
+            mobility->SetPosition(
+                {centre.x + distance * std::cos(angle), centre.y + distance * std::sin(angle), ue_height_m});
             mobility->SetVelocity({m_speedMps * std::cos(heading), m_speedMps * std::sin(heading), 0});
             m_ues.Get(i)->AggregateObject(mobility);
             m_mobility.push_back(mobility);
@@ -242,6 +247,20 @@ class LteMacro {
                 "ReportCurrentCellRsrpSinr",
                 Callback<void, std::uint16_t, std::uint16_t, double, double, std::uint8_t>(report));
         }
+        m_uplinkSinrDb.assign(m_numUe, std::nan(""));
+        for (std::uint32_t i = 0; i < m_numEnb; ++i) {
+            auto report = [this](std::uint16_t cell, std::uint16_t rnti, double sinr, std::uint8_t) {
+                for (std::uint32_t ue = 0; ue < m_numUe; ++ue) {
+                    if (Ue(ue)->GetRrc()->GetRnti() == rnti && Ue(ue)->GetRrc()->GetCellId() == cell) {
+                        m_uplinkSinrDb[ue] = 10 * std::log10(sinr);
+                    }
+                }
+            };
+            DynamicCast<LteEnbNetDevice>(m_enbDevices.Get(i))
+                ->GetPhy()
+                ->TraceConnectWithoutContext(
+                    "ReportUeSinr", Callback<void, std::uint16_t, std::uint16_t, double, std::uint8_t>(report));
+        }
         auto& registry = m_scenario.registry();
         const std::vector<edgelam::Axis> perUe{{"ue", m_numUe}}, perUeXyz{{"ue", m_numUe}, {"xyz", 3}};
         const auto vectors = [this](auto get) {
@@ -260,14 +279,20 @@ class LteMacro {
                                         vectors([](auto m) { return m->GetVelocity(); }), perUeXyz);
         registry.Publish<std::vector<std::int32_t>>(
             "ue_serving_cell", "", "number of the device's base station, from 0; -1 when it has none",
-            [this] { return ForEachUe<std::int32_t>([this](auto i) { return Attached(i) ? Ue(i)->GetRrc()->GetCellId() - 1 : -1; }); },
+            [this] {
+                return ForEachUe<std::int32_t>(
+                    [this](auto i) { return Attached(i) ? Ue(i)->GetRrc()->GetCellId() - 1 : -1; });
+            },
             perUe);
         registry.Publish<std::vector<std::uint8_t>>(
             "ue_attached", "", "1 when the device has a connection to the network (RRC connected), otherwise 0",
             [this] { return ForEachUe<std::uint8_t>([this](auto i) { return Attached(i) ? 1 : 0; }); }, perUe);
-        registry.Publish<std::vector<double>>("ue_sinr_db", "dB",
-                                              "downlink, mean over the band, of the last subframe; nan before the first",
-                                              [this] { return m_sinrDb; }, perUe);
+        registry.Publish<std::vector<double>>(
+            "ue_sinr_db", "dB", "downlink, mean over the band, of the last subframe; nan before the first",
+            [this] { return m_sinrDb; }, perUe);
+        registry.Publish<std::vector<double>>(
+            "ue_uplink_sinr_db", "dB", "uplink, mean over the band, of the last sounding signal; nan before the first",
+            [this] { return m_uplinkSinrDb; }, perUe);
         registry.Publish<std::vector<double>>(
             "ue_rsrp_dbm", "dBm", "reference signal received power of the serving cell (TS 36.214 5.1.1)",
             [this] { return m_rsrpDbm; }, perUe);
@@ -312,9 +337,10 @@ class LteMacro {
 
     edgelam::Scenario& m_scenario;
     std::uint32_t m_numUe = 2, m_numEnb = 1, m_numEdge = 1;
-    double m_interSiteM = 500, m_speedMps = 3 / 3.6, m_enbPowerDbm = 46, m_uePowerDbm = 23; // TR 38.901 table 7.2-1
+    double m_interSiteM = 500, m_speedMps = 3 / 3.6, m_enbPowerDbm = 46, m_uePowerDbm = 23; // TR 36.814 table A.2.1.1-2
+    double m_enbGainDbi = 11; ///< of a usual omnidirectional panel; a sector's would be 14
     double m_coreDelayS = 2e-3, m_edgeDelayS = 1e-3, m_cloudDelayS = 20e-3, m_edgeRate = 10e9, m_cloudRate = 1e9;
-    std::string m_bandwidth = "20";
+    std::string m_bandwidth = "20", m_rlc = "am";
     bool m_shadowing = true;
     double m_radiusM = 0;
     Ptr<LteHelper> m_lte;
@@ -323,7 +349,7 @@ class LteMacro {
     NetDeviceContainer m_enbDevices, m_ueDevices;
     Ipv4AddressHelper m_addresses{"10.1.0.0", "255.255.255.252"};
     std::vector<Ptr<ConstantVelocityMobilityModel>> m_mobility;
-    std::vector<double> m_sinrDb, m_rsrpDbm;
+    std::vector<double> m_sinrDb, m_uplinkSinrDb, m_rsrpDbm;
     std::int64_t m_stream = 1000;
 };
 

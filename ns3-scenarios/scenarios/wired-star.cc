@@ -121,8 +121,8 @@ class WiredStar {
         m_links.push_back(link);
     }
 
-    /// Half as much again as fills the fastest path from such a node, in bytes, and what waits unsent in the socket:
-    /// a flow that is alone then fills its link without filling the queue.
+    /// TCP send buffer of a node, bytes: what fills its fastest path, half as much again if the queue has room for it,
+    /// and what waits unsent. A flow that is alone then fills its link and loses nothing.
     std::uint32_t SendBuffer(bool ue) const {
         double ueRate = m_rate;
         for (std::uint32_t i = 0; i < std::min<std::size_t>(m_numUe, m_links.size()); ++i) {
@@ -130,7 +130,8 @@ class WiredStar {
         }
         const double ueBits = ueRate * std::max(2 * (m_delay + m_edgeDelay), ue ? 4 * m_delay : 0);
         const double edgeBits = ue ? 0 : m_edgeRate * 4 * m_edgeDelay;
-        const double bytes = 1.5 * std::max(ueBits, edgeBits) / 8 + (256 << 10);
+        const double path = std::max(ueBits, edgeBits) / 8, queue = 1400.0 * m_queue;
+        const double bytes = std::max(path, std::min(1.5 * path, queue)) + (128 << 10);
         return static_cast<std::uint32_t>(std::min(bytes, 64.0 * (1 << 20)));
     }
 
