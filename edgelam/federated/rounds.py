@@ -208,7 +208,7 @@ async def each(devices: Sequence[cosim.Node], exchange: Callable[[cosim.Node], A
         return {}
     try:
         timeout_s = None if until_s is None else max(0.0, until_s - sim.now_s)
-        await asyncio.wait(list(tasks.values()), timeout=timeout_s)
+        await asyncio.wait(list(tasks.values()), timeout=timeout_s, return_when=asyncio.FIRST_EXCEPTION)
         return {name: task.result() for name, task in tasks.items() if task.done()}
     finally:
         late = [task for task in tasks.values() if not task.done()]
@@ -302,11 +302,18 @@ async def server_loop(
         log.rounds[round_number] = RoundFacts(exchange.start_s, sim.now_s, dropped)
         log.report(
             RoundRecord(
-                log.method, round_number, min((round_number + 1) * steps_per_round, settings.rounds),
-                exchange.start_s, sim.now_s, result.loss_sum / samples if samples else float("nan"), samples,
-                len(chosen), len(dropped), len(exchange.late - dropped),
+                log.method,
+                round_number,
+                min((round_number + 1) * steps_per_round, settings.rounds),
+                exchange.start_s,
+                sim.now_s,
+                result.loss_sum / samples if samples else float("nan"),
+                samples,
+                len(chosen),
+                len(dropped),
+                len(exchange.late - dropped),
             )
-        )  # fmt: skip
+        )
         after(round_number)
     for release in releases:
         await release
