@@ -106,6 +106,10 @@ bool HostWatcher::Serve(Visitor& visitor) {
         if (!visitor.complete || !m_open) {
             return false;
         }
+        char byte = 0;
+        if (::recv(visitor.socket.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
+            return true; // it has given up waiting for us
+        }
         const Hello hello = Hello::FromText(visitor.reader.Take().text);
         if (const std::string reason = Judge(hello); !reason.empty()) {
             SendAttachMessage(visitor.socket.get(), 1, reason);

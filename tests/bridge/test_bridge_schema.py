@@ -4,6 +4,7 @@
 import json
 import socket
 import struct
+import subprocess
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgelam import _bridge
+from edgelam.paths import installed
 
 
 def aligned(dtype: np.dtype) -> np.dtype:
@@ -171,3 +173,29 @@ def test_other_version_and_nonsense_are_refused(testbed: Testbed) -> None:
     first.detach()
     second.detach()
     wait_for(process, 0)
+
+
+@pytest.mark.parametrize(
+    ("struct_fields", "listed", "said"),
+    [
+        ("double a; int b;", "a, b", ""),
+        ("double a; int b;", "a", "must list every field"),
+        ("double a; int b;", "b, a", "must list every field"),
+        ("double a; std::string b;", "a, b", "crosses as plain bytes"),
+        ("double a; int* b;", "a, b", "a field type that NumPy has no dtype for"),
+        ("double a; long double b;", "a, b", "a field type that NumPy has no dtype for"),
+    ],
+)
+def test_what_cannot_be_a_message_does_not_compile(struct_fields: str, listed: str, said: str) -> None:
+    code = f"""
+        #include "edgelam/bridge/schema.h"
+        namespace user {{
+        struct Message {{ {struct_fields} }};
+        EDGELAM_MESSAGE(Message, {listed})
+        }}
+    """
+    command = ["g++", "-std=c++20", "-Wall", "-Wextra", "-fsyntax-only", f"-I{installed('include')}", "-xc++", "-"]
+    done = subprocess.run(command, input=code, capture_output=True, text=True, check=False, timeout=60)
+    assert said in done.stderr
+    assert (done.returncode == 0) == (said == "")
+    assert said or not done.stderr, "warnings"
