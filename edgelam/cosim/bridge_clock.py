@@ -98,6 +98,7 @@ class BridgeClock:
             raise AttachError(str(error)) from None
         self._attached = True
         self.participants: int = self._end.participants
+        self.scenario_pid: int | None = self._end.host_pid
         self.catalogue: dict[str, Any] = json.loads(self._end.catalogue)
 
     # ---- waiting ---------------------------------------------------------------------------------------------

@@ -91,6 +91,7 @@ class Clock(Protocol):
     now_ns: int
     participant: int
     participants: int
+    scenario_pid: int | None
     catalogue: dict[str, Any]
     explain: Callable[[], str]
 
@@ -149,6 +150,7 @@ class IdealClock:
         self.now_ns = 0
         self.participant = 0
         self.participants = 1
+        self.scenario_pid = None
         self.catalogue: dict[str, Any] = {
             "scenario": "none",
             "participants": 1,

@@ -150,6 +150,8 @@ class Node:
             source: the sending node; None for any.
             tag: the tag it was sent with; None for any.
 
+        Of a udp transfer of which nothing at all arrives the receiver never hears: bound the wait.
+
         Returns:
             A `Message`: `data` (in the structure and dtypes that were sent, rounded by the encoding; lost bytes are
             zeros), `source`, `tag`, `lost` (byte ranges), `size_bytes`, `queued_s`, `last_byte_s`.
@@ -162,7 +164,7 @@ class Node:
                 f"{self.name} receives from {source!r}: a node of this simulation is wanted; there are: "
                 f"{', '.join(self._sim.nodes)}"
             )
-        if not self._sim._is_mine(self):
+        if not self._sim._may_be_mine(self):
             raise ConfigurationError(
                 f"participant {self._sim.participant} receives at {self.name}, which it has not claimed: "
                 f"call sim.claim(node) first"

@@ -52,6 +52,8 @@ class Simulation:
         """This process's number, from 0."""
         self.participants = clock.participants
         """How many processes take part."""
+        self.scenario_pid: int | None = clock.scenario_pid
+        """The scenario's process, None without one."""
         self.compute_mode = check_mode(compute)
         self.network = network
         self.on_transfer = on_transfer
@@ -132,6 +134,10 @@ class Simulation:
     def _is_mine(self, node: Node) -> bool:
         """True if what is sent to `node` is known to come to this process."""
         return self.participants == 1 or node.id in self._claimed
+
+    def _may_be_mine(self, node: Node) -> bool:
+        """As `_is_mine`, and for participant 0 also all nodes that nobody else may have claimed."""
+        return self.participant == 0 or node.id in self._claimed
 
     # ---- observables and controls ------------------------------------------------------------------------------
 
