@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// Options and the registry of observables and controls.
+
+#include <array>
+#include <cstring>
+
+#include "ns3/test.h"
+
+#include "options.h"
+#include "registry.h"
+
+using namespace edgelam;
+
+namespace {
+
+struct Beam {
+    std::int32_t index;
+    float gain;
+};
+EDGELAM_MESSAGE(Beam, index, gain)
+
+class OptionsCase : public ns3::TestCase {
+  public:
+    OptionsCase() : TestCase("options: units, ranges, refusals") {}
+
+  private:
+    std::string Refusal(const char* argument) {
+        std::uint32_t number = 4;
+        double rate = 1e6, delay = 1e-3;
+        std::string protocol = "tcp";
+        Options options("test", "a test");
+        options.Integer("numUe", number, "devices", 1, 10);
+        options.Rate("rate", rate, "rate", 1e3, 1e9);
+        options.Time("delay", delay, "delay", 0, 1);
+        options.Choice("protocol", protocol, "protocol", {"tcp", "udp"});
+        const char* arguments[]{"test", argument};
+        try {
+            options.Parse(2, arguments);
+        } catch (const OptionError& error) {
+            return error.what();
+        }
+        m_number = number;
+        m_rate = rate;
+        m_delay = delay;
+        return {};
+    }
+    void Refused(const char* argument, const char* text) {
+        const std::string reason = Refusal(argument);
+        NS_TEST_EXPECT_MSG_NE(reason.find(text), std::string::npos, argument << " gave '" << reason << "'");
+    }
+    void DoRun() override {
+        NS_TEST_EXPECT_MSG_EQ(Refusal("--rate=2.5Mbps"), "", "legal");
+        NS_TEST_EXPECT_MSG_EQ_TOL(m_rate, 2.5e6, 1e-6, "units of rates");
+        NS_TEST_EXPECT_MSG_EQ(Refusal("--delay=20us"), "", "legal");
+        NS_TEST_EXPECT_MSG_EQ_TOL(m_delay, 20e-6, 1e-12, "units of times");
+        NS_TEST_EXPECT_MSG_EQ(Refusal("--numUe=7"), "", "legal");
+        NS_TEST_EXPECT_MSG_EQ(m_number, 7u, "integers");
+        Refused("--numUe=0", "--numUe=0 is not legal: it takes a whole number, 1 to 10");
+        Refused("--numUe=2.5", "whole number");
+        Refused("--numUe=-1", "1 to 10");
+        Refused("--numUe=many", "1 to 10");
+        Refused("--rate=5", "a number with a unit (bps, kbps, Mbps, Gbps), 1kbps to 1Gbps");
+        Refused("--rate=nanMbps", "1kbps to 1Gbps");
+        Refused("--rate=2Gbps", "1kbps to 1Gbps");
+        Refused("--protocol=sctp", "tcp, udp");
+        Refused("--numUE=3", "did you mean --numUe?");
+        Refused("--numUe", "needs a value");
+        Refused("numUe=3", "not of the form");
+        Refused("--ns3::NoSuch::Thing=3", "no such ns-3 attribute");
+    }
+    std::uint32_t m_number = 0;
+    double m_rate = 0, m_delay = 0;
+};
+
+class RegistryCase : public ns3::TestCase {
+  public:
+    RegistryCase() : TestCase("registry: types, shapes, refusals") {}
+
+  private:
+    static std::span<const std::byte> Bytes(const auto& values) { return std::as_bytes(std::span(values)); }
+
+    void DoRun() override {
+        Registry registry;
+        registry.Publish<double>("scalar", "m", "one number", [] { return 2.5; });
+        registry.Publish<std::vector<Beam>>("beams", "", "structs", [] {
+            return std::vector<Beam>{{1, 2}, {3, 4}};
+        });
+        registry.Publish<Array<float>>("matrix", "", "three by anything",
+                                       [] { return Array<float>{{3, 2}, {0, 1, 2, 3, 4, 5}}; }, {{"row", 3}, {"column"}});
+        registry.Publish<Array<float>>("wrong", "", "not as announced", [] { return Array<float>{{2}, {0, 1}}; },
+                                       {{"row", 3}});
+        NS_TEST_EXPECT_MSG_EQ(registry.Read(0).bytes.size(), 8u, "scalar");
+        NS_TEST_EXPECT_MSG_EQ(registry.Read(1).shape[0], 2, "as many as there are");
+        NS_TEST_EXPECT_MSG_EQ(registry.Read(1).bytes.size(), 16u, "structs");
+        NS_TEST_EXPECT_MSG_EQ(registry.Read(2).shape[1], 2, "a dimension that varies");
+        NS_TEST_EXPECT_MSG_NE(registry.observables()[1].dtype.find("\"gain\""), std::string::npos, "fields travel");
+        NS_TEST_EXPECT_MSG_EQ(registry.observables()[0].dtype, "\"<f8\"", "numpy's name of double");
+        std::string refusal;
+        try {
+            registry.Read(3);
+        } catch (const std::runtime_error& error) {
+            refusal = error.what();
+        }
+        NS_TEST_EXPECT_MSG_NE(refusal.find("shape [2]"), std::string::npos, refusal);
+
+        std::vector<float> got;
+        registry.Control<Array<float>>("weights", "", "two by anything", [&](const Array<float>& value) -> std::string {
+            if (value.values.size() > 4) {
+                return "too many";
+            }
+            got = value.values;
+            return {};
+        }, {{"row", 2}, {"column"}});
+        NS_TEST_EXPECT_MSG_EQ(registry.Set(0, Bytes(std::array<float, 4>{1, 2, 3, 4})), "", "taken");
+        NS_TEST_EXPECT_MSG_EQ(got.size(), 4u, "arrives");
+        NS_TEST_EXPECT_MSG_EQ(registry.Set(0, Bytes(std::array<float, 6>{})), "too many", "refused by the scenario");
+        NS_TEST_EXPECT_MSG_NE(registry.Set(0, Bytes(std::array<float, 3>{})).find("12 bytes were given"),
+                              std::string::npos, "a shape that does not fit");
+        bool twice = false;
+        try {
+            registry.Publish<double>("scalar", "m", "again", [] { return 0.0; });
+        } catch (const std::invalid_argument&) {
+            twice = true;
+        }
+        NS_TEST_EXPECT_MSG_EQ(twice, true, "one name, one thing");
+    }
+};
+
+class HelperTestSuite : public ns3::TestSuite {
+  public:
+    HelperTestSuite() : TestSuite("edgelam-helpers", Type::UNIT) {
+        AddTestCase(new OptionsCase, ns3::TestCase::Duration::QUICK);
+        AddTestCase(new RegistryCase, ns3::TestCase::Duration::QUICK);
+    }
+};
+
+const HelperTestSuite g_helperTestSuite;
+
+} // namespace
