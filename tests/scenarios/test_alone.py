@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Scenarios run alone: help, refusals, built-in traffic, the same again with the same seed."""
+
+import pytest
+from scenario_runs import report, start
+
+from edgelam.paths import scenarios
+
+ALL = ["lte-macro", "wired-star"]
+
+
+def test_all_are_installed():
+    assert list(scenarios()) == ALL
+
+
+@pytest.mark.parametrize("scenario", ALL)
+def test_help(scenario):
+    done = start(scenario, "--help")
+    assert done.returncode == 0
+    for option in ("--numUe=", "--seed=", "--bytes=", "--edgelam-address="):
+        assert option in done.stdout
+
+
+@pytest.mark.parametrize("scenario", ALL)
+@pytest.mark.parametrize(
+    ("argument", "texts"),
+    [
+        ("--numUE=3", ["--numUE", "unknown", "--numUe"]),
+        ("--nonsense=3", ["--nonsense", "unknown", "--seed"]),
+        ("--numUe=0", ["--numUe=0", "1 to"]),
+        ("--edgeDelay=fast", ["--edgeDelay=fast", "ms", "0ns to"]),
+        ("--protocol=sctp", ["sctp", "tcp, udp, ideal"]),
+        ("--seed=-1", ["--seed=-1", "1 to"]),
+        ("--ns3::NoSuch::Attribute=1", ["NoSuch", "no such ns-3 attribute"]),
+        ("--edgelam-address=/tmp/x", ["--edgelam-address=/tmp/x", "@"]),
+        ("stray", ["stray", "--option=value"]),
+    ],
+)
+def test_mistakes_are_one_clear_line(scenario, argument, texts):
+    done = start(scenario, argument)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"{scenario}: ")
+    for text in texts:
+        assert text in done.stderr
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp", "ideal"])
+def test_wired_star_traffic(protocol):
+    result = report("wired-star", "--numUe=3", "--numEdge=2", "--bytes=2e5", f"--protocol={protocol}")
+    assert result["complete"]
+    assert len(result["transfers"]) == 6
+    for transfer in result["transfers"]:
+        assert transfer["status"] == "complete"
+        assert transfer["delivered_bytes"] == 200_000
+
+
+def test_lte_macro_traffic():
+    result = report("lte-macro", "--numUe=2", "--bytes=1e5")
+    assert result["complete"]
+    assert {transfer["status"] for transfer in result["transfers"]} == {"complete"}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "arguments"),
+    [("wired-star", ["--loss=0.02", "--bytes=1e6"]), ("lte-macro", ["--numUe=2", "--bytes=5e4", "--speed=10"])],
+)
+def test_same_seed_same_run(scenario, arguments):
+    first = report(scenario, *arguments, "--seed=5")
+    assert report(scenario, *arguments, "--seed=5") == first
+    assert report(scenario, *arguments, "--seed=6") != first
+
+
+def test_no_server_to_reach_in_time():
+    done = start("wired-star", "--bytes=1e7", "--rate=1Mbps", "--stopTime=1s", "--numUe=1")
+    assert done.returncode == 1
+    assert "NOT all arrived" in done.stdout
+
+
+def test_attach_timeout_names_who_is_missing():
+    done = start("wired-star", "--edgelam-address=@edgelam-test-nobody", "--edgelam-attach-timeout=0.2")
+    assert done.returncode == 3
+    assert "participant" in done.stderr
