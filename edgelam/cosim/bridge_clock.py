@@ -284,7 +284,7 @@ class BridgeClock:
         if status == 2 and self.now_ns == 0 and not self._attached:
             raise ConfigurationError(lines or f"scenario {process.name}: a mistake in its options") from None
         raise ScenarioDied(
-            f"scenario {process.name} died {when} ({process.describe(status)}",
+            f"scenario {process.name} died {when}: {process.describe(status)}",
             exit_status=status,
             last_lines=lines,
             time_s=self.now_ns / 1e9,

@@ -150,7 +150,7 @@ class IdealClock:
         self.now_ns = 0
         self.participant = 0
         self.participants = 1
-        self.scenario_pid = None
+        self.scenario_pid: int | None = None
         self.catalogue: dict[str, Any] = {
             "scenario": "none",
             "participants": 1,

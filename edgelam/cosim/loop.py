@@ -47,15 +47,6 @@ T = TypeVar("T")
 STALLED_AFTER = 2_000_000
 
 
-class _Timer(asyncio.TimerHandle):
-    """A timer that is in the heap until it is due or cancelled."""
-
-    def cancel(self) -> None:
-        if not self._cancelled:
-            self._loop._timer_handle_cancelled(self)  # type: ignore[attr-defined]
-        asyncio.Handle.cancel(self)
-
-
 class SimLoop(RefusingLoop):
     """The loop; `run` drives one main coroutine to its end."""
 
@@ -271,7 +262,7 @@ class SimLoop(RefusingLoop):
         args: tuple[Any, ...],
         context: contextvars.Context | None,
     ) -> asyncio.TimerHandle:
-        timer = _Timer(when_ns / NS_PER_S, callback, args, self, context)
+        timer = asyncio.TimerHandle(when_ns / NS_PER_S, callback, args, self, context)
         if when_ns < NEVER_NS:
             heapq.heappush(self._timers, (when_ns, self.next_sequence(), timer))
             timer._scheduled = True  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
@@ -169,7 +170,10 @@ def _run(main: Main[T], clock: Clock, **settings: Any) -> T:
     try:
         sim = Simulation(clock, **settings)
         try:
-            result = sim._loop.run(main(sim))
+            coroutine = main(sim)
+            if not inspect.iscoroutine(coroutine):
+                raise ConfigurationError(f"main must be a coroutine function (async def), not {main!r}")
+            result = sim._loop.run(coroutine)
         except DeadlockError as error:
             raise error from sim._loop.tasks.first_error()
         except BaseExceptionGroup as group:
@@ -199,7 +203,7 @@ def _await_end(process: launch.ScenarioProcess, participants: int, now_ns: int) 
         status = process.stop() if status is None else status
         raise ScenarioDied(
             f"scenario {process.name} did not end well after participant 0 had left at simulated time "
-            f"{now_ns / 1e9:.9f} s ({process.describe(status)}",
+            f"{now_ns / 1e9:.9f} s: {process.describe(status)}",
             exit_status=status,
             last_lines=process.last_lines(),
             time_s=now_ns / 1e9,

@@ -17,17 +17,20 @@ if TYPE_CHECKING:
 
 
 class SimFuture(asyncio.Future[Any]):
-    """A future that hashes by its sequence number and can say what is awaited (`why`, for deadlock reports)."""
+    """A future that hashes by a sequence number, taken when it is first put into a set or a dict.
 
-    def __init__(self, *, loop: SimLoop) -> None:
-        """Make a pending future of `loop`."""
-        self._sequence = loop.next_sequence()
-        self.why: tuple[str, ...] | None = None
-        super().__init__(loop=loop)
+    `why` is what is awaited, as words to be joined: for deadlock reports.
+    """
+
+    why: tuple[str, ...] | None = None
 
     def __hash__(self) -> int:
         """The sequence number: the same in every run."""
-        return self._sequence
+        try:
+            return self._sequence
+        except AttributeError:
+            self._sequence: int = self.get_loop().next_sequence()  # type: ignore[attr-defined]
+            return self._sequence
 
 
 class SimTask(asyncio.Task[Any]):

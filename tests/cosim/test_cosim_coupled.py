@@ -10,6 +10,8 @@ import stat
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgelam import cosim
 from edgelam.errors import (
@@ -94,7 +96,7 @@ def test_cancelling_the_task_withdraws_the_transfer():
 
 def test_deadline():
     async def main(sim):
-        with pytest.raises(TransferError, match="ue0 to edge0 .*expired") as caught:
+        with pytest.raises(TransferError, match=r"ue0 to edge0 .*expired") as caught:
             await sim.node("ue0").send(sim.node("edge0"), bytes(10_000_000), tag="late", deadline_s=0.5)
         assert caught.value.record.status == "expired"
         return sim.now_s
@@ -185,6 +187,63 @@ def test_same_seed_same_records():
         return repr(records)
 
     assert once(1) == once(1) != once(2)
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["sleep", "tcp", "udp", "ideal", "read"]), st.sampled_from([0.0, 1e-9, 0.001, 0.002, 0.0123])
+    ),
+    max_size=5,
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(steps, min_size=1, max_size=4))
+def test_any_program_sees_time_go_on_and_runs_the_same_twice(programs):
+    """Devices that sleep, send and read at coinciding times: one log, never backwards, the same in every run."""
+
+    def once():
+        log = []
+
+        async def main(sim):
+            edge = sim.node("edge0")
+
+            def note(*what):
+                assert not log or sim.now_ns >= log[-1][0]
+                log.append((sim.now_ns, *what))
+
+            async def device(ue, program):
+                for i, (kind, amount) in enumerate(program):
+                    if kind == "sleep":
+                        before = sim.now_ns
+                        await asyncio.sleep(amount)
+                        assert sim.now_ns == before + round(amount * 1e9)
+                    elif kind == "read":
+                        reading = await sim.observable("queue_bytes").read()
+                        assert reading.time_s == sim.now_s
+                    else:
+                        record = await ue.send(edge, bytes(1 + int(amount * 1e6)), tag=f"{i}", protocol=kind)
+                        assert record.status == "complete"
+                        assert record.acknowledged_s == sim.now_s
+                    note(ue.name, i, kind)
+
+            async def server(total):
+                for _ in range(total):
+                    message = await edge.receive()
+                    assert message.last_byte_s == sim.now_s
+                    note("edge0", message.source.name, message.tag)
+
+            total = sum(kind in ("tcp", "udp", "ideal") for program in programs for kind, _ in program)
+            ues = sim.nodes_with_role("ue")
+            async with asyncio.TaskGroup() as group:
+                group.create_task(server(total))
+                for ue, program in zip(ues, programs, strict=True):
+                    group.create_task(device(ue, program))
+
+        run(main, num_ue=len(programs))
+        return log
+
+    assert once() == once()
 
 
 def test_deadlock_is_found_in_a_scenario():

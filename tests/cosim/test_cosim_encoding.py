@@ -28,7 +28,7 @@ def test_wire_size_is_exact(encoding, nbytes):
 def test_table_worked_out_by_hand():
     assert encode(np.float32([1.0, -2.0]), "fp32").tobytes().hex() == "0000803f000000c0"
     assert encode(np.float32([1.0, -2.0]), "fp16").tobytes().hex() == "003c00c0"
-    # 1.00390625 lies half-way between the bfloat16 neighbours 0x3f80 and 0x3f81: even wins; 1.01171875 goes up to 0x3f82
+    # 1.00390625 lies half-way between the bfloat16 neighbours 0x3f80 and 0x3f81 (even wins), 1.01171875 goes to 0x3f82
     assert encode(np.float32([1.0, -2.0, 1.00390625, 1.01171875]), "bf16").tobytes().hex() == "803f00c0803f823f"
     # scale 2.54 / 127 = 0.02: 1.27 -> 64 (63.5 to even), -2.54 -> -127
     wire = encode(np.float32([[1.27, -2.54]]), "int8").tobytes()

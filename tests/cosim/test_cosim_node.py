@@ -177,6 +177,11 @@ def test_unknown_scenarios_are_refused(tmp_path):
         cosim.simulate(main, "wired-star", nodes=STAR)
 
 
+def test_main_must_be_a_coroutine_function():
+    with pytest.raises(ConfigurationError, match="main must be a coroutine function"):
+        run(lambda sim: None)
+
+
 def test_random_streams_depend_on_seed_and_name_only():
     async def main(sim):
         return [
