@@ -21,6 +21,7 @@
 #include "ns3/error-model.h"
 #include "ns3/internet-stack-helper.h"
 #include "ns3/ipv4-address-helper.h"
+#include "ns3/ipv4-list-routing-helper.h"
 #include "ns3/ipv4-static-routing-helper.h"
 #include "ns3/ipv4.h"
 #include "ns3/node-container.h"
@@ -75,6 +76,9 @@ class WiredStar {
         stack.SetIpv6StackInstall(false);
         stack.SetRoutingHelper(Ipv4StaticRoutingHelper());
         stack.Install(m_hub);
+        Ipv4ListRoutingHelper list; // static routing alone does not hand multicast up at its destination
+        list.Add(Ipv4StaticRoutingHelper(), 0);
+        stack.SetRoutingHelper(list);
         stack.Install(leaves);
         Ipv4AddressHelper addresses("10.0.0.0", "255.255.255.252");
         for (std::uint32_t i = 0; i < leaves.GetN(); ++i) {

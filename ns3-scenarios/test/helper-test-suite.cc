@@ -83,11 +83,10 @@ class RegistryCase : public ns3::TestCase {
     void DoRun() override {
         Registry registry;
         registry.Publish<double>("scalar", "m", "one number", [] { return 2.5; });
-        registry.Publish<std::vector<Beam>>("beams", "", "structs", [] {
-            return std::vector<Beam>{{1, 2}, {3, 4}};
-        });
+        registry.Publish<std::vector<Beam>>("beams", "", "structs", [] { return std::vector<Beam>{{1, 2}, {3, 4}}; });
         registry.Publish<Array<float>>("matrix", "", "three by anything",
-                                       [] { return Array<float>{{3, 2}, {0, 1, 2, 3, 4, 5}}; }, {{"row", 3}, {"column"}});
+                                       [] { return Array<float>{{3, 2}, {0, 1, 2, 3, 4, 5}}; },
+                                       {{"row", 3}, {"column"}});
         registry.Publish<Array<float>>("wrong", "", "not as announced", [] { return Array<float>{{2}, {0, 1}}; },
                                        {{"row", 3}});
         NS_TEST_EXPECT_MSG_EQ(registry.Read(0).bytes.size(), 8u, "scalar");
@@ -105,13 +104,15 @@ class RegistryCase : public ns3::TestCase {
         NS_TEST_EXPECT_MSG_NE(refusal.find("shape [2]"), std::string::npos, refusal);
 
         std::vector<float> got;
-        registry.Control<Array<float>>("weights", "", "two by anything", [&](const Array<float>& value) -> std::string {
-            if (value.values.size() > 4) {
-                return "too many";
-            }
-            got = value.values;
-            return {};
-        }, {{"row", 2}, {"column"}});
+        registry.Control<Array<float>>("weights", "", "two by anything",
+                                       [&](const Array<float>& value) -> std::string {
+                                           if (value.values.size() > 4) {
+                                               return "too many";
+                                           }
+                                           got = value.values;
+                                           return {};
+                                       },
+                                       {{"row", 2}, {"column"}});
         NS_TEST_EXPECT_MSG_EQ(registry.Set(0, Bytes(std::array<float, 4>{1, 2, 3, 4})), "", "taken");
         NS_TEST_EXPECT_MSG_EQ(got.size(), 4u, "arrives");
         NS_TEST_EXPECT_MSG_EQ(registry.Set(0, Bytes(std::array<float, 6>{})), "too many", "refused by the scenario");

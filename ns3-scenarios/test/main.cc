@@ -4,4 +4,6 @@
 
 #include "ns3/test.h"
 
-int main(int argc, char* argv[]) { return ns3::TestRunner::Run(argc, argv); }
+int main(int argc, char* argv[]) {
+    return ns3::TestRunner::Run(argc, argv);
+}

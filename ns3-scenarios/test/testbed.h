@@ -77,7 +77,7 @@ class Testbed {
 
     std::vector<ns3::Ptr<TransferApplication>> nodes;
     std::vector<ns3::Ptr<ns3::NetDevice>> devices, hubDevices;
-    std::vector<ns3::Ptr<Transfer>> transfers; ///< in the order of their start
+    std::vector<ns3::Ptr<Transfer>> transfers;   ///< in the order of their start
     std::vector<std::uint64_t> delivered, ended; ///< ids, in the order of the callbacks
 };
 

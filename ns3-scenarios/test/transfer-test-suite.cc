@@ -106,7 +106,8 @@ void CancelTooLate(Case& test) {
 
 void Deadline(Case& test) {
     Testbed bed(2);
-    TransferSpec late = Tcp(1, 10'000'000), early = Tcp(2, 1000), past = Tcp(3, 1000), udp = Udp(4, 10'000'000, 5'000'000);
+    TransferSpec late = Tcp(1, 10'000'000), early = Tcp(2, 1000), past = Tcp(3, 1000),
+                 udp = Udp(4, 10'000'000, 5'000'000);
     late.deadlineNs = udp.deadlineNs = 1'000'000'000;
     early.deadlineNs = 60'000'000'000;
     past.deadlineNs = 50'000'000;
