@@ -164,6 +164,7 @@ class SimLoop(RefusingLoop):
         self._rounds += 1
         if self._rounds > STALLED_AFTER:
             self._stalled()
+        handle = None
         for _ in range(len(ready)):
             handle = ready.popleft()
             if handle._cancelled:
@@ -176,6 +177,7 @@ class SimLoop(RefusingLoop):
                 self.call_exception_handler({"message": "exception in a callback", "exception": error})
             if self.compute_block is not None:
                 self._await_in_compute()
+        del handle  # a traceback may keep this frame: it must not keep the task that failed
         if self._fatal is not None:
             raise self._fatal
 
