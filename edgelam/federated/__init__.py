@@ -5,28 +5,40 @@ setup = prepare(SplitFedFTSettings(), seed=1)
 outcome = cosim.simulate(lambda sim: METHODS["split-fedft"](sim, setup, report), scenario="wired-star", ...)
 """
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
-
-from edgelam.federated import centralised, fed_lora, local, split_fedft
-from edgelam.federated.evaluation import Outcome
-from edgelam.federated.records import (
-    DeviceRecord,
-    DeviceRoundRecord,
-    EvaluationRecord,
-    Record,
-    Report,
-    RoundRecord,
-)
-from edgelam.federated.settings import SplitFedFTSettings
-from edgelam.federated.setup import Setup, prepare
+import importlib
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgelam import cosim
+    from edgelam.federated.evaluation import Outcome
+    from edgelam.federated.methods import METHODS
+    from edgelam.federated.records import (
+        DeviceRecord,
+        DeviceRoundRecord,
+        EvaluationRecord,
+        Record,
+        Report,
+        RoundRecord,
+    )
+    from edgelam.federated.settings import SplitFedFTSettings
+    from edgelam.federated.setup import Setup, prepare
 
-METHODS: "dict[str, Callable[[cosim.Simulation, Setup, Report], Awaitable[Outcome]]]" = {
-    module.METHOD: module.run for module in (split_fedft, fed_lora, local, centralised)
+_HOME = {
+    "METHODS": "methods",
+    "Outcome": "evaluation",
+    **dict.fromkeys(
+        ("DeviceRecord", "DeviceRoundRecord", "EvaluationRecord", "Record", "Report", "RoundRecord"), "records"
+    ),
+    "SplitFedFTSettings": "settings",
+    **dict.fromkeys(("Setup", "prepare"), "setup"),
 }
+
+
+def __getattr__(name: str) -> Any:
+    """Import a part when it is first used: settings (and `--help`) need neither torch nor transformers."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
 
 __all__ = [
     "METHODS",

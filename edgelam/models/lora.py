@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Low-rank adapters (LoRA, arXiv 2106.09685) put into a frozen backbone by peft: W x + (alpha/rank) B A x."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import torch
-from peft import LoraConfig, inject_adapter_in_model
-from torch import nn
-from torch.nn import Parameter
-from transformers.pytorch_utils import Conv1D
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edgelam.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.nn import Parameter
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ def inject_lora(model: nn.Module, settings: LoraSettings, *, seed: int = 0) -> d
     Returns the adapter weights by name, sorted: the only ones in the model that require a gradient. Raises
     ConfigurationError if a target does not exist.
     """
+    import torch  # here, so that the settings above cost no import of torch and peft
+    from peft import LoraConfig, inject_adapter_in_model
+    from torch import nn
+    from transformers.pytorch_utils import Conv1D
+
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,  # type: ignore[arg-type]  # peft computes with floats

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The methods by name. Each is a coroutine (simulation, setup, report) -> Outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from edgelam.federated import centralised, fed_lora, local, split_fedft
+
+if TYPE_CHECKING:
+    from edgelam import cosim
+    from edgelam.federated.evaluation import Outcome
+    from edgelam.federated.records import Report
+    from edgelam.federated.setup import Setup
+
+METHODS: dict[str, Callable[[cosim.Simulation, Setup, Report], Awaitable[Outcome]]] = {
+    split_fedft.METHOD: split_fedft.run,
+    fed_lora.METHOD: fed_lora.run,
+    local.METHOD: local.run,
+    centralised.METHOD: centralised.run,
+}
