@@ -3,6 +3,7 @@
 
 import dataclasses
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -140,6 +141,9 @@ def run_experiment(name: str, arguments: list[str]) -> int:
     from edgelam.runs.folder import RunFolder
     from edgelam.runs.progress import Progress
 
+    # PyTorch's idle threads spin by default, which takes the core that ns-3 needs (4 times slower on a busy machine);
+    # read when PyTorch is first imported
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     experiment = experiments.find(name)
     recipe, base = _base_configuration(experiment, arguments)
     options = _parse_options(experiment, recipe, base, arguments)

@@ -19,7 +19,7 @@ from rich.progress import (
     Progress as Bar,
 )
 
-PLAIN_SECONDS = 5.0  # at most one plain line in so many wall seconds, and always the last round
+PLAIN_SECONDS = 10.0  # at most one plain line in so many wall seconds, and always the last round
 
 
 class Progress:
