@@ -321,15 +321,6 @@ class SimLoop(RefusingLoop):
         """Who waits for what: one line a task (deadlock reports)."""
         return describe_tasks(self.tasks.waiting, self.tasks.failed)
 
-    def get_task_factory(self) -> None:
-        """None: tasks are always `SimTask`."""
-        return
-
-    def set_task_factory(self, factory: Any) -> None:
-        """Refused: other tasks would hash by their address."""
-        if factory is not None:
-            raise NotSimulatedError("a task factory would make tasks without a fixed order")
-
     def _stalled(self) -> None:
         raise StalledError(
             f"the program went round {STALLED_AFTER:,} times at simulated time {self.now_ns / NS_PER_S:.9f} s without "
@@ -379,13 +370,6 @@ class SimLoop(RefusingLoop):
     def is_closed(self) -> bool:
         """True after `close`."""
         return self._closed
-
-    def get_debug(self) -> bool:
-        """False: asyncio's debug mode measures wall time."""
-        return False
-
-    def set_debug(self, enabled: bool) -> None:
-        """Ignored, see `get_debug`."""
 
     def get_exception_handler(self) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None:
         """The handler set by the user, if any."""

@@ -28,6 +28,22 @@ _SIGNALS = (
 class RefusingLoop(asyncio.AbstractEventLoop):
     """An event loop of which the methods listed above raise `NotSimulatedError`."""
 
+    def get_task_factory(self) -> None:
+        """None: tasks are always `SimTask`."""
+        return
+
+    def set_task_factory(self, factory: Any) -> None:
+        """Refused: other tasks would hash by their address."""
+        if factory is not None:
+            raise NotSimulatedError("a task factory would make tasks without a fixed order")
+
+    def get_debug(self) -> bool:
+        """False: asyncio's debug mode measures wall time."""
+        return False
+
+    def set_debug(self, enabled: bool) -> None:
+        """Ignored, see `get_debug`."""
+
 
 def _refusal(name: str, reason: str) -> Any:
     def refused(self: RefusingLoop, *args: Any, **kwargs: Any) -> Any:
