@@ -31,7 +31,13 @@ std::string Pack(const std::vector<T>& values) {
 
 class RequestHandler::HeldArray {
   public:
-    HeldArray(bridge::Host& host, const bridge::ArrayRef& array) : ref(array), m_host(host) {}
+    /// An array of a participant, which holds it itself at least as long as it waits; or one that the host has just
+    /// allocated, and so holds already.
+    HeldArray(bridge::Host& host, const bridge::ArrayRef& array) : ref(array), m_host(host) {
+        if (ref.size_bytes > 0 && ref.arena != 0) {
+            m_host.Hold(ref, 0, 1);
+        }
+    }
     ~HeldArray() {
         if (ref.size_bytes == 0) {
             return;
