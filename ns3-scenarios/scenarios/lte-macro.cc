@@ -13,7 +13,8 @@
 // datagrams are lost.
 //
 // Try:     lte-macro --numUe=2 --bytes=1e6
-// Expect:  uploads at 10 to 40 Mb/s and downloads at up to 70 Mb/s, about two simulated seconds per second.
+// Expect:  uploads at about 11 Mb/s, downloads at 33 (edge) and 15 (cloud, 20 ms further away) Mb/s: 1 MB is mostly
+//          slow start. With --bytes=1e7 more than twice that. The uplink is limited by the power of the devices.
 
 #include <algorithm>
 #include <cmath>
