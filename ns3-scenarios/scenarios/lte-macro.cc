@@ -14,7 +14,7 @@
 //
 // Try:     lte-macro --numUe=2 --bytes=1e6
 // Expect:  uploads at about 11 Mb/s, downloads at 33 (edge) and 15 (cloud, 20 ms further away) Mb/s: 1 MB is mostly
-//          slow start. With --bytes=1e7 more than twice that. The uplink is limited by the power of the devices.
+//          slow start. With --bytes=1e7, 14 up and 27 down for each of two. The devices' power limits the uplink.
 
 #include <algorithm>
 #include <cmath>
