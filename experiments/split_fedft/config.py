@@ -24,7 +24,7 @@ class Config:
     )
     """What is learned and how."""
     seed: int = 1
-    """Root of every random stream: data, model, network. 0 or more."""
+    """Root of every random stream: data, model, network. 1 to 2147483647."""
 
     scenario: str = "lte-macro"
     """The network: an installed scenario (edgelam list), a path to a binary, or none (every transfer takes no time)."""
@@ -54,8 +54,8 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse what is not legal whatever the machine."""
-        if self.seed < 0:
-            raise ConfigurationError(f"seed is {self.seed}; it must be 0 or more")
+        if not 1 <= self.seed < 2**31:
+            raise ConfigurationError(f"seed is {self.seed}; it must be a whole number from 1 to 2147483647")
         if self.threads < 0:
             raise ConfigurationError(f"threads is {self.threads}; it must be 0 (PyTorch's choice) or more")
         if self.search_rounds < 1:

@@ -17,7 +17,7 @@ from .recording import Recorder, record_control
 
 LABELS = {
     "split-fedft": "split FedFT",
-    "fed-lora": "FedIT (un-split LoRA)",
+    "fed-lora": "FedIT",
     "local": "local only",
     "centralised": "centralised",
 }
