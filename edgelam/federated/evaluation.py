@@ -56,12 +56,12 @@ def pooled_test(setup: Setup, embedding: nn.Module, encoder: Encoder) -> Tensor:
     """The pooled representation of every test sample: [num_test, width]."""
     was_training = encoder.training
     encoder.eval()
-    pooled = [
-        encoder.pool(encoder.hidden(embedding(batch.inputs), batch.mask), batch.mask)
-        for batch in setup.test.batches(_BATCH)
-    ]
+    pooled = torch.zeros(len(setup.test), setup.backbone.width, dtype=setup.backbone.token_table.dtype)
+    for indices, batch in setup.test.batches(_BATCH):
+        hidden = encoder.hidden(embedding(batch.inputs), batch.mask)
+        pooled[torch.from_numpy(indices)] = encoder.pool(hidden, batch.mask)
     encoder.train(was_training)
-    return torch.cat(pooled)
+    return pooled
 
 
 @torch.no_grad()

@@ -78,10 +78,12 @@ class Samples:
         mask = mask_of(torch.tensor([len(row) for row in rows]))
         return Batch(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), mask, labels)
 
-    def batches(self, size: int) -> Iterator[Batch]:
-        """All samples in order, `size` at a time."""
+    def batches(self, size: int) -> Iterator[tuple[NDArray[np.int64], Batch]]:
+        """All samples, `size` at a time and the short ones first (so that little is padded), with their indices."""
+        lengths = [len(self._token_ids(i)) for i in range(len(self))] if self._tokens is None else [0] * len(self)
+        order = np.argsort(np.array(lengths), kind="stable")
         for start in range(0, len(self), size):
-            yield self.batch(np.arange(start, min(start + size, len(self))))
+            yield order[start : start + size], self.batch(order[start : start + size])
 
     def _token_ids(self, index: int) -> list[int]:
         if index not in self._ids:
