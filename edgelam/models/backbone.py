@@ -76,7 +76,7 @@ def load_backbone(name_or_folder: str | Path = OFFLINE_NAME, *, pretrained: bool
     pretrained=False keeps the architecture and tokeniser and draws the weights from `seed`. Raises
     ConfigurationError if the backbone is absent, incomplete, or neither encoder-only nor decoder-only.
     """
-    folder = str(_offline_folder() if name_or_folder == OFFLINE_NAME else name_or_folder)
+    folder = str(offline_folder() if name_or_folder == OFFLINE_NAME else name_or_folder)
     with _quiet():
         try:
             config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -152,7 +152,7 @@ def _load_tokenizer(folder: str) -> PreTrainedTokenizerBase | None:
 
 
 @cache
-def _offline_folder() -> Path:
+def offline_folder() -> Path:
     """The folder of the offline backbone's files, found without importing their package; checked once by SHA-256."""
     spec = importlib.util.find_spec(OFFLINE_PACKAGE)
     for location in (spec.submodule_search_locations or []) if spec else []:

@@ -69,7 +69,7 @@ class Waiter {
   private:
     static constexpr std::chrono::nanoseconds max_slice = std::chrono::milliseconds(50);
     // A round trip between two cores takes about 1 us; sleeping and waking costs 3 to 5 us a side.
-    static constexpr std::int64_t full_spin_ns = 20'000;
+    static constexpr std::int64_t full_spin_ns = 50'000;
     static constexpr std::int64_t one_core = -1;
 
     template<class Ready>
