@@ -5,20 +5,24 @@
 address order. While a simulated loop runs, it (and `asyncio.wait`, for futures that are not the loop's own) is wrapped:
 arguments become tasks in the order they are given. For a loop that is not simulated the wrappers do nothing. Code that
 did `from asyncio import as_completed` holds the function itself, which cannot be wrapped: take `cosim.as_completed`.
+`timeout` and `wait_for` are put in place here too, for their texts (timeouts.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import asyncio.tasks
+import asyncio.timeouts
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from edgelam.cosim import timeouts
 from edgelam.errors import NotSimulatedError
 
 _as_completed = asyncio.as_completed
 _wait = asyncio.wait
+_timeouts = (asyncio.timeout, asyncio.timeout_at, asyncio.wait_for)
 _simulated: list[asyncio.AbstractEventLoop] = []
 
 
@@ -60,6 +64,7 @@ def fixed_order(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     _simulated.append(loop)
     asyncio.as_completed = asyncio.tasks.as_completed = as_completed
     asyncio.wait = asyncio.tasks.wait = wait
+    _install_timeouts(timeouts.timeout, timeouts.timeout_at, timeouts.wait_for)
     try:
         yield
     finally:
@@ -67,3 +72,10 @@ def fixed_order(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
         if not _simulated:
             asyncio.as_completed = asyncio.tasks.as_completed = _as_completed
             asyncio.wait = asyncio.tasks.wait = _wait
+            _install_timeouts(*_timeouts)
+
+
+def _install_timeouts(timeout: Any, timeout_at: Any, wait_for: Any) -> None:
+    asyncio.timeout = asyncio.timeouts.timeout = timeout
+    asyncio.timeout_at = asyncio.timeouts.timeout_at = timeout_at
+    asyncio.wait_for = asyncio.tasks.wait_for = wait_for

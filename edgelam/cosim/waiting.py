@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Saying who waits for what, for the texts of deadlocks."""
+"""Saying who waits for what, for the texts of deadlocks and time-outs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ def describe_tasks(waiting: Sequence[asyncio.Task[Any]], failed: Sequence[asynci
     lines = [
         f"  task {task.get_name()!r} had failed: {_exception_text(task)}" for task in failed if not task.cancelled()
     ]
-    lines += [
-        f"  task {task.get_name()!r} waits for {_awaited(task)}{_place(task)}" for task in waiting if not task.done()
-    ]
+    lines += [f"  {describe_wait(task)}" for task in waiting if not task.done()]
     if len(lines) > MAX_LINES:
         lines = [*lines[:MAX_LINES], f"  and {len(lines) - MAX_LINES} more tasks"]
     return "\n".join(lines) or "  no task is waiting"
+
+
+def describe_wait(task: asyncio.Task[Any]) -> str:
+    """A task's name, what it awaits, and where."""
+    return f"task {task.get_name()!r} waits for {_awaited(task)}{_place(task)}"
 
 
 def _exception_text(task: asyncio.Task[Any]) -> str:
@@ -37,7 +40,7 @@ def _awaited(task: asyncio.Task[Any]) -> str:
     if why is not None:
         return " ".join(why)
     if isinstance(future, asyncio.Task):
-        return f"task {future.get_name()!r}"
+        return _name_of(future)
     if type(future).__name__ == "_GatheringFuture":
         names = [_name_of(child) for child in future._children if not child.done()]
         return "gather of " + ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
@@ -45,7 +48,10 @@ def _awaited(task: asyncio.Task[Any]) -> str:
 
 
 def _name_of(future: asyncio.Future[Any]) -> str:
-    return f"task {future.get_name()!r}" if isinstance(future, asyncio.Task) else "a future"
+    if not isinstance(future, asyncio.Task):
+        return "a future"
+    why = getattr(future._fut_waiter, "why", None)  # type: ignore[attr-defined]
+    return f"task {future.get_name()!r}" + (f" ({' '.join(why)})" if why else "")
 
 
 def _primitive(task: asyncio.Task[Any]) -> str:
