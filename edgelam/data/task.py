@@ -93,19 +93,30 @@ def load_task(name_or_path: str | Path, *, test_fraction: float = 0.2, seed: int
     """
     from edgelam.data import digits, ns3_comments, user_files
 
+    check_task(name_or_path)
     if not 0.0 < test_fraction < 1.0:
         raise ConfigurationError(f"test_fraction is {test_fraction}; it must lie between 0 and 1 (exclusive)")
     if name_or_path == "ns3-comments":
         return ns3_comments.load()
     if name_or_path == "digits":
         return digits.load(test_fraction=test_fraction, seed=seed)
+    return user_files.load(Path(name_or_path), test_fraction=test_fraction, seed=seed)
+
+
+def check_task(name_or_path: str | Path) -> None:
+    """Refuse (ConfigurationError) what is neither a built-in task nor a file that could hold one; reads nothing."""
+    from edgelam.data import user_files
+
+    if name_or_path in BUILT_IN:
+        return
     path = Path(name_or_path)
     if path.suffix.lower() not in user_files.SUFFIXES:
         raise ConfigurationError(
             f"no task {str(name_or_path)!r}: built in are {', '.join(BUILT_IN)}; "
             f"a file of your own must end in {', '.join(user_files.SUFFIXES)}"
         )
-    return user_files.load(path, test_fraction=test_fraction, seed=seed)
+    if not path.is_file():
+        raise ConfigurationError(f"{path}: {'this is a folder' if path.is_dir() else 'no such file'}")
 
 
 def split_train_test(

@@ -2,7 +2,8 @@
 """A user's own data: CSV or Parquet with columns `text,label`, or NPZ with `tokens,labels` (or `text,label`).
 
 - `.csv`, `.parquet`: columns `text` (string) and `label` (string or integer); an optional column `split` holds
-  "train" or "test" for every row. Other columns are ignored.
+  "train" or "test" for every row. Other columns are ignored. In a CSV only an empty field is a missing value ("NA" and
+  "null" are words), and text stays as it is written ("007").
 - `.npz`: `tokens` [num_samples, num_tokens, num_features] (real numbers) and `labels` [num_samples] (string or
   integer),
   or `text` [num_samples] and `label`/`labels`; an optional `split` [num_samples]. Pickled objects are refused.
@@ -24,8 +25,6 @@ SUFFIXES = (".csv", ".parquet", ".npz")
 
 def load(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Task:
     """Read a file into a Task. Raises ConfigurationError that names the file, the fault and what is legal."""
-    if not path.is_file():
-        raise ConfigurationError(f"{path}: no such file")
     columns = _read_npz(path) if path.suffix.lower() == ".npz" else _read_table(path)
     inputs = _inputs(path, columns)
     labels, label_names = _labels(path, columns["label"])
@@ -51,13 +50,14 @@ def load(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Task:
 
 def _read_table(path: Path) -> dict[str, Any]:
     try:
-        frame = pd.read_csv(path) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
+        frame = _read_csv(path) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
     except pd.errors.EmptyDataError:
         raise ConfigurationError(
             f"{path}: the file is empty; expected a header line with the columns text,label"
         ) from None
     except (OSError, ValueError) as error:  # pyarrow's and pandas' parser errors are ValueErrors
-        raise ConfigurationError(f"{path}: cannot be read as {path.suffix[1:].upper()}: {error}") from None
+        kind = {".csv": "CSV (UTF-8 text)", ".parquet": "Parquet"}[path.suffix.lower()]
+        raise ConfigurationError(f"{path}: cannot be read as {kind}: {_first_line(error)}") from None
     missing = [name for name in ("text", "label") if name not in frame.columns]
     if missing:
         raise ConfigurationError(
@@ -67,12 +67,24 @@ def _read_table(path: Path) -> dict[str, Any]:
     return {name: frame[name].to_numpy(dtype=object) for name in ("text", "label", "split") if name in frame.columns}
 
 
+def _read_csv(path: Path) -> pd.DataFrame:
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+    if "label" in frame:
+        # numbers, unless a sign or zero in front says that they are names: "01" is not "1"
+        numbers = pd.to_numeric(frame["label"], errors="coerce")
+        if (numbers.notna() == frame["label"].notna()).all() and not frame["label"].str.match(r"[+-]?0\d").any():
+            frame["label"] = numbers
+    return frame
+
+
 def _read_npz(path: Path) -> dict[str, Any]:
+    if not zipfile.is_zipfile(path):
+        raise ConfigurationError(f"{path}: cannot be read as NPZ: it is not an archive of numpy.savez")
     try:
         with np.load(path, allow_pickle=False) as archive:
             columns = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ConfigurationError(f"{path}: cannot be read as NPZ: {error}") from None
+        raise ConfigurationError(f"{path}: cannot be read as NPZ: {_first_line(error)}") from None
     present = _listing(columns)
     if "labels" in columns:
         columns["label"] = columns.pop("labels")
@@ -92,12 +104,15 @@ def _inputs(path: Path, columns: dict[str, Any]) -> list[str] | NDArray[np.float
             raise ConfigurationError(f"{path}: tokens has dtype {tokens.dtype}; legal are real numbers")
         if len(tokens) == 0:
             raise ConfigurationError(f"{path}: no samples")
-        bad = np.flatnonzero(~np.isfinite(tokens.astype(np.float64)).all(axis=(1, 2)))
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+            tokens = np.ascontiguousarray(tokens, dtype=np.float32)
+        bad = np.flatnonzero(~np.isfinite(tokens).all(axis=(1, 2)))
         if len(bad):
             raise ConfigurationError(
-                f"{path}: tokens of sample {bad[0]} hold NaN or infinity ({len(bad)} such samples)"
+                f"{path}: tokens of sample {bad[0]} hold NaN, infinity, or what float32 cannot hold "
+                f"({len(bad)} such samples)"
             )
-        return np.ascontiguousarray(tokens, dtype=np.float32)
+        return tokens
     texts = columns["text"]
     if len(texts) == 0:
         raise ConfigurationError(f"{path}: no samples")
@@ -150,3 +165,7 @@ def _given_split(path: Path, values: Any, count: int) -> tuple[NDArray[np.int64]
 def _listing(names: Any) -> str:
     found = [str(name) for name in names]
     return "the columns " + ", ".join(found[:8]) + (", ..." if len(found) > 8 else "") if found else "no columns"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -81,10 +81,7 @@ def load_backbone(name_or_folder: str | Path = OFFLINE_NAME, *, pretrained: bool
         try:
             config = AutoConfig.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError) as error:
-            raise ConfigurationError(
-                f"backbone {str(name_or_folder)!r} is neither a local model folder nor in the hub cache "
-                f"({_first_line(error)}). The one that is always there is {OFFLINE_NAME!r}"
-            ) from None
+            raise _unknown(str(name_or_folder), error) from None
         if config.is_encoder_decoder:
             raise ConfigurationError(
                 f"backbone {str(name_or_folder)!r} ({config.model_type}) is an encoder-decoder; "
@@ -109,6 +106,18 @@ def load_backbone(name_or_folder: str | Path = OFFLINE_NAME, *, pretrained: bool
     return Backbone(str(name_or_folder), model.eval(), tokenizer, _is_causal(config), pretrained)
 
 
+def _unknown(name: str, error: Exception) -> ConfigurationError:
+    """What to say where transformers finds no configuration of a model."""
+    path = Path(name)
+    if path.is_dir():
+        fault = f"is a folder that holds no model transformers can read ({_first_line(error)})"
+    elif path.exists():
+        fault = "is a file; legal are the folder of a model and the name of one in the hub cache"
+    else:  # never downloaded here, so what transformers says of connections would mislead
+        fault = "is neither a local model folder nor in the hub cache"
+    return ConfigurationError(f"backbone {name!r} {fault}. The one that is always there is {OFFLINE_NAME!r}")
+
+
 def position_offset(model: nn.Module) -> int:
     """The position number of a sequence's first token: padding_idx + 1 in RoBERTa and its kin, else 0."""
     for name, module in model.named_modules():
@@ -122,7 +131,7 @@ def _load_weights(name: str, folder: str) -> PreTrainedModel:
         model, report = AutoModel.from_pretrained(
             folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # a damaged file may raise anything (SafetensorError, UnpicklingError, KeyError, ...)
         raise ConfigurationError(
             f"the weights of backbone {name!r} cannot be loaded ({_first_line(error)}). "
             f"Place a complete model folder there, or use the offline backbone {OFFLINE_NAME!r}"

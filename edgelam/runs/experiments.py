@@ -15,6 +15,7 @@ import dataclasses
 import importlib
 import importlib.util
 import pkgutil
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -104,16 +105,23 @@ def find(name: str) -> Experiment:
     return Experiment(plain, module)
 
 
-def check_scenario(name: str) -> None:
-    """Refuse a scenario that is not installed. Legal: an installed name, a path to a binary, ``none`` (no network)."""
+def check_scenario(name: str, options: Mapping[str, str]) -> None:
+    """Refuse a scenario that is not installed, and options it does not take (the scenario itself is asked).
+
+    Legal: an installed name, a path to a binary, ``none`` (no network).
+    """
     if name == NO_SCENARIO or ("/" in name and Path(name).is_file()):
         return
     try:
-        known = list(paths.scenarios())
+        known = paths.scenarios()
     except FileNotFoundError as error:
         raise EdgelamError(str(error)) from error
     if name not in known:
         raise ConfigurationError(f"no scenario is called {name!r}; {suggest(name, [*known, NO_SCENARIO])}")
+    command = [str(known[name]), *(f"--{option}={value}" for option, value in options.items()), "--help"]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    if asked.returncode:
+        raise ConfigurationError(f"--options: {asked.stderr.strip() or f'{name} refuses them'}")
 
 
 def _package() -> ModuleType:

@@ -84,16 +84,17 @@ class Config:
 
 
 def check(config: Config) -> None:
-    """Refuse what this installation cannot run: an unknown scenario or device profile."""
+    """Refuse what this installation cannot run: an unknown scenario, option of it, device profile or task."""
     from edgelam.cosim.devices import DEVICES
+    from edgelam.data import check_task
 
-    config.scenario_options()
     for pattern, profile in config.device_profiles().items():
         if profile not in DEVICES:
             raise ConfigurationError(
                 f"--devices {pattern}: no profile is called {profile!r}; {suggest(profile, DEVICES)}"
             )
-    check_scenario(config.scenario)
+    check_scenario(config.scenario, config.scenario_options())
+    check_task(config.learning.task)
 
 
 def quick() -> Config:

@@ -85,6 +85,17 @@ def test_own_table_with_its_own_split_and_numbers_as_labels(tmp_path: Path) -> N
     assert task.test.labels.tolist() == [1]
 
 
+def test_a_csv_is_taken_as_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label,split\n007,NA,train\nnull,01,train\n1e5,1,train\n1.0,01,test\n")
+    task = load_task(path)
+    assert list(task.train.inputs) == ["007", "null", "1e5"]
+    assert list(task.test.inputs) == ["1.0"]
+    assert task.label_names == ("01", "1", "NA")
+    path.write_text("text,label\n" + "a,01\nb,1\n" * 4)
+    assert load_task(path).label_names == ("01", "1")
+
+
 def test_own_arrays(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     np.savez(path, tokens=np.zeros((10, 3, 2)), labels=np.arange(10) % 2)
@@ -107,9 +118,11 @@ BAD_FILES = {
     "split holds 'dev'": ("csv", "text,label,split\na,x,train\nb,y,dev\n"),
     "classes the training set does not": ("csv", "text,label,split\na,x,train\nb,y,train\nc,z,test\n"),
     "nothing to test on": ("csv", "text,label\na,x\nb,y\n"),
-    "cannot be read as PARQUET": ("parquet", "text,label\n"),
+    "cannot be read as Parquet": ("parquet", "text,label\n"),
     "cannot be read as NPZ": ("npz", "text,label\n"),
-    "NaN or infinity": ("npz", {"tokens": np.full((4, 3, 2), np.nan), "labels": [0, 1, 0, 1]}),
+    "UTF-8": ("csv", b"text,label\n\xff\xfe,a\n"),
+    "what float32 cannot hold": ("npz", {"tokens": GOOD + 1e300, "labels": [0, 1, 0, 1]}),
+    "hold NaN": ("npz", {"tokens": np.full((4, 3, 2), np.nan), "labels": [0, 1, 0, 1]}),
     "legal is [num_samples, num_tokens, num_features]": ("npz", {"tokens": np.zeros((4, 3)), "labels": [0, 1, 0, 1]}),
     "4 samples but 3 labels": ("npz", {"tokens": GOOD, "labels": [0, 1, 0]}),
     "the columns tokens. Needed are": ("npz", {"tokens": GOOD}),
@@ -120,7 +133,10 @@ BAD_FILES = {
 def test_faults_of_own_files_are_named(tmp_path: Path, message: str) -> None:
     suffix, content = BAD_FILES[message]
     path = tmp_path / f"data.{suffix}"
-    np.savez(path, **content) if isinstance(content, dict) else path.write_text(content)
+    if isinstance(content, dict):
+        np.savez(path, **content)
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ConfigurationError) as error:
         load_task(path)
     assert message in str(error.value)
@@ -137,6 +153,9 @@ def test_pickled_objects_are_refused(tmp_path: Path) -> None:
 def test_unknown_task_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="ns3-comments, digits"):
         load_task("mnist")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(ConfigurationError, match="this is a folder"):
+        load_task(tmp_path / "folder.csv")
     with pytest.raises(ConfigurationError, match="no such file"):
         load_task(tmp_path / "absent.csv")
     with pytest.raises(ConfigurationError, match=r"test_fraction is 1\.5"):

@@ -41,8 +41,14 @@ def test_random_weights_are_seeded_and_asked_for() -> None:
 
 
 def test_absent_backbone_names_the_offline_one(tmp_path: Path) -> None:
-    for name in ("nobody/has-this-model", str(tmp_path)):
-        with pytest.raises(ConfigurationError, match="minilm"):
+    (tmp_path / "file").touch()
+    for name, fault in (
+        ("nobody/has-this-model", "neither a local model folder nor in the hub cache"),
+        ("./no-such-folder", "neither a local model folder nor in the hub cache"),
+        (str(tmp_path), "is a folder that holds no model"),
+        (str(tmp_path / "file"), "is a file"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"{fault}.*minilm"):
             load_backbone(name)
 
 
@@ -55,7 +61,14 @@ def test_missing_weights_are_never_filled_at_random(tmp_path: Path) -> None:
     save_file(weights, file, metadata={"format": "pt"})
     with pytest.raises(ConfigurationError, match="lack 1 weights"):
         load_backbone(tmp_path)
+    for damaged in (file.read_bytes()[:900], b""):
+        file.write_bytes(damaged)
+        with pytest.raises(ConfigurationError, match="cannot be loaded"):
+            load_backbone(tmp_path)
     file.unlink()
+    with pytest.raises(ConfigurationError, match="cannot be loaded"):
+        load_backbone(tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"hi")
     with pytest.raises(ConfigurationError, match="cannot be loaded"):
         load_backbone(tmp_path)
     assert load_backbone(tmp_path, pretrained=False).width == 8
