@@ -34,7 +34,7 @@ def find_scenario(scenario: str | os.PathLike[str]) -> Path:
         path = Path(text)
         if not path.is_file() or not os.access(path, os.X_OK):
             raise ConfigurationError(f"scenario {text!r} is not a program that can be run")
-        return path
+        return path.absolute()  # "./mine" would lose its dot, and be looked for in $PATH
     try:
         known = paths.scenarios()
     except FileNotFoundError as error:
@@ -46,10 +46,14 @@ def find_scenario(scenario: str | os.PathLike[str]) -> Path:
     return known[text]
 
 
-def command_line(binary: Path, options: Mapping[str, Any], bridge: Mapping[str, Any]) -> list[str]:
+def command_line(binary: Path, seed: int, options: Mapping[str, Any], bridge: Mapping[str, Any]) -> list[str]:
     """``--name=value`` for every option; booleans as 1 and 0."""
+    given = {"seed": seed, **{f"edgelam-{key}": value for key, value in bridge.items()}}
+    twice = given.keys() & options.keys()
+    if twice:
+        raise ConfigurationError(f"options: {', '.join(sorted(twice))}: an argument of `simulate`, not an option")
     command = [str(binary)]
-    for name, value in {**options, **{f"edgelam-{key}": value for key, value in bridge.items()}}.items():
+    for name, value in {**options, **given}.items():
         if not isinstance(value, (bool, int, float, str)):
             raise ConfigurationError(f"option {name!r}: a number, a boolean or text is needed, not {value!r}")
         command.append(f"--{name}={int(value) if isinstance(value, bool) else value}")
@@ -108,6 +112,7 @@ class ScenarioProcess:
             if status is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self.pid, number)
+                    os.killpg(self.pid, signal.SIGCONT)  # a stopped process ends only once it goes on
         if status is None:
             status = self._process.wait()
         if not self._log.closed:

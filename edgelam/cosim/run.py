@@ -91,7 +91,7 @@ def simulate(
     }
     if arena_bytes is not None:
         bridge["arena-bytes"] = arena_bytes
-    command = launch.command_line(launch.find_scenario(scenario), {"seed": seed, **(options or {})}, bridge)
+    command = launch.command_line(launch.find_scenario(scenario), seed, options or {}, bridge)
     process: launch.ScenarioProcess | None = None
     try:
         with launch.deferred_interrupt():
@@ -103,6 +103,8 @@ def simulate(
     finally:
         if process is not None:
             with launch.deferred_interrupt():
+                if participants > 1:
+                    process.wait(1.0)  # it tells the other participants who has died, and ends
                 process.stop()
 
 
@@ -211,6 +213,6 @@ def _await_end(process: launch.ScenarioProcess, participants: int, now_ns: int) 
 
 
 def _check_seed(seed: int) -> int:
-    if not isinstance(seed, int) or not 1 <= seed < 2**31:
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 1 <= seed < 2**31:
         raise ConfigurationError(f"seed = {seed!r}: a whole number from 1 to {2**31 - 1}")
     return seed
