@@ -117,7 +117,10 @@ def _encode_tree(data: Any, encoding: str, parts: list[Array]) -> Any:
         return type(data)(_encode_tree(value, encoding, parts) for value in data)
     if data is None:
         return None
-    leaf, part = _encode_leaf(data, encoding)
+    try:
+        leaf, part = _encode_leaf(data, encoding)
+    except (TypeError, OverflowError, RuntimeError) as error:  # sparse, quantised, without data; beyond 64 bits
+        raise ConfigurationError(f"{data!r:.200} cannot be sent: {error}") from None
     parts.append(part)
     return leaf
 

@@ -127,8 +127,8 @@ class Node:
         Cancelling the task that awaits `send` (also by ``asyncio.timeout``) withdraws what is still queued; what is
         in the socket already still crosses the network.
         """
-        single = isinstance(to, Node)
-        receivers = [to] if isinstance(to, Node) else list(to)
+        single = isinstance(to, (Node, str))  # text is no node: refused as one
+        receivers = [to] if isinstance(to, (Node, str)) else list(to)
         outgoing = self._sim._transfers.start(
             self,
             receivers,

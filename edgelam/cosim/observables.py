@@ -157,6 +157,8 @@ class Control(_Described):
     def _as_array(self, value: Any) -> np.ndarray[Any, Any]:
         try:
             array = np.asarray(value)
+            if array.dtype.hasobject:  # None would become NaN
+                raise TypeError("an object")
             if self.dtype.fields is None and array.dtype.kind not in "OV":
                 kind = np.result_type(array.dtype, self.dtype).kind
                 if np.iscomplexobj(array) and self.dtype.kind != "c":

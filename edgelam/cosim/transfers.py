@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgelam.cosim.node import Node
     from edgelam.cosim.simulation import Simulation
 
+MAX_RATE_BPS = 1e15  # faster than any link, and within an int64
 INLINE_BYTES = 4096  # a payload up to this size travels in the message itself, not as an array in shared memory
 
 
@@ -230,9 +231,10 @@ def _check_values(
         raise ConfigurationError(f"unknown protocol {protocol!r}; there are: {', '.join(PROTOCOLS)}")
     if not isinstance(tag, str):
         raise ConfigurationError(f"a tag is text, not {tag!r}")
-    for name, value in (("deadline_s", deadline_s), ("rate_bps", rate_bps)):
-        if value is not None and not value > 0:
-            raise ConfigurationError(f"{name} = {value!r} must be positive")
+    if deadline_s is not None and not deadline_s > 0:
+        raise ConfigurationError(f"deadline_s = {deadline_s!r} must be positive")
+    if rate_bps is not None and not 1 <= rate_bps <= MAX_RATE_BPS:
+        raise ConfigurationError(f"rate_bps = {rate_bps!r}: bits a second, from 1 to {MAX_RATE_BPS:g}")
     if not 0 <= give_up_s < math.inf:
         raise ConfigurationError(f"give_up_s = {give_up_s!r} must be finite and not negative")
 

@@ -133,6 +133,8 @@ def test_observables_and_controls():
             await control.set([1, 2, 3])
         with pytest.raises(ConfigurationError, match="not of dtype float64"):
             await control.set("fast")
+        with pytest.raises(ConfigurationError, match="not of dtype float64"):
+            await control.set([None, 5e6])
         times = []
         async with sim.observable("queue_bytes").subscribe(0.25) as readings:
             async for reading in readings:

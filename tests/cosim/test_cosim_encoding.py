@@ -162,6 +162,9 @@ def test_fp16_saturates():
         (np.array(["x"]), "fp32", "dtype <U1 cannot be sent"),
         (np.array([1j]), "int8", "complex values cannot be sent as int8"),
         (np.float32([np.nan]), "int8", "int8 cannot carry NaN"),
+        (2**70, "fp32", "1180591620717411303424 cannot be sent"),
+        (torch.eye(2).to_sparse(), "fp32", "cannot be sent"),
+        (torch.ones(2, device="meta"), "fp32", "cannot be sent"),
     ],
 )
 def test_what_cannot_be_sent_is_refused(data, encoding, text):
