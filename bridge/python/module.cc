@@ -111,6 +111,8 @@ NB_MODULE(_bridge, m) {
         .def_prop_ro("participant", &Participant::participant, "This participant's index.")
         .def_prop_ro("address", [](const Participant& self) { return self.address(); })
         .def_prop_ro("host_pid", &Participant::host_pid, "The scenario's process id.")
+        .def_prop_ro("time_ns", &Participant::time_ns,
+                     "The simulated time that the scenario has noted last; it may be ahead of what was received.")
         .def(
             "send",
             [](Participant& self, std::uint16_t type, nb::handle body, const std::optional<nb::object>& tail) {

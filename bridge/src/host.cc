@@ -296,6 +296,10 @@ void Host::Hold(const ArrayRef& ref, int process, int count) {
     m_impl->control.holds().Add(ref.arena, ref.slot, process, count);
 }
 
+void Host::NoteTime(std::int64_t time_ns) {
+    m_impl->control.header().time_ns.store(time_ns, std::memory_order_relaxed);
+}
+
 void Host::MarkDetached(int p) {
     m_impl->CheckIndex(p);
     m_impl->participants[p].left = true;

@@ -77,6 +77,9 @@ int Participant::participant() const {
 int Participant::host_pid() const {
     return m_impl->host_pid;
 }
+std::int64_t Participant::time_ns() const {
+    return m_impl->control->header().time_ns.load(std::memory_order_relaxed);
+}
 
 std::uint64_t Participant::Send(std::uint16_t type, std::span<const std::byte> body, std::span<const std::byte> tail,
                                 const LookUp& look_up) {

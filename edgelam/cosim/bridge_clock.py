@@ -61,7 +61,6 @@ class BridgeClock:
         self.explain: Callable[[], str] = str
         self._bridge = _bridge
         self._process = process
-        self._name = name
         protocol = Protocol(_bridge.SCHEMA)
         self._number = {m.name: m.number for m in protocol.by_name.values()}
         self._pack = {m.name: m.pack for m in protocol.by_name.values()}
@@ -235,8 +234,7 @@ class BridgeClock:
 
     def _answer_explain(self, fields: Any, tail: bytes) -> None:
         self.now_ns = fields[0]
-        name = f"({self._name}) " if self._name else ""
-        self._send("Explanation", 0, tail=f"{name}\n{self.explain()}".encode())
+        self._send("Explanation", 0, tail=self.explain().encode())
 
     def _deadlock(self, fields: Any, tail: bytes) -> NoReturn:
         self.now_ns = fields[0]
@@ -268,6 +266,7 @@ class BridgeClock:
 
     def _raise(self, error: Exception) -> NoReturn:
         """The bridge's error as the user's."""
+        self.now_ns = max(self.now_ns, self._end.time_ns)  # the others may have gone on meanwhile
         if isinstance(error, self._bridge.PeerDied):
             self._host_died(error, f"at simulated time {self.now_ns / 1e9:.9f} s")
         raise RunEnded(f"{error} (at simulated time {self.now_ns / 1e9:.9f} s)") from None

@@ -50,6 +50,7 @@ void ClockHost::Sync() {
     }
     m_syncEvent.Cancel();
     m_deadlineEvent.Cancel();
+    m_host.NoteTime(NowNs());
     for (int p = 0; p < participants(); ++p) {
         Participant& participant = m_participants[p];
         if (m_host.Attached(p) && participant.waiting &&
@@ -154,7 +155,7 @@ void ClockHost::CheckDeadlock() {
             auto& inbox = m_participants[p].inbox;
             while (!inbox.empty() && explanations[p].empty()) {
                 if (inbox.front().Is<bridge::Explanation>()) {
-                    explanations[p] = m_host.Describe(p) + ": " + inbox.front().TailText();
+                    explanations[p] = m_host.Describe(p) + ":\n" + inbox.front().TailText();
                 } else if (inbox.front().Is<bridge::Detach>()) {
                     Detach(p);
                 }

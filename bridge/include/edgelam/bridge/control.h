@@ -31,6 +31,8 @@ struct ControlHeader {
     std::uint64_t ring_bytes;
     std::uint64_t arena_bytes;
     std::uint64_t total_bytes;
+    /// The simulated time that the host has noted last (Host::NoteTime), for the texts of errors.
+    std::atomic<std::int64_t> time_ns;
     /// Set by the host, after `abort_text`, when the run cannot go on.
     std::atomic<std::uint32_t> aborted;
     char abort_text[1020];

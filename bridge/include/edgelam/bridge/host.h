@@ -99,6 +99,8 @@ class Host {
     std::span<const std::byte> View(const ArrayRef& ref);
     /// Adds `count` (may be negative) to what `process` holds of the array: 0 the host, p + 1 participant p.
     void Hold(const ArrayRef& ref, int process, int count);
+    /// Leaves the simulated time where participants can see it when something has gone wrong.
+    void NoteTime(std::int64_t time_ns);
     /// Call when Detach has been received: the participant may end, and is not waited for.
     void MarkDetached(int p);
 

@@ -39,6 +39,8 @@ class Participant {
     int participants() const;
     int participant() const;
     int host_pid() const;
+    /// The simulated time that the host has noted last, for messages: it may be ahead of what this side was told.
+    std::int64_t time_ns() const;
 
     /// Puts a frame into the ring to the host; returns its sequence number. While the ring is full, drains what comes
     /// in. Throws PeerDied; BridgeError for a message of the wrong size or larger than the ring.
