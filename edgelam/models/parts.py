@@ -26,6 +26,8 @@ from edgelam.models.padding import last_pool, mean_pool, positions
 Cut = Literal["tokens", "pooled"]
 Pooling = Literal["auto", "mean", "last"]
 
+_MEAN_BATCHES = 10  # the head's running mean is over about so many
+
 
 class Encoder(nn.Module):
     """The server's part: the backbone without token embedding, frozen, with LoRA adapters as trainable weights."""
@@ -145,10 +147,17 @@ class PatchEmbedding(nn.Module):
 
 
 class Head(nn.Module):
-    """The device's task module: pool if the server has not, then layer norm without weights, then a linear layer.
+    """The device's task module: pool if the server has not, centre, layer norm without weights, then a linear layer.
 
-    The linear layer starts at zero, so every class is equally likely at first whatever the backbone.
+    Centring takes the mean representation away, which all samples share and which tells nothing about them. Where it
+    is large (random weights, or a few huge features, as decoder-only models have them) the layer norm alone would
+    leave little else, and no learning rate would suit. The mean is a running one over the training batches and no
+    gradient passes through it; it is averaged with the weights. The linear layer starts at zero, so every class is
+    equally likely at first whatever the backbone.
     """
+
+    batches: Tensor
+    centre: Tensor
 
     def __init__(self, backbone: Backbone, num_classes: int, *, cut: Cut = "pooled", pooling: Pooling = "auto") -> None:
         """num_classes: C; cut and pooling as for the encoder it works with."""
@@ -156,19 +165,32 @@ class Head(nn.Module):
         dtype = backbone.token_table.dtype
         self.cut = cut
         self.pool = Pool(backbone, pooling)
+        self.register_buffer("batches", torch.zeros((), dtype=dtype))  # seen; real, because heads are averaged
+        self.register_buffer("centre", torch.zeros(backbone.width, dtype=dtype))
         self.norm = nn.LayerNorm(backbone.width, elementwise_affine=False)
         self.linear = nn.Linear(backbone.width, num_classes, dtype=dtype)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, representation: Tensor, mask_BL: Tensor) -> Tensor:
-        """Representation ([B, L, D] or [B, D]) and mask [B, L] bool -> logits [B, C]."""
+        """Representation ([B, L, D] or [B, D]) and mask [B, L] bool -> logits [B, C]. Moves the mean in training."""
         pooled_BD = self.pool(representation, mask_BL) if self.cut == "tokens" else representation
+        if self.training:
+            self._follow(pooled_BD.detach())
         return self.classify(pooled_BD)
 
     def classify(self, pooled_BD: Tensor) -> Tensor:
         """Pooled representations [B, D] -> logits [B, C], whatever the cut."""
-        return self.linear(self.norm(pooled_BD))
+        return self.linear(self.norm(pooled_BD - self.centre))
+
+    @torch.no_grad()
+    def _follow(self, pooled_BD: Tensor) -> None:
+        """The plain mean of the first batches, then an exponential one, because the adapters move the representation.
+
+        Buffers are replaced, not overwritten: an earlier forward pass may still need their values.
+        """
+        self.batches = (self.batches + 1).clamp(max=_MEAN_BATCHES)
+        self.centre = self.centre + (pooled_BD.mean(dim=0) - self.centre) / self.batches
 
 
 class Unsplit(nn.Module):

@@ -32,11 +32,13 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
     progress.say(f"preparing {config.learning.task} and {config.learning.backbone}")
     setup = prepare(config.learning, config.seed)
     for name in config.methods:
-        found = search.learning_rates(config, setup, name, folder, progress)
+        found = search.learning_rates(config, setup, name, LABELS[name], folder=folder, progress=progress)
         simulate_method(config, found, name, LABELS[name], folder=folder, progress=progress)
     if "random-weights" in config.controls:
         blank = prepare(dataclasses.replace(config.learning, weights="random"), config.seed)
         ideal = dataclasses.replace(config, scenario=NO_SCENARIO, options=())
+        # a control deserves rates of its own: the same search as the methods'
+        blank = search.learning_rates(config, blank, "split-fedft", RANDOM_WEIGHTS, folder=folder, progress=progress)
         simulate_method(ideal, blank, "split-fedft", RANDOM_WEIGHTS, folder=folder, progress=progress)
         folder.record(without_network=[*folder.manifest["without_network"], RANDOM_WEIGHTS])
     _controls(config, setup, folder, progress)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The search for learning rates: the same budget for every method, on training samples held out from each device.
+"""The search for learning rates: the same budget for every method and for the random-weight control, on training
+samples held out from each device.
 
-Every method tries the configured learning rates (adapters, heads and embeddings together) times each of
+Each tries the configured learning rates (adapters, heads and embeddings together) times each of
 `search_factors`, for `search_rounds` steps, without a network, and keeps the factor with the least held-out loss. The
 test set is not looked at.
 """
@@ -22,17 +23,23 @@ from .config import Config
 _HOLDOUT = 20  # first number of the seed of this random stream
 
 
-def learning_rates(config: Config, setup: Setup, method: str, folder: RunFolder, progress: Progress) -> Setup:
-    """`setup` with the best learning rates found for `method`; unchanged where there is nothing to search."""
+def learning_rates(
+    config: Config, setup: Setup, method: str, label: str, *, folder: RunFolder, progress: Progress
+) -> Setup:
+    """`setup` with the best learning rates found for `method`; unchanged where there is nothing to search.
+
+    label: the row of the results that the search is for.
+    """
     if len(config.search_factors) < 1:
         return setup
-    from .jobs import LABELS
-
     table = folder.table(
         "search",
-        {"method": str, "factor": float, "learning_rate": float, "heldout_loss_nats": float, "heldout_accuracy": float},
-    )
-    progress.begin(f"{LABELS[method]}: learning rate", len(config.search_factors))
+        {
+            "method": str, "factor": float, "learning_rate": float, "head_learning_rate": float,
+            "heldout_loss_nats": float, "heldout_accuracy": float,
+        },
+    )  # fmt: skip
+    progress.begin(f"{label}: learning rate", len(config.search_factors))
     best, best_loss = setup.settings, math.inf
     for tried, factor in enumerate(config.search_factors, start=1):
         settings = scaled(setup.settings, factor)
@@ -40,7 +47,8 @@ def learning_rates(config: Config, setup: Setup, method: str, folder: RunFolder,
         loss = found.loss if math.isfinite(found.loss) else math.inf
         table.append(
             {
-                "method": LABELS[method], "factor": factor, "learning_rate": settings.learning_rate,
+                "method": label, "factor": factor, "learning_rate": settings.learning_rate,
+                "head_learning_rate": settings.head_learning_rate,
                 "heldout_loss_nats": found.loss, "heldout_accuracy": found.accuracy,
             }
         )  # fmt: skip

@@ -85,9 +85,9 @@ def unsplit(setup: Setup) -> History:
 
 
 def average_modules(modules: Sequence[nn.Module], sizes: list[int]) -> None:
-    """Replace all modules' weights by their average, weighted by `sizes`."""
+    """Replace all modules' weights (and the heads' running means) by their average, weighted by `sizes`."""
     with torch.no_grad():
-        for weights in zip(*(module.parameters() for module in modules), strict=True):
+        for weights in zip(*(module.state_dict().values() for module in modules), strict=True):
             mean = sum((size * weight for size, weight in zip(sizes, weights, strict=True)), start=torch.zeros(()))
             for weight in weights:
                 weight.copy_(mean / sum(sizes))
