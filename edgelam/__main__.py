@@ -175,7 +175,8 @@ def plot_run(path: Path) -> int:
     experiment = experiments.find(run.manifest["experiment"])
     console = Console()
     if run.state != "completed":
-        Console(stderr=True).print(f"this run is {run.state}; showing what it left", markup=False)
+        reason = f" ({run.manifest['reason']})" if run.manifest.get("reason") else ""
+        print(f"edgelam: this run is {run.state}{reason}; showing what there is of it", file=sys.stderr)
     figures = experiment.plot(path)
     experiment.report(path, console)
     _name_results(console, path, figures)

@@ -91,6 +91,9 @@ def _refuse_unknown(plain: Mapping[str, Any], kind: Any, file: str, prefix: str)
             if not isinstance(value, dict):
                 raise ConfigurationError(f"{file}: {prefix}{name} is a table, got {value!r}")
             _refuse_unknown(value, fields[name], file, f"{prefix}{name}.")
+        legal = typing.get_args(fields[name]) if typing.get_origin(fields[name]) is typing.Literal else ()
+        if legal and value not in legal:
+            raise ConfigurationError(f"{file}: {prefix}{name} is {value!r}; legal are {', '.join(map(str, legal))}")
 
 
 def _refuse_lost_none(config: Any, prefix: str) -> None:

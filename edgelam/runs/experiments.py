@@ -14,6 +14,7 @@ An experiment is a module or package in the folder ``experiments/`` (installed a
 import dataclasses
 import importlib
 import importlib.util
+import os
 import pkgutil
 import subprocess
 import sys
@@ -110,7 +111,11 @@ def check_scenario(name: str, options: Mapping[str, str]) -> None:
 
     Legal: an installed name, a path to a binary, ``none`` (no network).
     """
-    if name == NO_SCENARIO or ("/" in name and Path(name).is_file()):
+    if name == NO_SCENARIO:
+        return
+    if "/" in name:
+        if not (Path(name).is_file() and os.access(name, os.X_OK)):
+            raise ConfigurationError(f"scenario {name!r} is not a program that can be run")
         return
     try:
         known = paths.scenarios()

@@ -2,7 +2,8 @@
 """Figures fit for a paper: one or two columns wide, SVG and PNG, colours that colour-blind readers can tell apart.
 
 Sizes are those of an IEEE two-column page (88.9 mm and 181.9 mm). Colours are Okabe and Ito's palette ("Color
-Universal Design", 2008); lines differ in dash and marker as well, so that a black-and-white print can be read.
+Universal Design", 2008), with grey for its yellow, which a thin line loses on white paper; lines differ in dash and
+marker as well, so that a black-and-white print can be read.
 """
 
 import io
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 COLUMN_IN = 3.5
 PAGE_IN = 7.16
 PNG_DPI = 300
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 

@@ -9,7 +9,7 @@ import tyro
 from edgelam.errors import ConfigurationError
 from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.runs.configuration import parse_pairs, suggest
-from edgelam.runs.experiments import check_scenario
+from edgelam.runs.experiments import NO_SCENARIO, check_scenario
 
 Method = Literal["split-fedft", "fed-lora", "local", "centralised"]
 Control = Literal["random-weights", "linear", "majority"]
@@ -93,7 +93,12 @@ def check(config: Config) -> None:
             raise ConfigurationError(
                 f"--devices {pattern}: no profile is called {profile!r}; {suggest(profile, DEVICES)}"
             )
-    check_scenario(config.scenario, config.scenario_options())
+    if config.scenario == NO_SCENARIO and config.options:
+        raise ConfigurationError(f"--options {' '.join(config.options)}: scenario none has no options")
+    options, devices = config.scenario_options(), config.learning.num_devices
+    check_scenario(config.scenario, options)
+    if options.get("numUe", "").isdigit() and int(options["numUe"]) < devices:
+        raise ConfigurationError(f"--options numUe={options['numUe']}: too few for num_devices {devices}")
     check_task(config.learning.task)
 
 

@@ -11,6 +11,7 @@ from edgelam.runs import figures, load
 from . import results
 
 HATCHES = ("", "///", "...", "xx")
+MAX_NAMES = 16  # device names beside the bars of a panel: more do not fit
 
 
 def plot(path: Path) -> list[Path]:
@@ -32,11 +33,17 @@ def plot(path: Path) -> list[Path]:
             drawn.append(path / f"{name}.svg")
     if len(breakdown):
         methods = list(dict.fromkeys(breakdown.index.get_level_values("method")))
-        height = min(9.0, 0.7 + 0.16 * len(breakdown) + 0.4 * len(methods))
+        steps = results.steps_of_a_round(run)
+        height = (
+            0.7
+            + 0.4 * len(methods)
+            + sum(min(0.16 * len(breakdown.loc[[method]]), 0.16 * MAX_NAMES) for method in methods)
+        )
         with figures.figure(path / "round_breakdown", height_in=height, rows=len(methods)) as (figure, panels):
             for axes, method in zip(panels, methods, strict=True):
                 _breakdown(axes, breakdown.loc[[method]].droplevel("method"))
-                axes.set_title(method, loc="left")
+                length = f" (a round is {steps[method]} steps)" if steps.get(method, 1) > 1 else ""
+                axes.set_title(method + length, loc="left")
             panels[-1].set_xlabel("simulated time of a mean round (s)")
             handles, labels = panels[0].get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside upper left", ncols=4, columnspacing=1.0)
@@ -45,9 +52,9 @@ def plot(path: Path) -> list[Path]:
         height = 1.2 + 0.4 * costs.index.get_level_values("method").nunique()
         with figures.figure(path / "device_costs", height_in=height, rows=2) as (_, panels):
             _costs(panels[0], costs, "peak_memory_bytes", 1e6)
-            panels[0].set_xlabel("peak memory of a device (MB)")
+            panels[0].set_xlabel("peak memory (MB; bar: mean, strokes: devices)")
             _costs(panels[1], costs, "energy_j", 1.0)
-            panels[1].set_xlabel("energy of a device (J)")
+            panels[1].set_xlabel("energy without radio (J; bar: mean, strokes: devices)")
         drawn.append(path / "device_costs.svg")
     return drawn
 
@@ -64,6 +71,7 @@ def _accuracy(axes: Axes, curves: dict[str, pd.DataFrame], levels: set[str], col
     ends = [curve[column].max() for method, curve in curves.items() if method not in levels]
     if ends and max(ends) > 30 * min(ends):
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylabel("accuracy, global test set")
 
 
@@ -73,11 +81,14 @@ def _breakdown(axes: Axes, rows: pd.DataFrame) -> None:
     for index, part in enumerate(results.PARTS):
         seconds = rows[f"{part}_s"]
         axes.barh(
-            rows.index.astype(str), seconds, left=left, label=part, height=0.75, linewidth=0.3,
+            range(len(rows)), seconds, left=left, label=part, height=0.75, linewidth=0.3,
             color=figures.COLOURS[index], hatch=HATCHES[index], edgecolor="white",
         )  # fmt: skip
         left = left + seconds
     axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    every = 1 + (len(rows) - 1) // MAX_NAMES
+    axes.set_yticks(range(0, len(rows), every), [str(name) for name in rows.index[::every]])
     axes.locator_params(axis="x", nbins=6)
     axes.grid(visible=False, axis="y")
 
@@ -90,7 +101,12 @@ def _costs(axes: Axes, costs: pd.DataFrame, column: str, unit: float) -> None:
         values = devices.loc[[method], column] / unit
         axes.barh(index, values.mean(), height=0.6, color=figures.COLOURS[index % len(figures.COLOURS)])
         axes.plot(values, [index] * len(values), linestyle="", marker="|", color="black", markersize=5)
+        axes.annotate(
+            f"{values.mean():.3g}", (values.max(), index), xytext=(4, 0), textcoords="offset points", va="center",
+            fontsize=7,
+        )  # fmt: skip
     axes.set_yticks(range(len(methods)), methods)
+    axes.margins(x=0.15)  # room for the numbers
     axes.set_xlim(left=0.0)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")

@@ -19,8 +19,8 @@ def report(path: Path, console: Console) -> None:
     """Print what was learned at what cost, where the simulated time went, and what it cost each node."""
     run = load(path)
     without_network = set(run.manifest.get("without_network", []))
-    console.print(_outcome_table(run, without_network))
-    for table in (_time_table(run, without_network), _cost_table(run, without_network)):
+    for make in (_outcome_table, _time_table, _cost_table):
+        table = make(run, without_network)
         if table.row_count:
             console.print(table)
 
@@ -60,7 +60,7 @@ def _cost_table(run: Run, without_network: set[str]) -> Table:
         method, node = cast(tuple[str, str], place)
         held = str(row["num_train_samples"]) if row["num_train_samples"] else "-"
         memory, energy = _bytes(row["peak_memory_bytes"]), _number(row["energy_j"], ".3g", " J")
-        table.add_row(method, node, held, memory, energy, _number(row["flops"] / 1e9, ".3g", " GFLOP"))
+        table.add_row(method, node, held, memory, energy, _flops(row["flops"]))
     return table
 
 
@@ -78,6 +78,13 @@ def _share(shares: pd.DataFrame, method: str, part: str) -> float:
 
 def _number(value: float | None, form: str, unit: str = "") -> str:
     return "-" if value is None or pd.isna(value) else f"{value:{form}}{unit}"
+
+
+def _flops(value: float) -> str:
+    for unit, size in (("TFLOP", 1e12), ("GFLOP", 1e9), ("MFLOP", 1e6)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value / 1e3:.3g} kFLOP" if value else "0"
 
 
 def _bytes(value: float | None) -> str:

@@ -41,6 +41,13 @@ def round_breakdown(run: Run) -> pd.DataFrame:
     return run["device_rounds"].groupby(["method", "device"], sort=False)[columns].mean()
 
 
+def steps_of_a_round(run: Run) -> dict[str, int]:
+    """Method -> optimiser steps of one of its rounds, of the methods that have a server's rounds."""
+    if "rounds" not in run or run["rounds"].empty:
+        return {}
+    return {str(method): int(rows["step"].iloc[0]) for method, rows in run["rounds"].groupby("method", sort=False)}
+
+
 def time_shares(run: Run) -> pd.DataFrame:
     """Where the devices' simulated time went: method -> share of compute, uplink, downlink, waiting, adding up to 1."""
     columns = [f"{part}_s" for part in PARTS]

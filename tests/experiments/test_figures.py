@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
+import contextlib
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
 from conftest import fill
-from edgelam.experiments.split_fedft import results
+from edgelam.experiments.split_fedft import plotting, results
 from edgelam.experiments.split_fedft.config import Config
 
-from edgelam.runs import RunFolder, load
+from edgelam.runs import RunFolder, figures, load
 
 FIGURES = ("accuracy_time", "accuracy_bytes", "round_breakdown", "device_costs")
 
@@ -68,6 +71,29 @@ def test_the_numbers_are_those_of_the_records(finished_run):
     assert shares.sum(axis=1).tolist() == pytest.approx([1.0, 1.0])
     breakdown = results.round_breakdown(run)
     assert breakdown.loc["split FedFT"].sum(axis=1).tolist() == pytest.approx([1.0, 1.0, 1.0])
+
+
+def test_many_devices_keep_readable_names(finished_run, monkeypatch):
+    run = load(finished_run)
+    one = run["device_rounds"].iloc[:1]
+    run._read["device_rounds"] = pd.concat([one.assign(device=f"ue{i}") for i in range(100)])
+    monkeypatch.setattr(plotting, "load", lambda path: run)
+    drawn = []
+
+    @contextlib.contextmanager
+    def capture(path, **options):
+        with figures.figure(path, **options) as (figure, axes):
+            yield figure, axes
+            drawn.append((path.name, figure, axes))
+
+    monkeypatch.setattr(plotting, "figures", types.SimpleNamespace(**(vars(figures) | {"figure": capture})))
+    plotting.plot(finished_run)
+    ((_, figure, (axes,)),) = [entry for entry in drawn if entry[0] == "round_breakdown"]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(names) <= plotting.MAX_NAMES
+    assert names[:2] == ["ue0", "ue7"]
+    assert len(axes.patches) == 100 * len(results.PARTS)
+    assert figure.get_size_inches()[1] < 9
 
 
 def test_units_are_in_the_column_names(finished_run):

@@ -92,6 +92,9 @@ def test_start_up_does_not_import_torch():
         (["run", "split-fedft", "--options", "numUe"], "--options takes NAME=VALUE, got 'numUe'"),
         (["run", "split-fedft", "--options", "numUE=3"], "option --numUE is unknown; did you mean --numUe?"),
         (["run", "split-fedft", "--options", "numUe=0"], "option --numUe=0 is not legal"),
+        (["run", "split-fedft", "--options", "numUe=3"], "--options numUe=3: too few for num_devices 4"),
+        (["run", "split-fedft", "--scenario", "none", "--options", "a=1"], "scenario none has no options"),
+        (["run", "split-fedft", "--scenario", "./no-such"], "'./no-such' is not a program that can be run"),
         (["run", "split-fedft", "--task", "mnist"], "no task 'mnist': built in are ns3-comments, digits"),
         (["run", "split-fedft", "--task", "mine.csv"], "mine.csv: no such file"),
         (["run", "split-fedft", "--devices", "ue*=jetson-oring"], "did you mean 'jetson-orin'"),
@@ -157,6 +160,9 @@ def test_a_value_in_a_file_is_checked_like_an_option(tmp_path, split_fedft):
     file = tmp_path / "c.toml"
     file.write_text("[learning]\nrounds = 0\n")
     with pytest.raises(ConfigurationError, match="rounds is 0"):
+        from_toml(file, split_fedft.config)
+    file.write_text("[learning]\nencoding = 'int4'\n")
+    with pytest.raises(ConfigurationError, match=r"learning\.encoding is 'int4'; legal are fp64, fp32"):
         from_toml(file, split_fedft.config)
 
 
