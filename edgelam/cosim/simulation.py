@@ -127,6 +127,8 @@ class Simulation:
         before their first transfers are.
         """
         for node in nodes:
+            if not isinstance(node, Node):
+                raise ConfigurationError(f"claim takes nodes, as sim.node(name) gives them, not {node!r}")
             if node.id not in self._claimed:
                 self._claimed.add(node.id)
                 self._clock.claim(node.id)

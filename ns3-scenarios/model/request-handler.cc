@@ -158,9 +158,11 @@ void RequestHandler::Handle(int p, const Request& request) {
         const auto payload = std::make_shared<HeldArray>(m_clock.host(), post.payload);
         const int to = static_cast<int>(post.to);
         if (post.to >= static_cast<std::uint32_t>(m_clock.participants()) || !m_clock.host().Attached(to)) {
+            const int last = m_clock.participants() - 1;
             Refuse(p, post.to, request.type,
-                   "participant " + std::to_string(post.to) + " is not attached; there are participants 0 to " +
-                       std::to_string(m_clock.participants() - 1));
+                   to > last || to < 0 ? "there is no participant " + std::to_string(post.to) +
+                                             "; there are participants 0 to " + std::to_string(last)
+                                       : m_clock.host().Describe(to) + " has left the run and gets nothing any more");
             return;
         }
         m_clock.Notify(to, [to, p, payload, bytes = request.TailText()](Host& host) {

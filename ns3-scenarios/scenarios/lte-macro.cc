@@ -66,7 +66,8 @@ class LteMacro {
         options.Integer("numUe", m_numUe, "devices ue0, ue1, ...", 1, 200);
         options.Integer("numEnb", m_numEnb, "base stations, one in the middle and rings around it", 1, 19);
         options.Real("interSite", m_interSiteM, "m", "distance between neighbouring base stations", 100, 5000);
-        options.Real("speed", m_speedMps, "m/s", "of each device, in a direction drawn by seed", 0, fastest_mps);
+        options.Real("speed", m_speedMps, "m/s",
+                     "of each device, in a direction drawn by seed; turns round at the edge", 0, fastest_mps);
         options.Choice("bandwidth", m_bandwidth, "of the carrier, each way, MHz", {"5", "10", "15", "20"});
         options.Real("enbPower", m_enbPowerDbm, "dBm", "transmit power of a base station", 0, 60);
         options.Real("enbGain", m_enbGainDbi, "dBi", "gain of a base station's antenna, all round", 0, 20);
@@ -298,7 +299,8 @@ class LteMacro {
             "ue_rsrp_dbm", "dBm", "reference signal received power of the serving cell (TS 36.214 5.1.1)",
             [this] { return m_rsrpDbm; }, perUe);
         registry.Control<Array<double>>(
-            "ue_velocity", "m/s", "of the devices, from now on; at most 150 m/s, on the ground (z = 0)",
+            "ue_velocity", "m/s",
+            "of the devices, from now on; at most 150 m/s, on the ground (z = 0); they turn round at the edge",
             [this](const Array<double>& v) -> std::string {
                 for (std::uint32_t i = 0; i < m_numUe; ++i) {
                     const double* xyz = &v.values[3 * i];

@@ -155,6 +155,7 @@ def test_names_that_exist_are_listed():
             (lambda: sim.observable("x"), "no observable 'x'.*there are: none"),
             (lambda: sim.control("x"), "no control 'x'.*there are: none"),
             (lambda: sim.environment(1), "participants 0"),
+            (lambda: sim.claim("edge0"), "claim takes nodes.*not 'edge0'"),
         ):
             with pytest.raises(ConfigurationError, match=text):
                 wrong()

@@ -124,6 +124,15 @@ def test_early_leaver_is_not_waited_for():
     assert [status for status, _, _ in outcomes] == [0, 0]
 
 
+def test_who_has_left_gets_nothing_any_more():
+    async def main(sim):
+        await asyncio.sleep(1)
+        await sim.barrier("end")
+
+    with pytest.raises(ConfigurationError, match=r"participant 1 \(.*\) has left the run"):
+        run_with(main, ["leave_early"])
+
+
 def test_first_to_leave_waits_for_the_scenario():
     async def main(sim):
         pass
