@@ -203,8 +203,8 @@ def list_all() -> int:
         scenarios = paths.scenarios()
     except FileNotFoundError as error:
         raise EdgelamError(str(error)) from error
-    for name in scenarios:
-        console.print(f"  [bold]{name}[/]")
+    for name, binary in scenarios.items():
+        console.print(f"  [bold]{name}[/]  {experiments.scenario_summary(binary)}")
     console.print(f"  [bold]{experiments.NO_SCENARIO}[/]  no network: every transfer takes no time")
     return 0
 

@@ -129,6 +129,12 @@ def check_scenario(name: str, options: Mapping[str, str]) -> None:
         raise ConfigurationError(f"--options: {asked.stderr.strip() or f'{name} refuses them'}")
 
 
+def scenario_summary(binary: Path) -> str:
+    """What an installed scenario says of itself: the first line of its ``--help``, without its name."""
+    asked = subprocess.run([str(binary), "--help"], capture_output=True, text=True, check=False)
+    return asked.stdout.partition("\n")[0].removeprefix(f"{binary.name}:").strip()
+
+
 def _package() -> ModuleType:
     """``edgelam.experiments``; in a source tree not installed, the folder ``experiments/`` beside ``edgelam/``."""
     name = "edgelam.experiments"

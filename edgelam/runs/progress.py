@@ -36,13 +36,13 @@ class Progress:
         self._label, self._rounds = "", 0
         self._begun = self._printed = 0.0
 
-    def begin(self, label: str, rounds: int) -> None:
-        """A new job of `rounds` rounds starts; the one before is done."""
+    def begin(self, label: str, rounds: int, unit: str = "rounds") -> None:
+        """A new job of `rounds` rounds (or another `unit`) starts; the one before is done."""
         self._label, self._rounds = label, rounds
         self._begun = self._printed = time.monotonic()
         if self._bar is None:
             if rounds > 1:
-                self.console.print(f"{label}: {rounds} rounds", markup=False, highlight=False)
+                self.console.print(f"{label}: {rounds} {unit}", markup=False, highlight=False)
             return
         self._finish_task()
         self._task = self._bar.add_task(label, total=rounds, facts="")

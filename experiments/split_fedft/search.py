@@ -39,7 +39,7 @@ def learning_rates(
             "heldout_loss_nats": float, "heldout_accuracy": float,
         },
     )  # fmt: skip
-    progress.begin(f"{label}: learning rate", len(config.search_factors))
+    progress.begin(f"{label}: learning rate", len(config.search_factors), "tries")
     best, best_loss = setup.settings, math.inf
     for tried, factor in enumerate(config.search_factors, start=1):
         settings = scaled(setup.settings, factor)
@@ -55,6 +55,7 @@ def learning_rates(
         progress.step(tried, learning_rate=settings.learning_rate, heldout_loss=found.loss)
         if loss < best_loss:
             best, best_loss = settings, loss
+    progress.say(f"{label}: learning rate {best.learning_rate:.4g} has the least held-out loss")
     return dataclasses.replace(setup, settings=best)
 
 

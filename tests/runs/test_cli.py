@@ -132,6 +132,7 @@ def test_list_names_experiments_recipes_and_scenarios(capsys):
     assert status == 0, err
     for word in ("split-fedft", "quick", "full", "wired-star", "lte-macro", "none"):
         assert word in text
+    assert "wired-star  devices and edge servers around one router" in text
 
 
 @pytest.mark.parametrize("recipe", ["quick", "full"])
