@@ -211,6 +211,23 @@ def test_same_seed_same_run():
     assert run(main, options, seed=4) != first
 
 
+def test_lte_macro_hands_over_and_traffic_goes_on():
+    async def main(sim):
+        ue, edge = sim.node("ue0"), sim.node("edge0")
+        await sim.control("ue_velocity").set([[100.0, 0, 0]])  # from enb0 towards enb1, 500 m east of it
+        cells, records = [], []
+        while sim.now_s < 5:
+            records.append(await ue.send(edge, bytes(50_000)))
+            cells.append((await sim.observable("ue_serving_cell").read()).value[0].item())
+            await asyncio.sleep(0.1)
+        return cells, records
+
+    cells, records = run(main, {"numUe": 1, "numEnb": 3, "speed": 0}, scenario="lte-macro")
+    assert cells[0] == 0
+    assert cells[-1] == 1
+    assert {r.status for r in records} == {"complete"}
+
+
 def test_lte_macro_devices_move_and_report():
     async def main(sim):
         await asyncio.sleep(0.2)
