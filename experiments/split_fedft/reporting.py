@@ -14,6 +14,8 @@ from edgelam.runs.figures import si_bytes
 
 from . import results
 
+MAX_NODES = 8  # rows a method in the table of costs; servers are always shown
+
 
 def report(path: Path, console: Console) -> None:
     """Print what was learned at what cost, where the simulated time went, and what it cost each node."""
@@ -56,7 +58,11 @@ def _time_table(run: Run, without_network: set[str]) -> Table:
 def _cost_table(run: Run, without_network: set[str]) -> Table:
     table = _table("What it cost each node", "node", "samples held", "peak memory", "energy", "arithmetic")
     costs = results.leave_out(results.device_costs(run), without_network)
-    for place, row in costs.iterrows():
+    many = costs.groupby("method").cumcount() >= MAX_NODES
+    hidden = many & (costs["role"] == "ue")
+    if hidden.any():
+        table.caption = f"and {hidden.sum()} more rows of devices in devices.parquet"
+    for place, row in costs[~hidden].iterrows():
         method, node = cast(tuple[str, str], place)
         held = str(row["num_train_samples"]) if row["num_train_samples"] else "-"
         memory, energy = _bytes(row["peak_memory_bytes"]), _number(row["energy_j"], ".3g", " J")

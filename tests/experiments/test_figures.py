@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 from conftest import fill
-from edgelam.experiments.split_fedft import plotting, results
+from edgelam.experiments.split_fedft import plotting, reporting, results
 from edgelam.experiments.split_fedft.config import Config
+from rich.console import Console
 
 from edgelam.runs import RunFolder, figures, load
 
@@ -94,6 +96,22 @@ def test_many_devices_keep_readable_names(finished_run, monkeypatch):
     assert names[:2] == ["ue0", "ue7"]
     assert len(axes.patches) == 100 * len(results.PARTS)
     assert figure.get_size_inches()[1] < 9
+
+
+def test_many_devices_are_counted_not_listed(finished_run, monkeypatch):
+    run = load(finished_run)
+    one = run["devices"][run["devices"]["role"] == "ue"].iloc[:1]
+    run._read["devices"] = pd.concat(
+        [*(one.assign(node=f"ue{i}") for i in range(50)), one.assign(node="e", role="edge")]
+    )
+    monkeypatch.setattr(reporting, "load", lambda path: run)
+    console = Console(record=True, width=80, file=io.StringIO())
+    reporting.report(finished_run, console)
+    text = console.export_text()
+    assert " ue7 " in text
+    assert " ue8 " not in text
+    assert " e " in text
+    assert "and 42 more rows of devices in devices.parquet" in text
 
 
 def test_units_are_in_the_column_names(finished_run):

@@ -73,7 +73,7 @@ def long_run(tmp_path):
         path = None
         for _ in range(600):
             assert process.poll() is None, process.stderr.read()
-            found = list((tmp_path / "split-fedft").glob("*/rounds.parts/*.parquet"))
+            found = list((tmp_path / "split-fedft").glob("*/device_rounds.parts/*.parquet"))
             if found:
                 path = found[0].parent.parent
                 break
