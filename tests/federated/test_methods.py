@@ -89,7 +89,7 @@ def test_split_messages_and_their_sizes(settings: SplitFedFTSettings) -> None:
     assert sizes["embedding"] == 4 + 4 * 5 * 16 * 4 + 4 * 4  # step, 4 samples of 5 tokens of width 16, lengths
     assert sizes["representation"] == 4 + 4 * 16 * 4
     assert sizes["jacobian"] == 4 + 4 * 16 * 4 + 8  # and the loss, for the record
-    assert sizes["head"] == 4 + (16 * 3 + 3) * 4
+    assert sizes["head"] == 4 + (16 * 3 + 3 + 16 + 1) * 4
     tokens = Run("split-fedft", prepare(replace(settings, cut="tokens", head_averaging="none"), seed=1))
     assert {r.size_bytes for r in tokens.transfers if r.tag == "representation"} == {4 + 4 * 5 * 16 * 4}
     assert "head" not in tokens.sent()

@@ -63,8 +63,10 @@ def test_split_equals_unsplit(
     settings = SplitFedFTSettings(
         task=str(token_file), num_devices=3, partition="iid", backbone=str(request.getfixturevalue(model)),
         cut=cut, train_embedding=train_embedding, accumulation=accumulation, lora=LoraSettings(rank=2),
-        optimiser="adamw", learning_rate=1e-2,
+        optimiser="adamw", learning_rate=3e-3,
     )  # fmt: skip
+    # AdamW divides by sqrt(v) + 1e-8: where a gradient is zero but for rounding (directions that the layer norm takes
+    # out), 1e-17 of it become 1e-9 of the learning rate. SGD (below) agrees to the last digits.
     setup = float64_setup(settings)
     one = split(setup)
     assert_same(one, unsplit(setup))
