@@ -38,7 +38,13 @@ def round_breakdown(run: Run) -> pd.DataFrame:
     columns = [f"{part}_s" for part in PARTS]
     if "device_rounds" not in run or run["device_rounds"].empty:
         return pd.DataFrame(columns=columns, index=_NO_PLACES)
-    return run["device_rounds"].groupby(["method", "device"], sort=False)[columns].mean()
+    # by number, so that ue2 stands before ue10; methods stay in the order they ran
+    rows = run["device_rounds"].sort_values("device", key=_padded_numbers, kind="stable")
+    return rows.groupby(["method", "device"], sort=False)[columns].mean()
+
+
+def _padded_numbers(names: pd.Series) -> pd.Series:
+    return names.astype(str).str.replace(r"\d+", lambda found: found[0].zfill(9), regex=True)
 
 
 def steps_of_a_round(run: Run) -> dict[str, int]:
