@@ -6,8 +6,10 @@
 /// all its counts are zero, and the owner takes it back when it next allocates. A view kept for ever keeps its
 /// block and nothing else; the counts of a process that died are zeroed by the host.
 ///
-/// Who counts: the owner's count is 1 after Allocate. Whoever sends a message with an ArrayRef counts the receiver
-/// in *before* sending (Host::Hold), while it holds the block itself; the receiver releases.
+/// Who counts: the owner's count is 1 after Allocate. Whoever sends a message with an ArrayRef on to a process counts
+/// that process in *before* sending (Host::Hold), while it holds the block itself; the receiver releases. A request to
+/// the host is the exception: the host counts itself in when the request takes effect, which is while the requesting
+/// participant still waits and so still holds.
 #pragma once
 
 #include <atomic>
