@@ -71,9 +71,9 @@ class Encoder(nn.Module):
 
     def base(self) -> dict[str, Tensor]:
         """The frozen weights by name (without adapters and token embeddings): what a device must download to run it."""
-        placeholder = self.model.get_input_embeddings().weight
+        stand_in = self.model.get_input_embeddings().weight
         named = sorted(self.model.named_parameters())
-        return {name: p for name, p in named if "lora_" not in name and p is not placeholder}
+        return {name: p for name, p in named if "lora_" not in name and p is not stand_in}
 
     def load_base(self, weights: dict[str, Tensor]) -> None:
         """Overwrite the frozen weights."""
