@@ -5,7 +5,8 @@
 address order. While a simulated loop runs, it (and `asyncio.wait`, for futures that are not the loop's own) is wrapped:
 arguments become tasks in the order they are given. For a loop that is not simulated the wrappers do nothing. Code that
 did `from asyncio import as_completed` holds the function itself, which cannot be wrapped: take `cosim.as_completed`.
-`timeout` and `wait_for` are put in place here too, for their texts (timeouts.py).
+`timeout` and `wait_for` are put in place here too, for their texts (timeouts.py); a loop in another thread gets that
+text as well.
 """
 
 from __future__ import annotations

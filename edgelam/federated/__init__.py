@@ -5,8 +5,9 @@ setup = prepare(SplitFedFTSettings(), seed=1)
 outcome = cosim.simulate(lambda sim: METHODS["split-fedft"](sim, setup, report), scenario="wired-star", ...)
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from edgelam import lazy
 
 if TYPE_CHECKING:
     from edgelam.federated.evaluation import Outcome
@@ -32,13 +33,7 @@ _HOME = {
     **dict.fromkeys(("Setup", "prepare"), "setup"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import a part when it is first used: settings (and `--help`) need neither torch nor transformers."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
+__getattr__ = lazy.attributes(__name__, _HOME)
 
 __all__ = [
     "METHODS",

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Transformer backbones, LoRA adapters, and the cut of a model in device and server parts."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from edgelam import lazy
 
 if TYPE_CHECKING:
     from edgelam.models.backbone import OFFLINE_NAME, Backbone, load_backbone
@@ -25,13 +26,7 @@ _HOME = {
     "embedding_module": "parts",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import a part when it is first used: settings (and `--help`) need neither torch nor transformers."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
+__getattr__ = lazy.attributes(__name__, _HOME)
 
 __all__ = [
     "OFFLINE_NAME",
