@@ -5,7 +5,9 @@ See README.md in this folder for what is compared, what to expect, and how to re
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from edgelam import lazy
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,14 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["RECIPES", "Config", "check", "plot", "report", "run"]
 
 # Everything is imported when it is used: drawing figures does not wait for PyTorch.
-
-
-def __getattr__(name: str) -> Any:
-    if name in ("RECIPES", "Config", "check"):
-        from . import config
-
-        return getattr(config, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy.attributes(__name__, dict.fromkeys(("RECIPES", "Config", "check"), "config"))
 
 
 def run(config: "Config", folder: "RunFolder", progress: "Progress") -> None:
