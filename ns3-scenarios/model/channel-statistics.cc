@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// Where ns-3's ThreeGppChannelModel (3.44) departs from TR 38.901 v17, and what is done about it here:
+/// - RMa LOS: mean and standard deviation of lg ZSD are exchanged. Table 7.5-9 is written here.
+/// - RMa NLOS and O2I: the ZOD offset is in radians, all others in degrees. Degrees here.
+/// - UMa NLOS and O2I: the ZOD offset lacks the term of the terminal's height (table 7.5-7). Here it is in.
+/// - UMi NLOS: the higher end counts as the base station, so a terminal above it never widens ZSD (table 7.5-8).
+/// - Notes of tables 7.5-6 to 7.5-10: below 6 GHz (UMa, InH) or 2 GHz (UMi), the statistics are those at that
+///   frequency. ns-3 goes on with the formulas; here the frequency is held.
+/// And in its propagation loss models: shadowing of 7 dB below 6 GHz in UMa and UMi, line of sight or not (that is the
+/// old O2I model's, section 7.4.3.1); h_E of UMa from 12, 13, 14, ..., rounded down to multiples of 3, not from 12, 15,
+/// 18, ..., and drawn anew at every call; UMi takes whichever end is exactly 10 m high for the base station.
+
+#include "channel-statistics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <sstream>
+#include <stdexcept>
+#include <utility>
+
+#include "ns3/channel-condition-model.h"
+#include "ns3/constant-position-mobility-model.h"
+#include "ns3/three-gpp-channel-model.h"
+
+#include "indoor-factory-statistics.h"
+#include "molecular-absorption.h"
+
+namespace edgelam {
+
+namespace {
+
+constexpr std::pair<Deployment, const char*> names[]{
+    {Deployment::RMa, "RMa"},
+    {Deployment::UMa, "UMa"},
+    {Deployment::UMiStreetCanyon, "UMi"},
+    {Deployment::InHOfficeMixed, "InH-Mixed"},
+    {Deployment::InHOfficeOpen, "InH-Open"},
+    {Deployment::InFSL, "InF-SL"},
+    {Deployment::InFDL, "InF-DL"},
+    {Deployment::InFSH, "InF-SH"},
+    {Deployment::InFDH, "InF-DH"},
+    {Deployment::InFHH, "InF-HH"},
+    {Deployment::Clarke, "Clarke"},
+};
+
+constexpr double breakpointLightSpeed = 3.0e8; ///< m/s, the value notes 1 and 5 of table 7.4.1-1 use
+constexpr double lightSpeed = 299792458;       ///< m/s
+
+bool IsOffice(Deployment deployment) {
+    return deployment == Deployment::InHOfficeMixed || deployment == Deployment::InHOfficeOpen;
+}
+
+bool HasIndoorTerminals(Deployment deployment) {
+    return deployment <= Deployment::UMiStreetCanyon;
+}
+
+/// Frequency in GHz below which the statistics stay put, table 7.5-6 parts 1 and 2, notes 6 and 7.
+double LeastFrequencyGHz(Deployment deployment) {
+    if (deployment == Deployment::UMa || IsOffice(deployment))
+        return 6;
+    return deployment == Deployment::UMiStreetCanyon ? 2 : 0;
+}
+
+/// Opens ns-3's table 7.5-6.
+class Table : public ns3::ThreeGppChannelModel {
+  public:
+    Table(Deployment deployment, double frequencyGHz) {
+        m_frequency = frequencyGHz * 1e9; // SetFrequency would assert above 100 GHz
+        switch (deployment) {
+        case Deployment::RMa:
+            m_scenario = "RMa";
+            break;
+        case Deployment::UMa:
+            m_scenario = "UMa";
+            break;
+        case Deployment::UMiStreetCanyon:
+            m_scenario = "UMi-StreetCanyon";
+            break;
+        default: // both offices have the same statistics
+            m_scenario = "InH-OfficeMixed";
+        }
+    }
+
+    ns3::Ptr<const ParamsTable> Look(LinkCondition condition) const {
+        auto end = [](double x, double height) {
+            auto position = ns3::CreateObject<ns3::ConstantPositionMobilityModel>();
+            position->SetPosition({x, 0, height});
+            return position;
+        };
+        auto state = ns3::CreateObject<ns3::ChannelCondition>();
+        state->SetLosCondition(condition == LinkCondition::Los ? ns3::ChannelCondition::LOS
+                                                               : ns3::ChannelCondition::NLOS);
+        state->SetO2iCondition(condition == LinkCondition::O2i ? ns3::ChannelCondition::O2I
+                                                               : ns3::ChannelCondition::O2O);
+        // What depends on the geometry is replaced below, so any will do.
+        return GetThreeGppTable(end(0, 10), end(100, 1.5), state);
+    }
+};
+
+/// Correlation distances of table 7.5-6 in m, in LargeScale order. No K: any.
+std::array<double, 7> CorrelationDistances(Deployment deployment, LinkCondition condition) {
+    using Row = std::array<double, 7>;
+    static constexpr Row rma[]{
+        {37, 40, 50, 25, 35, 15, 15}, {120, 120, 36, 30, 40, 50, 50}, {120, 120, 36, 30, 40, 50, 50}};
+    static constexpr Row uma[]{{37, 12, 30, 18, 15, 15, 15}, {50, 50, 40, 50, 50, 50, 50}, {7, 7, 10, 11, 17, 25, 25}};
+    static constexpr Row umi[]{{10, 15, 7, 8, 8, 12, 12}, {13, 13, 10, 10, 9, 10, 10}, {7, 7, 10, 11, 17, 25, 25}};
+    static constexpr Row office[]{{10, 4, 8, 7, 5, 4, 4}, {6, 6, 5, 3, 3, 4, 4}, {6, 6, 5, 3, 3, 4, 4}};
+    const auto i = static_cast<std::size_t>(condition);
+    switch (deployment) {
+    case Deployment::RMa:
+        return rma[i];
+    case Deployment::UMa:
+        return uma[i];
+    case Deployment::UMiStreetCanyon:
+        return umi[i];
+    default:
+        return office[i];
+    }
+}
+
+ClusterStatistics ThreeGppClusters(Deployment deployment, double frequencyGHz, LinkCondition condition) {
+    if (IsOffice(deployment) && condition == LinkCondition::O2i)
+        condition = LinkCondition::Nlos;
+    auto tables = ns3::Create<Table>(deployment, std::max(frequencyGHz, LeastFrequencyGHz(deployment)));
+    const auto t = tables->Look(condition);
+    ClusterStatistics s{};
+    s.numClusters = t->m_numOfCluster;
+    s.raysPerCluster = t->m_raysPerCluster;
+    s.mean = {0, t->m_uK, t->m_uLgDS, t->m_uLgASD, t->m_uLgASA, t->m_uLgZSD, t->m_uLgZSA};
+    s.std = {0, t->m_sigK, t->m_sigLgDS, t->m_sigLgASD, t->m_sigLgASA, t->m_sigLgZSD, t->m_sigLgZSA};
+    s.correlationDistanceM = CorrelationDistances(deployment, condition);
+    s.hasK = condition == LinkCondition::Los;
+    // Without K, ns-3's matrix has six rows, and K is left out of the order.
+    s.root[K][K] = 1;
+    for (std::size_t i = 0; i < 7; ++i)
+        for (std::size_t j = 0; j < 7; ++j)
+            if (s.hasK)
+                s.root[i][j] = t->m_sqrtC[i][j];
+            else if (i != K && j != K)
+                s.root[i][j] = t->m_sqrtC[i > K ? i - 1 : i][j > K ? j - 1 : j];
+    s.delayScaling = t->m_rTau;
+    s.clusterDelaySpreadS = t->m_cDS;
+    s.clusterAsdDeg = t->m_cASD;
+    s.clusterAsaDeg = t->m_cASA;
+    s.clusterZsaDeg = t->m_cZSA;
+    s.xprMeanDb = t->m_uXpr;
+    s.xprStdDb = t->m_sigXpr;
+    s.clusterShadowingDb = t->m_perClusterShadowingStd;
+    return s;
+}
+
+/// One cluster without spreads of any kind and without cross-polar power; a spread cannot be 0 in log10, so it is one
+/// that means nothing (1 ps, a thousandth of a degree).
+ClusterStatistics ClarkeClusters() {
+    ClusterStatistics s{};
+    s.numClusters = 1;
+    s.raysPerCluster = 20;
+    s.mean = {0, 0, -12, -3, -3, -3, -3};
+    s.correlationDistanceM.fill(100);
+    for (std::size_t i = 0; i < 7; ++i)
+        s.root[i][i] = 1;
+    s.delayScaling = 1;
+    s.xprMeanDb = 100;
+    return s;
+}
+
+/// Tables 7.5-7 to 7.5-9: what of the zenith angles of departure depends on the geometry. Frequency: the one held.
+void SetZenithOfDeparture(Deployment deployment, bool los, double fGHz, const LinkGeometry& g, ClusterStatistics& s) {
+    const double km = g.distance2dM / 1000, up = 0.01 * (g.utHeightM - 1.5);
+    switch (deployment) {
+    case Deployment::UMa: {
+        s.mean[ZSD] = std::max(-0.5, -2.1 * km - up + (los ? 0.75 : 0.9));
+        s.std[ZSD] = los ? 0.40 : 0.49;
+        const double f = std::log10(fGHz);
+        const double exponent = (0.208 * f - 0.782) * std::log10(std::max(25.0, g.distance2dM)) - 0.13 * f + 2.03 -
+                                0.07 * (g.utHeightM - 1.5);
+        s.zodOffsetDeg = los ? 0 : 7.66 * f - 5.96 - std::pow(10, exponent);
+        break;
+    }
+    case Deployment::UMiStreetCanyon: {
+        const double higher = g.utHeightM - g.bsHeightM;
+        s.mean[ZSD] = los ? std::max(-0.21, -14.8 * km + 0.01 * std::abs(higher) + 0.83)
+                          : std::max(-0.5, -3.1 * km + 0.01 * std::max(higher, 0.0) + 0.2);
+        s.std[ZSD] = 0.35;
+        s.zodOffsetDeg = los ? 0 : -std::pow(10, -1.5 * std::log10(std::max(10.0, g.distance2dM)) + 3.3);
+        break;
+    }
+    case Deployment::RMa:
+        s.mean[ZSD] = los ? std::max(-1.0, -0.17 * km - up + 0.22) : std::max(-1.0, -0.19 * km - up + 0.28);
+        s.std[ZSD] = los ? 0.34 : 0.30;
+        s.zodOffsetDeg =
+            los ? 0
+                : (std::atan2(35 - 3.5, g.distance2dM) - std::atan2(35 - 1.5, g.distance2dM)) * 180 / std::numbers::pi;
+        break;
+    default:
+        break;
+    }
+}
+
+// Path loss, table 7.4.1-1. Distances in m (d2, d3), frequency in GHz.
+
+double RmaBreakpoint(double bsHeight, double utHeight, double fGHz) {
+    return 2 * std::numbers::pi * bsHeight * utHeight * fGHz * 1e9 / breakpointLightSpeed;
+}
+
+double RmaLos(double d2, double height, double breakpoint, double fGHz) {
+    constexpr double buildings = 5; // m, the table's default; street width, 20 m, matters in NLOS only
+    const double h172 = std::pow(buildings, 1.72);
+    auto near = [&](double d) {
+        return 20 * std::log10(40 * std::numbers::pi * d * fGHz / 3) + std::min(0.03 * h172, 10.0) * std::log10(d) -
+               std::min(0.044 * h172, 14.77) + 0.002 * std::log10(buildings) * d;
+    };
+    const double d3 = std::hypot(d2, height);
+    if (d2 <= breakpoint)
+        return near(d3);
+    // The breakpoint's own straight distance, where the table has its horizontal one and so a step of up to 0.02 dB.
+    const double start = std::hypot(breakpoint, height);
+    return near(start) + 40 * std::log10(d3 / start);
+}
+
+double RmaNlos(double d3, double bsHeight, double utHeight, double fGHz) {
+    constexpr double buildings = 5, street = 20;
+    const double ratio = buildings / bsHeight, ut = std::log10(11.75 * utHeight), bs = std::log10(bsHeight);
+    return 161.04 - 7.1 * std::log10(street) + 7.5 * std::log10(buildings) - (24.37 - 3.7 * ratio * ratio) * bs +
+           (43.42 - 3.1 * bs) * (std::log10(d3) - 3) + 20 * std::log10(fGHz) - (3.2 * ut * ut - 4.97);
+}
+
+/// PL_1 up to the breakpoint of note 1, PL_2 beyond: intercept + slope lg d3 + 20 lg f.
+double UrbanLos(double intercept, double slope, double d2, const LinkGeometry& g, double fGHz, double environment) {
+    const double d3 = std::hypot(d2, g.bsHeightM - g.utHeightM);
+    const double bs = std::max(g.bsHeightM - environment, 0.5), ut = std::max(g.utHeightM - environment, 0.5);
+    const double breakpoint = 4 * bs * ut * fGHz * 1e9 / breakpointLightSpeed;
+    const double start = std::hypot(breakpoint, g.bsHeightM - g.utHeightM); // straight distance at the breakpoint
+    const double near = intercept + slope * std::log10(std::min(d3, start)) + 20 * std::log10(fGHz);
+    return d2 <= breakpoint ? near : near + 40 * std::log10(d3 / start);
+}
+
+/// UMa in line of sight. `uniform` chooses h_E: 1 m with probability 1 / (1 + C), else one of 12, 15, ... m alike.
+/// The loss is averaged over a window around `uniform`, which turns the steps between the choices into ramps.
+double UmaLos(double d2, const LinkGeometry& g, double fGHz, double uniform) {
+    auto loss = [&](double environment) { return UrbanLos(28, 22, d2, g, fGHz, environment); };
+    double c = 0; // C(d2, hUT)
+    if (g.utHeightM >= 13 && d2 > 18)
+        c = std::pow((g.utHeightM - 13) / 10, 1.5) * 1.25 * std::pow(d2 / 100, 3) * std::exp(-d2 / 150);
+    if (c == 0)
+        return loss(1);
+    constexpr double window = 0.1;
+    const double begin = std::clamp(uniform - window / 2, 0.0, 1 - window);
+    auto share = [&](double from, double to) {
+        return std::max(0.0, std::min(to, begin + window) - std::max(from, begin)) / window;
+    };
+    const double ground = 1 / (1 + c);
+    double sum = share(0, ground) * loss(1);
+    const int others = std::max(1, static_cast<int>((g.utHeightM - 1.5 - 12) / 3) + 1);
+    for (int i = 0; i < others; ++i) {
+        const double part = share(ground + (1 - ground) * i / others, ground + (1 - ground) * (i + 1) / others);
+        if (part > 0)
+            sum += part * loss(12 + 3 * i);
+    }
+    return sum;
+}
+
+} // namespace
+
+double LinkGeometry::Distance3d() const {
+    return std::hypot(distance2dM, bsHeightM - utHeightM);
+}
+
+std::string NameOf(Deployment deployment) {
+    for (const auto& [value, name] : names)
+        if (value == deployment)
+            return name;
+    throw std::invalid_argument("no such deployment: " + std::to_string(static_cast<int>(deployment)));
+}
+
+Deployment DeploymentOf(const std::string& name) {
+    std::string legal;
+    for (const auto& [value, text] : names) {
+        if (name == text)
+            return value;
+        legal += (legal.empty() ? "" : ", ") + std::string(text);
+    }
+    throw std::invalid_argument("deployment '" + name + "' is not legal: it is one of " + legal);
+}
+
+ChannelStatistics::ChannelStatistics(Deployment deployment, double frequencyHz, FactoryHall hall,
+                                     BuildingLoss buildingLoss, bool absorptionBelow100GHz)
+    : m_deployment(deployment), m_frequencyHz(frequencyHz), m_hall(hall), m_buildingLoss(buildingLoss) {
+    if (!(frequencyHz >= 0.5e9 && frequencyHz <= 450e9)) { // so that NaN is refused
+        std::ostringstream text;
+        text << "frequency " << frequencyHz << " Hz is not legal: it takes 0.5e9 to 450e9 Hz (0.5 to 450 GHz)";
+        throw std::invalid_argument(text.str());
+    }
+    if (deployment == Deployment::RMa && buildingLoss == BuildingLoss::High)
+        throw std::invalid_argument("building loss 'high' is not legal in RMa: TR 38.901 section 7.4.3.1 has only "
+                                    "low-loss buildings there");
+    if (IsFactory(deployment))
+        m_hall = CompleteHall(deployment, hall);
+    if (frequencyHz > 100e9 || absorptionBelow100GHz) // P.676 begins at 1 GHz, where there is next to nothing
+        m_absorptionDbPerKm = SpecificAttenuationDbPerKm(std::max(frequencyHz, 1e9));
+    for (auto condition : {LinkCondition::Los, LinkCondition::Nlos, LinkCondition::O2i}) {
+        auto& s = m_clusters[static_cast<std::size_t>(condition)];
+        if (deployment == Deployment::Clarke)
+            s = ClarkeClusters();
+        else if (IsFactory(deployment))
+            s = FactoryClusters(condition, m_hall, frequencyHz / 1e9);
+        else
+            s = ThreeGppClusters(deployment, frequencyHz / 1e9, condition);
+    }
+}
+
+double ChannelStatistics::LosProbability(const LinkGeometry& geometry) const {
+    const double d = geometry.distance2dM;
+    switch (m_deployment) {
+    case Deployment::RMa:
+        return d <= 10 ? 1 : std::exp(-(d - 10) / 1000);
+    case Deployment::UMiStreetCanyon:
+        return d <= 18 ? 1 : 18 / d + std::exp(-d / 36) * (1 - 18 / d);
+    case Deployment::UMa: {
+        if (d <= 18)
+            return 1;
+        const double height = std::min(geometry.utHeightM, 23.0); // the table's highest
+        const double c = height <= 13 ? 0 : std::pow((height - 13) / 10, 1.5);
+        return std::min(1.0, (18 / d + std::exp(-d / 63) * (1 - 18 / d)) *
+                                 (1 + c * 1.25 * std::pow(d / 100, 3) * std::exp(-d / 150)));
+    }
+    case Deployment::InHOfficeMixed:
+        if (d <= 1.2)
+            return 1;
+        return d < 6.5 ? std::exp(-(d - 1.2) / 4.7) : std::exp(-(d - 6.5) / 32.6) * 0.32;
+    case Deployment::InHOfficeOpen:
+        if (d <= 5)
+            return 1;
+        return d <= 49 ? std::exp(-(d - 5) / 70.8) : std::exp(-(d - 49) / 211.7) * 0.54;
+    case Deployment::Clarke:
+        return 0;
+    default:
+        return FactoryLosProbability(m_deployment, m_hall, geometry);
+    }
+}
+
+double ChannelStatistics::PathLossDb(LinkCondition condition, const LinkGeometry& geometry,
+                                     double environmentHeightUniform) const {
+    const bool los = condition == LinkCondition::Los;
+    const double fGHz = m_frequencyHz / 1e9;
+    LinkGeometry g = geometry;
+    if (HasIndoorTerminals(m_deployment)) {
+        g.distance2dM = std::max(g.distance2dM, 10.0);
+        g.utHeightM = std::max(g.utHeightM, m_deployment == Deployment::RMa ? 1.0 : 1.5);
+        g.bsHeightM = std::max(g.bsHeightM, m_deployment == Deployment::RMa ? 10.0 : 1.5);
+    }
+    const double d2 = g.distance2dM, d3 = std::max(g.Distance3d(), 1.0);
+    switch (m_deployment) {
+    case Deployment::RMa: {
+        const double loss = RmaLos(d2, g.bsHeightM - g.utHeightM, RmaBreakpoint(g.bsHeightM, g.utHeightM, fGHz), fGHz);
+        return los ? loss : std::max(loss, RmaNlos(d3, g.bsHeightM, g.utHeightM, fGHz));
+    }
+    case Deployment::UMa: {
+        const double loss = UmaLos(d2, g, fGHz, environmentHeightUniform);
+        return los ? loss
+                   : std::max(loss, 13.54 + 39.08 * std::log10(d3) + 20 * std::log10(fGHz) - 0.6 * (g.utHeightM - 1.5));
+    }
+    case Deployment::UMiStreetCanyon: {
+        const double loss = UrbanLos(32.4, 21, d2, g, fGHz, 1);
+        return los ? loss
+                   : std::max(loss, 22.4 + 35.3 * std::log10(d3) + 21.3 * std::log10(fGHz) - 0.3 * (g.utHeightM - 1.5));
+    }
+    case Deployment::InHOfficeMixed:
+    case Deployment::InHOfficeOpen: {
+        const double loss = 32.4 + 17.3 * std::log10(d3) + 20 * std::log10(fGHz);
+        return los ? loss : std::max(loss, 17.3 + 38.3 * std::log10(d3) + 24.9 * std::log10(fGHz));
+    }
+    case Deployment::Clarke:
+        return 20 * std::log10(4 * std::numbers::pi * d3 * m_frequencyHz / lightSpeed);
+    default:
+        return FactoryPathLossDb(m_deployment, condition, d3, fGHz);
+    }
+}
+
+double ChannelStatistics::ShadowingStdDb(LinkCondition condition, const LinkGeometry& geometry) const {
+    const bool los = condition == LinkCondition::Los, o2i = condition == LinkCondition::O2i;
+    switch (m_deployment) {
+    case Deployment::RMa: {
+        if (!los)
+            return 8;
+        const double breakpoint =
+            RmaBreakpoint(std::max(geometry.bsHeightM, 10.0), std::max(geometry.utHeightM, 1.0), m_frequencyHz / 1e9);
+        // 4 dB before the breakpoint and 6 dB after: from 0.9 to 1.1 of it, in a straight line.
+        return 4 + 2 * std::clamp((geometry.distance2dM / breakpoint - 0.9) / 0.2, 0.0, 1.0);
+    }
+    case Deployment::UMa:
+        return los ? 4 : o2i ? 7 : 6;
+    case Deployment::UMiStreetCanyon:
+        return los ? 4 : o2i ? 7 : 7.82;
+    case Deployment::InHOfficeMixed:
+    case Deployment::InHOfficeOpen:
+        return los ? 3 : 8.03;
+    case Deployment::Clarke:
+        return 0;
+    default:
+        return FactoryShadowingStdDb(m_deployment, condition);
+    }
+}
+
+ClusterStatistics ChannelStatistics::Clusters(LinkCondition condition, const LinkGeometry& geometry) const {
+    ClusterStatistics s = m_clusters[static_cast<std::size_t>(condition)];
+    SetZenithOfDeparture(m_deployment, condition == LinkCondition::Los,
+                         std::max(m_frequencyHz / 1e9, LeastFrequencyGHz(m_deployment)), geometry, s);
+    s.std[SF] = ShadowingStdDb(condition, geometry);
+    s.clusterZsdDeg = m_deployment == Deployment::Clarke ? 0 : 0.375 * std::pow(10, s.mean[ZSD]);
+    return s;
+}
+
+double ChannelStatistics::PenetrationMeanDb(double indoorDistanceM) const {
+    // Table 7.4.3-1: loss of the materials in dB
+    const double f = m_frequencyHz / 1e9, glass = 2 + 0.2 * f, infraredReflecting = 23 + 0.3 * f, concrete = 5 + 4 * f;
+    auto share = [](double part, double loss) { return part * std::pow(10, -loss / 10); };
+    const double passed = m_buildingLoss == BuildingLoss::Low ? share(0.3, glass) + share(0.7, concrete)
+                                                              : share(0.7, infraredReflecting) + share(0.3, concrete);
+    return 5 - 10 * std::log10(passed) + 0.5 * indoorDistanceM;
+}
+
+double ChannelStatistics::PenetrationStdDb() const {
+    return m_buildingLoss == BuildingLoss::Low ? 4.4 : 6.5;
+}
+
+double ChannelStatistics::LongestIndoorDistanceM() const {
+    if (m_deployment == Deployment::RMa)
+        return 10;
+    return HasIndoorTerminals(m_deployment) ? 25 : 0;
+}
+
+double ChannelStatistics::ClusterCorrelationDistanceM(LinkCondition condition) const {
+    const auto i = static_cast<std::size_t>(condition);
+    switch (m_deployment) {
+    case Deployment::RMa:
+        return std::array{50, 60, 15}[i];
+    case Deployment::UMa:
+        return std::array{40, 50, 15}[i];
+    case Deployment::UMiStreetCanyon:
+        return std::array{12, 15, 15}[i];
+    case Deployment::Clarke:
+        return 100;
+    default:
+        return 10;
+    }
+}
+
+double ChannelStatistics::LosCorrelationDistanceM() const {
+    switch (m_deployment) {
+    case Deployment::RMa:
+        return 60;
+    case Deployment::UMa:
+    case Deployment::UMiStreetCanyon:
+    case Deployment::Clarke:
+        return 50;
+    default:
+        return IsFactory(m_deployment) ? m_hall.clutterSizeM / 2 : 10;
+    }
+}
+
+} // namespace edgelam
