@@ -26,6 +26,7 @@
 
 #include "indoor-factory-statistics.h"
 #include "molecular-absorption.h"
+#include "outdoor-path-loss.h"
 
 namespace edgelam {
 
@@ -45,14 +46,13 @@ constexpr std::pair<Deployment, const char*> names[]{
     {Deployment::Clarke, "Clarke"},
 };
 
-constexpr double breakpointLightSpeed = 3.0e8; ///< m/s, the value notes 1 and 5 of table 7.4.1-1 use
-constexpr double lightSpeed = 299792458;       ///< m/s
+constexpr double lightSpeed = 299792458; ///< m/s
 
 bool IsOffice(Deployment deployment) {
     return deployment == Deployment::InHOfficeMixed || deployment == Deployment::InHOfficeOpen;
 }
 
-bool HasIndoorTerminals(Deployment deployment) {
+bool IsOutdoor(Deployment deployment) {
     return deployment <= Deployment::UMiStreetCanyon;
 }
 
@@ -199,69 +199,6 @@ void SetZenithOfDeparture(Deployment deployment, bool los, double fGHz, const Li
     }
 }
 
-// Path loss, table 7.4.1-1. Distances in m (d2, d3), frequency in GHz.
-
-double RmaBreakpoint(double bsHeight, double utHeight, double fGHz) {
-    return 2 * std::numbers::pi * bsHeight * utHeight * fGHz * 1e9 / breakpointLightSpeed;
-}
-
-double RmaLos(double d2, double height, double breakpoint, double fGHz) {
-    constexpr double buildings = 5; // m, the table's default; street width, 20 m, matters in NLOS only
-    const double h172 = std::pow(buildings, 1.72);
-    auto near = [&](double d) {
-        return 20 * std::log10(40 * std::numbers::pi * d * fGHz / 3) + std::min(0.03 * h172, 10.0) * std::log10(d) -
-               std::min(0.044 * h172, 14.77) + 0.002 * std::log10(buildings) * d;
-    };
-    const double d3 = std::hypot(d2, height);
-    if (d2 <= breakpoint)
-        return near(d3);
-    // The breakpoint's own straight distance, where the table has its horizontal one and so a step of up to 0.02 dB.
-    const double start = std::hypot(breakpoint, height);
-    return near(start) + 40 * std::log10(d3 / start);
-}
-
-double RmaNlos(double d3, double bsHeight, double utHeight, double fGHz) {
-    constexpr double buildings = 5, street = 20;
-    const double ratio = buildings / bsHeight, ut = std::log10(11.75 * utHeight), bs = std::log10(bsHeight);
-    return 161.04 - 7.1 * std::log10(street) + 7.5 * std::log10(buildings) - (24.37 - 3.7 * ratio * ratio) * bs +
-           (43.42 - 3.1 * bs) * (std::log10(d3) - 3) + 20 * std::log10(fGHz) - (3.2 * ut * ut - 4.97);
-}
-
-/// PL_1 up to the breakpoint of note 1, PL_2 beyond: intercept + slope lg d3 + 20 lg f.
-double UrbanLos(double intercept, double slope, double d2, const LinkGeometry& g, double fGHz, double environment) {
-    const double d3 = std::hypot(d2, g.bsHeightM - g.utHeightM);
-    const double bs = std::max(g.bsHeightM - environment, 0.5), ut = std::max(g.utHeightM - environment, 0.5);
-    const double breakpoint = 4 * bs * ut * fGHz * 1e9 / breakpointLightSpeed;
-    const double start = std::hypot(breakpoint, g.bsHeightM - g.utHeightM); // straight distance at the breakpoint
-    const double near = intercept + slope * std::log10(std::min(d3, start)) + 20 * std::log10(fGHz);
-    return d2 <= breakpoint ? near : near + 40 * std::log10(d3 / start);
-}
-
-/// UMa in line of sight. `uniform` chooses h_E: 1 m with probability 1 / (1 + C), else one of 12, 15, ... m alike.
-/// The loss is averaged over a window around `uniform`, which turns the steps between the choices into ramps.
-double UmaLos(double d2, const LinkGeometry& g, double fGHz, double uniform) {
-    auto loss = [&](double environment) { return UrbanLos(28, 22, d2, g, fGHz, environment); };
-    double c = 0; // C(d2, hUT)
-    if (g.utHeightM >= 13 && d2 > 18)
-        c = std::pow((g.utHeightM - 13) / 10, 1.5) * 1.25 * std::pow(d2 / 100, 3) * std::exp(-d2 / 150);
-    if (c == 0)
-        return loss(1);
-    constexpr double window = 0.1;
-    const double begin = std::clamp(uniform - window / 2, 0.0, 1 - window);
-    auto share = [&](double from, double to) {
-        return std::max(0.0, std::min(to, begin + window) - std::max(from, begin)) / window;
-    };
-    const double ground = 1 / (1 + c);
-    double sum = share(0, ground) * loss(1);
-    const int others = std::max(1, static_cast<int>((g.utHeightM - 1.5 - 12) / 3) + 1);
-    for (int i = 0; i < others; ++i) {
-        const double part = share(ground + (1 - ground) * i / others, ground + (1 - ground) * (i + 1) / others);
-        if (part > 0)
-            sum += part * loss(12 + 3 * i);
-    }
-    return sum;
-}
-
 } // namespace
 
 double LinkGeometry::Distance3d() const {
@@ -344,29 +281,14 @@ double ChannelStatistics::LosProbability(const LinkGeometry& geometry) const {
 double ChannelStatistics::PathLossDb(LinkCondition condition, const LinkGeometry& geometry,
                                      double environmentHeightUniform) const {
     const bool los = condition == LinkCondition::Los;
-    const double fGHz = m_frequencyHz / 1e9;
-    LinkGeometry g = geometry;
-    if (HasIndoorTerminals(m_deployment)) {
-        g.distance2dM = std::max(g.distance2dM, 10.0);
-        g.utHeightM = std::max(g.utHeightM, m_deployment == Deployment::RMa ? 1.0 : 1.5);
-        g.bsHeightM = std::max(g.bsHeightM, m_deployment == Deployment::RMa ? 10.0 : 1.5);
-    }
-    const double d2 = g.distance2dM, d3 = std::max(g.Distance3d(), 1.0);
+    const double fGHz = m_frequencyHz / 1e9, d3 = std::max(geometry.Distance3d(), 1.0);
     switch (m_deployment) {
-    case Deployment::RMa: {
-        const double loss = RmaLos(d2, g.bsHeightM - g.utHeightM, RmaBreakpoint(g.bsHeightM, g.utHeightM, fGHz), fGHz);
-        return los ? loss : std::max(loss, RmaNlos(d3, g.bsHeightM, g.utHeightM, fGHz));
-    }
-    case Deployment::UMa: {
-        const double loss = UmaLos(d2, g, fGHz, environmentHeightUniform);
-        return los ? loss
-                   : std::max(loss, 13.54 + 39.08 * std::log10(d3) + 20 * std::log10(fGHz) - 0.6 * (g.utHeightM - 1.5));
-    }
-    case Deployment::UMiStreetCanyon: {
-        const double loss = UrbanLos(32.4, 21, d2, g, fGHz, 1);
-        return los ? loss
-                   : std::max(loss, 22.4 + 35.3 * std::log10(d3) + 21.3 * std::log10(fGHz) - 0.3 * (g.utHeightM - 1.5));
-    }
+    case Deployment::RMa:
+        return RmaPathLossDb(los, geometry, fGHz);
+    case Deployment::UMa:
+        return UmaPathLossDb(los, geometry, fGHz, environmentHeightUniform);
+    case Deployment::UMiStreetCanyon:
+        return UmiPathLossDb(los, geometry, fGHz);
     case Deployment::InHOfficeMixed:
     case Deployment::InHOfficeOpen: {
         const double loss = 32.4 + 17.3 * std::log10(d3) + 20 * std::log10(fGHz);
@@ -385,8 +307,7 @@ double ChannelStatistics::ShadowingStdDb(LinkCondition condition, const LinkGeom
     case Deployment::RMa: {
         if (!los)
             return 8;
-        const double breakpoint =
-            RmaBreakpoint(std::max(geometry.bsHeightM, 10.0), std::max(geometry.utHeightM, 1.0), m_frequencyHz / 1e9);
+        const double breakpoint = RmaBreakpointM(geometry, m_frequencyHz / 1e9);
         // 4 dB before the breakpoint and 6 dB after: from 0.9 to 1.1 of it, in a straight line.
         return 4 + 2 * std::clamp((geometry.distance2dM / breakpoint - 0.9) / 0.2, 0.0, 1.0);
     }
@@ -429,7 +350,7 @@ double ChannelStatistics::PenetrationStdDb() const {
 double ChannelStatistics::LongestIndoorDistanceM() const {
     if (m_deployment == Deployment::RMa)
         return 10;
-    return HasIndoorTerminals(m_deployment) ? 25 : 0;
+    return IsOutdoor(m_deployment) ? 25 : 0;
 }
 
 double ChannelStatistics::ClusterCorrelationDistanceM(LinkCondition condition) const {

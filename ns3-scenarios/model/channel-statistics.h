@@ -102,12 +102,11 @@ struct ClusterStatistics {
 /// adds the absorption of air (AbsorptionDb): a stop-gap in the absence of standard statistics, to be read as such.
 ///
 /// The clusters' statistics come from ns-3's ThreeGppChannelModel (table 7.5-6), with what differs from TR 38.901 v17
-/// put right, see channel-statistics.cc. Path loss and probabilities of line of sight are written here, and tested
-/// against ns-3's classes: those cannot be called for a position (private; they need nodes; UMa draws at random on
-/// every call).
+/// put right, see channel-statistics.cc. Path loss and probabilities of line of sight are written here and tested
+/// against ns-3's classes, which cannot serve: see outdoor-path-loss.h.
 ///
-/// Distances shorter than the table's (10 m horizontally outdoors, 1 m in a straight line indoors) give the value at
-/// that distance; longer ones are extrapolated. Heights below 1.5 m (UMa, UMi) or 1 m (RMa) count as that.
+/// Distances shorter than the table's (10 m horizontally outdoors, 1 m in a straight line elsewhere) give the loss at
+/// that distance; longer ones are extrapolated. Terminals below 1.5 m (UMa, UMi) or 1 m (RMa) count as that high.
 class ChannelStatistics {
   public:
     /// \param frequencyHz carrier, 0.5e9 to 450e9 Hz
@@ -148,7 +147,7 @@ class ChannelStatistics {
     double LosCorrelationDistanceM() const;
     /// being indoors or outdoors,
     double IndoorCorrelationDistanceM() const { return 50; }
-    /// and the random part of the penetration loss (section 7.6.3.4 gives none; the indoor distance varies over 10 m).
+    /// and the random part of the penetration loss (of our choosing: the report has none).
     double PenetrationCorrelationDistanceM() const { return 10; }
 
     /// Loss in the gases of air over that way, dB: ITU-R P.676 at 1013.25 hPa, 7.5 g/m3 of vapour and 288.15 K. 0 at
@@ -162,8 +161,6 @@ class ChannelStatistics {
     const FactoryHall& GetFactoryHall() const { return m_hall; }
 
   private:
-    double LosPathLossDb(const LinkGeometry& geometry, double environmentHeightUniform) const;
-
     Deployment m_deployment;
     double m_frequencyHz;
     FactoryHall m_hall;
