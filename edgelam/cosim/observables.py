@@ -42,8 +42,22 @@ class _Described:
 class Observable(_Described):
     """Something to read: ``reading = await sim.observable("position").read()``.
 
-    Attributes: `name`, `dtype`, `shape` (-1: varies), `axes`, `unit`, `help`.
+    Attributes: `name`, `dtype`, `shape` (-1: varies), `axes`, `unit`, `help`, and `period_s`: simulated seconds between
+    its values where they come at a period of their own (blocks of CSI), otherwise None.
+
+    A large value lies in shared memory and is not copied: it is what the scenario wrote, and stays as it is while the
+    array (or a view or tensor made of it) is alive. It may be written to, which nobody else sees.
     """
+
+    def __init__(self, sim: Simulation, entry: dict[str, Any]) -> None:
+        """Made by the simulation, from the scenario's catalogue."""
+        super().__init__(sim, entry)
+        self._period_ns: int = entry.get("period_ns", 0)
+
+    @property
+    def period_s(self) -> float | None:
+        """Simulated seconds between its values where they come at a period of their own."""
+        return self._period_ns / 1e9 if self._period_ns else None
 
     async def read(self) -> Reading:
         """Read it now; takes no simulated time. Raises `ObservableRefused`."""
@@ -51,21 +65,42 @@ class Observable(_Described):
         self._sim._clock.read(request, self.id, 0)
         return self._reading(await future)
 
-    def subscribe(self, period_s: float) -> Subscription:
+    def subscribe(self, period_s: float | None = None) -> Subscription:
         """Readings from now on every `period_s` simulated seconds, oldest first, none left out::
 
         async with sim.observable("sinr").subscribe(0.1) as readings:
             async for reading in readings:
                 ...
+
+        Where the values come at a period of their own, `period_s` is that (the default) or a whole multiple of it, and
+        each value, or every so many, is read exactly once, as soon as it is there.
         """
+        if period_s is None:
+            if not self._period_ns:
+                raise ConfigurationError(f"observable {self.name!r} has no period of its own: give period_s")
+            return Subscription(self, self._period_ns)
         if not (period_s > 0 and math.isfinite(period_s) and to_ns(period_s) > 0):
             raise ConfigurationError(f"period_s = {period_s!r} must be positive, at least a nanosecond")
         return Subscription(self, to_ns(period_s))
 
     def _reading(self, event: Value) -> Reading:
         data = event.data
-        value = (np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data).view(self.dtype)
+        data = np.frombuffer(bytearray(data), np.uint8) if isinstance(data, bytes) else np.asarray(_Writable(data))
+        value = data.view(self.dtype)
         return Reading(event.time_ns / 1e9, value.reshape(event.shape))
+
+
+class _Writable:
+    """A view of another process's array as NumPy takes it: its pages are copy-on-write, so it may be written to.
+
+    (PyTorch has no read-only tensors, and warns of read-only arrays.)
+    """
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        """`array` is kept alive by what is made of this."""
+        self._array = array
+        interface = array.__array_interface__
+        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
 
 
 class Subscription:
@@ -112,8 +147,7 @@ class Subscription:
         if self._request is not None and not self._closed:
             sim = self._observable._sim
             sim._requests.forget(self._request)
-            if self._error is None:
-                sim._clock.unsubscribe(self._request)
+            sim._clock.unsubscribe(self._request)
         self._closed = True
         self._wake()
 

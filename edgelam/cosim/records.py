@@ -115,4 +115,4 @@ class Reading:
     time_s: float
     """Simulated time of the reading."""
     value: np.ndarray[Any, Any]
-    """The value, read-only; dtype, shape and axes as the observable says."""
+    """The value; dtype, shape and axes as the observable says."""

@@ -27,14 +27,25 @@ Scenario::Scenario(std::string name, std::string summary) : m_options(std::move(
 
 Scenario::~Scenario() = default;
 
-TransferApplication& Scenario::Expose(ns3::Ptr<ns3::Node> node, const std::string& name, const std::string& role) {
+void Scenario::RefuseExposedTwice(ns3::Ptr<ns3::Node> node, const std::string& name) const {
     const auto taken = [&](const ExposedNode& other) { return other.name == name || other.node == node; };
     if (std::any_of(m_nodes.begin(), m_nodes.end(), taken)) {
         throw std::invalid_argument("node '" + name + "' is exposed twice");
     }
+}
+
+void Scenario::ExposeWithoutIp(ns3::Ptr<ns3::Node> node, const std::string& name, const std::string& role) {
+    RefuseExposedTwice(node, name);
+    m_nodes.push_back({node, name, role, nullptr});
+}
+
+TransferApplication& Scenario::Expose(ns3::Ptr<ns3::Node> node, const std::string& name, const std::string& role) {
+    RefuseExposedTwice(node, name);
     const auto ipv4 = node->GetObject<ns3::Ipv4>();
     if (!ipv4 || ipv4->GetNInterfaces() < 2 || ipv4->GetNAddresses(1) == 0) {
-        throw std::invalid_argument("node '" + name + "' has no IPv4 address yet: expose it after assigning addresses");
+        throw std::invalid_argument("node '" + name +
+                                    "' has no IPv4 address yet: expose it after assigning addresses, "
+                                    "or with ExposeWithoutIp");
     }
     auto application = ns3::CreateObject<TransferApplication>();
     application->SetAttribute("Name", ns3::StringValue(name));

@@ -33,7 +33,7 @@ namespace edgelam {
 /// The frame around a scenario: command line, seed, exposed nodes, observables, the run itself.
 ///
 /// Started with --edgelam-address the run is driven by participants over the bridge; without, the scenario sends
-/// built-in test traffic between its own nodes and prints what it measured.
+/// built-in test traffic between its own nodes (those with IPv4) and prints what it measured.
 ///
 /// Exit status: 0 finished; 1 the test traffic did not; 2 a mistake on the command line; 3 a participant died, or
 /// nobody attached; 4 deadlock.
@@ -49,6 +49,9 @@ class Scenario {
     /// Make a node visible to participants, under a unique name. Roles: "ue", "gnb", "edge", "cloud". Its transfer
     /// application is installed here: the node must have its IPv4 addresses by now.
     TransferApplication& Expose(ns3::Ptr<ns3::Node> node, const std::string& name, const std::string& role);
+    /// The same for a node without IPv4, of a scenario that is about radio alone: transfers from it or to it are
+    /// refused.
+    void ExposeWithoutIp(ns3::Ptr<ns3::Node> node, const std::string& name, const std::string& role);
 
     /// Refuse a combination of options that is impossible only as a whole.
     [[noreturn]] void Refuse(const std::string& reason) const { throw OptionError(reason); }
@@ -61,6 +64,7 @@ class Scenario {
     std::uint32_t seed() const { return m_seed; }
 
   private:
+    void RefuseExposedTwice(ns3::Ptr<ns3::Node> node, const std::string& name) const;
     int Run();
     int RunCoupled();
 

@@ -42,7 +42,9 @@ struct Row {
 std::vector<Pair> Pairs(const std::vector<ExposedNode>& nodes) {
     std::vector<const ExposedNode*> devices, servers;
     for (const auto& node : nodes) {
-        (node.role == "ue" ? devices : servers).push_back(&node);
+        if (node.application) {
+            (node.role == "ue" ? devices : servers).push_back(&node);
+        }
     }
     std::vector<Pair> pairs;
     for (std::size_t i = 0; i < devices.size() && !servers.empty(); ++i) {
@@ -230,6 +232,7 @@ int RunSelfTest(const SelfTestOptions& options, const std::vector<ExposedNode>& 
     const double simulatedS = Simulator::Now().GetSeconds();
     const std::vector<Row> rows = transfers ? transfers->rows() : std::vector<Row>{};
 
+    const bool idle = options.traffic != "none" && pairs.empty();
     if (options.format == "json") {
         std::vector<std::string> list;
         for (const auto& row : rows) {
@@ -245,9 +248,14 @@ int RunSelfTest(const SelfTestOptions& options, const std::vector<ExposedNode>& 
                          .Text()
                   << std::endl;
     } else {
-        PrintTable(rows);
-        std::printf("%s: %.6f simulated s in %.3f s (%.1f simulated s per s), %llu events\n",
-                    complete ? "all arrived" : "NOT all arrived", simulatedS, wallS, simulatedS / std::max(wallS, 1e-9),
+        if (!rows.empty()) {
+            PrintTable(rows);
+        }
+        std::printf("%s %.6f simulated s in %.3f s (%.1f simulated s per s), %llu events\n",
+                    idle ? "no test traffic, as there is no pair of a ue and a server with IPv4; simulated"
+                    : complete ? "all arrived:"
+                               : "NOT all arrived:",
+                    simulatedS, wallS, simulatedS / std::max(wallS, 1e-9),
                     static_cast<unsigned long long>(Simulator::GetEventCount()));
     }
     return complete ? 0 : 1;

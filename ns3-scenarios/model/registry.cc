@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "json.h"
-
 namespace edgelam {
 
 namespace {
@@ -44,7 +42,7 @@ std::vector<std::int64_t> Sizes(const std::vector<Axis>& axes) {
 
 } // namespace
 
-std::string Described::Json(std::size_t id) const {
+json::Object Described::ToObject(std::size_t id) const {
     std::vector<std::string> names;
     for (const auto& axis : axes) {
         names.push_back(json::Quote(axis.name));
@@ -56,8 +54,30 @@ std::string Described::Json(std::size_t id) const {
         .Raw("shape", ShapeText(Sizes(axes)))
         .Raw("axes", json::List(names))
         .Add("unit", unit)
-        .Add("help", help)
-        .Text();
+        .Add("help", help);
+}
+
+std::string Described::Json(std::size_t id) const {
+    return ToObject(id).Text();
+}
+
+std::string Observable::Json(std::size_t id) const {
+    return ToObject(id).Add("period_ns", periodNs).Text();
+}
+
+void Registry::SetPeriod(std::size_t id, std::int64_t periodNs) {
+    if (periodNs <= 0) {
+        throw std::invalid_argument("period " + std::to_string(periodNs) + " ns of '" + m_observables.at(id).name +
+                                    "'; legal is at least 1 ns");
+    }
+    m_observables.at(id).periodNs = periodNs;
+}
+
+void Registry::Announce(std::size_t id, std::int64_t nowNs) {
+    m_observables.at(id).announcedNs = nowNs;
+    if (m_listener) {
+        m_listener(id);
+    }
 }
 
 void Registry::Add(Observable observable) {
@@ -82,9 +102,9 @@ Reading Registry::Read(std::size_t id) const {
         fits = observable.axes[i].size < 0 || observable.axes[i].size == reading.shape[i];
         count *= static_cast<std::size_t>(reading.shape[i]);
     }
-    if (!fits || count * observable.itemsize != reading.bytes.size()) {
+    if (!fits || count * observable.itemsize != reading.size_bytes()) {
         throw std::runtime_error("observable '" + observable.name + "' gave shape " + ShapeText(reading.shape) +
-                                 " and " + std::to_string(reading.bytes.size()) + " bytes; announced is shape " +
+                                 " and " + std::to_string(reading.size_bytes()) + " bytes; announced is shape " +
                                  ShapeText(Sizes(observable.axes)) + " of items of " +
                                  std::to_string(observable.itemsize) + " bytes");
     }

@@ -17,6 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "json.h"
+#include "shared-memory.h"
 #include "value.h"
 
 namespace edgelam {
@@ -32,10 +34,18 @@ struct Described {
 
     /// {"id", "name", "dtype", "shape", "axes", "unit", "help"}
     std::string Json(std::size_t id) const;
+
+  protected:
+    json::Object ToObject(std::size_t id) const;
 };
 
 struct Observable : Described {
     std::function<Reading()> read;
+    std::int64_t periodNs = 0;     ///< above 0: values come at this period, see Registry::SetPeriod
+    std::int64_t announcedNs = -1; ///< when the newest of them came, -1 for not yet
+
+    /// As Described::Json, and "period_ns".
+    std::string Json(std::size_t id) const;
 };
 
 struct Controllable : Described {
@@ -45,15 +55,30 @@ struct Controllable : Described {
 
 class Registry {
   public:
-    /// Add an observable. T: a number, a struct listed with EDGELAM_MESSAGE, std::array, std::vector or Array of
-    /// these. `function` reads it without changing the simulation. `axes` names the dimensions; those of a
-    /// std::array or std::vector may be left out. Throws std::invalid_argument for a name that is taken.
+    /// Add an observable. T: a number, a struct listed with EDGELAM_MESSAGE, std::array, std::vector, Array or
+    /// SharedArray of these. `function` reads it without changing the simulation, and may throw std::runtime_error with
+    /// the reason why it cannot be read now. `axes` names the dimensions; those of a std::array or std::vector may be
+    /// left out. Throws std::invalid_argument for a name that is taken.
+    /// \return its number, for SetPeriod and Announce
     template<class T, class F>
-    void Publish(std::string name, std::string unit, std::string help, F function, std::vector<Axis> axes = {}) {
+    std::size_t Publish(std::string name, std::string unit, std::string help, F function, std::vector<Axis> axes = {}) {
         Observable observable{Describe<T>(std::move(name), std::move(unit), std::move(help), std::move(axes)), {}};
         observable.read = [function = std::move(function)] { return ValueTraits<T>::Write(function()); };
         Add(std::move(observable));
+        return m_observables.size() - 1;
     }
+
+    /// Observable `id` has a new value every `periodNs` (above 0), of which Announce tells. A subscription to it takes
+    /// this period or a whole multiple of it, and gets every value, or every so many, exactly once: first the one
+    /// announced at the very time the subscription begins, if there is one, otherwise the next.
+    void SetPeriod(std::size_t id, std::int64_t periodNs);
+    /// Observable `id` has its next value.
+    void Announce(std::size_t id, std::int64_t nowNs);
+    /// Whom to tell of announcements (empty: nobody).
+    void OnAnnounce(std::function<void(std::size_t id)> listener) { m_listener = std::move(listener); }
+
+    /// Where values that are SharedArrays lie.
+    SharedMemory& memory() { return m_memory; }
 
     /// Add a control. `function` takes a T, and returns the reason for refusing it as text, empty once it has taken
     /// effect; the reason names the value and what is legal. At most one dimension may vary.
@@ -105,6 +130,8 @@ class Registry {
 
     std::vector<Observable> m_observables;
     std::vector<Controllable> m_controls;
+    SharedMemory m_memory;
+    std::function<void(std::size_t)> m_listener;
 };
 
 } // namespace edgelam

@@ -64,10 +64,15 @@ class RequestHandler::HeldArray {
     bridge::Host& m_host;
 };
 
-RequestHandler::RequestHandler(ClockHost& clock, const std::vector<ExposedNode>& nodes, const Registry& registry)
-    : m_clock(clock), m_nodes(nodes), m_registry(registry) {}
+RequestHandler::RequestHandler(ClockHost& clock, const std::vector<ExposedNode>& nodes, Registry& registry)
+    : m_clock(clock), m_nodes(nodes), m_registry(registry) {
+    m_registry.memory().Connect(&clock.host().arena());
+    m_registry.OnAnnounce([this](std::size_t observable) { Announced(observable); });
+}
 
 RequestHandler::~RequestHandler() {
+    m_registry.OnAnnounce(nullptr);
+    m_registry.memory().Connect(nullptr);
     for (auto& [key, running] : m_transfers) {
         if (running.transfer) {
             running.transfer->onDelivered = nullptr;
@@ -130,8 +135,7 @@ void RequestHandler::Handle(int p, const Request& request) {
         } else if (m_subscriptions.contains({p, read.request})) {
             Refuse(p, read.request, request.type, "subscription " + std::to_string(read.request) + " exists already");
         } else {
-            m_subscriptions[{p, read.request}] = {read.observable, read.period_ns, {}};
-            Sample({p, read.request});
+            Subscribe(p, read);
         }
     } else if (request.Is<Unsubscribe>()) {
         const auto subscription = m_subscriptions.find({p, request.As<Unsubscribe>().request});
@@ -189,9 +193,15 @@ void RequestHandler::StartTransfer(int p, const bridge::TransferRequest& request
     const auto unknown = [&](std::uint32_t id) {
         return "there is no node " + std::to_string(id) + "; nodes: " + NodeNames();
     };
+    const auto withoutIp = [](const ExposedNode& node) {
+        return node.name + " has no IPv4 in this scenario: nothing can be sent from it or to it";
+    };
     const ExposedNode* source = Find(request.source);
     if (!source) {
         return refuse(unknown(request.source));
+    }
+    if (!source->application) {
+        return refuse(withoutIp(*source));
     }
     std::vector<std::uint32_t> ids(request.num_receivers);
     std::memcpy(ids.data(), frame.tail.data(), ids.size() * sizeof(std::uint32_t));
@@ -200,6 +210,9 @@ void RequestHandler::StartTransfer(int p, const bridge::TransferRequest& request
         const ExposedNode* receiver = Find(id);
         if (!receiver) {
             return refuse(unknown(id));
+        }
+        if (!receiver->application) {
+            return refuse(withoutIp(*receiver));
         }
         receivers.push_back(receiver->application);
     }
@@ -256,6 +269,11 @@ void RequestHandler::ReadOnce(int p, std::uint64_t request, std::size_t observab
     bridge::ObservableValue value{request, NowNs(), 0, 0, {}};
     try {
         reading = m_registry.Read(observable);
+        if (reading.block && reading.block->ref().size_bytes == 0) { // from before the arena was there
+            const auto bytes = reading.block->bytes();
+            reading.bytes.assign(bytes.begin(), bytes.end());
+            reading.block = nullptr;
+        }
         if (reading.bytes.size() > inline_bytes) {
             const auto block = m_clock.host().arena().Allocate(reading.bytes.size(), value.value);
             std::memcpy(block.data(), reading.bytes.data(), reading.bytes.size());
@@ -265,11 +283,50 @@ void RequestHandler::ReadOnce(int p, std::uint64_t request, std::size_t observab
         return Refuse(p, request, bridge::ProtocolMessages::TypeOf<bridge::ReadObservable>(), error.what());
     }
     value.num_dims = static_cast<std::uint32_t>(reading.shape.size());
+    if (reading.block) {
+        value.value = reading.block->ref();
+        m_clock.Notify(p, [p, value, block = reading.block, tail = Pack(reading.shape)](bridge::Host& host) {
+            host.Hold(value.value, p + 1, 1);
+            host.Send(p, value, std::string_view(tail));
+        });
+        return;
+    }
     const auto array = std::make_shared<HeldArray>(m_clock.host(), value.value);
     m_clock.Notify(p, [p, value, array, tail = Pack(reading.shape) + Pack(reading.bytes)](bridge::Host& host) {
         array->ShareWith(p);
         host.Send(p, value, std::string_view(tail));
     });
+}
+
+void RequestHandler::Subscribe(int p, const bridge::ReadObservable& read) {
+    const Observable& observable = m_registry.observables()[read.observable];
+    const Key key{p, read.request};
+    if (observable.periodNs == 0) {
+        m_subscriptions[key] = {read.observable, read.period_ns, {}};
+        return Sample(key);
+    }
+    if (read.period_ns % observable.periodNs != 0) {
+        return Refuse(p, read.request, bridge::ProtocolMessages::TypeOf<bridge::ReadObservable>(),
+                      "period " + std::to_string(read.period_ns) + " ns of '" + observable.name +
+                          "'; its values come every " + std::to_string(observable.periodNs) +
+                          " ns: legal are whole multiples of that");
+    }
+    Subscription subscription{read.observable, read.period_ns, {}, read.period_ns / observable.periodNs, 0};
+    const bool atOnce = observable.announcedNs == NowNs();
+    subscription.skip = atOnce ? subscription.every - 1 : 0;
+    m_subscriptions[key] = subscription;
+    if (atOnce) {
+        ReadOnce(p, read.request, read.observable);
+    }
+}
+
+void RequestHandler::Announced(std::size_t observable) {
+    for (auto& [key, subscription] : m_subscriptions) {
+        if (subscription.observable == observable && subscription.skip-- == 0) {
+            subscription.skip = subscription.every - 1;
+            ReadOnce(key.first, key.second, observable);
+        }
+    }
 }
 
 void RequestHandler::Sample(Key key) {

@@ -25,12 +25,12 @@ struct ExposedNode {
     ns3::Ptr<ns3::Node> node;
     std::string name;
     std::string role;
-    ns3::Ptr<TransferApplication> application;
+    ns3::Ptr<TransferApplication> application; ///< null without IPv4: nothing can be sent from it or to it
 };
 
 class RequestHandler : public RequestSink {
   public:
-    RequestHandler(ClockHost& clock, const std::vector<ExposedNode>& nodes, const Registry& registry);
+    RequestHandler(ClockHost& clock, const std::vector<ExposedNode>& nodes, Registry& registry);
     ~RequestHandler() override;
 
     /// What participants get at attach.
@@ -54,6 +54,8 @@ class RequestHandler : public RequestSink {
         std::size_t observable;
         std::int64_t periodNs;
         ns3::EventId event;
+        std::int64_t every = 0; ///< where the observable has its own period: this period in terms of that
+        std::int64_t skip = 0;  ///< and how many announcements to let pass
     };
 
     void StartTransfer(int p, const bridge::TransferRequest& request, const Request& frame);
@@ -61,13 +63,15 @@ class RequestHandler : public RequestSink {
     void EndedAt(Key key, Transfer& transfer, std::size_t share);
     void ReadOnce(int p, std::uint64_t request, std::size_t observable);
     void Sample(Key key);
+    void Subscribe(int p, const bridge::ReadObservable& read);
+    void Announced(std::size_t observable);
     void Refuse(int p, std::uint64_t id, std::uint16_t type, const std::string& reason);
     const ExposedNode* Find(std::uint32_t id) const;
     std::string NodeNames() const;
 
     ClockHost& m_clock;
     const std::vector<ExposedNode>& m_nodes;
-    const Registry& m_registry;
+    Registry& m_registry;
     std::map<std::uint32_t, int> m_claims; ///< node -> participant, where not 0
     std::map<Key, Running> m_transfers;
     std::map<Key, Subscription> m_subscriptions;

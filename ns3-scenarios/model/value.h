@@ -7,11 +7,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "edgelam/bridge/schema.h"
+
+#include "shared-memory.h"
 
 namespace edgelam {
 
@@ -20,6 +23,13 @@ template<class T>
 struct Array {
     std::vector<std::int64_t> shape;
     std::vector<T> values;
+};
+
+/// An array of several dimensions, C order, that lies in shared memory: participants get it without a copy.
+template<class T>
+struct SharedArray {
+    std::vector<std::int64_t> shape;
+    std::shared_ptr<const SharedBlock> block; ///< sizeof(T) times the product of `shape` bytes
 };
 
 /// One dimension of a value: what it counts ("ue", "xyz"), and how many, -1 if that varies from reading to reading.
@@ -32,6 +42,9 @@ struct Axis {
 struct Reading {
     std::vector<std::int64_t> shape;
     std::vector<std::byte> bytes;
+    std::shared_ptr<const SharedBlock> block = nullptr; ///< holds the value instead of `bytes`
+
+    std::size_t size_bytes() const { return block ? block->bytes().size() : bytes.size(); }
 };
 
 /// How a type crosses: its element, its number of dimensions, and both directions. The general case is one element
@@ -109,6 +122,15 @@ struct ValueTraits<Array<E>> {
     static Array<E> Read(const std::vector<std::int64_t>& shape, const std::byte* bytes, std::size_t count) {
         return {shape, ValueTraits<std::vector<E>>::Read({}, bytes, count)};
     }
+};
+
+/// Only an observable's value can lie in shared memory.
+template<class E>
+struct ValueTraits<SharedArray<E>> {
+    using Element = E;
+    static constexpr std::size_t dims = SIZE_MAX; ///< as many as axes are named
+
+    static Reading Write(const SharedArray<E>& value) { return {value.shape, {}, value.block}; }
 };
 
 } // namespace edgelam

@@ -2,9 +2,14 @@
 """Shared by the tests of the scenarios."""
 
 import json
+import re
 import subprocess
+import sys
+from pathlib import Path
 
 from edgelam.paths import installed
+
+GUIDE = Path(__file__).parents[2] / "docs" / "writing-a-scenario.md"
 
 
 def start(scenario, *arguments):
@@ -20,3 +25,13 @@ def report(scenario, *arguments):
     result = json.loads(done.stdout)
     del result["wall_s"], result["cpu_s"]
     return result
+
+
+def compile_scenario(source, folder):
+    """Compile a scenario of one file with the command of docs/writing-a-scenario.md. Returns the program's path."""
+    (folder / source.name).write_text(source.read_text())
+    command = re.search(r"## Compiling\s+```\n(.*?)```", GUIDE.read_text(), re.DOTALL)[1]
+    command = command.replace(".venv/bin/python", sys.executable).replace("one-wire", source.stem)
+    done = subprocess.run(["bash", "-ec", command], cwd=folder, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder / source.stem

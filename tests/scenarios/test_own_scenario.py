@@ -2,30 +2,24 @@
 """A scenario in one file outside edgelam: compiled with the command of docs/writing-a-scenario.md, run by its path."""
 
 import asyncio
-import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from scenario_runs import compile_scenario
 
 from edgelam import cosim
 from edgelam.errors import ConfigurationError, ControlRefused, ScenarioDied, TransferRefused
 
 SOURCE = Path(__file__).parent / "one-wire.cc"
-GUIDE = Path(__file__).parents[2] / "docs" / "writing-a-scenario.md"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with the compiled scenario in it."""
     folder = tmp_path_factory.mktemp("own")
-    (folder / SOURCE.name).write_text(SOURCE.read_text())
-    command = re.search(r"## Compiling\s+```\n(.*?)```", GUIDE.read_text(), re.DOTALL)[1]
-    command = command.replace(".venv/bin/python", sys.executable)
-    done = subprocess.run(["bash", "-ec", command], cwd=folder, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    compile_scenario(SOURCE, folder)
     return folder
 
 
