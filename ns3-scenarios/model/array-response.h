@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// What the elements of an antenna array add to a ray, and the weights that make ports of elements.
+#pragma once
+
+#include <complex>
+#include <cstdint>
+#include <vector>
+
+#include "ns3/phased-array-model.h"
+
+namespace edgelam {
+
+/// Complex weights from the ports of an array to its elements. Immutable, and known by its identity: what was computed
+/// with one set of weights is kept as long as that same object, or a copy of it, is used.
+class PortWeights {
+  public:
+    /// \p values complex64 [element, port], C order. Throws std::invalid_argument for no ports, a number of values that
+    /// is no multiple of the ports, or one that is not finite.
+    PortWeights(std::size_t numPorts, std::vector<std::complex<float>> values);
+    /// Every element a port of its own.
+    static PortWeights Elements(std::size_t numElements);
+
+    std::size_t numElements() const { return m_values.size() / m_numPorts; }
+    std::size_t numPorts() const { return m_numPorts; }
+    const std::vector<std::complex<float>>& values() const { return m_values; }
+    std::uint64_t id() const { return m_id; }
+
+  private:
+    std::size_t m_numPorts;
+    std::vector<std::complex<float>> m_values;
+    std::uint64_t m_id;
+};
+
+/// One array towards a list of directions: field patterns for each polarisation, and phases for each place.
+///
+/// Elements are listed polarisation by polarisation, the places in the same order each time, as
+/// ns3::UniformPlanarArray does; element = polarisation * numPlaces + place.
+struct ArrayResponse {
+    std::size_t numPlaces = 0, numPolarisations = 0;
+    std::vector<float> theta, phi;       ///< [direction, polarisation]: components of the field pattern
+    std::vector<float> phaseRe, phaseIm; ///< [direction, place]: exp(j 2 pi direction . place)
+
+    std::size_t numElements() const { return numPlaces * numPolarisations; }
+};
+
+/// What makes an array look different to a channel; compared to notice that an array was turned or changed.
+struct ArrayShape {
+    std::size_t numElements = 0, numPolarisations = 0;
+    ns3::Ptr<const ns3::AntennaModel> element;
+    double slant = 0;
+    ns3::Vector last, beside;          ///< places of the last element and of the second
+    std::pair<double, double> pattern; ///< of the element towards one direction
+    bool operator==(const ArrayShape& other) const;
+};
+
+ArrayShape ShapeOf(const ns3::PhasedArrayModel& array);
+
+/// \param x, y, z unit vectors of `count` directions
+/// Throws std::invalid_argument for an array without elements or with another order of elements.
+ArrayResponse Respond(const ns3::PhasedArrayModel& array, const double* x, const double* y, const double* z,
+                      std::size_t count);
+
+} // namespace edgelam

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "channel-environment.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace edgelam {
+
+namespace {
+
+using ns3::Vector;
+
+constexpr double pi = std::numbers::pi;
+constexpr double ramp = 0.125; ///< of a cell's length, on either side of its border: where two drops are mixed
+
+/// What a random stream is for; the numbers are part of what a seed means.
+enum Name : std::uint64_t { large_scale = 1, los_state, indoor_state, penetration, way_in, environment_height, drop };
+
+/// One dimension of Cells: the one or two cells that share a place, and the amplitude of each.
+struct Share {
+    int cell[2];
+    double weight[2];
+    int count;
+};
+
+Share SharesOf(double position, double lengthM) {
+    const double cells = position / lengthM, below = std::floor(cells), inside = cells - below;
+    const int i = static_cast<int>(below);
+    if (inside < ramp) {
+        const double angle = pi / 4 * (1 + inside / ramp);
+        return {{i, i - 1}, {std::sin(angle), std::cos(angle)}, 2};
+    }
+    if (inside > 1 - ramp) {
+        const double angle = pi / 4 * (1 + (inside - 1) / ramp);
+        return {{i, i + 1}, {std::cos(angle), std::sin(angle)}, 2};
+    }
+    return {{i, 0}, {1, 0}, 1};
+}
+
+std::uint64_t Bits(int value) {
+    return static_cast<std::uint64_t>(static_cast<std::int64_t>(value));
+}
+
+/// Sites are told apart by their place, to a decimetre: sectors of one site share its surroundings.
+std::uint64_t SiteOf(const Vector& place) {
+    const auto part = [](double value) { return static_cast<std::uint64_t>(std::llround(value * 10)); };
+    return NamedRandom(part(place.x), {part(place.y), part(place.z)}).Bits();
+}
+
+} // namespace
+
+ChannelEnvironment::ChannelEnvironment(const ChannelStatistics& statistics, double wavelengthM, std::uint64_t seed,
+                                       std::uint64_t realisation, const Vector& baseStation)
+    : m_statistics(statistics), m_wavelengthM(wavelengthM), m_seed(seed), m_realisation(realisation),
+      m_site(SiteOf(baseStation)), m_baseStation(baseStation),
+      m_los(Named({m_site, los_state}), statistics.LosCorrelationDistanceM()),
+      // What belongs to the user's surroundings is the same for all sites.
+      m_indoor(Named({indoor_state}), statistics.IndoorCorrelationDistanceM()),
+      m_penetration(Named({penetration}), statistics.PenetrationCorrelationDistanceM()),
+      m_wayIn1(Named({way_in, 1}), statistics.IndoorCorrelationDistanceM()),
+      m_wayIn2(Named({way_in, 2}), statistics.IndoorCorrelationDistanceM()),
+      m_environmentHeight(Named({m_site, environment_height}), statistics.LosCorrelationDistanceM()) {}
+
+NamedRandom ChannelEnvironment::Named(std::initializer_list<std::uint64_t> name) const {
+    NamedRandom own(m_seed, {m_realisation});
+    return {own.Bits(), name};
+}
+
+ConditionWeights ChannelEnvironment::Conditions(const ConditionRule& rule, const LinkGeometry& geometry,
+                                                const Vector& user) const {
+    const auto soft = [&](double probability, const GaussianField& field) {
+        if (probability <= 0 || probability >= 1) {
+            return probability <= 0 ? 0.0 : 1.0;
+        }
+        const double z = UniformToNormal(probability) + field(user.x, user.y);
+        const double curve = 0.5 + std::atan(std::sqrt(20 / m_wavelengthM) * z) / pi;
+        return std::clamp((curve - 0.1) / 0.8, 0.0, 1.0);
+    };
+    ConditionWeights out;
+    const double indoor = soft(rule.indoorFraction, m_indoor);
+    out.outdoorLos = rule.los ? *rule.los : soft(m_statistics.LosProbability(geometry), m_los);
+    out.o2i = indoor;
+    out.los = (1 - indoor) * out.outdoorLos;
+    out.nlos = (1 - indoor) * (1 - out.outdoorLos);
+    return out;
+}
+
+const ChannelEnvironment::Fields& ChannelEnvironment::FieldsOf(LinkCondition condition,
+                                                               const LinkGeometry& geometry) const {
+    auto& fields = m_fields[static_cast<std::size_t>(condition)];
+    if (!fields) {
+        fields.emplace(Fields{{}, m_statistics.Clusters(condition, geometry)});
+        for (std::uint64_t i = 0; i < 7; ++i) {
+            fields->independent.emplace_back(Named({m_site, large_scale, static_cast<std::uint64_t>(condition), i}),
+                                             fields->statistics.correlationDistanceM[i]);
+        }
+    }
+    return *fields;
+}
+
+double ChannelEnvironment::CorrelatedAt(const Fields& fields, std::size_t parameter, const Vector& user) const {
+    double sum = 0;
+    for (std::size_t i = 0; i < 7; ++i) {
+        if (const double share = fields.statistics.root[parameter][i]; share != 0) {
+            sum += share * fields.independent[i](user.x, user.y);
+        }
+    }
+    return sum;
+}
+
+double ChannelEnvironment::Shadowing(LinkCondition condition, const LinkGeometry& geometry, const Vector& user) const {
+    return m_statistics.ShadowingStdDb(condition, geometry) * CorrelatedAt(FieldsOf(condition, geometry), SF, user);
+}
+
+double ChannelEnvironment::KFactorDb(const LinkGeometry& geometry, const Vector& user) const {
+    const Fields& fields = FieldsOf(LinkCondition::Los, geometry);
+    return fields.statistics.mean[K] + fields.statistics.std[K] * CorrelatedAt(fields, K, user);
+}
+
+LargeScaleValues ChannelEnvironment::LargeScale(LinkCondition condition, const LinkGeometry& geometry,
+                                                const Vector& user) const {
+    const Fields& fields = FieldsOf(condition, geometry);
+    const ClusterStatistics statistics = m_statistics.Clusters(condition, geometry);
+    LargeScaleValues values{};
+    for (std::size_t i = 0; i < 7; ++i) {
+        values[i] = statistics.mean[i] + statistics.std[i] * CorrelatedAt(fields, i, user);
+        if (i >= DS) {
+            values[i] = std::pow(10, values[i]);
+        }
+    }
+    values[ASA] = std::min(values[ASA], 104.0); // step 4: limits of the spreads
+    values[ASD] = std::min(values[ASD], 104.0);
+    values[ZSA] = std::min(values[ZSA], 52.0);
+    values[ZSD] = std::min(values[ZSD], 52.0);
+    return values;
+}
+
+double ChannelEnvironment::PenetrationDb(const Vector& user) const {
+    const double wayIn = m_statistics.LongestIndoorDistanceM() *
+                         std::min(NormalToUniform(m_wayIn1(user.x, user.y)), NormalToUniform(m_wayIn2(user.x, user.y)));
+    return m_statistics.PenetrationMeanDb(wayIn) + m_statistics.PenetrationStdDb() * m_penetration(user.x, user.y);
+}
+
+double ChannelEnvironment::EnvironmentHeightUniform(const Vector& user) const {
+    return NormalToUniform(m_environmentHeight(user.x, user.y));
+}
+
+std::vector<CellWeight> ChannelEnvironment::Cells(LinkCondition condition, const Vector& user) const {
+    const double length = m_statistics.ClusterCorrelationDistanceM(condition);
+    const Share x = SharesOf(user.x, length), y = SharesOf(user.y, length);
+    std::vector<CellWeight> cells;
+    for (int i = 0; i < x.count; ++i) {
+        for (int j = 0; j < y.count; ++j) {
+            cells.push_back({x.cell[i], y.cell[j], x.weight[i] * y.weight[j]});
+        }
+    }
+    return cells;
+}
+
+int ChannelEnvironment::FloorOf(const Vector& user) {
+    return static_cast<int>(std::lround((user.z - 1.5) / 3));
+}
+
+std::shared_ptr<const ClusterDrop> ChannelEnvironment::Drop(LinkCondition condition, const CellWeight& cell,
+                                                            int floor) {
+    auto& slot = m_drops[{condition, cell.x, cell.y, floor}];
+    if (auto known = slot.lock()) {
+        return known;
+    }
+    const double length = m_statistics.ClusterCorrelationDistanceM(condition);
+    Vector centre((cell.x + 0.5) * length, (cell.y + 0.5) * length, 1.5 + 3.0 * floor);
+    if (ns3::CalculateDistance(centre, m_baseStation) < 1) {
+        centre.x += 1; // the base station stands in the middle of the cell: any direction will do
+    }
+    const LinkGeometry geometry{std::hypot(centre.x - m_baseStation.x, centre.y - m_baseStation.y), m_baseStation.z,
+                                centre.z};
+    auto random = Named({m_site, drop, static_cast<std::uint64_t>(condition), Bits(cell.x), Bits(cell.y), Bits(floor)});
+    auto made = m_statistics.GetDeployment() == Deployment::Clarke
+                    ? DrawIsotropic(centre, m_baseStation, 2 * length, random)
+                    : DrawClusters(m_statistics.Clusters(condition, geometry), condition,
+                                   LargeScale(condition, geometry, centre), centre, m_baseStation, 2 * length, random);
+    slot = made;
+    ++m_numDrops;
+    return made;
+}
+
+} // namespace edgelam

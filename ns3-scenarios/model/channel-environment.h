@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// What surrounds one base station: everything about its links that is random and depends on where the user is.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <vector>
+
+#include "ns3/vector.h"
+
+#include "channel-drop.h"
+#include "channel-statistics.h"
+#include "gaussian-field.h"
+
+namespace edgelam {
+
+/// One of the drops that a place takes part in. The squares of the weights at one place add up to 1.
+struct CellWeight {
+    int x, y;
+    double weight;
+};
+
+/// How the state of a link is mixed: weights of power that add up to 1.
+struct ConditionWeights {
+    double los = 0, nlos = 0, o2i = 0;
+    double outdoorLos = 0; ///< line of sight of the outdoor part of the path, whether or not the user is indoors
+    double operator[](LinkCondition condition) const {
+        return condition == LinkCondition::Los ? los : condition == LinkCondition::Nlos ? nlos : o2i;
+    }
+};
+
+/// How a channel decides on the state of its links.
+struct ConditionRule {
+    std::optional<bool> los;   ///< always, never, or (nothing) by the probability of TR 38.901 7.4.2
+    double indoorFraction = 0; ///< share of places that are indoors
+};
+
+/// Spatially consistent randomness (TR 38.901 7.6.3) as pure functions of position: the same answer in whatever order
+/// and however often it is asked for.
+///
+/// The plane is tiled in squares as long as the correlation distance of cluster-specific variables (table 7.6.3.1-2).
+/// Each has a drop (steps 5 to 10 at its centre, at the height of the user's floor, in steps of 3 m from 1.5 m), made
+/// when first needed and kept while a link uses it. Within an eighth of that distance of a border both neighbours take
+/// part, faded from one to the other; the squares of the weights add up to 1, so mean power is constant.
+class ChannelEnvironment {
+  public:
+    /// \param statistics outlives this object
+    /// \param seed of everything random here; \p realisation 0 is the environment that users share
+    ChannelEnvironment(const ChannelStatistics& statistics, double wavelengthM, std::uint64_t seed,
+                       std::uint64_t realisation, const ns3::Vector& baseStation);
+
+    /// Soft states of TR 38.901 7.6.3.3: 1/2 + atan(sqrt(20 / wavelength) (F + G)) / pi, where F gives the
+    /// probability and G is the field. That curve never quite ends; below 0.1 and above 0.9 it is taken for 0 and 1
+    /// (and stretched between), so that most places have one state and mixing stays the exception. Its use for being
+    /// indoors is ours: the report has no soft state there.
+    ConditionWeights Conditions(const ConditionRule& rule, const LinkGeometry& geometry, const ns3::Vector& user) const;
+
+    /// Shadowing in dB (positive: more power) and K-factor in dB at a place. O2i has its own field.
+    double Shadowing(LinkCondition condition, const LinkGeometry& geometry, const ns3::Vector& user) const;
+    double KFactorDb(const LinkGeometry& geometry, const ns3::Vector& user) const;
+    /// All large-scale parameters.
+    LargeScaleValues LargeScale(LinkCondition condition, const LinkGeometry& geometry, const ns3::Vector& user) const;
+    /// Penetration loss in dB of a user indoors: wall, way behind it, and their deviation.
+    double PenetrationDb(const ns3::Vector& user) const;
+    /// In (0, 1), one for the place: see ChannelStatistics::PathLossDb.
+    double EnvironmentHeightUniform(const ns3::Vector& user) const;
+
+    std::vector<CellWeight> Cells(LinkCondition condition, const ns3::Vector& user) const;
+    /// \p floor: FloorOf(user)
+    std::shared_ptr<const ClusterDrop> Drop(LinkCondition condition, const CellWeight& cell, int floor);
+    static int FloorOf(const ns3::Vector& user);
+
+    /// Drops made so far.
+    std::uint64_t numDrops() const { return m_numDrops; }
+
+  private:
+    /// The seven fields of one condition, made when first needed.
+    struct Fields {
+        std::vector<GaussianField> independent;
+        ClusterStatistics statistics; ///< root, mean and std of K: they do not depend on the geometry
+    };
+    const Fields& FieldsOf(LinkCondition condition, const LinkGeometry& geometry) const;
+    double CorrelatedAt(const Fields& fields, std::size_t parameter, const ns3::Vector& user) const;
+    NamedRandom Named(std::initializer_list<std::uint64_t> name) const;
+
+    const ChannelStatistics& m_statistics;
+    double m_wavelengthM;
+    std::uint64_t m_seed, m_realisation, m_site;
+    ns3::Vector m_baseStation;
+    mutable std::array<std::optional<Fields>, 3> m_fields;
+    GaussianField m_los, m_indoor, m_penetration, m_wayIn1, m_wayIn2, m_environmentHeight;
+    std::map<std::tuple<LinkCondition, int, int, int>, std::weak_ptr<const ClusterDrop>> m_drops;
+    std::uint64_t m_numDrops = 0;
+};
+
+} // namespace edgelam

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// The inner loops of the channel, written so that the compiler makes vector instructions of them. Complex arrays are
+/// planar: real parts and imaginary parts apart, float32. Angles are in turns (cycles), so that reducing a phase to one
+/// turn is exact. On x86-64 each loop exists twice, for AVX2 with FMA and for any CPU, chosen at start.
+#pragma once
+
+#include <complex>
+#include <cstddef>
+
+namespace edgelam::kernels {
+
+/// re + j im = exp(j 2 pi turns), n of them; error below 3e-7.
+void Phasors(const double* turns, std::size_t n, float* re, float* im);
+
+/// Sum of cos(2 pi (kx x + ky y + phase)) over n waves.
+double SumOfCosines(const double* kx, const double* ky, const double* phase, std::size_t n, double x, double y);
+
+/// Where the mirror images of one end lie, and how they move with it: `n` of each array. See ClusterDrop.
+struct ImageArrays {
+    const double *x, *y, *z;         ///< metres, for the base station at its place of reference
+    const double* q[9];              ///< rows of the isometry: image = (x, y, z) + Q moved
+    const double *length0M, *turns0; ///< path length of reference and the phase there
+};
+
+/// What lies between the user and each image.
+struct PathArrays {
+    double *lengthM, *turns; ///< path length; phase, turns: turns0 - (length - length0) / wavelength
+    double *ax, *ay, *az;    ///< unit vector from the user towards where the ray comes from
+    double *bx, *by, *bz;    ///< unit vector from the base station towards where the ray leaves
+};
+
+/// \p ut: position of the user; \p moved: how far the base station is from its place of reference.
+void Paths(const ImageArrays& images, std::size_t n, const double ut[3], const double moved[3], double wavelengthM,
+           PathArrays out);
+
+/// out = c0 + sum_i gradient[i] * delta[i], for n entries and 6 gradients of n entries each.
+void Linear(const double* c0, const double* gradient, std::size_t n, const double delta[6], double* out);
+
+/// sum[j] += sum over rays of c[ray][j] * p[ray]; rows of c are `n` long.
+void AddRays(const float* cRe, const float* cIm, const float* pRe, const float* pIm, std::size_t numRays, std::size_t n,
+             float* sumRe, float* sumIm);
+
+/// out[row[j] * numFrequencies + f] = sum over taps of c[tap][j] * e[tap][f]. Rows of c are `n` long, rows of e
+/// `stride` long, a multiple of 16.
+void AddDelays(const float* cRe, const float* cIm, std::size_t numTaps, std::size_t n, const std::size_t* row,
+               const float* eRe, const float* eIm, std::size_t numFrequencies, std::size_t stride,
+               std::complex<float>* out);
+
+/// out[i * m + j] = g * a[i] * b[j], complex.
+void OuterProduct(std::complex<float> g, const float* aRe, const float* aIm, std::size_t n, const float* bRe,
+                  const float* bIm, std::size_t m, std::size_t rowStride, float* outRe, float* outIm);
+
+} // namespace edgelam::kernels

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "channel-link.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+#include "ns3/node.h"
+
+#include "radio-channel.h"
+
+namespace edgelam {
+
+namespace {
+
+using ns3::Vector;
+
+constexpr double pi = std::numbers::pi;
+constexpr double nearest_m = 1e-3;  ///< two ends closer than this are at one point
+constexpr double window_fade = 0.1; ///< of a window's length: over which the new directions replace the old
+constexpr std::size_t kept_channels = 16;
+constexpr LinkCondition conditions[] = {LinkCondition::Los, LinkCondition::Nlos, LinkCondition::O2i};
+
+bool Same(const Vector& a, const Vector& b) {
+    return a.x == b.x && a.y == b.y && a.z == b.z;
+}
+
+std::string Text(const Vector& v) {
+    return "(" + std::to_string(v.x) + ", " + std::to_string(v.y) + ", " + std::to_string(v.z) + ") m";
+}
+
+/// exp(-j 2 pi f tau), planar [tap, frequency], rows padded to whole chunks of 16.
+struct DelayPhasors {
+    std::size_t stride;
+    std::vector<float> re, im;
+
+    DelayPhasors(const std::vector<double>& delayS, std::span<const double> frequenciesHz)
+        : stride((frequenciesHz.size() + 15) / 16 * 16), re(delayS.size() * stride), im(re.size()) {
+        std::vector<double> turns(re.size());
+        for (std::size_t tap = 0; tap < delayS.size(); ++tap) {
+            for (std::size_t f = 0; f < frequenciesHz.size(); ++f) {
+                turns[tap * stride + f] = -frequenciesHz[f] * delayS[tap];
+            }
+        }
+        kernels::Phasors(turns.data(), turns.size(), re.data(), im.data());
+    }
+};
+
+} // namespace
+
+/// A drop's share in a link: the direct ray, or one cell in one condition.
+struct ChannelLink::Part {
+    LinkCondition condition;
+    bool direct;
+    int x, y;             ///< cell
+    double amplitude = 0; ///< all factors: gain of the condition, its weight, K-factor, cell
+    std::shared_ptr<const ClusterDrop> drop;
+    std::unique_ptr<RayWindow> window;
+    std::unique_ptr<RayWindow> previous; ///< fading out
+    std::uint64_t arrayVersion = 0;
+};
+
+struct ChannelLink::Effective {
+    Direction direction;
+    std::uint64_t rxId, txId, arrayVersion, surfaceVersion, realisation;
+    std::vector<double> frequenciesHz;
+    Vector utPlace, bsPlace;
+    std::vector<std::complex<float>> values;
+};
+
+ChannelLink::ChannelLink(RadioChannel& channel, ns3::Ptr<ns3::MobilityModel> baseStation,
+                         ns3::Ptr<ns3::PhasedArrayModel> bsArray, ns3::Ptr<ns3::MobilityModel> user,
+                         ns3::Ptr<ns3::PhasedArrayModel> utArray)
+    : m_channel(channel), m_bs(baseStation), m_ut(user), m_bsArray(bsArray), m_utArray(utArray),
+      m_bsNode(baseStation->GetObject<ns3::Node>()->GetId()), m_utNode(user->GetObject<ns3::Node>()->GetId()),
+      m_site(baseStation->GetPosition()) {
+    CheckPlaces(user->GetPosition(), m_site);
+    m_bsShape = ShapeOf(*bsArray);
+    m_utShape = ShapeOf(*utArray);
+}
+
+ChannelLink::~ChannelLink() = default;
+
+Direction ChannelLink::From(const ns3::MobilityModel& transmitter) const {
+    if (&transmitter != ns3::PeekPointer(m_bs) && &transmitter != ns3::PeekPointer(m_ut)) {
+        throw std::invalid_argument("this node is not an end of the link between node " + std::to_string(m_bsNode) +
+                                    " (base station) and node " + std::to_string(m_utNode));
+    }
+    return &transmitter == ns3::PeekPointer(m_bs) ? Direction::Downlink : Direction::Uplink;
+}
+
+std::size_t ChannelLink::NumRx(Direction direction) const {
+    return (direction == Direction::Downlink ? m_utArray : m_bsArray)->GetNumElems();
+}
+
+std::size_t ChannelLink::NumTx(Direction direction) const {
+    return (direction == Direction::Downlink ? m_bsArray : m_utArray)->GetNumElems();
+}
+
+void ChannelLink::CheckPlaces(const Vector& ut, const Vector& bs) const {
+    for (const auto& place : {ut, bs}) {
+        if (!std::isfinite(place.x) || !std::isfinite(place.y) || !std::isfinite(place.z)) {
+            throw std::invalid_argument("a node of the link between nodes " + std::to_string(m_bsNode) + " and " +
+                                        std::to_string(m_utNode) + " is at " + Text(place) +
+                                        "; legal are finite coordinates");
+        }
+    }
+    if (ns3::CalculateDistance(ut, bs) < nearest_m) {
+        throw std::invalid_argument("nodes " + std::to_string(m_bsNode) + " and " + std::to_string(m_utNode) +
+                                    " are both at " + Text(bs) + "; legal are places 1 mm or more apart");
+    }
+}
+
+/// Takes note of the present places. \return whether they are new
+bool ChannelLink::Settle() {
+    const Vector ut = m_ut->GetPosition(), bs = m_bs->GetPosition();
+    const auto realisation = m_channel.RealisationOf(m_utNode);
+    if (!m_environment || realisation != m_realisation) {
+        m_parts.clear();
+        m_environment = m_channel.Environment(m_site, realisation);
+        m_realisation = realisation;
+        m_placed = false;
+    }
+    if (m_placed && Same(ut, m_utPlace) && Same(bs, m_bsPlace)) {
+        return false;
+    }
+    CheckPlaces(ut, bs);
+    m_utPlace = ut;
+    m_bsPlace = bs;
+    m_geometry = {std::hypot(ut.x - bs.x, ut.y - bs.y), bs.z, ut.z};
+    m_placed = true;
+    m_raysCurrent = false;
+    return true;
+}
+
+void ChannelLink::RefreshLargeScale() {
+    if (!Settle()) {
+        return;
+    }
+    const auto& statistics = m_channel.GetStatistics();
+    m_weights = m_environment->Conditions(m_channel.m_rule, m_geometry, m_utPlace);
+    const double uniform = m_environment->EnvironmentHeightUniform(m_utPlace);
+    const double air = statistics.AbsorptionDb(m_geometry.Distance3d());
+    const auto loss = [&](LinkCondition condition) {
+        return std::pow(10, -statistics.PathLossDb(condition, m_geometry, uniform) / 10);
+    };
+    for (const auto condition : conditions) {
+        double& gain = m_gain[static_cast<std::size_t>(condition)];
+        gain = 0;
+        if (m_weights[condition] <= 0) {
+            continue;
+        }
+        double db = -air;
+        if (m_channel.m_shadowing) {
+            db += m_environment->Shadowing(condition, m_geometry, m_utPlace);
+        }
+        if (condition == LinkCondition::O2i) { // the outdoor part has a state of its own
+            const double los = m_weights.outdoorLos;
+            gain =
+                (los > 0 ? los * loss(LinkCondition::Los) : 0) + (los < 1 ? (1 - los) * loss(LinkCondition::Nlos) : 0);
+            db -= m_environment->PenetrationDb(m_utPlace);
+        } else {
+            gain = loss(condition);
+        }
+        gain *= std::pow(10, db / 10);
+    }
+    if (!m_channel.m_stateTrace.IsEmpty()) {
+        m_channel.m_stateTrace(m_bsNode, m_utNode, GetState());
+    }
+}
+
+double ChannelLink::GetLargeScaleGain() {
+    RefreshLargeScale();
+    double gain = 0;
+    for (const auto condition : conditions) {
+        gain += m_weights[condition] * m_gain[static_cast<std::size_t>(condition)];
+    }
+    return gain;
+}
+
+LinkState ChannelLink::GetState() {
+    const double gain = GetLargeScaleGain();
+    const auto strongest =
+        *std::max_element(std::begin(conditions), std::end(conditions),
+                          [&](LinkCondition a, LinkCondition b) { return m_weights[a] < m_weights[b]; });
+    const auto& statistics = m_channel.GetStatistics();
+    const auto values = m_environment->LargeScale(strongest, m_geometry, m_utPlace);
+    const bool indoors = strongest == LinkCondition::O2i;
+    const auto outdoors =
+        m_weights.outdoorLos > 0.5 || strongest == LinkCondition::Los ? LinkCondition::Los : LinkCondition::Nlos;
+    LinkState state{};
+    state.distance_2d_m = m_geometry.distance2dM;
+    state.distance_3d_m = m_geometry.Distance3d();
+    state.los = m_weights.outdoorLos;
+    state.indoor = m_weights.o2i;
+    state.path_loss_db = statistics.PathLossDb(indoors ? outdoors : strongest, m_geometry,
+                                               m_environment->EnvironmentHeightUniform(m_utPlace));
+    state.shadowing_db = m_channel.m_shadowing ? m_environment->Shadowing(strongest, m_geometry, m_utPlace) : 0;
+    state.penetration_db = indoors ? m_environment->PenetrationDb(m_utPlace) : 0;
+    state.absorption_db = statistics.AbsorptionDb(m_geometry.Distance3d());
+    state.gain_db = 10 * std::log10(gain);
+    state.k_factor_db = strongest == LinkCondition::Los ? values[K] : std::nan("");
+    state.delay_spread_s = values[DS];
+    state.asd_deg = values[ASD];
+    state.asa_deg = values[ASA];
+    state.zsd_deg = values[ZSD];
+    state.zsa_deg = values[ZSA];
+    return state;
+}
+
+void ChannelLink::CheckArrays() {
+    const auto bs = ShapeOf(*m_bsArray), ut = ShapeOf(*m_utArray);
+    if (!(bs == m_bsShape) || !(ut == m_utShape)) {
+        m_bsShape = bs;
+        m_utShape = ut;
+        ++m_arrayVersion;
+        m_raysCurrent = false;
+    }
+}
+
+void ChannelLink::RefreshRays() {
+    RefreshLargeScale();
+    CheckArrays();
+    if (m_raysCurrent) {
+        return;
+    }
+    std::vector<std::unique_ptr<Part>> parts;
+    const auto take = [&](LinkCondition condition, bool direct, int x, int y) -> Part& {
+        const auto known = std::find_if(m_parts.begin(), m_parts.end(), [&](const auto& part) {
+            return part && part->condition == condition && part->direct == direct && part->x == x && part->y == y;
+        });
+        if (known != m_parts.end()) { // the part of before, with its windows
+            parts.push_back(std::move(*known));
+        } else {
+            parts.push_back(std::make_unique<Part>());
+            parts.back()->condition = condition;
+            parts.back()->direct = direct;
+            parts.back()->x = x;
+            parts.back()->y = y;
+        }
+        return *parts.back();
+    };
+    const int floor = ChannelEnvironment::FloorOf(m_utPlace);
+    const auto before = m_environment->numDrops();
+    for (const auto condition : conditions) {
+        if (m_weights[condition] <= 0) {
+            continue;
+        }
+        double amplitude = std::sqrt(m_weights[condition] * m_gain[static_cast<std::size_t>(condition)]);
+        if (condition == LinkCondition::Los) { // eq. 7.5-30
+            const double k = std::pow(10, m_environment->KFactorDb(m_geometry, m_utPlace) / 10);
+            Part& direct = take(condition, true, 0, 0);
+            if (!direct.drop) {
+                direct.drop = LineOfSight(m_bsPlace, m_channel.GetWavelengthM());
+            }
+            direct.amplitude = amplitude * std::sqrt(k / (k + 1));
+            amplitude *= std::sqrt(1 / (k + 1));
+        }
+        for (const auto& cell : m_environment->Cells(condition, m_utPlace)) {
+            Part& part = take(condition, false, cell.x, cell.y);
+            if (!part.drop) {
+                part.drop = m_environment->Drop(condition, cell, floor);
+            }
+            part.amplitude = amplitude * cell.weight;
+        }
+    }
+    m_parts = std::move(parts);
+    if (m_environment->numDrops() != before) {
+        m_channel.m_dropTrace(m_bsNode, m_utNode, m_environment->numDrops());
+    }
+    for (auto& part : m_parts) {
+        UpdateWindow(*part);
+    }
+    m_raysCurrent = true;
+}
+
+void ChannelLink::UpdateWindow(Part& part) {
+    const double longest = m_channel.m_windowM;
+    const bool sameArrays = part.window && part.arrayVersion == m_arrayVersion;
+    const double moved = sameArrays ? part.window->Moved(m_utPlace, m_bsPlace) : 0;
+    const bool exact = part.direct || m_channel.m_drifting;
+    if (sameArrays && moved <= (exact ? 0 : longest)) {
+        if (part.previous && moved >= window_fade * longest) {
+            part.previous.reset();
+        }
+        return;
+    }
+    // Far beyond the old window nothing is left to fade from.
+    part.previous = sameArrays && !exact && moved < 2 * longest ? std::move(part.window) : nullptr;
+    part.window = std::make_unique<RayWindow>(part.drop, *m_utArray, *m_bsArray, m_utPlace, m_bsPlace,
+                                              m_channel.GetWavelengthM());
+    part.arrayVersion = m_arrayVersion;
+}
+
+Taps ChannelLink::CollectTaps(const PortWeights* utWeights, const PortWeights* bsWeights) {
+    RefreshRays();
+    const auto check = [](const PortWeights* weights, const ns3::PhasedArrayModel& array, const char* end) {
+        if (weights && weights->numElements() != array.GetNumElems()) {
+            throw std::invalid_argument("weights for " + std::to_string(weights->numElements()) + " elements; the " +
+                                        end + " has " + std::to_string(array.GetNumElems()));
+        }
+    };
+    check(utWeights, *m_utArray, "user's array");
+    check(bsWeights, *m_bsArray, "base station's array");
+    const double air = m_channel.GetStatistics().AbsorptionDb(1);
+    Taps taps;
+    const auto add = [&](RayWindow& window, double amplitude) {
+        const auto& coefficients = utWeights ? window.ForPorts(*utWeights, *bsWeights) : window.ForElements();
+        window.AddTaps(coefficients, m_utPlace, m_bsPlace, amplitude, air, taps);
+    };
+    for (auto& part : m_parts) {
+        double share = 1;
+        if (part->previous) {
+            share = part->window->Moved(m_utPlace, m_bsPlace) / (window_fade * m_channel.m_windowM);
+            add(*part->previous, part->amplitude * (1 - share));
+        }
+        add(*part->window, part->amplitude * share);
+    }
+    return taps;
+}
+
+std::vector<Ray> ChannelLink::GetRays() {
+    RefreshRays();
+    const Vector ut = m_ut->GetVelocity(), bs = m_bs->GetVelocity();
+    const double wavelength = m_channel.GetWavelengthM(), air = m_channel.GetStatistics().AbsorptionDb(1);
+    const auto dot = [](const Vector& a, const Vector& b) { return a.x * b.x + a.y * b.y + a.z * b.z; };
+    const auto azimuth = [](const Vector& v) { return std::atan2(v.y, v.x) * 180 / pi; };
+    const auto zenith = [](const Vector& v) { return std::acos(std::clamp(v.z, -1.0, 1.0)) * 180 / pi; };
+    std::vector<Ray> rays;
+    std::uint32_t tap = 0;
+    for (auto& part : m_parts) {
+        RayWindow& window = *part->window;
+        const auto& coefficients = window.ForElements();
+        const auto delays = window.Delays(m_utPlace, m_bsPlace);
+        for (std::size_t i = 0; i < delays.size(); ++i, ++tap) {
+            for (std::size_t ray = window.drop().tapBegin[i]; ray < window.drop().tapBegin[i + 1]; ++ray) {
+                double gain = 0;
+                for (std::size_t pair = ray * coefficients.numPairs; pair < (ray + 1) * coefficients.numPairs; ++pair) {
+                    gain +=
+                        coefficients.re[pair] * coefficients.re[pair] + coefficients.im[pair] * coefficients.im[pair];
+                }
+                const Vector arrival = window.Arrival(ray), departure = window.Departure(ray);
+                const double excess = std::max(0.0, delays[i]) * speed_of_light;
+                rays.push_back({delays[i], gain * part->amplitude * part->amplitude * std::pow(10, -air * excess / 10),
+                                (dot(arrival, ut) + dot(departure, bs)) / wavelength, azimuth(departure),
+                                zenith(departure), azimuth(arrival), zenith(arrival), tap});
+            }
+        }
+    }
+    return rays;
+}
+
+void ChannelLink::Respond(Direction direction, const PortWeights* rxWeights, const PortWeights* txWeights,
+                          std::span<const double> frequencyOffsetsHz, std::span<std::complex<float>> out) {
+    const bool down = direction == Direction::Downlink;
+    const auto* utWeights = down ? rxWeights : txWeights;
+    const auto* bsWeights = down ? txWeights : rxWeights;
+    const Taps taps = CollectTaps(utWeights, bsWeights);
+    const std::size_t numUt = utWeights ? utWeights->numPorts() : m_utArray->GetNumElems();
+    const std::size_t numBs = bsWeights ? bsWeights->numPorts() : m_bsArray->GetNumElems();
+    std::vector<std::size_t> row(numUt * numBs); // pairs are user x base station; rows of `out` receiver x transmitter
+    for (std::size_t u = 0; u < numUt; ++u) {
+        for (std::size_t s = 0; s < numBs; ++s) {
+            row[u * numBs + s] = down ? u * numBs + s : s * numUt + u;
+        }
+    }
+    const DelayPhasors phasors(taps.delayS, frequencyOffsetsHz);
+    kernels::AddDelays(taps.re.data(), taps.im.data(), taps.delayS.size(), row.size(), row.data(), phasors.re.data(),
+                       phasors.im.data(), frequencyOffsetsHz.size(), phasors.stride, out.data());
+    if (IsOverSurface()) {
+        AddSurfaceResponse(direction, rxWeights, txWeights, frequencyOffsetsHz, out);
+    }
+}
+
+void ChannelLink::GetFrequencyResponse(Direction direction, std::span<const double> frequencyOffsetsHz,
+                                       std::span<std::complex<float>> out) {
+    const std::size_t size = NumRx(direction) * NumTx(direction) * frequencyOffsetsHz.size();
+    if (out.size() != size || size == 0) {
+        throw std::invalid_argument("frequency response: the output has " + std::to_string(out.size()) +
+                                    " values; it takes rx x tx x subcarriers = " + std::to_string(NumRx(direction)) +
+                                    " x " + std::to_string(NumTx(direction)) + " x " +
+                                    std::to_string(frequencyOffsetsHz.size()) + ", at least 1");
+    }
+    Respond(direction, nullptr, nullptr, frequencyOffsetsHz, out);
+}
+
+const std::vector<std::complex<float>>& ChannelLink::GetEffectiveChannel(Direction direction,
+                                                                         const PortWeights& rxWeights,
+                                                                         const PortWeights& txWeights,
+                                                                         std::span<const double> frequencyOffsetsHz) {
+    CheckArrays();
+    const Vector ut = m_ut->GetPosition(), bs = m_bs->GetPosition();
+    const double near = m_channel.m_coherence * m_channel.GetWavelengthM();
+    const auto realisation = m_channel.RealisationOf(m_utNode);
+    const auto surfaces = SurfaceVersion();
+    const auto asked = [&](const Effective& kept) {
+        return kept.direction == direction && kept.rxId == rxWeights.id() && kept.txId == txWeights.id() &&
+               std::equal(kept.frequenciesHz.begin(), kept.frequenciesHz.end(), frequencyOffsetsHz.begin(),
+                          frequencyOffsetsHz.end());
+    };
+    auto found = std::find_if(m_effective.begin(), m_effective.end(), asked);
+    if (found == m_effective.end()) {
+        if (m_effective.size() >= kept_channels) {
+            m_effective.pop_back();
+        }
+        m_effective.push_front({direction,
+                                rxWeights.id(),
+                                txWeights.id(),
+                                0,
+                                0,
+                                0,
+                                {frequencyOffsetsHz.begin(), frequencyOffsetsHz.end()},
+                                ut,
+                                bs,
+                                {}});
+        found = m_effective.begin();
+    } else {
+        m_effective.splice(m_effective.begin(), m_effective, found);
+    }
+    Effective& kept = m_effective.front();
+    if (kept.values.empty() || kept.arrayVersion != m_arrayVersion || kept.surfaceVersion != surfaces ||
+        kept.realisation != realisation || ns3::CalculateDistance(ut, kept.utPlace) > near ||
+        ns3::CalculateDistance(bs, kept.bsPlace) > near) {
+        std::vector<std::complex<float>> values(rxWeights.numPorts() * txWeights.numPorts() *
+                                                frequencyOffsetsHz.size());
+        Respond(direction, &rxWeights, &txWeights, frequencyOffsetsHz, values);
+        kept.values = std::move(values);
+        kept.arrayVersion = m_arrayVersion;
+        kept.surfaceVersion = surfaces;
+        kept.realisation = realisation;
+        kept.utPlace = ut;
+        kept.bsPlace = bs;
+    }
+    return kept.values;
+}
+
+double ChannelLink::GetWidebandGain(Direction direction, const PortWeights& rxWeights, const PortWeights& txWeights) {
+    const bool down = direction == Direction::Downlink;
+    const Taps taps = CollectTaps(down ? &rxWeights : &txWeights, down ? &txWeights : &rxWeights);
+    double gain = 0;
+    for (std::size_t i = 0; i < taps.re.size(); ++i) {
+        gain += taps.re[i] * taps.re[i] + taps.im[i] * taps.im[i];
+    }
+    return IsOverSurface() ? gain + SurfaceGain(direction, rxWeights, txWeights) : gain;
+}
+
+} // namespace edgelam

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// One link of a RadioChannel: what a radio, or whoever wants CSI, asks.
+#pragma once
+
+#include <complex>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "ns3/mobility-model.h"
+#include "ns3/phased-array-model.h"
+#include "ns3/simple-ref-count.h"
+
+#include "array-response.h"
+#include "channel-environment.h"
+#include "edgelam/bridge/schema.h"
+#include "ray-window.h"
+
+namespace edgelam {
+
+class RadioChannel;
+
+/// A link at one moment. Where its states are mixed (`los` or `indoor` between 0 and 1), all values but `gain_db`
+/// are those of the state with the largest weight.
+struct LinkState {
+    double distance_2d_m, distance_3d_m;
+    double los;            ///< 0 to 1: weight of line of sight of the outdoor part (soft state, TR 38.901 7.6.3.3)
+    double indoor;         ///< 0 to 1: weight of the user being indoors
+    double path_loss_db;   ///< without the next three
+    double shadowing_db;   ///< positive: more power is received
+    double penetration_db; ///< of the building, 0 outdoors
+    double absorption_db;  ///< of the air
+    double gain_db;        ///< all of them together, over all states; no antennas, no fading: negative
+    double k_factor_db;    ///< NaN without line of sight
+    double delay_spread_s; ///< drawn large-scale parameters: this, and the four angular spreads in degrees
+    double asd_deg, asa_deg, zsd_deg, zsa_deg;
+};
+EDGELAM_MESSAGE(LinkState, distance_2d_m, distance_3d_m, los, indoor, path_loss_db, shadowing_db, penetration_db,
+                absorption_db, gain_db, k_factor_db, delay_spread_s, asd_deg, asa_deg, zsd_deg, zsa_deg)
+
+/// One path at one moment. Departure is at the base station, arrival at the user; azimuth from the x axis towards y,
+/// zenith from straight up.
+struct Ray {
+    double delay_s;    ///< relative to the straight line; a little below 0 is possible for a drifted ray
+    double gain;       ///< sum over all pairs of elements of |coefficient|^2, large-scale gain included
+    double doppler_hz; ///< for the present velocities of both ends
+    double aod_deg, zod_deg, aoa_deg, zoa_deg;
+    std::uint32_t tap; ///< rays of one tap have one delay
+};
+EDGELAM_MESSAGE(Ray, delay_s, gain, doppler_hz, aod_deg, zod_deg, aoa_deg, zoa_deg, tap)
+
+/// Which end transmits.
+enum class Direction : std::uint8_t {
+    Downlink, ///< from the base station (the higher antenna) to the user
+    Uplink    ///< from the user to the base station
+};
+
+/// All functions answer for the present positions (ns3::MobilityModel::GetPosition) and array orientations.
+class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
+  public:
+    /// Use RadioChannel::GetLink.
+    ChannelLink(RadioChannel& channel, ns3::Ptr<ns3::MobilityModel> baseStation,
+                ns3::Ptr<ns3::PhasedArrayModel> bsArray, ns3::Ptr<ns3::MobilityModel> user,
+                ns3::Ptr<ns3::PhasedArrayModel> utArray);
+    ~ChannelLink();
+
+    /// The direction in which this node transmits. Throws std::invalid_argument if it is not an end of the link.
+    Direction From(const ns3::MobilityModel& transmitter) const;
+    ns3::Ptr<ns3::MobilityModel> GetBaseStation() const { return m_bs; }
+    ns3::Ptr<ns3::MobilityModel> GetUser() const { return m_ut; }
+    std::size_t NumRx(Direction direction) const;
+    std::size_t NumTx(Direction direction) const;
+
+    /// Large-scale state; does not draw clusters. Throws std::invalid_argument where both ends are at one point.
+    LinkState GetState();
+    /// Large-scale gain, linear: all of LinkState::gain_db.
+    double GetLargeScaleGain();
+    /// Every path, with the gains of the present arrays. Reflecting surfaces are left out.
+    std::vector<Ray> GetRays();
+
+    /// H(f), from every transmitting to every receiving element, large-scale gain and element patterns included:
+    /// the received amplitude for a transmitted one of 1 (square root of a power ratio).
+    /// \param frequencyOffsetsHz relative to the carrier
+    /// \param out complex64 [rx, tx, subcarrier], C order; throws std::invalid_argument for another size
+    /// Time zero is the arrival over the straight line. H in one direction is the transpose of H in the other.
+    void GetFrequencyResponse(Direction direction, std::span<const double> frequencyOffsetsHz,
+                              std::span<std::complex<float>> out);
+
+    /// rxWeights^T H(f) txWeights at each frequency, complex64 [rx port, tx port, frequency] (weights are not
+    /// conjugated). Kept until an end has moved by the channel's CoherenceDistance, a surface, an array or the
+    /// environment changes; for the 16 combinations of weights and frequencies used last. The reference holds until the
+    /// next call.
+    const std::vector<std::complex<float>>& GetEffectiveChannel(Direction direction, const PortWeights& rxWeights,
+                                                                const PortWeights& txWeights,
+                                                                std::span<const double> frequencyOffsetsHz);
+
+    /// Power gain averaged over a band much wider than the inverse delay spread, summed over all pairs of ports: the
+    /// sum over taps of |rxWeights^T C txWeights|^2.
+    double GetWidebandGain(Direction direction, const PortWeights& rxWeights, const PortWeights& txWeights);
+
+  private:
+    struct Part;
+    struct Effective;
+
+    void CheckPlaces(const ns3::Vector& ut, const ns3::Vector& bs) const;
+    bool Settle();
+    void RefreshLargeScale();
+    void RefreshRays();
+    void CheckArrays();
+    void UpdateWindow(Part& part);
+    /// Taps between ports (or, with null weights, elements), user x base station.
+    Taps CollectTaps(const PortWeights* utWeights, const PortWeights* bsWeights);
+    void AddSurfaceResponse(Direction direction, const PortWeights* rxWeights, const PortWeights* txWeights,
+                            std::span<const double> frequencyOffsetsHz, std::span<std::complex<float>> out);
+    double SurfaceGain(Direction direction, const PortWeights& rxWeights, const PortWeights& txWeights);
+    void Respond(Direction direction, const PortWeights* rxWeights, const PortWeights* txWeights,
+                 std::span<const double> frequencyOffsetsHz, std::span<std::complex<float>> out);
+    bool IsOverSurface() const;
+    std::uint64_t SurfaceVersion() const;
+
+    RadioChannel& m_channel;
+    ns3::Ptr<ns3::MobilityModel> m_bs, m_ut;
+    ns3::Ptr<ns3::PhasedArrayModel> m_bsArray, m_utArray;
+    std::uint32_t m_bsNode, m_utNode;
+    ns3::Vector m_site; ///< where the base station was at first: whose environment this is
+    std::shared_ptr<ChannelEnvironment> m_environment;
+    std::uint64_t m_realisation = 0;
+
+    bool m_placed = false, m_raysCurrent = false;
+    ns3::Vector m_bsPlace, m_utPlace; ///< the places that everything below is for
+    LinkGeometry m_geometry{};
+    ConditionWeights m_weights;
+    std::array<double, 3> m_gain{}; ///< linear, by LinkCondition
+    ArrayShape m_bsShape, m_utShape;
+    std::uint64_t m_arrayVersion = 0;
+    std::vector<std::unique_ptr<Part>> m_parts;
+    std::list<Effective> m_effective; ///< newest first
+};
+
+} // namespace edgelam

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "radio-channel.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "ns3/boolean.h"
+#include "ns3/double.h"
+#include "ns3/node.h"
+#include "ns3/string.h"
+#include "ns3/trace-source-accessor.h"
+
+namespace edgelam {
+
+NS_OBJECT_ENSURE_REGISTERED(RadioChannel);
+
+namespace {
+
+std::string Number(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.6g", value);
+    return text;
+}
+
+void RefuseOutside(const char* name, double value, double smallest, double largest, const char* unit) {
+    if (!(value >= smallest && value <= largest)) {
+        throw std::invalid_argument(std::string("radio channel: ") + name + " " + Number(value) + unit +
+                                    "; legal are " + Number(smallest) + " to " + Number(largest) + unit);
+    }
+}
+
+} // namespace
+
+ns3::TypeId RadioChannel::GetTypeId() {
+    using namespace ns3;
+    const auto real = MakeDoubleChecker<double>();
+    static TypeId tid =
+        TypeId("edgelam::RadioChannel")
+            .SetParent<Object>()
+            .AddConstructor<RadioChannel>()
+            .AddAttribute("Deployment",
+                          "TR 38.901 deployment: RMa, UMa, UMi, InH-Mixed, InH-Open, InF-SL, InF-DL, InF-SH, InF-DH, "
+                          "InF-HH; or Clarke, two-dimensional isotropic scattering.",
+                          StringValue("UMa"),
+                          MakeStringAccessor(&RadioChannel::SetDeployment, &RadioChannel::GetDeployment),
+                          MakeStringChecker())
+            .AddAttribute(
+                "Frequency", "Carrier frequency in Hz, 0.5e9 to 450e9; above 100e9 the statistics are extrapolated.",
+                DoubleValue(3.5e9), MakeDoubleAccessor(&RadioChannel::SetFrequency, &RadioChannel::GetFrequency), real)
+            .AddAttribute("LosState",
+                          "Line of sight: Probability (soft state after TR 38.901 7.4.2 and 7.6.3.3), Always or Never.",
+                          StringValue("Probability"),
+                          MakeStringAccessor(&RadioChannel::SetLosState, &RadioChannel::GetLosState),
+                          MakeStringChecker())
+            .AddAttribute("IndoorFraction",
+                          "Share of places that are inside a building, 0 to 1; RMa, UMa and UMi only.", DoubleValue(0),
+                          MakeDoubleAccessor(&RadioChannel::SetIndoorFraction, &RadioChannel::GetIndoorFraction), real)
+            .AddAttribute("BuildingLoss", "Outer walls (TR 38.901 table 7.4.3-2): Low or High.", StringValue("Low"),
+                          MakeStringAccessor(&RadioChannel::SetBuildingLoss, &RadioChannel::GetBuildingLoss),
+                          MakeStringChecker())
+            .AddAttribute("Shadowing", "Whether there is shadow fading.", BooleanValue(true),
+                          MakeBooleanAccessor(&RadioChannel::m_shadowing), MakeBooleanChecker())
+            .AddAttribute("Absorption",
+                          "Whether air absorbs (ITU-R P.676) at 100e9 Hz and below too; above it always does.",
+                          BooleanValue(false), MakeBooleanAccessor(&RadioChannel::m_absorption), MakeBooleanChecker())
+            .AddAttribute("Angles",
+                          "Directions of rays: Frozen within a window of WindowLength, then faded to the new ones; or "
+                          "Drifting, exact in every place and slower.",
+                          StringValue("Frozen"), MakeStringAccessor(&RadioChannel::SetAngles, &RadioChannel::GetAngles),
+                          MakeStringChecker())
+            .AddAttribute("WindowLength", "Length of a window of frozen directions in m, 0.001 to 10.",
+                          DoubleValue(0.5),
+                          MakeDoubleAccessor(&RadioChannel::SetWindowLength, &RadioChannel::GetWindowLength), real)
+            .AddAttribute("CoherenceDistance",
+                          "How far an end may move before an effective channel is computed again, in wavelengths, 0 to "
+                          "0.5. The error of what is kept is at most 2 pi times this.",
+                          DoubleValue(0.01),
+                          MakeDoubleAccessor(&RadioChannel::SetCoherenceDistance, &RadioChannel::GetCoherenceDistance),
+                          real)
+            .AddAttribute("HallLength", "InF: length of the hall in m.", DoubleValue(FactoryHall{}.lengthM),
+                          MakeDoubleAccessor(&RadioChannel::m_hallLength), real)
+            .AddAttribute("HallWidth", "InF: width of the hall in m.", DoubleValue(FactoryHall{}.widthM),
+                          MakeDoubleAccessor(&RadioChannel::m_hallWidth), real)
+            .AddAttribute("HallHeight", "InF: floor to ceiling in m, 5 to 25.", DoubleValue(FactoryHall{}.heightM),
+                          MakeDoubleAccessor(&RadioChannel::m_hallHeight), real)
+            .AddAttribute("ClutterSize", "InF: size of the machines in m; 0: the usual one.", DoubleValue(0),
+                          MakeDoubleAccessor(&RadioChannel::m_clutterSize), real)
+            .AddAttribute("ClutterDensity", "InF: share of the floor with machines; 0: the usual one.", DoubleValue(0),
+                          MakeDoubleAccessor(&RadioChannel::m_clutterDensity), real)
+            .AddAttribute("ClutterHeight", "InF: height of the machines in m; 0: the usual one.", DoubleValue(0),
+                          MakeDoubleAccessor(&RadioChannel::m_clutterHeight), real)
+            .AddTraceSource("LinkState", "State of a link, whenever it is looked at in a new place.",
+                            MakeTraceSourceAccessor(&RadioChannel::m_stateTrace),
+                            "edgelam::RadioChannel::LinkStateCallback")
+            .AddTraceSource("NewDrop", "A link reached a cell whose clusters had to be drawn.",
+                            MakeTraceSourceAccessor(&RadioChannel::m_dropTrace),
+                            "edgelam::RadioChannel::NewDropCallback");
+    return tid;
+}
+
+RadioChannel::RadioChannel() : m_random(ns3::CreateObject<ns3::UniformRandomVariable>()) {}
+
+RadioChannel::~RadioChannel() = default;
+
+void RadioChannel::DoDispose() {
+    m_links.clear();
+    m_shared.clear();
+    m_environments.clear();
+    m_surfaces.clear();
+    ns3::Object::DoDispose();
+}
+
+void RadioChannel::RefuseLate(const char* attribute) const {
+    if (m_statistics) {
+        throw std::logic_error(std::string("radio channel: ") + attribute +
+                               " cannot change any more: the channel is in use. Set it before the first GetLink");
+    }
+}
+
+void RadioChannel::SetDeployment(std::string name) {
+    RefuseLate("Deployment");
+    m_deployment = DeploymentOf(name);
+}
+
+void RadioChannel::SetFrequency(double hz) {
+    RefuseLate("Frequency");
+    RefuseOutside("Frequency", hz, 0.5e9, 450e9, " Hz");
+    m_frequencyHz = hz;
+}
+
+void RadioChannel::SetLosState(std::string state) {
+    RefuseLate("LosState");
+    if (state == "Probability") {
+        m_rule.los.reset();
+    } else if (state == "Always" || state == "Never") {
+        m_rule.los = state == "Always";
+    } else {
+        throw std::invalid_argument("radio channel: LosState '" + state + "'; legal are Probability, Always, Never");
+    }
+}
+
+std::string RadioChannel::GetLosState() const {
+    return !m_rule.los ? "Probability" : *m_rule.los ? "Always" : "Never";
+}
+
+void RadioChannel::SetIndoorFraction(double fraction) {
+    RefuseLate("IndoorFraction");
+    RefuseOutside("IndoorFraction", fraction, 0, 1, "");
+    m_rule.indoorFraction = fraction;
+}
+
+void RadioChannel::SetBuildingLoss(std::string name) {
+    RefuseLate("BuildingLoss");
+    if (name != "Low" && name != "High") {
+        throw std::invalid_argument("radio channel: BuildingLoss '" + name + "'; legal are Low, High");
+    }
+    m_buildingLoss = name == "Low" ? BuildingLoss::Low : BuildingLoss::High;
+}
+
+std::string RadioChannel::GetBuildingLoss() const {
+    return m_buildingLoss == BuildingLoss::Low ? "Low" : "High";
+}
+
+void RadioChannel::SetAngles(std::string mode) {
+    if (mode != "Frozen" && mode != "Drifting") {
+        throw std::invalid_argument("radio channel: Angles '" + mode + "'; legal are Frozen, Drifting");
+    }
+    m_drifting = mode == "Drifting";
+}
+
+void RadioChannel::SetWindowLength(double metres) {
+    RefuseOutside("WindowLength", metres, 1e-3, 10, " m");
+    m_windowM = metres;
+}
+
+void RadioChannel::SetCoherenceDistance(double wavelengths) {
+    RefuseOutside("CoherenceDistance", wavelengths, 0, 0.5, " wavelengths");
+    m_coherence = wavelengths;
+}
+
+const ChannelStatistics& RadioChannel::GetStatistics() {
+    if (!m_statistics) {
+        const FactoryHall hall{m_hallLength,  m_hallWidth,      m_hallHeight,
+                               m_clutterSize, m_clutterDensity, m_clutterHeight};
+        m_statistics =
+            std::make_unique<ChannelStatistics>(m_deployment, m_frequencyHz, hall, m_buildingLoss, m_absorption);
+        if (m_rule.indoorFraction > 0 && m_statistics->LongestIndoorDistanceM() == 0) {
+            m_statistics.reset();
+            throw std::invalid_argument("radio channel: IndoorFraction " + Number(m_rule.indoorFraction) +
+                                        " with Deployment " + NameOf(m_deployment) +
+                                        "; legal is 0: buildings are entered in RMa, UMa and UMi only");
+        }
+    }
+    return *m_statistics;
+}
+
+double RadioChannel::GetWavelengthM() const {
+    return speed_of_light / m_frequencyHz;
+}
+
+ns3::Ptr<ChannelLink> RadioChannel::GetLink(ns3::Ptr<ns3::MobilityModel> a, ns3::Ptr<ns3::PhasedArrayModel> aArray,
+                                            ns3::Ptr<ns3::MobilityModel> b, ns3::Ptr<ns3::PhasedArrayModel> bArray) {
+    const auto node = [](const ns3::Ptr<ns3::MobilityModel>& mobility, const ns3::Ptr<ns3::PhasedArrayModel>& array) {
+        if (!mobility || !array) {
+            throw std::invalid_argument("radio channel: a link needs a mobility model and an array at both ends");
+        }
+        const auto owner = mobility->GetObject<ns3::Node>();
+        if (!owner) {
+            throw std::invalid_argument("radio channel: a mobility model without a node; aggregate it to one");
+        }
+        return owner->GetId();
+    };
+    std::uint32_t aNode = node(a, aArray), bNode = node(b, bArray);
+    if (aNode == bNode) {
+        throw std::invalid_argument("radio channel: a link from node " + std::to_string(aNode) +
+                                    " to itself; it takes two nodes");
+    }
+    if (bNode < aNode) {
+        std::swap(a, b);
+        std::swap(aArray, bArray);
+        std::swap(aNode, bNode);
+    }
+    auto& link = m_links[{aNode, bNode, aArray->GetId(), bArray->GetId()}];
+    if (!link) {
+        GetStatistics();
+        if (b->GetPosition().z > a->GetPosition().z) {
+            std::swap(a, b);
+            std::swap(aArray, bArray);
+        }
+        link = ns3::Create<ChannelLink>(*this, a, aArray, b, bArray);
+    }
+    return link;
+}
+
+void RadioChannel::Redraw(ns3::Ptr<ns3::MobilityModel> ut) {
+    const auto node = ut->GetObject<ns3::Node>();
+    if (!node) {
+        throw std::invalid_argument("radio channel: a mobility model without a node; aggregate it to one");
+    }
+    ++m_redraws[node->GetId()];
+}
+
+void RadioChannel::AddSurface(ns3::Ptr<ReflectingSurface> surface) {
+    if (!surface || !surface->GetArray() || !surface->GetMobility()->GetObject<ns3::Node>()) {
+        throw std::invalid_argument(
+            "radio channel: a reflecting surface needs its array, and a mobility model on a node");
+    }
+    m_surfaces.push_back(surface);
+}
+
+std::int64_t RadioChannel::AssignStreams(std::int64_t stream) {
+    if (m_seeded) {
+        throw std::logic_error("radio channel: AssignStreams comes before the first link is looked at");
+    }
+    m_random->SetStream(stream);
+    return 1;
+}
+
+std::uint64_t RadioChannel::Seed() {
+    if (!m_seeded) {
+        const std::uint64_t high = m_random->GetInteger(0, 0xffffffffu - 1);
+        m_seed = high << 32 | m_random->GetInteger(0, 0xffffffffu - 1);
+        m_seeded = true;
+    }
+    return m_seed;
+}
+
+std::uint64_t RadioChannel::RealisationOf(std::uint32_t utNode) const {
+    const auto found = m_redraws.find(utNode);
+    return found == m_redraws.end() ? 0 : NamedRandom(utNode, {found->second}).Bits() | 1;
+}
+
+std::shared_ptr<ChannelEnvironment> RadioChannel::Environment(const ns3::Vector& baseStation,
+                                                              std::uint64_t realisation) {
+    auto& known = m_environments[{baseStation.x, baseStation.y, baseStation.z, realisation}];
+    auto environment = known.lock();
+    if (!environment) {
+        environment =
+            std::make_shared<ChannelEnvironment>(GetStatistics(), GetWavelengthM(), Seed(), realisation, baseStation);
+        known = environment;
+        if (realisation == 0) {
+            m_shared.push_back(environment); // for the next user who comes
+        } else {
+            std::erase_if(m_environments, [](const auto& entry) { return entry.second.expired(); });
+        }
+    }
+    return environment;
+}
+
+} // namespace edgelam

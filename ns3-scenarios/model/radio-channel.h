@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// A radio channel after 3GPP TR 38.901 that evolves in time as a real one does. Start here; a link's answers are in
+/// channel-link.h.
+///
+///     auto channel = CreateObject<edgelam::RadioChannel>();
+///     channel->SetAttribute("Deployment", StringValue("UMa"));
+///     channel->SetAttribute("Frequency", DoubleValue(3.5e9));
+///     channel->AssignStreams(1);
+///     auto link = channel->GetLink(gnbMobility, gnbArray, ueMobility, ueArray);
+///     link->GetFrequencyResponse(edgelam::Direction::Forward, offsetsHz, h);     // now, at the present positions
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <tuple>
+#include <vector>
+
+#include "ns3/mobility-model.h"
+#include "ns3/object.h"
+#include "ns3/phased-array-model.h"
+#include "ns3/random-variable-stream.h"
+#include "ns3/traced-callback.h"
+
+#include "channel-environment.h"
+#include "channel-link.h"
+#include "channel-statistics.h"
+#include "reflecting-surface.h"
+
+namespace edgelam {
+
+/// All links at one carrier frequency in one deployment. The channel between two places is a function of the places
+/// alone (and of the seed): it does not matter when, how often or in what order it is asked for, or which way led
+/// there.
+///
+/// Left out of TR 38.901: blockage (7.6.4), large bandwidths and arrays (7.6.2), time-varying Doppler by moving
+/// scatterers (7.6.10), ground reflection (7.6.8). Waves are plane.
+class RadioChannel : public ns3::Object {
+  public:
+    static ns3::TypeId GetTypeId();
+    RadioChannel();
+    ~RadioChannel() override;
+
+    /// The link between two nodes, the same object whichever end comes first. Each mobility model is aggregated to an
+    /// ns3::Node. The higher antenna is the base station's, at equal height that of the lower node id.
+    /// Throws std::invalid_argument for an array without elements, a mobility model without node, or one node twice.
+    ns3::Ptr<ChannelLink> GetLink(ns3::Ptr<ns3::MobilityModel> a, ns3::Ptr<ns3::PhasedArrayModel> aArray,
+                                  ns3::Ptr<ns3::MobilityModel> b, ns3::Ptr<ns3::PhasedArrayModel> bArray);
+
+    /// From now on this node's links have an environment of their own, independent of everybody else's and of what
+    /// it was before: one more drop, in the sense of TR 38.901.
+    void Redraw(ns3::Ptr<ns3::MobilityModel> ut);
+
+    void AddSurface(ns3::Ptr<ReflectingSurface> surface);
+    const std::vector<ns3::Ptr<ReflectingSurface>>& GetSurfaces() const { return m_surfaces; }
+
+    /// One stream; everything random follows from one number drawn from it. \return 1
+    std::int64_t AssignStreams(std::int64_t stream);
+
+    const ChannelStatistics& GetStatistics();
+    double GetWavelengthM() const;
+
+  protected:
+    void DoDispose() override;
+
+  private:
+    friend class ChannelLink;
+    /// A setting that cannot change once a link has been asked for.
+    void RefuseLate(const char* attribute) const;
+    void SetDeployment(std::string name);
+    std::string GetDeployment() const { return NameOf(m_deployment); }
+    void SetFrequency(double hz);
+    double GetFrequency() const { return m_frequencyHz; }
+    void SetLosState(std::string state);
+    std::string GetLosState() const;
+    void SetIndoorFraction(double fraction);
+    double GetIndoorFraction() const { return m_rule.indoorFraction; }
+    void SetBuildingLoss(std::string name);
+    std::string GetBuildingLoss() const;
+    void SetAngles(std::string mode);
+    std::string GetAngles() const { return m_drifting ? "Drifting" : "Frozen"; }
+    void SetWindowLength(double metres);
+    double GetWindowLength() const { return m_windowM; }
+    void SetCoherenceDistance(double wavelengths);
+    double GetCoherenceDistance() const { return m_coherence; }
+
+    std::uint64_t Seed();
+    std::uint64_t RealisationOf(std::uint32_t utNode) const;
+    std::shared_ptr<ChannelEnvironment> Environment(const ns3::Vector& baseStation, std::uint64_t realisation);
+
+    Deployment m_deployment = Deployment::UMa;
+    double m_frequencyHz = 3.5e9;
+    ConditionRule m_rule;
+    double m_hallLength, m_hallWidth, m_hallHeight, m_clutterSize, m_clutterDensity, m_clutterHeight; ///< FactoryHall
+    BuildingLoss m_buildingLoss = BuildingLoss::Low;
+    bool m_shadowing = true, m_drifting = false, m_absorption = false;
+    double m_windowM = 0.5, m_coherence = 0.01;
+
+    std::unique_ptr<ChannelStatistics> m_statistics;
+    ns3::Ptr<ns3::UniformRandomVariable> m_random;
+    std::uint64_t m_seed = 0;
+    bool m_seeded = false;
+    std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t>, ns3::Ptr<ChannelLink>> m_links;
+    std::map<std::uint32_t, std::uint64_t> m_redraws; ///< of each node
+    std::map<std::tuple<double, double, double, std::uint64_t>, std::weak_ptr<ChannelEnvironment>> m_environments;
+    std::vector<std::shared_ptr<ChannelEnvironment>> m_shared;
+    std::vector<ns3::Ptr<ReflectingSurface>> m_surfaces;
+    /// base station's node id, user's node id, state: whenever a link is looked at in a new place
+    ns3::TracedCallback<std::uint32_t, std::uint32_t, const LinkState&> m_stateTrace;
+    /// base station's node id, user's node id, number of drops the environment has made so far
+    ns3::TracedCallback<std::uint32_t, std::uint32_t, std::uint64_t> m_dropTrace;
+};
+
+} // namespace edgelam
