@@ -38,7 +38,7 @@ double RmaLos(double d2, double height, double breakpoint, double fGHz) {
     const double d3 = std::hypot(d2, height);
     if (d2 <= breakpoint)
         return near(d3);
-    // The breakpoint's own straight distance, where the table has its horizontal one and so a step of up to 0.02 dB.
+    // The breakpoint's own straight distance, where the table has its horizontal one and so a step of up to 0.04 dB.
     const double start = std::hypot(breakpoint, height);
     return near(start) + 40 * std::log10(d3 / start);
 }

@@ -15,7 +15,7 @@ namespace edgelam {
 // high, base stations below 10 m (RMa) or 1.5 m likewise. Frequencies in GHz.
 
 /// Buildings 5 m high, streets 20 m wide (the table's defaults). Beyond the breakpoint the loss starts from the
-/// straight distance there; the table has the horizontal one, and so a step of up to 0.02 dB.
+/// straight distance there; the table has the horizontal one, and so a step of up to 0.04 dB.
 double RmaPathLossDb(bool los, const LinkGeometry& geometry, double frequencyGHz);
 
 /// d_BP of note 5, m.
