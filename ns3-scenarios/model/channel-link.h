@@ -104,7 +104,14 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
 
   private:
     struct Part;
-    struct Effective;
+    /// What GetEffectiveChannel keeps, and what for.
+    struct Effective {
+        Direction direction;
+        std::uint64_t rxId, txId, arrayVersion, surfaceVersion, realisation;
+        std::vector<double> frequenciesHz;
+        ns3::Vector utPlace, bsPlace;
+        std::vector<std::complex<float>> values;
+    };
 
     void CheckPlaces(const ns3::Vector& ut, const ns3::Vector& bs) const;
     bool Settle();

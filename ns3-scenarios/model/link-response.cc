@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A link's channel over frequency, made of its taps.
+#include <algorithm>
+#include <numbers>
+#include <stdexcept>
+#include <string>
+
+#include "channel-link.h"
+#include "radio-channel.h"
+
+namespace edgelam {
+
+namespace {
+
+using ns3::Vector;
+
+constexpr std::size_t kept_channels = 16; ///< effective channels that a link remembers
+
+/// exp(-j 2 pi f tau), planar [tap, frequency], rows padded to whole chunks of 16.
+struct DelayPhasors {
+    std::size_t stride;
+    std::vector<float> re, im;
+
+    DelayPhasors(const std::vector<double>& delayS, std::span<const double> frequenciesHz)
+        : stride((frequenciesHz.size() + 15) / 16 * 16), re(delayS.size() * stride), im(re.size()) {
+        std::vector<double> turns(re.size());
+        for (std::size_t tap = 0; tap < delayS.size(); ++tap) {
+            for (std::size_t f = 0; f < frequenciesHz.size(); ++f) {
+                turns[tap * stride + f] = -frequenciesHz[f] * delayS[tap];
+            }
+        }
+        kernels::Phasors(turns.data(), turns.size(), re.data(), im.data());
+    }
+};
+
+} // namespace
+
+void ChannelLink::Respond(Direction direction, const PortWeights* rxWeights, const PortWeights* txWeights,
+                          std::span<const double> frequencyOffsetsHz, std::span<std::complex<float>> out) {
+    const bool down = direction == Direction::Downlink;
+    const auto* utWeights = down ? rxWeights : txWeights;
+    const auto* bsWeights = down ? txWeights : rxWeights;
+    const Taps taps = CollectTaps(utWeights, bsWeights);
+    const std::size_t numUt = utWeights ? utWeights->numPorts() : m_utArray->GetNumElems();
+    const std::size_t numBs = bsWeights ? bsWeights->numPorts() : m_bsArray->GetNumElems();
+    std::vector<std::size_t> row(numUt * numBs); // pairs are user x base station; rows of `out` receiver x transmitter
+    for (std::size_t u = 0; u < numUt; ++u) {
+        for (std::size_t s = 0; s < numBs; ++s) {
+            row[u * numBs + s] = down ? u * numBs + s : s * numUt + u;
+        }
+    }
+    const DelayPhasors phasors(taps.delayS, frequencyOffsetsHz);
+    kernels::AddDelays(taps.re.data(), taps.im.data(), taps.delayS.size(), row.size(), row.data(), phasors.re.data(),
+                       phasors.im.data(), frequencyOffsetsHz.size(), phasors.stride, out.data());
+    if (IsOverSurface()) {
+        AddSurfaceResponse(direction, rxWeights, txWeights, frequencyOffsetsHz, out);
+    }
+}
+
+void ChannelLink::GetFrequencyResponse(Direction direction, std::span<const double> frequencyOffsetsHz,
+                                       std::span<std::complex<float>> out) {
+    const std::size_t size = NumRx(direction) * NumTx(direction) * frequencyOffsetsHz.size();
+    if (out.size() != size || size == 0) {
+        throw std::invalid_argument("frequency response: the output has " + std::to_string(out.size()) +
+                                    " values; it takes rx x tx x subcarriers = " + std::to_string(NumRx(direction)) +
+                                    " x " + std::to_string(NumTx(direction)) + " x " +
+                                    std::to_string(frequencyOffsetsHz.size()) + ", at least 1");
+    }
+    Respond(direction, nullptr, nullptr, frequencyOffsetsHz, out);
+}
+
+const std::vector<std::complex<float>>& ChannelLink::GetEffectiveChannel(Direction direction,
+                                                                         const PortWeights& rxWeights,
+                                                                         const PortWeights& txWeights,
+                                                                         std::span<const double> frequencyOffsetsHz) {
+    CheckArrays();
+    const Vector ut = m_ut->GetPosition(), bs = m_bs->GetPosition();
+    const double near = m_channel.m_coherence * m_channel.GetWavelengthM();
+    const auto realisation = m_channel.RealisationOf(m_utNode);
+    const auto surfaces = SurfaceVersion();
+    const auto asked = [&](const Effective& kept) {
+        return kept.direction == direction && kept.rxId == rxWeights.id() && kept.txId == txWeights.id() &&
+               std::equal(kept.frequenciesHz.begin(), kept.frequenciesHz.end(), frequencyOffsetsHz.begin(),
+                          frequencyOffsetsHz.end());
+    };
+    auto found = std::find_if(m_effective.begin(), m_effective.end(), asked);
+    if (found == m_effective.end()) {
+        if (m_effective.size() >= kept_channels) {
+            m_effective.pop_back();
+        }
+        m_effective.push_front({direction,
+                                rxWeights.id(),
+                                txWeights.id(),
+                                0,
+                                0,
+                                0,
+                                {frequencyOffsetsHz.begin(), frequencyOffsetsHz.end()},
+                                ut,
+                                bs,
+                                {}});
+        found = m_effective.begin();
+    } else {
+        m_effective.splice(m_effective.begin(), m_effective, found);
+    }
+    Effective& kept = m_effective.front();
+    if (kept.values.empty() || kept.arrayVersion != m_arrayVersion || kept.surfaceVersion != surfaces ||
+        kept.realisation != realisation || ns3::CalculateDistance(ut, kept.utPlace) > near ||
+        ns3::CalculateDistance(bs, kept.bsPlace) > near) {
+        std::vector<std::complex<float>> values(rxWeights.numPorts() * txWeights.numPorts() *
+                                                frequencyOffsetsHz.size());
+        Respond(direction, &rxWeights, &txWeights, frequencyOffsetsHz, values);
+        kept.values = std::move(values);
+        kept.arrayVersion = m_arrayVersion;
+        kept.surfaceVersion = surfaces;
+        kept.realisation = realisation;
+        kept.utPlace = ut;
+        kept.bsPlace = bs;
+    }
+    return kept.values;
+}
+
+double ChannelLink::GetWidebandGain(Direction direction, const PortWeights& rxWeights, const PortWeights& txWeights) {
+    const bool down = direction == Direction::Downlink;
+    const Taps taps = CollectTaps(down ? &rxWeights : &txWeights, down ? &txWeights : &rxWeights);
+    double gain = 0;
+    for (std::size_t i = 0; i < taps.re.size(); ++i) {
+        gain += taps.re[i] * taps.re[i] + taps.im[i] * taps.im[i];
+    }
+    return IsOverSurface() ? gain + SurfaceGain(direction, rxWeights, txWeights) : gain;
+}
+
+} // namespace edgelam
