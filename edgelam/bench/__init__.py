@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Benchmarks: ``edgelam bench bridge`` and ``edgelam bench transfers``."""
+"""Benchmarks: ``edgelam bench bridge``, ``edgelam bench transfers`` and ``edgelam bench channel``."""

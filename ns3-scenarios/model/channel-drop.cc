@@ -114,10 +114,9 @@ std::vector<Cluster> Clusters(const ClusterStatistics& statistics, bool los, con
         azimuthScale *= 1.1035 - 0.028 * kDb - 0.002 * kDb * kDb + 0.0001 * kDb * kDb * kDb;  // 7.5-10
         zenithScale *= 1.3086 + 0.0339 * kDb - 0.0077 * kDb * kDb + 0.0002 * kDb * kDb * kDb; // 7.5-15
         delayScale = 0.7705 - 0.0433 * kDb + 0.0002 * kDb * kDb + 0.000017 * kDb * kDb * kDb; // 7.5-3
-        // The fits are for K of a few dB; far out in the tail of K they leave the range of sensible factors.
+        // Far out in the tail of K (InF: below -9 dB) the cubic fits for angles pass zero.
         azimuthScale = std::max(azimuthScale, 0.3);
         zenithScale = std::max(zenithScale, 0.3);
-        delayScale = std::max(delayScale, 0.3);
     }
     const Vector fromBs(-toBs.x, -toBs.y, -toBs.z);
     const double zodCentre = ZenithDeg(fromBs) + statistics.zodOffsetDeg;

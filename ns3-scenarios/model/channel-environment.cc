@@ -11,7 +11,7 @@ namespace {
 using ns3::Vector;
 
 constexpr double pi = std::numbers::pi;
-constexpr double ramp = 0.125; ///< of a cell's length, on either side of its border: where two drops are mixed
+constexpr double ramp = 0.0625; ///< of a cell's length, on either side of its border: where two drops are mixed
 
 /// What a random stream is for; the numbers are part of what a seed means.
 enum Name : std::uint64_t { large_scale = 1, los_state, indoor_state, penetration, way_in, environment_height, drop };

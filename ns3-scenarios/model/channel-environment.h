@@ -44,8 +44,8 @@ struct ConditionRule {
 ///
 /// The plane is tiled in squares as long as the correlation distance of cluster-specific variables (table 7.6.3.1-2).
 /// Each has a drop (steps 5 to 10 at its centre, at the height of the user's floor, in steps of 3 m from 1.5 m), made
-/// when first needed and kept while a link uses it. Within an eighth of that distance of a border both neighbours take
-/// part, faded from one to the other; the squares of the weights add up to 1, so mean power is constant.
+/// when first needed and kept while a link uses it. Within a sixteenth of that distance of a border both neighbours
+/// take part, faded from one to the other; the squares of the weights add up to 1, so mean power is constant.
 class ChannelEnvironment {
   public:
     /// \param statistics outlives this object
