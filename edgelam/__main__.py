@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 import edgelam
+from edgelam.air.csi.settings import HoldLastSettings, RecordSettings, ShowSettings
 from edgelam.errors import ConfigurationError, EdgelamError
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
@@ -51,12 +52,26 @@ class Doctor:
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """Measure the bridge (Python to C++ and back) or transfers (against ns-3's own applications)."""
+    """Measure the bridge (Python to C++ and back), transfers or the radio channel (both against ns-3's own)."""
 
-    what: tyro.conf.Positional[Literal["bridge", "transfers"]]
+    what: tyro.conf.Positional[Literal["bridge", "transfers", "channel"]]
     """What to measure."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON instead of a table."""
+
+
+CsiCommand = (
+    Annotated[RecordSettings, tyro.conf.subcommand("record")]
+    | Annotated[ShowSettings, tyro.conf.subcommand("show")]
+    | Annotated[HoldLastSettings, tyro.conf.subcommand("hold-last")]
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Csi:
+    """Channel state information: record it from a scenario, show a recording, measure hold-last prediction."""
+
+    command: CsiCommand
 
 
 Command = (
@@ -65,6 +80,7 @@ Command = (
     | Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
+    | Annotated[Csi, tyro.conf.subcommand("csi")]
 )
 _DESCRIPTION = "Large AI models at the edge of 5G/6G networks: real PyTorch learning over packet-level ns-3 networks."
 
@@ -129,7 +145,30 @@ def _dispatch(arguments: list[str]) -> int:
             return int(doctor.run() or 0)
         case Bench(what, json):
             return int(importlib.import_module(f"edgelam.bench.{what}").run(json=json) or 0)
+        case Csi(settings):
+            return run_csi(settings)
     raise AssertionError(f"no such command: {command}")
+
+
+def run_csi(settings: RecordSettings | ShowSettings | HoldLastSettings) -> int:
+    """``edgelam csi record``, ``show`` and ``hold-last``."""
+    from rich.console import Console
+
+    from edgelam.air import csi
+    from edgelam.runs.progress import Progress
+
+    match settings:
+        case RecordSettings():
+            with Progress() as progress:
+                csi.record(settings, progress)
+            size = settings.out.stat().st_size / 1e6
+            print(f"{settings.samples} samples, {size:.1f} MB: {settings.out}")
+        case ShowSettings():
+            csi.show(settings, Console())
+        case HoldLastSettings():
+            with Progress() as progress:
+                csi.hold_last(settings, Console(), progress)
+    return 0
 
 
 def run_experiment(name: str, arguments: list[str]) -> int:

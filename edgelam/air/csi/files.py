@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reading recordings of CSI."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edgelam.air.csi.settings import check_suffix
+from edgelam.air.csi.table import CsiSet
+from edgelam.errors import EdgelamError
+
+
+def load(path: str | os.PathLike[str]) -> CsiSet:
+    """What ``edgelam csi record`` wrote.
+
+    From .npz the CSI is memory-mapped (pages are read when used; writing to it changes this process's copy only), from
+    .parquet and .arrow it is read into memory. Raises EdgelamError naming the file and what is wrong with it.
+    """
+    path = Path(path)
+    check_suffix("a recording is", path)
+    if not path.is_file():
+        raise EdgelamError(f"{path}: no such file")
+    try:
+        if path.suffix == ".npz":
+            from edgelam.air.csi.npz import load_npz
+
+            return load_npz(path)
+        from edgelam.air.csi.arrow import load_arrow
+
+        return load_arrow(path)
+    except OSError as error:
+        raise EdgelamError(f"cannot read {path}: {error.strerror or error}") from None

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""CSI as .npz: a zip of .npy files without compression, written as a stream, memory-mapped when read.
+
+``numpy.load`` reads it too (into memory). The data of each array begin at a multiple of 64 bytes of the file: a zip
+entry's header may carry a field of any length, and ours (the one Android's zipalign uses) fills the gap.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from edgelam.air.csi.new_file import NewFile
+from edgelam.air.csi.table import Array, CsiSet
+from edgelam.errors import EdgelamError
+
+ALIGNMENT = 64
+_ZIP64_FIELD_BYTES = 20
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # APPNOTE.TXT 4.3.7
+_PADDING_FIELD = 0xD935
+
+
+class NpzWriter:
+    """Writes samples as they come; `finish` adds the columns."""
+
+    def __init__(self, new: NewFile, samples: int, shape: tuple[int, ...]) -> None:
+        """`samples` of csi complex64 `shape` will follow."""
+        self._new = new
+        self._zip = zipfile.ZipFile(new.file, "w", zipfile.ZIP_STORED, allowZip64=True)
+        self._csi = self._open("csi")
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.complex64)), "fortran_order": False}
+        np.lib.format.write_array_header_2_0(self._csi, {**header, "shape": (samples, *shape)})
+
+    def write(self, csi: Array) -> None:
+        """The next sample, complex64 [time, rx, tx, subcarrier]."""
+        self._csi.write(np.ascontiguousarray(csi).reshape(-1).view(np.uint8).data)
+        self._new.sync()
+
+    def finish(self, tones_hz: Array | None, columns: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
+        """All samples have been written: the rest. The caller commits the file."""
+        self._csi.close()
+        rest = {} if tones_hz is None else {"tones_hz": tones_hz}
+        for name, values in {**rest, **columns, "metadata": np.array(json.dumps(metadata))}.items():
+            with self._open(name) as member:
+                np.lib.format.write_array(member, values, version=(2, 0), allow_pickle=False)
+        self._zip.close()
+
+    def abandon(self) -> None:
+        """It will not be finished."""
+        self._csi.close()
+
+    def _open(self, name: str) -> IO[bytes]:
+        entry = zipfile.ZipInfo(f"{name}.npy")  # dated 1980: the same data make the same file
+        begin = self._new.file.tell() + _LOCAL_HEADER.size + len(entry.filename) + _ZIP64_FIELD_BYTES + 4
+        padding = -begin % ALIGNMENT
+        entry.extra = struct.pack("<2H", _PADDING_FIELD, padding) + bytes(padding)
+        return self._zip.open(entry, "w", force_zip64=True)
+
+
+def load_npz(path: Path) -> CsiSet:
+    """Read what NpzWriter wrote; csi is memory-mapped, copy-on-write. Raises EdgelamError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+            missing = [name for name in ("csi", "metadata") if name not in members]
+            if missing:
+                names = ", ".join(members) or "nothing"
+                raise EdgelamError(
+                    f"{path} is not a recording of CSI: it has no {' and no '.join(missing)}, but {names}"
+                )
+            arrays = {}
+            for name in members.keys() - {"csi"}:
+                with archive.open(members[name]) as member:
+                    arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
+        csi = _map(path, members["csi"])
+        metadata = json.loads(str(arrays.pop("metadata")))
+    except (zipfile.BadZipFile, EOFError, ValueError, KeyError, struct.error) as error:
+        raise EdgelamError(f"{path} is not a whole .npz file ({error}): cut off, or of another kind") from None
+    tones = arrays.pop("tones_hz", None)
+    order = [name for name in members if name in arrays]
+    return CsiSet(csi, tones, {name: arrays[name] for name in order}, metadata)
+
+
+def _map(path: Path, entry: zipfile.ZipInfo) -> Array:
+    """An uncompressed member as an array that is read from the file where it is used."""
+    if entry.compress_type != zipfile.ZIP_STORED:
+        raise ValueError("csi is compressed")
+    with open(path, "rb") as file:
+        file.seek(entry.header_offset)
+        header = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+        file.seek(header[-2] + header[-1], 1)
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version < (2, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read_header(file)
+        if fortran or dtype != np.complex64 or len(shape) != 5:
+            raise ValueError(f"csi is {dtype} of {len(shape)} dimensions, not complex64 of 5")
+        return np.memmap(path, dtype, "c", file.tell(), shape)

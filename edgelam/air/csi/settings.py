@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The options of ``edgelam csi record``, ``show`` and ``hold-last``. Imports nothing heavy."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from edgelam.errors import ConfigurationError
+
+SUFFIXES = (".npz", ".parquet", ".arrow")
+
+
+@dataclass(frozen=True)
+class RecordSettings:
+    """Record the CSI of a scenario's links to a file."""
+
+    out: Path
+    """The file, FILE.npz (NumPy), FILE.parquet or FILE.arrow (Arrow IPC). It appears once it is complete."""
+    scenario: str = "csi"
+    """An installed scenario (edgelam list), or the path of a program, that publishes observables csi/NAME."""
+    samples: int = 9000
+    """Blocks of CSI to record, over all links together: block by block, within a block link by link."""
+    snr_db: float | None = None
+    """Add pilot noise of 10^(-snr/10) times each sample's mean power, complex Gaussian; left out: no noise."""
+    set: tuple[str, ...] = ()
+    """Options of the scenario, NAME=VALUE each (its --help lists them)."""
+    links: tuple[str, ...] = ("*",)
+    """Links to record, names or patterns: ue0, ue*."""
+    seed: int = 1
+    """Seed of the scenario and of the noise, 1 to 2147483647. The same seed gives the same arrays, byte for byte."""
+    overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Replace the file if there is one."""
+
+    def check(self) -> None:
+        """Raise ConfigurationError for a value that is not legal."""
+        check_suffix("--out", self.out)
+        if self.samples < 1:
+            raise ConfigurationError(f"--samples {self.samples}: legal are whole numbers from 1")
+        check_snr(self.snr_db)
+        if not self.links:
+            raise ConfigurationError("--links names no link; '*' is all of them")
+        if self.out.is_dir():
+            raise ConfigurationError(f"--out {self.out} is a folder; give a file in it")
+        if self.out.exists() and not self.overwrite:
+            raise ConfigurationError(f"--out {self.out} is there already; --overwrite replaces it")
+
+
+@dataclass(frozen=True)
+class ShowSettings:
+    """Draw a recorded sample: |H| over time and frequency, delay, angle and Doppler spectra; print what a file has."""
+
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    """What edgelam csi record wrote."""
+    sample: int = 0
+    """Which one is drawn, from 0; negative from the end."""
+    out: Path | None = None
+    """The figure, written as .svg and .png; left out: FILE-sample-K beside the file."""
+
+
+@dataclass(frozen=True)
+class HoldLastSettings:
+    """Measure the error of the simplest channel prediction, holding the last snapshot, beside its closed form."""
+
+    samples: int = 500
+    """Samples for each speed."""
+    speeds_kmh: tuple[float, ...] = (10.0, 30.0, 50.0, 70.0, 100.0)
+    """Speeds of the users, km/h."""
+    snr_db: float = 18.0
+    """Pilot noise on history and target, dB below each sample's mean power."""
+    scenario: str = "csi"
+    """A scenario that publishes csi/NAME and rays/NAME and has options minSpeed, maxSpeed, rays."""
+    set: tuple[str, ...] = ()
+    """Further options of the scenario, NAME=VALUE each."""
+    seed: int = 1
+    """Seed of the scenario and of the noise."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON instead of a table."""
+
+    def check(self) -> None:
+        """Raise ConfigurationError for a value that is not legal."""
+        if self.samples < 1:
+            raise ConfigurationError(f"--samples {self.samples}: legal are whole numbers from 1")
+        if not self.speeds_kmh or not all(math.isfinite(v) and v >= 0 for v in self.speeds_kmh):
+            raise ConfigurationError(f"--speeds-kmh {self.speeds_kmh}: legal are speeds from 0, at least one")
+        check_snr(self.snr_db)
+
+
+def check_snr(snr_db: float | None) -> None:
+    """Raise ConfigurationError unless it is a number that a noise power can be made of."""
+    if snr_db is not None and not -200 <= snr_db <= 200:  # NaN too
+        raise ConfigurationError(f"--snr-db {snr_db}: legal are -200 to 200 dB")
+
+
+def check_suffix(option: str, path: Path) -> None:
+    """Raise ConfigurationError unless the file's name says which of the formats it is."""
+    if path.suffix not in SUFFIXES:
+        raise ConfigurationError(f"{option} {path}: the name must end in one of {', '.join(SUFFIXES)}")

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Recorded CSI in memory: `CsiSet`; and which columns a recording has beside the CSI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class CsiSet:
+    """Recorded CSI. ``torch.from_numpy(data.csi)`` takes it as it is.
+
+    What else there is of each sample stands in `columns` and is an attribute too: ``data.speed_mps``.
+    """
+
+    csi: Array
+    """complex64 [sample, time, rx, tx, subcarrier]; from .npz memory-mapped, copy-on-write."""
+    tones_hz: Array | None
+    """float64 [subcarrier]: offsets from the carrier."""
+    columns: Mapping[str, Array]
+    """[sample] or [sample, 3] each: link, time_s, rx_position_m, rx_velocity_mps, ..., los, snr_db; see docs."""
+    metadata: Mapping[str, Any]
+    """scenario, options, seed, snr_db, versions, and `links`: carrier, period and arrays of each link."""
+
+    def __getattr__(self, name: str) -> Array:
+        """A column by its name."""
+        columns = object.__getattribute__(self, "columns")
+        if name not in columns:
+            raise AttributeError(f"this recording has no {name!r}; it has: csi, tones_hz, {', '.join(columns)}")
+        return columns[name]
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.csi)
+
+    def info(self, sample: int) -> Mapping[str, Any]:
+        """What is known of the link of a sample: carrier_hz, snapshot_period_s, rx and tx (the arrays)."""
+        links: Mapping[str, Mapping[str, Any]] = self.metadata["links"]
+        return links[str(self.columns["link"][sample])]
+
+
+def flat_columns(dtype: np.dtype[Any] | None, prefix: str = "") -> dict[str, tuple[str, ...]]:
+    """The columns of a struct, nested structs taken apart: name -> path of field names."""
+    columns: dict[str, tuple[str, ...]] = {}
+    for name in () if dtype is None else dtype.names or ():
+        field = dtype[name]  # type: ignore[index]
+        if field.names:
+            inner = flat_columns(field)
+            columns |= {key: (name, *path) for key, path in inner.items()}
+        else:
+            columns[name] = (name,)
+    return columns
+
+
+def field_of(state: Any, path: tuple[str, ...]) -> Any:
+    """The value at a path of field names."""
+    for name in path:
+        state = state[name]
+    return state
