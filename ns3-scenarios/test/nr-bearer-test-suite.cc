@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// RLC and PDCP of one bearer over transport blocks that get lost.
+
+#include "ns3/simulator.h"
+
+#include "channel-testbed.h"
+#include "named-random.h"
+#include "nr-bearer.h"
+
+using namespace edgelam;
+using namespace edgelam::nr;
+using namespace edgelam::test;
+using ns3::Packet;
+using ns3::Ptr;
+
+namespace {
+
+/// Every millisecond one transport block of a random size from `smallest` to `largest` bytes, 4 ms on the way, lost
+/// with probability `loss`; status reports the other way, lost as often.
+class Air {
+  public:
+    Air(const BearerSettings& settings, std::uint32_t smallest, std::uint32_t largest, double loss, std::uint64_t seed)
+        : bearer(settings), m_smallest(smallest), m_largest(largest), m_loss(loss), m_random(seed, {1}) {
+        bearer.SetDeliver([this](Ptr<Packet> packet) { delivered.push_back(packet->GetUid()); });
+        ns3::Simulator::ScheduleNow(&Air::Slot, this);
+    }
+
+    void SendAt(double seconds, std::uint32_t bytes) {
+        auto packet = ns3::Create<Packet>(bytes);
+        ns3::Simulator::Schedule(ns3::Seconds(seconds), [this, packet] {
+            if (bearer.Send(packet)) {
+                sent.push_back(packet->GetUid());
+            }
+        });
+    }
+
+    void Run(double seconds) {
+        ns3::Simulator::Stop(ns3::Seconds(seconds));
+        ns3::Simulator::Run();
+        m_stop = true;
+        ns3::Simulator::Destroy();
+    }
+
+    Bearer bearer;
+    std::vector<std::uint64_t> sent, delivered;
+    std::uint64_t bytes = 0, blocks = 0, tooLong = 0;
+
+  private:
+    void Slot() {
+        std::vector<RlcPdu> block;
+        const auto room = m_smallest + static_cast<std::uint32_t>(m_random.Below(m_largest - m_smallest + 1));
+        const std::uint32_t used = bearer.Take(room, block);
+        std::uint32_t sum = 0;
+        for (const auto& pdu : block) {
+            sum += pdu.Bytes();
+        }
+        tooLong += used > room || used != sum;
+        bytes += used;
+        blocks += used > 0;
+        if (!block.empty() && m_random.Uniform() >= m_loss) {
+            ns3::Simulator::Schedule(ns3::MilliSeconds(4), [this, block] {
+                for (const auto& pdu : block) {
+                    bearer.Receive(pdu);
+                }
+            });
+        }
+        if (bearer.StatusBytes() > 0) {
+            const auto status = bearer.TakeStatus();
+            if (m_random.Uniform() >= m_loss) {
+                ns3::Simulator::Schedule(ns3::MilliSeconds(4), [this, status] { bearer.Receive(status); });
+            }
+        }
+        ns3::Simulator::Schedule(ns3::MilliSeconds(1), &Air::Slot, this);
+    }
+
+    std::uint32_t m_smallest, m_largest;
+    double m_loss;
+    NamedRandom m_random;
+    bool m_stop = false;
+};
+
+void NothingLost(Case& test) {
+    for (const double loss : {0.0, 0.1, 0.4}) {
+        for (const std::uint32_t largest : {300u, 20'000u}) {
+            Air air({.acknowledged = true}, 20, largest, loss, 3);
+            NamedRandom sizes(5, {largest});
+            for (int i = 0; i < 2000; ++i) {
+                air.SendAt(1e-4 * i, 1 + static_cast<std::uint32_t>(sizes.Below(largest > 1000 ? 1500 : 200)));
+            }
+            air.Run(60);
+            const std::string what = "loss " + std::to_string(loss) + ", blocks to " + std::to_string(largest);
+            test.True(air.sent.size() == 2000 && air.delivered == air.sent,
+                      what + ": all, once, in order; got " + std::to_string(air.delivered.size()));
+            test.True(air.tooLong == 0, what + ": blocks are never overfilled");
+            test.True(air.bearer.BacklogBytes() == 0, what + ": nothing waits at the end");
+            test.True((loss > 0) == (air.bearer.counters().retransmittedPdus > 0), what + ": sends again if it must");
+        }
+    }
+}
+
+void UnacknowledgedMode(Case& test) {
+    Air clean({.acknowledged = false}, 20, 900, 0, 3);
+    for (int i = 0; i < 500; ++i) {
+        clean.SendAt(3e-3 * i, 1400);
+    }
+    clean.Run(30);
+    test.True(clean.delivered == clean.sent && clean.sent.size() == 500, "without loss: all of it, through segments");
+
+    Air lossy({.acknowledged = false}, 3000, 3000, 0.1, 4);
+    for (int i = 0; i < 5000; ++i) {
+        lossy.SendAt(1e-3 * i, 1400);
+    }
+    lossy.Run(30);
+    test.True(std::is_sorted(lossy.delivered.begin(), lossy.delivered.end()), "in order");
+    // One packet, in one or two blocks, a block of 1 ms: 0.1 to 0.19 of them are lost; 4 sigma of a binomial is 0.022.
+    const double lost = 1 - static_cast<double>(lossy.delivered.size()) / 5000;
+    test.True(lost > 0.078 && lost < 0.212, "loses what the air loses: " + std::to_string(lost));
+    test.True(lossy.bearer.counters().retransmittedPdus == 0, "and never sends again");
+}
+
+/// Headers by hand: 1400 bytes whole, AM: 1400 + 3 (PDCP) + 3 (RLC) + 3 (MAC) = 1409.
+void Headers(Case& test) {
+    for (const bool acknowledged : {true, false}) {
+        Bearer bearer({.acknowledged = acknowledged});
+        bearer.Send(ns3::Create<Packet>(1400));
+        bearer.Send(ns3::Create<Packet>(100));
+        // 100 + 3 + 3 (1) + 2
+        test.True(bearer.BacklogBytes() == (acknowledged ? 1409 + 108u : 1407 + 106u), "what waits");
+        std::vector<RlcPdu> block;
+        const std::uint32_t used = bearer.Take(5000, block);
+        test.True(used == (acknowledged ? 1517u : 1513u), "whole packets");
+        test.True(block.size() == 2 && bearer.BacklogBytes() == 0, "both");
+        test.True(block.back().poll == acknowledged, "AM: the last one polls");
+
+        Bearer pieces({.acknowledged = acknowledged});
+        pieces.Send(ns3::Create<Packet>(1400));
+        block.clear();
+        test.True(pieces.Take(1000, block) == 1000, "a segment fills the block");
+        test.True(block[0].length == (acknowledged ? 994u : 995u), "first segment: no offset in its header");
+        test.True(pieces.Take(1000, block) == (acknowledged ? 409 + 5 + 3u : 408 + 4 + 3u), "the rest, with an offset");
+        test.True(block[1].last && block[0].length + block[1].length == 1403, "together the whole");
+        ns3::Simulator::Destroy();
+    }
+    RlcStatus status;
+    status.ackSn = 10;
+    test.True(status.Bytes() == 6, "a bare acknowledgement: 4 and a MAC subheader of 2");
+    status.missing = {{3, 0, UINT32_MAX}, {5, 100, 200}};
+    test.True(status.Bytes() == 4 + 3 + 7 + 2, "two gaps, one within an SDU");
+}
+
+void FullAndFailed(Case& test) {
+    Bearer small({.bufferBytes = 3000});
+    test.True(small.Send(ns3::Create<Packet>(1400)) && small.Send(ns3::Create<Packet>(1400)), "room for two");
+    test.True(!small.Send(ns3::Create<Packet>(1400)) && small.counters().droppedPackets == 1, "not for a third");
+
+    Air dead({.maxRetransmissions = 4}, 2000, 2000, 1.0, 1);
+    dead.SendAt(0.1, 1000);
+    dead.Run(5);
+    test.True(dead.bearer.Failed() && dead.delivered.empty(), "given up after maxRetxThreshold");
+
+    test.Refuses([] { Bearer bearer({.bufferBytes = 100}); }, {"bufferBytes 100", "1500"}, "buffer");
+    test.Refuses([] { Bearer bearer({.reassembly = ns3::Seconds(-1)}); }, {"t-Reassembly", "0 to 60 s"}, "timer");
+    test.Refuses([] { Bearer bearer({.pollPdu = 0}); }, {"pollPDU"}, "poll");
+}
+
+class BearerTestSuite : public ns3::TestSuite {
+  public:
+    BearerTestSuite() : ns3::TestSuite("edgelam-nr-bearer", Type::UNIT) {
+        const std::pair<const char*, void (*)(Case&)> cases[] = {
+            {"acknowledged mode loses nothing", NothingLost},
+            {"unacknowledged mode", UnacknowledgedMode},
+            {"headers by hand", Headers},
+            {"full buffers, failed links, refusals", FullAndFailed}};
+        for (const auto& [name, body] : cases) {
+            AddTestCase(new Case(name, body), Duration::QUICK);
+        }
+    }
+};
+
+BearerTestSuite bearerTestSuite;
+
+} // namespace
