@@ -252,7 +252,7 @@ int RunSelfTest(const SelfTestOptions& options, const std::vector<ExposedNode>& 
             PrintTable(rows);
         }
         std::printf("%s %.6f simulated s in %.3f s (%.1f simulated s per s), %llu events\n",
-                    idle ? "no test traffic, as there is no pair of a ue and a server with IPv4:"
+                    idle       ? "no test traffic, as there is no pair of a ue and a server with IPv4:"
                     : complete ? "all arrived:"
                                : "NOT all arrived:",
                     simulatedS, wallS, simulatedS / std::max(wallS, 1e-9),

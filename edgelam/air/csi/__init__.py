@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING
 from edgelam import lazy
 
 if TYPE_CHECKING:
+    from edgelam.air.csi.figures import show
     from edgelam.air.csi.files import load
-    from edgelam.air.csi.hold_last import closed_form, hold_last, prediction_error
-    from edgelam.air.csi.record import record
+    from edgelam.air.csi.holding import closed_form, hold_last, hold_last_at, prediction_error
+    from edgelam.air.csi.recorder import record
     from edgelam.air.csi.sampling import Link, Sample, sample_csi
     from edgelam.air.csi.settings import HoldLastSettings, RecordSettings, ShowSettings
-    from edgelam.air.csi.show import show
     from edgelam.air.csi.table import CsiSet
 
 _HOME = {
     "load": "files",
-    **dict.fromkeys(("closed_form", "hold_last", "prediction_error"), "hold_last"),
-    "record": "record",
+    **dict.fromkeys(("closed_form", "hold_last", "hold_last_at", "prediction_error"), "holding"),
+    "record": "recorder",
     **dict.fromkeys(("Link", "Sample", "sample_csi"), "sampling"),
     **dict.fromkeys(("HoldLastSettings", "RecordSettings", "ShowSettings"), "settings"),
-    "show": "show",
+    "show": "figures",
     "CsiSet": "table",
 }
 
@@ -41,6 +41,7 @@ __all__ = [
     "ShowSettings",
     "closed_form",
     "hold_last",
+    "hold_last_at",
     "load",
     "prediction_error",
     "record",

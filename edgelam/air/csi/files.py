@@ -18,16 +18,20 @@ def load(path: str | os.PathLike[str]) -> CsiSet:
     .parquet and .arrow it is read into memory. Raises EdgelamError naming the file and what is wrong with it.
     """
     path = Path(path)
-    check_suffix("a recording is", path)
+    check_suffix(str(path), path)
     if not path.is_file():
         raise EdgelamError(f"{path}: no such file")
     try:
         if path.suffix == ".npz":
             from edgelam.air.csi.npz import load_npz
 
-            return load_npz(path)
-        from edgelam.air.csi.arrow import load_arrow
+            data = load_npz(path)
+        else:
+            from edgelam.air.csi.arrow import load_arrow
 
-        return load_arrow(path)
+            data = load_arrow(path)
     except OSError as error:
         raise EdgelamError(f"cannot read {path}: {error.strerror or error}") from None
+    if reason := data.incomplete():
+        raise EdgelamError(f"{path} is not a recording of CSI: {reason}")
+    return data

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from edgelam.errors import ConfigurationError
+from edgelam.runs.figures import si_bytes
 from edgelam.runs.storage import StorageError, sync_folder
 
 SYNC_BYTES = 256 << 20  # written to the disk along the way, so that the end does not wait for all of it
@@ -111,5 +112,5 @@ def refuse_full_disk(path: Path, needed_bytes: int) -> None:
         raise StorageError.of("write", path, error) from error
     free = disk.f_bavail * disk.f_frsize
     if free < needed_bytes:
-        text = f"{needed_bytes / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free"
+        text = f"{si_bytes(needed_bytes)} are needed and {si_bytes(free)} are free"
         raise StorageError.of("write", path, OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({text})"))

@@ -52,8 +52,8 @@ class NpzWriter:
         self._zip.close()
 
     def abandon(self) -> None:
-        """It will not be finished."""
-        self._csi.close()
+        """It will not be finished: write no more, not even when this is collected."""
+        self._zip.fp = None
 
     def _open(self, name: str) -> IO[bytes]:
         entry = zipfile.ZipInfo(f"{name}.npy")  # dated 1980: the same data make the same file
@@ -79,8 +79,8 @@ def load_npz(path: Path) -> CsiSet:
                 with archive.open(members[name]) as member:
                     arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
         csi = _map(path, members["csi"])
-        metadata = json.loads(str(arrays.pop("metadata")))
-    except (zipfile.BadZipFile, EOFError, ValueError, KeyError, struct.error) as error:
+        metadata = dict(json.loads(str(arrays.pop("metadata"))))
+    except (zipfile.BadZipFile, EOFError, ValueError, TypeError, struct.error) as error:
         raise EdgelamError(f"{path} is not a whole .npz file ({error}): cut off, or of another kind") from None
     tones = arrays.pop("tones_hz", None)
     order = [name for name in members if name in arrays]

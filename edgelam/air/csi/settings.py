@@ -36,7 +36,7 @@ class RecordSettings:
 
     def check(self) -> None:
         """Raise ConfigurationError for a value that is not legal."""
-        check_suffix("--out", self.out)
+        check_suffix(f"--out {self.out}", self.out)
         if self.samples < 1:
             raise ConfigurationError(f"--samples {self.samples}: legal are whole numbers from 1")
         check_snr(self.snr_db)
@@ -44,6 +44,7 @@ class RecordSettings:
             raise ConfigurationError("--links names no link; '*' is all of them")
         if self.out.is_dir():
             raise ConfigurationError(f"--out {self.out} is a folder; give a file in it")
+        check_folder("--out", self.out)
         if self.out.exists() and not self.overwrite:
             raise ConfigurationError(f"--out {self.out} is there already; --overwrite replaces it")
 
@@ -58,6 +59,11 @@ class ShowSettings:
     """Which one is drawn, from 0; negative from the end."""
     out: Path | None = None
     """The figure, written as .svg and .png; left out: FILE-sample-K beside the file."""
+
+    def check(self) -> None:
+        """Raise ConfigurationError for a value that is not legal."""
+        if self.out is not None:
+            check_folder("--out", self.out)
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,13 @@ def check_snr(snr_db: float | None) -> None:
         raise ConfigurationError(f"--snr-db {snr_db}: legal are -200 to 200 dB")
 
 
-def check_suffix(option: str, path: Path) -> None:
+def check_folder(option: str, path: Path) -> None:
+    """Raise ConfigurationError unless the folder that the file will be in is there."""
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"{option} {path}: there is no folder {path.parent}")
+
+
+def check_suffix(what: str, path: Path) -> None:
     """Raise ConfigurationError unless the file's name says which of the formats it is."""
     if path.suffix not in SUFFIXES:
-        raise ConfigurationError(f"{option} {path}: the name must end in one of {', '.join(SUFFIXES)}")
+        raise ConfigurationError(f"{what}: the name of a recording ends in one of {', '.join(SUFFIXES)}")

@@ -39,6 +39,18 @@ class CsiSet:
         """Number of samples."""
         return len(self.csi)
 
+    def incomplete(self) -> str:
+        """What is missing of a recording as text, empty if it is whole."""
+        known = ("scenario", "options", "seed", "pilot_snr_db", "block_s", "links")
+        missing = [name for name in known if name not in self.metadata]
+        if missing:
+            return f"its metadata lack {', '.join(missing)}"
+        short = [name for name, values in self.columns.items() if len(values) != len(self)]
+        if short or "link" not in self.columns:
+            return f"its columns {', '.join(short) or 'lack the link'} do not fit {len(self)} samples"
+        unknown = set(self.columns["link"].tolist()) - set(self.metadata["links"])
+        return f"nothing is known of link {min(unknown)}" if unknown else ""
+
     def info(self, sample: int) -> Mapping[str, Any]:
         """What is known of the link of a sample: carrier_hz, snapshot_period_s, rx and tx (the arrays)."""
         links: Mapping[str, Mapping[str, Any]] = self.metadata["links"]

@@ -211,12 +211,12 @@ class _Recorder:
                     csi = add_pilot_noise(csi, snr_db, self._noise_seed, number)
                 writer.write(sample, csi, np.inf if snr_db is None else snr_db)
                 number += 1
-            if self._stopped:
-                writer.abandon()
-            else:
+            if not self._stopped:
                 writer.finish()
+                return
         except BaseException as error:  # told by the other thread
             self._error = error
+        writer.abandon()
 
 
 def _refuse_different(links: Sequence[Link]) -> None:

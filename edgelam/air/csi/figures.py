@@ -23,6 +23,7 @@ RANGE_DB = 40.0  # shown below the strongest
 
 def show(settings: ShowSettings, console: Console) -> list[Path]:
     """Print the contents of a recording and draw one sample. Returns the figure's files."""
+    settings.check()
     data = load(settings.file)
     if not -len(data) <= settings.sample < len(data):
         raise ConfigurationError(

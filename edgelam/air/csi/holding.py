@@ -72,7 +72,7 @@ def closed_form(
     return float((np.mean(2 * (1 - rho)) + 2 * noise) / (1 + noise))
 
 
-def measure(settings: HoldLastSettings, speed_kmh: float, progress: Progress | None = None) -> dict[str, Any]:
+def hold_last_at(settings: HoldLastSettings, speed_kmh: float, progress: Progress | None = None) -> dict[str, Any]:
     """All figures for one speed: measured (per sample, per antenna), its standard error, closed form, published."""
     options = parse_pairs(settings.set, "--set")
     fixed = {"minSpeed": speed_kmh, "maxSpeed": speed_kmh, "rays": True}
@@ -111,7 +111,7 @@ def measure(settings: HoldLastSettings, speed_kmh: float, progress: Progress | N
 def hold_last(settings: HoldLastSettings, console: Console, progress: Progress | None = None) -> list[dict[str, Any]]:
     """``edgelam csi hold-last``: measure at each speed, print a table or JSON, return the rows."""
     settings.check()
-    rows = [measure(settings, speed, progress) for speed in settings.speeds_kmh]
+    rows = [hold_last_at(settings, speed, progress) for speed in settings.speeds_kmh]
     if settings.json:
         print(json.dumps({"snr_db": settings.snr_db, "seed": settings.seed, "speeds": rows}))
         return rows
