@@ -72,6 +72,7 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     Direction From(const ns3::MobilityModel& transmitter) const;
     ns3::Ptr<ns3::MobilityModel> GetBaseStation() const { return m_bs; }
     ns3::Ptr<ns3::MobilityModel> GetUser() const { return m_ut; }
+    ns3::Ptr<ns3::PhasedArrayModel> GetBaseStationArray() const { return m_bsArray; }
     std::size_t NumRx(Direction direction) const;
     std::size_t NumTx(Direction direction) const;
 

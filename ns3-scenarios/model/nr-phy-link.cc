@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-phy-link.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+#include <stdexcept>
+
+namespace edgelam::nr {
+
+namespace {
+
+constexpr double pi = std::numbers::pi;
+constexpr std::size_t samples_over_band = 12; ///< of H for choosing beams
+
+/// Make the columns of [rows, columns] orthonormal, in their order (modified Gram-Schmidt). A column that depends on
+/// those before becomes a unit vector of its own.
+void Orthonormalise(std::vector<std::complex<float>>& a, std::size_t rows, std::size_t columns) {
+    for (std::size_t c = 0; c < columns; ++c) {
+        for (int pass = 0; pass < 2; ++pass) {
+            for (std::size_t b = 0; b < c; ++b) {
+                std::complex<float> dot = 0;
+                for (std::size_t i = 0; i < rows; ++i) {
+                    dot += std::conj(a[i * columns + b]) * a[i * columns + c];
+                }
+                for (std::size_t i = 0; i < rows; ++i) {
+                    a[i * columns + c] -= dot * a[i * columns + b];
+                }
+            }
+            float norm = 0;
+            for (std::size_t i = 0; i < rows; ++i) {
+                norm += std::norm(a[i * columns + c]);
+            }
+            if (norm < 1e-20f) {
+                a[(c % rows) * columns + c] = 1;
+                pass = 0;
+                continue;
+            }
+            const float scale = 1 / std::sqrt(norm);
+            for (std::size_t i = 0; i < rows; ++i) {
+                a[i * columns + c] *= scale;
+            }
+        }
+    }
+}
+
+} // namespace
+
+BeamMethod BeamMethodOf(const std::string& name) {
+    for (const auto method : {BeamMethod::Eigen, BeamMethod::Codebook, BeamMethod::Direct}) {
+        if (NameOf(method) == name) {
+            return method;
+        }
+    }
+    throw std::invalid_argument("beams '" + name + "'; legal are eigen, codebook, direct");
+}
+
+std::string NameOf(BeamMethod method) {
+    return method == BeamMethod::Eigen ? "eigen" : method == BeamMethod::Codebook ? "codebook" : "direct";
+}
+
+PhyLink::PhyLink(ns3::Ptr<ChannelLink> link, BeamMethod method, std::vector<double> groupOffsetsHz)
+    : m_link(link), m_method(method), m_offsets(std::move(groupOffsetsHz)),
+      m_ueElements(PortWeights::Elements(link->NumRx(Direction::Downlink))) {}
+
+unsigned PhyLink::MaxLayers() const {
+    const std::size_t least = std::min(m_link->NumTx(Direction::Downlink), m_link->NumRx(Direction::Downlink));
+    return static_cast<unsigned>(std::min<std::size_t>(least, max_layers));
+}
+
+void PhyLink::Measure() {
+    const unsigned count = MaxLayers();
+    auto weights = m_method == BeamMethod::Eigen      ? EigenBeams(count)
+                   : m_method == BeamMethod::Codebook ? CodebookBeams(count)
+                                                      : DirectBeams(count);
+    m_beams.emplace(count, std::move(weights));
+    m_response = nullptr;
+    Refresh();
+    // Uplink weights: dominant eigenvector of conj(sum over groups and beams of g g^H), by power iteration.
+    const std::size_t antennas = NumUeAntennas(), groups = NumGroups(), beams = count;
+    std::vector<Complex> covariance(antennas * antennas);
+    for (std::size_t b = 0; b < beams; ++b) {
+        for (std::size_t f = 0; f < groups; f += std::max<std::size_t>(1, groups / samples_over_band)) {
+            for (std::size_t i = 0; i < antennas; ++i) {
+                const Complex left = std::conj((*m_response)[(i * beams + b) * groups + f]);
+                for (std::size_t j = 0; j < antennas; ++j) {
+                    covariance[i * antennas + j] += left * (*m_response)[(j * beams + b) * groups + f];
+                }
+            }
+        }
+    }
+    if (m_ueWeights.empty()) {
+        m_ueWeights.assign(antennas, 1);
+    }
+    for (int pass = 0; pass < 8; ++pass) {
+        std::vector<Complex> next(antennas);
+        float norm = 0;
+        for (std::size_t i = 0; i < antennas; ++i) {
+            for (std::size_t j = 0; j < antennas; ++j) {
+                next[i] += covariance[i * antennas + j] * m_ueWeights[j];
+            }
+            norm += std::norm(next[i]);
+        }
+        for (std::size_t i = 0; i < antennas; ++i) {
+            m_ueWeights[i] = norm > 0 ? next[i] / std::sqrt(norm) : Complex(i == 0);
+        }
+    }
+}
+
+/// H [UE antenna, element, sample] over the band.
+std::vector<PhyLink::Complex> PhyLink::SampledResponse(std::size_t samples) const {
+    std::vector<double> offsets;
+    for (std::size_t i = 0; i < samples; ++i) {
+        offsets.push_back(m_offsets[i * m_offsets.size() / samples]);
+    }
+    std::vector<Complex> h(m_link->NumRx(Direction::Downlink) * m_link->NumTx(Direction::Downlink) * samples);
+    m_link->GetFrequencyResponse(Direction::Downlink, offsets, h);
+    return h;
+}
+
+/// Orthogonal iteration on sum_f H^H H, begun with the beams of before.
+std::vector<PhyLink::Complex> PhyLink::EigenBeams(unsigned count) {
+    const std::size_t samples = std::min(samples_over_band, m_offsets.size());
+    const std::size_t antennas = NumUeAntennas(), elements = m_link->NumTx(Direction::Downlink);
+    const auto h = SampledResponse(samples);
+    const int passes = m_beams ? 3 : 12;
+    std::vector<Complex> beams(elements * count);
+    if (m_beams) {
+        beams = m_beams->values();
+    } else { // the rows of H at a few antennas and frequencies span what matters
+        for (std::size_t i = 0; i < elements; ++i) {
+            for (unsigned c = 0; c < count; ++c) {
+                beams[i * count + c] = std::conj(h[((c % antennas) * elements + i) * samples + (c * 5) % samples]);
+            }
+        }
+    }
+    Orthonormalise(beams, elements, count);
+    std::vector<Complex> next(elements * count);
+    for (int pass = 0; pass < passes; ++pass) {
+        std::fill(next.begin(), next.end(), 0);
+        for (std::size_t u = 0; u < antennas; ++u) {
+            for (std::size_t f = 0; f < samples; ++f) {
+                std::array<Complex, max_layers> y{};
+                for (std::size_t i = 0; i < elements; ++i) {
+                    const Complex value = h[(u * elements + i) * samples + f];
+                    for (unsigned c = 0; c < count; ++c) {
+                        y[c] += value * beams[i * count + c];
+                    }
+                }
+                for (std::size_t i = 0; i < elements; ++i) {
+                    const Complex value = std::conj(h[(u * elements + i) * samples + f]);
+                    for (unsigned c = 0; c < count; ++c) {
+                        next[i * count + c] += value * y[c];
+                    }
+                }
+            }
+        }
+        // Scale away from denormals before making the columns orthonormal.
+        float largest = 0;
+        for (const auto& value : next) {
+            largest = std::max(largest, std::abs(value));
+        }
+        for (auto& value : next) {
+            value /= largest > 0 ? largest : 1;
+        }
+        Orthonormalise(next, elements, count);
+        beams.swap(next);
+    }
+    return beams;
+}
+
+/// DFT beams over rows and columns, oversampled twice, the same for both polarisations; the strongest first, then those
+/// orthogonal to it.
+std::vector<PhyLink::Complex> PhyLink::CodebookBeams(unsigned count) {
+    const auto array = m_link->GetBaseStationArray();
+    const std::size_t rows = array->GetNumRows(), columns = array->GetNumColumns(), places = rows * columns;
+    const std::size_t polarisations = array->GetNumPols(), elements = array->GetNumElems();
+    const std::size_t samples = std::min<std::size_t>(4, m_offsets.size()), antennas = NumUeAntennas();
+    const auto h = SampledResponse(samples);
+    constexpr std::size_t oversampling = 2;
+    double best = -1;
+    std::vector<Complex> beam(places), chosen(places);
+    for (std::size_t v = 0; v < rows * (rows > 1 ? oversampling : 1); ++v) {
+        for (std::size_t w = 0; w < columns * (columns > 1 ? oversampling : 1); ++w) {
+            for (std::size_t row = 0; row < rows; ++row) {
+                for (std::size_t column = 0; column < columns; ++column) {
+                    const double turns = double(v * row) / double(oversampling * rows) +
+                                         double(w * column) / double(oversampling * columns);
+                    beam[row * columns + column] = Complex(std::polar(1 / std::sqrt(double(places)), 2 * pi * turns));
+                }
+            }
+            double power = 0;
+            for (std::size_t u = 0; u < antennas; ++u) {
+                for (std::size_t p = 0; p < polarisations; ++p) {
+                    for (std::size_t f = 0; f < samples; ++f) {
+                        Complex sum = 0;
+                        for (std::size_t i = 0; i < places; ++i) {
+                            sum += h[(u * elements + p * places + i) * samples + f] * beam[i];
+                        }
+                        power += std::norm(sum);
+                    }
+                }
+            }
+            if (power > best) {
+                best = power;
+                chosen = beam;
+            }
+        }
+    }
+    // Layers: the beam in each polarisation, then its orthogonal neighbour along the columns (or rows).
+    std::vector<Complex> beams(elements * count);
+    for (unsigned c = 0; c < count; ++c) {
+        const std::size_t p = c % polarisations, shift = c / polarisations;
+        for (std::size_t i = 0; i < places; ++i) {
+            const double turns = columns > 1 ? double(shift * (i % columns)) / double(columns)
+                                             : double(shift * (i / columns)) / double(rows);
+            beams[(p * places + i) * count + c] = chosen[i] * Complex(std::polar(1.0, 2 * pi * turns));
+        }
+    }
+    Orthonormalise(beams, elements, count);
+    return beams;
+}
+
+std::vector<PhyLink::Complex> PhyLink::DirectBeams(unsigned count) {
+    const auto array = m_link->GetBaseStationArray();
+    const ns3::Vector way = m_link->GetUser()->GetPosition() - m_link->GetBaseStation()->GetPosition();
+    const double length = way.GetLength();
+    const std::size_t elements = array->GetNumElems(), polarisations = array->GetNumPols();
+    const std::size_t places = elements / polarisations;
+    std::vector<Complex> beams(elements * count);
+    for (unsigned c = 0; c < count; ++c) {
+        const std::size_t p = c % polarisations;
+        for (std::size_t i = 0; i < places; ++i) {
+            const auto at = array->GetElementLocation(i);
+            const double turns = (way.x * at.x + way.y * at.y + way.z * at.z) / length +
+                                 double(c / polarisations) * double(i) / double(places); // further layers: beside it
+            beams[(p * places + i) * count + c] = Complex(std::polar(1.0, -2 * pi * turns));
+        }
+    }
+    Orthonormalise(beams, elements, count);
+    return beams;
+}
+
+void PhyLink::Refresh() {
+    if (!m_beams) {
+        throw std::logic_error("PhyLink: Measure comes first");
+    }
+    m_response = &m_link->GetEffectiveChannel(Direction::Downlink, m_ueElements, *m_beams, m_offsets);
+}
+
+const SinrMap& PhyLink::Downlink(unsigned layers, double snr) {
+    Refresh();
+    const std::size_t antennas = NumUeAntennas(), groups = NumGroups(), beams = m_beams->numPorts();
+    m_down.numLayers = layers;
+    m_down.numGroups = groups;
+    m_down.values.resize(layers * groups);
+    const auto scale = static_cast<float>(snr / layers);
+    for (std::size_t f = 0; f < groups; ++f) {
+        // A = I + G^H G snr / layers; SINR of layer l is 1 / (A^-1)_ll - 1.
+        std::array<std::array<Complex, max_layers>, max_layers> a{};
+        for (unsigned i = 0; i < layers; ++i) {
+            for (unsigned j = i; j < layers; ++j) {
+                Complex sum = 0;
+                for (std::size_t u = 0; u < antennas; ++u) {
+                    const auto* row = m_response->data() + u * beams * groups + f;
+                    sum += std::conj(row[i * groups]) * row[j * groups];
+                }
+                a[i][j] = sum * scale + Complex(i == j);
+                a[j][i] = std::conj(a[i][j]);
+            }
+        }
+        if (layers == 1) {
+            m_down.values[f] = a[0][0].real() - 1;
+            continue;
+        }
+        // Cholesky A = L L^H, then the inverse of L; (A^-1)_ll is the squared norm of column l of L^-1.
+        std::array<std::array<Complex, max_layers>, max_layers> lower{}, inverse{};
+        for (unsigned i = 0; i < layers; ++i) {
+            for (unsigned j = 0; j <= i; ++j) {
+                Complex sum = a[i][j];
+                for (unsigned k = 0; k < j; ++k) {
+                    sum -= lower[i][k] * std::conj(lower[j][k]);
+                }
+                lower[i][j] = i == j ? Complex(std::sqrt(std::max(sum.real(), 1e-12f))) : sum / lower[j][j].real();
+            }
+        }
+        for (unsigned column = 0; column < layers; ++column) {
+            float norm = 0;
+            for (unsigned i = column; i < layers; ++i) {
+                Complex sum = i == column ? 1.f : 0.f;
+                for (unsigned k = column; k < i; ++k) {
+                    sum -= lower[i][k] * inverse[k][column];
+                }
+                inverse[i][column] = sum / lower[i][i].real();
+                norm += std::norm(inverse[i][column]);
+            }
+            m_down.values[column * groups + f] = std::max(0.f, 1 / norm - 1);
+        }
+    }
+    return m_down;
+}
+
+const SinrMap& PhyLink::Uplink(double snr) {
+    Refresh();
+    const std::size_t antennas = NumUeAntennas(), groups = NumGroups(), beams = m_beams->numPorts();
+    m_up.numLayers = 1;
+    m_up.numGroups = groups;
+    m_up.values.assign(groups, 0);
+    std::vector<Complex> sum(groups);
+    for (std::size_t b = 0; b < beams; ++b) {
+        std::fill(sum.begin(), sum.end(), 0);
+        for (std::size_t u = 0; u < antennas; ++u) {
+            const auto* row = m_response->data() + (u * beams + b) * groups;
+            for (std::size_t f = 0; f < groups; ++f) {
+                sum[f] += row[f] * m_ueWeights[u];
+            }
+        }
+        for (std::size_t f = 0; f < groups; ++f) {
+            m_up.values[f] += static_cast<float>(snr) * std::norm(sum[f]);
+        }
+    }
+    return m_up;
+}
+
+} // namespace edgelam::nr

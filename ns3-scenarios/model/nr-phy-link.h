@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// The physical channel between one gNB and one UE: beams, layers, and the SINR of every group of resource blocks.
+#pragma once
+
+#include <complex>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ns3/nstime.h"
+#include "ns3/ptr.h"
+
+#include "channel-link.h"
+
+namespace edgelam::nr {
+
+/// How the gNB finds its beams.
+enum class BeamMethod : std::uint8_t {
+    Eigen,    ///< dominant eigenvectors of the transmit covariance over the whole band
+    Codebook, ///< best of a grid of DFT beams, for both polarisations (a type I codebook, TS 38.214 5.2.2.2.1,
+              ///< wideband)
+    Direct    ///< steered along the straight line to the UE, one beam a polarisation
+};
+BeamMethod BeamMethodOf(const std::string& name);
+std::string NameOf(BeamMethod method);
+
+constexpr unsigned max_layers = 4;
+
+/// SINR of each layer in each group of resource blocks, linear.
+struct SinrMap {
+    unsigned numLayers = 0;
+    std::size_t numGroups = 0;
+    std::vector<float> values; ///< [layer, group]
+    const float* Layer(unsigned layer) const { return values.data() + layer * numGroups; }
+};
+
+/// G(f) = H(f) W for orthonormal beams W, at the middle of each group of resource blocks, and what follows from it. By
+/// reciprocity it serves both directions: the gNB receives with the beams it sends with.
+///
+/// H is taken anew when an end has moved by the channel's CoherenceDistance; beams when Measure is called.
+class PhyLink {
+  public:
+    /// \param groupOffsetsHz centre of each group relative to the carrier
+    PhyLink(ns3::Ptr<ChannelLink> link, BeamMethod method, std::vector<double> groupOffsetsHz);
+
+    std::size_t NumUeAntennas() const { return m_ueElements.numElements(); }
+    std::size_t NumGroups() const { return m_offsets.size(); }
+    /// Layers that the antennas allow, at most 4.
+    unsigned MaxLayers() const;
+
+    /// Choose beams for where the UE is now.
+    void Measure();
+    bool Measured() const { return m_beams.has_value(); }
+
+    /// SINR after an MMSE receiver of `layers` layers that share the power.
+    /// \param snr power over noise (and interference) of one resource block at the antenna: transmit power per resource
+    /// block / noise per resource block
+    /// \return the map, which holds until the next call
+    const SinrMap& Downlink(unsigned layers, double snr);
+    /// One layer from all UE antennas with the best wideband weights, gNB with maximum ratio combining of its beams.
+    const SinrMap& Uplink(double snr);
+
+    /// Path gain between the ends without small-scale fading, linear: for power control.
+    double LargeScaleGain() { return m_link->GetLargeScaleGain(); }
+    const ns3::Ptr<ChannelLink>& link() const { return m_link; }
+
+  private:
+    using Complex = std::complex<float>;
+    std::vector<Complex> EigenBeams(unsigned count);
+    std::vector<Complex> CodebookBeams(unsigned count);
+    std::vector<Complex> DirectBeams(unsigned count);
+    std::vector<Complex> SampledResponse(std::size_t samples) const;
+    void Refresh();
+
+    ns3::Ptr<ChannelLink> m_link;
+    BeamMethod m_method;
+    std::vector<double> m_offsets;
+    PortWeights m_ueElements;
+    std::optional<PortWeights> m_beams;               ///< [element, layer], orthonormal
+    const std::vector<Complex>* m_response = nullptr; ///< [UE antenna, beam, group], kept by the link
+    std::vector<Complex> m_ueWeights;                 ///< uplink, unit norm
+    SinrMap m_down, m_up;
+};
+
+} // namespace edgelam::nr

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// Beams, layers and SINR of one link, against sums by hand.
+
+#include <algorithm>
+#include <cmath>
+
+#include "channel-testbed.h"
+#include "nr-phy-link.h"
+
+using namespace edgelam;
+using namespace edgelam::nr;
+using namespace edgelam::test;
+
+namespace {
+
+struct Setup {
+    ns3::Ptr<RadioChannel> channel = MakeChannel({.deployment = "UMi", .los = "Never", .frequency = 3.5e9});
+    End gnb = MakeEnd({0, 0, 10}, 4, 8, true, false), ue = MakeEnd({60, 10, 1.5}, 1, 2, true);
+    std::vector<double> groups = Tones(20, 1.44e6);
+    PhyLink Make(BeamMethod method) { return PhyLink(Link(channel, gnb, ue), method, groups); }
+};
+
+double MeanRate(const SinrMap& map) {
+    double rate = 0;
+    for (const float sinr : map.values) {
+        rate += std::log2(1 + sinr);
+    }
+    return rate / static_cast<double>(map.numGroups);
+}
+
+/// The best single beam of all has the largest eigenvalue: no other does better on average, and the SINR of one layer
+/// is the power.
+void OneLayer(Case& test) {
+    Setup setup;
+    auto eigen = setup.Make(BeamMethod::Eigen), codebook = setup.Make(BeamMethod::Codebook),
+         direct = setup.Make(BeamMethod::Direct);
+    double eigenSum = 0, codebookSum = 0, directSum = 0, all = 0;
+    for (int drop = 0; drop < 20; ++drop) {
+        setup.channel->Redraw(setup.ue.mobility);
+        const auto h = Measure(Link(setup.channel, setup.gnb, setup.ue), setup.groups);
+        const double snr =
+            1 / setup.channel->GetLink(setup.gnb.mobility, setup.gnb.array, setup.ue.mobility, setup.ue.array)
+                    ->GetLargeScaleGain();
+        const auto mean = [&](PhyLink& link) {
+            link.Measure();
+            const auto& map = link.Downlink(1, snr);
+            double sum = 0;
+            for (const float sinr : map.values) {
+                sum += sinr / 20;
+            }
+            return sum;
+        };
+        const double a = mean(eigen), b = mean(codebook), c = mean(direct);
+        test.True(a >= 0.98 * b && a >= 0.98 * c,
+                  "eigenvectors are best: " + std::to_string(a) + " " + std::to_string(b) + " " + std::to_string(c));
+        test.True(a <= Power(h) * snr / 20 * (1 + 1e-4), "not more than there is");
+        eigenSum += a;
+        codebookSum += b;
+        directSum += c;
+        all += Power(h) * snr / 20;
+    }
+    test.True(codebookSum > 0.25 * eigenSum, "a codebook comes near");
+    test.True(directSum < codebookSum, "without line of sight the direct direction is a poor guess");
+    test.True(eigenSum > 0.2 * all, "much of the energy is in one beam");
+}
+
+/// Two layers share power and disturb each other.
+void TwoLayers(Case& test) {
+    Setup setup;
+    auto link = setup.Make(BeamMethod::Eigen);
+    link.Measure();
+    const double snr = 50 / link.LargeScaleGain();
+    const SinrMap map = link.Downlink(2, snr);
+    const SinrMap four = link.Downlink(4, snr), one = link.Downlink(1, snr);
+    test.True(map.numLayers == 2 && map.numGroups == 20 && map.values.size() == 40, "shape");
+    for (std::size_t f = 0; f < 20; ++f) {
+        test.True(map.Layer(0)[f] >= 0 && map.Layer(0)[f] <= one.Layer(0)[f] / 2 * (1 + 1e-4),
+                  "half the power and another layer beside it: no more than half the SINR");
+    }
+    test.True(MeanRate(four) > 0 && MeanRate(map) > 0, "rates");
+    const SinrMap weak = link.Downlink(2, snr * 1e-6), weakOne = link.Downlink(1, snr * 1e-6);
+    for (std::size_t f = 0; f < 20; ++f) { // where noise rules, layers do not disturb each other
+        test.Near(weak.Layer(0)[f] / weakOne.Layer(0)[f], 0.5, 2e-2, "matched filter at low SNR");
+    }
+}
+
+/// An UE with one antenna: both directions have the same SINR for the same power.
+void UplinkIsReciprocal(Case& test) {
+    Setup setup;
+    setup.ue = MakeEnd({60, 10, 1.5});
+    auto link = setup.Make(BeamMethod::Eigen);
+    link.Measure();
+    test.True(link.MaxLayers() == 1, "one layer");
+    const SinrMap down = link.Downlink(1, 1e9), up = link.Uplink(1e9);
+    for (std::size_t f = 0; f < 20; ++f) {
+        test.Near(up.values[f] / down.values[f], 1, 1e-3, "reciprocal");
+    }
+    setup.ue.MoveTo({60 + 0.02 * setup.channel->GetWavelengthM(), 10, 1.5});
+    test.True(link.Downlink(1, 1e9).values != down.values, "the channel goes on with the UE, beams stay");
+
+    test.Refuses([] { BeamMethodOf("best"); }, {"best", "eigen, codebook, direct"}, "beams");
+}
+
+class PhyLinkTestSuite : public ns3::TestSuite {
+  public:
+    PhyLinkTestSuite() : ns3::TestSuite("edgelam-nr-phy-link", Type::UNIT) {
+        const std::pair<const char*, void (*)(Case&)> cases[] = {
+            {"one layer", OneLayer}, {"two layers", TwoLayers}, {"uplink", UplinkIsReciprocal}};
+        for (const auto& [name, body] : cases) {
+            AddTestCase(new Case(name, body), Duration::QUICK);
+        }
+    }
+};
+
+PhyLinkTestSuite phyLinkTestSuite;
+
+} // namespace
