@@ -189,6 +189,4 @@ def test_nodes_without_ip_are_there_but_send_nothing(run):
 def test_alone_it_says_that_there_is_no_traffic(binary):
     done = subprocess.run([binary], check=False, capture_output=True, text=True)
     assert done.returncode == 0
-    assert done.stdout.startswith(
-        "no test traffic, as there is no pair of a ue and a server with IPv4: 1.000"
-    )
+    assert done.stdout.startswith("no test traffic, as there is no pair of a ue and a server with IPv4: 1.000")
