@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-scheduler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+namespace edgelam::nr {
+
+namespace {
+
+float MeanBits(const Candidate& candidate, std::uint32_t numGroups) {
+    float sum = 0;
+    for (std::uint32_t g = 0; g < numGroups; ++g) {
+        sum += candidate.bitsPerGroup[g];
+    }
+    return sum / static_cast<float>(numGroups);
+}
+
+/// Equal numbers of groups, one at a time in turn, beginning behind the UE that came last before.
+class RoundRobin : public Scheduler {
+  protected:
+    void Divide(const std::vector<Candidate>& candidates, std::uint32_t free) override { InTurn(candidates, free); }
+    void InTurn(const std::vector<Candidate>& candidates, std::uint32_t free) {
+        const std::size_t count = candidates.size();
+        std::size_t begin = 0;
+        while (begin < count && candidates[begin].ue < m_turn) {
+            ++begin;
+        }
+        bool given = true;
+        while (free > 0 && given) {
+            given = false;
+            for (std::size_t i = 0; i < count && free > 0; ++i) {
+                const std::size_t at = (begin + i) % count;
+                if (candidates[at].fixedGroups == 0 && m_want[at] < m_needed[at]) {
+                    ++m_want[at];
+                    --free;
+                    given = true;
+                    m_turn = candidates[at].ue + 1;
+                }
+            }
+        }
+        if (!candidates.empty() && m_turn > candidates.back().ue) {
+            m_turn = 0;
+        }
+    }
+};
+
+/// Group by group to the largest metric.
+class ByMetric : public Scheduler {
+  public:
+    explicit ByMetric(bool fair) : m_fair(fair) {}
+
+  protected:
+    void Divide(const std::vector<Candidate>& candidates, std::uint32_t free) override {
+        // For allocations side by side: as many groups as each would win on its mean.
+        for (; free > 0; --free) {
+            const std::size_t best = Best(candidates, [&](std::size_t i) { return m_meanBits[i]; });
+            if (best == candidates.size()) {
+                return;
+            }
+            ++m_want[best];
+        }
+    }
+
+    void Place(std::vector<Candidate>& candidates, std::vector<std::uint32_t>& owner) override {
+        std::fill(m_want.begin(), m_want.end(), 0); // what Divide wanted does not know frequency
+        for (std::uint32_t g = 0; g < owner.size(); ++g) {
+            if (owner[g] != nobody) {
+                continue;
+            }
+            const std::size_t best = Best(candidates, [&](std::size_t i) { return candidates[i].bitsPerGroup[g]; });
+            if (best < candidates.size()) {
+                owner[g] = static_cast<std::uint32_t>(best);
+                ++m_want[best];
+            }
+        }
+    }
+
+  private:
+    template<class Bits>
+    std::size_t Best(const std::vector<Candidate>& candidates, Bits bits) const {
+        std::size_t best = candidates.size();
+        double largest = -1;
+        for (std::size_t i = 0; i < candidates.size(); ++i) {
+            const auto& each = candidates[i];
+            if (each.fixedGroups > 0 || m_want[i] >= m_needed[i]) {
+                continue;
+            }
+            // What it is given in this slot counts as served already: equals share one slot.
+            const double served = m_fair ? std::max(each.averageBps, 1.0) : 1;
+            const double metric = bits(i) / served;
+            if (metric > largest) {
+                largest = metric;
+                best = i;
+            }
+        }
+        return best;
+    }
+    bool m_fair;
+};
+
+/// Shares from outside; what they leave over is given out in turn.
+class External : public RoundRobin {
+  protected:
+    void Divide(const std::vector<Candidate>& candidates, std::uint32_t free) override {
+        for (std::size_t i = 0; i < candidates.size() && free > 0; ++i) {
+            const auto& each = candidates[i];
+            if (each.fixedGroups > 0) {
+                continue;
+            }
+            const auto share = static_cast<std::uint32_t>(std::floor(each.share * m_numGroups + 1e-9));
+            const std::uint32_t want = std::min(m_needed[i], std::max(share, each.leastGroups));
+            m_want[i] = std::min(want, free);
+            free -= m_want[i];
+        }
+        InTurn(candidates, free);
+    }
+};
+
+} // namespace
+
+std::unique_ptr<Scheduler> Scheduler::Make(const std::string& name) {
+    if (name == "rr") {
+        return std::make_unique<RoundRobin>();
+    }
+    if (name == "pf" || name == "max-rate") {
+        return std::make_unique<ByMetric>(name == "pf");
+    }
+    if (name == "external") {
+        return std::make_unique<External>();
+    }
+    throw std::invalid_argument("scheduler '" + name + "'; legal are rr, pf, max-rate, external");
+}
+
+void Scheduler::Allocate(std::vector<Candidate>& candidates, std::uint32_t numGroups, bool contiguous,
+                         std::vector<std::uint32_t>& owner) {
+    m_numGroups = numGroups;
+    owner.assign(numGroups, nobody);
+    m_want.assign(candidates.size(), 0);
+    m_meanBits.resize(candidates.size());
+    m_needed.resize(candidates.size());
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+        m_meanBits[i] = std::max(MeanBits(candidates[i], numGroups), 1e-3f);
+        const double groups = std::ceil(8.0 * static_cast<double>(candidates[i].wantedBytes) / m_meanBits[i]);
+        m_needed[i] = groups >= numGroups ? numGroups : static_cast<std::uint32_t>(groups);
+    }
+    std::uint32_t next = 0;
+    const auto give = [&](std::size_t i, std::uint32_t count) {
+        for (; count > 0 && next < numGroups; ++next) {
+            if (owner[next] == nobody) {
+                owner[next] = static_cast<std::uint32_t>(i);
+                ++candidates[i].groups;
+                --count;
+            }
+        }
+    };
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+        candidates[i].groups = 0;
+        if (candidates[i].fixedGroups > 0 && candidates[i].fixedGroups <= numGroups - next) {
+            give(i, candidates[i].fixedGroups);
+        }
+    }
+    Divide(candidates, numGroups - next);
+    if (contiguous) {
+        for (std::size_t i = 0; i < candidates.size(); ++i) {
+            give(i, m_want[i]);
+        }
+        return;
+    }
+    Place(candidates, owner);
+    for (auto& candidate : candidates) {
+        candidate.groups = 0;
+    }
+    for (const auto each : owner) {
+        if (each != nobody) {
+            ++candidates[each].groups;
+        }
+    }
+}
+
+void Scheduler::Place(std::vector<Candidate>& candidates, std::vector<std::uint32_t>& owner) {
+    std::uint32_t g = 0;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+        for (std::uint32_t left = m_want[i]; left > 0 && g < owner.size(); ++g) {
+            if (owner[g] == nobody) {
+                owner[g] = static_cast<std::uint32_t>(i);
+                --left;
+            }
+        }
+    }
+}
+
+} // namespace edgelam::nr
