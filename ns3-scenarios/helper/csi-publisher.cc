@@ -160,12 +160,13 @@ void CsiPublisher::Start(Registry& registry) {
     }
     m_registry = &registry;
     for (const auto& link : m_links) {
-        Publish(registry, *link);
+        Publish(registry, link);
     }
     m_event = ns3::Simulator::ScheduleNow(&CsiPublisher::Sample, this);
 }
 
-void CsiPublisher::Publish(Registry& registry, Link& link) {
+void CsiPublisher::Publish(Registry& registry, const std::shared_ptr<Link>& self) {
+    Link& link = *self;
     const std::int64_t blockNs = m_period.GetNanoSeconds() * m_snapshots;
     const auto size = [](std::size_t n) { return static_cast<std::int64_t>(n); };
     const auto numTones = size(link.tonesHz.size());
@@ -184,7 +185,6 @@ void CsiPublisher::Publish(Registry& registry, Link& link) {
                           {"subcarrier", numTones}},
         blockNs);
     // The reading functions may be called after this publisher has gone: they hold the link.
-    const auto self = *std::find_if(m_links.begin(), m_links.end(), [&](const auto& l) { return l.get() == &link; });
     link.stateId = registry.Publish<CsiState>(
         "csi-state/" + link.name, "", "both ends at the first snapshot of the newest finished block; its gain and SNR",
         [self] {

@@ -101,7 +101,7 @@ class CsiPublisher : public ns3::Object {
 
   private:
     struct Link;
-    void Publish(Registry& registry, Link& link);
+    void Publish(Registry& registry, const std::shared_ptr<Link>& self);
     void Sample();
     void BeginBlock(Link& link);
     void FinishBlock(Link& link);

@@ -65,7 +65,7 @@ class CsiScenario {
         options.Real("gnbHeight", m_gnbHeight, "m", "height of its array", 1, 1000);
         options.Real("downtilt", m_downtilt, "degrees", "tilt of its array towards the ground", -90, 90);
         options.Section("Users");
-        options.Integer("numUe", m_numUe, "users ue0, ue1, ...", 1, 10000);
+        options.Integer("numUe", m_numUe, "users ue0, ue1, ...", 1, 2000);
         options.Integer("ueAntennas", m_ueAntennas, "1: one isotropic antenna; 2: two, cross-polarised", 1, 2);
         options.Real("ueHeight", m_ueHeight, "m", "height of their antennas", 0.5, 100);
         options.Real("minDistance", m_minDistance, "m", "smallest distance on the ground from the base station", 1,

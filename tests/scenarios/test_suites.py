@@ -8,7 +8,7 @@ import pytest
 from edgelam.paths import installed
 
 
-@pytest.mark.parametrize("suite", ["edgelam-transfers", "edgelam-helpers"])
+@pytest.mark.parametrize("suite", ["edgelam-transfers", "edgelam-helpers", "edgelam-csi"])
 def test_suite(suite, tmp_path):
     program = installed("bin/tests/edgelam-ns3-test")
     done = subprocess.run(

@@ -83,7 +83,7 @@ def sample_csi(
     """
 
     async def main(sim: Simulation) -> None:
-        chosen = await find_links(sim, links)
+        chosen = await find_links(sim, links, samples)
         on_links(chosen)
         async with contextlib.AsyncExitStack() as stack:
 
@@ -96,7 +96,7 @@ def sample_csi(
             ]
             left = samples
             while left:
-                for link, stream in zip(chosen[:left], streams, strict=False):
+                for link, stream in zip(chosen[:left], streams[:left], strict=True):
                     csi, state, rays = [None if s is None else (await anext(s)).value for s in stream]
                     assert csi is not None
                     on_sample(Sample(link, csi, None if state is None else state[()], rays))
@@ -105,8 +105,11 @@ def sample_csi(
     cosim.simulate(main, scenario=scenario, options=options, seed=seed)
 
 
-async def find_links(sim: Simulation, patterns: Sequence[str] = ("*",)) -> list[Link]:
-    """The links of a running scenario whose names match one of `patterns`. Raises ConfigurationError."""
+async def find_links(sim: Simulation, patterns: Sequence[str] = ("*",), most: int | None = None) -> list[Link]:
+    """The links of a running scenario whose names match one of `patterns`, at `most` so many.
+
+    Raises ConfigurationError.
+    """
     names = [name.removeprefix("csi/") for name in sim.observables if name.startswith("csi/")]
     if not names:
         raise ConfigurationError(
@@ -116,7 +119,8 @@ async def find_links(sim: Simulation, patterns: Sequence[str] = ("*",)) -> list[
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise ConfigurationError(f"no link {pattern!r} in scenario {sim.scenario!r}; there are: {_some(names)}")
-    return [await _describe(sim, name) for name in names if any(fnmatchcase(name, p) for p in patterns)]
+    chosen = [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
+    return [await _describe(sim, name) for name in chosen[:most]]
 
 
 async def _describe(sim: Simulation, name: str) -> Link:
