@@ -79,8 +79,9 @@ struct Cluster {
 };
 
 /// Steps 5 to 7: delays, powers, and the angles of the clusters' centres.
-std::vector<Cluster> Clusters(const ClusterStatistics& statistics, bool los, const LargeScaleValues& values,
-                              const Vector& toBs, NamedRandom& random) {
+std::vector<Cluster> Clusters(const ClusterStatistics& statistics, LinkCondition condition,
+                              const LargeScaleValues& values, const Vector& toBs, NamedRandom& random) {
+    const bool los = condition == LinkCondition::Los;
     const std::size_t count = static_cast<std::size_t>(statistics.numClusters);
     const double spread = values[DS], scaling = statistics.delayScaling;
     std::vector<double> delays(count);
@@ -139,7 +140,8 @@ std::vector<Cluster> Clusters(const ClusterStatistics& statistics, bool los, con
         auto& cluster = clusters[n];
         cluster.aoaDeg = AzimuthDeg(toBs) + relative(0);
         cluster.aodDeg = AzimuthDeg(fromBs) + relative(1);
-        cluster.zoaDeg = ZenithDeg(toBs) + relative(2);
+        // 7.5-16: indoors, waves come in horizontally on average
+        cluster.zoaDeg = (condition == LinkCondition::O2i ? 90 : ZenithDeg(toBs)) + relative(2);
         cluster.zodDeg = (los ? ZenithDeg(fromBs) : zodCentre) + relative(3); // 7.5-18, 7.5-19
         cluster.delayS /= delayScale;                                         // 7.5-4
     }
@@ -206,10 +208,9 @@ kernels::ImageArrays Images::Arrays() const {
 std::shared_ptr<const ClusterDrop> DrawClusters(const ClusterStatistics& statistics, LinkCondition condition,
                                                 const LargeScaleValues& values, const Vector& user,
                                                 const Vector& baseStation, double nearestM, NamedRandom random) {
-    const bool los = condition == LinkCondition::Los;
     const Vector toBs = baseStation - user;
     const double direct = toBs.GetLength();
-    const auto clusters = Clusters(statistics, los, values, toBs, random);
+    const auto clusters = Clusters(statistics, condition, values, toBs, random);
     const std::size_t numRays = static_cast<std::size_t>(statistics.raysPerCluster);
 
     std::vector<std::size_t> byPower(clusters.size());
@@ -274,25 +275,26 @@ std::shared_ptr<const ClusterDrop> DrawClusters(const ClusterStatistics& statist
     return drop;
 }
 
-std::shared_ptr<const ClusterDrop> DrawIsotropic(const Vector& user, const Vector& baseStation, double nearestM,
-                                                 NamedRandom random) {
+std::shared_ptr<const ClusterDrop> DrawIsotropic(const Vector& user, const Vector& baseStation, NamedRandom random) {
     constexpr std::size_t count = 120;
+    constexpr double far = 1e5; // m: images so far away that their directions are even in the whole cell
     const Vector toBs = baseStation - user;
-    const double direct = toBs.GetLength(), length = std::max(direct, nearestM), turn = random.Uniform();
+    const double direct = toBs.GetLength(), turn = random.Uniform();
     const Vector departure(-toBs.x / direct, -toBs.y / direct, -toBs.z / direct);
     auto drop = std::make_shared<ClusterDrop>();
     drop->bsPosition = baseStation;
     drop->tapBegin = {0, count};
     for (std::size_t m = 0; m < count; ++m) {
         const double azimuth = 360 * (static_cast<double>(m) + turn) / count;
-        drop->rays.Add(user, Direction(azimuth, 90), departure, 1, length, 0);
+        drop->rays.Add(user, Direction(azimuth, 90), departure, 1, far, 0);
         const auto amplitude = static_cast<float>(1 / std::sqrt(static_cast<double>(count)));
         drop->polarisation[0].push_back(std::polar<float>(amplitude, 2 * pi * random.Uniform()));
         for (std::size_t i = 1; i < 4; ++i) {
             drop->polarisation[i].push_back(0);
         }
     }
-    drop->taps.Add(user, Vector(-departure.x, -departure.y, -departure.z), departure, 1, length, 0);
+    // The delay is that of the straight line everywhere.
+    drop->taps.Add(user, Vector(-departure.x, -departure.y, -departure.z), departure, 1, direct, 0);
     drop->tapDelayS = {direct / speed_of_light};
     return drop;
 }

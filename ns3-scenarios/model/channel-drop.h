@@ -68,7 +68,7 @@ std::shared_ptr<const ClusterDrop> DrawClusters(const ClusterStatistics& statist
 /// Two-dimensional isotropic scattering (Clarke): one tap, 120 vertically polarised rays of equal power, evenly spread
 /// around the user and turned at random, that leave the base station towards the user.
 std::shared_ptr<const ClusterDrop> DrawIsotropic(const ns3::Vector& user, const ns3::Vector& baseStation,
-                                                 double nearestM, NamedRandom random);
+                                                 NamedRandom random);
 
 /// The direct ray (eq. 7.5-29): one tap, power 1.
 std::shared_ptr<const ClusterDrop> LineOfSight(const ns3::Vector& baseStation, double wavelengthM);

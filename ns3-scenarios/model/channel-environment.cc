@@ -176,7 +176,7 @@ std::shared_ptr<const ClusterDrop> ChannelEnvironment::Drop(LinkCondition condit
                                 centre.z};
     auto random = Named({m_site, drop, static_cast<std::uint64_t>(condition), Bits(cell.x), Bits(cell.y), Bits(floor)});
     auto made = m_statistics.GetDeployment() == Deployment::Clarke
-                    ? DrawIsotropic(centre, m_baseStation, 2 * length, random)
+                    ? DrawIsotropic(centre, m_baseStation, random)
                     : DrawClusters(m_statistics.Clusters(condition, geometry), condition,
                                    LargeScale(condition, geometry, centre), centre, m_baseStation, 2 * length, random);
     slot = made;
