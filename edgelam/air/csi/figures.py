@@ -47,11 +47,10 @@ def draw(data: CsiSet, sample: int, path: Path) -> None:
 
     csi = np.asarray(data.csi[sample])
     info = data.info(sample)
-    tones = data.tones_hz if data.tones_hz is not None else np.arange(csi.shape[-1], dtype=float)
     period_s = info.get("snapshot_period_s", data.metadata["block_s"] / csi.shape[0])
     with figure(path, width_in=PAGE_IN, height_in=4.6, rows=2, columns=2) as (_, axes):
-        _draw_time_frequency(axes[0], csi, tones, period_s)
-        _draw_delay(axes[1], csi, tones)
+        _draw_time_frequency(axes[0], csi, data.tones_hz, period_s)
+        _draw_delay(axes[1], csi, data.tones_hz)
         _draw_angle(axes[2], csi, info)
         _draw_doppler(axes[3], csi, period_s, data, sample)
 
@@ -83,17 +82,20 @@ def _print(data: CsiSet, sample: int, console: Console) -> None:
 def _draw_time_frequency(axes: Axes, csi: Any, tones: Any, period_s: float) -> None:
     power = spectra.decibels(np.abs(csi[:, 0, 0, :]) ** 2)
     times_ms = np.arange(len(power)) * period_s * 1e3
-    x, y = _edges(times_ms, period_s * 1e3), _edges(tones / 1e6, 0.1)
+    frequencies = np.arange(power.shape[1], dtype=float) if tones is None else tones / 1e6
+    x, y = _edges(times_ms, period_s * 1e3), _edges(frequencies, 0.1)
     mesh = axes.pcolormesh(x, y, power.T, cmap="viridis", vmin=power.max() - RANGE_DB, rasterized=True)
     _bar(axes, mesh, "$|H|^2$ in dB of the largest")
-    axes.set(xlabel="time in ms", ylabel="frequency from the carrier in MHz", title="first pair of antennas")
+    axes.set(xlabel="time in ms", title="first pair of antennas")
+    axes.set_ylabel("subcarrier" if tones is None else "frequency from the carrier in MHz")
     axes.grid(visible=False)
 
 
 def _draw_delay(axes: Axes, csi: Any, tones: Any) -> None:
     axes.set(xlabel="delay in µs", ylabel="power in dB of the largest", title="delay spectrum")
-    if len(tones) < 2:
-        axes.text(0.5, 0.5, "one subcarrier: no delays", transform=axes.transAxes, ha="center")
+    if tones is None or len(tones) < 2:
+        reason = "unknown frequencies" if tones is None else "one subcarrier"
+        axes.text(0.5, 0.5, f"{reason}: no delays", transform=axes.transAxes, ha="center")
         return
     delays_s, power = spectra.delay_spectrum(csi, tones)
     axes.plot(delays_s * 1e6, spectra.decibels(power), color="#0072B2")
