@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// Frequency ranges, and how many resource blocks fit into a channel (TS 38.104 5.1, 5.3.2).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace edgelam::nr {
+
+enum class FrequencyRange : std::uint8_t {
+    Fr1,   ///< 410 to 7125 MHz
+    Fr3,   ///< 7125 to 24250 MHz: the mid-band meant for 6G; not in TS 38.104
+    Fr2_1, ///< 24250 to 52600 MHz
+    Fr2_2  ///< 52600 to 71000 MHz
+};
+
+std::string NameOf(FrequencyRange range);
+
+/// Throws std::invalid_argument outside 410 MHz to 71 GHz.
+FrequencyRange FrequencyRangeOf(double carrierHz);
+
+/// Transmission bandwidth configuration N_RB of TS 38.104 tables 5.3.2-1 (FR1), 5.3.2-2 (FR2-1) and 5.3.2-3 (FR2-2).
+///
+/// FR3 has no table yet. Ours is FR1's for 30 and 60 kHz, and for 200 and 400 MHz two and four times what 100 MHz has:
+/// with 30 kHz, and with 60 kHz and 400 MHz, that is more than the 275 resource blocks of one carrier in TS 38.331.
+///
+/// Throws std::invalid_argument for a numerology or bandwidth that the range does not have, and lists those it has.
+unsigned NumResourceBlocks(FrequencyRange range, unsigned mu, double bandwidthHz);
+
+/// Numerologies of a range, ascending.
+std::vector<unsigned> NumerologiesOf(FrequencyRange range);
+/// Channel bandwidths in MHz, ascending; empty if the range does not have the numerology.
+std::vector<unsigned> BandwidthsMhz(FrequencyRange range, unsigned mu);
+
+} // namespace edgelam::nr

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-error-model.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace edgelam::nr {
+
+namespace {
+
+struct BetaRow {
+    unsigned bitsPerSymbol;
+    double rate; ///< R x 1024
+    double beta;
+};
+
+// Lagen et al. 2020. Tables 1 and 2 have the same beta where they have the same scheme.
+constexpr BetaRow beta_rows[] = {
+    {2, 120, 1.60},   {2, 157, 1.61},  {2, 193, 1.63},  {2, 251, 1.65},   {2, 308, 1.67},   {2, 379, 1.70},
+    {2, 449, 1.73},   {2, 526, 1.76},  {2, 602, 1.79},  {2, 679, 1.82},   {4, 340, 3.97},   {4, 378, 4.27},
+    {4, 434, 4.71},   {4, 490, 5.16},  {4, 553, 5.66},  {4, 616, 6.16},   {4, 658, 6.50},   {6, 438, 9.95},
+    {6, 466, 10.97},  {6, 517, 12.92}, {6, 567, 14.96}, {6, 616, 17.06},  {6, 666, 19.33},  {6, 719, 21.85},
+    {6, 772, 24.51},  {6, 822, 27.14}, {6, 873, 29.94}, {6, 910, 32.05},  {6, 948, 34.28},  {8, 682.5, 56.48},
+    {8, 711, 65.00},  {8, 754, 78.58}, {8, 797, 92.48}, {8, 841, 106.27}, {8, 885, 118.74}, {8, 916.5, 126.36},
+    {8, 948, 132.54},
+};
+
+/// Linear in the code rate between the rows of a constellation, constant beyond them.
+double BetaOf(unsigned bitsPerSymbol, double rate) {
+    const BetaRow* below = nullptr;
+    for (const auto& row : beta_rows) {
+        if (row.bitsPerSymbol != bitsPerSymbol) {
+            continue;
+        }
+        if (row.rate >= rate) {
+            return below == nullptr || row.rate == rate
+                       ? row.beta
+                       : std::lerp(below->beta, row.beta, (rate - below->rate) / (row.rate - below->rate));
+        }
+        below = &row;
+    }
+    return below->beta;
+}
+
+using Lanes = float __attribute__((vector_size(16)));
+using IntLanes = std::int32_t __attribute__((vector_size(16)));
+constexpr std::size_t num_lanes = 4;
+
+/// exp(-x) for x >= 0 to 3e-7 relative, 1 for 0: 2^-(i + f) with f in [-1/2, 1/2].
+inline Lanes ExpOfMinus(Lanes x) {
+    const Lanes limit = Lanes{} + 87.0F;
+    x = x > limit ? limit : x;
+    const Lanes y = x * std::numbers::log2e_v<float>;
+    const IntLanes i = __builtin_convertvector(y + 0.5F, IntLanes);
+    const Lanes f = (__builtin_convertvector(i, Lanes) - y) * std::numbers::ln2_v<float>;
+    const Lanes series =
+        1 + f * (1 + f * (1.0F / 2 + f * (1.0F / 6 + f * (1.0F / 24 + f * (1.0F / 120 + f * (1.0F / 720))))));
+    return series * std::bit_cast<Lanes>((127 - i) << 23);
+}
+
+inline Lanes Load(const float* from) {
+    Lanes lanes;
+    __builtin_memcpy(&lanes, from, sizeof lanes);
+    return lanes;
+}
+
+constexpr float largest_sinr = 1e9F; // 90 dB: stands for infinity too
+
+// Gauss-Hermite abscissas and weights for the mean over a standard normal variable, by Newton's method on the
+// orthonormal Hermite functions.
+constexpr unsigned num_nodes = 32;
+struct Nodes {
+    std::array<double, num_nodes> at{}, weight{};
+};
+
+Nodes MakeNodes() {
+    Nodes nodes;
+    constexpr int n = num_nodes;
+    // Between the zeros of H_n the function changes sign, so zeros are bracketed on a fine grid and then refined.
+    const auto evaluate = [](double x, double& derivative) {
+        double before = 0, now = std::pow(std::numbers::pi, -0.25);
+        for (int j = 0; j < n; ++j) {
+            const double next = x * std::sqrt(2.0 / (j + 1)) * now - std::sqrt(j / (j + 1.0)) * before;
+            before = now;
+            now = next;
+        }
+        derivative = std::sqrt(2.0 * n) * before;
+        return now;
+    };
+    const double edge = std::sqrt(2.0 * n + 1), step = edge / 4096;
+    double slope = 0, last = evaluate(-edge, slope);
+    unsigned found = 0;
+    for (double x = -edge + step; found < num_nodes; x += step) {
+        const double value = evaluate(x, slope);
+        if (last * value <= 0) {
+            double zero = x - step / 2;
+            for (int i = 0; i < 20; ++i) {
+                const double here = evaluate(zero, slope);
+                zero -= here / slope;
+            }
+            evaluate(zero, slope);
+            nodes.at[found] = zero * std::numbers::sqrt2;
+            nodes.weight[found] = 2 / (slope * slope) / std::sqrt(std::numbers::pi);
+            ++found;
+        }
+        last = value;
+    }
+    return nodes;
+}
+
+// Table of C and V against SINR in dB.
+constexpr double table_first_db = -30, table_last_db = 45, table_step_db = 0.25;
+constexpr auto table_size = static_cast<std::size_t>((table_last_db - table_first_db) / table_step_db) + 1;
+using Table = std::array<SymbolInformation, table_size>;
+
+const std::array<Table, 5>& Tables() {
+    static const auto tables = [] {
+        std::array<Table, 5> result{};
+        for (unsigned i = 0; i < result.size(); ++i) {
+            for (std::size_t j = 0; j < table_size; ++j) {
+                const double db = table_first_db + static_cast<double>(j) * table_step_db;
+                result[i][j] = IntegrateSymbolInformation(2 * (i + 1), std::pow(10, db / 10));
+            }
+        }
+        return result;
+    }();
+    return tables;
+}
+
+} // namespace
+
+double EesmBeta(McsTable table, unsigned mcs) {
+    const auto& scheme = McsAt(table, mcs);
+    const double rate = 1024 * scheme.CodeRate();
+    return scheme.bitsPerSymbol == 10 ? 4 * BetaOf(8, rate) : BetaOf(scheme.bitsPerSymbol, rate);
+}
+
+SinrAverage::SinrAverage(double beta) : m_beta(beta) {
+    if (!(beta > 0)) {
+        throw std::invalid_argument("beta of " + std::to_string(beta) + " for EESM: must be greater than 0");
+    }
+}
+
+void SinrAverage::Add(std::span<const float> sinr, double weight) {
+    if (sinr.empty()) {
+        return;
+    }
+    const std::size_t whole = sinr.size() / num_lanes * num_lanes;
+    Lanes least = Lanes{} + largest_sinr;
+    for (std::size_t i = 0; i < whole; i += num_lanes) {
+        const Lanes value = Load(&sinr[i]);
+        least = value < least ? value : least;
+    }
+    float minimum = std::min({least[0], least[1], least[2], least[3]});
+    for (std::size_t i = whole; i < sinr.size(); ++i) {
+        minimum = std::min(minimum, sinr[i]);
+    }
+    const float scale = static_cast<float>(1 / m_beta);
+    Lanes sums{};
+    for (std::size_t i = 0; i < whole; i += num_lanes) {
+        sums += ExpOfMinus((Load(&sinr[i]) - minimum) * scale);
+    }
+    double sum = double{sums[0]} + sums[1] + sums[2] + sums[3];
+    for (std::size_t i = whole; i < sinr.size(); ++i) {
+        sum += double{ExpOfMinus(Lanes{} + (sinr[i] - minimum) * scale)[0]};
+    }
+    if (m_weight == 0 || minimum < m_least) {
+        m_sum *= m_weight == 0 ? 0 : std::exp((minimum - m_least) / m_beta);
+        m_least = minimum;
+    }
+    m_sum += weight * sum * std::exp((m_least - minimum) / m_beta);
+    m_weight += weight * static_cast<double>(sinr.size());
+}
+
+double SinrAverage::Value() const {
+    return m_weight == 0 ? 0 : std::max(0.0, m_least - m_beta * std::log(m_sum / m_weight));
+}
+
+double EffectiveSinr(std::span<const float> sinr, double beta) {
+    SinrAverage average(beta);
+    average.Add(sinr);
+    return average.Value();
+}
+
+void CombineChase(std::span<float> sum, std::span<const float> sinr) {
+    if (sum.size() != sinr.size()) {
+        throw std::invalid_argument("chase combining of " + std::to_string(sinr.size()) + " SINRs with " +
+                                    std::to_string(sum.size()) + ": a retransmission must be as long as the first");
+    }
+    for (std::size_t i = 0; i < sum.size(); ++i) {
+        sum[i] += sinr[i];
+    }
+}
+
+SymbolInformation IntegrateSymbolInformation(unsigned bitsPerSymbol, double sinr) {
+    if (bitsPerSymbol < 2 || bitsPerSymbol > 10 || bitsPerSymbol % 2 != 0) {
+        throw std::invalid_argument(std::to_string(bitsPerSymbol) +
+                                    " bits per symbol: must be 2, 4, 6, 8 or 10 (QPSK to 1024QAM)");
+    }
+    // Square QAM (TS 38.211 5.1) is two independent Gray-labelled PAMs, each with half the power and half the noise.
+    static const auto nodes = MakeNodes();
+    const unsigned bits = bitsPerSymbol / 2, levels = 1U << bits;
+    std::array<double, 32> level{};
+    const double scale = std::sqrt(3.0 / (2.0 * (levels * levels - 1)));
+    for (unsigned i = 0; i < levels; ++i) {
+        level[i] = scale * (2.0 * i - (levels - 1.0));
+    }
+    const double noiseVariance = 1 / (2 * sinr), deviation = std::sqrt(noiseVariance);
+    double mean = 0, square = 0;
+    for (unsigned sent = 0; sent < levels / 2; ++sent) { // the others by symmetry
+        for (unsigned node = 0; node < num_nodes; ++node) {
+            const double received = level[sent] + deviation * nodes.at[node];
+            double exponents[32], closest = -1e300;
+            for (unsigned i = 0; i < levels; ++i) {
+                const double distance = received - level[i];
+                exponents[i] = -distance * distance / (2 * noiseVariance);
+                closest = std::max(closest, exponents[i]);
+            }
+            double all = 0, alike[5]{};
+            for (unsigned i = 0; i < levels; ++i) {
+                if (exponents[i] - closest < -700) {
+                    continue;
+                }
+                const double likelihood = std::exp(exponents[i] - closest);
+                all += likelihood;
+                const unsigned differing = (i ^ (i >> 1)) ^ (sent ^ (sent >> 1));
+                for (unsigned bit = 0; bit < bits; ++bit) {
+                    alike[bit] += (differing >> bit & 1U) == 0 ? likelihood : 0;
+                }
+            }
+            double information = bits;
+            for (unsigned bit = 0; bit < bits; ++bit) {
+                information -= std::log2(all / std::max(alike[bit], 1e-300));
+            }
+            mean += nodes.weight[node] * information;
+            square += nodes.weight[node] * information * information;
+        }
+    }
+    mean /= levels / 2;
+    square /= levels / 2;
+    return {2 * mean, 2 * std::max(0.0, square - mean * mean)};
+}
+
+ErrorModel::ErrorModel(double gapDb) : m_gain(std::pow(10, -gapDb / 10)) {
+    if (!(gapDb >= 0 && gapDb <= 10)) {
+        throw std::invalid_argument("implementation gap of " + std::to_string(gapDb) + " dB: must be 0 to 10 dB");
+    }
+    Tables(); // now rather than in the first slot
+}
+
+SymbolInformation ErrorModel::InformationOf(unsigned bitsPerSymbol, double sinr) const {
+    const auto& table = Tables()[bitsPerSymbol / 2 - 1];
+    const double db = 10 * std::log10(std::max(sinr * m_gain, 1e-9));
+    const double at = std::clamp((db - table_first_db) / table_step_db, 0.0, static_cast<double>(table_size - 1));
+    const std::size_t below = std::min(static_cast<std::size_t>(at), table_size - 2);
+    const double part = at - static_cast<double>(below);
+    const auto &a = table[below], &b = table[below + 1];
+    return {a.mean + part * (b.mean - a.mean), a.variance + part * (b.variance - a.variance)};
+}
+
+double ErrorModel::CodeBlockErrorRate(unsigned bitsPerSymbol, double infoBits, double numSymbols, double sinr) const {
+    const auto [mean, variance] = InformationOf(bitsPerSymbol, sinr);
+    const double surplus = numSymbols * mean - infoBits + 0.5 * std::log2(numSymbols);
+    const double spread = std::sqrt(2 * numSymbols * std::max(variance, 1e-12));
+    return 0.5 * std::erfc(surplus / spread);
+}
+
+double ErrorModel::TransportBlockErrorRate(const CodeBlocks& blocks, unsigned bitsPerSymbol, double codedBits,
+                                           double sinr) const {
+    const double sent = codedBits / blocks.count, distinct = std::min<double>(sent, blocks.bufferBits);
+    const double one =
+        CodeBlockErrorRate(bitsPerSymbol, blocks.infoBits, distinct / bitsPerSymbol, sinr * (sent / distinct));
+    return blocks.count == 1 ? one : -std::expm1(blocks.count * std::log1p(-one));
+}
+
+double ErrorModel::SinrFor(double errorRate, const CodeBlocks& blocks, unsigned bitsPerSymbol, double codedBits) const {
+    if (!(errorRate > 0 && errorRate < 1)) {
+        throw std::invalid_argument("error rate of " + std::to_string(errorRate) + ": must be in (0, 1)");
+    }
+    double low = table_first_db, high = table_last_db;
+    const auto rate = [&](double db) {
+        return TransportBlockErrorRate(blocks, bitsPerSymbol, codedBits, std::pow(10, db / 10) / m_gain);
+    };
+    if (rate(high) > errorRate) {
+        return std::numeric_limits<double>::infinity();
+    }
+    while (high - low > 1e-6) {
+        const double middle = (low + high) / 2;
+        (rate(middle) > errorRate ? low : high) = middle;
+    }
+    return std::pow(10, high / 10) / m_gain;
+}
+
+} // namespace edgelam::nr
