@@ -8,7 +8,18 @@ import pytest
 from edgelam.paths import installed
 
 
-@pytest.mark.parametrize("suite", ["edgelam-transfers", "edgelam-helpers", "edgelam-csi"])
+@pytest.mark.parametrize(
+    "suite",
+    [
+        "edgelam-transfers",
+        "edgelam-helpers",
+        "edgelam-csi",
+        "edgelam-channel",
+        "edgelam-channel-interface",
+        "edgelam-channel-statistics",
+        "edgelam-channel-validation",
+    ],
+)
 def test_suite(suite, tmp_path):
     program = installed("bin/tests/edgelam-ns3-test")
     done = subprocess.run(
