@@ -2,8 +2,8 @@
 """``edgelam bench channel``: what the radio channel costs on one core, beside ns-3's ``ThreeGppChannelModel``.
 
 The measuring is done by a program of its own in C++ (ns3-scenarios/bench/channel.cc), pinned to the highest core. Links
-of 64 x 4 elements (dual-polarised) and 48 subcarriers in UMa at 2.4 GHz without line of sight; a user walks in steps of 5 mm,
-through windows of frozen angles and across the borders of cells.
+of 64 x 4 elements (dual-polarised) and 48 subcarriers in UMa at 2.4 GHz without line of sight; a user walks in steps
+of 5 mm, through windows of frozen angles and across the borders of cells.
 """
 
 from __future__ import annotations

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-cell.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "ns3/double.h"
+#include "ns3/simulator.h"
+#include "ns3/string.h"
+#include "ns3/trace-source-accessor.h"
+#include "ns3/uinteger.h"
+
+namespace edgelam::nr {
+
+NS_OBJECT_ENSURE_REGISTERED(Cell);
+
+namespace {
+
+constexpr double thermal_dbm_per_hz = -174;
+
+double Watt(double dbm) {
+    return std::pow(10, dbm / 10 - 3);
+}
+
+double Db(double linear) {
+    return 10 * std::log10(std::max(linear, 1e-30));
+}
+
+/// TS 38.214 table 5.1.2.2.1-1, configuration 1.
+unsigned GroupSize(unsigned prbs) {
+    return prbs <= 36 ? 2 : prbs <= 72 ? 4 : prbs <= 144 ? 8 : 16;
+}
+
+} // namespace
+
+ns3::TypeId Cell::GetTypeId() {
+    using namespace ns3;
+    const auto real = MakeDoubleChecker<double>();
+    const auto whole = MakeUintegerChecker<unsigned>();
+    static TypeId tid =
+        TypeId("edgelam::nr::Cell")
+            .SetParent<Object>()
+            .AddConstructor<Cell>()
+            .AddAttribute("Numerology", "mu: subcarrier spacing 15 kHz x 2^mu; 0 to 3, 5, 6.", UintegerValue(1),
+                          MakeUintegerAccessor(&Cell::m_mu), whole)
+            .AddAttribute("Bandwidth", "Channel bandwidth in Hz, of TS 38.104 5.3.2.", DoubleValue(100e6),
+                          MakeDoubleAccessor(&Cell::m_bandwidthHz), real)
+            .AddAttribute("Pattern", "FDD, or TDD slots as D, S, U with the split of S: DDDSU:10,2,2.",
+                          StringValue("DDDSU"), MakeStringAccessor(&Cell::m_patternText), MakeStringChecker())
+            .AddAttribute("GnbPower", "Transmit power of the gNB over all resource blocks, dBm.", DoubleValue(44),
+                          MakeDoubleAccessor(&Cell::m_gnbPowerDbm), real)
+            .AddAttribute("UePower", "Largest transmit power of a UE, dBm.", DoubleValue(23),
+                          MakeDoubleAccessor(&Cell::m_uePowerDbm), real)
+            .AddAttribute("GnbNoiseFigure", "dB.", DoubleValue(5), MakeDoubleAccessor(&Cell::m_gnbNoiseDb), real)
+            .AddAttribute("UeNoiseFigure", "dB.", DoubleValue(9), MakeDoubleAccessor(&Cell::m_ueNoiseDb), real)
+            .AddAttribute("P0",
+                          "Uplink power control: received power aimed at in one resource block of 180 kHz, dBm (TS "
+                          "38.213 7.1.1).",
+                          DoubleValue(-90), MakeDoubleAccessor(&Cell::m_p0Dbm), real)
+            .AddAttribute("Alpha", "Uplink power control: part of the path loss made up for, 0 to 1.", DoubleValue(0.8),
+                          MakeDoubleAccessor(&Cell::m_alpha), real)
+            .AddAttribute("BlerTarget", "Block error rate that link adaptation aims at, 0.001 to 0.5.",
+                          DoubleValue(0.1), MakeDoubleAccessor(&Cell::m_blerTarget), real)
+            .AddAttribute("Scheduler", "rr, pf, max-rate or external.", StringValue("pf"),
+                          MakeStringAccessor(&Cell::m_schedulerName), MakeStringChecker())
+            .AddAttribute("Beams", "eigen, codebook or direct.", StringValue("eigen"),
+                          MakeStringAccessor(&Cell::m_beamsName), MakeStringChecker())
+            .AddAttribute("McsTable", "MCS and CQI table of TS 38.214: 1 (64QAM), 2 (256QAM), 3 (low efficiency).",
+                          UintegerValue(2), MakeUintegerAccessor(&Cell::m_mcsTableNumber), whole)
+            .AddAttribute("MaxLayers", "Most layers of a downlink block, 1 to 4.", UintegerValue(4),
+                          MakeUintegerAccessor(&Cell::m_maxLayers), whole)
+            .AddAttribute("ControlSymbols", "Symbols of each downlink slot taken by control channels, 0 to 3.",
+                          UintegerValue(1), MakeUintegerAccessor(&Cell::m_controlSymbols), whole)
+            .AddAttribute("DmrsPerPrb", "Resource elements of DMRS in each resource block and slot, 6 to 36.",
+                          UintegerValue(12), MakeUintegerAccessor(&Cell::m_dmrsPerPrb), whole)
+            .AddAttribute("MaxTransmissions", "Most transmissions of a block, the first included, 1 to 16.",
+                          UintegerValue(4), MakeUintegerAccessor(&Cell::m_maxTransmissions), whole)
+            .AddAttribute("Combining", "Of HARQ transmissions: ir (incremental redundancy) or chase.",
+                          StringValue("ir"), MakeStringAccessor(&Cell::SetCombining, &Cell::GetCombining),
+                          MakeStringChecker())
+            .AddAttribute("ImplementationGap", "How far receivers are from the normal approximation, dB, 0 to 10.",
+                          DoubleValue(ErrorModel::default_gap_db), MakeDoubleAccessor(&Cell::m_gapDb), real)
+            .AddAttribute("GnbDelay",
+                          "Slots between a decision of the gNB and what it sends, and to read what it received.",
+                          UintegerValue(1), MakeUintegerAccessor(&Cell::m_gnbDelay), whole)
+            .AddAttribute("UeDelay", "Slots the UE takes to decode.", UintegerValue(1),
+                          MakeUintegerAccessor(&Cell::m_ueDelay), whole)
+            .AddAttribute("K1", "Least slots from a downlink block to its HARQ feedback.", UintegerValue(2),
+                          MakeUintegerAccessor(&Cell::m_k1), whole)
+            .AddAttribute("K2", "Least slots from a grant to its uplink block.", UintegerValue(2),
+                          MakeUintegerAccessor(&Cell::m_k2), whole)
+            .AddAttribute("CsiPeriod", "Slots between two CSI reports of a UE.", UintegerValue(20),
+                          MakeUintegerAccessor(&Cell::m_csiPeriod), whole)
+            .AddAttribute("CsiDelay", "Slots until the gNB uses a CSI report.", UintegerValue(4),
+                          MakeUintegerAccessor(&Cell::m_csiDelay), whole)
+            .AddTraceSource("TransportBlock", "Every transmission of a transport block.",
+                            MakeTraceSourceAccessor(&Cell::m_blockTrace), "edgelam::nr::Cell::BlockCallback");
+    return tid;
+}
+
+Cell::Cell() : m_random(ns3::CreateObject<ns3::UniformRandomVariable>()) {}
+
+Cell::~Cell() = default;
+
+void Cell::DoDispose() {
+    m_event.Cancel();
+    m_ues.clear();
+    m_channel = nullptr;
+    m_atUe = m_atGnb = nullptr;
+    ns3::Object::DoDispose();
+}
+
+void Cell::SetGnb(ns3::Ptr<RadioChannel> channel, ns3::Ptr<ns3::MobilityModel> mobility,
+                  ns3::Ptr<ns3::PhasedArrayModel> array) {
+    const auto within = [](const char* name, double value, double smallest, double largest) {
+        if (!(value >= smallest && value <= largest)) {
+            throw std::invalid_argument(std::string("NR cell: ") + name + " " + std::to_string(value) + "; legal are " +
+                                        std::to_string(smallest) + " to " + std::to_string(largest));
+        }
+    };
+    within("BlerTarget", m_blerTarget, 0.001, 0.5);
+    within("Alpha", m_alpha, 0, 1);
+    within("MaxLayers", m_maxLayers, 1, max_layers);
+    within("ControlSymbols", m_controlSymbols, 0, 3);
+    within("DmrsPerPrb", m_dmrsPerPrb, 6, 36);
+    within("MaxTransmissions", m_maxTransmissions, 1, 16);
+    within("GnbDelay", m_gnbDelay, 0, 20);
+    within("UeDelay", m_ueDelay, 0, 20);
+    within("K1", m_k1, 1, 32);
+    within("K2", m_k2, 1, 32);
+    within("CsiPeriod", m_csiPeriod, 1, 10000);
+    within("CsiDelay", m_csiDelay, 0, 100);
+    m_channel = channel;
+    m_gnbMobility = mobility;
+    m_gnbArray = array;
+    m_numerology = std::make_unique<Numerology>(m_mu);
+    m_pattern = SlotPattern::Parse(m_patternText);
+    m_mcsTable = McsTableOf(m_mcsTableNumber);
+    m_cqiTable = static_cast<CqiTable>(m_mcsTable);
+    m_numPrbs = NumResourceBlocks(FrequencyRangeOf(channel->GetStatistics().GetFrequencyHz()), m_mu, m_bandwidthHz);
+    m_prbsPerGroup = GroupSize(m_numPrbs);
+    m_numGroups = (m_numPrbs + m_prbsPerGroup - 1) / m_prbsPerGroup;
+    m_samplesPerGroup = std::max(1u, m_prbsPerGroup / 4);
+    const double prbHz = 12.0 * static_cast<double>(m_numerology->SubcarrierSpacingHz());
+    m_offsetsHz.clear();
+    for (unsigned g = 0; g < m_numGroups; ++g) {
+        for (unsigned i = 0; i < m_samplesPerGroup; ++i) {
+            const double prb = g * m_prbsPerGroup + (i + 0.5) * PrbsOf(g) / m_samplesPerGroup;
+            m_offsetsHz.push_back((prb - 0.5 * m_numPrbs) * prbHz);
+        }
+    }
+    m_noiseDownW = Watt(thermal_dbm_per_hz + m_ueNoiseDb) * prbHz;
+    m_noiseUpW = Watt(thermal_dbm_per_hz + m_gnbNoiseDb) * prbHz;
+    m_errors = std::make_unique<ErrorModel>(m_gapDb);
+    m_thresholdDb.clear();
+    for (unsigned mcs = 0; mcs < NumMcs(m_mcsTable); ++mcs) {
+        const Mcs& scheme = McsAt(m_mcsTable, mcs);
+        const unsigned elements = DataElements(std::min(50u, m_numPrbs), 12);
+        const auto blocks = Segment(TransportBlockSize(elements, scheme, 1), scheme);
+        const double sinr =
+            m_errors->SinrFor(m_blerTarget, blocks, scheme.bitsPerSymbol, double(elements) * scheme.bitsPerSymbol);
+        m_thresholdDb.push_back(static_cast<float>(Db(sinr)));
+    }
+
+    m_schedulerDown = Scheduler::Make(m_schedulerName);
+    m_schedulerUp = Scheduler::Make(m_schedulerName);
+    BeamMethodOf(m_beamsName);
+}
+
+std::uint32_t Cell::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
+                          const BearerSettings& bearer) {
+    if (!m_channel) {
+        throw std::logic_error("NR cell: SetGnb comes before AddUe");
+    }
+    const auto link = m_channel->GetLink(m_gnbMobility, m_gnbArray, mobility, array);
+    if (link->GetBaseStation() != m_gnbMobility) {
+        throw std::invalid_argument("NR cell: a UE is higher than the gNB; legal is a gNB above its UEs");
+    }
+    m_ues.push_back(std::make_unique<Ue>(PhyLink(link, BeamMethodOf(m_beamsName), m_offsetsHz), bearer));
+    const auto number = NumUes() - 1;
+    Ue& ue = *m_ues.back();
+    for (Side* side : {&ue.down, &ue.up}) {
+        side->bitsPerGroup.resize(m_numGroups);
+        side->bearer.SetWake([this] { Wake(); }, [this] { Wake(); });
+    }
+    ue.down.bearer.SetDeliver([this, number](ns3::Ptr<ns3::Packet> packet) {
+        if (m_atUe) {
+            m_atUe(number, packet);
+        }
+    });
+    ue.up.bearer.SetDeliver([this, number](ns3::Ptr<ns3::Packet> packet) {
+        if (m_atGnb) {
+            m_atGnb(number, packet);
+        }
+    });
+    return number;
+}
+
+bool Cell::SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet) {
+    return m_ues.at(ue)->down.bearer.Send(packet);
+}
+
+bool Cell::SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet) {
+    return m_ues.at(ue)->up.bearer.Send(packet);
+}
+
+void Cell::SetCombining(std::string name) {
+    if (name != "ir" && name != "chase") {
+        throw std::invalid_argument("NR cell: Combining '" + name + "'; legal are ir, chase");
+    }
+    m_redundancy = name == "ir";
+}
+
+void Cell::SetDeliver(Deliver atUe, Deliver atGnb) {
+    m_atUe = std::move(atUe);
+    m_atGnb = std::move(atGnb);
+}
+
+std::uint64_t Cell::SetShares(const std::vector<double>& down, const std::vector<double>& up) {
+    for (const auto* shares : {&down, &up}) {
+        double sum = 0;
+        for (const double share : *shares) {
+            if (!(share >= 0 && share <= 1)) {
+                throw std::invalid_argument("NR cell: share " + std::to_string(share) + "; legal are 0 to 1");
+            }
+            sum += share;
+        }
+        if (shares->size() != m_ues.size() || sum > 1 + 1e-9) {
+            throw std::invalid_argument("NR cell: " + std::to_string(shares->size()) + " shares with a sum of " +
+                                        std::to_string(sum) + "; legal is one for each of the " +
+                                        std::to_string(m_ues.size()) + " UEs, with a sum of at most 1");
+        }
+    }
+    for (std::size_t i = 0; i < m_ues.size(); ++i) {
+        m_ues[i]->down.share = down[i];
+        m_ues[i]->up.share = up[i];
+    }
+    return static_cast<std::uint64_t>(m_numerology->SlotAt(ns3::Simulator::Now().GetNanoSeconds())) + 1;
+}
+
+std::uint64_t Cell::SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
+    for (const auto* least : {&down, &up}) {
+        std::uint64_t sum = 0;
+        for (const auto prbs : *least) {
+            sum += (prbs + m_prbsPerGroup - 1) / m_prbsPerGroup;
+        }
+        if (least->size() != m_ues.size() || sum > m_numGroups) {
+            throw std::invalid_argument("NR cell: " + std::to_string(least->size()) +
+                                        " least numbers of resource blocks, together " + std::to_string(sum) +
+                                        " groups of " + std::to_string(m_prbsPerGroup) +
+                                        "; legal is one for each of the " + std::to_string(m_ues.size()) +
+                                        " UEs, together at most " + std::to_string(m_numGroups) + " groups");
+        }
+    }
+    for (std::size_t i = 0; i < m_ues.size(); ++i) {
+        m_ues[i]->down.leastGroups = (down[i] + m_prbsPerGroup - 1) / m_prbsPerGroup;
+        m_ues[i]->up.leastGroups = (up[i] + m_prbsPerGroup - 1) / m_prbsPerGroup;
+    }
+    return static_cast<std::uint64_t>(m_numerology->SlotAt(ns3::Simulator::Now().GetNanoSeconds())) + 1;
+}
+
+const Bearer& Cell::DownBearer(std::uint32_t ue) const {
+    return m_ues.at(ue)->down.bearer;
+}
+
+const Bearer& Cell::UpBearer(std::uint32_t ue) const {
+    return m_ues.at(ue)->up.bearer;
+}
+
+double Cell::DownThroughputBps(std::uint32_t ue) const {
+    return m_ues.at(ue)->down.averageBps;
+}
+
+double Cell::UpThroughputBps(std::uint32_t ue) const {
+    return m_ues.at(ue)->up.averageBps;
+}
+
+std::int64_t Cell::AssignStreams(std::int64_t stream) {
+    m_random->SetStream(stream);
+    return 1;
+}
+
+unsigned Cell::PrbsOf(std::uint32_t group) const {
+    return std::min(m_prbsPerGroup, m_numPrbs - group * m_prbsPerGroup);
+}
+
+unsigned Cell::DataElements(unsigned prbs, unsigned symbols) const {
+    return NumResourceElements(prbs, symbols, m_dmrsPerPrb);
+}
+
+} // namespace edgelam::nr
