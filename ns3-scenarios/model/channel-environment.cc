@@ -78,7 +78,9 @@ ConditionWeights ChannelEnvironment::Conditions(const ConditionRule& rule, const
     };
     ConditionWeights out;
     const double indoor = soft(rule.indoorFraction, m_indoor);
-    out.outdoorLos = rule.los ? *rule.los : soft(m_statistics.LosProbability(geometry), m_los);
+    LinkGeometry outdoors = geometry; // table 7.4.2-1 counts the way to the building only
+    outdoors.distance2dM = std::max(0.0, geometry.distance2dM - (indoor > 0 ? indoor * WayIn(user) : 0));
+    out.outdoorLos = rule.los ? *rule.los : soft(m_statistics.LosProbability(outdoors), m_los);
     out.o2i = indoor;
     out.los = (1 - indoor) * out.outdoorLos;
     out.nlos = (1 - indoor) * (1 - out.outdoorLos);
@@ -135,10 +137,14 @@ LargeScaleValues ChannelEnvironment::LargeScale(LinkCondition condition, const L
     return values;
 }
 
+double ChannelEnvironment::WayIn(const Vector& user) const {
+    return m_statistics.LongestIndoorDistanceM() *
+           std::min(NormalToUniform(m_wayIn1(user.x, user.y)), NormalToUniform(m_wayIn2(user.x, user.y)));
+}
+
 double ChannelEnvironment::PenetrationDb(const Vector& user) const {
-    const double wayIn = m_statistics.LongestIndoorDistanceM() *
-                         std::min(NormalToUniform(m_wayIn1(user.x, user.y)), NormalToUniform(m_wayIn2(user.x, user.y)));
-    return m_statistics.PenetrationMeanDb(wayIn) + m_statistics.PenetrationStdDb() * m_penetration(user.x, user.y);
+    return m_statistics.PenetrationMeanDb(WayIn(user)) +
+           m_statistics.PenetrationStdDb() * m_penetration(user.x, user.y);
 }
 
 double ChannelEnvironment::EnvironmentHeightUniform(const Vector& user) const {

@@ -84,6 +84,8 @@ class ChannelEnvironment {
         ClusterStatistics statistics; ///< root, mean and std of K: they do not depend on the geometry
     };
     const Fields& FieldsOf(LinkCondition condition, const LinkGeometry& geometry) const;
+    /// Length of the way inside the building, m (d_2D-in).
+    double WayIn(const ns3::Vector& user) const;
     double CorrelatedAt(const Fields& fields, std::size_t parameter, const ns3::Vector& user) const;
     NamedRandom Named(std::initializer_list<std::uint64_t> name) const;
 
