@@ -102,6 +102,28 @@ void Buildings(Case& test) {
     }
 }
 
+/// Line of sight of the part outdoors, of users who are indoors: the probability of table 7.4.2-1 at d_2D-out, the
+/// distance less the way inside, averaged over that (density 2 (1 - x / 25) / 25). Four standard errors.
+void LineOfSightToBuildings(Case& test) {
+    const double distance = 80;
+    double expected = 0;
+    constexpr int parts = 1000, drops = 4000;
+    for (int i = 0; i < parts; ++i) {
+        const double x = (i + 0.5) / parts, d = distance - 25 * x;
+        expected += 2 * (1 - x) / parts * (18 / d + std::exp(-d / 63) * (1 - 18 / d));
+    }
+    const auto channel = MakeChannel({.deployment = "UMa", .los = "Probability", .frequency = frequency, .stream = 27});
+    channel->SetAttribute("IndoorFraction", ns3::DoubleValue(1));
+    const auto bs = MakeEnd({0, 0, 25}), ut = MakeEnd({distance * 0.6, distance * 0.8, 1.5});
+    const auto link = Link(channel, bs, ut);
+    double count = 0;
+    for (int drop = 0; drop < drops; ++drop) {
+        channel->Redraw(ut.mobility);
+        count += link->GetState().los > 0.5;
+    }
+    test.Near(count / drops, expected, FourSigma(expected, drops), "line of sight to the building");
+}
+
 /// Gain of whole links without shadowing against table 7.4.1-1 written out, in one realisation: 28 GHz, and UMa at 2
 /// GHz beyond its breakpoint, 4 * 24 m * 0.5 m * 2e9 / 3e8 = 320 m. The report has c = 3e8 m/s.
 void PathLoss(Case& test) {
@@ -199,6 +221,7 @@ class ChannelValidationTestSuite : public ns3::TestSuite {
     ChannelValidationTestSuite() : ns3::TestSuite("edgelam-channel-validation", Type::SYSTEM) {
         std::vector<NamedCase> cases{{"frequency of line of sight", LineOfSightFrequency},
                                      {"buildings", Buildings},
+                                     {"line of sight to buildings", LineOfSightToBuildings},
                                      {"path loss of whole links", PathLoss},
                                      {"soft states", SoftStates}};
         for (const auto& more : {LargeScaleCases(), FadingCases()}) {
