@@ -61,6 +61,10 @@ class RadioChannel : public ns3::Object {
     const ChannelStatistics& GetStatistics();
     double GetWavelengthM() const;
 
+    /// Signatures of the trace sources LinkState and NewDrop.
+    using LinkStateCallback = void (*)(std::uint32_t bsNode, std::uint32_t utNode, const LinkState& state);
+    using NewDropCallback = void (*)(std::uint32_t bsNode, std::uint32_t utNode, std::uint64_t dropsSoFar);
+
   protected:
     void DoDispose() override;
 
