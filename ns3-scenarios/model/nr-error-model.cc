@@ -189,16 +189,6 @@ double EffectiveSinr(std::span<const float> sinr, double beta) {
     return average.Value();
 }
 
-void CombineChase(std::span<float> sum, std::span<const float> sinr) {
-    if (sum.size() != sinr.size()) {
-        throw std::invalid_argument("chase combining of " + std::to_string(sinr.size()) + " SINRs with " +
-                                    std::to_string(sum.size()) + ": a retransmission must be as long as the first");
-    }
-    for (std::size_t i = 0; i < sum.size(); ++i) {
-        sum[i] += sinr[i];
-    }
-}
-
 SymbolInformation IntegrateSymbolInformation(unsigned bitsPerSymbol, double sinr) {
     if (bitsPerSymbol < 2 || bitsPerSymbol > 10 || bitsPerSymbol % 2 != 0) {
         throw std::invalid_argument(std::to_string(bitsPerSymbol) +
@@ -225,7 +215,7 @@ SymbolInformation IntegrateSymbolInformation(unsigned bitsPerSymbol, double sinr
             }
             double all = 0, alike[5]{};
             for (unsigned i = 0; i < levels; ++i) {
-                if (exponents[i] - closest < -700) {
+                if (exponents[i] - closest < -60) { // nothing in double precision
                     continue;
                 }
                 const double likelihood = std::exp(exponents[i] - closest);
@@ -248,6 +238,10 @@ SymbolInformation IntegrateSymbolInformation(unsigned bitsPerSymbol, double sinr
     return {2 * mean, 2 * std::max(0.0, square - mean * mean)};
 }
 
+double AnyLost(double errorRate, unsigned count) {
+    return count == 1 ? errorRate : -std::expm1(count * std::log1p(-errorRate));
+}
+
 ErrorModel::ErrorModel(double gapDb) : m_gain(std::pow(10, -gapDb / 10)) {
     if (!(gapDb >= 0 && gapDb <= 10)) {
         throw std::invalid_argument("implementation gap of " + std::to_string(gapDb) + " dB: must be 0 to 10 dB");
@@ -265,19 +259,31 @@ SymbolInformation ErrorModel::InformationOf(unsigned bitsPerSymbol, double sinr)
     return {a.mean + part * (b.mean - a.mean), a.variance + part * (b.variance - a.variance)};
 }
 
+double ErrorModel::CodeBlockErrorRate(unsigned bitsPerSymbol, double infoBits, std::span<const Part> parts) const {
+    double mean = 0, variance = 0, symbols = 0;
+    for (const auto& part : parts) {
+        const auto information = InformationOf(bitsPerSymbol, part.sinr);
+        mean += part.numSymbols * information.mean;
+        variance += part.numSymbols * information.variance;
+        symbols += part.numSymbols;
+    }
+    const double surplus = mean - infoBits + 0.5 * std::log2(symbols);
+    return 0.5 * std::erfc(surplus / std::sqrt(2 * std::max(variance, 1e-12 * symbols)));
+}
+
 double ErrorModel::CodeBlockErrorRate(unsigned bitsPerSymbol, double infoBits, double numSymbols, double sinr) const {
-    const auto [mean, variance] = InformationOf(bitsPerSymbol, sinr);
-    const double surplus = numSymbols * mean - infoBits + 0.5 * std::log2(numSymbols);
-    const double spread = std::sqrt(2 * numSymbols * std::max(variance, 1e-12));
-    return 0.5 * std::erfc(surplus / spread);
+    const Part whole{numSymbols, sinr};
+    return CodeBlockErrorRate(bitsPerSymbol, infoBits, std::span(&whole, 1));
 }
 
 double ErrorModel::TransportBlockErrorRate(const CodeBlocks& blocks, unsigned bitsPerSymbol, double codedBits,
                                            double sinr) const {
-    const double sent = codedBits / blocks.count, distinct = std::min<double>(sent, blocks.bufferBits);
-    const double one =
-        CodeBlockErrorRate(bitsPerSymbol, blocks.infoBits, distinct / bitsPerSymbol, sinr * (sent / distinct));
-    return blocks.count == 1 ? one : -std::expm1(blocks.count * std::log1p(-one));
+    const double sent = codedBits / blocks.count, turns = std::floor(sent / blocks.bufferBits);
+    const double more = sent - turns * blocks.bufferBits; // bits that come once more than the others
+    const Part parts[] = {{more / bitsPerSymbol, (turns + 1) * sinr},
+                          {(blocks.bufferBits - more) / bitsPerSymbol, turns * sinr}};
+    const std::span all(parts);
+    return AnyLost(CodeBlockErrorRate(bitsPerSymbol, blocks.infoBits, turns == 0 ? all.first(1) : all), blocks.count);
 }
 
 double ErrorModel::SinrFor(double errorRate, const CodeBlocks& blocks, unsigned bitsPerSymbol, double codedBits) const {

@@ -6,10 +6,7 @@
 /// channel would lose as much. (2) The error rate of a code block in a flat channel by the normal approximation of
 /// finite-blocklength coding, for the constellation in use, some dB ("gap") away from what the best code could do.
 ///
-/// HARQ is in what goes in. Chase combining: add up the SINRs of each resource block (CombineChase), leave the coded
-/// bits as they are. Incremental redundancy: average the SINRs of all transmissions with their coded bits as weights
-/// (SinrAverage), and add up the coded bits. To draw: one uniform number for a transport block, lost as long as it is
-/// below the error rate; then being lost twice has the error rate after two transmissions as probability.
+/// nr-harq.h puts several transmissions together.
 #pragma once
 
 #include <span>
@@ -44,9 +41,6 @@ class SinrAverage {
 /// EESM of one transmission.
 double EffectiveSinr(std::span<const float> sinr, double beta);
 
-/// sum += sinr. Throws std::invalid_argument if they are not equally long.
-void CombineChase(std::span<float> sum, std::span<const float> sinr);
-
 /// What one use of a Gaussian channel tells about the bits of a Gray-labelled QAM symbol when each bit is decided on
 /// its own (bit-interleaved coded modulation: Caire, Taricco, Biglieri 1998), in bits, and how much that
 /// varies.
@@ -57,6 +51,9 @@ struct SymbolInformation {
 
 /// By Gauss-Hermite quadrature: exact, and slow. \param bitsPerSymbol 2, 4, 6, 8 or 10; \param sinr linear
 SymbolInformation IntegrateSymbolInformation(unsigned bitsPerSymbol, double sinr);
+
+/// 1 - (1 - errorRate)^count: that one or more of `count` code blocks are lost, each on its own.
+double AnyLost(double errorRate, unsigned count);
 
 class ErrorModel {
   public:
@@ -78,9 +75,15 @@ class ErrorModel {
     /// \param infoBits k, with CRC; \param numSymbols n, of the constellation; \param sinr linear
     double CodeBlockErrorRate(unsigned bitsPerSymbol, double infoBits, double numSymbols, double sinr) const;
 
-    /// Probability that one or more of the code blocks are lost, each lost on its own. Coded bits that fill the buffer
-    /// more than once add their energy, and no new redundancy.
-    /// \param codedBits sent in all: resource elements x bits per symbol x layers; \param sinr effective, linear
+    /// The same for a code block whose parts come with different SINRs: n C and n V are sums over the parts.
+    struct Part {
+        double numSymbols, sinr;
+    };
+    double CodeBlockErrorRate(unsigned bitsPerSymbol, double infoBits, std::span<const Part> parts) const;
+
+    /// Error rate of one transmission: AnyLost of the code blocks. Coded bits that fill the buffer more than once add
+    /// their energy, and no new redundancy.
+    /// \param codedBits: resource elements x bits per symbol x layers; \param sinr effective, linear
     double TransportBlockErrorRate(const CodeBlocks& blocks, unsigned bitsPerSymbol, double codedBits,
                                    double sinr) const;
 
