@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
 /// The radio channel over many drops and places against TR 38.901. Here: line of sight, buildings, path loss of whole
-/// links, soft states; the rest is in the two files that channel-validation.h names. Numbers and formulas are the
+/// links, soft states; the rest is in the three files that channel-validation.h names. Numbers and formulas are the
 /// report's, written here anew.
 
 #include <array>
@@ -224,7 +224,7 @@ class ChannelValidationTestSuite : public ns3::TestSuite {
                                      {"line of sight to buildings", LineOfSightToBuildings},
                                      {"path loss of whole links", PathLoss},
                                      {"soft states", SoftStates}};
-        for (const auto& more : {LargeScaleCases(), FadingCases()}) {
+        for (const auto& more : {LargeScaleCases(), FadingCases(), RayCases()}) {
             cases.insert(cases.end(), more.begin(), more.end());
         }
         for (const auto& [name, body] : cases) {

@@ -79,7 +79,9 @@ struct NamedCase {
 
 /// channel-validation-large-scale.cc: distributions, correlations among parameters and in space.
 std::vector<NamedCase> LargeScaleCases();
-/// channel-validation-fading.cc: autocorrelations, Clarke, spreads of the rays.
+/// channel-validation-fading.cc: autocorrelations, Clarke.
 std::vector<NamedCase> FadingCases();
+/// channel-validation-rays.cc: spreads of the rays, against ns-3's channel model too.
+std::vector<NamedCase> RayCases();
 
 } // namespace edgelam::test
