@@ -7,19 +7,31 @@ import pytest
 
 from edgelam.paths import installed
 
+SUITES = [
+    "edgelam-channel",
+    "edgelam-channel-interface",
+    "edgelam-channel-statistics",
+    "edgelam-channel-validation",
+    "edgelam-csi",
+    "edgelam-helpers",
+    "edgelam-nr-bearer",
+    "edgelam-nr-cell",
+    "edgelam-nr-error-model",
+    "edgelam-nr-phy-link",
+    "edgelam-nr-scheduler",
+    "edgelam-nr-tables",
+    "edgelam-transfers",
+]
 
-@pytest.mark.parametrize(
-    "suite",
-    [
-        "edgelam-transfers",
-        "edgelam-helpers",
-        "edgelam-csi",
-        "edgelam-channel",
-        "edgelam-channel-interface",
-        "edgelam-channel-statistics",
-        "edgelam-channel-validation",
-    ],
-)
+
+def test_every_suite_is_run():
+    listing = subprocess.run(
+        [installed("bin/tests/edgelam-ns3-test"), "--list"], check=True, capture_output=True, text=True
+    )
+    assert sorted(line for line in listing.stdout.split() if line.startswith("edgelam-")) == SUITES
+
+
+@pytest.mark.parametrize("suite", SUITES)
 def test_suite(suite, tmp_path):
     program = installed("bin/tests/edgelam-ns3-test")
     done = subprocess.run(
