@@ -201,19 +201,9 @@ void Refusals(Case& test) {
     test.Refuses([&] { Link(indoors, bs, ut); }, {"IndoorFraction 0.5", "InF-SL"}, "buildings in a hall");
 }
 
-class ChannelInterfaceTestSuite : public ns3::TestSuite {
-  public:
-    ChannelInterfaceTestSuite() : ns3::TestSuite("edgelam-channel-interface", Type::UNIT) {
-        const std::pair<const char*, void (*)(Case&)> cases[] = {{"effective channels", EffectiveChannels},
-                                                                 {"sub-terahertz", SubTerahertz},
-                                                                 {"reflecting surface", Surface},
-                                                                 {"refusals", Refusals}};
-        for (const auto& [name, body] : cases) {
-            AddTestCase(new Case(name, body), Duration::QUICK);
-        }
-    }
-};
-
-ChannelInterfaceTestSuite channelInterfaceTestSuite;
+CaseSuite channelInterfaceTestSuite("edgelam-channel-interface", {{"effective channels", EffectiveChannels},
+                                                                  {"sub-terahertz", SubTerahertz},
+                                                                  {"reflecting surface", Surface},
+                                                                  {"refusals", Refusals}});
 
 } // namespace

@@ -314,24 +314,13 @@ void DopplerOfBothEnds(Case& test) {
     test.Near(link->GetRays()[5].doppler_hz, shift, 1e-3 * std::abs(shift), "the same in the list of rays");
 }
 
-class ChannelTestSuite : public ns3::TestSuite {
-  public:
-    ChannelTestSuite() : ns3::TestSuite("edgelam-channel", Type::UNIT) {
-        const std::pair<const char*, void (*)(Case&)> cases[] = {
-            {"the direct ray by hand", LineOfSightByHand},
-            {"fast loops against ray by ray", FastAgainstSlow},
-            {"frozen windows stay near the exact channel", FrozenStaysNear},
-            {"no jumps", NoJumps},
-            {"a function of place and seed", FunctionOfPlace},
-            {"reciprocity", Reciprocity},
-            {"energy over arrays", EnergyOverArrays},
-            {"Doppler of both ends", DopplerOfBothEnds}};
-        for (const auto& [name, body] : cases) {
-            AddTestCase(new Case(name, body), Duration::QUICK);
-        }
-    }
-};
-
-ChannelTestSuite channelTestSuite;
+CaseSuite channelTestSuite("edgelam-channel", {{"the direct ray by hand", LineOfSightByHand},
+                                               {"fast loops against ray by ray", FastAgainstSlow},
+                                               {"frozen windows stay near the exact channel", FrozenStaysNear},
+                                               {"no jumps", NoJumps},
+                                               {"a function of place and seed", FunctionOfPlace},
+                                               {"reciprocity", Reciprocity},
+                                               {"energy over arrays", EnergyOverArrays},
+                                               {"Doppler of both ends", DopplerOfBothEnds}});
 
 } // namespace

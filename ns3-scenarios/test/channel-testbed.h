@@ -5,9 +5,11 @@
 
 #include <complex>
 #include <functional>
+#include <initializer_list>
 #include <numbers>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ns3/boolean.h"
@@ -56,6 +58,17 @@ class Case : public ns3::TestCase {
   private:
     void DoRun() override { m_body(*this); }
     std::function<void(Case&)> m_body;
+};
+
+/// A suite of tests that are functions.
+class CaseSuite : public ns3::TestSuite {
+  public:
+    CaseSuite(const std::string& name, std::initializer_list<std::pair<const char*, void (*)(Case&)>> cases)
+        : ns3::TestSuite(name, Type::UNIT) {
+        for (const auto& [title, body] : cases) {
+            AddTestCase(new Case(title, body), Duration::QUICK);
+        }
+    }
 };
 
 struct End {

@@ -164,20 +164,9 @@ void FullAndFailed(Case& test) {
     test.Refuses([] { Bearer bearer({.pollPdu = 0}); }, {"pollPDU"}, "poll");
 }
 
-class BearerTestSuite : public ns3::TestSuite {
-  public:
-    BearerTestSuite() : ns3::TestSuite("edgelam-nr-bearer", Type::UNIT) {
-        const std::pair<const char*, void (*)(Case&)> cases[] = {
-            {"acknowledged mode loses nothing", NothingLost},
-            {"unacknowledged mode", UnacknowledgedMode},
-            {"headers by hand", Headers},
-            {"full buffers, failed links, refusals", FullAndFailed}};
-        for (const auto& [name, body] : cases) {
-            AddTestCase(new Case(name, body), Duration::QUICK);
-        }
-    }
-};
-
-BearerTestSuite bearerTestSuite;
+CaseSuite bearerTestSuite("edgelam-nr-bearer", {{"acknowledged mode loses nothing", NothingLost},
+                                                {"unacknowledged mode", UnacknowledgedMode},
+                                                {"headers by hand", Headers},
+                                                {"full buffers, failed links, refusals", FullAndFailed}});
 
 } // namespace

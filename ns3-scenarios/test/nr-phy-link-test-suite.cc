@@ -102,17 +102,7 @@ void UplinkIsReciprocal(Case& test) {
     test.Refuses([] { BeamMethodOf("best"); }, {"best", "eigen, codebook, direct"}, "beams");
 }
 
-class PhyLinkTestSuite : public ns3::TestSuite {
-  public:
-    PhyLinkTestSuite() : ns3::TestSuite("edgelam-nr-phy-link", Type::UNIT) {
-        const std::pair<const char*, void (*)(Case&)> cases[] = {
-            {"one layer", OneLayer}, {"two layers", TwoLayers}, {"uplink", UplinkIsReciprocal}};
-        for (const auto& [name, body] : cases) {
-            AddTestCase(new Case(name, body), Duration::QUICK);
-        }
-    }
-};
-
-PhyLinkTestSuite phyLinkTestSuite;
+CaseSuite phyLinkTestSuite("edgelam-nr-phy-link",
+                           {{"one layer", OneLayer}, {"two layers", TwoLayers}, {"uplink", UplinkIsReciprocal}});
 
 } // namespace

@@ -145,19 +145,9 @@ void ExternalShares(Case& test) {
     test.Refuses([] { Scheduler::Make("best"); }, {"best", "rr, pf, max-rate, external"}, "name");
 }
 
-class SchedulerTestSuite : public ns3::TestSuite {
-  public:
-    SchedulerTestSuite() : ns3::TestSuite("edgelam-nr-scheduler", Type::UNIT) {
-        const std::pair<const char*, void (*)(Case&)> cases[] = {{"round robin by hand", RoundRobinByHand},
-                                                                 {"side by side", Contiguous},
-                                                                 {"fairness as theory says", FairnessAsTheorySays},
-                                                                 {"external shares", ExternalShares}};
-        for (const auto& [name, body] : cases) {
-            AddTestCase(new Case(name, body), Duration::QUICK);
-        }
-    }
-};
-
-SchedulerTestSuite schedulerTestSuite;
+CaseSuite schedulerTestSuite("edgelam-nr-scheduler", {{"round robin by hand", RoundRobinByHand},
+                                                      {"side by side", Contiguous},
+                                                      {"fairness as theory says", FairnessAsTheorySays},
+                                                      {"external shares", ExternalShares}});
 
 } // namespace
