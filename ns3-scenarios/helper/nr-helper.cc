@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-helper.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <stdexcept>
+
+#include "ns3/boolean.h"
+#include "ns3/data-rate.h"
+#include "ns3/double.h"
+#include "ns3/internet-stack-helper.h"
+#include "ns3/ipv4-static-routing-helper.h"
+#include "ns3/isotropic-antenna-model.h"
+#include "ns3/point-to-point-helper.h"
+#include "ns3/pointer.h"
+#include "ns3/string.h"
+#include "ns3/three-gpp-antenna-model.h"
+#include "ns3/uinteger.h"
+
+using namespace ns3;
+
+namespace edgelam {
+
+namespace {
+
+constexpr const char* ue_network = "10.45.0.0";
+constexpr const char* site_network = "10.46.0.0";
+constexpr const char* n3_network = "10.48.0.0";
+constexpr const char* mask_16 = "255.255.0.0";
+constexpr const char* mask_30 = "255.255.255.252";
+
+constexpr double tunnel_bits = 8 * 36; ///< IPv4, UDP and GTP-U headers on the N3 link
+/// IPv4 header 20 bytes, TCP header with time stamps 32, UDP header 8.
+constexpr std::uint32_t mtu = 1500, tcp_headers = 52, udp_headers = 28;
+/// Of a TCP acknowledgement with its scheduling request, and some waiting, in slots: for the size of buffers.
+constexpr double radio_round_trip_slots = 24;
+
+double Radians(double degrees) {
+    return degrees * std::numbers::pi / 180;
+}
+
+DataRate RateOf(double bps) {
+    return DataRate(static_cast<std::uint64_t>(bps));
+}
+
+Ptr<Ipv4StaticRouting> RoutingOf(const Ptr<Node>& node) {
+    return Ipv4StaticRoutingHelper().GetStaticRouting(node->GetObject<Ipv4>());
+}
+
+} // namespace
+
+NrHelper::NrHelper()
+    : m_ueAddresses(ue_network, mask_16), m_siteAddresses(site_network, mask_30), m_upfAddresses("10.47.0.0", mask_30) {
+}
+
+void NrHelper::AddOptions(Options& options) {
+    options.Section("Radio");
+    options.Real("carrier", m_carrierHz, "Hz", "carrier frequency: FR1, 7 to 24 GHz (FR3), FR2", 500e6, 71e9);
+    options.Real("bandwidth", m_bandwidthMhz, "MHz", "of the channel, as TS 38.104 5.3.2 has it", 3, 2000);
+    options.Integer("numerology", m_numerology, "mu: subcarriers of 15 kHz x 2^mu; 0 to 3, 5, 6", 0, 6);
+    options.Text("pattern", m_pattern, "FDD, or TDD slots D, S, U and the split of S in symbols: DDDSU:10,2,2");
+    options.Choice("scheduler", m_scheduler,
+                   "round robin, proportional fair, maximum rate, or shares set by the control prb_share",
+                   {"rr", "pf", "max-rate", "external"});
+    options.Choice("beams", m_beams, "of the gNB: eigenvectors of the channel, grid of beams, or straight to the UE",
+                   {"eigen", "codebook", "direct"});
+    options.Integer("mcsTable", m_mcsTable, "of TS 38.214 5.1.3.1: 1 64QAM, 2 256QAM, 3 low spectral efficiency", 1, 3);
+    options.Integer("maxLayers", m_maxLayers,
+                    "most spatial layers of a downlink block; 0: as many as the antennas allow, up to 4", 0,
+                    nr::max_layers);
+    options.Choice("rlc", m_rlc, "radio link control: am repeats what HARQ lost, um leaves it to TCP", {"am", "um"});
+    options.Real("gnbPower", m_gnbPowerDbm, "dBm", "transmit power of the gNB over the whole band", 0, 60);
+    options.Real("uePower", m_uePowerDbm, "dBm", "largest transmit power of a UE", -40, 33);
+    options.Real("gnbNoiseFigure", m_gnbNoiseDb, "dB", "of the gNB", 0, 30);
+    options.Real("ueNoiseFigure", m_ueNoiseDb, "dB", "of a UE", 0, 30);
+    options.Section("Antennas");
+    options.Integer("gnbRows", m_gnbRows, "rows of the gNB's array, elements of TR 38.901 7.3", 1, 64);
+    options.Integer("gnbColumns", m_gnbColumns, "columns of it; each place has two polarisations", 1, 64);
+    options.Real("downtilt", m_downtiltDeg, "degrees", "tilt of the gNB's array towards the ground", -90, 90);
+    options.Integer("ueAntennas", m_ueAntennas, "of a UE, isotropic: 1, or 2, 4, ... in pairs of polarisations", 1, 16);
+    options.Section("Core");
+    options.Time("backhaulDelay", m_backhaulDelayS, "of the N3 link between gNB and UPF, one way", 0, 1);
+    options.Rate("backhaulRate", m_backhaulRate, "of the N3 link", 1e6, 1e12);
+}
+
+std::int64_t NrHelper::AssignStreams(std::int64_t stream) {
+    m_stream = stream;
+    return 2;
+}
+
+void NrHelper::InstallGnb(Ptr<Node> gnb, Ptr<RadioChannel> channel) {
+    if (m_ueAntennas > 1 && m_ueAntennas % 2 != 0) {
+        throw std::invalid_argument("option --ueAntennas=" + std::to_string(m_ueAntennas) +
+                                    " is not legal: it takes 1 or an even number");
+    }
+    const std::uint32_t ports = std::min({2 * m_gnbRows * m_gnbColumns, m_ueAntennas, nr::max_layers});
+    if (m_maxLayers > ports) {
+        throw std::invalid_argument("option --maxLayers=" + std::to_string(m_maxLayers) +
+                                    " is not legal: the antennas allow 1 to " + std::to_string(ports));
+    }
+    m_maxLayers = m_maxLayers == 0 ? ports : m_maxLayers;
+    m_gnb = gnb;
+    m_channel = channel;
+    channel->SetAttribute("Frequency", DoubleValue(m_carrierHz));
+    channel->AssignStreams(m_stream);
+    m_gnbArray = MakeArray(m_gnbRows, m_gnbColumns, true, true);
+    m_ueArray = MakeArray(1, std::max(1u, m_ueAntennas / 2), m_ueAntennas > 1, false);
+
+    m_cell = CreateObject<nr::Cell>();
+    m_cell->SetAttribute("Numerology", UintegerValue(m_numerology));
+    m_cell->SetAttribute("Bandwidth", DoubleValue(m_bandwidthMhz * 1e6));
+    m_cell->SetAttribute("Pattern", StringValue(m_pattern));
+    m_cell->SetAttribute("Scheduler", StringValue(m_scheduler));
+    m_cell->SetAttribute("Beams", StringValue(m_beams));
+    m_cell->SetAttribute("McsTable", UintegerValue(m_mcsTable));
+    m_cell->SetAttribute("MaxLayers", UintegerValue(m_maxLayers));
+    m_cell->SetAttribute("GnbPower", DoubleValue(m_gnbPowerDbm));
+    m_cell->SetAttribute("UePower", DoubleValue(m_uePowerDbm));
+    m_cell->SetAttribute("GnbNoiseFigure", DoubleValue(m_gnbNoiseDb));
+    m_cell->SetAttribute("UeNoiseFigure", DoubleValue(m_ueNoiseDb));
+    m_cell->AssignStreams(m_stream + 1);
+    m_cell->SetGnb(channel, gnb->GetObject<MobilityModel>(), m_gnbArray);
+
+    m_gnbDevice = CreateObject<nr::GnbNetDevice>();
+    gnb->AddDevice(m_gnbDevice);
+    m_gnbDevice->SetCell(m_cell);
+    InstallStack(gnb);
+    m_ueAddresses.Assign(NetDeviceContainer(m_gnbDevice));
+    InstallBackhaul();
+}
+
+std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
+    nr::BearerSettings bearer;
+    bearer.acknowledged = m_rlc == "am";
+    Ue ue{CreateObject<nr::UeNetDevice>(), node->GetObject<MobilityModel>()};
+    const std::uint32_t number = m_cell->AddUe(ue.mobility, m_ueArray, bearer);
+    node->AddDevice(ue.device);
+    InstallStack(node);
+    const auto interfaces = m_ueAddresses.Assign(NetDeviceContainer(ue.device));
+    RoutingOf(node)->SetDefaultRoute(Ipv4Address("10.45.0.1"), interfaces.Get(0).second);
+    m_gnbDevice->AddUe(number, ue.device, interfaces.GetAddress(0));
+    m_ues.push_back(ue);
+    return number;
+}
+
+Ptr<Node> NrHelper::AddServer(Place place, double rateBps, double delayS) {
+    auto server = CreateObject<Node>();
+    InstallStack(server);
+    auto& addresses = place == Place::Site ? m_siteAddresses : m_upfAddresses;
+    const auto interfaces = addresses.Assign(Connect(place == Place::Site ? m_gnb : m_upf, server, rateBps, delayS, 0));
+    addresses.NewNetwork();
+    RoutingOf(server)->SetDefaultRoute(interfaces.GetAddress(0), interfaces.Get(1).second);
+    return server;
+}
+
+void NrHelper::InstallBackhaul() {
+    m_upf = CreateObject<Node>();
+    InstallStack(m_upf);
+    Ipv4AddressHelper addresses(n3_network, mask_30);
+    const auto interfaces =
+        addresses.Assign(Connect(m_gnb, m_upf, m_backhaulRate, m_backhaulDelayS, tunnel_bits / m_backhaulRate));
+    RoutingOf(m_gnb)->SetDefaultRoute(interfaces.GetAddress(1), interfaces.Get(0).second);
+    for (const char* network : {ue_network, site_network}) {
+        RoutingOf(m_upf)->AddNetworkRouteTo(network, mask_16, interfaces.GetAddress(0), interfaces.Get(1).second);
+    }
+}
+
+NetDeviceContainer NrHelper::Connect(Ptr<Node> a, Ptr<Node> b, double rateBps, double delayS, double gapS) const {
+    PointToPointHelper link;
+    link.DisableFlowControl(); // the device's queue is the only one
+    link.SetDeviceAttribute("DataRate", DataRateValue(RateOf(rateBps)));
+    link.SetDeviceAttribute("InterframeGap", TimeValue(Seconds(gapS)));
+    link.SetChannelAttribute("Delay", TimeValue(Seconds(delayS)));
+    link.SetQueue("ns3::DropTailQueue", "MaxSize", StringValue("20000p"));
+    return link.Install(a, b);
+}
+
+void NrHelper::InstallStack(Ptr<Node> node) const {
+    InternetStackHelper stack;
+    stack.SetIpv6StackInstall(false);
+    stack.SetRoutingHelper(Ipv4StaticRoutingHelper());
+    stack.Install(node);
+}
+
+Ptr<UniformPlanarArray> NrHelper::MakeArray(std::uint32_t rows, std::uint32_t columns, bool dual,
+                                            bool directive) const {
+    auto array = CreateObject<UniformPlanarArray>();
+    array->SetAttribute("NumRows", UintegerValue(rows));
+    array->SetAttribute("NumColumns", UintegerValue(columns));
+    array->SetAttribute("IsDualPolarized", BooleanValue(dual));
+    array->SetAttribute("PolSlantAngle", DoubleValue(dual ? Radians(45) : 0));
+    array->SetAttribute("DowntiltAngle", DoubleValue(directive ? Radians(m_downtiltDeg) : 0));
+    if (directive) {
+        array->SetAttribute("AntennaElement", PointerValue(CreateObject<ThreeGppAntennaModel>()));
+    } else {
+        array->SetAttribute("AntennaElement", PointerValue(CreateObject<IsotropicAntennaModel>()));
+    }
+    return array;
+}
+
+Ptr<ChannelLink> NrHelper::GetLink(std::uint32_t ue) const {
+    return m_channel->GetLink(m_gnb->GetObject<MobilityModel>(), m_gnbArray, m_ues.at(ue).mobility, m_ueArray);
+}
+
+double NrHelper::PeakRateBps(bool uplink) const {
+    const auto pattern = nr::SlotPattern::Parse(m_pattern);
+    const double symbols = (uplink ? pattern.UplinkSymbols() : pattern.DownlinkSymbols()) /
+                           (1e-9 * static_cast<double>(m_cell->GetNumerology().MeanSlotNs() * pattern.NumSlots()));
+    const auto table = nr::McsTableOf(m_mcsTable);
+    const unsigned layers = uplink ? 1 : m_maxLayers;
+    return 12 * m_cell->NumPrbs() * symbols * layers * nr::McsAt(table, nr::NumMcs(table) - 1).Efficiency();
+}
+
+void NrHelper::Tune(TransferApplication& application, bool atUe, double farthestDelayS) const {
+    application.SetAttribute("SegmentSize", UintegerValue(mtu - tcp_headers));
+    application.SetAttribute("DatagramSize", UintegerValue(mtu - udp_headers));
+    // What the fastest UE's path holds and what waits unsent; more would only wait in the bearers, which hold 10 MB.
+    const double roundTripS =
+        2 * farthestDelayS + radio_round_trip_slots * 1e-9 * static_cast<double>(m_cell->GetNumerology().MeanSlotNs());
+    const double bytes = PeakRateBps(atUe) / 8 * roundTripS + (128 << 10);
+    application.SetAttribute("SndBufSize",
+                             UintegerValue(static_cast<std::uint32_t>(std::clamp(bytes, 512.0 * 1024, 8e6))));
+    application.SetAttribute("UdpRate", DataRateValue(DataRate("20Mbps")));
+}
+
+} // namespace edgelam

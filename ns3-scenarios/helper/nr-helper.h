@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// What the author of a scenario with an NR cell calls: the cell, its devices, and the IPv4 network around it. See
+/// scenarios/nr-urban-micro.cc for a whole one.
+///
+///     edgelam::NrHelper nr;
+///     nr.AddOptions(scenario.options());
+///     ...                                                    // once the options are read:
+///     nr.InstallGnb(gnbNode, channel);                       // nodes with a mobility model; the gNB first
+///     nr.InstallUe(ueNode);
+///     auto edge = nr.AddServer(edgelam::NrHelper::Place::Site, 10e9, 100e-6);
+///     nr.Tune(scenario.Expose(edge, "edge0", "edge"));
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ns3/ipv4-address-helper.h"
+#include "ns3/ipv4.h"
+#include "ns3/mobility-model.h"
+#include "ns3/net-device-container.h"
+#include "ns3/node.h"
+#include "ns3/uniform-planar-array.h"
+
+#include "nr-cell.h"
+#include "nr-net-device.h"
+#include "options.h"
+#include "radio-channel.h"
+#include "transfer-application.h"
+
+namespace edgelam {
+
+/// One NR cell and its core network:
+///
+///     UEs 10.45.0.0/16 ~~~ gNB, a router ------- UPF, a router ----- servers there 10.47.0.0/16: edge, cloud
+///                             |          N3
+///                             servers at the site 10.46.0.0/16 (local breakout: they never cross the N3 link)
+///
+/// Everybody reaches everybody; UEs reach each other through the gNB. Packets are routed as they are, without GTP-U
+/// tunnels; of these only the 36 bytes of headers (IPv4 20, UDP 8, GTP-U 8) are there, as a gap after each packet on
+/// the N3 link, whose MTU is taken to be large enough.
+class NrHelper {
+  public:
+    NrHelper();
+
+    /// Add the sections "Radio", "Antennas" and "Core" to a scenario's command line.
+    void AddOptions(Options& options);
+    double CarrierHz() const { return m_carrierHz; }
+
+    /// Make the cell at this node, with the core network behind it. Throws std::invalid_argument for settings that do
+    /// not go together; the text names the value and what is legal.
+    void InstallGnb(ns3::Ptr<ns3::Node> gnb, ns3::Ptr<RadioChannel> channel);
+    /// \return the UE's number in the cell
+    std::uint32_t InstallUe(ns3::Ptr<ns3::Node> ue);
+
+    enum class Place : std::uint8_t { Site, Upf };
+    /// A new node with IPv4, behind the gNB or behind the UPF, on a link of this rate and one-way delay.
+    ns3::Ptr<ns3::Node> AddServer(Place place, double rateBps, double delayS);
+
+    /// Attributes of a transfer application that suit this network: segments that fill the MTU, and buffers that fill
+    /// the path to a node of this one-way delay behind the gNB, whose farthest is `farthestDelayS` away.
+    void Tune(TransferApplication& application, bool atUe, double farthestDelayS) const;
+
+    const ns3::Ptr<nr::Cell>& GetCell() const { return m_cell; }
+    const ns3::Ptr<nr::GnbNetDevice>& GetGnbDevice() const { return m_gnbDevice; }
+    std::uint32_t NumUes() const { return static_cast<std::uint32_t>(m_ues.size()); }
+    ns3::Ptr<nr::UeNetDevice> GetUeDevice(std::uint32_t ue) const { return m_ues.at(ue).device; }
+    ns3::Ptr<ns3::MobilityModel> GetUeMobility(std::uint32_t ue) const { return m_ues.at(ue).mobility; }
+    /// The radio channel to a UE.
+    ns3::Ptr<ChannelLink> GetLink(std::uint32_t ue) const;
+    /// Delay of the N3 link, one way, s.
+    double BackhaulDelayS() const { return m_backhaulDelayS; }
+    double BandwidthHz() const { return m_bandwidthMhz * 1e6; }
+    const std::string& SchedulerName() const { return m_scheduler; }
+    /// Largest rate of the cell, bit/s: all resource blocks, most layers, the best MCS, nothing taken off.
+    double PeakRateBps(bool uplink) const;
+
+    /// Two streams. \return 2
+    std::int64_t AssignStreams(std::int64_t stream);
+
+  private:
+    struct Ue {
+        ns3::Ptr<nr::UeNetDevice> device;
+        ns3::Ptr<ns3::MobilityModel> mobility;
+    };
+    ns3::Ptr<ns3::UniformPlanarArray> MakeArray(std::uint32_t rows, std::uint32_t columns, bool dual,
+                                                bool directive) const;
+    void InstallStack(ns3::Ptr<ns3::Node> node) const;
+    void InstallBackhaul();
+    ns3::NetDeviceContainer Connect(ns3::Ptr<ns3::Node> a, ns3::Ptr<ns3::Node> b, double rateBps, double delayS,
+                                    double gapS) const;
+
+    // Options.
+    double m_carrierHz = 3.5e9, m_bandwidthMhz = 100;
+    std::uint32_t m_numerology = 1, m_mcsTable = 2, m_maxLayers = 0;
+    std::string m_pattern = "DDDSU", m_scheduler = "pf", m_beams = "eigen", m_rlc = "am";
+    double m_gnbPowerDbm = 44, m_uePowerDbm = 23, m_gnbNoiseDb = 5, m_ueNoiseDb = 9;
+    std::uint32_t m_gnbRows = 8, m_gnbColumns = 4, m_ueAntennas = 4;
+    double m_downtiltDeg = 6, m_backhaulDelayS = 2e-3, m_backhaulRate = 10e9;
+
+    ns3::Ptr<RadioChannel> m_channel;
+    ns3::Ptr<nr::Cell> m_cell;
+    ns3::Ptr<ns3::Node> m_gnb, m_upf;
+    ns3::Ptr<ns3::UniformPlanarArray> m_gnbArray, m_ueArray;
+    ns3::Ptr<nr::GnbNetDevice> m_gnbDevice;
+    std::vector<Ue> m_ues;
+    ns3::Ipv4AddressHelper m_ueAddresses, m_siteAddresses, m_upfAddresses;
+    std::int64_t m_stream = 0;
+};
+
+} // namespace edgelam

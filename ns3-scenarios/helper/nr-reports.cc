@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-reports.h"
+
+#include <cmath>
+#include <stdexcept>
+
+#include "ns3/callback.h"
+
+namespace edgelam {
+
+using ns3::Vector;
+
+namespace {
+
+/// [direction, ue] of what `get(uplink, ue)` gives.
+template<class T, class F>
+Array<T> EachDirection(std::uint32_t numUes, F get) {
+    Array<T> array{{2, numUes}, {}};
+    for (const bool uplink : {false, true}) {
+        for (std::uint32_t ue = 0; ue < numUes; ++ue) {
+            array.values.push_back(get(uplink, ue));
+        }
+    }
+    return array;
+}
+
+/// Downlink and uplink of a control's value [direction, ue].
+template<class T>
+std::array<std::vector<T>, 2> Directions(const Array<T>& array) {
+    const auto middle = array.values.begin() + static_cast<std::ptrdiff_t>(array.values.size() / 2);
+    return {std::vector<T>(array.values.begin(), middle), std::vector<T>(middle, array.values.end())};
+}
+
+} // namespace
+
+NrReports::NrReports(const NrHelper& helper, Registry& registry) : m_helper(helper) {
+    nr::TransportBlockRecord none{};
+    none.time_ns = -1;
+    none.sinr_db = none.bler = std::nanf("");
+    for (std::size_t direction = 0; direction < num_directions; ++direction) {
+        m_last[direction].assign(helper.NumUes(), none);
+        for (std::uint32_t ue = 0; ue < helper.NumUes(); ++ue) {
+            m_last[direction][ue].ue = ue;
+            m_last[direction][ue].uplink = static_cast<std::uint8_t>(direction);
+        }
+        m_counts[direction].assign(helper.NumUes(), {});
+    }
+    helper.GetCell()->TraceConnectWithoutContext("TransportBlock", ns3::MakeCallback(&NrReports::Record, this));
+    PublishPlaces(registry);
+    PublishTraffic(registry);
+    AddControls(registry);
+}
+
+void NrReports::Record(const nr::TransportBlockRecord& record) {
+    m_last[record.uplink][record.ue] = record;
+    NrBlockCounts& counts = m_counts[record.uplink][record.ue];
+    if (record.attempt == 1) {
+        ++counts.blocks;
+        counts.first_errors += record.received == 0;
+    } else {
+        ++counts.retransmissions;
+    }
+    counts.decoded_bits += record.received != 0 ? record.bits : 0;
+}
+
+void NrReports::PublishPlaces(Registry& registry) {
+    const auto numUes = m_helper.NumUes();
+    const auto vectors = [this](auto get) {
+        return [this, get] {
+            Array<double> array{{m_helper.NumUes(), 3}, {}};
+            for (std::uint32_t ue = 0; ue < m_helper.NumUes(); ++ue) {
+                const Vector v = get(*m_helper.GetUeMobility(ue));
+                array.values.insert(array.values.end(), {v.x, v.y, v.z});
+            }
+            return array;
+        };
+    };
+    const std::vector<Axis> perUeXyz{{"ue", numUes}, {"xyz", 3}};
+    registry.Publish<Array<double>>("ue_position", "m", "where the UEs are",
+                                    vectors([](const auto& mobility) { return mobility.GetPosition(); }), perUeXyz);
+    registry.Publish<Array<double>>("ue_velocity", "m/s", "of the UEs",
+                                    vectors([](const auto& mobility) { return mobility.GetVelocity(); }), perUeXyz);
+    registry.Publish<std::vector<LinkState>>(
+        "ue_link", "", "distance, line of sight, path loss, shadowing and large-scale parameters of each UE's link",
+        [this] {
+            std::vector<LinkState> states;
+            for (std::uint32_t ue = 0; ue < m_helper.NumUes(); ++ue) {
+                states.push_back(m_helper.GetLink(ue)->GetState());
+            }
+            return states;
+        },
+        {{"ue", numUes}});
+}
+
+void NrReports::PublishTraffic(Registry& registry) {
+    const auto numUes = m_helper.NumUes();
+    const std::vector<Axis> each{{"direction", 2}, {"ue", numUes}};
+    registry.Publish<NrCellInfo>("cell", "", "carrier and slots of the cell", [this] {
+        const auto& numerology = m_helper.GetCell()->GetNumerology();
+        return NrCellInfo{m_helper.CarrierHz(), m_helper.BandwidthHz(),
+                          1e-9 * static_cast<double>(numerology.MeanSlotNs()), numerology.Mu(),
+                          m_helper.GetCell()->NumPrbs()};
+    });
+    registry.Publish<Array<nr::TransportBlockRecord>>(
+        "ue_last_block", "", "newest transmission downlink and uplink: MCS, layers, SINR, ...; attempt 0 before it",
+        [this, numUes] {
+            return EachDirection<nr::TransportBlockRecord>(numUes,
+                                                           [this](bool uplink, auto ue) { return m_last[uplink][ue]; });
+        },
+        each);
+    registry.Publish<Array<NrBlockCounts>>(
+        "ue_block_counts", "", "transport blocks so far, downlink and uplink",
+        [this, numUes] {
+            return EachDirection<NrBlockCounts>(numUes, [this](bool uplink, auto ue) { return m_counts[uplink][ue]; });
+        },
+        each);
+    registry.Publish<Array<double>>(
+        "ue_throughput_bps", "bit/s", "what the schedulers give, downlink and uplink, smoothed over about 0.1 s",
+        [this, numUes] {
+            return EachDirection<double>(numUes, [this](bool uplink, auto ue) {
+                const auto& cell = *m_helper.GetCell();
+                return uplink ? cell.UpThroughputBps(ue) : cell.DownThroughputBps(ue);
+            });
+        },
+        each);
+    const auto bearer = [this](bool uplink, std::uint32_t ue) -> const nr::Bearer& {
+        return uplink ? m_helper.GetCell()->UpBearer(ue) : m_helper.GetCell()->DownBearer(ue);
+    };
+    registry.Publish<Array<std::uint64_t>>(
+        "ue_backlog_bytes", "byte", "waiting in RLC to be sent, downlink and uplink",
+        [numUes, bearer] {
+            return EachDirection<std::uint64_t>(
+                numUes, [&](bool uplink, auto ue) { return bearer(uplink, ue).BacklogBytes(); });
+        },
+        each);
+    registry.Publish<Array<NrBearerCounts>>(
+        "ue_bearer_counts", "", "packets so far, downlink and uplink",
+        [numUes, bearer] {
+            return EachDirection<NrBearerCounts>(numUes, [&](bool uplink, auto ue) {
+                const auto& c = bearer(uplink, ue).counters();
+                return NrBearerCounts{c.sentPackets,    c.droppedPackets, c.deliveredPackets,
+                                      c.deliveredBytes, c.lostPackets,    c.retransmittedPdus};
+            });
+        },
+        each);
+    registry.Publish<std::uint64_t>("control_slot", "", "first slot for which the newest prb_share or prb_least holds",
+                                    [this] { return m_controlSlot; });
+}
+
+std::string NrReports::SetSlot(const std::function<std::uint64_t()>& apply) {
+    if (m_helper.SchedulerName() != "external") {
+        return "the scheduler is " + m_helper.SchedulerName() + "; legal with --scheduler=external only";
+    }
+    try {
+        m_controlSlot = apply();
+    } catch (const std::invalid_argument& refusal) {
+        return refusal.what();
+    }
+    return {};
+}
+
+void NrReports::AddControls(Registry& registry) {
+    const std::vector<Axis> each{{"direction", 2}, {"ue", m_helper.NumUes()}};
+    registry.Control<Array<double>>(
+        "prb_share", "", "part of the band of each UE, downlink and uplink, with a sum of at most 1 each",
+        [this](const Array<double>& shares) {
+            return SetSlot([&] {
+                const auto [down, up] = Directions(shares);
+                return m_helper.GetCell()->SetShares(down, up);
+            });
+        },
+        each);
+    registry.Control<Array<std::uint32_t>>(
+        "prb_least", "", "least resource blocks of each UE, downlink and uplink, while it has so much to send",
+        [this](const Array<std::uint32_t>& least) {
+            return SetSlot([&] {
+                const auto [down, up] = Directions(least);
+                return m_helper.GetCell()->SetLeastPrbs(down, up);
+            });
+        },
+        each);
+}
+
+} // namespace edgelam

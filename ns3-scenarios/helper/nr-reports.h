@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// Observables and controls of an NR cell, the same in every scenario that has one.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "nr-helper.h"
+#include "registry.h"
+
+namespace edgelam {
+
+/// What does not change during a run.
+struct NrCellInfo {
+    double carrier_hz, bandwidth_hz;
+    double slot_s; ///< mean
+    std::uint32_t numerology, prbs;
+};
+EDGELAM_MESSAGE(NrCellInfo, carrier_hz, bandwidth_hz, slot_s, numerology, prbs)
+
+/// Transport blocks of one UE and direction so far. Block error rate of first transmissions: first_errors / blocks.
+struct NrBlockCounts {
+    std::uint64_t blocks;          ///< first transmissions
+    std::uint64_t first_errors;    ///< of these, not decoded
+    std::uint64_t retransmissions; ///< by HARQ
+    std::uint64_t decoded_bits;    ///< transport block bits that were decoded at last
+};
+EDGELAM_MESSAGE(NrBlockCounts, blocks, first_errors, retransmissions, decoded_bits)
+
+/// Packets of one UE and direction so far.
+struct NrBearerCounts {
+    std::uint64_t sent_packets;       ///< taken by the bearer
+    std::uint64_t dropped_packets;    ///< not taken: its buffer was full
+    std::uint64_t delivered_packets;  ///< to the IP layer
+    std::uint64_t delivered_bytes;    ///< of IP packets
+    std::uint64_t lost_packets;       ///< on the air, given up
+    std::uint64_t retransmitted_pdus; ///< by RLC AM
+};
+EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets, delivered_bytes, lost_packets,
+                retransmitted_pdus)
+
+/// Publishes, with axes [direction: downlink, uplink; ue]:
+///
+///     cell                     NrCellInfo
+///     ue_position, ue_velocity m, m/s [ue, xyz]
+///     ue_link                  LinkState [ue] (channel-link.h)
+///     ue_last_block            nr::TransportBlockRecord: the newest transmission; attempt 0 before the first
+///     ue_block_counts          NrBlockCounts
+///     ue_throughput_bps        of IP packets delivered, smoothed over about 0.1 s
+///     ue_backlog_bytes         waiting in RLC
+///     ue_bearer_counts         NrBearerCounts
+///     control_slot             first slot for which the newest prb_share or prb_least holds
+///
+/// and takes, with the external scheduler:
+///
+///     prb_share                part of the band of each UE
+///     prb_least                least resource blocks of each UE that has so much to send
+///
+/// Must live as long as the run.
+class NrReports {
+  public:
+    /// After the last InstallUe.
+    NrReports(const NrHelper& helper, Registry& registry);
+
+  private:
+    static constexpr std::size_t num_directions = 2;
+
+    void Record(const nr::TransportBlockRecord& record);
+    void PublishPlaces(Registry& registry);
+    void PublishTraffic(Registry& registry);
+    void AddControls(Registry& registry);
+    std::string SetSlot(const std::function<std::uint64_t()>& apply);
+
+    const NrHelper& m_helper;
+    std::array<std::vector<nr::TransportBlockRecord>, num_directions> m_last;
+    std::array<std::vector<NrBlockCounts>, num_directions> m_counts;
+    std::uint64_t m_controlSlot = 0;
+};
+
+} // namespace edgelam

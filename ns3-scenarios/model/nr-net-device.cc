@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-net-device.h"
+
+#include <array>
+#include <stdexcept>
+
+#include "ns3/ipv4-l3-protocol.h"
+#include "ns3/simulator.h"
+#include "ns3/trace-source-accessor.h"
+#include "ns3/uinteger.h"
+
+namespace edgelam::nr {
+
+using ns3::Packet;
+using ns3::Ptr;
+
+NS_OBJECT_ENSURE_REGISTERED(NrNetDevice);
+NS_OBJECT_ENSURE_REGISTERED(UeNetDevice);
+NS_OBJECT_ENSURE_REGISTERED(GnbNetDevice);
+
+namespace {
+
+constexpr std::uint16_t smallest_mtu = 68, largest_mtu = 9000;
+constexpr std::uint32_t destination_offset = 16; ///< of the IPv4 header
+
+/// 0.0.0.0 for what is too short for an IPv4 header.
+ns3::Ipv4Address DestinationOf(const Packet& packet) {
+    std::array<std::uint8_t, destination_offset + 4> header;
+    if (packet.CopyData(header.data(), header.size()) < header.size()) {
+        return ns3::Ipv4Address::GetZero();
+    }
+    return ns3::Ipv4Address::Deserialize(header.data() + destination_offset);
+}
+
+} // namespace
+
+ns3::TypeId NrNetDevice::GetTypeId() {
+    using namespace ns3;
+    static const TypeId tid =
+        TypeId("edgelam::nr::NrNetDevice")
+            .SetParent<NetDevice>()
+            .SetGroupName("Edgelam")
+            .AddAttribute("Mtu", "Largest IPv4 packet, 68 to 9000 bytes.", UintegerValue(1500),
+                          MakeUintegerAccessor(&NrNetDevice::SetMtu, &NrNetDevice::GetMtu),
+                          MakeUintegerChecker<std::uint16_t>(smallest_mtu, largest_mtu))
+            .AddTraceSource("MacTx", "A packet has gone into a bearer.",
+                            MakeTraceSourceAccessor(&NrNetDevice::m_sentTrace), "ns3::Packet::TracedCallback")
+            .AddTraceSource("MacTxDrop", "A packet was dropped: full buffer, or nobody has its destination.",
+                            MakeTraceSourceAccessor(&NrNetDevice::m_droppedTrace), "ns3::Packet::TracedCallback")
+            .AddTraceSource("MacRx", "A packet has come out of a bearer.",
+                            MakeTraceSourceAccessor(&NrNetDevice::m_receivedTrace), "ns3::Packet::TracedCallback");
+    return tid;
+}
+
+NrNetDevice::NrNetDevice() : m_address(ns3::Mac48Address::Allocate()) {}
+
+void NrNetDevice::DoDispose() {
+    m_cell = nullptr;
+    m_node = nullptr;
+    m_receive.Nullify();
+    m_promiscuous.Nullify();
+    m_arrived.clear();
+    NetDevice::DoDispose();
+}
+
+bool NrNetDevice::SetMtu(std::uint16_t mtu) {
+    if (mtu < smallest_mtu || mtu > largest_mtu) {
+        return false;
+    }
+    m_mtu = mtu;
+    return true;
+}
+
+bool NrNetDevice::Send(Ptr<Packet> packet, const ns3::Address&, std::uint16_t protocol) {
+    if (!m_cell || protocol != ns3::Ipv4L3Protocol::PROT_NUMBER) {
+        return DropUnknown(packet);
+    }
+    return DoSend(packet);
+}
+
+bool NrNetDevice::DropUnknown(Ptr<Packet> packet) {
+    ++m_counters.droppedUnknown;
+    m_droppedTrace(packet);
+    return false;
+}
+
+bool NrNetDevice::Count(bool accepted, Ptr<Packet> packet) {
+    ++(accepted ? m_counters.sent : m_counters.droppedFull);
+    (accepted ? m_sentTrace : m_droppedTrace)(packet);
+    return accepted;
+}
+
+void NrNetDevice::Receive(Ptr<Packet> packet) {
+    if (m_arrived.empty()) { // ns-3 wants a node's packets in events of that node: one for all of a transport block
+        ns3::Simulator::ScheduleWithContext(m_node->GetId(), ns3::Time(), &NrNetDevice::HandUp, Ptr<NrNetDevice>(this));
+    }
+    m_arrived.push_back(packet);
+}
+
+void NrNetDevice::HandUp() {
+    constexpr std::uint16_t protocol = ns3::Ipv4L3Protocol::PROT_NUMBER;
+    m_handed.swap(m_arrived);
+    for (const auto& packet : m_handed) {
+        ++m_counters.received;
+        m_receivedTrace(packet);
+        if (!m_promiscuous.IsNull()) {
+            m_promiscuous(this, packet, protocol, GetBroadcast(), GetAddress(), PACKET_HOST);
+        }
+        if (!m_receive.IsNull()) {
+            m_receive(this, packet, protocol, GetBroadcast());
+        }
+    }
+    m_handed.clear();
+}
+
+ns3::TypeId UeNetDevice::GetTypeId() {
+    static const ns3::TypeId tid = ns3::TypeId("edgelam::nr::UeNetDevice")
+                                       .SetParent<NrNetDevice>()
+                                       .SetGroupName("Edgelam")
+                                       .AddConstructor<UeNetDevice>();
+    return tid;
+}
+
+bool UeNetDevice::DoSend(Ptr<Packet> packet) {
+    return Count(GetCell().SendUp(m_ue, packet), packet);
+}
+
+ns3::TypeId GnbNetDevice::GetTypeId() {
+    static const ns3::TypeId tid = ns3::TypeId("edgelam::nr::GnbNetDevice")
+                                       .SetParent<NrNetDevice>()
+                                       .SetGroupName("Edgelam")
+                                       .AddConstructor<GnbNetDevice>();
+    return tid;
+}
+
+void GnbNetDevice::SetCell(Ptr<Cell> cell) {
+    NrNetDevice::SetCell(cell);
+    cell->SetDeliver([this](std::uint32_t ue, Ptr<Packet> packet) { m_ues[ue]->Receive(packet); },
+                     [this](std::uint32_t, Ptr<Packet> packet) { Receive(packet); });
+}
+
+void GnbNetDevice::AddUe(std::uint32_t ue, Ptr<UeNetDevice> device, ns3::Ipv4Address address) {
+    if (!m_ueOf.try_emplace(address.Get(), ue).second) {
+        throw std::invalid_argument("NR device: two UEs with one IPv4 address");
+    }
+    if (m_ues.size() <= ue) {
+        m_ues.resize(ue + 1);
+    }
+    m_ues[ue] = device;
+    device->m_ue = ue;
+    static_cast<NrNetDevice&>(*device).SetCell(&GetCell());
+}
+
+void GnbNetDevice::DoDispose() {
+    if (IsLinkUp()) {
+        GetCell().Dispose();
+    }
+    m_ues.clear();
+    m_ueOf.clear();
+    NrNetDevice::DoDispose();
+}
+
+bool GnbNetDevice::DoSend(Ptr<Packet> packet) {
+    const ns3::Ipv4Address destination = DestinationOf(*packet);
+    if (const auto found = m_ueOf.find(destination.Get()); found != m_ueOf.end()) {
+        return Count(GetCell().SendDown(found->second, packet), packet);
+    }
+    if (!destination.IsMulticast() && !destination.IsBroadcast()) {
+        return DropUnknown(packet);
+    }
+    bool all = true;
+    for (const auto& device : m_ues) {
+        const auto copy = packet->Copy();
+        all &= Count(GetCell().SendDown(device->GetUe(), copy), copy);
+    }
+    return all;
+}
+
+} // namespace edgelam::nr

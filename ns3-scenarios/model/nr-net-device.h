@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// Network devices of an NR cell: IPv4 packets into and out of its bearers.
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "ns3/channel.h"
+#include "ns3/ipv4-address.h"
+#include "ns3/mac48-address.h"
+#include "ns3/net-device.h"
+#include "ns3/node.h"
+#include "ns3/packet.h"
+#include "ns3/traced-callback.h"
+
+#include "nr-cell.h"
+
+namespace edgelam::nr {
+
+/// What the gNB's and a UE's device have in common. It behaves as one end of a point-to-point link: no ARP, addresses
+/// of the link layer mean nothing, and the queue is the bearer's (RLC), without a queue disc above. Only IPv4.
+class NrNetDevice : public ns3::NetDevice {
+  public:
+    static ns3::TypeId GetTypeId();
+    NrNetDevice();
+
+    /// Packets of this device so far.
+    struct Counters {
+        std::uint64_t sent = 0, received = 0;
+        std::uint64_t droppedFull = 0;    ///< the bearer's buffer was full
+        std::uint64_t droppedUnknown = 0; ///< gNB: no UE has this destination; or not IPv4
+    };
+    const Counters& GetCounters() const { return m_counters; }
+
+    void SetIfIndex(std::uint32_t index) override { m_index = index; }
+    std::uint32_t GetIfIndex() const override { return m_index; }
+    ns3::Ptr<ns3::Channel> GetChannel() const override { return nullptr; }
+    void SetAddress(ns3::Address address) override { m_address = ns3::Mac48Address::ConvertFrom(address); }
+    ns3::Address GetAddress() const override { return m_address; }
+    /// 68 (RFC 791) to 9000 bytes, the largest PDCP SDU (TS 38.323 4.3.1); 1500 at first.
+    bool SetMtu(std::uint16_t mtu) override;
+    std::uint16_t GetMtu() const override { return m_mtu; }
+    bool IsLinkUp() const override { return m_cell != nullptr; }
+    /// The link is up from the beginning to the end: nobody is ever told.
+    void AddLinkChangeCallback(ns3::Callback<void>) override {}
+    bool IsBroadcast() const override { return true; }
+    ns3::Address GetBroadcast() const override { return ns3::Mac48Address::GetBroadcast(); }
+    bool IsMulticast() const override { return true; }
+    ns3::Address GetMulticast(ns3::Ipv4Address) const override { return ns3::Mac48Address::GetBroadcast(); }
+    ns3::Address GetMulticast(ns3::Ipv6Address) const override { return ns3::Mac48Address::GetBroadcast(); }
+    bool IsBridge() const override { return false; }
+    bool IsPointToPoint() const override { return true; }
+    bool NeedsArp() const override { return false; }
+    ns3::Ptr<ns3::Node> GetNode() const override { return m_node; }
+    void SetNode(ns3::Ptr<ns3::Node> node) override { m_node = node; }
+    void SetReceiveCallback(ReceiveCallback callback) override { m_receive = callback; }
+    void SetPromiscReceiveCallback(PromiscReceiveCallback callback) override { m_promiscuous = callback; }
+    bool SupportsSendFrom() const override { return false; }
+    /// \return false if the packet was dropped
+    bool Send(ns3::Ptr<ns3::Packet> packet, const ns3::Address& destination, std::uint16_t protocol) override;
+    bool SendFrom(ns3::Ptr<ns3::Packet>, const ns3::Address&, const ns3::Address&, std::uint16_t) override {
+        return false;
+    }
+
+  protected:
+    void DoDispose() override;
+    void SetCell(ns3::Ptr<Cell> cell) { m_cell = cell; }
+    Cell& GetCell() const { return *m_cell; }
+    /// Into the bearer or bearers. \return false if it was dropped, or a copy of it
+    virtual bool DoSend(ns3::Ptr<ns3::Packet> packet) = 0;
+    /// To the node, still at this time.
+    void Receive(ns3::Ptr<ns3::Packet> packet);
+    bool DropUnknown(ns3::Ptr<ns3::Packet> packet);
+    /// Counts and traces a packet that the bearer has taken or not. \return accepted
+    bool Count(bool accepted, ns3::Ptr<ns3::Packet> packet);
+
+  private:
+    void HandUp();
+
+    ns3::Ptr<Cell> m_cell;
+    ns3::Ptr<ns3::Node> m_node;
+    std::uint32_t m_index = 0;
+    std::uint16_t m_mtu = 1500;
+    ns3::Mac48Address m_address;
+    ReceiveCallback m_receive;
+    PromiscReceiveCallback m_promiscuous;
+    std::vector<ns3::Ptr<ns3::Packet>> m_arrived, m_handed; ///< not yet with the node; on their way up
+    Counters m_counters;
+    ns3::TracedCallback<ns3::Ptr<const ns3::Packet>> m_sentTrace, m_droppedTrace, m_receivedTrace;
+
+    friend class GnbNetDevice;
+};
+
+/// A UE's end: everything goes to the gNB.
+class UeNetDevice : public NrNetDevice {
+  public:
+    static ns3::TypeId GetTypeId();
+    std::uint32_t GetUe() const { return m_ue; }
+
+  private:
+    friend class GnbNetDevice;
+    bool DoSend(ns3::Ptr<ns3::Packet> packet) override;
+    std::uint32_t m_ue = 0;
+};
+
+/// The gNB's end: a packet goes to the UE that has its IPv4 destination, found by one look-up. A multicast or broadcast
+/// packet goes to every UE of the cell by replication: one copy in each UE's bearer, each paid for on the air.
+class GnbNetDevice : public NrNetDevice {
+  public:
+    static ns3::TypeId GetTypeId();
+    /// From now on the cell's packets come here. The cell lives as long as this device.
+    void SetCell(ns3::Ptr<Cell> cell);
+    /// `device` becomes the end of this UE, whose address is `address`. Throws std::invalid_argument for an address
+    /// that another UE has.
+    void AddUe(std::uint32_t ue, ns3::Ptr<UeNetDevice> device, ns3::Ipv4Address address);
+
+  private:
+    void DoDispose() override;
+    bool DoSend(ns3::Ptr<ns3::Packet> packet) override;
+
+    std::unordered_map<std::uint32_t, std::uint32_t> m_ueOf; ///< by IPv4 address
+    std::vector<ns3::Ptr<UeNetDevice>> m_ues;                ///< by the cell's number
+};
+
+} // namespace edgelam::nr
