@@ -165,6 +165,7 @@ void Bearer::Poll(std::vector<RlcPdu>& out) {
         out.back().poll = true;
         m_pdusWithoutPoll = m_bytesWithoutPoll = 0;
         m_pollExpired = false;
+        m_pollSn = m_sentOfNext > 0 ? m_nextSn : m_nextSn - 1;
         m_pollEvent.Cancel();
         m_pollEvent = ns3::Simulator::Schedule(m_settings.pollRetransmit, &Bearer::PollExpired, this);
     }
@@ -194,9 +195,7 @@ void Bearer::Lose(std::uint64_t sn, Piece piece) {
     if (fresh) {
         Outgoing& sdu = m_sdus[sn - m_firstSn];
         if (++sdu.retransmissions > m_settings.maxRetransmissions) {
-            m_failed = true;
-            m_retransmit.clear();
-            m_retransmitBytes = 0;
+            Fail();
             return;
         }
     }
@@ -212,11 +211,23 @@ void Bearer::Lose(std::uint64_t sn, Piece piece) {
     }
 }
 
+void Bearer::Fail() {
+    m_failed = true;
+    m_pollEvent.Cancel();
+    m_retransmit.clear();
+    m_sdus.clear();
+    m_firstSn = m_nextSn;
+    m_sentOfNext = 0;
+    m_retransmitBytes = m_backlog = m_keptBytes = 0;
+}
+
 void Bearer::Receive(const RlcStatus& status) {
     if (m_failed) {
         return;
     }
-    m_pollEvent.Cancel();
+    if (status.ackSn > m_pollSn) { // TS 38.322 5.3.3.3; an older report must not stop the timer
+        m_pollEvent.Cancel();
+    }
     std::size_t next = 0;
     for (std::uint64_t sn = m_firstSn; sn < std::min(status.ackSn, m_nextSn); ++sn) {
         while (next < status.missing.size() && status.missing[next].sn < sn) {
@@ -411,14 +422,20 @@ std::uint32_t Bearer::StatusBytes() const {
     return largest.Bytes();
 }
 
-RlcStatus Bearer::TakeStatus() {
+RlcStatus Bearer::TakeStatus(std::uint32_t bytes) {
     RlcStatus status;
     status.ackSn = m_rxHighestStatus;
+    std::uint32_t used = 4 + 3; // with the longer MAC subheader
     for (std::uint64_t sn = m_rxNext; sn < m_rxHighestStatus; ++sn) {
         if (sn < m_deliverNext || m_reorder.contains(sn)) {
             continue;
         }
         const auto part = m_incoming.find(sn);
+        used += part == m_incoming.end() ? 3 : 7 * static_cast<std::uint32_t>(part->second.pieces.size() + 1);
+        if (used > bytes && !status.missing.empty()) {
+            status.ackSn = sn; // TS 38.322 5.3.4: up to the first that is not told of
+            break;
+        }
         if (part == m_incoming.end()) {
             status.missing.push_back({sn, 0, to_the_end});
             continue;

@@ -86,15 +86,16 @@ class Bearer {
     void Receive(const RlcPdu& pdu);
     /// Bytes of the status report that waits to be sent the other way, 0 if none does.
     std::uint32_t StatusBytes() const;
-    /// The report, as it is when it is sent.
-    RlcStatus TakeStatus();
+    /// The report, as it is when it is sent, of at most so many bytes (16 or more): it tells as much as fits.
+    RlcStatus TakeStatus(std::uint32_t bytes = UINT32_MAX);
 
     struct Counters {
         std::uint64_t sentPackets = 0, droppedPackets = 0, deliveredPackets = 0, deliveredBytes = 0, lostPackets = 0,
                       retransmittedPdus = 0;
     };
     const Counters& counters() const { return m_counters; }
-    /// AM: an SDU was sent maxRetxThreshold times; the standard has RRC declare radio link failure.
+    /// AM: an SDU was sent maxRetxThreshold times; the standard has RRC declare radio link failure. What waited is
+    /// dropped, and nothing is sent any more.
     bool Failed() const { return m_failed; }
 
   private:
@@ -119,6 +120,7 @@ class Bearer {
     void Poll(std::vector<RlcPdu>& out);
     void PollExpired();
     void Lose(std::uint64_t sn, Piece piece);
+    void Fail();
 
     bool Add(Incoming& sdu, const RlcPdu& pdu);
     void UpdateReassembly();
@@ -139,6 +141,7 @@ class Bearer {
     std::uint64_t m_backlog = 0, m_retransmitBytes = 0, m_keptBytes = 0;
     std::map<std::uint64_t, std::vector<Piece>> m_retransmit;
     std::uint32_t m_pdusWithoutPoll = 0, m_bytesWithoutPoll = 0;
+    std::uint64_t m_pollSn = 0; ///< the highest one sent when a poll last was
     ns3::EventId m_pollEvent;
     bool m_pollExpired = false, m_failed = false;
 

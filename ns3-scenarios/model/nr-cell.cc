@@ -2,6 +2,7 @@
 #include "nr-cell.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <stdexcept>
 
@@ -26,6 +27,9 @@ double Watt(double dbm) {
 double Db(double linear) {
     return 10 * std::log10(std::max(linear, 1e-30));
 }
+
+constexpr unsigned short_control = 2;   ///< symbols of uplink that are for sounding and short PUCCH
+constexpr unsigned least_elements = 36; ///< of a resource block, for data
 
 /// TS 38.214 table 5.1.2.2.1-1, configuration 1.
 unsigned GroupSize(unsigned prbs) {
@@ -119,6 +123,11 @@ void Cell::SetGnb(ns3::Ptr<RadioChannel> channel, ns3::Ptr<ns3::MobilityModel> m
                                         std::to_string(smallest) + " to " + std::to_string(largest));
         }
     };
+    within("GnbPower", m_gnbPowerDbm, -200, 200);
+    within("UePower", m_uePowerDbm, -200, 200);
+    within("GnbNoiseFigure", m_gnbNoiseDb, 0, 100);
+    within("UeNoiseFigure", m_ueNoiseDb, 0, 100);
+    within("P0", m_p0Dbm, -300, 200);
     within("BlerTarget", m_blerTarget, 0.001, 0.5);
     within("Alpha", m_alpha, 0, 1);
     within("MaxLayers", m_maxLayers, 1, max_layers);
@@ -139,6 +148,7 @@ void Cell::SetGnb(ns3::Ptr<RadioChannel> channel, ns3::Ptr<ns3::MobilityModel> m
     m_mcsTable = McsTableOf(m_mcsTableNumber);
     m_cqiTable = static_cast<CqiTable>(m_mcsTable);
     m_numPrbs = NumResourceBlocks(FrequencyRangeOf(channel->GetStatistics().GetFrequencyHz()), m_mu, m_bandwidthHz);
+    SetSlots();
     m_prbsPerGroup = GroupSize(m_numPrbs);
     m_numGroups = (m_numPrbs + m_prbsPerGroup - 1) / m_prbsPerGroup;
     m_samplesPerGroup = std::max(1u, m_prbsPerGroup / 4);
@@ -154,18 +164,73 @@ void Cell::SetGnb(ns3::Ptr<RadioChannel> channel, ns3::Ptr<ns3::MobilityModel> m
     m_noiseUpW = Watt(thermal_dbm_per_hz + m_gnbNoiseDb) * prbHz;
     m_errors = std::make_unique<ErrorModel>(m_gapDb);
     m_thresholdDb.clear();
+    m_beta.clear();
+    const unsigned elements = NumResourceElements(std::min(50u, m_numPrbs), 12, 12);
     for (unsigned mcs = 0; mcs < NumMcs(m_mcsTable); ++mcs) {
         const Mcs& scheme = McsAt(m_mcsTable, mcs);
-        const unsigned elements = DataElements(std::min(50u, m_numPrbs), 12);
         const auto blocks = Segment(TransportBlockSize(elements, scheme, 1), scheme);
         const double sinr =
             m_errors->SinrFor(m_blerTarget, blocks, scheme.bitsPerSymbol, double(elements) * scheme.bitsPerSymbol);
         m_thresholdDb.push_back(static_cast<float>(Db(sinr)));
+        m_beta.push_back(EesmBeta(m_mcsTable, mcs));
     }
-
+    for (std::size_t mcs = m_thresholdDb.size() - 1; mcs-- > 0;) { // where a constellation begins, more may need less
+        m_thresholdDb[mcs] = std::min(m_thresholdDb[mcs], m_thresholdDb[mcs + 1]);
+    }
     m_schedulerDown = Scheduler::Make(m_schedulerName);
     m_schedulerUp = Scheduler::Make(m_schedulerName);
     BeamMethodOf(m_beamsName);
+}
+
+/// Which slots carry data, and when uplink slots are granted.
+void Cell::SetSlots() {
+    const std::size_t count = m_pattern->NumSlots();
+    m_plan.assign(count, {});
+    unsigned mostDown = 0, mostUp = 0;
+    const auto left = [&](unsigned symbols) { return 12 * symbols - std::min(12 * symbols, m_dmrsPerPrb); };
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto& slot = m_pattern->At(static_cast<std::int64_t>(i));
+        const unsigned down = slot.downlink.count - std::min(slot.downlink.count, m_controlSymbols);
+        const unsigned up = slot.uplink.count > short_control ? slot.uplink.count : 0;
+        m_plan[i].downSymbols = left(down) >= least_elements ? down : 0;
+        m_plan[i].upSymbols = left(up) >= least_elements ? up : 0;
+        m_plan[i].uplink = slot.uplink.count > 0;
+        mostDown = std::max(mostDown, down);
+        mostUp = std::max(mostUp, up);
+    }
+    const auto refuse = [&](const char* direction, unsigned symbols, const std::string& taken) {
+        throw std::invalid_argument("NR cell: Pattern '" + m_patternText + "' has no slot for " + direction +
+                                    " data: at most " + std::to_string(symbols) + " symbols are left of " + taken +
+                                    ", and with DmrsPerPrb " + std::to_string(m_dmrsPerPrb) + " " +
+                                    std::to_string(left(symbols)) + " resource elements in each block; legal is " +
+                                    std::to_string(least_elements) + " or more");
+    };
+    if (std::none_of(m_plan.begin(), m_plan.end(), [](const SlotPlan& slot) { return slot.downSymbols > 0; })) {
+        refuse("downlink", mostDown, "ControlSymbols " + std::to_string(m_controlSymbols));
+    }
+    if (std::none_of(m_plan.begin(), m_plan.end(), [](const SlotPlan& slot) { return slot.upSymbols > 0; })) {
+        refuse("uplink", mostUp, "slots with more than " + std::to_string(short_control) + " of uplink");
+    }
+    std::size_t longest = 0;
+    for (std::size_t up = 0; up < count; ++up) {
+        if (m_plan[up].upSymbols == 0) {
+            continue;
+        }
+        // There is a slot with downlink data, so also one that a grant fits into.
+        std::size_t back = m_k2;
+        const auto at = [&](std::size_t ahead) { return (up + 1000 * count - ahead) % count; };
+        while (m_pattern->At(static_cast<std::int64_t>(at(back))).downlink.count < std::max(1u, m_controlSymbols)) {
+            ++back;
+        }
+        back += m_gnbDelay;
+        m_plan[at(back)].grantsFor.push_back(static_cast<unsigned>(back));
+        longest = std::max(longest, back);
+    }
+    for (auto& slot : m_plan) {
+        std::sort(slot.grantsFor.begin(), slot.grantsFor.end());
+    }
+    const std::size_t feedback = m_gnbDelay + std::max(m_k1, 1 + m_ueDelay) + count + 1 + m_gnbDelay;
+    m_ring.assign(std::bit_ceil(std::max(longest, feedback) + 2), {});
 }
 
 std::uint32_t Cell::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
@@ -181,6 +246,7 @@ std::uint32_t Cell::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::P
     const auto number = NumUes() - 1;
     Ue& ue = *m_ues.back();
     for (Side* side : {&ue.down, &ue.up}) {
+        side->averagedSlot = NextSlot();
         side->bitsPerGroup.resize(m_numGroups);
         side->bearer.SetWake([this] { Wake(); }, [this] { Wake(); });
     }
@@ -236,14 +302,14 @@ std::uint64_t Cell::SetShares(const std::vector<double>& down, const std::vector
         m_ues[i]->down.share = down[i];
         m_ues[i]->up.share = up[i];
     }
-    return static_cast<std::uint64_t>(m_numerology->SlotAt(ns3::Simulator::Now().GetNanoSeconds())) + 1;
+    return NextSlot();
 }
 
 std::uint64_t Cell::SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
     for (const auto* least : {&down, &up}) {
         std::uint64_t sum = 0;
         for (const auto prbs : *least) {
-            sum += (prbs + m_prbsPerGroup - 1) / m_prbsPerGroup;
+            sum += (std::uint64_t{prbs} + m_prbsPerGroup - 1) / m_prbsPerGroup;
         }
         if (least->size() != m_ues.size() || sum > m_numGroups) {
             throw std::invalid_argument("NR cell: " + std::to_string(least->size()) +
@@ -253,11 +319,22 @@ std::uint64_t Cell::SetLeastPrbs(const std::vector<std::uint32_t>& down, const s
                                         " UEs, together at most " + std::to_string(m_numGroups) + " groups");
         }
     }
+    CheckExternal("least numbers of resource blocks");
     for (std::size_t i = 0; i < m_ues.size(); ++i) {
         m_ues[i]->down.leastGroups = (down[i] + m_prbsPerGroup - 1) / m_prbsPerGroup;
         m_ues[i]->up.leastGroups = (up[i] + m_prbsPerGroup - 1) / m_prbsPerGroup;
     }
-    return static_cast<std::uint64_t>(m_numerology->SlotAt(ns3::Simulator::Now().GetNanoSeconds())) + 1;
+    return NextSlot();
+}
+
+void Cell::CheckExternal(const char* what) const {
+    if (!m_channel) {
+        throw std::logic_error(std::string("NR cell: SetGnb comes before ") + what);
+    }
+    if (m_schedulerName != "external") {
+        throw std::invalid_argument(std::string("NR cell: ") + what + " with Scheduler '" + m_schedulerName +
+                                    "'; legal is external");
+    }
 }
 
 const Bearer& Cell::DownBearer(std::uint32_t ue) const {
@@ -283,6 +360,14 @@ std::int64_t Cell::AssignStreams(std::int64_t stream) {
 
 unsigned Cell::PrbsOf(std::uint32_t group) const {
     return std::min(m_prbsPerGroup, m_numPrbs - group * m_prbsPerGroup);
+}
+
+unsigned Cell::PrbsOf(const std::vector<std::uint32_t>& groups) const {
+    unsigned prbs = 0;
+    for (const auto g : groups) {
+        prbs += PrbsOf(g);
+    }
+    return prbs;
 }
 
 unsigned Cell::DataElements(unsigned prbs, unsigned symbols) const {

@@ -3,6 +3,7 @@
 /// One 5G NR cell: a gNB and its UEs, from bearers down to transport blocks, slot by slot.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -20,6 +21,7 @@
 #include "nr-bearer.h"
 #include "nr-error-model.h"
 #include "nr-frame.h"
+#include "nr-harq.h"
 #include "nr-modulation.h"
 #include "nr-phy-link.h"
 #include "nr-scheduler.h"
@@ -40,8 +42,8 @@ struct TransportBlockRecord {
     std::uint8_t received; ///< 1: decoded
     std::uint16_t prbs;
     std::uint32_t bits; ///< transport block size
-    float sinr_db;      ///< effective, with what was combined
-    float bler;         ///< probability that this transmission is not decoded
+    float sinr_db;      ///< effective, of this transmission
+    float bler;         ///< probability that the block is not decoded with all transmissions so far
 };
 EDGELAM_MESSAGE(TransportBlockRecord, time_ns, slot, ue, uplink, harq, attempt, mcs, layers, received, prbs, bits,
                 sinr_db, bler)
@@ -49,12 +51,23 @@ EDGELAM_MESSAGE(TransportBlockRecord, time_ns, slot, ue, uplink, harq, attempt, 
 /// The cell does its work at slot boundaries, and only while there is something to do: with nothing to send it has no
 /// events.
 ///
-/// Downlink: what has come before the boundary of slot n is scheduled there and goes out in slot n + GnbDelay; the UE
-/// has decoded it UeDelay slots after that slot's end. Uplink: a UE with data and no grant sends a scheduling request
-/// in the next uplink slot; the gNB reads it GnbDelay slots after; a grant given in slot n is for the first uplink slot
-/// from n + K2 on. HARQ feedback goes in the first uplink slot from K1 slots after the transmission on. Simplified:
-/// control channels are never lost and never full (their symbols are taken off); buffer status is not quantised; timing
-/// advance is ideal; one bearer a direction and UE.
+/// Downlink: what has come before the start of slot n is put into blocks there, is on the air in slot n + GnbDelay, and
+/// is handed up at the start of slot n + GnbDelay + 1 + UeDelay. HARQ feedback for a block of slot s goes in the first
+/// slot with uplink symbols that is K1 or more after s and not before the UE has decoded; the gNB acts on it 1 +
+/// GnbDelay slots later.
+///
+/// Uplink: a UE with data that the gNB does not know of sends a scheduling request in the next slot m with uplink
+/// symbols; the gNB acts on it in slot m + 1 + GnbDelay. Slot u is granted by the last slot with downlink symbols that
+/// is K2 or more before u; who gets it is decided GnbDelay slots before that. Its blocks are handed up at the start of
+/// slot u + 1 + GnbDelay.
+///
+/// A slot carries data in a direction if it has enough symbols of it: with those of control taken off and DMRS, 36
+/// resource elements in a resource block; in uplink more than 2 symbols (2 are for sounding and short PUCCH).
+///
+/// Simplified: control channels are never lost and never full (their symbols are taken off); buffer status is not
+/// quantised, and a report that is lost with its block is followed by a scheduling request at once; timing advance is
+/// ideal; one bearer a direction and UE; UEs are always connected, and one that slept reports as if its CSI reports had
+/// gone on; in FDD both directions fade alike.
 class Cell : public ns3::Object {
   public:
     static ns3::TypeId GetTypeId();
@@ -77,9 +90,10 @@ class Cell : public ns3::Object {
     using Deliver = std::function<void(std::uint32_t ue, ns3::Ptr<ns3::Packet>)>;
     void SetDeliver(Deliver atUe, Deliver atGnb);
 
-    /// External scheduler: parts of the band, and least numbers of resource blocks, of each UE in both directions.
-    /// Throws std::invalid_argument for other numbers of UEs, shares outside 0 to 1, a sum above 1, more blocks than
-    /// there are. Takes effect in the next slot that is scheduled; \return its number
+    /// External scheduler: parts of the band, and least numbers of resource blocks (rounded up to groups of them), of
+    /// each UE in both directions. Throws std::invalid_argument, and changes nothing, for other numbers of UEs, shares
+    /// outside 0 to 1, a sum above 1, more blocks than there are, or another scheduler. Takes effect in the next slot
+    /// that is scheduled; \return its number
     std::uint64_t SetShares(const std::vector<double>& down, const std::vector<double>& up);
     std::uint64_t SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up);
 
@@ -100,39 +114,36 @@ class Cell : public ns3::Object {
     void DoDispose() override;
 
   private:
-    static constexpr std::size_t num_harq = 16;
-    static constexpr std::size_t ring = 256; ///< slots that things can be put off by, more than any delay
-
-    enum class DirectionOf : std::uint8_t { Down, Up };
+    static constexpr unsigned num_harq = 16;
 
     struct Process {
-        bool busy = false;
-        bool again = false; ///< not decoded, known to the gNB: to be sent again
         std::vector<RlcPdu> pdus;
         std::optional<RlcStatus> status;
-        std::uint64_t reportedBytes = 0; ///< buffer status report in it (uplink)
-        std::uint32_t bits = 0, bytesGranted = 0, firstGroup = 0;
-        std::uint32_t groups = 0;
+        std::vector<std::uint32_t> groups; ///< of the transmission that is due
+        std::uint64_t reportedBytes = 0;   ///< uplink: the buffer status report in it, and its number
+        std::uint64_t report = 0;
+        std::uint32_t bits = 0;
         std::uint8_t mcs = 0, layers = 1, attempts = 0;
         bool decoded = false;
         CodeBlocks blocks{};
-        SinrAverage average{1};
-        double codedBits = 0, chaseSinr = 0, luck = 0;
+        SoftBuffer soft;
+        double luck = 0;
     };
 
     /// Quality of a link as the gNB knows it.
     struct Quality {
-        bool known = false;
         unsigned layers = 1;
         std::vector<float> efficiency; ///< [RBG] bit/s/Hz over all layers, from CQI
+        double mean = 0;               ///< of them, bit/s/Hz of one layer
     };
 
     struct Side {
         explicit Side(const BearerSettings& settings) : bearer(settings) {}
         Bearer bearer;
         std::array<Process, num_harq> harq;
+        std::uint16_t busy = 0;  ///< bit of each process that holds a block
+        std::uint16_t again = 0; ///< whose block is to be sent again, as the gNB knows
         Quality quality, pending;
-        std::uint64_t pendingFrom = 0; ///< slot from which `pending` holds
         double outerLoopDb = 0;
         double averageBps = 0;
         std::uint64_t averagedSlot = 0;
@@ -145,45 +156,67 @@ class Cell : public ns3::Object {
         Ue(PhyLink link, const BearerSettings& settings) : phy(std::move(link)), down(settings), up(settings) {}
         PhyLink phy;
         Side down, up;
+        double lossDb = 0; ///< path loss as last measured
         std::uint64_t measuredSlot = 0;
-        bool measured = false;
-        std::uint64_t knownBytes = 0;   ///< uplink backlog as the gNB knows it
-        std::uint64_t grantedBytes = 0; ///< in grants whose blocks have not come yet
-        bool requested = false;         ///< a scheduling request is on its way
-        std::uint32_t grants = 0;       ///< grants for slots to come
+        std::uint64_t adoptSlot = 0; ///< from which what was measured is used
+        bool measured = false, pending = false;
+        // Buffer status. Reports and requests are numbered: retransmitted ones may come late.
+        std::uint64_t told = 0;       ///< UE: what its last report said
+        std::uint64_t lastReport = 0; ///< UE: number of it
+        bool requested = false;       ///< UE: a scheduling request without a grant since
+        std::uint32_t grants = 0;     ///< UE: grants for slots to come
+        std::uint64_t heard = 0;      ///< gNB: number of the newest report it has
+        std::uint64_t knownBytes = 0; ///< gNB: the backlog in it
     };
 
-    enum class What : std::uint8_t { DownReceived, DownFeedback, UpReceived, Request, SendUp };
+    enum class What : std::uint8_t { SendDown, DownReceived, DownFeedback, Request, SendUp, UpReceived };
     struct Action {
         What what;
-        std::uint32_t ue;
         std::uint8_t harq;
+        std::uint32_t ue;
+        std::uint64_t report; ///< of a scheduling request
     };
 
+    void SetSlots();
+    void CheckExternal(const char* what) const;
+    std::uint64_t NextSlot() const;
     void Wake();
     void Slot();
+    void ScheduleSlot();
     bool Busy() const;
     void Do(const Action& action, std::uint64_t slot);
     void At(std::uint64_t slot, Action action);
-    void ScheduleDown(std::uint64_t slot);
-    void ScheduleUp(std::uint64_t slot, std::uint64_t forSlot);
+    void Feedback(Side& side, unsigned harq);
+    void UpReceived(Ue& ue, unsigned harq);
+    void ScheduleDown(std::uint64_t slot, unsigned symbols);
+    void ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols);
+    void AddCandidate(Ue& ue, std::uint32_t number, Side& side, std::uint64_t slot, unsigned symbols,
+                      std::uint64_t bytes);
+    /// Calls grant(candidate's UE number, process) for everyone who got something, groups in m_taken.
+    template<class Grant>
+    void Share(Scheduler& scheduler, bool uplink, Grant grant);
+    bool GrantDown(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot);
+    void GrantUp(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot);
+    void Fill(Side& side, unsigned harq, unsigned layers, unsigned symbols, double offsetDb);
+    void TransmitDown(std::uint32_t number, unsigned harq, std::uint64_t slot);
+    void TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot);
     void Request(std::uint64_t slot);
-    void TransmitDown(Ue& ue, std::uint32_t number, std::size_t harq, const std::vector<std::uint32_t>& groups,
-                      std::uint64_t slot);
-    void TransmitUp(std::uint32_t number, std::size_t harq, std::uint64_t slot);
+    /// Bytes of grants whose blocks say more than the newest report that the gNB has.
+    std::uint64_t BytesComing(const Ue& ue) const;
     void Measure(Ue& ue, std::uint64_t slot);
-    void Adopt(Side& side, std::uint64_t slot) const;
+    void MeasureGroups(const SinrMap& map, bool asCqi, Quality& out) const;
     void FillRates(Side& side, unsigned symbols) const;
-    void Average(Side& side, std::uint64_t slot, double bits);
+    void Average(Side& side, std::uint64_t slot, double bits) const;
     unsigned PrbsOf(std::uint32_t group) const;
+    unsigned PrbsOf(const std::vector<std::uint32_t>& groups) const;
     /// Power of one resource block of the gNB over the noise of one at the UE.
     double DownlinkSnr() const;
     unsigned DataElements(unsigned prbs, unsigned symbols) const;
-    unsigned ChooseMcs(const Side& side, const std::vector<std::uint32_t>& groups) const;
-    double UplinkPowerW(Ue& ue, unsigned prbs) const;
+    unsigned McsFor(double efficiency, double offsetDb) const;
+    double UplinkPowerW(const Ue& ue, unsigned prbs) const;
+    unsigned SoundedPrbs() const { return std::max(1u, m_numPrbs / 4); }
     /// Draws whether a block is decoded, given the SINR of its layers and groups.
-    void Decode(Process& process, const SinrMap& map, const std::vector<std::uint32_t>& groups, unsigned elements,
-                TransportBlockRecord record);
+    void Decode(Process& process, const SinrMap& map, unsigned symbols, TransportBlockRecord record);
     void SetCombining(std::string name);
     std::string GetCombining() const { return m_redundancy ? "ir" : "chase"; }
 
@@ -203,27 +236,36 @@ class Cell : public ns3::Object {
     ns3::Ptr<ns3::PhasedArrayModel> m_gnbArray;
     std::unique_ptr<Numerology> m_numerology;
     std::optional<SlotPattern> m_pattern;
+    /// Of each slot of the pattern.
+    struct SlotPlan {
+        unsigned downSymbols = 0, upSymbols = 0; ///< for data
+        bool uplink = false;                     ///< has uplink symbols
+        std::vector<unsigned> grantsFor;         ///< uplink slots decided on here: so many slots ahead
+    };
+    std::vector<SlotPlan> m_plan;
     McsTable m_mcsTable = McsTable::Qam256;
     CqiTable m_cqiTable = CqiTable::Qam256;
     unsigned m_numPrbs = 0, m_prbsPerGroup = 16, m_numGroups = 0, m_samplesPerGroup = 4;
     std::vector<double> m_offsetsHz;         ///< of the SINR samples, several a group
     double m_noiseDownW = 0, m_noiseUpW = 0; ///< of one resource block
-    std::vector<float> m_thresholdDb;        ///< [MCS] SINR for the BLER target
+    std::vector<float> m_thresholdDb;        ///< [MCS] SINR from which it, or a higher one, meets the BLER target
+    std::vector<double> m_beta;              ///< [MCS] of EESM
     std::unique_ptr<ErrorModel> m_errors;
     std::unique_ptr<Scheduler> m_schedulerDown, m_schedulerUp;
 
     std::vector<std::unique_ptr<Ue>> m_ues;
     Deliver m_atUe, m_atGnb;
     ns3::Ptr<ns3::UniformRandomVariable> m_random;
-    std::array<std::vector<Action>, ring> m_ring;
-    std::size_t m_outstanding = 0; ///< actions in the ring
-    std::uint64_t m_slot = 0;      ///< next boundary
+    std::vector<std::vector<Action>> m_ring; ///< [slot mod size]: what is due; longer than any delay
+    std::size_t m_outstanding = 0;           ///< actions in the ring
+    std::uint64_t m_slot = 0;                ///< next boundary
     bool m_running = false;
     ns3::EventId m_event;
     std::vector<Candidate> m_candidates;
     std::vector<std::uint8_t> m_candidateHarq;
-    std::vector<std::uint32_t> m_owner, m_taken;
+    std::vector<std::uint32_t> m_owner;
     std::vector<float> m_sinrs;
+    Quality m_tried;
     ns3::TracedCallback<const TransportBlockRecord&> m_blockTrace;
 };
 

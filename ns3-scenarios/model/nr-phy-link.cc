@@ -7,6 +7,8 @@
 #include <numbers>
 #include <stdexcept>
 
+#include "nr-matrix-kernels.h"
+
 namespace edgelam::nr {
 
 namespace {
@@ -69,42 +71,46 @@ unsigned PhyLink::MaxLayers() const {
     return static_cast<unsigned>(std::min<std::size_t>(least, max_layers));
 }
 
-void PhyLink::Measure() {
+void PhyLink::Measure(bool later) {
     const unsigned count = MaxLayers();
     auto weights = m_method == BeamMethod::Eigen      ? EigenBeams(count)
                    : m_method == BeamMethod::Codebook ? CodebookBeams(count)
                                                       : DirectBeams(count);
-    m_beams.emplace(count, std::move(weights));
-    m_response = nullptr;
-    Refresh();
+    m_measured.weights.emplace(count, std::move(weights));
+    const auto& response = Response(m_measured);
     // Uplink weights: dominant eigenvector of conj(sum over groups and beams of g g^H), by power iteration.
     const std::size_t antennas = NumUeAntennas(), groups = NumGroups(), beams = count;
     std::vector<Complex> covariance(antennas * antennas);
     for (std::size_t b = 0; b < beams; ++b) {
         for (std::size_t f = 0; f < groups; f += std::max<std::size_t>(1, groups / samples_over_band)) {
             for (std::size_t i = 0; i < antennas; ++i) {
-                const Complex left = std::conj((*m_response)[(i * beams + b) * groups + f]);
+                const Complex left = std::conj(response[(i * beams + b) * groups + f]);
                 for (std::size_t j = 0; j < antennas; ++j) {
-                    covariance[i * antennas + j] += left * (*m_response)[(j * beams + b) * groups + f];
+                    covariance[i * antennas + j] += left * response[(j * beams + b) * groups + f];
                 }
             }
         }
     }
-    if (m_ueWeights.empty()) {
-        m_ueWeights.assign(antennas, 1);
+    auto& ue = m_measured.ue;
+    if (ue.empty()) {
+        ue.assign(antennas, 1);
     }
+    std::vector<Complex> next(antennas);
     for (int pass = 0; pass < 8; ++pass) {
-        std::vector<Complex> next(antennas);
+        std::fill(next.begin(), next.end(), 0);
         float norm = 0;
         for (std::size_t i = 0; i < antennas; ++i) {
             for (std::size_t j = 0; j < antennas; ++j) {
-                next[i] += covariance[i * antennas + j] * m_ueWeights[j];
+                next[i] += covariance[i * antennas + j] * ue[j];
             }
             norm += std::norm(next[i]);
         }
         for (std::size_t i = 0; i < antennas; ++i) {
-            m_ueWeights[i] = norm > 0 ? next[i] / std::sqrt(norm) : Complex(i == 0);
+            ue[i] = norm > 0 ? next[i] / std::sqrt(norm) : Complex(i == 0);
         }
+    }
+    if (!later) {
+        Adopt();
     }
 }
 
@@ -123,49 +129,42 @@ std::vector<PhyLink::Complex> PhyLink::SampledResponse(std::size_t samples) cons
 std::vector<PhyLink::Complex> PhyLink::EigenBeams(unsigned count) {
     const std::size_t samples = std::min(samples_over_band, m_offsets.size());
     const std::size_t antennas = NumUeAntennas(), elements = m_link->NumTx(Direction::Downlink);
+    const std::size_t rows = antennas * samples, stride = kernels::Padded(elements);
     const auto h = SampledResponse(samples);
-    const int passes = m_beams ? 3 : 12;
-    std::vector<Complex> beams(elements * count);
-    if (m_beams) {
-        beams = m_beams->values();
-    } else { // the rows of H at a few antennas and frequencies span what matters
+    std::vector<float> store(2 * (rows + 2 * count) * stride); // H, beams and their next, planar
+    float *hRe = store.data(), *hIm = hRe + rows * stride, *beamRe = hIm + rows * stride,
+          *beamIm = beamRe + count * stride, *nextRe = beamIm + count * stride, *nextIm = nextRe + count * stride;
+    for (std::size_t u = 0; u < antennas; ++u) {
         for (std::size_t i = 0; i < elements; ++i) {
-            for (unsigned c = 0; c < count; ++c) {
-                beams[i * count + c] = std::conj(h[((c % antennas) * elements + i) * samples + (c * 5) % samples]);
+            for (std::size_t f = 0; f < samples; ++f) {
+                const auto value = h[(u * elements + i) * samples + f];
+                hRe[(u * samples + f) * stride + i] = value.real();
+                hIm[(u * samples + f) * stride + i] = value.imag();
             }
         }
     }
-    Orthonormalise(beams, elements, count);
-    std::vector<Complex> next(elements * count);
-    for (int pass = 0; pass < passes; ++pass) {
-        std::fill(next.begin(), next.end(), 0);
-        for (std::size_t u = 0; u < antennas; ++u) {
-            for (std::size_t f = 0; f < samples; ++f) {
-                std::array<Complex, max_layers> y{};
-                for (std::size_t i = 0; i < elements; ++i) {
-                    const Complex value = h[(u * elements + i) * samples + f];
-                    for (unsigned c = 0; c < count; ++c) {
-                        y[c] += value * beams[i * count + c];
-                    }
-                }
-                for (std::size_t i = 0; i < elements; ++i) {
-                    const Complex value = std::conj(h[(u * elements + i) * samples + f]);
-                    for (unsigned c = 0; c < count; ++c) {
-                        next[i * count + c] += value * y[c];
-                    }
-                }
-            }
+    const bool begun = m_measured.weights.has_value();
+    for (unsigned c = 0; c < count; ++c) {
+        // At first: the rows of H at a few antennas and frequencies span what matters.
+        const std::size_t row = (c % antennas) * samples + (c * 5) % samples;
+        for (std::size_t i = 0; i < elements; ++i) {
+            beamRe[c * stride + i] = begun ? m_measured.weights->values()[i * count + c].real() : hRe[row * stride + i];
+            beamIm[c * stride + i] =
+                begun ? m_measured.weights->values()[i * count + c].imag() : -hIm[row * stride + i];
         }
-        // Scale away from denormals before making the columns orthonormal.
-        float largest = 0;
-        for (const auto& value : next) {
-            largest = std::max(largest, std::abs(value));
+    }
+    kernels::Orthonormalise(beamRe, beamIm, count, elements, stride);
+    for (int pass = begun ? 3 : 12; pass > 0; --pass) {
+        kernels::ApplyGram(hRe, hIm, rows, beamRe, beamIm, count, stride, nextRe, nextIm);
+        kernels::Orthonormalise(nextRe, nextIm, count, elements, stride);
+        std::swap(beamRe, nextRe);
+        std::swap(beamIm, nextIm);
+    }
+    std::vector<Complex> beams(elements * count);
+    for (unsigned c = 0; c < count; ++c) {
+        for (std::size_t i = 0; i < elements; ++i) {
+            beams[i * count + c] = {beamRe[c * stride + i], beamIm[c * stride + i]};
         }
-        for (auto& value : next) {
-            value /= largest > 0 ? largest : 1;
-        }
-        Orthonormalise(next, elements, count);
-        beams.swap(next);
     }
     return beams;
 }
@@ -242,84 +241,35 @@ std::vector<PhyLink::Complex> PhyLink::DirectBeams(unsigned count) {
     return beams;
 }
 
-void PhyLink::Refresh() {
-    if (!m_beams) {
-        throw std::logic_error("PhyLink: Measure comes first");
-    }
-    m_response = &m_link->GetEffectiveChannel(Direction::Downlink, m_ueElements, *m_beams, m_offsets);
+const std::vector<PhyLink::Complex>& PhyLink::Response(const BeamSet& beams) {
+    return m_link->GetEffectiveChannel(Direction::Downlink, m_ueElements, *beams.weights, m_offsets);
 }
 
-const SinrMap& PhyLink::Downlink(unsigned layers, double snr) {
-    Refresh();
-    const std::size_t antennas = NumUeAntennas(), groups = NumGroups(), beams = m_beams->numPorts();
-    m_down.numLayers = layers;
-    m_down.numGroups = groups;
-    m_down.values.resize(layers * groups);
-    const auto scale = static_cast<float>(snr / layers);
-    for (std::size_t f = 0; f < groups; ++f) {
-        // A = I + G^H G snr / layers; SINR of layer l is 1 / (A^-1)_ll - 1.
-        std::array<std::array<Complex, max_layers>, max_layers> a{};
-        for (unsigned i = 0; i < layers; ++i) {
-            for (unsigned j = i; j < layers; ++j) {
-                Complex sum = 0;
-                for (std::size_t u = 0; u < antennas; ++u) {
-                    const auto* row = m_response->data() + u * beams * groups + f;
-                    sum += std::conj(row[i * groups]) * row[j * groups];
-                }
-                a[i][j] = sum * scale + Complex(i == j);
-                a[j][i] = std::conj(a[i][j]);
-            }
-        }
-        if (layers == 1) {
-            m_down.values[f] = a[0][0].real() - 1;
-            continue;
-        }
-        // Cholesky A = L L^H, then the inverse of L; (A^-1)_ll is the squared norm of column l of L^-1.
-        std::array<std::array<Complex, max_layers>, max_layers> lower{}, inverse{};
-        for (unsigned i = 0; i < layers; ++i) {
-            for (unsigned j = 0; j <= i; ++j) {
-                Complex sum = a[i][j];
-                for (unsigned k = 0; k < j; ++k) {
-                    sum -= lower[i][k] * std::conj(lower[j][k]);
-                }
-                lower[i][j] = i == j ? Complex(std::sqrt(std::max(sum.real(), 1e-12f))) : sum / lower[j][j].real();
-            }
-        }
-        for (unsigned column = 0; column < layers; ++column) {
-            float norm = 0;
-            for (unsigned i = column; i < layers; ++i) {
-                Complex sum = i == column ? 1.f : 0.f;
-                for (unsigned k = column; k < i; ++k) {
-                    sum -= lower[i][k] * inverse[k][column];
-                }
-                inverse[i][column] = sum / lower[i][i].real();
-                norm += std::norm(inverse[i][column]);
-            }
-            m_down.values[column * groups + f] = std::max(0.f, 1 / norm - 1);
-        }
+const PhyLink::BeamSet& PhyLink::Set(Beams which) const {
+    const BeamSet& set = which == Beams::InUse ? m_inUse : m_measured;
+    if (!set.weights) {
+        throw std::logic_error("PhyLink: Measure comes first");
     }
+    return set;
+}
+
+const SinrMap& PhyLink::Downlink(unsigned layers, double snr, Beams which) {
+    const BeamSet& set = Set(which);
+    m_down.numLayers = layers;
+    m_down.numGroups = NumGroups();
+    m_down.values.resize(layers * NumGroups());
+    kernels::MmseSinr(Response(set).data(), NumUeAntennas(), set.weights->numPorts(), layers, NumGroups(),
+                      static_cast<float>(snr / layers), m_down.values.data());
     return m_down;
 }
 
-const SinrMap& PhyLink::Uplink(double snr) {
-    Refresh();
-    const std::size_t antennas = NumUeAntennas(), groups = NumGroups(), beams = m_beams->numPorts();
+const SinrMap& PhyLink::Uplink(double snr, Beams which) {
+    const BeamSet& set = Set(which);
     m_up.numLayers = 1;
-    m_up.numGroups = groups;
-    m_up.values.assign(groups, 0);
-    std::vector<Complex> sum(groups);
-    for (std::size_t b = 0; b < beams; ++b) {
-        std::fill(sum.begin(), sum.end(), 0);
-        for (std::size_t u = 0; u < antennas; ++u) {
-            const auto* row = m_response->data() + (u * beams + b) * groups;
-            for (std::size_t f = 0; f < groups; ++f) {
-                sum[f] += row[f] * m_ueWeights[u];
-            }
-        }
-        for (std::size_t f = 0; f < groups; ++f) {
-            m_up.values[f] += static_cast<float>(snr) * std::norm(sum[f]);
-        }
-    }
+    m_up.numGroups = NumGroups();
+    m_up.values.resize(NumGroups());
+    kernels::CombinedSinr(Response(set).data(), set.ue.data(), NumUeAntennas(), set.weights->numPorts(), NumGroups(),
+                          static_cast<float>(snr), m_up.values.data());
     return m_up;
 }
 

@@ -28,6 +28,9 @@ std::string NameOf(BeamMethod method);
 
 constexpr unsigned max_layers = 4;
 
+/// Which beams: those in use, or those measured last.
+enum class Beams : std::uint8_t { InUse, Measured };
+
 /// SINR of each layer in each group of resource blocks, linear.
 struct SinrMap {
     unsigned numLayers = 0;
@@ -50,17 +53,17 @@ class PhyLink {
     /// Layers that the antennas allow, at most 4.
     unsigned MaxLayers() const;
 
-    /// Choose beams for where the UE is now.
-    void Measure();
-    bool Measured() const { return m_beams.has_value(); }
+    /// Choose beams for where the UE is now. \param later they are put into use by Adopt, otherwise at once
+    void Measure(bool later = false);
+    void Adopt() { m_inUse = m_measured; }
 
     /// SINR after an MMSE receiver of `layers` layers that share the power.
     /// \param snr power over noise (and interference) of one resource block at the antenna: transmit power per resource
     /// block / noise per resource block
     /// \return the map, which holds until the next call
-    const SinrMap& Downlink(unsigned layers, double snr);
+    const SinrMap& Downlink(unsigned layers, double snr, Beams which = Beams::InUse);
     /// One layer from all UE antennas with the best wideband weights, gNB with maximum ratio combining of its beams.
-    const SinrMap& Uplink(double snr);
+    const SinrMap& Uplink(double snr, Beams which = Beams::InUse);
 
     /// Path gain between the ends without small-scale fading, linear: for power control.
     double LargeScaleGain() { return m_link->GetLargeScaleGain(); }
@@ -72,15 +75,19 @@ class PhyLink {
     std::vector<Complex> CodebookBeams(unsigned count);
     std::vector<Complex> DirectBeams(unsigned count);
     std::vector<Complex> SampledResponse(std::size_t samples) const;
-    void Refresh();
+    struct BeamSet {
+        std::optional<PortWeights> weights; ///< [element, layer], orthonormal
+        std::vector<Complex> ue;            ///< uplink, unit norm
+    };
+    /// [UE antenna, beam, group], kept by the link until asked for other beams or places.
+    const std::vector<Complex>& Response(const BeamSet& beams);
+    const BeamSet& Set(Beams which) const;
 
     ns3::Ptr<ChannelLink> m_link;
     BeamMethod m_method;
     std::vector<double> m_offsets;
     PortWeights m_ueElements;
-    std::optional<PortWeights> m_beams;               ///< [element, layer], orthonormal
-    const std::vector<Complex>* m_response = nullptr; ///< [UE antenna, beam, group], kept by the link
-    std::vector<Complex> m_ueWeights;                 ///< uplink, unit norm
+    BeamSet m_inUse, m_measured;
     SinrMap m_down, m_up;
 };
 

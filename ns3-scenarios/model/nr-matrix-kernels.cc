@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-matrix-kernels.h"
+
+#include <algorithm>
+#include <cmath>
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define EDGELAM_VECTOR __attribute__((target_clones("arch=x86-64-v3", "default")))
+#define EDGELAM_INLINE inline __attribute__((always_inline))
+#else
+#define EDGELAM_VECTOR
+#define EDGELAM_INLINE inline
+#endif
+
+namespace edgelam::nr::kernels {
+
+namespace {
+
+/// One number for each of some frequencies.
+using Lane = float[lanes];
+
+template<unsigned layers>
+EDGELAM_INLINE void Mmse(const std::complex<float>* g, std::size_t antennas, std::size_t beams, std::size_t frequencies,
+                         float scale, float* sinr) {
+    for (std::size_t f0 = 0; f0 < frequencies; f0 += lanes) {
+        const std::size_t count = std::min(lanes, frequencies - f0);
+        // A = I + scale G^H G, lower triangle: row i, column j <= i.
+        Lane ar[layers][layers] = {}, ai[layers][layers] = {};
+        for (std::size_t u = 0; u < antennas; ++u) {
+            Lane gr[layers] = {}, gi[layers] = {};
+            for (unsigned l = 0; l < layers; ++l) {
+                const auto* row = reinterpret_cast<const float*>(g + (u * beams + l) * frequencies + f0);
+                for (std::size_t k = 0; k < count; ++k) {
+                    gr[l][k] = row[2 * k];
+                    gi[l][k] = row[2 * k + 1];
+                }
+            }
+            for (unsigned i = 0; i < layers; ++i) {
+                for (unsigned j = 0; j <= i; ++j) {
+                    for (std::size_t k = 0; k < lanes; ++k) {
+                        ar[i][j][k] += gr[i][k] * gr[j][k] + gi[i][k] * gi[j][k];
+                        ai[i][j][k] += gr[i][k] * gi[j][k] - gi[i][k] * gr[j][k];
+                    }
+                }
+            }
+        }
+        if constexpr (layers == 1) {
+            for (std::size_t k = 0; k < count; ++k) {
+                sinr[f0 + k] = scale * ar[0][0][k];
+            }
+            continue;
+        }
+        // A = L D L^H in place, L with ones on its diagonal; `d` is the inverse of D.
+        Lane d[layers];
+        for (unsigned j = 0; j < layers; ++j) {
+            for (unsigned i = j; i < layers; ++i) {
+                for (std::size_t k = 0; k < lanes; ++k) {
+                    float re = scale * ar[i][j][k] + (i == j ? 1.f : 0.f), im = scale * ai[i][j][k];
+                    for (unsigned m = 0; m < j; ++m) { // - L_im D_m conj(L_jm)
+                        const float weight = 1 / d[m][k];
+                        re -= (ar[i][m][k] * ar[j][m][k] + ai[i][m][k] * ai[j][m][k]) * weight;
+                        im -= (ai[i][m][k] * ar[j][m][k] - ar[i][m][k] * ai[j][m][k]) * weight;
+                    }
+                    if (i == j) {
+                        d[j][k] = 1 / std::max(re, 1.f); // no less in exact arithmetic
+                    } else {
+                        ar[i][j][k] = re * d[j][k];
+                        ai[i][j][k] = im * d[j][k];
+                    }
+                }
+            }
+        }
+        // (A^-1)_jj is the sum over i of |(L^-1)_ij|^2 / D_i.
+        for (unsigned j = 0; j < layers; ++j) {
+            Lane mr[layers] = {}, mi[layers] = {}, sum;
+            for (std::size_t k = 0; k < lanes; ++k) {
+                mr[j][k] = 1;
+                sum[k] = d[j][k];
+            }
+            for (unsigned i = j + 1; i < layers; ++i) {
+                for (unsigned m = j; m < i; ++m) {
+                    for (std::size_t k = 0; k < lanes; ++k) {
+                        mr[i][k] -= ar[i][m][k] * mr[m][k] - ai[i][m][k] * mi[m][k];
+                        mi[i][k] -= ar[i][m][k] * mi[m][k] + ai[i][m][k] * mr[m][k];
+                    }
+                }
+                for (std::size_t k = 0; k < lanes; ++k) {
+                    sum[k] += (mr[i][k] * mr[i][k] + mi[i][k] * mi[i][k]) * d[i][k];
+                }
+            }
+            for (std::size_t k = 0; k < count; ++k) {
+                sinr[j * frequencies + f0 + k] = std::max(0.f, 1 / sum[k] - 1);
+            }
+        }
+    }
+}
+
+EDGELAM_INLINE float Sum(const Lane& lane) {
+    return ((lane[0] + lane[4]) + (lane[1] + lane[5])) + ((lane[2] + lane[6]) + (lane[3] + lane[7]));
+}
+
+/// sum of a b (or conj(a) b)
+template<bool conjugate>
+EDGELAM_INLINE std::complex<float> Dot(const float* aRe, const float* aIm, const float* bRe, const float* bIm,
+                                       std::size_t stride) {
+    Lane re = {}, im = {};
+    for (std::size_t i = 0; i < stride; i += lanes) {
+        for (std::size_t k = 0; k < lanes; ++k) {
+            const float ar = aRe[i + k], ai = conjugate ? -aIm[i + k] : aIm[i + k];
+            re[k] += ar * bRe[i + k] - ai * bIm[i + k];
+            im[k] += ar * bIm[i + k] + ai * bRe[i + k];
+        }
+    }
+    return {Sum(re), Sum(im)};
+}
+
+} // namespace
+
+EDGELAM_VECTOR
+void MmseSinr(const std::complex<float>* g, std::size_t antennas, std::size_t beams, unsigned layers,
+              std::size_t frequencies, float scale, float* sinr) {
+    switch (layers) {
+    case 1:
+        return Mmse<1>(g, antennas, beams, frequencies, scale, sinr);
+    case 2:
+        return Mmse<2>(g, antennas, beams, frequencies, scale, sinr);
+    case 3:
+        return Mmse<3>(g, antennas, beams, frequencies, scale, sinr);
+    default:
+        return Mmse<4>(g, antennas, beams, frequencies, scale, sinr);
+    }
+}
+
+EDGELAM_VECTOR
+void CombinedSinr(const std::complex<float>* g, const std::complex<float>* weights, std::size_t antennas,
+                  std::size_t beams, std::size_t frequencies, float scale, float* sinr) {
+    for (std::size_t f0 = 0; f0 < frequencies; f0 += lanes) {
+        const std::size_t count = std::min(lanes, frequencies - f0);
+        Lane power = {};
+        for (std::size_t b = 0; b < beams; ++b) {
+            Lane re = {}, im = {};
+            for (std::size_t u = 0; u < antennas; ++u) {
+                const auto* row = reinterpret_cast<const float*>(g + (u * beams + b) * frequencies + f0);
+                const float wr = weights[u].real(), wi = weights[u].imag();
+                for (std::size_t k = 0; k < count; ++k) {
+                    re[k] += row[2 * k] * wr - row[2 * k + 1] * wi;
+                    im[k] += row[2 * k] * wi + row[2 * k + 1] * wr;
+                }
+            }
+            for (std::size_t k = 0; k < lanes; ++k) {
+                power[k] += re[k] * re[k] + im[k] * im[k];
+            }
+        }
+        for (std::size_t k = 0; k < count; ++k) {
+            sinr[f0 + k] = scale * power[k];
+        }
+    }
+}
+
+EDGELAM_VECTOR
+void ApplyGram(const float* hRe, const float* hIm, std::size_t rows, const float* bRe, const float* bIm,
+               std::size_t columns, std::size_t stride, float* outRe, float* outIm) {
+    std::fill(outRe, outRe + columns * stride, 0.f);
+    std::fill(outIm, outIm + columns * stride, 0.f);
+    for (std::size_t row = 0; row < rows; ++row) {
+        const float *re = hRe + row * stride, *im = hIm + row * stride;
+        for (std::size_t c = 0; c < columns; ++c) {
+            const auto y = Dot<false>(re, im, bRe + c * stride, bIm + c * stride, stride);
+            const float yr = y.real(), yi = y.imag();
+            float *toRe = outRe + c * stride, *toIm = outIm + c * stride;
+            for (std::size_t i = 0; i < stride; ++i) { // conj(h) y
+                toRe[i] += re[i] * yr + im[i] * yi;
+                toIm[i] += re[i] * yi - im[i] * yr;
+            }
+        }
+    }
+}
+
+EDGELAM_VECTOR
+void Orthonormalise(float* re, float* im, std::size_t count, std::size_t n, std::size_t stride) {
+    // Away from denormals first.
+    float largest = 0;
+    for (std::size_t i = 0; i < count * stride; ++i) {
+        largest = std::max({largest, std::fabs(re[i]), std::fabs(im[i])});
+    }
+    const float away = largest > 0 ? 1 / largest : 1;
+    for (std::size_t i = 0; i < count * stride; ++i) {
+        re[i] *= away;
+        im[i] *= away;
+    }
+    for (std::size_t c = 0; c < count; ++c) {
+        float *toRe = re + c * stride, *toIm = im + c * stride;
+        std::size_t next = c; // what stands in for a row that depends on the others
+        for (int pass = 0; pass < 2; ++pass) {
+            for (std::size_t b = 0; b < c; ++b) {
+                const float *fromRe = re + b * stride, *fromIm = im + b * stride;
+                const auto dot = Dot<true>(fromRe, fromIm, toRe, toIm, stride);
+                const float dr = dot.real(), di = dot.imag();
+                for (std::size_t i = 0; i < stride; ++i) {
+                    toRe[i] -= dr * fromRe[i] - di * fromIm[i];
+                    toIm[i] -= dr * fromIm[i] + di * fromRe[i];
+                }
+            }
+            const float norm = Dot<true>(toRe, toIm, toRe, toIm, stride).real();
+            if (norm < 1e-12f) {
+                std::fill(toRe, toRe + stride, 0.f);
+                std::fill(toIm, toIm + stride, 0.f);
+                toRe[next++ % n] = 1;
+                pass = -1;
+                continue;
+            }
+            const float scale = 1 / std::sqrt(norm);
+            for (std::size_t i = 0; i < stride; ++i) {
+                toRe[i] *= scale;
+                toIm[i] *= scale;
+            }
+        }
+    }
+}
+
+} // namespace edgelam::nr::kernels

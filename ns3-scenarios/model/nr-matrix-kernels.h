@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// The inner loops of the PHY: small complex matrices at many frequencies, written so that the compiler makes vector
+/// instructions of them. On x86-64 each exists twice, for AVX2 with FMA and for any CPU, chosen at start.
+#pragma once
+
+#include <complex>
+#include <cstddef>
+
+namespace edgelam::nr::kernels {
+
+constexpr std::size_t lanes = 8;
+
+/// n rounded up to whole lanes.
+constexpr std::size_t Padded(std::size_t n) {
+    return (n + lanes - 1) / lanes * lanes;
+}
+
+/// SINR of each layer after an MMSE receiver: 1 / ((I + scale G^H G)^-1)_ll - 1.
+/// \param g [antenna, beam, frequency], of which the first `layers` beams count; 1 to 4 layers
+/// \param sinr [layer, frequency]
+void MmseSinr(const std::complex<float>* g, std::size_t antennas, std::size_t beams, unsigned layers,
+              std::size_t frequencies, float scale, float* sinr);
+
+/// scale x sum over beams of |sum over antennas of g w|^2: maximum ratio combining of all beams.
+/// \param weights [antenna]
+void CombinedSinr(const std::complex<float>* g, const std::complex<float>* weights, std::size_t antennas,
+                  std::size_t beams, std::size_t frequencies, float scale, float* sinr);
+
+/// out = H^H H b. Planar, rows and columns padded with zeros to `stride`, a multiple of `lanes`.
+/// \param h [row, stride]; \param b, out [column, stride]
+void ApplyGram(const float* hRe, const float* hIm, std::size_t rows, const float* bRe, const float* bIm,
+               std::size_t columns, std::size_t stride, float* outRe, float* outIm);
+
+/// Make the rows of [count, stride] orthonormal, in their order. One that depends on those before becomes another.
+/// \param n values of a row that are not padding, >= count
+void Orthonormalise(float* re, float* im, std::size_t count, std::size_t n, std::size_t stride);
+
+} // namespace edgelam::nr::kernels
