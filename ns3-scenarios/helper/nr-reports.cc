@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-reports.h"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
 #include "ns3/callback.h"
+#include "ns3/simulator.h"
 
 namespace edgelam {
 
 using ns3::Vector;
 
 namespace {
+
+constexpr double smoothing_s = 0.1; ///< of the published throughput
 
 /// [direction, ue] of what `get(uplink, ue)` gives.
 template<class T, class F>
@@ -44,6 +48,7 @@ NrReports::NrReports(const NrHelper& helper, Registry& registry) : m_helper(help
             m_last[direction][ue].uplink = static_cast<std::uint8_t>(direction);
         }
         m_counts[direction].assign(helper.NumUes(), {});
+        m_throughput[direction].assign(helper.NumUes(), {});
     }
     helper.GetCell()->TraceConnectWithoutContext("TransportBlock", ns3::MakeCallback(&NrReports::Record, this));
     PublishPlaces(registry);
@@ -60,7 +65,15 @@ void NrReports::Record(const nr::TransportBlockRecord& record) {
     } else {
         ++counts.retransmissions;
     }
-    counts.decoded_bits += record.received != 0 ? record.bits : 0;
+    if (record.received != 0) {
+        counts.decoded_bits += record.bits;
+        Throughput& throughput = m_throughput[record.uplink][record.ue];
+        throughput = {throughput.At(record.time_ns) + record.bits / smoothing_s, record.time_ns};
+    }
+}
+
+double NrReports::Throughput::At(std::int64_t timeNs) const {
+    return bps * std::exp(-1e-9 * static_cast<double>(std::max<std::int64_t>(timeNs - sinceNs, 0)) / smoothing_s);
 }
 
 void NrReports::PublishPlaces(Registry& registry) {
@@ -115,11 +128,10 @@ void NrReports::PublishTraffic(Registry& registry) {
         },
         each);
     registry.Publish<Array<double>>(
-        "ue_throughput_bps", "bit/s", "what the schedulers give, downlink and uplink, smoothed over about 0.1 s",
+        "ue_throughput_bps", "bit/s", "of decoded transport blocks, downlink and uplink, smoothed over 0.1 s",
         [this, numUes] {
             return EachDirection<double>(numUes, [this](bool uplink, auto ue) {
-                const auto& cell = *m_helper.GetCell();
-                return uplink ? cell.UpThroughputBps(ue) : cell.DownThroughputBps(ue);
+                return m_throughput[uplink][ue].At(ns3::Simulator::Now().GetNanoSeconds());
             });
         },
         each);

@@ -50,7 +50,7 @@ EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets
 ///     ue_link                  LinkState [ue] (channel-link.h)
 ///     ue_last_block            nr::TransportBlockRecord: the newest transmission; attempt 0 before the first
 ///     ue_block_counts          NrBlockCounts
-///     ue_throughput_bps        of IP packets delivered, smoothed over about 0.1 s
+///     ue_throughput_bps        of decoded transport blocks, smoothed over 0.1 s
 ///     ue_backlog_bytes         waiting in RLC
 ///     ue_bearer_counts         NrBearerCounts
 ///     control_slot             first slot for which the newest prb_share or prb_least holds
@@ -69,6 +69,13 @@ class NrReports {
   private:
     static constexpr std::size_t num_directions = 2;
 
+    /// An exponential average that ends at `sinceNs`.
+    struct Throughput {
+        double bps = 0;
+        std::int64_t sinceNs = 0;
+        double At(std::int64_t timeNs) const;
+    };
+
     void Record(const nr::TransportBlockRecord& record);
     void PublishPlaces(Registry& registry);
     void PublishTraffic(Registry& registry);
@@ -78,6 +85,7 @@ class NrReports {
     const NrHelper& m_helper;
     std::array<std::vector<nr::TransportBlockRecord>, num_directions> m_last;
     std::array<std::vector<NrBlockCounts>, num_directions> m_counts;
+    std::array<std::vector<Throughput>, num_directions> m_throughput;
     std::uint64_t m_controlSlot = 0;
 };
 

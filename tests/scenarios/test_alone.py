@@ -6,7 +6,7 @@ from scenario_runs import report, start
 
 from edgelam.paths import scenarios
 
-ALL = ["lte-macro", "wired-star"]  # those with an IP network
+ALL = ["lte-macro", "nr-urban-micro", "wired-star"]  # those with an IP network
 
 
 def test_all_are_installed():
@@ -63,7 +63,11 @@ def test_lte_macro_traffic():
 
 @pytest.mark.parametrize(
     ("scenario", "arguments"),
-    [("wired-star", ["--loss=0.02", "--bytes=1e6"]), ("lte-macro", ["--numUe=2", "--bytes=5e4", "--speed=10"])],
+    [
+        ("wired-star", ["--loss=0.02", "--bytes=1e6"]),
+        ("lte-macro", ["--numUe=2", "--bytes=5e4", "--speed=10"]),
+        ("nr-urban-micro", ["--numUe=3", "--bytes=2e5", "--speed=10"]),
+    ],
 )
 def test_same_seed_same_run(scenario, arguments):
     first = report(scenario, *arguments, "--seed=5")

@@ -17,6 +17,7 @@ SUITES = [
     "edgelam-nr-bearer",
     "edgelam-nr-cell",
     "edgelam-nr-error-model",
+    "edgelam-nr-network",
     "edgelam-nr-phy-link",
     "edgelam-nr-scheduler",
     "edgelam-nr-tables",

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// Devices of an NR cell and the network around it: who reaches whom, drops, multicast, refusals.
+
+#include "ns3/constant-position-mobility-model.h"
+#include "ns3/inet-socket-address.h"
+#include "ns3/ipv4-header.h"
+#include "ns3/ipv4-l3-protocol.h"
+#include "ns3/node-container.h"
+#include "ns3/simulator.h"
+#include "ns3/socket.h"
+#include "ns3/string.h"
+#include "ns3/udp-socket-factory.h"
+
+#include "channel-testbed.h"
+#include "nr-helper.h"
+
+using namespace edgelam;
+using namespace edgelam::test;
+using ns3::Packet;
+using ns3::Ptr;
+
+namespace {
+
+constexpr std::uint16_t port = 9;
+
+/// A cell with `numUe` UEs 40 m away in a row, an edge server at the site, one behind the UPF, and a cloud.
+class Network {
+  public:
+    explicit Network(std::uint32_t numUe, const std::vector<const char*>& arguments = {}) {
+        Options options("test", "a test");
+        helper.AddOptions(options);
+        std::vector<const char*> line{"test"};
+        line.insert(line.end(), arguments.begin(), arguments.end());
+        options.Parse(static_cast<int>(line.size()), line.data());
+        helper.AssignStreams(1);
+        auto channel = ns3::CreateObject<RadioChannel>();
+        channel->SetAttribute("Deployment", ns3::StringValue("UMi"));
+        channel->SetAttribute("LosState", ns3::StringValue("Always"));
+        nodes.push_back(PlacedNode({0, 0, 10}));
+        helper.InstallGnb(nodes[0], channel);
+        for (std::uint32_t i = 0; i < numUe; ++i) {
+            nodes.push_back(PlacedNode({40, 10.0 * i, 1.5}));
+            helper.InstallUe(nodes.back());
+        }
+        nodes.push_back(helper.AddServer(NrHelper::Place::Site, 10e9, 1e-4));
+        nodes.push_back(helper.AddServer(NrHelper::Place::Upf, 10e9, 1e-4));
+        nodes.push_back(helper.AddServer(NrHelper::Place::Upf, 1e9, 20e-3));
+    }
+    ~Network() { ns3::Simulator::Destroy(); }
+
+    static ns3::Ipv4Address AddressOf(const Ptr<ns3::Node>& node) {
+        return node->GetObject<ns3::Ipv4>()->GetAddress(1, 0).GetLocal();
+    }
+
+    Ptr<ns3::Socket> Socket(const Ptr<ns3::Node>& node) {
+        auto socket = ns3::Socket::CreateSocket(node, ns3::UdpSocketFactory::GetTypeId());
+        socket->Bind(ns3::InetSocketAddress(ns3::Ipv4Address::GetAny(), port));
+        socket->SetRecvCallback(ns3::Callback<void, Ptr<ns3::Socket>>([this](Ptr<ns3::Socket> at) {
+            while (const auto packet = at->Recv()) {
+                ++received;
+                bytes += packet->GetSize();
+                lastS = ns3::Simulator::Now().GetSeconds();
+            }
+        }));
+        return socket;
+    }
+
+    void Send(const Ptr<ns3::Socket>& from, std::size_t to, std::uint32_t size) {
+        from->SendTo(ns3::Create<Packet>(size), 0, ns3::InetSocketAddress(AddressOf(nodes[to]), port));
+    }
+
+    void Run(double seconds) {
+        ns3::Simulator::Stop(ns3::Seconds(seconds));
+        ns3::Simulator::Run();
+    }
+
+    NrHelper helper;
+    std::vector<Ptr<ns3::Node>> nodes; ///< gNB, UEs, edge at the site, edge behind the UPF, cloud
+    std::uint64_t received = 0, bytes = 0;
+    double lastS = 0;
+
+  private:
+    static Ptr<ns3::Node> PlacedNode(const ns3::Vector& position) {
+        auto node = ns3::CreateObject<ns3::Node>();
+        auto mobility = ns3::CreateObject<ns3::ConstantPositionMobilityModel>();
+        mobility->SetPosition(position);
+        node->AggregateObject(mobility);
+        return node;
+    }
+};
+
+void EverybodyReachesEverybody(Case& test) {
+    Network network(3);
+    std::vector<Ptr<ns3::Socket>> sockets;
+    for (const auto& node : network.nodes) {
+        sockets.push_back(network.Socket(node));
+    }
+    const std::size_t count = sockets.size();
+    for (std::size_t from = 0; from < count; ++from) {
+        for (std::size_t to = 0; to < count; ++to) {
+            if (from != to) {
+                network.Send(sockets[from], to, 500);
+                network.Send(sockets[from], to, 4000); // in three fragments
+            }
+        }
+    }
+    network.Run(1);
+    test.True(network.received == 2 * count * (count - 1), "every datagram arrives");
+    test.True(network.bytes == 4500 * count * (count - 1), "whole");
+}
+
+/// When a datagram from UE 0 to node `to` arrives, s.
+double ArrivalS(std::size_t to) {
+    Network network(1, {"--backhaulDelay=100ms"});
+    const auto source = network.Socket(network.nodes[1]), sink = network.Socket(network.nodes[to]);
+    network.Send(source, to, 100);
+    network.Run(1);
+    return network.lastS;
+}
+
+void LocalBreakout(Case& test) {
+    const double site = ArrivalS(2), upf = ArrivalS(3), cloud = ArrivalS(4);
+    test.True(site > 0 && site < 0.02, "traffic of the site does not cross the backhaul");
+    test.Near(upf - site, 0.1, 1e-5, "behind the UPF: the backhaul's delay later");
+    test.Near(cloud - upf, 0.0199, 1e-5, "the cloud: its link's");
+}
+
+void Drops(Case& test) {
+    Network network(1);
+    const auto gnb = network.helper.GetGnbDevice();
+    std::uint64_t traced = 0;
+    gnb->TraceConnectWithoutContext("MacTxDrop",
+                                    ns3::Callback<void, Ptr<const Packet>>([&](Ptr<const Packet>) { ++traced; }));
+    const auto packetTo = [](ns3::Ipv4Address destination) {
+        ns3::Ipv4Header header;
+        header.SetDestination(destination);
+        header.SetPayloadSize(1480);
+        auto packet = ns3::Create<Packet>(1480);
+        packet->AddHeader(header);
+        return packet;
+    };
+    const auto send = [&](Ptr<Packet> packet, std::uint16_t protocol = ns3::Ipv4L3Protocol::PROT_NUMBER) {
+        return gnb->Send(packet, gnb->GetBroadcast(), protocol);
+    };
+    const auto ue = Network::AddressOf(network.nodes[1]);
+    test.True(!send(packetTo("10.45.9.9")) && !send(ns3::Create<Packet>(10)) && !send(packetTo(ue), 0x86dd),
+              "nobody's address, no header, IPv6");
+    test.True(gnb->GetCounters().droppedUnknown == 3 && traced == 3, "counted and traced");
+    std::uint64_t taken = 0;
+    constexpr std::uint64_t many = 8000; // 12 MB
+    for (std::uint64_t i = 0; i < many; ++i) {
+        taken += send(packetTo(ue));
+    }
+    const auto& counters = gnb->GetCounters();
+    test.True(taken > 6000 && taken < 7000, "the bearer holds 10 MB");
+    test.True(counters.sent == taken && counters.droppedFull == many - taken && traced == 3 + many - taken,
+              "what does not fit is counted and traced");
+    network.Run(2);
+    test.True(network.helper.GetUeDevice(0)->GetCounters().received == taken, "the others arrive");
+}
+
+void MulticastByReplication(Case& test) {
+    Network network(3);
+    const auto gnb = network.helper.GetGnbDevice();
+    ns3::Ipv4Header header;
+    header.SetDestination("239.1.2.3");
+    auto packet = ns3::Create<Packet>(100);
+    packet->AddHeader(header);
+    gnb->Send(packet, gnb->GetBroadcast(), ns3::Ipv4L3Protocol::PROT_NUMBER);
+    network.Run(0.1);
+    test.True(gnb->GetCounters().sent == 3, "one copy a UE");
+    for (std::uint32_t ue = 0; ue < 3; ++ue) {
+        test.True(network.helper.GetUeDevice(ue)->GetCounters().received == 1, "each gets it");
+    }
+}
+
+void Refusals(Case& test) {
+    const auto refuses = [&](const char* argument, const std::vector<std::string>& texts) {
+        test.Refuses([&] { Network network(1, {argument}); }, texts, argument);
+    };
+    refuses("--bandwidth=33", {"bandwidth 33 MHz", "100 MHz"});
+    refuses("--numerology=3", {"numerology 3", "0, 1 or 2"});
+    refuses("--pattern=DDDD", {"DDDD", "no uplink"});
+    refuses("--ueAntennas=3", {"--ueAntennas=3", "even"});
+    test.Refuses<OptionError>([] { Network network(1, {"--maxLayers=5"}); }, {"--maxLayers=5", "0 to 4"}, "layers");
+    Network network(2);
+    test.Refuses(
+        [&] {
+            network.helper.GetGnbDevice()->AddUe(2, ns3::CreateObject<nr::UeNetDevice>(),
+                                                 Network::AddressOf(network.nodes[1]));
+        },
+        {"one IPv4 address"}, "an address twice");
+    const auto device = network.helper.GetGnbDevice();
+    test.True(!device->SetMtu(67) && !device->SetMtu(9001) && device->SetMtu(9000), "MTU of 68 to 9000 bytes");
+}
+
+CaseSuite networkTestSuite("edgelam-nr-network", {{"everybody reaches everybody", EverybodyReachesEverybody},
+                                                  {"local breakout", LocalBreakout},
+                                                  {"drops", Drops},
+                                                  {"multicast by replication", MulticastByReplication},
+                                                  {"refusals", Refusals}});
+
+} // namespace

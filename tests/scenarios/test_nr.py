@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Scenario nr-urban-micro: refusals, transfers, what it publishes, controls, and a transfer's time from the air."""
+
+import asyncio
+import math
+
+import numpy as np
+import pytest
+from scenario_runs import report, start
+
+from edgelam import cosim
+from edgelam.errors import EdgelamError
+
+# One UE that stands still 30 m away, in line of sight: the channel hardly changes.
+STILL = {"numUe": 1, "speed": 0, "los": "Always", "minDistance": 30, "maxDistance": 31}
+SEGMENT, HEADERS = 1448, 52  # bytes: TCP payload of an MTU of 1500, IPv4 20 and TCP with time stamps 32
+RADIO_HEADERS = 9  # bytes a packet: PDCP 3, RLC AM 3, MAC 3
+ROUND_TRIP_S = 0.012  # at most, of a small packet up and an answer: scheduling request, grant, both transmissions
+
+
+def run(main, options=None, **more):
+    return cosim.simulate(main, scenario="nr-urban-micro", options=STILL | (options or {}), **more)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "texts"),
+    [
+        (["--bandwidth=33"], ["bandwidth 33 MHz", "numerology 1", "90 or 100 MHz"]),
+        (["--numerology=3"], ["numerology 3", "FR1 has 0, 1 or 2"]),
+        (["--numerology=4"], ["numerology 4", "5 or 6"]),
+        (["--carrier=28e9"], ["numerology 1", "FR2-1 has 2 or 3"]),
+        (["--carrier=100e9"], ["--carrier=100e9", "7.1e+10 Hz"]),
+        (["--pattern=DDDD"], ["DDDD", "no uplink"]),
+        (["--pattern=UUU"], ["UUU", "no downlink"]),
+        (["--pattern=DDXU"], ["DDXU", "'X'"]),
+        (["--maxLayers=4", "--ueAntennas=2"], ["--maxLayers=4", "1 to 2"]),
+        (["--ueAntennas=3"], ["--ueAntennas=3", "even"]),
+        (["--scheduler=fair"], ["fair", "rr, pf, max-rate, external"]),
+        (["--minDistance=200"], ["--minDistance=200", "--maxDistance, 150"]),
+    ],
+)
+def test_impossible_settings_are_refused(arguments, texts):
+    done = start("nr-urban-micro", *arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("nr-urban-micro: ")
+    assert done.stderr.count("\n") == 1
+    for text in texts:
+        assert text in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--protocol=tcp"],
+        ["--protocol=udp"],
+        ["--protocol=ideal"],
+        ["--rlc=um"],
+        ["--pattern=FDD", "--numerology=0", "--bandwidth=20", "--carrier=2.1e9"],
+        ["--carrier=28e9", "--numerology=3", "--bandwidth=100", "--los=Always"],
+        ["--scheduler=rr", "--beams=codebook", "--mcsTable=1"],
+        ["--scheduler=max-rate", "--beams=direct", "--ueAntennas=1"],
+    ],
+)
+def test_traffic(arguments):
+    result = report("nr-urban-micro", "--numUe=4", "--bytes=1e5", *arguments)
+    assert result["complete"]
+    assert {(transfer["status"], transfer["delivered_bytes"]) for transfer in result["transfers"]} == {
+        ("complete", 100_000)
+    }
+    assert {transfer["receiver"] for transfer in result["transfers"][:4]} == {"edge0", "edge1", "cloud0", "gnb0"}
+
+
+def test_devices_reach_each_other():
+    async def main(sim):
+        sending = asyncio.ensure_future(sim.node("ue0").send(sim.node("ue1"), bytes(50_000)))
+        await sim.node("ue1").receive()
+        return await sending
+
+    record = run(main, {"numUe": 2})
+    assert record.status == "complete"
+    assert record.last_byte_s - record.queued_s > 4e-3  # the air is crossed twice
+
+
+@pytest.mark.parametrize(("server", "least_s"), [("edge0", 0.0), ("edge1", 0.05), ("cloud0", 0.13)])
+def test_servers_are_as_far_as_their_links(server, least_s):
+    async def main(sim):
+        sending = asyncio.ensure_future(
+            sim.node("ue0").send(sim.node(server), bytes(100), protocol="udp", rate_bps=1e6)
+        )
+        await sim.node(server).receive()
+        return await sending
+
+    record = run(main, {"backhaulDelay": "50ms", "cloudDelay": "80ms"})
+    assert least_s < record.last_byte_s - record.queued_s < least_s + ROUND_TRIP_S
+
+
+def test_a_tcp_transfer_takes_rate_and_round_trips():
+    size = 10_000_000
+
+    async def main(sim):
+        counts, spent = sim.observable("ue_block_counts"), []
+
+        async def watch():
+            while True:
+                bits = (await counts.read()).value["decoded_bits"][0, 0]
+                spent.append((sim.now_s, float(bits)))
+                await asyncio.sleep(5e-3)
+
+        watching = asyncio.ensure_future(watch())
+        await sim.node("edge0").send(sim.node("ue0"), bytes(1000))  # opens the connection
+        begin_s = sim.now_s
+        sending = asyncio.ensure_future(sim.node("edge0").send(sim.node("ue0"), bytes(size)))
+        await sim.node("ue0").receive()
+        await sim.node("ue0").receive()
+        record = await sending
+        watching.cancel()
+        return begin_s, record, spent
+
+    begin_s, record, spent = run(main)
+    end_s = record.last_byte_s
+    # Rate of the air in the transfer's second half: what transport blocks carried, less headers.
+    half = [(t, bits) for t, bits in spent if (begin_s + end_s) / 2 <= t <= end_s]
+    air_bps = (half[-1][1] - half[0][1]) / (half[-1][0] - half[0][0])
+    rate_bps = air_bps * SEGMENT / (SEGMENT + HEADERS + RADIO_HEADERS)
+    # Slow start doubles from 10 segments each round trip until the air is full; each of these takes a round trip.
+    round_trips = math.ceil(math.log2(rate_bps / 8 * ROUND_TRIP_S / (10 * SEGMENT))) + 1
+    at_rate_s = 8 * size / rate_bps
+    assert 0.97 * at_rate_s < end_s - begin_s < 1.03 * at_rate_s + round_trips * ROUND_TRIP_S
+    assert record.retransmissions == 0
+
+
+def test_what_it_publishes():
+    async def main(sim):
+        names = [
+            "cell", "ue_position", "ue_velocity", "ue_link", "ue_last_block", "ue_block_counts",
+            "ue_throughput_bps", "ue_backlog_bytes", "ue_bearer_counts",
+        ]  # fmt: skip
+        before = (await sim.observable("ue_last_block").read()).value
+        sending = asyncio.ensure_future(sim.node("edge0").send(sim.node("ue0"), bytes(2_000_000)))
+        during = []
+        for _ in range(20):
+            await asyncio.sleep(2e-3)
+            during.append([(await sim.observable(name).read()).value[0, 0] for name in names[-3:-1]])
+        await sim.node("ue0").receive()
+        await sending
+        await asyncio.sleep(0.5)
+        return before, during, {name: (await sim.observable(name).read()).value for name in names}
+
+    before, during, after = run(main, {"numUe": 2})
+    assert before.shape == (2, 2)
+    assert not before["attempt"].any()
+    assert after["cell"]["prbs"] == 273
+    assert after["cell"]["slot_s"] == 0.5e-3
+    ground = np.hypot(*after["ue_position"][:, :2].T)
+    assert (np.abs(ground - 30.5) <= 0.5).all()
+    assert after["ue_link"]["distance_2d_m"] == pytest.approx(ground)
+    assert (after["ue_link"]["los"] == 1).all()
+    block = after["ue_last_block"][0, 0]
+    assert (block["attempt"], block["uplink"], block["ue"]) == (1, 0, 0)
+    assert block["mcs"] > 10
+    assert 10 < block["sinr_db"] < 60
+    throughput_bps, backlog_bytes = np.max(during, axis=0)
+    assert throughput_bps > 1e7
+    assert backlog_bytes > 10_000
+    assert after["ue_throughput_bps"][0, 0] < 2e6  # it was at most 160e6, five time constants ago
+    assert not after["ue_backlog_bytes"].any()
+    counts = after["ue_bearer_counts"]
+    assert counts["delivered_bytes"][0, 0] > 2_000_000
+    assert counts["sent_packets"].tolist() == counts["delivered_packets"].tolist()
+    assert counts["sent_packets"][:, 1].tolist() == [0, 0]
+    assert counts["sent_packets"][1, 0] > 100  # acknowledgements
+    assert not counts["dropped_packets"].any()
+    assert after["ue_block_counts"]["decoded_bits"][0, 0] >= 8 * counts["delivered_bytes"][0, 0]
+
+
+def test_shares_divide_the_band():
+    async def main(sim):
+        edge, ues = sim.node("edge0"), [sim.node("ue0"), sim.node("ue1")]
+        await asyncio.sleep(0.0103)
+        await sim.control("prb_share").set(np.array([[2 / 3, 1 / 3], [0.5, 0.5]]))  # 12 and 6 of 18 groups
+        sending = []
+        slot = int((await sim.observable("control_slot").read()).value)
+        for ue in ues:
+            sending.append(asyncio.ensure_future(edge.send(ue, bytes(20_000_000))))
+        await asyncio.sleep(0.08)
+        prbs = []
+        for _ in range(20):
+            await asyncio.sleep(2e-3)
+            prbs.append(tuple((await sim.observable("ue_last_block").read()).value["prbs"][0].tolist()))
+        refusals = []
+        for name, value in [
+            ("prb_share", np.array([[0.75, 0.5], [0.5, 0.5]])),
+            ("prb_share", np.array([[-0.1, 0.5], [0.5, 0.5]])),
+            ("prb_share", np.array([[np.nan, 0.5], [0.5, 0.5]])),
+            ("prb_least", np.array([[270, 270], [0, 0]], dtype=np.uint32)),
+        ]:
+            with pytest.raises(EdgelamError) as caught:
+                await sim.control(name).set(value)
+            refusals.append(str(caught.value))
+        await sim.control("prb_least").set(np.array([[100, 0], [16, 16]], dtype=np.uint32))
+        return slot, prbs, refusals
+
+    slot, prbs, refusals = run(main, {"numUe": 2, "scheduler": "external", "sector": 1})
+    assert 20 <= slot <= 22  # of 0.5 ms
+    assert prbs.count((192, 81)) > 15  # groups of 16, the last of 1; a few slots also carry retransmissions
+    for refusal, text in zip(refusals, ["sum of 1.25", "-0.1", "nan", "270"], strict=True):
+        assert text in refusal or "groups" in refusal
+        assert "legal" in refusal
+
+
+def test_controls_refuse_and_the_run_goes_on():
+    async def main(sim):
+        with pytest.raises(EdgelamError, match="scheduler is pf"):
+            await sim.control("prb_share").set(np.array([[0.5], [0.5]]))
+        with pytest.raises(EdgelamError, match="up to 150 m/s"):
+            await sim.control("ue_velocity").set(np.array([[200.0, 0, 0]]))
+        place = sim.observable("ue_position")
+        first = (await place.read()).value
+        await sim.control("ue_velocity").set(np.array([[1.0, 0, 0]]))
+        await asyncio.sleep(0.5)
+        return (await place.read()).value - first
+
+    assert run(main) == pytest.approx(np.array([[0.5, 0, 0]]), abs=1e-6)
