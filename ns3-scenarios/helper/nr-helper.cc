@@ -56,7 +56,7 @@ NrHelper::NrHelper()
 
 void NrHelper::AddOptions(Options& options) {
     options.Section("Radio");
-    options.Real("carrier", m_carrierHz, "Hz", "carrier frequency: FR1, 7 to 24 GHz (FR3), FR2", 500e6, 71e9);
+    options.Real("frequency", m_carrierHz, "Hz", "carrier frequency: FR1, 7 to 24 GHz (FR3), FR2", 500e6, 71e9);
     options.Real("bandwidth", m_bandwidthMhz, "MHz", "of the channel, as TS 38.104 5.3.2 has it", 3, 2000);
     options.Integer("numerology", m_numerology, "mu: subcarriers of 15 kHz x 2^mu; 0 to 3, 5, 6", 0, 6);
     options.Text("pattern", m_pattern, "FDD, or TDD slots D, S, U and the split of S in symbols: DDDSU:10,2,2");

@@ -7,10 +7,12 @@
 //              at the site                     behind the core
 //
 // One 5G NR cell in a street: TR 38.901 UMi, gNB at (0, 0, 10) facing +x, pedestrians in front of it. By default 3.5
-// GHz, 100 MHz at 30 kHz, TDD DDDSU; with --carrier=28e9 --numerology=3 --bandwidth=400 a cell in FR2. Edge servers
+// GHz, 100 MHz at 30 kHz, TDD DDDSU; with --frequency=28e9 --numerology=3 --bandwidth=400 a cell in FR2. Edge servers
 // stand at the site (IP traffic breaks out there) and behind the user plane function (UPF).
 //
-// Try:     nr-urban-micro --numUe=1 --bytes=1e7
+// Try:     nr-urban-micro --numUe=1 --bytes=1e7 --speed=0 --los=Always --minDistance=30 --maxDistance=31
+// Expect:  10 MB up at 117 Mb/s: one layer in 16 of 70 symbols, all resource blocks; and down at 770 Mb/s: 55 ms at the
+//          air's 1.45 Gb/s, the rest is setting up the connection and slow start, round trips of about 8 ms.
 
 #include <algorithm>
 #include <cmath>
