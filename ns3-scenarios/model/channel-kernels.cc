@@ -154,4 +154,47 @@ void OuterProduct(std::complex<float> g, const float* __restrict aRe, const floa
     }
 }
 
+EDGELAM_VECTOR
+void Multiply(const float* __restrict aRe, const float* __restrict aIm, std::size_t n, std::size_t m,
+              const float* __restrict bRe, const float* __restrict bIm, std::size_t stride, float* __restrict outRe,
+              float* __restrict outIm) {
+    constexpr std::size_t columns = 8;
+    for (std::size_t i = 0; i < n; ++i) {
+        for (std::size_t j0 = 0; j0 < stride; j0 += columns) {
+            float re[columns] = {}, im[columns] = {};
+            for (std::size_t k = 0; k < m; ++k) {
+                const float a = aRe[i * m + k], b = aIm[i * m + k];
+                const float *r = bRe + k * stride + j0, *s = bIm + k * stride + j0;
+                for (std::size_t j = 0; j < columns; ++j) {
+                    re[j] += r[j] * a - s[j] * b;
+                    im[j] += r[j] * b + s[j] * a;
+                }
+            }
+            for (std::size_t j = 0; j < columns; ++j) {
+                outRe[i * stride + j0 + j] = re[j];
+                outIm[i * stride + j0 + j] = im[j];
+            }
+        }
+    }
+}
+
+EDGELAM_VECTOR
+void AddPorts(const std::complex<float>* __restrict g, const float* __restrict aRe, const float* __restrict aIm,
+              std::size_t numP, std::size_t numU, const float* __restrict bRe, const float* __restrict bIm,
+              std::size_t numQ, std::size_t numS, float* __restrict sumRe, float* __restrict sumIm) {
+    for (std::size_t p = 0; p < numP; ++p) {
+        for (std::size_t q = 0; q < numQ; ++q) {
+            const float gr = g[p * numQ + q].real(), gi = g[p * numQ + q].imag();
+            for (std::size_t u = 0; u < numU; ++u) {
+                const float a = aRe[p * numU + u], b = aIm[p * numU + u];
+                const float r = gr * a - gi * b, i = gr * b + gi * a;
+                for (std::size_t s = 0; s < numS; ++s) {
+                    sumRe[u * numS + s] += r * bRe[q * numS + s] - i * bIm[q * numS + s];
+                    sumIm[u * numS + s] += r * bIm[q * numS + s] + i * bRe[q * numS + s];
+                }
+            }
+        }
+    }
+}
+
 } // namespace edgelam::kernels

@@ -51,4 +51,13 @@ void AddDelays(const float* cRe, const float* cIm, std::size_t numTaps, std::siz
 void OuterProduct(std::complex<float> g, const float* aRe, const float* aIm, std::size_t n, const float* bRe,
                   const float* bIm, std::size_t m, std::size_t rowStride, float* outRe, float* outIm);
 
+/// out[i][j] = sum over k of a[i][k] * b[k][j], complex, for i < n and k < m. Rows of b and out are `stride` long, a
+/// multiple of 8.
+void Multiply(const float* aRe, const float* aIm, std::size_t n, std::size_t m, const float* bRe, const float* bIm,
+              std::size_t stride, float* outRe, float* outIm);
+
+/// sum[u][s] += sum over p, q of g[p][q] a[p][u] b[q][s], complex: from ports s over polarisations q and p to ports u.
+void AddPorts(const std::complex<float>* g, const float* aRe, const float* aIm, std::size_t numP, std::size_t numU,
+              const float* bRe, const float* bIm, std::size_t numQ, std::size_t numS, float* sumRe, float* sumIm);
+
 } // namespace edgelam::kernels

@@ -21,31 +21,37 @@ double Db(double linear) {
 
 } // namespace
 
-/// Quality of each group: what its layers could carry.
-void Cell::MeasureGroups(const SinrMap& map, bool asCqi, Quality& out) const {
+/// Quality of each group: the SINR at which a flat channel would allow the same MCS.
+void Cell::MeasureGroups(const SinrMap& map, bool asCqi, Quality& out) {
     out.layers = map.numLayers;
-    out.efficiency.resize(m_numGroups);
+    out.sinrDb.resize(m_numGroups);
     out.mean = 0;
+    const float most = static_cast<float>(std::pow(10, m_thresholdDb.back() / 10));
     for (unsigned g = 0; g < m_numGroups; ++g) {
-        double mean = 0; // of all layers and samples of the group
+        m_sinrs.clear();
+        double mean = 0; // capacity over layers and samples: an MCS that is hardly too low
         for (unsigned l = 0; l < map.numLayers; ++l) {
+            const float* at = map.Layer(l) + g * m_samplesPerGroup;
             float product = 1; // of few factors: a logarithm for each layer
             for (unsigned i = 0; i < m_samplesPerGroup; ++i) {
-                product *= 1 + std::min(map.Layer(l)[g * m_samplesPerGroup + i], 1e9f);
+                product *= 1 + std::min(at[i], most);
             }
             mean += std::log2(product);
+            m_sinrs.insert(m_sinrs.end(), at, at + m_samplesPerGroup);
         }
         mean /= map.numLayers * m_samplesPerGroup;
-        const double sinrDb = Db(std::exp2(mean) - 1);
-        // The best scheme whose threshold is met, as the UE finds its CQI.
-        const auto above = std::upper_bound(m_thresholdDb.begin(), m_thresholdDb.end(), static_cast<float>(sinrDb));
-        const unsigned mcs =
-            above == m_thresholdDb.begin() ? 0 : static_cast<unsigned>(above - m_thresholdDb.begin() - 1);
-        double efficiency = McsAt(m_mcsTable, mcs).Efficiency();
-        if (asCqi) {
-            efficiency = CqiAt(m_cqiTable, std::max(1u, HighestCqi(m_cqiTable, efficiency))).Efficiency();
+        unsigned mcs = HighestAt(Db(std::exp2(mean) - 1) + 0.1);
+        double sinrDb = Db(EffectiveSinr(m_sinrs, m_beta[mcs]));
+        while (mcs > 0 && sinrDb < m_thresholdDb[mcs]) {
+            sinrDb = Db(EffectiveSinr(m_sinrs, m_beta[--mcs]));
         }
-        out.efficiency[g] = static_cast<float>(efficiency * map.numLayers);
+        double efficiency = McsAt(m_mcsTable, mcs).Efficiency();
+        if (asCqi) { // the best CQI that this MCS allows, read as the MCS that it allows
+            const unsigned cqi = std::max(1u, HighestCqi(m_cqiTable, efficiency + 1e-6));
+            efficiency = CqiAt(m_cqiTable, cqi).Efficiency();
+            sinrDb = m_thresholdDb[HighestMcs(m_mcsTable, efficiency + 1e-6)];
+        }
+        out.sinrDb[g] = static_cast<float>(sinrDb);
         out.mean += efficiency / m_numGroups;
     }
 }
@@ -92,10 +98,10 @@ double Cell::DownlinkSnr() const {
 
 /// What each group would carry, as the outer loop corrects it.
 void Cell::FillRates(Side& side, unsigned symbols) const {
-    const double corrected = McsAt(m_mcsTable, McsFor(side.quality.mean, side.outerLoopDb)).Efficiency();
-    const double factor = corrected / std::max(side.quality.mean, 1e-3) * (12.0 * symbols - m_dmrsPerPrb);
+    const auto factor = static_cast<float>((12.0 * symbols - m_dmrsPerPrb) * side.quality.layers);
     for (unsigned g = 0; g < m_numGroups; ++g) {
-        side.bitsPerGroup[g] = side.quality.efficiency[g] * static_cast<float>(factor * PrbsOf(g));
+        const unsigned mcs = HighestAt(side.quality.sinrDb[g] + side.outerLoopDb);
+        side.bitsPerGroup[g] = m_efficiency[mcs] * factor * static_cast<float>(PrbsOf(g));
     }
 }
 
@@ -108,12 +114,19 @@ void Cell::Average(Side& side, std::uint64_t slot, double bits) const {
     side.averageBps += bits / smoothing_s;
 }
 
-/// The highest MCS whose threshold is met where this efficiency was promised, corrected by offsetDb.
-unsigned Cell::McsFor(double efficiency, double offsetDb) const {
-    const unsigned promised = HighestMcs(m_mcsTable, efficiency + 1e-6);
-    const auto above = std::upper_bound(m_thresholdDb.begin(), m_thresholdDb.end(),
-                                        static_cast<float>(m_thresholdDb[promised] + offsetDb + 1e-6));
+/// The highest MCS whose threshold is met.
+unsigned Cell::HighestAt(double sinrDb) const {
+    const auto above = std::upper_bound(m_thresholdDb.begin(), m_thresholdDb.end(), static_cast<float>(sinrDb + 1e-4));
     return above == m_thresholdDb.begin() ? 0 : static_cast<unsigned>(above - m_thresholdDb.begin() - 1);
+}
+
+/// For a block on these groups.
+unsigned Cell::McsFor(const Side& side, const std::vector<std::uint32_t>& groups, double offsetDb) const {
+    double sum = 0;
+    for (const auto g : groups) {
+        sum += m_efficiency[HighestAt(side.quality.sinrDb[g] + side.outerLoopDb + offsetDb)];
+    }
+    return HighestMcs(m_mcsTable, sum / static_cast<double>(groups.size()) + 1e-4);
 }
 
 /// TS 38.213 7.1.1, open loop; power of one of `prbs` resource blocks, W.

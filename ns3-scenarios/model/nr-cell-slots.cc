@@ -221,13 +221,8 @@ void Cell::ScheduleDown(std::uint64_t slot, unsigned symbols) {
 /// A new block on the groups of a process: how many bits, at which MCS.
 void Cell::Fill(Side& side, unsigned harq, unsigned layers, unsigned symbols, double offsetDb) {
     Process& process = side.harq[harq];
-    double sum = 0;
-    for (const auto g : process.groups) {
-        sum += side.quality.efficiency[g];
-    }
-    const double efficiency = sum / static_cast<double>(process.groups.size()) / side.quality.layers;
     const unsigned elements = DataElements(PrbsOf(process.groups), symbols);
-    unsigned mcs = McsFor(efficiency, side.outerLoopDb + offsetDb);
+    unsigned mcs = McsFor(side, process.groups, offsetDb);
     process.bits = TransportBlockSize(elements, McsAt(m_mcsTable, mcs), layers);
     while (process.bits < least_block_bits && mcs + 1 < m_thresholdDb.size()) {
         process.bits = TransportBlockSize(elements, McsAt(m_mcsTable, ++mcs), layers);

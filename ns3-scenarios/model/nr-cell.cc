@@ -164,6 +164,7 @@ void Cell::SetGnb(ns3::Ptr<RadioChannel> channel, ns3::Ptr<ns3::MobilityModel> m
     m_noiseUpW = Watt(thermal_dbm_per_hz + m_gnbNoiseDb) * prbHz;
     m_errors = std::make_unique<ErrorModel>(m_gapDb);
     m_thresholdDb.clear();
+    m_efficiency.clear();
     m_beta.clear();
     const unsigned elements = NumResourceElements(std::min(50u, m_numPrbs), 12, 12);
     for (unsigned mcs = 0; mcs < NumMcs(m_mcsTable); ++mcs) {
@@ -172,6 +173,7 @@ void Cell::SetGnb(ns3::Ptr<RadioChannel> channel, ns3::Ptr<ns3::MobilityModel> m
         const double sinr =
             m_errors->SinrFor(m_blerTarget, blocks, scheme.bitsPerSymbol, double(elements) * scheme.bitsPerSymbol);
         m_thresholdDb.push_back(static_cast<float>(Db(sinr)));
+        m_efficiency.push_back(static_cast<float>(scheme.Efficiency()));
         m_beta.push_back(EesmBeta(m_mcsTable, mcs));
     }
     for (std::size_t mcs = m_thresholdDb.size() - 1; mcs-- > 0;) { // where a constellation begins, more may need less
@@ -284,6 +286,7 @@ void Cell::SetDeliver(Deliver atUe, Deliver atGnb) {
 }
 
 std::uint64_t Cell::SetShares(const std::vector<double>& down, const std::vector<double>& up) {
+    CheckExternal("shares");
     for (const auto* shares : {&down, &up}) {
         double sum = 0;
         for (const double share : *shares) {
@@ -306,6 +309,7 @@ std::uint64_t Cell::SetShares(const std::vector<double>& down, const std::vector
 }
 
 std::uint64_t Cell::SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
+    CheckExternal("least numbers of resource blocks");
     for (const auto* least : {&down, &up}) {
         std::uint64_t sum = 0;
         for (const auto prbs : *least) {
@@ -319,7 +323,6 @@ std::uint64_t Cell::SetLeastPrbs(const std::vector<std::uint32_t>& down, const s
                                         " UEs, together at most " + std::to_string(m_numGroups) + " groups");
         }
     }
-    CheckExternal("least numbers of resource blocks");
     for (std::size_t i = 0; i < m_ues.size(); ++i) {
         m_ues[i]->down.leastGroups = (down[i] + m_prbsPerGroup - 1) / m_prbsPerGroup;
         m_ues[i]->up.leastGroups = (up[i] + m_prbsPerGroup - 1) / m_prbsPerGroup;

@@ -133,8 +133,8 @@ class Cell : public ns3::Object {
     /// Quality of a link as the gNB knows it.
     struct Quality {
         unsigned layers = 1;
-        std::vector<float> efficiency; ///< [RBG] bit/s/Hz over all layers, from CQI
-        double mean = 0;               ///< of them, bit/s/Hz of one layer
+        std::vector<float> sinrDb; ///< [RBG] effective
+        double mean = 0;           ///< bit/s/Hz of one layer that they allow
     };
 
     struct Side {
@@ -204,7 +204,7 @@ class Cell : public ns3::Object {
     /// Bytes of grants whose blocks say more than the newest report that the gNB has.
     std::uint64_t BytesComing(const Ue& ue) const;
     void Measure(Ue& ue, std::uint64_t slot);
-    void MeasureGroups(const SinrMap& map, bool asCqi, Quality& out) const;
+    void MeasureGroups(const SinrMap& map, bool asCqi, Quality& out);
     void FillRates(Side& side, unsigned symbols) const;
     void Average(Side& side, std::uint64_t slot, double bits) const;
     unsigned PrbsOf(std::uint32_t group) const;
@@ -212,7 +212,8 @@ class Cell : public ns3::Object {
     /// Power of one resource block of the gNB over the noise of one at the UE.
     double DownlinkSnr() const;
     unsigned DataElements(unsigned prbs, unsigned symbols) const;
-    unsigned McsFor(double efficiency, double offsetDb) const;
+    unsigned HighestAt(double sinrDb) const;
+    unsigned McsFor(const Side& side, const std::vector<std::uint32_t>& groups, double offsetDb) const;
     double UplinkPowerW(const Ue& ue, unsigned prbs) const;
     unsigned SoundedPrbs() const { return std::max(1u, m_numPrbs / 4); }
     /// Draws whether a block is decoded, given the SINR of its layers and groups.
@@ -249,6 +250,7 @@ class Cell : public ns3::Object {
     std::vector<double> m_offsetsHz;         ///< of the SINR samples, several a group
     double m_noiseDownW = 0, m_noiseUpW = 0; ///< of one resource block
     std::vector<float> m_thresholdDb;        ///< [MCS] SINR from which it, or a higher one, meets the BLER target
+    std::vector<float> m_efficiency;         ///< [MCS] bit/s/Hz
     std::vector<double> m_beta;              ///< [MCS] of EESM
     std::unique_ptr<ErrorModel> m_errors;
     std::unique_ptr<Scheduler> m_schedulerDown, m_schedulerUp;

@@ -100,22 +100,42 @@ class ByMetric : public Scheduler {
     bool m_fair;
 };
 
-/// Shares from outside; what they leave over is given out in turn.
+/// Shares from outside; what they leave over is given out in turn. A share is rarely a whole number of groups: what a
+/// slot gives too little is made up for in later ones.
 class External : public RoundRobin {
   protected:
     void Divide(const std::vector<Candidate>& candidates, std::uint32_t free) override {
-        for (std::size_t i = 0; i < candidates.size() && free > 0; ++i) {
-            const auto& each = candidates[i];
-            if (each.fixedGroups > 0) {
-                continue;
+        const auto give = [&](std::size_t i, std::uint32_t upTo) {
+            const std::uint32_t more = std::min(upTo - std::min(upTo, m_want[i]), free);
+            m_want[i] += more;
+            free -= more;
+        };
+        for (std::size_t i = 0; i < candidates.size(); ++i) {
+            if (candidates[i].fixedGroups == 0) {
+                give(i, std::min(m_needed[i], candidates[i].leastGroups));
             }
-            const auto share = static_cast<std::uint32_t>(std::floor(each.share * m_numGroups + 1e-9));
-            const std::uint32_t want = std::min(m_needed[i], std::max(share, each.leastGroups));
-            m_want[i] = std::min(want, free);
-            free -= m_want[i];
+        }
+        for (std::size_t i = 0; i < candidates.size(); ++i) {
+            const auto& each = candidates[i];
+            if (each.ue >= m_owed.size()) {
+                m_owed.resize(each.ue + 1);
+            }
+            double& owed = m_owed[each.ue];
+            owed += each.share * m_numGroups;
+            if (each.fixedGroups == 0) {
+                give(i, std::min(m_needed[i], static_cast<std::uint32_t>(owed + 1e-9)));
+            }
+            // A debt is for the next slots, not for ever.
+            owed = std::clamp(owed - std::max(m_want[i], each.fixedGroups), 0.0, 2.0 * m_numGroups);
+            if (m_want[i] == m_needed[i]) {
+                owed = std::min(owed, 1.0);
+            }
         }
         InTurn(candidates, free);
     }
+
+  private:
+    std::vector<double> m_owed; ///< [ue] groups
 };
 
 } // namespace
@@ -162,8 +182,10 @@ void Scheduler::Allocate(std::vector<Candidate>& candidates, std::uint32_t numGr
         }
     }
     Divide(candidates, numGroups - next);
+    ++m_first; // the last group may be a small one: everybody has it in turn
     if (contiguous) {
-        for (std::size_t i = 0; i < candidates.size(); ++i) {
+        for (std::size_t k = 0; k < candidates.size(); ++k) {
+            const std::size_t i = (m_first + k) % candidates.size();
             give(i, m_want[i]);
         }
         return;
@@ -181,7 +203,8 @@ void Scheduler::Allocate(std::vector<Candidate>& candidates, std::uint32_t numGr
 
 void Scheduler::Place(std::vector<Candidate>& candidates, std::vector<std::uint32_t>& owner) {
     std::uint32_t g = 0;
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
+    for (std::size_t k = 0; k < candidates.size(); ++k) {
+        const std::size_t i = (m_first + k) % candidates.size();
         for (std::uint32_t left = m_want[i]; left > 0 && g < owner.size(); ++g) {
             if (owner[g] == nobody) {
                 owner[g] = static_cast<std::uint32_t>(i);

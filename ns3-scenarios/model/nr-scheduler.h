@@ -50,7 +50,8 @@ class Scheduler {
     std::vector<std::uint32_t> m_want, m_needed; ///< [candidate]: groups it gets; that its backlog fills
     std::vector<float> m_meanBits;               ///< [candidate]
     std::uint32_t m_numGroups = 0;
-    std::uint32_t m_turn = 0; ///< whose turn it is, as a UE number
+    std::uint32_t m_turn = 0;  ///< whose turn it is, as a UE number
+    std::uint32_t m_first = 0; ///< whose groups come first, as an index of candidates modulo their number
 };
 
 } // namespace edgelam::nr

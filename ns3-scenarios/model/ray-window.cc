@@ -31,6 +31,32 @@ struct Geometry {
     }
 };
 
+/// For each ray, planar [ray, polarisation x port]: sums over the places of one array with the weights of its ports.
+struct Projection {
+    std::size_t stride;
+    std::vector<float> re, im;
+
+    Projection(const ArrayResponse& response, const PortWeights& weights, std::size_t rays) {
+        const std::size_t ports = weights.numPorts(), columns = response.numPolarisations * ports;
+        stride = (columns + 7) / 8 * 8;
+        std::vector<float> weightRe(response.numPlaces * stride),
+            weightIm(weightRe.size()); // [place, polarisation x port]
+        const auto* value = weights.values().data();
+        for (std::size_t p = 0; p < response.numPolarisations; ++p) {
+            for (std::size_t place = 0; place < response.numPlaces; ++place) {
+                for (std::size_t port = 0; port < ports; ++port, ++value) {
+                    weightRe[place * stride + p * ports + port] = value->real();
+                    weightIm[place * stride + p * ports + port] = value->imag();
+                }
+            }
+        }
+        re.resize(rays * stride);
+        im.resize(rays * stride);
+        kernels::Multiply(response.phaseRe.data(), response.phaseIm.data(), rays, response.numPlaces, weightRe.data(),
+                          weightIm.data(), stride, re.data(), im.data());
+    }
+};
+
 } // namespace
 
 RayWindow::RayWindow(std::shared_ptr<const ClusterDrop> drop, const ns3::PhasedArrayModel& utArray,
@@ -99,47 +125,24 @@ const Coefficients& RayWindow::ForPorts(const PortWeights& utWeights, const Port
         return m_kept.front().coefficients;
     }
     const std::size_t rays = m_turns.size();
-    // [port, polarisation] sums over the places of one array, for one ray.
-    const auto project = [](const ArrayResponse& response, const PortWeights& weights, std::size_t ray,
-                            std::vector<std::complex<float>>& out) {
-        const std::size_t ports = weights.numPorts();
-        std::fill(out.begin(), out.end(), 0);
-        const auto* value = weights.values().data();
-        for (std::size_t p = 0; p < response.numPolarisations; ++p) {
-            for (std::size_t place = 0; place < response.numPlaces; ++place, value += ports) {
-                const float re = response.phaseRe[ray * response.numPlaces + place];
-                const float im = response.phaseIm[ray * response.numPlaces + place];
-                for (std::size_t port = 0; port < ports; ++port) {
-                    const float a = value[port].real(), b = value[port].imag();
-                    out[p * ports + port] += std::complex<float>(a * re - b * im, a * im + b * re);
-                }
-            }
-        }
-    };
     Kept kept{utWeights.id(), bsWeights.id(), {}};
     auto& out = kept.coefficients;
     const std::size_t utPorts = utWeights.numPorts(), bsPorts = bsWeights.numPorts();
+    const std::size_t numP = m_utResponse.numPolarisations, numQ = m_bsResponse.numPolarisations;
     out.numPairs = utPorts * bsPorts;
     out.re.resize(rays * out.numPairs);
     out.im.resize(rays * out.numPairs);
-    std::vector<std::complex<float>> atUt(m_utResponse.numPolarisations * utPorts);
-    std::vector<std::complex<float>> atBs(m_bsResponse.numPolarisations * bsPorts);
+    const Projection atUt(m_utResponse, utWeights, rays), atBs(m_bsResponse, bsWeights, rays);
+    std::vector<std::complex<float>> gains(numP * numQ);
     for (std::size_t ray = 0; ray < rays; ++ray) {
-        project(m_utResponse, utWeights, ray, atUt);
-        project(m_bsResponse, bsWeights, ray, atBs);
-        for (std::size_t p = 0; p < m_utResponse.numPolarisations; ++p) {
-            for (std::size_t q = 0; q < m_bsResponse.numPolarisations; ++q) {
-                const auto gain = Gain(ray, p, q);
-                for (std::size_t u = 0; u < utPorts; ++u) {
-                    const auto left = gain * atUt[p * utPorts + u];
-                    for (std::size_t s = 0; s < bsPorts; ++s) {
-                        const auto value = left * atBs[q * bsPorts + s];
-                        out.re[ray * out.numPairs + u * bsPorts + s] += value.real();
-                        out.im[ray * out.numPairs + u * bsPorts + s] += value.imag();
-                    }
-                }
+        for (std::size_t p = 0; p < numP; ++p) {
+            for (std::size_t q = 0; q < numQ; ++q) {
+                gains[p * numQ + q] = Gain(ray, p, q);
             }
         }
+        kernels::AddPorts(gains.data(), &atUt.re[ray * atUt.stride], &atUt.im[ray * atUt.stride], numP, utPorts,
+                          &atBs.re[ray * atBs.stride], &atBs.im[ray * atBs.stride], numQ, bsPorts,
+                          &out.re[ray * out.numPairs], &out.im[ray * out.numPairs]);
     }
     m_kept.push_front(std::move(kept));
     if (m_kept.size() > kept_weights) {
