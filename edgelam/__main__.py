@@ -52,9 +52,9 @@ class Doctor:
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """Measure the bridge (Python to C++ and back), transfers or the radio channel (both against ns-3's own)."""
+    """Measure the bridge (Python to C++ and back), transfers, the radio channel (both against ns-3's own) or an NR cell."""
 
-    what: tyro.conf.Positional[Literal["bridge", "transfers", "channel"]]
+    what: tyro.conf.Positional[Literal["bridge", "transfers", "channel", "radio"]]
     """What to measure."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON instead of a table."""

@@ -16,6 +16,7 @@ SUITES = [
     "edgelam-helpers",
     "edgelam-nr-bearer",
     "edgelam-nr-cell",
+    "edgelam-nr-cell-rates",
     "edgelam-nr-error-model",
     "edgelam-nr-network",
     "edgelam-nr-phy-link",
