@@ -52,7 +52,7 @@ class Doctor:
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """Measure the bridge (Python to C++ and back), transfers, the radio channel (both against ns-3's own) or an NR cell."""
+    """Measure the bridge (Python to C++), transfers, the radio channel (both against ns-3's own) or an NR cell."""
 
     what: tyro.conf.Positional[Literal["bridge", "transfers", "channel", "radio"]]
     """What to measure."""
