@@ -14,7 +14,6 @@ namespace {
 constexpr std::uint32_t pdcp_header = 3;
 constexpr std::uint32_t least_piece = 8;      ///< a shorter segment is not worth its header
 constexpr std::uint64_t am_window = 1u << 17; ///< TS 38.322 7.2, 18 bit sequence numbers
-constexpr std::uint32_t to_the_end = UINT32_MAX;
 
 std::uint32_t MacSubheader(std::uint32_t bytes) {
     return bytes < 256 ? 2 : 3; // TS 38.321 6.1.2
@@ -47,7 +46,7 @@ void BearerSettings::Check() const {
 std::uint32_t RlcStatus::Bytes() const {
     std::uint32_t bytes = 4; // D/C, CPT, 18 bit ACK_SN, E1
     for (const auto& each : missing) {
-        bytes += each.from == 0 && each.to == to_the_end ? 3 : 7; // 18 bit NACK_SN, E1-3; SOstart and SOend
+        bytes += each.from == 0 && each.to == RlcStatus::to_the_end ? 3 : 7; // 18 bit NACK_SN, E1-3; SOstart and SOend
     }
     return bytes + MacSubheader(bytes);
 }
@@ -268,197 +267,6 @@ void Bearer::Receive(const RlcStatus& status) {
         m_sdus.pop_front();
         ++m_firstSn;
     }
-}
-
-/// Notes the bytes of a PDU. \return whether the SDU is whole now
-bool Bearer::Add(Incoming& sdu, const RlcPdu& pdu) {
-    auto& pieces = sdu.pieces;
-    if (pieces.empty()) {
-        sdu.packet = pdu.sdu;
-        sdu.first = ns3::Simulator::Now();
-    } else if (!m_settings.acknowledged && ns3::Simulator::Now() - sdu.first > m_settings.reassembly) {
-        pieces.clear(); // UM: what t-Reassembly has given up
-        sdu.first = ns3::Simulator::Now();
-    }
-    if (pdu.last) {
-        sdu.size = pdu.offset + pdu.length;
-    }
-    pieces.push_back({pdu.offset, pdu.offset + pdu.length});
-    std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.from < b.from; });
-    std::size_t kept = 0;
-    for (std::size_t i = 1; i < pieces.size(); ++i) {
-        if (pieces[i].from <= pieces[kept].to) {
-            pieces[kept].to = std::max(pieces[kept].to, pieces[i].to);
-        } else {
-            pieces[++kept] = pieces[i];
-        }
-    }
-    pieces.resize(kept + 1);
-    return sdu.size > 0 && pieces.size() == 1 && pieces[0].from == 0 && pieces[0].to == sdu.size;
-}
-
-void Bearer::Receive(const RlcPdu& pdu) {
-    const bool done = pdu.sn < m_rxNext || (m_reorder.contains(pdu.sn)) || pdu.sn < m_deliverNext;
-    if (!done) {
-        const auto entry = m_incoming.try_emplace(pdu.sn).first;
-        const bool whole = Add(entry->second, pdu);
-        m_rxHighest = std::max(m_rxHighest, pdu.sn + 1);
-        if (whole) {
-            ns3::Ptr<ns3::Packet> packet = std::move(entry->second.packet);
-            m_incoming.erase(entry);
-            Hand(pdu.sn, std::move(packet));
-        }
-        if (m_settings.acknowledged) {
-            UpdateReassembly();
-        }
-    }
-    if (pdu.poll && m_settings.acknowledged) {
-        TriggerStatus();
-    }
-}
-
-/// In order to whoever wants the packets (TS 38.323 5.2.2).
-void Bearer::Hand(std::uint64_t sn, ns3::Ptr<ns3::Packet> packet) {
-    const auto give = [&](const ns3::Ptr<ns3::Packet>& each) {
-        ++m_counters.deliveredPackets;
-        m_counters.deliveredBytes += each->GetSize();
-        ++m_deliverNext;
-        if (m_deliver) {
-            m_deliver(each);
-        }
-    };
-    if (sn == m_deliverNext) {
-        give(packet);
-        while (!m_reorder.empty() && m_reorder.begin()->first == m_deliverNext) {
-            const auto next = std::move(m_reorder.begin()->second);
-            m_reorder.erase(m_reorder.begin());
-            give(next);
-        }
-    } else {
-        m_reorder.emplace(sn, std::move(packet));
-    }
-    if (!m_settings.acknowledged) {
-        if (m_reorderingEvent.IsPending() && m_deliverNext >= m_reorderTrigger) {
-            m_reorderingEvent.Cancel();
-        }
-        if (!m_reorder.empty() && !m_reorderingEvent.IsPending()) {
-            m_reorderTrigger = m_reorder.rbegin()->first + 1;
-            m_reorderingEvent = ns3::Simulator::Schedule(m_settings.reordering, &Bearer::ReorderingExpired, this);
-        }
-    }
-}
-
-/// UM: what came before the trigger is given up; everything complete up to it is delivered.
-void Bearer::ReorderingExpired() {
-    while (m_deliverNext < m_reorderTrigger) {
-        const auto waiting = m_reorder.find(m_deliverNext);
-        if (waiting == m_reorder.end()) {
-            ++m_counters.lostPackets;
-            ++m_deliverNext;
-            continue;
-        }
-        const auto packet = std::move(waiting->second);
-        m_reorder.erase(waiting);
-        Hand(m_deliverNext, packet);
-    }
-    m_incoming.erase(m_incoming.begin(), m_incoming.lower_bound(m_deliverNext));
-    if (!m_reorder.empty() && !m_reorderingEvent.IsPending()) {
-        m_reorderTrigger = m_reorder.rbegin()->first + 1;
-        m_reorderingEvent = ns3::Simulator::Schedule(m_settings.reordering, &Bearer::ReorderingExpired, this);
-    }
-}
-
-/// TS 38.322 5.2.3.2.3: the variables of the receiving window, and t-Reassembly.
-void Bearer::UpdateReassembly() {
-    const auto complete = [&](std::uint64_t sn) { return sn < m_deliverNext || m_reorder.contains(sn); };
-    while (complete(m_rxNext) && m_rxNext < m_rxHighest) {
-        ++m_rxNext;
-    }
-    m_rxHighestStatus = std::max(m_rxHighestStatus, m_rxNext);
-    while (complete(m_rxHighestStatus) && m_rxHighestStatus < m_rxHighest) {
-        ++m_rxHighestStatus;
-    }
-    if (m_reassemblyEvent.IsPending() && m_rxTrigger <= m_rxNext) {
-        m_reassemblyEvent.Cancel();
-    }
-    // A gap: something above RX_Next has come, or a segment of RX_Next itself that is not its beginning.
-    if (!m_reassemblyEvent.IsPending() && m_rxHighest > m_rxNext + 1) {
-        m_rxTrigger = m_rxHighest;
-        m_reassemblyEvent = ns3::Simulator::Schedule(m_settings.reassembly, &Bearer::ReassemblyExpired, this);
-    }
-}
-
-void Bearer::ReassemblyExpired() {
-    const auto complete = [&](std::uint64_t sn) { return sn < m_deliverNext || m_reorder.contains(sn); };
-    m_rxHighestStatus = m_rxTrigger;
-    while (complete(m_rxHighestStatus) && m_rxHighestStatus < m_rxHighest) {
-        ++m_rxHighestStatus;
-    }
-    TriggerStatus();
-    if (m_rxHighest > m_rxHighestStatus + 1) {
-        m_rxTrigger = m_rxHighest;
-        m_reassemblyEvent = ns3::Simulator::Schedule(m_settings.reassembly, &Bearer::ReassemblyExpired, this);
-    }
-}
-
-void Bearer::TriggerStatus() {
-    const bool waited = m_statusWanted;
-    m_statusWanted = true;
-    if (!waited && !m_prohibitEvent.IsPending() && m_wakeStatus) {
-        m_wakeStatus();
-    }
-}
-
-std::uint32_t Bearer::StatusBytes() const {
-    if (!m_statusWanted || m_prohibitEvent.IsPending()) {
-        return 0;
-    }
-    RlcStatus largest; // as many as are not whole; ranges within an SDU are rare
-    std::size_t gaps = 0;
-    for (std::uint64_t sn = m_rxNext; sn < m_rxHighestStatus && gaps < 200; ++sn) {
-        gaps += sn >= m_deliverNext && !m_reorder.contains(sn);
-    }
-    largest.missing.resize(gaps, {0, 0, 0});
-    return largest.Bytes();
-}
-
-RlcStatus Bearer::TakeStatus(std::uint32_t bytes) {
-    RlcStatus status;
-    status.ackSn = m_rxHighestStatus;
-    std::uint32_t used = 4 + 3; // with the longer MAC subheader
-    for (std::uint64_t sn = m_rxNext; sn < m_rxHighestStatus; ++sn) {
-        if (sn < m_deliverNext || m_reorder.contains(sn)) {
-            continue;
-        }
-        const auto part = m_incoming.find(sn);
-        used += part == m_incoming.end() ? 3 : 7 * static_cast<std::uint32_t>(part->second.pieces.size() + 1);
-        if (used > bytes && !status.missing.empty()) {
-            status.ackSn = sn; // TS 38.322 5.3.4: up to the first that is not told of
-            break;
-        }
-        if (part == m_incoming.end()) {
-            status.missing.push_back({sn, 0, to_the_end});
-            continue;
-        }
-        std::uint32_t from = 0;
-        for (const auto& piece : part->second.pieces) {
-            if (piece.from > from) {
-                status.missing.push_back({sn, from, piece.from});
-            }
-            from = piece.to;
-        }
-        if (part->second.size == 0) {
-            status.missing.push_back({sn, from, to_the_end});
-        }
-    }
-    m_statusWanted = false;
-    m_prohibitEvent.Cancel();
-    m_prohibitEvent = ns3::Simulator::Schedule(m_settings.statusProhibit, [this] {
-        if (m_statusWanted && m_wakeStatus) {
-            m_wakeStatus();
-        }
-    });
-    return status;
 }
 
 } // namespace edgelam::nr

@@ -44,9 +44,10 @@ struct RlcPdu {
 
 /// A status report of RLC AM.
 struct RlcStatus {
+    static constexpr std::uint32_t to_the_end = UINT32_MAX;
     struct Missing {
         std::uint64_t sn;
-        std::uint32_t from, to; ///< bytes [from, to); to = UINT32_MAX: to the end
+        std::uint32_t from, to; ///< bytes [from, to); to the end: to_the_end
     };
     std::uint64_t ackSn = 0; ///< everything below is received, but for what is missing
     std::vector<Missing> missing;
