@@ -30,14 +30,18 @@
 
 namespace edgelam::nr {
 
-/// One transmission of a transport block, as the trace source TransportBlock tells it.
+/// One transmission of a transport block, as the trace source TransportBlock tells it. Of one to a multicast group
+/// there is a record for each receiver that has not decoded the block yet: sums of what is on the air (prbs, bits) take
+/// those with `repeated` 0, sums of what a UE gets take all of that UE.
 struct TransportBlockRecord {
     std::int64_t time_ns; ///< start of the slot it is sent in
     std::uint64_t slot;
-    std::uint32_t ue;     ///< number of the UE in its cell
-    std::uint8_t uplink;  ///< 1: uplink
-    std::uint8_t harq;    ///< process
-    std::uint8_t attempt; ///< 1: first transmission
+    std::uint32_t ue;        ///< number of the UE in its cell; multicast: the receiver
+    std::int32_t group = -1; ///< number of the multicast group; -1: the UE's own bearer
+    std::uint8_t repeated;   ///< 1: this transmission, to another receiver, has a record already
+    std::uint8_t uplink;     ///< 1: uplink
+    std::uint8_t harq;       ///< process
+    std::uint8_t attempt;    ///< 1: first transmission
     std::uint8_t mcs, layers;
     std::uint8_t received; ///< 1: decoded
     std::uint16_t prbs;
@@ -45,8 +49,8 @@ struct TransportBlockRecord {
     float sinr_db;      ///< effective, of this transmission
     float bler;         ///< probability that the block is not decoded with all transmissions so far
 };
-EDGELAM_MESSAGE(TransportBlockRecord, time_ns, slot, ue, uplink, harq, attempt, mcs, layers, received, prbs, bits,
-                sinr_db, bler)
+EDGELAM_MESSAGE(TransportBlockRecord, time_ns, slot, ue, group, repeated, uplink, harq, attempt, mcs, layers, received,
+                prbs, bits, sinr_db, bler)
 
 /// The cell does its work at slot boundaries, and only while there is something to do: with nothing to send it has no
 /// events.
