@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Channel prediction: the past of a channel to its future, by methods from none to a large AI model.
+
+windows = prediction.cut(csi.load("csi.npz"), prediction.WindowSettings())
+predictor = prediction.make("gru", prediction.WindowSettings(), seed=1)
+nmse = prediction.nmse(predictor(torch.from_numpy(windows.past)), torch.from_numpy(windows.future)).mean()
+"""
+
+from typing import TYPE_CHECKING
+
+from edgelam import lazy
+
+if TYPE_CHECKING:
+    from edgelam.air.prediction.error import nmse, spectral_efficiency
+    from edgelam.air.prediction.lam import Lam, LamSettings
+    from edgelam.air.prediction.methods import PREDICTORS, make
+    from edgelam.air.prediction.predictor import Predictor
+    from edgelam.air.prediction.windows import Windows, WindowSettings, add_noise, cut
+
+_HOME = {
+    **dict.fromkeys(("nmse", "spectral_efficiency"), "error"),
+    **dict.fromkeys(("Lam", "LamSettings"), "lam"),
+    **dict.fromkeys(("PREDICTORS", "make"), "methods"),
+    "Predictor": "predictor",
+    **dict.fromkeys(("WindowSettings", "Windows", "add_noise", "cut"), "windows"),
+}
+
+__getattr__ = lazy.attributes(__name__, _HOME)
+
+__all__ = [
+    "PREDICTORS",
+    "Lam",
+    "LamSettings",
+    "Predictor",
+    "WindowSettings",
+    "Windows",
+    "add_noise",
+    "cut",
+    "make",
+    "nmse",
+    "spectral_efficiency",
+]

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Channel prediction by a large AI model: LLM4CP's (arXiv 2406.14440) way from CSI to tokens and back.
+
+    past --> frequency branch --+
+      |                         +--> tokens --> frozen pre-trained backbone --> linear along time --> linear --> future
+      +----> delay branch ------+               (LoRA, LayerNorm, positions trained)
+
+A branch: linear map within patches of time, a convolution from (re, im) to `channels`, residual blocks with channel
+attention, a convolution back. The delay branch sees the inverse Fourier transform over tones. Their sum goes through a
+convolution along time (kernel 3) to the backbone's width, with sinusoidal positions.
+
+Differences from LLM4CP: the backbone's attention and feed-forward layers get LoRA adapters (the federated case study
+exchanges them; LLM4CP trains none); each sample is normalised by its own past, not by its batch, so that a prediction
+does not depend on its neighbours; the output is added to the last known snapshot (TDD).
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from edgelam.air.prediction.predictor import SequencePredictor, to_complex, to_real
+from edgelam.air.prediction.transformer import sinusoids
+from edgelam.air.prediction.windows import WindowSettings
+from edgelam.errors import ConfigurationError
+from edgelam.models.lora import LoraSettings, inject_lora
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from edgelam.models import Backbone
+
+
+@dataclass(frozen=True)
+class LamSettings:
+    """The size of what is around the backbone, and what of it is trained."""
+
+    channels: int = 64
+    """Of the branches' convolutions, at least 1."""
+    blocks: int = 4
+    """Residual blocks of each branch, 0 or more."""
+    patch: int = 4
+    """Snapshots of a patch; divides the history."""
+    layers: int = 6
+    """First layers of the backbone that are used, at least 1 and at most as many as it has."""
+    lora: LoraSettings = field(default_factory=LoraSettings)
+    """The adapters."""
+    train_norms: bool = True
+    """Train the backbone's LayerNorms and position embeddings too, as LLM4CP does."""
+
+
+class Lam(SequencePredictor):
+    """CSI pre-encoder, frozen backbone with adapters, heads."""
+
+    def __init__(self, window: WindowSettings, backbone: Backbone, settings: LamSettings, *, seed: int = 0) -> None:
+        """Copy the first layers of `backbone`, put adapters into them, and draw everything else from `seed`."""
+        super().__init__()
+        if window.history % settings.patch:
+            raise ConfigurationError(f"patch {settings.patch}; legal are divisors of the history {window.history}")
+        if settings.channels < 1 or settings.blocks < 0:
+            raise ConfigurationError(f"channels {settings.channels}, blocks {settings.blocks}; legal are >= 1 and >= 0")
+        self.residual = window.duplex == "tdd"
+        model = first_layers(backbone, settings.layers)
+        # tokens do not come from its vocabulary
+        model.set_input_embeddings(nn.Embedding.from_pretrained(torch.zeros(1, 1)))
+        inject_lora(model, settings.lora, seed=seed)
+        if settings.train_norms:
+            for name, module in model.named_modules():
+                if isinstance(module, nn.LayerNorm) or name.endswith(("position_embeddings", "wpe")):
+                    module.requires_grad_(True)
+        features = 2 * window.tones
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.frequency = Branch(window.history, settings)
+            self.delay = Branch(window.history, settings)
+            self.embed = nn.Conv1d(features, backbone.width, 3, padding=1)
+            self.along_time = nn.Linear(window.history, window.horizon)
+            self.project = nn.Linear(backbone.width, features)
+        self.backbone = model
+        self.register_buffer("places", sinusoids(window.history, backbone.width), persistent=False)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """[sequence, history, 2 tones] -> [sequence, horizon, 2 tones]."""
+        delays = to_real(torch.fft.ifft(to_complex(x), dim=-1, norm="ortho"))
+        mixed = self.frequency(x) + self.delay(delays)
+        places: Tensor = self.places  # type: ignore[assignment]
+        tokens = self.embed(mixed.transpose(1, 2)).transpose(1, 2) + places
+        hidden = self.backbone(inputs_embeds=tokens).last_hidden_state
+        future = self.project(self.along_time(hidden.transpose(1, 2)).transpose(1, 2))
+        return x[:, -1:] + future if self.residual else future
+
+    def train(self, mode: bool = True) -> Lam:
+        """Of the backbone only the adapters' dropout follows the mode: the frozen layers run without theirs."""
+        super().train(mode)
+        for name, module in self.backbone.named_modules():
+            module.training = mode and "lora_dropout" in name
+        return self
+
+
+class Branch(nn.Module):
+    """One view of the past: [sequence, history, 2 tones] -> the same shape."""
+
+    def __init__(self, history: int, settings: LamSettings) -> None:
+        """history: a multiple of settings.patch."""
+        super().__init__()
+        self.patch = settings.patch
+        self.within_patch = nn.Linear(settings.patch, settings.patch)
+        self.widen = nn.Conv2d(2, settings.channels, 3, padding=1)
+        self.blocks = nn.Sequential(*(AttentiveBlock(settings.channels) for _ in range(settings.blocks)))
+        self.narrow = nn.Conv2d(settings.channels, 2, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Patches, convolutions over (time, tone), residual."""
+        patches = x.transpose(1, 2).unflatten(-1, (-1, self.patch))
+        x = self.within_patch(patches).flatten(-2).transpose(1, 2)
+        image = x.unflatten(-1, (2, -1)).movedim(2, 1)  # [sequence, re/im, time, tone]
+        image = image + self.narrow(self.blocks(self.widen(image)))
+        return image.movedim(1, 2).flatten(2)
+
+
+class AttentiveBlock(nn.Module):
+    """Residual block whose channels are weighted by their means (squeeze and excitation, arXiv 1709.01507)."""
+
+    def __init__(self, channels: int, reduction: int = 4) -> None:
+        """channels: of the image; reduction: of the attention's hidden layer."""
+        super().__init__()
+        hidden = max(1, channels // reduction)
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1)
+        )
+        self.attention = nn.Sequential(
+            nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels), nn.Sigmoid()
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """[sequence, channel, time, tone] -> the same."""
+        change = self.convolutions(image)
+        return image + change * self.attention(change.mean((2, 3)))[:, :, None, None]
+
+
+def first_layers(backbone: Backbone, layers: int) -> PreTrainedModel:
+    """A copy of the backbone with its first `layers` transformer layers only.
+
+    Raises ConfigurationError if it has fewer, or if its stack of layers is not found.
+    """
+    stacks = [
+        (name, module) for name, module in backbone.model.named_modules()
+        if isinstance(module, nn.ModuleList) and len(module) == backbone.model.config.num_hidden_layers
+    ]  # fmt: skip
+    if not stacks:
+        raise ConfigurationError(f"backbone {backbone.name!r}: its transformer layers are not found")
+    name, stack = stacks[0]
+    if not 1 <= layers <= len(stack):
+        raise ConfigurationError(f"layers {layers} of backbone {backbone.name!r}; legal are 1 to {len(stack)}")
+    left_out = {id(module): None for module in stack[layers:]}
+    model = copy.deepcopy(backbone.model, left_out)  # what is left out is not copied
+    kept = copy.deepcopy(nn.ModuleList(stack[:layers]))
+    parent = model.get_submodule(name.rpartition(".")[0])
+    setattr(parent, name.rpartition(".")[2], kept)
+    model.config.num_hidden_layers = layers
+    return model
