@@ -69,6 +69,9 @@ void NrHelper::AddOptions(Options& options) {
     options.Integer("maxLayers", m_maxLayers,
                     "most spatial layers of a downlink block; 0: as many as the antennas allow, up to 4", 0,
                     nr::max_layers);
+    options.Integer("maxUplinkLayers", m_maxUplinkLayers,
+                    "most spatial layers of an uplink block; 0: as many as the antennas allow, up to 4", 0,
+                    nr::max_layers);
     options.Choice("rlc", m_rlc, "radio link control: am repeats what HARQ lost, um leaves it to TCP", {"am", "um"});
     options.Real("gnbPower", m_gnbPowerDbm, "dBm", "transmit power of the gNB over the whole band", 0, 60);
     options.Real("uePower", m_uePowerDbm, "dBm", "largest transmit power of a UE", -40, 33);
@@ -99,7 +102,12 @@ void NrHelper::InstallGnb(Ptr<Node> gnb, Ptr<RadioChannel> channel) {
         throw std::invalid_argument("option --maxLayers=" + std::to_string(m_maxLayers) +
                                     " is not legal: the antennas allow 1 to " + std::to_string(ports));
     }
+    if (m_maxUplinkLayers > ports) {
+        throw std::invalid_argument("option --maxUplinkLayers=" + std::to_string(m_maxUplinkLayers) +
+                                    " is not legal: the antennas allow 1 to " + std::to_string(ports));
+    }
     m_maxLayers = m_maxLayers == 0 ? ports : m_maxLayers;
+    m_maxUplinkLayers = m_maxUplinkLayers == 0 ? ports : m_maxUplinkLayers;
     m_gnb = gnb;
     m_channel = channel;
     channel->SetAttribute("Frequency", DoubleValue(m_carrierHz));
@@ -115,6 +123,7 @@ void NrHelper::InstallGnb(Ptr<Node> gnb, Ptr<RadioChannel> channel) {
     m_cell->SetAttribute("Beams", StringValue(m_beams));
     m_cell->SetAttribute("McsTable", UintegerValue(m_mcsTable));
     m_cell->SetAttribute("MaxLayers", UintegerValue(m_maxLayers));
+    m_cell->SetAttribute("MaxUplinkLayers", UintegerValue(m_maxUplinkLayers));
     m_cell->SetAttribute("GnbPower", DoubleValue(m_gnbPowerDbm));
     m_cell->SetAttribute("UePower", DoubleValue(m_uePowerDbm));
     m_cell->SetAttribute("GnbNoiseFigure", DoubleValue(m_gnbNoiseDb));
@@ -208,7 +217,7 @@ double NrHelper::PeakRateBps(bool uplink) const {
     const double symbols = (uplink ? pattern.UplinkSymbols() : pattern.DownlinkSymbols()) /
                            (1e-9 * static_cast<double>(m_cell->GetNumerology().MeanSlotNs() * pattern.NumSlots()));
     const auto table = nr::McsTableOf(m_mcsTable);
-    const unsigned layers = uplink ? 1 : m_maxLayers;
+    const unsigned layers = uplink ? m_maxUplinkLayers : m_maxLayers;
     return 12 * m_cell->NumPrbs() * symbols * layers * nr::McsAt(table, nr::NumMcs(table) - 1).Efficiency();
 }
 

@@ -93,7 +93,7 @@ class NrHelper {
 
     // Options.
     double m_carrierHz = 3.5e9, m_bandwidthMhz = 100;
-    std::uint32_t m_numerology = 1, m_mcsTable = 2, m_maxLayers = 0;
+    std::uint32_t m_numerology = 1, m_mcsTable = 2, m_maxLayers = 0, m_maxUplinkLayers = 1;
     std::string m_pattern = "DDDSU", m_scheduler = "pf", m_beams = "eigen", m_rlc = "am";
     double m_gnbPowerDbm = 44, m_uePowerDbm = 23, m_gnbNoiseDb = 5, m_ueNoiseDb = 9;
     std::uint32_t m_gnbRows = 8, m_gnbColumns = 4, m_ueAntennas = 4;

@@ -56,6 +56,12 @@ void Cell::MeasureGroups(const SinrMap& map, bool asCqi, Quality& out) {
     }
 }
 
+void Cell::KeepBetter(Side& side, unsigned layers) {
+    if (layers == 1 || m_tried.mean * layers > side.pending.mean * side.pending.layers) {
+        std::swap(m_tried, side.pending);
+    }
+}
+
 /// A CSI report: beams, rank and a CQI for each group of resource blocks (downlink), and what the gNB measures itself
 /// (uplink). What was measured is used CsiDelay slots later.
 void Cell::Measure(Ue& ue, std::uint64_t slot) {
@@ -76,12 +82,14 @@ void Cell::Measure(Ue& ue, std::uint64_t slot) {
     const unsigned most = std::min(ue.phy.MaxLayers(), m_maxLayers);
     for (unsigned layers = 1; layers <= most; ++layers) {
         MeasureGroups(ue.phy.Downlink(layers, DownlinkSnr(), Beams::Measured), true, m_tried);
-        if (layers == 1 || m_tried.mean * layers > ue.down.pending.mean * ue.down.pending.layers) {
-            std::swap(m_tried, ue.down.pending);
-        }
+        KeepBetter(ue.down, layers);
     }
     // Sounding: as strong as data on a quarter of the band would be.
-    MeasureGroups(ue.phy.Uplink(UplinkPowerW(ue, SoundedPrbs()) / m_noiseUpW, Beams::Measured), false, ue.up.pending);
+    const double soundingSnr = UplinkPowerW(ue, SoundedPrbs()) / m_noiseUpW;
+    for (unsigned layers = 1; layers <= ue.phy.MaxUplinkLayers(); ++layers) {
+        MeasureGroups(ue.phy.Uplink(layers, soundingSnr, Beams::Measured), false, m_tried);
+        KeepBetter(ue.up, layers);
+    }
     // A first report is there when it is needed, and one after a pause has been going on.
     const bool late = ue.measured && slot < ue.measuredSlot + m_csiPeriod + m_csiDelay;
     ue.adoptSlot = slot + (late ? m_csiDelay : 0);

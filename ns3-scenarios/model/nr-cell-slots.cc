@@ -331,7 +331,7 @@ void Cell::GrantUp(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot) 
     // The report was for another number of resource blocks than these share the power.
     const unsigned prbs = PrbsOf(side.harq[harq].groups);
     const double offsetDb = 10 * std::log10(UplinkPowerW(ue, prbs) / UplinkPowerW(ue, SoundedPrbs()));
-    Fill(side, harq, 1, symbols, offsetDb);
+    Fill(side, harq, side.quality.layers, symbols, offsetDb);
     Average(side, slot, side.harq[harq].bits);
 }
 
@@ -355,7 +355,7 @@ void Cell::TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot) {
     record.ue = number;
     record.uplink = 1;
     record.harq = small;
-    Decode(process, ue.phy.Uplink(UplinkPowerW(ue, PrbsOf(process.groups)) / m_noiseUpW),
+    Decode(process, ue.phy.Uplink(process.layers, UplinkPowerW(ue, PrbsOf(process.groups)) / m_noiseUpW),
            m_plan[slot % m_plan.size()].upSymbols, record);
     At(slot + 1 + m_gnbDelay, {What::UpReceived, small, number, 0});
 }

@@ -74,6 +74,8 @@ ns3::TypeId Cell::GetTypeId() {
                           UintegerValue(2), MakeUintegerAccessor(&Cell::m_mcsTableNumber), whole)
             .AddAttribute("MaxLayers", "Most layers of a downlink block, 1 to 4.", UintegerValue(4),
                           MakeUintegerAccessor(&Cell::m_maxLayers), whole)
+            .AddAttribute("MaxUplinkLayers", "Most layers of an uplink block, 1 to 4.", UintegerValue(1),
+                          MakeUintegerAccessor(&Cell::m_maxUplinkLayers), whole)
             .AddAttribute("ControlSymbols", "Symbols of each downlink slot taken by control channels, 0 to 3.",
                           UintegerValue(1), MakeUintegerAccessor(&Cell::m_controlSymbols), whole)
             .AddAttribute("DmrsPerPrb", "Resource elements of DMRS in each resource block and slot, 6 to 36.",
@@ -131,6 +133,7 @@ void Cell::SetGnb(ns3::Ptr<RadioChannel> channel, ns3::Ptr<ns3::MobilityModel> m
     within("BlerTarget", m_blerTarget, 0.001, 0.5);
     within("Alpha", m_alpha, 0, 1);
     within("MaxLayers", m_maxLayers, 1, max_layers);
+    within("MaxUplinkLayers", m_maxUplinkLayers, 1, max_layers);
     within("ControlSymbols", m_controlSymbols, 0, 3);
     within("DmrsPerPrb", m_dmrsPerPrb, 6, 36);
     within("MaxTransmissions", m_maxTransmissions, 1, 16);
@@ -244,7 +247,8 @@ std::uint32_t Cell::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::P
     if (link->GetBaseStation() != m_gnbMobility) {
         throw std::invalid_argument("NR cell: a UE is higher than the gNB; legal is a gNB above its UEs");
     }
-    m_ues.push_back(std::make_unique<Ue>(PhyLink(link, BeamMethodOf(m_beamsName), m_offsetsHz), bearer));
+    m_ues.push_back(
+        std::make_unique<Ue>(PhyLink(link, BeamMethodOf(m_beamsName), m_offsetsHz, m_maxUplinkLayers), bearer));
     const auto number = NumUes() - 1;
     Ue& ue = *m_ues.back();
     for (Side* side : {&ue.down, &ue.up}) {

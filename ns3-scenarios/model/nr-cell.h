@@ -209,6 +209,8 @@ class Cell : public ns3::Object {
     std::uint64_t BytesComing(const Ue& ue) const;
     void Measure(Ue& ue, std::uint64_t slot);
     void MeasureGroups(const SinrMap& map, bool asCqi, Quality& out);
+    /// What m_tried has measured becomes a side's pending quality if it is the better one.
+    void KeepBetter(Side& side, unsigned layers);
     void FillRates(Side& side, unsigned symbols) const;
     void Average(Side& side, std::uint64_t slot, double bits) const;
     unsigned PrbsOf(std::uint32_t group) const;
@@ -232,7 +234,8 @@ class Cell : public ns3::Object {
     double m_gapDb = ErrorModel::default_gap_db;
     bool m_redundancy = true;
     std::string m_patternText = "DDDSU", m_schedulerName = "pf", m_beamsName = "eigen";
-    unsigned m_mcsTableNumber = 2, m_maxLayers = 4, m_controlSymbols = 1, m_dmrsPerPrb = 12, m_maxTransmissions = 4;
+    unsigned m_mcsTableNumber = 2, m_maxLayers = 4, m_maxUplinkLayers = 1, m_controlSymbols = 1, m_dmrsPerPrb = 12,
+             m_maxTransmissions = 4;
     unsigned m_gnbDelay = 1, m_ueDelay = 1, m_k1 = 2, m_k2 = 2, m_csiPeriod = 20, m_csiDelay = 4;
 
     // Set up by SetGnb.

@@ -132,27 +132,39 @@ void MmseSinr(const std::complex<float>* g, std::size_t antennas, std::size_t be
 }
 
 EDGELAM_VECTOR
-void CombinedSinr(const std::complex<float>* g, const std::complex<float>* weights, std::size_t antennas,
-                  std::size_t beams, std::size_t frequencies, float scale, float* sinr) {
-    for (std::size_t f0 = 0; f0 < frequencies; f0 += lanes) {
-        const std::size_t count = std::min(lanes, frequencies - f0);
-        Lane power = {};
-        for (std::size_t b = 0; b < beams; ++b) {
-            Lane re = {}, im = {};
+void CombineAntennas(const std::complex<float>* g, const std::complex<float>* weights, std::size_t antennas,
+                     std::size_t beams, std::size_t layers, std::size_t frequencies, std::complex<float>* out) {
+    for (std::size_t b = 0; b < beams; ++b) {
+        for (std::size_t l = 0; l < layers; ++l) {
+            auto* to = reinterpret_cast<float*>(out + (b * layers + l) * frequencies);
+            std::fill(to, to + 2 * frequencies, 0.f);
             for (std::size_t u = 0; u < antennas; ++u) {
-                const auto* row = reinterpret_cast<const float*>(g + (u * beams + b) * frequencies + f0);
-                const float wr = weights[u].real(), wi = weights[u].imag();
-                for (std::size_t k = 0; k < count; ++k) {
-                    re[k] += row[2 * k] * wr - row[2 * k + 1] * wi;
-                    im[k] += row[2 * k] * wi + row[2 * k + 1] * wr;
+                const auto* row = reinterpret_cast<const float*>(g + (u * beams + b) * frequencies);
+                const float wr = weights[u * layers + l].real(), wi = weights[u * layers + l].imag();
+                for (std::size_t k = 0; k < 2 * frequencies; k += 2) {
+                    to[k] += row[k] * wr - row[k + 1] * wi;
+                    to[k + 1] += row[k] * wi + row[k + 1] * wr;
                 }
             }
-            for (std::size_t k = 0; k < lanes; ++k) {
-                power[k] += re[k] * re[k] + im[k] * im[k];
-            }
         }
-        for (std::size_t k = 0; k < count; ++k) {
-            sinr[f0 + k] = scale * power[k];
+    }
+}
+
+EDGELAM_VECTOR
+void CombineElements(const std::complex<float>* h, const std::complex<float>* weights, std::size_t antennas,
+                     std::size_t elements, std::size_t layers, std::size_t frequencies, std::complex<float>* out) {
+    std::fill(out, out + antennas * layers * frequencies, std::complex<float>());
+    for (std::size_t u = 0; u < antennas; ++u) {
+        for (std::size_t e = 0; e < elements; ++e) {
+            const auto* row = reinterpret_cast<const float*>(h + (u * elements + e) * frequencies);
+            for (std::size_t l = 0; l < layers; ++l) {
+                const auto* w = reinterpret_cast<const float*>(weights + (e * layers + l) * frequencies);
+                auto* to = reinterpret_cast<float*>(out + (u * layers + l) * frequencies);
+                for (std::size_t k = 0; k < 2 * frequencies; k += 2) {
+                    to[k] += row[k] * w[k] - row[k + 1] * w[k + 1];
+                    to[k + 1] += row[k] * w[k + 1] + row[k + 1] * w[k];
+                }
+            }
         }
     }
 }

@@ -22,10 +22,17 @@ constexpr std::size_t Padded(std::size_t n) {
 void MmseSinr(const std::complex<float>* g, std::size_t antennas, std::size_t beams, unsigned layers,
               std::size_t frequencies, float scale, float* sinr);
 
-/// scale x sum over beams of |sum over antennas of g w|^2: maximum ratio combining of all beams.
-/// \param weights [antenna]
-void CombinedSinr(const std::complex<float>* g, const std::complex<float>* weights, std::size_t antennas,
-                  std::size_t beams, std::size_t frequencies, float scale, float* sinr);
+/// What layers that the UE sends through its weights are at each beam: out_blf = sum over antennas u of g_ubf w_ul.
+/// \param g [antenna, beam, frequency]; \param weights [antenna, layer]; \param out [beam, layer, frequency]
+void CombineAntennas(const std::complex<float>* g, const std::complex<float>* weights, std::size_t antennas,
+                     std::size_t beams, std::size_t layers, std::size_t frequencies, std::complex<float>* out);
+
+/// What layers that the gNB sends through weights of its own at each frequency are at each antenna: out_ulf = sum over
+/// elements e of h_uef w_elf.
+/// \param h [antenna, element, frequency]; \param weights [element, layer, frequency]
+/// \param out [antenna, layer, frequency]
+void CombineElements(const std::complex<float>* h, const std::complex<float>* weights, std::size_t antennas,
+                     std::size_t elements, std::size_t layers, std::size_t frequencies, std::complex<float>* out);
 
 /// out = H^H H b. Planar, rows and columns padded with zeros to `stride`, a multiple of `lanes`.
 /// \param h [row, stride]; \param b, out [column, stride]

@@ -62,9 +62,10 @@ std::string NameOf(BeamMethod method) {
     return method == BeamMethod::Eigen ? "eigen" : method == BeamMethod::Codebook ? "codebook" : "direct";
 }
 
-PhyLink::PhyLink(ns3::Ptr<ChannelLink> link, BeamMethod method, std::vector<double> groupOffsetsHz)
+PhyLink::PhyLink(ns3::Ptr<ChannelLink> link, BeamMethod method, std::vector<double> groupOffsetsHz,
+                 unsigned uplinkLayers)
     : m_link(link), m_method(method), m_offsets(std::move(groupOffsetsHz)),
-      m_ueElements(PortWeights::Elements(link->NumRx(Direction::Downlink))) {}
+      m_ueElements(PortWeights::Elements(link->NumRx(Direction::Downlink))), m_uplinkLayers(uplinkLayers) {}
 
 unsigned PhyLink::MaxLayers() const {
     const std::size_t least = std::min(m_link->NumTx(Direction::Downlink), m_link->NumRx(Direction::Downlink));
@@ -77,9 +78,17 @@ void PhyLink::Measure(bool later) {
                    : m_method == BeamMethod::Codebook ? CodebookBeams(count)
                                                       : DirectBeams(count);
     m_measured.weights.emplace(count, std::move(weights));
+    FindUplinkWeights();
+    if (!later) {
+        Adopt();
+    }
+}
+
+/// Orthogonal iteration on conj(sum over groups and beams of g g^H), begun with the weights of before.
+void PhyLink::FindUplinkWeights() {
     const auto& response = Response(m_measured);
-    // Uplink weights: dominant eigenvector of conj(sum over groups and beams of g g^H), by power iteration.
-    const std::size_t antennas = NumUeAntennas(), groups = NumGroups(), beams = count;
+    const std::size_t antennas = NumUeAntennas(), groups = NumGroups(), beams = m_measured.weights->numPorts();
+    const std::size_t layers = MaxUplinkLayers();
     std::vector<Complex> covariance(antennas * antennas);
     for (std::size_t b = 0; b < beams; ++b) {
         for (std::size_t f = 0; f < groups; f += std::max<std::size_t>(1, groups / samples_over_band)) {
@@ -91,26 +100,28 @@ void PhyLink::Measure(bool later) {
             }
         }
     }
+    float trace = 0;
+    for (std::size_t i = 0; i < antennas; ++i) {
+        trace += covariance[i * antennas + i].real();
+    }
     auto& ue = m_measured.ue;
     if (ue.empty()) {
-        ue.assign(antennas, 1);
+        ue.assign(antennas * layers, 1);
+        Orthonormalise(ue, antennas, layers);
     }
-    std::vector<Complex> next(antennas);
-    for (int pass = 0; pass < 8; ++pass) {
+    std::vector<Complex> next(antennas * layers);
+    for (int pass = 0; pass < 8 && trace > 0; ++pass) {
         std::fill(next.begin(), next.end(), 0);
-        float norm = 0;
         for (std::size_t i = 0; i < antennas; ++i) {
             for (std::size_t j = 0; j < antennas; ++j) {
-                next[i] += covariance[i * antennas + j] * ue[j];
+                const Complex weight = covariance[i * antennas + j] / trace;
+                for (std::size_t l = 0; l < layers; ++l) {
+                    next[i * layers + l] += weight * ue[j * layers + l];
+                }
             }
-            norm += std::norm(next[i]);
         }
-        for (std::size_t i = 0; i < antennas; ++i) {
-            ue[i] = norm > 0 ? next[i] / std::sqrt(norm) : Complex(i == 0);
-        }
-    }
-    if (!later) {
-        Adopt();
+        Orthonormalise(next, antennas, layers);
+        ue.swap(next);
     }
 }
 
@@ -253,23 +264,38 @@ const PhyLink::BeamSet& PhyLink::Set(Beams which) const {
     return set;
 }
 
-const SinrMap& PhyLink::Downlink(unsigned layers, double snr, Beams which) {
+void PhyLink::Receive(const std::vector<Complex>& channel, std::size_t receivers, std::size_t columns, unsigned layers,
+                      double snr, std::span<const float> rise, SinrMap& out) {
+    const std::size_t groups = NumGroups();
+    const auto* g = channel.data();
+    if (!rise.empty()) { // as if noise had stayed and the channel become weaker
+        m_whitened.resize(channel.size());
+        for (std::size_t row = 0; row < receivers * columns; ++row) {
+            for (std::size_t f = 0; f < groups; ++f) {
+                m_whitened[row * groups + f] = channel[row * groups + f] / std::sqrt(rise[f]);
+            }
+        }
+        g = m_whitened.data();
+    }
+    out.numLayers = layers;
+    out.numGroups = groups;
+    out.values.resize(layers * groups);
+    kernels::MmseSinr(g, receivers, columns, layers, groups, static_cast<float>(snr / layers), out.values.data());
+}
+
+const SinrMap& PhyLink::Downlink(unsigned layers, double snr, Beams which, std::span<const float> rise) {
     const BeamSet& set = Set(which);
-    m_down.numLayers = layers;
-    m_down.numGroups = NumGroups();
-    m_down.values.resize(layers * NumGroups());
-    kernels::MmseSinr(Response(set).data(), NumUeAntennas(), set.weights->numPorts(), layers, NumGroups(),
-                      static_cast<float>(snr / layers), m_down.values.data());
+    Receive(Response(set), NumUeAntennas(), set.weights->numPorts(), layers, snr, rise, m_down);
     return m_down;
 }
 
-const SinrMap& PhyLink::Uplink(double snr, Beams which) {
+const SinrMap& PhyLink::Uplink(unsigned layers, double snr, Beams which, std::span<const float> rise) {
     const BeamSet& set = Set(which);
-    m_up.numLayers = 1;
-    m_up.numGroups = NumGroups();
-    m_up.values.resize(NumGroups());
-    kernels::CombinedSinr(Response(set).data(), set.ue.data(), NumUeAntennas(), set.weights->numPorts(), NumGroups(),
-                          static_cast<float>(snr), m_up.values.data());
+    const std::size_t beams = set.weights->numPorts(), sent = MaxUplinkLayers();
+    m_sent.resize(beams * sent * NumGroups());
+    kernels::CombineAntennas(Response(set).data(), set.ue.data(), NumUeAntennas(), beams, sent, NumGroups(),
+                             m_sent.data());
+    Receive(m_sent, beams, sent, layers, snr, rise, m_up);
     return m_up;
 }
 

@@ -3,9 +3,11 @@
 /// The physical channel between one gNB and one UE: beams, layers, and the SINR of every group of resource blocks.
 #pragma once
 
+#include <algorithm>
 #include <complex>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,12 +48,15 @@ struct SinrMap {
 class PhyLink {
   public:
     /// \param groupOffsetsHz centre of each group relative to the carrier
-    PhyLink(ns3::Ptr<ChannelLink> link, BeamMethod method, std::vector<double> groupOffsetsHz);
+    /// \param uplinkLayers most that the UE sends, at most MaxLayers
+    PhyLink(ns3::Ptr<ChannelLink> link, BeamMethod method, std::vector<double> groupOffsetsHz,
+            unsigned uplinkLayers = 1);
 
     std::size_t NumUeAntennas() const { return m_ueElements.numElements(); }
     std::size_t NumGroups() const { return m_offsets.size(); }
     /// Layers that the antennas allow, at most 4.
     unsigned MaxLayers() const;
+    unsigned MaxUplinkLayers() const { return std::min(MaxLayers(), m_uplinkLayers); }
 
     /// Choose beams for where the UE is now. \param later they are put into use by Adopt, otherwise at once
     void Measure(bool later = false);
@@ -60,10 +65,14 @@ class PhyLink {
     /// SINR after an MMSE receiver of `layers` layers that share the power.
     /// \param snr power over noise (and interference) of one resource block at the antenna: transmit power per resource
     /// block / noise per resource block
+    /// \param rise [group] noise and interference over noise, the same at each antenna and independent between them;
+    /// empty: 1
     /// \return the map, which holds until the next call
-    const SinrMap& Downlink(unsigned layers, double snr, Beams which = Beams::InUse);
-    /// One layer from all UE antennas with the best wideband weights, gNB with maximum ratio combining of its beams.
-    const SinrMap& Uplink(double snr, Beams which = Beams::InUse);
+    const SinrMap& Downlink(unsigned layers, double snr, Beams which = Beams::InUse, std::span<const float> rise = {});
+    /// `layers` layers, up to MaxUplinkLayers, share the power. The UE sends them through the dominant right singular
+    /// vectors of the channel to the gNB's beams over the whole band, which it knows by reciprocity (PUSCH without a
+    /// codebook, TS 38.214 6.1.1.2); the gNB has an MMSE receiver behind its beams. `rise` is that at each beam.
+    const SinrMap& Uplink(unsigned layers, double snr, Beams which = Beams::InUse, std::span<const float> rise = {});
 
     /// Path gain between the ends without small-scale fading, linear: for power control.
     double LargeScaleGain() { return m_link->GetLargeScaleGain(); }
@@ -77,17 +86,23 @@ class PhyLink {
     std::vector<Complex> SampledResponse(std::size_t samples) const;
     struct BeamSet {
         std::optional<PortWeights> weights; ///< [element, layer], orthonormal
-        std::vector<Complex> ue;            ///< uplink, unit norm
+        std::vector<Complex> ue;            ///< uplink [UE antenna, layer], orthonormal
     };
     /// [UE antenna, beam, group], kept by the link until asked for other beams or places.
     const std::vector<Complex>& Response(const BeamSet& beams);
     const BeamSet& Set(Beams which) const;
+    void FindUplinkWeights();
+    /// SINR of layers with a channel [receiver, layer of `columns`, group].
+    void Receive(const std::vector<Complex>& channel, std::size_t receivers, std::size_t columns, unsigned layers,
+                 double snr, std::span<const float> rise, SinrMap& out);
 
     ns3::Ptr<ChannelLink> m_link;
     BeamMethod m_method;
     std::vector<double> m_offsets;
     PortWeights m_ueElements;
+    unsigned m_uplinkLayers;
     BeamSet m_inUse, m_measured;
+    std::vector<Complex> m_sent, m_whitened; ///< of one call
     SinrMap m_down, m_up;
 };
 

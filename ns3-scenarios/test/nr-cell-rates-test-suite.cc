@@ -39,16 +39,21 @@ void PeakRates(Case& test) {
                           {"100 MHz, up", 3.5e9, 1, 100e6, 1, 2, true, 625.0e6},
                           {"40 MHz, 4 layers down", 3.5e9, 1, 40e6, 4, 2, false, 907.4e6},
                           {"20 MHz, 2 layers down", 2.1e9, 0, 20e6, 2, 2, false, 226.9e6},
-                          {"FR2 400 MHz, 2 layers down", 28e9, 3, 400e6, 2, 1, false, 3232e6}};
+                          {"100 MHz, 2 layers up", 3.5e9, 1, 100e6, 2, 2, true, 2 * 625.0e6},
+                          {"FR2 400 MHz, 2 layers down", 28e9, 3, 400e6, 2, 1, false, 3232e6},
+                          // As many subcarriers a second: 66 x 480 kHz and 33 x 960 kHz.
+                          {"FR2-2 400 MHz at 480 kHz, 2 layers down", 60e9, 5, 400e6, 2, 1, false, 3232e6},
+                          {"FR2-2 400 MHz at 960 kHz, 2 layers down", 60e9, 6, 400e6, 2, 1, false, 3232e6}};
     for (const auto& peak : peaks) {
         Settings settings = rich;
         settings.frequency = peak.frequencyHz;
-        CellTestbed bed(settings, {Set("Numerology", peak.mu), Set("Bandwidth", peak.bandwidthHz),
-                                   Set("Pattern", "FDD"), Set("MaxLayers", peak.layers), Set("McsTable", peak.mcsTable),
-                                   Set("GnbPower", 90.), Set("UePower", 80.), Set("P0", 20.)});
+        CellTestbed bed(settings,
+                        {Set("Numerology", peak.mu), Set("Bandwidth", peak.bandwidthHz), Set("Pattern", "FDD"),
+                         Set("MaxLayers", peak.layers), Set("MaxUplinkLayers", peak.uplink ? peak.layers : 1),
+                         Set("McsTable", peak.mcsTable), Set("GnbPower", 90.), Set("UePower", 80.), Set("P0", 20.)});
         bed.Add({30, 5, 1.5}, {}, peak.uplink ? 1 : 2);
         bed.Fill(peak.uplink, 9000, 4'000'000);
-        const double seconds = peak.mu == 0 ? 0.16 : 0.06;
+        const double seconds = peak.mu == 0 ? 0.16 : peak.mu > 3 ? 0.02 : 0.06;
         bed.Run(seconds);
         const auto& numerology = bed.cell->GetNumerology();
         const unsigned prbs = bed.cell->NumPrbs(), elements = peak.uplink ? 156 : 144;
@@ -107,15 +112,22 @@ int SlotsTaken(Case& test, CellTestbed& bed, bool uplink, std::int64_t boundary)
     return static_cast<int>(out - boundary);
 }
 
+double CarrierOf(unsigned mu) {
+    return mu > 3 ? 60e9 : mu == 3 ? 28e9 : 3.5e9;
+}
+
 /// FDD, boundary in slot n. Down: into a block in n, on the air in n + 1, over at n + 2, decoded at n + 3. Up: request
 /// in n, over at n + 1, acted on in n + 2; the grant is on the air in n + 3, the block in n + 5 (K2 = 2), over at n +
 /// 6, read at n + 7. Half a slot of waiting before: 3.5 and 7.5 slots, or, for mu 0 to 3, 3.5, 1.75, 0.875, 0.44 ms and
-/// 7.5, 3.75, 1.875, 0.94 ms.
+/// 7.5, 3.75, 1.875, 0.94 ms; for mu 5 and 6 0.11, 0.055 ms and 0.23, 0.12 ms.
 void DelayInFdd(Case& test) {
-    for (const unsigned mu : {0u, 1u, 2u, 3u}) {
-        CellTestbed bed({.deployment = "Clarke", .frequency = mu == 3 ? 28e9 : 3.5e9},
-                        {Set("Numerology", mu), Set("Bandwidth", mu == 0 ? 20e6 : 100e6), Set("Pattern", "FDD"),
-                         Set("GnbPower", 60.), Set("UePower", 50.), Set("P0", -20.)});
+    for (const unsigned mu : {0u, 1u, 2u, 3u, 5u, 6u}) {
+        CellTestbed bed({.deployment = "Clarke", .frequency = CarrierOf(mu)},
+                        {Set("Numerology", mu),
+                         Set("Bandwidth", mu == 0  ? 20e6
+                                          : mu > 3 ? 400e6
+                                                   : 100e6),
+                         Set("Pattern", "FDD"), Set("GnbPower", 60.), Set("UePower", 50.), Set("P0", -20.)});
         bed.Add({30, 5, 1.5});
         std::int64_t slot = 100ll << mu;
         for (int n = 0; n < 3; ++n) {
@@ -132,10 +144,13 @@ void DelayInFdd(Case& test) {
 /// acted on in slot 5 or 6; the U in slot 9 is granted by the last downlink slot two before it, 7, decided in 6; the
 /// block is read at 11.
 void DelayInTdd(Case& test) {
-    for (const unsigned mu : {0u, 1u, 2u, 3u}) {
-        CellTestbed bed({.deployment = "Clarke", .frequency = mu == 3 ? 28e9 : 3.5e9},
-                        {Set("Numerology", mu), Set("Bandwidth", mu == 0 ? 20e6 : 100e6), Set("Pattern", "DDDSU"),
-                         Set("GnbPower", 60.), Set("UePower", 50.), Set("P0", -20.)});
+    for (const unsigned mu : {0u, 1u, 2u, 3u, 5u, 6u}) {
+        CellTestbed bed({.deployment = "Clarke", .frequency = CarrierOf(mu)},
+                        {Set("Numerology", mu),
+                         Set("Bandwidth", mu == 0  ? 20e6
+                                          : mu > 3 ? 400e6
+                                                   : 100e6),
+                         Set("Pattern", "DDDSU"), Set("GnbPower", 60.), Set("UePower", 50.), Set("P0", -20.)});
         bed.Add({30, 5, 1.5});
         const int down[] = {3, 3, 3, 4, 3}, up[] = {11, 10, 9, 8, 7};
         std::int64_t slot = 100ll << mu;

@@ -92,7 +92,7 @@ void UplinkIsReciprocal(Case& test) {
     auto link = setup.Make(BeamMethod::Eigen);
     link.Measure();
     test.True(link.MaxLayers() == 1, "one layer");
-    const SinrMap down = link.Downlink(1, 1e9), up = link.Uplink(1e9);
+    const SinrMap down = link.Downlink(1, 1e9), up = link.Uplink(1, 1e9);
     for (std::size_t f = 0; f < 20; ++f) {
         test.Near(up.values[f] / down.values[f], 1, 1e-3, "reciprocal");
     }
@@ -102,7 +102,30 @@ void UplinkIsReciprocal(Case& test) {
     test.Refuses([] { BeamMethodOf("best"); }, {"best", "eigen, codebook, direct"}, "beams");
 }
 
-CaseSuite phyLinkTestSuite("edgelam-nr-phy-link",
-                           {{"one layer", OneLayer}, {"two layers", TwoLayers}, {"uplink", UplinkIsReciprocal}});
+/// The UE's layers share its power and disturb each other; two carry more than one where there is power for them.
+void UplinkLayers(Case& test) {
+    Setup setup;
+    PhyLink link(Link(setup.channel, setup.gnb, setup.ue), BeamMethod::Eigen, setup.groups, 4),
+        single = setup.Make(BeamMethod::Eigen);
+    link.Measure();
+    single.Measure();
+    test.True(link.MaxUplinkLayers() == 4 && single.MaxUplinkLayers() == 1, "most layers");
+    const double snr = 1e4 / link.LargeScaleGain();
+    const SinrMap one = link.Uplink(1, snr), two = link.Uplink(2, snr), four = link.Uplink(4, snr);
+    const SinrMap same = single.Uplink(1, snr), weak = link.Uplink(2, snr * 1e-9), weakOne = link.Uplink(1, snr * 1e-9);
+    test.True(two.numLayers == 2 && two.values.size() == 40, "shape");
+    for (std::size_t f = 0; f < 20; ++f) {
+        test.Near(one.values[f] / same.values[f], 1, 1e-2, "the first layer's weights are those of a single layer");
+        test.True(two.Layer(0)[f] <= one.values[f] / 2 * (1 + 1e-4), "at most half the SINR");
+        test.Near(weak.Layer(0)[f] / weakOne.values[f], 0.5, 2e-2, "matched filter at low SNR");
+    }
+    test.True(MeanRate(two) > 1.3 * MeanRate(one) && MeanRate(four) > MeanRate(two), "more layers, more bits");
+    test.True(MeanRate(weak) < MeanRate(weakOne), "unless there is no power for them");
+}
+
+CaseSuite phyLinkTestSuite("edgelam-nr-phy-link", {{"one layer", OneLayer},
+                                                   {"two layers", TwoLayers},
+                                                   {"uplink", UplinkIsReciprocal},
+                                                   {"uplink layers", UplinkLayers}});
 
 } // namespace
