@@ -50,9 +50,10 @@ Ptr<Ipv4StaticRouting> RoutingOf(const Ptr<Node>& node) {
 
 } // namespace
 
-NrHelper::NrHelper()
-    : m_ueAddresses(ue_network, mask_16), m_siteAddresses(site_network, mask_30), m_upfAddresses("10.47.0.0", mask_30) {
-}
+NrHelper::NrHelper(const NrGnbDefaults& defaults)
+    : m_gnbPowerDbm(defaults.powerDbm), m_gnbRows(defaults.rows), m_gnbColumns(defaults.columns),
+      m_downtiltDeg(defaults.downtiltDeg), m_ueAddresses(ue_network, mask_16), m_siteAddresses(site_network, mask_30),
+      m_upfAddresses("10.47.0.0", mask_30) {}
 
 void NrHelper::AddOptions(Options& options) {
     options.Section("Radio");
@@ -80,7 +81,8 @@ void NrHelper::AddOptions(Options& options) {
     options.Section("Antennas");
     options.Integer("gnbRows", m_gnbRows, "rows of the gNB's array, elements of TR 38.901 7.3", 1, 64);
     options.Integer("gnbColumns", m_gnbColumns, "columns of it; each place has two polarisations", 1, 64);
-    options.Real("downtilt", m_downtiltDeg, "degrees", "tilt of the gNB's array towards the ground", -90, 90);
+    options.Real("downtilt", m_downtiltDeg, "degrees",
+                 "tilt of the gNB's array towards the ground, beyond its mounting", -90, 90);
     options.Integer("ueAntennas", m_ueAntennas, "of a UE, isotropic: 1, or 2, 4, ... in pairs of polarisations", 1, 16);
     options.Section("Core");
     options.Time("backhaulDelay", m_backhaulDelayS, "of the N3 link between gNB and UPF, one way", 0, 1);
@@ -199,7 +201,7 @@ Ptr<UniformPlanarArray> NrHelper::MakeArray(std::uint32_t rows, std::uint32_t co
     array->SetAttribute("NumColumns", UintegerValue(columns));
     array->SetAttribute("IsDualPolarized", BooleanValue(dual));
     array->SetAttribute("PolSlantAngle", DoubleValue(dual ? Radians(45) : 0));
-    array->SetAttribute("DowntiltAngle", DoubleValue(directive ? Radians(m_downtiltDeg) : 0));
+    array->SetAttribute("DowntiltAngle", DoubleValue(directive ? Radians(m_mountingDeg + m_downtiltDeg) : 0));
     if (directive) {
         array->SetAttribute("AntennaElement", PointerValue(CreateObject<ThreeGppAntennaModel>()));
     } else {

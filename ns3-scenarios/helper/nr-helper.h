@@ -31,6 +31,13 @@
 
 namespace edgelam {
 
+/// What differs from one kind of site to the next before the command line is read.
+struct NrGnbDefaults {
+    double powerDbm = 44;
+    std::uint32_t rows = 8, columns = 4;
+    double downtiltDeg = 6;
+};
+
 /// One NR cell and its core network:
 ///
 ///     UEs 10.45.0.0/16 ~~~ gNB, a router ------- UPF, a router ----- servers there 10.47.0.0/16: edge, cloud
@@ -42,11 +49,14 @@ namespace edgelam {
 /// the N3 link, whose MTU is taken to be large enough.
 class NrHelper {
   public:
-    NrHelper();
+    explicit NrHelper(const NrGnbDefaults& defaults = {});
 
     /// Add the sections "Radio", "Antennas" and "Core" to a scenario's command line.
     void AddOptions(Options& options);
     double CarrierHz() const { return m_carrierHz; }
+
+    /// The gNB's array is mounted at this angle below the horizon: 0 on a mast or wall (the default), 90 at a ceiling.
+    void SetMountingDeg(double belowHorizon) { m_mountingDeg = belowHorizon; }
 
     /// Make the cell at this node, with the core network behind it. Throws std::invalid_argument for settings that do
     /// not go together; the text names the value and what is legal.
@@ -95,9 +105,9 @@ class NrHelper {
     double m_carrierHz = 3.5e9, m_bandwidthMhz = 100;
     std::uint32_t m_numerology = 1, m_mcsTable = 2, m_maxLayers = 0, m_maxUplinkLayers = 1;
     std::string m_pattern = "DDDSU", m_scheduler = "pf", m_beams = "eigen", m_rlc = "am";
-    double m_gnbPowerDbm = 44, m_uePowerDbm = 23, m_gnbNoiseDb = 5, m_ueNoiseDb = 9;
-    std::uint32_t m_gnbRows = 8, m_gnbColumns = 4, m_ueAntennas = 4;
-    double m_downtiltDeg = 6, m_backhaulDelayS = 2e-3, m_backhaulRate = 10e9;
+    double m_gnbPowerDbm, m_uePowerDbm = 23, m_gnbNoiseDb = 5, m_ueNoiseDb = 9;
+    std::uint32_t m_gnbRows, m_gnbColumns, m_ueAntennas = 4;
+    double m_downtiltDeg, m_mountingDeg = 0, m_backhaulDelayS = 2e-3, m_backhaulRate = 10e9;
 
     ns3::Ptr<RadioChannel> m_channel;
     ns3::Ptr<nr::Cell> m_cell;

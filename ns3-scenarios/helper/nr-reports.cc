@@ -10,8 +10,6 @@
 
 namespace edgelam {
 
-using ns3::Vector;
-
 namespace {
 
 constexpr double smoothing_s = 0.1; ///< of the published throughput
@@ -51,7 +49,7 @@ NrReports::NrReports(const NrHelper& helper, Registry& registry) : m_helper(help
         m_throughput[direction].assign(helper.NumUes(), {});
     }
     helper.GetCell()->TraceConnectWithoutContext("TransportBlock", ns3::MakeCallback(&NrReports::Record, this));
-    PublishPlaces(registry);
+    PublishLinks(registry);
     PublishTraffic(registry);
     AddControls(registry);
 }
@@ -76,23 +74,8 @@ double NrReports::Throughput::At(std::int64_t timeNs) const {
     return bps * std::exp(-1e-9 * static_cast<double>(std::max<std::int64_t>(timeNs - sinceNs, 0)) / smoothing_s);
 }
 
-void NrReports::PublishPlaces(Registry& registry) {
+void NrReports::PublishLinks(Registry& registry) {
     const auto numUes = m_helper.NumUes();
-    const auto vectors = [this](auto get) {
-        return [this, get] {
-            Array<double> array{{m_helper.NumUes(), 3}, {}};
-            for (std::uint32_t ue = 0; ue < m_helper.NumUes(); ++ue) {
-                const Vector v = get(*m_helper.GetUeMobility(ue));
-                array.values.insert(array.values.end(), {v.x, v.y, v.z});
-            }
-            return array;
-        };
-    };
-    const std::vector<Axis> perUeXyz{{"ue", numUes}, {"xyz", 3}};
-    registry.Publish<Array<double>>("ue_position", "m", "where the UEs are",
-                                    vectors([](const auto& mobility) { return mobility.GetPosition(); }), perUeXyz);
-    registry.Publish<Array<double>>("ue_velocity", "m/s", "of the UEs",
-                                    vectors([](const auto& mobility) { return mobility.GetVelocity(); }), perUeXyz);
     registry.Publish<std::vector<LinkState>>(
         "ue_link", "", "distance, line of sight, path loss, shadowing and large-scale parameters of each UE's link",
         [this] {

@@ -46,7 +46,6 @@ EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets
 /// Publishes, with axes [direction: downlink, uplink; ue]:
 ///
 ///     cell                     NrCellInfo
-///     ue_position, ue_velocity m, m/s [ue, xyz]
 ///     ue_link                  LinkState [ue] (channel-link.h)
 ///     ue_last_block            nr::TransportBlockRecord: the newest transmission; attempt 0 before the first
 ///     ue_block_counts          NrBlockCounts
@@ -77,7 +76,7 @@ class NrReports {
     };
 
     void Record(const nr::TransportBlockRecord& record);
-    void PublishPlaces(Registry& registry);
+    void PublishLinks(Registry& registry);
     void PublishTraffic(Registry& registry);
     void AddControls(Registry& registry);
     std::string SetSlot(const std::function<std::uint64_t()>& apply);

@@ -24,7 +24,6 @@
 #include "ns3/channel-condition-model.h"
 #include "ns3/config.h"
 #include "ns3/constant-position-mobility-model.h"
-#include "ns3/constant-velocity-mobility-model.h"
 #include "ns3/data-rate.h"
 #include "ns3/internet-stack-helper.h"
 #include "ns3/ipv4-address-helper.h"
@@ -41,22 +40,20 @@
 #include "ns3/point-to-point-helper.h"
 #include "ns3/pointer.h"
 #include "ns3/random-variable-stream.h"
-#include "ns3/simulator.h"
 #include "ns3/string.h"
 #include "ns3/three-gpp-propagation-loss-model.h"
 #include "ns3/uinteger.h"
 
 #include "scenario.h"
+#include "ue-motion.h"
 
 using namespace ns3;
-using edgelam::Array;
 
 namespace {
 
 constexpr double enb_height_m = 25; // TR 38.901 table 7.2-1, UMa
 constexpr double ue_height_m = 1.5;
 constexpr double nearest_m = 35; // smallest distance of a device to a base station on the ground, same table
-constexpr double fastest_mps = 150;
 
 class LteMacro {
   public:
@@ -67,7 +64,8 @@ class LteMacro {
         options.Integer("numEnb", m_numEnb, "base stations, one in the middle and rings around it", 1, 19);
         options.Real("interSite", m_interSiteM, "m", "distance between neighbouring base stations", 100, 5000);
         options.Real("speed", m_speedMps, "m/s",
-                     "of each device, in a direction drawn by seed; turns round at the edge", 0, fastest_mps);
+                     "of each device, in a direction drawn by seed; turns round at the edge", 0,
+                     edgelam::UeMotion::fastest_mps);
         options.Choice("bandwidth", m_bandwidth, "of the carrier, each way, MHz", {"5", "10", "15", "20"});
         options.Real("enbPower", m_enbPowerDbm, "dBm", "transmit power of a base station", 0, 60);
         options.Real("enbGain", m_enbGainDbi, "dBi", "gain of a base station's antenna, all round", 0, 20);
@@ -130,9 +128,9 @@ class LteMacro {
         }
         AddServer("cloud0", "cloud", m_cloudRate, m_cloudDelayS);
         Publish();
-        if (m_speedMps > 0) {
-            Simulator::Schedule(Seconds(1), &LteMacro::TurnBack, this);
-        }
+        m_motion.Start(m_scenario.registry(),
+                       {[this](const Vector& p) { return std::hypot(p.x, p.y) <= m_radiusM; }, {0, 0, ue_height_m}},
+                       "enb0 stands at (0, 0, 25)");
     }
 
   private:
@@ -180,24 +178,10 @@ class LteMacro {
             // Uniform in the area of a ring.
             const double distance = std::sqrt(uniform->GetValue(nearest_m * nearest_m, largest * largest));
             const double angle = uniform->GetValue(0, 2 * pi), heading = uniform->GetValue(0, 2 * pi);
-            auto mobility = CreateObject<ConstantVelocityMobilityModel>();
-            mobility->SetPosition(
-                {centre.x + distance * std::cos(angle), centre.y + distance * std::sin(angle), ue_height_m});
-            mobility->SetVelocity({m_speedMps * std::cos(heading), m_speedMps * std::sin(heading), 0});
-            m_ues.Get(i)->AggregateObject(mobility);
-            m_mobility.push_back(mobility);
+            m_motion.Add(m_ues.Get(i),
+                         {centre.x + distance * std::cos(angle), centre.y + distance * std::sin(angle), ue_height_m},
+                         m_speedMps, heading);
         }
-    }
-
-    /// Devices that have left the area turn round.
-    void TurnBack() {
-        for (const auto& mobility : m_mobility) {
-            const Vector p = mobility->GetPosition(), v = mobility->GetVelocity();
-            if (std::hypot(p.x, p.y) > m_radiusM && p.x * v.x + p.y * v.y > 0) {
-                mobility->SetVelocity({-v.x, -v.y, 0});
-            }
-        }
-        Simulator::Schedule(Seconds(1), &LteMacro::TurnBack, this);
     }
 
     void Expose(Ptr<Node> node, const std::string& name, const std::string& role) {
@@ -264,21 +248,7 @@ class LteMacro {
                     "ReportUeSinr", Callback<void, std::uint16_t, std::uint16_t, double, std::uint8_t>(report));
         }
         auto& registry = m_scenario.registry();
-        const std::vector<edgelam::Axis> perUe{{"ue", m_numUe}}, perUeXyz{{"ue", m_numUe}, {"xyz", 3}};
-        const auto vectors = [this](auto get) {
-            return [this, get] {
-                Array<double> array{{m_numUe, 3}, {}};
-                for (const auto& mobility : m_mobility) {
-                    const Vector v = get(mobility);
-                    array.values.insert(array.values.end(), {v.x, v.y, v.z});
-                }
-                return array;
-            };
-        };
-        registry.Publish<Array<double>>("ue_position", "m", "where the devices are; enb0 stands at (0, 0, 25)",
-                                        vectors([](auto m) { return m->GetPosition(); }), perUeXyz);
-        registry.Publish<Array<double>>("ue_velocity", "m/s", "of the devices",
-                                        vectors([](auto m) { return m->GetVelocity(); }), perUeXyz);
+        const std::vector<edgelam::Axis> perUe{{"ue", m_numUe}};
         registry.Publish<std::vector<std::int32_t>>(
             "ue_serving_cell", "", "number of the device's base station, from 0; -1 when it has none",
             [this] {
@@ -298,24 +268,6 @@ class LteMacro {
         registry.Publish<std::vector<double>>(
             "ue_rsrp_dbm", "dBm", "reference signal received power of the serving cell (TS 36.214 5.1.1)",
             [this] { return m_rsrpDbm; }, perUe);
-        registry.Control<Array<double>>(
-            "ue_velocity", "m/s",
-            "of the devices, from now on; at most 150 m/s, on the ground (z = 0); they turn round at the edge",
-            [this](const Array<double>& v) -> std::string {
-                for (std::uint32_t i = 0; i < m_numUe; ++i) {
-                    const double* xyz = &v.values[3 * i];
-                    if (!(std::hypot(xyz[0], xyz[1]) <= fastest_mps) || xyz[2] != 0) {
-                        return "velocity (" + std::to_string(xyz[0]) + ", " + std::to_string(xyz[1]) + ", " +
-                               std::to_string(xyz[2]) + ") m/s of ue" + std::to_string(i) +
-                               "; legal are up to 150 m/s with z = 0";
-                    }
-                }
-                for (std::uint32_t i = 0; i < m_numUe; ++i) {
-                    m_mobility[i]->SetVelocity({v.values[3 * i], v.values[3 * i + 1], 0});
-                }
-                return {};
-            },
-            perUeXyz);
         registry.Control<std::vector<double>>(
             "enb_power_dbm", "dBm", "transmit power of each base station, 0 to 60",
             [this](const std::vector<double>& powers) -> std::string {
@@ -351,7 +303,7 @@ class LteMacro {
     NodeContainer m_enbs, m_ues;
     NetDeviceContainer m_enbDevices, m_ueDevices;
     Ipv4AddressHelper m_addresses{"10.1.0.0", "255.255.255.252"};
-    std::vector<Ptr<ConstantVelocityMobilityModel>> m_mobility;
+    edgelam::UeMotion m_motion;
     std::vector<double> m_sinrDb, m_uplinkSinrDb, m_rsrpDbm;
     std::int64_t m_stream = 1000;
 };

@@ -6,7 +6,7 @@ from scenario_runs import report, start
 
 from edgelam.paths import scenarios
 
-ALL = ["lte-macro", "nr-urban-micro", "wired-star"]  # those with an IP network
+ALL = ["lte-macro", "nr-indoor", "nr-urban-micro", "wired-star"]  # those with an IP network
 
 
 def test_all_are_installed():
@@ -66,6 +66,7 @@ def test_lte_macro_traffic():
     [
         ("wired-star", ["--loss=0.02", "--bytes=1e6"]),
         ("lte-macro", ["--numUe=2", "--bytes=5e4", "--speed=10"]),
+        ("nr-indoor", ["--numUe=3", "--bytes=2e5"]),
         ("nr-urban-micro", ["--numUe=3", "--bytes=2e5", "--speed=10"]),
     ],
 )

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-servers.h"
+
+namespace edgelam {
+
+void NrServers::AddOptions(Options& options) {
+    options.Section("Servers");
+    options.Integer("numEdge", m_numEdge, "edge servers at the site: edge0, ...", 0, 100);
+    options.Integer("numUpfEdge", m_numUpfEdge, "edge servers behind the UPF, numbered on", 0, 100);
+    options.Time("edgeDelay", m_edgeDelayS, "of each edge server's link, one way", 0, 1);
+    options.Rate("edgeRate", m_edgeRate, "of each edge server's link", 1e6, 1e12);
+    options.Time("cloudDelay", m_cloudDelayS, "between UPF and cloud0, one way", 0, 1);
+    options.Rate("cloudRate", m_cloudRate, "of the cloud's link", 1e6, 1e12);
+}
+
+void NrServers::Install(NrHelper& nr, Scenario& scenario) const {
+    const double farthestDelayS = nr.BackhaulDelayS() + m_cloudDelayS;
+    for (std::uint32_t ue = 0; ue < nr.NumUes(); ++ue) {
+        nr.Tune(scenario.Expose(nr.GetUeDevice(ue)->GetNode(), "ue" + std::to_string(ue), "ue"), true, farthestDelayS);
+    }
+    for (std::uint32_t i = 0; i < m_numEdge + m_numUpfEdge; ++i) {
+        const auto place = i < m_numEdge ? NrHelper::Place::Site : NrHelper::Place::Upf;
+        Add(nr, scenario, "edge" + std::to_string(i), "edge", place, m_edgeRate, m_edgeDelayS);
+    }
+    Add(nr, scenario, "cloud0", "cloud", NrHelper::Place::Upf, m_cloudRate, m_cloudDelayS);
+    nr.Tune(scenario.Expose(nr.GetGnbDevice()->GetNode(), "gnb0", "gnb"), false, farthestDelayS);
+}
+
+void NrServers::Add(NrHelper& nr, Scenario& scenario, const std::string& name, const std::string& role,
+                    NrHelper::Place place, double rateBps, double delayS) const {
+    const auto server = nr.AddServer(place, rateBps, delayS);
+    const double backhaulS = place == NrHelper::Place::Upf ? nr.BackhaulDelayS() : 0;
+    nr.Tune(scenario.Expose(server, name, role), false, backhaulS + delayS);
+}
+
+} // namespace edgelam
