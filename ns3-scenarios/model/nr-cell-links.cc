@@ -143,7 +143,8 @@ double Cell::UplinkPowerW(const Ue& ue, unsigned prbs) const {
     return Watt(std::min(wantedDbm, m_uePowerDbm)) / prbs;
 }
 
-void Cell::Decode(Process& process, const SinrMap& map, unsigned symbols, TransportBlockRecord record) {
+void Cell::Decode(const Process& process, Reception& reception, const SinrMap& map, unsigned symbols,
+                  TransportBlockRecord record) {
     m_sinrs.clear();
     for (unsigned l = 0; l < map.numLayers; ++l) {
         for (const auto g : process.groups) {
@@ -153,19 +154,18 @@ void Cell::Decode(Process& process, const SinrMap& map, unsigned symbols, Transp
     }
     const unsigned prbs = PrbsOf(process.groups), bitsPerSymbol = McsAt(m_mcsTable, process.mcs).bitsPerSymbol;
     const double sinr = EffectiveSinr(m_sinrs, m_beta[process.mcs]);
-    process.soft.Add(sinr, static_cast<double>(DataElements(prbs, symbols)) * bitsPerSymbol * process.layers,
-                     m_redundancy ? RedundancyVersion(process.attempts) : 0);
-    ++process.attempts;
-    const double bler = process.soft.ErrorRate(*m_errors, process.blocks, bitsPerSymbol);
-    process.decoded = process.luck >= bler;
+    reception.soft.Add(sinr, static_cast<double>(DataElements(prbs, symbols)) * bitsPerSymbol * process.layers,
+                       m_redundancy ? RedundancyVersion(process.attempts) : 0);
+    const double bler = reception.soft.ErrorRate(*m_errors, process.blocks, bitsPerSymbol);
+    reception.decoded = reception.luck >= bler;
     if (m_blockTrace.IsEmpty()) {
         return;
     }
     record.time_ns = m_numerology->SlotStartNs(static_cast<std::int64_t>(record.slot));
-    record.attempt = process.attempts;
+    record.attempt = static_cast<std::uint8_t>(process.attempts + 1);
     record.mcs = process.mcs;
     record.layers = process.layers;
-    record.received = process.decoded;
+    record.received = reception.decoded;
     record.prbs = static_cast<std::uint16_t>(prbs);
     record.bits = process.bits;
     record.sinr_db = static_cast<float>(Db(sinr));

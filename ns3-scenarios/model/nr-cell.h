@@ -119,6 +119,20 @@ class Cell : public ns3::Object {
 
   private:
     static constexpr unsigned num_harq = 16;
+    static constexpr std::uint32_t report_bytes = 5;        ///< long buffer status report with its MAC subheader
+    static constexpr std::uint32_t least_status_bytes = 16; ///< of room, for a report that tells of what is missing
+
+    /// A block at a receiver.
+    struct Reception {
+        SoftBuffer soft;
+        double luck = 0;
+        bool decoded = false;
+        void Begin(double drawn) {
+            soft.Clear();
+            luck = drawn;
+            decoded = false;
+        }
+    };
 
     struct Process {
         std::vector<RlcPdu> pdus;
@@ -128,10 +142,8 @@ class Cell : public ns3::Object {
         std::uint64_t report = 0;
         std::uint32_t bits = 0;
         std::uint8_t mcs = 0, layers = 1, attempts = 0;
-        bool decoded = false;
         CodeBlocks blocks{};
-        SoftBuffer soft;
-        double luck = 0;
+        Reception reception; ///< with one receiver
     };
 
     /// Quality of a link as the gNB knows it.
@@ -173,6 +185,13 @@ class Cell : public ns3::Object {
         std::uint64_t knownBytes = 0; ///< gNB: the backlog in it
     };
 
+    /// Somebody who has something to send in a slot, and the process to do it with.
+    struct Asking {
+        std::uint32_t number; ///< of the UE
+        std::uint8_t harq;
+        Side* side;
+    };
+
     enum class What : std::uint8_t { SendDown, DownReceived, DownFeedback, Request, SendUp, UpReceived };
     struct Action {
         What what;
@@ -190,18 +209,18 @@ class Cell : public ns3::Object {
     bool Busy() const;
     void Do(const Action& action, std::uint64_t slot);
     void At(std::uint64_t slot, Action action);
-    void Feedback(Side& side, unsigned harq);
+    void Feedback(Side& side, unsigned harq, bool decoded);
     void UpReceived(Ue& ue, unsigned harq);
     void ScheduleDown(std::uint64_t slot, unsigned symbols);
     void ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols);
-    void AddCandidate(Ue& ue, std::uint32_t number, Side& side, std::uint64_t slot, unsigned symbols,
-                      std::uint64_t bytes);
-    /// Calls grant(candidate's UE number, process) for everyone who got something, groups in m_taken.
-    template<class Grant>
-    void Share(Scheduler& scheduler, bool uplink, Grant grant);
+    void AddCandidate(std::uint32_t number, Side& side, std::uint64_t slot, unsigned symbols, std::uint64_t bytes);
+    /// Divides the slot among the candidates. \return those who got something; which groups stands in their processes
+    const std::vector<Asking>& Share(Scheduler& scheduler, bool uplink);
+    static bool GrantAgain(Side& side, unsigned harq);
     bool GrantDown(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot);
     void GrantUp(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot);
     void Fill(Side& side, unsigned harq, unsigned layers, unsigned symbols, double offsetDb);
+    std::uint64_t FeedbackSlot(std::uint64_t slot) const;
     void TransmitDown(std::uint32_t number, unsigned harq, std::uint64_t slot);
     void TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot);
     void Request(std::uint64_t slot);
@@ -222,8 +241,9 @@ class Cell : public ns3::Object {
     unsigned McsFor(const Side& side, const std::vector<std::uint32_t>& groups, double offsetDb) const;
     double UplinkPowerW(const Ue& ue, unsigned prbs) const;
     unsigned SoundedPrbs() const { return std::max(1u, m_numPrbs / 4); }
-    /// Draws whether a block is decoded, given the SINR of its layers and groups.
-    void Decode(Process& process, const SinrMap& map, unsigned symbols, TransportBlockRecord record);
+    /// Whether this transmission of a block is decoded at a receiver, given the SINR of its layers and groups.
+    void Decode(const Process& process, Reception& reception, const SinrMap& map, unsigned symbols,
+                TransportBlockRecord record);
     void SetCombining(std::string name);
     std::string GetCombining() const { return m_redundancy ? "ir" : "chase"; }
 
@@ -271,7 +291,7 @@ class Cell : public ns3::Object {
     bool m_running = false;
     ns3::EventId m_event;
     std::vector<Candidate> m_candidates;
-    std::vector<std::uint8_t> m_candidateHarq;
+    std::vector<Asking> m_asking; ///< [candidate]
     std::vector<std::uint32_t> m_owner;
     std::vector<float> m_sinrs;
     Quality m_tried;

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A cell's grants: who has something to send in a slot, which resource blocks each gets, and the blocks to put on them.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "nr-cell.h"
+
+namespace edgelam::nr {
+
+namespace {
+
+constexpr std::uint64_t header_bytes = 16;      ///< room for the headers of two segments
+constexpr std::uint32_t least_block_bits = 192; ///< below, a block would be little but headers
+
+} // namespace
+
+/// Downlink data of this slot + GnbDelay.
+void Cell::ScheduleDown(std::uint64_t slot, unsigned symbols) {
+    m_candidates.clear();
+    m_asking.clear();
+    for (std::uint32_t i = 0; i < m_ues.size(); ++i) {
+        Ue& ue = *m_ues[i];
+        const std::uint64_t waiting = ue.down.bearer.BacklogBytes() + ue.up.bearer.StatusBytes();
+        if (ue.down.again != 0 || (waiting > 0 && ue.down.busy != UINT16_MAX)) {
+            Measure(ue, slot);
+            AddCandidate(i, ue.down, slot, symbols, waiting);
+        }
+    }
+    for (const auto& each : Share(*m_schedulerDown, false)) {
+        if (!GrantDown(*m_ues[each.number], each.harq, symbols, slot)) {
+            continue;
+        }
+        const Action action{What::SendDown, each.harq, each.number, 0};
+        if (m_gnbDelay == 0) {
+            Do(action, slot);
+        } else {
+            At(slot + m_gnbDelay, action);
+        }
+    }
+}
+
+/// Uplink data of slot `forSlot`.
+void Cell::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols) {
+    m_candidates.clear();
+    m_asking.clear();
+    for (std::uint32_t i = 0; i < m_ues.size(); ++i) {
+        Ue& ue = *m_ues[i];
+        if (ue.up.again == 0 && (ue.knownBytes == 0 || ue.up.busy == UINT16_MAX)) {
+            continue;
+        }
+        const std::uint64_t coming = BytesComing(ue);
+        if (ue.up.again != 0 || ue.knownBytes > coming) {
+            Measure(ue, slot);
+            AddCandidate(i, ue.up, slot, symbols, std::max(ue.knownBytes, coming) - coming + report_bytes);
+        }
+    }
+    for (const auto& each : Share(*m_schedulerUp, true)) {
+        GrantUp(*m_ues[each.number], each.harq, symbols, slot);
+        At(forSlot, {What::SendUp, each.harq, each.number, 0});
+    }
+}
+
+/// A block to be sent again goes before a new one.
+void Cell::AddCandidate(std::uint32_t number, Side& side, std::uint64_t slot, unsigned symbols, std::uint64_t bytes) {
+    FillRates(side, symbols);
+    Average(side, slot, 0);
+    const auto harq = static_cast<std::uint8_t>(
+        std::countr_zero(side.again != 0 ? side.again : static_cast<std::uint16_t>(~side.busy)));
+    const auto again = side.again != 0 ? static_cast<std::uint32_t>(side.harq[harq].groups.size()) : 0;
+    m_candidates.push_back(
+        {number, bytes + header_bytes, again, side.bitsPerGroup.data(), side.averageBps, side.share, side.leastGroups});
+    m_asking.push_back({number, harq, &side});
+}
+
+const std::vector<Cell::Asking>& Cell::Share(Scheduler& scheduler, bool uplink) {
+    if (m_candidates.empty()) {
+        return m_asking;
+    }
+    scheduler.Allocate(m_candidates, m_numGroups, uplink, m_owner);
+    std::size_t got = 0;
+    for (std::uint32_t c = 0; c < m_candidates.size(); ++c) {
+        if (m_candidates[c].groups == 0) {
+            continue;
+        }
+        auto& groups = m_asking[c].side->harq[m_asking[c].harq].groups;
+        groups.clear();
+        for (std::uint32_t g = 0; g < m_numGroups; ++g) {
+            if (m_owner[g] == c) {
+                groups.push_back(g);
+            }
+        }
+        m_asking[got++] = m_asking[c];
+    }
+    m_asking.resize(got);
+    return m_asking;
+}
+
+std::uint64_t Cell::BytesComing(const Ue& ue) const {
+    std::uint64_t bytes = 0;
+    for (unsigned busy = ue.up.busy; busy != 0; busy &= busy - 1) {
+        const Process& process = ue.up.harq[static_cast<unsigned>(std::countr_zero(busy))];
+        if (process.report > ue.heard || process.attempts == 0) {
+            bytes += process.bits / 8;
+        }
+    }
+    return bytes;
+}
+
+/// A new block on the groups of a process: how many bits, at which MCS.
+void Cell::Fill(Side& side, unsigned harq, unsigned layers, unsigned symbols, double offsetDb) {
+    Process& process = side.harq[harq];
+    const unsigned elements = DataElements(PrbsOf(process.groups), symbols);
+    unsigned mcs = McsFor(side, process.groups, offsetDb);
+    process.bits = TransportBlockSize(elements, McsAt(m_mcsTable, mcs), layers);
+    while (process.bits < least_block_bits && mcs + 1 < m_thresholdDb.size()) {
+        process.bits = TransportBlockSize(elements, McsAt(m_mcsTable, ++mcs), layers);
+    }
+    process.mcs = static_cast<std::uint8_t>(mcs);
+    process.layers = static_cast<std::uint8_t>(layers);
+    process.blocks = Segment(process.bits, McsAt(m_mcsTable, mcs));
+    process.attempts = 0;
+    process.reception.Begin(m_random->GetValue());
+    side.busy |= static_cast<std::uint16_t>(1u << harq);
+}
+
+/// \return whether the process holds a block that is to be sent again, and now will be
+bool Cell::GrantAgain(Side& side, unsigned harq) {
+    const auto bit = static_cast<std::uint16_t>(1u << harq);
+    const bool again = (side.again & bit) != 0;
+    side.again &= static_cast<std::uint16_t>(~bit);
+    return again;
+}
+
+/// \return false if nothing fits into the block: nothing is sent
+bool Cell::GrantDown(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot) {
+    Side& side = ue.down;
+    if (GrantAgain(side, harq)) {
+        return true;
+    }
+    Fill(side, harq, side.quality.layers, symbols, 0);
+    Process& process = side.harq[harq];
+    std::uint32_t room = process.bits / 8;
+    if (ue.up.bearer.StatusBytes() > 0 && room >= least_status_bytes) {
+        process.status = ue.up.bearer.TakeStatus(room);
+        room -= std::min(room, process.status->Bytes());
+    }
+    const std::uint32_t used = side.bearer.Take(room, process.pdus);
+    Average(side, slot, 8.0 * used);
+    if (used == 0 && !process.status) {
+        side.busy &= static_cast<std::uint16_t>(~(1u << harq));
+        return false;
+    }
+    return true;
+}
+
+void Cell::GrantUp(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot) {
+    Side& side = ue.up;
+    ++ue.grants;
+    ue.requested = false;
+    if (GrantAgain(side, harq)) {
+        return;
+    }
+    // The report was for another number of resource blocks than these share the power.
+    const unsigned prbs = PrbsOf(side.harq[harq].groups);
+    const double offsetDb = 10 * std::log10(UplinkPowerW(ue, prbs) / UplinkPowerW(ue, SoundedPrbs()));
+    Fill(side, harq, side.quality.layers, symbols, offsetDb);
+    Average(side, slot, side.harq[harq].bits);
+}
+
+} // namespace edgelam::nr
