@@ -14,7 +14,7 @@ def weighted_average(parts: Sequence[Mapping[str, Tensor]], weights: Sequence[fl
     order).
 
     Weights are sample counts, not negative and not all zero. Raises ConfigurationError otherwise, and where the
-    parts differ in names.
+    parts differ in names or shapes.
     """
     if len(parts) != len(weights) or not parts:
         raise ConfigurationError(
@@ -25,6 +25,12 @@ def weighted_average(parts: Sequence[Mapping[str, Tensor]], weights: Sequence[fl
     names = list(parts[0])
     if any(set(part) != set(names) for part in parts):
         raise ConfigurationError("the parts to average hold different tensors")
+    for name in names:
+        shapes = {tuple(part[name].shape) for part in parts}
+        if len(shapes) > 1:
+            raise ConfigurationError(
+                f"{name} to average has shapes {sorted(shapes)}; one is legal (adapters: one rank)"
+            )
     total = float(sum(weights))
     average = {}
     with torch.no_grad():

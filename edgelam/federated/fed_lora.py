@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Un-split federated LoRA (FedIT, arXiv 2305.05644): adapters trained on the devices, matrices A and B averaged on
-the server.
+"""Un-split federated LoRA: adapters trained on the devices, put together on the server by a rule (`aggregation`).
 
     before:  server --model--> every device                 the frozen encoder, once
-    a round: server --adapter--> device                     A and B (and the head, with head_averaging = "server")
+    a round: server --adapter--> device                     by FedIT: A and B (and the head, if the server averages it)
              device                                         `local_steps` optimiser steps on the whole model
-             server <--adapter-- device                     averaged, weighted by the samples each device processed
+             server <--adapter-- device                     merged, weighted by the samples each device processed
 
-mean(B) mean(A) differs from mean(B A): the aggregation bias of this method, kept as it is. A device keeps its
-optimiser's state between rounds. With a deadline and `stragglers = "drop"`, a device whose adapter is not there in
-time is left out of the average.
+The default rule is FedIT (arXiv 2305.05644): mean(B) mean(A) differs from mean(B A), the aggregation bias of this
+method, kept as it is. A device keeps its optimiser's state between rounds, unless the rule begins adapters anew. With
+a deadline and `stragglers = "drop"`, a device whose adapter is not there in time is left out of the average.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from edgelam.federated.aggregation import RULES, Aggregation
 from edgelam.federated.averaging import weighted_average
 from edgelam.federated.evaluation import Evaluator, Outcome
 from edgelam.federated.learner import Learner, download_model, train_step
@@ -49,10 +49,13 @@ METHOD = "fed-lora"
 async def device(link: Link, learner: Learner, log: Log, setup: Setup, index: int) -> None:
     """One device: download the model, then train and exchange adapters until the server ends the run."""
     node, settings, shard = link.node, setup.settings, setup.shards[index]
+    rule = RULES[settings.aggregation]
     node.memory.allocate("model", learner.resident_bytes())
 
     async def work(round_number: int) -> None:
-        load_shared(learner.model, await link.receive("adapter", round_number))
+        load_shared(learner.model, await link.receive("adapter", round_number), rule)
+        if rule.restarts and round_number > 0:
+            learner.restart_adapters()
         samples = 0
         for step in _steps(round_number, setup):
             parts = [shard.batch(step, part) for part in range(settings.accumulation)]
@@ -62,7 +65,8 @@ async def device(link: Link, learner: Learner, log: Log, setup: Setup, index: in
             link.parts.loss_sum += loss_sum
             link.parts.num_samples += count
         answer: dict[str, Any] = {
-            **shared_weights(learner.model, settings.head_averaging == "server"),
+            "adapter": rule.upload(learner.model.encoder),
+            **shared_head(learner.model, settings.head_averaging == "server"),
             "samples": number(samples),
             "loss": link.parts.loss_sum,
         }
@@ -77,8 +81,8 @@ async def device(link: Link, learner: Learner, log: Log, setup: Setup, index: in
 
 
 async def serve_round(node: cosim.Node, shared: dict[str, Any], exchange: Exchange, setup: Setup) -> RoundResult:
-    """The server's side of one round; `shared` is what it averages, updated in place."""
-    encoding = setup.settings.weight_encoding
+    """The server's side of one round; `shared` is what it sends down, updated in place."""
+    encoding, rule = setup.settings.weight_encoding, RULES[setup.settings.aggregation]
 
     async def adapter(device: cosim.Node) -> dict[str, Any]:
         data = {"step": number(exchange.round), **shared}
@@ -89,22 +93,21 @@ async def serve_round(node: cosim.Node, shared: dict[str, Any], exchange: Exchan
     samples = {name: int(answer["samples"]) for name, answer in answers.items()}
     if answers:
         async with node.compute("average", key=("average", len(answers))):
-            for group in shared:
-                shared[group] = weighted_average([answer[group] for answer in answers.values()], list(samples.values()))
+            counts = list(samples.values())
+            shared["adapter"] = rule.merge([answer["adapter"] for answer in answers.values()], counts)
+            if "head" in shared:
+                shared["head"] = weighted_average([answer["head"] for answer in answers.values()], counts)
     return RoundResult(samples, sum(answer["loss"] for answer in answers.values()))
 
 
-def shared_weights(model: Unsplit, with_head: bool) -> dict[str, dict[str, Tensor]]:
-    """What is exchanged: the adapters, and the head where the server averages heads. Copies."""
-    weights = {"adapter": {name: p.detach().clone() for name, p in model.encoder.lora.items()}}
-    if with_head:
-        weights["head"] = {name: p.detach().clone() for name, p in model.head.state_dict().items()}
-    return weights
+def shared_head(model: Unsplit, with_head: bool) -> dict[str, dict[str, Tensor]]:
+    """The head, where the server averages heads: a copy."""
+    return {"head": {name: p.detach().clone() for name, p in model.head.state_dict().items()}} if with_head else {}
 
 
-def load_shared(model: Unsplit, weights: dict[str, Any]) -> None:
-    """Put exchanged weights into a model."""
-    model.encoder.load_lora(weights["adapter"])
+def load_shared(model: Unsplit, weights: dict[str, Any], rule: Aggregation) -> None:
+    """Put what the server sent into a model."""
+    rule.install(model.encoder, weights["adapter"])
     if "head" in weights:
         model.head.load_state_dict(weights["head"])
 
@@ -116,23 +119,30 @@ def _steps(round_number: int, setup: Setup) -> range:
 
 
 async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> Outcome:
-    """FedIT over the simulated network: as many optimiser steps on as many samples as split-fedft.
+    """Federated LoRA over the simulated network: as many optimiser steps on as many samples as split-fedft.
 
-    Evaluated: the averaged adapters with each device's head.
+    Evaluated: the merged adapters with each device's head.
     """
     settings = setup.settings
+    rule = RULES[settings.aggregation]
     nodes, edge = device_nodes(sim, setup), server_node(sim)
     log = Log(METHOD, sim, report)
     encoder, embedding = setup.encoder(), setup.embedding()
+    encoders = [encoder.twin() for _ in nodes]
+    for each in (encoder, *encoders):
+        rule.prepare(each)
     learners = [
         Learner(
-            Unsplit(setup.embedding() if settings.train_embedding else embedding, encoder.twin(), setup.head()),
+            Unsplit(setup.embedding() if settings.train_embedding else embedding, own, setup.head()),
             settings,
             seed=setup.seed + index,
         )
-        for index in range(len(nodes))
+        for index, own in enumerate(encoders)
     ]
-    shared: dict[str, Any] = shared_weights(learners[0].model, settings.head_averaging == "server")
+    shared: dict[str, Any] = {
+        "adapter": rule.first(encoder),
+        **shared_head(learners[0].model, settings.head_averaging == "server"),
+    }
     evaluate = Evaluator(setup, METHOD, report, tuple(node.name for node in nodes))
     outcomes: list[Outcome] = []
     num_rounds = -(-settings.rounds // settings.local_steps)
@@ -140,8 +150,8 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
     due = [any(settings.evaluates_after(step) for step in _steps(r, setup)) for r in range(num_rounds)]
 
     def after(round_number: int) -> None:
+        rule.install(encoder, shared["adapter"])
         if due[round_number]:
-            encoder.load_lora(shared["adapter"])
             models = {}
             for node, learner in zip(nodes, learners, strict=True):
                 models[node.name] = Unsplit(learner.model.embedding, encoder, learner.model.head)

@@ -66,6 +66,11 @@ class Learner:
             optimiser.zero_grad()
         self._samples = 0
 
+    def restart_adapters(self) -> None:
+        """Forget the optimiser's state of the adapters: they begin anew."""
+        adapters = self.model.encoder.lora.values()
+        self._optimisers[0] = optimisers.make(self.settings.optimiser, adapters, self.settings.learning_rate)
+
     def resident_bytes(self) -> int:
         """Parameters, their gradients and optimiser state."""
         return sum(training_bytes([self.model], optimisers.STATE_PER_WEIGHT[self.settings.optimiser]))

@@ -4,8 +4,8 @@ default.
 
 Words: a *step* is one optimiser step on the adapters, fed by `batch_size * accumulation` samples of every device
 that takes part. In split-fedft a *round* is one step. The un-split methods do the same steps on the same samples in
-the same order, so that all methods have processed as many samples at the end; FedIT communicates once every
-`local_steps` steps.
+the same order, so that all methods have processed as many samples at the end; fed-lora communicates once
+every `local_steps` steps.
 """
 
 from dataclasses import dataclass, field
@@ -67,7 +67,10 @@ class SplitFedFTSettings:
     """Who averages the task heads: nobody (each device keeps its own), or the server after each round (sent up and
     down)."""
     local_steps: int = 5
-    """FedIT only: steps on the device between two exchanges of adapters, at least 1."""
+    """fed-lora only: steps on the device between two exchanges of adapters, at least 1."""
+    aggregation: Literal["fedit", "ffa-lora", "fedex-lora", "flora"] = "fedit"
+    """fed-lora only: how the server puts adapters together: fedit averages A and B; ffa-lora trains and averages B;
+    fedex-lora adds what the averages leave out to the frozen weights; flora stacks all adapters into them."""
 
     encoding: Encoding = "fp16"
     """How embeddings, representations and Jacobians are encoded on the wire: 2 bytes a value with fp16, 1 (and 4 a
@@ -106,6 +109,12 @@ class SplitFedFTSettings:
             raise ConfigurationError(f"round_deadline_s is {self.round_deadline_s}; it must be positive, or none")
         if self.stragglers == "drop" and self.round_deadline_s is None:
             raise ConfigurationError("stragglers is 'drop' but round_deadline_s is none; give a deadline in seconds")
+        if self.aggregation in ("fedex-lora", "flora") and (self.participation < 1.0 or self.stragglers == "drop"):
+            raise ConfigurationError(
+                f"aggregation is {self.aggregation!r} with participation {self.participation} and stragglers "
+                f"{self.stragglers!r}: it adds to frozen weights, so every device must get every round; legal are "
+                "participation 1 and stragglers 'wait', or aggregation fedit or ffa-lora"
+            )
         if self.test_samples < 0:
             raise ConfigurationError(f"test_samples is {self.test_samples}; it must be 0 (all) or more")
 

@@ -7,7 +7,7 @@ from edgelam import lazy
 
 if TYPE_CHECKING:
     from edgelam.models.backbone import OFFLINE_NAME, Backbone, load_backbone
-    from edgelam.models.lora import LoraSettings, inject_lora, lora_parameters
+    from edgelam.models.lora import LoraLayer, LoraSettings, inject_lora, lora_layers, lora_parameters
     from edgelam.models.parts import (
         Cut,
         Encoder,
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     **dict.fromkeys(("OFFLINE_NAME", "Backbone", "load_backbone"), "backbone"),
-    **dict.fromkeys(("LoraSettings", "inject_lora", "lora_parameters"), "lora"),
+    **dict.fromkeys(("LoraLayer", "LoraSettings", "inject_lora", "lora_layers", "lora_parameters"), "lora"),
     **dict.fromkeys(("Cut", "Encoder", "Head", "PatchEmbedding", "Pooling", "TokenEmbedding", "Unsplit"), "parts"),
     "embedding_module": "parts",
 }
@@ -34,6 +34,7 @@ __all__ = [
     "Cut",
     "Encoder",
     "Head",
+    "LoraLayer",
     "LoraSettings",
     "PatchEmbedding",
     "Pooling",
@@ -42,5 +43,6 @@ __all__ = [
     "embedding_module",
     "inject_lora",
     "load_backbone",
+    "lora_layers",
     "lora_parameters",
 ]

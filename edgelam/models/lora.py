@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgelam.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from torch.nn import Parameter
 
 
@@ -75,3 +75,45 @@ def inject_lora(model: nn.Module, settings: LoraSettings, *, seed: int = 0) -> d
 def lora_parameters(model: nn.Module) -> dict[str, Parameter]:
     """The adapter weights of a model by name, in sorted order (so that every participant agrees on it)."""
     return {name: parameter for name, parameter in sorted(model.named_parameters()) if "lora_" in name}
+
+
+@dataclass(frozen=True)
+class LoraLayer:
+    """One adapted linear layer: its update of the frozen weight is scale * b @ a, [out, in]."""
+
+    a: Parameter
+    """[rank, in]."""
+    b: Parameter
+    """[out, rank]."""
+    scale: float
+    """alpha/rank."""
+    base: nn.Module
+    """The frozen layer."""
+    transposed: bool
+    """Its weight is [in, out]."""
+
+    def add_to_base(self, update: Tensor) -> None:
+        """Add to the frozen weight; update: [out, in]."""
+        weight: Parameter = self.base.weight  # type: ignore[assignment]
+        weight.data += (update.T if self.transposed else update).to(weight.dtype)
+
+    def own_base(self) -> None:
+        """Give the layer a frozen weight of its own, where it may share one with other models."""
+        weight: Parameter = self.base.weight  # type: ignore[assignment]
+        self.base.weight = type(weight)(weight.detach().clone(), requires_grad=False)
+
+
+def lora_layers(model: nn.Module) -> dict[str, LoraLayer]:
+    """The adapted layers of a model by name, in sorted order."""
+    from peft.tuners.lora import LoraLayer as PeftLayer
+    from transformers.pytorch_utils import Conv1D
+
+    found = {}
+    for name, module in sorted(model.named_modules()):
+        if isinstance(module, PeftLayer):
+            (key,) = module.lora_A
+            a: Any = module.lora_A[key].weight
+            b: Any = module.lora_B[key].weight
+            base = module.get_base_layer()
+            found[name] = LoraLayer(a, b, module.scaling[key], base, isinstance(base, Conv1D))
+    return found

@@ -27,7 +27,7 @@ from edgelam.federated import (
 )
 from edgelam.federated.controls import linear, majority, samples_processed
 from edgelam.federated.participation import draw
-from edgelam.models import LoraSettings
+from edgelam.models import LoraSettings, lora_layers
 
 NODES = {"ue0": "ue", "ue1": "ue", "ue2": "ue", "edge0": "edge"}
 
@@ -258,3 +258,36 @@ def test_same_samples_whatever_the_order_of_asking(settings: SplitFedFTSettings)
     assert forward == backward[::-1]
     epoch = np.concatenate(forward)[: len(shard)]
     assert sorted(epoch.tolist()) == list(range(len(shard))), "every sample once an epoch"
+
+
+@pytest.mark.parametrize("aggregation", ["fedit", "ffa-lora", "fedex-lora", "flora"])
+def test_rules_of_federated_lora_learn_and_send_what_they_say(aggregation: str, settings: SplitFedFTSettings) -> None:
+    setup = prepare(replace(settings, aggregation=aggregation, head_averaging="none"), seed=1)
+    run = Run("fed-lora", setup)
+    scores = [r for r in run.of(EvaluationRecord) if (r.head, r.test_set) == ("average", "global")]
+    assert scores[-1].loss < scores[0].loss < math.log(3)
+    layers = lora_layers(setup.encoder()).values()
+    factor = {part: 4 * sum(getattr(layer, part).numel() for layer in layers) for part in "ab"}
+    pair = factor["a"] + factor["b"]
+    # of three devices, what goes up and what comes down in the first round and in the later ones
+    up, first, later = {
+        "fedit": (pair, pair, pair),
+        "ffa-lora": (factor["b"], factor["b"], factor["b"]),
+        "fedex-lora": (pair, pair, 3 * pair + 3 * 4),
+        "flora": (pair, 0, 3 * pair),
+    }[aggregation]
+    sent = [r for r in run.transfers if r.tag == "adapter"]
+    ups = [r.size_bytes for r in sent if r.source != "edge0"]
+    downs = sorted({r.size_bytes for r in sent if r.source == "edge0"})
+    extra = ups[0] - up  # numbers of the round, of samples, the loss: the same in every round
+    assert 0 < extra < 64
+    assert set(ups) == {up + extra}
+    assert [down - downs[0] for down in downs] == ([0, later - first] if later != first else [0])
+    assert 0 < downs[0] - first < 64
+
+
+@pytest.mark.parametrize("change", [{"participation": 0.5}, {"stragglers": "drop", "round_deadline_s": 1.0}])
+def test_rules_that_change_frozen_weights_want_every_device(change: dict[str, Any], settings: Any) -> None:
+    with pytest.raises(ConfigurationError, match="fedit or ffa-lora"):
+        replace(settings, aggregation="flora", **change)
+    replace(settings, aggregation="ffa-lora", **change)

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Rules for aggregating LoRA adapters in federated learning, one a file.
+
+| rule | up | down | exact |
+|---|---|---|---|
+| `fedit` | A, B | mean A, mean B | no |
+| `ffa-lora` | B | mean B | yes, A is not trained |
+| `fedex-lora` | A, B | means and residual, or all A, B | yes |
+| `flora` | A, B | all A, B stacked | yes, mixed ranks too |
+"""
+
+from edgelam.federated.aggregation.fedex_lora import FedExLoRA
+from edgelam.federated.aggregation.fedit import FedIT
+from edgelam.federated.aggregation.ffa_lora import FFALoRA
+from edgelam.federated.aggregation.flora import FLoRA
+from edgelam.federated.aggregation.rule import Aggregation
+
+RULES: dict[str, Aggregation] = {rule.name: rule for rule in (FedIT(), FFALoRA(), FedExLoRA(), FLoRA())}
+
+__all__ = ["RULES", "Aggregation", "FFALoRA", "FLoRA", "FedExLoRA", "FedIT"]
