@@ -11,17 +11,23 @@ from typing import TYPE_CHECKING
 from edgelam import lazy
 
 if TYPE_CHECKING:
+    from edgelam.air.prediction.checkpoints import load_checkpoint, save_checkpoint
     from edgelam.air.prediction.error import nmse, spectral_efficiency
+    from edgelam.air.prediction.federated import FederatedRound, Federation
     from edgelam.air.prediction.lam import Lam, LamSettings
     from edgelam.air.prediction.methods import PREDICTORS, make
     from edgelam.air.prediction.predictor import Predictor
+    from edgelam.air.prediction.training import Score, Trainer, TrainingSettings, evaluate
     from edgelam.air.prediction.windows import Windows, WindowSettings, add_noise, cut
 
 _HOME = {
+    **dict.fromkeys(("load_checkpoint", "save_checkpoint"), "checkpoints"),
     **dict.fromkeys(("nmse", "spectral_efficiency"), "error"),
+    **dict.fromkeys(("FederatedRound", "Federation"), "federated"),
     **dict.fromkeys(("Lam", "LamSettings"), "lam"),
     **dict.fromkeys(("PREDICTORS", "make"), "methods"),
     "Predictor": "predictor",
+    **dict.fromkeys(("Score", "Trainer", "TrainingSettings", "evaluate"), "training"),
     **dict.fromkeys(("WindowSettings", "Windows", "add_noise", "cut"), "windows"),
 }
 
@@ -29,14 +35,22 @@ __getattr__ = lazy.attributes(__name__, _HOME)
 
 __all__ = [
     "PREDICTORS",
+    "FederatedRound",
+    "Federation",
     "Lam",
     "LamSettings",
     "Predictor",
+    "Score",
+    "Trainer",
+    "TrainingSettings",
     "WindowSettings",
     "Windows",
     "add_noise",
     "cut",
+    "evaluate",
+    "load_checkpoint",
     "make",
     "nmse",
+    "save_checkpoint",
     "spectral_efficiency",
 ]

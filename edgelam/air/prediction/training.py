@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Training a predictor in one place, and measuring it.
+
+A batch is a number of samples with all their antennas; the loss is the mean of the samples' NMSE. Which samples come in
+which order, and which noise is on them, follows from the seed and the epoch alone, so that training that is resumed
+goes on as if it had not been interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgelam.air.prediction.error import nmse, spectral_efficiency
+from edgelam.air.prediction.predictor import Predictor
+from edgelam.air.prediction.windows import Array, Windows, add_noise
+from edgelam.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a predictor is trained."""
+
+    batch_size: int = 32
+    """Samples of an optimiser step, each with all its antennas, at least 1."""
+    optimiser: Literal["adam", "sgd"] = "adam"
+    """Adam (as LLM4CP) or plain SGD (as the federated case study says)."""
+    learning_rate: float = 1e-3
+    """Positive."""
+    snr_db: tuple[float, float] = (5.0, 20.0)
+    """Noise of training: the SNR of each sample is drawn from this interval anew in each epoch."""
+    noisy_target: bool = True
+    """Noise on the future too, as a device that trains on what it measured has it."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: matrix products in bfloat16 (mixed precision), weights and loss in float32."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that are not legal."""
+        if self.batch_size < 1:
+            raise ConfigurationError(f"batch_size is {self.batch_size}; it must be at least 1")
+        if not 0.0 < self.learning_rate < float("inf"):
+            raise ConfigurationError(f"learning_rate is {self.learning_rate}; it must be a positive number")
+
+
+class Trainer:
+    """A predictor, its optimiser and the samples it learns from."""
+
+    def __init__(self, predictor: Predictor, windows: Windows, settings: TrainingSettings, *, seed: int) -> None:
+        """windows: without noise; seed: of the order and of the noise. The predictor stays on its device."""
+        self.predictor, self.windows, self.settings, self._seed = predictor, windows, settings, seed
+        self.optimiser = make_optimiser(predictor, settings)
+        self.num_steps = 0
+
+    def restart(self) -> None:
+        """Begin with a new optimiser, of what is trained now."""
+        self.optimiser = make_optimiser(self.predictor, self.settings)
+
+    def restart_adapters(self) -> None:
+        """Forget the optimiser's state of the adapters: they begin anew."""
+        for name, parameter in self.predictor.trained().items():
+            if "lora_" in name:
+                self.optimiser.state.pop(parameter, None)
+
+    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Past and future of each batch of an epoch, with noise, on the predictor's device."""
+        rng = np.random.default_rng((self._seed, epoch))
+        order = rng.permutation(len(self.windows))
+        device = next(self.predictor.parameters()).device
+        for begin in range(0, len(order), self.settings.batch_size):
+            batch = self.windows.take(order[begin : begin + self.settings.batch_size])
+            batch = add_noise(batch, self.settings.snr_db, rng, future=self.settings.noisy_target)
+            yield torch.from_numpy(batch.past).to(device), torch.from_numpy(batch.future).to(device)
+
+    def step(self, past: Tensor, future: Tensor) -> float:
+        """One optimiser step; returns the batch's loss before it. Raises ConfigurationError where it is not finite."""
+        self.predictor.train()
+        self.optimiser.zero_grad()
+        with torch.autocast(past.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
+            prediction = self.predictor(past)
+        loss = nmse(prediction, future).mean()
+        loss.backward()
+        value = loss.item()
+        if not np.isfinite(value):
+            raise ConfigurationError(
+                f"the training loss is {value} after {self.num_steps} steps; a smaller learning rate than "
+                f"{self.settings.learning_rate} may help"
+            )
+        self.optimiser.step()
+        self.num_steps += 1
+        return value
+
+    def epoch(self, epoch: int) -> float:
+        """All steps of an epoch; returns the mean loss of its samples."""
+        total = 0.0
+        for past, future in self.batches(epoch):
+            total += self.step(past, future) * len(past)
+        return total / len(self.windows)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a predictor is worth on samples it has not seen, [sample] each."""
+
+    nmse: Array
+    """Against the future without noise."""
+    spectral_efficiency: Array
+    """Bit/s/Hz when precoding on the prediction."""
+
+    @property
+    def mean_nmse(self) -> float:
+        """Mean over samples, linear."""
+        return float(self.nmse.mean())
+
+
+@torch.no_grad()
+def evaluate(predictor: Predictor, windows: Windows, snr_db: float, *, seed: int, batch_size: int = 64) -> Score:
+    """Predict from a noisy past (`snr_db`), compare with the future as it is.
+
+    The noise follows from `seed` alone: the same for every predictor.
+    """
+    predictor.eval()
+    device = next((p.device for p in predictor.parameters()), torch.device("cpu"))
+    noisy = add_noise(windows, (snr_db, snr_db), np.random.default_rng(seed), future=False)
+    errors, rates = [], []
+    for begin in range(0, len(windows), batch_size):
+        part = slice(begin, begin + batch_size)
+        prediction = predictor(torch.from_numpy(noisy.past[part]).to(device)).cpu()
+        future = torch.from_numpy(windows.future[part])
+        errors.append(nmse(prediction, future).double().numpy())
+        rates.append(spectral_efficiency(prediction, future, snr_db).double().numpy())
+    return Score(np.concatenate(errors), np.concatenate(rates))
+
+
+def make_optimiser(predictor: Predictor, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Of everything that is trained; in the order of names, so that its state can be stored by number."""
+    kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.SGD
+    return kind(predictor.trained().values(), lr=settings.learning_rate)
