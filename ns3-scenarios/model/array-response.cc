@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "array-response.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <stdexcept>
 #include <string>
+#include <typeinfo>
 
 #include "ns3/angles.h"
+#include "ns3/isotropic-antenna-model.h"
+#include "ns3/uniform-planar-array.h"
 
 #include "channel-kernels.h"
 
@@ -33,7 +37,9 @@ PortWeights PortWeights::Elements(std::size_t numElements) {
     for (std::size_t i = 0; i < numElements; ++i) {
         values[i * numElements + i] = 1;
     }
-    return {numElements, std::move(values)};
+    PortWeights weights(numElements, std::move(values));
+    weights.m_areElements = true;
+    return weights;
 }
 
 bool ArrayShape::operator==(const ArrayShape& other) const {
@@ -55,6 +61,57 @@ ArrayShape ShapeOf(const ns3::PhasedArrayModel& array) {
             array.GetElementLocation(count > 1 ? 1 : 0),
             array.GetElementFieldPattern(ns3::Angles(0.3, 1.2))};
 }
+
+namespace {
+
+/// How far the second polarisation is turned from the first, seen from any direction, rad: the difference of their
+/// slants (TR 38.901 eq. 7.3-4, 7.3-5). Asked of the array: with ns-3 it depends on the order in which its attributes
+/// were set.
+double TurnOfSecond(const ns3::PhasedArrayModel& array) {
+    const auto [phi0, theta0] = array.GetElementFieldPattern(ns3::Angles(0.3, 1.2), 0);
+    const auto [phi1, theta1] = array.GetElementFieldPattern(ns3::Angles(0.3, 1.2), 1);
+    return std::atan2(theta0 * phi1 - phi0 * theta1, theta0 * theta1 + phi0 * phi1);
+}
+
+/// The field pattern towards unit vectors, as ns3::UniformPlanarArray::GetElementFieldPattern has it, for all
+/// polarisations at once and without the detour over angles: TR 38.901 7.1 (bearing alpha, downtilt beta), 7.3.
+void RespondPlanar(const ns3::UniformPlanarArray& array, const double* x, const double* y, const double* z,
+                   std::size_t count, ArrayResponse& out) {
+    const double cosAlpha = std::cos(array.GetAlpha()), sinAlpha = std::sin(array.GetAlpha());
+    const double cosBeta = std::cos(array.GetBeta()), sinBeta = std::sin(array.GetBeta());
+    const double cosSlant = std::cos(array.GetPolSlant()), sinSlant = std::sin(array.GetPolSlant());
+    const double turn = out.numPolarisations == 2 ? TurnOfSecond(array) : 0;
+    const auto cosTurn = static_cast<float>(std::cos(turn)), sinTurn = static_cast<float>(std::sin(turn));
+    const auto element = ns3::ConstCast<ns3::AntennaModel>(array.GetAntennaElement()); // GetGainDb is not const
+    const auto amplitude = [&](const ns3::Angles& angles) { return std::pow(10, element->GetGainDb(angles) / 20); };
+    const bool isotropic = ns3::DynamicCast<ns3::IsotropicAntennaModel>(element) != nullptr;
+    const double everywhere = isotropic ? amplitude(ns3::Angles(0.0, 0.0)) : 0;
+    for (std::size_t d = 0; d < count; ++d) {
+        const double flat = std::hypot(x[d], y[d]); // sine of the inclination
+        const double cosAzimuth = flat > 0 ? (x[d] * cosAlpha + y[d] * sinAlpha) / flat : cosAlpha;
+        const double sinAzimuth = flat > 0 ? (y[d] * cosAlpha - x[d] * sinAlpha) / flat : -sinAlpha;
+        double gain = everywhere;
+        if (!isotropic) { // in the array's own coordinates, eq. 7.1-7 and 7.1-8
+            const double along = cosBeta * flat * cosAzimuth - sinBeta * z[d], across = flat * sinAzimuth;
+            const double up = cosBeta * z[d] + sinBeta * flat * cosAzimuth;
+            gain = amplitude(ns3::Angles(std::atan2(across, along), std::acos(std::clamp(up, -1.0, 1.0))));
+        }
+        // psi, eq. 7.1-15, plus the slant: eq. 7.1-11 on 7.3-4 and 7.3-5
+        const double re = cosBeta * flat - sinBeta * z[d] * cosAzimuth, im = sinBeta * sinAzimuth;
+        const double length = std::hypot(re, im), scale = length > 0 ? gain / length : gain;
+        const double c = length > 0 ? re : 1, s = length > 0 ? im : 0;
+        const auto theta = static_cast<float>((c * cosSlant - s * sinSlant) * scale);
+        const auto phi = static_cast<float>((s * cosSlant + c * sinSlant) * scale);
+        out.theta[d * out.numPolarisations] = theta;
+        out.phi[d * out.numPolarisations] = phi;
+        if (out.numPolarisations == 2) {
+            out.theta[2 * d + 1] = cosTurn * theta - sinTurn * phi;
+            out.phi[2 * d + 1] = sinTurn * theta + cosTurn * phi;
+        }
+    }
+}
+
+} // namespace
 
 ArrayResponse Respond(const ns3::PhasedArrayModel& array, const double* x, const double* y, const double* z,
                       std::size_t count) {
@@ -80,11 +137,15 @@ ArrayResponse Respond(const ns3::PhasedArrayModel& array, const double* x, const
             turns[d * out.numPlaces + i] = x[d] * places[i].x + y[d] * places[i].y + z[d] * places[i].z;
         }
     }
-    out.phaseRe.resize(turns.size());
-    out.phaseIm.resize(turns.size());
+    out.phaseRe.resize(turns.size() + kernels::lanes);
+    out.phaseIm.resize(turns.size() + kernels::lanes);
     kernels::Phasors(turns.data(), turns.size(), out.phaseRe.data(), out.phaseIm.data());
     out.theta.resize(count * out.numPolarisations);
     out.phi.resize(count * out.numPolarisations);
+    if (typeid(array) == typeid(ns3::UniformPlanarArray)) {
+        RespondPlanar(dynamic_cast<const ns3::UniformPlanarArray&>(array), x, y, z, count, out);
+        return out;
+    }
     for (std::size_t d = 0; d < count; ++d) {
         const ns3::Angles angles(std::atan2(y[d], x[d]), std::acos(std::min(1.0, std::max(-1.0, z[d]))));
         for (std::size_t p = 0; p < out.numPolarisations; ++p) {

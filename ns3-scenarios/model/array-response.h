@@ -25,11 +25,13 @@ class PortWeights {
     std::size_t numPorts() const { return m_numPorts; }
     const std::vector<std::complex<float>>& values() const { return m_values; }
     std::uint64_t id() const { return m_id; }
+    bool areElements() const { return m_areElements; } ///< made by Elements
 
   private:
     std::size_t m_numPorts;
     std::vector<std::complex<float>> m_values;
     std::uint64_t m_id;
+    bool m_areElements = false;
 };
 
 /// One array towards a list of directions: field patterns for each polarisation, and phases for each place.
@@ -38,8 +40,9 @@ class PortWeights {
 /// ns3::UniformPlanarArray does; element = polarisation * numPlaces + place.
 struct ArrayResponse {
     std::size_t numPlaces = 0, numPolarisations = 0;
-    std::vector<float> theta, phi;       ///< [direction, polarisation]: components of the field pattern
-    std::vector<float> phaseRe, phaseIm; ///< [direction, place]: exp(j 2 pi direction . place)
+    std::vector<float> theta, phi; ///< [direction, polarisation]: components of the field pattern
+    /// [direction, place]: exp(j 2 pi direction . place); with a few entries more at the end, for kernels::Multiply
+    std::vector<float> phaseRe, phaseIm;
 
     std::size_t numElements() const { return numPlaces * numPolarisations; }
 };

@@ -3,6 +3,7 @@
 #include "channel-kernels.h"
 
 #include <cmath>
+#include <cstring>
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define EDGELAM_VECTOR __attribute__((target_clones("arch=x86-64-v3", "default")))
@@ -34,6 +35,58 @@ inline __attribute__((always_inline)) float CosHalf(float x) {
 }
 
 constexpr std::size_t chunk = 16; ///< frequencies whose sums stay in registers
+
+using Lanes = float __attribute__((vector_size(4 * lanes)));
+
+/// `rows` rows and `count` columns of a product. Four sums of products for each row: no sum waits for another.
+template<std::size_t rows>
+inline __attribute__((always_inline)) void MultiplyBlock(const Factor& a, std::size_t i, std::size_t m, const Factor& b,
+                                                         std::size_t j, std::size_t count, float* outRe, float* outIm,
+                                                         std::size_t outStride) {
+    Lanes rr[rows] = {}, ii[rows] = {}, ri[rows] = {}, ir[rows] = {};
+    for (std::size_t k = 0; k < m; ++k) {
+        Lanes re, im;
+        std::memcpy(&re, b.re + k * b.rowStep + j, sizeof(re));
+        std::memcpy(&im, b.im + k * b.rowStep + j, sizeof(im));
+        for (std::size_t row = 0; row < rows; ++row) {
+            const std::size_t at = (i + row) * a.rowStep + k * a.columnStep;
+            const float x = a.re[at], y = a.im[at];
+            rr[row] += x * re;
+            ii[row] += y * im;
+            ri[row] += x * im;
+            ir[row] += y * re;
+        }
+    }
+    for (std::size_t row = 0; row < rows; ++row) {
+        const Lanes re = rr[row] - ii[row], im = ri[row] + ir[row];
+        std::memcpy(outRe + row * outStride, &re, count * sizeof(float));
+        std::memcpy(outIm + row * outStride, &im, count * sizeof(float));
+    }
+}
+
+/// `ports` neighbouring ports s of JoinEnds.
+template<std::size_t ports>
+inline __attribute__((always_inline)) void
+JoinPorts(const float* __restrict aRe, const float* __restrict aIm, const float* __restrict bRe,
+          const float* __restrict bIm, std::size_t numRays, std::size_t numQ, std::size_t numU, std::size_t numS,
+          float* __restrict outRe, float* __restrict outIm) {
+    for (std::size_t ray = 0; ray < numRays; ++ray) {
+        for (std::size_t u = 0; u < numU; ++u) {
+            float re[ports] = {}, im[ports] = {};
+            for (std::size_t q = 0; q < numQ; ++q) {
+                const std::size_t at = (ray * numQ + q) * numU + u, from = (ray * numQ + q) * numS;
+                for (std::size_t s = 0; s < ports; ++s) {
+                    re[s] += aRe[at] * bRe[from + s] - aIm[at] * bIm[from + s];
+                    im[s] += aRe[at] * bIm[from + s] + aIm[at] * bRe[from + s];
+                }
+            }
+            for (std::size_t s = 0; s < ports; ++s) {
+                outRe[(ray * numU + u) * numS + s] = re[s];
+                outIm[(ray * numU + u) * numS + s] = im[s];
+            }
+        }
+    }
+}
 
 } // namespace
 
@@ -91,31 +144,6 @@ void Linear(const double* __restrict c0, const double* __restrict gradient, std:
 }
 
 EDGELAM_VECTOR
-void AddRays(const float* __restrict cRe, const float* __restrict cIm, const float* __restrict pRe,
-             const float* __restrict pIm, std::size_t numRays, std::size_t n, float* __restrict sumRe,
-             float* __restrict sumIm) {
-    std::size_t ray = 0;
-    for (; ray + 4 <= numRays; ray += 4) { // four rows a pass: the sums are loaded and stored a quarter as often
-        const float *r0 = cRe + ray * n, *i0 = cIm + ray * n;
-        const float a = pRe[ray], b = pIm[ray], c = pRe[ray + 1], d = pIm[ray + 1];
-        const float e = pRe[ray + 2], f = pIm[ray + 2], g = pRe[ray + 3], h = pIm[ray + 3];
-        const float *r1 = r0 + n, *i1 = i0 + n, *r2 = r1 + n, *i2 = i1 + n, *r3 = r2 + n, *i3 = i2 + n;
-        for (std::size_t j = 0; j < n; ++j) {
-            sumRe[j] += r0[j] * a - i0[j] * b + r1[j] * c - i1[j] * d + r2[j] * e - i2[j] * f + r3[j] * g - i3[j] * h;
-            sumIm[j] += r0[j] * b + i0[j] * a + r1[j] * d + i1[j] * c + r2[j] * f + i2[j] * e + r3[j] * h + i3[j] * g;
-        }
-    }
-    for (; ray < numRays; ++ray) {
-        const float *r0 = cRe + ray * n, *i0 = cIm + ray * n;
-        const float a = pRe[ray], b = pIm[ray];
-        for (std::size_t j = 0; j < n; ++j) {
-            sumRe[j] += r0[j] * a - i0[j] * b;
-            sumIm[j] += r0[j] * b + i0[j] * a;
-        }
-    }
-}
-
-EDGELAM_VECTOR
 void AddDelays(const float* __restrict cRe, const float* __restrict cIm, std::size_t numTaps, std::size_t n,
                const std::size_t* __restrict row, const float* __restrict eRe, const float* __restrict eIm,
                std::size_t numFrequencies, std::size_t stride, std::complex<float>* __restrict out) {
@@ -144,59 +172,29 @@ void AddDelays(const float* __restrict cRe, const float* __restrict cIm, std::si
 }
 
 EDGELAM_VECTOR
-void OuterProduct(std::complex<float> g, const float* __restrict aRe, const float* __restrict aIm, std::size_t n,
-                  const float* __restrict bRe, const float* __restrict bIm, std::size_t m, std::size_t rowStride,
-                  float* __restrict outRe, float* __restrict outIm) {
-    const float gr = g.real(), gi = g.imag();
-    for (std::size_t i = 0; i < n; ++i) {
-        const float r = gr * aRe[i] - gi * aIm[i], s = gr * aIm[i] + gi * aRe[i];
-        for (std::size_t j = 0; j < m; ++j) {
-            outRe[i * rowStride + j] = r * bRe[j] - s * bIm[j];
-            outIm[i * rowStride + j] = r * bIm[j] + s * bRe[j];
+void Multiply(const Factor& a, std::size_t n, std::size_t m, const Factor& b, std::size_t columns, float* outRe,
+              float* outIm, std::size_t outStride) {
+    for (std::size_t j = 0; j < columns; j += lanes) {
+        const std::size_t count = columns - j < lanes ? columns - j : lanes;
+        std::size_t i = 0;
+        for (; i + 2 <= n; i += 2) {
+            MultiplyBlock<2>(a, i, m, b, j, count, outRe + i * outStride + j, outIm + i * outStride + j, outStride);
+        }
+        if (i < n) {
+            MultiplyBlock<1>(a, i, m, b, j, count, outRe + i * outStride + j, outIm + i * outStride + j, outStride);
         }
     }
 }
 
 EDGELAM_VECTOR
-void Multiply(const float* __restrict aRe, const float* __restrict aIm, std::size_t n, std::size_t m,
-              const float* __restrict bRe, const float* __restrict bIm, std::size_t stride, float* __restrict outRe,
-              float* __restrict outIm) {
-    constexpr std::size_t columns = 8;
-    for (std::size_t i = 0; i < n; ++i) {
-        for (std::size_t j0 = 0; j0 < stride; j0 += columns) {
-            float re[columns] = {}, im[columns] = {};
-            for (std::size_t k = 0; k < m; ++k) {
-                const float a = aRe[i * m + k], b = aIm[i * m + k];
-                const float *r = bRe + k * stride + j0, *s = bIm + k * stride + j0;
-                for (std::size_t j = 0; j < columns; ++j) {
-                    re[j] += r[j] * a - s[j] * b;
-                    im[j] += r[j] * b + s[j] * a;
-                }
-            }
-            for (std::size_t j = 0; j < columns; ++j) {
-                outRe[i * stride + j0 + j] = re[j];
-                outIm[i * stride + j0 + j] = im[j];
-            }
-        }
+void JoinEnds(const float* aRe, const float* aIm, const float* bRe, const float* bIm, std::size_t numRays,
+              std::size_t numQ, std::size_t numU, std::size_t numS, float* outRe, float* outIm) {
+    std::size_t s = 0;
+    for (; s + 4 <= numS; s += 4) {
+        JoinPorts<4>(aRe, aIm, bRe + s, bIm + s, numRays, numQ, numU, numS, outRe + s, outIm + s);
     }
-}
-
-EDGELAM_VECTOR
-void AddPorts(const std::complex<float>* __restrict g, const float* __restrict aRe, const float* __restrict aIm,
-              std::size_t numP, std::size_t numU, const float* __restrict bRe, const float* __restrict bIm,
-              std::size_t numQ, std::size_t numS, float* __restrict sumRe, float* __restrict sumIm) {
-    for (std::size_t p = 0; p < numP; ++p) {
-        for (std::size_t q = 0; q < numQ; ++q) {
-            const float gr = g[p * numQ + q].real(), gi = g[p * numQ + q].imag();
-            for (std::size_t u = 0; u < numU; ++u) {
-                const float a = aRe[p * numU + u], b = aIm[p * numU + u];
-                const float r = gr * a - gi * b, i = gr * b + gi * a;
-                for (std::size_t s = 0; s < numS; ++s) {
-                    sumRe[u * numS + s] += r * bRe[q * numS + s] - i * bIm[q * numS + s];
-                    sumIm[u * numS + s] += r * bIm[q * numS + s] + i * bRe[q * numS + s];
-                }
-            }
-        }
+    for (; s < numS; ++s) {
+        JoinPorts<1>(aRe, aIm, bRe + s, bIm + s, numRays, numQ, numU, numS, outRe + s, outIm + s);
     }
 }
 

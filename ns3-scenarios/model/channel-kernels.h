@@ -37,27 +37,27 @@ void Paths(const ImageArrays& images, std::size_t n, const double ut[3], const d
 /// out = c0 + sum_i gradient[i] * delta[i], for n entries and 6 gradients of n entries each.
 void Linear(const double* c0, const double* gradient, std::size_t n, const double delta[6], double* out);
 
-/// sum[j] += sum over rays of c[ray][j] * p[ray]; rows of c are `n` long.
-void AddRays(const float* cRe, const float* cIm, const float* pRe, const float* pIm, std::size_t numRays, std::size_t n,
-             float* sumRe, float* sumIm);
-
 /// out[row[j] * numFrequencies + f] = sum over taps of c[tap][j] * e[tap][f]. Rows of c are `n` long, rows of e
 /// `stride` long, a multiple of 16.
 void AddDelays(const float* cRe, const float* cIm, std::size_t numTaps, std::size_t n, const std::size_t* row,
                const float* eRe, const float* eIm, std::size_t numFrequencies, std::size_t stride,
                std::complex<float>* out);
 
-/// out[i * m + j] = g * a[i] * b[j], complex.
-void OuterProduct(std::complex<float> g, const float* aRe, const float* aIm, std::size_t n, const float* bRe,
-                  const float* bIm, std::size_t m, std::size_t rowStride, float* outRe, float* outIm);
+constexpr std::size_t lanes = 8; ///< floats that are worked on together
 
-/// out[i][j] = sum over k of a[i][k] * b[k][j], complex, for i < n and k < m. Rows of b and out are `stride` long, a
-/// multiple of 8.
-void Multiply(const float* aRe, const float* aIm, std::size_t n, std::size_t m, const float* bRe, const float* bIm,
-              std::size_t stride, float* outRe, float* outIm);
+/// A complex matrix: entry (i, k) is at i * rowStep + k * columnStep.
+struct Factor {
+    const float *re, *im;
+    std::size_t rowStep, columnStep;
+};
 
-/// sum[u][s] += sum over p, q of g[p][q] a[p][u] b[q][s], complex: from ports s over polarisations q and p to ports u.
-void AddPorts(const std::complex<float>* g, const float* aRe, const float* aIm, std::size_t numP, std::size_t numU,
-              const float* bRe, const float* bIm, std::size_t numQ, std::size_t numS, float* sumRe, float* sumIm);
+/// out[i * outStride + j] = sum over k of a(i, k) b(k, j), for i < n, k < m, j < columns. Columns of b are one apart;
+/// its rows are read up to `lanes` - 1 entries further than `columns`.
+void Multiply(const Factor& a, std::size_t n, std::size_t m, const Factor& b, std::size_t columns, float* outRe,
+              float* outIm, std::size_t outStride);
+
+/// out[ray][u][s] = sum over q of a[ray][q][u] b[ray][q][s].
+void JoinEnds(const float* aRe, const float* aIm, const float* bRe, const float* bIm, std::size_t numRays,
+              std::size_t numQ, std::size_t numU, std::size_t numS, float* outRe, float* outIm);
 
 } // namespace edgelam::kernels

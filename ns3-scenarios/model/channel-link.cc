@@ -5,6 +5,7 @@
 #include <cmath>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "ns3/node.h"
 
@@ -40,6 +41,7 @@ struct ChannelLink::Part {
     std::shared_ptr<const ClusterDrop> drop;
     std::unique_ptr<RayWindow> window;
     std::unique_ptr<RayWindow> previous; ///< fading out
+    Vector utPlace, bsPlace;             ///< of the last look
     std::uint64_t arrayVersion = 0;
 };
 
@@ -251,6 +253,7 @@ void ChannelLink::RefreshRays() {
 
 void ChannelLink::UpdateWindow(Part& part) {
     const double longest = m_channel.m_windowM;
+    const Vector lastUt = std::exchange(part.utPlace, m_utPlace), lastBs = std::exchange(part.bsPlace, m_bsPlace);
     const bool sameArrays = part.window && part.arrayVersion == m_arrayVersion;
     const double moved = sameArrays ? part.window->Moved(m_utPlace, m_bsPlace) : 0;
     const bool exact = part.direct || m_channel.m_drifting;
@@ -260,8 +263,9 @@ void ChannelLink::UpdateWindow(Part& part) {
         }
         return;
     }
-    // Far beyond the old window nothing is left to fade from.
-    part.previous = sameArrays && !exact && moved < 2 * longest ? std::move(part.window) : nullptr;
+    // Who comes in a step longer than the fade takes would not see it.
+    const double step = std::max(ns3::CalculateDistance(m_utPlace, lastUt), ns3::CalculateDistance(m_bsPlace, lastBs));
+    part.previous = sameArrays && !exact && step < window_fade * longest ? std::move(part.window) : nullptr;
     part.window = std::make_unique<RayWindow>(part.drop, *m_utArray, *m_bsArray, m_utPlace, m_bsPlace,
                                               m_channel.GetWavelengthM());
     part.arrayVersion = m_arrayVersion;
@@ -280,8 +284,11 @@ Taps ChannelLink::CollectTaps(const PortWeights* utWeights, const PortWeights* b
     const double air = m_channel.GetStatistics().AbsorptionDb(1);
     Taps taps;
     const auto add = [&](RayWindow& window, double amplitude) {
-        const auto& coefficients = utWeights ? window.ForPorts(*utWeights, *bsWeights) : window.ForElements();
-        window.AddTaps(coefficients, m_utPlace, m_bsPlace, amplitude, air, taps);
+        if (utWeights) {
+            window.AddPortTaps(*utWeights, *bsWeights, m_utPlace, m_bsPlace, amplitude, air, taps);
+        } else {
+            window.AddElementTaps(m_utPlace, m_bsPlace, amplitude, air, taps);
+        }
     };
     for (auto& part : m_parts) {
         double share = 1;
@@ -305,18 +312,13 @@ std::vector<Ray> ChannelLink::GetRays() {
     std::uint32_t tap = 0;
     for (auto& part : m_parts) {
         RayWindow& window = *part->window;
-        const auto& coefficients = window.ForElements();
         const auto delays = window.Delays(m_utPlace, m_bsPlace);
         for (std::size_t i = 0; i < delays.size(); ++i, ++tap) {
             for (std::size_t ray = window.drop().tapBegin[i]; ray < window.drop().tapBegin[i + 1]; ++ray) {
-                double gain = 0;
-                for (std::size_t pair = ray * coefficients.numPairs; pair < (ray + 1) * coefficients.numPairs; ++pair) {
-                    gain +=
-                        coefficients.re[pair] * coefficients.re[pair] + coefficients.im[pair] * coefficients.im[pair];
-                }
                 const Vector arrival = window.Arrival(ray), departure = window.Departure(ray);
                 const double excess = std::max(0.0, delays[i]) * speed_of_light;
-                rays.push_back({delays[i], gain * part->amplitude * part->amplitude * std::pow(10, -air * excess / 10),
+                const double gain = window.Power(ray) * part->amplitude * part->amplitude;
+                rays.push_back({delays[i], gain * std::pow(10, -air * excess / 10),
                                 (dot(arrival, ut) + dot(departure, bs)) / wavelength, azimuth(departure),
                                 zenith(departure), azimuth(arrival), zenith(arrival), tap});
             }

@@ -114,6 +114,44 @@ EDGELAM_INLINE std::complex<float> Dot(const float* aRe, const float* aIm, const
     return {Sum(re), Sum(im)};
 }
 
+/// All columns of b in one pass over the rows of h.
+template<std::size_t columns>
+EDGELAM_INLINE void Gram(const float* __restrict hRe, const float* __restrict hIm, std::size_t rows,
+                         const float* __restrict bRe, const float* __restrict bIm, std::size_t stride,
+                         float* __restrict outRe, float* __restrict outIm) {
+    std::fill(outRe, outRe + columns * stride, 0.f);
+    std::fill(outIm, outIm + columns * stride, 0.f);
+    for (std::size_t row = 0; row < rows; ++row) {
+        const float *re = hRe + row * stride, *im = hIm + row * stride;
+        Lane sumRe[columns] = {}, sumIm[columns] = {};
+        for (std::size_t i = 0; i < stride; i += lanes) {
+            for (std::size_t c = 0; c < columns; ++c) {
+                const float *br = bRe + c * stride + i, *bi = bIm + c * stride + i;
+                for (std::size_t k = 0; k < lanes; ++k) {
+                    sumRe[c][k] += re[i + k] * br[k];
+                    sumRe[c][k] -= im[i + k] * bi[k];
+                    sumIm[c][k] += re[i + k] * bi[k];
+                    sumIm[c][k] += im[i + k] * br[k];
+                }
+            }
+        }
+        float yr[columns], yi[columns];
+        for (std::size_t c = 0; c < columns; ++c) {
+            yr[c] = Sum(sumRe[c]);
+            yi[c] = Sum(sumIm[c]);
+        }
+        for (std::size_t i = 0; i < stride; i += lanes) {
+            for (std::size_t c = 0; c < columns; ++c) {
+                float *toRe = outRe + c * stride + i, *toIm = outIm + c * stride + i;
+                for (std::size_t k = 0; k < lanes; ++k) { // conj(h) y
+                    toRe[k] += re[i + k] * yr[c] + im[i + k] * yi[c];
+                    toIm[k] += re[i + k] * yi[c] - im[i + k] * yr[c];
+                }
+            }
+        }
+    }
+}
+
 } // namespace
 
 EDGELAM_VECTOR
@@ -172,19 +210,15 @@ void CombineElements(const std::complex<float>* h, const std::complex<float>* we
 EDGELAM_VECTOR
 void ApplyGram(const float* hRe, const float* hIm, std::size_t rows, const float* bRe, const float* bIm,
                std::size_t columns, std::size_t stride, float* outRe, float* outIm) {
-    std::fill(outRe, outRe + columns * stride, 0.f);
-    std::fill(outIm, outIm + columns * stride, 0.f);
-    for (std::size_t row = 0; row < rows; ++row) {
-        const float *re = hRe + row * stride, *im = hIm + row * stride;
-        for (std::size_t c = 0; c < columns; ++c) {
-            const auto y = Dot<false>(re, im, bRe + c * stride, bIm + c * stride, stride);
-            const float yr = y.real(), yi = y.imag();
-            float *toRe = outRe + c * stride, *toIm = outIm + c * stride;
-            for (std::size_t i = 0; i < stride; ++i) { // conj(h) y
-                toRe[i] += re[i] * yr + im[i] * yi;
-                toIm[i] += re[i] * yi - im[i] * yr;
-            }
-        }
+    switch (columns) {
+    case 1:
+        return Gram<1>(hRe, hIm, rows, bRe, bIm, stride, outRe, outIm);
+    case 2:
+        return Gram<2>(hRe, hIm, rows, bRe, bIm, stride, outRe, outIm);
+    case 3:
+        return Gram<3>(hRe, hIm, rows, bRe, bIm, stride, outRe, outIm);
+    default:
+        return Gram<4>(hRe, hIm, rows, bRe, bIm, stride, outRe, outIm);
     }
 }
 

@@ -35,7 +35,7 @@ void CombineElements(const std::complex<float>* h, const std::complex<float>* we
                      std::size_t elements, std::size_t layers, std::size_t frequencies, std::complex<float>* out);
 
 /// out = H^H H b. Planar, rows and columns padded with zeros to `stride`, a multiple of `lanes`.
-/// \param h [row, stride]; \param b, out [column, stride]
+/// \param h [row, stride]; \param b, out [column, stride], 1 to 4 columns
 void ApplyGram(const float* hRe, const float* hIm, std::size_t rows, const float* bRe, const float* bIm,
                std::size_t columns, std::size_t stride, float* outRe, float* outIm);
 

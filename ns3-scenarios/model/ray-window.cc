@@ -31,32 +31,6 @@ struct Geometry {
     }
 };
 
-/// For each ray, planar [ray, polarisation x port]: sums over the places of one array with the weights of its ports.
-struct Projection {
-    std::size_t stride;
-    std::vector<float> re, im;
-
-    Projection(const ArrayResponse& response, const PortWeights& weights, std::size_t rays) {
-        const std::size_t ports = weights.numPorts(), columns = response.numPolarisations * ports;
-        stride = (columns + 7) / 8 * 8;
-        std::vector<float> weightRe(response.numPlaces * stride),
-            weightIm(weightRe.size()); // [place, polarisation x port]
-        const auto* value = weights.values().data();
-        for (std::size_t p = 0; p < response.numPolarisations; ++p) {
-            for (std::size_t place = 0; place < response.numPlaces; ++place) {
-                for (std::size_t port = 0; port < ports; ++port, ++value) {
-                    weightRe[place * stride + p * ports + port] = value->real();
-                    weightIm[place * stride + p * ports + port] = value->imag();
-                }
-            }
-        }
-        re.resize(rays * stride);
-        im.resize(rays * stride);
-        kernels::Multiply(response.phaseRe.data(), response.phaseIm.data(), rays, response.numPlaces, weightRe.data(),
-                          weightIm.data(), stride, re.data(), im.data());
-    }
-};
-
 } // namespace
 
 RayWindow::RayWindow(std::shared_ptr<const ClusterDrop> drop, const ns3::PhasedArrayModel& utArray,
@@ -86,37 +60,70 @@ double RayWindow::Moved(const ns3::Vector& ut, const ns3::Vector& bs) const {
     return std::max(ns3::CalculateDistance(ut, m_ut), ns3::CalculateDistance(bs, m_bs));
 }
 
-std::complex<float> RayWindow::Gain(std::size_t ray, std::size_t utPolarisation, std::size_t bsPolarisation) const {
-    const std::size_t u = ray * m_utResponse.numPolarisations + utPolarisation;
-    const std::size_t s = ray * m_bsResponse.numPolarisations + bsPolarisation;
+/// [ray, base-station polarisation, user element]: eq. 7.5-22 without the phases of the base station's elements.
+const Coefficients& RayWindow::UserElements() {
+    if (m_userElements.width > 0) {
+        return m_userElements;
+    }
+    const auto &ut = m_utResponse, &bs = m_bsResponse;
     const auto& m = m_drop->polarisation;
-    return m_utResponse.theta[u] * (m[0][ray] * m_bsResponse.theta[s] + m[1][ray] * m_bsResponse.phi[s]) +
-           m_utResponse.phi[u] * (m[2][ray] * m_bsResponse.theta[s] + m[3][ray] * m_bsResponse.phi[s]);
-}
-
-const Coefficients& RayWindow::ForElements() {
-    if (m_elements.numPairs == 0) {
-        const auto &ut = m_utResponse, &bs = m_bsResponse;
-        const std::size_t rays = m_turns.size(), perUt = bs.numElements(), pairs = ut.numElements() * perUt;
-        m_elements.numPairs = pairs;
-        m_elements.re.resize(rays * pairs);
-        m_elements.im.resize(rays * pairs);
-        for (std::size_t ray = 0; ray < rays; ++ray) {
-            for (std::size_t p = 0; p < ut.numPolarisations; ++p) {
-                for (std::size_t q = 0; q < bs.numPolarisations; ++q) {
-                    const std::size_t at = ray * pairs + p * ut.numPlaces * perUt + q * bs.numPlaces;
-                    kernels::OuterProduct(Gain(ray, p, q), &ut.phaseRe[ray * ut.numPlaces],
-                                          &ut.phaseIm[ray * ut.numPlaces], ut.numPlaces,
-                                          &bs.phaseRe[ray * bs.numPlaces], &bs.phaseIm[ray * bs.numPlaces],
-                                          bs.numPlaces, perUt, &m_elements.re[at], &m_elements.im[at]);
+    const std::size_t rays = m_turns.size(), numP = ut.numPolarisations, numQ = bs.numPolarisations;
+    Coefficients out(rays, numQ * ut.numElements());
+    std::size_t at = 0;
+    for (std::size_t ray = 0; ray < rays; ++ray) {
+        const float *phaseRe = &ut.phaseRe[ray * ut.numPlaces], *phaseIm = &ut.phaseIm[ray * ut.numPlaces];
+        for (std::size_t q = 0; q < numQ; ++q) {
+            const float theta = bs.theta[ray * numQ + q], phi = bs.phi[ray * numQ + q];
+            const auto toTheta = m[0][ray] * theta + m[1][ray] * phi, toPhi = m[2][ray] * theta + m[3][ray] * phi;
+            for (std::size_t p = 0; p < numP; ++p) {
+                const auto gain = ut.theta[ray * numP + p] * toTheta + ut.phi[ray * numP + p] * toPhi;
+                for (std::size_t i = 0; i < ut.numPlaces; ++i, ++at) {
+                    out.re[at] = gain.real() * phaseRe[i] - gain.imag() * phaseIm[i];
+                    out.im[at] = gain.real() * phaseIm[i] + gain.imag() * phaseRe[i];
                 }
             }
         }
     }
-    return m_elements;
+    return m_userElements = std::move(out);
 }
 
-const Coefficients& RayWindow::ForPorts(const PortWeights& utWeights, const PortWeights& bsWeights) {
+/// [ray, base-station polarisation, user port].
+Coefficients RayWindow::UserPorts(const PortWeights& weights) {
+    const auto& elements = UserElements();
+    const std::size_t ports = weights.numPorts(), numQ = m_bsResponse.numPolarisations, rays = m_turns.size();
+    Coefficients columns(weights.numElements(), ports), out(rays, numQ * ports);
+    for (std::size_t i = 0; i < weights.values().size(); ++i) {
+        columns.re[i] = weights.values()[i].real();
+        columns.im[i] = weights.values()[i].imag();
+    }
+    kernels::Multiply({elements.re.data(), elements.im.data(), weights.numElements(), 1}, rays * numQ,
+                      weights.numElements(), {columns.re.data(), columns.im.data(), ports, 1}, ports, out.re.data(),
+                      out.im.data(), ports);
+    return out;
+}
+
+/// [ray, polarisation, port]: sums over the places of the base station's array.
+Coefficients RayWindow::BasePorts(const PortWeights& weights) const {
+    const auto& bs = m_bsResponse;
+    const std::size_t ports = weights.numPorts(), numQ = bs.numPolarisations, rays = m_turns.size();
+    Coefficients columns(bs.numPlaces, numQ * ports), out(rays, numQ * ports);
+    const auto* value = weights.values().data();
+    for (std::size_t q = 0; q < numQ; ++q) {
+        for (std::size_t place = 0; place < bs.numPlaces; ++place) {
+            for (std::size_t port = 0; port < ports; ++port, ++value) {
+                columns.re[(place * numQ + q) * ports + port] = value->real();
+                columns.im[(place * numQ + q) * ports + port] = value->imag();
+            }
+        }
+    }
+    kernels::Multiply({bs.phaseRe.data(), bs.phaseIm.data(), bs.numPlaces, 1}, rays, bs.numPlaces,
+                      {columns.re.data(), columns.im.data(), columns.width, 1}, columns.width, out.re.data(),
+                      out.im.data(), out.width);
+    return out;
+}
+
+/// [ray, user port, base-station port]
+const Coefficients& RayWindow::Ports(const PortWeights& utWeights, const PortWeights& bsWeights) {
     const auto found = std::find_if(m_kept.begin(), m_kept.end(), [&](const Kept& kept) {
         return kept.utId == utWeights.id() && kept.bsId == bsWeights.id();
     });
@@ -124,31 +131,26 @@ const Coefficients& RayWindow::ForPorts(const PortWeights& utWeights, const Port
         m_kept.splice(m_kept.begin(), m_kept, found);
         return m_kept.front().coefficients;
     }
-    const std::size_t rays = m_turns.size();
-    Kept kept{utWeights.id(), bsWeights.id(), {}};
-    auto& out = kept.coefficients;
-    const std::size_t utPorts = utWeights.numPorts(), bsPorts = bsWeights.numPorts();
-    const std::size_t numP = m_utResponse.numPolarisations, numQ = m_bsResponse.numPolarisations;
-    out.numPairs = utPorts * bsPorts;
-    out.re.resize(rays * out.numPairs);
-    out.im.resize(rays * out.numPairs);
-    const Projection atUt(m_utResponse, utWeights, rays), atBs(m_bsResponse, bsWeights, rays);
-    std::vector<std::complex<float>> gains(numP * numQ);
-    for (std::size_t ray = 0; ray < rays; ++ray) {
-        for (std::size_t p = 0; p < numP; ++p) {
-            for (std::size_t q = 0; q < numQ; ++q) {
-                gains[p * numQ + q] = Gain(ray, p, q);
-            }
-        }
-        kernels::AddPorts(gains.data(), &atUt.re[ray * atUt.stride], &atUt.im[ray * atUt.stride], numP, utPorts,
-                          &atBs.re[ray * atBs.stride], &atBs.im[ray * atBs.stride], numQ, bsPorts,
-                          &out.re[ray * out.numPairs], &out.im[ray * out.numPairs]);
-    }
-    m_kept.push_front(std::move(kept));
+    const std::size_t rays = m_turns.size(), utPorts = utWeights.numPorts(), bsPorts = bsWeights.numPorts();
+    const Coefficients projected = utWeights.areElements() ? Coefficients() : UserPorts(utWeights);
+    const Coefficients &atUt = utWeights.areElements() ? UserElements() : projected, atBs = BasePorts(bsWeights);
+    m_kept.push_front({utWeights.id(), bsWeights.id(), Coefficients(rays, utPorts * bsPorts)});
+    auto& out = m_kept.front().coefficients;
+    kernels::JoinEnds(atUt.re.data(), atUt.im.data(), atBs.re.data(), atBs.im.data(), rays,
+                      m_bsResponse.numPolarisations, utPorts, bsPorts, out.re.data(), out.im.data());
     if (m_kept.size() > kept_weights) {
         m_kept.pop_back();
     }
-    return m_kept.front().coefficients;
+    return out;
+}
+
+double RayWindow::Power(std::size_t ray) {
+    const auto& elements = UserElements();
+    double power = 0;
+    for (std::size_t i = ray * elements.width; i < (ray + 1) * elements.width; ++i) {
+        power += elements.re[i] * elements.re[i] + elements.im[i] * elements.im[i];
+    }
+    return power * static_cast<double>(m_bsResponse.numPlaces); // all of them have phases of size 1
 }
 
 void RayWindow::Delta(const ns3::Vector& ut, const ns3::Vector& bs, double delta[6]) const {
@@ -173,9 +175,11 @@ std::vector<double> RayWindow::Delays(const ns3::Vector& ut, const ns3::Vector& 
     return delays;
 }
 
-void RayWindow::AddTaps(const Coefficients& coefficients, const ns3::Vector& ut, const ns3::Vector& bs,
-                        double amplitude, double absorptionDbPerM, Taps& taps) const {
-    const std::size_t rays = m_turns.size(), pairs = coefficients.numPairs;
+/// Calls sum(first ray, number of rays, re, im) for each tap, where its sum over m_phasor is to go.
+template<class Sum>
+void RayWindow::AddTaps(std::size_t pairs, const ns3::Vector& ut, const ns3::Vector& bs, double amplitude,
+                        double absorptionDbPerM, Taps& taps, Sum sum) {
+    const std::size_t rays = m_turns.size();
     double delta[6];
     Delta(ut, bs, delta);
     m_now.resize(rays);
@@ -184,22 +188,57 @@ void RayWindow::AddTaps(const Coefficients& coefficients, const ns3::Vector& ut,
     kernels::Linear(m_turns.data(), m_turnGradient.data(), rays, delta, m_now.data());
     kernels::Phasors(m_now.data(), rays, m_phasorRe.data(), m_phasorIm.data());
     const auto delays = Delays(ut, bs);
-    taps.numPairs = pairs;
-    for (std::size_t tap = 0; tap < delays.size(); ++tap) {
-        const std::size_t begin = m_drop->tapBegin[tap], count = m_drop->tapBegin[tap + 1] - begin;
+    std::size_t at = taps.re.size();
+    taps.re.resize(at + delays.size() * pairs);
+    taps.im.resize(taps.re.size());
+    taps.delayS.insert(taps.delayS.end(), delays.begin(), delays.end());
+    for (std::size_t tap = 0; tap < delays.size(); ++tap, at += pairs) {
+        const std::size_t begin = m_drop->tapBegin[tap], end = m_drop->tapBegin[tap + 1];
         const double excessM = std::max(0.0, delays[tap]) * speed_of_light;
-        const auto factor = static_cast<float>(amplitude * std::pow(10, -absorptionDbPerM * excessM / 20));
-        for (std::size_t ray = begin; ray < begin + count; ++ray) {
+        const double air = absorptionDbPerM > 0 ? std::pow(10, -absorptionDbPerM * excessM / 20) : 1;
+        const auto factor = static_cast<float>(amplitude * air);
+        for (std::size_t ray = begin; ray < end; ++ray) {
             m_phasorRe[ray] *= factor;
             m_phasorIm[ray] *= factor;
         }
-        const std::size_t at = taps.re.size();
-        taps.re.resize(at + pairs);
-        taps.im.resize(at + pairs);
-        kernels::AddRays(&coefficients.re[begin * pairs], &coefficients.im[begin * pairs], &m_phasorRe[begin],
-                         &m_phasorIm[begin], count, pairs, &taps.re[at], &taps.im[at]);
-        taps.delayS.push_back(delays[tap]);
+        sum(begin, end - begin, &taps.re[at], &taps.im[at]);
     }
+}
+
+void RayWindow::AddElementTaps(const ns3::Vector& ut, const ns3::Vector& bs, double amplitude, double absorptionDbPerM,
+                               Taps& taps) {
+    const auto& user = UserElements();
+    const std::size_t numU = m_utResponse.numElements(), numS = m_bsResponse.numPlaces;
+    const std::size_t numQ = m_bsResponse.numPolarisations, width = user.width;
+    const auto sum = [&](std::size_t begin, std::size_t count, float* re, float* im) {
+        m_weightRe.resize(count * width);
+        m_weightIm.resize(count * width);
+        for (std::size_t ray = 0; ray < count; ++ray) {
+            const float pr = m_phasorRe[begin + ray], pi = m_phasorIm[begin + ray];
+            const float *ur = &user.re[(begin + ray) * width], *ui = &user.im[(begin + ray) * width];
+            for (std::size_t i = 0; i < width; ++i) {
+                m_weightRe[ray * width + i] = pr * ur[i] - pi * ui[i];
+                m_weightIm[ray * width + i] = pr * ui[i] + pi * ur[i];
+            }
+        }
+        for (std::size_t q = 0; q < numQ; ++q) {
+            kernels::Multiply({&m_weightRe[q * numU], &m_weightIm[q * numU], 1, width}, numU, count,
+                              {&m_bsResponse.phaseRe[begin * numS], &m_bsResponse.phaseIm[begin * numS], numS, 1}, numS,
+                              re + q * numS, im + q * numS, numQ * numS);
+        }
+    };
+    AddTaps(numU * numQ * numS, ut, bs, amplitude, absorptionDbPerM, taps, sum);
+}
+
+void RayWindow::AddPortTaps(const PortWeights& utWeights, const PortWeights& bsWeights, const ns3::Vector& ut,
+                            const ns3::Vector& bs, double amplitude, double absorptionDbPerM, Taps& taps) {
+    const auto& ports = Ports(utWeights, bsWeights);
+    const std::size_t width = ports.width;
+    const auto sum = [&](std::size_t begin, std::size_t count, float* re, float* im) {
+        kernels::Multiply({&m_phasorRe[begin], &m_phasorIm[begin], 0, 1}, 1, count,
+                          {&ports.re[begin * width], &ports.im[begin * width], width, 1}, width, re, im, width);
+    };
+    AddTaps(width, ut, bs, amplitude, absorptionDbPerM, taps, sum);
 }
 
 ns3::Vector RayWindow::Arrival(std::size_t ray) const {

@@ -9,18 +9,21 @@
 
 #include "array-response.h"
 #include "channel-drop.h"
+#include "channel-kernels.h"
 
 namespace edgelam {
 
-/// Complex coefficients [ray, user port x base-station port], planar.
+/// A few complex coefficients for each ray, planar: [ray, width], and some entries more for kernels::Multiply.
 struct Coefficients {
-    std::size_t numPairs = 0;
+    std::size_t width = 0;
     std::vector<float> re, im;
+    Coefficients() = default;
+    Coefficients(std::size_t numRays, std::size_t width)
+        : width(width), re(numRays * width + kernels::lanes), im(re.size()) {}
 };
 
 /// Taps at one moment: delays and, planar, [tap, pair] complex gains.
 struct Taps {
-    std::size_t numPairs = 0;
     std::vector<double> delayS; ///< relative to the straight line
     std::vector<float> re, im;
 };
@@ -37,16 +40,17 @@ class RayWindow {
     /// Largest distance of either end from its place at the anchor, m.
     double Moved(const ns3::Vector& ut, const ns3::Vector& bs) const;
 
-    /// Coefficients from each base-station port to each user port, kept for the pairs of weights used last.
-    const Coefficients& ForPorts(const PortWeights& utWeights, const PortWeights& bsWeights);
-    /// The same for the elements themselves.
-    const Coefficients& ForElements();
-
-    /// Add the drop's taps for the present places.
+    /// Add the drop's taps between the elements, [user element, base-station element], for the present places.
     /// \param amplitude factor of every ray
     /// \param absorptionDbPerM of the excess delay
-    void AddTaps(const Coefficients& coefficients, const ns3::Vector& ut, const ns3::Vector& bs, double amplitude,
-                 double absorptionDbPerM, Taps& taps) const;
+    void AddElementTaps(const ns3::Vector& ut, const ns3::Vector& bs, double amplitude, double absorptionDbPerM,
+                        Taps& taps);
+    /// The same between ports. What the weights make of each ray is kept for the pairs of weights used last.
+    void AddPortTaps(const PortWeights& utWeights, const PortWeights& bsWeights, const ns3::Vector& ut,
+                     const ns3::Vector& bs, double amplitude, double absorptionDbPerM, Taps& taps);
+
+    /// Power gain of a ray, summed over all pairs of elements.
+    double Power(std::size_t ray);
 
     const ClusterDrop& drop() const { return *m_drop; }
     const std::shared_ptr<const ClusterDrop>& shared() const { return m_drop; }
@@ -63,17 +67,23 @@ class RayWindow {
         Coefficients coefficients;
     };
     void Delta(const ns3::Vector& ut, const ns3::Vector& bs, double delta[6]) const;
-    std::complex<float> Gain(std::size_t ray, std::size_t utPolarisation, std::size_t bsPolarisation) const;
+    const Coefficients& UserElements();
+    Coefficients UserPorts(const PortWeights& weights);
+    Coefficients BasePorts(const PortWeights& weights) const;
+    const Coefficients& Ports(const PortWeights& utWeights, const PortWeights& bsWeights);
+    template<class Sum>
+    void AddTaps(std::size_t pairs, const ns3::Vector& ut, const ns3::Vector& bs, double amplitude,
+                 double absorptionDbPerM, Taps& taps, Sum sum);
 
     std::shared_ptr<const ClusterDrop> m_drop;
     ns3::Vector m_ut, m_bs;
     std::vector<double> m_turns, m_turnGradient; ///< [ray], [6, ray]: turns per metre of user and base station
     std::vector<double> m_delayS, m_delayGradient;
     ArrayResponse m_utResponse, m_bsResponse;
-    Coefficients m_elements;
-    std::list<Kept> m_kept; ///< newest first
-    mutable std::vector<double> m_now;
-    mutable std::vector<float> m_phasorRe, m_phasorIm;
+    Coefficients m_userElements; ///< of UserElements, when first needed
+    std::list<Kept> m_kept;      ///< newest first
+    std::vector<double> m_now;
+    std::vector<float> m_phasorRe, m_phasorIm, m_weightRe, m_weightIm;
 };
 
 } // namespace edgelam

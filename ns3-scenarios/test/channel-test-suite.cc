@@ -108,6 +108,43 @@ Response RayByRay(ChannelEnvironment& environment, const RadioChannel& channel, 
     return {h.begin(), h.end()};
 }
 
+/// Field patterns and phases against what ns-3's arrays say of each direction, turned, tilted and slanted arrays too.
+void ResponsesOfArrays(Case& test) {
+    const auto random = ns3::CreateObject<ns3::UniformRandomVariable>();
+    random->SetStream(3);
+    for (const bool isotropic : {true, false}) {
+        for (const bool slantFirst : {true, false}) { // ns-3 keeps what it is told in this order
+            auto array = MakeEnd({}, 3, 2, false, isotropic).array;
+            array->SetAttribute("BearingAngle", ns3::DoubleValue(1.3));
+            array->SetAttribute("DowntiltAngle", ns3::DoubleValue(0.3));
+            if (slantFirst) {
+                array->SetAttribute("PolSlantAngle", ns3::DoubleValue(0.7));
+            }
+            array->SetAttribute("IsDualPolarized", ns3::BooleanValue(true));
+            array->SetAttribute("PolSlantAngle", ns3::DoubleValue(0.7));
+            double worst = 0;
+            for (int i = 0; i < 300; ++i) {
+                const double z = i < 2 ? 1 - 2 * i : random->GetValue(-1, 1); // straight up and down, too
+                const double azimuth = i < 2 ? 0 : random->GetValue(-pi, pi);
+                const double flat = std::sqrt(1 - z * z), x = flat * std::cos(azimuth), y = flat * std::sin(azimuth);
+                const auto fast = Respond(*array, &x, &y, &z, 1);
+                for (std::uint8_t p = 0; p < 2; ++p) {
+                    const auto [phi, theta] = array->GetElementFieldPattern(ns3::Angles(Vector(x, y, z)), p);
+                    worst = std::max({worst, std::abs(fast.theta[p] - theta), std::abs(fast.phi[p] - phi)});
+                }
+                for (std::size_t place = 0; place < 6; ++place) {
+                    const auto at = array->GetElementLocation(place);
+                    const auto phase = std::polar(1.0, 2 * pi * (x * at.x + y * at.y + z * at.z));
+                    worst = std::max(worst, std::abs(Complex(fast.phaseRe[place], fast.phaseIm[place]) - phase));
+                }
+            }
+            test.True(worst < 2e-6, std::string(isotropic ? "isotropic" : "directive") +
+                                        (slantFirst ? ", slant first" : ", slant last") + ": off by " +
+                                        std::to_string(worst));
+        }
+    }
+}
+
 /// Both modes of angles against the slow sum, along a way across a border between cells.
 void FastAgainstSlow(Case& test) {
     for (const bool drifting : {true, false}) {
@@ -315,6 +352,7 @@ void DopplerOfBothEnds(Case& test) {
 }
 
 CaseSuite channelTestSuite("edgelam-channel", {{"the direct ray by hand", LineOfSightByHand},
+                                               {"responses of arrays", ResponsesOfArrays},
                                                {"fast loops against ray by ray", FastAgainstSlow},
                                                {"frozen windows stay near the exact channel", FrozenStaysNear},
                                                {"no jumps", NoJumps},
