@@ -85,6 +85,8 @@ class Bearer {
 
     // The receiving end.
     void Receive(const RlcPdu& pdu);
+    /// Packets that wait for one before them.
+    bool Reorders() const { return !m_reorder.empty(); }
     /// Bytes of the status report that waits to be sent the other way, 0 if none does.
     std::uint32_t StatusBytes() const;
     /// The report, as it is when it is sent, of at most so many bytes (16 or more): it tells as much as fits.

@@ -24,14 +24,18 @@ void Cell::ScheduleDown(std::uint64_t slot, unsigned symbols) {
         const std::uint64_t waiting = ue.down.bearer.BacklogBytes() + ue.up.bearer.StatusBytes();
         if (ue.down.again != 0 || (waiting > 0 && ue.down.busy != UINT16_MAX)) {
             Measure(ue, slot);
-            AddCandidate(i, ue.down, slot, symbols, waiting);
+            AddCandidate(i, {What::SendDown, i, &ue.down}, slot, symbols, waiting);
         }
     }
+    AskMulticasts(slot, symbols);
     for (const auto& each : Share(*m_schedulerDown, false)) {
-        if (!GrantDown(*m_ues[each.number], each.harq, symbols, slot)) {
+        const bool granted = each.what == What::SendDown
+                                 ? GrantDown(*m_ues[each.number], each.harq, symbols, slot)
+                                 : GrantMulticast(m_multicasts.at(each.number), each.harq, symbols, slot);
+        const Action action{each.what, each.harq, each.number, 0};
+        if (!granted) {
             continue;
         }
-        const Action action{What::SendDown, each.harq, each.number, 0};
         if (m_gnbDelay == 0) {
             Do(action, slot);
         } else {
@@ -52,25 +56,27 @@ void Cell::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbol
         const std::uint64_t coming = BytesComing(ue);
         if (ue.up.again != 0 || ue.knownBytes > coming) {
             Measure(ue, slot);
-            AddCandidate(i, ue.up, slot, symbols, std::max(ue.knownBytes, coming) - coming + report_bytes);
+            AddCandidate(i, {What::SendUp, i, &ue.up}, slot, symbols,
+                         std::max(ue.knownBytes, coming) - coming + report_bytes);
         }
     }
     for (const auto& each : Share(*m_schedulerUp, true)) {
         GrantUp(*m_ues[each.number], each.harq, symbols, slot);
-        At(forSlot, {What::SendUp, each.harq, each.number, 0});
+        At(forSlot, {each.what, each.harq, each.number, 0});
     }
 }
 
 /// A block to be sent again goes before a new one.
-void Cell::AddCandidate(std::uint32_t number, Side& side, std::uint64_t slot, unsigned symbols, std::uint64_t bytes) {
+void Cell::AddCandidate(std::uint32_t turn, Asking asking, std::uint64_t slot, unsigned symbols, std::uint64_t bytes) {
+    Side& side = *asking.side;
     FillRates(side, symbols);
     Average(side, slot, 0);
-    const auto harq = static_cast<std::uint8_t>(
+    asking.harq = static_cast<std::uint8_t>(
         std::countr_zero(side.again != 0 ? side.again : static_cast<std::uint16_t>(~side.busy)));
-    const auto again = side.again != 0 ? static_cast<std::uint32_t>(side.harq[harq].groups.size()) : 0;
+    const auto again = side.again != 0 ? static_cast<std::uint32_t>(side.harq[asking.harq].groups.size()) : 0;
     m_candidates.push_back(
-        {number, bytes + header_bytes, again, side.bitsPerGroup.data(), side.averageBps, side.share, side.leastGroups});
-    m_asking.push_back({number, harq, &side});
+        {turn, bytes + header_bytes, again, side.bitsPerGroup.data(), side.averageBps, side.share, side.leastGroups});
+    m_asking.push_back(asking);
 }
 
 const std::vector<Cell::Asking>& Cell::Share(Scheduler& scheduler, bool uplink) {
@@ -132,6 +138,18 @@ bool Cell::GrantAgain(Side& side, unsigned harq) {
     return again;
 }
 
+/// Data for a new block. \return false if the block is empty then, and given up
+bool Cell::TakeData(Side& side, unsigned harq, std::uint32_t room, std::uint64_t slot) {
+    Process& process = side.harq[harq];
+    const std::uint32_t used = side.bearer.Take(room, process.pdus);
+    Average(side, slot, 8.0 * used);
+    if (used == 0 && !process.status) {
+        side.busy &= static_cast<std::uint16_t>(~(1u << harq));
+        return false;
+    }
+    return true;
+}
+
 /// \return false if nothing fits into the block: nothing is sent
 bool Cell::GrantDown(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot) {
     Side& side = ue.down;
@@ -145,13 +163,7 @@ bool Cell::GrantDown(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot
         process.status = ue.up.bearer.TakeStatus(room);
         room -= std::min(room, process.status->Bytes());
     }
-    const std::uint32_t used = side.bearer.Take(room, process.pdus);
-    Average(side, slot, 8.0 * used);
-    if (used == 0 && !process.status) {
-        side.busy &= static_cast<std::uint16_t>(~(1u << harq));
-        return false;
-    }
-    return true;
+    return TakeData(side, harq, room, slot);
 }
 
 void Cell::GrantUp(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot) {

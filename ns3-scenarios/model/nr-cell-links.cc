@@ -62,42 +62,74 @@ void Cell::KeepBetter(Side& side, unsigned layers) {
     }
 }
 
+/// What was measured is used CsiDelay slots later.
+template<class MeasureNow, class Adopt>
+void Cell::Report(Reports& reports, std::uint64_t slot, MeasureNow measure, Adopt adopt) {
+    const auto adoptIfDue = [&] {
+        if (reports.pending && slot >= reports.adoptSlot) {
+            adopt();
+            reports.pending = false;
+        }
+    };
+    adoptIfDue();
+    if (reports.pending || (reports.measured && slot < reports.measuredSlot + m_csiPeriod)) {
+        return;
+    }
+    measure();
+    // A first report is there when it is needed, and one after a pause has been going on.
+    const bool late = reports.measured && slot < reports.measuredSlot + m_csiPeriod + m_csiDelay;
+    reports = {slot, slot + (late ? m_csiDelay : 0), true, true};
+    adoptIfDue();
+}
+
 /// A CSI report: beams, rank and a CQI for each group of resource blocks (downlink), and what the gNB measures itself
-/// (uplink). What was measured is used CsiDelay slots later.
+/// (uplink).
 void Cell::Measure(Ue& ue, std::uint64_t slot) {
-    const auto adopt = [&] {
+    const auto measure = [&] {
+        ue.phy.Measure(true);
+        ue.lossDb = -Db(ue.phy.LargeScaleGain());
+        const unsigned most = std::min(ue.phy.MaxLayers(), m_maxLayers);
+        for (unsigned layers = 1; layers <= most; ++layers) {
+            MeasureGroups(ue.phy.Downlink(layers, DownlinkSnr(), Beams::Measured), true, m_tried);
+            KeepBetter(ue.down, layers);
+        }
+        // Sounding: as strong as data on a quarter of the band would be.
+        const double soundingSnr = UplinkPowerW(ue, SoundedPrbs()) / m_noiseUpW;
+        for (unsigned layers = 1; layers <= ue.phy.MaxUplinkLayers(); ++layers) {
+            MeasureGroups(ue.phy.Uplink(layers, soundingSnr, Beams::Measured), false, m_tried);
+            KeepBetter(ue.up, layers);
+        }
+    };
+    Report(ue.reports, slot, measure, [&] {
         ue.phy.Adopt();
         std::swap(ue.down.quality, ue.down.pending);
         std::swap(ue.up.quality, ue.up.pending);
-        ue.pending = false;
+    });
+}
+
+/// The quality of a multicast group is that of its worst receiver in each group of resource blocks.
+void Cell::Measure(Multicast& multicast, std::uint64_t slot) {
+    for (const auto& receiver : multicast.receivers) {
+        Measure(*m_ues[receiver->ue], slot);
+    }
+    const auto measure = [&] {
+        FindBeam(multicast);
+        Quality& worst = multicast.side.pending;
+        worst.sinrDb.assign(m_numGroups, m_thresholdDb.back());
+        for (const auto& receiver : multicast.receivers) {
+            if (!receiver->reached) {
+                continue;
+            }
+            MeasureGroups(m_ues[receiver->ue]->phy.DownlinkOver(*multicast.pendingBeam, DownlinkSnr()), true, m_tried);
+            for (unsigned g = 0; g < m_numGroups; ++g) {
+                worst.sinrDb[g] = std::min(worst.sinrDb[g], m_tried.sinrDb[g]);
+            }
+        }
     };
-    if (ue.pending && slot >= ue.adoptSlot) {
-        adopt();
-    }
-    if (ue.pending || (ue.measured && slot < ue.measuredSlot + m_csiPeriod)) {
-        return;
-    }
-    ue.phy.Measure(true);
-    ue.lossDb = -Db(ue.phy.LargeScaleGain());
-    const unsigned most = std::min(ue.phy.MaxLayers(), m_maxLayers);
-    for (unsigned layers = 1; layers <= most; ++layers) {
-        MeasureGroups(ue.phy.Downlink(layers, DownlinkSnr(), Beams::Measured), true, m_tried);
-        KeepBetter(ue.down, layers);
-    }
-    // Sounding: as strong as data on a quarter of the band would be.
-    const double soundingSnr = UplinkPowerW(ue, SoundedPrbs()) / m_noiseUpW;
-    for (unsigned layers = 1; layers <= ue.phy.MaxUplinkLayers(); ++layers) {
-        MeasureGroups(ue.phy.Uplink(layers, soundingSnr, Beams::Measured), false, m_tried);
-        KeepBetter(ue.up, layers);
-    }
-    // A first report is there when it is needed, and one after a pause has been going on.
-    const bool late = ue.measured && slot < ue.measuredSlot + m_csiPeriod + m_csiDelay;
-    ue.adoptSlot = slot + (late ? m_csiDelay : 0);
-    ue.measured = ue.pending = true;
-    ue.measuredSlot = slot;
-    if (slot >= ue.adoptSlot) {
-        adopt();
-    }
+    Report(multicast.reports, slot, measure, [&] {
+        std::swap(multicast.side.quality, multicast.side.pending);
+        std::swap(multicast.beam, multicast.pendingBeam);
+    });
 }
 
 double Cell::DownlinkSnr() const {
@@ -108,7 +140,7 @@ double Cell::DownlinkSnr() const {
 void Cell::FillRates(Side& side, unsigned symbols) const {
     const auto factor = static_cast<float>((12.0 * symbols - m_dmrsPerPrb) * side.quality.layers);
     for (unsigned g = 0; g < m_numGroups; ++g) {
-        const unsigned mcs = HighestAt(side.quality.sinrDb[g] + side.outerLoopDb);
+        const unsigned mcs = side.givenMcs.value_or(HighestAt(side.quality.sinrDb[g] + side.outerLoopDb));
         side.bitsPerGroup[g] = m_efficiency[mcs] * factor * static_cast<float>(PrbsOf(g));
     }
 }
@@ -130,6 +162,9 @@ unsigned Cell::HighestAt(double sinrDb) const {
 
 /// For a block on these groups.
 unsigned Cell::McsFor(const Side& side, const std::vector<std::uint32_t>& groups, double offsetDb) const {
+    if (side.givenMcs) {
+        return *side.givenMcs;
+    }
     double sum = 0;
     for (const auto g : groups) {
         sum += m_efficiency[HighestAt(side.quality.sinrDb[g] + side.outerLoopDb + offsetDb)];

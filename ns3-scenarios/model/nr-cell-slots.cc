@@ -42,7 +42,11 @@ void Cell::ScheduleSlot() {
 }
 
 bool Cell::Busy() const {
-    return m_outstanding > 0 || std::any_of(m_ues.begin(), m_ues.end(), [](const auto& ue) {
+    const auto sends = [](const auto& multicast) {
+        return multicast.second.side.bearer.BacklogBytes() > 0 || multicast.second.side.again != 0;
+    };
+    return m_outstanding > 0 || std::any_of(m_multicasts.begin(), m_multicasts.end(), sends) ||
+           std::any_of(m_ues.begin(), m_ues.end(), [](const auto& ue) {
                return ue->down.bearer.BacklogBytes() > 0 || ue->up.bearer.BacklogBytes() > 0 || ue->knownBytes > 0 ||
                       ue->down.again != 0 || ue->up.again != 0 || ue->down.bearer.StatusBytes() > 0 ||
                       ue->up.bearer.StatusBytes() > 0;
@@ -80,13 +84,17 @@ void Cell::Slot() {
 }
 
 void Cell::Do(const Action& action, std::uint64_t slot) {
-    Ue& ue = *m_ues[action.ue];
+    if (action.what >= What::SendMulticast) {
+        DoMulticast(action, slot);
+        return;
+    }
+    Ue& ue = *m_ues[action.number];
     switch (action.what) {
     case What::SendDown:
-        TransmitDown(action.ue, action.harq, slot);
+        TransmitDown(action.number, action.harq, slot);
         return;
     case What::SendUp:
-        TransmitUp(action.ue, action.harq, slot);
+        TransmitUp(action.number, action.harq, slot);
         return;
     case What::DownReceived: {
         Process& process = ue.down.harq[action.harq];
@@ -112,28 +120,39 @@ void Cell::Do(const Action& action, std::uint64_t slot) {
     case What::UpReceived:
         UpReceived(ue, action.harq);
         return;
+    default:
+        return;
     }
 }
 
 /// The gNB knows whether a block was decoded.
 void Cell::Feedback(Side& side, unsigned harq, bool decoded) {
-    Process& process = side.harq[harq];
-    if (process.attempts == 1) {
-        // Nothing above the highest MCS, nor below the lowest, can be learnt.
-        if (!decoded && process.mcs > 0) {
-            side.outerLoopDb = std::max(side.outerLoopDb - outer_loop_step_db, least_loop_db);
-        } else if (decoded && process.mcs + 1u < m_thresholdDb.size()) {
-            const double up = outer_loop_step_db * m_blerTarget / (1 - m_blerTarget);
-            side.outerLoopDb = std::min(side.outerLoopDb + up, most_loop_db);
-        }
+    if (side.harq[harq].attempts == 1) {
+        Adapt(side, side.harq[harq], decoded);
     }
+    Finish(side, harq, decoded, m_maxTransmissions);
+}
+
+/// A block is done with, or to be sent again.
+void Cell::Finish(Side& side, unsigned harq, bool decoded, unsigned maxTransmissions) {
+    Process& process = side.harq[harq];
     const auto bit = static_cast<std::uint16_t>(1u << harq);
-    if (decoded || process.attempts >= m_maxTransmissions) {
+    if (decoded || process.attempts >= maxTransmissions) {
         side.busy &= static_cast<std::uint16_t>(~bit);
         process.pdus.clear();
         process.status.reset();
     } else {
         side.again |= bit;
+    }
+}
+
+/// The outer loop: nothing above the highest MCS, nor below the lowest, can be learnt.
+void Cell::Adapt(Side& side, const Process& process, bool decoded) const {
+    if (!decoded && process.mcs > 0) {
+        side.outerLoopDb = std::max(side.outerLoopDb - outer_loop_step_db, least_loop_db);
+    } else if (decoded && process.mcs + 1u < m_thresholdDb.size()) {
+        const double up = outer_loop_step_db * m_blerTarget / (1 - m_blerTarget);
+        side.outerLoopDb = std::min(side.outerLoopDb + up, most_loop_db);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "ns3/double.h"
+#include "ns3/integer.h"
 #include "ns3/simulator.h"
 #include "ns3/string.h"
 #include "ns3/trace-source-accessor.h"
@@ -82,6 +83,11 @@ ns3::TypeId Cell::GetTypeId() {
                           UintegerValue(12), MakeUintegerAccessor(&Cell::m_dmrsPerPrb), whole)
             .AddAttribute("MaxTransmissions", "Most transmissions of a block, the first included, 1 to 16.",
                           UintegerValue(4), MakeUintegerAccessor(&Cell::m_maxTransmissions), whole)
+            .AddAttribute("MulticastTransmissions",
+                          "Most transmissions of a multicast block, the first included, 1 to 16; 1: no HARQ feedback.",
+                          UintegerValue(4), MakeUintegerAccessor(&Cell::m_multicastTransmissions), whole)
+            .AddAttribute("MulticastMcs", "Of all multicast blocks; -1: what the worst receiver allows.",
+                          IntegerValue(-1), MakeIntegerAccessor(&Cell::m_multicastMcs), MakeIntegerChecker<int>())
             .AddAttribute("Combining", "Of HARQ transmissions: ir (incremental redundancy) or chase.",
                           StringValue("ir"), MakeStringAccessor(&Cell::SetCombining, &Cell::GetCombining),
                           MakeStringChecker())
@@ -111,6 +117,7 @@ Cell::~Cell() = default;
 
 void Cell::DoDispose() {
     m_event.Cancel();
+    m_multicasts.clear();
     m_ues.clear();
     m_channel = nullptr;
     m_atUe = m_atGnb = nullptr;
@@ -137,6 +144,8 @@ void Cell::SetGnb(ns3::Ptr<RadioChannel> channel, ns3::Ptr<ns3::MobilityModel> m
     within("ControlSymbols", m_controlSymbols, 0, 3);
     within("DmrsPerPrb", m_dmrsPerPrb, 6, 36);
     within("MaxTransmissions", m_maxTransmissions, 1, 16);
+    within("MulticastTransmissions", m_multicastTransmissions, 1, 16);
+    within("MulticastMcs", m_multicastMcs, -1, NumMcs(McsTableOf(m_mcsTableNumber)) - 1.0);
     within("GnbDelay", m_gnbDelay, 0, 20);
     within("UeDelay", m_ueDelay, 0, 20);
     within("K1", m_k1, 1, 32);

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -90,6 +91,16 @@ class Cell : public ns3::Object {
     /// Into the bearer towards (downlink) or from (uplink) a UE. \return false if its buffer is full
     bool SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet);
     bool SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet);
+    /// Point-to-multipoint delivery (PTM of TS 38.300 16.10): a downlink bearer of its own (PDCP, RLC UM) to these UEs,
+    /// each block sent once; see nr-cell-multicast.cc. Throws std::invalid_argument for no UE, one that does not exist,
+    /// or one named twice.
+    /// \return the number of the group, 0, 1, ...; no other has had it
+    std::uint32_t AddMulticast(const std::vector<std::uint32_t>& ues);
+    /// Into a group's bearer. Each receiver gets a copy of its own. \return false if the buffer is full
+    bool SendMulticast(std::uint32_t group, ns3::Ptr<ns3::Packet> packet);
+    /// Forget a group. \return false, and it stays, while something of it waits or is under way
+    bool RemoveMulticast(std::uint32_t group);
+    const Bearer& MulticastBearer(std::uint32_t group) const; ///< the sending end
     /// Who gets packets at the UE (downlink) and at the gNB (uplink), with the UE's number.
     using Deliver = std::function<void(std::uint32_t ue, ns3::Ptr<ns3::Packet>)>;
     void SetDeliver(Deliver atUe, Deliver atGnb);
@@ -166,6 +177,13 @@ class Cell : public ns3::Object {
         double share = 0;
         std::uint32_t leastGroups = 0;
         std::vector<float> bitsPerGroup;
+        std::optional<unsigned> givenMcs; ///< instead of link adaptation
+    };
+
+    /// Channel state reports: when the last one was, and from which slot on it is used.
+    struct Reports {
+        std::uint64_t measuredSlot = 0, adoptSlot = 0;
+        bool measured = false, pending = false;
     };
 
     struct Ue {
@@ -173,9 +191,7 @@ class Cell : public ns3::Object {
         PhyLink phy;
         Side down, up;
         double lossDb = 0; ///< path loss as last measured
-        std::uint64_t measuredSlot = 0;
-        std::uint64_t adoptSlot = 0; ///< from which what was measured is used
-        bool measured = false, pending = false;
+        Reports reports;
         // Buffer status. Reports and requests are numbered: retransmitted ones may come late.
         std::uint64_t told = 0;       ///< UE: what its last report said
         std::uint64_t lastReport = 0; ///< UE: number of it
@@ -185,19 +201,48 @@ class Cell : public ns3::Object {
         std::uint64_t knownBytes = 0; ///< gNB: the backlog in it
     };
 
-    /// Somebody who has something to send in a slot, and the process to do it with.
-    struct Asking {
-        std::uint32_t number; ///< of the UE
-        std::uint8_t harq;
-        Side* side;
+    /// One of several that a multicast group is sent to.
+    struct Receiver {
+        Receiver(std::uint32_t number, const BearerSettings& settings) : ue(number), bearer(settings) {}
+        std::uint32_t ue;
+        Bearer bearer; ///< the receiving end
+        std::array<Reception, num_harq> harq;
+        std::uint16_t handed = 0; ///< bit of each process whose block has gone up
+        bool reached = true;      ///< as last measured
     };
 
-    enum class What : std::uint8_t { SendDown, DownReceived, DownFeedback, Request, SendUp, UpReceived };
+    struct Multicast {
+        explicit Multicast(const BearerSettings& settings) : side(settings) {}
+        Side side;
+        std::vector<std::unique_ptr<Receiver>> receivers;
+        std::optional<PortWeights> beam, pendingBeam;
+        Reports reports;
+    };
+
+    enum class What : std::uint8_t {
+        SendDown,
+        DownReceived,
+        DownFeedback,
+        Request,
+        SendUp,
+        UpReceived,
+        SendMulticast,
+        MulticastReceived,
+        MulticastFeedback
+    };
     struct Action {
         What what;
         std::uint8_t harq;
-        std::uint32_t ue;
+        std::uint32_t number; ///< of the UE or multicast group
         std::uint64_t report; ///< of a scheduling request
+    };
+
+    /// Somebody who has something to send in a slot, and the process to do it with.
+    struct Asking {
+        What what;            ///< SendDown, SendUp, SendMulticast
+        std::uint32_t number; ///< of the UE or multicast group
+        Side* side;
+        std::uint8_t harq = 0;
     };
 
     void SetSlots();
@@ -209,24 +254,37 @@ class Cell : public ns3::Object {
     bool Busy() const;
     void Do(const Action& action, std::uint64_t slot);
     void At(std::uint64_t slot, Action action);
+    void DoMulticast(const Action& action, std::uint64_t slot);
     void Feedback(Side& side, unsigned harq, bool decoded);
+    static void Finish(Side& side, unsigned harq, bool decoded, unsigned maxTransmissions);
+    void Adapt(Side& side, const Process& process, bool decoded) const;
     void UpReceived(Ue& ue, unsigned harq);
     void ScheduleDown(std::uint64_t slot, unsigned symbols);
     void ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols);
-    void AddCandidate(std::uint32_t number, Side& side, std::uint64_t slot, unsigned symbols, std::uint64_t bytes);
+    void AskMulticasts(std::uint64_t slot, unsigned symbols);
+    /// \param turn where it stands among all that a scheduler knows
+    void AddCandidate(std::uint32_t turn, Asking asking, std::uint64_t slot, unsigned symbols, std::uint64_t bytes);
     /// Divides the slot among the candidates. \return those who got something; which groups stands in their processes
     const std::vector<Asking>& Share(Scheduler& scheduler, bool uplink);
     static bool GrantAgain(Side& side, unsigned harq);
     bool GrantDown(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot);
     void GrantUp(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot);
+    bool GrantMulticast(Multicast& multicast, unsigned harq, unsigned symbols, std::uint64_t slot);
     void Fill(Side& side, unsigned harq, unsigned layers, unsigned symbols, double offsetDb);
+    bool TakeData(Side& side, unsigned harq, std::uint32_t room, std::uint64_t slot);
     std::uint64_t FeedbackSlot(std::uint64_t slot) const;
     void TransmitDown(std::uint32_t number, unsigned harq, std::uint64_t slot);
     void TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot);
+    void TransmitMulticast(std::uint32_t number, Multicast& multicast, unsigned harq, std::uint64_t slot);
     void Request(std::uint64_t slot);
     /// Bytes of grants whose blocks say more than the newest report that the gNB has.
     std::uint64_t BytesComing(const Ue& ue) const;
+    /// Calls measure() and adopt() when they are due.
+    template<class MeasureNow, class Adopt>
+    void Report(Reports& reports, std::uint64_t slot, MeasureNow measure, Adopt adopt);
     void Measure(Ue& ue, std::uint64_t slot);
+    void Measure(Multicast& multicast, std::uint64_t slot);
+    void FindBeam(Multicast& multicast);
     void MeasureGroups(const SinrMap& map, bool asCqi, Quality& out);
     /// What m_tried has measured becomes a side's pending quality if it is the better one.
     void KeepBetter(Side& side, unsigned layers);
@@ -255,7 +313,8 @@ class Cell : public ns3::Object {
     bool m_redundancy = true;
     std::string m_patternText = "DDDSU", m_schedulerName = "pf", m_beamsName = "eigen";
     unsigned m_mcsTableNumber = 2, m_maxLayers = 4, m_maxUplinkLayers = 1, m_controlSymbols = 1, m_dmrsPerPrb = 12,
-             m_maxTransmissions = 4;
+             m_maxTransmissions = 4, m_multicastTransmissions = 4;
+    int m_multicastMcs = -1;
     unsigned m_gnbDelay = 1, m_ueDelay = 1, m_k1 = 2, m_k2 = 2, m_csiPeriod = 20, m_csiDelay = 4;
 
     // Set up by SetGnb.
@@ -283,6 +342,8 @@ class Cell : public ns3::Object {
     std::unique_ptr<Scheduler> m_schedulerDown, m_schedulerUp;
 
     std::vector<std::unique_ptr<Ue>> m_ues;
+    std::map<std::uint32_t, Multicast> m_multicasts; ///< by number
+    std::uint32_t m_nextMulticast = 0;
     Deliver m_atUe, m_atGnb;
     ns3::Ptr<ns3::UniformRandomVariable> m_random;
     std::vector<std::vector<Action>> m_ring; ///< [slot mod size]: what is due; longer than any delay

@@ -86,7 +86,7 @@ void PhyLink::Measure(bool later) {
 
 /// Orthogonal iteration on conj(sum over groups and beams of g g^H), begun with the weights of before.
 void PhyLink::FindUplinkWeights() {
-    const auto& response = Response(m_measured);
+    const auto& response = Response(*m_measured.weights);
     const std::size_t antennas = NumUeAntennas(), groups = NumGroups(), beams = m_measured.weights->numPorts();
     const std::size_t layers = MaxUplinkLayers();
     std::vector<Complex> covariance(antennas * antennas);
@@ -252,8 +252,8 @@ std::vector<PhyLink::Complex> PhyLink::DirectBeams(unsigned count) {
     return beams;
 }
 
-const std::vector<PhyLink::Complex>& PhyLink::Response(const BeamSet& beams) {
-    return m_link->GetEffectiveChannel(Direction::Downlink, m_ueElements, *beams.weights, m_offsets);
+const std::vector<PhyLink::Complex>& PhyLink::Response(const PortWeights& beams) {
+    return m_link->GetEffectiveChannel(Direction::Downlink, m_ueElements, beams, m_offsets);
 }
 
 const PhyLink::BeamSet& PhyLink::Set(Beams which) const {
@@ -285,15 +285,29 @@ void PhyLink::Receive(const std::vector<Complex>& channel, std::size_t receivers
 
 const SinrMap& PhyLink::Downlink(unsigned layers, double snr, Beams which, std::span<const float> rise) {
     const BeamSet& set = Set(which);
-    Receive(Response(set), NumUeAntennas(), set.weights->numPorts(), layers, snr, rise, m_down);
+    Receive(Response(*set.weights), NumUeAntennas(), set.weights->numPorts(), layers, snr, rise, m_down);
     return m_down;
+}
+
+const SinrMap& PhyLink::DownlinkOver(const PortWeights& beam, double snr, std::span<const float> rise) {
+    Receive(Response(beam), NumUeAntennas(), 1, 1, snr, rise, m_down);
+    return m_down;
+}
+
+std::vector<PhyLink::Complex> PhyLink::FirstBeam(Beams which) const {
+    const PortWeights& weights = *Set(which).weights;
+    std::vector<Complex> beam(weights.numElements());
+    for (std::size_t i = 0; i < beam.size(); ++i) {
+        beam[i] = weights.values()[i * weights.numPorts()];
+    }
+    return beam;
 }
 
 const SinrMap& PhyLink::Uplink(unsigned layers, double snr, Beams which, std::span<const float> rise) {
     const BeamSet& set = Set(which);
     const std::size_t beams = set.weights->numPorts(), sent = MaxUplinkLayers();
     m_sent.resize(beams * sent * NumGroups());
-    kernels::CombineAntennas(Response(set).data(), set.ue.data(), NumUeAntennas(), beams, sent, NumGroups(),
+    kernels::CombineAntennas(Response(*set.weights).data(), set.ue.data(), NumUeAntennas(), beams, sent, NumGroups(),
                              m_sent.data());
     Receive(m_sent, beams, sent, layers, snr, rise, m_up);
     return m_up;

@@ -69,6 +69,10 @@ class PhyLink {
     /// empty: 1
     /// \return the map, which holds until the next call
     const SinrMap& Downlink(unsigned layers, double snr, Beams which = Beams::InUse, std::span<const float> rise = {});
+    /// One layer over a beam that other UEs share (multicast), one port, with maximum ratio combining.
+    const SinrMap& DownlinkOver(const PortWeights& beam, double snr, std::span<const float> rise = {});
+    /// The strongest of the beams: [element], unit norm.
+    std::vector<std::complex<float>> FirstBeam(Beams which = Beams::InUse) const;
     /// `layers` layers, up to MaxUplinkLayers, share the power. The UE sends them through the dominant right singular
     /// vectors of the channel to the gNB's beams over the whole band, which it knows by reciprocity (PUSCH without a
     /// codebook, TS 38.214 6.1.1.2); the gNB has an MMSE receiver behind its beams. `rise` is that at each beam.
@@ -89,7 +93,7 @@ class PhyLink {
         std::vector<Complex> ue;            ///< uplink [UE antenna, layer], orthonormal
     };
     /// [UE antenna, beam, group], kept by the link until asked for other beams or places.
-    const std::vector<Complex>& Response(const BeamSet& beams);
+    const std::vector<Complex>& Response(const PortWeights& beams);
     const BeamSet& Set(Beams which) const;
     void FindUplinkWeights();
     /// SINR of layers with a channel [receiver, layer of `columns`, group].
