@@ -110,7 +110,7 @@ def _refuse_lost_none(config: Any, prefix: str) -> None:
 def _decode(kind: type, value: Any) -> Any:
     if issubclass(kind, Path):
         return Path(value)
-    raise NotImplementedError(kind)
+    raise ConfigurationError(f"a setting of type {kind.__name__} cannot be read from TOML (value: {value!r})")
 
 
 def _write_table(table: Mapping[str, Any], place: tuple[str, ...], lines: list[str]) -> None:

@@ -1,58 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-import random
 from pathlib import Path
 
 import pytest
 from edgelam.experiments.split_fedft.config import Config
-from edgelam.experiments.split_fedft.recording import Recorder, record_control
+from invented_run import fill
 
-from edgelam.cosim.records import ComputeRecord, TransferRecord
-from edgelam.federated.controls import ControlRow
-from edgelam.federated.records import DeviceRecord, DeviceRoundRecord, EvaluationRecord, RoundRecord
 from edgelam.runs import RunFolder
-
-METHODS = {"split FedFT": 1.0, "FedIT": 1.7}
-
-
-def transfer(number: int, source: str, receiver: str, start_s: float, size: int) -> TransferRecord:
-    return TransferRecord(
-        id=number, source=source, receiver=receiver, tag="embedding", protocol="tcp", encoding="fp16",
-        status="complete", size_bytes=size, delivered_bytes=size, queued_s=start_s, first_byte_s=start_s + 0.01,
-        last_byte_s=start_s + 0.1, acknowledged_s=start_s + 0.11, retransmissions=0, goodput_bps=size * 80.0,
-        lost_bytes=0, participant=0,
-    )  # fmt: skip
-
-
-def fill(folder: RunFolder, rounds: int = 12, num_devices: int = 3) -> None:
-    """What a run with two methods and two controls would report, with invented numbers."""
-    chance = random.Random(1)
-    for label, slowness in METHODS.items():
-        recorder = Recorder(folder, label)
-        recorder.roles = {f"ue{i}": "ue" for i in range(num_devices)} | {"edge0": "edge"}
-        for r in range(rounds):
-            start, end = r * slowness, (r + 1) * slowness
-            for i in range(num_devices):
-                recorder.on_transfer(transfer(r, f"ue{i}", "edge0", start, 1000))
-                recorder.on_transfer(transfer(r, "edge0", f"ue{i}", start, 400))
-                recorder.on_compute(ComputeRecord(f"ue{i}", "embed", start, start + 0.1, 10**6, 10**5, 0.2, 0.0))
-                parts = [chance.uniform(0.1, 0.24) * slowness for _ in range(3)]
-                recorder.report(
-                    DeviceRoundRecord(
-                        "m", r, f"ue{i}", start, end, *parts, slowness - sum(parts), 2.0 / (r + 1), 8, counted=True
-                    )
-                )
-            recorder.report(RoundRecord("m", r, r + 1, start, end, 2.0 / (r + 1), 24, 3, 0, 0))
-            if r % 4 == 3:
-                accuracy = 0.6 - 0.4 / (r + 1) / slowness
-                recorder.report(EvaluationRecord("m", r + 1, end, "average", "global", accuracy, 1.1, 400))
-                recorder.report(EvaluationRecord("m", r + 1, end, "ue0", "local", accuracy + 0.1, 1.0, 400))
-        for i in range(num_devices):
-            recorder.report(DeviceRecord("m", f"ue{i}", "ue", 800 + i, int(2e7 * slowness), 12.5 + i, 10**10))
-        recorder.report(DeviceRecord("m", "edge0", "edge", 0, 10**8, 900.0, 10**12))
-        recorder.done()
-    record_control(folder, ControlRow("TF-IDF + linear (all samples)", 0.55, 1.4, 7000), 400)
-    record_control(folder, ControlRow("majority class", 0.2, 2.2, 7000), 400)
-    folder.record(without_network=[])
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
-from conftest import fill
 from edgelam.experiments.split_fedft import plotting, reporting, results
 from edgelam.experiments.split_fedft.config import Config
+from invented_run import fill
 from rich.console import Console
 
 from edgelam.runs import RunFolder, figures, load

@@ -74,6 +74,17 @@ def test_a_wrong_file_is_refused_with_its_place(tmp_path, text, message):
     assert str(file) in str(caught.value)
 
 
+def test_a_setting_that_a_file_cannot_hold_is_refused(tmp_path):
+    @dataclasses.dataclass(frozen=True)
+    class Odd:
+        range: complex = 1j
+
+    file = tmp_path / "c.toml"
+    file.write_text("range = 3")
+    with pytest.raises(ConfigurationError, match=r"complex cannot be read from TOML \(value: 3\)"):
+        from_toml(file, Odd)
+
+
 def test_a_file_says_only_what_differs(tmp_path):
     file = tmp_path / "c.toml"
     file.write_text("[learning]\nrate = 1\n")
