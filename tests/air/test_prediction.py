@@ -83,7 +83,7 @@ def test_windows_are_what_stands_in_the_recording():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"history": 18}, "history 18 . horizon 4"),
+        ({"history": 18}, "history 18 . horizon 4: sample 0 has 20 snapshots"),
         ({"tones": 9}, "tones 9 .tdd"),
         ({"tones": 5, "duplex": "fdd"}, "tones 5 .fdd: 2 x"),
         ({"antennas": 3}, "antennas 3"),

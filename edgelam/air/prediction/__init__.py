@@ -14,21 +14,23 @@ if TYPE_CHECKING:
     from edgelam.air.prediction.checkpoints import load_checkpoint, save_checkpoint
     from edgelam.air.prediction.error import nmse, spectral_efficiency
     from edgelam.air.prediction.federated import FederatedRound, Federation
-    from edgelam.air.prediction.lam import Lam, LamSettings
+    from edgelam.air.prediction.lam import Lam
     from edgelam.air.prediction.methods import PREDICTORS, make
     from edgelam.air.prediction.predictor import Predictor
-    from edgelam.air.prediction.training import Score, Trainer, TrainingSettings, evaluate
-    from edgelam.air.prediction.windows import Windows, WindowSettings, add_noise, cut
+    from edgelam.air.prediction.settings import LamSettings, TrainingSettings, WindowSettings
+    from edgelam.air.prediction.training import Score, Trainer, evaluate
+    from edgelam.air.prediction.windows import Windows, add_noise, cut, cut_sample, join, stack
 
 _HOME = {
     **dict.fromkeys(("load_checkpoint", "save_checkpoint"), "checkpoints"),
     **dict.fromkeys(("nmse", "spectral_efficiency"), "error"),
     **dict.fromkeys(("FederatedRound", "Federation"), "federated"),
-    **dict.fromkeys(("Lam", "LamSettings"), "lam"),
+    "Lam": "lam",
+    **dict.fromkeys(("LamSettings", "TrainingSettings", "WindowSettings"), "settings"),
     **dict.fromkeys(("PREDICTORS", "make"), "methods"),
     "Predictor": "predictor",
-    **dict.fromkeys(("Score", "Trainer", "TrainingSettings", "evaluate"), "training"),
-    **dict.fromkeys(("WindowSettings", "Windows", "add_noise", "cut"), "windows"),
+    **dict.fromkeys(("Score", "Trainer", "evaluate"), "training"),
+    **dict.fromkeys(("Windows", "add_noise", "cut", "cut_sample", "join", "stack"), "windows"),
 }
 
 __getattr__ = lazy.attributes(__name__, _HOME)
@@ -47,10 +49,13 @@ __all__ = [
     "Windows",
     "add_noise",
     "cut",
+    "cut_sample",
     "evaluate",
+    "join",
     "load_checkpoint",
     "make",
     "nmse",
     "save_checkpoint",
     "spectral_efficiency",
+    "stack",
 ]

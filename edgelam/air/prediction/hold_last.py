@@ -6,7 +6,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from edgelam.air.prediction.predictor import Predictor
-from edgelam.air.prediction.windows import WindowSettings
+from edgelam.air.prediction.settings import WindowSettings
 from edgelam.errors import ConfigurationError
 
 

@@ -17,40 +17,21 @@ does not depend on its neighbours; the output is added to the last known snapsho
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from edgelam.air.prediction.predictor import SequencePredictor, to_complex, to_real
+from edgelam.air.prediction.settings import LamSettings, WindowSettings
 from edgelam.air.prediction.transformer import sinusoids
-from edgelam.air.prediction.windows import WindowSettings
 from edgelam.errors import ConfigurationError
-from edgelam.models.lora import LoraSettings, inject_lora
+from edgelam.models.lora import inject_lora
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from edgelam.models import Backbone
-
-
-@dataclass(frozen=True)
-class LamSettings:
-    """The size of what is around the backbone, and what of it is trained."""
-
-    channels: int = 64
-    """Of the branches' convolutions, at least 1."""
-    blocks: int = 4
-    """Residual blocks of each branch, 0 or more."""
-    patch: int = 4
-    """Snapshots of a patch; divides the history."""
-    layers: int = 6
-    """First layers of the backbone that are used, at least 1 and at most as many as it has."""
-    lora: LoraSettings = field(default_factory=LoraSettings)
-    """The adapters."""
-    train_norms: bool = True
-    """Train the backbone's LayerNorms and position embeddings too, as LLM4CP does."""
 
 
 class Lam(SequencePredictor):

@@ -15,8 +15,8 @@ from edgelam.air.prediction.lstm import LSTM
 from edgelam.air.prediction.predictor import Predictor
 from edgelam.air.prediction.prony import Prony
 from edgelam.air.prediction.rnn import RNN
+from edgelam.air.prediction.settings import WindowSettings
 from edgelam.air.prediction.transformer import Transformer
-from edgelam.air.prediction.windows import WindowSettings
 
 PREDICTORS: dict[str, Callable[..., Predictor]] = {
     "hold-last": HoldLast,

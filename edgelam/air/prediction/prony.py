@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from edgelam.air.prediction.predictor import Predictor
-from edgelam.air.prediction.windows import WindowSettings
+from edgelam.air.prediction.settings import WindowSettings
 from edgelam.errors import ConfigurationError
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -18,33 +17,9 @@ from torch import Tensor
 
 from edgelam.air.prediction.error import nmse, spectral_efficiency
 from edgelam.air.prediction.predictor import Predictor
+from edgelam.air.prediction.settings import TrainingSettings
 from edgelam.air.prediction.windows import Array, Windows, add_noise
 from edgelam.errors import ConfigurationError
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How a predictor is trained."""
-
-    batch_size: int = 32
-    """Samples of an optimiser step, each with all its antennas, at least 1."""
-    optimiser: Literal["adam", "sgd"] = "adam"
-    """Adam (as LLM4CP) or plain SGD (as the federated case study says)."""
-    learning_rate: float = 1e-3
-    """Positive."""
-    snr_db: tuple[float, float] = (5.0, 20.0)
-    """Noise of training: the SNR of each sample is drawn from this interval anew in each epoch."""
-    noisy_target: bool = True
-    """Noise on the future too, as a device that trains on what it measured has it."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16: matrix products in bfloat16 (mixed precision), weights and loss in float32."""
-
-    def __post_init__(self) -> None:
-        """Refuse values that are not legal."""
-        if self.batch_size < 1:
-            raise ConfigurationError(f"batch_size is {self.batch_size}; it must be at least 1")
-        if not 0.0 < self.learning_rate < float("inf"):
-            raise ConfigurationError(f"learning_rate is {self.learning_rate}; it must be a positive number")
 
 
 class Trainer:

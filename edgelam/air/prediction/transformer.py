@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from edgelam.air.prediction.predictor import SequencePredictor
-from edgelam.air.prediction.windows import WindowSettings
+from edgelam.air.prediction.settings import WindowSettings
 from edgelam.errors import ConfigurationError
 
 

@@ -8,39 +8,19 @@ that of the last `tones` (downlink).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgelam.air.prediction.settings import WindowSettings
 from edgelam.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from edgelam.air.csi import CsiSet
 
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class WindowSettings:
-    """How a sample is cut."""
-
-    history: int = 16
-    """Snapshots known, at least 2."""
-    horizon: int = 4
-    """Snapshots predicted, at least 1."""
-    tones: int = 48
-    """Tones of the past and of the future, at least 1."""
-    duplex: Literal["tdd", "fdd"] = "tdd"
-    """tdd: predict the band that is known; fdd: predict the upper band from the lower."""
-    antennas: int = 0
-    """Pairs of antennas used of each sample, evenly spread; 0: all."""
-
-    def __post_init__(self) -> None:
-        """Refuse values that are not legal."""
-        for name, least in (("history", 2), ("horizon", 1), ("tones", 1), ("antennas", 0)):
-            if getattr(self, name) < least:
-                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be at least {least}")
 
 
 @dataclass(frozen=True)
@@ -62,42 +42,54 @@ class Windows:
 
 
 def cut(data: CsiSet, settings: WindowSettings, samples: Array | None = None) -> Windows:
-    """Cut recorded CSI; `samples`: which, int [n], all by default.
+    """Cut recorded CSI; `samples`: which, int [n], all by default. Raises ConfigurationError as `cut_sample` does."""
+    chosen = range(len(data)) if samples is None else samples
+    return stack([cut_sample(data.csi[sample], settings, f"sample {sample}") for sample in chosen])
 
-    An antenna is a pair of a receiving and a transmitting one. Raises ConfigurationError if the recording is too short
-    or too narrow, has fewer pairs of antennas, or holds values that are not finite or a sample without power.
+
+def cut_sample(csi: Array, settings: WindowSettings, what: str = "the sample") -> tuple[Array, Array]:
+    """Past and future of one sample, complex64 [time, rx, tx, subcarrier], as in `Windows`.
+
+    An antenna is a pair of a receiving and a transmitting one. Raises ConfigurationError, with `what` it is about,
+    if there are too few snapshots, subcarriers or pairs of antennas, for values that are not finite, and for a past
+    without power.
     """
-    snapshots, subcarriers = data.csi.shape[1], data.csi.shape[-1]
-    pairs = data.csi.shape[2] * data.csi.shape[3]
+    snapshots, subcarriers = csi.shape[0], csi.shape[-1]
+    pairs = csi.shape[1] * csi.shape[2]
     bands = 1 if settings.duplex == "tdd" else 2
     if settings.history + settings.horizon > snapshots:
         raise ConfigurationError(
-            f"history {settings.history} + horizon {settings.horizon}: the recording has {snapshots} snapshots a sample"
+            f"history {settings.history} + horizon {settings.horizon}: {what} has {snapshots} snapshots"
         )
     if bands * settings.tones > subcarriers:
         raise ConfigurationError(
-            f"tones {settings.tones} ({settings.duplex}: {bands} x): the recording has {subcarriers} subcarriers"
+            f"tones {settings.tones} ({settings.duplex}: {bands} x): {what} has {subcarriers} subcarriers"
         )
     if settings.antennas > pairs:
-        raise ConfigurationError(f"antennas {settings.antennas}: the recording has {pairs} pairs of antennas")
-    chosen = np.arange(len(data)) if samples is None else np.asarray(samples)
+        raise ConfigurationError(f"antennas {settings.antennas}: {what} has {pairs} pairs of antennas")
     count = settings.antennas or pairs
     antennas = np.arange(count) * pairs // count
-    past = np.empty((len(chosen), count, settings.history, settings.tones), np.complex64)
-    future = np.empty((len(chosen), count, settings.horizon, settings.tones), np.complex64)
-    for row, sample in enumerate(chosen):  # one at a time: a recording may be larger than memory
-        csi = np.moveaxis(data.csi[sample].reshape(snapshots, pairs, subcarriers)[:, antennas], 0, 1)
-        known = csi[:, : settings.history, : settings.tones]
-        tones = slice(0, settings.tones) if bands == 1 else slice(subcarriers - settings.tones, subcarriers)
-        wanted = csi[:, settings.history : settings.history + settings.horizon, tones]
-        power = float(np.vdot(known, known).real) / known.size
-        if not (np.isfinite(power) and power > 0 and np.all(np.isfinite(wanted))):
-            raise ConfigurationError(
-                f"sample {sample} of the recording has mean power {power:g}; legal are finite CSI and a positive power"
-            )
-        past[row] = known / np.float32(np.sqrt(power))
-        future[row] = wanted / np.float32(np.sqrt(power))
-    return Windows(past, future)
+    csi = np.moveaxis(csi.reshape(snapshots, pairs, subcarriers)[:, antennas], 0, 1)
+    known = csi[:, : settings.history, : settings.tones]
+    tones = slice(0, settings.tones) if bands == 1 else slice(subcarriers - settings.tones, subcarriers)
+    wanted = csi[:, settings.history : settings.history + settings.horizon, tones]
+    power = float(np.vdot(known, known).real) / known.size
+    if not (np.isfinite(power) and power > 0 and np.all(np.isfinite(wanted))):
+        raise ConfigurationError(f"{what} has mean power {power:g}; legal are finite CSI and a positive power")
+    scale = np.float32(1 / np.sqrt(power))
+    return scale * known, scale * wanted
+
+
+def stack(samples: Sequence[tuple[Array, Array]]) -> Windows:
+    """Samples that were cut, at least one."""
+    if not samples:
+        raise ConfigurationError("no samples: a recording of at least one is legal")
+    return Windows(np.stack([past for past, _ in samples]), np.stack([future for _, future in samples]))
+
+
+def join(parts: Sequence[Windows]) -> Windows:
+    """All samples of all parts."""
+    return Windows(np.concatenate([part.past for part in parts]), np.concatenate([part.future for part in parts]))
 
 
 def add_noise(windows: Windows, snr_db: tuple[float, float], rng: np.random.Generator, *, future: bool) -> Windows:

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Federated fine-tuning of a transformer that predicts the channel, its traffic on the simulated network.
+
+See README.md in this folder for what is compared, what to expect, and how to read the figures.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgelam import lazy
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgelam.runs import RunFolder
+    from edgelam.runs.progress import Progress
+
+    from .config import RECIPES, Config, check
+
+__all__ = ["RECIPES", "Config", "check", "plot", "report", "run"]
+
+__getattr__ = lazy.attributes(__name__, dict.fromkeys(("RECIPES", "Config", "check"), "config"))
+
+
+def run(config: "Config", folder: "RunFolder", progress: "Progress") -> None:
+    """Record CSI, then train and measure every method that `config` names."""
+    from . import jobs
+
+    jobs.run(config, folder, progress)
+
+
+def plot(path: Path) -> list[Path]:
+    """Draw the figures of a run folder from its files alone."""
+    from . import plotting
+
+    return plotting.plot(path)
+
+
+def report(path: Path, console: "Console") -> None:
+    """Print the result tables of a run folder from its files alone."""
+    from . import reporting
+
+    reporting.report(path, console)

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Configuration of channel-prediction and its recipes."""
+
+import dataclasses
+from typing import Annotated, Literal
+
+import tyro
+
+from edgelam.air.prediction.settings import LamSettings, TrainingSettings, WindowSettings
+from edgelam.errors import ConfigurationError
+from edgelam.models.lora import LoraSettings
+from edgelam.runs.configuration import parse_pairs, suggest
+from edgelam.runs.experiments import NO_SCENARIO, check_scenario
+
+FIXED = ("hold-last", "prony")
+LEARNED = ("rnn", "lstm", "gru", "cnn", "transformer", "lam", "lam-random")
+PLACES = ("local", "pooled", "federated")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything that decides a run of channel-prediction. The defaults are the quick recipe."""
+
+    methods: tuple[str, ...] = ("hold-last", "gru-local", "lam-local", "lam-federated")
+    """What is compared: hold-last, prony, or MODEL-PLACE with MODEL of rnn, lstm, gru, cnn, transformer, lam,
+    lam-random (the LAM at random weights) and PLACE of local (each server alone; mean over all), pooled (all servers'
+    CSI is sent to the aggregator), federated."""
+    servers: tuple[int, ...] = (2,)
+    """Numbers of edge servers that federated and pooled training is done with; local training is done on the most."""
+    partition: Literal["iid", "place"] = "iid"
+    """iid: every server's samples are from everywhere; place: each server has a site of its own, and there is one more
+    that none has seen."""
+    samples_per_server: int = 100
+    """Samples of CSI each server holds, at least 1. (LLM4CP has 8,100 for training; 5 % of them are 405.)"""
+    test_samples: int = 100
+    """Samples of each test set, at least 1."""
+    test_speeds_kmh: tuple[float, ...] = (10.0, 50.0, 100.0)
+    """More test sets, each at one speed."""
+    csi: tuple[str, ...] = ("gnbRows=1", "gnbColumns=1")
+    """Options of scenario csi, where the samples come from, NAME=VALUE each."""
+
+    window: Annotated[WindowSettings, tyro.conf.arg(name="")] = dataclasses.field(default_factory=WindowSettings)
+    """What is known and what is predicted."""
+    training: Annotated[TrainingSettings, tyro.conf.arg(name="")] = dataclasses.field(default_factory=TrainingSettings)
+    """How every method is trained; the learning rate is searched from here."""
+    epochs: int = 10
+    """Passes of each server over its samples, at least 1; federated training merges after every `local_epochs`."""
+    local_epochs: int = 1
+    """Epochs between two merges, a divisor of `epochs`."""
+    evaluations: int = 5
+    """How many times each model is tested on its way, evenly spaced, the last at the end; at least 1."""
+    aggregation: Literal["fedit", "ffa-lora", "fedex-lora", "flora"] = "fedit"
+    """How the servers' adapters are put together; everything else that is trained is averaged."""
+    search_factors: tuple[float, ...] = (0.3, 1.0, 3.0)
+    """Learning rates tried for every model: the configured one times each factor. Empty: no search."""
+    search_epochs: int = 3
+    """Epochs of each try, on one server's samples but a fifth, which judges them; at least 1."""
+    test_snr_db: float = 18.0
+    """Noise on the past in tests; the future they are compared with has none."""
+
+    backbone: str = "minilm"
+    """The LAM's: "minilm" (always there, offline), a model folder, or a model in the local hub cache such as gpt2."""
+    lam: LamSettings = dataclasses.field(
+        default_factory=lambda: LamSettings(channels=8, blocks=1, layers=2, lora=LoraSettings(rank=4, alpha=8.0))
+    )
+    """The size of what is around the backbone."""
+
+    seed: int = 1
+    """Root of every random stream: CSI, noise, model, network. 1 to 2147483647."""
+    repeats: int = 1
+    """Seeds, from `seed` on, at least 1; with one seed every method sees the same data, so differences are paired."""
+
+    scenario: str = "nr-urban-micro"
+    """The network of federated and pooled training: an installed scenario, a path to a binary, or none."""
+    options: tuple[str, ...] = ()
+    """Options of the scenario, NAME=VALUE each."""
+    attach: Literal["radio", "wired"] = "radio"
+    """How an edge server reaches the aggregator (the node of role cloud): radio: it is node ue0, ue1, ... of the cell,
+    which is its backhaul; wired: node edge0, edge1, ..."""
+    devices: tuple[str, ...] = ("*=cpu-server",)
+    """The machine of each node, PATTERN=PROFILE: phone, jetson-nano, jetson-orin, cpu-server or datacentre-gpu."""
+    compute: Literal["modelled", "measured", "free"] = "modelled"
+    """What computing costs in simulated time: a roofline of the profile, this machine's wall time, or nothing."""
+
+    checkpoints: str = ""
+    """A folder for checkpoints: what is done there already is not done again. Empty: none are kept."""
+    time_limit_s: float = 0.0
+    """Wall seconds after which training stops at the end of an epoch, to be gone on with (`checkpoints`); 0: none."""
+    device: str = "cpu"
+    """PyTorch's device for training: cpu, cuda, cuda:1, ..."""
+    threads: int = 0
+    """PyTorch's threads; 0: its own choice. A seed gives the same bytes again with the same number of threads."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is not legal whatever the machine."""
+        least = (
+            "samples_per_server",
+            "test_samples",
+            "epochs",
+            "local_epochs",
+            "evaluations",
+            "search_epochs",
+            "repeats",
+        )
+        for name in least:
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 1 <= self.seed < 2**31:
+            raise ConfigurationError(f"seed is {self.seed}; it must be a whole number from 1 to 2147483647")
+        if self.epochs % self.local_epochs:
+            raise ConfigurationError(f"local_epochs is {self.local_epochs}; it must divide epochs, {self.epochs}")
+        if not self.servers or min(self.servers) < 1 or len(set(self.servers)) < len(self.servers):
+            raise ConfigurationError(f"servers are {self.servers}; each must be at least 1 and given once")
+        if any(not 0.0 < factor < float("inf") for factor in self.search_factors):
+            raise ConfigurationError(f"search_factors are {self.search_factors}; they must be positive numbers")
+        if any(not 0.0 < speed <= 1000.0 for speed in self.test_speeds_kmh):
+            raise ConfigurationError(f"test_speeds_kmh are {self.test_speeds_kmh}; legal are above 0 and up to 1000")
+        if self.time_limit_s < 0 or (self.time_limit_s > 0 and not self.checkpoints):
+            raise ConfigurationError(f"time_limit_s is {self.time_limit_s}; it must be 0, or positive with checkpoints")
+        if self.threads < 0:
+            raise ConfigurationError(f"threads is {self.threads}; it must be 0 (PyTorch's choice) or more")
+        if not self.methods or len(set(self.methods)) < len(self.methods):
+            raise ConfigurationError(f"methods are {', '.join(self.methods) or 'none'}; at least one, each once")
+        legal = [*FIXED, *(f"{model}-{place}" for model in LEARNED for place in PLACES)]
+        for method in self.methods:
+            if method not in legal:
+                raise ConfigurationError(f"no method is called {method!r}; {suggest(method, legal)}")
+
+    def scenario_options(self) -> dict[str, str]:
+        """`options` as a dict; an installed scenario gets as many nodes as there are servers unless given here."""
+        count = "numUe" if self.attach == "radio" else "numEdge"
+        own = {} if "/" in self.scenario else {count: str(max(self.servers))}
+        if not own or self.scenario == NO_SCENARIO:
+            return parse_pairs(self.options, "--options")
+        still = {"speed": "0"} if self.attach == "radio" and self.scenario == "nr-urban-micro" else {}
+        return own | still | parse_pairs(self.options, "--options")
+
+    def device_profiles(self) -> dict[str, str]:
+        """`devices` as a dict from node name pattern to profile name."""
+        return parse_pairs(self.devices, "--devices")
+
+    def csi_options(self) -> dict[str, str]:
+        """`csi` as a dict."""
+        return parse_pairs(self.csi, "--csi")
+
+
+def check(config: Config) -> None:
+    """Refuse what this installation cannot run: an unknown scenario, option of it, or device profile."""
+    from edgelam.cosim.devices import DEVICES
+
+    for pattern, profile in config.device_profiles().items():
+        if profile not in DEVICES:
+            raise ConfigurationError(
+                f"--devices {pattern}: no profile is called {profile!r}; {suggest(profile, DEVICES)}"
+            )
+    if config.scenario == NO_SCENARIO and config.options:
+        raise ConfigurationError(f"--options {' '.join(config.options)}: scenario none has no options")
+    check_scenario(config.scenario, config.scenario_options())
+    check_scenario("csi", config.csi_options())
+
+
+def quick() -> Config:
+    """Federated LAM against GRU and LAM on local data, two servers, two antennas: at most 5 minutes on 2 cores."""
+    return Config()
+
+
+def paper() -> Config:
+    """The case study: RNN, GRU and LLM4CP on local data, federated LAM of 2, 5 and 10 servers, 50 epochs. For a GPU."""
+    return Config(
+        methods=(
+            "hold-last", "rnn-local", "gru-local", "lam-local", "rnn-federated", "gru-federated", "lam-federated",
+            "gru-pooled", "lam-pooled",
+        ),
+        servers=(2, 5, 10),
+        samples_per_server=405,
+        test_samples=900,
+        csi=(),
+        epochs=50,
+        repeats=5,
+        lam=LamSettings(),
+    )  # fmt: skip
+
+
+def small() -> Config:
+    """The case study scaled down to two processor cores: two antennas, a small pre-encoder, 3 layers; a few hours."""
+    return dataclasses.replace(
+        paper(),
+        csi=("gnbRows=1", "gnbColumns=1"),
+        samples_per_server=200,
+        test_samples=400,
+        epochs=30,
+        lam=LamSettings(channels=8, blocks=1, layers=3, lora=LoraSettings(rank=4, alpha=8.0)),
+    )
+
+
+def speeds() -> Config:
+    """Error against speed, 10 to 100 km/h, for all predictors trained on all servers' samples in one place."""
+    return dataclasses.replace(
+        small(),
+        methods=("hold-last", "prony", *(f"{model}-pooled" for model in LEARNED)),
+        servers=(5,),
+        test_speeds_kmh=(10.0, 30.0, 50.0, 70.0, 100.0),
+        scenario=NO_SCENARIO,
+        repeats=1,
+    )
+
+
+RECIPES = {"quick": quick, "paper": paper, "small": small, "speeds": speeds}

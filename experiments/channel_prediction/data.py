@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The samples of a run: what each server holds, and what the predictors are tested on.
+
+Everything comes from scenario `csi` and lies in memory; nothing is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgelam.air import csi
+from edgelam.air.prediction import Windows, cut_sample, stack
+from edgelam.cosim import derive_seed
+from edgelam.errors import ConfigurationError
+from edgelam.runs.progress import Progress
+
+from .config import Config
+
+Source = tuple[Config, int, Progress]
+SITE_USERS = 20
+SITE_SPEED_KMH = 20.0  # width of a site's interval of speeds
+
+
+@dataclass(frozen=True)
+class Data:
+    """Cut samples without noise."""
+
+    shards: list[Windows]
+    """Of each server."""
+    tests: dict[str, Windows]
+    """Test sets by name."""
+    doppler: dict[float, list[tuple[Any, Any]]]
+    """Speed in km/h -> (gains, Doppler shifts in Hz) of the rays of each sample of that test set."""
+
+
+def collect(config: Config, seed: int, progress: Progress) -> Data:
+    """All samples for one seed."""
+    source = config, seed, progress
+    servers, held, tested = max(config.servers), config.samples_per_server, config.test_samples
+    tests: dict[str, Windows] = {}
+    if config.partition == "iid":
+        windows = _samples(source, "CSI", servers * held + tested, {})
+        shards = [windows.take(np.arange(i * held, (i + 1) * held)) for i in range(servers)]
+        tests["iid"] = windows.take(np.arange(servers * held, servers * held + tested))
+    else:
+        shards = []
+        each = -(-tested // servers)
+        seen = []
+        for site in range(servers):
+            windows = _samples(source, f"site {site}", held + each, _site(seed, site))
+            shards.append(windows.take(np.arange(held)))
+            seen.append(windows.take(np.arange(held, held + each)))
+        tests["seen sites"] = Windows(
+            np.concatenate([part.past for part in seen])[:tested],
+            np.concatenate([part.future for part in seen])[:tested],
+        )
+        tests["unseen site"] = _samples(source, "unseen site", tested, _site(seed, servers))
+    doppler: dict[float, list[tuple[Any, Any]]] = {}
+    for speed in config.test_speeds_kmh:
+        rays = doppler.setdefault(speed, [])
+        fixed = {"minSpeed": speed, "maxSpeed": speed, "rays": True}
+        tests[f"{speed:g} km/h"] = _samples(source, f"{speed:g} km/h", tested, fixed, rays)
+    return Data(shards, tests, doppler)
+
+
+def _site(seed: int, site: int) -> dict[str, Any]:
+    """A site: an environment that stays, through which users go on, at speeds of its own."""
+    low = float(np.random.default_rng(derive_seed(seed, f"speeds of site {site}")).uniform(10, 100 - SITE_SPEED_KMH))
+    return {"redraw": False, "numUe": SITE_USERS, "minSpeed": low, "maxSpeed": low + SITE_SPEED_KMH}
+
+
+def _samples(
+    source: Source, label: str, count: int, fixed: Mapping[str, Any], rays: list[tuple[Any, Any]] | None = None
+) -> Windows:
+    config, seed, progress = source
+    options = config.csi_options()
+    if twice := fixed.keys() & options.keys():
+        raise ConfigurationError(f"--csi {', '.join(sorted(twice))}: channel-prediction sets this itself here")
+    samples: list[tuple[Any, Any]] = []
+
+    def take(sample: csi.Sample) -> None:
+        samples.append(cut_sample(sample.csi, config.window, f"a sample of scenario csi ({label})"))
+        if rays is not None and sample.rays is not None:
+            rays.append((sample.rays["gain"].copy(), sample.rays["doppler_hz"].copy()))
+        progress.step(len(samples))
+
+    progress.begin(label, count, "samples")
+    csi.sample_csi("csi", count, take, options={**options, **fixed}, seed=derive_seed(seed, label) % 2**31 or 1)
+    return stack(samples)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The run itself: for each seed collect samples, search learning rates, then do one job after the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import numpy as np
+import torch
+
+from edgelam.air import prediction
+from edgelam.errors import ConfigurationError
+from edgelam.runs import RunFolder
+from edgelam.runs.progress import Progress
+
+from . import network
+from .config import FIXED, Config
+from .context import Context, Models
+from .data import collect
+from .recording import Recorder
+from .records import Job
+from .storing import Store
+from .training import OutOfTimeError, train
+
+
+def run(config: Config, folder: RunFolder, progress: Progress) -> None:
+    """Run what `config` names; tables go to `folder` as the run goes on."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    folder.record(host={"torch_threads": torch.get_num_threads()}, unfinished=[])
+    models, store, recorder = Models(config), Store(config), Recorder(folder)
+    until = time.monotonic() + config.time_limit_s if config.time_limit_s else None
+    for seed in range(config.seed, config.seed + config.repeats):
+        data = collect(config, seed, progress)
+        context = Context(config, seed, data, models, store, recorder, progress, until)
+        try:
+            _one_seed(context)
+        except OutOfTimeError as stopped:
+            folder.record(unfinished=[job.key for job in jobs_of(config, seed) if job.servers])
+            progress.say(f"{stopped}; run it again with the same settings and checkpoints to go on")
+            return
+
+
+def jobs_of(config: Config, seed: int) -> list[Job]:
+    """What there is to do for one seed, in the order of the methods."""
+    jobs: list[Job] = []
+    most = max(config.servers)
+    for method in config.methods:
+        if method in FIXED:
+            jobs.append(Job(method, 0, -1, seed))
+        elif method.endswith("-local"):
+            jobs += [Job(method, most, server, seed) for server in range(most)]
+        else:
+            jobs += [Job(method, servers, -1, seed) for servers in config.servers]
+    return jobs
+
+
+def _one_seed(context: Context) -> None:
+    jobs = jobs_of(context.config, context.seed)
+    learned = list(dict.fromkeys(job.model for job in jobs if job.servers))
+    rates = {model: _search(context, model) for model in learned}
+    _say_how_long(context, jobs)
+    for job in jobs:
+        if job.servers:
+            train(context, job, rates[job.model])
+            continue
+        predictor = prediction.make(job.method, context.config.window)
+        for name, windows in context.data.tests.items():
+            context.recorder.add(job, context.score(predictor, windows, name, epoch=0, time_s=0.0))
+    network.costs(context)
+
+
+def _search(context: Context, model: str) -> tuple[float, int]:
+    """The learning rate that does best on a fifth of the first server's samples, and how many were tried."""
+    config, shard = context.config, context.data.shards[0]
+    if not config.search_factors or len(shard) < 2:
+        return config.training.learning_rate, 0
+    held = max(1, len(shard) // 5)
+    training, test = shard.take(np.arange(held, len(shard))), shard.take(np.arange(held))
+    found: list[tuple[float, float]] = []
+    context.progress.begin(f"learning rate of {model} (seed {context.seed})", len(config.search_factors), "tries")
+    for number, factor in enumerate(config.search_factors):
+        rate = factor * config.training.learning_rate
+        settings = dataclasses.replace(config.training, learning_rate=rate)
+        trainer = prediction.Trainer(context.make(model), training, settings, seed=context.seed)
+        try:
+            for epoch in range(config.search_epochs):
+                trainer.epoch(epoch)
+            error = context.score(trainer.predictor, test, "search", epoch=0, time_s=0.0).nmse
+        except ConfigurationError:  # it diverged
+            error = float("inf")
+        found.append((error, rate))
+        context.progress.step(number + 1, nmse=error, rate=rate)
+    error, rate = min(found)
+    if not np.isfinite(error):
+        tried = ", ".join(f"{rate:g}" for _, rate in found)
+        raise ConfigurationError(f"{model} diverges at every learning rate tried: {tried}")
+    return rate, len(found)
+
+
+def _say_how_long(context: Context, jobs: list[Job]) -> None:
+    """Measure two steps of each model and say how long training is going to take."""
+    config = context.config
+    seconds: dict[str, float] = {}
+    total = 0.0
+    steps = -(-config.samples_per_server // config.training.batch_size)
+    for job in jobs:
+        if not job.servers:
+            continue
+        if job.model not in seconds:
+            shard = context.data.shards[0]
+            trainer = prediction.Trainer(context.make(job.model), shard, config.training, seed=context.seed)
+            for _ in range(2):  # the first is slower
+                began = time.monotonic()
+                trainer.step(*next(trainer.batches(0)))
+                seconds[job.model] = time.monotonic() - began
+        total += (1 if job.server >= 0 else job.servers) * config.epochs * steps * seconds[job.model]
+    if total:
+        context.progress.say(f"training with seed {context.seed}: about {total / 60:.1f} minutes, tests not counted")

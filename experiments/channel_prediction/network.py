@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which nodes of a scenario take part, and what crossing the network costs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import torch
+
+from edgelam import cosim
+from edgelam.air import csi
+from edgelam.air.prediction import Windows
+from edgelam.errors import ConfigurationError
+from edgelam.runs.experiments import NO_SCENARIO
+
+from .config import Config
+from .context import Context
+from .records import Cost, Stale
+
+
+def ideal_nodes(config: Config, servers: int) -> dict[str, str]:
+    """Node name -> role, where there is no network."""
+    role = _role(config)
+    return {f"{role}{i}": role for i in range(servers)} | {"cloud0": "cloud"}
+
+
+def nodes_of(sim: cosim.Simulation, config: Config, servers: int) -> tuple[list[cosim.Node], cosim.Node]:
+    """The edge servers and the aggregator. Raises ConfigurationError if the scenario has too few."""
+    role = _role(config)
+    found = [node for node in sim.nodes.values() if node.role == role][:servers]
+    clouds = [node for node in sim.nodes.values() if node.role == "cloud"]
+    if len(found) < servers or not clouds:
+        raise ConfigurationError(
+            f"{servers} servers (nodes of role {role}, attach {config.attach}) and an aggregator (role cloud) are "
+            f"wanted; scenario {sim.scenario!r} has {', '.join(sim.nodes)}"
+        )
+    return found, clouds[0]
+
+
+def _role(config: Config) -> str:
+    return "ue" if config.attach == "radio" else "edge"
+
+
+async def send_csi(node: cosim.Node, aggregator: cosim.Node, windows: Windows) -> cosim.TransferRecord:
+    """All samples, 8 bytes a coefficient."""
+    data = {name: torch.view_as_real(torch.from_numpy(getattr(windows, name))) for name in ("past", "future")}
+    record = await node.send(aggregator, data, tag="CSI", encoding="fp32")
+    await aggregator.receive(node, tag="CSI")
+    return record
+
+
+def costs(context: Context) -> None:
+    """What a sample costs on the way to the aggregator, and the error of CSI as old as that, for each test speed."""
+    config, data = context.config, context.data
+    if config.scenario == NO_SCENARIO:
+        return
+    servers = max(config.servers)
+    measured: list[Cost] = []
+
+    async def main(sim: cosim.Simulation) -> None:
+        nodes, aggregator = nodes_of(sim, config, servers)
+        past = torch.view_as_real(torch.from_numpy(data.shards[0].past[:1]))
+
+        async def one(node: cosim.Node) -> Any:
+            record = await node.send(aggregator, past, tag="CSI", encoding="fp32")
+            await aggregator.receive(node, tag="CSI")
+            return record
+
+        for count in (1, servers):  # alone in the cell, and all at once; the first ones open the connections
+            for name in ("first sample", "one sample"):
+                start_s = sim.now_s
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(one(node)) for node in nodes[:count]]
+                size = sum(task.result().size_bytes for task in tasks)
+                if name == "one sample":
+                    measured.append(Cost(name, count, size, 0, sim.now_s - start_s))
+                await asyncio.sleep(1.0)
+
+    cosim.simulate(
+        main, scenario=config.scenario, options=config.scenario_options(), seed=context.seed,
+        devices=config.device_profiles(), compute="free",
+    )  # fmt: skip
+    for cost in measured:
+        context.recorder.add_of_seed(context.seed, cost)
+        for speed, rays in data.doppler.items():
+            errors = [csi.closed_form(gain, doppler, cost.transfer_s, horizon=1) for gain, doppler in rays]
+            stale = Stale(cost.what, cost.servers, cost.transfer_s, speed, sum(errors) / len(errors))
+            context.recorder.add_of_seed(context.seed, stale)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Figures of a run, from its folder alone: training loss, error on test sets, error against speed."""
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from edgelam.runs import Run, figures, load
+
+from . import results
+
+AXES = {
+    "epoch": "epochs",
+    "time_s": "simulated time (s)",
+    "total_bytes": "bytes sent, up and down (MB)",
+}
+
+
+def plot(path: Path) -> list[Path]:
+    """Draw all figures the tables of this run folder allow; returns the SVG files (a PNG lies beside each)."""
+    run = load(path)
+    drawn = []
+    curves = list(results.loss_curves(run))
+    for column, text in AXES.items():
+        shown = [(label, rows.reset_index()) for label, rows in curves]
+        shown = [(label, rows) for label, rows in shown if len(rows) > 1 and rows[column].max() > 0]
+        if not shown:
+            continue
+        name = f"loss_{column.removesuffix('_s').removeprefix('total_')}"
+        with figures.figure(path / name, height_in=2.9) as (figure, (axes,)):
+            for index, (label, rows) in enumerate(shown):
+                unit = 1e6 if column == "total_bytes" else 1.0
+                axes.plot(rows[column] / unit, rows["loss"], label=label, **figures.line_style(index, len(rows)))
+            axes.set_xlabel(text)
+            axes.set_ylabel("training loss (NMSE)")
+            axes.set_yscale("log")
+            figure.legend(loc="outside upper left", ncols=2, columnspacing=1.0, fontsize=6)
+        drawn.append(path / f"{name}.svg")
+    if test := results.main_test(run):
+        rows = results.table(run, test)
+        with figures.figure(path / "nmse", height_in=0.9 + 0.17 * len(rows)) as (_, (axes,)):
+            _bars(axes, rows)
+            axes.set_xlabel(f"NMSE, test set '{test}'")
+        drawn.append(path / "nmse.svg")
+    if drawn_speeds := _speeds(run, path):
+        drawn.append(drawn_speeds)
+    return drawn
+
+
+def _bars(axes: Axes, rows: pd.DataFrame) -> None:
+    """A bar a method with its 95 % interval."""
+    for index, (_, row) in enumerate(rows.iterrows()):
+        error = None if row["seeds"] < 2 else row["interval"]
+        colour = figures.COLOURS[index % len(figures.COLOURS)]
+        axes.barh(index, row["nmse"], xerr=error, height=0.65, color=colour, error_kw={"linewidth": 0.7})
+        right = row["nmse"] + (error or 0.0)
+        axes.annotate(
+            f"{row['nmse']:.3f}", (right, index), xytext=(3, 0), textcoords="offset points", va="center", fontsize=6
+        )
+    axes.set_yticks(
+        range(len(rows)), [results.label(*key) for key, _ in results.groups(rows.reset_index(), results.ROW)]
+    )
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.set_xlim(left=0.0)
+    axes.grid(visible=False, axis="y")
+
+
+def _speeds(run: Run, path: Path) -> Path | None:
+    """Error against speed, where there are at least two."""
+    scores = results.final_scores(run)
+    scores = scores[scores["test_set"].str.endswith(" km/h")] if len(scores) else scores
+    if not len(scores) or scores["test_set"].nunique() < 2:
+        return None
+    scores = scores.assign(speed=scores["test_set"].str.removesuffix(" km/h").astype(float))
+    with figures.figure(path / "nmse_speed", height_in=2.9) as (figure, (axes,)):
+        for index, (key, part) in enumerate(results.groups(scores, results.ROW)):
+            means = part.groupby("speed")["nmse"].mean()
+            label = results.label(*key)
+            axes.plot(means.index, means, label=label, **figures.line_style(index, len(means)))
+        axes.set_xlabel("speed (km/h)")
+        axes.set_ylabel("NMSE")
+        axes.set_yscale("log")
+        figure.legend(loc="outside upper left", ncols=2, columnspacing=1.0, fontsize=6)
+    return path / "nmse_speed.svg"

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The result tables of a run on the console, from its folder alone."""
+
+import math
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from edgelam.runs import Run, load
+from edgelam.runs.figures import si_bytes
+
+from . import results
+
+
+def report(path: Path, console: Console) -> None:
+    """Print what was learned, how large the models are, which claims hold, and what it cost in the network."""
+    run = load(path)
+    tests = list(run["scores"]["test_set"].unique()) if "scores" in run else []
+    for make in (_scores, _models, _claims, _costs, _stale):
+        table = make(run, tests)
+        if table.row_count:
+            console.print(table)
+    if unfinished := run.manifest.get("unfinished"):
+        console.print(f"not finished: {len(unfinished)} jobs; run it again with the same settings and checkpoints")
+
+
+def _scores(run: Run, tests: list[str]) -> Table:
+    table = _table("NMSE on samples not seen in training (mean +- 95 % over seeds)", *tests, "bit/s/Hz")
+    if not tests:
+        return table
+    main = results.main_test(run)
+    summaries = {test: results.table(run, test) for test in tests}
+    for key, _ in results.groups(summaries[main].reset_index(), results.ROW):
+        cells = []
+        for test in tests:
+            row = summaries[test].loc[key]
+            interval = "" if math.isnan(row["interval"]) else f" +- {row['interval']:.3f}"
+            cells.append(f"{row['nmse']:.3f}{interval}")
+        table.add_row(results.label(*key), *cells, f"{summaries[main].loc[key]['efficiency']:.2f}")
+    return table
+
+
+def _models(run: Run, tests: list[str]) -> Table:
+    table = _table("Size and effort", "parameters", "trained", "samples", "steps", "learning rate", "rates tried")
+    if "models" not in run:
+        return table
+    for key, rows in results.groups(run["models"], results.ROW):
+        row, rates = rows.iloc[0], sorted({f"{rate:g}" for rate in rows["learning_rate"]})
+        table.add_row(
+            results.label(*key),
+            f"{row['parameters']:,}", f"{row['trained_parameters']:,}", f"{row['samples']}", f"{row['steps']}",
+            ", ".join(rates), f"{row['tries']}",
+        )  # fmt: skip
+    return table
+
+
+def _claims(run: Run, tests: list[str]) -> Table:
+    table = _table(f"Published claims, on test set '{results.main_test(run)}'", "difference of NMSE", "verdict")
+    for claim in results.claims(run):
+        interval = "" if math.isnan(claim.interval) else f" +- {claim.interval:.4f}"
+        table.add_row(claim.text, f"{claim.difference:+.4f}{interval}", claim.verdict)
+    return table
+
+
+def _costs(run: Run, tests: list[str]) -> Table:
+    table = _table("In the network, simulated", "up", "down", "seconds")
+    if "epochs" in run and not run["epochs"].empty:
+        networked = run["epochs"][run["epochs"]["up_bytes"] > 0]
+        for key, rows in results.groups(networked, results.ROW):
+            last = rows.groupby("seed")[["up_bytes", "down_bytes", "time_s"]].last().mean()
+            table.add_row(
+                f"{results.label(*key)}: all training",
+                si_bytes(last["up_bytes"]), si_bytes(last["down_bytes"]), f"{last['time_s']:.2f}",
+            )  # fmt: skip
+    if "costs" in run:
+        for key, rows in results.groups(run["costs"], ["what", "servers"]):
+            mean = rows[["up_bytes", "transfer_s"]].mean()
+            what, servers = key
+            table.add_row(
+                f"{what} from {servers} servers at once", si_bytes(mean["up_bytes"]), "", f"{mean['transfer_s']:.4f}"
+            )
+    return table
+
+
+def _stale(run: Run, tests: list[str]) -> Table:
+    table = _table("CSI that is as old as it takes to the aggregator: NMSE of holding it", "age", "km/h", "NMSE")
+    if "stale" in run:
+        for key, rows in results.groups(run["stale"], ["what", "servers", "speed_kmh"]):
+            what, servers, speed = key
+            mean = rows[["age_s", "nmse"]].mean()
+            table.add_row(
+                f"{what}, {servers} servers", f"{1e3 * mean['age_s']:.1f} ms", f"{speed:g}", f"{mean['nmse']:.3f}"
+            )
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table

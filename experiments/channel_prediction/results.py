@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The numbers of a run, worked out from the tables of its folder: what `report` prints and `plot` draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+
+from edgelam.runs import Run
+
+ROW = ["method", "servers"]
+
+
+def final_scores(run: Run) -> pd.DataFrame:
+    """The last test of each method: rows (method, servers, test_set, seed), columns nmse, spectral_efficiency.
+
+    Local training: mean over all servers, each with a model of its own.
+    """
+    columns = [*ROW, "test_set", "seed", "nmse", "spectral_efficiency"]
+    if "scores" not in run or run["scores"].empty:
+        return pd.DataFrame(columns=columns)
+    scores = run["scores"]
+    keys = [*ROW, "test_set", "seed", "server"]
+    last = scores[scores["epoch"] == scores.groupby(keys)["epoch"].transform("max")]
+    return last.groupby([*ROW, "test_set", "seed"], sort=False)[columns[-2:]].mean().reset_index()
+
+
+def main_test(run: Run) -> str:
+    """The test set that methods are compared on: samples from everywhere, or the site that nobody has seen."""
+    names = list(run["scores"]["test_set"].unique()) if "scores" in run and not run["scores"].empty else []
+    return "unseen site" if "unseen site" in names else names[0] if names else ""
+
+
+def table(run: Run, test_set: str) -> pd.DataFrame:
+    """Mean and half the 95 % interval over seeds of NMSE, and mean spectral efficiency, by (method, servers)."""
+    scores = final_scores(run)
+    groups = scores[scores["test_set"] == test_set].groupby(ROW, sort=False)
+    summary = groups.agg(
+        nmse=("nmse", "mean"), interval=("nmse", half_interval), efficiency=("spectral_efficiency", "mean"),
+        seeds=("nmse", "size"),
+    )  # fmt: skip
+    return summary
+
+
+def groups(frame: pd.DataFrame, columns: list[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """`DataFrame.groupby` in the order of the rows, its keys as tuples."""
+    for key, rows in frame.groupby(columns, sort=False):
+        assert isinstance(key, tuple)
+        yield key, rows
+
+
+def half_interval(values: pd.Series) -> float:
+    """Half the width of the 95 % interval of the mean (Student's t); NaN for fewer than two values."""
+    count = len(values)
+    if count < 2:
+        return math.nan
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, count - 1) * values.std(ddof=1) / math.sqrt(count))
+
+
+def loss_curves(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Label and rows (epoch, time_s, total_bytes, loss) of each trained method: means over servers and seeds."""
+    if "epochs" not in run or run["epochs"].empty:
+        return
+    rows = run["epochs"].assign(total_bytes=run["epochs"]["up_bytes"] + run["epochs"]["down_bytes"])
+    for key, part in groups(rows, ROW):
+        yield label(*key), part.groupby("epoch")[["time_s", "total_bytes", "loss"]].mean()
+
+
+def label(method: str, servers: int) -> str:
+    """'federated LAM, 5 servers' for ('lam-federated', 5)."""
+    if not servers:
+        return method
+    model, _, place = method.rpartition("-")
+    name = {"lam": "LAM", "lam-random": "LAM (random weights)"}.get(model, model.upper() if len(model) < 5 else model)
+    return f"{name}, local data" if place == "local" else f"{place} {name}, {servers} servers"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published claim, and whether it holds here: on paired differences over seeds."""
+
+    text: str
+    difference: float
+    """Mean over seeds of NMSE of what is claimed to be worse minus better: positive if the claim holds."""
+    interval: float
+    """Half its 95 % interval; NaN with one seed."""
+
+    @property
+    def verdict(self) -> str:
+        """In words: "undecided" where the interval contains zero."""
+        if not math.isnan(self.interval) and abs(self.difference) <= self.interval:
+            return "undecided here"
+        return "holds here" if self.difference > 0 else "does not hold here"
+
+
+def claims(run: Run) -> list[Claim]:
+    """The claims of the case study that this run has figures for."""
+    scores = final_scores(run)
+    scores = scores[scores["test_set"] == main_test(run)]
+    nmse = {key: part.set_index("seed")["nmse"] for key, part in groups(scores, ROW)}
+    counts = sorted(servers for method, servers in nmse if method == "lam-federated")
+    local = max((servers for method, servers in nmse if method.endswith("-local")), default=0)
+    found: list[Claim] = []
+
+    def compare(text: str, better: tuple[str, int], worse: tuple[str, int]) -> None:
+        if better in nmse and worse in nmse:
+            differences = (nmse[worse] - nmse[better]).dropna()
+            found.append(Claim(text, float(differences.mean()), half_interval(differences)))
+
+    if counts:
+        best = ("lam-federated", counts[-1])
+        for model in ("lam", "gru", "rnn"):
+            compare(f"{label(*best)} below {label(f'{model}-local', local)}", best, (f"{model}-local", local))
+        compare(f"{label(*best)} below federated GRU", best, ("gru-federated", counts[-1]))
+        compare(f"{label(*best)} below pooled GRU", best, ("gru-pooled", counts[-1]))
+        compare(f"{label(*best)} below the same at random weights", best, ("lam-random-federated", counts[-1]))
+        for few, more in pairwise(counts):
+            compare(f"federated LAM: {more} servers below {few}", ("lam-federated", more), ("lam-federated", few))
+    order = [("lam-local", local), ("gru-local", local), ("rnn-local", local), ("hold-last", 0)]
+    present = [key for key in order if key in nmse]
+    for better, worse in pairwise(present):
+        compare(f"{label(*better)} below {label(*worse)}", better, worse)
+    return found

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Checkpoints of a job: its model, its optimisers, what it has reported, and the simulated time it has used.
+
+ns-3 begins anew when a job is gone on with, at simulated time 0 and from the same seed; what it says later is added to
+the time used before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgelam.air.prediction import Predictor, load_checkpoint, save_checkpoint
+from edgelam.runs.configuration import to_plain
+from edgelam.runs.storage import make_folder
+
+from .config import Config
+from .records import NAMES, Job, Row
+
+_NOT_PART = ("methods", "seed", "repeats", "checkpoints", "time_limit_s", "evaluations")  # of what a checkpoint is for
+
+
+@dataclass
+class State:
+    """How far a job is."""
+
+    epochs: int = 0
+    clock_s: float = 0.0
+    up_bytes: int = 0
+    down_bytes: int = 0
+    rows: list[Row] = field(default_factory=list)
+
+
+class Store:
+    """The folder of checkpoints, or none."""
+
+    def __init__(self, config: Config) -> None:
+        """Make the folder."""
+        self._folder = Path(config.checkpoints) if config.checkpoints else None
+        if self._folder is not None:
+            make_folder(self._folder)
+        plain = {name: value for name, value in to_plain(config).items() if name not in _NOT_PART}
+        self._settings = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+    def load(self, job: Job, predictor: Predictor, optimisers: Sequence[torch.optim.Optimizer]) -> State:
+        """What is there of a job, put into its predictor and optimisers. Raises ConfigurationError if it is foreign."""
+        path = self._path(job)
+        if path is None or not path.exists():
+            return State()
+        metadata = load_checkpoint(path, predictor, optimisers, self._facts(job))
+        plain = json.loads(metadata["state"])
+        kinds = {name: kind for kind, name in NAMES.items()}
+        plain["rows"] = [kinds[name](**row) for name, row in plain["rows"]]
+        return State(**plain)
+
+    def save(self, job: Job, predictor: Predictor, optimisers: Sequence[torch.optim.Optimizer], state: State) -> None:
+        """Put it aside, if checkpoints are wanted."""
+        path = self._path(job)
+        if path is not None:
+            plain: dict[str, Any] = {**vars(state)}
+            plain["rows"] = [(NAMES[type(row)], dataclasses.asdict(row)) for row in state.rows]
+            save_checkpoint(path, predictor, optimisers, {**self._facts(job), "state": json.dumps(plain)})
+
+    def _path(self, job: Job) -> Path | None:
+        return None if self._folder is None else self._folder / f"{job.key}.safetensors"
+
+    def _facts(self, job: Job) -> dict[str, str]:
+        return {"job": job.key, "settings": self._settings}
