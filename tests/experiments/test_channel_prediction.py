@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""channel-prediction, as small as it gets: what it writes, that it repeats, resumes, and refuses."""
+
+import dataclasses
+import io
+import math
+
+import pandas as pd
+import pytest
+from edgelam.experiments import channel_prediction
+from edgelam.experiments.channel_prediction import results
+from edgelam.experiments.channel_prediction.config import RECIPES, Config
+from rich.console import Console
+
+from edgelam.air.prediction import LamSettings, TrainingSettings, WindowSettings
+from edgelam.errors import ConfigurationError
+from edgelam.models.lora import LoraSettings
+from edgelam.runs import RunFolder, load
+from edgelam.runs.progress import Progress
+
+TINY = Config(
+    methods=("hold-last", "gru-local", "gru-pooled", "lam-federated"),
+    samples_per_server=8, test_samples=6, test_speeds_kmh=(100.0,), epochs=2, evaluations=2, search_factors=(),
+    window=WindowSettings(tones=8), training=TrainingSettings(batch_size=4),
+    csi=("gnbRows=1", "gnbColumns=1", "tones=16"),
+    lam=LamSettings(channels=2, blocks=1, layers=1, lora=LoraSettings(rank=2)), threads=1,
+)  # fmt: skip
+
+
+def execute(config, tmp_path, name="runs"):
+    with RunFolder.create("channel-prediction", config, seed=config.seed, out=tmp_path / name) as folder:
+        channel_prediction.run(config, folder, Progress(Console(file=io.StringIO())))
+    return folder.path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return execute(TINY, tmp_path_factory.mktemp("finished"))
+
+
+def test_every_method_is_tested_and_its_traffic_crosses_the_network(finished):
+    run = load(finished)
+    scores = results.final_scores(run)
+    assert set(zip(scores["method"], scores["servers"], strict=True)) == {
+        ("hold-last", 0), ("gru-local", 2), ("gru-pooled", 2), ("lam-federated", 2)
+    }  # fmt: skip
+    assert set(scores["test_set"]) == {"iid", "100 km/h"}
+    assert scores["nmse"].between(0, 10).all()
+    epochs = run["epochs"]
+    federated = epochs[epochs["method"] == "lam-federated"]
+    models = run["models"].set_index("method")
+    trained_bytes = 4 * int(models.loc["lam-federated", "trained_parameters"])
+    assert list(federated["down_bytes"]) == [2 * trained_bytes, 4 * trained_bytes]
+    assert list(federated["up_bytes"]) == [2 * (trained_bytes + 4), 4 * (trained_bytes + 4)]
+    transfers = run["transfers"]
+    for method, expected in (("lam-federated", 8), ("gru-pooled", 2), ("gru-local", 0)):
+        assert (transfers["method"] == method).sum() == expected
+    assert (transfers["acknowledged_s"] > transfers["queued_s"]).all()
+    pooled = epochs[epochs["method"] == "gru-pooled"]
+    csi_bytes = 2 * 8 * 2 * 20 * 8 * 8  # servers, samples, antennas, snapshots, tones, bytes
+    assert set(pooled["up_bytes"]) == {csi_bytes}
+    assert (run["costs"]["transfer_s"] > 0).all()
+    assert run["stale"]["nmse"].between(0, 4).all()
+
+
+def test_figures_and_tables_come_from_the_folder_alone(finished):
+    drawn = {path.name for path in channel_prediction.plot(finished)}
+    assert drawn == {"loss_epoch.svg", "loss_time.svg", "loss_bytes.svg", "nmse.svg"}
+    text = io.StringIO()
+    channel_prediction.report(finished, Console(file=text, width=160))
+    for words in ("federated LAM, 2 servers", "GRU, local data", "holds here", "one sample from 2 servers at once"):
+        assert words in text.getvalue()
+
+
+def test_the_same_seed_gives_the_same_tables_also_when_interrupted(finished, tmp_path):
+    """With a limit that has passed at once, every epoch is a slice of its own."""
+    config = dataclasses.replace(
+        TINY, checkpoints=str(tmp_path / "checkpoints"), time_limit_s=1e-9, methods=TINY.methods[1:]
+    )
+    for slices in range(1, 12):
+        path = execute(config, tmp_path, f"slice{slices}")
+        if not load(path).manifest["unfinished"]:
+            break
+    assert slices == 5  # four jobs of two epochs: one slice each for their first epochs, the last does no more
+    whole, sliced = load(finished), load(path)
+    for table, columns in (("scores", ["nmse", "spectral_efficiency"]), ("epochs", ["loss", "up_bytes", "down_bytes"])):
+        keys = ["method", "servers", "server", "epoch", *(["test_set"] if table == "scores" else [])]
+        left = whole[table][whole[table]["servers"] > 0].set_index(keys)[columns].sort_index()
+        pd.testing.assert_frame_equal(sliced[table].set_index(keys)[columns].sort_index(), left, rtol=1e-4)
+    assert sliced["epochs"].groupby(["method", "server"])["time_s"].is_monotonic_increasing.all()
+
+
+def test_a_site_of_its_own_for_every_server(tmp_path):
+    config = dataclasses.replace(TINY, partition="place", methods=("hold-last",), scenario="none", test_speeds_kmh=())
+    scores = results.final_scores(load(execute(config, tmp_path)))
+    assert set(scores["test_set"]) == {"seen sites", "unseen site"}
+
+
+def test_claims_are_judged_on_paired_differences():
+    assert math.isnan(results.half_interval(pd.Series([1.0])))
+    # mean 2, standard deviation 1, three values: t(0.975, 2) = 4.303
+    assert results.half_interval(pd.Series([1.0, 2.0, 3.0])) == pytest.approx(4.303 / math.sqrt(3), rel=1e-3)
+    assert results.Claim("", 0.1, math.nan).verdict == "holds here"
+    assert results.Claim("", -0.1, 0.05).verdict == "does not hold here"
+    assert results.Claim("", 0.1, 0.2).verdict == "undecided here"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"methods": ("gru",)}, "'gru'.*gru-local"),
+        ({"methods": ()}, "at least one"),
+        ({"servers": (2, 2)}, "servers are"),
+        ({"epochs": 3, "local_epochs": 2}, "local_epochs is 2"),
+        ({"time_limit_s": 5.0}, "with checkpoints"),
+        ({"test_speeds_kmh": (0.0,)}, "test_speeds_kmh"),
+        ({"repeats": 0}, "repeats is 0"),
+    ],
+)
+def test_what_is_not_legal_is_refused(change, words):
+    with pytest.raises(ConfigurationError, match=words):
+        dataclasses.replace(TINY, **change)
+
+
+def test_what_does_not_fit_is_refused_before_training(tmp_path):
+    for change, words in (
+        ({"window": WindowSettings(tones=20)}, "tones 20"),
+        ({"csi": ("redraw=0",), "partition": "place"}, "--csi redraw"),
+        ({"device": "cuda:7"}, "device 'cuda:7'"),
+        ({"attach": "wired", "options": ("numEdge=0", "numUpfEdge=1"), "methods": ("gru-pooled",)}, "2 servers"),
+    ):
+        with pytest.raises(ConfigurationError, match=words):
+            execute(dataclasses.replace(TINY, **change), tmp_path)
+
+
+def test_recipes_are_legal():
+    for recipe in RECIPES.values():
+        channel_prediction.check(recipe())
