@@ -10,6 +10,7 @@
 #include "ns3/data-rate.h"
 #include "ns3/double.h"
 #include "ns3/internet-stack-helper.h"
+#include "ns3/ipv4-list-routing-helper.h"
 #include "ns3/ipv4-static-routing-helper.h"
 #include "ns3/isotropic-antenna-model.h"
 #include "ns3/point-to-point-helper.h"
@@ -136,9 +137,10 @@ void NrHelper::InstallGnb(Ptr<Node> gnb, Ptr<RadioChannel> channel) {
     m_gnbDevice = CreateObject<nr::GnbNetDevice>();
     gnb->AddDevice(m_gnbDevice);
     m_gnbDevice->SetCell(m_cell);
-    InstallStack(gnb);
+    InstallStack(gnb, Ipv4StaticRoutingHelper());
     m_ueAddresses.Assign(NetDeviceContainer(m_gnbDevice));
     InstallBackhaul();
+    m_multicast = std::make_shared<NrMulticast>(m_gnbDevice);
 }
 
 std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
@@ -147,7 +149,9 @@ std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
     Ue ue{CreateObject<nr::UeNetDevice>(), node->GetObject<MobilityModel>()};
     const std::uint32_t number = m_cell->AddUe(ue.mobility, m_ueArray, bearer);
     node->AddDevice(ue.device);
-    InstallStack(node);
+    Ipv4ListRoutingHelper list; // static routing alone does not hand multicast up at its destination
+    list.Add(Ipv4StaticRoutingHelper(), 0);
+    InstallStack(node, list);
     const auto interfaces = m_ueAddresses.Assign(NetDeviceContainer(ue.device));
     RoutingOf(node)->SetDefaultRoute(Ipv4Address("10.45.0.1"), interfaces.Get(0).second);
     m_gnbDevice->AddUe(number, ue.device, interfaces.GetAddress(0));
@@ -157,7 +161,7 @@ std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
 
 Ptr<Node> NrHelper::AddServer(Place place, double rateBps, double delayS) {
     auto server = CreateObject<Node>();
-    InstallStack(server);
+    InstallStack(server, Ipv4StaticRoutingHelper());
     auto& addresses = place == Place::Site ? m_siteAddresses : m_upfAddresses;
     const auto interfaces = addresses.Assign(Connect(place == Place::Site ? m_gnb : m_upf, server, rateBps, delayS, 0));
     addresses.NewNetwork();
@@ -167,7 +171,7 @@ Ptr<Node> NrHelper::AddServer(Place place, double rateBps, double delayS) {
 
 void NrHelper::InstallBackhaul() {
     m_upf = CreateObject<Node>();
-    InstallStack(m_upf);
+    InstallStack(m_upf, Ipv4StaticRoutingHelper());
     Ipv4AddressHelper addresses(n3_network, mask_30);
     const auto interfaces =
         addresses.Assign(Connect(m_gnb, m_upf, m_backhaulRate, m_backhaulDelayS, tunnel_bits / m_backhaulRate));
@@ -187,10 +191,10 @@ NetDeviceContainer NrHelper::Connect(Ptr<Node> a, Ptr<Node> b, double rateBps, d
     return link.Install(a, b);
 }
 
-void NrHelper::InstallStack(Ptr<Node> node) const {
+void NrHelper::InstallStack(Ptr<Node> node, const Ipv4RoutingHelper& routing) {
     InternetStackHelper stack;
     stack.SetIpv6StackInstall(false);
-    stack.SetRoutingHelper(Ipv4StaticRoutingHelper());
+    stack.SetRoutingHelper(routing);
     stack.Install(node);
 }
 
@@ -232,6 +236,8 @@ void NrHelper::Tune(TransferApplication& application, bool atUe, double farthest
     const double bytes = PeakRateBps(atUe) / 8 * roundTripS + (128 << 10);
     application.SetAttribute("SndBufSize",
                              UintegerValue(static_cast<std::uint32_t>(std::clamp(bytes, 512.0 * 1024, 8e6))));
+    application.SetGroupFunction(
+        [groups = m_multicast](const auto& source, const auto& receivers) { return groups->Find(source, receivers); });
     application.SetAttribute("UdpRate", DataRateValue(DataRate("20Mbps")));
 }
 

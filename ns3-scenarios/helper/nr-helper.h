@@ -13,10 +13,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "ns3/ipv4-address-helper.h"
+#include "ns3/ipv4-routing-helper.h"
 #include "ns3/ipv4.h"
 #include "ns3/mobility-model.h"
 #include "ns3/net-device-container.h"
@@ -24,6 +26,7 @@
 #include "ns3/uniform-planar-array.h"
 
 #include "nr-cell.h"
+#include "nr-multicast.h"
 #include "nr-net-device.h"
 #include "options.h"
 #include "radio-channel.h"
@@ -96,7 +99,7 @@ class NrHelper {
     };
     ns3::Ptr<ns3::UniformPlanarArray> MakeArray(std::uint32_t rows, std::uint32_t columns, bool dual,
                                                 bool directive) const;
-    void InstallStack(ns3::Ptr<ns3::Node> node) const;
+    static void InstallStack(ns3::Ptr<ns3::Node> node, const ns3::Ipv4RoutingHelper& routing);
     void InstallBackhaul();
     ns3::NetDeviceContainer Connect(ns3::Ptr<ns3::Node> a, ns3::Ptr<ns3::Node> b, double rateBps, double delayS,
                                     double gapS) const;
@@ -114,6 +117,7 @@ class NrHelper {
     ns3::Ptr<ns3::Node> m_gnb, m_upf;
     ns3::Ptr<ns3::UniformPlanarArray> m_gnbArray, m_ueArray;
     ns3::Ptr<nr::GnbNetDevice> m_gnbDevice;
+    std::shared_ptr<NrMulticast> m_multicast;
     std::vector<Ue> m_ues;
     ns3::Ipv4AddressHelper m_ueAddresses, m_siteAddresses, m_upfAddresses;
     std::int64_t m_stream = 0;

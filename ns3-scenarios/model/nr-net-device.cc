@@ -151,12 +151,35 @@ void GnbNetDevice::AddUe(std::uint32_t ue, Ptr<UeNetDevice> device, ns3::Ipv4Add
     static_cast<NrNetDevice&>(*device).SetCell(&GetCell());
 }
 
+std::optional<std::uint32_t> GnbNetDevice::FindUe(ns3::Ipv4Address address) const {
+    const auto found = m_ueOf.find(address.Get());
+    return found == m_ueOf.end() ? std::nullopt : std::optional(found->second);
+}
+
+void GnbNetDevice::AddGroup(ns3::Ipv4Address address, const std::vector<std::uint32_t>& ues) {
+    if (!address.IsMulticast() || m_groupOf.contains(address.Get())) {
+        throw std::invalid_argument("NR device: a multicast group at an address that is taken, or no multicast "
+                                    "address; legal is a free one of 224.0.0.0 to 239.255.255.255");
+    }
+    m_groupOf[address.Get()] = GetCell().AddMulticast(ues);
+}
+
+bool GnbNetDevice::RemoveGroup(ns3::Ipv4Address address) {
+    const auto found = m_groupOf.find(address.Get());
+    if (!GetCell().RemoveMulticast(found->second)) {
+        return false;
+    }
+    m_groupOf.erase(found);
+    return true;
+}
+
 void GnbNetDevice::DoDispose() {
     if (IsLinkUp()) {
         GetCell().Dispose();
     }
     m_ues.clear();
     m_ueOf.clear();
+    m_groupOf.clear();
     NrNetDevice::DoDispose();
 }
 
@@ -164,6 +187,9 @@ bool GnbNetDevice::DoSend(Ptr<Packet> packet) {
     const ns3::Ipv4Address destination = DestinationOf(*packet);
     if (const auto found = m_ueOf.find(destination.Get()); found != m_ueOf.end()) {
         return Count(GetCell().SendDown(found->second, packet), packet);
+    }
+    if (const auto found = m_groupOf.find(destination.Get()); found != m_groupOf.end()) {
+        return Count(GetCell().SendMulticast(found->second, packet), packet);
     }
     if (!destination.IsMulticast() && !destination.IsBroadcast()) {
         return DropUnknown(packet);

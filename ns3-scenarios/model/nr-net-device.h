@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -105,8 +106,9 @@ class UeNetDevice : public NrNetDevice {
     std::uint32_t m_ue = 0;
 };
 
-/// The gNB's end: a packet goes to the UE that has its IPv4 destination, found by one look-up. A multicast or broadcast
-/// packet goes to every UE of the cell by replication: one copy in each UE's bearer, each paid for on the air.
+/// The gNB's end: a packet goes to the UE that has its IPv4 destination, found by one look-up, or to the group of UEs
+/// (Cell::AddMulticast). A multicast packet that is for no group, or a broadcast packet, goes to every UE of the cell
+/// by replication: one copy in each UE's bearer, each paid for on the air.
 class GnbNetDevice : public NrNetDevice {
   public:
     static ns3::TypeId GetTypeId();
@@ -115,13 +117,21 @@ class GnbNetDevice : public NrNetDevice {
     /// `device` becomes the end of this UE, whose address is `address`. Throws std::invalid_argument for an address
     /// that another UE has.
     void AddUe(std::uint32_t ue, ns3::Ptr<UeNetDevice> device, ns3::Ipv4Address address);
+    /// The number of the UE with this address.
+    std::optional<std::uint32_t> FindUe(ns3::Ipv4Address address) const;
+    /// Packets to a multicast address go to these UEs, once over the air. Throws std::invalid_argument for an address
+    /// that is no multicast address or has a group already, and as Cell::AddMulticast.
+    void AddGroup(ns3::Ipv4Address address, const std::vector<std::uint32_t>& ues);
+    /// \return false, and the group stays, while packets of it are in the cell
+    bool RemoveGroup(ns3::Ipv4Address address);
 
   private:
     void DoDispose() override;
     bool DoSend(ns3::Ptr<ns3::Packet> packet) override;
 
-    std::unordered_map<std::uint32_t, std::uint32_t> m_ueOf; ///< by IPv4 address
-    std::vector<ns3::Ptr<UeNetDevice>> m_ues;                ///< by the cell's number
+    std::unordered_map<std::uint32_t, std::uint32_t> m_ueOf;    ///< by IPv4 address
+    std::unordered_map<std::uint32_t, std::uint32_t> m_groupOf; ///< the cell's number, by multicast address
+    std::vector<ns3::Ptr<UeNetDevice>> m_ues;                   ///< by the cell's number
 };
 
 } // namespace edgelam::nr

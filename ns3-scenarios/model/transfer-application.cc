@@ -288,13 +288,15 @@ void TransferApplication::SendUdp(Ptr<Transfer> transfer) {
         receivers.push_back(share.receiver);
         destinations.push_back(ns3::InetSocketAddress(share.receiver->m_address, share.receiver->m_port));
     }
+    std::shared_ptr<const ns3::Ipv4Address> group;
     if (receivers.size() > 1 && m_group) {
-        if (const auto group = m_group(*this, receivers)) {
+        if (group = m_group(*this, receivers); group) {
             destinations.assign(1, ns3::InetSocketAddress(*group, receivers.front()->m_port));
         }
     }
     const std::uint64_t rateBps = transfer->spec.rateBps > 0 ? transfer->spec.rateBps : m_udpRate.GetBitRate();
-    auto flow = ns3::Create<UdpFlow>(transfer, m_udpSocket, std::move(destinations), m_datagramBytes, rateBps);
+    auto flow = ns3::Create<UdpFlow>(transfer, m_udpSocket, std::move(destinations), std::move(group), m_datagramBytes,
+                                     rateBps);
     m_flows[transfer->serial] = flow;
     for (std::size_t i = 0; i < receivers.size(); ++i) {
         receivers[i]->m_inbound[transfer->serial] = {flow, i};

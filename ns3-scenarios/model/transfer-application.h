@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <optional>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -42,8 +42,9 @@ class TransferApplication : public ns3::Application {
     ~TransferApplication() override;
 
     using ShareCallback = std::function<void(Transfer&, std::size_t)>;
-    /// Gives a multicast group that reaches exactly these receivers from this source, if the network has one.
-    using GroupFunction = std::function<std::optional<ns3::Ipv4Address>(
+    /// Gives the address of a multicast group that reaches exactly these receivers from this source, or null if the
+    /// network has none. The group is there as long as somebody holds the pointer.
+    using GroupFunction = std::function<std::shared_ptr<const ns3::Ipv4Address>(
         const TransferApplication& source, const std::vector<ns3::Ptr<TransferApplication>>& receivers)>;
 
     /// Why such a transfer cannot be, empty if it can: size, protocol, receivers, a route.

@@ -39,9 +39,9 @@ void DatagramTag::Print(std::ostream& os) const {
 }
 
 UdpFlow::UdpFlow(ns3::Ptr<Transfer> transfer, ns3::Ptr<ns3::Socket> socket, std::vector<ns3::Address> destinations,
-                 std::uint32_t datagramBytes, std::uint64_t rateBps)
-    : m_transfer(transfer), m_socket(socket), m_destinations(std::move(destinations)), m_datagramBytes(datagramBytes),
-      m_rateBps(rateBps) {
+                 std::shared_ptr<const ns3::Ipv4Address> group, std::uint32_t datagramBytes, std::uint64_t rateBps)
+    : m_transfer(transfer), m_socket(socket), m_destinations(std::move(destinations)), m_group(std::move(group)),
+      m_datagramBytes(datagramBytes), m_rateBps(rateBps) {
     m_arrived.assign(transfer->shares.size(), std::vector<bool>(NumDatagrams()));
 }
 
@@ -68,16 +68,19 @@ void UdpFlow::SendNext() {
     tag.serial = m_transfer->serial;
     tag.offset = m_next * m_datagramBytes;
     const auto bytes = static_cast<std::uint32_t>(BytesOf(m_next));
-    const bool group = m_destinations.size() < m_transfer->shares.size();
     for (std::size_t i = 0; i < m_destinations.size(); ++i) {
-        if (!group && m_transfer->shares[i].ended) {
+        if (!m_group && m_transfer->shares[i].ended) {
             continue;
         }
         auto packet = ns3::Create<ns3::Packet>(bytes);
         packet->AddByteTag(tag);
         if (m_socket->SendTo(packet, 0, m_destinations[i]) < 0) {
-            m_transfer->End(i, TransferStatus::failed,
-                            "the datagram could not be sent: no route, or larger than the MTU");
+            const char* reason = "the datagram could not be sent: no route, or larger than the MTU";
+            if (m_group) {
+                Fail(reason);
+                return;
+            }
+            m_transfer->End(i, TransferStatus::failed, reason);
         }
     }
     ++m_next;

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "ns3/address.h"
 #include "ns3/event-id.h"
+#include "ns3/ipv4-address.h"
 #include "ns3/ptr.h"
 #include "ns3/simple-ref-count.h"
 #include "ns3/socket.h"
@@ -39,8 +41,9 @@ class DatagramTag : public ns3::Tag {
 class UdpFlow : public ns3::SimpleRefCount<UdpFlow> {
   public:
     /// Datagrams go from `socket` to each of `destinations`: one for each share, or one multicast group for all.
+    /// \param group held to the end; null without one
     UdpFlow(ns3::Ptr<Transfer> transfer, ns3::Ptr<ns3::Socket> socket, std::vector<ns3::Address> destinations,
-            std::uint32_t datagramBytes, std::uint64_t rateBps);
+            std::shared_ptr<const ns3::Ipv4Address> group, std::uint32_t datagramBytes, std::uint64_t rateBps);
     ~UdpFlow();
 
     void Start();
@@ -62,6 +65,7 @@ class UdpFlow : public ns3::SimpleRefCount<UdpFlow> {
     ns3::Ptr<Transfer> m_transfer;
     ns3::Ptr<ns3::Socket> m_socket;
     std::vector<ns3::Address> m_destinations;
+    std::shared_ptr<const ns3::Ipv4Address> m_group;
     std::vector<std::vector<bool>> m_arrived; ///< [num_shares][num_datagrams]
     std::uint32_t m_datagramBytes;
     std::uint64_t m_rateBps;

@@ -14,6 +14,7 @@
 // Expect:  each upload in about 0.12 s. A datagram of 1400 bytes is 1430 on the link, 114.4 us at 100 Mb/s.
 
 #include <map>
+#include <memory>
 #include <set>
 
 #include "ns3/data-rate.h"
@@ -149,8 +150,8 @@ class WiredStar {
     }
 
     /// A group for exactly these receivers, with its route in the hub; the same one again for the same set.
-    std::optional<Ipv4Address> Group(const edgelam::TransferApplication& source,
-                                     const std::vector<Ptr<edgelam::TransferApplication>>& receivers) {
+    std::shared_ptr<const Ipv4Address> Group(const edgelam::TransferApplication& source,
+                                             const std::vector<Ptr<edgelam::TransferApplication>>& receivers) {
         std::set<std::uint32_t>
             members; // interfaces of the hub: leaf i is behind interface i + 1, which is its node id
         for (const auto& receiver : receivers) {
@@ -164,7 +165,7 @@ class WiredStar {
             const auto routing = Ipv4StaticRoutingHelper().GetStaticRouting(m_hub->GetObject<Ipv4>());
             routing->AddMulticastRoute(source.GetAddress(), group, from, {members.begin(), members.end()});
         }
-        return group;
+        return std::make_shared<const Ipv4Address>(group);
     }
 
     void Publish() {
