@@ -65,8 +65,11 @@ void NrHelper::AddOptions(Options& options) {
     options.Choice("scheduler", m_scheduler,
                    "round robin, proportional fair, maximum rate, or shares set by the control prb_share",
                    {"rr", "pf", "max-rate", "external"});
-    options.Choice("beams", m_beams, "of the gNB: eigenvectors of the channel, grid of beams, or straight to the UE",
-                   {"eigen", "codebook", "direct"});
+    options.Choice(
+        "beams", m_beams,
+        "of the gNB: eigenvectors of the channel, grid of beams, straight to the UE, or downlink weights set "
+        "by the control precoder",
+        {"eigen", "codebook", "direct", "external"});
     options.Integer("mcsTable", m_mcsTable, "of TS 38.214 5.1.3.1: 1 64QAM, 2 256QAM, 3 low spectral efficiency", 1, 3);
     options.Integer("maxLayers", m_maxLayers,
                     "most spatial layers of a downlink block; 0: as many as the antennas allow, up to 4", 0,

@@ -86,6 +86,9 @@ class NrHelper {
     double BackhaulDelayS() const { return m_backhaulDelayS; }
     double BandwidthHz() const { return m_bandwidthMhz * 1e6; }
     const std::string& SchedulerName() const { return m_scheduler; }
+    const std::string& BeamsName() const { return m_beams; }
+    /// Most layers of a downlink block; once the gNB is installed.
+    std::uint32_t MaxLayers() const { return m_maxLayers; }
     /// Largest rate of the cell, bit/s: all resource blocks, most layers, the best MCS, nothing taken off.
     double PeakRateBps(bool uplink) const;
 

@@ -52,6 +52,7 @@ NrReports::NrReports(const NrHelper& helper, Registry& registry) : m_helper(help
     PublishLinks(registry);
     PublishTraffic(registry);
     AddControls(registry);
+    AddPrecoding(registry);
 }
 
 void NrReports::Record(const nr::TransportBlockRecord& record) {
@@ -93,9 +94,9 @@ void NrReports::PublishTraffic(Registry& registry) {
     const std::vector<Axis> each{{"direction", 2}, {"ue", numUes}};
     registry.Publish<NrCellInfo>("cell", "", "carrier and slots of the cell", [this] {
         const auto& numerology = m_helper.GetCell()->GetNumerology();
-        return NrCellInfo{m_helper.CarrierHz(), m_helper.BandwidthHz(),
-                          1e-9 * static_cast<double>(numerology.MeanSlotNs()), numerology.Mu(),
-                          m_helper.GetCell()->NumPrbs()};
+        return NrCellInfo{
+            m_helper.CarrierHz(), m_helper.BandwidthHz(),        1e-9 * static_cast<double>(numerology.MeanSlotNs()),
+            numerology.Mu(),      m_helper.GetCell()->NumPrbs(), m_helper.GetCell()->NumGroups()};
     });
     registry.Publish<Array<nr::TransportBlockRecord>>(
         "ue_last_block", "", "newest transmission downlink and uplink: MCS, layers, SINR, ...; attempt 0 before it",
@@ -138,13 +139,16 @@ void NrReports::PublishTraffic(Registry& registry) {
             });
         },
         each);
-    registry.Publish<std::uint64_t>("control_slot", "", "first slot for which the newest prb_share or prb_least holds",
+    registry.Publish<std::uint64_t>("control_slot", "",
+                                    "first slot for which the newest prb_share, prb_least or precoder holds",
                                     [this] { return m_controlSlot; });
 }
 
-std::string NrReports::SetSlot(const std::function<std::uint64_t()>& apply) {
-    if (m_helper.SchedulerName() != "external") {
-        return "the scheduler is " + m_helper.SchedulerName() + "; legal with --scheduler=external only";
+std::string NrReports::SetSlot(const std::string& option, const std::string& value,
+                               const std::function<std::uint64_t()>& apply) {
+    if (value != "external") {
+        return "the " + option + (option.back() == 's' ? " are " : " is ") + value + "; legal with --" + option +
+               "=external only";
     }
     try {
         m_controlSlot = apply();
@@ -159,7 +163,7 @@ void NrReports::AddControls(Registry& registry) {
     registry.Control<Array<double>>(
         "prb_share", "", "part of the band of each UE, downlink and uplink, with a sum of at most 1 each",
         [this](const Array<double>& shares) {
-            return SetSlot([&] {
+            return SetSlot("scheduler", m_helper.SchedulerName(), [&] {
                 const auto [down, up] = Directions(shares);
                 return m_helper.GetCell()->SetShares(down, up);
             });
@@ -168,7 +172,7 @@ void NrReports::AddControls(Registry& registry) {
     registry.Control<Array<std::uint32_t>>(
         "prb_least", "", "least resource blocks of each UE, downlink and uplink, while it has so much to send",
         [this](const Array<std::uint32_t>& least) {
-            return SetSlot([&] {
+            return SetSlot("scheduler", m_helper.SchedulerName(), [&] {
                 const auto [down, up] = Directions(least);
                 return m_helper.GetCell()->SetLeastPrbs(down, up);
             });

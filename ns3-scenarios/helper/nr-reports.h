@@ -19,8 +19,9 @@ struct NrCellInfo {
     double carrier_hz, bandwidth_hz;
     double slot_s; ///< mean
     std::uint32_t numerology, prbs;
+    std::uint32_t prb_groups; ///< of the scheduler; all but the last have the same number of resource blocks
 };
-EDGELAM_MESSAGE(NrCellInfo, carrier_hz, bandwidth_hz, slot_s, numerology, prbs)
+EDGELAM_MESSAGE(NrCellInfo, carrier_hz, bandwidth_hz, slot_s, numerology, prbs, prb_groups)
 
 /// Transport blocks of one UE and direction so far. Block error rate of first transmissions: first_errors / blocks.
 struct NrBlockCounts {
@@ -52,12 +53,17 @@ EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets
 ///     ue_throughput_bps        of decoded transport blocks, smoothed over 0.1 s
 ///     ue_backlog_bytes         waiting in RLC
 ///     ue_bearer_counts         NrBearerCounts
-///     control_slot             first slot for which the newest prb_share or prb_least holds
+///     ue_channel               H [ue, ue_antenna, element, prb_group], amplitudes; computed when read
+///     control_slot             first slot for which the newest control of these holds
 ///
 /// and takes, with the external scheduler:
 ///
 ///     prb_share                part of the band of each UE
 ///     prb_least                least resource blocks of each UE that has so much to send
+///
+/// and with external beams:
+///
+///     precoder                 weights of the gNB [ue, prb_group, element, layer]; see nr::ReadPrecoders
 ///
 /// Must live as long as the run.
 class NrReports {
@@ -79,7 +85,10 @@ class NrReports {
     void PublishLinks(Registry& registry);
     void PublishTraffic(Registry& registry);
     void AddControls(Registry& registry);
-    std::string SetSlot(const std::function<std::uint64_t()>& apply);
+    void AddPrecoding(Registry& registry);
+    /// Let a control take effect if `option` is external. \return why not, or empty
+    std::string SetSlot(const std::string& option, const std::string& value,
+                        const std::function<std::uint64_t()>& apply);
 
     const NrHelper& m_helper;
     std::array<std::vector<nr::TransportBlockRecord>, num_directions> m_last;

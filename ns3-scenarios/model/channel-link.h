@@ -98,6 +98,8 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     const std::vector<std::complex<float>>& GetEffectiveChannel(Direction direction, const PortWeights& rxWeights,
                                                                 const PortWeights& txWeights,
                                                                 std::span<const double> frequencyOffsetsHz);
+    /// Of what GetEffectiveChannel gave last: a number of its own, above 0, for each time values were computed.
+    std::uint64_t GetEffectiveVersion() const { return m_effective.empty() ? 0 : m_effective.front().version; }
 
     /// Power gain averaged over a band much wider than the inverse delay spread, summed over all pairs of ports: the
     /// sum over taps of |rxWeights^T C txWeights|^2.
@@ -112,6 +114,7 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
         std::vector<double> frequenciesHz;
         ns3::Vector utPlace, bsPlace;
         std::vector<std::complex<float>> values;
+        std::uint64_t version = 0;
     };
 
     void CheckPlaces(const ns3::Vector& ut, const ns3::Vector& bs) const;
@@ -147,6 +150,7 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     std::uint64_t m_arrayVersion = 0;
     std::vector<std::unique_ptr<Part>> m_parts;
     std::list<Effective> m_effective; ///< newest first
+    std::uint64_t m_computed = 0;     ///< effective channels so far
 };
 
 } // namespace edgelam

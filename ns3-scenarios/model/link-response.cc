@@ -110,6 +110,7 @@ const std::vector<std::complex<float>>& ChannelLink::GetEffectiveChannel(Directi
                                                 frequencyOffsetsHz.size());
         Respond(direction, &rxWeights, &txWeights, frequencyOffsetsHz, values);
         kept.values = std::move(values);
+        kept.version = ++m_computed;
         kept.arrayVersion = m_arrayVersion;
         kept.surfaceVersion = surfaces;
         kept.realisation = realisation;

@@ -56,8 +56,8 @@ void Cell::MeasureGroups(const SinrMap& map, bool asCqi, Quality& out) {
     }
 }
 
-void Cell::KeepBetter(Side& side, unsigned layers) {
-    if (layers == 1 || m_tried.mean * layers > side.pending.mean * side.pending.layers) {
+void Cell::KeepBetter(Side& side) {
+    if (m_tried.mean * m_tried.layers > side.pending.mean * side.pending.layers) {
         std::swap(m_tried, side.pending);
     }
 }
@@ -88,16 +88,23 @@ void Cell::Measure(Ue& ue, std::uint64_t slot) {
     const auto measure = [&] {
         ue.phy.Measure(true);
         ue.lossDb = -Db(ue.phy.LargeScaleGain());
-        const unsigned most = std::min(ue.phy.MaxLayers(), m_maxLayers);
-        for (unsigned layers = 1; layers <= most; ++layers) {
-            MeasureGroups(ue.phy.Downlink(layers, DownlinkSnr(), Beams::Measured), true, m_tried);
-            KeepBetter(ue.down, layers);
+        if (slot >= ue.reports.measuredSlot + m_csiPeriod + m_csiDelay) { // what was known of interference is old
+            ue.down.meanRise.clear();
+            ue.up.meanRise.clear();
+        }
+        Rise(ue, Direction::Downlink, slot);
+        Rise(ue, Direction::Uplink, slot);
+        const unsigned given = ue.phy.GivenLayers(), most = std::min(ue.phy.MaxLayers(), m_maxLayers);
+        ue.down.pending.layers = ue.up.pending.layers = 0;
+        for (unsigned layers = std::max(1u, given); layers <= (given > 0 ? given : most); ++layers) {
+            MeasureGroups(ue.phy.Downlink(layers, DownlinkSnr(), Beams::Measured, ue.down.meanRise), true, m_tried);
+            KeepBetter(ue.down);
         }
         // Sounding: as strong as data on a quarter of the band would be.
         const double soundingSnr = UplinkPowerW(ue, SoundedPrbs()) / m_noiseUpW;
         for (unsigned layers = 1; layers <= ue.phy.MaxUplinkLayers(); ++layers) {
-            MeasureGroups(ue.phy.Uplink(layers, soundingSnr, Beams::Measured), false, m_tried);
-            KeepBetter(ue.up, layers);
+            MeasureGroups(ue.phy.Uplink(layers, soundingSnr, Beams::Measured, ue.up.meanRise), false, m_tried);
+            KeepBetter(ue.up);
         }
     };
     Report(ue.reports, slot, measure, [&] {
@@ -120,7 +127,8 @@ void Cell::Measure(Multicast& multicast, std::uint64_t slot) {
             if (!receiver->reached) {
                 continue;
             }
-            MeasureGroups(m_ues[receiver->ue]->phy.DownlinkOver(*multicast.pendingBeam, DownlinkSnr()), true, m_tried);
+            Ue& ue = *m_ues[receiver->ue];
+            MeasureGroups(ue.phy.DownlinkOver(*multicast.pendingBeam, DownlinkSnr(), ue.down.meanRise), true, m_tried);
             for (unsigned g = 0; g < m_numGroups; ++g) {
                 worst.sinrDb[g] = std::min(worst.sinrDb[g], m_tried.sinrDb[g]);
             }

@@ -91,8 +91,9 @@ void Cell::FindBeam(Multicast& multicast) {
     std::vector<std::vector<std::complex<float>>> beams, all;
     std::vector<double> gains, allGains;
     for (const auto& receiver : multicast.receivers) {
+        const Side& side = m_ues[receiver->ue]->down;
         PhyLink& phy = m_ues[receiver->ue]->phy;
-        const auto& sinrs = phy.Downlink(1, DownlinkSnr(), Beams::Measured).values;
+        const auto& sinrs = phy.Downlink(1, DownlinkSnr(), Beams::Measured, side.meanRise).values;
         double gain = 1e-30;
         for (const float sinr : sinrs) {
             gain += sinr / static_cast<double>(sinrs.size());
@@ -170,7 +171,9 @@ void Cell::TransmitMulticast(std::uint32_t number, Multicast& multicast, unsigne
         Reception& reception = receiver->harq[harq];
         if (!reception.decoded) {
             record.ue = receiver->ue;
-            Decode(process, reception, m_ues[receiver->ue]->phy.DownlinkOver(*multicast.beam, DownlinkSnr()),
+            Ue& ue = *m_ues[receiver->ue];
+            Decode(process, reception,
+                   ue.phy.DownlinkOver(*multicast.beam, DownlinkSnr(), Rise(ue, Direction::Downlink, slot)),
                    m_plan[slot % m_plan.size()].downSymbols, record);
             record.repeated = 1;
         }

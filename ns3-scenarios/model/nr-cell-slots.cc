@@ -183,7 +183,8 @@ void Cell::TransmitDown(std::uint32_t number, unsigned harq, std::uint64_t slot)
     record.slot = slot;
     record.ue = number;
     record.harq = small;
-    Decode(process, process.reception, ue.phy.Downlink(process.layers, DownlinkSnr()),
+    Decode(process, process.reception,
+           ue.phy.Downlink(process.layers, DownlinkSnr(), Beams::InUse, Rise(ue, Direction::Downlink, slot)),
            m_plan[slot % m_plan.size()].downSymbols, record);
     ++process.attempts;
     if (process.reception.decoded) {
@@ -231,7 +232,8 @@ void Cell::TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot) {
     record.uplink = 1;
     record.harq = small;
     Decode(process, process.reception,
-           ue.phy.Uplink(process.layers, UplinkPowerW(ue, PrbsOf(process.groups)) / m_noiseUpW),
+           ue.phy.Uplink(process.layers, UplinkPowerW(ue, PrbsOf(process.groups)) / m_noiseUpW, Beams::InUse,
+                         Rise(ue, Direction::Uplink, slot)),
            m_plan[slot % m_plan.size()].upSymbols, record);
     ++process.attempts;
     At(slot + 1 + m_gnbDelay, {What::UpReceived, small, number, 0});

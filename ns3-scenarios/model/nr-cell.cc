@@ -69,7 +69,7 @@ ns3::TypeId Cell::GetTypeId() {
                           DoubleValue(0.1), MakeDoubleAccessor(&Cell::m_blerTarget), real)
             .AddAttribute("Scheduler", "rr, pf, max-rate or external.", StringValue("pf"),
                           MakeStringAccessor(&Cell::m_schedulerName), MakeStringChecker())
-            .AddAttribute("Beams", "eigen, codebook or direct.", StringValue("eigen"),
+            .AddAttribute("Beams", "eigen, codebook, direct or external (SetPrecoders).", StringValue("eigen"),
                           MakeStringAccessor(&Cell::m_beamsName), MakeStringChecker())
             .AddAttribute("McsTable", "MCS and CQI table of TS 38.214: 1 (64QAM), 2 (256QAM), 3 (low efficiency).",
                           UintegerValue(2), MakeUintegerAccessor(&Cell::m_mcsTableNumber), whole)
@@ -256,8 +256,8 @@ std::uint32_t Cell::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::P
     if (link->GetBaseStation() != m_gnbMobility) {
         throw std::invalid_argument("NR cell: a UE is higher than the gNB; legal is a gNB above its UEs");
     }
-    m_ues.push_back(
-        std::make_unique<Ue>(PhyLink(link, BeamMethodOf(m_beamsName), m_offsetsHz, m_maxUplinkLayers), bearer));
+    m_ues.push_back(std::make_unique<Ue>(
+        NumUes(), PhyLink(link, BeamMethodOf(m_beamsName), m_offsetsHz, m_maxUplinkLayers), bearer));
     const auto number = NumUes() - 1;
     Ue& ue = *m_ues.back();
     for (Side* side : {&ue.down, &ue.up}) {
@@ -298,61 +298,6 @@ void Cell::SetDeliver(Deliver atUe, Deliver atGnb) {
     m_atGnb = std::move(atGnb);
 }
 
-std::uint64_t Cell::SetShares(const std::vector<double>& down, const std::vector<double>& up) {
-    CheckExternal("shares");
-    for (const auto* shares : {&down, &up}) {
-        double sum = 0;
-        for (const double share : *shares) {
-            if (!(share >= 0 && share <= 1)) {
-                throw std::invalid_argument("NR cell: share " + std::to_string(share) + "; legal are 0 to 1");
-            }
-            sum += share;
-        }
-        if (shares->size() != m_ues.size() || sum > 1 + 1e-9) {
-            throw std::invalid_argument("NR cell: " + std::to_string(shares->size()) + " shares with a sum of " +
-                                        std::to_string(sum) + "; legal is one for each of the " +
-                                        std::to_string(m_ues.size()) + " UEs, with a sum of at most 1");
-        }
-    }
-    for (std::size_t i = 0; i < m_ues.size(); ++i) {
-        m_ues[i]->down.share = down[i];
-        m_ues[i]->up.share = up[i];
-    }
-    return NextSlot();
-}
-
-std::uint64_t Cell::SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
-    CheckExternal("least numbers of resource blocks");
-    for (const auto* least : {&down, &up}) {
-        std::uint64_t sum = 0;
-        for (const auto prbs : *least) {
-            sum += (std::uint64_t{prbs} + m_prbsPerGroup - 1) / m_prbsPerGroup;
-        }
-        if (least->size() != m_ues.size() || sum > m_numGroups) {
-            throw std::invalid_argument("NR cell: " + std::to_string(least->size()) +
-                                        " least numbers of resource blocks, together " + std::to_string(sum) +
-                                        " groups of " + std::to_string(m_prbsPerGroup) +
-                                        "; legal is one for each of the " + std::to_string(m_ues.size()) +
-                                        " UEs, together at most " + std::to_string(m_numGroups) + " groups");
-        }
-    }
-    for (std::size_t i = 0; i < m_ues.size(); ++i) {
-        m_ues[i]->down.leastGroups = (down[i] + m_prbsPerGroup - 1) / m_prbsPerGroup;
-        m_ues[i]->up.leastGroups = (up[i] + m_prbsPerGroup - 1) / m_prbsPerGroup;
-    }
-    return NextSlot();
-}
-
-void Cell::CheckExternal(const char* what) const {
-    if (!m_channel) {
-        throw std::logic_error(std::string("NR cell: SetGnb comes before ") + what);
-    }
-    if (m_schedulerName != "external") {
-        throw std::invalid_argument(std::string("NR cell: ") + what + " with Scheduler '" + m_schedulerName +
-                                    "'; legal is external");
-    }
-}
-
 const Bearer& Cell::DownBearer(std::uint32_t ue) const {
     return m_ues.at(ue)->down.bearer;
 }
@@ -384,6 +329,15 @@ unsigned Cell::PrbsOf(const std::vector<std::uint32_t>& groups) const {
         prbs += PrbsOf(g);
     }
     return prbs;
+}
+
+std::vector<double> Cell::GroupCentresHz() const {
+    const double prbHz = 12.0 * static_cast<double>(m_numerology->SubcarrierSpacingHz());
+    std::vector<double> centres;
+    for (unsigned g = 0; g < m_numGroups; ++g) {
+        centres.push_back((g * m_prbsPerGroup + 0.5 * PrbsOf(g) - 0.5 * m_numPrbs) * prbHz);
+    }
+    return centres;
 }
 
 unsigned Cell::DataElements(unsigned prbs, unsigned symbols) const {

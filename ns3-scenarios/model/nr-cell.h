@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <complex>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,7 @@
 #include "nr-error-model.h"
 #include "nr-frame.h"
 #include "nr-harq.h"
+#include "nr-interference.h"
 #include "nr-modulation.h"
 #include "nr-phy-link.h"
 #include "nr-scheduler.h"
@@ -112,6 +115,24 @@ class Cell : public ns3::Object {
     std::uint64_t SetShares(const std::vector<double>& down, const std::vector<double>& up);
     std::uint64_t SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up);
 
+    /// External beams: weights of the gNB for each UE and each group of resource blocks, complex64 [ue, group, element,
+    /// layer] in C order with MaxLayers layers; see ReadPrecoders. A UE sends (downlink) as many layers as it has been
+    /// given; without a precoder (all zero, as at first) it has eigenvectors. Throws std::invalid_argument, and changes
+    /// nothing, for what ReadPrecoders refuses, more layers than a UE has antennas for, or other beams. Everything that
+    /// is sent or decided from the next slot on goes through them; \return its number. With its first block from then
+    /// on a UE reports the CQI that they have (CSI-RS are precoded alike).
+    std::uint64_t SetPrecoders(std::span<const std::complex<float>> weights);
+
+    /// What disturbs the receivers from now on; null: nothing. They know it, for CSI reports and link adaptation, as a
+    /// mean over what they met in reports and blocks.
+    void SetInterference(std::shared_ptr<InterferenceSource> source);
+
+    /// Groups of resource blocks, each of PrbsPerGroup but the last, which may have fewer.
+    unsigned NumGroups() const { return m_numGroups; }
+    /// Middle of each group, relative to the carrier.
+    std::vector<double> GroupCentresHz() const;
+    /// Where SINR is taken, relative to the carrier: the same number in every group.
+    const std::vector<double>& SampleOffsetsHz() const { return m_offsetsHz; }
     unsigned NumPrbs() const { return m_numPrbs; }
     const Numerology& GetNumerology() const { return *m_numerology; }
     const Bearer& DownBearer(std::uint32_t ue) const;
@@ -148,7 +169,7 @@ class Cell : public ns3::Object {
     struct Process {
         std::vector<RlcPdu> pdus;
         std::optional<RlcStatus> status;
-        std::vector<std::uint32_t> groups; ///< of the transmission that is due
+        std::vector<std::uint32_t> groups; ///< of the transmission that is due; other UEs may have the same ones
         std::uint64_t reportedBytes = 0;   ///< uplink: the buffer status report in it, and its number
         std::uint64_t report = 0;
         std::uint32_t bits = 0;
@@ -171,6 +192,7 @@ class Cell : public ns3::Object {
         std::uint16_t busy = 0;  ///< bit of each process that holds a block
         std::uint16_t again = 0; ///< whose block is to be sent again, as the gNB knows
         Quality quality, pending;
+        std::vector<float> meanRise; ///< [sample] measured mean of noise and interference over noise; empty: none yet
         double outerLoopDb = 0;
         double averageBps = 0;
         std::uint64_t averagedSlot = 0;
@@ -187,7 +209,9 @@ class Cell : public ns3::Object {
     };
 
     struct Ue {
-        Ue(PhyLink link, const BearerSettings& settings) : phy(std::move(link)), down(settings), up(settings) {}
+        Ue(std::uint32_t order, PhyLink link, const BearerSettings& settings)
+            : number(order), phy(std::move(link)), down(settings), up(settings) {}
+        std::uint32_t number;
         PhyLink phy;
         Side down, up;
         double lossDb = 0; ///< path loss as last measured
@@ -246,7 +270,10 @@ class Cell : public ns3::Object {
     };
 
     void SetSlots();
-    void CheckExternal(const char* what) const;
+    void CheckExternal(const char* what, const char* attribute, const std::string& value) const;
+    /// Noise and interference over noise at each SINR sample, as the receiving end meets it in this slot; empty if
+    /// there is no source. The receiver learns from it.
+    std::span<const float> Rise(Ue& ue, Direction direction, std::uint64_t slot);
     std::uint64_t NextSlot() const;
     void Wake();
     void Slot();
@@ -264,7 +291,9 @@ class Cell : public ns3::Object {
     void AskMulticasts(std::uint64_t slot, unsigned symbols);
     /// \param turn where it stands among all that a scheduler knows
     void AddCandidate(std::uint32_t turn, Asking asking, std::uint64_t slot, unsigned symbols, std::uint64_t bytes);
-    /// Divides the slot among the candidates. \return those who got something; which groups stands in their processes
+    /// Divides the slot among the candidates, one a group. \return those who got something; which groups stands in
+    /// their processes. To put several on one (multi-user MIMO), divide again among those that go together: nothing
+    /// behind this minds, and what they do to each other joins the interference that Rise gives.
     const std::vector<Asking>& Share(Scheduler& scheduler, bool uplink);
     static bool GrantAgain(Side& side, unsigned harq);
     bool GrantDown(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot);
@@ -287,7 +316,7 @@ class Cell : public ns3::Object {
     void FindBeam(Multicast& multicast);
     void MeasureGroups(const SinrMap& map, bool asCqi, Quality& out);
     /// What m_tried has measured becomes a side's pending quality if it is the better one.
-    void KeepBetter(Side& side, unsigned layers);
+    void KeepBetter(Side& side);
     void FillRates(Side& side, unsigned symbols) const;
     void Average(Side& side, std::uint64_t slot, double bits) const;
     unsigned PrbsOf(std::uint32_t group) const;
@@ -354,7 +383,8 @@ class Cell : public ns3::Object {
     std::vector<Candidate> m_candidates;
     std::vector<Asking> m_asking; ///< [candidate]
     std::vector<std::uint32_t> m_owner;
-    std::vector<float> m_sinrs;
+    std::vector<float> m_sinrs, m_rise;
+    std::shared_ptr<InterferenceSource> m_interference;
     Quality m_tried;
     ns3::TracedCallback<const TransportBlockRecord&> m_blockTrace;
 };

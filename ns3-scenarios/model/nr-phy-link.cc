@@ -50,16 +50,25 @@ void Orthonormalise(std::vector<std::complex<float>>& a, std::size_t rows, std::
 } // namespace
 
 BeamMethod BeamMethodOf(const std::string& name) {
-    for (const auto method : {BeamMethod::Eigen, BeamMethod::Codebook, BeamMethod::Direct}) {
+    for (const auto method : {BeamMethod::Eigen, BeamMethod::Codebook, BeamMethod::Direct, BeamMethod::External}) {
         if (NameOf(method) == name) {
             return method;
         }
     }
-    throw std::invalid_argument("beams '" + name + "'; legal are eigen, codebook, direct");
+    throw std::invalid_argument("beams '" + name + "'; legal are eigen, codebook, direct, external");
 }
 
 std::string NameOf(BeamMethod method) {
-    return method == BeamMethod::Eigen ? "eigen" : method == BeamMethod::Codebook ? "codebook" : "direct";
+    switch (method) {
+    case BeamMethod::Eigen:
+        return "eigen";
+    case BeamMethod::Codebook:
+        return "codebook";
+    case BeamMethod::Direct:
+        return "direct";
+    default:
+        return "external";
+    }
 }
 
 PhyLink::PhyLink(ns3::Ptr<ChannelLink> link, BeamMethod method, std::vector<double> groupOffsetsHz,
@@ -74,9 +83,9 @@ unsigned PhyLink::MaxLayers() const {
 
 void PhyLink::Measure(bool later) {
     const unsigned count = MaxLayers();
-    auto weights = m_method == BeamMethod::Eigen      ? EigenBeams(count)
-                   : m_method == BeamMethod::Codebook ? CodebookBeams(count)
-                                                      : DirectBeams(count);
+    auto weights = m_method == BeamMethod::Codebook ? CodebookBeams(count)
+                   : m_method == BeamMethod::Direct ? DirectBeams(count)
+                                                    : EigenBeams(count);
     m_measured.weights.emplace(count, std::move(weights));
     FindUplinkWeights();
     if (!later) {
@@ -284,6 +293,13 @@ void PhyLink::Receive(const std::vector<Complex>& channel, std::size_t receivers
 }
 
 const SinrMap& PhyLink::Downlink(unsigned layers, double snr, Beams which, std::span<const float> rise) {
+    if (m_precoded.Has(layers)) {
+        const auto& h = m_link->GetEffectiveChannel(Direction::Downlink, m_ueElements, *m_bsElements, m_offsets);
+        const auto& sent = m_precoded.Response(layers, h, m_link->GetEffectiveVersion(), NumUeAntennas());
+        // Power is in the weights, not shared out.
+        Receive(sent, NumUeAntennas(), layers, layers, snr * layers, rise, m_down);
+        return m_down;
+    }
     const BeamSet& set = Set(which);
     Receive(Response(*set.weights), NumUeAntennas(), set.weights->numPorts(), layers, snr, rise, m_down);
     return m_down;
@@ -301,6 +317,14 @@ std::vector<PhyLink::Complex> PhyLink::FirstBeam(Beams which) const {
         beam[i] = weights.values()[i * weights.numPorts()];
     }
     return beam;
+}
+
+void PhyLink::SetPrecoder(const Precoder& precoder) {
+    const std::size_t elements = m_link->NumTx(Direction::Downlink);
+    if (!m_bsElements) {
+        m_bsElements = PortWeights::Elements(elements);
+    }
+    m_precoded.Set(precoder, elements, NumGroups());
 }
 
 const SinrMap& PhyLink::Uplink(unsigned layers, double snr, Beams which, std::span<const float> rise) {

@@ -15,6 +15,7 @@
 #include "ns3/ptr.h"
 
 #include "channel-link.h"
+#include "nr-precoder.h"
 
 namespace edgelam::nr {
 
@@ -23,7 +24,8 @@ enum class BeamMethod : std::uint8_t {
     Eigen,    ///< dominant eigenvectors of the transmit covariance over the whole band
     Codebook, ///< best of a grid of DFT beams, for both polarisations (a type I codebook, TS 38.214 5.2.2.2.1,
               ///< wideband)
-    Direct    ///< steered along the straight line to the UE, one beam a polarisation
+    Direct,   ///< steered along the straight line to the UE, one beam a polarisation
+    External  ///< downlink precoders set from outside; before, and for uplink always, as Eigen
 };
 BeamMethod BeamMethodOf(const std::string& name);
 std::string NameOf(BeamMethod method);
@@ -61,6 +63,13 @@ class PhyLink {
     /// Choose beams for where the UE is now. \param later they are put into use by Adopt, otherwise at once
     void Measure(bool later = false);
     void Adopt() { m_inUse = m_measured; }
+
+    /// Downlink blocks go through these weights from now on, `layers` 0: through the link's own beams again. Blocks of
+    /// other numbers of layers (sent before, and now again) go through the newest weights for so many, or else the
+    /// beams.
+    void SetPrecoder(const Precoder& precoder);
+    /// Layers that a downlink block must have; 0: any number.
+    unsigned GivenLayers() const { return m_precoded.Layers(); }
 
     /// SINR after an MMSE receiver of `layers` layers that share the power.
     /// \param snr power over noise (and interference) of one resource block at the antenna: transmit power per resource
@@ -107,6 +116,8 @@ class PhyLink {
     unsigned m_uplinkLayers;
     BeamSet m_inUse, m_measured;
     std::vector<Complex> m_sent, m_whitened; ///< of one call
+    PrecodedChannel m_precoded;
+    std::optional<PortWeights> m_bsElements; ///< for precoders
     SinrMap m_down, m_up;
 };
 

@@ -252,7 +252,7 @@ void Refusals(Case& test) {
     refuses({Set("MaxTransmissions", 17u)}, {"17", "16"});
     refuses({Set("McsTable", 9u)}, {"9"});
     refuses({Set("Scheduler", "best")}, {"best", "rr, pf, max-rate, external"});
-    refuses({Set("Beams", "best")}, {"best", "eigen, codebook, direct"});
+    refuses({Set("Beams", "best")}, {"best", "eigen, codebook, direct, external"});
     refuses({Set("ImplementationGap", 11.)}, {"11", "0 to 10"});
     refuses({Set("GnbPower", 300.)}, {"GnbPower 300", "-200"});
     CellTestbed bed(street);

@@ -222,3 +222,73 @@ def test_controls_refuse_and_the_run_goes_on():
         return (await place.read()).value - first
 
     assert run(main) == pytest.approx(np.array([[0.5, 0, 0]]), abs=1e-6)
+
+
+def best_weights(channel, layers):
+    """Dominant right singular vectors of channel [ue, ue_antenna, element, prb_group]: one layer with all the power."""
+    vectors = np.linalg.svd(np.moveaxis(channel, -1, 1))[2][:, :, 0].conj()
+    weights = np.zeros((*vectors.shape, layers), np.complex64)
+    weights[..., 0] = vectors
+    return weights
+
+
+def test_precoders_from_the_channel():
+    """At 20 MHz a group has 4 resource blocks: its strongest direction is better than one for the whole band."""
+
+    async def main(sim):
+        channel, precoder = sim.observable("ue_channel"), sim.control("precoder")
+        cell = (await sim.observable("cell").read()).value
+        sending = asyncio.ensure_future(sim.node("edge0").send(sim.node("ue0"), bytes(20_000_000)))
+        await asyncio.sleep(0.1)
+        before = (await sim.observable("ue_last_block").read()).value[0, 0]
+        h = (await channel.read()).value
+        good = best_weights(h, 1)
+        await precoder.set(good)
+        slot = int((await sim.observable("control_slot").read()).value)
+        now_slot = sim.now_s / float(cell["slot_s"])
+        await asyncio.sleep(0.02)
+        after = (await sim.observable("ue_last_block").read()).value[0, 0]
+        refusals = []
+        nan = good.copy()
+        nan[0, 4, 7, 0] = np.nan
+        partly = good.copy()
+        partly[0, 3] = 0
+        for bad in (nan, 2 * good, partly, good[:, 1:]):
+            with pytest.raises(EdgelamError) as caught:
+                await precoder.set(bad)
+            refusals.append(str(caught.value))
+        await asyncio.sleep(0.02)
+        assert not sending.done()
+        return cell, h, slot - now_slot, before, after, refusals
+
+    options = {
+        "beams": "external",
+        "bandwidth": 20,
+        "maxLayers": 1,
+        "los": "Never",
+        "gnbPower": 10,
+        "minDistance": 60,
+        "maxDistance": 61,
+    }
+    cell, h, ahead, before, after, refusals = run(main, options)
+    assert h.dtype == np.complex64
+    assert h.shape == (1, 4, 64, 13)
+    assert cell["prb_groups"] == 13
+    assert 0 <= ahead <= 1.01
+    assert after["sinr_db"] > before["sinr_db"]
+    for refusal, texts in zip(
+        refusals,
+        [("nan", "group 4"), ("power 4", "at most 1"), ("group 3", "all zero"), ("12", "13")],
+        strict=True,
+    ):
+        for text in texts:
+            assert text in refusal
+
+
+def test_precoders_need_external_beams():
+    async def main(sim):
+        h = (await sim.observable("ue_channel").read()).value
+        with pytest.raises(EdgelamError, match="beams are eigen"):
+            await sim.control("precoder").set(best_weights(h, 4))
+
+    run(main)

@@ -20,6 +20,7 @@ SUITES = [
     "edgelam-nr-error-model",
     "edgelam-nr-multicast",
     "edgelam-nr-network",
+    "edgelam-nr-outside",
     "edgelam-nr-phy-link",
     "edgelam-nr-scheduler",
     "edgelam-nr-tables",

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What a cell is told from outside: shares and precoders, and interference.
+#include <stdexcept>
+
+#include "nr-cell.h"
+
+namespace edgelam::nr {
+
+namespace {
+
+constexpr float newest_interference = 0.1f; ///< weight of the newest slot in the mean of what was measured
+
+} // namespace
+
+std::uint64_t Cell::SetShares(const std::vector<double>& down, const std::vector<double>& up) {
+    CheckExternal("shares", "Scheduler", m_schedulerName);
+    for (const auto* shares : {&down, &up}) {
+        double sum = 0;
+        for (const double share : *shares) {
+            if (!(share >= 0 && share <= 1)) {
+                throw std::invalid_argument("NR cell: share " + std::to_string(share) + "; legal are 0 to 1");
+            }
+            sum += share;
+        }
+        if (shares->size() != m_ues.size() || sum > 1 + 1e-9) {
+            throw std::invalid_argument("NR cell: " + std::to_string(shares->size()) + " shares with a sum of " +
+                                        std::to_string(sum) + "; legal is one for each of the " +
+                                        std::to_string(m_ues.size()) + " UEs, with a sum of at most 1");
+        }
+    }
+    for (std::size_t i = 0; i < m_ues.size(); ++i) {
+        m_ues[i]->down.share = down[i];
+        m_ues[i]->up.share = up[i];
+    }
+    return NextSlot();
+}
+
+std::uint64_t Cell::SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
+    CheckExternal("least numbers of resource blocks", "Scheduler", m_schedulerName);
+    for (const auto* least : {&down, &up}) {
+        std::uint64_t sum = 0;
+        for (const auto prbs : *least) {
+            sum += (std::uint64_t{prbs} + m_prbsPerGroup - 1) / m_prbsPerGroup;
+        }
+        if (least->size() != m_ues.size() || sum > m_numGroups) {
+            throw std::invalid_argument("NR cell: " + std::to_string(least->size()) +
+                                        " least numbers of resource blocks, together " + std::to_string(sum) +
+                                        " groups of " + std::to_string(m_prbsPerGroup) +
+                                        "; legal is one for each of the " + std::to_string(m_ues.size()) +
+                                        " UEs, together at most " + std::to_string(m_numGroups) + " groups");
+        }
+    }
+    for (std::size_t i = 0; i < m_ues.size(); ++i) {
+        m_ues[i]->down.leastGroups = (down[i] + m_prbsPerGroup - 1) / m_prbsPerGroup;
+        m_ues[i]->up.leastGroups = (up[i] + m_prbsPerGroup - 1) / m_prbsPerGroup;
+    }
+    return NextSlot();
+}
+
+std::uint64_t Cell::SetPrecoders(std::span<const std::complex<float>> weights) {
+    CheckExternal("precoders", "Beams", m_beamsName);
+    const auto precoders = ReadPrecoders(weights, {m_ues.size(), m_numGroups, m_gnbArray->GetNumElems(), m_maxLayers});
+    for (std::size_t i = 0; i < m_ues.size(); ++i) {
+        if (precoders[i].layers > m_ues[i]->phy.MaxLayers()) {
+            throw std::invalid_argument("NR cell: a precoder of " + std::to_string(precoders[i].layers) +
+                                        " layers for UE " + std::to_string(i) + "; its antennas allow 1 to " +
+                                        std::to_string(m_ues[i]->phy.MaxLayers()));
+        }
+    }
+    for (std::size_t i = 0; i < m_ues.size(); ++i) {
+        Ue& ue = *m_ues[i];
+        if (precoders[i].layers > 0 || ue.phy.GivenLayers() > 0) {
+            ue.phy.SetPrecoder(precoders[i]);
+            ue.reports.measured = ue.reports.pending = false; // a report comes with the first block
+        }
+    }
+    return NextSlot();
+}
+
+void Cell::CheckExternal(const char* what, const char* attribute, const std::string& value) const {
+    if (!m_channel) {
+        throw std::logic_error(std::string("NR cell: SetGnb comes before ") + what);
+    }
+    if (value != "external") {
+        throw std::invalid_argument(std::string("NR cell: ") + what + " with " + attribute + " '" + value +
+                                    "'; legal is external");
+    }
+}
+
+void Cell::SetInterference(std::shared_ptr<InterferenceSource> source) {
+    m_interference = std::move(source);
+}
+
+std::span<const float> Cell::Rise(Ue& ue, Direction direction, std::uint64_t slot) {
+    if (!m_interference) {
+        return {};
+    }
+    const bool down = direction == Direction::Downlink;
+    m_rise.resize(m_offsetsHz.size());
+    m_interference->GetPower(direction, ue.number, slot, m_rise);
+    Side& side = down ? ue.down : ue.up;
+    const auto noiseW = static_cast<float>(down ? m_noiseDownW : m_noiseUpW);
+    const float weight = side.meanRise.empty() ? 1 : newest_interference;
+    side.meanRise.resize(m_rise.size());
+    for (std::size_t i = 0; i < m_rise.size(); ++i) {
+        m_rise[i] = 1 + m_rise[i] / noiseW;
+        side.meanRise[i] += weight * (m_rise[i] - side.meanRise[i]);
+    }
+    return m_rise;
+}
+
+} // namespace edgelam::nr
