@@ -161,7 +161,7 @@ void GnbNetDevice::AddGroup(ns3::Ipv4Address address, const std::vector<std::uin
         throw std::invalid_argument("NR device: a multicast group at an address that is taken, or no multicast "
                                     "address; legal is a free one of 224.0.0.0 to 239.255.255.255");
     }
-    m_groupOf[address.Get()] = GetCell().AddMulticast(ues);
+    m_groupOf.emplace(address.Get(), GetCell().AddMulticast(ues)); // which may refuse
 }
 
 bool GnbNetDevice::RemoveGroup(ns3::Ipv4Address address) {

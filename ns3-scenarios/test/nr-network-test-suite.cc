@@ -7,6 +7,7 @@
 #include "ns3/ipv4-header.h"
 #include "ns3/ipv4-l3-protocol.h"
 #include "ns3/node-container.h"
+#include "ns3/point-to-point-net-device.h"
 #include "ns3/simulator.h"
 #include "ns3/socket.h"
 #include "ns3/string.h"
@@ -175,6 +176,59 @@ void MulticastByReplication(Case& test) {
     }
 }
 
+/// A transfer to three UEs: each datagram crosses each link on its way once, and goes into one bearer of the cell.
+void MulticastCrossesEachLinkOnce(Case& test) {
+    for (const std::size_t source : {4, 5, 6, 7, 0}) { // UE 3, edge at the site, edge behind the UPF, cloud, gNB
+        Network network(4);
+        std::vector<Ptr<TransferApplication>> applications;
+        for (const auto& node : network.nodes) {
+            auto application = ns3::CreateObject<TransferApplication>();
+            application->SetAttribute("Address", ns3::Ipv4AddressValue(Network::AddressOf(node)));
+            node->AddApplication(application);
+            network.helper.Tune(*application, false, 0.02);
+            applications.push_back(application);
+        }
+        std::uint64_t wired = 0;
+        const ns3::Callback<void, Ptr<const Packet>> count([&](Ptr<const Packet>) { ++wired; });
+        const auto gnb = network.helper.GetGnbDevice();
+        for (std::uint32_t i = 0; i < network.nodes[0]->GetNDevices(); ++i) { // at the gNB: from servers there, and N3
+            if (const auto link = ns3::DynamicCast<ns3::PointToPointNetDevice>(network.nodes[0]->GetDevice(i))) {
+                link->TraceConnectWithoutContext("MacRx", count);
+            }
+        }
+        std::uint64_t complete = 0;
+        ns3::Simulator::Schedule(ns3::Seconds(0.1), [&, source] {
+            TransferSpec spec;
+            spec.protocol = bridge::TransferProtocol::udp;
+            spec.sizeBytes = 100 * 1472;
+            applications[source]->Send(
+                spec, {applications[1], applications[2], applications[3]}, [](Transfer&, std::size_t) {},
+                [&](Transfer& transfer, std::size_t i) {
+                    complete += transfer.shares[i].record.delivered_bytes == transfer.spec.sizeBytes;
+                });
+        });
+        network.Run(2);
+        const std::string who = "from node " + std::to_string(source);
+        test.True(complete == 3, who + ": everything arrives");
+        test.True(gnb->GetCounters().sent == 100, who + ": each datagram into one bearer");
+        test.True(wired == (source >= 5 ? 100 : 0), who + ": over the wire to the gNB once");
+        test.True(network.helper.GetUeDevice(3)->GetCounters().sent == (source == 4 ? 100 : 0), who + ": up once");
+        test.True(network.helper.GetUeDevice(3)->GetCounters().received == 0, who + ": to nobody else");
+    }
+}
+
+void GroupsOfTheDevice(Case& test) {
+    Network network(3);
+    const auto gnb = network.helper.GetGnbDevice();
+    gnb->AddGroup("239.45.1.1", {0, 2});
+    test.Refuses([&] { gnb->AddGroup("239.45.1.1", {0, 1}); }, {"taken"}, "twice");
+    test.Refuses([&] { gnb->AddGroup("10.45.0.9", {0, 1}); }, {"no multicast address"}, "unicast");
+    test.Refuses([&] { gnb->AddGroup("239.45.1.2", {7}); }, {"UE 7"}, "nobody");
+    gnb->AddGroup("239.45.1.2", {1});
+    test.True(gnb->RemoveGroup("239.45.1.1"), "removed");
+    test.True(gnb->FindUe(Network::AddressOf(network.nodes[2])) == 1u && !gnb->FindUe("10.46.0.2"), "UEs by address");
+}
+
 void Refusals(Case& test) {
     const auto refuses = [&](const char* argument, const std::vector<std::string>& texts) {
         test.Refuses([&] { Network network(1, {argument}); }, texts, argument);
@@ -199,6 +253,8 @@ CaseSuite networkTestSuite("edgelam-nr-network", {{"everybody reaches everybody"
                                                   {"local breakout", LocalBreakout},
                                                   {"drops", Drops},
                                                   {"multicast by replication", MulticastByReplication},
+                                                  {"multicast crosses each link once", MulticastCrossesEachLinkOnce},
+                                                  {"groups of the device", GroupsOfTheDevice},
                                                   {"refusals", Refusals}});
 
 } // namespace
