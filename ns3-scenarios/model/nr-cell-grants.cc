@@ -117,12 +117,14 @@ std::uint64_t Cell::BytesComing(const Ue& ue) const {
 void Cell::Fill(Side& side, unsigned harq, unsigned layers, unsigned symbols, double offsetDb) {
     Process& process = side.harq[harq];
     const unsigned elements = DataElements(PrbsOf(process.groups), symbols);
-    unsigned mcs = McsFor(side, process.groups, offsetDb);
+    const unsigned wanted = McsFor(side, process.groups, offsetDb);
+    unsigned mcs = wanted;
     process.bits = TransportBlockSize(elements, McsAt(m_mcsTable, mcs), layers);
     while (process.bits < least_block_bits && mcs + 1 < m_thresholdDb.size()) {
         process.bits = TransportBlockSize(elements, McsAt(m_mcsTable, ++mcs), layers);
     }
     process.mcs = static_cast<std::uint8_t>(mcs);
+    process.lowest = mcs == 0 || mcs > wanted;
     process.layers = static_cast<std::uint8_t>(layers);
     process.blocks = Segment(process.bits, McsAt(m_mcsTable, mcs));
     process.attempts = 0;

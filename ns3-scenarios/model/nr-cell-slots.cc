@@ -148,7 +148,7 @@ void Cell::Finish(Side& side, unsigned harq, bool decoded, unsigned maxTransmiss
 
 /// The outer loop: nothing above the highest MCS, nor below the lowest, can be learnt.
 void Cell::Adapt(Side& side, const Process& process, bool decoded) const {
-    if (!decoded && process.mcs > 0) {
+    if (!decoded && !process.lowest) {
         side.outerLoopDb = std::max(side.outerLoopDb - outer_loop_step_db, least_loop_db);
     } else if (decoded && process.mcs + 1u < m_thresholdDb.size()) {
         const double up = outer_loop_step_db * m_blerTarget / (1 - m_blerTarget);

@@ -174,6 +174,7 @@ class Cell : public ns3::Object {
         std::uint64_t report = 0;
         std::uint32_t bits = 0;
         std::uint8_t mcs = 0, layers = 1, attempts = 0;
+        bool lowest = false; ///< no lower MCS could have been chosen, whatever link adaptation asked for
         CodeBlocks blocks{};
         Reception reception; ///< with one receiver
     };
