@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Block error rate against SINR in AWGN for every MCS of tables 1 to 3, the implementation gap, and HARQ's gain."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.table import Table
+
+from edgelam.runs import Run, RunFolder, figures
+
+from .checks import Check, Frame, text_table
+from .config import Config
+from .programs import Programs
+
+TABLE = "bler"
+GAP_DB = 0.9  # of the cell, see nr-error-model.h
+TARGET = 0.1
+COMBINING = {"ir": "incremental redundancy", "chase": "chase combining"}
+HARQ_MCS = 24  # of table 2: 256QAM at a high code rate, where redundancy gains
+DRAWN_EVERY = 3  # of the MCS of a table
+SCHEMA = {
+    "mcs_table": int, "mcs": int, "bits_per_symbol": int, "code_rate": float, "transport_bits": int,
+    "code_blocks": int, "gap_db": float, "combining": str, "transmissions": int, "sinr_db": float, "bler": float,
+}  # fmt: skip
+
+
+def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
+    """Tables 1 to 3 with one transmission, with and without the gap; table 2 with 2 to 4, both ways of combining."""
+    jobs: list[dict[str, Any]] = [{"mcsTable": table, "gap": gap} for table in (1, 2, 3) for gap in (GAP_DB, 0.0)]
+    jobs = [{**job, "transmissions": 1, "combining": "ir"} for job in jobs]
+    jobs += [
+        {"mcsTable": 2, "gap": GAP_DB, "transmissions": number, "combining": combining}
+        for number in (2, 3, 4)
+        for combining in COMBINING
+    ]
+    writer = folder.table(TABLE, SCHEMA)
+    for job, lines in zip(jobs, programs.run("bler", jobs), strict=True):
+        for line in lines:
+            same = {name: line[name] for name in ("mcs", "bits_per_symbol", "code_rate", "transport_bits")}
+            same |= {"code_blocks": line["code_blocks"], "mcs_table": job["mcsTable"], "gap_db": job["gap"]}
+            same |= {"combining": job["combining"], "transmissions": job["transmissions"]}
+            for sinr_db, bler in line["points"]:
+                writer.append({**same, "sinr_db": sinr_db, "bler": bler})
+
+
+def threshold_db(curve: pd.DataFrame, target: float = TARGET) -> float:
+    """SINR at which a curve (columns sinr_db, bler) crosses the target: straight lines in log(bler)."""
+    ordered = curve.sort_values("bler")
+    return float(np.interp(np.log(target), np.log(ordered["bler"]), ordered["sinr_db"]))
+
+
+def thresholds(run: Run) -> Frame:
+    """SINR in dB at 10 % by (mcs_table, gap_db, combining, transmissions, mcs)."""
+    places = ["mcs_table", "gap_db", "combining", "transmissions", "mcs"]
+    found = {place: threshold_db(curve) for place, curve in run[TABLE].groupby(places)}
+    return pd.Series(found).rename_axis(places)
+
+
+def draw(run: Run) -> list[Path]:
+    """Curves of every third MCS of each table; HARQ of one MCS; what HARQ gains for all of table 2."""
+    rows: Frame = run[TABLE]
+    first = rows[rows["transmissions"] == 1]
+    with figures.figure(run.path / "bler", width_in=figures.PAGE_IN, height_in=2.7, columns=3) as (figure, panels):
+        for axes, (table, of_table) in zip(panels, first.groupby("mcs_table"), strict=True):
+            chosen = sorted(of_table["mcs"].unique())[::DRAWN_EVERY]
+            for index, mcs in enumerate(chosen):
+                for gap, curve in of_table[of_table["mcs"] == mcs].groupby("gap_db"):
+                    colour = figures.COLOURS[index % len(figures.COLOURS)]
+                    if gap:
+                        axes.semilogy(curve["sinr_db"], curve["bler"], color=colour, lw=1.0)
+                        axes.annotate(
+                            str(mcs), (threshold_db(curve, 2e-3), 2e-3 / 2 ** (index % 2)), fontsize=6, color=colour,
+                            ha="center", va="center", bbox={"fc": "white", "ec": "none", "pad": 0.4},
+                        )  # fmt: skip
+                    else:
+                        axes.semilogy(curve["sinr_db"], curve["bler"], color=colour, lw=0.6, ls=":")
+            axes.set(xlabel="SINR (dB)", ylim=(1e-4, 1), title=f"MCS table {table}")
+        panels[0].set_ylabel("block error rate")
+        panels[0].plot([], [], "k-", lw=1.0, label=f"the cell's receivers (implementation gap of {GAP_DB} dB)")
+        panels[0].plot([], [], "k:", lw=0.6, label="normal approximation, no gap")
+        figure.legend(loc="outside upper center", ncols=2)
+    drawn = [run.path / "bler.svg"]
+    with figures.figure(run.path / "harq", width_in=figures.PAGE_IN, height_in=2.5, columns=2) as (_, (left, right)):
+        harq = rows[(rows["mcs_table"] == 2) & (rows["gap_db"] == GAP_DB)]
+        for (transmissions, combining), curve in harq[harq["mcs"] == HARQ_MCS].groupby(["transmissions", "combining"]):
+            label = f"{transmissions}, {combining}" if transmissions > 1 else "1"
+            style: dict[str, Any] = {"color": figures.COLOURS[transmissions - 1]}
+            style["linestyle"] = "-" if combining == "ir" else "--"
+            left.semilogy(curve["sinr_db"], curve["bler"], label=label, lw=1.1, **style)
+        left.set(xlabel="SINR of each transmission (dB)", ylabel="block error rate", ylim=(1e-4, 1))
+        left.set_title(f"MCS {HARQ_MCS} of table 2")
+        left.legend(title="transmissions", fontsize=6, title_fontsize=6, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        for index, ((transmissions, combining), gain) in enumerate(harq_gain_db(run).groupby(level=[0, 1])):
+            style = figures.line_style(index, len(gain)) | {"color": figures.COLOURS[transmissions - 1]}
+            style["linestyle"] = "-" if combining == "ir" else "--"
+            right.plot(gain.index.get_level_values("mcs"), gain, **style)
+        right.set_ylim(0, None)
+        right.set(xlabel="MCS of table 2", ylabel="gain over one\ntransmission (dB)", title="at 10 % block error rate")
+    return [*drawn, run.path / "harq.svg"]
+
+
+def harq_gain_db(run: Run) -> Frame:
+    """How much lower the SINR of each transmission may be, dB, by (transmissions, combining, mcs), table 2."""
+    found = thresholds(run).loc[2, GAP_DB]
+    one = found.loc["ir", 1]
+    rows = {
+        (number, combining, mcs): one[mcs] - value for (combining, number, mcs), value in found.items() if number > 1
+    }
+    return pd.Series(rows).rename_axis(["transmissions", "combining", "mcs"]).sort_index()
+
+
+def numbers(run: Run) -> list[Table]:
+    """SINR at 10 % of the lowest, a middle and the highest MCS of each table; HARQ's gain."""
+    found, gain = thresholds(run), harq_gain_db(run)
+    table = text_table("SINR for 10 % block error rate, AWGN", "MCS table", "lowest", "middle", "highest", "gap")
+    for number in (1, 2, 3):
+        of_table, bare = found.loc[number, GAP_DB, "ir", 1], found.loc[number, 0.0, "ir", 1]
+        places = (0, len(of_table) // 2, len(of_table) - 1)
+        cells = [f"{of_table.iloc[place]:.1f} dB" for place in places]
+        table.add_row(str(number), *cells, f"{(of_table - bare).mean():.2f} dB")
+    harq = text_table("HARQ: gain at 10 %, table 2", "transmissions", "chase", "redundancy, least", "mean", "most")
+    for number in (2, 3, 4):
+        ir, chase = gain.loc[number, "ir"], gain.loc[number, "chase"]
+        cells = [f"{value:.1f} dB" for value in (chase.mean(), ir.min(), ir.mean(), ir.max())]
+        harq.add_row(str(number), *cells)
+    return [table, harq]
+
+
+def checks(run: Run) -> list[Check]:
+    """Curves fall; the gap moves them by itself; chase combining gains 10 log10(n), redundancy no less."""
+    rows: Frame = run[TABLE]
+    found, gain = thresholds(run), harq_gain_db(run)
+    places = ["mcs_table", "gap_db", "combining", "transmissions", "mcs"]
+    rise = max(curve.sort_values("sinr_db")["bler"].diff().max() for _, curve in rows.groupby(places))
+    moved = pd.concat([found.loc[t, GAP_DB, "ir", 1] - found.loc[t, 0.0, "ir", 1] for t in (1, 2, 3)])
+    chase = max(float((gain.loc[number, "chase"] - 10 * np.log10(number)).abs().max()) for number in (2, 3, 4))
+    more = min(float((gain.loc[number, "ir"] - gain.loc[number, "chase"]).min()) for number in (2, 3, 4))
+    return [
+        Check("bler", "every curve falls with SINR", f"{rise:.1e} at most", bool(rise <= 0)),
+        Check("bler", f"the gap moves a curve by {GAP_DB} dB", f"{moved.min():.3f} to {moved.max():.3f} dB",
+              bool((moved - GAP_DB).abs().max() < 0.01)),
+        Check("bler", "n chase transmissions gain 10 log10(n) dB", f"{chase:.3f} dB off at most", chase < 0.02),
+        Check("bler", "redundancy gains no less than chase", f"{more:.3f} dB at least", more > -0.02),
+    ]  # fmt: skip

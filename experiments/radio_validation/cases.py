@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The run itself: case after case, each measured into tables; then figures, numbers and checks from the tables."""
+
+from pathlib import Path
+from types import ModuleType
+
+from rich.console import Console
+
+from edgelam.runs import Run, RunFolder, load
+from edgelam.runs.progress import Progress
+
+from . import bler, delay, distance, peak, rlc, schedulers, tcp
+from .checks import Check, text_table
+from .config import Config
+from .programs import Programs
+
+# Each has TABLE (its first table), measure(config, folder, programs), draw(run) -> files, numbers(run) -> tables of
+# text, and checks(run).
+MODULES: dict[str, ModuleType] = {
+    "bler": bler,
+    "peak": peak,
+    "delay": delay,
+    "distance": distance,
+    "schedulers": schedulers,
+    "rlc": rlc,
+    "tcp": tcp,
+}
+
+
+def run(config: Config, folder: RunFolder, progress: Progress) -> None:
+    """Measure what `config` names; tables go to `folder` as the run goes on."""
+    programs = Programs(config.processes, progress)
+    for case in config.cases:
+        MODULES[case].measure(config, folder, programs)
+
+
+def plot(path: Path) -> list[Path]:
+    """Draw all figures the tables of this run folder allow; returns the SVG files (a PNG lies beside each)."""
+    found = load(path)
+    return [file for module in _measured(found) for file in module.draw(found)]
+
+
+def checks(path: Path) -> list[Check]:
+    """Everything that is checked of a run folder."""
+    found = load(path)
+    return [check for module in _measured(found) for check in module.checks(found)]
+
+
+def report(path: Path, console: Console) -> None:
+    """Print the numbers of each case, and what was checked."""
+    found = load(path)
+    for module in _measured(found):
+        for table in module.numbers(found):
+            console.print(table)
+    table = text_table("What must hold", "case: what", "found", "")
+    for check in checks(path):
+        table.add_row(f"{check.case}: {check.what}", check.found, "yes" if check.holds else "NO")
+    if table.row_count:
+        console.print(table)
+
+
+def _measured(found: Run) -> list[ModuleType]:
+    return [module for module in MODULES.values() if module.TABLE in found and len(found[module.TABLE])]

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Configuration of radio-validation and its recipes."""
+
+import dataclasses
+from typing import Literal
+
+from edgelam.errors import ConfigurationError, EdgelamError
+
+Case = Literal["bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp"]
+CASES: tuple[Case, ...] = ("bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything that decides a run of radio-validation. The defaults are the quick recipe."""
+
+    seed: int = 1
+    """Root of every random stream. 1 to 1000000."""
+    cases: tuple[Case, ...] = CASES
+    """What is measured."""
+    processes: int = 2
+    """Simulations at a time, at least 1."""
+
+    peak_seconds: float = 0.4
+    """Simulated time of a peak rate, s."""
+    arrivals: int = 20
+    """Delay: arrivals in each slot of the pattern."""
+    street_distances: tuple[float, ...] = (20, 50, 100, 200, 400, 800)
+    """UMi: distances on the ground, m."""
+    hall_distances: tuple[float, ...] = (5, 10, 20, 40, 70, 110)
+    """InF-DH: distances on the ground, m."""
+    drops: int = 40
+    """Places and channels at each distance, at least 2."""
+    drop_seconds: float = 0.1
+    """Simulated time of each drop that is measured, s."""
+    fading_ues: tuple[int, ...] = (1, 2, 4, 8)
+    """Schedulers, equal Rayleigh fading: numbers of UEs."""
+    fading_snr_db: tuple[float, ...] = (2.0, 15.0)
+    """Schedulers, equal Rayleigh fading: mean SNR, dB."""
+    fading_seconds: float = 4.0
+    """Schedulers, equal Rayleigh fading: simulated time of each run, s."""
+    street_ues: int = 10
+    """Schedulers, street: UEs of a cell."""
+    street_drops: int = 12
+    """Schedulers, street: places and channels, at least 2."""
+    street_seconds: float = 0.5
+    """Schedulers, street: simulated time of each drop that is measured, s."""
+    rlc_packets: int = 10000
+    """RLC: packets, one a millisecond."""
+    tcp_delays_ms: tuple[float, ...] = (5.0, 20.0, 50.0)
+    """TCP: one-way delays between the UPF and the cloud, ms."""
+    tcp_bytes: int = 10_000_000
+    """TCP: bytes of a transfer."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is not legal whatever the machine."""
+        whole = {"seed": (1, 1_000_000), "processes": (1, 1000), "arrivals": (1, 10_000), "drops": (2, 100_000)}
+        whole |= {"street_ues": (2, 300), "street_drops": (2, 10_000), "rlc_packets": (100, 10_000_000)}
+        whole |= {"tcp_bytes": (100_000, 1_000_000_000)}
+        real = {"peak_seconds": (0.05, 10), "drop_seconds": (0.01, 10), "fading_seconds": (0.1, 1000)}
+        real |= {"street_seconds": (0.05, 100)}
+        for name, (least, most) in (whole | real).items():
+            if not least <= getattr(self, name) <= most:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; legal is {least} to {most}")
+        lists = {"street_distances": (10, 5000), "hall_distances": (1, 1000), "fading_ues": (1, 300)}
+        lists |= {"fading_snr_db": (-30, 60), "tcp_delays_ms": (0, 1000)}
+        for name, (least, most) in lists.items():
+            values = getattr(self, name)
+            if not values or sorted(set(values)) != list(values) or not least <= values[0] <= values[-1] <= most:
+                raise ConfigurationError(f"{name} are {values}; legal are numbers from {least} to {most}, ascending")
+        if not self.cases or len(set(self.cases)) < len(self.cases):
+            raise ConfigurationError(f"cases are {self.cases}; legal is each of {', '.join(CASES)} at most once")
+        if self.fading_ues[0] != 1:
+            raise ConfigurationError(f"fading_ues are {self.fading_ues}; the first is 1, which others are compared to")
+
+
+def check(config: Config) -> None:
+    """Refuse to begin where the program that measures is not installed."""
+    from .programs import program
+
+    if not program().is_file():
+        raise EdgelamError(f"{program()} is not there; run 'make build' or 'pip install .'")
+
+
+def quick() -> Config:
+    """Every curve, at most 4 minutes on 2 cores."""
+    return Config()
+
+
+def full() -> Config:
+    """The same with more drops, more UEs and more points."""
+    return Config(
+        arrivals=100,
+        street_distances=(20, 35, 50, 70, 100, 140, 200, 280, 400, 560, 800),
+        hall_distances=(5, 10, 20, 30, 40, 55, 70, 90, 110),
+        drops=400,
+        drop_seconds=0.2,
+        fading_ues=(1, 2, 4, 8, 16),
+        fading_snr_db=(2.0, 8.0, 15.0),
+        fading_seconds=30.0,
+        street_drops=60,
+        street_seconds=1.0,
+        rlc_packets=100_000,
+        tcp_delays_ms=(2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
+    )
+
+
+RECIPES = {"quick": quick, "full": full}

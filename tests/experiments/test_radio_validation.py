@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""radio-validation from end to end, small: what its figures must show holds, in numbers."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from edgelam.experiments.radio_validation import cases, peak
+from edgelam.experiments.radio_validation.checks import jain
+from edgelam.experiments.radio_validation.config import CASES, Config
+from edgelam.experiments.radio_validation.delay import reckon
+from edgelam.experiments.radio_validation.programs import Programs
+from edgelam.experiments.radio_validation.schedulers import EQUAL, SNR_AT_0_DBM_DB
+from edgelam.experiments.radio_validation.tcp import INITIAL_WINDOW, SEGMENT, explain
+
+from edgelam import __main__ as cli
+from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.runs import load
+from edgelam.runs.progress import Progress
+
+SMALL = (
+    "--peak-seconds", "0.1", "--arrivals", "2", "--street-distances", "50", "300", "--hall-distances", "10", "80",
+    "--drops", "6", "--drop-seconds", "0.05", "--fading-ues", "1", "4", "--fading-snr-db", "8", "--fading-seconds", "2",
+    "--street-ues", "4", "--street-drops", "3", "--street-seconds", "0.2", "--rlc-packets", "2000",
+    "--tcp-delays-ms", "20", "--tcp-bytes", "3000000",
+)  # fmt: skip
+
+
+def run_small(out: Path, *more: str) -> Path:
+    assert cli.main(["run", "radio-validation", "--out", str(out), *SMALL, *more]) == 0
+    (path,) = (out / "radio-validation").iterdir()
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_small(tmp_path_factory.mktemp("runs"))
+
+
+def test_what_must_hold_holds(finished):
+    found = cases.checks(finished)
+    assert {check.case for check in found} == set(CASES)
+    assert [check for check in found if not check.holds] == []
+
+
+def test_every_case_has_figures(finished):
+    names = {path.stem for path in finished.glob("*.svg")}
+    assert names == {
+        "bler", "harq", "peak", "delay", "delay_parts", "delay_distribution", "distance", "pf_gain", "schedulers",
+        "rlc", "tcp",
+    }  # fmt: skip
+    assert names == {path.stem for path in finished.glob("*.png")}
+
+
+def test_peak_rates_are_those_of_the_list(finished):
+    rows = load(finished)["peak"].set_index("row")
+    listed = (2337.0e6, 625.0e6, 907.4e6, 226.9e6, 3232e6)
+    assert rows["formula_bps"].tolist()[: len(listed)] == pytest.approx(listed, rel=1e-3)
+    assert rows["scheduled_bps"].iloc[0] == pytest.approx(1_179_864 / 0.5e-3, rel=1e-9)  # 38.214 5.1.3.2, 273 PRB
+    product = rows[list(peak.FACTORS)].prod(axis="columns")
+    assert (rows["delivered_bps"] / rows["formula_bps"] / product).tolist() == pytest.approx([1] * 7, abs=0.005)
+
+
+def test_the_same_seed_gives_the_same_tables_and_figures(finished, tmp_path, capsys):
+    again = run_small(tmp_path, "--cases", "distance", "rlc", "--processes", "1")
+    for name in ("distance", "rlc", "rlc_delay"):
+        assert (again / f"{name}.parquet").read_bytes() == (finished / f"{name}.parquet").read_bytes()
+    capsys.readouterr()
+    (again / "rlc.svg").unlink()
+    assert cli.main(["plot", str(again)]) == 0
+    assert (again / "rlc.svg").read_bytes() == (finished / "rlc.svg").read_bytes()
+    assert "AM delivers what is sent" in capsys.readouterr().out
+
+
+def test_ues_that_share_the_band_in_fades_get_together_what_one_gets():
+    """A block of half the band cannot be as small as the lowest MCS would make it; losing it teaches nothing."""
+    shared = EQUAL | {"gnbPower": 2 - SNR_AT_0_DBM_DB, "scheduler": "rr", "seconds": 2}
+    one, two = Programs(2, Progress()).run("schedulers", [shared | {"numUe": 1}, shared | {"numUe": 2}])
+    assert sum(ue["decoded_bps"] for ue in two) > 0.75 * one[0]["decoded_bps"]
+
+
+def test_delays_reckoned_by_hand():
+    # FDD, in the middle of a slot: 0.5 + 1 + 1 + 1 down; 0.5 + 2 (request) + 1 + 2 (K2) + 1 + 1 up.
+    assert sum(reckon("FDD", False, 0, 0.5).values()) == 3.5
+    assert sum(reckon("FDD", True, 0, 0.5).values()) == 7.5
+    # DDDSU: a packet of slot 2 would go out in slot 4, the U, and waits for one more.
+    assert [sum(reckon("DDDSU", False, slot, 0.5).values()) for slot in range(5)] == [3.5, 3.5, 4.5, 3.5, 3.5]
+    # Up from slot 4: request in 8 (S), known in 10, decided in 11, granted in 12, block in 14, read at 16.
+    assert sum(reckon("DDDSU", True, 4, 0.5).values()) == 16 - 4.5
+
+
+def test_tcp_times_by_hand():
+    window = INITIAL_WINDOW * SEGMENT
+    # One window: connection, one way, the air.
+    assert explain(window, 8 * window / 0.001, 0.1, 0.05) == pytest.approx(0.1 + 0.05 + 0.001)
+    # 1 + 2 + 4 windows and one more: three round trips more.
+    assert explain(8 * window, 8 * window / 0.001, 0.1, 0.05) == pytest.approx(0.4 + 0.05 + 0.001)
+    # An air that is full with the second window never stops.
+    assert explain(9 * window, 8 * window / 0.06, 0.1, 0.05) == pytest.approx(0.2 + 0.05 + 8 * 0.06)
+
+
+def test_jain():
+    import numpy as np
+
+    assert jain(np.array([1.0, 1, 1, 1])) == 1
+    assert jain(np.array([1.0, 0, 0, 0])) == 0.25
+    assert jain(np.zeros(3)) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"drops": 1}, "drops is 1; legal is 2 to"),
+        ({"seed": 0}, "seed is 0; legal is 1 to"),
+        ({"street_distances": (100, 50)}, "ascending"),
+        ({"fading_ues": (2, 4)}, "the first is 1"),
+        ({"cases": ("peak", "peak")}, "at most once"),
+    ],
+)
+def test_illegal_settings_are_refused(settings, text):
+    with pytest.raises(ConfigurationError, match=text):
+        Config(**settings)
+
+
+def test_a_run_that_fails_says_why():
+    with pytest.raises(EdgelamError, match=r"bandwidth 33 MHz.*90 or 100 MHz"):
+        Programs(2, Progress()).run("peak", [{"bandwidth": 33}, {"seconds": 100}])
+    assert psutil.Process().children(recursive=True) == []
+
+
+def test_an_interrupt_leaves_nothing_behind(tmp_path):
+    command = [sys.executable, "-m", "edgelam", "run", "radio-validation", "--out", str(tmp_path)]
+    command += ["--cases", "distance", "--drops", "100000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        children: list[psutil.Process] = []
+        for _ in range(600):
+            assert process.poll() is None, process.stderr.read()
+            children = psutil.Process(process.pid).children(recursive=True)
+            if len(children) == 2:
+                break
+            time.sleep(0.1)
+        assert len(children) == 2
+        os.kill(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    psutil.wait_procs(children, timeout=10)
+    assert not [child for child in children if child.is_running()]
+    (path,) = (tmp_path / "radio-validation").iterdir()
+    assert load(path).state == "interrupted"
