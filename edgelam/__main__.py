@@ -58,6 +58,10 @@ class Bench:
     """What to measure."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON instead of a table."""
+    growth: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """radio: also with 30, 100 and 300 UEs."""
+    figure: Path | None = None
+    """radio --growth: draw it as PATH.svg and PATH.png."""
 
 
 CsiCommand = (
@@ -143,8 +147,11 @@ def _dispatch(arguments: list[str]) -> int:
             from edgelam import doctor
 
             return int(doctor.run() or 0)
-        case Bench(what, json):
-            return int(importlib.import_module(f"edgelam.bench.{what}").run(json=json) or 0)
+        case Bench(what, json, growth, figure):
+            if (growth and what != "radio") or (figure is not None and not growth):
+                raise ConfigurationError("--growth belongs to: edgelam bench radio; --figure to --growth")
+            options = {"growth": True, "figure": figure} if growth else {}
+            return int(importlib.import_module(f"edgelam.bench.{what}").run(json=json, **options) or 0)
         case Csi(settings):
             return run_csi(settings)
     raise AssertionError(f"no such command: {command}")

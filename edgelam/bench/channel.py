@@ -9,10 +9,8 @@ of 5 mm, through windows of frozen angles and across the borders of cells.
 from __future__ import annotations
 
 import json as json_module
-import os
-import subprocess
 
-from edgelam.paths import installed
+from edgelam.bench.programs import run_pinned
 
 ROWS = (
     ("frozen_snapshots_per_s", "snapshots of 4x64x48 a second, angles frozen in windows", "{:.0f}", ">= 2000"),
@@ -31,15 +29,7 @@ def measure(seconds: float = 2.0) -> dict[str, float]:
     Args:
         seconds: how long each of the first three is measured.
     """
-    core = max(os.sched_getaffinity(0))
-    done = subprocess.run(
-        [str(installed("bin/bench/channel")), str(seconds)],
-        check=True,
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-    )
-    figures: dict[str, float] = json_module.loads(done.stdout)
+    figures: dict[str, float] = run_pinned("channel", str(seconds))
     return figures
 
 

@@ -12,19 +12,17 @@
 #include <string>
 #include <vector>
 
-#include "ns3/boolean.h"
 #include "ns3/channel-condition-model.h"
 #include "ns3/constant-position-mobility-model.h"
 #include "ns3/double.h"
-#include "ns3/isotropic-antenna-model.h"
 #include "ns3/node.h"
 #include "ns3/pointer.h"
 #include "ns3/rng-seed-manager.h"
 #include "ns3/string.h"
 #include "ns3/three-gpp-channel-model.h"
-#include "ns3/uinteger.h"
 #include "ns3/uniform-planar-array.h"
 
+#include "planar-array.h"
 #include "radio-channel.h"
 
 using namespace ns3;
@@ -48,11 +46,7 @@ End MakeEnd(const Vector& place, std::uint32_t rows, std::uint32_t columns) {
     End end{CreateObject<Node>(), CreateObject<ConstantPositionMobilityModel>(), nullptr};
     end.node->AggregateObject(end.mobility);
     end.mobility->SetPosition(place);
-    end.array = CreateObject<UniformPlanarArray>();
-    end.array->SetAttribute("NumRows", UintegerValue(rows));
-    end.array->SetAttribute("NumColumns", UintegerValue(columns));
-    end.array->SetAttribute("IsDualPolarized", BooleanValue(true));
-    end.array->SetAttribute("AntennaElement", PointerValue(CreateObject<IsotropicAntennaModel>()));
+    end.array = edgelam::MakePlanarArray(rows, columns, true, edgelam::ElementPattern::Isotropic);
     return end;
 }
 

@@ -6,18 +6,16 @@
 #include <numbers>
 #include <stdexcept>
 
-#include "ns3/boolean.h"
 #include "ns3/data-rate.h"
 #include "ns3/double.h"
 #include "ns3/internet-stack-helper.h"
 #include "ns3/ipv4-list-routing-helper.h"
 #include "ns3/ipv4-static-routing-helper.h"
-#include "ns3/isotropic-antenna-model.h"
 #include "ns3/point-to-point-helper.h"
-#include "ns3/pointer.h"
 #include "ns3/string.h"
-#include "ns3/three-gpp-antenna-model.h"
 #include "ns3/uinteger.h"
+
+#include "planar-array.h"
 
 using namespace ns3;
 
@@ -36,10 +34,6 @@ constexpr double tunnel_bits = 8 * 36; ///< IPv4, UDP and GTP-U headers on the N
 constexpr std::uint32_t mtu = 1500, tcp_headers = 52, udp_headers = 28;
 /// Of a TCP acknowledgement with its scheduling request, and some waiting, in slots: for the size of buffers.
 constexpr double radio_round_trip_slots = 24;
-
-double Radians(double degrees) {
-    return degrees * std::numbers::pi / 180;
-}
 
 DataRate RateOf(double bps) {
     return DataRate(static_cast<std::uint64_t>(bps));
@@ -118,8 +112,9 @@ void NrHelper::InstallGnb(Ptr<Node> gnb, Ptr<RadioChannel> channel) {
     m_channel = channel;
     channel->SetAttribute("Frequency", DoubleValue(m_carrierHz));
     channel->AssignStreams(m_stream);
-    m_gnbArray = MakeArray(m_gnbRows, m_gnbColumns, true, true);
-    m_ueArray = MakeArray(1, std::max(1u, m_ueAntennas / 2), m_ueAntennas > 1, false);
+    m_gnbArray = MakePlanarArray(m_gnbRows, m_gnbColumns, true, ElementPattern::Sector,
+                                 (m_mountingDeg + m_downtiltDeg) * std::numbers::pi / 180);
+    m_ueArray = MakePlanarArray(1, std::max(1u, m_ueAntennas / 2), m_ueAntennas > 1, ElementPattern::Isotropic);
 
     m_cell = CreateObject<nr::Cell>();
     m_cell->SetAttribute("Numerology", UintegerValue(m_numerology));
@@ -199,22 +194,6 @@ void NrHelper::InstallStack(Ptr<Node> node, const Ipv4RoutingHelper& routing) {
     stack.SetIpv6StackInstall(false);
     stack.SetRoutingHelper(routing);
     stack.Install(node);
-}
-
-Ptr<UniformPlanarArray> NrHelper::MakeArray(std::uint32_t rows, std::uint32_t columns, bool dual,
-                                            bool directive) const {
-    auto array = CreateObject<UniformPlanarArray>();
-    array->SetAttribute("NumRows", UintegerValue(rows));
-    array->SetAttribute("NumColumns", UintegerValue(columns));
-    array->SetAttribute("IsDualPolarized", BooleanValue(dual));
-    array->SetAttribute("PolSlantAngle", DoubleValue(dual ? Radians(45) : 0));
-    array->SetAttribute("DowntiltAngle", DoubleValue(directive ? Radians(m_mountingDeg + m_downtiltDeg) : 0));
-    if (directive) {
-        array->SetAttribute("AntennaElement", PointerValue(CreateObject<ThreeGppAntennaModel>()));
-    } else {
-        array->SetAttribute("AntennaElement", PointerValue(CreateObject<IsotropicAntennaModel>()));
-    }
-    return array;
 }
 
 Ptr<ChannelLink> NrHelper::GetLink(std::uint32_t ue) const {

@@ -100,8 +100,6 @@ class NrHelper {
         ns3::Ptr<nr::UeNetDevice> device;
         ns3::Ptr<ns3::MobilityModel> mobility;
     };
-    ns3::Ptr<ns3::UniformPlanarArray> MakeArray(std::uint32_t rows, std::uint32_t columns, bool dual,
-                                                bool directive) const;
     static void InstallStack(ns3::Ptr<ns3::Node> node, const ns3::Ipv4RoutingHelper& routing);
     void InstallBackhaul();
     ns3::NetDeviceContainer Connect(ns3::Ptr<ns3::Node> a, ns3::Ptr<ns3::Node> b, double rateBps, double delayS,

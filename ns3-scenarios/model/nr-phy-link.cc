@@ -174,7 +174,7 @@ std::vector<PhyLink::Complex> PhyLink::EigenBeams(unsigned count) {
         }
     }
     kernels::Orthonormalise(beamRe, beamIm, count, elements, stride);
-    for (int pass = begun ? 3 : 12; pass > 0; --pass) {
+    for (int pass = begun ? 6 : 12; pass > 0; --pass) {
         kernels::ApplyGram(hRe, hIm, rows, beamRe, beamIm, count, stride, nextRe, nextIm);
         kernels::Orthonormalise(nextRe, nextIm, count, elements, stride);
         std::swap(beamRe, nextRe);

@@ -20,16 +20,13 @@
 #include "ns3/constant-position-mobility-model.h"
 #include "ns3/constant-velocity-mobility-model.h"
 #include "ns3/double.h"
-#include "ns3/isotropic-antenna-model.h"
 #include "ns3/node-container.h"
-#include "ns3/pointer.h"
 #include "ns3/random-variable-stream.h"
 #include "ns3/string.h"
-#include "ns3/three-gpp-antenna-model.h"
 #include "ns3/uinteger.h"
-#include "ns3/uniform-planar-array.h"
 
 #include "csi-publisher.h"
+#include "planar-array.h"
 #include "radio-channel.h"
 #include "scenario.h"
 
@@ -121,7 +118,10 @@ class CsiScenario {
         auto gnb = CreateObject<ConstantPositionMobilityModel>();
         nodes.Get(0)->AggregateObject(gnb);
         gnb->SetPosition({0, 0, m_gnbHeight});
-        const auto gnbArray = GnbArray(), ueArray = UeArray();
+        using edgelam::ElementPattern;
+        const auto gnbArray = edgelam::MakePlanarArray(m_gnbRows, m_gnbColumns, m_gnbPolarisations == 2,
+                                                       ElementPattern::Sector, Radians(m_downtilt));
+        const auto ueArray = edgelam::MakePlanarArray(1, 1, m_ueAntennas == 2, ElementPattern::Isotropic);
 
         m_csi = CreateObject<edgelam::CsiPublisher>();
         m_csi->SetAttribute("Period", TimeValue(Seconds(m_period)));
@@ -166,30 +166,6 @@ class CsiScenario {
         const double heading = m_random->GetValue(-pi, pi), speed = m_random->GetValue(m_minSpeed, m_maxSpeed) / 3.6;
         ue.SetPosition({distance * std::cos(azimuth), distance * std::sin(azimuth), m_ueHeight});
         ue.SetVelocity({speed * std::cos(heading), speed * std::sin(heading), 0});
-    }
-
-    Ptr<UniformPlanarArray> GnbArray() const {
-        auto array = CreateObject<UniformPlanarArray>();
-        array->SetAttribute("AntennaElement", PointerValue(CreateObject<ThreeGppAntennaModel>()));
-        array->SetAttribute("NumRows", UintegerValue(m_gnbRows));
-        array->SetAttribute("NumColumns", UintegerValue(m_gnbColumns));
-        array->SetAttribute("DowntiltAngle", DoubleValue(Radians(m_downtilt)));
-        SetPolarisations(*array, m_gnbPolarisations);
-        return array;
-    }
-
-    Ptr<UniformPlanarArray> UeArray() const {
-        auto array = CreateObject<UniformPlanarArray>();
-        array->SetAttribute("AntennaElement", PointerValue(CreateObject<IsotropicAntennaModel>()));
-        array->SetAttribute("NumRows", UintegerValue(1));
-        array->SetAttribute("NumColumns", UintegerValue(1));
-        SetPolarisations(*array, m_ueAntennas);
-        return array;
-    }
-
-    static void SetPolarisations(UniformPlanarArray& array, std::uint32_t count) {
-        array.SetAttribute("IsDualPolarized", BooleanValue(count == 2));
-        array.SetAttribute("PolSlantAngle", DoubleValue(count == 2 ? Radians(45) : 0));
     }
 
     edgelam::Scenario& m_scenario;

@@ -145,6 +145,18 @@ void ResponsesOfArrays(Case& test) {
     }
 }
 
+/// Two polarisations are at +45 and -45 degrees, one is vertical (TR 38.901 7.3).
+void SlantsOfArrays(Case& test) {
+    const auto pattern = [](bool dual, std::uint8_t polarisation) {
+        const auto array = MakePlanarArray(2, 2, dual, ElementPattern::Isotropic, 0);
+        const auto [phi, theta] = array->GetElementFieldPattern(ns3::Angles(0.4, pi / 2), polarisation);
+        return Complex(theta, phi);
+    };
+    test.True(std::abs(pattern(true, 0) - std::polar(1.0, pi / 4)) < 1e-12, "+45 degrees");
+    test.True(std::abs(pattern(true, 1) - std::polar(1.0, -pi / 4)) < 1e-12, "-45 degrees");
+    test.True(std::abs(pattern(false, 0) - 1.0) < 1e-12, "vertical");
+}
+
 /// Both modes of angles against the slow sum, along a way across a border between cells.
 void FastAgainstSlow(Case& test) {
     for (const bool drifting : {true, false}) {
@@ -353,6 +365,7 @@ void DopplerOfBothEnds(Case& test) {
 
 CaseSuite channelTestSuite("edgelam-channel", {{"the direct ray by hand", LineOfSightByHand},
                                                {"responses of arrays", ResponsesOfArrays},
+                                               {"slants of arrays", SlantsOfArrays},
                                                {"fast loops against ray by ray", FastAgainstSlow},
                                                {"frozen windows stay near the exact channel", FrozenStaysNear},
                                                {"no jumps", NoJumps},

@@ -25,6 +25,7 @@
 #include "ns3/uinteger.h"
 #include "ns3/uniform-planar-array.h"
 
+#include "planar-array.h"
 #include "radio-channel.h"
 
 namespace edgelam::test {
@@ -84,20 +85,9 @@ struct End {
 inline End MakeEnd(const ns3::Vector& place, std::uint32_t rows = 1, std::uint32_t columns = 1, bool dual = false,
                    bool isotropic = true) {
     End end{ns3::CreateObject<ns3::Node>(), ns3::CreateObject<ns3::ConstantVelocityMobilityModel>(),
-            ns3::CreateObject<ns3::UniformPlanarArray>()};
+            MakePlanarArray(rows, columns, dual, isotropic ? ElementPattern::Isotropic : ElementPattern::Sector)};
     end.node->AggregateObject(end.mobility);
     end.mobility->SetPosition(place);
-    end.array->SetAttribute("NumRows", ns3::UintegerValue(rows));
-    end.array->SetAttribute("NumColumns", ns3::UintegerValue(columns));
-    end.array->SetAttribute("IsDualPolarized", ns3::BooleanValue(dual));
-    end.array->SetAttribute("PolSlantAngle", ns3::DoubleValue(dual ? std::numbers::pi / 4 : 0));
-    ns3::Ptr<ns3::AntennaModel> element;
-    if (isotropic) {
-        element = ns3::CreateObject<ns3::IsotropicAntennaModel>();
-    } else {
-        element = ns3::CreateObject<ns3::ThreeGppAntennaModel>();
-    }
-    end.array->SetAttribute("AntennaElement", ns3::PointerValue(element));
     return end;
 }
 

@@ -102,6 +102,8 @@ def test_start_up_does_not_import_torch():
         (["run"], "EXPERIMENT"),
         (["plott", "x"], "plot"),
         (["bench", "brige"], "bridge"),
+        (["bench", "channel", "--growth"], "--growth belongs to: edgelam bench radio"),
+        (["bench", "radio", "--figure", "x"], "--figure to --growth"),
     ],
 )
 def test_wrong_usage_is_one_clear_block_with_what_is_right(capsys, tmp_path, monkeypatch, arguments, message):

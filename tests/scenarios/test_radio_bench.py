@@ -3,6 +3,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -10,18 +11,25 @@ from edgelam.bench import radio
 from edgelam.paths import installed
 
 
-def test_json_has_every_case(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_every_case_and_growth_is_drawn(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     whole = radio.measure
-    monkeypatch.setattr(radio, "measure", lambda: whole(seconds=0.1))
+    monkeypatch.setattr(radio, "measure", lambda growth: whole(seconds=0.2 if not growth else 0.02, growth=growth))
     assert radio.run(json=True) == 0
     cases = json.loads(capsys.readouterr().out)["cases"]
     assert [case["name"] for case in cases] == list(radio.ROWS)
     assert all(case["simulated_per_wall"] > 0 and case["goodput_bps"] > 0 for case in cases)
-    assert radio.run() == 0
-    assert "Mbit/s" in capsys.readouterr().out
+    assert radio.run(growth=True, figure=tmp_path / "growth") == 0
+    assert "300 UEs, downlink full" in capsys.readouterr().out
+    assert (tmp_path / "growth.svg").exists()
+    assert (tmp_path / "growth.png").exists()
 
 
 def test_the_program_refuses_what_it_does_not_know() -> None:
-    done = subprocess.run([installed("bin/bench/radio"), "abc"], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "0.01 to 600" in done.stderr
+    for arguments in (["abc"], ["0.1", "1gnb-3ue"]):
+        command = [installed("bin/bench/radio"), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert "0.01 to 600" in done.stderr
+        assert "1gnb-2ue-ip" in done.stderr

@@ -18,6 +18,7 @@ SUITES = [
     "edgelam-nr-cell",
     "edgelam-nr-cell-rates",
     "edgelam-nr-error-model",
+    "edgelam-nr-memory",
     "edgelam-nr-multicast",
     "edgelam-nr-network",
     "edgelam-nr-outside",

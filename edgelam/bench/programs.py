@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The measuring programs in C++ (ns3-scenarios/bench), each on a core of its own."""
+
+import json
+import os
+import subprocess
+from typing import Any
+
+from edgelam.paths import installed
+
+
+def run_pinned(program: str, *arguments: str) -> Any:
+    """Run bin/bench/`program` on the highest usable core; returns the JSON that it prints."""
+    core = max(os.sched_getaffinity(0))
+    done = subprocess.run(
+        [str(installed(f"bin/bench/{program}")), *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    )
+    return json.loads(done.stdout)
