@@ -4,7 +4,9 @@
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from edgelam.errors import EdgelamError
 
@@ -43,17 +45,24 @@ def make_folder(path: Path, *, exist_ok: bool = True) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file as `atomic_file` does."""
+    with atomic_file(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Write a file so that, whatever happens, `path` holds its old content or the new one, never a part.
 
-    The content goes to a hidden file beside it, is synced to the disk, and takes the name in one step; the folder is
-    synced so that the name survives a power cut. Raises StorageError (full disk, read-only folder, ...) and then
-    leaves no temporary file.
+    What the body writes goes to a hidden file beside it, is synced to the disk, and takes the name in one step; the
+    folder is synced so that the name survives a power cut. Raises StorageError (full disk, read-only folder, ...).
+    After that, and where the body raises, no temporary file is left.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         try:
             with open(temporary, "wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

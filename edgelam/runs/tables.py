@@ -13,7 +13,7 @@ import dataclasses
 import time
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgelam.errors import EdgelamError
-from edgelam.runs.storage import StorageError, make_folder, sync_folder, write_atomically
+from edgelam.runs.storage import StorageError, atomic_file, make_folder, sync_folder, write_atomically
 
 ROWS_PER_PART = 4096
 SECONDS_PER_PART = 2.0  # wall clock: what a SIGKILL may cost
 ROWS_PER_GROUP = 1 << 16  # of the compacted file
+COMPRESSION = "zstd"
 
 _ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
@@ -77,7 +78,9 @@ class TableWriter:
         self.folder, self.name, self.schema = folder, name, schema
         self.rows_written = 0
         self._rows_per_part, self._seconds_per_part = rows_per_part, seconds_per_part
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[dict[str, Any]] = []  # after what is in _columns
+        self._columns: list[pa.Table] = []
+        self._waiting = 0  # rows in both
         self._parts = 0
         self._last_part = time.monotonic()
         self._names = set(schema.names)
@@ -88,39 +91,75 @@ class TableWriter:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add one row: {column: value}; a column left out is null, an unknown one is refused."""
-        if self._closed:
-            raise EdgelamError(f"table {self.name!r} is closed")
-        if not self._names.issuperset(row):
-            unknown = ", ".join(sorted(set(row) - self._names))
-            raise EdgelamError(f"table {self.name!r} has no column {unknown}; it has {', '.join(self.schema.names)}")
+        self._check(row)
         self._rows.append(dict(row))
-        if len(self._rows) >= self._rows_per_part or time.monotonic() - self._last_part >= self._seconds_per_part:
-            self.flush()
+        self._added(1)
+
+    def extend(self, columns: Mapping[str, Any]) -> None:
+        """Add many rows: {column: array}, all of one length; a column left out is null, an unknown one is refused."""
+        self._check(columns)
+        count = len(next(iter(columns.values()))) if columns else 0
+        if count == 0:
+            return
+        self._columns_of_rows()
+        with self._complaining():
+            arrays = [
+                pa.array(columns[field.name], field.type) if field.name in columns else pa.nulls(count, field.type)
+                for field in self.schema
+            ]
+            self._columns.append(pa.Table.from_arrays(arrays, schema=self.schema))
+        self._added(count)
 
     def flush(self) -> None:
         """Write the rows in memory as one more part. Raises StorageError; the parts before it stay whole."""
-        if self._rows:
-            try:
-                part = pa.Table.from_pylist(self._rows, schema=self.schema)
-            except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-                raise EdgelamError(f"table {self.name!r} ({self.schema}) cannot hold a row: {error}") from error
+        if self._waiting:
+            self._columns_of_rows()
             path = parts_folder(self.folder, self.name) / f"{self._parts:06d}.parquet"
-            write_atomically(path, _parquet_bytes(part))
+            write_atomically(path, _parquet_bytes(pa.concat_tables(self._columns)))
             self._parts += 1
-            self.rows_written += len(self._rows)
-            self._rows.clear()
+            self.rows_written += self._waiting
+            self._columns.clear()
+            self._waiting = 0
         self._last_part = time.monotonic()
+
+    def _check(self, columns: Mapping[str, Any]) -> None:
+        if self._closed:
+            raise EdgelamError(f"table {self.name!r} is closed")
+        if not self._names.issuperset(columns):
+            unknown = ", ".join(sorted(set(columns) - self._names))
+            raise EdgelamError(f"table {self.name!r} has no column {unknown}; it has {', '.join(self.schema.names)}")
+
+    def _added(self, rows: int) -> None:
+        self._waiting += rows
+        if self._waiting >= self._rows_per_part or time.monotonic() - self._last_part >= self._seconds_per_part:
+            self.flush()
+
+    def _columns_of_rows(self) -> None:
+        if self._rows:
+            with self._complaining():
+                self._columns.append(pa.Table.from_pylist(self._rows, schema=self.schema))
+            self._rows.clear()
+
+    @contextlib.contextmanager
+    def _complaining(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+            raise EdgelamError(f"table {self.name!r} ({self.schema}) cannot hold a row: {error}") from error
 
     def close(self) -> None:
         """Write what is left and compact the parts into one file. A kill in between leaves the parts to be read."""
         if self._closed:
             return
         self.flush()
-        path = table_file(self.folder, self.name)
-        table = read_arrow(self.folder, self.name) if self._parts else self.schema.empty_table()
-        write_atomically(path, _parquet_bytes(table))
-        self._closed = True
         parts = parts_folder(self.folder, self.name)
+        with (
+            atomic_file(table_file(self.folder, self.name)) as file,
+            pq.ParquetWriter(file, self.schema, compression=COMPRESSION) as writer,
+        ):
+            for group in _row_groups(self.schema, parts):
+                writer.write_table(group)
+        self._closed = True
         with contextlib.suppress(OSError):  # the compacted file is there: parts that cannot be removed do no harm
             for part in parts.iterdir():
                 part.unlink()
@@ -167,7 +206,19 @@ def _plain(table: pa.Table) -> pa.Table:
     return table.replace_schema_metadata(None)
 
 
+def _row_groups(schema: pa.Schema, parts: Path) -> Iterator[pa.Table]:
+    """The rows of all parts, in tables of ROWS_PER_GROUP rows and one of what is left: never the whole in memory."""
+    waiting = schema.empty_table()
+    for part in sorted(parts.glob("[0-9]*.parquet")):
+        waiting = pa.concat_tables([waiting, pq.read_table(part).cast(schema)])
+        for _ in range(waiting.num_rows // ROWS_PER_GROUP):
+            yield waiting.slice(0, ROWS_PER_GROUP).combine_chunks()
+            waiting = waiting.slice(ROWS_PER_GROUP)
+    if waiting.num_rows:
+        yield waiting.combine_chunks()
+
+
 def _parquet_bytes(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(table.combine_chunks(), sink, compression="zstd", row_group_size=ROWS_PER_GROUP)
+    pq.write_table(table.combine_chunks(), sink, compression=COMPRESSION)
     return sink.getvalue().to_pybytes()

@@ -8,6 +8,7 @@ import tyro
 
 from edgelam.errors import ConfigurationError
 from edgelam.federated.settings import SplitFedFTSettings
+from edgelam.runs import traces
 from edgelam.runs.configuration import parse_pairs, suggest
 from edgelam.runs.experiments import NO_SCENARIO, check_scenario
 
@@ -26,7 +27,7 @@ class Config:
     seed: int = 1
     """Root of every random stream: data, model, network. 1 to 2147483647."""
 
-    scenario: str = "lte-macro"
+    scenario: str = "nr-urban-micro"
     """The network: an installed scenario (edgelam list), a path to a binary, or none (every transfer takes no time)."""
     options: tuple[str, ...] = ()
     """Options of the scenario, NAME=VALUE each. An installed scenario gets numUe=(num_devices) unless given here."""
@@ -34,6 +35,9 @@ class Config:
     """The machine of each node, PATTERN=PROFILE: phone, jetson-nano, jetson-orin, cpu-server or datacentre-gpu."""
     compute: Literal["modelled", "measured", "free"] = "modelled"
     """What computing costs in simulated time: a roofline of the profile, this machine's wall time, or nothing."""
+
+    traces: tuple[str, ...] = ()
+    """What happens in the network, record by record, as tables trace_NAME: blocks, csi, packets of a 5G scenario."""
 
     methods: tuple[Method, ...] = ("split-fedft",)
     """What is run over the network, one after the other, on the same data order and number of samples."""
@@ -66,7 +70,7 @@ class Config:
             )
         if any(not 0.0 < factor < float("inf") for factor in self.search_factors):
             raise ConfigurationError(f"search_factors are {self.search_factors}; they must be positive numbers")
-        for name in ("methods", "controls"):
+        for name in ("methods", "controls", "traces"):
             given = getattr(self, name)
             if len(set(given)) < len(given):
                 raise ConfigurationError(f"{name} are {', '.join(given)}; each may be given once")
@@ -100,10 +104,11 @@ def check(config: Config) -> None:
     if options.get("numUe", "").isdigit() and int(options["numUe"]) < devices:
         raise ConfigurationError(f"--options numUe={options['numUe']}: too few for num_devices {devices}")
     check_task(config.learning.task)
+    traces.check(config.traces, config.scenario, options if config.scenario != NO_SCENARIO else {})
 
 
 def quick() -> Config:
-    """Split federated fine-tuning of MiniLM over a 4G cell, with its controls: at most 4 minutes on 2 cores."""
+    """Split federated fine-tuning of MiniLM over a 5G cell, with its controls: at most 4 minutes on 2 cores."""
     return Config()
 
 

@@ -7,7 +7,7 @@ import torch
 
 from edgelam import cosim
 from edgelam.federated import METHODS, Outcome, Setup, controls, prepare
-from edgelam.runs import RunFolder
+from edgelam.runs import RunFolder, traces
 from edgelam.runs.experiments import NO_SCENARIO
 from edgelam.runs.progress import Progress
 
@@ -54,7 +54,8 @@ def simulate_method(
 
     async def main(sim: cosim.Simulation) -> Outcome:
         recorder.roles = {node.name: node.role for node in sim.nodes.values()}
-        return await METHODS[name](sim, setup, recorder.report)
+        async with traces.recording(sim, config.traces if networked else (), folder, label=("method", label)):
+            return await METHODS[name](sim, setup, recorder.report)
 
     networked = config.scenario != NO_SCENARIO
     outcome = cosim.simulate(

@@ -35,7 +35,8 @@ std::array<std::vector<T>, 2> Directions(const Array<T>& array) {
 
 } // namespace
 
-NrReports::NrReports(const NrHelper& helper, Registry& registry) : m_helper(helper) {
+NrReports::NrReports(const NrHelper& helper, Registry& registry)
+    : m_helper(helper), m_traces(helper.GetCell(), registry) {
     nr::TransportBlockRecord none{};
     none.time_ns = -1;
     none.sinr_db = none.bler = std::nanf("");
@@ -94,9 +95,13 @@ void NrReports::PublishTraffic(Registry& registry) {
     const std::vector<Axis> each{{"direction", 2}, {"ue", numUes}};
     registry.Publish<NrCellInfo>("cell", "", "carrier and slots of the cell", [this] {
         const auto& numerology = m_helper.GetCell()->GetNumerology();
-        return NrCellInfo{
-            m_helper.CarrierHz(), m_helper.BandwidthHz(),        1e-9 * static_cast<double>(numerology.MeanSlotNs()),
-            numerology.Mu(),      m_helper.GetCell()->NumPrbs(), m_helper.GetCell()->NumGroups()};
+        return NrCellInfo{m_helper.CarrierHz(),
+                          m_helper.BandwidthHz(),
+                          1e-9 * static_cast<double>(numerology.MeanSlotNs()),
+                          numerology.Mu(),
+                          m_helper.GetCell()->NumPrbs(),
+                          m_helper.GetCell()->NumGroups(),
+                          m_helper.GetCell()->PrbsPerGroup()};
     });
     registry.Publish<Array<nr::TransportBlockRecord>>(
         "ue_last_block", "", "newest transmission downlink and uplink: MCS, layers, SINR, ...; attempt 0 before it",

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "nr-helper.h"
+#include "nr-traces.h"
 #include "registry.h"
 
 namespace edgelam {
@@ -20,8 +21,9 @@ struct NrCellInfo {
     double slot_s; ///< mean
     std::uint32_t numerology, prbs;
     std::uint32_t prb_groups; ///< of the scheduler; all but the last have the same number of resource blocks
+    std::uint32_t prbs_per_group;
 };
-EDGELAM_MESSAGE(NrCellInfo, carrier_hz, bandwidth_hz, slot_s, numerology, prbs, prb_groups)
+EDGELAM_MESSAGE(NrCellInfo, carrier_hz, bandwidth_hz, slot_s, numerology, prbs, prb_groups, prbs_per_group)
 
 /// Transport blocks of one UE and direction so far. Block error rate of first transmissions: first_errors / blocks.
 struct NrBlockCounts {
@@ -54,6 +56,7 @@ EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets
 ///     ue_backlog_bytes         waiting in RLC
 ///     ue_bearer_counts         NrBearerCounts
 ///     ue_channel               H [ue, ue_antenna, element, prb_group], amplitudes; computed when read
+///     trace_blocks, ...        see NrTraces
 ///     control_slot             first slot for which the newest control of these holds
 ///
 /// and takes, with the external scheduler:
@@ -95,6 +98,7 @@ class NrReports {
     std::array<std::vector<NrBlockCounts>, num_directions> m_counts;
     std::array<std::vector<Throughput>, num_directions> m_throughput;
     std::uint64_t m_controlSlot = 0;
+    NrTraces m_traces;
 };
 
 } // namespace edgelam

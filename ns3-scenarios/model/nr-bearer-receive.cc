@@ -44,7 +44,7 @@ void Bearer::Receive(const RlcPdu& pdu) {
         if (whole) {
             ns3::Ptr<ns3::Packet> packet = std::move(entry->second.packet);
             m_incoming.erase(entry);
-            Hand(pdu.sn, std::move(packet));
+            Hand(pdu.sn, {std::move(packet), pdu.arrived});
         }
         if (m_settings.acknowledged) {
             UpdateReassembly();
@@ -56,24 +56,27 @@ void Bearer::Receive(const RlcPdu& pdu) {
 }
 
 /// In order to whoever wants the packets (TS 38.323 5.2.2).
-void Bearer::Hand(std::uint64_t sn, ns3::Ptr<ns3::Packet> packet) {
-    const auto give = [&](const ns3::Ptr<ns3::Packet>& each) {
+void Bearer::Hand(std::uint64_t sn, Complete sdu) {
+    const auto give = [&](const Complete& each) {
         ++m_counters.deliveredPackets;
-        m_counters.deliveredBytes += each->GetSize();
+        m_counters.deliveredBytes += each.packet->GetSize();
         ++m_deliverNext;
+        if (m_trace) {
+            m_trace(each.arrived, each.packet->GetSize());
+        }
         if (m_deliver) {
-            m_deliver(each);
+            m_deliver(each.packet);
         }
     };
     if (sn == m_deliverNext) {
-        give(packet);
+        give(sdu);
         while (!m_reorder.empty() && m_reorder.begin()->first == m_deliverNext) {
             const auto next = std::move(m_reorder.begin()->second);
             m_reorder.erase(m_reorder.begin());
             give(next);
         }
     } else {
-        m_reorder.emplace(sn, std::move(packet));
+        m_reorder.emplace(sn, std::move(sdu));
     }
     if (!m_settings.acknowledged) {
         if (m_reorderingEvent.IsPending() && m_deliverNext >= m_reorderTrigger) {
@@ -95,9 +98,9 @@ void Bearer::ReorderingExpired() {
             ++m_deliverNext;
             continue;
         }
-        const auto packet = std::move(waiting->second);
+        const auto sdu = std::move(waiting->second);
         m_reorder.erase(waiting);
-        Hand(m_deliverNext, packet);
+        Hand(m_deliverNext, sdu);
     }
     m_incoming.erase(m_incoming.begin(), m_incoming.lower_bound(m_deliverNext));
     if (!m_reorder.empty() && !m_reorderingEvent.IsPending()) {

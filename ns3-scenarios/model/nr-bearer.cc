@@ -81,7 +81,7 @@ bool Bearer::Send(ns3::Ptr<ns3::Packet> packet) {
     const bool idle = BacklogBytes() == 0;
     m_keptBytes += size;
     m_backlog += size + HeaderBytes(size, true, true);
-    m_sdus.push_back({std::move(packet), size});
+    m_sdus.push_back({std::move(packet), size, ns3::Simulator::Now()});
     ++m_counters.sentPackets;
     if (idle && m_wakeData) {
         m_wakeData();
@@ -102,7 +102,7 @@ bool Bearer::TakePiece(std::uint64_t sn, const Outgoing& sdu, Piece& piece, std:
             return false;
         }
     }
-    out.push_back({sn, sdu.packet, piece.from, length, piece.from + length == sdu.size, false, header});
+    out.push_back({sn, sdu.packet, piece.from, length, piece.from + length == sdu.size, false, header, sdu.arrived});
     room -= length + header;
     piece.from += length;
     ++m_pdusWithoutPoll;

@@ -39,6 +39,7 @@ struct RlcPdu {
     bool last;                    ///< it holds the SDU's end
     bool poll;                    ///< AM: asks for a status report
     std::uint32_t headerBytes;    ///< RLC header and MAC subheader
+    ns3::Time arrived;            ///< when the sending end took the SDU
     std::uint32_t Bytes() const { return length + headerBytes; }
 };
 
@@ -71,6 +72,9 @@ class Bearer {
 
     /// What gets the packets at the receiving end, in order.
     void SetDeliver(Deliver deliver) { m_deliver = std::move(deliver); }
+    /// Whom to tell of each packet delivered (empty: nobody): when Send took it, and its bytes.
+    using Trace = std::function<void(ns3::Time arrived, std::uint32_t bytes)>;
+    void SetTrace(Trace trace) { m_trace = std::move(trace); }
     /// Called when data or a status report begins to wait at an end that had none.
     void SetWake(std::function<void()> data, std::function<void()> status);
 
@@ -105,6 +109,7 @@ class Bearer {
     struct Outgoing {
         ns3::Ptr<ns3::Packet> packet;
         std::uint32_t size; ///< with PDCP header
+        ns3::Time arrived;
         std::uint32_t retransmissions = 0;
         bool acknowledged = false;
     };
@@ -116,6 +121,10 @@ class Bearer {
         std::uint32_t size = 0;    ///< 0 until the last segment has come
         std::vector<Piece> pieces; ///< received bytes, merged, in order
         ns3::Time first;           ///< when the first piece came
+    };
+    struct Complete {
+        ns3::Ptr<ns3::Packet> packet;
+        ns3::Time arrived; ///< at the sending end
     };
 
     std::uint32_t HeaderBytes(std::uint32_t length, bool whole, bool first) const;
@@ -129,11 +138,12 @@ class Bearer {
     void UpdateReassembly();
     void ReassemblyExpired();
     void TriggerStatus();
-    void Hand(std::uint64_t sn, ns3::Ptr<ns3::Packet> packet);
+    void Hand(std::uint64_t sn, Complete sdu);
     void ReorderingExpired();
 
     const BearerSettings m_settings;
     Deliver m_deliver;
+    Trace m_trace;
     std::function<void()> m_wakeData, m_wakeStatus;
     Counters m_counters;
 
@@ -153,7 +163,7 @@ class Bearer {
     std::uint64_t m_rxNext = 0, m_rxHighest = 0, m_rxHighestStatus = 0, m_rxTrigger = 0; ///< names of TS 38.322 7.1
     ns3::EventId m_reassemblyEvent, m_prohibitEvent, m_reorderingEvent;
     bool m_statusWanted = false;
-    std::map<std::uint64_t, ns3::Ptr<ns3::Packet>> m_reorder; ///< complete, waiting for one before
+    std::map<std::uint64_t, Complete> m_reorder; ///< waiting for one before
     std::uint64_t m_deliverNext = 0, m_reorderTrigger = 0;
 };
 

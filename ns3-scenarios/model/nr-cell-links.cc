@@ -2,6 +2,9 @@
 // A cell's links: channel state reports, link adaptation, power control, and whether a block is decoded.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+
+#include "ns3/simulator.h"
 
 #include "nr-cell.h"
 
@@ -75,10 +78,10 @@ void Cell::Report(Reports& reports, std::uint64_t slot, MeasureNow measure, Adop
     if (reports.pending || (reports.measured && slot < reports.measuredSlot + m_csiPeriod)) {
         return;
     }
-    measure();
     // A first report is there when it is needed, and one after a pause has been going on.
     const bool late = reports.measured && slot < reports.measuredSlot + m_csiPeriod + m_csiDelay;
     reports = {slot, slot + (late ? m_csiDelay : 0), true, true};
+    measure();
     adoptIfDue();
 }
 
@@ -105,6 +108,9 @@ void Cell::Measure(Ue& ue, std::uint64_t slot) {
         for (unsigned layers = 1; layers <= ue.phy.MaxUplinkLayers(); ++layers) {
             MeasureGroups(ue.phy.Uplink(layers, soundingSnr, Beams::Measured, ue.up.meanRise), false, m_tried);
             KeepBetter(ue.up);
+        }
+        if (!m_csiTrace.IsEmpty()) {
+            TraceReport(ue);
         }
     };
     Report(ue.reports, slot, measure, [&] {
@@ -137,6 +143,41 @@ void Cell::Measure(Multicast& multicast, std::uint64_t slot) {
     Report(multicast.reports, slot, measure, [&] {
         std::swap(multicast.side.quality, multicast.side.pending);
         std::swap(multicast.beam, multicast.pendingBeam);
+    });
+}
+
+/// Before what was measured is used.
+void Cell::TraceReport(const Ue& ue) const {
+    const auto mean = [](const Quality& quality) {
+        return std::accumulate(quality.sinrDb.begin(), quality.sinrDb.end(), 0.0F) /
+               static_cast<float>(quality.sinrDb.size());
+    };
+    const Quality &down = ue.down.pending, &up = ue.up.pending;
+    CsiReportRecord record{};
+    record.time_ns = m_numerology->SlotStartNs(static_cast<std::int64_t>(ue.reports.measuredSlot));
+    record.slot = ue.reports.measuredSlot;
+    record.adopted_slot = ue.reports.adoptSlot;
+    const auto self = std::find_if(m_ues.begin(), m_ues.end(), [&](const auto& each) { return each.get() == &ue; });
+    record.ue = static_cast<std::uint32_t>(self - m_ues.begin());
+    record.rank = static_cast<std::uint8_t>(down.layers);
+    record.cqi = static_cast<std::uint8_t>(HighestCqi(m_cqiTable, down.mean + 1e-6));
+    record.sinr_db = mean(down);
+    record.uplink_rank = static_cast<std::uint8_t>(up.layers);
+    record.uplink_sinr_db = mean(up);
+    record.path_loss_db = static_cast<float>(ue.lossDb);
+    m_csiTrace(record);
+}
+
+void Cell::TracePackets(Bearer& bearer, PacketRecord like) {
+    bearer.SetTrace([this, like](ns3::Time arrived, std::uint32_t bytes) {
+        if (m_packetTrace.IsEmpty()) {
+            return;
+        }
+        PacketRecord record = like;
+        record.time_ns = ns3::Simulator::Now().GetNanoSeconds();
+        record.arrived_ns = arrived.GetNanoSeconds();
+        record.bytes = bytes;
+        m_packetTrace(record);
     });
 }
 
@@ -210,6 +251,10 @@ void Cell::Decode(const Process& process, Reception& reception, const SinrMap& m
     record.layers = process.layers;
     record.received = reception.decoded;
     record.prbs = static_cast<std::uint16_t>(prbs);
+    record.first_prb = static_cast<std::uint16_t>(process.groups.front() * m_prbsPerGroup);
+    for (const auto g : process.groups) {
+        record.rbgs |= 1u << g;
+    }
     record.bits = process.bits;
     record.sinr_db = static_cast<float>(Db(sinr));
     record.bler = static_cast<float>(bler);

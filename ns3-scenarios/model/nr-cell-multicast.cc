@@ -49,6 +49,7 @@ std::uint32_t Cell::AddMulticast(const std::vector<std::uint32_t>& ues) {
                 m_atUe(ue, packet->Copy());
             }
         });
+        TracePackets(multicast.receivers.back()->bearer, {.ue = ue, .group = static_cast<std::int32_t>(number)});
     }
     return number;
 }

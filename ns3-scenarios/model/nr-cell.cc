@@ -107,7 +107,11 @@ ns3::TypeId Cell::GetTypeId() {
             .AddAttribute("CsiDelay", "Slots until the gNB uses a CSI report.", UintegerValue(4),
                           MakeUintegerAccessor(&Cell::m_csiDelay), whole)
             .AddTraceSource("TransportBlock", "Every transmission of a transport block.",
-                            MakeTraceSourceAccessor(&Cell::m_blockTrace), "edgelam::nr::Cell::BlockCallback");
+                            MakeTraceSourceAccessor(&Cell::m_blockTrace), "edgelam::nr::Cell::BlockCallback")
+            .AddTraceSource("CsiReport", "Every CSI report of a UE, with what the gNB measures itself.",
+                            MakeTraceSourceAccessor(&Cell::m_csiTrace), "edgelam::nr::Cell::CsiCallback")
+            .AddTraceSource("PacketDelivered", "Every packet that a bearer delivers.",
+                            MakeTraceSourceAccessor(&Cell::m_packetTrace), "edgelam::nr::Cell::PacketCallback");
     return tid;
 }
 
@@ -264,6 +268,7 @@ std::uint32_t Cell::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::P
         side->averagedSlot = NextSlot();
         side->bitsPerGroup.resize(m_numGroups);
         side->bearer.SetWake([this] { Wake(); }, [this] { Wake(); });
+        TracePackets(side->bearer, {.ue = number, .uplink = side == &ue.up});
     }
     ue.down.bearer.SetDeliver([this, number](ns3::Ptr<ns3::Packet> packet) {
         if (m_atUe) {

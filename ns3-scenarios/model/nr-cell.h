@@ -28,33 +28,12 @@
 #include "nr-interference.h"
 #include "nr-modulation.h"
 #include "nr-phy-link.h"
+#include "nr-records.h"
 #include "nr-scheduler.h"
 #include "nr-transport-block.h"
 #include "radio-channel.h"
 
 namespace edgelam::nr {
-
-/// One transmission of a transport block, as the trace source TransportBlock tells it. Of one to a multicast group
-/// there is a record for each receiver that has not decoded the block yet: sums of what is on the air (prbs, bits) take
-/// those with `repeated` 0, sums of what a UE gets take all of that UE.
-struct TransportBlockRecord {
-    std::int64_t time_ns; ///< start of the slot it is sent in
-    std::uint64_t slot;
-    std::uint32_t ue;        ///< number of the UE in its cell; multicast: the receiver
-    std::int32_t group = -1; ///< number of the multicast group; -1: the UE's own bearer
-    std::uint8_t repeated;   ///< 1: this transmission, to another receiver, has a record already
-    std::uint8_t uplink;     ///< 1: uplink
-    std::uint8_t harq;       ///< process
-    std::uint8_t attempt;    ///< 1: first transmission
-    std::uint8_t mcs, layers;
-    std::uint8_t received; ///< 1: decoded
-    std::uint16_t prbs;
-    std::uint32_t bits; ///< transport block size
-    float sinr_db;      ///< effective, of this transmission
-    float bler;         ///< probability that the block is not decoded with all transmissions so far
-};
-EDGELAM_MESSAGE(TransportBlockRecord, time_ns, slot, ue, group, repeated, uplink, harq, attempt, mcs, layers, received,
-                prbs, bits, sinr_db, bler)
 
 /// The cell does its work at slot boundaries, and only while there is something to do: with nothing to send it has no
 /// events.
@@ -134,6 +113,8 @@ class Cell : public ns3::Object {
     /// Where SINR is taken, relative to the carrier: the same number in every group.
     const std::vector<double>& SampleOffsetsHz() const { return m_offsetsHz; }
     unsigned NumPrbs() const { return m_numPrbs; }
+    /// Resource blocks of a resource block group, TS 38.214 table 5.1.2.2.1-1.
+    unsigned PrbsPerGroup() const { return m_prbsPerGroup; }
     const Numerology& GetNumerology() const { return *m_numerology; }
     const Bearer& DownBearer(std::uint32_t ue) const;
     const Bearer& UpBearer(std::uint32_t ue) const;
@@ -145,6 +126,8 @@ class Cell : public ns3::Object {
     std::int64_t AssignStreams(std::int64_t stream);
 
     using BlockCallback = void (*)(const TransportBlockRecord&);
+    using CsiCallback = void (*)(const CsiReportRecord&);
+    using PacketCallback = void (*)(const PacketRecord&);
 
   protected:
     void DoDispose() override;
@@ -315,6 +298,9 @@ class Cell : public ns3::Object {
     void Measure(Ue& ue, std::uint64_t slot);
     void Measure(Multicast& multicast, std::uint64_t slot);
     void FindBeam(Multicast& multicast);
+    void TraceReport(const Ue& ue) const;
+    /// What this bearer delivers goes to the trace source PacketDelivered; `like` says whose it is.
+    void TracePackets(Bearer& bearer, PacketRecord like);
     void MeasureGroups(const SinrMap& map, bool asCqi, Quality& out);
     /// What m_tried has measured becomes a side's pending quality if it is the better one.
     void KeepBetter(Side& side);
@@ -388,6 +374,8 @@ class Cell : public ns3::Object {
     std::shared_ptr<InterferenceSource> m_interference;
     Quality m_tried;
     ns3::TracedCallback<const TransportBlockRecord&> m_blockTrace;
+    ns3::TracedCallback<const CsiReportRecord&> m_csiTrace;
+    ns3::TracedCallback<const PacketRecord&> m_packetTrace;
 };
 
 } // namespace edgelam::nr

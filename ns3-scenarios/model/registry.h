@@ -41,8 +41,9 @@ struct Described {
 
 struct Observable : Described {
     std::function<Reading()> read;
-    std::int64_t periodNs = 0;     ///< above 0: values come at this period, see Registry::SetPeriod
-    std::int64_t announcedNs = -1; ///< when the newest of them came, -1 for not yet
+    std::int64_t periodNs = 0;        ///< above 0: values come at this period, see Registry::SetPeriod
+    std::int64_t announcedNs = -1;    ///< when the newest of them came, -1 for not yet
+    std::function<void(bool)> record; ///< a trace: whether to keep what happens, see Registry::PublishTrace
 
     /// As Described::Json, and "period_ns".
     std::string Json(std::size_t id) const;
@@ -66,6 +67,17 @@ class Registry {
         observable.read = [function = std::move(function)] { return ValueTraits<T>::Write(function()); };
         Add(std::move(observable));
         return m_observables.size() - 1;
+    }
+
+    /// Add an observable that is what happened since it was last read, oldest first. It is kept only while somebody
+    /// subscribes to it, one at a time: `record` is called with true when that begins, with false when it ends, and
+    /// `take` gives what was kept, which is then forgotten. Reading it is refused at other times. Unlike others, such a
+    /// subscription does not keep a run alive in which nothing else is outstanding.
+    template<class T, class F>
+    void PublishTrace(std::string name, std::string help, F take, std::function<void(bool)> record) {
+        const auto id =
+            Publish<std::vector<T>>(std::move(name), "", std::move(help), std::move(take), {{"record", -1}});
+        m_observables[id].record = std::move(record);
     }
 
     /// Observable `id` has a new value every `periodNs` (above 0), of which Announce tells. A subscription to it takes

@@ -140,7 +140,7 @@ void RequestHandler::Handle(int p, const Request& request) {
     } else if (request.Is<Unsubscribe>()) {
         const auto subscription = m_subscriptions.find({p, request.As<Unsubscribe>().request});
         if (subscription != m_subscriptions.end()) {
-            subscription->second.event.Cancel();
+            Ended(subscription->second);
             m_subscriptions.erase(subscription);
             m_clock.RequestSync();
         }
@@ -265,6 +265,11 @@ void RequestHandler::EndedAt(Key key, Transfer& transfer, std::size_t i) {
 }
 
 void RequestHandler::ReadOnce(int p, std::uint64_t request, std::size_t observable) {
+    if (m_registry.observables()[observable].record && !Recorded(observable)) {
+        return Refuse(p, request, bridge::ProtocolMessages::TypeOf<bridge::ReadObservable>(),
+                      "'" + m_registry.observables()[observable].name +
+                          "' is a trace: nothing is kept of it before it is subscribed to");
+    }
     Reading reading;
     bridge::ObservableValue value{request, NowNs(), 0, 0, {}};
     try {
@@ -301,6 +306,13 @@ void RequestHandler::ReadOnce(int p, std::uint64_t request, std::size_t observab
 void RequestHandler::Subscribe(int p, const bridge::ReadObservable& read) {
     const Observable& observable = m_registry.observables()[read.observable];
     const Key key{p, read.request};
+    if (observable.record) {
+        if (Recorded(read.observable)) {
+            return Refuse(p, read.request, bridge::ProtocolMessages::TypeOf<bridge::ReadObservable>(),
+                          "'" + observable.name + "' is subscribed to already; a trace has one subscription at a time");
+        }
+        observable.record(true);
+    }
     if (observable.periodNs == 0) {
         m_subscriptions[key] = {read.observable, read.period_ns, {}};
         return Sample(key);
@@ -318,6 +330,18 @@ void RequestHandler::Subscribe(int p, const bridge::ReadObservable& read) {
     if (atOnce) {
         ReadOnce(p, read.request, read.observable);
     }
+}
+
+void RequestHandler::Ended(Subscription& subscription) {
+    subscription.event.Cancel();
+    if (const auto& record = m_registry.observables()[subscription.observable].record) {
+        record(false);
+    }
+}
+
+bool RequestHandler::Recorded(std::size_t observable) const {
+    return std::any_of(m_subscriptions.begin(), m_subscriptions.end(),
+                       [observable](const auto& entry) { return entry.second.observable == observable; });
 }
 
 void RequestHandler::Announced(std::size_t observable) {
@@ -339,7 +363,7 @@ void RequestHandler::Sample(Key key) {
 void RequestHandler::Detached(int p) {
     for (auto& [key, subscription] : m_subscriptions) {
         if (key.first == p) {
-            subscription.event.Cancel();
+            Ended(subscription);
         }
     }
     std::erase_if(m_subscriptions, [p](const auto& entry) { return entry.first.first == p; });
@@ -347,7 +371,9 @@ void RequestHandler::Detached(int p) {
 }
 
 bool RequestHandler::Outstanding() const {
-    return !m_transfers.empty() || !m_subscriptions.empty();
+    return !m_transfers.empty() ||
+           std::any_of(m_subscriptions.begin(), m_subscriptions.end(),
+                       [this](const auto& entry) { return !m_registry.observables()[entry.second.observable].record; });
 }
 
 void RequestHandler::Refuse(int p, std::uint64_t id, std::uint16_t type, const std::string& reason) {

@@ -64,6 +64,9 @@ class RequestHandler : public RequestSink {
     void ReadOnce(int p, std::uint64_t request, std::size_t observable);
     void Sample(Key key);
     void Subscribe(int p, const bridge::ReadObservable& read);
+    /// A subscription has ended.
+    void Ended(Subscription& subscription);
+    bool Recorded(std::size_t observable) const;
     void Announced(std::size_t observable);
     void Refuse(int p, std::uint64_t id, std::uint16_t type, const std::string& reason);
     const ExposedNode* Find(std::uint32_t id) const;

@@ -95,6 +95,12 @@ def test_start_up_does_not_import_torch():
         (["run", "split-fedft", "--options", "numUe=3"], "--options numUe=3: too few for num_devices 4"),
         (["run", "split-fedft", "--scenario", "none", "--options", "a=1"], "scenario none has no options"),
         (["run", "split-fedft", "--scenario", "./no-such"], "'./no-such' is not a program that can be run"),
+        (
+            ["run", "split-fedft", "--traces", "block"],
+            "scenario nr-urban-micro has no trace 'block'; did you mean 'blocks'? There are: blocks, packets, csi",
+        ),
+        (["run", "split-fedft", "--traces", "csi", "--scenario", "wired-star"], "scenario wired-star has no traces"),
+        (["run", "split-fedft", "--traces", "csi", "--scenario", "none"], "scenario none has no traces"),
         (["run", "split-fedft", "--task", "mnist"], "no task 'mnist': built in are ns3-comments, digits"),
         (["run", "split-fedft", "--task", "mine.csv"], "mine.csv: no such file"),
         (["run", "split-fedft", "--devices", "ue*=jetson-oring"], "did you mean 'jetson-orin'"),
@@ -132,7 +138,7 @@ def test_version():
 def test_list_names_experiments_recipes_and_scenarios(capsys):
     status, text, err = in_process(capsys, "list")
     assert status == 0, err
-    for word in ("split-fedft", "quick", "full", "wired-star", "lte-macro", "none"):
+    for word in ("split-fedft", "quick", "full", "wired-star", "lte-macro", "nr-urban-micro", "nr-indoor", "none"):
         assert word in text
     assert "wired-star  devices and edge servers around one router" in text
 

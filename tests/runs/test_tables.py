@@ -2,12 +2,14 @@
 import dataclasses
 from typing import Literal
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgelam.errors import EdgelamError
-from edgelam.runs import StorageError
+from edgelam.runs import StorageError, tables
 from edgelam.runs.tables import (
     TableWriter,
     parts_folder,
@@ -55,6 +57,24 @@ def test_any_rows_come_back_in_order_and_the_bytes_depend_on_the_rows_alone(
         assert not parts_folder(folder, "t").exists()
         contents.append(table_file(folder, "t").read_bytes())
     assert contents[0] == contents[1]
+
+
+def test_rows_and_columns_may_be_mixed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROWS_PER_GROUP", 4)
+    table = TableWriter(tmp_path, "t", schema_from({"a": int, "b": str}), rows_per_part=3)
+    table.append({"a": 0})
+    table.extend({"a": np.arange(1, 9), "b": ["x"] * 8})
+    table.extend({"a": np.array([], np.int64)})
+    table.append({"a": 9, "b": "y"})
+    with pytest.raises(EdgelamError, match="no column c"):
+        table.extend({"c": [1]})
+    table.flush()
+    for _ in range(2):
+        read = read_arrow(tmp_path, "t")
+        assert read["a"].to_pylist() == list(range(10))
+        assert read["b"].to_pylist() == [None, *"xxxxxxxx", "y"]
+        table.close()
+    assert pq.ParquetFile(table_file(tmp_path, "t")).num_row_groups == 3  # 4, 4 and 2 rows
 
 
 def test_a_table_is_written_once(tmp_path):

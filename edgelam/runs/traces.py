@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Traces of a scenario as tables of the run folder: what happened in the network, record by record.
+
+A scenario that has traces publishes observables ``trace_NAME`` of shape [record], which hold what happened since they
+were last read (an NR cell: blocks, csi, packets; see docs/nr-network.md). Each becomes the table ``trace_NAME``:
+columns as the scenario types them, their units in the metadata of the Parquet fields. Nothing is kept, here or in the
+scenario, of traces that nobody asks for, and asking for them changes no simulated time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from edgelam.errors import ConfigurationError
+from edgelam.runs.configuration import suggest
+from edgelam.runs.folder import RunFolder
+from edgelam.runs.tables import TableWriter
+
+if TYPE_CHECKING:
+    from edgelam.cosim.observables import Observable
+    from edgelam.cosim.records import Reading
+    from edgelam.cosim.simulation import Simulation
+
+PREFIX = "trace_"
+PERIOD_S = 0.1  # simulated: how often records are fetched; the scenario keeps at most so much
+_UNITS = {"ns": "ns", "s": "s", "db": "dB", "dbm": "dBm", "hz": "Hz", "bps": "bit/s", "bits": "bit", "bytes": "byte"}
+
+
+def check(names: Iterable[str], scenario: str, options: Mapping[str, Any]) -> None:
+    """Refuse traces that the scenario does not have: it is started and asked. Raises ConfigurationError."""
+    from edgelam import cosim
+
+    async def ask(sim: Simulation) -> list[str]:
+        return names_of(sim)
+
+    wanted = list(names)
+    if wanted:
+        there = [] if scenario == "none" else cosim.simulate(ask, scenario=scenario, options=options)
+        _refuse_unknown(wanted, there, scenario)
+
+
+def names_of(sim: Simulation) -> list[str]:
+    """The traces a scenario has."""
+    return [name.removeprefix(PREFIX) for name in sim.observables if name.startswith(PREFIX)]
+
+
+def _refuse_unknown(names: list[str], there: list[str], scenario: str) -> None:
+    for name in names:
+        if not there:
+            raise ConfigurationError(f"traces {', '.join(names)}: scenario {scenario} has no traces")
+        if name not in there:
+            raise ConfigurationError(f"scenario {scenario} has no trace {name!r}; {suggest(name, there)}")
+
+
+@contextlib.asynccontextmanager
+async def recording(
+    sim: Simulation, names: Iterable[str], folder: RunFolder, *, label: tuple[str, str] | None = None
+) -> AsyncIterator[None]:
+    """Write the traces `names` into `folder` while the body goes on, to its very end.
+
+    label: a first column and its value in all these rows, ("method", "split FedFT"), where several simulations write
+    into one folder. Raises ConfigurationError for a trace the scenario does not have.
+    """
+    wanted = list(names)
+    if not wanted:
+        yield
+        return
+    _refuse_unknown(wanted, names_of(sim), sim.scenario)
+    recorders = [_Recorder(sim.observable(PREFIX + name), folder, label) for name in wanted]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(recorder.follow()) for recorder in recorders]
+            try:
+                yield
+                for recorder in recorders:
+                    await recorder.finish()
+            finally:
+                for recorder in recorders:
+                    recorder.subscription.close()
+            await asyncio.gather(*tasks)
+    except BaseExceptionGroup as group_error:  # what the body raised, as it was
+        if len(group_error.exceptions) == 1:
+            raise group_error.exceptions[0] from None
+        raise
+
+
+class _Recorder:
+    """One trace on its way into one table."""
+
+    def __init__(self, trace: Observable, folder: RunFolder, label: tuple[str, str] | None) -> None:
+        self.trace, self.label = trace, dict([label] if label else [])
+        self.subscription = aiter(trace.subscribe(PERIOD_S))  # begins now
+        self.table: TableWriter = folder.table(trace.name, _schema(trace, self.label))
+        self.last: Reading | None = None
+
+    async def follow(self) -> None:
+        """Write records as they come, until the subscription is closed, then the last ones."""
+        async for reading in self.subscription:
+            self._write(reading)
+        if self.last is not None:
+            self._write(self.last)
+
+    async def finish(self) -> None:
+        """Fetch what has come since the last period."""
+        self.last = await self.trace.read()
+
+    def _write(self, reading: Reading) -> None:
+        count = len(reading.value)
+        columns = {name: [value] * count for name, value in self.label.items()}
+        self.table.extend(columns | {name: reading.value[name] for name in reading.value.dtype.names or ()})
+
+
+def _schema(trace: Observable, label: Mapping[str, str]) -> pa.Schema:
+    fields = [pa.field(name, pa.string()) for name in label]
+    for name in trace.dtype.names or ():
+        unit = _UNITS.get(name.rpartition("_")[2])
+        fields.append(pa.field(name, pa.from_numpy_dtype(trace.dtype[name]), metadata={"unit": unit} if unit else None))
+    return pa.schema(fields, metadata={"axes": ", ".join(trace.axes), "help": trace.help})
+
+
+def throughput(blocks: pd.DataFrame, window_s: float) -> pd.DataFrame:
+    """Throughput of each UE from the trace of transport blocks.
+
+    blocks: table trace_blocks of one simulation; window_s: length of the windows, from 0 on, above 0.
+    Returns columns time_s (a window's start), ue, uplink (0, 1), throughput_bps: bits of decoded transport blocks,
+    by the slot they were sent in. Windows without a decoded block have no row.
+    """
+    if not window_s > 0:
+        raise ConfigurationError(f"window_s = {window_s!r} must be positive")
+    window = (blocks["time_ns"] // max(1, round(window_s * 1e9))).astype(np.int64)
+    decoded = blocks.assign(time_s=window * window_s, throughput_bps=blocks["bits"] / window_s)[blocks["received"] == 1]
+    return decoded.groupby(["time_s", "ue", "uplink"])["throughput_bps"].sum().reset_index()

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-traces.h"
+
+namespace edgelam {
+
+NrTraces::NrTraces(const ns3::Ptr<nr::Cell>& cell, Registry& registry)
+    : m_blocks(cell, "TransportBlock", registry, "trace_blocks",
+               "every transmission of a transport block: scheduling, MCS, SINR, error probability, HARQ"),
+      m_packets(cell, "PacketDelivered", registry, "trace_packets",
+                "every packet a bearer delivers: when PDCP took it, when it handed it up"),
+      m_csi(cell, "CsiReport", registry, "trace_csi", "every CSI report: rank, wideband CQI and SINR") {}
+
+} // namespace edgelam

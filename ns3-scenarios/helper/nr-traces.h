@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// What happens in an NR cell, record by record, for those who want it.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ns3/callback.h"
+#include "ns3/ptr.h"
+
+#include "nr-cell.h"
+#include "registry.h"
+
+namespace edgelam {
+
+/// One trace source of a cell as an observable (see Registry::PublishTrace): connected, and records kept, only while
+/// somebody subscribes.
+template<class Record>
+class NrTrace {
+  public:
+    NrTrace(ns3::Ptr<nr::Cell> cell, std::string source, Registry& registry, std::string name, std::string help)
+        : m_cell(std::move(cell)), m_source(std::move(source)) {
+        registry.PublishTrace<Record>(
+            std::move(name), std::move(help), [this] { return std::exchange(m_records, {}); },
+            [this](bool on) { Connect(on); });
+    }
+    NrTrace(const NrTrace&) = delete;
+    NrTrace& operator=(const NrTrace&) = delete;
+
+  private:
+    void Connect(bool on) {
+        const auto add = ns3::MakeCallback(&NrTrace::Add, this);
+        if (on) {
+            m_cell->TraceConnectWithoutContext(m_source, add);
+        } else {
+            m_cell->TraceDisconnectWithoutContext(m_source, add);
+            m_records = {};
+        }
+    }
+    void Add(const Record& record) { m_records.push_back(record); }
+
+    ns3::Ptr<nr::Cell> m_cell;
+    std::string m_source;
+    std::vector<Record> m_records;
+};
+
+/// Publishes, all [record]:
+///
+///     trace_blocks     nr::TransportBlockRecord of each transmission
+///     trace_packets    nr::PacketRecord of each packet delivered
+///     trace_csi        nr::CsiReportRecord of each report
+///
+/// Must live as long as the run.
+class NrTraces {
+  public:
+    NrTraces(const ns3::Ptr<nr::Cell>& cell, Registry& registry);
+
+  private:
+    NrTrace<nr::TransportBlockRecord> m_blocks;
+    NrTrace<nr::PacketRecord> m_packets;
+    NrTrace<nr::CsiReportRecord> m_csi;
+};
+
+} // namespace edgelam

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// What the trace sources of an NR cell tell.
+#pragma once
+
+#include <cstdint>
+
+#include "edgelam/bridge/schema.h"
+
+namespace edgelam::nr {
+
+/// One transmission of a transport block, as the trace source TransportBlock tells it. Of one to a multicast group
+/// there is a record for each receiver that has not decoded the block yet: sums of what is on the air (prbs, bits) take
+/// those with `repeated` 0, sums of what a UE gets take all of that UE.
+struct TransportBlockRecord {
+    std::int64_t time_ns; ///< start of the slot it is sent in
+    std::uint64_t slot;
+    std::uint32_t ue;        ///< number of the UE in its cell; multicast: the receiver
+    std::int32_t group = -1; ///< number of the multicast group; -1: the UE's own bearer
+    std::uint8_t repeated;   ///< 1: this transmission, to another receiver, has a record already
+    std::uint8_t uplink;     ///< 1: uplink
+    std::uint8_t harq;       ///< process
+    std::uint8_t attempt;    ///< 1: first transmission
+    std::uint8_t mcs, layers;
+    std::uint8_t received;         ///< 1: decoded
+    std::uint16_t prbs, first_prb; ///< how many, and the lowest
+    std::uint32_t rbgs;            ///< bit g: resource block group g (TS 38.214 5.1.2.2.1) is part of it
+    std::uint32_t bits;            ///< transport block size
+    float sinr_db;                 ///< effective, of this transmission
+    float bler;                    ///< probability that the block is not decoded with all transmissions so far
+};
+EDGELAM_MESSAGE(TransportBlockRecord, time_ns, slot, ue, group, repeated, uplink, harq, attempt, mcs, layers, received,
+                prbs, first_prb, rbgs, bits, sinr_db, bler)
+
+/// One CSI report of a UE: what the gNB uses from `adopted_slot` on. The trace source CsiReport tells it.
+struct CsiReportRecord {
+    std::int64_t time_ns; ///< start of the slot in which it was measured
+    std::uint64_t slot, adopted_slot;
+    std::uint32_t ue;
+    std::uint8_t rank;        ///< layers the UE asks for
+    std::uint8_t cqi;         ///< wideband: the highest that the mean over the band allows
+    float sinr_db;            ///< downlink, effective, of a layer, mean over the resource block groups
+    std::uint8_t uplink_rank; ///< of the gNB's own measurement
+    float uplink_sinr_db;     ///< likewise, with the power that it would have on a quarter of the band
+    float path_loss_db;       ///< with shadowing, as power control takes it
+};
+EDGELAM_MESSAGE(CsiReportRecord, time_ns, slot, adopted_slot, ue, rank, cqi, sinr_db, uplink_rank, uplink_sinr_db,
+                path_loss_db)
+
+/// One packet that has crossed the cell, as the trace source PacketDelivered tells it.
+struct PacketRecord {
+    std::int64_t time_ns = 0;    ///< when PDCP handed it up
+    std::int64_t arrived_ns = 0; ///< when PDCP took it; in between: waiting, the air, RLC and putting in order
+    std::uint32_t ue = 0;        ///< multicast: the receiver
+    std::int32_t group = -1;     ///< number of the multicast group; -1: the UE's own bearer
+    std::uint8_t uplink = 0;     ///< 1: uplink
+    std::uint32_t bytes = 0;     ///< of the IP packet
+};
+EDGELAM_MESSAGE(PacketRecord, time_ns, arrived_ns, ue, group, uplink, bytes)
+
+} // namespace edgelam::nr
