@@ -87,7 +87,7 @@ void RespondPlanar(const ns3::UniformPlanarArray& array, const double* x, const 
     const bool isotropic = ns3::DynamicCast<ns3::IsotropicAntennaModel>(element) != nullptr;
     const double everywhere = isotropic ? amplitude(ns3::Angles(0.0, 0.0)) : 0;
     for (std::size_t d = 0; d < count; ++d) {
-        const double flat = std::hypot(x[d], y[d]); // sine of the inclination
+        const double flat = std::sqrt(x[d] * x[d] + y[d] * y[d]); // sine of the inclination
         const double cosAzimuth = flat > 0 ? (x[d] * cosAlpha + y[d] * sinAlpha) / flat : cosAlpha;
         const double sinAzimuth = flat > 0 ? (y[d] * cosAlpha - x[d] * sinAlpha) / flat : -sinAlpha;
         double gain = everywhere;
@@ -98,7 +98,7 @@ void RespondPlanar(const ns3::UniformPlanarArray& array, const double* x, const 
         }
         // psi, eq. 7.1-15, plus the slant: eq. 7.1-11 on 7.3-4 and 7.3-5
         const double re = cosBeta * flat - sinBeta * z[d] * cosAzimuth, im = sinBeta * sinAzimuth;
-        const double length = std::hypot(re, im), scale = length > 0 ? gain / length : gain;
+        const double length = std::sqrt(re * re + im * im), scale = length > 0 ? gain / length : gain;
         const double c = length > 0 ? re : 1, s = length > 0 ? im : 0;
         const auto theta = static_cast<float>((c * cosSlant - s * sinSlant) * scale);
         const auto phi = static_cast<float>((s * cosSlant + c * sinSlant) * scale);

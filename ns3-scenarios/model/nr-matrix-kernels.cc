@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define EDGELAM_VECTOR __attribute__((target_clones("arch=x86-64-v3", "default")))
@@ -114,6 +115,13 @@ EDGELAM_INLINE std::complex<float> Dot(const float* aRe, const float* aIm, const
     return {Sum(re), Sum(im)};
 }
 
+using Vector = float __attribute__((vector_size(4 * lanes)));
+
+/// By reference: what returns a Vector would have another calling convention on each CPU.
+EDGELAM_INLINE void Load(Vector& to, const float* from) {
+    std::memcpy(&to, from, sizeof(to));
+}
+
 /// All columns of b in one pass over the rows of h.
 template<std::size_t columns>
 EDGELAM_INLINE void Gram(const float* __restrict hRe, const float* __restrict hIm, std::size_t rows,
@@ -123,30 +131,38 @@ EDGELAM_INLINE void Gram(const float* __restrict hRe, const float* __restrict hI
     std::fill(outIm, outIm + columns * stride, 0.f);
     for (std::size_t row = 0; row < rows; ++row) {
         const float *re = hRe + row * stride, *im = hIm + row * stride;
-        Lane sumRe[columns] = {}, sumIm[columns] = {};
+        Vector sumRe[columns] = {}, sumIm[columns] = {};
         for (std::size_t i = 0; i < stride; i += lanes) {
+            Vector hr, hi;
+            Load(hr, re + i);
+            Load(hi, im + i);
             for (std::size_t c = 0; c < columns; ++c) {
-                const float *br = bRe + c * stride + i, *bi = bIm + c * stride + i;
-                for (std::size_t k = 0; k < lanes; ++k) {
-                    sumRe[c][k] += re[i + k] * br[k];
-                    sumRe[c][k] -= im[i + k] * bi[k];
-                    sumIm[c][k] += re[i + k] * bi[k];
-                    sumIm[c][k] += im[i + k] * br[k];
-                }
+                Vector br, bi;
+                Load(br, bRe + c * stride + i);
+                Load(bi, bIm + c * stride + i);
+                sumRe[c] += hr * br;
+                sumRe[c] -= hi * bi;
+                sumIm[c] += hr * bi;
+                sumIm[c] += hi * br;
             }
         }
         float yr[columns], yi[columns];
         for (std::size_t c = 0; c < columns; ++c) {
-            yr[c] = Sum(sumRe[c]);
-            yi[c] = Sum(sumIm[c]);
+            yr[c] = Sum(reinterpret_cast<const Lane&>(sumRe[c]));
+            yi[c] = Sum(reinterpret_cast<const Lane&>(sumIm[c]));
         }
         for (std::size_t i = 0; i < stride; i += lanes) {
-            for (std::size_t c = 0; c < columns; ++c) {
-                float *toRe = outRe + c * stride + i, *toIm = outIm + c * stride + i;
-                for (std::size_t k = 0; k < lanes; ++k) { // conj(h) y
-                    toRe[k] += re[i + k] * yr[c] + im[i + k] * yi[c];
-                    toIm[k] += re[i + k] * yi[c] - im[i + k] * yr[c];
-                }
+            Vector hr, hi;
+            Load(hr, re + i);
+            Load(hi, im + i);
+            for (std::size_t c = 0; c < columns; ++c) { // conj(h) y
+                Vector sr, si;
+                Load(sr, outRe + c * stride + i);
+                Load(si, outIm + c * stride + i);
+                sr += hr * yr[c] + hi * yi[c];
+                si += hr * yi[c] - hi * yr[c];
+                std::memcpy(outRe + c * stride + i, &sr, sizeof(sr));
+                std::memcpy(outIm + c * stride + i, &si, sizeof(si));
             }
         }
     }
