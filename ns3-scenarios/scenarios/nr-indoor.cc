@@ -14,9 +14,8 @@
 // (IP traffic breaks out there) and behind the user plane function (UPF).
 //
 // Try:     nr-indoor --numUe=1 --bytes=1e7 --speed=0 --los=Always
-// Expect:  10 MB up at 117 Mb/s (one layer in 16 of 70 symbols, all resource blocks) and down at 735 Mb/s: slow start,
-// then
-//          the air. Without --los=Always most of the hall is behind machines: 1 MB each of 4 UEs up at 16 to 27 Mb/s.
+// Expect:  10 MB up at 103 Mb/s (one layer in 16 of 70 symbols) and down at 766 Mb/s: slow start, then the air. Without
+//          --los=Always most of the hall is behind machines: of 4 UEs, 1 MB each goes up at 14 to 27 Mb/s.
 
 #include <algorithm>
 #include <cmath>
