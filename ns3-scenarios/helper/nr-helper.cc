@@ -85,6 +85,29 @@ void NrHelper::AddOptions(Options& options) {
     options.Section("Core");
     options.Time("backhaulDelay", m_backhaulDelayS, "of the N3 link between gNB and UPF, one way", 0, 1);
     options.Rate("backhaulRate", m_backhaulRate, "of the N3 link", 1e6, 1e12);
+    options.Sets("edgelam::nr::Cell", {{"Numerology", "numerology"},
+                                       {"Bandwidth", "bandwidth"},
+                                       {"Pattern", "pattern"},
+                                       {"Scheduler", "scheduler"},
+                                       {"Beams", "beams"},
+                                       {"McsTable", "mcsTable"},
+                                       {"MaxLayers", "maxLayers"},
+                                       {"MaxUplinkLayers", "maxUplinkLayers"},
+                                       {"GnbPower", "gnbPower"},
+                                       {"UePower", "uePower"},
+                                       {"GnbNoiseFigure", "gnbNoiseFigure"},
+                                       {"UeNoiseFigure", "ueNoiseFigure"}});
+    options.Sets("edgelam::RadioChannel", {{"Frequency", "frequency"}});
+    options.Sets("ns3::UniformPlanarArray", {{"NumRows", "gnbRows"},
+                                             {"NumColumns", "gnbColumns"},
+                                             {"DowntiltAngle", "downtilt"},
+                                             {"IsDualPolarized", "ueAntennas"},
+                                             {"PolSlantAngle", ""}});
+    options.Sets("ns3::PhasedArrayModel", {{"AntennaElement", ""}});
+    options.Sets("ns3::PointToPointNetDevice", {{"DataRate", "backhaulRate"}, {"InterframeGap", ""}});
+    options.Sets("ns3::PointToPointChannel", {{"Delay", "backhaulDelay"}});
+    options.Sets("edgelam::TransferApplication",
+                 {{"SegmentSize", ""}, {"DatagramSize", ""}, {"SndBufSize", ""}, {"UdpRate", ""}});
 }
 
 std::int64_t NrHelper::AssignStreams(std::int64_t stream) {

@@ -4,10 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <numeric>
 
-#include "ns3/config.h"
-#include "ns3/string.h"
+#include "attribute-default.h"
 
 namespace edgelam {
 
@@ -31,21 +29,6 @@ bool ReadNumber(const std::string& text, double& value, std::string& rest) {
     value = std::strtod(text.c_str(), &end);
     rest = end;
     return end != text.c_str() && std::isfinite(value);
-}
-
-/// Edit distance, to guess what was meant by a name.
-std::size_t Distance(const std::string& a, const std::string& b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    std::iota(row.begin(), row.end(), 0);
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t diagonal = row[0]++;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const std::size_t change = diagonal + (std::tolower(a[i - 1]) != std::tolower(b[j - 1]));
-            diagonal = row[j];
-            row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
-        }
-    }
-    return row[b.size()];
 }
 
 } // namespace
@@ -173,6 +156,28 @@ void Options::Text(const std::string& name, std::string& value, const std::strin
     Add({name, help, value, "any text", {}, false, [&value](const std::string& text) { value = text; }});
 }
 
+void Options::Sets(const std::string& type, const std::vector<AttributeSource>& attributes) {
+    for (const auto& each : attributes) {
+        m_sets.push_back({type + "::" + each.attribute, each.option});
+    }
+}
+
+void Options::RefuseOverwritten(const std::string& attribute) const {
+    const auto find = [&](const std::string& name) {
+        return std::find_if(m_sets.begin(), m_sets.end(), [&](const auto& each) { return each.attribute == name; });
+    };
+    const auto set = find(attribute);
+    if (set == m_sets.end()) {
+        return;
+    }
+    std::string instead = set->option;
+    for (auto next = find(instead); next != m_sets.end(); next = find(instead)) { // one that is overwritten in turn
+        instead = next->option;
+    }
+    throw OptionError("option --" + attribute + " is not legal: " + m_name + " sets this attribute itself" +
+                      (instead.empty() ? "" : "; use --" + instead));
+}
+
 bool Options::Parse(int argc, const char* const* argv) {
     bool help = false;
     for (int i = 1; i < argc; ++i) {
@@ -198,10 +203,8 @@ bool Options::Parse(int argc, const char* const* argv) {
         };
         if (name.find("::") != std::string::npos) {
             take();
-            if (!ns3::Config::SetDefaultFailSafe(name, ns3::StringValue(value))) {
-                throw OptionError("option --" + name + "=" + value +
-                                  ": there is no such ns-3 attribute, or it does not take this value");
-            }
+            RefuseOverwritten(name);
+            SetAttributeDefault(name, value);
             continue;
         }
         const auto option =
@@ -211,7 +214,7 @@ bool Options::Parse(int argc, const char* const* argv) {
             std::size_t distance = 4;
             for (const auto& each : m_options) {
                 names += (names.empty() ? "--" : ", --") + each.name;
-                if (const auto d = Distance(each.name, name); d < distance) {
+                if (const auto d = EditDistance(each.name, name); d < distance) {
                     distance = d;
                     nearest = each.name;
                 }
@@ -247,7 +250,7 @@ std::string Options::Help() const {
         text += head + option.help + " [" + option.legal + "]\n";
     }
     text += "\nThe values shown are the defaults. --ns3::Type::Attribute=value changes the default of any ns-3 "
-            "attribute.\n";
+            "attribute that the scenario does not set itself.\n";
     return text;
 }
 

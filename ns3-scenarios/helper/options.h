@@ -47,8 +47,17 @@ class Options {
     /// Any text.
     void Text(const std::string& name, std::string& value, const std::string& help);
 
+    /// Where an ns-3 attribute of the scenario comes from.
+    struct AttributeSource {
+        std::string attribute;
+        std::string option; ///< to use instead; empty: there is none
+    };
+    /// The scenario itself sets these attributes of objects of a type. A default on the command line would have no
+    /// effect, so Parse refuses it and names the option.
+    void Sets(const std::string& type, const std::vector<AttributeSource>& attributes);
+
     /// Read `--name=value`, `--name value` and, for flags, `--name`. `--ns3::Type::Attribute=value` changes the
-    /// default of an ns-3 attribute. Throws OptionError.
+    /// default of an ns-3 attribute (attribute-default.h). Throws OptionError.
     /// \return false if --help was asked for
     bool Parse(int argc, const char* const* argv);
 
@@ -72,10 +81,13 @@ class Options {
     void Quantity(const std::string& name, double& value, const std::string& help, double smallest, double largest,
                   const std::vector<Unit>& units);
 
+    void RefuseOverwritten(const std::string& attribute) const;
+
     std::string m_name;
     std::string m_summary;
     std::string m_section;
     std::vector<Option> m_options;
+    std::vector<AttributeSource> m_sets; ///< attributes by full name
 };
 
 /// A number as people write it: 100000000 with units of bit/s is "100Mbps".

@@ -47,7 +47,12 @@ TransferApplication& Scenario::Expose(ns3::Ptr<ns3::Node> node, const std::strin
                                     "' has no IPv4 address yet: expose it after assigning addresses, "
                                     "or with ExposeWithoutIp");
     }
-    auto application = ns3::CreateObject<TransferApplication>();
+    ns3::Ptr<TransferApplication> application;
+    try {
+        application = ns3::CreateObject<TransferApplication>();
+    } catch (const std::invalid_argument& error) { // a default from the command line
+        Refuse(error.what());
+    }
     application->SetAttribute("Name", ns3::StringValue(name));
     application->SetAttribute("Address", ns3::Ipv4AddressValue(ipv4->GetAddress(1, 0).GetLocal())); // 0: loopback
     node->AddApplication(application);
@@ -68,6 +73,16 @@ int Scenario::Main(int argc, char* argv[], const std::function<void()>& build) {
     m_options.Choice("protocol", m_selfTest.protocol, "of the transfers", {"tcp", "udp", "ideal"});
     m_options.Count("bytes", m_selfTest.bytes, "size of each transfer, bytes", 1, 1'000'000'000'000);
     m_options.Choice("format", m_selfTest.format, "of the results", {"table", "json"});
+    m_options.Sets("edgelam::TransferApplication", {{"Name", ""}, {"Address", ""}});
+    std::vector<Options::AttributeSource> ofTransfers; // which set up their sockets alike
+    for (const char* name :
+         {"SegmentSize", "SndBufSize", "RcvBufSize", "InitialCwnd", "DelAckTimeout", "DataRetries", "ConnTimeout"}) {
+        ofTransfers.push_back({name, std::string("edgelam::TransferApplication::") + name});
+    }
+    ofTransfers.push_back({"ConnCount", "edgelam::TransferApplication::ConnTimeout"});
+    m_options.Sets("ns3::TcpSocket", ofTransfers);
+    m_options.Sets("ns3::TcpL4Protocol", {{"SocketType", "edgelam::TransferApplication::CongestionControl"}});
+    m_options.Sets("ns3::TcpSocketBase", {{"MinRto", "edgelam::TransferApplication::MinRto"}});
     m_options.Section("Bridge (set by the program that starts the scenario)");
     m_options.Text("edgelam-address", m_address, "abstract Unix socket at which participants attach, @name");
     m_options.Integer("edgelam-participants", m_participants, "how many attach before t = 0", 1, 200);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 #include "ns3/inet-socket-address.h"
 #include "ns3/ipv4-header.h"
@@ -13,6 +14,7 @@
 #include "ns3/packet.h"
 #include "ns3/simulator.h"
 #include "ns3/string.h"
+#include "ns3/tcp-congestion-ops.h"
 #include "ns3/tcp-cubic.h"
 #include "ns3/tcp-l4-protocol.h"
 #include "ns3/tcp-socket-base.h"
@@ -70,7 +72,8 @@ ns3::TypeId TransferApplication::GetTypeId() {
                           MakeUintegerChecker<std::uint32_t>(4096))
             .AddAttribute("CongestionControl", "TypeId of the TCP congestion control",
                           ns3::TypeIdValue(ns3::TcpCubic::GetTypeId()),
-                          ns3::MakeTypeIdAccessor(&T::m_congestionControl), ns3::MakeTypeIdChecker())
+                          ns3::MakeTypeIdAccessor(&T::SetCongestionControl, &T::GetCongestionControl),
+                          ns3::MakeTypeIdChecker())
             .AddAttribute("DelAckTimeout",
                           "How long the acknowledgement of a single TCP segment may wait for a second one, s; short, "
                           "so that the end of a transfer is acknowledged at once (as with TCP_QUICKACK)",
@@ -148,6 +151,14 @@ void TransferApplication::StopApplication() {
         flow->Fail(reason);
     }
     m_inbound.clear();
+}
+
+void TransferApplication::SetCongestionControl(ns3::TypeId type) {
+    if (!type.IsChildOf(ns3::TcpCongestionOps::GetTypeId()) || !type.HasConstructor()) {
+        throw std::invalid_argument("transfer application: CongestionControl " + type.GetName() +
+                                    "; legal are the congestion controls of ns-3, as ns3::TcpCubic");
+    }
+    m_congestionControl = type;
 }
 
 Ptr<Socket> TransferApplication::MakeTcpSocket() const {

@@ -77,6 +77,8 @@ class TransferApplication : public ns3::Application {
     void DoDispose() override;
 
   private:
+    void SetCongestionControl(ns3::TypeId type);
+    ns3::TypeId GetCongestionControl() const { return m_congestionControl; }
     void StartApplication() override;
     void StopApplication() override;
 

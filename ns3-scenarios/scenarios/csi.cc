@@ -81,6 +81,23 @@ class CsiScenario {
         options.Section("SNR");
         options.Real("txPower", m_txPower, "dBm", "power of one transmitting antenna over all tones", -200, 100);
         options.Real("noiseFigure", m_noiseFigure, "dB", "of the receiver", 0, 50);
+        options.Sets("edgelam::RadioChannel", {{"Deployment", "deployment"},
+                                               {"Frequency", "frequency"},
+                                               {"LosState", "los"},
+                                               {"IndoorFraction", "indoorFraction"},
+                                               {"Shadowing", "shadowing"},
+                                               {"Angles", "angles"}});
+        options.Sets("ns3::UniformPlanarArray", {{"NumRows", "gnbRows"},
+                                                 {"NumColumns", "gnbColumns"},
+                                                 {"DowntiltAngle", "downtilt"},
+                                                 {"IsDualPolarized", "gnbPolarisations"},
+                                                 {"PolSlantAngle", ""}});
+        options.Sets("ns3::PhasedArrayModel", {{"AntennaElement", ""}});
+        options.Sets("edgelam::CsiPublisher", {{"Period", "period"},
+                                               {"Snapshots", "snapshots"},
+                                               {"TransmitPower", "txPower"},
+                                               {"NoiseFigure", "noiseFigure"},
+                                               {"Rays", "rays"}});
     }
 
     void Build() {

@@ -79,6 +79,14 @@ class LteMacro {
         options.Time("cloudDelay", m_cloudDelayS, "between core and cloud0, one way", 0, 1);
         options.Rate("edgeRate", m_edgeRate, "of each edge server's link", 1e6, 1e12);
         options.Rate("cloudRate", m_cloudRate, "of the cloud's link", 1e6, 1e12);
+        options.Sets("ns3::LteEnbNetDevice", {{"DlBandwidth", "bandwidth"}, {"UlBandwidth", "bandwidth"}});
+        options.Sets("ns3::LteEnbRrc", {{"EpsBearerToRlcMapping", "rlc"}, {"SrsPeriodicity", ""}});
+        options.Sets("ns3::LteRlcAm", {{"MaxTxBufferSize", ""}});
+        options.Sets("ns3::LteRlcUm", {{"MaxTxBufferSize", ""}});
+        options.Sets("ns3::LteEnbPhy", {{"TxPower", "enbPower"}});
+        options.Sets("ns3::LteUePhy", {{"TxPower", "uePower"}});
+        options.Sets("ns3::PointToPointEpcHelper", {{"S1uLinkDelay", "coreDelay"}});
+        options.Sets("edgelam::TransferApplication", {{"SndBufSize", ""}, {"ConnTimeout", ""}, {"UdpRate", ""}});
     }
 
     void Build() {

@@ -67,6 +67,14 @@ class NrIndoor {
                        {"ceiling", "wall"});
         options.Real("gnbHeight", m_gnbHeightM, "m", "of the gNB's antennas", 1, 25);
         options.Choice("los", m_los, "line of sight", {"Probability", "Always", "Never"});
+        options.Sets("edgelam::RadioChannel", {{"Deployment", "factory"},
+                                               {"LosState", "los"},
+                                               {"HallLength", "hallLength"},
+                                               {"HallWidth", "hallWidth"},
+                                               {"HallHeight", "hallHeight"},
+                                               {"ClutterSize", "clutterSize"},
+                                               {"ClutterDensity", "clutterDensity"},
+                                               {"ClutterHeight", "clutterHeight"}});
         m_nr.AddOptions(options);
         m_servers.AddOptions(options);
     }

@@ -48,6 +48,8 @@ class NrUrbanMicro {
         options.Real("gnbHeight", m_gnbHeightM, "m", "of the gNB's antennas", 3, 100);
         options.Choice("los", m_los, "line of sight", {"Probability", "Always", "Never"});
         options.Real("indoorFraction", m_indoor, "", "share of places inside a building", 0, 1);
+        options.Sets("edgelam::RadioChannel",
+                     {{"Deployment", ""}, {"LosState", "los"}, {"IndoorFraction", "indoorFraction"}});
         m_nr.AddOptions(options);
         m_servers.AddOptions(options);
     }

@@ -67,6 +67,9 @@ class WiredStar {
         options.Rate("edgeRate", m_edgeRate, "of each server's link, each way", 1e3, 1e12);
         options.Time("edgeDelay", m_edgeDelay, "propagation delay of each server's link", 0, 10);
         options.Integer("queue", m_queue, "drop-tail queue at each end of each link, packets", 1, 1'000'000);
+        options.Sets("ns3::PointToPointNetDevice", {{"DataRate", "rate"}});
+        options.Sets("ns3::PointToPointChannel", {{"Delay", "delay"}});
+        options.Sets("edgelam::TransferApplication", {{"UdpRate", ""}, {"SndBufSize", ""}});
     }
 
     void Build() {

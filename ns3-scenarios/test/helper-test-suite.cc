@@ -5,8 +5,11 @@
 #include <array>
 #include <cstring>
 
+#include "ns3/config.h"
 #include "ns3/test.h"
+#include "ns3/type-id.h"
 
+#include "attribute-default.h"
 #include "options.h"
 #include "registry.h"
 
@@ -34,6 +37,8 @@ class OptionsCase : public ns3::TestCase {
         options.Rate("rate", rate, "rate", 1e3, 1e9);
         options.Time("delay", delay, "delay", 0, 1);
         options.Choice("protocol", protocol, "protocol", {"tcp", "udp"});
+        options.Sets("ns3::TcpSocket", {{"SegmentSize", "numUe"}, {"SndBufSize", "ns3::TcpSocket::SegmentSize"}});
+        options.Sets("ns3::TcpSocketBase", {{"MinRto", ""}});
         const char* arguments[]{"test", argument};
         try {
             options.Parse(2, arguments);
@@ -68,9 +73,70 @@ class OptionsCase : public ns3::TestCase {
         Refused("--numUe", "needs a value");
         Refused("numUe=3", "not of the form");
         Refused("--ns3::NoSuch::Thing=3", "no such ns-3 attribute");
+        Refused("--ns3::TcpSocket::SegmentSize=3", "test sets this attribute itself; use --numUe");
+        Refused("--ns3::TcpSocket::SndBufSize=3", "test sets this attribute itself; use --numUe"); // of the first
+        NS_TEST_EXPECT_MSG_EQ(Refusal("--ns3::TcpSocketBase::MinRto=1ms"),
+                              "option --ns3::TcpSocketBase::MinRto is not legal: test sets this attribute itself",
+                              "there is nothing to use");
     }
     std::uint32_t m_number = 0;
     double m_rate = 0, m_delay = 0;
+};
+
+/// Values that ns-3's own parsers abort at, or take though nobody can mean them.
+class AttributeDefaultCase : public ns3::TestCase {
+  public:
+    AttributeDefaultCase() : TestCase("defaults of ns-3 attributes: refusals before ns-3 aborts") {}
+
+  private:
+    static std::string Refusal(const std::string& name, const std::string& value) {
+        try {
+            SetAttributeDefault(name, value);
+        } catch (const OptionError& error) {
+            return error.what();
+        }
+        return {};
+    }
+    void Refused(const std::string& name, const std::string& value, const std::string& text) {
+        const std::string reason = Refusal(name, value);
+        NS_TEST_EXPECT_MSG_NE(reason.find(text), std::string::npos, name << "=" << value << " gave '" << reason << "'");
+        NS_TEST_EXPECT_MSG_NE(reason.find("--" + name + "=" + value), std::string::npos, "name and value: " << reason);
+    }
+    void DoRun() override {
+        const std::string cell = "edgelam::nr::Cell::";
+        for (const char* value : {"abc", "", "-3", "3x", "5e3", "4294967296", "nan"}) {
+            Refused(cell + "K2", value, "is not legal: it takes uint32_t 0:4294967295");
+        }
+        for (const char* value : {"nan", "inf", "", "1e999", "0x10", "3dB"}) {
+            Refused(cell + "ImplementationGap", value, "is not legal: it takes double");
+        }
+        Refused(cell + "K2", "abc", "Least slots from a grant to its uplink block"); // the attribute's help
+        Refused("ns3::TcpSocket::SegmentSize", "-5", "it takes uint32_t 0:4294967295");
+        Refused("ns3::TcpSocketBase::UseEcn", "Perhaps", "it takes Off|On|AcceptOnly");
+        Refused("ns3::TcpSocketBase::MinRto", "1lightyear", "it takes Time");
+        Refused("ns3::TcpSocketBase::MinRto", "", "it takes Time");
+        Refused("ns3::TcpL4Protocol::SocketType", "ns3::Nope", "it takes TypeId");
+        Refused("ns3::PointToPointNetDevice::TxQueue", "ns3::Nope", "it takes ns3::Ptr");
+        Refused("ns3::PointToPointNetDevice::TxQueue", "ns3::Node", "it takes ns3::Ptr");
+        Refused("ns3::PointToPointNetDevice::DataRate", "5x", "it takes DataRate");
+        Refused("ns3::TcpL4Protocol::SocketList", "4", "no default");
+
+        Refused(cell + "CsiDealy", "1", "did you mean --edgelam::nr::Cell::CsiDelay?");
+        Refused("edgelam::Cell::K2", "1", "did you mean --edgelam::nr::Cell::K2?");
+        Refused("ns3::PcapFileWrapper::Nanosec", "1", "did you mean --ns3::PcapFileWrapper::NanosecMode?");
+        Refused("ns3::TcpSocketBase::SegmentSize", "1", "did you mean --ns3::TcpSocket::SegmentSize?"); // its parent's
+        Refused("nothing::like::it", "1", "no such ns-3 attribute");
+
+        const std::string threshold = "ns3::TcpSocketBase::ReTxThreshold";
+        NS_TEST_EXPECT_MSG_EQ(Refusal(threshold, "7"), "", "legal");
+        ns3::TypeId::AttributeInformation information;
+        ns3::TypeId::LookupByName("ns3::TcpSocketBase").LookupAttributeByName("ReTxThreshold", &information);
+        NS_TEST_EXPECT_MSG_EQ(information.initialValue->SerializeToString(information.checker), "7", "changed");
+        Refused(threshold, "seven", "it takes uint32_t");
+        ns3::TypeId::LookupByName("ns3::TcpSocketBase").LookupAttributeByName("ReTxThreshold", &information);
+        NS_TEST_EXPECT_MSG_EQ(information.initialValue->SerializeToString(information.checker), "7", "not changed");
+        ns3::Config::Reset();
+    }
 };
 
 class RegistryCase : public ns3::TestCase {
@@ -132,6 +198,7 @@ class HelperTestSuite : public ns3::TestSuite {
   public:
     HelperTestSuite() : TestSuite("edgelam-helpers", Type::UNIT) {
         AddTestCase(new OptionsCase, ns3::TestCase::Duration::QUICK);
+        AddTestCase(new AttributeDefaultCase, ns3::TestCase::Duration::QUICK);
         AddTestCase(new RegistryCase, ns3::TestCase::Duration::QUICK);
     }
 };

@@ -3,6 +3,8 @@
 
 import asyncio
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,6 +48,32 @@ def test_impossible_settings_are_refused(arguments, texts):
     assert done.stderr.count("\n") == 1
     for text in texts:
         assert text in done.stderr
+
+
+def refused(scenario, argument):
+    done = start(scenario, argument)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+@pytest.mark.parametrize("scenario", ["nr-urban-micro", "nr-indoor"])
+def test_what_a_scenario_sets_itself_has_an_option(scenario):
+    sources = Path(__file__).parents[2] / "ns3-scenarios"
+    helper = (sources / "helper" / "nr-helper.cc").read_text()
+    text = helper + (sources / "scenarios" / f"{scenario}.cc").read_text()
+    types = {"m_cell": "edgelam::nr::Cell", "channel": "edgelam::RadioChannel"}
+    given = re.findall(r'(m_cell|channel)->SetAttribute\("(\w+)"', text)
+    assert len(given) >= 15
+    options = start(scenario, "--help").stdout
+    for thing, attribute in given:
+        line = refused(scenario, f"--{types[thing]}::{attribute}=9")
+        assert f"{scenario} sets this attribute itself" in line
+        if (scenario, attribute) != ("nr-urban-micro", "Deployment"):  # it has no other
+            assert f"  {line.split('use ')[1].strip()}=" in options
+        # ... and is an attribute of that name.
+        line = refused(scenario, f"--{types[thing]}::{attribute}s=9")
+        assert f"did you mean --{types[thing]}::{attribute}?" in line
 
 
 @pytest.mark.parametrize(
