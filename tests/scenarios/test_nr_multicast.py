@@ -75,7 +75,7 @@ def test_each_loses_its_own():
     # A given MCS that some can decode and some cannot, sent once.
     options = {
         "maxDistance": 400,
-        "gnbPower": 10,
+        "gnbPower": 16,
         "edgelam::nr::Cell::MulticastMcs": 12,
         "edgelam::nr::Cell::MulticastTransmissions": 1,
     }
