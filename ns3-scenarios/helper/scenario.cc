@@ -20,6 +20,8 @@ namespace {
 
 constexpr int status_usage = 2;
 constexpr int status_peer_died = 3;
+/// ns-3's generator MRG32k3a takes seeds below the smaller of its two moduli, 2^32 - 22853; it aborts at others.
+constexpr std::uint32_t largest_seed = 4294944442;
 
 } // namespace
 
@@ -62,7 +64,7 @@ TransferApplication& Scenario::Expose(ns3::Ptr<ns3::Node> node, const std::strin
 
 int Scenario::Main(int argc, char* argv[], const std::function<void()>& build) {
     m_options.Section("Run");
-    m_options.Integer("seed", m_seed, "seed of every random stream", 1, 4294967294u);
+    m_options.Integer("seed", m_seed, "seed of every random stream", 1, largest_seed);
     m_options.Count("runNumber", m_run, "independent repetition with the same seed", 1, 1'000'000'000'000);
     m_options.Time("stopTime", m_stopTimeS, "end after this simulated time; 0s: when participants or test traffic end",
                    0, 1e8);

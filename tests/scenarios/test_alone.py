@@ -31,6 +31,7 @@ def test_help(scenario):
         ("--edgeDelay=fast", ["--edgeDelay=fast", "ms", "0ns to"]),
         ("--protocol=sctp", ["sctp", "tcp, udp, ideal"]),
         ("--seed=-1", ["--seed=-1", "1 to"]),
+        ("--seed=4294944443", ["--seed=4294944443", "1 to 4294944442"]),
         ("--ns3::NoSuch::Attribute=1", ["NoSuch", "no such ns-3 attribute"]),
         ("--ns3::TcpSocket::DataRetries=3", ["DataRetries", "use --edgelam::TransferApplication::DataRetries"]),
         ("--edgelam::TransferApplication::Port=99999", ["Port=99999", "uint16_t 1:65535"]),

@@ -98,6 +98,23 @@ def test_traffic(arguments):
     assert {transfer["receiver"] for transfer in result["transfers"][:4]} == {"edge0", "edge1", "cloud0", "gnb0"}
 
 
+@pytest.mark.parametrize("scenario", ["nr-urban-micro", "nr-indoor"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--numUe=1", "--ueAntennas=1", "--gnbRows=1", "--gnbColumns=1", "--numEdge=0", "--numUpfEdge=0"],
+        ["--numUe=300"],
+    ],
+)
+def test_smallest_and_largest(scenario, arguments):
+    result = report(scenario, "--bytes=100", "--protocol=udp", *arguments)
+    assert result["complete"]
+    if "--numEdge=0" in arguments:
+        assert [transfer["receiver"] for transfer in result["transfers"]] == ["cloud0", "ue0"]
+    else:
+        assert len(result["transfers"]) == 600
+
+
 def test_devices_reach_each_other():
     async def main(sim):
         sending = asyncio.ensure_future(sim.node("ue0").send(sim.node("ue1"), bytes(50_000)))
