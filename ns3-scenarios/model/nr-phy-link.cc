@@ -198,34 +198,54 @@ std::vector<PhyLink::Complex> PhyLink::CodebookBeams(unsigned count) {
     const std::size_t samples = std::min<std::size_t>(4, m_offsets.size()), antennas = NumUeAntennas();
     const auto h = SampledResponse(samples);
     constexpr std::size_t oversampling = 2;
-    double best = -1;
-    std::vector<Complex> beam(places), chosen(places);
-    for (std::size_t v = 0; v < rows * (rows > 1 ? oversampling : 1); ++v) {
-        for (std::size_t w = 0; w < columns * (columns > 1 ? oversampling : 1); ++w) {
-            for (std::size_t row = 0; row < rows; ++row) {
-                for (std::size_t column = 0; column < columns; ++column) {
-                    const double turns = double(v * row) / double(oversampling * rows) +
-                                         double(w * column) / double(oversampling * columns);
-                    beam[row * columns + column] = Complex(std::polar(1 / std::sqrt(double(places)), 2 * pi * turns));
-                }
+    const auto directions = [](std::size_t places) { return places > 1 ? oversampling * places : 1; };
+    const auto steering = [&](std::size_t places) { // [direction, place]
+        std::vector<Complex> weights;
+        for (std::size_t k = 0; k < directions(places); ++k) {
+            for (std::size_t i = 0; i < places; ++i) {
+                const double turns = double(k * i) / double(oversampling * places);
+                weights.push_back(Complex(std::polar(1 / std::sqrt(double(places)), 2 * pi * turns)));
             }
-            double power = 0;
-            for (std::size_t u = 0; u < antennas; ++u) {
-                for (std::size_t p = 0; p < polarisations; ++p) {
+        }
+        return weights;
+    };
+    // A beam is a direction along the rows times one along the columns: the sum over columns first serves all of the
+    // former.
+    const auto up = steering(rows), across = steering(columns);
+    const std::size_t numUp = directions(rows), numAcross = directions(columns);
+    std::vector<Complex> ofRow(rows * numAcross * samples), sum(samples);
+    std::vector<double> power(numUp * numAcross);
+    for (std::size_t end = 0; end < antennas * polarisations; ++end) {
+        const Complex* from = &h[end * places * samples];
+        std::fill(ofRow.begin(), ofRow.end(), 0);
+        for (std::size_t row = 0; row < rows; ++row) {
+            for (std::size_t w = 0; w < numAcross; ++w) {
+                for (std::size_t column = 0; column < columns; ++column) {
                     for (std::size_t f = 0; f < samples; ++f) {
-                        Complex sum = 0;
-                        for (std::size_t i = 0; i < places; ++i) {
-                            sum += h[(u * elements + p * places + i) * samples + f] * beam[i];
-                        }
-                        power += std::norm(sum);
+                        ofRow[(row * numAcross + w) * samples + f] +=
+                            from[(row * columns + column) * samples + f] * across[w * columns + column];
                     }
                 }
             }
-            if (power > best) {
-                best = power;
-                chosen = beam;
+        }
+        for (std::size_t v = 0; v < numUp; ++v) {
+            for (std::size_t w = 0; w < numAcross; ++w) {
+                std::fill(sum.begin(), sum.end(), 0);
+                for (std::size_t row = 0; row < rows; ++row) {
+                    for (std::size_t f = 0; f < samples; ++f) {
+                        sum[f] += ofRow[(row * numAcross + w) * samples + f] * up[v * rows + row];
+                    }
+                }
+                for (const Complex each : sum) {
+                    power[v * numAcross + w] += std::norm(each);
+                }
             }
         }
+    }
+    const auto best = static_cast<std::size_t>(std::max_element(power.begin(), power.end()) - power.begin());
+    std::vector<Complex> chosen(places);
+    for (std::size_t i = 0; i < places; ++i) {
+        chosen[i] = up[best / numAcross * rows + i / columns] * across[best % numAcross * columns + i % columns];
     }
     // Layers: the beam in each polarisation, then its orthogonal neighbour along the columns (or rows).
     std::vector<Complex> beams(elements * count);
