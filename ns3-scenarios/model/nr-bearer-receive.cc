@@ -50,8 +50,13 @@ void Bearer::Receive(const RlcPdu& pdu) {
             UpdateReassembly();
         }
     }
+    // TS 38.322 5.3.4: a poll is answered once the report can tell of its SDU, which HARQ may still be bringing.
     if (pdu.poll && m_settings.acknowledged) {
-        TriggerStatus();
+        if (pdu.sn < m_rxHighestStatus) {
+            TriggerStatus();
+        } else {
+            m_polledTo = std::max(m_polledTo, pdu.sn + 1);
+        }
     }
 }
 
@@ -91,7 +96,8 @@ void Bearer::Hand(std::uint64_t sn, Complete sdu) {
 
 /// UM: what came before the trigger is given up; everything complete up to it is delivered.
 void Bearer::ReorderingExpired() {
-    while (m_deliverNext < m_reorderTrigger) {
+    const std::uint64_t trigger = m_reorderTrigger; // Hand may start the timer for those behind
+    while (m_deliverNext < trigger) {
         const auto waiting = m_reorder.find(m_deliverNext);
         if (waiting == m_reorder.end()) {
             ++m_counters.lostPackets;
@@ -119,14 +125,24 @@ void Bearer::UpdateReassembly() {
     while (complete(m_rxHighestStatus) && m_rxHighestStatus < m_rxHighest) {
         ++m_rxHighestStatus;
     }
-    if (m_reassemblyEvent.IsPending() && m_rxTrigger <= m_rxNext) {
+    const bool gap = HasGap(m_rxNext);
+    if (m_rxTrigger <= m_rxNext || (m_rxTrigger == m_rxNext + 1 && !gap)) {
         m_reassemblyEvent.Cancel();
     }
-    // A gap: something above RX_Next has come, or a segment of RX_Next itself that is not its beginning.
-    if (!m_reassemblyEvent.IsPending() && m_rxHighest > m_rxNext + 1) {
+    if (!m_reassemblyEvent.IsPending() && (m_rxHighest > m_rxNext + 1 || gap)) {
         m_rxTrigger = m_rxHighest;
         m_reassemblyEvent = ns3::Simulator::Schedule(m_settings.reassembly, &Bearer::ReassemblyExpired, this);
     }
+    if (m_polledTo > 0 && m_polledTo <= m_rxHighestStatus) {
+        m_polledTo = 0;
+        TriggerStatus();
+    }
+}
+
+/// Whether bytes of an SDU are missing before the last that have come.
+bool Bearer::HasGap(std::uint64_t sn) const {
+    const auto part = m_incoming.find(sn);
+    return part != m_incoming.end() && (part->second.pieces.size() > 1 || part->second.pieces[0].from > 0);
 }
 
 void Bearer::ReassemblyExpired() {
@@ -135,8 +151,9 @@ void Bearer::ReassemblyExpired() {
     while (complete(m_rxHighestStatus) && m_rxHighestStatus < m_rxHighest) {
         ++m_rxHighestStatus;
     }
+    m_polledTo = m_polledTo <= m_rxHighestStatus ? 0 : m_polledTo;
     TriggerStatus();
-    if (m_rxHighest > m_rxHighestStatus + 1) {
+    if (m_rxHighest > m_rxHighestStatus + 1 || HasGap(m_rxHighestStatus)) {
         m_rxTrigger = m_rxHighest;
         m_reassemblyEvent = ns3::Simulator::Schedule(m_settings.reassembly, &Bearer::ReassemblyExpired, this);
     }

@@ -137,6 +137,7 @@ class Bearer {
     bool Add(Incoming& sdu, const RlcPdu& pdu);
     void UpdateReassembly();
     void ReassemblyExpired();
+    bool HasGap(std::uint64_t sn) const;
     void TriggerStatus();
     void Hand(std::uint64_t sn, Complete sdu);
     void ReorderingExpired();
@@ -162,6 +163,7 @@ class Bearer {
     std::map<std::uint64_t, Incoming> m_incoming; ///< SDUs of which something has come, from m_rxNext on
     std::uint64_t m_rxNext = 0, m_rxHighest = 0, m_rxHighestStatus = 0, m_rxTrigger = 0; ///< names of TS 38.322 7.1
     ns3::EventId m_reassemblyEvent, m_prohibitEvent, m_reorderingEvent;
+    std::uint64_t m_polledTo = 0; ///< one above the highest polled SDU that no report could tell of yet; 0: none
     bool m_statusWanted = false;
     std::map<std::uint64_t, Complete> m_reorder; ///< waiting for one before
     std::uint64_t m_deliverNext = 0, m_reorderTrigger = 0;

@@ -164,9 +164,72 @@ void FullAndFailed(Case& test) {
     test.Refuses([] { Bearer bearer({.pollPdu = 0}); }, {"pollPDU"}, "poll");
 }
 
+/// PDUs of packets of 1000 bytes that a sender has sent, one packet a block.
+std::vector<RlcPdu> Sent(Bearer& sender, int packets) {
+    std::vector<RlcPdu> pdus;
+    for (int i = 0; i < packets; ++i) {
+        sender.Send(ns3::Create<Packet>(1000));
+        sender.Take(2000, pdus);
+    }
+    return pdus;
+}
+
+/// t-Reordering of 100 ms begins when 1 comes before 0, at 1 ms; 3, 4 and 5 come at 99 ms without 2, which HARQ brings
+/// at 105 ms: only 0 is lost.
+void ReorderingWaitsForEach(Case& test) {
+    Bearer sender({.acknowledged = false}), receiver({.acknowledged = false});
+    const auto pdus = Sent(sender, 6);
+    std::vector<std::int64_t> deliveredMs;
+    receiver.SetDeliver([&](Ptr<Packet>) { deliveredMs.push_back(ns3::Simulator::Now().GetMilliSeconds()); });
+    for (const auto& [sn, ms] : {std::pair{1, 1}, {3, 99}, {4, 99}, {5, 99}, {2, 105}}) {
+        ns3::Simulator::Schedule(ns3::MilliSeconds(ms), [&receiver, pdu = pdus[sn]] { receiver.Receive(pdu); });
+    }
+    ns3::Simulator::Run();
+    ns3::Simulator::Destroy();
+    test.True(deliveredMs == std::vector<std::int64_t>{101, 105, 105, 105, 105}, "each waits for its own time");
+    test.True(receiver.counters().lostPackets == 1, "one lost: " + std::to_string(receiver.counters().lostPackets));
+}
+
+/// The poll is in 1, which comes at 1 ms; HARQ brings 0 at 10 ms: one report, then, that acknowledges both.
+void PollWaitsForHarq(Case& test) {
+    Bearer sender({}), receiver({});
+    const auto pdus = Sent(sender, 2);
+    std::vector<std::int64_t> reportMs;
+    receiver.SetWake({}, [&] { reportMs.push_back(ns3::Simulator::Now().GetMilliSeconds()); });
+    for (const auto& [sn, ms] : {std::pair{1, 1}, {0, 10}}) {
+        ns3::Simulator::Schedule(ns3::MilliSeconds(ms), [&receiver, pdu = pdus[sn]] { receiver.Receive(pdu); });
+    }
+    ns3::Simulator::Schedule(ns3::MilliSeconds(11), [&] { sender.Receive(receiver.TakeStatus()); });
+    ns3::Simulator::Run(); // past t-PollRetransmit
+    ns3::Simulator::Destroy();
+    test.True(reportMs == std::vector<std::int64_t>{10}, "no report before it can tell of the polled one");
+    test.True(sender.BacklogBytes() == 0, "nothing is sent again");
+}
+
+/// Of one packet in two blocks the first is lost: reported when t-Reassembly (35 ms) has run from the second.
+void LostBeginning(Case& test) {
+    Bearer sender({}), receiver({});
+    sender.Send(ns3::Create<Packet>(1000));
+    std::vector<RlcPdu> pdus;
+    sender.Take(600, pdus);
+    sender.Take(600, pdus);
+    std::vector<std::int64_t> reportMs;
+    receiver.SetWake({}, [&] { reportMs.push_back(ns3::Simulator::Now().GetMilliSeconds()); });
+    ns3::Simulator::Schedule(ns3::MilliSeconds(1), [&] { receiver.Receive(pdus[1]); });
+    ns3::Simulator::Schedule(ns3::MilliSeconds(37), [&] { sender.Receive(receiver.TakeStatus()); });
+    ns3::Simulator::Stop(ns3::MilliSeconds(38));
+    ns3::Simulator::Run();
+    test.True(reportMs == std::vector<std::int64_t>{36}, "the gap is reported");
+    test.True(sender.BacklogBytes() == pdus[0].length, "what is sent again is the first block's part");
+    ns3::Simulator::Destroy();
+}
+
 CaseSuite bearerTestSuite("edgelam-nr-bearer", {{"acknowledged mode loses nothing", NothingLost},
                                                 {"unacknowledged mode", UnacknowledgedMode},
                                                 {"headers by hand", Headers},
+                                                {"t-Reordering of each gap", ReorderingWaitsForEach},
+                                                {"polls wait for HARQ", PollWaitsForHarq},
+                                                {"a lost beginning is reported", LostBeginning},
                                                 {"full buffers, failed links, refusals", FullAndFailed}});
 
 } // namespace
