@@ -35,7 +35,7 @@ void Cell::MeasureGroups(const SinrMap& map, bool asCqi, Quality& out) {
         double mean = 0; // capacity over layers and samples: an MCS that is hardly too low
         for (unsigned l = 0; l < map.numLayers; ++l) {
             const float* at = map.Layer(l) + g * m_samplesPerGroup;
-            float product = 1; // of few factors: a logarithm for each layer
+            double product = 1; // of at most 16 factors: a logarithm for each layer
             for (unsigned i = 0; i < m_samplesPerGroup; ++i) {
                 product *= 1 + std::min(at[i], most);
             }
@@ -79,19 +79,19 @@ void Cell::Report(Reports& reports, std::uint64_t slot, MeasureNow measure, Adop
         return;
     }
     // A first report is there when it is needed, and one after a pause has been going on.
-    const bool late = reports.measured && slot < reports.measuredSlot + m_csiPeriod + m_csiDelay;
-    reports = {slot, slot + (late ? m_csiDelay : 0), true, true};
-    measure();
+    const bool paused = slot >= reports.measuredSlot + m_csiPeriod + m_csiDelay;
+    reports = {slot, slot + (reports.measured && !paused ? m_csiDelay : 0), true, true};
+    measure(paused);
     adoptIfDue();
 }
 
 /// A CSI report: beams, rank and a CQI for each group of resource blocks (downlink), and what the gNB measures itself
 /// (uplink).
 void Cell::Measure(Ue& ue, std::uint64_t slot) {
-    const auto measure = [&] {
+    const auto measure = [&](bool paused) {
         ue.phy.Measure(true);
         ue.lossDb = -Db(ue.phy.LargeScaleGain());
-        if (slot >= ue.reports.measuredSlot + m_csiPeriod + m_csiDelay) { // what was known of interference is old
+        if (paused) { // what was known of interference is old
             ue.down.meanRise.clear();
             ue.up.meanRise.clear();
         }
@@ -125,7 +125,7 @@ void Cell::Measure(Multicast& multicast, std::uint64_t slot) {
     for (const auto& receiver : multicast.receivers) {
         Measure(*m_ues[receiver->ue], slot);
     }
-    const auto measure = [&] {
+    const auto measure = [&](bool) {
         FindBeam(multicast);
         Quality& worst = multicast.side.pending;
         worst.sinrDb.assign(m_numGroups, m_thresholdDb.back());

@@ -32,9 +32,10 @@ double Db(double linear) {
 constexpr unsigned short_control = 2;   ///< symbols of uplink that are for sounding and short PUCCH
 constexpr unsigned least_elements = 36; ///< of a resource block, for data
 
-/// TS 38.214 table 5.1.2.2.1-1, configuration 1.
+/// TS 38.214 table 5.1.2.2.1-1, configuration 1; twice and four times as many beyond its 275 resource blocks (FR3), so
+/// that there are never more than 18 groups.
 unsigned GroupSize(unsigned prbs) {
-    return prbs <= 36 ? 2 : prbs <= 72 ? 4 : prbs <= 144 ? 8 : 16;
+    return prbs <= 36 ? 2 : prbs <= 72 ? 4 : prbs <= 144 ? 8 : prbs <= 275 ? 16 : prbs <= 550 ? 32 : 64;
 }
 
 } // namespace

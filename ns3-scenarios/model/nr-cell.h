@@ -113,7 +113,7 @@ class Cell : public ns3::Object {
     /// Where SINR is taken, relative to the carrier: the same number in every group.
     const std::vector<double>& SampleOffsetsHz() const { return m_offsetsHz; }
     unsigned NumPrbs() const { return m_numPrbs; }
-    /// Resource blocks of a resource block group, TS 38.214 table 5.1.2.2.1-1.
+    /// Resource blocks of a resource block group, TS 38.214 table 5.1.2.2.1-1; 32 and 64 in carriers wider than that.
     unsigned PrbsPerGroup() const { return m_prbsPerGroup; }
     const Numerology& GetNumerology() const { return *m_numerology; }
     const Bearer& DownBearer(std::uint32_t ue) const;
@@ -292,7 +292,7 @@ class Cell : public ns3::Object {
     void Request(std::uint64_t slot);
     /// Bytes of grants whose blocks say more than the newest report that the gNB has.
     std::uint64_t BytesComing(const Ue& ue) const;
-    /// Calls measure() and adopt() when they are due.
+    /// Calls measure(paused) and adopt() when they are due; paused: reports have been missing.
     template<class MeasureNow, class Adopt>
     void Report(Reports& reports, std::uint64_t slot, MeasureNow measure, Adopt adopt);
     void Measure(Ue& ue, std::uint64_t slot);

@@ -275,6 +275,27 @@ void ConstantInterference(Case& test) {
     test.Near(sinrDb[false][1] - sinrDb[true][1], 20, 0.05, "up, 20 dB");
 }
 
+/// Interference that is gone is forgotten: at once with its source, else by the first report after a pause.
+void PastInterference(Case& test) {
+    std::map<bool, unsigned> mcs;
+    for (const bool sourceStays : {true, false}) {
+        CellTestbed bed({.deployment = "Clarke", .frequency = 3.5e9}, {Set("MaxLayers", 1u), Set("GnbPower", 10.)});
+        bed.Add({40, 10, 1.5});
+        bed.cell->SetInterference(std::make_shared<Constant>(999 * NoiseW(9), 0));
+        bed.cell->SendDown(0, ns3::Create<ns3::Packet>(1500));
+        bed.Run(0.5);
+        const auto before = bed.blocks.front();
+        bed.blocks.clear();
+        bed.cell->SetInterference(sourceStays ? std::make_shared<Constant>(0, 0) : nullptr);
+        bed.cell->SendDown(0, ns3::Create<ns3::Packet>(1500));
+        bed.Run(0.5);
+        mcs[sourceStays] = bed.blocks.front().mcs;
+        test.True(bed.blocks.front().mcs > before.mcs + 5u,
+                  "MCS " + std::to_string(before.mcs) + " and then " + std::to_string(bed.blocks.front().mcs));
+    }
+    test.True(mcs[true] == mcs[false], "both alike");
+}
+
 /// Interference in one sample weakens that one only; with several layers, as if there were less power.
 void InterferencePerSample(Case& test) {
     const auto channel = MakeChannel(street);
@@ -303,6 +324,7 @@ CaseSuite outsideTestSuite("edgelam-nr-outside", {{"one antenna by hand", OneAnt
                                                   {"ranks change", RanksChange},
                                                   {"bad precoders", BadPrecoders},
                                                   {"constant interference", ConstantInterference},
+                                                  {"past interference", PastInterference},
                                                   {"interference per sample", InterferencePerSample}});
 
 } // namespace
