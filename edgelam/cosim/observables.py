@@ -189,6 +189,7 @@ class Control(_Described):
         return applied.applied_at_ns / 1e9
 
     def _as_array(self, value: Any) -> np.ndarray[Any, Any]:
+        limits = np.iinfo(self.dtype) if self.dtype.kind in "iu" else None
         try:
             array = np.asarray(value)
             if array.dtype.hasobject:  # None would become NaN
@@ -199,9 +200,12 @@ class Control(_Described):
                     raise TypeError("complex")
                 if kind == "f" and self.dtype.kind in "iu" and np.any(array != np.rint(array)):
                     raise TypeError("not whole")
+                if limits and not all(limits.min <= each.item() <= limits.max for each in array.flat):
+                    raise ValueError("would wrap around")
             array = array.astype(self.dtype)
         except (TypeError, ValueError) as error:
-            raise ConfigurationError(f"control {self.name!r}: {value!r} is not of dtype {self.dtype}") from error
+            legal = f", {limits.min} to {limits.max}" if limits else ""
+            raise ConfigurationError(f"control {self.name!r}: {value!r} is not of dtype {self.dtype}{legal}") from error
         fits = array.ndim == len(self.shape) and all(
             want in (-1, have) for want, have in zip(self.shape, array.shape, strict=True)
         )

@@ -220,7 +220,7 @@ bool Options::Parse(int argc, const char* const* argv) {
                 }
             }
             throw OptionError("option --" + name + " is unknown" +
-                              (nearest.empty() ? "" : "; did you mean --" + nearest + "?") + " Options: " + names);
+                              (nearest.empty() ? "." : "; did you mean --" + nearest + "?") + " Options: " + names);
         }
         if (option->flag) {
             value = hasValue ? value : "true";

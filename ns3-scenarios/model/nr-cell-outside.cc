@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What a cell is told from outside: shares and precoders, and interference.
+#include <iomanip>
+#include <sstream>
 #include <stdexcept>
 
 #include "nr-cell.h"
@@ -10,6 +12,13 @@ namespace {
 
 constexpr float newest_interference = 0.1f; ///< weight of the newest slot in the mean of what was measured
 
+/// With as many digits as tell 1 from 1 + 1e-9.
+std::string Text(double value) {
+    std::ostringstream text;
+    text << std::setprecision(12) << value;
+    return text.str();
+}
+
 } // namespace
 
 std::uint64_t Cell::SetShares(const std::vector<double>& down, const std::vector<double>& up) {
@@ -18,14 +27,14 @@ std::uint64_t Cell::SetShares(const std::vector<double>& down, const std::vector
         double sum = 0;
         for (const double share : *shares) {
             if (!(share >= 0 && share <= 1)) {
-                throw std::invalid_argument("NR cell: share " + std::to_string(share) + "; legal are 0 to 1");
+                throw std::invalid_argument("NR cell: share " + Text(share) + "; legal are 0 to 1");
             }
             sum += share;
         }
         if (shares->size() != m_ues.size() || sum > 1 + 1e-9) {
             throw std::invalid_argument("NR cell: " + std::to_string(shares->size()) + " shares with a sum of " +
-                                        std::to_string(sum) + "; legal is one for each of the " +
-                                        std::to_string(m_ues.size()) + " UEs, with a sum of at most 1");
+                                        Text(sum) + "; legal is one for each of the " + std::to_string(m_ues.size()) +
+                                        " UEs, with a sum of at most 1");
         }
     }
     for (std::size_t i = 0; i < m_ues.size(); ++i) {
@@ -40,6 +49,10 @@ std::uint64_t Cell::SetLeastPrbs(const std::vector<std::uint32_t>& down, const s
     for (const auto* least : {&down, &up}) {
         std::uint64_t sum = 0;
         for (const auto prbs : *least) {
+            if (prbs > m_numPrbs) {
+                throw std::invalid_argument("NR cell: least number of resource blocks " + std::to_string(prbs) +
+                                            "; legal are 0 to " + std::to_string(m_numPrbs));
+            }
             sum += (std::uint64_t{prbs} + m_prbsPerGroup - 1) / m_prbsPerGroup;
         }
         if (least->size() != m_ues.size() || sum > m_numGroups) {
@@ -89,6 +102,12 @@ void Cell::CheckExternal(const char* what, const char* attribute, const std::str
 
 void Cell::SetInterference(std::shared_ptr<InterferenceSource> source) {
     m_interference = std::move(source);
+    if (!m_interference) {
+        for (auto& ue : m_ues) {
+            ue->down.meanRise.clear();
+            ue->up.meanRise.clear();
+        }
+    }
 }
 
 std::span<const float> Cell::Rise(Ue& ue, Direction direction, std::uint64_t slot) {

@@ -2,6 +2,7 @@
 #include "nr-precoder.h"
 
 #include <cmath>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 
@@ -15,6 +16,12 @@ using Complex = std::complex<float>;
 
 [[noreturn]] void Refuse(const std::string& what) {
     throw std::invalid_argument("precoder: " + what);
+}
+
+std::string Text(double value) {
+    std::ostringstream text;
+    text << value;
+    return text.str();
 }
 
 std::string Place(std::size_t ue, std::size_t group) {
@@ -53,7 +60,7 @@ Precoder ReadPrecoder(const Complex* weights, const PrecoderShape& shape, std::s
             used[l] = here;
         }
         if (sum > most_precoder_power) {
-            Refuse("power " + std::to_string(sum) + Place(ue, g) +
+            Refuse("power " + Text(sum) + Place(ue, g) +
                    ", the sum of |weight|^2 over elements and layers; legal is at most 1 (+ 1e-4 for rounding)");
         }
     }

@@ -87,7 +87,7 @@ class ByMetric : public Scheduler {
             if (each.fixedGroups > 0 || m_want[i] >= m_needed[i]) {
                 continue;
             }
-            // What it is given in this slot counts as served already: equals share one slot.
+            // What it is given in this slot does not count yet: of equals one has the slot, and then the other.
             const double served = m_fair ? std::max(each.averageBps, 1.0) : 1;
             const double metric = bits(i) / served;
             if (metric > largest) {

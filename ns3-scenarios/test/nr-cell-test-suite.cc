@@ -128,7 +128,9 @@ void SharesHold(Case& test) {
     refuses([&] { bed.cell->SetShares({-0.1, 0, 0, 0}, none); }, {"-0.1", "0 to 1"});
     refuses([&] { bed.cell->SetShares({std::nan(""), 0, 0, 0}, none); }, {"nan", "0 to 1"});
     refuses([&] { bed.cell->SetLeastPrbs({273, 1, 0, 0}, {0, 0, 0, 0}); }, {"19 groups of 16", "at most 18"});
-    refuses([&] { bed.cell->SetLeastPrbs({UINT32_MAX, 0, 0, 0}, {0, 0, 0, 0}); }, {"at most 18"});
+    refuses([&] { bed.cell->SetLeastPrbs({274, 0, 0, 0}, {0, 0, 0, 0}); }, {"274", "0 to 273"});
+    refuses([&] { bed.cell->SetShares({0.5, 0.5 + 1e-6, 0, 0}, none); }, {"1.000001", "at most 1"});
+    bed.cell->SetShares({0.5, 0.5 + 1e-12, 0, 0}, none); // rounding
     CellTestbed fair(street);
     fair.Add({40, 10, 1.5});
     refuses([&] { fair.cell->SetShares({1}, {1}); }, {"'pf'", "external"});
@@ -205,6 +207,19 @@ void NarrowBand(Case& test) {
     test.True(down == 30 * 5 * 300 && up == 30 * 5 * 3, "all: " + std::to_string(down) + " " + std::to_string(up));
 }
 
+/// The widest carrier, 4 x 273 resource blocks in FR3: more than TS 38.214 groups, and all in the trace's bits.
+void WideBand(Case& test) {
+    CellTestbed bed({.deployment = "Clarke", .frequency = 10e9},
+                    {Set("Bandwidth", 400e6), Set("Pattern", "FDD"), Set("GnbPower", 60.)});
+    bed.Add({40, 10, 1.5});
+    bed.Fill(false, 9000, 4'000'000);
+    bed.Run(0.02);
+    test.True(bed.cell->NumPrbs() == 1092 && bed.cell->PrbsPerGroup() == 64 && bed.cell->NumGroups() == 18, "groups");
+    const auto& block = bed.blocks.back();
+    test.True(block.prbs == 1092 && block.rbgs == (1u << 18) - 1, "all of them: " + std::to_string(block.rbgs));
+    test.True(block.mcs == 27, "at the highest MCS: " + std::to_string(block.mcs));
+}
+
 /// Delays and patterns that are far apart: the longest way round the ring of things to do.
 void LongDelays(Case& test) {
     std::string pattern(160, 'D');
@@ -270,6 +285,7 @@ CaseSuite cellTestSuite("edgelam-nr-cell", {{"acknowledged mode loses nothing", 
                                             {"same seed, same trace", SameSeedSameTrace},
                                             {"many UEs", ManyUes},
                                             {"narrow band", NarrowBand},
+                                            {"wide band", WideBand},
                                             {"long delays", LongDelays},
                                             {"refusals", Refusals}});
 

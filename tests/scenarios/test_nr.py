@@ -330,6 +330,21 @@ def test_precoders_from_the_channel():
             assert text in refusal
 
 
+def test_numbers_that_a_control_does_not_hold():
+    """A dtype of 32 bits without a sign: -1 and 2^32 must not become other numbers."""
+
+    async def main(sim):
+        least = sim.control("prb_least")
+        for bad in (-1, 2**32):
+            with pytest.raises(EdgelamError, match=rf"{bad}\], \[0\]\] is not of dtype uint32, 0 to 4294967295"):
+                await least.set([[bad], [0]])
+        with pytest.raises(EdgelamError, match="274; legal are 0 to 273"):
+            await least.set([[274], [0]])
+        await least.set([[273], [0]])
+
+    run(main, {"scheduler": "external"})
+
+
 def test_precoders_need_external_beams():
     async def main(sim):
         h = (await sim.observable("ue_channel").read()).value
