@@ -76,3 +76,29 @@ def test_arguments_are_not_options(run):
     for name in ("seed", "edgelam-participants"):
         with pytest.raises(ConfigurationError, match=f"options: {name}"):
             run(main, options={name: 2})
+
+
+def test_own_cell(tmp_path):
+    """A 5G cell from the headers: options, shares, an observable of its own, traces."""
+    program = compile_scenario(SOURCE.with_name("own-cell.cc"), tmp_path, "mobility")
+
+    async def main(sim):
+        await sim.control("prb_share").set([[0.75, 0.25], [0.5, 0.5]])
+        sending = [asyncio.ensure_future(sim.node("edge0").send(sim.node(f"ue{i}"), bytes(10_000_000))) for i in (0, 1)]
+        blocks = []
+        async with sim.observable("trace_blocks").subscribe(0.05) as readings:
+            async for reading in readings:
+                blocks.append(reading.value[reading.value["uplink"] == 0])
+                if len(blocks) == 3:
+                    break
+        distances = (await sim.observable("gnb_distance_m").read()).value
+        for each in sending:
+            each.cancel()
+        return blocks[-1], distances
+
+    options = {"scheduler": "external", "distance": 30}
+    blocks, distances = cosim.simulate(main, scenario=program, options=options)
+    assert distances == pytest.approx([(30**2 + 20**2 + 8.5**2) ** 0.5] * 2)
+    assert blocks["prbs"][blocks["ue"] == 0].sum() / blocks["prbs"].sum() == pytest.approx(0.75, abs=0.03)
+    with pytest.raises(ConfigurationError, match="has no uplink"):
+        cosim.simulate(main, scenario=program, options={"pattern": "DDD"})
