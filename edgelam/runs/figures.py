@@ -70,6 +70,7 @@ def figure(
         for suffix, options in formats.items():
             buffer = io.BytesIO()
             drawn.savefig(buffer, format=suffix[1:], **options)
+            drawn.set_layout_engine("none")  # laid out once, for all formats
             write_atomically(path.with_suffix(suffix), buffer.getvalue())
 
 

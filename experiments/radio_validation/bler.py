@@ -47,8 +47,9 @@ def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
 
 def threshold_db(curve: pd.DataFrame, target: float = TARGET) -> float:
     """SINR at which a curve (columns sinr_db, bler) crosses the target: straight lines in log(bler)."""
-    ordered = curve.sort_values("bler")
-    return float(np.interp(np.log(target), np.log(ordered["bler"]), ordered["sinr_db"]))
+    bler, sinr_db = curve["bler"].to_numpy(), curve["sinr_db"].to_numpy()
+    order = np.argsort(bler, kind="stable")
+    return float(np.interp(np.log(target), np.log(bler[order]), sinr_db[order]))
 
 
 def thresholds(run: Run) -> Frame:
@@ -92,7 +93,7 @@ def draw(run: Run) -> list[Path]:
         left.set(xlabel="SINR of each transmission (dB)", ylabel="block error rate", ylim=(1e-4, 1))
         left.set_title(f"MCS {HARQ_MCS} of table 2")
         left.legend(title="transmissions", fontsize=6, title_fontsize=6, loc="center left", bbox_to_anchor=(1.0, 0.5))
-        for index, ((transmissions, combining), gain) in enumerate(harq_gain_db(run).groupby(level=[0, 1])):
+        for index, ((transmissions, combining), gain) in enumerate(harq_gain_db(thresholds(run)).groupby(level=[0, 1])):
             style = figures.line_style(index, len(gain)) | {"color": figures.COLOURS[transmissions - 1]}
             style["linestyle"] = "-" if combining == "ir" else "--"
             right.plot(gain.index.get_level_values("mcs"), gain, **style)
@@ -101,9 +102,9 @@ def draw(run: Run) -> list[Path]:
     return [*drawn, run.path / "harq.svg"]
 
 
-def harq_gain_db(run: Run) -> Frame:
-    """How much lower the SINR of each transmission may be, dB, by (transmissions, combining, mcs), table 2."""
-    found = thresholds(run).loc[2, GAP_DB]
+def harq_gain_db(limits: Frame) -> Frame:
+    """From thresholds(): how much lower each transmission's SINR may be, dB, by (transmissions, combining, mcs)."""
+    found = limits.loc[2, GAP_DB]
     one = found.loc["ir", 1]
     rows = {
         (number, combining, mcs): one[mcs] - value for (combining, number, mcs), value in found.items() if number > 1
@@ -113,7 +114,8 @@ def harq_gain_db(run: Run) -> Frame:
 
 def numbers(run: Run) -> list[Table]:
     """SINR at 10 % of the lowest, a middle and the highest MCS of each table; HARQ's gain."""
-    found, gain = thresholds(run), harq_gain_db(run)
+    found = thresholds(run)
+    gain = harq_gain_db(found)
     table = text_table("SINR for 10 % block error rate, AWGN", "MCS table", "lowest", "middle", "highest", "gap")
     for number in (1, 2, 3):
         of_table, bare = found.loc[number, GAP_DB, "ir", 1], found.loc[number, 0.0, "ir", 1]
@@ -131,9 +133,11 @@ def numbers(run: Run) -> list[Table]:
 def checks(run: Run) -> list[Check]:
     """Curves fall; the gap moves them by itself; chase combining gains 10 log10(n), redundancy no less."""
     rows: Frame = run[TABLE]
-    found, gain = thresholds(run), harq_gain_db(run)
+    found = thresholds(run)
+    gain = harq_gain_db(found)
     places = ["mcs_table", "gap_db", "combining", "transmissions", "mcs"]
-    rise = max(curve.sort_values("sinr_db")["bler"].diff().max() for _, curve in rows.groupby(places))
+    ordered = rows.sort_values([*places, "sinr_db"])
+    rise = float(ordered.groupby(places)["bler"].diff().max())
     moved = pd.concat([found.loc[t, GAP_DB, "ir", 1] - found.loc[t, 0.0, "ir", 1] for t in (1, 2, 3)])
     chase = max(float((gain.loc[number, "chase"] - 10 * np.log10(number)).abs().max()) for number in (2, 3, 4))
     more = min(float((gain.loc[number, "ir"] - gain.loc[number, "chase"]).min()) for number in (2, 3, 4))

@@ -96,30 +96,33 @@ def numbers(run: Run) -> list[Table]:
 
 
 def checks(run: Run) -> list[Check]:
-    """The mean falls: no step up by more than two standard errors or, where it is at the peak rate, 1 %."""
+    """The mean falls: no step up by more than two standard errors or, where it is at the peak rate, 1 %.
+
+    Not so up in the hall: the UE has power enough everywhere, and what the array's pattern takes close below it is not
+    in the path loss that power control makes up for.
+    """
     found = summary(run)
     rises: list[float] = []
+    held: list[float] = []
     ratios: list[float] = []
     for direction, place, los in itertools.product(DIRECTIONS, PLACES, LOS):
         curve = found.loc[place, los][direction]
+        if (direction, place) == ("up", "InF-DH"):
+            held.append(float(curve["mean"].min() / curve["mean"].max()))
+            continue
         noise = np.maximum(2 * np.hypot(curve["error"], curve["error"].shift()), 0.01 * curve["mean"])
         rises.append(float((curve["mean"].diff() / noise).max()))
-        if direction == "down":  # up, power control holds the peak rate all over the hall
+        if direction == "down":
             ratios.append(float(curve["mean"].iloc[-1] / curve["mean"].iloc[0]))
     hidden_of_clear = found.loc["UMi", "Never"].iloc[-1] / found.loc["UMi", "Always"].iloc[-1]
     below = [float(hidden_of_clear[direction, "mean"]) for direction in DIRECTIONS]
     return [
-        Check("distance", "the mean falls at every step", f"{max(rises):+.2f} of what noise may do", max(rises) < 1),
-        Check(
-            "distance",
-            "down, the farthest mean is below the nearest",
-            f"{max(ratios):.2f} of it at most",
-            max(ratios) < 1,
-        ),
-        Check(
-            "distance",
-            "far away in the street line of sight is better",
-            f"{max(below):.2f} of it at most",
-            max(below) < 0.9,
-        ),
-    ]
+        Check("distance", "the mean falls at every step, but up in the hall",
+              f"{max(rises):+.2f} of what noise may do", max(rises) < 1),
+        Check("distance", "up in the hall power control holds the rate", f"{min(held):.2f} of the best mean at least",
+              min(held) > 0.95),
+        Check("distance", "down, the farthest mean is below the nearest", f"{max(ratios):.2f} of it at most",
+              max(ratios) < 1),
+        Check("distance", "far away in the street line of sight is better", f"{max(below):.2f} of it at most",
+              max(below) < 0.9),
+    ]  # fmt: skip

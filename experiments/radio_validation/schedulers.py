@@ -124,7 +124,9 @@ def draw(run: Run) -> list[Path]:
             axes.plot(x, curve["theory"], color=colour, ls=figures.DASHES[index], label=f"theory, {snr_db:g} dB")
         axes.plot(x, curve["harmonic"], "k:", label=r"low SNR limit $\sum_{k \leq N} 1/k$")
         axes.set(xlabel="number of UEs $N$", ylabel="rate of PF / rate of RR", xticks=list(x))
-        figure.legend(loc="outside upper center", ncols=2, fontsize=6)
+        lines = axes.get_legend_handles_labels()[0]
+        lines = [*lines[:-1:2], lines[-1], *lines[1::2]]  # a column of cells, one of theory
+        figure.legend(handles=lines, loc="outside upper center", ncols=2, fontsize=6)
     with figures.figure(run.path / "schedulers", width_in=figures.PAGE_IN, height_in=2.4, columns=2) as (_, panels):
         for index, (scheduler, label) in enumerate(SCHEDULERS.items()):
             of_case = run[TABLE][run[TABLE]["scheduler"] == scheduler]

@@ -11,8 +11,8 @@
 // stand at the site (IP traffic breaks out there) and behind the user plane function (UPF).
 //
 // Try:     nr-urban-micro --numUe=1 --bytes=1e7 --speed=0 --los=Always --minDistance=30 --maxDistance=31
-// Expect:  10 MB up at 117 Mb/s: one layer in 16 of 70 symbols, all resource blocks; and down at 770 Mb/s: 55 ms at the
-//          air's 1.45 Gb/s, the rest is setting up the connection and slow start, round trips of about 8 ms.
+// Expect:  10 MB up at 117 Mb/s: one layer in 16 of 70 symbols, all resource blocks; and down at 766 Mb/s: 49 ms at the
+//          air's 1.64 Gb/s, the rest is setting up the connection and slow start, round trips of 7.5 ms.
 
 #include <cmath>
 #include <memory>

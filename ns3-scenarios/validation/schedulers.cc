@@ -51,7 +51,8 @@ void Measure(const Settings& settings) {
         for (std::uint32_t i = 0; i < settings.numUe; ++i) {
             const double distance = street ? std::sqrt(400 + (40000 - 400) * random.Uniform()) : 100;
             const double azimuth = street ? 2 * M_PI / 3 * (random.Uniform() - 0.5) : 2 * M_PI * i / settings.numUe;
-            const double heading = 2 * M_PI * random.Uniform();
+            // Across the line to the gNB: the mean SNR stays what it is.
+            const double heading = street ? 2 * M_PI * random.Uniform() : azimuth + M_PI / 2;
             const ns3::Vector place{distance * std::cos(azimuth), distance * std::sin(azimuth), 1.5};
             const auto ue = street ? test::MakeEnd(place, 1, 2, true) : test::MakeEnd(place);
             ue.mobility->SetVelocity({settings.speedMps * std::cos(heading), settings.speedMps * std::sin(heading), 0});
