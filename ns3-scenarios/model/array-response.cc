@@ -10,6 +10,7 @@
 
 #include "ns3/angles.h"
 #include "ns3/isotropic-antenna-model.h"
+#include "ns3/three-gpp-antenna-model.h"
 #include "ns3/uniform-planar-array.h"
 
 #include "channel-kernels.h"
@@ -73,6 +74,31 @@ double TurnOfSecond(const ns3::PhasedArrayModel& array) {
     return std::atan2(theta0 * phi1 - phi0 * theta1, theta0 * theta1 + phi0 * phi1);
 }
 
+/// Amplitudes of an array's elements towards unit vectors in its own coordinates. The two patterns of TR 38.901 are
+/// worked out here, any other is asked.
+RawVector<float> ElementAmplitudes(const ns3::PhasedArrayModel& array, const double* along, const double* across,
+                                   const double* up, std::size_t count) {
+    const auto element = ns3::ConstCast<ns3::AntennaModel>(array.GetAntennaElement()); // GetGainDb is not const
+    const auto amplitude = [&](const ns3::Angles& angles) {
+        return static_cast<float>(std::pow(10, element->GetGainDb(angles) / 20));
+    };
+    RawVector<float> out(count);
+    const auto& model = *element;
+    if (typeid(model) == typeid(ns3::IsotropicAntennaModel)) {
+        std::fill(out.begin(), out.end(), amplitude(ns3::Angles(0.0, 0.0)));
+    } else if (typeid(model) == typeid(ns3::ThreeGppAntennaModel)) {
+        const auto& sector = dynamic_cast<const ns3::ThreeGppAntennaModel&>(model);
+        kernels::SectorAmplitudes({sector.GetVerticalBeamwidth(), sector.GetHorizontalBeamwidth(), sector.GetSlaV(),
+                                   sector.GetMaxAttenuation(), sector.GetAntennaElementGain()},
+                                  along, across, up, count, out.data());
+    } else {
+        for (std::size_t d = 0; d < count; ++d) {
+            out[d] = amplitude(ns3::Angles(std::atan2(across[d], along[d]), std::acos(std::clamp(up[d], -1.0, 1.0))));
+        }
+    }
+    return out;
+}
+
 /// The field pattern towards unit vectors, as ns3::UniformPlanarArray::GetElementFieldPattern has it, for all
 /// polarisations at once and without the detour over angles: TR 38.901 7.1 (bearing alpha, downtilt beta), 7.3.
 void RespondPlanar(const ns3::UniformPlanarArray& array, const double* x, const double* y, const double* z,
@@ -82,23 +108,23 @@ void RespondPlanar(const ns3::UniformPlanarArray& array, const double* x, const 
     const double cosSlant = std::cos(array.GetPolSlant()), sinSlant = std::sin(array.GetPolSlant());
     const double turn = out.numPolarisations == 2 ? TurnOfSecond(array) : 0;
     const auto cosTurn = static_cast<float>(std::cos(turn)), sinTurn = static_cast<float>(std::sin(turn));
-    const auto element = ns3::ConstCast<ns3::AntennaModel>(array.GetAntennaElement()); // GetGainDb is not const
-    const auto amplitude = [&](const ns3::Angles& angles) { return std::pow(10, element->GetGainDb(angles) / 20); };
-    const bool isotropic = ns3::DynamicCast<ns3::IsotropicAntennaModel>(element) != nullptr;
-    const double everywhere = isotropic ? amplitude(ns3::Angles(0.0, 0.0)) : 0;
+    // In the array's own coordinates, eq. 7.1-7 and 7.1-8.
+    RawVector<double> own(3 * count);
+    double *along = own.data(), *across = along + count, *up = across + count;
+    for (std::size_t d = 0; d < count; ++d) {
+        const double forward = x[d] * cosAlpha + y[d] * sinAlpha;
+        along[d] = cosBeta * forward - sinBeta * z[d];
+        across[d] = y[d] * cosAlpha - x[d] * sinAlpha;
+        up[d] = cosBeta * z[d] + sinBeta * forward;
+    }
+    const RawVector<float> gains = ElementAmplitudes(array, along, across, up, count);
     for (std::size_t d = 0; d < count; ++d) {
         const double flat = std::sqrt(x[d] * x[d] + y[d] * y[d]); // sine of the inclination
         const double cosAzimuth = flat > 0 ? (x[d] * cosAlpha + y[d] * sinAlpha) / flat : cosAlpha;
         const double sinAzimuth = flat > 0 ? (y[d] * cosAlpha - x[d] * sinAlpha) / flat : -sinAlpha;
-        double gain = everywhere;
-        if (!isotropic) { // in the array's own coordinates, eq. 7.1-7 and 7.1-8
-            const double along = cosBeta * flat * cosAzimuth - sinBeta * z[d], across = flat * sinAzimuth;
-            const double up = cosBeta * z[d] + sinBeta * flat * cosAzimuth;
-            gain = amplitude(ns3::Angles(std::atan2(across, along), std::acos(std::clamp(up, -1.0, 1.0))));
-        }
         // psi, eq. 7.1-15, plus the slant: eq. 7.1-11 on 7.3-4 and 7.3-5
         const double re = cosBeta * flat - sinBeta * z[d] * cosAzimuth, im = sinBeta * sinAzimuth;
-        const double length = std::sqrt(re * re + im * im), scale = length > 0 ? gain / length : gain;
+        const double length = std::sqrt(re * re + im * im), scale = length > 0 ? gains[d] / length : gains[d];
         const double c = length > 0 ? re : 1, s = length > 0 ? im : 0;
         const auto theta = static_cast<float>((c * cosSlant - s * sinSlant) * scale);
         const auto phi = static_cast<float>((s * cosSlant + c * sinSlant) * scale);
@@ -124,22 +150,24 @@ ArrayResponse Respond(const ns3::PhasedArrayModel& array, const double* x, const
                                     " polarisations; legal is a multiple of the polarisations, 1 or more");
     }
     out.numPlaces = elements / out.numPolarisations;
-    std::vector<ns3::Vector> places(out.numPlaces); // in wavelengths
+    RawVector<double> places(3 * out.numPlaces); // in wavelengths
+    double *placeX = places.data(), *placeY = placeX + out.numPlaces, *placeZ = placeY + out.numPlaces;
     for (std::size_t i = 0; i < out.numPlaces; ++i) {
-        places[i] = array.GetElementLocation(i);
+        const ns3::Vector at = array.GetElementLocation(i);
+        placeX[i] = at.x;
+        placeY[i] = at.y;
+        placeZ[i] = at.z;
         if (array.GetElemPol(i) != 0) {
             throw std::invalid_argument("antenna array whose elements are not listed polarisation by polarisation");
         }
     }
-    std::vector<double> turns(count * out.numPlaces);
-    for (std::size_t d = 0; d < count; ++d) {
-        for (std::size_t i = 0; i < out.numPlaces; ++i) {
-            turns[d * out.numPlaces + i] = x[d] * places[i].x + y[d] * places[i].y + z[d] * places[i].z;
-        }
+    const std::size_t phases = count * out.numPlaces;
+    for (auto* part : {&out.phaseRe, &out.phaseIm}) {
+        part->resize(phases + kernels::lanes);
+        std::fill(part->begin() + static_cast<std::ptrdiff_t>(phases), part->end(), 0.f);
     }
-    out.phaseRe.resize(turns.size() + kernels::lanes);
-    out.phaseIm.resize(turns.size() + kernels::lanes);
-    kernels::Phasors(turns.data(), turns.size(), out.phaseRe.data(), out.phaseIm.data());
+    kernels::PlacePhasors(x, y, z, count, placeX, placeY, placeZ, out.numPlaces, out.phaseRe.data(),
+                          out.phaseIm.data());
     out.theta.resize(count * out.numPolarisations);
     out.phi.resize(count * out.numPolarisations);
     if (typeid(array) == typeid(ns3::UniformPlanarArray)) {

@@ -9,6 +9,8 @@
 
 #include "ns3/phased-array-model.h"
 
+#include "raw-vector.h"
+
 namespace edgelam {
 
 /// Complex weights from the ports of an array to its elements. Immutable, and known by its identity: what was computed
@@ -40,9 +42,9 @@ class PortWeights {
 /// ns3::UniformPlanarArray does; element = polarisation * numPlaces + place.
 struct ArrayResponse {
     std::size_t numPlaces = 0, numPolarisations = 0;
-    std::vector<float> theta, phi; ///< [direction, polarisation]: components of the field pattern
+    RawVector<float> theta, phi; ///< [direction, polarisation]: components of the field pattern
     /// [direction, place]: exp(j 2 pi direction . place); with a few entries more at the end, for kernels::Multiply
-    std::vector<float> phaseRe, phaseIm;
+    RawVector<float> phaseRe, phaseIm;
 
     std::size_t numElements() const { return numPlaces * numPolarisations; }
 };

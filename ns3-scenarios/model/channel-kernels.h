@@ -13,6 +13,21 @@ namespace edgelam::kernels {
 /// re + j im = exp(j 2 pi turns), n of them; error below 3e-7.
 void Phasors(const double* turns, std::size_t n, float* re, float* im);
 
+/// The same for turns = direction . place, [direction, place].
+void PlacePhasors(const double* x, const double* y, const double* z, std::size_t directions, const double* placeX,
+                  const double* placeY, const double* placeZ, std::size_t places, float* re, float* im);
+
+/// TR 38.901 table 7.3-1: radiation pattern of a single element.
+struct SectorPattern {
+    double verticalWidthDeg, horizontalWidthDeg; ///< where the gain is 3 dB less
+    double verticalMostDb, mostDb;               ///< largest attenuation SLA_V and A_max
+    double gainDb;                               ///< in the direction (1, 0, 0)
+};
+
+/// Amplitudes (square roots of power gains) towards n unit vectors (along, across, up); relative error below 3e-6.
+void SectorAmplitudes(const SectorPattern& pattern, const double* along, const double* across, const double* up,
+                      std::size_t n, float* amplitude);
+
 /// Sum of cos(2 pi (kx x + ky y + phase)) over n waves.
 double SumOfCosines(const double* kx, const double* ky, const double* phase, std::size_t n, double x, double y);
 

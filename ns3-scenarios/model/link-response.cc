@@ -19,15 +19,16 @@ constexpr std::size_t kept_channels = 16; ///< effective channels that a link re
 /// exp(-j 2 pi f tau), planar [tap, frequency], rows padded to whole chunks of 16.
 struct DelayPhasors {
     std::size_t stride;
-    std::vector<float> re, im;
+    RawVector<float> re, im;
 
     DelayPhasors(const std::vector<double>& delayS, std::span<const double> frequenciesHz)
         : stride((frequenciesHz.size() + 15) / 16 * 16), re(delayS.size() * stride), im(re.size()) {
-        std::vector<double> turns(re.size());
+        RawVector<double> turns(re.size());
         for (std::size_t tap = 0; tap < delayS.size(); ++tap) {
             for (std::size_t f = 0; f < frequenciesHz.size(); ++f) {
                 turns[tap * stride + f] = -frequenciesHz[f] * delayS[tap];
             }
+            std::fill_n(&turns[tap * stride + frequenciesHz.size()], stride - frequenciesHz.size(), 0.0);
         }
         kernels::Phasors(turns.data(), turns.size(), re.data(), im.data());
     }

@@ -10,26 +10,11 @@ namespace {
 
 constexpr std::size_t kept_weights = 8; ///< pairs of weights whose coefficients a window remembers
 
-/// Lengths, phases and directions of a set of images, with gradients over both places, in turns (scale = waves per
-/// metre) or seconds (scale = 1 / speed of light).
-struct Geometry {
-    std::vector<double> store;
-    kernels::PathArrays arrays;
-    explicit Geometry(std::size_t n) : store(8 * n) {
-        double* p = store.data();
-        arrays = {p, p + n, p + 2 * n, p + 3 * n, p + 4 * n, p + 5 * n, p + 6 * n, p + 7 * n};
-    }
-    std::vector<double> Gradient(std::size_t n, double scale) const {
-        std::vector<double> gradient(6 * n);
-        const double* const parts[6] = {arrays.ax, arrays.ay, arrays.az, arrays.bx, arrays.by, arrays.bz};
-        for (std::size_t i = 0; i < 6; ++i) {
-            for (std::size_t ray = 0; ray < n; ++ray) {
-                gradient[i * n + ray] = parts[i][ray] * scale;
-            }
-        }
-        return gradient;
-    }
-};
+/// The images of one set as seen from a place: lengths and phases [n], and directions, which become gradients [6, n].
+kernels::PathArrays Into(double* lengths, double* turns, double* directions, std::size_t n) {
+    double* d = directions;
+    return {lengths, turns, d, d + n, d + 2 * n, d + 3 * n, d + 4 * n, d + 5 * n};
+}
 
 } // namespace
 
@@ -41,19 +26,26 @@ RayWindow::RayWindow(std::shared_ptr<const ClusterDrop> drop, const ns3::PhasedA
     const ns3::Vector from = m_drop->bsPosition;
     const double moved[3] = {bs.x - from.x, bs.y - from.y, bs.z - from.z};
     const std::size_t rays = m_drop->rays.size(), taps = m_drop->numTaps();
-    Geometry perRay(rays), perTap(taps);
-    kernels::Paths(m_drop->rays.Arrays(), rays, place, moved, wavelengthM, perRay.arrays);
-    kernels::Paths(m_drop->taps.Arrays(), taps, place, moved, wavelengthM, perTap.arrays);
-    m_turns.assign(perRay.arrays.turns, perRay.arrays.turns + rays);
-    m_turnGradient = perRay.Gradient(rays, 1 / wavelengthM); // towards the image: shorter, so the phase grows
-    m_delayGradient = perTap.Gradient(taps, -1 / speed_of_light);
-    m_delayS.resize(taps);
-    for (std::size_t tap = 0; tap < taps; ++tap) {
-        m_delayS[tap] =
-            m_drop->tapDelayS[tap] + (perTap.arrays.lengthM[tap] - m_drop->taps.length0M[tap]) / speed_of_light;
+    RawVector<double> lengths(std::max(rays, taps)), tapTurns(taps);
+    m_turns.resize(rays);
+    m_turnGradient.resize(6 * rays);
+    const auto perRay = Into(lengths.data(), m_turns.data(), m_turnGradient.data(), rays);
+    kernels::Paths(m_drop->rays.Arrays(), rays, place, moved, wavelengthM, perRay);
+    m_utResponse = Respond(utArray, perRay.ax, perRay.ay, perRay.az, rays);
+    m_bsResponse = Respond(bsArray, perRay.bx, perRay.by, perRay.bz, rays);
+    for (auto& slope : m_turnGradient) {
+        slope /= wavelengthM; // towards the image: shorter, so the phase grows
     }
-    m_utResponse = Respond(utArray, perRay.arrays.ax, perRay.arrays.ay, perRay.arrays.az, rays);
-    m_bsResponse = Respond(bsArray, perRay.arrays.bx, perRay.arrays.by, perRay.arrays.bz, rays);
+    m_delayS.resize(taps);
+    m_delayGradient.resize(6 * taps);
+    kernels::Paths(m_drop->taps.Arrays(), taps, place, moved, wavelengthM,
+                   Into(lengths.data(), tapTurns.data(), m_delayGradient.data(), taps));
+    for (std::size_t tap = 0; tap < taps; ++tap) {
+        m_delayS[tap] = m_drop->tapDelayS[tap] + (lengths[tap] - m_drop->taps.length0M[tap]) / speed_of_light;
+    }
+    for (auto& slope : m_delayGradient) {
+        slope /= -speed_of_light;
+    }
 }
 
 double RayWindow::Moved(const ns3::Vector& ut, const ns3::Vector& bs) const {

@@ -3,6 +3,7 @@
 /// The rays of one drop as two antenna arrays see them, around one pair of places.
 #pragma once
 
+#include <algorithm>
 #include <list>
 #include <memory>
 #include <vector>
@@ -10,22 +11,26 @@
 #include "array-response.h"
 #include "channel-drop.h"
 #include "channel-kernels.h"
+#include "raw-vector.h"
 
 namespace edgelam {
 
 /// A few complex coefficients for each ray, planar: [ray, width], and some entries more for kernels::Multiply.
 struct Coefficients {
     std::size_t width = 0;
-    std::vector<float> re, im;
+    RawVector<float> re, im;
     Coefficients() = default;
     Coefficients(std::size_t numRays, std::size_t width)
-        : width(width), re(numRays * width + kernels::lanes), im(re.size()) {}
+        : width(width), re(numRays * width + kernels::lanes), im(re.size()) {
+        std::fill(re.end() - kernels::lanes, re.end(), 0.f);
+        std::fill(im.end() - kernels::lanes, im.end(), 0.f);
+    }
 };
 
 /// Taps at one moment: delays and, planar, [tap, pair] complex gains.
 struct Taps {
     std::vector<double> delayS; ///< relative to the straight line
-    std::vector<float> re, im;
+    RawVector<float> re, im;
 };
 
 /// A drop seen from where the user and the base station are now (the anchor): directions and all that follows from them
@@ -77,13 +82,13 @@ class RayWindow {
 
     std::shared_ptr<const ClusterDrop> m_drop;
     ns3::Vector m_ut, m_bs;
-    std::vector<double> m_turns, m_turnGradient; ///< [ray], [6, ray]: turns per metre of user and base station
-    std::vector<double> m_delayS, m_delayGradient;
+    RawVector<double> m_turns, m_turnGradient; ///< [ray], [6, ray]: turns per metre of user and base station
+    RawVector<double> m_delayS, m_delayGradient;
     ArrayResponse m_utResponse, m_bsResponse;
     Coefficients m_userElements; ///< of UserElements, when first needed
     std::list<Kept> m_kept;      ///< newest first
-    std::vector<double> m_now;
-    std::vector<float> m_phasorRe, m_phasorIm, m_weightRe, m_weightIm;
+    RawVector<double> m_now;
+    RawVector<float> m_phasorRe, m_phasorIm, m_weightRe, m_weightIm;
 };
 
 } // namespace edgelam

@@ -122,20 +122,28 @@ void ResponsesOfArrays(Case& test) {
             }
             array->SetAttribute("IsDualPolarized", ns3::BooleanValue(true));
             array->SetAttribute("PolSlantAngle", ns3::DoubleValue(0.7));
+            constexpr std::size_t count = 303; // all at once, as many as fill no whole vector
+            std::vector<double> x(count), y(count), z(count);
+            for (std::size_t i = 0; i < count; ++i) {
+                z[i] = i < 2 ? 1 - 2.0 * double(i) : random->GetValue(-1, 1); // straight up and down, too
+                const double azimuth = i < 2 ? 0 : random->GetValue(-pi, pi), flat = std::sqrt(1 - z[i] * z[i]);
+                x[i] = flat * std::cos(azimuth);
+                y[i] = flat * std::sin(azimuth);
+            }
+            const auto fast = Respond(*array, x.data(), y.data(), z.data(), count);
             double worst = 0;
-            for (int i = 0; i < 300; ++i) {
-                const double z = i < 2 ? 1 - 2 * i : random->GetValue(-1, 1); // straight up and down, too
-                const double azimuth = i < 2 ? 0 : random->GetValue(-pi, pi);
-                const double flat = std::sqrt(1 - z * z), x = flat * std::cos(azimuth), y = flat * std::sin(azimuth);
-                const auto fast = Respond(*array, &x, &y, &z, 1);
+            for (std::size_t i = 0; i < count; ++i) {
+                const Vector direction(x[i], y[i], z[i]);
                 for (std::uint8_t p = 0; p < 2; ++p) {
-                    const auto [phi, theta] = array->GetElementFieldPattern(ns3::Angles(Vector(x, y, z)), p);
-                    worst = std::max({worst, std::abs(fast.theta[p] - theta), std::abs(fast.phi[p] - phi)});
+                    const auto [phi, theta] = array->GetElementFieldPattern(ns3::Angles(direction), p);
+                    worst =
+                        std::max({worst, std::abs(fast.theta[2 * i + p] - theta), std::abs(fast.phi[2 * i + p] - phi)});
                 }
                 for (std::size_t place = 0; place < 6; ++place) {
                     const auto at = array->GetElementLocation(place);
-                    const auto phase = std::polar(1.0, 2 * pi * (x * at.x + y * at.y + z * at.z));
-                    worst = std::max(worst, std::abs(Complex(fast.phaseRe[place], fast.phaseIm[place]) - phase));
+                    const auto phase = std::polar(1.0, 2 * pi * (x[i] * at.x + y[i] * at.y + z[i] * at.z));
+                    const Complex got(fast.phaseRe[6 * i + place], fast.phaseIm[6 * i + place]);
+                    worst = std::max(worst, std::abs(got - phase));
                 }
             }
             test.True(worst < 2e-6, std::string(isotropic ? "isotropic" : "directive") +
