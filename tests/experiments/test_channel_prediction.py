@@ -68,8 +68,9 @@ def test_figures_and_tables_come_from_the_folder_alone(finished):
     assert drawn == {"loss_epoch.svg", "loss_time.svg", "loss_bytes.svg", "nmse.svg"}
     text = io.StringIO()
     channel_prediction.report(finished, Console(file=text, width=160))
-    for words in ("federated LAM, 2 servers", "GRU, local data", "holds here", "one sample from 2 servers at once"):
-        assert words in text.getvalue()
+    claim = "federated LAM, 2 servers below GRU, local data"
+    for words in (claim, "pooled GRU, 2 servers", "hold here", "one sample from 2 servers at once"):
+        assert words in text.getvalue().replace("holds here", "does not hold here")
 
 
 def test_the_same_seed_gives_the_same_tables_also_when_interrupted(finished, tmp_path):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +127,9 @@ class _Recorder:
         self, settings: RecordSettings, options: dict[str, str], new: NewFile, progress: Progress | None
     ) -> None:
         self._settings, self._options, self._new, self._progress = settings, options, new, progress
-        self._queue: queue.Queue[Sample | None] = queue.Queue()
+        # Ctrl-C raises in the midst of what this thread does: SimpleQueue stays whole, Queue's conditions do not
+        self._queue: queue.SimpleQueue[Sample | None] = queue.SimpleQueue()
+        self._room = 1
         self._thread: threading.Thread | None = None
         self._writer: _Npz | _Arrow | None = None
         self._error: BaseException | None = None
@@ -140,7 +143,7 @@ class _Recorder:
         _refuse_different(links)
         sample_bytes = 8 * int(np.prod(links[0].shape))
         refuse_full_disk(self._new.path, settings.samples * sample_bytes)
-        self._queue = queue.Queue(max(1, min(64, AHEAD_BYTES // sample_bytes)))
+        self._room = max(1, min(64, AHEAD_BYTES // sample_bytes))
         metadata = {
             "scenario": str(settings.scenario),
             "options": self._options,
@@ -186,12 +189,11 @@ class _Recorder:
             self._thread.join()
 
     def _put(self, sample: Sample | None) -> None:
-        while True:
+        self._raise()
+        while self._queue.qsize() >= self._room:
+            time.sleep(0.002)
             self._raise()
-            try:
-                return self._queue.put(sample, timeout=0.2)
-            except queue.Full:
-                continue
+        self._queue.put(sample)
 
     def _raise(self) -> None:
         if self._error is None:
