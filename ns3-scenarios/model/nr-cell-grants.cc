@@ -83,7 +83,8 @@ const std::vector<Cell::Asking>& Cell::Share(Scheduler& scheduler, bool uplink) 
     if (m_candidates.empty()) {
         return m_asking;
     }
-    scheduler.Allocate(m_candidates, m_numGroups, uplink, m_owner);
+    scheduler.Allocate(m_candidates, m_numGroups, uplink, m_owner,
+                       static_cast<double>(PrbsOf(m_numGroups - 1)) / m_prbsPerGroup);
     std::size_t got = 0;
     for (std::uint32_t c = 0; c < m_candidates.size(); ++c) {
         if (m_candidates[c].groups == 0) {

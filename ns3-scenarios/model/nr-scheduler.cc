@@ -100,8 +100,9 @@ class ByMetric : public Scheduler {
     bool m_fair;
 };
 
-/// Shares from outside; what they leave over is given out in turn. A share is rarely a whole number of groups: what a
-/// slot gives too little is made up for in later ones.
+/// Shares from outside; what they leave over is given out in turn. A share is rarely a whole number of groups, and the
+/// last group may be a small one: what a slot gives too little is made up for in later ones, and a group too much is
+/// given back.
 class External : public RoundRobin {
   protected:
     void Divide(const std::vector<Candidate>& candidates, std::uint32_t free) override {
@@ -121,17 +122,28 @@ class External : public RoundRobin {
                 m_owed.resize(each.ue + 1);
             }
             double& owed = m_owed[each.ue];
-            owed += each.share * m_numGroups;
+            owed += each.share * (m_numGroups - 1 + m_lastGroup);
             if (each.fixedGroups == 0) {
-                give(i, std::min(m_needed[i], static_cast<std::uint32_t>(owed + 1e-9)));
-            }
-            // A debt is for the next slots, not for ever.
-            owed = std::clamp(owed - std::max(m_want[i], each.fixedGroups), 0.0, 2.0 * m_numGroups);
-            if (m_want[i] == m_needed[i]) {
-                owed = std::min(owed, 1.0);
+                give(i, std::min(m_needed[i], static_cast<std::uint32_t>(std::max(owed + 1e-9, 0.0))));
             }
         }
         InTurn(candidates, free);
+    }
+
+    void Placed(const std::vector<Candidate>& candidates, const std::vector<std::uint32_t>& owner) override {
+        for (std::uint32_t g = 0; g < owner.size(); ++g) {
+            if (owner[g] != nobody) {
+                m_owed[candidates[owner[g]].ue] -= g + 1 == owner.size() ? m_lastGroup : 1;
+            }
+        }
+        for (std::size_t i = 0; i < candidates.size(); ++i) {
+            double& owed = m_owed[candidates[i].ue];
+            // A debt is for the next slots, not for ever; what nobody else wanted is no debt.
+            owed = std::clamp(owed, -1.0, 2.0 * m_numGroups);
+            if (candidates[i].fixedGroups == 0 && m_want[i] == m_needed[i]) {
+                owed = std::min(owed, 1.0);
+            }
+        }
     }
 
   private:
@@ -154,8 +166,9 @@ std::unique_ptr<Scheduler> Scheduler::Make(const std::string& name) {
 }
 
 void Scheduler::Allocate(std::vector<Candidate>& candidates, std::uint32_t numGroups, bool contiguous,
-                         std::vector<std::uint32_t>& owner) {
+                         std::vector<std::uint32_t>& owner, double lastGroup) {
     m_numGroups = numGroups;
+    m_lastGroup = lastGroup;
     owner.assign(numGroups, nobody);
     m_want.assign(candidates.size(), 0);
     m_meanBits.resize(candidates.size());
@@ -188,9 +201,11 @@ void Scheduler::Allocate(std::vector<Candidate>& candidates, std::uint32_t numGr
             const std::size_t i = (m_first + k) % candidates.size();
             give(i, m_want[i]);
         }
+        Placed(candidates, owner);
         return;
     }
     Place(candidates, owner);
+    Placed(candidates, owner);
     for (auto& candidate : candidates) {
         candidate.groups = 0;
     }

@@ -33,8 +33,9 @@ class Scheduler {
 
     /// \param owner [group]: index into candidates, or nobody; filled
     /// \param contiguous uplink: each UE's groups lie side by side (resource allocation type 1)
+    /// \param lastGroup size of the last group, as a part of the others'
     void Allocate(std::vector<Candidate>& candidates, std::uint32_t numGroups, bool contiguous,
-                  std::vector<std::uint32_t>& owner);
+                  std::vector<std::uint32_t>& owner, double lastGroup = 1);
 
     /// "rr": round robin, equal numbers of groups in turn; "pf": proportional fair, each group to the largest ratio of
     /// rate to throughput so far; "max-rate": each group to the largest rate; "external": each UE its share of the band
@@ -46,10 +47,13 @@ class Scheduler {
     virtual void Divide(const std::vector<Candidate>& candidates, std::uint32_t free) = 0;
     /// Fill `owner` where it is nobody, for downlink; by default side by side.
     virtual void Place(std::vector<Candidate>& candidates, std::vector<std::uint32_t>& owner);
+    /// Everybody's groups are in `owner`.
+    virtual void Placed(const std::vector<Candidate>&, const std::vector<std::uint32_t>&) {}
 
     std::vector<std::uint32_t> m_want, m_needed; ///< [candidate]: groups it gets; that its backlog fills
     std::vector<float> m_meanBits;               ///< [candidate]
     std::uint32_t m_numGroups = 0;
+    double m_lastGroup = 1;
     std::uint32_t m_turn = 0;  ///< whose turn it is, as a UE number
     std::uint32_t m_first = 0; ///< whose groups come first, as an index of candidates modulo their number
 };

@@ -142,6 +142,32 @@ void ExternalShares(Case& test) {
     candidates[0].wantedBytes = 100;
     scheduler->Allocate(candidates, 20, false, owner);
     test.True(candidates[0].groups == 1, "a share is no duty");
+
+    // 273 resource blocks in groups of 16: the last has one. Shares hold in resource blocks, whoever gets it.
+    for (const bool contiguous : {false, true}) {
+        const auto band = Scheduler::Make("external");
+        const Rates even(2, std::vector<float>(18, 1000));
+        auto two = Candidates(even, 1'000'000);
+        two[0].share = 0.75;
+        two[1].share = 0.25;
+        double blocks = 0;
+        for (int slot = 0; slot < 1000; ++slot) {
+            band->Allocate(two, 18, contiguous, owner, 1.0 / 16);
+            for (std::size_t g = 0; g < 18; ++g) {
+                blocks += owner[g] == 0 ? (g == 17 ? 1 : 16) : 0;
+            }
+        }
+        test.Near(blocks / 273'000, 0.75, 0.001, "three quarters of the resource blocks");
+        two[1].wantedBytes = 1;
+        two[1].share = 0; // it goes: what it does not want is the other's, and leaves no credit
+        for (int slot = 0; slot < 100; ++slot) {
+            band->Allocate(two, 18, contiguous, owner, 1.0 / 16);
+        }
+        two[0].share = two[1].share = 0.5;
+        two[1].wantedBytes = 1'000'000;
+        band->Allocate(two, 18, contiguous, owner, 1.0 / 16);
+        test.True(two[0].groups >= 7 && two[1].groups >= 7, "nobody pays for groups that nobody else wanted");
+    }
     test.Refuses([] { Scheduler::Make("best"); }, {"best", "rr, pf, max-rate, external"}, "name");
 }
 
