@@ -129,6 +129,17 @@ def check_scenario(name: str, options: Mapping[str, str]) -> None:
         raise ConfigurationError(f"--options: {asked.stderr.strip() or f'{name} refuses them'}")
 
 
+def check_devices(profiles: Mapping[str, str]) -> None:
+    """Refuse device profiles that do not exist; profiles: node name pattern -> profile name."""
+    from edgelam.cosim.devices import DEVICES  # here: listing experiments needs none
+
+    for pattern, profile in profiles.items():
+        if profile not in DEVICES:
+            raise ConfigurationError(
+                f"--devices {pattern}: no profile is called {profile!r}; {suggest(profile, DEVICES)}"
+            )
+
+
 def scenario_summary(binary: Path) -> str:
     """What an installed scenario says of itself: the first line of its ``--help``, without its name."""
     asked = subprocess.run([str(binary), "--help"], capture_output=True, text=True, check=False)

@@ -10,7 +10,7 @@ from edgelam.air.prediction.settings import LamSettings, TrainingSettings, Windo
 from edgelam.errors import ConfigurationError
 from edgelam.models.lora import LoraSettings
 from edgelam.runs.configuration import parse_pairs, suggest
-from edgelam.runs.experiments import NO_SCENARIO, check_scenario
+from edgelam.runs.experiments import NO_SCENARIO, check_devices, check_scenario
 
 FIXED = ("hold-last", "prony")
 LEARNED = ("rnn", "lstm", "gru", "cnn", "transformer", "lam", "lam-random")
@@ -146,13 +146,7 @@ class Config:
 
 def check(config: Config) -> None:
     """Refuse what this installation cannot run: an unknown scenario, option of it, or device profile."""
-    from edgelam.cosim.devices import DEVICES
-
-    for pattern, profile in config.device_profiles().items():
-        if profile not in DEVICES:
-            raise ConfigurationError(
-                f"--devices {pattern}: no profile is called {profile!r}; {suggest(profile, DEVICES)}"
-            )
+    check_devices(config.device_profiles())
     if config.scenario == NO_SCENARIO and config.options:
         raise ConfigurationError(f"--options {' '.join(config.options)}: scenario none has no options")
     check_scenario(config.scenario, config.scenario_options())

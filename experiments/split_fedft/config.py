@@ -9,8 +9,8 @@ import tyro
 from edgelam.errors import ConfigurationError
 from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.runs import traces
-from edgelam.runs.configuration import parse_pairs, suggest
-from edgelam.runs.experiments import NO_SCENARIO, check_scenario
+from edgelam.runs.configuration import parse_pairs
+from edgelam.runs.experiments import NO_SCENARIO, check_devices, check_scenario
 
 Method = Literal["split-fedft", "fed-lora", "local", "centralised"]
 Control = Literal["random-weights", "linear", "majority"]
@@ -89,14 +89,9 @@ class Config:
 
 def check(config: Config) -> None:
     """Refuse what this installation cannot run: an unknown scenario, option of it, device profile or task."""
-    from edgelam.cosim.devices import DEVICES
     from edgelam.data import check_task
 
-    for pattern, profile in config.device_profiles().items():
-        if profile not in DEVICES:
-            raise ConfigurationError(
-                f"--devices {pattern}: no profile is called {profile!r}; {suggest(profile, DEVICES)}"
-            )
+    check_devices(config.device_profiles())
     if config.scenario == NO_SCENARIO and config.options:
         raise ConfigurationError(f"--options {' '.join(config.options)}: scenario none has no options")
     options, devices = config.scenario_options(), config.learning.num_devices
