@@ -116,18 +116,20 @@ double CarrierOf(unsigned mu) {
     return mu > 3 ? 60e9 : mu == 3 ? 28e9 : 3.5e9;
 }
 
+/// Settings under which every block is decoded at once.
+Attributes StrongLink(unsigned mu, const char* pattern) {
+    const double bandwidth = mu == 0 ? 20e6 : mu > 3 ? 400e6 : 100e6;
+    return {Set("Numerology", mu), Set("Bandwidth", bandwidth), Set("Pattern", pattern),
+            Set("GnbPower", 60.),  Set("UePower", 50.),         Set("P0", -20.)};
+}
+
 /// FDD, boundary in slot n. Down: into a block in n, on the air in n + 1, over at n + 2, decoded at n + 3. Up: request
 /// in n, over at n + 1, acted on in n + 2; the grant is on the air in n + 3, the block in n + 5 (K2 = 2), over at n +
 /// 6, read at n + 7. Half a slot of waiting before: 3.5 and 7.5 slots, or, for mu 0 to 3, 3.5, 1.75, 0.875, 0.44 ms and
 /// 7.5, 3.75, 1.875, 0.94 ms; for mu 5 and 6 0.11, 0.055 ms and 0.23, 0.12 ms.
 void DelayInFdd(Case& test) {
     for (const unsigned mu : {0u, 1u, 2u, 3u, 5u, 6u}) {
-        CellTestbed bed({.deployment = "Clarke", .frequency = CarrierOf(mu)},
-                        {Set("Numerology", mu),
-                         Set("Bandwidth", mu == 0  ? 20e6
-                                          : mu > 3 ? 400e6
-                                                   : 100e6),
-                         Set("Pattern", "FDD"), Set("GnbPower", 60.), Set("UePower", 50.), Set("P0", -20.)});
+        CellTestbed bed({.deployment = "Clarke", .frequency = CarrierOf(mu)}, StrongLink(mu, "FDD"));
         bed.Add({30, 5, 1.5});
         std::int64_t slot = 100ll << mu;
         for (int n = 0; n < 3; ++n) {
@@ -145,12 +147,7 @@ void DelayInFdd(Case& test) {
 /// block is read at 11.
 void DelayInTdd(Case& test) {
     for (const unsigned mu : {0u, 1u, 2u, 3u, 5u, 6u}) {
-        CellTestbed bed({.deployment = "Clarke", .frequency = CarrierOf(mu)},
-                        {Set("Numerology", mu),
-                         Set("Bandwidth", mu == 0  ? 20e6
-                                          : mu > 3 ? 400e6
-                                                   : 100e6),
-                         Set("Pattern", "DDDSU"), Set("GnbPower", 60.), Set("UePower", 50.), Set("P0", -20.)});
+        CellTestbed bed({.deployment = "Clarke", .frequency = CarrierOf(mu)}, StrongLink(mu, "DDDSU"));
         bed.Add({30, 5, 1.5});
         const int down[] = {3, 3, 3, 4, 3}, up[] = {11, 10, 9, 8, 7};
         std::int64_t slot = 100ll << mu;
