@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import time
+
+import pyarrow as pa
 
 from edgelam.cosim.records import TransferRecord
 from edgelam.runs import RunFolder
 from edgelam.runs.tables import schema_of
 
-from .records import NAMES, Job, Row, row_of
-
-_JOB = {"method": str, "servers": int, "server": int, "seed": int}
+from .records import NAMES, Cost, Job, Row, Stale
 
 
 class Recorder:
@@ -21,26 +23,39 @@ class Recorder:
         """Write to `folder`."""
         self._folder = folder
 
-    def add(self, job: Job | None, record: Row) -> None:
-        """One row; without a job for what is not of one."""
-        kind = type(record)
-        schema = schema_of(kind, **(_JOB if job else {"seed": int}))
-        self._folder.table(NAMES[kind], schema).append(row_of(job, record))
+    def add(self, job: Job, record: Row) -> None:
+        """One row of a job."""
+        self._append(record, dataclasses.asdict(job))
 
-    def add_of_seed(self, seed: int, record: Row) -> None:
-        """One row that belongs to a seed."""
-        schema = schema_of(type(record), seed=int)
-        self._folder.table(NAMES[type(record)], schema).append({"seed": seed} | row_of(None, record))
+    def add_of_seed(self, seed: int, record: Cost | Stale) -> None:
+        """One row that belongs to a seed, not to a job."""
+        self._append(record, {"seed": seed})
 
     def transfer(self, job: Job, record: TransferRecord) -> None:
         """What cosim knows of a finished transfer."""
-        row = {field: getattr(record, field) for field in record.__dataclass_fields__}
+        row = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
         row["transfer"] = row.pop("id")
-        schema = schema_of(TransferRecord, **_JOB)
-        schema = schema.set(schema.get_field_index("id"), schema.field("id").with_name("transfer"))
-        self._folder.table("transfers", schema).append(row_of(job, None) | row)
+        self._folder.table("transfers", _transfers()).append(dataclasses.asdict(job) | row)
 
     def wall(self, job: Job, began: float) -> None:
         """How long a job took, wall clock."""
         table = self._folder.table("wall", {"job": str, "wall_s": float})
         table.append({"job": job.key, "wall_s": time.monotonic() - began})
+
+    def _append(self, record: Row | Cost | Stale, first: dict[str, object]) -> None:
+        kind: type = type(record)
+        self._folder.table(NAMES[kind], _schema(kind)).append(first | dataclasses.asdict(record))
+
+
+_JOB = {"method": str, "servers": int, "server": int, "seed": int}
+
+
+@functools.cache
+def _schema(kind: type) -> pa.Schema:
+    return schema_of(kind, **({"seed": int} if kind in (Cost, Stale) else _JOB))
+
+
+@functools.cache
+def _transfers() -> pa.Schema:
+    schema = schema_of(TransferRecord, **_JOB)
+    return pa.schema([field.with_name("transfer") if field.name == "id" else field for field in schema])

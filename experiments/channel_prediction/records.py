@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 
@@ -88,7 +87,7 @@ class Cost:
     """Table `costs`: what crossed the network."""
 
     what: str
-    """`round`: a mean federated round without training; `all CSI`: every server's samples; `one sample`: its past."""
+    """`one sample`: the past of one sample of each server."""
     servers: int
     up_bytes: int
     down_bytes: int
@@ -107,11 +106,6 @@ class Stale:
     nmse: float
 
 
-Row = Epoch | Score | Model | Cost | Stale
+Row = Epoch | Score | Model
+"""What a job reports, and its checkpoints keep."""
 NAMES: dict[type, str] = {Epoch: "epochs", Score: "scores", Model: "models", Cost: "costs", Stale: "stale"}
-
-
-def row_of(job: Job | None, record: Row | None) -> dict[str, object]:
-    """A table row: the job's columns, then the record's."""
-    parts = [dataclasses.asdict(part) for part in (job, record) if part is not None]
-    return {name: value for part in parts for name, value in part.items()}
