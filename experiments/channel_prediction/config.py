@@ -26,7 +26,7 @@ class Config:
     lam-random (the LAM at random weights) and PLACE of local (each server alone; mean over all), pooled (all servers'
     CSI is sent to the aggregator), federated."""
     servers: tuple[int, ...] = (2,)
-    """Numbers of edge servers that federated and pooled training is done with; local training is done on the most."""
+    """Numbers of edge servers that federated training is done with; local and pooled training use the most."""
     partition: Literal["iid", "place"] = "iid"
     """iid: every server's samples are from everywhere; place: each server has a site of its own, and there is one more
     that none has seen."""
@@ -181,15 +181,16 @@ def paper() -> Config:
 
 
 def small() -> Config:
-    """The case study scaled down to two processor cores: two antennas, a small pre-encoder, 3 layers; a few hours."""
+    """The case study scaled down to two processor cores: two antennas, a small pre-encoder, 2 layers; a few hours."""
     return dataclasses.replace(
         paper(),
         csi=("gnbRows=1", "gnbColumns=1"),
-        samples_per_server=200,
+        samples_per_server=100,
         test_samples=400,
-        training=TrainingSettings(batch_size=8),
-        epochs=30,
-        lam=LamSettings(channels=8, blocks=1, layers=3, lora=LoraSettings(rank=4, alpha=8.0)),
+        training=TrainingSettings(batch_size=4),
+        epochs=16,
+        search_epochs=16,
+        lam=LamSettings(channels=8, blocks=1, layers=2, lora=LoraSettings(rank=4, alpha=8.0)),
     )
 
 

@@ -37,9 +37,14 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
         try:
             _one_seed(context)
         except OutOfTimeError as stopped:
-            folder.record(unfinished=[job.key for job in jobs_of(config, seed) if job.servers])
+            folder.record(unfinished=_unfinished(config, store, seed))
             progress.say(f"{stopped}; run it again with the same settings and checkpoints to go on")
             return
+
+
+def _unfinished(config: Config, store: Store, first_seed: int) -> list[str]:
+    jobs = [job for seed in range(first_seed, config.seed + config.repeats) for job in jobs_of(config, seed)]
+    return [job.key for job in jobs if job.servers and store.epochs(job) < config.epochs]
 
 
 def jobs_of(config: Config, seed: int) -> list[Job]:
@@ -51,6 +56,8 @@ def jobs_of(config: Config, seed: int) -> list[Job]:
             jobs.append(Job(method, 0, -1, seed))
         elif method.endswith("-local"):
             jobs += [Job(method, most, server, seed) for server in range(most)]
+        elif method.endswith("-pooled"):
+            jobs.append(Job(method, most, -1, seed))
         else:
             jobs += [Job(method, servers, -1, seed) for servers in config.servers]
     return jobs
@@ -76,6 +83,8 @@ def _search(context: Context, model: str) -> tuple[float, int]:
     config, shard = context.config, context.data.shards[0]
     if not config.search_factors or len(shard) < 2:
         return config.training.learning_rate, 0
+    if (known := context.store.load_rate(model, context.seed)) is not None:
+        return known
     held = max(1, len(shard) // 5)
     training, test = shard.take(np.arange(held, len(shard))), shard.take(np.arange(held))
     found: list[tuple[float, float]] = []
@@ -96,6 +105,7 @@ def _search(context: Context, model: str) -> tuple[float, int]:
     if not np.isfinite(error):
         tried = ", ".join(f"{rate:g}" for _, rate in found)
         raise ConfigurationError(f"{model} diverges at every learning rate tried: {tried}")
+    context.store.save_rate(model, context.seed, rate, len(found))
     return rate, len(found)
 
 
@@ -106,7 +116,8 @@ def _say_how_long(context: Context, jobs: list[Job]) -> None:
     total = 0.0
     steps = -(-config.samples_per_server // config.training.batch_size)
     for job in jobs:
-        if not job.servers:
+        epochs = config.epochs - context.store.epochs(job) if job.servers else 0
+        if not epochs:
             continue
         if job.model not in seconds:
             shard = context.data.shards[0]
@@ -115,6 +126,6 @@ def _say_how_long(context: Context, jobs: list[Job]) -> None:
                 began = time.monotonic()
                 trainer.step(*next(trainer.batches(0)))
                 seconds[job.model] = time.monotonic() - began
-        total += (1 if job.server >= 0 else job.servers) * config.epochs * steps * seconds[job.model]
+        total += (1 if job.server >= 0 else job.servers) * epochs * steps * seconds[job.model]
     if total:
         context.progress.say(f"training with seed {context.seed}: about {total / 60:.1f} minutes, tests not counted")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Checkpoints of a job: its model, its optimisers, what it has reported, and the simulated time it has used.
+"""Checkpoints of a job: its model, its optimisers, what it has reported, and the simulated time it has used; and the
+learning rates that were found.
 
 ns-3 begins anew when a job is gone on with, at simulated time 0 and from the same seed; what it says later is added to
 the time used before.
@@ -17,9 +18,10 @@ from typing import Any
 
 import torch
 
-from edgelam.air.prediction import Predictor, load_checkpoint, save_checkpoint
+from edgelam.air.prediction import Predictor, load_checkpoint, read_metadata, save_checkpoint
+from edgelam.errors import ConfigurationError
 from edgelam.runs.configuration import to_plain
-from edgelam.runs.storage import make_folder
+from edgelam.runs.storage import make_folder, write_atomically
 
 from .config import Config
 from .records import NAMES, Job, Row
@@ -67,6 +69,45 @@ class Store:
             plain: dict[str, Any] = {**vars(state)}
             plain["rows"] = [(NAMES[type(row)], dataclasses.asdict(row)) for row in state.rows]
             save_checkpoint(path, predictor, optimisers, {**self._facts(job), "state": json.dumps(plain)})
+
+    def epochs(self, job: Job) -> int:
+        """How many epochs of a job are done; 0 if its checkpoint cannot be read or is foreign (`load` says so)."""
+        path = self._path(job)
+        if path is None or not path.exists():
+            return 0
+        try:
+            return int(json.loads(read_metadata(path)["state"])["epochs"])
+        except (ConfigurationError, ValueError, KeyError, TypeError):
+            return 0
+
+    def load_rate(self, model: str, seed: int) -> tuple[float, int] | None:
+        """The learning rate found for a model, and how many were tried; None if it was not searched yet.
+
+        Raises ConfigurationError if the file is foreign.
+        """
+        path = self._rate_path(model, seed)
+        if path is None or not path.exists():
+            return None
+        try:
+            found = json.loads(path.read_bytes())
+            rate, tries, settings = float(found["rate"]), int(found["tries"]), str(found["settings"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigurationError(f"checkpoint {path} cannot be read: {error!r}") from error
+        if settings != self._settings:
+            raise ConfigurationError(
+                f"checkpoint {path} is of another run: its settings are {settings!r}, not {self._settings!r}"
+            )
+        return rate, tries
+
+    def save_rate(self, model: str, seed: int, rate: float, tries: int) -> None:
+        """Put a learning rate aside, if checkpoints are wanted."""
+        path = self._rate_path(model, seed)
+        if path is not None:
+            plain = {"rate": rate, "tries": tries, "settings": self._settings}
+            write_atomically(path, json.dumps(plain).encode())
+
+    def _rate_path(self, model: str, seed: int) -> Path | None:
+        return None if self._folder is None else self._folder / f"rate-{model}-seed{seed}.json"
 
     def _path(self, job: Job) -> Path | None:
         return None if self._folder is None else self._folder / f"{job.key}.safetensors"

@@ -3,6 +3,7 @@
 
 import dataclasses
 import io
+import json
 import math
 
 import pandas as pd
@@ -89,6 +90,26 @@ def test_the_same_seed_gives_the_same_tables_also_when_interrupted(finished, tmp
         left = whole[table][whole[table]["servers"] > 0].set_index(keys)[columns].sort_index()
         pd.testing.assert_frame_equal(sliced[table].set_index(keys)[columns].sort_index(), left, rtol=1e-4)
     assert sliced["epochs"].groupby(["method", "server"])["time_s"].is_monotonic_increasing.all()
+
+
+def test_a_learning_rate_is_searched_once(tmp_path):
+    """What was found lies beside the checkpoints; what lies there and is foreign is refused and kept."""
+    config = dataclasses.replace(
+        TINY, methods=("rnn-local",), scenario="none", search_factors=(0.5, 1.0), search_epochs=1,
+        checkpoints=str(tmp_path / "checkpoints"),
+    )  # fmt: skip
+    execute(config, tmp_path, "first")
+    rate = tmp_path / "checkpoints" / "rate-rnn-seed1.json"
+    found = rate.read_text()
+    assert json.loads(found)["tries"] == 2
+    rate.write_text(found.replace('"tries": 2', '"tries": 7'))
+    models = load(execute(config, tmp_path, "again"))["models"]  # nothing is left to do: all from the checkpoints
+    assert set(models["tries"]) == {2}
+    for strange, words in (("{", "cannot be read"), (found.replace('"settings": "', '"settings": "x'), "another run")):
+        rate.write_text(strange)
+        with pytest.raises(ConfigurationError, match=words):
+            execute(config, tmp_path, "refused")
+        assert rate.read_text() == strange
 
 
 def test_a_site_of_its_own_for_every_server(tmp_path):

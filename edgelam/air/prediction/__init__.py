@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edgelam import lazy
 
 if TYPE_CHECKING:
-    from edgelam.air.prediction.checkpoints import load_checkpoint, save_checkpoint
+    from edgelam.air.prediction.checkpoints import load_checkpoint, read_metadata, save_checkpoint
     from edgelam.air.prediction.error import nmse, spectral_efficiency
     from edgelam.air.prediction.federated import FederatedRound, Federation
     from edgelam.air.prediction.lam import Lam
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgelam.air.prediction.windows import Windows, add_noise, cut, cut_sample, join, stack
 
 _HOME = {
-    **dict.fromkeys(("load_checkpoint", "save_checkpoint"), "checkpoints"),
+    **dict.fromkeys(("load_checkpoint", "read_metadata", "save_checkpoint"), "checkpoints"),
     **dict.fromkeys(("nmse", "spectral_efficiency"), "error"),
     **dict.fromkeys(("FederatedRound", "Federation"), "federated"),
     "Lam": "lam",
@@ -55,6 +55,7 @@ __all__ = [
     "load_checkpoint",
     "make",
     "nmse",
+    "read_metadata",
     "save_checkpoint",
     "spectral_efficiency",
     "stack",

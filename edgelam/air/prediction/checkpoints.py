@@ -38,6 +38,15 @@ def save_checkpoint(
     write_atomically(path, save(tensors, {"format": FORMAT, **facts}))
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a checkpoint says of itself, without its tensors. Raises ConfigurationError if it cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise ConfigurationError(f"checkpoint {path} cannot be read: {error}") from error
+
+
 def load_checkpoint(
     path: Path, predictor: Predictor, optimisers: Sequence[torch.optim.Optimizer], facts: Mapping[str, str]
 ) -> dict[str, str]:
@@ -46,9 +55,9 @@ def load_checkpoint(
     facts: what the file must say of itself (experiment, method, seed, ...). Raises ConfigurationError, and changes
     nothing, if it cannot be read, is of something else, or does not fit the predictor or the number of optimisers.
     """
+    metadata = read_metadata(path)
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dictionary
     except (SafetensorError, OSError) as error:
         raise ConfigurationError(f"checkpoint {path} cannot be read: {error}") from error

@@ -114,4 +114,4 @@ def evaluate(predictor: Predictor, windows: Windows, snr_db: float, *, seed: int
 def make_optimiser(predictor: Predictor, settings: TrainingSettings) -> torch.optim.Optimizer:
     """Of everything that is trained; in the order of names, so that its state can be stored by number."""
     kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.SGD
-    return kind(predictor.trained().values(), lr=settings.learning_rate)
+    return kind(predictor.trained().values(), lr=settings.learning_rate, fused=True)
