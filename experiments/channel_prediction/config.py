@@ -172,7 +172,7 @@ def paper() -> Config:
         samples_per_server=405,
         test_samples=900,
         csi=(),
-        training=TrainingSettings(),
+        training=TrainingSettings(precision="bf16"),
         epochs=50,
         search_factors=(0.3, 1.0, 3.0),
         repeats=5,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import torch
@@ -51,31 +52,42 @@ async def send_csi(node: cosim.Node, aggregator: cosim.Node, windows: Windows) -
 
 
 def costs(context: Context) -> None:
-    """What a sample costs on the way to the aggregator, and the error of CSI as old as that, for each test speed."""
+    """What CSI costs on the way to the aggregator: one sample of each server, and all of them.
+
+    The first with the error of CSI that is as old as it takes, for each test speed.
+    """
     config, data = context.config, context.data
     if config.scenario == NO_SCENARIO:
         return
-    servers = max(config.servers)
+    most = max(config.servers)
     measured: list[Cost] = []
 
     async def main(sim: cosim.Simulation) -> None:
-        nodes, aggregator = nodes_of(sim, config, servers)
-        past = torch.view_as_real(torch.from_numpy(data.shards[0].past[:1]))
+        nodes, aggregator = nodes_of(sim, config, most)
 
-        async def one(node: cosim.Node) -> Any:
-            record = await node.send(aggregator, past, tag="CSI", encoding="fp32")
-            await aggregator.receive(node, tag="CSI")
+        async def at_once(what: str, servers: int, send: Callable[[int], Coroutine[Any, Any, Any]]) -> Cost:
+            start_s = sim.now_s
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(send(i)) for i in range(servers)]
+            duration_s = sim.now_s - start_s
+            await asyncio.sleep(1.0)
+            return Cost(what, servers, sum(task.result().size_bytes for task in tasks), 0, duration_s)
+
+        async def one(server: int) -> cosim.TransferRecord:
+            past = torch.view_as_real(torch.from_numpy(data.shards[server].past[:1]))
+            record = await nodes[server].send(aggregator, past, tag="CSI", encoding="fp32")
+            await aggregator.receive(nodes[server], tag="CSI")
             return record
 
-        for count in (1, servers):  # alone in the cell, and all at once; the first ones open the connections
-            for name in ("first sample", "one sample"):
-                start_s = sim.now_s
-                async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(one(node)) for node in nodes[:count]]
-                size = sum(task.result().size_bytes for task in tasks)
-                if name == "one sample":
-                    measured.append(Cost(name, count, size, 0, sim.now_s - start_s))
-                await asyncio.sleep(1.0)
+        async def everything(server: int) -> cosim.TransferRecord:
+            return await send_csi(nodes[server], aggregator, data.shards[server])
+
+        await at_once("", most, one)  # opens the connections
+        measured.append(await at_once("one sample", 1, one))  # alone in the cell
+        if most > 1:
+            measured.append(await at_once("one sample", most, one))
+        for servers in sorted(config.servers):
+            measured.append(await at_once("all samples", servers, everything))
 
     cosim.simulate(
         main, scenario=config.scenario, options=config.scenario_options(), seed=context.seed,
@@ -83,6 +95,8 @@ def costs(context: Context) -> None:
     )  # fmt: skip
     for cost in measured:
         context.recorder.add_of_seed(context.seed, cost)
+        if cost.what != "one sample":
+            continue
         for speed, rays in data.doppler.items():
             errors = [csi.closed_form(gain, doppler, cost.transfer_s, horizon=1) for gain, doppler in rays]
             stale = Stale(cost.what, cost.servers, cost.transfer_s, speed, sum(errors) / len(errors))

@@ -21,10 +21,9 @@ def plot(path: Path) -> list[Path]:
     """Draw all figures the tables of this run folder allow; returns the SVG files (a PNG lies beside each)."""
     run = load(path)
     drawn = []
-    curves = list(results.loss_curves(run))
+    curves = [(results.label(*key), rows) for key, rows in results.curves(run)]
     for column, text in AXES.items():
-        shown = [(label, rows.reset_index()) for label, rows in curves]
-        shown = [(label, rows) for label, rows in shown if len(rows) > 1 and rows[column].max() > 0]
+        shown = [(label, rows) for label, rows in curves if len(rows) > 1 and rows[column].max() > 0]
         if not shown:
             continue
         name = f"loss_{column.removesuffix('_s').removeprefix('total_')}"

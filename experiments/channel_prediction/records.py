@@ -87,7 +87,7 @@ class Cost:
     """Table `costs`: what crossed the network."""
 
     what: str
-    """`one sample`: the past of one sample of each server."""
+    """`one sample`: the past of one sample of each server; `all samples`: all that the servers train on."""
     servers: int
     up_bytes: int
     down_bytes: int

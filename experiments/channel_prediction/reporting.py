@@ -43,15 +43,18 @@ def _scores(run: Run, tests: list[str]) -> Table:
 
 
 def _models(run: Run, tests: list[str]) -> Table:
-    table = _table("Size and effort", "parameters", "trained", "samples", "steps", "learning rate", "rates tried")
+    table = _table(
+        "Size and effort", "parameters", "trained", "samples", "steps", "learning rate", "rates tried", "training loss"
+    )
     if "models" not in run:
         return table
+    losses = {key: rows["loss"].iloc[-1] for key, rows in results.curves(run)}
     for key, rows in results.groups(run["models"], results.ROW):
         row, rates = rows.iloc[0], sorted({f"{rate:g}" for rate in rows["learning_rate"]})
         table.add_row(
             results.label(*key),
             f"{row['parameters']:,}", f"{row['trained_parameters']:,}", f"{row['samples']}", f"{row['steps']}",
-            ", ".join(rates), f"{row['tries']}",
+            ", ".join(rates), f"{row['tries']}", f"{losses[key]:.3f}",
         )  # fmt: skip
     return table
 
@@ -65,22 +68,22 @@ def _claims(run: Run, tests: list[str]) -> Table:
 
 
 def _costs(run: Run, tests: list[str]) -> Table:
-    table = _table("In the network, simulated", "up", "down", "seconds")
+    table = _table("In the network, simulated", "times", "up, each", "down, each", "seconds, each")
     if "epochs" in run and not run["epochs"].empty:
-        networked = run["epochs"][run["epochs"]["up_bytes"] > 0]
-        for key, rows in results.groups(networked, results.ROW):
-            last = rows.groupby("seed")[["up_bytes", "down_bytes", "time_s"]].last().mean()
+        federated = run["epochs"][run["epochs"]["method"].str.endswith("-federated")]
+        for key, rows in results.groups(federated, results.ROW):
+            rounds = int((rows.groupby("seed")["up_bytes"].nunique()).max())
+            each = rows.groupby("seed")[["up_bytes", "down_bytes", "time_s"]].last().mean() / rounds
             table.add_row(
-                f"{results.label(*key)}: all training",
-                si_bytes(last["up_bytes"]), si_bytes(last["down_bytes"]), f"{last['time_s']:.2f}",
+                f"round of {results.label(*key)}", str(rounds),
+                si_bytes(each["up_bytes"]), si_bytes(each["down_bytes"]), f"{each['time_s']:.3f}",
             )  # fmt: skip
     if "costs" in run:
         for key, rows in results.groups(run["costs"], ["what", "servers"]):
             mean = rows[["up_bytes", "transfer_s"]].mean()
             what, servers = key
-            table.add_row(
-                f"{what} from {servers} servers at once", si_bytes(mean["up_bytes"]), "", f"{mean['transfer_s']:.4f}"
-            )
+            where = f"{servers} servers" if servers > 1 else "1 server"
+            table.add_row(f"{what} of {where}", "1", si_bytes(mean["up_bytes"]), "", f"{mean['transfer_s']:.3f}")
     return table
 
 

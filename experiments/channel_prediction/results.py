@@ -64,13 +64,13 @@ def half_interval(values: pd.Series) -> float:
     return float(t.ppf(0.975, count - 1) * values.std(ddof=1) / math.sqrt(count))
 
 
-def loss_curves(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Label and rows (epoch, time_s, total_bytes, loss) of each trained method: means over servers and seeds."""
+def curves(run: Run) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """(method, servers) and rows (epoch, time_s, total_bytes, loss) of what was trained: mean over servers, seeds."""
     if "epochs" not in run or run["epochs"].empty:
         return
     rows = run["epochs"].assign(total_bytes=run["epochs"]["up_bytes"] + run["epochs"]["down_bytes"])
     for key, part in groups(rows, ROW):
-        yield label(*key), part.groupby("epoch")[["time_s", "total_bytes", "loss"]].mean()
+        yield key, part.groupby("epoch")[["time_s", "total_bytes", "loss"]].mean().reset_index()
 
 
 def label(method: str, servers: int) -> str:

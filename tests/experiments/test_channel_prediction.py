@@ -60,7 +60,10 @@ def test_every_method_is_tested_and_its_traffic_crosses_the_network(finished):
     pooled = epochs[epochs["method"] == "gru-pooled"]
     csi_bytes = 2 * 8 * 2 * 20 * 8 * 8  # servers, samples, antennas, snapshots, tones, bytes
     assert set(pooled["up_bytes"]) == {csi_bytes}
-    assert (run["costs"]["transfer_s"] > 0).all()
+    costs = run["costs"].set_index(["what", "servers"])
+    assert set(costs.index) == {("one sample", 1), ("one sample", 2), ("all samples", 2)}
+    assert (costs["transfer_s"] > 0).all()
+    assert costs.loc[("all samples", 2), "up_bytes"] == csi_bytes
     assert run["stale"]["nmse"].between(0, 4).all()
 
 
@@ -70,7 +73,14 @@ def test_figures_and_tables_come_from_the_folder_alone(finished):
     text = io.StringIO()
     channel_prediction.report(finished, Console(file=text, width=160))
     claim = "federated LAM, 2 servers below GRU, local data"
-    for words in (claim, "pooled GRU, 2 servers", "hold here", "one sample from 2 servers at once"):
+    for words in (
+        claim,
+        "pooled GRU, 2 servers",
+        "hold here",
+        "one sample of 2 servers",
+        "all samples of 2 servers",
+        "round of federated LAM",
+    ):
         assert words in text.getvalue().replace("holds here", "does not hold here")
 
 
