@@ -2,6 +2,7 @@
 """Configuration of channel-prediction and its recipes."""
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
@@ -38,6 +39,9 @@ class Config:
     """More test sets, each at one speed."""
     csi: tuple[str, ...] = ("gnbRows=1", "gnbColumns=1")
     """Options of scenario csi, where the samples come from, NAME=VALUE each."""
+    recording: str = ""
+    """A recording (edgelam csi record) to take the samples from instead, drawn anew for each seed; with it there are
+    no tests at one speed, and partition is iid. Empty: none."""
 
     window: Annotated[WindowSettings, tyro.conf.arg(name="")] = dataclasses.field(default_factory=WindowSettings)
     """What is known and what is predicted."""
@@ -118,6 +122,8 @@ class Config:
             raise ConfigurationError(f"search_factors are {self.search_factors}; they must be positive numbers")
         if any(not 0.0 < speed <= 1000.0 for speed in self.test_speeds_kmh):
             raise ConfigurationError(f"test_speeds_kmh are {self.test_speeds_kmh}; legal are above 0 and up to 1000")
+        if self.recording and self.partition != "iid":
+            raise ConfigurationError(f"partition is {self.partition}; with a recording, iid is legal")
         if self.time_limit_s < 0 or (self.time_limit_s > 0 and not self.checkpoints):
             raise ConfigurationError(f"time_limit_s is {self.time_limit_s}; it must be 0, or positive with checkpoints")
         if self.threads < 0:
@@ -154,6 +160,8 @@ def check(config: Config) -> None:
         raise ConfigurationError(f"--options {' '.join(config.options)}: scenario none has no options")
     check_scenario(config.scenario, config.scenario_options())
     check_scenario("csi", config.csi_options())
+    if config.recording and not Path(config.recording).is_file():
+        raise ConfigurationError(f"recording {config.recording!r}: no such file; edgelam csi record makes one")
 
 
 def quick() -> Config:

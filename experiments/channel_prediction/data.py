@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The samples of a run: what each server holds, and what the predictors are tested on.
 
-Everything comes from scenario `csi` and lies in memory; nothing is stored.
+They come from scenario `csi` and lie in memory, nothing is stored; or from a recording.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgelam.air import csi
-from edgelam.air.prediction import Windows, cut_sample, stack
+from edgelam.air.prediction import Windows, cut, cut_sample, stack
 from edgelam.cosim import derive_seed
 from edgelam.errors import ConfigurationError
 from edgelam.runs.progress import Progress
@@ -43,7 +43,8 @@ def collect(config: Config, seed: int, progress: Progress) -> Data:
     servers, held, tested = max(config.servers), config.samples_per_server, config.test_samples
     tests: dict[str, Windows] = {}
     if config.partition == "iid":
-        windows = _samples(source, "CSI", servers * held + tested, {})
+        count = servers * held + tested
+        windows = _recorded(source, count) if config.recording else _samples(source, "CSI", count, {})
         shards = [windows.take(np.arange(i * held, (i + 1) * held)) for i in range(servers)]
         tests["iid"] = windows.take(np.arange(servers * held, servers * held + tested))
     else:
@@ -60,11 +61,25 @@ def collect(config: Config, seed: int, progress: Progress) -> Data:
         )
         tests["unseen site"] = _samples(source, "unseen site", tested, _site(seed, servers))
     doppler: dict[float, list[tuple[Any, Any]]] = {}
-    for speed in config.test_speeds_kmh:
+    for speed in () if config.recording else config.test_speeds_kmh:
         rays = doppler.setdefault(speed, [])
         fixed = {"minSpeed": speed, "maxSpeed": speed, "rays": True}
         tests[f"{speed:g} km/h"] = _samples(source, f"{speed:g} km/h", tested, fixed, rays)
     return Data(shards, tests, doppler)
+
+
+def _recorded(source: Source, count: int) -> Windows:
+    """`count` samples of the recording, drawn by the seed."""
+    config, seed, progress = source
+    recording = csi.load(config.recording)
+    if len(recording) < count:
+        raise ConfigurationError(
+            f"recording {config.recording} has {len(recording)} samples; {max(config.servers)} servers of "
+            f"{config.samples_per_server} and {config.test_samples} for tests are {count}"
+        )
+    chosen = np.random.default_rng(derive_seed(seed, "samples of the recording")).permutation(len(recording))[:count]
+    progress.say(f"{count} samples of {config.recording}")
+    return cut(recording, config.window, chosen)
 
 
 def _site(seed: int, site: int) -> dict[str, Any]:

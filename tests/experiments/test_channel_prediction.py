@@ -6,15 +6,18 @@ import io
 import json
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from edgelam.experiments import channel_prediction
 from edgelam.experiments.channel_prediction import results
 from edgelam.experiments.channel_prediction.config import RECIPES, Config
+from edgelam.experiments.channel_prediction.data import collect
 from rich.console import Console
 
-from edgelam.air.prediction import LamSettings, TrainingSettings, WindowSettings
-from edgelam.errors import ConfigurationError
+from edgelam.air import csi
+from edgelam.air.prediction import LamSettings, TrainingSettings, WindowSettings, cut
+from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.models.lora import LoraSettings
 from edgelam.runs import RunFolder, load
 from edgelam.runs.progress import Progress
@@ -27,10 +30,12 @@ TINY = Config(
     lam=LamSettings(channels=2, blocks=1, layers=1, lora=LoraSettings(rank=2)), threads=1,
 )  # fmt: skip
 
+QUIET = Progress(Console(file=io.StringIO()))
+
 
 def execute(config, tmp_path, name="runs"):
     with RunFolder.create("channel-prediction", config, seed=config.seed, out=tmp_path / name) as folder:
-        channel_prediction.run(config, folder, Progress(Console(file=io.StringIO())))
+        channel_prediction.run(config, folder, QUIET)
     return folder.path
 
 
@@ -126,6 +131,37 @@ def test_a_site_of_its_own_for_every_server(tmp_path):
     config = dataclasses.replace(TINY, partition="place", methods=("hold-last",), scenario="none", test_speeds_kmh=())
     scores = results.final_scores(load(execute(config, tmp_path)))
     assert set(scores["test_set"]) == {"seen sites", "unseen site"}
+
+
+def test_samples_from_a_recording(tmp_path):
+    """Drawn from the file by the seed; a file with too few, too short or broken samples is refused."""
+    path = tmp_path / "csi.npz"
+    csi.record(csi.RecordSettings(out=path, samples=24, set=("gnbRows=1", "gnbColumns=1", "tones=16")))
+    config = dataclasses.replace(TINY, recording=str(path), methods=("hold-last",), scenario="none")
+    data = collect(config, 1, QUIET)
+    assert [len(shard) for shard in data.shards] == [8, 8]
+    assert set(data.tests) == {"iid"}
+    recorded = cut(csi.load(path), config.window).past[:, 0, 0, 0]
+    drawn = np.concatenate([part.past for part in [*data.shards, data.tests["iid"]]])[:, 0, 0, 0]
+    assert len(np.unique(drawn)) == len(drawn)
+    assert np.isin(drawn, recorded).all()
+    assert not np.array_equal(collect(config, 2, QUIET).shards[0].past, data.shards[0].past)
+    assert execute(config, tmp_path).is_dir()
+    for change, words in (
+        ({"samples_per_server": 10}, "24 samples; 2 servers of 10 and 6 for tests are 26"),
+        ({"window": WindowSettings(tones=8, history=20)}, "has 20 snapshots"),
+        ({"recording": str(tmp_path / "none.npz")}, "no such file"),
+    ):
+        with pytest.raises(EdgelamError, match=words):
+            collect(dataclasses.replace(config, **change), 1, QUIET)
+    with pytest.raises(ConfigurationError, match="no such file"):
+        channel_prediction.check(dataclasses.replace(config, recording=str(tmp_path / "none.npz")))
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["csi"][...] = np.nan
+    np.savez(tmp_path / "broken.npz", **arrays)
+    with pytest.raises(ConfigurationError, match="mean power nan"):
+        collect(dataclasses.replace(config, recording=str(tmp_path / "broken.npz")), 1, QUIET)
 
 
 def test_claims_are_judged_on_paired_differences():
