@@ -6,7 +6,7 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Literal
@@ -86,6 +86,13 @@ Command = (
     | Annotated[Bench, tyro.conf.subcommand("bench")]
     | Annotated[Csi, tyro.conf.subcommand("csi")]
 )
+RUN_OPTIONS = {
+    "out": (Annotated[Path, tyro.conf.arg(help="The folder that holds all runs.")], Path("runs")),
+    "print_config": (
+        Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print it as TOML; run nothing.")],
+        False,
+    ),
+}
 _DESCRIPTION = "Large AI models at the edge of 5G/6G networks: real PyTorch learning over packet-level ns-3 networks."
 
 
@@ -185,21 +192,21 @@ def run_experiment(name: str, arguments: list[str]) -> int:
     from edgelam.runs import experiments
     from edgelam.runs.configuration import to_toml
     from edgelam.runs.folder import RunFolder
+    from edgelam.runs.options import parse_options
     from edgelam.runs.progress import Progress
 
     # PyTorch's idle threads spin by default, which takes the core that ns-3 needs (4 times slower on a busy machine);
     # read when PyTorch is first imported
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     experiment = experiments.find(name)
-    recipe, base = _base_configuration(experiment, arguments)
-    options = _parse_options(experiment, recipe, base, arguments)
+    options = parse_options(experiment, arguments, command="run", fields=RUN_OPTIONS)
     config = options.experiment
     experiment.check(config)
     if options.print_config:
         print(to_toml(config), end="")
         return 0
 
-    folder = RunFolder.create(experiment.name, config, seed=config.seed, out=options.out, recipe=recipe)
+    folder = RunFolder.create(experiment.name, config, seed=config.seed, out=options.out, recipe=options.config)
     with folder, Progress() as progress:
         progress.say(f"run folder: {folder.path}")
         experiment.run(config, folder, progress)
@@ -235,6 +242,7 @@ def list_all() -> int:
 
     from edgelam import paths
     from edgelam.runs import experiments
+    from edgelam.runs.options import first_line
 
     console = Console(highlight=False)
     console.print("[bold]experiments[/] (edgelam run NAME --config RECIPE)")
@@ -243,7 +251,7 @@ def list_all() -> int:
         console.print(f"  [bold]{name}[/]  {experiment.summary}")
         for recipe, function in experiment.recipes.items():
             default = " (default)" if recipe == experiment.default_recipe else ""
-            console.print(f"    {recipe}{default}: {_first_line(function)}")
+            console.print(f"    {recipe}{default}: {first_line(function)}")
     console.print("[bold]scenarios[/] (--scenario NAME)")
     try:
         scenarios = paths.scenarios()
@@ -253,53 +261,6 @@ def list_all() -> int:
         console.print(f"  [bold]{name}[/]  {experiments.scenario_summary(binary)}")
     console.print(f"  [bold]{experiments.NO_SCENARIO}[/]  no network: every transfer takes no time")
     return 0
-
-
-def _base_configuration(experiment: Any, arguments: list[str]) -> tuple[str, Any]:
-    """What ``--config`` names: (recipe or file name, configuration). Looked up before the arguments are parsed."""
-    from edgelam.runs.configuration import from_toml, suggest
-
-    name = experiment.default_recipe
-    for index, argument in enumerate(arguments):
-        if argument == "--config" and index + 1 < len(arguments):
-            name = arguments[index + 1]
-        elif argument.startswith("--config="):
-            name = argument.partition("=")[2]
-    if name in experiment.recipes:
-        return name, experiment.recipes[name]()
-    if name.endswith(".toml") or Path(name).is_file():
-        return name, from_toml(Path(name), experiment.config)
-    known = suggest(name, experiment.recipes)
-    raise ConfigurationError(f"--config takes a recipe or a file FILE.toml; no recipe is called {name!r}; {known}")
-
-
-def _parse_options(experiment: Any, recipe: str, base: Any, arguments: list[str]) -> Any:
-    """Every field of the configuration as an option, `base` as the defaults, beside --config, --out, --print-config."""
-    recipes = "; ".join(f"{name}: {_first_line(function)}" for name, function in experiment.recipes.items())
-    options = dataclasses.make_dataclass(
-        "Options",
-        [
-            ("config", Annotated[str, tyro.conf.arg(help=f"Where to start from, a recipe or FILE.toml. {recipes}")]),
-            ("out", Annotated[Path, tyro.conf.arg(help="The folder that holds all runs.")]),
-            (
-                "print_config",
-                Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print it as TOML; run nothing.")],
-            ),
-            ("experiment", Annotated[experiment.config, tyro.conf.arg(name="")]),
-        ],
-        frozen=True,
-    )
-    return tyro.cli(
-        options,
-        default=options(recipe, Path("runs"), False, base),
-        args=arguments,
-        prog=f"edgelam run {experiment.name}",
-        description=experiment.summary,
-    )
-
-
-def _first_line(function: Callable[..., Any]) -> str:
-    return (function.__doc__ or "").strip().partition("\n")[0]
 
 
 def _name_results(console: Any, path: Path, figures: list[Path]) -> None:

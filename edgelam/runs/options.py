@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line of an experiment: where its configuration starts from, and every field of it as an option."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from edgelam.errors import ConfigurationError
+from edgelam.runs.configuration import from_toml, suggest
+from edgelam.runs.experiments import Experiment
+
+
+def base_configuration(experiment: Experiment, arguments: Sequence[str]) -> tuple[str, Any]:
+    """What ``--config`` names: (recipe or file name, configuration). Looked up before the arguments are parsed."""
+    name = experiment.default_recipe
+    for index, argument in enumerate(arguments):
+        if argument == "--config" and index + 1 < len(arguments):
+            name = arguments[index + 1]
+        elif argument.startswith("--config="):
+            name = argument.partition("=")[2]
+    if name in experiment.recipes:
+        return name, experiment.recipes[name]()
+    if name.endswith(".toml") or Path(name).is_file():
+        return name, from_toml(Path(name), experiment.config)
+    known = suggest(name, experiment.recipes)
+    raise ConfigurationError(f"--config takes a recipe or a file FILE.toml; no recipe is called {name!r}; {known}")
+
+
+def parse_options(
+    experiment: Experiment,
+    arguments: Sequence[str],
+    *,
+    command: str,
+    fields: Mapping[str, tuple[Any, Any]],
+) -> Any:
+    """Parse `arguments` of ``edgelam COMMAND EXPERIMENT``: --config, `fields`, and every field of the configuration.
+
+    fields: the command's own options, {name: (annotated type, default)}. Returns an object with the attributes
+    `config` (recipe or file name), those of `fields`, and `experiment` (the configuration asked for). Raises
+    ConfigurationError; leaves with status 2 and a message as tyro does.
+    """
+    name, base = base_configuration(experiment, arguments)
+    recipes = "; ".join(f"{name}: {first_line(function)}" for name, function in experiment.recipes.items())
+    options = dataclasses.make_dataclass(
+        "Options",
+        [
+            ("config", Annotated[str, tyro.conf.arg(help=f"Where to start from, a recipe or FILE.toml. {recipes}")]),
+            *((field, kind) for field, (kind, _) in fields.items()),
+            ("experiment", Annotated[experiment.config, tyro.conf.arg(name="")]),
+        ],
+        frozen=True,
+    )
+    return tyro.cli(
+        options,
+        default=options(name, *(default for _, default in fields.values()), base),
+        args=arguments,
+        prog=f"edgelam {command} {experiment.name}",
+        description=experiment.summary,
+    )
+
+
+def first_line(function: Callable[..., Any]) -> str:
+    """The first line of a docstring."""
+    return (function.__doc__ or "").strip().partition("\n")[0]
