@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
+#include <map>
 #include <numeric>
 #include <optional>
 #include <sys/wait.h>
@@ -34,6 +35,17 @@ std::optional<TypeId::AttributeInformation> OwnAttribute(const TypeId& type, con
         }
     }
     return std::nullopt;
+}
+
+bool HasChangeableDefault(const TypeId::AttributeInformation& attribute) {
+    return (attribute.flags & TypeId::ATTR_CONSTRUCT) != 0 && attribute.accessor->HasSetter() &&
+           attribute.supportLevel != TypeId::SupportLevel::OBSOLETE;
+}
+
+/// What its values are, for people.
+std::string Legal(const TypeId::AttributeInformation& attribute) {
+    return attribute.checker->HasUnderlyingTypeInformation() ? attribute.checker->GetUnderlyingTypeInformation()
+                                                             : "a value";
 }
 
 /// The attribute's full name where a parent of the type has it; otherwise the nearest of all, or nothing.
@@ -107,6 +119,28 @@ std::size_t EditDistance(const std::string& a, const std::string& b) {
     return row[b.size()];
 }
 
+std::string DescribeAttributes(const std::string& prefix) {
+    std::map<std::string, std::string> types; // by name: the order of registration differs between builds
+    for (std::uint16_t t = 0; t < TypeId::GetRegisteredN(); ++t) {
+        const TypeId type = TypeId::GetRegistered(t);
+        if (type.GetName().rfind(prefix, 0) != 0) {
+            continue;
+        }
+        for (std::size_t i = 0; i < type.GetAttributeN(); ++i) {
+            if (const auto attribute = type.GetAttribute(i); HasChangeableDefault(attribute)) {
+                types[type.GetName()] += "  --" + type.GetAttributeFullName(i) + "=" +
+                                         attribute.initialValue->SerializeToString(attribute.checker) + "  " +
+                                         attribute.help + " [" + Legal(attribute) + "]\n";
+            }
+        }
+    }
+    std::string text;
+    for (const auto& [name, lines] : types) {
+        text += (text.empty() ? "" : "\n") + name + "\n" + lines;
+    }
+    return text;
+}
+
 void SetAttributeDefault(const std::string& name, const std::string& value) {
     const std::string option = "option --" + name + "=" + value;
     const auto colons = name.rfind("::");
@@ -121,16 +155,13 @@ void SetAttributeDefault(const std::string& name, const std::string& value) {
         throw OptionError(option + ": there is no such ns-3 attribute" +
                           (suggestion.empty() ? "" : "; did you mean --" + suggestion + "?"));
     }
-    if ((information->flags & TypeId::ATTR_CONSTRUCT) == 0 || !information->accessor->HasSetter() ||
-        information->supportLevel == TypeId::SupportLevel::OBSOLETE) {
+    if (!HasChangeableDefault(*information)) {
         throw OptionError(option + ": this ns-3 attribute has no default that could be changed");
     }
     const std::string kind = information->checker->GetValueTypeName();
     if (IsNonsense(kind, value) || !IsTaken(name, value)) {
-        const std::string legal = information->checker->HasUnderlyingTypeInformation()
-                                      ? information->checker->GetUnderlyingTypeInformation()
-                                      : "a value";
-        throw OptionError(option + " is not legal: it takes " + legal + " (" + kind + "); " + information->help);
+        throw OptionError(option + " is not legal: it takes " + Legal(*information) + " (" + kind + "); " +
+                          information->help);
     }
     ns3::Config::SetDefault(name, ns3::StringValue(value));
 }

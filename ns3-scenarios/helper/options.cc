@@ -186,6 +186,13 @@ bool Options::Parse(int argc, const char* const* argv) {
             help = true;
             continue;
         }
+        if (const std::string name = "--attributes"; argument == name || argument.rfind(name + "=", 0) == 0) {
+            m_attributes = argument == name ? "edgelam::" : argument.substr(name.size() + 1);
+            if (DescribeAttributes(*m_attributes).empty()) {
+                throw OptionError("option " + argument + ": no ns-3 type with attributes has a name that begins so");
+            }
+            continue;
+        }
         if (argument.rfind("--", 0) != 0) {
             throw OptionError("argument '" + argument + "' is not of the form --option=value; see --help");
         }
@@ -234,10 +241,13 @@ bool Options::Parse(int argc, const char* const* argv) {
                               option->legal);
         }
     }
-    return !help;
+    return !help && !m_attributes;
 }
 
 std::string Options::Help() const {
+    if (m_attributes) {
+        return DescribeAttributes(*m_attributes);
+    }
     std::string text = m_name + ": " + m_summary + "\n\nusage: " + m_name + " [--option=value ...]\n";
     std::string section;
     for (const auto& option : m_options) {
@@ -250,7 +260,8 @@ std::string Options::Help() const {
         text += head + option.help + " [" + option.legal + "]\n";
     }
     text += "\nThe values shown are the defaults. --ns3::Type::Attribute=value changes the default of any ns-3 "
-            "attribute that the scenario does not set itself.\n";
+            "attribute that the scenario does not set itself; --attributes lists those of edgelam's types, "
+            "--attributes=ns3::Tcp those of all types whose names begin so.\n";
     return text;
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -58,10 +59,11 @@ class Options {
 
     /// Read `--name=value`, `--name value` and, for flags, `--name`. `--ns3::Type::Attribute=value` changes the
     /// default of an ns-3 attribute (attribute-default.h). Throws OptionError.
-    /// \return false if --help was asked for
+    /// `--attributes` and `--attributes=PREFIX` ask for a list of attributes in place of the help.
+    /// \return false if --help or --attributes was asked for
     bool Parse(int argc, const char* const* argv);
 
-    /// What --help prints.
+    /// What --help prints, or --attributes if that was asked for.
     std::string Help() const;
     const std::string& name() const { return m_name; }
 
@@ -87,7 +89,8 @@ class Options {
     std::string m_summary;
     std::string m_section;
     std::vector<Option> m_options;
-    std::vector<AttributeSource> m_sets; ///< attributes by full name
+    std::vector<AttributeSource> m_sets;     ///< attributes by full name
+    std::optional<std::string> m_attributes; ///< of types whose names begin so, if they are asked for
 };
 
 /// A number as people write it: 100000000 with units of bit/s is "100Mbps".

@@ -60,6 +60,12 @@ class OptionsCase : public ns3::TestCase {
         NS_TEST_EXPECT_MSG_EQ(Refusal("--delay=20us"), "", "legal");
         NS_TEST_EXPECT_MSG_EQ_TOL(m_delay, 20e-6, 1e-12, "units of times");
         NS_TEST_EXPECT_MSG_EQ(Refusal("--numUe=7"), "", "legal");
+        Refused("--attributes=ns3::NoSuch", "no ns-3 type with attributes has a name that begins so");
+        Options options("test", "a test");
+        const char* arguments[]{"test", "--attributes=ns3::RttMeanDeviation"};
+        NS_TEST_EXPECT_MSG_EQ(options.Parse(2, arguments), false, "a list in place of a run");
+        const std::string line = "--ns3::RttMeanDeviation::Alpha=0.125  ";
+        NS_TEST_EXPECT_MSG_NE(options.Help().find(line), std::string::npos, options.Help());
         NS_TEST_EXPECT_MSG_EQ(m_number, 7u, "integers");
         Refused("--numUe=0", "--numUe=0 is not legal: it takes a whole number, 1 to 10");
         Refused("--numUe=2.5", "whole number");
