@@ -16,6 +16,7 @@ import tyro
 import edgelam
 from edgelam.air.csi.settings import HoldLastSettings, RecordSettings, ShowSettings
 from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.scenarios import commands as scenario_commands
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 
@@ -78,6 +79,13 @@ class Csi:
     command: CsiCommand
 
 
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """A scenario of your own in one file: write a first one, build it, see the compiler's flags."""
+
+    command: scenario_commands.Command
+
+
 Command = (
     Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Plot, tyro.conf.subcommand("plot")]
@@ -85,6 +93,7 @@ Command = (
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
     | Annotated[Csi, tyro.conf.subcommand("csi")]
+    | Annotated[Scenario, tyro.conf.subcommand("scenario")]
 )
 RUN_OPTIONS = {
     "out": (Annotated[Path, tyro.conf.arg(help="The folder that holds all runs.")], Path("runs")),
@@ -161,6 +170,9 @@ def _dispatch(arguments: list[str]) -> int:
             return int(importlib.import_module(f"edgelam.bench.{what}").run(json=json, **options) or 0)
         case Csi(settings):
             return run_csi(settings)
+        case Scenario(what):
+            scenario_commands.run(what)
+            return 0
     raise AssertionError(f"no such command: {command}")
 
 
@@ -201,6 +213,9 @@ def run_experiment(name: str, arguments: list[str]) -> int:
     experiment = experiments.find(name)
     options = parse_options(experiment, arguments, command="run", fields=RUN_OPTIONS)
     config = options.experiment
+    if "--options" in arguments and not config.options:
+        print(experiments.scenario_help(config.scenario), end="")
+        return 0
     experiment.check(config)
     if options.print_config:
         print(to_toml(config), end="")

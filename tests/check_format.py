@@ -8,7 +8,7 @@ from pathlib import Path
 top = Path(__file__).parent.parent
 cpp = [
     path
-    for folder in ("bridge", "ns3-scenarios", "tests")
+    for folder in ("bridge", "edgelam", "ns3-scenarios", "tests")
     for path in sorted((top / folder).rglob("*"))
     if path.suffix in {".h", ".cc"}
 ]

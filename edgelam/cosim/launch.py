@@ -11,11 +11,10 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from edgelam import paths
 from edgelam.errors import ConfigurationError
 
 USAGE_STATUS = 2  # a scenario's exit status after a mistake on its command line
@@ -27,32 +26,13 @@ def random_address() -> str:
     return f"@edgelam-{os.getuid()}-{secrets.token_hex(8)}"
 
 
-def find_scenario(scenario: str | os.PathLike[str]) -> Path:
-    """The binary of an installed scenario by its name, or of any other by its path."""
-    text = os.fspath(scenario)
-    if os.sep in text or isinstance(scenario, Path):
-        path = Path(text)
-        if not path.is_file() or not os.access(path, os.X_OK):
-            raise ConfigurationError(f"scenario {text!r} is not a program that can be run")
-        return path.absolute()  # "./mine" would lose its dot, and be looked for in $PATH
-    try:
-        known = paths.scenarios()
-    except FileNotFoundError as error:
-        raise ConfigurationError(str(error)) from None
-    if text not in known:
-        raise ConfigurationError(
-            f"unknown scenario {text!r}; there are: none, {', '.join(known)} (or give the path of a program)"
-        )
-    return known[text]
-
-
-def command_line(binary: Path, seed: int, options: Mapping[str, Any], bridge: Mapping[str, Any]) -> list[str]:
-    """``--name=value`` for every option; booleans as 1 and 0."""
+def command_line(program: Sequence[str], seed: int, options: Mapping[str, Any], bridge: Mapping[str, Any]) -> list[str]:
+    """The command `program` with ``--name=value`` for every option; booleans as 1 and 0."""
     given = {"seed": seed, **{f"edgelam-{key}": value for key, value in bridge.items()}}
     twice = given.keys() & options.keys()
     if twice:
         raise ConfigurationError(f"options: {', '.join(sorted(twice))}: an argument of `simulate`, not an option")
-    command = [str(binary)]
+    command = list(program)
     for name, value in {**options, **given}.items():
         if not isinstance(value, (bool, int, float, str)):
             raise ConfigurationError(f"option {name!r}: a number, a boolean or text is needed, not {value!r}")
@@ -63,10 +43,10 @@ def command_line(binary: Path, seed: int, options: Mapping[str, Any], bridge: Ma
 class ScenarioProcess:
     """A running scenario. Always `stop` it."""
 
-    def __init__(self, command: list[str], log: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, name: str, command: list[str], log: str | os.PathLike[str] | None = None) -> None:
         """Start `command` in a session of its own, so that Ctrl-C in the terminal reaches Python only.
 
-        What it writes goes to the file `log`, or to a file without a name.
+        `name` is what errors call it. What it writes goes to the file `log`, or to a file without a name.
         """
         self._log: IO[bytes]
         if log is None:
@@ -84,7 +64,7 @@ class ScenarioProcess:
         except OSError as error:
             self._log.close()
             raise ConfigurationError(f"scenario {command[0]!r} cannot be started: {error.strerror}") from None
-        self.name = Path(command[0]).name
+        self.name = name
         self.pid = self._process.pid
 
     def wait(self, timeout_s: float | None) -> int | None:

@@ -6,8 +6,10 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
+from edgelam import scenarios
 from edgelam.cosim import launch
 from edgelam.cosim.bridge_clock import BridgeClock
 from edgelam.cosim.clock import Clock, IdealClock
@@ -91,11 +93,12 @@ def simulate(
     }
     if arena_bytes is not None:
         bridge["arena-bytes"] = arena_bytes
-    command = launch.command_line(launch.find_scenario(scenario), seed, options or {}, bridge)
+    program = scenarios.find(scenario)
+    command = launch.command_line(program, seed, options or {}, bridge)
     process: launch.ScenarioProcess | None = None
     try:
         with launch.deferred_interrupt():
-            process = launch.ScenarioProcess(command, scenario_log)
+            process = launch.ScenarioProcess(Path(program[-1]).name, command, scenario_log)
         clock = BridgeClock(address, 0, name="main", timeout_s=attach_timeout_s, process=process)
         result = _run(main, clock, **settings, environment={"EDGELAM_ADDRESS": address})
         _await_end(process, participants, clock.now_ns)

@@ -14,7 +14,6 @@ An experiment is a module or package in the folder ``experiments/`` (installed a
 import dataclasses
 import importlib
 import importlib.util
-import os
 import pkgutil
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from typing import Any
 from rich.console import Console
 
 import edgelam
-from edgelam import paths
+from edgelam import paths, scenarios
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.runs.configuration import suggest
 from edgelam.runs.folder import RunFolder
@@ -107,26 +106,51 @@ def find(name: str) -> Experiment:
 
 
 def check_scenario(name: str, options: Mapping[str, str]) -> None:
-    """Refuse a scenario that is not installed, and options it does not take (the scenario itself is asked).
+    """Refuse a scenario that is not there, and options it does not take (the scenario itself is asked).
 
-    Legal: an installed name, a path to a binary, ``none`` (no network).
+    Legal: an installed name, a path (see `scenarios.find`; a C++ file is built), ``none`` (no network).
     """
     if name == NO_SCENARIO:
         return
-    if "/" in name:
-        if not (Path(name).is_file() and os.access(name, os.X_OK)):
-            raise ConfigurationError(f"scenario {name!r} is not a program that can be run")
-        return
-    try:
-        known = paths.scenarios()
-    except FileNotFoundError as error:
-        raise EdgelamError(str(error)) from error
-    if name not in known:
-        raise ConfigurationError(f"no scenario is called {name!r}; {suggest(name, [*known, NO_SCENARIO])}")
-    command = [str(known[name]), *(f"--{option}={value}" for option, value in options.items()), "--help"]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = _find_scenario(name)
+    asked = _ask_scenario([*command, *(f"--{option}={value}" for option, value in options.items())])
     if asked.returncode:
-        raise ConfigurationError(f"--options: {asked.stderr.strip() or f'{name} refuses them'}")
+        said = asked.stderr.strip()
+        raise ConfigurationError(f"--options: {said or f'{name} refuses them'}")
+
+
+def scenario_help(name: str) -> str:
+    """What a scenario says of itself and its options. Raises ConfigurationError for one that is not there."""
+    if name == NO_SCENARIO:
+        return "scenario none has no options\n"
+    asked = _ask_scenario(_find_scenario(name))
+    if asked.returncode:
+        raise ConfigurationError(f"scenario {name}: {asked.stderr.strip() or 'it does not start'}")
+    return asked.stdout
+
+
+def _find_scenario(name: str) -> list[str]:
+    if not scenarios.is_path(name):
+        try:
+            known = paths.scenarios()
+        except FileNotFoundError as error:
+            raise EdgelamError(str(error)) from error
+        if name not in known:
+            raise ConfigurationError(f"no scenario is called {name!r}; {suggest(name, [*known, NO_SCENARIO])}")
+    return scenarios.find(name)
+
+
+def _ask_scenario(command: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            [*command, "--help"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=60
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ConfigurationError(
+            f"{Path(command[-1]).name} --help did not end in a minute: is its main an edgelam scenario's?"
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(f"scenario {command[-1]!r} cannot be started: {error.strerror}") from error
 
 
 def check_devices(profiles: Mapping[str, str]) -> None:
@@ -142,8 +166,7 @@ def check_devices(profiles: Mapping[str, str]) -> None:
 
 def scenario_summary(binary: Path) -> str:
     """What an installed scenario says of itself: the first line of its ``--help``, without its name."""
-    asked = subprocess.run([str(binary), "--help"], capture_output=True, text=True, check=False)
-    return asked.stdout.partition("\n")[0].removeprefix(f"{binary.name}:").strip()
+    return _ask_scenario([str(binary)]).stdout.partition("\n")[0].removeprefix(f"{binary.name}:").strip()
 
 
 def _package() -> ModuleType:

@@ -12,6 +12,7 @@ from edgelam.errors import ConfigurationError
 from edgelam.models.lora import LoraSettings
 from edgelam.runs.configuration import parse_pairs, suggest
 from edgelam.runs.experiments import NO_SCENARIO, check_devices, check_scenario
+from edgelam.scenarios import is_path
 
 FIXED = ("hold-last", "prony")
 LEARNED = ("rnn", "lstm", "gru", "cnn", "transformer", "lam", "lam-random")
@@ -78,9 +79,10 @@ class Config:
     """Seeds, from `seed` on, at least 1; with one seed every method sees the same data, so differences are paired."""
 
     scenario: str = "nr-urban-micro"
-    """The network of federated and pooled training: an installed scenario, a path to a binary, or none."""
+    """The network of federated and pooled training: an installed scenario, a file .cc or .py, a path to a
+    program, or none."""
     options: tuple[str, ...] = ()
-    """Options of the scenario, NAME=VALUE each."""
+    """Options of the scenario, NAME=VALUE each; '--options' alone lists them."""
     attach: Literal["radio", "wired"] = "radio"
     """How an edge server reaches the aggregator (the node of role cloud): radio: it is node ue0, ue1, ... of the cell,
     which is its backhaul; wired: node edge0, edge1, ..."""
@@ -138,7 +140,7 @@ class Config:
     def scenario_options(self) -> dict[str, str]:
         """`options` as a dict; an installed scenario gets as many nodes as there are servers unless given here."""
         count = "numUe" if self.attach == "radio" else "numEdge"
-        own = {} if "/" in self.scenario else {count: str(max(self.servers))}
+        own = {} if is_path(self.scenario) else {count: str(max(self.servers))}
         if not own or self.scenario == NO_SCENARIO:
             return parse_pairs(self.options, "--options")
         still = {"speed": "0"} if self.attach == "radio" and self.scenario == "nr-urban-micro" else {}

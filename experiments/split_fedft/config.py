@@ -11,6 +11,7 @@ from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.runs import traces
 from edgelam.runs.configuration import parse_pairs
 from edgelam.runs.experiments import NO_SCENARIO, check_devices, check_scenario
+from edgelam.scenarios import is_path
 
 Method = Literal["split-fedft", "fed-lora", "local", "centralised"]
 Control = Literal["random-weights", "linear", "majority"]
@@ -28,9 +29,11 @@ class Config:
     """Root of every random stream: data, model, network. 1 to 2147483647."""
 
     scenario: str = "nr-urban-micro"
-    """The network: an installed scenario (edgelam list), a path to a binary, or none (every transfer takes no time)."""
+    """The network: an installed scenario (edgelam list), a file .cc or .py of your own (edgelam scenario new), the path
+    of a program, or none (every transfer takes no time)."""
     options: tuple[str, ...] = ()
-    """Options of the scenario, NAME=VALUE each. An installed scenario gets numUe=(num_devices) unless given here."""
+    """Options of the scenario, NAME=VALUE each; '--options' alone lists them. An installed scenario gets
+    numUe=(num_devices) unless given here."""
     devices: tuple[str, ...] = ("ue*=jetson-orin", "edge*=cpu-server")
     """The machine of each node, PATTERN=PROFILE: phone, jetson-nano, jetson-orin, cpu-server or datacentre-gpu."""
     compute: Literal["modelled", "measured", "free"] = "modelled"
@@ -80,7 +83,7 @@ class Config:
     def scenario_options(self) -> dict[str, str]:
         """`options` as a dict; the number of user devices of an installed scenario is num_devices unless given."""
         given = parse_pairs(self.options, "--options")
-        return given if "/" in self.scenario else {"numUe": str(self.learning.num_devices)} | given
+        return given if is_path(self.scenario) else {"numUe": str(self.learning.num_devices)} | given
 
     def device_profiles(self) -> dict[str, str]:
         """`devices` as a dict from node name pattern to profile name."""

@@ -70,7 +70,7 @@ def test_start_up_does_not_import_torch():
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "heavy []" in done.stdout
-    for command in ("run", "plot", "list", "doctor", "bench"):
+    for command in ("run", "plot", "list", "doctor", "bench", "scenario"):
         assert command in done.stdout
 
 

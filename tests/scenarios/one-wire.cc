@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Two nodes and one wire: the smallest scenario, in one file outside edgelam. docs/writing-a-scenario.md has the
-// command that compiles it.
+// Two nodes and one wire: the smallest scenario, in one file outside edgelam. docs/writing-a-scenario.md says how it
+// is compiled.
 #include <edgelam/scenario.h>
 
 #include "ns3/abort.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Two UEs and an edge server in a 5G NR cell, from edgelam's headers alone: a scenario of one file outside edgelam.
-// docs/writing-a-scenario.md has the command that compiles it; -lns3.44-mobility is to be added.
+// docs/writing-a-scenario.md says how it is compiled.
 #include <edgelam/nr-helper.h>
 #include <edgelam/nr-reports.h>
 #include <edgelam/nr-servers.h>

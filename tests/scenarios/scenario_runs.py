@@ -27,16 +27,11 @@ def report(scenario, *arguments):
     return result
 
 
-def compile_scenario(source, folder, *modules):
-    """Compile a scenario of one file with the command of docs/writing-a-scenario.md. Returns the program's path.
-
-    `modules`: further ns-3 modules that it includes headers of.
-    """
+def compile_scenario(source, folder):
+    """Compile a scenario of one file with the g++ command of docs/writing-a-scenario.md. Returns the program's path."""
     (folder / source.name).write_text(source.read_text())
-    command = re.search(r"## Compiling\s+```\n(.*?)```", GUIDE.read_text(), re.DOTALL)[1]
-    command = command.replace(".venv/bin/python", sys.executable).replace("one-wire", source.stem)
-    last = "-lns3.44-point-to-point"
-    command = command.replace(last, " ".join([last, *(f"-lns3.44-{module}" for module in modules)]))
+    command = re.search(r"^g\+\+ one-wire.cc .*$", GUIDE.read_text(), re.MULTILINE)[0]
+    command = command.replace("edgelam", f"{sys.executable} -m edgelam").replace("one-wire", source.stem)
     done = subprocess.run(["bash", "-ec", command], cwd=folder, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return folder / source.stem

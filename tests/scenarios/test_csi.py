@@ -193,7 +193,7 @@ def test_the_strongest_direction_is_the_users():
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    return compile_scenario(OWN, tmp_path_factory.mktemp("own"), "mobility", "antenna")
+    return compile_scenario(OWN, tmp_path_factory.mktemp("own"))
 
 
 def test_csi_of_a_scenario_in_one_file(own, tmp_path):

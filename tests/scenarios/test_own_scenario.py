@@ -80,7 +80,7 @@ def test_arguments_are_not_options(run):
 
 def test_own_cell(tmp_path):
     """A 5G cell from the headers: options, shares, an observable of its own, traces."""
-    program = compile_scenario(SOURCE.with_name("own-cell.cc"), tmp_path, "mobility")
+    program = compile_scenario(SOURCE.with_name("own-cell.cc"), tmp_path)
 
     async def main(sim):
         await sim.control("prb_share").set([[0.75, 0.25], [0.5, 0.5]])

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Compile a scenario of one file, once: the program is kept in the user's cache until something it was made of changes.
+
+The cache is ``$XDG_CACHE_HOME/edgelam/scenarios`` (``~/.cache/edgelam/scenarios``), one folder for each source file and
+installation of edgelam. In it lie the program and ``built-from.json``: the commands, the compiler, and the checksum of
+each file that the compiler read. A program without its record, or whose record does not hold any more, is built again.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.scenarios import toolchain
+
+SUFFIXES = (".cc", ".cpp", ".cxx")
+RECORD = "built-from.json"
+
+
+class Built(NamedTuple):
+    """A program that is up to date."""
+
+    program: Path
+    seconds: float
+    """What compiling took in wall time; 0.0 where nothing was to do."""
+
+
+def build(source: Path) -> Built:
+    """Compile `source` unless its program is up to date; says so on stderr, where the compiler's messages appear too.
+
+    Several processes may build at the same time: one of them compiles. Raises ConfigurationError for a file that is
+    not there or does not compile, or no compiler.
+    """
+    if source.suffix not in SUFFIXES:
+        raise ConfigurationError(f"{source}: a C++ scenario is a file .cc (also .cpp, .cxx)")
+    if not source.is_file():
+        what = "is a folder" if source.is_dir() else "there is no such file"
+        raise ConfigurationError(f"{source}: {what}; 'edgelam scenario new {source.stem}' writes a first scenario")
+    folder = _folder_of(source)
+    with _locked(folder, source):
+        program = folder / source.stem
+        recipe = _recipe()
+        if _is_up_to_date(folder, program, recipe):
+            return Built(program, 0.0)
+        for left in folder.glob(".building-*"):  # of a build that was killed: the lock says that none goes on
+            shutil.rmtree(left, ignore_errors=True)
+        print(f"building {source} (some seconds)", file=sys.stderr, flush=True)
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix=".building-", dir=folder) as scratch:
+            _compile(source, Path(scratch), folder, program, recipe)
+        return Built(program, time.monotonic() - began)
+
+
+def cache_folder() -> Path:
+    """Where programs are kept; in the temporary folder for a user without a home that can be written to."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    home = Path(base) if os.path.isabs(base) else Path(os.path.expanduser("~")) / ".cache"
+    for folder in (home / "edgelam", Path(tempfile.gettempdir()) / f"edgelam-{os.getuid()}"):
+        with contextlib.suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK):
+                return folder / "scenarios"
+    raise EdgelamError(f"{home} cannot be written to: set XDG_CACHE_HOME to a folder for compiled scenarios")
+
+
+def _folder_of(source: Path) -> Path:
+    """The folder of a source file's program: of its name, and a checksum of its place and edgelam's."""
+    place = f"{source.resolve()}\n{toolchain.include_folders()[0]}"
+    return cache_folder() / f"{source.stem}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, source: Path) -> Iterator[None]:
+    """Hold the folder for this process; the kernel lets go of it when the process ends, however it does."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / "lock", "wb")  # noqa: SIM115  # closed below
+    except OSError as error:
+        raise EdgelamError(f"cannot build in {folder}: {error.strerror} (XDG_CACHE_HOME sets the place)") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{source} is being built by another process; waiting for it", file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _recipe() -> dict[str, Any]:
+    """What decides the program beside the files: compared as a whole."""
+    compiler = toolchain.compiler()
+    return {
+        "compiler": [*compiler, toolchain.compiler_version(compiler)],
+        "compile": toolchain.compile_flags(),
+        "link": toolchain.link_flags(),
+    }
+
+
+def _is_up_to_date(folder: Path, program: Path, recipe: dict[str, Any]) -> bool:
+    try:
+        record = json.loads((folder / RECORD).read_bytes())
+        if record["recipe"] != recipe or str(program) not in record["files"]:
+            return False
+        return all(_checksum(Path(path)) == checksum for path, checksum in record["files"].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _compile(source: Path, scratch: Path, folder: Path, program: Path, recipe: dict[str, Any]) -> None:
+    """Compile and link in `scratch`, then put program and record into their places."""
+    began_ns = time.time_ns()
+    object_file, list_file, new = scratch / "object.o", scratch / "files.d", scratch / "program"
+    compiler = toolchain.compiler()
+    _call([*compiler, *recipe["compile"], "-MD", "-MF", list_file, "-c", source, "-o", object_file], source, scratch)
+    read = [Path.cwd() / path for path in _prerequisites(list_file.read_text())]
+    # .resolve(): the compiler writes a header's path as it came to it, folder/../header.h
+    modules = toolchain.modules_of(path.resolve() for path in read)
+    _call([*compiler, object_file, "-o", new, *toolchain.link_flags(modules)], source, scratch)
+
+    (folder / RECORD).unlink(missing_ok=True)  # first: it must never stand beside another program than its own
+    os.replace(new, program)
+    if any(path.stat().st_mtime_ns >= began_ns for path in read):
+        return  # changed meanwhile, so what was compiled is not what lies there: the next call builds again
+    files = [*read, program, *toolchain.library_folders()[0].glob("*.so")]
+    record = {
+        "source": str(source.resolve()),
+        "recipe": recipe,
+        "files": {str(path): _checksum(path) for path in files},
+    }
+    (scratch / RECORD).write_text(json.dumps(record, indent=1))
+    os.replace(scratch / RECORD, folder / RECORD)
+
+
+def _call(command: list[Any], source: Path, scratch: Path) -> None:
+    """Run the compiler. It and what it starts end with this process, also where that is killed."""
+    words = [str(word) for word in command]
+    if setpriv := shutil.which("setpriv"):
+        words = [setpriv, "--pdeathsig", "TERM", "--", *words, "-wrapper", f"{setpriv},--pdeathsig,KILL,--"]
+    done = subprocess.run(words, check=False, stdin=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(scratch)})
+    if done.returncode:
+        raise ConfigurationError(
+            f"{source} was not built: {Path(command[0]).name} ended with status {done.returncode}, "
+            f"its messages are above; it was called as\n  {shlex.join(map(str, command))}"
+        )
+
+
+def _prerequisites(rule: str) -> list[str]:
+    """The files after the colon of a make rule (what -MD writes): unescapes blanks, # and $."""
+    files = rule.replace("\\\n", " ").partition(": ")[2]
+    words = re.findall(r"(?:\\.|[^\s\\])+", files)
+    return [re.sub(r"\\([ #\\])", r"\1", word).replace("$$", "$") for word in words]
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``edgelam scenario new``, ``build`` and ``flags``: their options, and what they print. Imports nothing heavy."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from edgelam.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class New:
+    """Write a commented scenario that runs as it is: a 5G cell, phones that walk, background traffic."""
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    """What it is called; the file is NAME.cc. One that is there already is left as it is."""
+    python: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """NAME.py instead, on ns-3's Python bindings: nothing to compile; starts and runs slower."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """Compile a scenario in one C++ file, if anything it is made of has changed, and print the program's path.
+
+    Programs are kept in ~/.cache/edgelam/scenarios ($XDG_CACHE_HOME). $CXX, $CXXFLAGS and $LDFLAGS are heeded.
+    'edgelam run ... --scenario PATH' builds, too.
+    """
+
+    path: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PATH")]
+    """The file, NAME.cc."""
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Print what a compiler needs for programs of several files: g++ $(edgelam scenario flags --compile) ..."""
+
+    compile: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Only the flags for compiling."""
+    link: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Only the flags for linking; they stand after the objects."""
+    cmake: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """A file for CMake's include(), with the target edgelam::scenario."""
+    modules: tuple[str, ...] = ()
+    """ns-3 modules to link beside those that edgelam itself uses: wifi, csma, ..."""
+
+
+Command = (
+    Annotated[New, tyro.conf.subcommand("new")]
+    | Annotated[Build, tyro.conf.subcommand("build")]
+    | Annotated[Flags, tyro.conf.subcommand("flags")]
+)
+
+
+def run(command: New | Build | Flags) -> None:
+    """Carry out one command; results go to stdout, everything else to stderr."""
+    match command:
+        case New(name, python):
+            from edgelam.scenarios.new import new
+
+            path = new(name, ".py" if python else ".cc")
+            place = path if path.is_absolute() else f"./{path}"
+            print(f"{path} is written; it runs as it is:\n  edgelam run split-fedft --scenario {place}")
+        case Build(path):
+            from edgelam.scenarios.build import build
+
+            built = build(path)
+            print(built.program)
+        case Flags():
+            _print_flags(command)
+
+
+def _print_flags(wanted: Flags) -> None:
+    from edgelam.scenarios import cmake, toolchain
+
+    if wanted.compile + wanted.link + wanted.cmake > 1:
+        raise ConfigurationError("--compile, --link and --cmake: give one of them (without, both kinds are printed)")
+    modules = toolchain.check_modules(wanted.modules)
+    if wanted.cmake:
+        print(cmake.target_file(modules), end="")
+        return
+    flags = [] if wanted.link else toolchain.compile_flags()
+    flags += [] if wanted.compile else toolchain.link_flags(modules)
+    print(shlex.join(flags))

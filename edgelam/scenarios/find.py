@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From what a user calls a scenario to the command that runs it."""
+
+import os
+import sys
+from pathlib import Path
+
+from edgelam import paths
+from edgelam.errors import ConfigurationError
+from edgelam.scenarios.build import SUFFIXES, build
+
+
+def is_path(scenario: str | os.PathLike[str]) -> bool:
+    """Whether this is the path of a scenario rather than the name of an installed one."""
+    text = os.fspath(scenario)
+    return isinstance(scenario, Path) or os.sep in text or text.endswith((*SUFFIXES, ".py"))
+
+
+def find(scenario: str | os.PathLike[str]) -> list[str]:
+    """The command of a scenario without its options.
+
+    Legal: the name of an installed one; the path of a program; of a C++ file, which is built where that is needed; of a
+    Python file, which this Python runs. Raises ConfigurationError for anything else.
+    """
+    text = os.fspath(scenario)
+    if not is_path(scenario):
+        return [str(_installed(text))]
+    path = Path(text).absolute()  # "./mine" would lose its dot, and be looked for in $PATH
+    if path.suffix in SUFFIXES:
+        return [str(build(Path(text)).program)]
+    if path.suffix == ".py":
+        if not path.is_file():
+            raise ConfigurationError(f"scenario {text!r}: there is no such file")
+        return [sys.executable, str(path)]
+    if not path.is_file() or not os.access(path, os.X_OK):
+        raise ConfigurationError(f"scenario {text!r} is not a program that can be run")
+    return [str(path)]
+
+
+def _installed(name: str) -> Path:
+    try:
+        known = paths.scenarios()
+    except FileNotFoundError as error:
+        raise ConfigurationError(str(error)) from None
+    if name not in known:
+        raise ConfigurationError(
+            f"unknown scenario {name!r}; there are: none, {', '.join(known)} "
+            "(or give the path of a program, of a file .cc or .py)"
+        )
+    return known[name]

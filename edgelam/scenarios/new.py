@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A first scenario, written from a template: it runs as it is, and is there to be changed."""
+
+import re
+from pathlib import Path
+
+from edgelam.errors import ConfigurationError, EdgelamError
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def new(name: str, suffix: str) -> Path:
+    """Write the template of that suffix (``.cc``, ``.py``) to the file ``NAME.cc`` or ``NAME.py``; returns its path.
+
+    Raises ConfigurationError for a name that is not a plain word, or a file that is there already.
+    """
+    path = Path(name)
+    path = path if path.suffix == suffix else path.with_name(path.name + suffix)
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", path.stem):
+        raise ConfigurationError(
+            f"scenario name {path.stem!r}: a letter, then letters, digits, - and _ (it becomes {path.name}; "
+            "a folder may stand before it)"
+        )
+    text = (TEMPLATES / f"scenario{suffix}").read_text(encoding="utf-8").replace("@NAME@", path.stem)
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ConfigurationError(f"{path} is there already and stays as it is: choose another name") from None
+    except OSError as error:
+        raise EdgelamError(f"cannot write {path}: {error.strerror}") from error
+    return path
