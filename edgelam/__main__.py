@@ -34,6 +34,14 @@ class Run:
 
 
 @dataclasses.dataclass(frozen=True)
+class Campaign:
+    """Run an experiment over a grid of settings and seeds: 'edgelam campaign EXPERIMENT --help' shows all options."""
+
+    experiment: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="EXPERIMENT")]
+    """Its name; 'edgelam list' shows them."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Plot:
     """Draw the figures of a run again, and print its tables, from the files of its folder alone."""
 
@@ -88,6 +96,7 @@ class Scenario:
 
 Command = (
     Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Campaign, tyro.conf.subcommand("campaign")]
     | Annotated[Plot, tyro.conf.subcommand("plot")]
     | Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
@@ -143,18 +152,23 @@ def _dispatch(arguments: list[str]) -> int:
     if arguments and arguments[0] == "--version":
         print(f"edgelam {edgelam.__version__}")
         return 0
-    if len(arguments) > 1 and arguments[0] == "run" and arguments[1] not in ("-h", "--help"):
-        if arguments[1].startswith("-"):  # what the options are is known only after the experiment
-            raise ConfigurationError(f"{arguments[1]} before the experiment; say: edgelam run EXPERIMENT [options]")
-        return run_experiment(arguments[1], arguments[2:])
-    command = tyro.cli(
+    if len(arguments) > 1 and arguments[0] in ("run", "campaign") and arguments[1] not in ("-h", "--help"):
+        command, name = arguments[:2]
+        if name.startswith("-"):  # what the options are is known only after the experiment
+            raise ConfigurationError(f"{name} before the experiment; say: edgelam {command} EXPERIMENT [options]")
+        if command == "campaign":
+            from edgelam.runs.campaigns.command import run_campaign
+
+            return run_campaign(name, arguments[2:])
+        return run_experiment(name, arguments[2:])
+    chosen = tyro.cli(
         Command,
         args=arguments or ["--help"],
         prog="edgelam",
         description=_DESCRIPTION,
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
-    match command:
+    match chosen:
         case Plot(run):
             return plot_run(run)
         case List():
@@ -173,7 +187,7 @@ def _dispatch(arguments: list[str]) -> int:
         case Scenario(what):
             scenario_commands.run(what)
             return 0
-    raise AssertionError(f"no such command: {command}")
+    raise AssertionError(f"no such command: {chosen}")
 
 
 def run_csi(settings: RecordSettings | ShowSettings | HoldLastSettings) -> int:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Find experiments and say what one is.
 
-An experiment is a module or package in the folder ``experiments/`` (installed as ``edgelam.experiments``) with
+An experiment is a module or package in the folder ``experiments/`` (installed as ``edgelam.experiments``), or in the
+folder that the environment variable EDGELAM_EXPERIMENTS names, with
 
     Config                          a dataclass (of dataclasses) with a field `seed`: every field is a command line
     option RECIPES                         {name: function that returns a Config}; the first is the default
@@ -9,18 +10,23 @@ An experiment is a module or package in the folder ``experiments/`` (installed a
     run(config, folder, progress)   does the work and writes tables into the RunFolder
     plot(path) -> list[Path]        draws the figures of a run folder from its files alone
     report(path, console)           prints its result tables, from its files alone
+    scores(run) -> DataFrame        optional: what a campaign compares; text columns say of what (method, test set),
+                                    number columns are the metrics, the first is the main one
 """
+
+from __future__ import annotations
 
 import dataclasses
 import importlib
 import importlib.util
+import os
 import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -30,6 +36,11 @@ from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.runs.configuration import suggest
 from edgelam.runs.folder import RunFolder
 from edgelam.runs.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from edgelam.runs.load import Run
 
 NO_SCENARIO = "none"
 
@@ -82,6 +93,13 @@ class Experiment:
     def report(self, path: Path, console: Console) -> None:
         """Print the result tables of a run folder."""
         self._part("report")(path, console)
+
+    def scores(self, run: Run) -> pd.DataFrame:
+        """The results of a run in a few rows; without a `scores`, the last rows of its table metrics."""
+        if hasattr(self.module, "scores"):
+            found: pd.DataFrame = self.module.scores(run)
+            return found
+        return last_metrics(run)
 
     def _part(self, name: str) -> Any:
         try:
@@ -164,12 +182,33 @@ def check_devices(profiles: Mapping[str, str]) -> None:
             )
 
 
+def last_metrics(run: Run) -> pd.DataFrame:
+    """The last row of table metrics for each combination of its text columns; no rows without such a table."""
+    import pandas as pd
+
+    if "metrics" not in run or run.metrics.empty:
+        return pd.DataFrame()
+    texts = [name for name in run.metrics if not pd.api.types.is_numeric_dtype(run.metrics[name])]
+    return run.metrics.groupby(texts, sort=False, dropna=False).tail(1) if texts else run.metrics.tail(1)
+
+
 def scenario_summary(binary: Path) -> str:
     """What an installed scenario says of itself: the first line of its ``--help``, without its name."""
     return _ask_scenario([str(binary)]).stdout.partition("\n")[0].removeprefix(f"{binary.name}:").strip()
 
 
 def _package() -> ModuleType:
+    """The experiments there are, as a package: ours, and the folder that EDGELAM_EXPERIMENTS names."""
+    package = _own_package()
+    own = os.environ.get("EDGELAM_EXPERIMENTS", "")
+    if own and own not in package.__path__:
+        if not Path(own).is_dir():
+            raise ConfigurationError(f"EDGELAM_EXPERIMENTS names a folder of experiments; {own!r} is none")
+        package.__path__.append(own)
+    return package
+
+
+def _own_package() -> ModuleType:
     """``edgelam.experiments``; in a source tree not installed, the folder ``experiments/`` beside ``edgelam/``."""
     name = "edgelam.experiments"
     try:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Read a run folder back: ``run = edgelam.runs.load("runs/split-fedft/...")``, ``run["metrics"]``."""
+"""Read a run folder back: ``run = edgelam.runs.load("runs/split-fedft/...")``, ``run["metrics"]``.
+
+Many at once: edgelam.runs.many."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -60,6 +62,17 @@ class Run(Mapping[str, pd.DataFrame]):
         return self["transfers"]
 
 
-def load(path: str | Path) -> Run:
-    """Open a run folder for reading. Raises StorageError where it is none."""
-    return Run(Path(path))
+def load(path: str | Path) -> "Run | Any":
+    """Open for reading: a run folder as a `Run`; a campaign's folder, or one that holds run folders, as `Runs`.
+
+    Raises StorageError where it is none of these. (The type says Any beside Run: what it is the folder decides.)
+    """
+    from edgelam.runs import many
+    from edgelam.runs.campaigns.folder import CAMPAIGN_FILE
+
+    path = Path(path)
+    if (path / CAMPAIGN_FILE).exists():
+        return many.campaign_runs(path)
+    if not (path / "manifest.json").exists() and (found := many.find_runs(path)):
+        return many.Runs(path, found)
+    return Run(path)

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from edgelam.runs import Run, figures, load
+from edgelam.runs.statistics import groups
 
 from . import results
 
@@ -57,9 +58,7 @@ def _bars(axes: Axes, rows: pd.DataFrame) -> None:
         axes.annotate(
             f"{row['nmse']:.3f}", (right, index), xytext=(3, 0), textcoords="offset points", va="center", fontsize=6
         )
-    axes.set_yticks(
-        range(len(rows)), [results.label(*key) for key, _ in results.groups(rows.reset_index(), results.ROW)]
-    )
+    axes.set_yticks(range(len(rows)), [results.label(*key) for key, _ in groups(rows.reset_index(), results.ROW)])
     axes.invert_yaxis()
     axes.margins(x=0.15)
     axes.set_xlim(left=0.0)
@@ -74,7 +73,7 @@ def _speeds(run: Run, path: Path) -> Path | None:
         return None
     scores = scores.assign(speed=scores["test_set"].str.removesuffix(" km/h").astype(float))
     with figures.figure(path / "nmse_speed", height_in=2.9) as (figure, (axes,)):
-        for index, (key, part) in enumerate(results.groups(scores, results.ROW)):
+        for index, (key, part) in enumerate(groups(scores, results.ROW)):
             means = part.groupby("speed")["nmse"].mean()
             label = results.label(*key)
             axes.plot(means.index, means, label=label, **figures.line_style(index, len(means)))

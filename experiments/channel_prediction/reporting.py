@@ -10,6 +10,7 @@ from rich.table import Table
 
 from edgelam.runs import Run, load
 from edgelam.runs.figures import si_bytes
+from edgelam.runs.statistics import groups
 
 from . import results
 
@@ -32,7 +33,7 @@ def _scores(run: Run, tests: list[str]) -> Table:
         return table
     main = results.main_test(run)
     summaries = {test: results.table(run, test) for test in tests}
-    for key, _ in results.groups(summaries[main].reset_index(), results.ROW):
+    for key, _ in groups(summaries[main].reset_index(), results.ROW):
         cells = []
         for test in tests:
             row = summaries[test].loc[key]
@@ -49,7 +50,7 @@ def _models(run: Run, tests: list[str]) -> Table:
     if "models" not in run:
         return table
     losses = {key: rows["loss"].iloc[-1] for key, rows in results.curves(run)}
-    for key, rows in results.groups(run["models"], results.ROW):
+    for key, rows in groups(run["models"], results.ROW):
         row, rates = rows.iloc[0], sorted({f"{rate:g}" for rate in rows["learning_rate"]})
         table.add_row(
             results.label(*key),
@@ -71,7 +72,7 @@ def _costs(run: Run, tests: list[str]) -> Table:
     table = _table("In the network, simulated", "times", "up, each", "down, each", "seconds, each")
     if "epochs" in run and not run["epochs"].empty:
         federated = run["epochs"][run["epochs"]["method"].str.endswith("-federated")]
-        for key, rows in results.groups(federated, results.ROW):
+        for key, rows in groups(federated, results.ROW):
             rounds = int((rows.groupby("seed")["up_bytes"].nunique()).max())
             each = rows.groupby("seed")[["up_bytes", "down_bytes", "time_s"]].last().mean() / rounds
             table.add_row(
@@ -79,7 +80,7 @@ def _costs(run: Run, tests: list[str]) -> Table:
                 si_bytes(each["up_bytes"]), si_bytes(each["down_bytes"]), f"{each['time_s']:.3f}",
             )  # fmt: skip
     if "costs" in run:
-        for key, rows in results.groups(run["costs"], ["what", "servers"]):
+        for key, rows in groups(run["costs"], ["what", "servers"]):
             mean = rows[["up_bytes", "transfer_s"]].mean()
             what, servers = key
             where = f"{servers} servers" if servers > 1 else "1 server"
@@ -90,7 +91,7 @@ def _costs(run: Run, tests: list[str]) -> Table:
 def _stale(run: Run, tests: list[str]) -> Table:
     table = _table("CSI that is as old as it takes to the aggregator: NMSE of holding it", "age", "km/h", "NMSE")
     if "stale" in run:
-        for key, rows in results.groups(run["stale"], ["what", "servers", "speed_kmh"]):
+        for key, rows in groups(run["stale"], ["what", "servers", "speed_kmh"]):
             what, servers, speed = key
             mean = rows[["age_s", "nmse"]].mean()
             table.add_row(

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from edgelam.runs import Run
+from edgelam.runs.statistics import groups, half_interval, paired_difference
 
 ROW = ["method", "servers"]
 
@@ -30,6 +31,14 @@ def final_scores(run: Run) -> pd.DataFrame:
     return last.groupby([*ROW, "test_set", "seed"], sort=False)[columns[-2:]].mean().reset_index()
 
 
+def scores(run: Run) -> pd.DataFrame:
+    """What a campaign compares: a row a method and test set, columns nmse and spectral_efficiency, means over seeds."""
+    last = final_scores(run)
+    names = [label(method, servers) for method, servers in zip(last["method"], last["servers"], strict=True)]
+    rows = last.assign(method=pd.Series(names, dtype=str)).groupby(["method", "test_set"], sort=False)
+    return rows[["nmse", "spectral_efficiency"]].mean().reset_index()
+
+
 def main_test(run: Run) -> str:
     """The test set that methods are compared on: samples from everywhere, or the site that nobody has seen."""
     names = list(run["scores"]["test_set"].unique()) if "scores" in run and not run["scores"].empty else []
@@ -45,23 +54,6 @@ def table(run: Run, test_set: str) -> pd.DataFrame:
         seeds=("nmse", "size"),
     )  # fmt: skip
     return summary
-
-
-def groups(frame: pd.DataFrame, columns: list[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
-    """`DataFrame.groupby` in the order of the rows, its keys as tuples."""
-    for key, rows in frame.groupby(columns, sort=False):
-        assert isinstance(key, tuple)
-        yield key, rows
-
-
-def half_interval(values: pd.Series) -> float:
-    """Half the width of the 95 % interval of the mean (Student's t); NaN for fewer than two values."""
-    count = len(values)
-    if count < 2:
-        return math.nan
-    from scipy.stats import t
-
-    return float(t.ppf(0.975, count - 1) * values.std(ddof=1) / math.sqrt(count))
 
 
 def curves(run: Run) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
@@ -111,8 +103,8 @@ def claims(run: Run) -> list[Claim]:
 
     def compare(text: str, better: tuple[str, int], worse: tuple[str, int]) -> None:
         if better in nmse and worse in nmse:
-            differences = (nmse[worse] - nmse[better]).dropna()
-            found.append(Claim(text, float(differences.mean()), half_interval(differences)))
+            difference = paired_difference(nmse[worse], nmse[better])
+            found.append(Claim(text, difference.mean, difference.interval))
 
     if counts:
         best = ("lam-federated", counts[-1])

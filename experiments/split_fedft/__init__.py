@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from edgelam import lazy
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
-    from edgelam.runs import RunFolder
+    from edgelam.runs import Run, RunFolder
     from edgelam.runs.progress import Progress
 
     from .config import RECIPES, Config, check
 
-__all__ = ["RECIPES", "Config", "check", "plot", "report", "run"]
+__all__ = ["RECIPES", "Config", "check", "plot", "report", "run", "scores"]
 
 # Everything is imported when it is used: drawing figures does not wait for PyTorch.
 __getattr__ = lazy.attributes(__name__, dict.fromkeys(("RECIPES", "Config", "check"), "config"))
@@ -42,3 +43,10 @@ def report(path: Path, console: "Console") -> None:
     from . import reporting
 
     reporting.report(path, console)
+
+
+def scores(run: "Run") -> "pd.DataFrame":
+    """What a campaign compares: one row a method and control."""
+    from . import results
+
+    return results.scores(run)

@@ -33,6 +33,17 @@ def own_head_accuracy(run: Run) -> pd.Series:
     return last.groupby("method", sort=False).mean()
 
 
+def scores(run: Run) -> pd.DataFrame:
+    """One row a method and control: accuracy and loss at the end, the devices' own heads, seconds and bytes spent."""
+    curves = accuracy_curves(run)
+    last = pd.DataFrame([rows.iloc[-1] for rows in curves.values()], index=list(curves))
+    columns = ["accuracy", "loss_nats", "uplink_bytes", "downlink_bytes"]
+    found = (last if curves else pd.DataFrame(columns=columns))[columns].astype(float)
+    found.insert(1, "own_heads_accuracy", own_head_accuracy(run).reindex(found.index))
+    found.insert(3, "simulated_s", simulated_seconds(run).reindex(found.index))
+    return found.rename_axis("method").reset_index()
+
+
 def round_breakdown(run: Run) -> pd.DataFrame:
     """Mean seconds of a round by (method, device), columns compute_s, uplink_s, downlink_s, waiting_s."""
     columns = [f"{part}_s" for part in PARTS]

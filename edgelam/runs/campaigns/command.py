@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``edgelam campaign EXPERIMENT``: from the command line to finished runs and a table."""
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+
+from edgelam.errors import ConfigurationError
+from edgelam.runs import experiments
+from edgelam.runs.campaigns import grid as grids
+from edgelam.runs.campaigns.display import Display
+from edgelam.runs.campaigns.driver import run_jobs
+from edgelam.runs.campaigns.folder import CampaignFolder, Job, Request, now
+from edgelam.runs.campaigns.identity import code_version, identity
+from edgelam.runs.campaigns.local import LocalWorkers, Workers, default_workers
+from edgelam.runs.campaigns.report import print_failures, print_results
+from edgelam.runs.many import campaign_runs
+from edgelam.runs.options import base_configuration, parse_options
+from edgelam.runs.settings import differing_arguments, plain_text
+
+_GRID = (
+    "KEY=VALUE,VALUE,... for each setting that varies, as the options below spell it; all combinations are run. "
+    "A value with a comma stands in double quotes, the items of a list are separated by spaces: "
+    """'options="a=1 b=2,3",a=2'."""
+)
+_BASELINE = "KEY=VALUE of the grid: what is compared with; default: the first value of each key."
+
+
+def _options(experiment: str) -> dict[str, tuple[Any, Any]]:
+    repeated = tyro.conf.UseAppendAction
+    pairs = tuple[tuple[str, ...], ...]
+    arg = tyro.conf.arg
+    return {
+        "grid": (Annotated[pairs, repeated, arg(help=_GRID, metavar="KEY=VALUE,VALUE,...")], ()),
+        "seeds": (Annotated[int, arg(help="Seeds of every cell of the grid, from --seed on.")], 1),
+        "out": (Annotated[Path, arg(help="The campaign's folder.")], Path("campaigns") / experiment),
+        "workers": (Annotated[int, arg(help="Runs at a time; 0: as cores and memory allow.")], 0),
+        "ray": (Annotated[str, arg(help="Run on the Ray cluster at this address (auto: the one of this node).")], ""),
+        "baseline": (Annotated[pairs, repeated, arg(help=_BASELINE, metavar="KEY=VALUE")], ()),
+        "metric": (Annotated[str, arg(help="What the table at the end shows; empty: the main metric.")], ""),
+        "dry_run": (
+            Annotated[bool, tyro.conf.FlagCreatePairsOff, arg(help="List the commands of what would be run.")],
+            False,
+        ),
+    }  # fmt: skip
+
+
+def run_campaign(name: str, arguments: Sequence[str]) -> int:
+    """``edgelam campaign NAME ARGUMENTS``; returns the exit status, 1 if a run failed."""
+    experiment = experiments.find(name)
+    options = parse_options(experiment, arguments, command="campaign", fields=_options(experiment.name))
+    for option in ("seeds", "workers"):
+        if getattr(options, option) < (option == "seeds"):
+            raise ConfigurationError(
+                f"--{option} is {getattr(options, option)}; it must be at least {int(option == 'seeds')}"
+            )
+    grid = grids.parse_grid([text for texts in options.grid for text in texts], experiment.config)
+    baseline = grids.parse_baseline([text for texts in options.baseline for text in texts], grid)
+    folder = CampaignFolder(options.out)
+    before = folder.asked()
+    if before is not None:
+        folder.refuse_other(before, experiment.name)
+    threads = before.threads if before is not None else _threads(options.workers)
+    jobs = _jobs(experiment, options, arguments, grid, threads)
+    console, errors = Console(), Console(stderr=True)
+    todo = [job for job in jobs if not folder.is_finished(job)]
+    if options.dry_run:
+        for job in todo:
+            console.print(job.command, markup=False, highlight=False, soft_wrap=True)
+        errors.print(f"{len(todo)} of {len(jobs)} runs are to be done", highlight=False)
+        return 0
+
+    varied = {key.name: [plain_text(value) for value in values] for key, values in grid.values.items()}
+    request = Request(
+        command=shlex.join(["edgelam", "campaign", name, *arguments]), asked=now(), first_seed=options.experiment.seed,
+        seeds=options.seeds, grid=varied,
+    )  # fmt: skip
+    folder.ask(experiment.name, threads, request)
+    failed: list[Job] = []
+    if todo:
+        workers = _workers(options, threads)
+        errors.print(
+            f"campaign folder: {folder.path} ({len(jobs)} runs, {len(jobs) - len(todo)} of them there already)",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        with Display(len(jobs), len(jobs) - len(todo)) as display:
+            try:
+                failed = run_jobs(folder, todo, workers, display, experiment=experiment.name, recipe=options.config)
+            except KeyboardInterrupt:
+                done = len(folder.finished_names(jobs))
+                display.say(f"stopped; {done} of {len(jobs)} runs are finished; the same command goes on from there")
+                raise
+    if names := folder.finished_names(jobs):
+        chosen = {
+            key.column: plain_text(value) if isinstance(value, tuple) else value for key, value in baseline.items()
+        }
+        print_results(console, campaign_runs(folder.path).named(names), options.metric, chosen)
+    print_failures(console, folder, failed)
+    console.print(
+        f"campaign folder: {folder.path} ({len(names)} of {len(jobs)} runs finished, {len(failed)} failed)",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    return 1 if failed else 0
+
+
+def _threads(workers: int) -> int:
+    """PyTorch threads of a run: what the user says with OMP_NUM_THREADS, else the cores divided among the workers."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    if said.isdigit() and int(said) > 0:
+        return int(said)
+    return max(1, len(os.sched_getaffinity(0)) // (workers or default_workers(1)))
+
+
+def _workers(options: Any, threads: int) -> Workers:
+    if options.ray:
+        from edgelam.runs.campaigns.on_ray import RayWorkers
+
+        return RayWorkers(options.ray, options.workers, threads)
+    return LocalWorkers(options.workers or default_workers(threads), threads)
+
+
+def _jobs(
+    experiment: experiments.Experiment, options: Any, arguments: Sequence[str], grid: grids.Grid, threads: int
+) -> list[Job]:
+    """Every cell at every seed, checked: what cannot be run is refused here, before anything is."""
+    _, base = base_configuration(experiment, arguments)
+    version, first = code_version(experiment), options.experiment.seed
+    given = [] if options.config == experiment.default_recipe else ["--config", options.config]
+    jobs: list[Job] = []
+    for cell, config in grid.configurations(options.experiment, range(first, first + options.seeds)):
+        label = " ".join([*(f"{key.name}={plain_text(value)}" for key, value in cell.items()), f"seed {config.seed}"])
+        if config.seed == first:
+            try:
+                experiment.check(config)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"{label}: {error}") from error
+        command = ["edgelam", "run", experiment.name, *given, *differing_arguments(base, config)]
+        jobs.append(Job(label, config, identity(experiment, config, version), version, _shell(command, threads)))
+    return jobs
+
+
+def _shell(command: Sequence[str], threads: int) -> str:
+    """A line for a shell, exact from any folder."""
+    variables = [f"OMP_NUM_THREADS={threads}"]
+    if own := os.environ.get("EDGELAM_EXPERIMENTS"):
+        variables.append(f"EDGELAM_EXPERIMENTS={shlex.quote(own)}")
+    return f"cd {shlex.quote(os.getcwd())} && {' '.join(variables)} {shlex.join(command)}"

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs the jobs of a campaign that are not finished, so many at a time, until all are finished or have failed."""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from edgelam.runs.campaigns.display import Display, last_line
+from edgelam.runs.campaigns.folder import CampaignFolder, Claim, Job
+from edgelam.runs.campaigns.local import Workers
+
+POLL_S = 0.1
+
+
+def run_jobs(
+    folder: CampaignFolder,
+    jobs: Sequence[Job],
+    workers: Workers,
+    display: Display,
+    *,
+    experiment: str,
+    recipe: str,
+) -> list[Job]:
+    """Run `jobs`; returns those that failed. A run that another campaign has is waited for, and run if it lets go.
+
+    Whatever ends this (Ctrl-C, a full disk): no run is left running, nothing half done is left.
+    """
+    waiting, elsewhere, failed = deque(jobs), deque[Job](), list[Job]()
+    running: dict[str, Claim] = {}
+    try:
+        while waiting or running or elsewhere:
+            while waiting and workers.free() > 0:
+                job = waiting.popleft()
+                if (claim := folder.claim(job)) is not None:
+                    running[job.name] = claim
+                    folder.prepare(claim, experiment, recipe)
+                    workers.start(claim)
+                    display.started(claim)
+                elif folder.is_finished(job):
+                    display.found()
+                else:
+                    elsewhere.append(job)
+            display.elsewhere = len(elsewhere)
+            ended = workers.ended()
+            for claim in ended:
+                reason = last_line(claim.scratch / "stderr.txt")
+                finished = folder.collect(claim, experiment)
+                del running[claim.job.name]
+                display.ended(claim.job, finished, reason)
+                if not finished:
+                    failed.append(claim.job)
+            if not waiting and elsewhere and workers.free() > 0:
+                waiting, elsewhere = elsewhere, deque()
+                time.sleep(5 * POLL_S)
+            elif not ended:
+                time.sleep(POLL_S)
+    finally:
+        workers.stop()
+        for claim in running.values():
+            folder.release(claim)
+    return failed

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The folder of a campaign. A run appears in it when it is finished, whole and in one step.
+
+campaign.toml    the experiment, and every request made: grid, seeds, command
+runs/NAME/       finished run folders; the name says the seed and what the run is (edgelam.runs.campaigns.identity)
+failed/NAME/     what is left of runs that failed: config.toml, stderr.txt, the run folder; gone once the run succeeds
+index/           tables over all runs, made from the run folders whenever they are behind (edgelam.runs.many)
+.work/NAME/      runs under way; the lock on it is held by the campaign and the run's process
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from edgelam.errors import ConfigurationError
+from edgelam.runs.configuration import from_toml, to_toml
+from edgelam.runs.folder import read_manifest
+from edgelam.runs.storage import StorageError, make_folder, sync_folder, write_atomically
+
+CAMPAIGN_FILE = "campaign.toml"
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """One ``edgelam campaign`` command."""
+
+    command: str
+    asked: str
+    """When, UTC."""
+    first_seed: int
+    seeds: int
+    grid: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    """Setting -> values as text, in the order they were given."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """campaign.toml."""
+
+    experiment: str
+    threads: int
+    """OMP_NUM_THREADS of every run: results depend on it, so it stays what it was at the first request."""
+    requests: dict[str, Request] = dataclasses.field(default_factory=dict)
+    """By number, from 1."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One run to be there: a cell of the grid at one seed."""
+
+    label: str
+    """The cell and seed for people: ``rounds=5 seed 3``."""
+    config: Any
+    identity: str
+    version: str
+    command: str
+    """What reproduces it, for a shell."""
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"seed{self.config.seed}-{self.identity[:16]}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A job that this campaign, and nobody else, works on, as long as the lock is held."""
+
+    job: Job
+    scratch: Path
+    lock: int
+    """File descriptor; the run's process inherits it, so that an orphan still holds the lock."""
+
+
+class CampaignFolder:
+    """Finds finished runs, hands out claims, and puts away what came of them."""
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is made yet."""
+        self.path = Path(path)
+        self.runs, self.failed, self.index = self.path / "runs", self.path / "failed", self.path / "index"
+        self.work = self.path / ".work"
+
+    def asked(self) -> Asked | None:
+        """campaign.toml; None if there is none yet. Raises ConfigurationError, StorageError."""
+        file = self.path / CAMPAIGN_FILE
+        return from_toml(file, Asked) if file.exists() else None
+
+    def ask(self, experiment: str, threads: int, request: Request) -> Asked:
+        """Make the folder, or refuse one of another experiment; note the request unless it is the last one again."""
+        if not (self.path / CAMPAIGN_FILE).exists() and self.path.is_dir() and any(self.path.iterdir()):
+            raise ConfigurationError(f"--out {self.path}: the folder holds something else than a campaign")
+        for folder in (self.runs, self.failed, self.index, self.work):
+            make_folder(folder)
+        with self._locked():
+            asked = self.asked() or Asked(experiment, threads)
+            self.refuse_other(asked, experiment)
+            last = asked.requests.get(str(len(asked.requests)))
+            if last is None or dataclasses.replace(last, asked=request.asked) != request:
+                requests = {**asked.requests, str(len(asked.requests) + 1): request}
+                asked = dataclasses.replace(asked, requests=requests)
+                write_atomically(self.path / CAMPAIGN_FILE, to_toml(asked).encode())
+        return asked
+
+    def refuse_other(self, asked: Asked, experiment: str) -> None:
+        """Raise ConfigurationError if this is the campaign of another experiment."""
+        if asked.experiment != experiment:
+            raise ConfigurationError(
+                f"--out {self.path}: this is a campaign of {asked.experiment}; choose another folder"
+            )
+
+    def is_finished(self, job: Job) -> bool:
+        """Whether its run is there; only completed ones are ever put there."""
+        return (self.runs / job.name / "manifest.json").exists()
+
+    def claim(self, job: Job) -> Claim | None:
+        """The right to run `job`, with an empty scratch folder; None if somebody else has it or finished it."""
+        scratch = self.work / job.name
+        while True:
+            make_folder(scratch)
+            try:
+                lock = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError:
+                continue  # finished by somebody else in this moment
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                return None
+            if not _is_still(scratch, lock):  # put away between opening and locking
+                os.close(lock)
+                continue
+            if self.is_finished(job):
+                self.release(Claim(job, scratch, lock))
+                return None
+            for left in scratch.iterdir():  # of a campaign that was killed
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            return Claim(job, scratch, lock)
+
+    def prepare(self, claim: Claim, experiment: str, recipe: str) -> None:
+        """Write what the run's process reads: config.toml and job.json."""
+        job = claim.job
+        write_atomically(claim.scratch / "config.toml", to_toml(job.config).encode())
+        facts = {
+            "experiment": experiment, "recipe": recipe, "command": job.command, "label": job.label,
+            "campaign": {"identity": job.identity, "version": job.version},
+        }  # fmt: skip
+        write_atomically(claim.scratch / "job.json", json.dumps(facts, indent=2).encode())
+
+    def collect(self, claim: Claim, experiment: str) -> bool:
+        """Put away what a run left in its scratch folder; True if it is finished, False if it failed."""
+        found = [path.parent for path in (claim.scratch / experiment).glob("*/manifest.json")]
+        failed = self.failed / claim.job.name
+        finished = len(found) == 1 and read_manifest(found[0])["state"] == "completed"
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(failed)
+        if finished:
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(claim.scratch / "stderr.txt", found[0] / "stderr.txt")
+            _move(found[0], self.runs / claim.job.name)
+            self.release(claim)
+        else:
+            _move(claim.scratch, failed)
+            os.close(claim.lock)
+        return finished
+
+    def release(self, claim: Claim) -> None:
+        """Give up a claim and what is in its scratch folder."""
+        shutil.rmtree(claim.scratch, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.close(claim.lock)
+
+    def finished_names(self, jobs: Iterable[Job]) -> list[str]:
+        """The folder names of those jobs that are finished."""
+        return [job.name for job in jobs if self.is_finished(job)]
+
+    @contextlib.contextmanager
+    def _locked(self) -> Any:
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def now() -> str:
+    """The time a request is noted with."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    try:
+        there, held = os.stat(path), os.fstat(descriptor)
+    except FileNotFoundError:
+        return False
+    return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        os.rename(source, target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise StorageError.of("put a run to", target, error) from error

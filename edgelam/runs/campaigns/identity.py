@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What makes two runs the same: the whole configuration, the files it names, and the code that computes the results.
+
+Left out, because no result depends on it: edgelam/runs (storing, campaigns), edgelam/bench, the commands, and of an
+experiment the modules plotting, reporting and results, which read a finished run.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import edgelam
+from edgelam import paths, scenarios
+from edgelam.runs import host
+from edgelam.runs.configuration import to_plain
+from edgelam.runs.experiments import Experiment
+
+_NO_RESULT = {"runs", "bench", "experiments", "doctor.py", "__main__.py", "__pycache__"}
+_READS_RESULTS = {"plotting.py", "reporting.py", "results.py"}
+_PACKAGES = ("ns3", "torch", "transformers", "peft", "numpy", "scikit-learn")
+
+
+@functools.cache
+def code_version(experiment: Experiment) -> str:
+    """A hash of all code the experiment's results depend on: 16 hex digits. The same sources, the same version."""
+    parts = {f"package {name}": str(host.versions()[name]) for name in _PACKAGES}
+    source = Path(edgelam.__file__).parent
+    python = (file for file in source.rglob("*.py") if file.relative_to(source).parts[0] not in _NO_RESULT)
+    parts |= _digests(python, source)
+    compiled = paths.package_folder()
+    parts |= _digests(
+        [*compiled.glob("_bridge*.so"), *compiled.glob("lib/*.so*"), *compiled.glob("bin/scenarios/*")], compiled
+    )
+    parts |= experiment_sources(experiment, without=_READS_RESULTS)
+    return _hash(parts)[:16]
+
+
+def experiment_sources(experiment: Experiment, without: Iterable[str] = ()) -> dict[str, str]:
+    """The Python files of an experiment, by name: their hashes."""
+    file = Path(str(experiment.module.__file__))
+    if file.name != "__init__.py":
+        return _digests([file], file.parent)
+    files = (path for path in file.parent.rglob("*.py") if path.name not in set(without))
+    return _digests(files, file.parent)
+
+
+def identity(experiment: Experiment, config: Any, version: str) -> str:
+    """A hash of the configuration, of the files its texts name (from the working folder), and of the code's version."""
+    plain = to_plain(config)
+    files = {name: digest_of(_program(Path(name))) for name in named_files(plain)}
+    return _hash({"experiment": experiment.name, "configuration": plain, "files": files, "version": version})
+
+
+def named_files(plain: Any) -> Iterator[str]:
+    """The texts in a plain configuration that are paths of files there are: a scenario's binary, a task's table."""
+    if isinstance(plain, dict):
+        plain = list(plain.values())
+    if isinstance(plain, list | tuple):
+        for item in plain:
+            yield from named_files(item)
+    elif (
+        isinstance(plain, str) and ("/" in plain or Path(plain).suffix) and len(plain) < 4096 and Path(plain).is_file()
+    ):
+        yield plain
+
+
+def _program(file: Path) -> Path:
+    """A scenario's C++ file stands for the program built from it and from what it includes."""
+    return scenarios.build(file).program if file.suffix == ".cc" else file
+
+
+def digest_of(file: Path) -> str:
+    """The SHA-256 of a file's content; read again only when the file has changed."""
+    status = file.stat()
+    return _digest(file.resolve(), status.st_size, status.st_mtime_ns)
+
+
+@functools.cache
+def _digest(file: Path, size: int, changed_ns: int) -> str:
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _digests(files: Iterable[Path], folder: Path) -> dict[str, str]:
+    return {str(file.relative_to(folder)): digest_of(file) for file in sorted(files)}
+
+
+def _hash(parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs on this machine: so many processes at a time."""
+
+import os
+import subprocess
+from typing import Protocol
+
+from edgelam.runs.campaigns import worker
+from edgelam.runs.campaigns.folder import Claim
+
+MEMORY_OF_A_RUN = 1_500_000_000
+"""Bytes a run is thought to need where nobody says --workers: PyTorch, a small backbone, and ns-3."""
+
+
+class Workers(Protocol):
+    """Where runs are executed."""
+
+    def free(self) -> int:
+        """How many more runs can be started now."""
+        ...
+
+    def start(self, claim: Claim) -> None:
+        """Start a run; its scratch folder is prepared."""
+        ...
+
+    def ended(self) -> list[Claim]:
+        """The runs that have ended since the last call; all they left is in their scratch folders."""
+        ...
+
+    def stop(self) -> list[Claim]:
+        """End all runs at once, and whatever they started; returns them."""
+        ...
+
+
+class LocalWorkers:
+    """Processes on this machine."""
+
+    def __init__(self, count: int, threads: int) -> None:
+        """At most `count` runs at a time, each with so many PyTorch threads."""
+        self._count, self._environment = count, worker.environment(threads)
+        self._running: list[tuple[Claim, subprocess.Popen[bytes]]] = []
+
+    def free(self) -> int:
+        """How many more runs can be started now."""
+        return self._count - len(self._running)
+
+    def start(self, claim: Claim) -> None:
+        """Start a run; its scratch folder is prepared."""
+        process = worker.start(claim.scratch, env=self._environment, keep_open=(claim.lock,))
+        self._running.append((claim, process))
+
+    def ended(self) -> list[Claim]:
+        """The runs that have ended since the last call."""
+        over = [(claim, process) for claim, process in self._running if process.poll() is not None]
+        self._running = [entry for entry in self._running if entry not in over]
+        worker.stop([process for _, process in over])  # what a run that crashed may have left
+        for claim, process in over:
+            worker.note_end(claim.scratch, process.returncode)
+        return [claim for claim, _ in over]
+
+    def stop(self) -> list[Claim]:
+        """End all runs at once."""
+        running, self._running = self._running, []
+        worker.stop([process for _, process in running])
+        return [claim for claim, _ in running]
+
+
+def default_workers(threads: int) -> int:
+    """As many as there are cores for `threads` each (a run computes or simulates, not both), and memory."""
+    memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(len(os.sched_getaffinity(0)) // threads, memory // MEMORY_OF_A_RUN))

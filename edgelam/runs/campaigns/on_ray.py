@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs on a Ray cluster. Nodes need the same edgelam installed, and share no disk: files travel with the tasks.
+
+A task gets config.toml, job.json and the files the configuration names by relative paths, runs the same worker process
+as a campaign on one machine does, and returns what that left.
+"""
+
+import io
+import logging
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.runs.campaigns import worker
+from edgelam.runs.campaigns.folder import Claim
+from edgelam.runs.campaigns.identity import named_files
+from edgelam.runs.configuration import to_plain
+
+
+class RayWorkers:
+    """Tasks on a cluster, one a run."""
+
+    def __init__(self, address: str, count: int, threads: int) -> None:
+        """Connect to the cluster; at most `count` runs at a time (0: as its CPUs allow), `threads` CPUs each."""
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            import ray
+        except ModuleNotFoundError as error:
+            raise EdgelamError("--ray needs the package ray: pip install 'edgelam[ray]'") from error
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise EdgelamError(
+                f"--ray {address}: no Ray cluster answers there ({error}); start one: ray start --head"
+            ) from error
+        self._ray, self._threads, self._limit = ray, threads, count
+        self._task = ray.remote(run_on_node).options(num_cpus=threads, max_retries=3)
+        self._running: dict[Any, Claim] = {}
+
+    def free(self) -> int:
+        """How many more runs can be started now; nodes may come and go."""
+        slots = int(self._ray.cluster_resources().get("CPU", 0)) // self._threads
+        return (min(slots, self._limit) if self._limit else slots) - len(self._running)
+
+    def start(self, claim: Claim) -> None:
+        """Send a run to the cluster."""
+        files = pack([claim.scratch / "config.toml", claim.scratch / "job.json"], claim.scratch)
+        inputs = pack(relative_inputs(claim.job.config), Path())
+        own = os.environ.get("EDGELAM_EXPERIMENTS", "")
+        self._running[self._task.remote(files, inputs, self._threads, own)] = claim
+
+    def ended(self) -> list[Claim]:
+        """The runs that have ended since the last call; what they left is unpacked into their scratch folders."""
+        if not self._running:
+            return []
+        over, _ = self._ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
+        claims = [self._running.pop(task) for task in over]
+        for task, claim in zip(over, claims, strict=True):
+            try:
+                unpack(self._ray.get(task), claim.scratch)
+            except self._ray.exceptions.RayError as error:  # the node or its Ray process died, again and again
+                (claim.scratch / "stderr.txt").write_text(f"the Ray cluster could not run this: {error}\n")
+        return claims
+
+    def stop(self) -> list[Claim]:
+        """Cancel all runs, wait until they have ended, and leave the cluster."""
+        for task in self._running:
+            self._ray.cancel(task)
+        if self._running:
+            self._ray.wait(list(self._running), num_returns=len(self._running), timeout=15)
+        claims = list(self._running.values())
+        self._running.clear()
+        self._ray.shutdown()
+        return claims
+
+
+def run_on_node(files: bytes, inputs: bytes, threads: int, experiments: str) -> bytes:
+    """Runs on a node of the cluster: one run in a folder of its own. Returns what the run left, packed."""
+    here = Path(tempfile.mkdtemp(prefix="edgelam-campaign-"))
+    scratch, cwd = here / "scratch", here / "cwd"
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        unpack(files, scratch)
+        unpack(inputs, cwd)
+        env = worker.environment(threads) | ({"EDGELAM_EXPERIMENTS": experiments} if experiments else {})
+        process = worker.start(scratch, env=env, cwd=cwd)
+        while process.poll() is None:  # in short waits: Ray cancels a task between them
+            try:
+                process.wait(0.2)
+            except subprocess.TimeoutExpired:
+                continue
+        worker.note_end(scratch, process.returncode)
+        return pack(list(scratch.iterdir()), scratch)
+    finally:
+        if process is not None:
+            worker.stop([process])
+        shutil.rmtree(here, ignore_errors=True)
+
+
+def relative_inputs(config: Any) -> list[Path]:
+    """The files that the configuration names by relative paths; absolute ones must be on every node."""
+    found = [Path(name) for name in named_files(to_plain(config)) if not Path(name).is_absolute()]
+    for path in found:
+        if ".." in path.parts:
+            raise ConfigurationError(f"--ray: {path} lies outside the working folder and cannot travel to other nodes")
+    return found
+
+
+def pack(paths: list[Path], folder: Path) -> bytes:
+    """Files and folders, by their names relative to `folder`."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for path in paths:
+            archive.add(path, arcname=str(path.relative_to(folder)))
+    return stream.getvalue()
+
+
+def unpack(packed: bytes, folder: Path) -> None:
+    """Write what `pack` packed into a folder, which is made; nothing is written outside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(folder, filter="data")

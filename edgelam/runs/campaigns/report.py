@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a campaign found, and what failed, on the console."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from edgelam.runs.campaigns.display import last_line
+from edgelam.runs.campaigns.folder import CampaignFolder, Job
+from edgelam.runs.many import Runs
+from edgelam.runs.settings import plain_text
+
+
+def print_results(console: Console, found: Runs, metric: str, baseline: Mapping[str, Any]) -> None:
+    """Mean of a metric with its 95 % interval, and the paired difference to the baseline, a row a cell and label."""
+    if not found.metrics:
+        console.print("These runs have no metrics to compare: the experiment has no `scores` and no table `metrics`.")
+        return
+    metric = metric or found.metrics[0]
+    varying = found.varying()
+    rows = found.compare(metric, {name: value for name, value in baseline.items() if name in varying} or None)
+    keys = [*varying, *(label for label in found.labels if len(rows[label].unique()) > 1)]
+    table = Table(title=f"{metric}: mean +- 95 % over seeds", title_justify="left", title_style="bold",
+                  box=box.SIMPLE_HEAD, pad_edge=False)  # fmt: skip
+    for key in keys:
+        table.add_column(key, overflow="fold")
+    for name in ("runs", metric, "difference to the baseline", ""):
+        table.add_column(name, justify="right" if name else "left")
+    for row in rows.to_dict("records"):
+        difference = (row["difference"], row["difference_interval"])
+        table.add_row(
+            *(plain_text(row[key]) for key in keys),
+            str(row["count"]),
+            _with_interval(row["mean"], row["interval"]),
+            "" if math.isnan(difference[0]) else _with_interval(*difference, sign="+"),
+            "" if math.isnan(difference[1]) or abs(difference[0]) > difference[1] else "undecided",
+        )
+    console.print(table)
+    pairs = ", ".join(f"{name} = {plain_text(value)}" for name, value in baseline.items())
+    if pairs:
+        console.print(f"baseline: {pairs}; differences are of pairs with the same seed", highlight=False)
+    if others := [name for name in found.metrics if name != metric]:
+        console.print(f"other metrics (--metric NAME): {', '.join(others)}", highlight=False, soft_wrap=True)
+
+
+def print_failures(console: Console, folder: CampaignFolder, failed: Sequence[Job]) -> None:
+    """Each run that failed: why, where what is left of it lies, and the command that reproduces it."""
+    for job in failed:
+        left = folder.failed / job.name
+        for line in (
+            f"FAILED {job.label}: {last_line(left / 'stderr.txt') or 'without a word'}",
+            f"  left of it: {left}/ (stderr.txt)",
+            f"  reproduce: {job.command}",
+        ):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _with_interval(mean: float, interval: float, sign: str = "") -> str:
+    """The interval with two digits, the mean with as many decimals."""
+    if pd.isna(mean):
+        return "-"
+    if pd.isna(interval) or interval < 1e-9 * abs(mean) or interval == 0:  # one seed, or no more than rounding
+        return f"{mean:{sign}.4g}" + ("" if pd.isna(interval) else " +- 0")
+    decimals = max(0, 1 - math.floor(math.log10(interval)))
+    return f"{mean:{sign}.{decimals}f} +- {interval:.{decimals}f}"

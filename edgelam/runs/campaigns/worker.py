@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One run of a campaign, in a process of its own: ``python -m edgelam.runs.campaigns.worker SCRATCH PARENT``.
+
+SCRATCH holds config.toml and job.json and gets stderr.txt and the run folder. The process dies with the process
+PARENT, and ns-3 with it, also when that one is killed.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgelam.errors import EdgelamError
+
+_PR_SET_PDEATHSIG = 1
+
+
+def environment(threads: int) -> dict[str, str]:
+    """What a run's process sees: its share of the cores; idle threads sleep (ns-3 needs their core)."""
+    return {"OMP_WAIT_POLICY": "passive"} | os.environ | {"OMP_NUM_THREADS": str(threads)}
+
+
+def start(
+    scratch: Path, *, env: Mapping[str, str], cwd: Path | None = None, keep_open: tuple[int, ...] = ()
+) -> subprocess.Popen[bytes]:
+    """Start a run in a session of its own: Ctrl-C on the terminal reaches the campaign, which stops it."""
+    with open(scratch / "stderr.txt", "wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "edgelam.runs.campaigns.worker", str(scratch.resolve()), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=env,
+            cwd=cwd,
+            pass_fds=keep_open,
+            start_new_session=True,
+        )
+
+
+def stop(processes: list[subprocess.Popen[bytes]], patience_s: float = 10.0) -> None:
+    """End runs: SIGTERM, by which they stop ns-3 and close their files; what is left after `patience_s` is killed."""
+    for process in processes:
+        _signal(process, signal.SIGTERM)
+    for process in processes:
+        try:
+            process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            patience_s = 0.1
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+
+
+def note_end(scratch: Path, status: int) -> None:
+    """Say in stderr.txt how a run's process ended, where it could not say so itself."""
+    if status < 0:
+        with open(scratch / "stderr.txt", "a") as log:
+            log.write(f"the run was ended by signal {-status} ({signal.strsignal(-status)})\n")
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    if process.poll() is None:
+        process.send_signal(number)
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)  # the session's: also what the run started and left
+
+
+def _die_with(parent: int) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the line above
+        sys.exit(1)
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise KeyboardInterrupt("the campaign was stopped")
+
+
+def run(scratch: Path) -> None:
+    """Do what SCRATCH/job.json says."""
+    from edgelam.runs import experiments
+    from edgelam.runs.campaigns.identity import code_version
+    from edgelam.runs.configuration import from_toml
+    from edgelam.runs.folder import RunFolder
+    from edgelam.runs.progress import Progress
+
+    job = json.loads((scratch / "job.json").read_text())
+    experiment = experiments.find(job["experiment"])
+    found, wanted = code_version(experiment), job["campaign"]["version"]
+    if found != wanted:
+        raise EdgelamError(
+            f"edgelam or the experiment on {os.uname().nodename} has code {found}, the campaign began with {wanted}: "
+            "install the same wheel on every node, and begin the campaign again after changing code"
+        )
+    config: Any = from_toml(scratch / "config.toml", experiment.config)
+    experiment.check(config)
+    folder = RunFolder.create(experiment.name, config, seed=config.seed, out=scratch, recipe=job["recipe"])
+    with folder, Progress() as progress:
+        folder.record(command=job["command"], campaign=job["campaign"])
+        experiment.run(config, folder, progress)
+
+
+def main() -> int:
+    """Run it; the exit status says how it ended, stderr why."""
+    scratch, parent = Path(sys.argv[1]), int(sys.argv[2])
+    _die_with(parent)
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        run(scratch)
+    except (EdgelamError, KeyboardInterrupt, BaseExceptionGroup) as error:
+        from edgelam.runs.folder import first_cause
+
+        cause = first_cause(error)
+        if isinstance(cause, KeyboardInterrupt):
+            return 143
+        if not isinstance(cause, EdgelamError):
+            raise
+        print("\n".join([f"edgelam: {cause}", *getattr(cause, "__notes__", ())]), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Many runs at once: ``edgelam.runs.load("campaigns/...")``, or of a folder with run folders in it.
+
+Reading thousands of small files takes seconds, so what was read once is kept, for all runs in one Parquet file a table
+(a campaign's folder index/). It is a cache: every reading compares it with the run folders there are, reads what is
+missing, and writes it again in one step. Whoever reads at the same time sees the old file or the new one.
+"""
+
+import concurrent.futures
+import contextlib
+import datetime
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.runs import experiments, statistics, tables
+from edgelam.runs.campaigns.folder import CampaignFolder
+from edgelam.runs.configuration import suggest
+from edgelam.runs.load import Run
+from edgelam.runs.settings import plain_text, settings_of
+from edgelam.runs.storage import StorageError, atomic_file
+
+_FACTS = ("run", "state", "experiment", "version", "started", "wall_s", "node")
+_KEY = b"edgelam"
+
+
+class Runs(Mapping[str, pd.DataFrame]):
+    """Run folders as one mapping from table name to DataFrame; `run`, the first column, is the folder under `path`."""
+
+    def __init__(self, path: Path, runs: Sequence[Path], index: Path | None = None) -> None:
+        """`runs`: the run folders, in the order of rows; index: where what was read is kept, None: nowhere."""
+        self.path = Path(path)
+        self._runs = {str(run.relative_to(self.path)): run for run in runs}
+        self._index = index
+        self._read: dict[str, pd.DataFrame] = {}
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """One row a run: run (folder name), state, experiment, version, started, wall_s, node; then every setting."""
+        return self._cached("runs of this folder", lambda: self._collect("runs", "1", _facts_of))
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """What the experiments say came out: run, text columns that say of what, and the metrics, number columns."""
+        return self._cached("results of this folder", lambda: self._collect("results", _readers(self.runs), _scores_of))
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The tidy DataFrame: `results`, each row with its run's seed and the settings that are not the same in all."""
+        if "run" not in self.results:
+            return pd.DataFrame(columns=["run", "seed", *self.varying()])
+        return self.runs[["run", "seed", *self.varying()]].merge(self.results, on="run", suffixes=("", "_result"))
+
+    @property
+    def labels(self) -> list[str]:
+        """The columns of `frame` that say what a row is about (method, test set), not how good it is."""
+        return [name for name in self._outcomes() if not _is_number(self.frame[name])]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The columns of `frame` that hold results as numbers; the first is the main one."""
+        return [name for name in self._outcomes() if _is_number(self.frame[name])]
+
+    def varying(self) -> list[str]:
+        """The settings that are not the same in all runs, without the seed."""
+        settings = [name for name in _columns(self.runs) if name not in (*_FACTS, "seed")]
+        return [name for name in settings if len(self.runs[name].unique()) > 1]
+
+    def only(self, **settings: Any) -> "Runs":
+        """Those runs whose settings (or state, experiment, version) have these values; a dot is written ``__``.
+
+        ``found.only(rounds=5, lora__rank=8)``. Raises ConfigurationError for an unknown name.
+        """
+        chosen = self.runs
+        for name, value in settings.items():
+            column = name.replace("__", ".")
+            if column not in self.runs:
+                raise ConfigurationError(f"no setting is called {name!r}; {suggest(name, _columns(self.runs))}")
+            chosen = chosen[chosen[column] == (plain_text(value) if isinstance(value, list | tuple) else value)]
+        return self.named(chosen["run"])
+
+    def named(self, names: Iterable[str]) -> "Runs":
+        """Those runs whose column `run` is one of these names, in their order."""
+        chosen = Runs(self.path, [self._runs[name] for name in names if name in self._runs], self._index)
+        chosen._read = {name: chosen._in_order(table) for name, table in self._read.items()}
+        return chosen
+
+    def compare(self, metric: str | None = None, baseline: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """Mean of a metric and 95 % interval over seeds, and the paired difference to a baseline, by cell and label.
+
+        metric: a column of `metrics`, by default the first; baseline: {setting: value}, settings left out keep the
+        row's own value; by default each setting's value in the first row. Columns: settings that vary, labels, then
+        count, mean, interval (half of it), difference, difference_interval, pairs. Runs of a pair have the same seed.
+        """
+        metric = metric or next(iter(self.metrics), None)
+        if metric is None or metric not in self.metrics:
+            raise ConfigurationError(f"no metric is called {metric!r}; {suggest(str(metric), self.metrics)}")
+        return statistics.compare(self.frame, self.varying(), self.labels, metric, baseline)
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        """The table of that name, of all runs that have it. Raises StorageError if none has."""
+        found = self._cached(name, lambda: self._collect(f"table-{name}", "1", lambda run: _table_of(run, name)))
+        if "run" not in found:
+            raise StorageError(f"no run in {self.path} has a table {name!r}: {suggest(name, self)}")
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of tables, as the first run has them."""
+        return iter(tables.table_names(next(iter(self._runs.values()))) if self._runs else [])
+
+    def __len__(self) -> int:
+        """How many tables there are."""
+        return len(list(iter(self)))
+
+    def __repr__(self) -> str:
+        """Say how many runs these are."""
+        return f"Runs({str(self.path)!r}, {len(self._runs)} runs)"
+
+    def _outcomes(self) -> list[str]:
+        return _columns(self.frame)[2 + len(self.varying()) :]
+
+    def _cached(self, name: str, read: Callable[[], pa.Table]) -> pd.DataFrame:
+        if name not in self._read:
+            self._read[name] = self._in_order(read().to_pandas())
+        return self._read[name]
+
+    def _in_order(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The rows of these runs alone, in the order of the runs."""
+        if "run" not in table:
+            return table
+        place = table["run"].map({name: index for index, name in enumerate(self._runs)})
+        return table.loc[place.dropna().sort_values(kind="stable").index].reset_index(drop=True)
+
+    def _collect(self, name: str, reader: str, read: Callable[[Path], pa.Table]) -> pa.Table:
+        """The rows of all runs, from the index and, where that is behind, from the run folders.
+
+        reader: what decides, beside the runs, what is read; where it is another than the index was made with, the
+        index counts for nothing.
+        """
+        file = self._index / f"{name}.parquet" if self._index is not None else None
+        known, table = _read_index(file, reader) if file is not None else ([], None)
+        there = set(known)
+        missing = [name for name in self._runs if name not in there]
+        if missing:
+            with concurrent.futures.ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
+                new = list(pool.map(lambda name: _named(read(self._runs[name]), name), missing))
+            table = _concatenate([*([] if table is None else [table]), *new])
+            known = [*known, *missing]
+            if file is not None:
+                _write_index(file, table, known, reader)
+        if table is None:
+            return pa.table({})
+        return table
+
+
+def campaign_runs(path: Path) -> Runs:
+    """The finished runs of a campaign's folder."""
+    campaign = CampaignFolder(path)
+    return Runs(campaign.runs, find_runs(campaign.runs), campaign.index)
+
+
+def find_runs(path: Path) -> list[Path]:
+    """The run folders in a folder, and in the folders in it."""
+    return sorted(file.parent for pattern in ("*", "*/*") for file in Path(path).glob(f"{pattern}/manifest.json"))
+
+
+def _read_index(file: Path, reader: str) -> tuple[list[str], pa.Table | None]:
+    try:
+        table = pq.read_table(file)
+        facts = json.loads(table.schema.metadata[_KEY])
+    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError):  # none yet, or damaged: it is made again
+        return [], None
+    return (facts["runs"], table.replace_schema_metadata(None)) if facts["reader"] == reader else ([], None)
+
+
+def _write_index(file: Path, table: pa.Table, runs: list[str], reader: str) -> None:
+    facts = json.dumps({"reader": reader, "runs": runs})
+    with contextlib.suppress(StorageError), atomic_file(file) as stream:  # a folder only to be read: nothing is kept
+        pq.write_table(table.replace_schema_metadata({_KEY: facts}), stream, compression=tables.COMPRESSION)
+
+
+def _concatenate(parts: Sequence[pa.Table]) -> pa.Table:
+    """All rows; a column that some tables lack is null there, whole numbers become floating point where some are."""
+    filled = [part for part in parts if part.num_columns]
+    try:
+        return pa.concat_tables(filled, promote_options="permissive").combine_chunks() if filled else pa.table({})
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise EdgelamError(f"the tables of these runs do not fit together: {error}") from error
+
+
+def _facts_of(path: Path) -> pa.Table:
+    run = Run(path)
+    manifest = run.manifest
+    started, ended = manifest["started"], manifest["ended"]
+    seconds = datetime.datetime.fromisoformat(ended) - datetime.datetime.fromisoformat(started) if ended else None
+    row: dict[str, Any] = {
+        "seed": manifest["seeds"]["root"],
+        "state": run.state,
+        "experiment": manifest["experiment"],
+        "version": (manifest.get("campaign") or {}).get("version"),
+        "started": started,
+        "wall_s": seconds.total_seconds() if seconds is not None else None,
+        "node": manifest["process"]["node"],
+    }
+    columns = _option_names(manifest["experiment"])
+    for place, value in _leaves(manifest["configuration"]):
+        name = columns.get(place, ".".join(place))
+        if name != "seed":
+            row[name] = plain_text(value) if isinstance(value, list) else value
+    return pa.Table.from_pylist([row])
+
+
+def _option_names(experiment: str) -> dict[tuple[str, ...], str]:
+    """Place in the configuration -> the name the command line gives the setting; empty for an unknown experiment."""
+    try:
+        kind = experiments.find(experiment).config
+    except EdgelamError:
+        return {}
+    return {setting.path: setting.column for setting in settings_of(kind).values()}
+
+
+def _leaves(plain: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, value in plain.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*place, name))
+        else:
+            yield (*place, name), value
+
+
+def _scores_of(path: Path) -> pa.Table:
+    run = Run(path)
+    try:
+        experiment = experiments.find(run.manifest["experiment"])
+    except EdgelamError:
+        scores = experiments.last_metrics(run)
+    else:
+        scores = experiment.scores(run)
+    return pa.Table.from_pandas(scores, preserve_index=False)
+
+
+def _readers(runs: pd.DataFrame) -> str:
+    """Tells one state of the code that works out results from another."""
+    from edgelam.runs.campaigns.identity import experiment_sources
+
+    found: dict[str, Any] = {}
+    for name in runs["experiment"].unique() if len(runs) else []:
+        with contextlib.suppress(EdgelamError):
+            found[str(name)] = experiment_sources(experiments.find(str(name)))
+    return json.dumps(found, sort_keys=True)
+
+
+def _table_of(path: Path, name: str) -> pa.Table:
+    return tables.read_arrow(path, name) if name in tables.table_names(path) else pa.table({})
+
+
+def _named(table: pa.Table, name: str) -> pa.Table:
+    """The table with the run's name as its first column."""
+    if not table.num_columns:
+        return table
+    if "run" in table.schema.names:
+        table = table.drop_columns("run")
+    names = pa.array([name] * table.num_rows, pa.string())
+    return table.replace_schema_metadata(None).add_column(0, pa.field("run", pa.string()), names)
+
+
+def _columns(table: pd.DataFrame) -> list[str]:
+    return [str(name) for name in table.columns]
+
+
+def _is_number(values: pd.Series) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values))

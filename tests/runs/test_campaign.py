@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`edgelam campaign` from end to end, each run a real process: what is run, what is not, and what is left of a kill."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from edgelam import __main__ as cli
+from edgelam.runs import load
+from edgelam.runs.campaigns.folder import CampaignFolder
+
+
+def campaign(capsys, *arguments: str) -> tuple[int, str, str]:
+    try:
+        status = cli.main(["campaign", "tiny", *arguments])
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "edgelam", "campaign", "tiny", *arguments]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(what, process=None) -> None:
+    for _ in range(1200):
+        if what():
+            return
+        assert process is None or process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    raise AssertionError("it never came")
+
+
+def run_names(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "runs").iterdir()}
+
+
+@pytest.fixture
+def here(tiny, tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path
+
+
+def test_a_larger_grid_runs_only_what_is_new_and_files_count_with_their_content(here, capsys):
+    (here / "added.txt").write_text("100")
+    status, out, err = campaign(capsys, "--grid", "scale=1,3", "--file", "added.txt", "--workers", "2")
+    assert status == 0, err
+    assert "2 of 2 runs finished" in out
+    folder = here / "campaigns" / "tiny"
+    first = run_names(folder)
+    frame = load(folder).frame
+    assert frame["score"].diff().iloc[-1] in (4.0, -4.0)  # two rounds at scale 3 and 1, the same noise of the seed
+    assert frame["score"].min() > 100  # the file was found from the caller's folder
+    assert re.search(r"3\.0 +1 +1\d\d\.\d+ +\+4", out), out  # the table: scale, runs, score, difference
+    assert not list((folder / ".work").iterdir())
+
+    status, out, err = campaign(capsys, "--grid", "scale=1,3", "--file", "added.txt", "--seeds", "2", "--dry-run")
+    commands = out.splitlines()
+    assert (status, len(commands)) == (0, 2)
+    assert all("--seed 2" in command for command in commands)
+    assert run_names(folder) == first
+
+    (here / "added.txt").write_text("200")
+    status, out, err = campaign(capsys, "--grid", "scale=1,3", "--file", "added.txt", "--dry-run")
+    assert len(out.splitlines()) == 2  # the file's text is another: other runs
+
+
+def test_what_cannot_be_run_is_refused_before_anything_is_made(here, capsys):
+    for arguments, message in (
+        (["--grid", "rouns=1"], "did you mean 'rounds'"),
+        (["--grid", "scale=1,2000"], "scale=2000.0 seed 1: scale is 2000.0; at most 1000"),
+        (["--seeds", "0"], "--seeds is 0; it must be at least 1"),
+        (["--workers", "-1"], "--workers is -1; it must be at least 0"),
+        (["--grid", "scale=1", "--baseline", "scale=2"], "is not in the grid"),
+        (["--ray", "nowhere:1", "--seeds", "0"], "--seeds is 0"),
+    ):
+        status, _, err = campaign(capsys, *arguments)
+        assert (status, message in err) == (2, True), err
+    assert cli.main(["campaign", "--seeds", "3", "tiny"]) == 2
+    assert "say: edgelam campaign EXPERIMENT" in capsys.readouterr().err
+    (here / "other").mkdir()
+    (here / "other" / "thesis.txt").write_text("mine")
+    status, _, err = campaign(capsys, "--out", "other")
+    assert (status, "holds something else" in err) == (2, True)
+    assert [path.name for path in here.rglob("*")] == ["other", "thesis.txt"]
+
+
+def test_a_failure_takes_no_other_down_and_its_command_reproduces_it(here, capsys):
+    status, out, _ = campaign(capsys, "--grid", "mode=work,fail,crash", "--workers", "3")
+    assert status == 1
+    assert "1 of 3 runs finished, 2 failed" in out
+    assert "FAILED mode=fail seed 1: edgelam: seed 1 fails as it was told" in out
+    assert "FAILED mode=crash seed 1: the run was ended by signal 11 (Segmentation fault)" in out
+    commands = dict(re.findall(r"FAILED mode=(\w+) .*\n.*\n  reproduce: (.*)", out))
+    again = subprocess.run(commands["fail"], shell=True, capture_output=True, text=True, cwd="/", check=False)
+    assert (again.returncode, again.stderr.splitlines()[-1]) == (1, "edgelam: seed 1 fails as it was told")
+    (crashed,) = (
+        path for path in (here / "campaigns/tiny/failed").iterdir() if "crash" in (path / "config.toml").read_text()
+    )
+    assert "about to crash" in (crashed / "stderr.txt").read_text()
+    assert len(run_names(here / "campaigns/tiny")) == 1
+    assert len(load(here / "campaigns/tiny").frame) == 1
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    return [psutil.Process(int(file.read_text())) for file in folder.glob("pid-*")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_or_killed_nothing_is_left_and_the_same_command_goes_on(here, capsys, number):
+    arguments = ("--mode", "wait", "--seeds", "2", "--workers", "2")
+    process = start(here, *arguments)
+    try:
+        wait_for(lambda: len(list(here.glob("pid-*"))) == 2, process)
+        workers = processes_of(here)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
+    assert "Traceback" not in err
+    folder = here / "campaigns" / "tiny"
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert "0 of 2 runs are finished; the same command goes on from there" in err
+        assert not list((folder / ".work").iterdir())
+    assert not run_names(folder)
+    (here / "go").touch()
+    status, out, err = campaign(capsys, *arguments)
+    assert (status, "2 of 2 runs finished" in out) == (0, True), err
+    assert not list((folder / ".work").iterdir())
+    assert {run.manifest["state"] for run in map(load, (folder / "runs").iterdir())} == {"completed"}
+
+
+def test_two_campaigns_on_one_folder_share_the_work(here):
+    arguments = ("--mode", "wait", "--seeds", "2", "--workers", "1")
+    both = [start(here, *arguments) for _ in range(2)]
+    try:
+        wait_for(lambda: len(list(here.glob("pid-*"))) == 2)  # each has one of the two
+        (here / "go").touch()
+        outputs = [process.communicate(timeout=120) for process in both]
+    finally:
+        for process in both:
+            process.kill()
+    for process, (out, err) in zip(both, outputs, strict=True):
+        assert process.returncode == 0, err
+        assert "2 of 2 runs finished, 0 failed" in out
+        assert err.count(": done in") == 1, err
+    assert len(run_names(here / "campaigns/tiny")) == 2
+
+
+def test_an_orphan_holds_its_claim(tiny, tmp_path):
+    """A campaign that was killed while its run lives on for a moment: nobody starts that run a second time."""
+    folder = CampaignFolder(tmp_path)
+    for part in (folder.work, folder.runs):
+        part.mkdir()
+    from edgelam.runs.campaigns.folder import Job
+
+    job = Job("cell seed 1", tiny(), "f" * 64, "v", "edgelam run tiny")
+    claim = folder.claim(job)
+    assert claim is not None
+    assert folder.claim(job) is None
+    orphan = subprocess.Popen(["sleep", "60"], pass_fds=(claim.lock,))
+    os.close(claim.lock)
+    assert CampaignFolder(tmp_path).claim(job) is None
+    orphan.kill()
+    orphan.wait()
+    (claim.scratch / "half.txt").write_text("written")
+    again = CampaignFolder(tmp_path).claim(job)
+    assert again is not None
+    assert not list(again.scratch.iterdir())

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgelam.errors import ConfigurationError
+from edgelam.runs import RunFolder, StorageError, load
+from edgelam.runs.campaigns.folder import CampaignFolder, Request
+
+
+def write_run(tiny, folder: Path, name: str, *, seed: int, scale: float = 1.0, score: float) -> Path:
+    config = dataclasses.replace(tiny(), seed=seed, scale=scale)
+    with RunFolder.create("tiny", config, seed=seed, out=folder / "new") as run:
+        for r in range(2):
+            run.table("metrics", {"round": int, "score": float, "method": str}).append(
+                {"round": r, "score": score + r - 1, "method": "tiny"}
+            )
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(run.path, path)
+    return path
+
+
+@pytest.fixture
+def campaign(tiny, tmp_path) -> Path:
+    """Two scales, three seeds; the score is 10 seed + scale."""
+    folder = CampaignFolder(tmp_path / "c")
+    folder.ask("tiny", 1, Request("edgelam campaign tiny", "now", 1, 3, {"scale": ["1", "2"]}))
+    for seed in (1, 2, 3):
+        for scale in (1.0, 2.0):
+            write_run(tiny, folder.path, f"runs/s{seed}-{scale:g}", seed=seed, scale=scale, score=10 * seed + scale)
+    shutil.rmtree(folder.path / "new")
+    return folder.path
+
+
+def test_one_tidy_frame(campaign):
+    found = load(campaign)
+    assert list(found.frame.columns) == ["run", "seed", "scale", "method", "score"]
+    assert found.frame["score"].tolist() == [11.0, 12.0, 21.0, 22.0, 31.0, 32.0]
+    assert (found.varying(), found.labels, found.metrics) == (["scale"], ["method"], ["score"])
+    rows = found.compare()
+    assert rows["mean"].tolist() == [21.0, 22.0]
+    assert rows["difference"].tolist()[1] == 1.0
+    assert found.only(scale=2.0).frame["score"].tolist() == [12.0, 22.0, 32.0]
+    assert found.only(scale=2.0)["metrics"].shape == (6, 4)
+    assert len(found["metrics"]) == 12
+    assert found.runs.loc[0, "low_rank.rank"] == 4
+    assert list(found) == ["metrics"]
+    with pytest.raises(ConfigurationError, match="did you mean 'scale'"):
+        found.only(scal=1)
+    with pytest.raises(ConfigurationError, match="no metric is called 'scor'; did you mean 'score'"):
+        found.compare("scor")
+    with pytest.raises(StorageError, match=r"has a table 'metric'.*did you mean 'metrics'"):
+        found["metric"]
+
+
+def test_the_index_follows_the_run_folders(tiny, campaign):
+    assert len(load(campaign).frame) == 6
+    assert {path.name for path in (campaign / "index").iterdir()} == {"runs.parquet", "results.parquet"}
+    shutil.rmtree(campaign / "runs" / "s3-1")
+    write_run(tiny, campaign, "runs/s4-1", seed=4, score=41.0)
+    again = load(campaign)
+    assert again.frame["run"].tolist() == ["s1-1", "s1-2", "s2-1", "s2-2", "s3-2", "s4-1"]
+    assert again.frame["score"].tolist()[-1] == 41.0
+    for file in (campaign / "index").iterdir():
+        file.write_bytes(b"half a file")
+    assert load(campaign).frame.equals(again.frame)
+
+
+def test_what_was_read_once_is_not_read_again(campaign):
+    frame, table = load(campaign).frame, load(campaign)["metrics"]
+    for file in (campaign / "runs").glob("*/metrics.parquet"):
+        file.write_bytes(b"damaged after the index was made")
+    assert load(campaign).frame.equals(frame)
+    assert load(campaign)["metrics"].equals(table)
+
+
+def test_a_folder_of_runs_needs_no_campaign(tiny, tmp_path):
+    write_run(tiny, tmp_path, "runs/tiny/a", seed=1, score=5.0)
+    write_run(tiny, tmp_path, "runs/tiny/b", seed=2, score=6.0)
+    found = load(tmp_path / "runs")
+    assert found.frame[["run", "score"]].to_numpy().tolist() == [["tiny/a", 5.0], ["tiny/b", 6.0]]
+    assert not list((tmp_path / "runs").glob("*.parquet"))

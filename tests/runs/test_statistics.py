@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import math
+
+import pandas as pd
+import pytest
+
+from edgelam.errors import ConfigurationError
+from edgelam.runs import statistics
+
+
+def test_half_interval_by_hand():
+    assert math.isnan(statistics.half_interval(pd.Series([1.0])))
+    # mean 2, standard deviation 1, three values: t(0.975, 2) = 4.303
+    assert statistics.half_interval(pd.Series([1.0, 2.0, 3.0])) == pytest.approx(4.303 / math.sqrt(3), rel=1e-3)
+
+
+def test_a_paired_difference_takes_out_what_the_pairs_share():
+    """Seeds differ by hundreds, the settings by 1 on the mean: unpaired undecided, paired decided."""
+    before = pd.Series({1: 100.0, 2: 300.0, 3: 200.0, 4: 0.0})
+    after = pd.Series({3: 201.0, 1: 100.9, 2: 301.1, 9: 7.0})  # in another order; 4 and 9 have no partner
+    found = statistics.paired_difference(after, before)
+    assert found.pairs == 3
+    assert found.mean == pytest.approx(1.0)
+    assert found.interval == pytest.approx(4.303 * 0.1 / math.sqrt(3), rel=1e-3)
+    assert found.decided
+    assert statistics.paired_difference(before, before).decided is False
+    alone = statistics.paired_difference(after.loc[[9]], before)
+    assert (alone.pairs, math.isnan(alone.mean)) == (0, True)
+
+
+FRAME = pd.DataFrame(
+    [(seed, cell, deadline, method, seed * 10 + gain)
+     for seed in (1, 2) for cell, deadline, gain in (("a", None, 0.0), ("b", None, 1.0), ("b", 5.0, 3.0))
+     for method in ("m",)],
+    columns=["seed", "cell", "deadline", "method", "score"],
+)  # fmt: skip
+
+
+def test_comparison_of_cells_with_the_first_of_them():
+    rows = statistics.compare(FRAME, ["cell", "deadline"], ["method"], "score", None)
+    assert rows["count"].tolist() == [2, 2, 2]
+    assert rows["mean"].tolist() == [15.0, 16.0, 18.0]
+    assert rows["difference"].tolist()[1:] == [1.0, 3.0]
+    assert math.isnan(rows["difference"][0])  # it is the baseline
+    assert rows["pairs"].tolist() == [0, 2, 2]
+    assert rows["difference_interval"].tolist()[1:] == [0.0, 0.0]
+
+
+def test_a_named_baseline_leaves_the_other_settings_as_they_are():
+    rows = statistics.compare(FRAME, ["cell", "deadline"], ["method"], "score", {"deadline": None})
+    assert rows["difference"].dropna().tolist() == [2.0]  # b with a deadline against b without
+    with pytest.raises(ConfigurationError, match=r"'dedline'.*did you mean 'deadline'"):
+        statistics.compare(FRAME, ["cell", "deadline"], ["method"], "score", {"dedline": 5.0})
