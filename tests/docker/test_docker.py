@@ -16,7 +16,7 @@ DOCKERFILE = (TOP / "docker" / "Dockerfile").read_text()
 
 def test_the_files_keep_the_rules():
     assert all_problems() == []
-    assert stages(DOCKERFILE) == ["base", "build", "tests", "slim", "experiments"]
+    assert stages(DOCKERFILE) == ["base", "requirements", "build", "tests", "slim", "experiments"]
 
 
 @pytest.mark.parametrize(
