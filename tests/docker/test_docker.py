@@ -49,7 +49,7 @@ def test_what_breaks_a_rule_of_the_compose_file_is_named(old, new, said):
         ("--from=build", "--from=builder", "no such stage"),
         ("COPY docker/entrypoint", "COPY docker/entrypoint.sh", "docker/entrypoint.sh: not there"),
         ("PIP_NO_CACHE_DIR=1", "CXXFLAGS=-march=native", "built for one machine"),
-        ("g++ \\\n && rm -rf /var/lib/apt/lists/*\nUSER edgelam\n", "g++\n", "the last stage runs as root"),
+        ("lists/*\nUSER edgelam\n", "lists/*\n", "the last stage runs as root"),
     ],
 )
 def test_what_breaks_a_rule_of_the_dockerfile_is_named(old, new, said):
