@@ -9,6 +9,7 @@ import io
 import logging
 import os
 import shutil
+import socket
 import subprocess
 import tarfile
 import tempfile
@@ -32,6 +33,7 @@ class RayWorkers:
             import ray
         except ModuleNotFoundError as error:
             raise EdgelamError("--ray needs the package ray: pip install 'edgelam[ray]'") from error
+        _refuse_silence(address)
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -100,6 +102,21 @@ def run_on_node(files: bytes, inputs: bytes, threads: int, experiments: str) -> 
         if process is not None:
             worker.stop([process])
         shutil.rmtree(here, ignore_errors=True)
+
+
+def _refuse_silence(address: str) -> None:
+    """Knock at HOST:PORT first: Ray itself tries for minutes where nobody answers."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not (colon and port.isdigit()):
+        if address != "auto":
+            raise ConfigurationError(f"--ray takes auto, HOST:PORT or ray://HOST:PORT, got {address!r}")
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise EdgelamError(
+            f"--ray {address}: no Ray cluster answers there ({error}); start one: ray start --head"
+        ) from error
 
 
 def relative_inputs(config: Any) -> list[Path]:

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A campaign on a real Ray cluster of two nodes on this machine, each with room for one run."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from edgelam.runs import load
+
+pytest.importorskip("ray", reason="the extra 'ray' is not installed: pip install 'edgelam[ray]'")
+
+CLUSTER = """
+import sys
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+cluster.add_node(num_cpus=1)
+print("address", cluster.address, flush=True)
+sys.stdin.read()
+cluster.shutdown()
+"""
+
+
+@pytest.fixture
+def cluster(tiny) -> Iterator[str]:
+    """The address; the cluster lives in a process of its own and ends when its stdin is closed."""
+    environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", CLUSTER],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
+    )  # fmt: skip
+    try:
+        lines = iter(process.stdout.readline, "")
+        yield next(line.split()[1] for line in lines if line.startswith("address"))
+    finally:
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.communicate(timeout=60)
+        psutil.wait_procs(children, timeout=20)
+        for child in children:
+            if child.is_running():
+                child.kill()
+
+
+def campaign(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edgelam", "campaign", "tiny", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=200)
+
+
+@pytest.mark.slow
+def test_runs_on_two_nodes_come_back_to_the_campaigns_folder(cluster, tmp_path):
+    (tmp_path / "go").touch()
+    (tmp_path / "added.txt").write_text("100")
+    done = campaign(
+        tmp_path, "--ray", cluster, "--grid", "mode=work,fail", "--file", "added.txt", "--seeds", "2", "--out", "here"
+    )
+    assert done.returncode == 1, done.stderr
+    assert "2 of 4 runs finished, 2 failed" in done.stdout
+    assert "FAILED mode=fail seed 2: edgelam: seed 2 fails as it was told" in done.stdout
+    found = load(tmp_path / "here")
+    assert found.frame["score"].min() > 100  # the file named by a relative path travelled
+    assert found.frame["seed"].tolist() == [1, 2]
+    assert sorted(path.name for path in (tmp_path / "here/failed").glob("*/stderr.txt")) == ["stderr.txt"] * 2
+    again = campaign(
+        tmp_path, "--grid", "mode=work", "--file", "added.txt", "--seeds", "2", "--out", "here"
+    )  # without Ray: the same runs
+    assert (again.returncode, "2 of 2 runs finished" in again.stdout) == (0, True), again.stderr
+    assert "done in" not in again.stderr
+
+
+def test_no_cluster_is_one_clear_error(tiny, tmp_path):
+    done = campaign(tmp_path, "--ray", "127.0.0.1:1")
+    assert done.returncode == 1
+    assert "edgelam: --ray 127.0.0.1:1: no Ray cluster answers there" in done.stderr
+    assert "Traceback" not in done.stderr
