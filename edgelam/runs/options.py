@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import tyro
 
-from edgelam.errors import ConfigurationError
+from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.runs.configuration import from_toml, suggest
 from edgelam.runs.experiments import Experiment
+from edgelam.runs.settings import settings_of
 
 
 def base_configuration(experiment: Experiment, arguments: Sequence[str]) -> tuple[str, Any]:
@@ -43,6 +44,11 @@ def parse_options(
     ConfigurationError; leaves with status 2 and a message as tyro does.
     """
     name, base = base_configuration(experiment, arguments)
+    for setting in settings_of(experiment.config).values():
+        if setting.column in ("config", *fields):
+            raise EdgelamError(
+                f"experiment {experiment.name}: --{setting.name} is an option of edgelam {command} itself"
+            )
     recipes = "; ".join(f"{name}: {first_line(function)}" for name, function in experiment.recipes.items())
     options = dataclasses.make_dataclass(
         "Options",

@@ -180,3 +180,8 @@ def test_an_orphan_holds_its_claim(tiny, tmp_path):
     again = CampaignFolder(tmp_path).claim(job)
     assert again is not None
     assert not list(again.scratch.iterdir())
+    folder.sweep()
+    assert again.scratch.is_dir()  # somebody works on it
+    os.close(again.lock)
+    folder.sweep()
+    assert not list(folder.work.iterdir())

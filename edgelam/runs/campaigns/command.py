@@ -81,6 +81,7 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
         seeds=options.seeds, grid=varied,
     )  # fmt: skip
     folder.ask(experiment.name, threads, request)
+    folder.sweep()
     failed: list[Job] = []
     if todo:
         workers = _workers(options, threads)

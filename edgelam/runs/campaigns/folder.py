@@ -177,6 +177,18 @@ class CampaignFolder:
         with contextlib.suppress(OSError):
             os.close(claim.lock)
 
+    def sweep(self) -> None:
+        """Remove what campaigns that were killed left under way."""
+        for scratch in self.work.iterdir():
+            with contextlib.suppress(OSError):  # somebody else puts it away, or works on it
+                lock = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if _is_still(scratch, lock):
+                        shutil.rmtree(scratch)
+                finally:
+                    os.close(lock)
+
     def finished_names(self, jobs: Iterable[Job]) -> list[str]:
         """The folder names of those jobs that are finished."""
         return [job.name for job in jobs if self.is_finished(job)]
