@@ -35,7 +35,7 @@ def test_scenarios_headers_and_experiments_are_inside(site):
     assert (package / "include" / "edgelam" / "bridge" / "protocol.h").exists()
     assert (package / "experiments" / "split_fedft" / "__init__.py").exists()
     assert (package / "lib" / "libedgelam-ns3.so").exists()
-    assert (package / "scenarios" / "templates" / "scenario.cc").exists()
+    assert (package / "scenarios" / "templates" / "scenario.py.txt").exists()
 
 
 @pytest.mark.slow

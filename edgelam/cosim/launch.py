@@ -17,7 +17,6 @@ from typing import IO, Any
 
 from edgelam.errors import ConfigurationError
 
-USAGE_STATUS = 2  # a scenario's exit status after a mistake on its command line
 LAST_LINES = 12
 
 

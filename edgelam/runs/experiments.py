@@ -26,7 +26,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
 
@@ -132,9 +132,10 @@ def check_scenario(name: str, options: Mapping[str, str]) -> None:
         return
     command = _find_scenario(name)
     asked = _ask_scenario([*command, *(f"--{option}={value}" for option, value in options.items())])
+    if asked.returncode == scenarios.USAGE_STATUS:
+        raise ConfigurationError(f"--options: {asked.stderr.strip()}")
     if asked.returncode:
-        said = asked.stderr.strip()
-        raise ConfigurationError(f"--options: {said or f'{name} refuses them'}")
+        _refuse_broken(name, asked)
 
 
 def scenario_help(name: str) -> str:
@@ -143,8 +144,13 @@ def scenario_help(name: str) -> str:
         return "scenario none has no options\n"
     asked = _ask_scenario(_find_scenario(name))
     if asked.returncode:
-        raise ConfigurationError(f"scenario {name}: {asked.stderr.strip() or 'it does not start'}")
+        _refuse_broken(name, asked)
     return asked.stdout
+
+
+def _refuse_broken(name: str, asked: subprocess.CompletedProcess[str]) -> NoReturn:
+    said = asked.stderr.strip() or "it wrote nothing"
+    raise ConfigurationError(f"scenario {name} --help ended with status {asked.returncode}:\n{said}")
 
 
 def _find_scenario(name: str) -> list[str]:

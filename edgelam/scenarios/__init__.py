@@ -6,6 +6,6 @@
 """
 
 from edgelam.scenarios.build import build
-from edgelam.scenarios.find import find, is_path
+from edgelam.scenarios.find import USAGE_STATUS, find, is_path
 
-__all__ = ["build", "find", "is_path"]
+__all__ = ["USAGE_STATUS", "build", "find", "is_path"]

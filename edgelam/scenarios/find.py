@@ -9,6 +9,8 @@ from edgelam import paths
 from edgelam.errors import ConfigurationError
 from edgelam.scenarios.build import SUFFIXES, build
 
+USAGE_STATUS = 2  # a scenario's exit status after a mistake on its command line
+
 
 def is_path(scenario: str | os.PathLike[str]) -> bool:
     """Whether this is the path of a scenario rather than the name of an installed one."""

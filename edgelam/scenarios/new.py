@@ -6,7 +6,8 @@ from pathlib import Path
 
 from edgelam.errors import ConfigurationError, EdgelamError
 
-TEMPLATES = Path(__file__).parent / "templates"
+FOLDER = Path(__file__).parent / "templates"
+TEMPLATES = {".cc": FOLDER / "scenario.cc", ".py": FOLDER / "scenario.py.txt"}
 
 
 def new(name: str, suffix: str) -> Path:
@@ -21,7 +22,7 @@ def new(name: str, suffix: str) -> Path:
             f"scenario name {path.stem!r}: a letter, then letters, digits, - and _ (it becomes {path.name}; "
             "a folder may stand before it)"
         )
-    text = (TEMPLATES / f"scenario{suffix}").read_text(encoding="utf-8").replace("@NAME@", path.stem)
+    text = TEMPLATES[suffix].read_text(encoding="utf-8").replace("@NAME@", path.stem)
     try:
         with open(path, "x", encoding="utf-8") as file:
             file.write(text)

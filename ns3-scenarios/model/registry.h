@@ -104,6 +104,10 @@ class Registry {
         Add(std::move(control));
     }
 
+    /// For types that are known at run time only; Publish and Control do it for those the compiler knows.
+    void Add(Observable observable);
+    void Add(Controllable control);
+
     const std::vector<Observable>& observables() const { return m_observables; }
     const std::vector<Controllable>& controls() const { return m_controls; }
 
@@ -137,9 +141,6 @@ class Registry {
         return {std::move(name), bridge::DescribeJson<Element>(), sizeof(Element), std::move(axes), std::move(unit),
                 std::move(help)};
     }
-    void Add(Observable observable);
-    void Add(Controllable control);
-
     std::vector<Observable> m_observables;
     std::vector<Controllable> m_controls;
     SharedMemory m_memory;

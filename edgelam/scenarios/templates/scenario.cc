@@ -4,7 +4,7 @@
 //
 //     ue0 ~~~ )
 //     ...     )                    backhaul
-//     ue3 ~~~ )  gnb0 --------------------------- UPF ------- cloud0
+//     ue3 ~~~ )  gnb0 --------------------------- UPF ------- cloud0, edge1
 //  camera ~~~ )    |                               |
 //                edge0  at the site             recorder  receives what the camera sends
 //
