@@ -94,6 +94,14 @@ class Scenario:
     command: scenario_commands.Command
 
 
+@dataclasses.dataclass(frozen=True)
+class Ns3Ai:
+    """Programs written for ns3-ai: what to compile and link them with, and where Python finds ns3ai_utils."""
+
+    what: tyro.conf.Positional[Literal["cflags", "libs", "python-path"]]
+    """cflags: compiler options; libs: linker options, behind the sources; python-path: a folder for PYTHONPATH."""
+
+
 Command = (
     Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Campaign, tyro.conf.subcommand("campaign")]
@@ -103,6 +111,7 @@ Command = (
     | Annotated[Bench, tyro.conf.subcommand("bench")]
     | Annotated[Csi, tyro.conf.subcommand("csi")]
     | Annotated[Scenario, tyro.conf.subcommand("scenario")]
+    | Annotated[Ns3Ai, tyro.conf.subcommand("ns3-ai")]
 )
 RUN_OPTIONS = {
     "out": (Annotated[Path, tyro.conf.arg(help="The folder that holds all runs.")], Path("runs")),
@@ -186,6 +195,11 @@ def _dispatch(arguments: list[str]) -> int:
             return run_csi(settings)
         case Scenario(what):
             scenario_commands.run(what)
+            return 0
+        case Ns3Ai(what):
+            from edgelam.ns3ai import flags
+
+            print(flags.PYTHON_PATH if what == "python-path" else " ".join(getattr(flags, what)()))
             return 0
     raise AssertionError(f"no such command: {chosen}")
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// The Python module edgelam._bridge: the participant side. edgelam.cosim is its only importer.
+/// The Python module edgelam._bridge: the participant side. For edgelam.cosim, edgelam.bench and edgelam.ns3ai.
 #include <cstring>
 #include <optional>
 #include <string>
@@ -10,7 +10,9 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
+#include "edgelam/bridge/exchange.h"
 #include "edgelam/bridge/participant.h"
 
 namespace nb = nanobind;
@@ -91,6 +93,11 @@ NB_MODULE(_bridge, m) {
     nb::exception<PeerDied>(m, "PeerDied", error);
     nb::exception<AttachRefused>(m, "AttachRefused", error);
     nb::exception<BridgeTimeout>(m, "BridgeTimeout", error);
+
+    m.def("announce_process", &AnnounceProcess, "pid"_a, "not_to"_a,
+          "Tell the ns3-ai interfaces that this process has made, but for the segments `not_to`, that the child `pid` "
+          "will "
+          "open them: if it ends before that, they do not wait for it any longer.");
 
     nb::class_<Participant>(m, "Participant",
                             "One participant's end of the bridge. Any thread may use it; a forked child may not.")

@@ -42,11 +42,21 @@ def command_line(program: Sequence[str], seed: int, options: Mapping[str, Any], 
 class ScenarioProcess:
     """A running scenario. Always `stop` it."""
 
-    def __init__(self, name: str, command: list[str], log: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        log: str | os.PathLike[str] | None = None,
+        *,
+        show: bool = False,
+        folder: Path | None = None,
+    ) -> None:
         """Start `command` in a session of its own, so that Ctrl-C in the terminal reaches Python only.
 
-        `name` is what errors call it. What it writes goes to the file `log`, or to a file without a name.
+        `name` is what errors call it. What it writes goes to the file `log`, or to a file without a name; with `show`
+        to where Python writes. It runs in `folder`, or in the current one.
         """
+        self._shown = show
         self._log: IO[bytes]
         if log is None:
             self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
@@ -58,7 +68,12 @@ class ScenarioProcess:
                 raise ConfigurationError(f"scenario_log {os.fspath(log)!r}: {error.strerror}") from None
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=None if show else self._log,
+                stderr=None if show else self._log,
+                cwd=folder,
+                start_new_session=True,
             )
         except OSError as error:
             self._log.close()
@@ -101,7 +116,7 @@ class ScenarioProcess:
 
     def describe(self, status: int | None) -> str:
         """How it ended, and its last lines."""
-        return f"{describe_status(status)}{quote(self.last_lines())}"
+        return describe_status(status) + ("" if self._shown else quote(self.last_lines()))
 
 
 def describe_status(status: int | None) -> str:

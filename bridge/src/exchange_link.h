@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// How the two processes of an exchange find each other, and notice that the other has ended. No thread: the owner
+/// looks now and then.
+///
+/// The creator of segment S listens at two addresses, "S of process P" and, if nobody has it yet, plain "S". An opener
+/// asks its parent, its parent's parent and so on, and then plain "S". So a program always reaches the process that
+/// started it, however many of the same name run; and one started by hand reaches the only one there is.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "edgelam/bridge/doorbell.h"
+#include "edgelam/bridge/exchange.h"
+#include "edgelam/bridge/socket.h"
+
+namespace edgelam::bridge {
+
+/// The other process.
+class Peer {
+  public:
+    Peer() = default;
+    Peer(UniqueFd socket, int pid);
+
+    explicit operator bool() const { return m_pid >= 0; }
+    int pid() const { return m_pid; }
+    /// True once it has ended or closed its side.
+    bool Ended() const;
+    /// "was killed by SIGKILL", "has ended with exit status 1", as far as it can be told.
+    std::string HowItEnded() const;
+
+  private:
+    UniqueFd m_socket, m_process;
+    int m_pid = -1;
+};
+
+/// The creator's end.
+class ExchangeListener {
+  public:
+    /// A listener of the same segment in this process hears nothing more.
+    explicit ExchangeListener(const std::string& segment);
+    ~ExchangeListener();
+
+    /// What has come in since the last look.
+    struct News {
+        std::optional<Peer> announced; ///< a child was started
+        UniqueFd socket;               ///< somebody wants to attach ...
+        std::string hello;             ///< ... and says this
+    };
+    /// One piece of it, if there is any.
+    std::optional<News> Next();
+
+  private:
+    std::optional<News> Accept(const UniqueFd& listener);
+
+    std::string m_segment;
+    UniqueFd m_own, m_shared;
+};
+
+/// The opener's way in: connects, says hello, and gives the answer. `look_up` is called every 50 ms at most; what it
+/// throws ends the wait. `notice` gets a text for the user when it takes long. Throws BridgeError.
+struct Attached {
+    Peer peer;
+    AttachMessage answer;
+};
+Attached AttachToCreator(const std::string& segment, const std::string& hello, const std::function<void()>& look_up,
+                         const std::function<void(const std::string&)>& notice);
+
+} // namespace edgelam::bridge

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Agents for the test programs: agent.py CASE [program arguments]. Each prints what it saw."""
+
+import os
+import signal
+import sys
+import threading
+import time
+import types
+
+import messages_py as py_binding
+from ns3ai_utils import Experiment
+
+case, arguments = sys.argv[1], sys.argv[2:]
+
+
+def answer(interface):
+    """One step; False when the program has finished."""
+    interface.PyRecvBegin()
+    if interface.PyGetFinished():
+        return False
+    interface.PySendBegin()
+    interface.GetPy2CppStruct().c = interface.GetCpp2PyStruct().a + interface.GetCpp2PyStruct().b
+    interface.PyRecvEnd()
+    interface.PySendEnd()
+    return True
+
+
+def steps(interface):
+    number = 0
+    while answer(interface):
+        number += 1
+    return number
+
+
+def script(name, *given):
+    """A program that calls another with arguments: targetName may be any file that can be run."""
+    path = os.path.abspath(f"{name}-{os.getpid()}.sh")
+    with open(path, "w") as file:
+        file.write(f"#!/bin/sh\nexec {os.path.abspath(name)} {' '.join(given)}\n")
+    os.chmod(path, 0o755)
+    return path
+
+
+def begin(*given, name="apb", **options):
+    exp = Experiment(script(name, *given) if given else name, "../../../../", py_binding, **options)
+    return exp, exp.run(show_output=True)
+
+
+if case == "sums":
+    exp, interface = begin(*arguments, handleFinish=True)
+    print("steps", steps(interface), "alive", exp.isalive())
+    del exp
+elif case == "again":  # a run that is cut off, and whole ones, with one interface
+    exp = Experiment("apb", None, py_binding, handleFinish=True)
+    interface = exp.run()
+    for _ in range(10):
+        answer(interface)
+    for _ in range(2):
+        exp.run(show_output=True)
+        print("steps", steps(interface))
+elif case == "no-finish":  # the end is an error where handleFinish is not set
+    exp, interface = begin("3", handleFinish=False)
+    steps(interface)
+elif case == "unasked":  # a loop that never asks for the end does not run for ever
+    exp, interface = begin("3", handleFinish=True)
+    while True:
+        interface.PyRecvBegin()
+        interface.PySendBegin()
+        interface.GetPy2CppStruct().c = interface.GetCpp2PyStruct().a + interface.GetCpp2PyStruct().b
+        interface.PySendEnd()
+        interface.PyRecvEnd()
+elif case == "kill-program":
+    exp, interface = begin("100000000", handleFinish=True)
+    answer(interface)
+    threading.Timer(0.3, os.kill, (exp.proc.pid, signal.SIGKILL)).start()
+    steps(interface)
+elif case in ("kill-self", "exit", "interrupt"):
+    exp, interface = begin("100000000", handleFinish=True)
+    answer(interface)
+    print("program", exp.proc.pid, flush=True)
+    if case == "kill-self":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif case == "interrupt":
+        os.kill(exp.proc.pid, signal.SIGSTOP)
+        time.sleep(0.2)
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            steps(interface)
+        except Exception as error:  # what programs have round their loops
+            print("swallowed", error)
+elif case == "kept-signal":  # a handler that raises nothing does not end a wait
+    exp, interface = begin("100", handleFinish=True)
+    answer(interface)
+    signal.signal(signal.SIGUSR1, lambda *_: print("signal", flush=True))
+    os.kill(exp.proc.pid, signal.SIGSTOP)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    threading.Timer(0.6, os.kill, (exp.proc.pid, signal.SIGCONT)).start()
+    print("steps", steps(interface))
+elif case == "program":  # another program than is expected
+    exp, interface = begin(name=arguments[0], handleFinish=True)
+    print("steps", steps(interface))
+elif case == "waits":  # both wait
+    exp, interface = begin("3", "receive-twice", handleFinish=True)
+    steps(interface)
+elif case == "small":
+    Experiment("apb", None, py_binding, shmSize=11)
+elif case == "kind":
+    Experiment("apb", None, py_binding).msgInterface.GetCpp2PyVector()
+elif case == "order":
+    exp, interface = begin("3", handleFinish=True)
+    interface.PyRecvBegin()
+    interface.PyRecvBegin()
+elif case == "two-at-once":  # default names in one process
+    exp, interface = begin("100000000", handleFinish=True)
+    Experiment("apb", None, py_binding)
+elif case == "vectors":
+    cells = types.SimpleNamespace(Ns3AiMsgInterfaceImpl=py_binding.CellInterface, __file__=py_binding.__file__)
+    sums = py_binding.Ns3AiMsgInterfaceImpl(True, False, True, 4096, "sum seg", "env", "act", "lock")
+    names = {"segName": "cells seg", "cpp2pyMsgName": "cells to python", "py2cppMsgName": "weights to cpp"}
+    exp = Experiment("two", "../../", cells, handleFinish=True, useVector=True, vectorSize=8, **names)
+    interface = exp.run(setting={"structs": True}, show_output=True)
+    while True:
+        interface.PyRecvBegin()
+        if interface.PyGetFinished():
+            break
+        seen, weights = interface.GetCpp2PyVector(), interface.GetPy2CppVector()
+        interface.PySendBegin()
+        weights.resize(len(seen))
+        for i in range(len(seen)):
+            weights[i].rnti = seen[i].rnti
+            weights[i].weight = seen[i].sinr(2) + seen[i].buffer(3) + seen[i].active
+        interface.PyRecvEnd()
+        interface.PySendEnd()
+        answer(sums)
+    print("last", answer(sums))
+    del exp
+elif case == "too-long":
+    cells = types.SimpleNamespace(Ns3AiMsgInterfaceImpl=py_binding.CellInterface)
+    Experiment("two", "../../", cells, useVector=True, vectorSize=1000)

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// a + b in the struct kind: apb [rounds] [how it ends]
+#include "messages.h"
+
+#include <csignal>
+#include <ns3/ai-module.h>
+
+using namespace ns3;
+
+int main(int argc, char* argv[]) {
+    const std::string how = argc > 2 ? argv[2] : "";
+    auto interface = Ns3AiMsgInterface::Get();
+    interface->SetIsMemoryCreator(false);
+    interface->SetUseVector(false);
+    interface->SetHandleFinish(true);
+    Ns3AiMsgInterfaceImpl<EnvStruct, ActStruct>* msgInterface = interface->GetInterface<EnvStruct, ActStruct>();
+    for (int i = 0; i < std::stoi(argc > 1 ? argv[1] : "1000"); ++i) {
+        msgInterface->CppSendBegin();
+        msgInterface->GetCpp2PyStruct()->env_a = i;
+        msgInterface->GetCpp2PyStruct()->env_b = 2 * i;
+        msgInterface->CppSendEnd();
+        msgInterface->CppRecvBegin();
+        if (msgInterface->GetPy2CppStruct()->act_c != 3u * i) {
+            std::cout << "wrong sum" << std::endl;
+            return 3;
+        }
+        msgInterface->CppRecvEnd();
+    }
+    if (how == "send-and-exit") { // the last observation wants no answer
+        msgInterface->CppSendBegin();
+        msgInterface->GetCpp2PyStruct()->env_a = 77;
+        msgInterface->CppSendEnd();
+    } else if (how == "abort") {
+        std::abort();
+    } else if (how == "exit-5") {
+        std::cerr << "five it is" << std::endl;
+        return 5;
+    } else if (how == "receive-twice") {
+        msgInterface->CppRecvBegin();
+    }
+    std::cout << "all sums were right" << std::endl;
+}

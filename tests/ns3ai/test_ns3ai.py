@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Programs in the style of ns3-ai over our bridge: what they exchange, and what happens when something goes wrong."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import commands, environment
+
+AGENT = Path(__file__).parent / "agent.py"
+
+
+def run(folder, case, *arguments, **options):
+    """An agent to its end."""
+    from edgelam.ns3ai.flags import PYTHON_PATH
+
+    path = {**environment(), "PYTHONPATH": f"{PYTHON_PATH}:{folder}", **options}
+    return subprocess.run(
+        [sys.executable, folder / "agent.py", case, *arguments],
+        cwd=folder, check=False, capture_output=True, text=True, timeout=60, env=path,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def agent(folder):
+    (folder / "agent.py").write_text(AGENT.read_text())
+    return lambda case, *arguments, **options: run(folder, case, *arguments, **options)
+
+
+def gone(pid):
+    """Whether a process ends within some seconds (an orphan that nobody reaps has ended too)."""
+    try:
+        process = psutil.Process(pid)
+        for _ in range(100):
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+            time.sleep(0.05)
+    except psutil.NoSuchProcess:
+        return True
+    return False
+
+
+def test_example_as_in_the_guide(example):
+    command = commands("Running").replace("bottleneck.py", "bottleneck.py 30")
+    done = subprocess.run(
+        ["bash", "-ec", command], cwd=example, check=False, capture_output=True, text=True, env=environment()
+    )
+    assert done.returncode == 0, done.stderr
+    assert "299 steps; best: 5 Mb/s" in done.stdout
+    # below the bottleneck all arrives and waits for the wires only: 1 Mb/s less 20 Mb/s times 11.73 ms
+    assert "1 Mb/s: mean reward   0.7" in done.stdout
+
+
+def test_struct_kind(agent):
+    done = agent("sums")
+    assert done.stderr == ""
+    assert "steps 1000" in done.stdout
+    assert "all sums were right" in done.stdout
+
+
+def test_last_message_may_want_no_answer(agent):
+    done = agent("sums", "3", "send-and-exit")
+    assert "steps 4" in done.stdout, done.stderr
+
+
+def test_vectors_and_structs_in_one_process(agent):
+    done = agent("vectors")
+    assert done.stderr == ""
+    # weights: sinr 0, 0.5, 1; 7 from each buffer; 1 from each odd cell
+    assert re.findall(r"cells (\d) sum ([\d.]+)", done.stdout) == [("1", "7"), ("2", "15.5"), ("3", "23.5")]
+    assert [line for line in done.stdout.splitlines() if "s: " in line] == ["1 s: 101", "2 s: 102", "3 s: 103"]
+    assert "last False" in done.stdout
+
+
+def test_runs_with_one_interface(agent):
+    done = agent("again")
+    assert done.stdout.count("steps 1000") == 2, done.stderr
+
+
+def test_experiments_with_the_same_names_side_by_side(folder, agent):
+    started = [
+        subprocess.Popen(
+            [sys.executable, folder / "agent.py", "sums", "2000"],
+            cwd=folder, stdout=subprocess.PIPE, text=True,
+            env={**environment(), "PYTHONPATH": f"{_python_path()}:{folder}"},
+        ) for _ in range(3)
+    ]  # fmt: skip
+    for each in started:
+        assert "steps 2000" in each.communicate(timeout=60)[0]
+
+
+def _python_path():
+    from edgelam.ns3ai.flags import PYTHON_PATH
+
+    return PYTHON_PATH
+
+
+@pytest.mark.parametrize(
+    ("case", "arguments", "text"),
+    [
+        ("no-finish", (), r"the ns-3 program \(pid \d+\) has closed its end of segment 'My Seg'.*handleFinish"),
+        ("unasked", (), r"C\+\+ has finished: PyRecvBegin\(\) has nothing more to give. Ask PyGetFinished\(\)"),
+        ("kill-program", (), r"the ns-3 program \(pid \d+\) was killed by signal 9 \(Killed\)"),
+        ("sums", ("3", "abort"), r"the ns-3 program \(pid \d+\) was killed by signal 6 \(Aborted\)"),
+        ("program", ("false",), r"\(pid \d+\) has ended with exit status 1 before it opened segment 'My Seg'"),
+        ("program", ("nowhere",), r"there is no program 'nowhere'. Looked in\n  /.*\n  \$PATH"),
+        ("program", ("other",), r"size of the message that C\+\+ sends: 8 bytes where .* made, 16 bytes where"),
+        ("waits", (), r"both sides of segment 'My Seg' wait for each other"),
+        ("small", (), r"EnvStruct has 8 bytes, ActStruct 4, the memory 11. Raise shmSize"),
+        ("kind", (), r"GetCpp2PyVector\(\): this interface was made for structs; say SetUseVector\(true\)"),
+        ("too-long", (), r"1000 CellState \(\d+ bytes each\) does not fit into the shared memory, which holds \d+"),
+        ("order", (), r"PyRecvBegin\(\) twice without PyRecvEnd\(\)"),
+        ("two-at-once", (), r"segName 'My Seg': an experiment of this process that runs .*apb.* uses it"),
+    ],
+)
+def test_errors_say_what_is_wrong(agent, case, arguments, text):
+    done = agent(case, *arguments)
+    assert done.returncode == 1
+    assert re.search(text, done.stderr, re.DOTALL), done.stdout + done.stderr
+
+
+def test_status_of_a_program_that_failed_is_told(agent):
+    done = agent("sums", "3", "exit-5")
+    assert "steps 3" in done.stdout
+    assert "exit status 5" in done.stderr
+
+
+@pytest.mark.parametrize("case", ["kill-self", "exit"])
+def test_program_ends_with_python(agent, case):
+    done = agent(case)
+    pid = int(re.search(r"program (\d+)", done.stdout)[1])
+    assert gone(pid)
+    if case == "kill-self":
+        # its last words may come after the agent's end, which closed nothing: the pipe is the program's too
+        assert "the Python process" in done.stderr
+        assert "has ended" in done.stderr
+
+
+def test_interrupt_ends_a_wait_as_in_python(agent):
+    done = agent("interrupt")
+    assert "KeyboardInterrupt" in done.stderr
+    assert "swallowed" not in done.stdout
+    assert gone(int(re.search(r"program (\d+)", done.stdout)[1]))
+
+
+def test_other_signals_do_not_end_a_wait(agent):
+    done = agent("kept-signal")
+    assert "signal\n" in done.stdout
+    assert "steps 99" in done.stdout, done.stderr
+
+
+def test_program_without_python_gives_up(folder):
+    """A program started by hand, with no Python process: it says what it waits for, and Ctrl-C ends it."""
+    with subprocess.Popen([folder / "apb"], stderr=subprocess.PIPE, text=True) as program:
+        line = program.stderr.readline()
+        program.terminate()
+    assert "waiting for a process that makes segment 'My Seg'" in line
