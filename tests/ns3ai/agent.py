@@ -51,6 +51,11 @@ if case == "sums":
     exp, interface = begin(*arguments, handleFinish=True)
     print("steps", steps(interface), "alive", exp.isalive())
     del exp
+elif case == "by-hand":  # without Experiment, and the program is no child; "False": the program makes the memory
+    creator = arguments[0] == "True"
+    names = "My Seg", "My Cpp to Python Msg", "My Python to Cpp Msg", "My Lockable"
+    interface = py_binding.Ns3AiMsgInterfaceImpl(creator, False, True, 4096, *names)
+    print("steps", steps(interface))
 elif case == "again":  # a run that is cut off, and whole ones, with one interface
     exp = Experiment("apb", None, py_binding, handleFinish=True)
     interface = exp.run()

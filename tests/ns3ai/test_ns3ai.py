@@ -5,20 +5,21 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
-from conftest import commands, environment
+from ns3ai_builds import commands, environment
+
+from edgelam.ns3ai.flags import PYTHON_PATH
 
 AGENT = Path(__file__).parent / "agent.py"
 
 
-def run(folder, case, *arguments, **options):
+def run(folder, case, *arguments):
     """An agent to its end."""
-    from edgelam.ns3ai.flags import PYTHON_PATH
-
-    path = {**environment(), "PYTHONPATH": f"{PYTHON_PATH}:{folder}", **options}
+    path = {**environment(), "PYTHONPATH": f"{PYTHON_PATH}:{folder}"}
     return subprocess.run(
         [sys.executable, folder / "agent.py", case, *arguments],
         cwd=folder, check=False, capture_output=True, text=True, timeout=60, env=path,
@@ -28,7 +29,7 @@ def run(folder, case, *arguments, **options):
 @pytest.fixture
 def agent(folder):
     (folder / "agent.py").write_text(AGENT.read_text())
-    return lambda case, *arguments, **options: run(folder, case, *arguments, **options)
+    return lambda case, *arguments: run(folder, case, *arguments)
 
 
 def gone(pid):
@@ -81,22 +82,20 @@ def test_runs_with_one_interface(agent):
     assert done.stdout.count("steps 1000") == 2, done.stderr
 
 
-def test_experiments_with_the_same_names_side_by_side(folder, agent):
-    started = [
-        subprocess.Popen(
-            [sys.executable, folder / "agent.py", "sums", "2000"],
-            cwd=folder, stdout=subprocess.PIPE, text=True,
-            env={**environment(), "PYTHONPATH": f"{_python_path()}:{folder}"},
-        ) for _ in range(3)
-    ]  # fmt: skip
-    for each in started:
-        assert "steps 2000" in each.communicate(timeout=60)[0]
+def test_experiments_with_the_same_names_side_by_side(agent):
+    with ThreadPoolExecutor(3) as pool:
+        started = [pool.submit(agent, "sums", str(rounds)) for rounds in (2000, 2001, 2002)]
+        for rounds, each in zip((2000, 2001, 2002), started, strict=True):
+            assert f"steps {rounds} " in each.result().stdout
 
 
-def _python_path():
-    from edgelam.ns3ai.flags import PYTHON_PATH
-
-    return PYTHON_PATH
+@pytest.mark.parametrize("creator", ["Python", "C++"])
+def test_both_started_by_hand(folder, agent, creator):
+    how = "opener" if creator == "Python" else "creator"
+    with subprocess.Popen([folder / "apb", "50", how], stdout=subprocess.PIPE, text=True) as program:
+        done = agent("by-hand", str(creator == "Python"))
+        assert "steps 50" in done.stdout, done.stderr
+        assert "all sums were right" in program.communicate(timeout=20)[0]
 
 
 @pytest.mark.parametrize(

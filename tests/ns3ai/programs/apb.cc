@@ -10,7 +10,7 @@ using namespace ns3;
 int main(int argc, char* argv[]) {
     const std::string how = argc > 2 ? argv[2] : "";
     auto interface = Ns3AiMsgInterface::Get();
-    interface->SetIsMemoryCreator(false);
+    interface->SetIsMemoryCreator(how == "creator");
     interface->SetUseVector(false);
     interface->SetHandleFinish(true);
     Ns3AiMsgInterfaceImpl<EnvStruct, ActStruct>* msgInterface = interface->GetInterface<EnvStruct, ActStruct>();
