@@ -163,7 +163,7 @@ class Runs(Mapping[str, pd.DataFrame]):
 def campaign_runs(path: Path) -> Runs:
     """The finished runs of a campaign's folder."""
     campaign = CampaignFolder(path)
-    return Runs(campaign.runs, find_runs(campaign.runs), campaign.index)
+    return Runs(campaign.runs, sorted(campaign.runs.iterdir()), campaign.index)
 
 
 def find_runs(path: Path) -> list[Path]:
