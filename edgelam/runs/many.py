@@ -9,6 +9,7 @@ missing, and writes it again in one step. Whoever reads at the same time sees th
 import concurrent.futures
 import contextlib
 import datetime
+import functools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,7 +52,7 @@ class Runs(Mapping[str, pd.DataFrame]):
         """What the experiments say came out: run, text columns that say of what, and the metrics, number columns."""
         return self._cached("results of this folder", lambda: self._collect("results", _readers(self.runs), _scores_of))
 
-    @property
+    @functools.cached_property
     def frame(self) -> pd.DataFrame:
         """The tidy DataFrame: `results`, each row with its run's seed and the settings that are not the same in all."""
         if "run" not in self.results:
