@@ -39,7 +39,6 @@ def test_scenarios_headers_and_experiments_are_inside(site):
     assert (package / "include" / "ns3-ai" / "ns3" / "ai-module.h").exists()
     assert (package / "lib" / "libedgelam-ns3-ai.so").exists()
     assert (package / "ns3ai" / "python" / "ns3ai_utils.py").exists()
-    assert (package / "scenarios" / "templates" / "scenario.cc").exists()
 
 
 @pytest.mark.slow
