@@ -50,6 +50,28 @@ class Plot:
 
 
 @dataclasses.dataclass(frozen=True)
+class Replay:
+    """Replay what a run sent and computed over another network, without PyTorch; exact, or refused (docs/replay.md)."""
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """The run folder."""
+    scenario: str | None = None
+    """The network: an installed scenario (edgelam list), a path to a binary, or none. None: the run's."""
+    options: tuple[str, ...] = ()
+    """Options of the scenario, NAME=VALUE each; those of the run stay where its scenario does."""
+    devices: tuple[str, ...] = ()
+    """The machine of each node, PATTERN=PROFILE each, instead of the run's."""
+    compute: Literal["modelled", "free"] | None = None
+    """What computing costs in simulated time. None: as in the run."""
+    seed: int | None = None
+    """Seed of the network only: what was learned stays that of the run. None: the run's."""
+    any_order: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Blocks that different tasks compute on one node may change places: you say that they share no state."""
+    out: Path = Path("runs")
+    """The folder that holds all runs."""
+
+
+@dataclasses.dataclass(frozen=True)
 class List:
     """List experiments with their recipes, and scenarios."""
 
@@ -106,6 +128,7 @@ Command = (
     Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Campaign, tyro.conf.subcommand("campaign")]
     | Annotated[Plot, tyro.conf.subcommand("plot")]
+    | Annotated[Replay, tyro.conf.subcommand("replay")]
     | Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
@@ -180,6 +203,8 @@ def _dispatch(arguments: list[str]) -> int:
     match chosen:
         case Plot(run):
             return plot_run(run)
+        case Replay():
+            return replay_run(chosen)
         case List():
             return list_all()
         case Doctor():
@@ -276,6 +301,35 @@ def plot_run(path: Path) -> int:
     figures = experiment.plot(path)
     experiment.report(path, console)
     _name_results(console, path, figures)
+    return 0
+
+
+def replay_run(settings: Replay) -> int:
+    """``edgelam replay RUN``."""
+    from rich.console import Console
+
+    from edgelam.runs import experiments, replay
+    from edgelam.runs.configuration import parse_pairs
+    from edgelam.runs.progress import Progress
+
+    with Progress() as progress:
+        run = replay(
+            settings.run,
+            scenario=settings.scenario,
+            options=parse_pairs(settings.options, "--options"),
+            devices=parse_pairs(settings.devices, "--devices") or None,
+            compute=settings.compute,
+            seed=settings.seed,
+            any_order=settings.any_order,
+            out=settings.out,
+            progress=progress,
+        )
+    console, figures = Console(), []
+    if run.manifest["experiment"] in experiments.names():
+        experiment = experiments.find(run.manifest["experiment"])
+        figures = experiment.plot(run.path)
+        experiment.report(run.path, console)
+    _name_results(console, run.path, figures)
     return 0
 
 

@@ -4,6 +4,7 @@
 
 EdgelamError                 everything below; its text is written for the user, no traceback needed
 ├── ConfigurationError       a value that is not legal (also a ValueError); the text says what is
+│   └── NotReplayable        a run that cannot be replayed over another network; the text says why
 ├── NotSimulatedError        an asyncio feature that has no meaning in simulated time
 ├── AwaitInComputeError      an `await` inside a compute block
 ├── OutOfDeviceMemory        a node's memory is too small
@@ -37,6 +38,10 @@ class EdgelamError(Exception):
 
 class ConfigurationError(EdgelamError, ValueError):
     """A value that is not legal; the text repeats it and says what is."""
+
+
+class NotReplayable(ConfigurationError):
+    """Over another network the run would have gone another way; the text says where."""
 
 
 class NotSimulatedError(EdgelamError, RuntimeError):

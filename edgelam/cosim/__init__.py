@@ -23,6 +23,8 @@ from edgelam.cosim.encoding import ENCODINGS, Encoded, decode, encode, wire_size
 from edgelam.cosim.node import Node
 from edgelam.cosim.observables import Control, Observable, Subscription
 from edgelam.cosim.ordering import as_completed
+from edgelam.cosim.recorded_asyncio import looking_on
+from edgelam.cosim.recording import ProgramRecorder
 from edgelam.cosim.records import ComputeRecord, Message, Reading, TransferRecord
 from edgelam.cosim.run import attach, simulate
 from edgelam.cosim.simulation import Simulation, derive_seed
@@ -40,6 +42,7 @@ __all__ = [
     "Message",
     "Node",
     "Observable",
+    "ProgramRecorder",
     "Reading",
     "Simulation",
     "Subscription",
@@ -52,6 +55,7 @@ __all__ = [
     "decode",
     "derive_seed",
     "encode",
+    "looking_on",
     "simulate",
     "wire_size",
 ]

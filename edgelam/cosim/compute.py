@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
+from edgelam.cosim.recorded_asyncio import looking_on
 from edgelam.cosim.records import ComputeRecord
 from edgelam.cosim.work import Work, WorkCounter
 from edgelam.errors import AwaitInComputeError, ConfigurationError
@@ -85,6 +86,7 @@ class ComputeBlock:
         self._counter: WorkCounter | None = None
         self._asked_ns = self._start_ns = 0
         self._wall_s = 0.0
+        self._number = 0  # in the recorded program
 
     async def __aenter__(self) -> ComputeBlock:
         """Wait for the node's turn, then begin to count."""
@@ -94,6 +96,9 @@ class ComputeBlock:
                 f"compute block {self._label!r} of {self._node.name} inside compute block {loop.compute_block}"
             )
         self._asked_ns = loop.now_ns
+        if loop.recorder is not None:
+            self._number = loop.recorder.new_object()
+            loop.recorder.add("compute", self._number, node=self._node.name, text=self._label)
         await self._node._resource.acquire(self._label)
         self._start_ns = loop.now_ns
         try:
@@ -129,8 +134,13 @@ class ComputeBlock:
                 self.work, self._counter = self._counter.work, None
                 if self._key is not None and error is None:
                     sim._work[self._label, self._key] = self.work
+            if loop.recorder is not None:
+                if error is not None:
+                    loop.recorder.decided(f"compute block {self._label!r} of {node.name} failed")
+                loop.recorder.add("computed", self._number, amount=self.work.flops, extra=self.work.bytes)
             if error is None:
-                await self._take_time(wall_s)
+                with looking_on():
+                    await self._take_time(wall_s)
         finally:
             node._resource.release()
             if error is None:
@@ -155,7 +165,7 @@ class ComputeBlock:
             node=node.name,
             label=self._label,
             start_s=self._start_ns / 1e9,
-            end_s=sim.now_s,
+            end_s=sim._loop.now_ns / 1e9,
             flops=self.work.flops,
             bytes=self.work.bytes,
             energy_j=share_w * seconds,
@@ -165,8 +175,13 @@ class ComputeBlock:
         node.flops += record.flops
         node.busy_s += seconds
         node._active_energy_j += record.energy_j
+        recorder = sim._loop.recorder
+        if recorder is not None:
+            recorder.about = ("compute", self._number, node.name)
         if sim.on_compute is not None:
             sim.on_compute(record)
+        if recorder is not None:
+            recorder.about = None
 
 
 def check_mode(mode: str) -> str:

@@ -26,11 +26,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
 from edgelam.cosim.jobs import Jobs
 from edgelam.cosim.ordering import fixed_order
+from edgelam.cosim.recorded_asyncio import recorded
+from edgelam.cosim.recorded_tasks import RecordedFuture, RecordedTask
 from edgelam.cosim.refused import RefusingLoop
 from edgelam.cosim.tasks import SimFuture, SimTask, TaskBook
 from edgelam.cosim.units import NEVER_NS, NS_PER_S, to_ns
@@ -39,6 +42,7 @@ from edgelam.errors import AwaitInComputeError, NotSimulatedError, RunCancelled,
 
 if TYPE_CHECKING:
     from edgelam.cosim.clock import Clock, Event
+    from edgelam.cosim.recording import ProgramRecorder
 
 T = TypeVar("T")
 
@@ -68,6 +72,7 @@ class SimLoop(RefusingLoop):
         self._thread = 0
         self._fatal: BaseException | None = None
         self.tasks = TaskBook()
+        self.recorder: ProgramRecorder | None = None  # notes what tasks do, if the program is recorded
         self._jobs = Jobs()
         self._asyncgens: WeakValueDictionary[int, Any] = WeakValueDictionary()
         self._exception_handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
@@ -109,7 +114,7 @@ class SimLoop(RefusingLoop):
         sys.set_asyncgen_hooks(firstiter=self._asyncgen_started, finalizer=self._asyncgen_dropped)
         asyncio._set_running_loop(self)
         try:
-            with fixed_order(self):
+            with fixed_order(self), recorded() if self.recorder is not None else nullcontext():
                 self._stopping = False
                 while not self._stopping:
                     self._run_round()
@@ -245,7 +250,10 @@ class SimLoop(RefusingLoop):
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         """Run `callback` after `delay` seconds, to the nearest nanosecond."""
-        return self._call_at_ns(min(self.now_ns + to_ns(delay), NEVER_NS), callback, args, context)
+        delay_ns = to_ns(delay)
+        if self.recorder is not None:
+            self.recorder.timer(callback, args, delay_ns)
+        return self._call_at_ns(min(self.now_ns + delay_ns, NEVER_NS), callback, args, context)
 
     def call_at(  # type: ignore[override]
         self,
@@ -255,6 +263,8 @@ class SimLoop(RefusingLoop):
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         """Run `callback` at simulated time `when` in seconds, to the nearest nanosecond."""
+        if self.recorder is not None:
+            self.recorder.timer(callback, args, to_ns(when) - self.now_ns)
         return self._call_at_ns(to_ns(when), callback, args, context)
 
     def _call_at_ns(
@@ -300,7 +310,7 @@ class SimLoop(RefusingLoop):
 
     def create_future(self) -> SimFuture:
         """A pending `SimFuture`."""
-        return SimFuture(loop=self)
+        return SimFuture(loop=self) if self.recorder is None else RecordedFuture(loop=self)
 
     def create_task(
         self,
@@ -313,8 +323,12 @@ class SimLoop(RefusingLoop):
         """Start a coroutine. The loop keeps the task alive until it is done, also if nobody else does."""
         if self._closed:
             raise RuntimeError("the event loop is closed")
-        task = SimTask(coro, loop=self, name=name, context=context)
+        kind = SimTask if self.recorder is None else RecordedTask
+        task = kind(coro, loop=self, name=name, context=context)
         self.tasks.add(task)
+        if self.recorder is not None:
+            task.add_done_callback(self.recorder.finished)
+            self.recorder.spawned(task)
         return task
 
     def describe_waiting(self) -> str:
@@ -339,7 +353,10 @@ class SimLoop(RefusingLoop):
 
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> SimFuture:  # type: ignore[override]
         """Run `func(*args)` in a thread. The clock stands still until it is done; results come in order."""
-        return self._jobs.submit(self, executor, func, args)
+        future = self._jobs.submit(self, executor, func, args)
+        if self.recorder is not None:
+            self.recorder.job(future)
+        return future
 
     def set_default_executor(self, executor: Executor) -> None:
         """Use `executor` where none is given."""
@@ -366,6 +383,11 @@ class SimLoop(RefusingLoop):
     def is_running(self) -> bool:
         """True inside `run_forever`."""
         return self._running
+
+    @property
+    def is_over(self) -> bool:
+        """True once the run is over and tasks only clean up."""
+        return self._frozen
 
     def is_closed(self) -> bool:
         """True after `close`."""

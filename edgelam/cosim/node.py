@@ -34,7 +34,8 @@ class Node:
 
     Attributes: `name`; `role` (`ue`, `gnb`, `edge`, `cloud`, ...); `id` (its number in the scenario); `device` (its
     `DeviceProfile`); `memory` (its `MemoryPool`: ``allocate(label, bytes)``, ``free(label)``, ``peak_bytes``);
-    `flops` (floating-point operations so far); `busy_s` (seconds of computing so far); `energy_j` (joules so far).
+    `flops` (floating-point operations so far); `busy_s` (seconds of computing so far); `energy_j` (joules so far);
+    `sent_bytes` (payload it asked to send so far, once for each receiver).
     """
 
     def __init__(self, sim: Simulation, id: int, name: str, role: str, device: DeviceProfile) -> None:
@@ -47,6 +48,7 @@ class Node:
         self.memory = MemoryPool(name, device.memory_bytes)
         self.flops = 0
         self.busy_s = 0.0
+        self.sent_bytes = 0
         self._active_energy_j = 0.0
         self._resource = ComputeResource(sim._loop, name, device.ways)
         self._mailbox: Mailbox[Arrival] = Mailbox(sim._loop, name)
@@ -58,7 +60,9 @@ class Node:
     @property
     def energy_j(self) -> float:
         """Joules so far: idle power all the time, and the difference to busy power while it computes."""
-        return self.device.idle_w * self._sim.now_s + self._active_energy_j
+        loop = self._sim._loop
+        joules = self.device.idle_w * (loop.now_ns / 1e9) + self._active_energy_j
+        return joules if loop.recorder is None else loop.recorder.energy(self.name, joules)
 
     @overload
     async def send(
@@ -171,6 +175,8 @@ class Node:
             )
         source_id, source_name = (None, "anybody") if source is None else (source.id, source.name)
         arrival = await self._mailbox.take(source_id, tag, source_name)
+        if (recorder := self._sim._loop.recorder) is not None:
+            recorder.receives(self, source, tag, arrival)
         return arrival.open()
 
     def compute(self, label: str, *, key: Hashable = None, work: Work | None = None) -> ComputeBlock:

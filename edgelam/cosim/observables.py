@@ -61,6 +61,7 @@ class Observable(_Described):
 
     async def read(self) -> Reading:
         """Read it now; takes no simulated time. Raises `ObservableRefused`."""
+        self._sim._requests.looked(f"observable {self.name} is read: over another network it is another")
         request, future = self._sim._requests.expect(f"reading of {self.name}")
         self._sim._clock.read(request, self.id, 0)
         return self._reading(await future)
@@ -154,6 +155,7 @@ class Subscription:
     def _begin(self) -> None:
         if self._request is None and not self._closed:
             sim = self._observable._sim
+            sim._requests.looked(f"observable {self._observable.name} is followed: over another network it is another")
             self._request = sim._requests.follow(self)
             sim._clock.read(self._request, self._observable.id, self._period_ns)
 
@@ -182,6 +184,7 @@ class Control(_Described):
         Raises `ConfigurationError` if the value does not have the control's dtype and shape, `ControlRefused` with the
         scenario's reason if the scenario does not take it.
         """
+        self._sim._requests.looked(f"control {self.name} is set: another network may not have it")
         array = self._as_array(value)
         request, future = self._sim._requests.expect(f"control {self.name}")
         self._sim._clock.set_control(request, self.id, array.tobytes())
@@ -245,6 +248,11 @@ class Requests:
                 f"{', '.join(self.controls) or 'none'}"
             )
         return self.controls[name]
+
+    def looked(self, what: str) -> None:
+        """The program looks at the network, or acts on it: it cannot be replayed over another."""
+        if (recorder := self._sim._loop.recorder) is not None:
+            recorder.decided(what)
 
     def expect(self, why: str) -> tuple[int, asyncio.Future[Any]]:
         """A new request's number, and the future of its answer."""

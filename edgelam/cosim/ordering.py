@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from edgelam.cosim import timeouts
+from edgelam.cosim.recorded_asyncio import running_recorder
 from edgelam.errors import NotSimulatedError
 
 _as_completed = asyncio.as_completed
@@ -39,6 +40,8 @@ def as_completed(fs: Iterable[Any], *, timeout: float | None = None) -> Any:
             raise TypeError(f"expect an iterable of futures, not {type(fs).__name__}")
         fs = [asyncio.ensure_future(f) for f in fs]
         _refuse_foreign("as_completed", fs)
+        if (recorder := running_recorder()) is not None:
+            recorder.decided("asyncio.as_completed: which is first depends on the network")
     return _as_completed(fs, timeout=timeout)
 
 

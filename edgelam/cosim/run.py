@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 from collections.abc import Callable, Coroutine, Mapping
@@ -14,6 +15,7 @@ from edgelam.cosim import launch
 from edgelam.cosim.bridge_clock import BridgeClock
 from edgelam.cosim.clock import Clock, IdealClock
 from edgelam.cosim.devices import DeviceProfile
+from edgelam.cosim.recording import ProgramRecorder
 from edgelam.cosim.records import ComputeRecord, TransferRecord
 from edgelam.cosim.simulation import Simulation
 from edgelam.errors import ConfigurationError, DeadlockError, EdgelamError, ScenarioDied
@@ -35,6 +37,7 @@ def simulate(
     compute: str = "modelled",
     on_transfer: Callable[[TransferRecord], object] | None = None,
     on_compute: Callable[[ComputeRecord], object] | None = None,
+    program: ProgramRecorder | None = None,
     scenario_log: str | os.PathLike[str] | None = None,
     attach_timeout_s: float = 60.0,
     arena_bytes: int | None = None,
@@ -59,6 +62,7 @@ def simulate(
         compute: how long computing takes: "modelled" (deterministic), "measured" (wall time) or "free".
         on_transfer: called with the `TransferRecord` of every transfer of this participant, as it ends.
         on_compute: called with every `ComputeRecord`.
+        program: takes note of what the tasks do, to be replayed over another network (docs/replay.md).
         scenario_log: file for what the scenario writes; otherwise only its last lines are kept, for errors.
         attach_timeout_s: how long (wall time) participants may take to attach.
         arena_bytes: shared memory for arrays, of each process; memory is used only once touched. Default 1 GiB.
@@ -76,7 +80,17 @@ def simulate(
         "compute": compute,
         "on_transfer": on_transfer,
         "on_compute": on_compute,
+        "program": program,
     }
+    if program is not None:
+        program.settings = {
+            "scenario": "none" if scenario is None else os.fspath(scenario),
+            "options": dict(options or {}),
+            "seed": seed,
+            "network": network,
+            "devices": {p: d if isinstance(d, str) else dataclasses.asdict(d) for p, d in (devices or {}).items()},
+            "compute": compute,
+        }
     if scenario is None or scenario == "none":
         return _simulate_ideal(main, nodes, options, participants, settings)
     if nodes is not None:
@@ -93,12 +107,12 @@ def simulate(
     }
     if arena_bytes is not None:
         bridge["arena-bytes"] = arena_bytes
-    program = scenarios.find(scenario)
-    command = launch.command_line(program, seed, options or {}, bridge)
+    binary = scenarios.find(scenario)
+    command = launch.command_line(binary, seed, options or {}, bridge)
     process: launch.ScenarioProcess | None = None
     try:
         with launch.deferred_interrupt():
-            process = launch.ScenarioProcess(Path(program[-1]).name, command, scenario_log)
+            process = launch.ScenarioProcess(Path(binary[-1]).name, command, scenario_log)
         clock = BridgeClock(address, 0, name="main", timeout_s=attach_timeout_s, process=process)
         result = _run(main, clock, **settings, environment={"EDGELAM_ADDRESS": address})
         _await_end(process, participants, clock.now_ns)
@@ -179,6 +193,8 @@ def _run(main: Main[T], clock: Clock, **settings: Any) -> T:
             if not inspect.iscoroutine(coroutine):
                 raise ConfigurationError(f"main must be a coroutine function (async def), not {main!r}")
             result = sim._loop.run(coroutine)
+            if sim._loop.recorder is not None:
+                sim._loop.recorder.ended()
         except DeadlockError as error:
             raise error from sim._loop.tasks.first_error()
         except BaseExceptionGroup as group:

@@ -25,6 +25,8 @@ from edgelam.errors import ConfigurationError
 if TYPE_CHECKING:
     import torch
 
+    from edgelam.cosim.recording import ProgramRecorder
+
 
 class Simulation:
     """What `simulate` and `attach` hand to the main coroutine."""
@@ -39,6 +41,7 @@ class Simulation:
         network: str | None = None,
         on_transfer: Callable[[TransferRecord], object] | None = None,
         on_compute: Callable[[ComputeRecord], object] | None = None,
+        program: ProgramRecorder | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Use `simulate` or `attach`."""
@@ -70,6 +73,10 @@ class Simulation:
         self._transfers = Transfers(self)
         self._requests = Requests(self)
         self._others = Participants(self)
+        if program is not None:
+            program.begin(self._loop, self.participants)
+            program.settings["nodes"] = {node.name: node.role for node in self.nodes.values()}
+            self._loop.recorder = program
         clock.explain = self._loop.describe_waiting
 
     def _make_nodes(self, catalogue: list[dict[str, Any]], devices: Mapping[str, str | DeviceProfile]) -> None:
@@ -92,7 +99,8 @@ class Simulation:
     @property
     def now_s(self) -> float:
         """Simulated time in seconds since the start of the run."""
-        return self._loop.now_ns / 1e9
+        now_s = self._loop.now_ns / 1e9
+        return now_s if self._loop.recorder is None else self._loop.recorder.clock(now_s)
 
     @property
     def now_ns(self) -> int:

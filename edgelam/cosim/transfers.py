@@ -54,6 +54,7 @@ class Arrival:
     """A delivered payload, decoded when somebody receives it."""
 
     source: Node
+    receiver: Node
     tag: str
     encoded: codec.Encoded
     wire: Any
@@ -63,9 +64,14 @@ class Arrival:
     protocol: str
     queued_ns: int
     last_byte_ns: int
+    transfer: int
 
     def open(self) -> Message:
         """Decode it."""
+        queued_s, last_byte_s = self.queued_ns / 1e9, self.last_byte_ns / 1e9
+        if (recorder := self.source._sim._loop.recorder) is not None:
+            queued_s = recorder.traced(queued_s, ["queued", self.transfer])
+            last_byte_s = recorder.traced(last_byte_s, ["arrived", self.transfer, self.receiver.name])
         return Message(
             data=codec.decode(self.encoded, self.lost, self.wire, copy=self.copy),
             source=self.source,
@@ -74,8 +80,8 @@ class Arrival:
             size_bytes=self.size_bytes,
             protocol=self.protocol,
             encoding=self.encoded.encoding,
-            queued_s=self.queued_ns / 1e9,
-            last_byte_s=self.last_byte_ns / 1e9,
+            queued_s=queued_s,
+            last_byte_s=last_byte_s,
         )
 
 
@@ -107,7 +113,7 @@ class Transfers:
         encoded = codec.encode(data, encoding)
         if encoded.nbytes == 0:
             raise ConfigurationError(f"{source.name} sends 0 bytes (tag {tag!r}): a transfer has at least one")
-        now = sim.now_ns
+        now = sim._loop.now_ns
         outgoing = Outgoing(
             id=sim._loop.next_sequence(),
             source=source,
@@ -145,6 +151,12 @@ class Transfers:
         except BaseException:
             del self._outgoing[outgoing.id]
             raise
+        source.sent_bytes += encoded.nbytes * len(receivers)
+        if (recorder := sim._loop.recorder) is not None:
+            recorder.sends(
+                outgoing, encoded.nbytes, protocol, has_deadline=deadline_s is not None,
+                give_up_ns=to_ns(give_up_s), rate_bps=0 if rate_bps is None else round(rate_bps),
+            )  # fmt: skip
         return outgoing
 
     async def finish(self, outgoing: Outgoing) -> list[TransferRecord]:
@@ -186,8 +198,9 @@ class Transfers:
             wire = event.payload if inline is None else codec.as_wire(inline)
             copy = False
         arrival = Arrival(
-            source, tag, encoded, wire, copy, event.lost, event.size_bytes, protocol, queued_ns, event.last_byte_ns
-        )
+            source, receiver, tag, encoded, wire, copy, event.lost, event.size_bytes, protocol, queued_ns,
+            event.last_byte_ns, event.id,
+        )  # fmt: skip
         receiver._mailbox.deliver(source.id, tag, arrival)
 
     def finished(self, event: Finished) -> None:
@@ -197,12 +210,22 @@ class Transfers:
         outgoing.records[event.receiver] = record
         if event.reason:
             outgoing.reasons.append(event.reason)
-        if self._sim.on_transfer is not None:
-            self._sim.on_transfer(record)
+        self._report(outgoing, record)
         if len(outgoing.records) == len(outgoing.receivers):
             del self._outgoing[event.id]
             if not outgoing.future.done():
                 outgoing.future.set_result(None)
+
+    def _report(self, outgoing: Outgoing, record: TransferRecord) -> None:
+        recorder = self._sim._loop.recorder
+        if recorder is not None:
+            recorder.about = ("transfer", record.id, record.receiver)
+            if record.status != "complete":
+                recorder.refuse(f"{_what(outgoing)}: {record.status}; another network may lose something else")
+        if self._sim.on_transfer is not None:
+            self._sim.on_transfer(record)
+        if recorder is not None:
+            recorder.about = None
 
     def refused(self, id: int, reason: str) -> None:
         """The network does not accept a transfer."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
+from edgelam.cosim.traced import earliest, latest
 from edgelam.errors import ConfigurationError
 from edgelam.federated.participation import draw
 from edgelam.federated.records import DeviceRecord, DeviceRoundRecord, Report, RoundRecord
@@ -88,17 +89,17 @@ class Log:
     def device_round(self, round_number: int, device: str, parts: Parts) -> None:
         """Report a device's round; the time it did not account for is waiting."""
         facts = self.rounds[round_number]
-        left = span = facts.end_s - facts.start_s
+        left = facts.end_s - facts.start_s
         spent = []
         # the server may be done before the device hears of it: never account for more than the round lasted
         for seconds in (parts.downlink_s, parts.compute_s, parts.uplink_s):
-            spent.append(min(seconds, left))
+            spent.append(earliest(seconds, left))
             left -= spent[-1]
         counted = device not in facts.dropped
         loss = parts.loss_sum / parts.num_samples if parts.num_samples else float("nan")
         self.report(
             DeviceRoundRecord(
-                self.method, round_number, device, facts.start_s, facts.start_s + span,
+                self.method, round_number, device, facts.start_s, facts.end_s,
                 spent[1], spent[2], spent[0], left, loss, parts.num_samples, counted,
             )
         )  # fmt: skip
@@ -136,7 +137,7 @@ class Link:
 
 def _on_its_way(message: cosim.Message, from_s: float, to_s: float) -> float:
     """The part of [from_s, to_s] in which the message was being transferred."""
-    return max(0.0, to_s - max(from_s, message.queued_s))
+    return latest(0.0, to_s - latest(from_s, message.queued_s))
 
 
 async def expect(node: cosim.Node, source: cosim.Node, tag: str, step: int) -> cosim.Message:
@@ -336,7 +337,7 @@ def report_nodes(log: Log, setup: Setup, devices: Sequence[cosim.Node], server: 
                 node.role,
                 held,
                 int(node.memory.peak_bytes),
-                float(node.energy_j),
+                node.energy_j,
                 int(node.flops),
             )
         )

@@ -15,7 +15,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -44,6 +44,7 @@ class RunFolder:
         self.path = path
         self.manifest = manifest
         self._tables: dict[str, tables.TableWriter] = {}
+        self._on_append: Callable[[str, int, Mapping[str, Any]], object] | None = None
 
     @classmethod
     def create(
@@ -55,12 +56,13 @@ class RunFolder:
         out: Path = Path("runs"),
         recipe: str | None = None,
         now: datetime.datetime | None = None,
+        learning: bool = True,
     ) -> Self:
         """Make the folder and its manifest, in state ``running``.
 
         config: a dataclass; seed: the run's root seed; out: the folder that holds all runs; recipe: the name `config`
         started from; now: the time in the folder's name (UTC by default). Two runs of the same second get ``-2``,
-        ``-3``, ... Raises StorageError.
+        ``-3``, ...; learning: whether PyTorch does anything in it. Raises StorageError.
         """
         now = now or datetime.datetime.now(datetime.UTC)
         configuration, text = to_plain(config), to_toml(config)  # first: nothing is made for what cannot be written
@@ -78,7 +80,7 @@ class RunFolder:
             "configuration": configuration,
             "versions": host.versions(),
             "source": host.source_commit(),
-            "host": host.host_facts(),
+            "host": host.host_facts(learning=learning),
             "process": {
                 "node": platform.node(),
                 "boot": host.boot_id(),
@@ -109,7 +111,14 @@ class RunFolder:
             if not isinstance(schema, pa.Schema):
                 schema = tables.schema_from(schema)
             self._tables[name] = tables.TableWriter(self.path, name, schema)
+            self._tables[name].on_append = self._on_append
         return self._tables[name]
+
+    def watch(self, on_append: Callable[[str, int, Mapping[str, Any]], object]) -> None:
+        """Have `on_append(table, row number, row)` called for every row that is appended to any table from now on."""
+        self._on_append = on_append
+        for table in self._tables.values():
+            table.on_append = on_append
 
     def record(self, **facts: Any) -> None:
         """Add facts to the manifest (``folder.record(seeds={...})`` adds to the entry of that name) and write it."""

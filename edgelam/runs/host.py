@@ -65,22 +65,29 @@ def source_commit() -> dict[str, Any] | None:
     return None if commit is None else {"commit": commit, "modified": bool(git("status", "--porcelain", "-uno"))}
 
 
-def host_facts() -> dict[str, Any]:
-    """The machine: results are the same byte for byte on the same CPU type with the same number of threads."""
-    import torch
+def host_facts(*, learning: bool = True) -> dict[str, Any]:
+    """The machine: results are the same byte for byte on the same CPU type with the same number of threads.
 
-    cuda = torch.cuda.is_available()
-    return {
+    learning: with what PyTorch says of it, which takes some seconds to import.
+    """
+    return (_learning_facts() if learning else {}) | {
         "system": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "usable_cores": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        "environment": {name: os.environ[name] for name in _THREAD_VARIABLES if name in os.environ},
+    }
+
+
+def _learning_facts() -> dict[str, Any]:
+    import torch
+
+    return {
         "torch_threads": torch.get_num_threads(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "gpu": torch.cuda.get_device_name() if cuda else None,
-        "environment": {name: os.environ[name] for name in _THREAD_VARIABLES if name in os.environ},
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
 
 

@@ -13,7 +13,7 @@ import dataclasses
 import time
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,8 @@ class TableWriter:
         """Start the table `name` in `folder`; refused (StorageError) if it is there already."""
         self.folder, self.name, self.schema = folder, name, schema
         self.rows_written = 0
+        self.on_append: Callable[[str, int, Mapping[str, Any]], object] | None = None
+        """Called with the table's name, the row's number and the row, for each row that `append` adds."""
         self._rows_per_part, self._seconds_per_part = rows_per_part, seconds_per_part
         self._rows: list[dict[str, Any]] = []  # after what is in _columns
         self._columns: list[pa.Table] = []
@@ -92,6 +94,8 @@ class TableWriter:
     def append(self, row: Mapping[str, Any]) -> None:
         """Add one row: {column: value}; a column left out is null, an unknown one is refused."""
         self._check(row)
+        if self.on_append is not None:
+            self.on_append(self.name, self.rows_written + self._waiting, row)
         self._rows.append(dict(row))
         self._added(1)
 

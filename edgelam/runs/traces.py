@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from edgelam.cosim.recorded_asyncio import looking_on
 from edgelam.errors import ConfigurationError
 from edgelam.runs.configuration import suggest
 from edgelam.runs.folder import RunFolder
@@ -73,18 +74,22 @@ async def recording(
         yield
         return
     _refuse_unknown(wanted, names_of(sim), sim.scenario)
-    recorders = [_Recorder(sim.observable(PREFIX + name), folder, label) for name in wanted]
+    with looking_on():  # a replay does without
+        recorders = [_Recorder(sim.observable(PREFIX + name), folder, label) for name in wanted]
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(recorder.follow()) for recorder in recorders]
+            with looking_on():
+                tasks = [group.create_task(recorder.follow()) for recorder in recorders]
             try:
                 yield
-                for recorder in recorders:
-                    await recorder.finish()
+                with looking_on():
+                    for recorder in recorders:
+                        await recorder.finish()
             finally:
                 for recorder in recorders:
                     recorder.subscription.close()
-            await asyncio.gather(*tasks)
+            with looking_on():
+                await asyncio.gather(*tasks)
     except BaseExceptionGroup as group_error:  # what the body raised, as it was
         if len(group_error.exceptions) == 1:
             raise group_error.exceptions[0] from None

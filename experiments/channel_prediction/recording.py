@@ -21,7 +21,7 @@ class Recorder:
 
     def __init__(self, folder: RunFolder) -> None:
         """Write to `folder`."""
-        self._folder = folder
+        self.folder = folder
 
     def add(self, job: Job, record: Row) -> None:
         """One row of a job."""
@@ -35,16 +35,16 @@ class Recorder:
         """What cosim knows of a finished transfer."""
         row = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
         row["transfer"] = row.pop("id")
-        self._folder.table("transfers", _transfers()).append(dataclasses.asdict(job) | row)
+        self.folder.table("transfers", _transfers()).append(dataclasses.asdict(job) | row)
 
     def wall(self, job: Job, began: float) -> None:
         """How long a job took, wall clock."""
-        table = self._folder.table("wall", {"job": str, "wall_s": float})
+        table = self.folder.table("wall", {"job": str, "wall_s": float})
         table.append({"job": job.key, "wall_s": time.monotonic() - began})
 
     def _append(self, record: Row | Cost | Stale, first: dict[str, object]) -> None:
         kind: type = type(record)
-        self._folder.table(NAMES[kind], _schema(kind)).append(first | dataclasses.asdict(record))
+        self.folder.table(NAMES[kind], _schema(kind)).append(first | dataclasses.asdict(record))
 
 
 _JOB = {"method": str, "servers": int, "server": int, "seed": int}

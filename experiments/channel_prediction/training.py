@@ -15,6 +15,7 @@ from edgelam.air.prediction import Predictor, Trainer, federated
 from edgelam.cosim import derive_seed
 from edgelam.errors import EdgelamError
 from edgelam.federated.aggregation import RULES
+from edgelam.runs import programs
 from edgelam.runs.experiments import NO_SCENARIO
 
 from . import network, records
@@ -95,6 +96,7 @@ def train(context: Context, job: Job, learning_rate: tuple[float, int]) -> None:
                 devices=config.device_profiles(),
                 compute=config.compute,
                 on_transfer=lambda record: context.recorder.transfer(job, record),
+                program=programs.record(context.recorder.folder, job.key),
             )
         except* OutOfTimeError as stopped:
             raise OutOfTimeError(str(stopped.exceptions[0])) from None

@@ -7,7 +7,7 @@ import torch
 
 from edgelam import cosim
 from edgelam.federated import METHODS, Outcome, Setup, controls, prepare
-from edgelam.runs import RunFolder, traces
+from edgelam.runs import RunFolder, programs, traces
 from edgelam.runs.experiments import NO_SCENARIO
 from edgelam.runs.progress import Progress
 
@@ -53,7 +53,7 @@ def simulate_method(
     progress.begin(label, settings.rounds)
 
     async def main(sim: cosim.Simulation) -> Outcome:
-        recorder.roles = {node.name: node.role for node in sim.nodes.values()}
+        recorder.nodes = sim.nodes
         async with traces.recording(sim, config.traces if networked else (), folder, label=("method", label)):
             return await METHODS[name](sim, setup, recorder.report)
 
@@ -68,6 +68,7 @@ def simulate_method(
         compute=config.compute,
         on_transfer=recorder.on_transfer,
         on_compute=recorder.on_compute,
+        program=programs.record(folder, label),
         scenario_log=folder.path / f"scenario-{name}.log" if networked else None,
     )
     recorder.done()

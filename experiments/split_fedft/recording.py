@@ -13,6 +13,7 @@ wall            wall-clock readings; everything above is in simulated time
 import dataclasses
 import functools
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -39,15 +40,14 @@ TABLES: dict[type, tuple[str, dict[str, type]]] = {
 class Recorder:
     """Takes the reports of one method and writes them under `label`.
 
-    label: the method's name in the tables; roles: node name -> role, to tell uplink from downlink (to be filled when
-    the simulation has started).
+    label: the method's name in the tables; nodes: the simulation's nodes by name (to be filled when it has started), of
+    which the roles tell uplink from downlink, and `sent_bytes` what was sent by then.
     """
 
     def __init__(self, folder: RunFolder, label: str, progress: Progress | None = None) -> None:
         """Write to `folder`; show rounds on `progress`."""
         self.folder, self.label, self.progress = folder, label, progress
-        self.roles: dict[str, str] = {}
-        self.sent_bytes = {"uplink": 0, "downlink": 0, "other": 0}
+        self.nodes: Mapping[str, Any] = {}
         self.final: EvaluationRecord | None = None
         self._rounds_done = 0
         self._begun = time.monotonic()
@@ -57,7 +57,7 @@ class Recorder:
         record = dataclasses.replace(record, method=self.label)
         extra: dict[str, Any] = {}
         if isinstance(record, EvaluationRecord):
-            extra = {f"{way}_bytes": self.sent_bytes[way] for way in ("uplink", "downlink")}
+            extra = {"uplink_bytes": self._sent_bytes(by_devices=True), "downlink_bytes": self._sent_bytes(False)}
             if record.head == "average" and record.test_set == "global":
                 self.final = record
         self._append(record, extra)
@@ -71,9 +71,7 @@ class Recorder:
 
     def on_transfer(self, record: TransferRecord) -> None:
         """What cosim knows of a finished transfer."""
-        direction = self.direction(record)
-        self.sent_bytes[direction] += record.delivered_bytes
-        self._append(record, {"method": self.label, "direction": direction})
+        self._append(record, {"method": self.label, "direction": self.direction(record)})
 
     def on_compute(self, record: ComputeRecord) -> None:
         """What cosim knows of a finished computation."""
@@ -81,9 +79,12 @@ class Recorder:
 
     def direction(self, record: TransferRecord) -> str:
         """``uplink`` from a user device, ``downlink`` to one, ``other`` between servers."""
-        if self.roles.get(record.source) == "ue":
+        if self.nodes[record.source].role == "ue":
             return "uplink"
-        return "downlink" if self.roles.get(record.receiver) == "ue" else "other"
+        return "downlink" if self.nodes[record.receiver].role == "ue" else "other"
+
+    def _sent_bytes(self, by_devices: bool) -> int:
+        return sum(node.sent_bytes for node in self.nodes.values() if (node.role == "ue") == by_devices)
 
     def done(self) -> None:
         """The method has ended: note its wall time."""

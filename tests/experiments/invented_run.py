@@ -2,6 +2,7 @@
 """Tables of a run with invented numbers, for tests of what reads them."""
 
 import random
+from types import SimpleNamespace
 
 from edgelam.experiments.split_fedft.recording import Recorder, record_control
 
@@ -27,10 +28,13 @@ def fill(folder: RunFolder, rounds: int = 12, num_devices: int = 3) -> None:
     chance = random.Random(1)
     for label, slowness in METHODS.items():
         recorder = Recorder(folder, label)
-        recorder.roles = {f"ue{i}": "ue" for i in range(num_devices)} | {"edge0": "edge"}
+        devices = {f"ue{i}": SimpleNamespace(role="ue", sent_bytes=0) for i in range(num_devices)}
+        recorder.nodes = devices | {"edge0": SimpleNamespace(role="edge", sent_bytes=0)}
         for r in range(rounds):
             start, end = r * slowness, (r + 1) * slowness
             for i in range(num_devices):
+                for name, size in ((f"ue{i}", 1000), ("edge0", 400)):
+                    recorder.nodes[name].sent_bytes += size
                 recorder.on_transfer(transfer(r, f"ue{i}", "edge0", start, 1000))
                 recorder.on_transfer(transfer(r, "edge0", f"ue{i}", start, 400))
                 recorder.on_compute(ComputeRecord(f"ue{i}", "embed", start, start + 0.1, 10**6, 10**5, 0.2, 0.0))

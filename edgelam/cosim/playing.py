@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Playing a recorded program (recording.py) again: over another network, with other devices, and without PyTorch.
+
+Each recorded task becomes a coroutine that does the recorded operations, with payloads of the recorded sizes, on
+the same event loop and asyncio's own groups, events and queues, so that what happens at one instant happens in the
+same order as in a real run. Whatever could have gone otherwise is compared with the recording - which message a receive
+gets, who computes first on a node, what is done when the program asks - and the replay ends with `NotReplayable`
+where it differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict, deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgelam.cosim.recording import Operation
+from edgelam.cosim.records import ComputeRecord, TransferRecord
+from edgelam.cosim.units import NEVER_NS
+from edgelam.cosim.work import Work
+from edgelam.errors import NotReplayable
+
+if TYPE_CHECKING:
+    from edgelam.cosim.compute import ComputeBlock
+    from edgelam.cosim.node import Node
+    from edgelam.cosim.simulation import Simulation
+
+_Do = Callable[["ProgramPlayer", Operation], Coroutine[Any, Any, None]]
+_DO: dict[str, _Do] = {}
+
+
+def _does(*kinds: str) -> Callable[[_Do], _Do]:
+    def note(function: _Do) -> _Do:
+        _DO.update(dict.fromkeys(kinds, function))
+        return function
+
+    return note
+
+
+class ProgramPlayer:
+    """One program. Give `main` and `on_transfer` to `cosim.simulate`, then ask for what came out."""
+
+    def __init__(self, operations: Iterable[Operation], *, any_order: bool = False) -> None:
+        """Play `operations`, in the order they were recorded.
+
+        any_order: compute blocks of different tasks on one node may change places (they share no state).
+        """
+        self.transfers: dict[tuple[int, str], TransferRecord] = {}
+        """By recorded number and receiver, in the order they ended."""
+        self.blocks: dict[int, ComputeRecord] = {}
+        """By recorded number, in the order they ended."""
+        self.sends = 0
+        """How many transfers there are."""
+        self.sent = 0
+        """How many have begun."""
+        self._any_order = any_order
+        self._scripts: dict[int, list[Operation]] = defaultdict(list)
+        self._tasks = {1}  # numbers that are tasks
+        self._turns: dict[str, deque[int]] = defaultdict(deque)  # node -> its compute blocks, in recorded order
+        for operation in operations:
+            if operation.task:
+                self._scripts[operation.task].append(operation)
+            if operation.kind == "spawn":
+                self._tasks.add(operation.object)
+            elif operation.kind == "compute":
+                self._turns[operation.node].append(operation.object)
+            elif operation.kind == "send":
+                self.sends += 1
+        self._things: dict[int, Any] = {}  # tasks, futures, groups, ... by recorded number
+        self._recorded: dict[int, int] = {}  # transfer here -> recorded
+        self._readings: dict[int, float] = {}
+        self.sim: Simulation
+
+    async def main(self, sim: Simulation) -> None:
+        """The main coroutine."""
+        self.sim = sim
+        self._check_nodes(sim.nodes)
+        await self._play(1)
+
+    def on_transfer(self, record: TransferRecord) -> None:
+        """A transfer has ended at a receiver."""
+        self.transfers[self._recorded[record.id], record.receiver] = record
+
+    def value(self, reading: list[Any]) -> float:
+        """What a reading of the clock, of a node's energy, or of a message's times gives here (see traced.py)."""
+        kind, number = reading[0], int(reading[1])
+        if kind in ("clock", "energy"):
+            return self._readings[number]
+        if kind == "queued":
+            return next(record.queued_s for (n, _), record in self.transfers.items() if n == number)
+        return self.transfers[number, reading[2]].last_byte_s  # arrived
+
+    def _check_nodes(self, there: Mapping[str, Node]) -> None:
+        named: dict[str, None] = {}
+        for script in self._scripts.values():
+            for operation in script:
+                if operation.node:
+                    named[operation.node] = None
+                if operation.kind == "send":
+                    named.update(dict.fromkeys(json.loads(operation.text)["to"]))
+        missing = [name for name in named if name not in there]
+        if missing:
+            raise NotReplayable(
+                f"the run uses nodes {', '.join(missing)}, which scenario {self.sim.scenario!r} does not have; there "
+                f"are: {', '.join(there)}. Its options say how many nodes of a kind there are (numUe=..., numEdge=...)"
+            )
+
+    async def _play(self, task: int) -> None:
+        for operation in self._scripts.get(task, ()):
+            await _DO[operation.kind](self, operation)
+        if not self._scripts.get(task) or self._scripts[task][-1].kind != "end":
+            future = self.sim._loop.create_future()  # it was still at something when the run was over
+            future.why = ("the end of the run",)
+            await future
+
+    def _thing(self, number: int) -> Any:
+        if number not in self._things:
+            if number in self._tasks:
+                raise self._otherwise(f"a task is awaited that has not been started yet (operation {number})")
+            self._things[number] = self.sim._loop.create_future()
+        return self._things[number]
+
+    def _several(self, text: str) -> list[Any]:
+        return [self._thing(int(number)) for number in text.split()]
+
+    def _otherwise(self, what: str) -> NotReplayable:
+        return NotReplayable(
+            f"over this network the run would have gone another way: at simulated time "
+            f"{self.sim._loop.now_ns / 1e9:.9f} s {what}"
+        )
+
+
+# ---- tasks and futures -----------------------------------------------------------------------------------------------
+
+
+@_does("end")
+async def _end(player: ProgramPlayer, op: Operation) -> None:
+    pass
+
+
+@_does("spawn")
+async def _spawn(player: ProgramPlayer, op: Operation) -> None:
+    maker = player._things[op.amount] if op.amount else player.sim._loop
+    player._things[op.object] = maker.create_task(player._play(op.object), name=op.text)
+
+
+@_does("await")
+async def _await(player: ProgramPlayer, op: Operation) -> None:
+    await player._thing(op.object)
+
+
+@_does("gather")
+async def _gather(player: ProgramPlayer, op: Operation) -> None:
+    player._things[op.object] = asyncio.gather(*player._several(op.text))
+
+
+@_does("wait")
+async def _wait(player: ProgramPlayer, op: Operation) -> None:
+    await asyncio.wait(player._several(op.text))
+
+
+@_does("group")
+async def _group(player: ProgramPlayer, op: Operation) -> None:
+    player._things[op.object] = await asyncio.TaskGroup().__aenter__()
+
+
+@_does("ungroup")
+async def _ungroup(player: ProgramPlayer, op: Operation) -> None:
+    await player._things[op.object].__aexit__(None, None, None)
+
+
+@_does("set")
+async def _set(player: ProgramPlayer, op: Operation) -> None:
+    if not player._thing(op.object).done():
+        player._thing(op.object).set_result(None)
+
+
+@_does("sleep")
+async def _sleep(player: ProgramPlayer, op: Operation) -> None:
+    await asyncio.sleep(float("inf") if op.amount >= NEVER_NS else op.amount / 1e9)
+
+
+@_does("yield")
+async def _yield(player: ProgramPlayer, op: Operation) -> None:
+    await asyncio.sleep(0)
+
+
+@_does("job")
+async def _job(player: ProgramPlayer, op: Operation) -> None:
+    player._things[op.object] = player.sim._loop.run_in_executor(None, int)
+
+
+@_does("done")
+async def _done(player: ProgramPlayer, op: Operation) -> None:
+    if player._thing(op.object).done() != bool(op.amount):
+        raise player._otherwise(f"a future is{' not' if op.amount else ''} done yet when the program asks for it")
+
+
+@_does("timeout")
+async def _timeout(player: ProgramPlayer, op: Operation) -> None:
+    def over() -> None:
+        raise player._otherwise(f"a time-out of {op.amount / 1e9:.9g} s is over")
+
+    player._things[op.object] = player.sim._loop.call_later(op.amount / 1e9, over)
+
+
+@_does("untimeout")
+async def _untimeout(player: ProgramPlayer, op: Operation) -> None:
+    player._things[op.object].cancel()
+
+
+@_does("event")
+async def _event(player: ProgramPlayer, op: Operation) -> None:
+    player._things[op.object] = asyncio.Event()
+    if op.amount:
+        player._things[op.object].set()
+
+
+@_does("event-wait")
+async def _event_wait(player: ProgramPlayer, op: Operation) -> None:
+    await player._things[op.object].wait()
+
+
+@_does("event-set")
+async def _event_set(player: ProgramPlayer, op: Operation) -> None:
+    player._things[op.object].set()
+
+
+@_does("event-clear")
+async def _event_clear(player: ProgramPlayer, op: Operation) -> None:
+    player._things[op.object].clear()
+
+
+@_does("event-is-set")
+async def _event_is_set(player: ProgramPlayer, op: Operation) -> None:
+    if player._things[op.object].is_set() != bool(op.amount):
+        raise player._otherwise(f"an event is{' not' if op.amount else ''} set yet when the program asks for it")
+
+
+@_does("queue")
+async def _queue(player: ProgramPlayer, op: Operation) -> None:
+    queue: asyncio.Queue[int] = asyncio.Queue(op.amount)
+    for index in range(op.extra):
+        queue.put_nowait(-1 - index)
+    player._things[op.object] = queue
+
+
+@_does("queue-put", "queue-put-nowait")
+async def _queue_put(player: ProgramPlayer, op: Operation) -> None:
+    queue = player._things[op.object]
+    if op.kind == "queue-put":
+        await queue.put(op.amount)
+    elif queue.full():
+        raise player._otherwise("a queue is full")
+    else:
+        queue.put_nowait(op.amount)
+
+
+@_does("queue-get", "queue-get-nowait")
+async def _queue_get(player: ProgramPlayer, op: Operation) -> None:
+    queue = player._things[op.object]
+    if op.kind == "queue-get-nowait" and queue.empty():
+        raise player._otherwise("a queue is empty")
+    if await queue.get() != op.amount:
+        raise player._otherwise("a queue holds other things, because others were the first to put")
+
+
+# ---- nodes -----------------------------------------------------------------------------------------------------------
+
+
+@_does("send")
+async def _send(player: ProgramPlayer, op: Operation) -> None:
+    sim, facts = player.sim, json.loads(op.text)
+    outgoing = sim._transfers.start(
+        sim.nodes[op.node],
+        [sim.nodes[name] for name in facts["to"]],
+        np.broadcast_to(np.uint8(0), op.amount),
+        tag=facts["tag"],
+        protocol=facts["protocol"],
+        encoding=facts["encoding"],
+        deadline_s=None,
+        give_up_s=facts["give_up_ns"] / 1e9,
+        rate_bps=facts["rate_bps"] or None,
+    )
+    player._recorded[outgoing.id] = op.object
+    player.sent += 1
+    for record in await sim._transfers.finish(outgoing):
+        if record.status != "complete":
+            raise player._otherwise(
+                f"transfer {record.tag!r} from {record.source} to {record.receiver} is {record.status} "
+                f"({record.lost_bytes:,} bytes lost): what was learned would differ"
+            )
+
+
+@_does("receive")
+async def _receive(player: ProgramPlayer, op: Operation) -> None:
+    node, asked = player.sim.nodes[op.node], json.loads(op.text)
+    source = player.sim.nodes[asked["source"]].id if asked["source"] else None
+    arrival = await node._mailbox.take(source, asked["tag"], asked["source"] or "anybody")
+    if player._recorded[arrival.transfer] != op.object:
+        raise player._otherwise(
+            f"{op.node} gets another message ({arrival.tag!r} from {arrival.source.name}) than in the recording"
+        )
+
+
+@_does("compute")
+async def _compute(player: ProgramPlayer, op: Operation) -> None:
+    node = player.sim.nodes[op.node]
+    if player._turns[op.node].popleft() != op.object and not player._any_order:
+        raise player._otherwise(
+            f"block {op.text!r} computes on {op.node} before another task's, which was first in the recording: if "
+            "both touch the same weights, what was learned would differ. If they share nothing, say --any-order"
+        )
+    block = node.compute(op.text, work=Work())
+    player._things[op.object] = block
+    await block.__aenter__()
+
+
+@_does("computed")
+async def _computed(player: ProgramPlayer, op: Operation) -> None:
+    block: ComputeBlock = player._things.pop(op.object)
+    block.work = Work(op.amount, op.extra)
+    await block.__aexit__(None, None, None)
+    assert block.record is not None
+    player.blocks[op.object] = block.record
+
+
+@_does("clock")
+async def _clock(player: ProgramPlayer, op: Operation) -> None:
+    player._readings[op.object] = player.sim.now_s
+
+
+@_does("energy")
+async def _energy(player: ProgramPlayer, op: Operation) -> None:
+    player._readings[op.object] = player.sim.nodes[op.node].energy_j

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Futures and tasks that tell the recorder of the program (recording.py) who waits for them and who sets them."""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.futures
+import asyncio.tasks
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from edgelam.cosim.tasks import SimFuture, SimTask
+
+if TYPE_CHECKING:
+    from edgelam.cosim.recording import ProgramRecorder
+
+_INSIDE = (os.path.dirname(asyncio.__file__), os.path.dirname(__file__))  # those know when to ask a future
+set_by_timer = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]  # what asyncio.sleep uses
+
+
+def _recorder(future: Any) -> ProgramRecorder:
+    recorder: ProgramRecorder = future.get_loop().recorder
+    return recorder
+
+
+def _asked(future: Any, value: bool) -> None:
+    """A program asks whether a future is done: what it hears is noted, to be compared in a replay."""
+    if not sys._getframe(2).f_code.co_filename.startswith(_INSIDE):
+        _recorder(future).add("done", _recorder(future).number_of(future), amount=int(value))
+
+
+class RecordedFuture(SimFuture):
+    """A `SimFuture` of a loop that records. One that says `why` it is awaited is cosim's own: not looked at."""
+
+    number = 0  # given when the program first refers to it
+    sleep_ns: int | None = None  # asyncio.sleep's: how long
+    is_job = False  # of an executor
+    _awaited = False  # by the program
+    _set_by_callback = False
+
+    def __await__(self) -> Any:
+        """Noted; as the future's."""
+        if self.sleep_ns is not None:
+            _recorder(self).add("sleep", amount=self.sleep_ns)
+        elif self.is_job or self.why is None:
+            recorder = _recorder(self)
+            if recorder.add("await", recorder.number_of(self)):
+                self._awaited = True
+                self._look()
+        return super().__await__()
+
+    __iter__ = __await__
+
+    def set_result(self, result: Any) -> None:
+        """Noted; as the future's."""
+        self._is_set()
+        super().set_result(result)
+
+    def set_exception(self, exception: Any) -> None:
+        """Noted; as the future's."""
+        if self.why is None:
+            _recorder(self).decided("a future is given an exception")
+        self._is_set()
+        super().set_exception(exception)
+
+    def done(self) -> bool:
+        """Noted; as the future's."""
+        value = super().done()
+        _asked(self, value)
+        return value
+
+    def result(self) -> Any:
+        """Noted; as the future's."""
+        _asked(self, super().done())
+        return super().result()
+
+    def _is_set(self) -> None:
+        if self.why is not None or self.sleep_ns is not None:
+            return
+        if asyncio.current_task() is None:
+            self._set_by_callback = True
+            self._look()
+        else:
+            recorder = _recorder(self)
+            recorder.add("set", recorder.number_of(self))
+
+    def _look(self) -> None:
+        if self._awaited and self._set_by_callback:
+            _recorder(self).refuse("a future that a task awaits is set by a callback: that is not recorded")
+
+
+class RecordedTask(SimTask):
+    """A `SimTask` of a loop that records. `quiet` above 0: what it does just now is not part of the program."""
+
+    number = 0
+    quiet = 1  # until the recorder takes it in
+    token = 0  # of what it puts into a queue or got from one
+
+    def __await__(self) -> Any:
+        """Noted; as the task's."""
+        recorder = _recorder(self)
+        recorder.add("await", self.number)
+        return super().__await__()
+
+    __iter__ = __await__
+
+    def done(self) -> bool:
+        """Noted; as the task's."""
+        value = super().done()
+        _asked(self, value)
+        return value
+
+    def result(self) -> Any:
+        """Noted; as the task's."""
+        _asked(self, super().done())
+        return super().result()
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Noted; as the task's."""
+        if not super().done() and not self.get_loop().is_over:  # type: ignore[attr-defined]
+            _recorder(self).decided(f"task {self.get_name()!r} is cancelled")
+        return super().cancel(msg)
+
+
+class RecordedGather(asyncio.tasks._GatheringFuture):  # type: ignore[name-defined]
+    """What `asyncio.gather` returns, in a loop that records."""
+
+    number = 0
+
+    def __init__(self, children: Any, *, loop: Any) -> None:
+        """Noted; as asyncio's."""
+        super().__init__(children, loop=loop)
+        recorder = getattr(loop, "recorder", None)
+        if recorder is not None:
+            number = recorder.new_object()
+            if recorder.add("gather", number, text=recorder.numbers_of(children)):
+                self.number = number
+
+    def __await__(self) -> Any:
+        """Noted; as asyncio's."""
+        recorder = getattr(self.get_loop(), "recorder", None)
+        if recorder is not None and self.number:
+            recorder.add("await", self.number)
+        return super().__await__()
+
+    __iter__ = __await__

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Recording a run's program: for every task the operations it did, in order, so that they can be replayed.
+
+An operation is a row: which task did what (`kind`), with which thing (`object`), where (`node`). No operation says
+*when*: a task goes on when what it awaits is there. Played again (playing.py) over another network, the same operations
+take the time that this network takes.
+
+What kinds there are: spawn, await, gather, wait, group, ungroup, set, sleep, yield, job, done (joins and futures);
+event..., queue... (asyncio's); send, receive, compute, computed (nodes); timeout, untimeout; clock, energy (readings
+that end up in tables); row (a table's row that holds such, see edgelam.runs.programs); end (of a task).
+
+A program whose operations may be others over another network cannot be replayed: `refuse` notes why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from edgelam.cosim.recorded_tasks import RecordedFuture, set_by_timer
+from edgelam.cosim.traced import Formula, Traced
+
+if TYPE_CHECKING:
+    from edgelam.cosim.loop import SimLoop
+    from edgelam.cosim.node import Node
+    from edgelam.cosim.transfers import Arrival, Outgoing
+
+MAX_REASONS = 10
+COLUMNS: dict[str, type] = {
+    "simulation": int,  # which simulation of the run, from 0
+    "task": int,  # the task that does it, from 1 (the main coroutine); 0: none
+    "kind": str,
+    "object": int,  # number of a task, future, transfer, block, reading, ... each unique in its simulation
+    "node": str,
+    "text": str,  # a name or JSON
+    "amount": int,  # bytes, nanoseconds, FLOPs
+    "extra": int,
+    "time_ns": int,  # when it was; not used to replay
+}
+
+
+class Operation(NamedTuple):
+    """One row of a program, without its simulation."""
+
+    task: int
+    kind: str
+    object: int
+    node: str
+    text: str
+    amount: int
+    extra: int
+    time_ns: int
+
+
+class ProgramRecorder:
+    """Takes note of what the tasks of one simulation do. Give it to `cosim.simulate(..., program=recorder)`."""
+
+    def __init__(
+        self,
+        write: Callable[[list[Operation]], object],
+        *,
+        on_end: Callable[[ProgramRecorder], object] | None = None,
+        rows_at_once: int = 4096,
+    ) -> None:
+        """`write` gets the operations, many at a time; `on_end` is called when the simulation has ended well."""
+        self.settings: dict[str, Any] = {}
+        """What `simulate` was asked for, as JSON can hold it."""
+        self.reasons: list[str] = []
+        """Why it cannot be replayed; empty: it can."""
+        self.about: tuple[str, int, str] | None = None
+        """While a record is reported: (transfer, its number, receiver) or (compute, the block's number, node)."""
+        self._write, self._on_end, self._rows_at_once = write, on_end, rows_at_once
+        self._operations: list[Operation] = []
+        self._loop: SimLoop | None = None
+        self._objects = 0
+        self._last_clock: tuple[int, int] = (0, 0)  # (how many operations there were, the reading) of the last clock
+        self._count = 0
+        self._last_task = 0
+        self._senders: dict[str, dict[tuple[str, str], None]] = {}  # receiver -> (source, tag) of what it was sent
+        self._from_anybody: dict[tuple[str, str | None], None] = {}
+
+    # ---- from simulate -----------------------------------------------------------------------------------------
+
+    def begin(self, loop: SimLoop, participants: int) -> None:
+        """The simulation begins."""
+        if self._loop is not None:
+            raise RuntimeError("a ProgramRecorder records one simulation")
+        self._loop = loop
+        if participants > 1:
+            self.refuse(f"{participants} participants: only what one process does is recorded")
+        if self.settings.get("compute") == "measured":
+            self.refuse("compute is measured: how long computing takes was this machine's wall time")
+
+    def ended(self) -> None:
+        """The simulation has ended well."""
+        for node, tag in self._from_anybody:
+            fitting = {source for source, sent in self._senders.get(node, ()) if tag in (None, sent)}
+            if len(fitting) > 1:
+                self.refuse(
+                    f"{node} receives {'anything' if tag is None else repr(tag)} from anybody, and {len(fitting)} nodes"
+                    f" send it: whose message comes first depends on the network"
+                )
+        self.flush()
+        if self._on_end is not None:
+            self._on_end(self)
+
+    def flush(self) -> None:
+        """Hand over what has not been handed over."""
+        if self._operations:
+            self._write(self._operations)
+            self._operations = []
+
+    # ---- operations --------------------------------------------------------------------------------------------
+
+    @property
+    def operations(self) -> int:
+        """How many there are so far."""
+        return self._count
+
+    def add(
+        self, kind: str, object: int = 0, *, node: str = "", text: str = "", amount: int = 0, extra: int = 0
+    ) -> bool:
+        """Note what the present task does; False if it is none that is recorded."""
+        task: Any = asyncio.current_task(self._loop)
+        if task is None or task.quiet:
+            return False
+        self._note(Operation(task.number, kind, object, node, text, amount, extra, self._now_ns()))
+        return True
+
+    def _note(self, operation: Operation) -> None:
+        self._operations.append(operation)
+        self._count += 1
+        if len(self._operations) >= self._rows_at_once:
+            self.flush()
+
+    def _now_ns(self) -> int:
+        assert self._loop is not None
+        return self._loop.now_ns
+
+    def new_object(self) -> int:
+        """A number for something that operations refer to."""
+        self._objects += 1
+        return self._objects
+
+    def refuse(self, reason: str) -> None:
+        """The program depends on time: it cannot be replayed."""
+        if reason not in self.reasons and len(self.reasons) < MAX_REASONS:
+            self.reasons.append(reason)
+
+    def decided(self, what: str) -> None:
+        """The present task does what depends on time; refused, unless it only looks on."""
+        task: Any = asyncio.current_task(self._loop)
+        if task is not None and not task.quiet:
+            self.refuse(f"{what} (task {task.get_name()!r}, {self._when()}{_place()})")
+
+    def compared(self) -> None:
+        """Two times were compared."""
+        self.decided("simulated times are compared: what is decided by them may turn out otherwise")
+
+    def _when(self) -> str:
+        return f"simulated time {self._now_ns() / 1e9:.9f} s"
+
+    # ---- tasks and futures -------------------------------------------------------------------------------------
+
+    present_group = 0  # the number of the TaskGroup that makes a task just now
+
+    def spawned(self, task: Any) -> None:
+        """A task has been made."""
+        parent: Any = asyncio.current_task(self._loop)
+        if parent is None and self._objects == 0:  # the main coroutine
+            task.number, task.quiet = self.new_object(), 0
+        elif parent is None:
+            self.refuse(f"task {task.get_name()!r} was started by a callback, not by a task ({self._when()})")
+        elif not parent.quiet:
+            task.number, task.quiet = self.new_object(), 0
+            name, now_ns = task.get_name(), self._now_ns()
+            self._note(Operation(parent.number, "spawn", task.number, "", name, self.present_group, 0, now_ns))
+
+    def finished(self, task: Any) -> None:
+        """A task is over."""
+        if task.quiet or self._loop is None or self._loop.is_over:
+            return
+        if task.cancelled():
+            self.refuse(f"task {task.get_name()!r} was cancelled ({self._when()})")
+        elif task._exception is not None:
+            error = task._exception
+            self.refuse(f"task {task.get_name()!r} failed: {type(error).__name__} ({self._when()})")
+        else:
+            self._note(Operation(task.number, "end", 0, "", "", 0, 0, self._now_ns()))
+
+    def number_of(self, future: Any) -> int:
+        """The number of a future, task or gather."""
+        number: int | None = getattr(future, "number", None)
+        if number is None:
+            self.decided(f"a {type(future).__name__} of another making is awaited")
+            return 0
+        if number == 0:
+            number = future.number = self.new_object()
+        return number
+
+    def numbers_of(self, futures: Any) -> str:
+        """Numbers of several, as text."""
+        return " ".join(str(self.number_of(future)) for future in futures)
+
+    # ---- nodes -------------------------------------------------------------------------------------------------
+
+    def sends(
+        self, outgoing: Outgoing, size_bytes: int, protocol: str, *, give_up_ns: int, rate_bps: int, has_deadline: bool
+    ) -> None:
+        """A transfer begins; `protocol` as it was asked for."""
+        receivers = list(outgoing.receivers.values())
+        facts = {
+            "to": receivers,
+            "tag": outgoing.tag,
+            "protocol": protocol,
+            "encoding": outgoing.encoding,
+            "give_up_ns": give_up_ns,
+            "rate_bps": rate_bps,
+        }
+        if self.add("send", outgoing.id, node=outgoing.source.name, text=json.dumps(facts), amount=size_bytes):
+            for receiver in receivers:
+                self._senders.setdefault(receiver, {})[outgoing.source.name, outgoing.tag] = None
+            if has_deadline:
+                self.decided(f"transfer {outgoing.tag!r} from {outgoing.source.name} has a deadline")
+
+    def receives(self, node: Node, source: Node | None, tag: str | None, arrival: Arrival) -> None:
+        """A message has been taken from the mailbox."""
+        text = json.dumps({"source": source.name if source else None, "tag": tag})
+        if self.add("receive", arrival.transfer, node=node.name, text=text) and source is None:
+            self._from_anybody[node.name, tag] = None
+
+    # ---- readings ----------------------------------------------------------------------------------------------
+
+    def timer(self, callback: Any, args: tuple[Any, ...], delay_ns: int) -> None:
+        """A callback is to be called later."""
+        if callback is set_by_timer and isinstance(args[0], RecordedFuture):
+            args[0].sleep_ns = delay_ns
+        elif not isinstance(getattr(callback, "__self__", None), asyncio.Timeout):
+            self.decided("a callback is called later: that is not recorded")
+
+    def job(self, future: Any) -> None:
+        """A job goes to a thread; the clock stands still until it is done."""
+        future.is_job = True
+        self.add("job", self.number_of(future))
+
+    def clock(self, value: float) -> float:
+        """`value`, the present simulated time, traced where a recorded task reads it."""
+        number, reading = self._last_clock
+        task: Any = asyncio.current_task(self._loop)
+        if task is None or task.quiet:
+            return value
+        if number != self._count or self._last_task != task.number:
+            reading = self.new_object()
+            self._note(Operation(task.number, "clock", reading, "", "", 0, 0, self._now_ns()))
+            self._last_clock, self._last_task = (self._count, reading), task.number
+        return Traced(value, self, ["clock", reading])
+
+    def energy(self, node: str, value: float) -> float:
+        """`value`, a node's energy so far, traced where a recorded task reads it."""
+        reading = self.new_object()
+        return self.traced(value, ["energy", reading]) if self.add("energy", reading, node=node) else value
+
+    def traced(self, value: float, formula: Formula) -> float:
+        """`value` with its formula, where a recorded task asks."""
+        task: Any = asyncio.current_task(self._loop)
+        return value if task is None or task.quiet else Traced(value, self, formula)
+
+
+def _place() -> str:
+    """The user's line this is about: the innermost frame outside asyncio, contextlib and edgelam.cosim."""
+    frame = sys._getframe(1)
+    here = __file__.rpartition("/")[0]
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(here) and "/asyncio/" not in name and "contextlib" not in name:
+            return f", {name.rpartition('/')[2]}:{frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Replay a run over another network: what it sent and computed, again, without learning anything again.
+
+``replay(run, scenario="wired-star", options={"rate": "20Mbps"})`` leaves a run folder of its own, with the tables of
+the run: transfers and computations at their new times, and every row whose times came from the simulation (metrics,
+rounds, ...) at its new times. PyTorch is not imported. Exact, or refused (`NotReplayable`): docs/replay.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgelam.cosim.playing import ProgramPlayer
+from edgelam.cosim.run import simulate
+from edgelam.errors import ConfigurationError, NotReplayable
+from edgelam.runs import programs, replayed_tables
+from edgelam.runs.experiments import NO_SCENARIO, check_devices, check_scenario
+from edgelam.runs.folder import RunFolder
+from edgelam.runs.load import Run, load
+from edgelam.runs.progress import Progress
+from edgelam.runs.replay_settings import Settings, settings_of
+
+
+def replay(
+    run: str | Path | Run,
+    *,
+    scenario: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    devices: Mapping[str, str] | None = None,
+    compute: str | None = None,
+    seed: int | None = None,
+    any_order: bool = False,
+    out: str | Path = "runs",
+    progress: Progress | None = None,
+) -> Run:
+    """Replay `run` (a run folder, or one loaded) and return the new run. What is None stays as it was.
+
+    Args:
+        run: a run that is completed and whose programs were recorded (experiments do).
+        scenario: another network: an installed scenario, a path, or "none".
+        options: the scenario's own, added to the run's if the scenario stays, otherwise to those that the experiment
+            gives by itself (numUe).
+        devices: node name pattern to device profile, instead of the run's.
+        compute: "modelled" or "free".
+        seed: of the network only; what was learned stays that of the run.
+        any_order: compute blocks of different tasks on one node may change places: they share no state.
+        out: the folder that holds all runs.
+        progress: where to show it; None: nowhere.
+
+    Raises:
+        NotReplayable: what the run does depends on time, or would have differed over this network; the text says why.
+        ConfigurationError: a value that is not legal. StorageError: not a run folder.
+    """
+    original = run if isinstance(run, Run) else load(run)
+    simulations = _check_run(original)
+    before = settings_of(original)
+    after = before.changed(scenario=scenario, options=options, devices=devices, compute=compute, seed=seed)
+    _check_settings(after, simulations)
+    operations, rows = programs.read(original.path)
+    progress = progress or _Nowhere()
+    manifest = original.manifest
+    recipe = manifest.get("recipe")
+    folder = RunFolder.create(
+        manifest["experiment"], after.config, seed=after.seed, out=Path(out), recipe=recipe, learning=False
+    )
+    with folder:
+        progress.say(f"run folder: {folder.path}")
+        kept = {name: value for name, value in manifest.items() if name not in (*folder.manifest, "simulations")}
+        folder.record(
+            **kept,
+            replay={"of": str(original.path.resolve()), "differs": before.differences(after), "any_order": any_order},
+        )
+        wall = folder.table("wall", {"simulation": str, "wall_s": float})
+        players: dict[int, ProgramPlayer] = {}
+        for number, facts in enumerate(simulations):
+            began = time.monotonic()
+            player = ProgramPlayer(operations[number], any_order=any_order)
+            settings = _settings(facts, player, before, after, manifest)
+            label = facts["label"]
+            progress.begin(f"{label} over {settings['scenario'] or 'no network'}", player.sends, "transfers")
+            _play(player, settings, folder.path / f"scenario-{number}.log", progress)
+            players[number] = player
+            wall.append({"simulation": label, "wall_s": time.monotonic() - began})
+        replayed_tables.write(original, folder, rows, players)
+    return load(folder.path)
+
+
+def _check_run(run: Run) -> list[dict[str, Any]]:
+    """The simulations of a run, if it can be replayed."""
+    if "replay" in run.manifest:
+        made_of = run.manifest["replay"]["of"]
+        raise NotReplayable(f"{run.path} is itself a replay: replay the run it was made of, {made_of}")
+    simulations: list[dict[str, Any]] = run.manifest.get("simulations", [])
+    if programs.TABLE not in run or not simulations:
+        raise NotReplayable(
+            f"{run.path} has no table 'program': experiments record it since they can be replayed; run it again "
+            f"(edgelam run {run.manifest['experiment']} --config {run.path}/config.toml)"
+        )
+    if run.state != "completed":
+        raise NotReplayable(f"{run.path} is {run.state}, and only a completed run can be replayed")
+    reasons = [
+        f"  {facts['label']}: {reason}" for facts in simulations for reason in facts.get("not_replayable", ["no end"])
+    ]
+    if reasons:
+        raise NotReplayable(
+            f"{run.path} cannot be replayed: what it does depends on time, so that over another network it may do "
+            "something else\n" + "\n".join(reasons)
+        )
+    return simulations
+
+
+def _check_settings(after: Settings, simulations: list[dict[str, Any]]) -> None:
+    if after.compute not in ("modelled", "free"):
+        raise ConfigurationError(f"compute is {after.compute!r}; a replay takes modelled or free")
+    recorded = {facts["compute"] for facts in simulations}
+    if after.compute == "modelled" and "free" in recorded:
+        raise NotReplayable("the run was made with compute = free: how much it computes is not known")
+    check_devices(after.devices)
+    check_scenario(after.scenario, after.scenario_options)
+
+
+def _settings(
+    facts: Mapping[str, Any], player: ProgramPlayer, before: Settings, after: Settings, manifest: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The arguments of `simulate` for one simulation."""
+    # a control without a network stays one, and so does what sends nothing
+    control = facts["label"] in manifest.get("without_network", ()) or not player.sends
+    apart = facts["scenario"] == NO_SCENARIO and (before.scenario != NO_SCENARIO or control)
+    networked = after.scenario != NO_SCENARIO and not apart
+    return {
+        "scenario": after.scenario if networked else None,
+        "options": after.scenario_options if networked else None,
+        "nodes": None if networked else facts["nodes"],
+        "seed": facts["seed"] + after.seed - before.seed,
+        "network": facts["network"],
+        "devices": after.devices,
+        "compute": after.compute,
+    }
+
+
+def _play(player: ProgramPlayer, settings: Mapping[str, Any], log: Path, progress: Progress) -> None:
+    def on_transfer(record: Any) -> None:
+        player.on_transfer(record)
+        progress.step(len(player.transfers), simulated_s=record.acknowledged_s)
+
+    networked = settings["scenario"] is not None
+    simulate(player.main, **settings, on_transfer=on_transfer, scenario_log=log if networked else None)
+    progress.step(player.sends)
+
+
+class _Nowhere(Progress):
+    """Shows nothing."""
+
+    def begin(self, label: str, rounds: int, unit: str = "rounds") -> None:
+        """Nothing."""
+
+    def step(self, done: int, *, simulated_s: float | None = None, **values: float | None) -> None:
+        """Nothing."""
+
+    def say(self, text: str) -> None:
+        """Nothing."""

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The tables of a replayed run: the run's own, with the times (and energies) that the replay gave.
+
+- a row about a transfer or a computation takes over what the replay's record of it says;
+- a row with times that were traced (edgelam/cosim/traced.py) has them worked out from the replay's readings; a time in
+  such a row that was not traced is null;
+- a row without a time is copied; one with times that nobody recorded is left out, for they are not this network's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from edgelam.cosim.playing import ProgramPlayer
+from edgelam.cosim.traced import evaluate
+from edgelam.runs import tables
+from edgelam.runs.folder import RunFolder
+from edgelam.runs.load import Run
+from edgelam.runs.programs import TABLE
+
+_OWN = ("id", "bytes", "participant")  # numbers of the recording, or called otherwise in tables
+Row = dict[str, Any]
+Origins = Mapping[int, tuple[int, Any]]
+
+
+def write(run: Run, folder: RunFolder, origins: Mapping[str, Origins], players: Mapping[int, ProgramPlayer]) -> None:
+    """Write into `folder` every table of `run` that a replay has.
+
+    origins: {table: {row: (simulation, where it came from)}}.
+    """
+    for name in run:
+        if name in (TABLE, "wall") or name.startswith("trace_"):
+            continue
+        table = tables.read_arrow(run.path, name)
+        if table.num_columns:
+            rows = _rows(table, origins.get(name, {}), players)
+            writer = folder.table(name, table.schema)
+            if rows:
+                writer.extend({column: [row[column] for row in rows] for column in table.column_names})
+
+
+def _rows(table: pa.Table, origins: Origins, players: Mapping[int, ProgramPlayer]) -> list[Row]:
+    ranks = {number: _ranks(player) for number, player in players.items()}
+    found: list[Row] = []
+    ordered: dict[int, list[tuple[int, Row]]] = {}  # simulation -> rows about records, with their place
+    places: dict[int, list[int]] = {}
+    for index, row in enumerate(table.to_pylist()):
+        if index not in origins:
+            if not any(_is_time(column) and value for column, value in row.items()):
+                found.append(row)
+            continue
+        simulation, origin = origins[index]
+        player = players[simulation]
+        if isinstance(origin, dict):
+            found.append(_worked_out(row, origin, player))
+            continue
+        what, number, where = origin
+        record: Any = player.transfers.get((number, where)) if what == "transfer" else player.blocks.get(number)
+        if record is not None:  # None: it had not ended when the replay was over
+            rank = ranks[simulation][what, number, where]
+            ordered.setdefault(simulation, []).append((rank, row | _facts(record, row)))
+            places.setdefault(simulation, []).append(len(found))
+            found.append(row)
+    for simulation, ranked in ordered.items():
+        for place, (_, row) in zip(places[simulation], sorted(ranked, key=lambda pair: pair[0]), strict=True):
+            found[place] = row
+    return found
+
+
+def _ranks(player: ProgramPlayer) -> dict[tuple[str, int, str], int]:
+    """In which order transfers and computations ended."""
+    transfers = {("transfer", *key): rank for rank, key in enumerate(player.transfers)}
+    return transfers | {("compute", number, block.node): i for i, (number, block) in enumerate(player.blocks.items())}
+
+
+def _facts(record: Any, row: Row) -> Row:
+    names = [field.name for field in dataclasses.fields(record)]
+    return {name: getattr(record, name) for name in names if name in row and name not in _OWN}
+
+
+def _worked_out(row: Row, formulas: Mapping[str, Any], player: ProgramPlayer) -> Row:
+    new: Row = {}
+    for column, value in row.items():
+        if column in formulas:
+            try:
+                new[column] = evaluate(formulas[column], player.value)
+            except (KeyError, StopIteration):  # not reached when the replay was over
+                new[column] = None
+        else:
+            new[column] = None if _is_time(column) and value else value
+    return new
+
+
+def _is_time(column: str) -> bool:
+    return column.endswith("_s") or column == "energy_j"
