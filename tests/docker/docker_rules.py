@@ -77,29 +77,29 @@ def stages(dockerfile: str) -> list[str]:
 def dockerfile_problems(dockerfile: str) -> list[str]:
     """What is wrong with the text of docker/Dockerfile; one line each."""
     problems = []
-    user = "root"
-    known: list[str] = []
+    users: dict[str, str] = {}  # of each stage, in order; a stage starts as the one it comes from
+    stage = ""
     for word, rest in instructions(dockerfile):
         if word not in INSTRUCTIONS:
             problems.append(f"{word} is no instruction that is used here")
         if re.match(r"--(mount|network|security|link|chmod|parents|exclude)\b", rest) or "<<" in rest:
             problems.append(f"{word} {rest[:40]}: only BuildKit knows that")
         if word == "FROM":
-            known.append(rest.split()[-1])
-            user = "root" if rest.split()[0].startswith("$") else user
+            origin, stage = rest.split()[0], rest.split()[-1]
+            users[stage] = users.get(origin, "root")
         if word == "USER":
-            user = rest
+            users[stage] = rest
         if word == "COPY":
             words = [part for part in rest.split() if not part.startswith("--")]
-            origin = re.search(r"--from=(\S+)", rest)
-            if origin and origin[1] not in known:
-                problems.append(f"COPY --from={origin[1]}: no such stage before it")
-            if not origin:
+            other = re.search(r"--from=(\S+)", rest)
+            if other and other[1] not in users:
+                problems.append(f"COPY --from={other[1]}: no such stage before it")
+            if not other:
                 problems += [f"COPY {part}: not there" for part in words[:-1] if not (TOP / part).exists()]
         if "-march=" in rest or "-mtune=" in rest:
             problems.append(f"{word} {rest[:40]}: built for one machine")
-    if user in ("root", "0"):
-        problems.append("the last stage runs as root")
+    images = {"slim", "experiments", "tests"}
+    problems += [f"{name} runs as root" for name in images if users.get(name, "root") in ("root", "0")]
     return problems
 
 

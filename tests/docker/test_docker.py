@@ -16,7 +16,7 @@ DOCKERFILE = (TOP / "docker" / "Dockerfile").read_text()
 
 def test_the_files_keep_the_rules():
     assert all_problems() == []
-    assert stages(DOCKERFILE) == ["base", "requirements", "build", "tests", "slim", "experiments"]
+    assert stages(DOCKERFILE) == ["base", "requirements", "build", "slim", "experiments", "tests"]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_breaks_a_rule_of_the_compose_file_is_named(old, new, said):
         ("--from=build", "--from=builder", "no such stage"),
         ("COPY docker/entrypoint", "COPY docker/entrypoint.sh", "docker/entrypoint.sh: not there"),
         ("PIP_NO_CACHE_DIR=1", "CXXFLAGS=-march=native", "built for one machine"),
-        ("lists/*\nUSER edgelam\n", "lists/*\n", "the last stage runs as root"),
+        ("lists/*\nUSER edgelam\n", "lists/*\n", "experiments runs as root"),
     ],
 )
 def test_what_breaks_a_rule_of_the_dockerfile_is_named(old, new, said):
