@@ -83,6 +83,9 @@ class Config:
     program, or none."""
     options: tuple[str, ...] = ()
     """Options of the scenario, NAME=VALUE each; '--options' alone lists them."""
+    network_repeats: int = 0
+    """Of the repeats, the first so many cross the network, the others train without; 0: all do. What is learned does
+    not depend on it, and packets are what takes long."""
     attach: Literal["radio", "wired"] = "radio"
     """How an edge server reaches the aggregator (the node of role cloud): radio: it is node ue0, ue1, ... of the cell,
     which is its backhaul; wired: node edge0, edge1, ..."""
@@ -128,6 +131,8 @@ class Config:
             raise ConfigurationError(f"partition is {self.partition}; with a recording, iid is legal")
         if self.time_limit_s < 0 or (self.time_limit_s > 0 and not self.checkpoints):
             raise ConfigurationError(f"time_limit_s is {self.time_limit_s}; it must be 0, or positive with checkpoints")
+        if self.network_repeats < 0:
+            raise ConfigurationError(f"network_repeats is {self.network_repeats}; it must be 0 (all) or more")
         if self.threads < 0:
             raise ConfigurationError(f"threads is {self.threads}; it must be 0 (PyTorch's choice) or more")
         if not self.methods or len(set(self.methods)) < len(self.methods):
@@ -186,6 +191,7 @@ def paper() -> Config:
         epochs=50,
         search_factors=(0.3, 1.0, 3.0),
         repeats=5,
+        network_repeats=1,
         lam=LamSettings(),
     )  # fmt: skip
 

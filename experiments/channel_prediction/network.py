@@ -13,7 +13,6 @@ from edgelam import cosim
 from edgelam.air import csi
 from edgelam.air.prediction import Windows
 from edgelam.errors import ConfigurationError
-from edgelam.runs.experiments import NO_SCENARIO
 
 from .config import Config
 from .context import Context
@@ -57,7 +56,7 @@ def costs(context: Context) -> None:
     The first with the error of CSI that is as old as it takes, for each test speed.
     """
     config, data = context.config, context.data
-    if config.scenario == NO_SCENARIO:
+    if not context.networked:
         return
     most = max(config.servers)
     measured: list[Cost] = []

@@ -71,7 +71,7 @@ def _claims(run: Run, tests: list[str]) -> Table:
 def _costs(run: Run, tests: list[str]) -> Table:
     table = _table("In the network, simulated", "times", "up, each", "down, each", "seconds, each")
     if "epochs" in run and not run["epochs"].empty:
-        federated = run["epochs"][run["epochs"]["method"].str.endswith("-federated")]
+        federated = results.in_network(run, run["epochs"][run["epochs"]["method"].str.endswith("-federated")])
         for key, rows in groups(federated, results.ROW):
             rounds = int((rows.groupby("seed")["up_bytes"].nunique()).max())
             each = rows.groupby("seed")[["up_bytes", "down_bytes", "time_s"]].last().mean() / rounds

@@ -57,12 +57,24 @@ def table(run: Run, test_set: str) -> pd.DataFrame:
 
 
 def curves(run: Run) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
-    """(method, servers) and rows (epoch, time_s, total_bytes, loss) of what was trained: mean over servers, seeds."""
+    """(method, servers) and rows (epoch, time_s, total_bytes, loss) of what was trained: mean over servers, seeds.
+
+    Times and bytes are those of the seeds that crossed a network, if any did.
+    """
     if "epochs" not in run or run["epochs"].empty:
         return
-    rows = run["epochs"].assign(total_bytes=run["epochs"]["up_bytes"] + run["epochs"]["down_bytes"])
-    for key, part in groups(rows, ROW):
-        yield key, part.groupby("epoch")[["time_s", "total_bytes", "loss"]].mean().reset_index()
+    for key, part in groups(run["epochs"], ROW):
+        sent = in_network(run, part).groupby("epoch")[["time_s", "up_bytes", "down_bytes"]].mean()
+        total = sent["up_bytes"] + sent["down_bytes"]
+        rows = pd.DataFrame(
+            {"time_s": sent["time_s"], "total_bytes": total, "loss": part.groupby("epoch")["loss"].mean()}
+        )
+        yield key, rows.reset_index()
+
+
+def in_network(run: Run, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of seeds that crossed a network; all if none did."""
+    return rows[rows["seed"].isin(run["costs"]["seed"])] if "costs" in run else rows
 
 
 def label(method: str, servers: int) -> str:

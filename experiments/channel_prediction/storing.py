@@ -26,7 +26,15 @@ from edgelam.runs.storage import make_folder, write_atomically
 from .config import Config
 from .records import NAMES, Job, Row
 
-_NOT_PART = ("methods", "seed", "repeats", "checkpoints", "time_limit_s", "evaluations")  # of what a checkpoint is for
+_NOT_PART = (
+    "methods",
+    "seed",
+    "repeats",
+    "network_repeats",
+    "checkpoints",
+    "time_limit_s",
+    "evaluations",
+)  # of what a checkpoint is for
 
 
 @dataclass

@@ -16,7 +16,6 @@ from edgelam.cosim import derive_seed
 from edgelam.errors import EdgelamError
 from edgelam.federated.aggregation import RULES
 from edgelam.runs import programs
-from edgelam.runs.experiments import NO_SCENARIO
 
 from . import network, records
 from .records import Job
@@ -85,7 +84,7 @@ def train(context: Context, job: Job, learning_rate: tuple[float, int]) -> None:
             await _alone(sim, context, job, trainers[0], epochs=range(done, config.epochs), finished=finished)
 
     if done < config.epochs:
-        networked = config.scenario != NO_SCENARIO and job.server < 0
+        networked = context.networked and job.server < 0
         try:
             cosim.simulate(
                 main,

@@ -107,6 +107,26 @@ def test_the_same_seed_gives_the_same_tables_also_when_interrupted(finished, tmp
     assert sliced["epochs"].groupby(["method", "server"])["time_s"].is_monotonic_increasing.all()
 
 
+def test_repeats_without_the_network(tmp_path):
+    """Only the first seed's packets are simulated; the second learns the same as with them."""
+    config = dataclasses.replace(TINY, methods=("hold-last", "rnn-federated"), test_speeds_kmh=(), repeats=2)
+    few = load(execute(dataclasses.replace(config, network_repeats=1), tmp_path, "few"))
+    both = load(execute(config, tmp_path, "both"))
+    transfers = few["transfers"].set_index("seed")
+    seconds = transfers["last_byte_s"] - transfers["queued_s"]
+    assert (seconds[1] > 0).all()
+    assert (seconds[2] == 0).all()
+    assert set(few["costs"]["seed"]) == {1}
+    for column in ("loss", "up_bytes"):
+        assert list(few["epochs"][column]) == list(both["epochs"][column])
+    ((_, few_rows),) = results.curves(few)
+    first = both["epochs"][both["epochs"]["seed"] == 1]
+    assert list(few_rows["time_s"]) == list(first["time_s"])
+    text = io.StringIO()
+    channel_prediction.report(few.path, Console(file=text, width=160))
+    assert "round of federated RNN" in text.getvalue()
+
+
 def test_a_learning_rate_is_searched_once(tmp_path):
     """What was found lies beside the checkpoints; what lies there and is foreign is refused and kept."""
     config = dataclasses.replace(
@@ -180,6 +200,7 @@ def test_claims_are_judged_on_paired_differences():
         ({"time_limit_s": 5.0}, "with checkpoints"),
         ({"test_speeds_kmh": (0.0,)}, "test_speeds_kmh"),
         ({"repeats": 0}, "repeats is 0"),
+        ({"network_repeats": -1}, "network_repeats is -1"),
     ],
 )
 def test_what_is_not_legal_is_refused(change, words):
