@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# make experiments: set up .venv and run the main job.  make test: set up .venv and pass every test.  make lint: style and types.
+# make experiments: set up .venv and run the main job.  make test: set up .venv and pass every test.  make lint: style and types.  make docs: the documentation as HTML.
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: experiments test lint build clean
+.PHONY: experiments test lint docs build clean
 .DEFAULT_GOAL := experiments
 
 experiments: build
@@ -18,6 +18,10 @@ lint: build
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python tests/check_format.py
+
+docs: build
+	$(BIN)/sphinx-build -q -W --keep-going docs build/docs
+	@echo "documentation: build/docs/index.html"
 
 # One lock: two makes may be started in one tree.
 build:

@@ -69,9 +69,9 @@ class Observable(_Described):
     def subscribe(self, period_s: float | None = None) -> Subscription:
         """Readings from now on every `period_s` simulated seconds, oldest first, none left out::
 
-        async with sim.observable("sinr").subscribe(0.1) as readings:
-            async for reading in readings:
-                ...
+            async with sim.observable("sinr").subscribe(0.1) as readings:
+                async for reading in readings:
+                    ...
 
         Where the values come at a period of their own, `period_s` is that (the default) or a whole multiple of it, and
         each value, or every so many, is read exactly once, as soon as it is there.
