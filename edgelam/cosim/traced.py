@@ -37,8 +37,16 @@ class Traced(float):
         return self
 
     def __reduce__(self) -> Any:
-        """Copies and pickles are plain floats."""
+        """Pickled it is a plain float."""
         return float, (float(self),)
+
+    def __copy__(self) -> Traced:
+        """Itself: it never changes."""
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Traced:
+        """Itself: dataclasses.asdict copies what is in records."""
+        return self
 
     def __add__(self, other: Any) -> Any:
         """Traced."""

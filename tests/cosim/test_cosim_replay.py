@@ -2,6 +2,8 @@
 """Programs recorded over one network and played over another, against really running them there."""
 
 import asyncio
+import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -302,4 +304,6 @@ def test_formulas():
     readings[2] = 8.0
     assert evaluate(spent.formula, lambda reading: readings[reading[1]]) == 5.0
     assert not isinstance(a * 2, Traced)
+    assert copy.deepcopy(spent) is spent
+    assert type(pickle.loads(pickle.dumps(spent))) is float  # noqa: S301  (our own bytes)
     assert not isinstance(a + Traced(1.0, ProgramRecorder(print), ["clock", 1]), Traced)  # of two simulations
