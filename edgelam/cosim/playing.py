@@ -73,6 +73,7 @@ class ProgramPlayer:
         self._things: dict[int, Any] = {}  # tasks, futures, groups, ... by recorded number
         self._recorded: dict[int, int] = {}  # transfer here -> recorded
         self._readings: dict[int, float] = {}
+        self._queued_s: dict[int, float] = {}
         self.sim: Simulation
 
     async def main(self, sim: Simulation) -> None:
@@ -83,7 +84,9 @@ class ProgramPlayer:
 
     def on_transfer(self, record: TransferRecord) -> None:
         """A transfer has ended at a receiver."""
-        self.transfers[self._recorded[record.id], record.receiver] = record
+        number = self._recorded[record.id]
+        self.transfers[number, record.receiver] = record
+        self._queued_s[number] = record.queued_s
 
     def value(self, reading: list[Any]) -> float:
         """What a reading of the clock, of a node's energy, or of a message's times gives here (see traced.py)."""
@@ -91,7 +94,7 @@ class ProgramPlayer:
         if kind in ("clock", "energy"):
             return self._readings[number]
         if kind == "queued":
-            return next(record.queued_s for (n, _), record in self.transfers.items() if n == number)
+            return self._queued_s[number]
         return self.transfers[number, reading[2]].last_byte_s  # arrived
 
     def _check_nodes(self, there: Mapping[str, Node]) -> None:

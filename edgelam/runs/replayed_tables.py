@@ -88,7 +88,7 @@ def _worked_out(row: Row, formulas: Mapping[str, Any], player: ProgramPlayer) ->
         if column in formulas:
             try:
                 new[column] = evaluate(formulas[column], player.value)
-            except (KeyError, StopIteration):  # not reached when the replay was over
+            except KeyError:  # not reached when the replay was over
                 new[column] = None
         else:
             new[column] = None if _is_time(column) and value else value
