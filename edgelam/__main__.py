@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
@@ -124,6 +124,14 @@ class Ns3Ai:
     """cflags: compiler options; libs: linker options, behind the sources; python-path: a folder for PYTHONPATH."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Completion:
+    """Completion by the Tab key; once: edgelam completion > ~/.local/share/bash-completion/completions/edgelam."""
+
+    shell: tyro.conf.Positional[Literal["bash", "zsh", "tcsh"]] = "bash"
+    """The shell to write it for."""
+
+
 Command = (
     Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Campaign, tyro.conf.subcommand("campaign")]
@@ -135,6 +143,7 @@ Command = (
     | Annotated[Csi, tyro.conf.subcommand("csi")]
     | Annotated[Scenario, tyro.conf.subcommand("scenario")]
     | Annotated[Ns3Ai, tyro.conf.subcommand("ns3-ai")]
+    | Annotated[Completion, tyro.conf.subcommand("completion")]
 )
 RUN_OPTIONS = {
     "out": (Annotated[Path, tyro.conf.arg(help="The folder that holds all runs.")], Path("runs")),
@@ -220,6 +229,12 @@ def _dispatch(arguments: list[str]) -> int:
             return run_csi(settings)
         case Scenario(what):
             scenario_commands.run(what)
+            return 0
+        case Completion(shell):
+            from edgelam import completion
+
+            others = [kind for kind in get_args(Command) if get_args(kind)[0] not in (Run, Campaign)]
+            print(completion.script(shell, others, RUN_OPTIONS), end="")
             return 0
         case Ns3Ai(what):
             from edgelam.ns3ai import flags

@@ -44,13 +44,27 @@ def parse_options(
     ConfigurationError; leaves with status 2 and a message as tyro does.
     """
     name, base = base_configuration(experiment, arguments)
+    kind, default = options_of(experiment, command=command, fields=fields, recipe=name, base=base)
+    return tyro.cli(
+        kind,
+        default=default,
+        args=arguments,
+        prog=f"edgelam {command} {experiment.name}",
+        description=experiment.summary,
+    )
+
+
+def options_of(
+    experiment: Experiment, *, command: str, fields: Mapping[str, tuple[Any, Any]], recipe: str, base: Any
+) -> tuple[type, Any]:
+    """A dataclass with --config, `fields`, and the fields of the configuration; and its value without arguments."""
     for setting in settings_of(experiment.config).values():
         if setting.column in ("config", *fields):
             raise EdgelamError(
                 f"experiment {experiment.name}: --{setting.name} is an option of edgelam {command} itself"
             )
     recipes = "; ".join(f"{name}: {first_line(function)}" for name, function in experiment.recipes.items())
-    options = dataclasses.make_dataclass(
+    kind = dataclasses.make_dataclass(
         "Options",
         [
             ("config", Annotated[str, tyro.conf.arg(help=f"Where to start from, a recipe or FILE.toml. {recipes}")]),
@@ -59,13 +73,7 @@ def parse_options(
         ],
         frozen=True,
     )
-    return tyro.cli(
-        options,
-        default=options(name, *(default for _, default in fields.values()), base),
-        args=arguments,
-        prog=f"edgelam {command} {experiment.name}",
-        description=experiment.summary,
-    )
+    return kind, kind(recipe, *(default for _, default in fields.values()), base)
 
 
 def first_line(function: Callable[..., Any]) -> str:

@@ -31,7 +31,8 @@ _GRID = (
 _BASELINE = "KEY=VALUE of the grid: what is compared with; default: the first value of each key."
 
 
-def _options(experiment: str) -> dict[str, tuple[Any, Any]]:
+def campaign_options(experiment: str) -> dict[str, tuple[Any, Any]]:
+    """Options of the command itself: name -> (annotated type, default)."""
     repeated = tyro.conf.UseAppendAction
     pairs = tuple[tuple[str, ...], ...]
     arg = tyro.conf.arg
@@ -53,7 +54,7 @@ def _options(experiment: str) -> dict[str, tuple[Any, Any]]:
 def run_campaign(name: str, arguments: Sequence[str]) -> int:
     """``edgelam campaign NAME ARGUMENTS``; returns the exit status, 1 if a run failed."""
     experiment = experiments.find(name)
-    options = parse_options(experiment, arguments, command="campaign", fields=_options(experiment.name))
+    options = parse_options(experiment, arguments, command="campaign", fields=campaign_options(experiment.name))
     for option in ("seeds", "workers"):
         if getattr(options, option) < (option == "seeds"):
             raise ConfigurationError(
