@@ -128,7 +128,7 @@ class Ns3Ai:
 class Completion:
     """Completion by the Tab key; once: edgelam completion > ~/.local/share/bash-completion/completions/edgelam."""
 
-    shell: tyro.conf.Positional[Literal["bash", "zsh", "tcsh"]] = "bash"
+    shell: tyro.conf.Positional[Literal["bash", "zsh"]] = "bash"
     """The shell to write it for."""
 
 

@@ -17,7 +17,7 @@ from edgelam.runs.options import options_of
 
 
 def script(shell: str, commands: Sequence[Any], run_options: Mapping[str, tuple[Any, Any]]) -> str:
-    """What `shell` (bash, zsh or tcsh) is to source.
+    """What `shell` (bash or zsh) is to source.
 
     commands: the other commands, as tyro takes them; run_options: those of `edgelam run` itself.
     """
