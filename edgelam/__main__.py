@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 import tyro
 
 import edgelam
+from edgelam import report_commands
 from edgelam.air.csi.settings import HoldLastSettings, RecordSettings, ShowSettings
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.scenarios import commands as scenario_commands
@@ -137,6 +138,9 @@ Command = (
     | Annotated[Campaign, tyro.conf.subcommand("campaign")]
     | Annotated[Plot, tyro.conf.subcommand("plot")]
     | Annotated[Replay, tyro.conf.subcommand("replay")]
+    | Annotated[report_commands.Report, tyro.conf.subcommand("report")]
+    | Annotated[report_commands.Compare, tyro.conf.subcommand("compare")]
+    | Annotated[report_commands.Trace, tyro.conf.subcommand("trace")]
     | Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
@@ -149,6 +153,10 @@ RUN_OPTIONS = {
     "out": (Annotated[Path, tyro.conf.arg(help="The folder that holds all runs.")], Path("runs")),
     "print_config": (
         Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print it as TOML; run nothing.")],
+        False,
+    ),
+    "no_report": (
+        Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Do not write report.html at the end.")],
         False,
     ),
 }
@@ -214,6 +222,8 @@ def _dispatch(arguments: list[str]) -> int:
             return plot_run(run)
         case Replay():
             return replay_run(chosen)
+        case report_commands.Report() | report_commands.Compare() | report_commands.Trace():
+            return report_commands.run(chosen)
         case List():
             return list_all()
         case Doctor():
@@ -297,6 +307,10 @@ def run_experiment(name: str, arguments: list[str]) -> int:
         figures = experiment.plot(folder.path)
     console = Console()
     experiment.report(folder.path, console)
+    if not options.no_report:
+        from edgelam.runs.report import write_report
+
+        print(f"report: {write_report(folder.path)}")
     _name_results(console, folder.path, figures)
     return 0
 

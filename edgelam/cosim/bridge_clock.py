@@ -170,9 +170,9 @@ class BridgeClock:
         """Have deliveries to `node` reported here."""
         self._send("ClaimNode", node)
 
-    def read(self, request: int, observable: int, period_ns: int) -> None:
+    def read(self, request: int, observable: int, period_ns: int, *, aside: bool = False) -> None:
         """Read once or every `period_ns`."""
-        self._send("ReadObservable", request, observable, 0, period_ns)
+        self._send("ReadObservable", request, observable, int(aside), period_ns)
 
     def unsubscribe(self, request: int) -> None:
         """End a periodic reading."""

@@ -123,8 +123,8 @@ class Clock(Protocol):
     def claim(self, node: int) -> None:
         """Have deliveries to `node` reported here."""
 
-    def read(self, request: int, observable: int, period_ns: int) -> None:
-        """Read once (`period_ns` 0) or every `period_ns`."""
+    def read(self, request: int, observable: int, period_ns: int, *, aside: bool = False) -> None:
+        """Read once (`period_ns` 0) or every `period_ns`; `aside`: that alone keeps no run alive."""
 
     def unsubscribe(self, request: int) -> None:
         """End a periodic reading."""
@@ -200,7 +200,7 @@ class IdealClock:
     def claim(self, node: int) -> None:
         """There is only one participant."""
 
-    def read(self, request: int, observable: int, period_ns: int) -> None:
+    def read(self, request: int, observable: int, period_ns: int, *, aside: bool = False) -> None:
         """There is nothing to read."""
         raise ObservableRefused("there are no observables without a scenario")
 

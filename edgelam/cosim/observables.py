@@ -66,7 +66,7 @@ class Observable(_Described):
         self._sim._clock.read(request, self.id, 0)
         return self._reading(await future)
 
-    def subscribe(self, period_s: float | None = None) -> Subscription:
+    def subscribe(self, period_s: float | None = None, *, aside: bool = False) -> Subscription:
         """Readings from now on every `period_s` simulated seconds, oldest first, none left out::
 
             async with sim.observable("sinr").subscribe(0.1) as readings:
@@ -75,14 +75,17 @@ class Observable(_Described):
 
         Where the values come at a period of their own, `period_s` is that (the default) or a whole multiple of it, and
         each value, or every so many, is read exactly once, as soon as it is there.
+
+        aside: for one who only looks on. Such a subscription keeps no run alive: when everybody else waits for what
+        can never come, that is a deadlock all the same.
         """
         if period_s is None:
             if not self._period_ns:
                 raise ConfigurationError(f"observable {self.name!r} has no period of its own: give period_s")
-            return Subscription(self, self._period_ns)
+            return Subscription(self, self._period_ns, aside)
         if not (period_s > 0 and math.isfinite(period_s) and to_ns(period_s) > 0):
             raise ConfigurationError(f"period_s = {period_s!r} must be positive, at least a nanosecond")
-        return Subscription(self, to_ns(period_s))
+        return Subscription(self, to_ns(period_s), aside)
 
     def _reading(self, event: Value) -> Reading:
         data = event.data
@@ -107,10 +110,11 @@ class _Writable:
 class Subscription:
     """An asynchronous iterator of readings; leave it with `async with` or `close`, so that it ends."""
 
-    def __init__(self, observable: Observable, period_ns: int) -> None:
+    def __init__(self, observable: Observable, period_ns: int, aside: bool) -> None:
         """Use `Observable.subscribe`."""
         self._observable = observable
         self._period_ns = period_ns
+        self._aside = aside
         self._request: int | None = None
         self._closed = False
         self._readings: deque[Reading] = deque()
@@ -157,7 +161,7 @@ class Subscription:
             sim = self._observable._sim
             sim._requests.looked(f"observable {self._observable.name} is followed: over another network it is another")
             self._request = sim._requests.follow(self)
-            sim._clock.read(self._request, self._observable.id, self._period_ns)
+            sim._clock.read(self._request, self._observable.id, self._period_ns, aside=self._aside)
 
     def _put(self, event: Value) -> None:
         self._readings.append(self._observable._reading(event))

@@ -15,6 +15,7 @@ import os
 import platform
 import shlex
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +46,7 @@ class RunFolder:
         self.manifest = manifest
         self._tables: dict[str, tables.TableWriter] = {}
         self._on_append: Callable[[str, int, Mapping[str, Any]], object] | None = None
+        self._begun = time.monotonic()
 
     @classmethod
     def create(
@@ -102,6 +104,11 @@ class RunFolder:
                 path.rmdir()
             raise
         return folder
+
+    @property
+    def wall_s(self) -> float:
+        """Wall-clock seconds since the run began."""
+        return time.monotonic() - self._begun
 
     def table(self, name: str, schema: pa.Schema | Mapping[str, Any] | None = None) -> tables.TableWriter:
         """The writer of one table, made at the first call, which gives the schema (pyarrow, or {column: type})."""

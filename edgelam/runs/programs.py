@@ -47,7 +47,7 @@ def record(folder: RunFolder, label: str) -> ProgramRecorder:
     recorder = ProgramRecorder(write, on_end=ended)
 
     def appended(name: str, row: int, values: Mapping[str, Any]) -> None:
-        if name == TABLE:
+        if name in (TABLE, "wall"):
             return
         if recorder.about is not None:
             origin: Any = recorder.about

@@ -8,19 +8,20 @@ rounds, ...) at its new times. PyTorch is not imported. Exact, or refused (`NotR
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edgelam.cosim.playing import ProgramPlayer
 from edgelam.cosim.run import simulate
+from edgelam.cosim.simulation import Simulation
 from edgelam.errors import ConfigurationError, NotReplayable
 from edgelam.runs import programs, replayed_tables
 from edgelam.runs.experiments import NO_SCENARIO, check_devices, check_scenario
 from edgelam.runs.folder import RunFolder
 from edgelam.runs.load import Run, load
 from edgelam.runs.progress import Progress
+from edgelam.runs.recording import SimulationRecorder, recorded_names
 from edgelam.runs.replay_settings import Settings, settings_of
 
 
@@ -73,17 +74,17 @@ def replay(
             **kept,
             replay={"of": str(original.path.resolve()), "differs": before.differences(after), "any_order": any_order},
         )
-        wall = folder.table("wall", {"simulation": str, "wall_s": float})
+        names = recorded_names(original)
         players: dict[int, ProgramPlayer] = {}
         for number, facts in enumerate(simulations):
-            began = time.monotonic()
             player = ProgramPlayer(operations[number], any_order=any_order)
             settings = _settings(facts, player, before, after, manifest)
             label = facts["label"]
             progress.begin(f"{label} over {settings['scenario'] or 'no network'}", player.sends, "transfers")
-            _play(player, settings, folder.path / f"scenario-{number}.log", progress)
+            recorder = SimulationRecorder(folder, *names.get(number, (label, {})))
+            _play(player, settings, folder.path / f"scenario-{number}.log", progress, recorder)
+            recorder.done()
             players[number] = player
-            wall.append({"simulation": label, "wall_s": time.monotonic() - began})
         replayed_tables.write(original, folder, rows, players)
     return load(folder.path)
 
@@ -141,13 +142,19 @@ def _settings(
     }
 
 
-def _play(player: ProgramPlayer, settings: Mapping[str, Any], log: Path, progress: Progress) -> None:
+def _play(
+    player: ProgramPlayer, settings: Mapping[str, Any], log: Path, progress: Progress, recorder: SimulationRecorder
+) -> None:
+    async def main(sim: Simulation) -> None:
+        async with recorder.following(sim, settings["options"]):
+            await player.main(sim)
+
     def on_transfer(record: Any) -> None:
         player.on_transfer(record)
         progress.step(len(player.transfers), simulated_s=record.acknowledged_s)
 
     networked = settings["scenario"] is not None
-    simulate(player.main, **settings, on_transfer=on_transfer, scenario_log=log if networked else None)
+    simulate(main, **settings, on_transfer=on_transfer, scenario_log=log if networked else None)
     progress.step(player.sends)
 
 

@@ -23,6 +23,7 @@ from edgelam.runs.load import Run
 from edgelam.runs.programs import TABLE
 
 _OWN = ("id", "bytes", "participant")  # numbers of the recording, or called otherwise in tables
+OWN = ("wall", "simulations", "nodes", "positions")  # which the replay writes itself
 Row = dict[str, Any]
 Origins = Mapping[int, tuple[int, Any]]
 
@@ -33,7 +34,7 @@ def write(run: Run, folder: RunFolder, origins: Mapping[str, Origins], players: 
     origins: {table: {row: (simulation, where it came from)}}.
     """
     for name in run:
-        if name in (TABLE, "wall") or name.startswith("trace_"):
+        if name in (TABLE, *OWN) or name.startswith("trace_"):
             continue
         table = tables.read_arrow(run.path, name)
         if table.num_columns:

@@ -5,19 +5,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import time
 
 import pyarrow as pa
 
-from edgelam.cosim.records import TransferRecord
 from edgelam.runs import RunFolder
+from edgelam.runs.recording import SimulationRecorder
 from edgelam.runs.tables import schema_of
 
 from .records import NAMES, Cost, Job, Row, Stale
 
 
 class Recorder:
-    """Writes to the tables epochs, scores, models, costs, stale (see records.py), transfers and wall."""
+    """Writes to the tables epochs, scores, models, costs, stale (see records.py)."""
 
     def __init__(self, folder: RunFolder) -> None:
         """Write to `folder`."""
@@ -31,16 +30,9 @@ class Recorder:
         """One row that belongs to a seed, not to a job."""
         self._append(record, {"seed": seed})
 
-    def transfer(self, job: Job, record: TransferRecord) -> None:
-        """What cosim knows of a finished transfer."""
-        row = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
-        row["transfer"] = row.pop("id")
-        self.folder.table("transfers", _transfers()).append(dataclasses.asdict(job) | row)
-
-    def wall(self, job: Job, began: float) -> None:
-        """How long a job took, wall clock."""
-        table = self.folder.table("wall", {"job": str, "wall_s": float})
-        table.append({"job": job.key, "wall_s": time.monotonic() - began})
+    def simulation(self, job: Job) -> SimulationRecorder:
+        """Of what the simulation of a job does."""
+        return SimulationRecorder(self.folder, job.label, dataclasses.asdict(job))
 
     def _append(self, record: Row | Cost | Stale, first: dict[str, object]) -> None:
         kind: type = type(record)
@@ -53,9 +45,3 @@ _JOB = {"method": str, "servers": int, "server": int, "seed": int}
 @functools.cache
 def _schema(kind: type) -> pa.Schema:
     return schema_of(kind, **({"seed": int} if kind in (Cost, Stale) else _JOB))
-
-
-@functools.cache
-def _transfers() -> pa.Schema:
-    schema = schema_of(TransferRecord, **_JOB)
-    return pa.schema([field.with_name("transfer") if field.name == "id" else field for field in schema])

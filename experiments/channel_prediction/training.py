@@ -34,7 +34,6 @@ def train(context: Context, job: Job, learning_rate: tuple[float, int]) -> None:
 
     learning_rate: and how many were tried for it.
     """
-    began = time.monotonic()
     config, data, store = context.config, context.data, context.store
     settings = dataclasses.replace(config.training, learning_rate=learning_rate[0])
 
@@ -77,31 +76,36 @@ def train(context: Context, job: Job, learning_rate: tuple[float, int]) -> None:
         if context.until is not None and time.monotonic() > context.until and epochs < config.epochs:
             raise OutOfTimeError(f"{job.label} stopped after {epochs} of {config.epochs} epochs at the time limit")
 
+    networked = context.networked and job.server < 0
+    options = config.scenario_options() if networked else {}
+
     async def main(sim: cosim.Simulation) -> None:
-        if federation is not None:
-            await _together(sim, config, federation, done, finished)
-        else:
-            await _alone(sim, context, job, trainers[0], epochs=range(done, config.epochs), finished=finished)
+        async with recorder.following(sim, options):
+            if federation is not None:
+                await _together(sim, config, federation, done, finished)
+            else:
+                await _alone(sim, context, job, trainers[0], epochs=range(done, config.epochs), finished=finished)
 
     if done < config.epochs:
-        networked = context.networked and job.server < 0
+        recorder = context.recorder.simulation(job)
         try:
             cosim.simulate(
                 main,
                 scenario=config.scenario if networked else None,
                 nodes=None if networked else network.ideal_nodes(config, job.servers),
-                options=config.scenario_options() if networked else {},
+                options=options,
                 seed=job.seed,
                 devices=config.device_profiles(),
                 compute=config.compute,
-                on_transfer=lambda record: context.recorder.transfer(job, record),
+                on_transfer=recorder.on_transfer,
+                on_compute=recorder.on_compute,
                 program=programs.record(context.recorder.folder, job.key),
             )
         except* OutOfTimeError as stopped:
             raise OutOfTimeError(str(stopped.exceptions[0])) from None
+        recorder.done()
     for row in state.rows:
         context.recorder.add(job, row)
-    context.recorder.wall(job, began)
 
 
 def _is_tested(config: Config, epochs: int) -> bool:

@@ -53,16 +53,19 @@ def simulate_method(
     progress.begin(label, settings.rounds)
 
     async def main(sim: cosim.Simulation) -> Outcome:
-        recorder.nodes = sim.nodes
-        async with traces.recording(sim, config.traces if networked else (), folder, label=("method", label)):
+        async with (
+            recorder.following(sim, options),
+            traces.recording(sim, config.traces if networked else (), folder, label=("method", label)),
+        ):
             return await METHODS[name](sim, setup, recorder.report)
 
     networked = config.scenario != NO_SCENARIO
+    options = config.scenario_options() if networked else {}
     outcome = cosim.simulate(
         main,
         scenario=config.scenario if networked else None,
         nodes=None if networked else ideal_nodes(settings.num_devices),
-        options=config.scenario_options() if networked else {},
+        options=options,
         seed=config.seed,
         devices=config.device_profiles(),
         compute=config.compute,

@@ -13,6 +13,7 @@
 
 #include "clock-host.h"
 #include "edgelam/bridge/errors.h"
+#include "node-places.h"
 
 namespace edgelam {
 
@@ -134,6 +135,7 @@ int Scenario::RunCoupled() {
     options.ring_bytes = m_ringBytes;
     options.arena_bytes = m_arenaBytes;
     options.attach_timeout_s = m_attachTimeoutS;
+    PublishPlaces(m_registry, m_nodes);
     ClockHost clock(options);
     RequestHandler handler(clock, m_nodes, m_registry);
     clock.Attach(RequestHandler::Catalogue(m_options.name(), options.participants, m_nodes, m_registry), handler);

@@ -306,6 +306,7 @@ void RequestHandler::ReadOnce(int p, std::uint64_t request, std::size_t observab
 void RequestHandler::Subscribe(int p, const bridge::ReadObservable& read) {
     const Observable& observable = m_registry.observables()[read.observable];
     const Key key{p, read.request};
+    const bool aside = read.aside != 0 || observable.record;
     if (observable.record) {
         if (Recorded(read.observable)) {
             return Refuse(p, read.request, bridge::ProtocolMessages::TypeOf<bridge::ReadObservable>(),
@@ -314,7 +315,7 @@ void RequestHandler::Subscribe(int p, const bridge::ReadObservable& read) {
         observable.record(true);
     }
     if (observable.periodNs == 0) {
-        m_subscriptions[key] = {read.observable, read.period_ns, {}};
+        m_subscriptions[key] = {read.observable, read.period_ns, aside, {}};
         return Sample(key);
     }
     if (read.period_ns % observable.periodNs != 0) {
@@ -323,7 +324,7 @@ void RequestHandler::Subscribe(int p, const bridge::ReadObservable& read) {
                           "'; its values come every " + std::to_string(observable.periodNs) +
                           " ns: legal are whole multiples of that");
     }
-    Subscription subscription{read.observable, read.period_ns, {}, read.period_ns / observable.periodNs, 0};
+    Subscription subscription{read.observable, read.period_ns, aside, {}, read.period_ns / observable.periodNs, 0};
     const bool atOnce = observable.announcedNs == NowNs();
     subscription.skip = atOnce ? subscription.every - 1 : 0;
     m_subscriptions[key] = subscription;
@@ -371,9 +372,8 @@ void RequestHandler::Detached(int p) {
 }
 
 bool RequestHandler::Outstanding() const {
-    return !m_transfers.empty() ||
-           std::any_of(m_subscriptions.begin(), m_subscriptions.end(),
-                       [this](const auto& entry) { return !m_registry.observables()[entry.second.observable].record; });
+    return !m_transfers.empty() || std::any_of(m_subscriptions.begin(), m_subscriptions.end(),
+                                               [](const auto& entry) { return !entry.second.aside; });
 }
 
 void RequestHandler::Refuse(int p, std::uint64_t id, std::uint16_t type, const std::string& reason) {

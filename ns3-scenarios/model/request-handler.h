@@ -53,6 +53,7 @@ class RequestHandler : public RequestSink {
     struct Subscription {
         std::size_t observable;
         std::int64_t periodNs;
+        bool aside; ///< it keeps no run alive
         ns3::EventId event;
         std::int64_t every = 0; ///< where the observable has its own period: this period in terms of that
         std::int64_t skip = 0;  ///< and how many announcements to let pass

@@ -92,14 +92,15 @@ struct CancelTransfer {
 };
 EDGELAM_MESSAGE(CancelTransfer, id)
 
-/// Read observable `observable` once (`period_ns` 0), or from now on every `period_ns` (> 0) until Unsubscribe.
+/// Read observable `observable` once (`period_ns` 0), or from now on every `period_ns` (> 0) until Unsubscribe. With
+/// `aside` 1 that subscription does not count as outstanding: it keeps no run alive in which all else is at an end.
 struct ReadObservable {
     std::uint64_t request;
     std::uint32_t observable;
-    std::uint32_t reserved;
+    std::uint32_t aside;
     std::int64_t period_ns;
 };
-EDGELAM_MESSAGE(ReadObservable, request, observable, reserved, period_ns)
+EDGELAM_MESSAGE(ReadObservable, request, observable, aside, period_ns)
 
 struct Unsubscribe {
     std::uint64_t request;

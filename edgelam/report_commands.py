@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``edgelam report``, ``compare`` and ``trace``: their options, and what they do. Nothing heavy is imported here."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from edgelam.errors import ConfigurationError
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Write report.html of a run (map and timeline over simulated time, metrics, configuration) or of a campaign."""
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """The run folder, or a campaign's."""
+    out: Path | None = None
+    """The file; report.html in that folder unless given."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Compare:
+    """Runs beside one another: a table here, and a page with their curves in one chart."""
+
+    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN")]
+    """The run folders, at least two."""
+    out: Path = Path("compare.html")
+    """The page."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trace:
+    """Write a run as a trace for ui.perfetto.dev or chrome://tracing: simulated and wall time on separate tracks."""
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """The run folder."""
+    out: Path | None = None
+    """The file; trace.json in the run folder unless given."""
+
+
+def run(command: Report | Compare | Trace) -> int:
+    """Do it; returns the exit status."""
+    match command:
+        case Report(path, out):
+            from edgelam.runs.report import write_report
+
+            written = write_report(path, _file(out))
+            print(f"report: {written} ({written.stat().st_size / 1e6:.1f} MB)")
+        case Compare(paths, out):
+            from rich.console import Console
+
+            from edgelam.runs.report.compare import Comparison
+
+            comparison = Comparison(paths)
+            _print(comparison.overview, "Runs", console := Console())
+            _print(comparison.differences, "Settings that differ", console)
+            comparison.write(_file(out) or out)
+            print(f"comparison: {out}")
+        case Trace(path, out):
+            from edgelam.runs.trace_events import write_trace
+
+            out = _file(out) or path / "trace.json"
+            print(f"trace: {out} ({write_trace(path, out)} events; open it at https://ui.perfetto.dev)")
+    return 0
+
+
+def _file(out: Path | None) -> Path | None:
+    """Refuse a place where no file can be before anything is read."""
+    if out is not None and out.is_dir():
+        raise ConfigurationError(f"--out {out} is a folder; it takes the name of a file")
+    if out is not None and not out.parent.is_dir():
+        raise ConfigurationError(f"--out {out}: there is no folder {out.parent}")
+    return out
+
+
+def _print(table: tuple[list[str], list[list[str]]], title: str, console: object) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    assert isinstance(console, Console)
+    heads, rows = table
+    shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in heads:
+        shown.add_column(Text(head), overflow="fold")
+    for row in rows:
+        shown.add_row(*map(Text, row))
+    if rows:
+        console.print(shown)

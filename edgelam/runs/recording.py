@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a run keeps of its simulations, whatever the experiment: the tables that reports and traces are made of.
+
+simulations  one row a simulation, in the order they ran: scenario, its options, seed
+nodes        one row a node of a simulation: role, device
+transfers    one row a transfer and receiver
+compute      one row a computation on a node
+positions    where the nodes were, where the scenario says so (see places.py)
+wall         wall-clock readings, seconds since the run began; everything above is in simulated time
+
+All begin with the column `simulation`, the name of the simulation within its run, and the labels of the experiment.
+Recording asks for nothing that changes the simulation: all its times are the same without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+import itertools
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from edgelam.cosim.recorded_asyncio import looking_on
+from edgelam.cosim.records import ComputeRecord, TransferRecord
+from edgelam.runs.folder import RunFolder
+from edgelam.runs.places import OBSERVABLE, follow_places
+from edgelam.runs.tables import TableWriter, read_arrow, schema_from, schema_of
+
+if TYPE_CHECKING:
+    from edgelam.cosim.simulation import Simulation
+    from edgelam.runs.load import Run
+
+Label = str | int
+CLOCK_EVERY_S = 0.05  # wall: of the readings of both clocks, at first
+CLOCK_READINGS = 256  # then at intervals twice as long, and so on: a long run keeps few
+
+_RENAMED = {"id": "transfer", "bytes": "traffic_bytes"}  # what a record calls in the context of its class
+_SIMULATION = {"scenario": str, "options": str, "seed": int}
+_NODE = {"node": str, "role": str, "device": str}
+_WALL = {"what": str, "round": int, "simulated_s": float, "wall_s": float}
+
+
+class SimulationRecorder:
+    """Writes what one simulation does under its name.
+
+    An experiment uses it like this::
+
+        recorder = SimulationRecorder(folder, "split FedFT", {"method": "split FedFT"})
+
+        async def main(sim):
+            async with recorder.following(sim, options):
+                ...
+
+        cosim.simulate(main, ..., on_transfer=recorder.on_transfer, on_compute=recorder.on_compute)
+        recorder.done()
+    """
+
+    def __init__(self, folder: RunFolder, name: str, labels: Mapping[str, Label] | None = None) -> None:
+        """Write to `folder`. labels: further columns and their values, text or whole numbers, the same for a run."""
+        self.folder, self.name = folder, name
+        self.nodes: Mapping[str, Any] = {}
+        """The simulation's nodes by name, once it has begun."""
+        self._labels: dict[str, Any] = {"simulation": name, **(labels or {})}
+        self._types: dict[str, type] = {column: type(value) for column, value in self._labels.items()}
+        self._simulated_s = 0.0
+        self._readings, self._read_at, self._read_every_s = 0, 0.0, CLOCK_EVERY_S
+        self.wall("begin")
+
+    @contextlib.asynccontextmanager
+    async def following(self, sim: Simulation, options: Mapping[str, Any] | None = None) -> AsyncIterator[None]:
+        """Note which nodes `sim` has, and where they are while the body goes on. options: those of the scenario."""
+        self.nodes = sim.nodes
+        text = " ".join(f"{name}={value}" for name, value in (options or {}).items())
+        self._append("simulations", _SIMULATION, {"scenario": sim.scenario, "options": text, "seed": sim.seed})
+        for node in sim.nodes.values():
+            self._append("nodes", _NODE, {"node": node.name, "role": node.role, "device": node.device.name})
+        if OBSERVABLE not in sim.observables:
+            yield
+            return
+        with looking_on():  # a replay follows its own
+            task = asyncio.create_task(
+                follow_places(sim, self.folder, self._labels, self._types, self._clock), name="positions of the nodes"
+            )
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    def on_transfer(self, record: TransferRecord) -> None:
+        """What cosim knows of a finished transfer."""
+        row = {"direction": self.direction(record)} | _fields(record)
+        self._transfers.append({**self._labels, **row})
+        self._clock(record.acknowledged_s)
+
+    def on_compute(self, record: ComputeRecord) -> None:
+        """What cosim knows of a finished computation."""
+        self._compute.append(self._labels | _fields(record))
+        self._clock(record.end_s)
+
+    def direction(self, record: TransferRecord) -> str:
+        """``uplink`` from a user device, ``downlink`` to one, ``other`` between servers."""
+        if self.nodes[record.source].role == "ue":
+            return "uplink"
+        return "downlink" if self.nodes[record.receiver].role == "ue" else "other"
+
+    def wall(self, what: str, round_number: int | None = None, simulated_s: float | None = None) -> None:
+        """Note the wall clock: `what` has just happened (by default at the latest simulated time seen)."""
+        at_s = self._simulated_s if simulated_s is None else float(simulated_s)
+        row = {"what": what, "round": round_number, "simulated_s": at_s, "wall_s": self.folder.wall_s}
+        self._append("wall", _WALL, row)
+
+    def done(self) -> None:
+        """The simulation has ended."""
+        self.wall("end")
+
+    @functools.cached_property
+    def _transfers(self) -> TableWriter:
+        return self.folder.table("transfers", _schema(TransferRecord, self._types | {"direction": str}))
+
+    @functools.cached_property
+    def _compute(self) -> TableWriter:
+        return self.folder.table("compute", _schema(ComputeRecord, self._types))
+
+    def _clock(self, simulated_s: float) -> None:
+        """Simulated time has come to here: now and then note both clocks."""
+        self._simulated_s = max(self._simulated_s, float(simulated_s))  # as it is where that is NaN
+        now = time.monotonic()
+        if now - self._read_at >= self._read_every_s:
+            self.wall("clock")
+            self._read_at = now
+            self._readings += 1
+            if self._readings % CLOCK_READINGS == 0:
+                self._read_every_s *= 2
+
+    def _append(self, table: str, columns: Mapping[str, type], row: Mapping[str, Any]) -> None:
+        self.folder.table(table, schema_from({**self._types, **columns})).append({**self._labels, **row})
+
+
+def recorded_names(run: Run) -> dict[int, tuple[str, dict[str, Label]]]:
+    """Number of a simulation in the order they ran -> its name and labels, as a run has recorded them."""
+    if "simulations" not in run:
+        return {}
+    found: dict[int, tuple[str, dict[str, Label]]] = {}
+    for number, row in enumerate(read_arrow(run.path, "simulations").to_pylist()):
+        labels = dict(itertools.takewhile(lambda column: column[0] != "scenario", row.items()))
+        found[number] = (labels.pop("simulation"), labels)
+    return found
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {_RENAMED.get(field.name, field.name): getattr(record, field.name) for field in dataclasses.fields(record)}
+
+
+def _schema(kind: type, extra: Mapping[str, type]) -> pa.Schema:
+    return pa.schema([field.with_name(_RENAMED.get(field.name, field.name)) for field in schema_of(kind, **extra)])

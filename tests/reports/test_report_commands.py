@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``edgelam report``, ``compare`` and ``trace``: what they write, and what they say to mistakes."""
+
+import json
+
+import pytest
+from recorded_run import small_run
+
+from edgelam import __main__ as cli
+
+
+def edgelam(capsys, *arguments) -> tuple[int, str, str]:
+    try:
+        status = cli.main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_a_report_is_one_file_that_names_no_address(capsys, finished, tmp_path):
+    out = tmp_path / "my report.html"
+    status, printed, _ = edgelam(capsys, "report", finished, "--out", out)
+    assert (status, printed.startswith(f"report: {out}")) == (0, True)
+    text = out.read_text()
+    assert "</script><img" not in text
+    for address in ("http://", "https://", "//cdn"):
+        assert address not in text.replace("http://www.w3.org/2000/svg", "")  # a name, not an address
+    assert "default-src &#x27;none&#x27;" in text
+
+
+def test_the_default_places_are_in_the_run_folder(capsys, tmp_path):
+    path = small_run(tmp_path)
+    assert edgelam(capsys, "report", path)[0] == 0
+    assert edgelam(capsys, "trace", path)[0] == 0
+    assert (path / "report.html").exists()
+    assert json.loads((path / "trace.json").read_text())["traceEvents"]
+
+
+def test_a_run_that_goes_on_or_has_nothing_is_shown_as_far_as_it_is(capsys, finished, tmp_path):
+    for table in ("transfers", "compute", "positions", "wall", "nodes"):
+        path = small_run(tmp_path / table)
+        (path / f"{table}.parquet").unlink()
+        assert edgelam(capsys, "report", path)[0] == 0, table
+        assert edgelam(capsys, "trace", path)[0] == 0, table
+    (path / "simulations.parquet").unlink()
+    assert edgelam(capsys, "report", path)[0] == 0
+
+
+def test_compare_prints_what_differs_and_what_came_of_it(capsys, finished, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    other = small_run(tmp_path, rate=0.25)
+    status, printed, _ = edgelam(capsys, "compare", finished, other, "--out", tmp_path / "both.html")
+    assert status == 0
+    rows = [line.split() for line in printed.splitlines()]
+    assert ["rate", "0.5", "0.25"] in rows
+    first = [row for row in rows if "first" in row]
+    assert [row[-1] for row in first] == ["0.8", "0.55"]  # the last accuracy
+    assert all("1.5 MB" in " ".join(row) for row in first)
+    assert (tmp_path / "both.html").exists()
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["report", "nowhere"], 1, "nowhere is not a run folder: there is no such folder"),
+        (["trace", "nowhere"], 1, "nowhere is not a run folder: there is no such folder"),
+        (["report", "RUN", "--out", "no/such/place.html"], 2, "--out no/such/place.html: there is no folder no/such"),
+        (["report", "RUN", "--out", "."], 2, "--out . is a folder"),
+        (["compare", "RUN"], 2, "compare takes 2 to 200 run folders, got 1"),
+        (["compare", "RUN", "RUN"], 2, "is given twice"),
+        (["trace", "."], 1, ". is not a run folder: it has no manifest.json"),
+    ],
+)
+def test_mistakes(capsys, finished, elsewhere, arguments, status, message):  # noqa: PLR0917
+    got, _, printed = edgelam(capsys, *(finished if argument == "RUN" else argument for argument in arguments))
+    assert got == status
+    assert message in printed
+    assert not list(elsewhere.iterdir())
+
+
+def test_a_folder_of_runs_has_a_report_of_what_came_out(capsys, tmp_path):
+    for rate in (0.5, 0.25):
+        small_run(tmp_path, rate=rate)
+    assert edgelam(capsys, "report", tmp_path)[0] == 0
+    text = (tmp_path / "report.html").read_text()
+    assert "nowhere, 2 runs" in text
+    assert '"2 completed"' in text
