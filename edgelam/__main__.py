@@ -319,9 +319,10 @@ def plot_run(path: Path) -> int:
     """``edgelam plot RUN``."""
     from rich.console import Console
 
-    from edgelam.runs import experiments, load
+    from edgelam.runs import experiments
+    from edgelam.runs.load import load_run
 
-    run = load(path)
+    run = load_run(path)
     experiment = experiments.find(run.manifest["experiment"])
     console = Console()
     if run.state != "completed":

@@ -80,7 +80,7 @@ class SplitFedFTSettings:
     participation: float = 1.0
     """Share of the devices drawn at random for each round, above 0 and at most 1 (at least one device is drawn)."""
     round_deadline_s: float | None = None
-    """Simulated seconds a round may take before the straggler policy applies; none: no deadline."""
+    """Simulated seconds a round may take before the straggler policy applies; None: no deadline."""
     stragglers: Literal["wait", "drop"] = "wait"
     """Devices late at the deadline: wait for them (and report them), or drop them: their gradient is left out of the
     round and the others' weights are renormalised."""

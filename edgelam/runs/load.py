@@ -62,6 +62,15 @@ class Run(Mapping[str, pd.DataFrame]):
         return self["transfers"]
 
 
+def load_run(path: str | Path) -> Run:
+    """Open one run folder. Raises StorageError for what is none, and names a run where the folder holds several."""
+    found = load(path)
+    if not isinstance(found, Run):
+        example = f"; give one of them, e.g. {found.paths[-1]}" if found.paths else ""
+        raise StorageError(f"{path} holds {len(found.paths)} runs and is none itself{example}")
+    return found
+
+
 def load(path: str | Path) -> "Run | Any":
     """Open for reading: a run folder as a `Run`; a campaign's folder, or one that holds run folders, as `Runs`.
 

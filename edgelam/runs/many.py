@@ -43,6 +43,11 @@ class Runs(Mapping[str, pd.DataFrame]):
         self._read: dict[str, pd.DataFrame] = {}
 
     @property
+    def paths(self) -> list[Path]:
+        """The run folders."""
+        return list(self._runs.values())
+
+    @property
     def runs(self) -> pd.DataFrame:
         """One row a run: run (folder name), state, experiment, version, started, wall_s, node; then every setting."""
         return self._cached("runs of this folder", lambda: self._collect("runs", "1", _facts_of))
@@ -189,7 +194,8 @@ def _write_index(file: Path, table: pa.Table, runs: list[str], reader: str) -> N
 
 def _concatenate(parts: Sequence[pa.Table]) -> pa.Table:
     """All rows; a column that some tables lack is null there, whole numbers become floating point where some are."""
-    filled = [part for part in parts if part.num_columns]
+    # columns without rows (of a run that failed at once) have no types of their own
+    filled = [part for part in parts if part.num_rows] or [part for part in parts if part.num_columns][:1]
     try:
         return pa.concat_tables(filled, promote_options="permissive").combine_chunks() if filled else pa.table({})
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:

@@ -43,6 +43,7 @@ def parse_options(
     `config` (recipe or file name), those of `fields`, and `experiment` (the configuration asked for). Raises
     ConfigurationError; leaves with status 2 and a message as tyro does.
     """
+    _refuse_twice(arguments, fields)
     name, base = base_configuration(experiment, arguments)
     kind, default = options_of(experiment, command=command, fields=fields, recipe=name, base=base)
     return tyro.cli(
@@ -52,6 +53,18 @@ def parse_options(
         prog=f"edgelam {command} {experiment.name}",
         description=experiment.summary,
     )
+
+
+def _refuse_twice(arguments: Sequence[str], fields: Mapping[str, tuple[Any, Any]]) -> None:
+    """Of an option given twice the parser would take the last without a word; `fields` of several texts may be."""
+    repeatable = {name for name, (_, default) in fields.items() if isinstance(default, tuple)}
+    seen: set[str] = set()
+    for argument in arguments:
+        option = argument.partition("=")[0]
+        if option in seen:
+            raise ConfigurationError(f"{option} is given twice; give it once, with all its values: {option} A B ...")
+        if option.startswith("--") and option.removeprefix("--").replace("-", "_") not in repeatable:
+            seen.add(option)
 
 
 def options_of(

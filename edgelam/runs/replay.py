@@ -19,7 +19,7 @@ from edgelam.errors import ConfigurationError, NotReplayable
 from edgelam.runs import programs, replayed_tables
 from edgelam.runs.experiments import NO_SCENARIO, check_devices, check_scenario
 from edgelam.runs.folder import RunFolder
-from edgelam.runs.load import Run, load
+from edgelam.runs.load import Run, load, load_run
 from edgelam.runs.progress import Progress
 from edgelam.runs.recording import SimulationRecorder, recorded_names
 from edgelam.runs.replay_settings import Settings, settings_of
@@ -55,7 +55,7 @@ def replay(
         NotReplayable: what the run does depends on time, or would have differed over this network; the text says why.
         ConfigurationError: a value that is not legal. StorageError: not a run folder.
     """
-    original = run if isinstance(run, Run) else load(run)
+    original = run if isinstance(run, Run) else load_run(run)
     simulations = _check_run(original)
     before = settings_of(original)
     after = before.changed(scenario=scenario, options=options, devices=devices, compute=compute, seed=seed)

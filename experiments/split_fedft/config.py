@@ -46,7 +46,8 @@ class Config:
     """What is run over the network, one after the other, on the same data order and number of samples."""
     controls: tuple[Control, ...] = ("random-weights", "linear", "majority")
     """Rows that show whether pre-training matters: split-fedft on the same backbone at random weights and without a
-    network; logistic regression on TF-IDF (text) or raw tokens, in one place; always the largest class."""
+    network; logistic regression on TF-IDF (text) or raw tokens, in one place; always the largest class.
+    --controls alone: none of them."""
 
     search_factors: tuple[float, ...] = ()
     """Learning rates tried for each method before it runs: the configured ones times each factor, without a network, on

@@ -184,3 +184,18 @@ def test_a_plain_source_tree_finds_its_experiments(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert "split-fedft" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "split-fedft", "--options", "numUe=5", "--options", "bandwidth=20"], "--options is given twice"),
+        (["run", "split-fedft", "--seed=1", "--seed", "2"], "--seed is given twice"),
+        (["campaign", "split-fedft"], "a campaign of one run"),
+        (["campaign", "split-fedft", "--grid"], "a campaign of one run"),
+    ],
+)
+def test_what_would_be_taken_without_a_word_is_refused(capsys, arguments, words):
+    status, _, error = in_process(capsys, *arguments)
+    assert status == 2
+    assert words in error

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from edgelam.errors import ConfigurationError
-from edgelam.runs import RunFolder, StorageError, load
+from edgelam.runs import RunFolder, StorageError, load, replay
 from edgelam.runs.campaigns.folder import CampaignFolder, Request
+from edgelam.runs.load import load_run
+from edgelam.runs.report import write_report
 
 
 def write_run(tiny, folder: Path, name: str, *, seed: int, scale: float = 1.0, score: float) -> Path:
@@ -83,3 +85,35 @@ def test_a_folder_of_runs_needs_no_campaign(tiny, tmp_path):
     found = load(tmp_path / "runs")
     assert found.frame[["run", "score"]].to_numpy().tolist() == [["tiny/a", 5.0], ["tiny/b", 6.0]]
     assert not list((tmp_path / "runs").glob("*.parquet"))
+
+
+def test_a_folder_of_runs_is_not_a_run(campaign):
+    with pytest.raises(StorageError, match=r"holds 6 runs and is none itself; give one of them, e\.g\. .*s3-2"):
+        load_run(campaign)
+    with pytest.raises(StorageError, match="holds 6 runs"):
+        replay(campaign)
+    assert load_run(campaign / "runs" / "s1-1").state == "completed"
+
+
+def test_a_run_that_failed_at_once_does_not_hide_the_others(tiny, tmp_path):
+    """Its table of results has columns, but no rows and so no types."""
+    write_run(tiny, tmp_path, "good", seed=1, score=3.0)
+    failed = dataclasses.replace(tiny(), seed=2)
+
+    def fail() -> None:
+        with RunFolder.create("tiny", failed, seed=2, out=tmp_path) as folder:
+            folder.table("metrics", {"round": int, "score": float, "method": str})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    found = load(tmp_path)
+    assert len(found.paths) == 2
+    assert found.frame["score"].tolist() == [3.0]
+
+
+def test_a_campaign_without_a_finished_run_has_no_report(tmp_path):
+    folder = CampaignFolder(tmp_path / "c")
+    folder.ask("tiny", 1, Request("edgelam campaign tiny", "now", 1, 1, {}))
+    with pytest.raises(StorageError, match="no finished run yet"):
+        write_report(folder.path)

@@ -61,6 +61,10 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
                 f"--{option} is {getattr(options, option)}; it must be at least {int(option == 'seeds')}"
             )
     grid = grids.parse_grid([text for texts in options.grid for text in texts], experiment.config)
+    if not grid.values and options.seeds == 1:
+        raise ConfigurationError(
+            f"a campaign of one run: give --grid KEY=VALUE,VALUE,... or --seeds N; for one run, edgelam run {name}"
+        )
     baseline = grids.parse_baseline([text for texts in options.baseline for text in texts], grid)
     folder = CampaignFolder(options.out)
     before = folder.asked()

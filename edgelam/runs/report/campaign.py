@@ -10,12 +10,15 @@ import pandas as pd
 from edgelam.runs.many import Runs
 from edgelam.runs.report.charts import plain_table
 from edgelam.runs.settings import plain_text
+from edgelam.runs.storage import StorageError
 
 MOST_ROWS = 2000  # of the table of results
 
 
 def campaign_page(found: Runs) -> dict[str, Any]:
     """The data of the page. Raises StorageError where a run folder cannot be read."""
+    if not found.paths:
+        raise StorageError(f"{found.path} has no finished run yet; the same edgelam campaign command goes on with it")
     runs, results = found.runs, found.frame
     varying = found.varying()
     charts: dict[str, pd.DataFrame] = {}
