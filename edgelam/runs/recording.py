@@ -89,7 +89,8 @@ class SimulationRecorder:
         try:
             yield
         finally:
-            task.cancel()
+            with looking_on():
+                task.cancel()
 
     def on_transfer(self, record: TransferRecord) -> None:
         """What cosim knows of a finished transfer."""

@@ -90,7 +90,7 @@ def test_what_cannot_be_run_is_refused_before_anything_is_made(here, capsys):
     assert "say: edgelam campaign EXPERIMENT" in capsys.readouterr().err
     (here / "other").mkdir()
     (here / "other" / "thesis.txt").write_text("mine")
-    status, _, err = campaign(capsys, "--out", "other")
+    status, _, err = campaign(capsys, "--out", "other", "--seeds", "2")
     assert (status, "holds something else" in err) == (2, True)
     assert [path.name for path in here.rglob("*")] == ["other", "thesis.txt"]
 
