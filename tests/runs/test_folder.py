@@ -90,8 +90,9 @@ def test_asking_for_what_is_not_there_names_what_is(tmp_path):
             folder.table("other")
     with pytest.raises(StorageError, match="did you mean 'metrics'"):
         load(folder.path)["metric"]
+    (tmp_path / "empty").mkdir()
     with pytest.raises(StorageError, match="no manifest"):
-        load(tmp_path)
+        load(tmp_path / "empty")
     with pytest.raises(StorageError, match="no such folder"):
         load(tmp_path / "nowhere")
 
