@@ -102,7 +102,10 @@ def test_a_failure_takes_no_other_down_and_its_command_reproduces_it(here, capsy
     assert "FAILED mode=fail seed 1: edgelam: seed 1 fails as it was told" in out
     assert "FAILED mode=crash seed 1: the run was ended by signal 11 (Segmentation fault)" in out
     commands = dict(re.findall(r"FAILED mode=(\w+) .*\n.*\n  reproduce: (.*)", out))
-    again = subprocess.run(commands["fail"], shell=True, capture_output=True, text=True, cwd="/", check=False)
+    with_edgelam = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    again = subprocess.run(
+        commands["fail"], shell=True, capture_output=True, text=True, cwd="/", env=with_edgelam, check=False
+    )
     assert (again.returncode, again.stderr.splitlines()[-1]) == (1, "edgelam: seed 1 fails as it was told")
     (crashed,) = (
         path for path in (here / "campaigns/tiny/failed").iterdir() if "crash" in (path / "config.toml").read_text()
