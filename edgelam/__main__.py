@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _explain(error: BaseException) -> int:
     """Print what ended the command, without a traceback, and return the exit status; a bug is raised again."""
-    from edgelam.runs.folder import first_cause
+    from edgelam.runs.folder import explanation, first_cause
 
     cause = first_cause(error)
     if isinstance(cause, KeyboardInterrupt):
@@ -187,9 +187,7 @@ def _explain(error: BaseException) -> int:
         return EXIT_TERMINATED if terminated else EXIT_INTERRUPTED
     if not isinstance(cause, EdgelamError):
         raise error
-    print(f"edgelam: {cause}", file=sys.stderr)
-    for note in getattr(cause, "__notes__", ()):
-        print(note, file=sys.stderr)
+    print(explanation(cause), file=sys.stderr)
     return EXIT_USAGE if isinstance(cause, ConfigurationError) else EXIT_ERROR
 
 

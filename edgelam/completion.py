@@ -33,7 +33,7 @@ def script(shell: str, commands: Sequence[Any], run_options: Mapping[str, tuple[
             functools.reduce(operator.or_, [*with_experiment, *commands]),
             args=["--tyro-print-completion", shell],
             prog="edgelam",
-            config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes),
+            config=(tyro.conf.OmitSubcommandPrefixes,),
         )
     # a help text of several lines would be taken for more words
     lines = written.getvalue().splitlines(keepends=True)
@@ -50,4 +50,6 @@ def _each_experiment(command: str, fields_of: Any) -> type:
             experiment, command=command, fields=fields_of(name), recipe=recipe, base=experiment.recipes[recipe]()
         )
         kinds.append(Annotated[kind, tyro.conf.subcommand(name, default=default)])
-    return dataclasses.make_dataclass(command.capitalize(), [("experiment", functools.reduce(operator.or_, kinds))])
+    return dataclasses.make_dataclass(
+        command.capitalize(), [("experiment", Annotated[functools.reduce(operator.or_, kinds), tyro.conf.arg(name="")])]
+    )

@@ -24,13 +24,26 @@ def _recorder(future: Any) -> ProgramRecorder:
     return recorder
 
 
-def _asked(future: Any, value: bool) -> None:
-    """A program asks whether a future is done: what it hears is noted, to be compared in a replay."""
-    if not sys._getframe(2).f_code.co_filename.startswith(_INSIDE):
-        _recorder(future).add("done", _recorder(future).number_of(future), amount=int(value))
+class _Asked(asyncio.Future[Any]):
+    """A program asks a future or task whether it is done: what it hears is noted, to be compared in a replay."""
+
+    def done(self) -> bool:
+        """Noted; as the future's."""
+        value = super().done()
+        self._note(value)
+        return value
+
+    def result(self) -> Any:
+        """Noted; as the future's."""
+        self._note(super().done())
+        return super().result()
+
+    def _note(self, value: bool) -> None:
+        if not sys._getframe(2).f_code.co_filename.startswith(_INSIDE):
+            _recorder(self).add("done", _recorder(self).number_of(self), amount=int(value))
 
 
-class RecordedFuture(SimFuture):
+class RecordedFuture(_Asked, SimFuture):
     """A `SimFuture` of a loop that records. One that says `why` it is awaited is cosim's own: not looked at."""
 
     number = 0  # given when the program first refers to it
@@ -64,17 +77,6 @@ class RecordedFuture(SimFuture):
         self._is_set()
         super().set_exception(exception)
 
-    def done(self) -> bool:
-        """Noted; as the future's."""
-        value = super().done()
-        _asked(self, value)
-        return value
-
-    def result(self) -> Any:
-        """Noted; as the future's."""
-        _asked(self, super().done())
-        return super().result()
-
     def _is_set(self) -> None:
         if self.why is not None or self.sleep_ns is not None:
             return
@@ -90,7 +92,7 @@ class RecordedFuture(SimFuture):
             _recorder(self).refuse("a future that a task awaits is set by a callback: that is not recorded")
 
 
-class RecordedTask(SimTask):
+class RecordedTask(_Asked, SimTask):
     """A `SimTask` of a loop that records. `quiet` above 0: what it does just now is not part of the program."""
 
     number = 0
@@ -104,17 +106,6 @@ class RecordedTask(SimTask):
         return super().__await__()
 
     __iter__ = __await__
-
-    def done(self) -> bool:
-        """Noted; as the task's."""
-        value = super().done()
-        _asked(self, value)
-        return value
-
-    def result(self) -> Any:
-        """Noted; as the task's."""
-        _asked(self, super().done())
-        return super().result()
 
     def cancel(self, msg: Any = None) -> bool:
         """Noted; as the task's."""

@@ -7,7 +7,7 @@ import json
 import re
 import tomllib
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,15 @@ def to_plain(config: Any) -> dict[str, Any]:
     if not isinstance(plain, dict):
         raise ConfigurationError(f"a configuration is a dataclass, not {type(config).__name__}")
     return plain
+
+
+def leaves(plain: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every setting of a plain configuration, in its order: where it is (("lora", "rank")) and its value."""
+    for name, value in plain.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*place, name))
+        else:
+            yield (*place, name), value
 
 
 def to_toml(config: Any) -> str:

@@ -209,6 +209,11 @@ def first_cause(error: BaseException) -> BaseException:
     return leaves[0]
 
 
+def explanation(cause: BaseException) -> str:
+    """What a command prints of an error that it ends with."""
+    return "\n".join([f"edgelam: {cause}", *getattr(cause, "__notes__", ())])
+
+
 def _make_unique(parent: Path, name: str) -> Path:
     make_folder(parent)
     for attempt in range(1, 1000):

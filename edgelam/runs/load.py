@@ -4,6 +4,7 @@
 Many at once: edgelam.runs.many."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ class Run(Mapping[str, pd.DataFrame]):
     def __repr__(self) -> str:
         """Say which run this is and how it stands."""
         return f"Run({str(self.path)!r}, state={self.state!r}, tables={list(self)})"
+
+    @property
+    def wall_s(self) -> float | None:
+        """Wall-clock seconds from its beginning to its end; None while it goes on, or where it was killed."""
+        started, ended = self.manifest["started"], self.manifest["ended"]
+        return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds() if ended else None
 
     @property
     def metrics(self) -> pd.DataFrame:

@@ -8,7 +8,6 @@ missing, and writes it again in one step. Whoever reads at the same time sees th
 
 import concurrent.futures
 import contextlib
-import datetime
 import functools
 import json
 import os
@@ -23,7 +22,7 @@ import pyarrow.parquet as pq
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.runs import experiments, statistics, tables
 from edgelam.runs.campaigns.folder import CampaignFolder
-from edgelam.runs.configuration import suggest
+from edgelam.runs.configuration import leaves, suggest
 from edgelam.runs.load import Run
 from edgelam.runs.settings import plain_text, settings_of
 from edgelam.runs.storage import StorageError, atomic_file
@@ -205,19 +204,17 @@ def _concatenate(parts: Sequence[pa.Table]) -> pa.Table:
 def _facts_of(path: Path) -> pa.Table:
     run = Run(path)
     manifest = run.manifest
-    started, ended = manifest["started"], manifest["ended"]
-    seconds = datetime.datetime.fromisoformat(ended) - datetime.datetime.fromisoformat(started) if ended else None
     row: dict[str, Any] = {
         "seed": manifest["seeds"]["root"],
         "state": run.state,
         "experiment": manifest["experiment"],
         "version": (manifest.get("campaign") or {}).get("version"),
-        "started": started,
-        "wall_s": seconds.total_seconds() if seconds is not None else None,
+        "started": manifest["started"],
+        "wall_s": run.wall_s,
         "node": manifest["process"]["node"],
     }
     columns = _option_names(manifest["experiment"])
-    for place, value in _leaves(manifest["configuration"]):
+    for place, value in leaves(manifest["configuration"]):
         name = columns.get(place, ".".join(place))
         if name != "seed":
             row[name] = plain_text(value) if isinstance(value, list) else value
@@ -231,14 +228,6 @@ def _option_names(experiment: str) -> dict[tuple[str, ...], str]:
     except EdgelamError:
         return {}
     return {setting.path: setting.column for setting in settings_of(kind).values()}
-
-
-def _leaves(plain: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for name, value in plain.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, (*place, name))
-        else:
-            yield (*place, name), value
 
 
 def _scores_of(path: Path) -> pa.Table:

@@ -19,7 +19,7 @@ from edgelam.errors import ConfigurationError, NotReplayable
 from edgelam.runs import programs, replayed_tables
 from edgelam.runs.experiments import NO_SCENARIO, check_devices, check_scenario
 from edgelam.runs.folder import RunFolder
-from edgelam.runs.load import Run, load, load_run
+from edgelam.runs.load import Run, load_run
 from edgelam.runs.progress import Progress
 from edgelam.runs.recording import SimulationRecorder, recorded_names
 from edgelam.runs.replay_settings import Settings, settings_of
@@ -86,7 +86,7 @@ def replay(
             recorder.done()
             players[number] = player
         replayed_tables.write(original, folder, rows, players)
-    return load(folder.path)
+    return Run(folder.path)
 
 
 def _check_run(run: Run) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from edgelam.errors import ConfigurationError
@@ -113,8 +113,3 @@ def settings_of(run: Run) -> Settings:
 
 def _pairs(values: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(f"{name}={value}" for name, value in values.items())
-
-
-def parse(pairs: Iterable[str] | None, what: str) -> dict[str, str] | None:
-    """NAME=VALUE pairs of the command line; None if there are none."""
-    return parse_pairs(pairs, what) if pairs else None

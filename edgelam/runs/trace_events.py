@@ -16,8 +16,8 @@ from typing import Any
 
 import pandas as pd
 
-from edgelam.runs.load import Run
-from edgelam.runs.report.simulations import of_simulation
+from edgelam.runs.load import Run, load_run
+from edgelam.runs.report.simulations import ended, node_names, of_simulation
 from edgelam.runs.storage import StorageError, atomic_file
 
 Event = dict[str, Any]
@@ -29,7 +29,7 @@ _COMPUTE_FACTS = ("flops", "traffic_bytes", "energy_j", "waited_s")
 
 def write_trace(path: Path, out: Path) -> int:
     """Write the trace of the run folder `path` to `out`; returns the number of events. Raises StorageError."""
-    run = Run(path)
+    run = load_run(path)
     if "simulations" not in run:
         raise StorageError(f"{path} has recorded no simulation (no table 'simulations'): there is nothing to trace")
     count = 0
@@ -80,14 +80,11 @@ def _wall(run: Run, names: list[str]) -> Iterator[Event]:
 def _simulation(run: Run, pid: int, name: str) -> Iterator[Event]:
     nodes = of_simulation(run, "nodes", name)
     compute, transfers = of_simulation(run, "compute", name), of_simulation(run, "transfers", name)
-    order = list(nodes["node"]) if len(nodes) else []
-    for table, columns in ((transfers, ("source", "receiver")), (compute, ("node",))):
-        order += [node for column in columns if len(table) for node in table[column].unique()]
+    names = node_names(nodes, transfers, compute)
     if len(transfers):
-        end_s = transfers["last_byte_s"].fillna(transfers["acknowledged_s"]).fillna(transfers["queued_s"])
-        transfers = transfers.assign(start_s=transfers["queued_s"], end_s=end_s, label=transfers["tag"])
+        transfers = ended(transfers).rename(columns={"tag": "label"})
     tid = 0
-    for node in dict.fromkeys(order):
+    for node in names:
         for rows, column, what, facts in (
             (compute, "node", "computing", _COMPUTE_FACTS),
             (transfers, "source", "sending", _TRANSFER_FACTS),

@@ -84,7 +84,9 @@ class Store:
         if path is None or not path.exists():
             return 0
         try:
-            return int(json.loads(read_metadata(path)["state"])["epochs"])
+            metadata = read_metadata(path)
+            ours = self._facts(job).items() <= metadata.items()
+            return int(json.loads(metadata["state"])["epochs"]) if ours else 0
         except (ConfigurationError, ValueError, KeyError, TypeError):
             return 0
 

@@ -72,7 +72,7 @@ def test_runs_on_two_nodes_come_back_to_the_campaigns_folder(cluster, tmp_path):
 
 
 def test_no_cluster_is_one_clear_error(tiny, tmp_path):
-    done = campaign(tmp_path, "--ray", "127.0.0.1:1")
+    done = campaign(tmp_path, "--seeds", "2", "--ray", "127.0.0.1:1")
     assert done.returncode == 1
     assert "edgelam: --ray 127.0.0.1:1: no Ray cluster answers there" in done.stderr
     assert "Traceback" not in done.stderr

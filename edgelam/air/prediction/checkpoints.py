@@ -7,8 +7,10 @@ optimiser K as `optimiser/K/NUMBER/KEY`, and the caller's facts (all strings) as
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -40,11 +42,8 @@ def save_checkpoint(
 
 def read_metadata(path: Path) -> dict[str, str]:
     """What a checkpoint says of itself, without its tensors. Raises ConfigurationError if it cannot be read."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {})
-    except (SafetensorError, OSError) as error:
-        raise ConfigurationError(f"checkpoint {path} cannot be read: {error}") from error
+    with _opened(path) as file:
+        return dict(file.metadata() or {})
 
 
 def load_checkpoint(
@@ -55,12 +54,9 @@ def load_checkpoint(
     facts: what the file must say of itself (experiment, method, seed, ...). Raises ConfigurationError, and changes
     nothing, if it cannot be read, is of something else, or does not fit the predictor or the number of optimisers.
     """
-    metadata = read_metadata(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dictionary
-    except (SafetensorError, OSError) as error:
-        raise ConfigurationError(f"checkpoint {path} cannot be read: {error}") from error
+    with _opened(path) as file:
+        metadata = dict(file.metadata() or {})
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dictionary
     for key, wanted in {"format": FORMAT, **facts}.items():
         if metadata.get(key) != wanted:
             raise ConfigurationError(
@@ -83,6 +79,15 @@ def load_checkpoint(
     for optimiser, state in zip(optimisers, states, strict=True):
         optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
     return metadata
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise ConfigurationError(f"checkpoint {path} cannot be read: {error}") from error
 
 
 def everything(predictor: Predictor) -> dict[str, Tensor]:

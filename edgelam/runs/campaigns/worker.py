@@ -115,14 +115,14 @@ def main() -> int:
     try:
         run(scratch)
     except (EdgelamError, KeyboardInterrupt, BaseExceptionGroup) as error:
-        from edgelam.runs.folder import first_cause
+        from edgelam.runs.folder import explanation, first_cause
 
         cause = first_cause(error)
         if isinstance(cause, KeyboardInterrupt):
             return 143
         if not isinstance(cause, EdgelamError):
             raise
-        print("\n".join([f"edgelam: {cause}", *getattr(cause, "__notes__", ())]), file=sys.stderr)
+        print(explanation(cause), file=sys.stderr)
         return 1
     return 0
 

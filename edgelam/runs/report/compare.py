@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 
 from edgelam.errors import ConfigurationError
+from edgelam.runs.configuration import leaves
 from edgelam.runs.figures import si_bytes
-from edgelam.runs.load import Run
+from edgelam.runs.load import Run, load_run
 from edgelam.runs.report import simulations
 from edgelam.runs.report.charts import chart_tables, plain_table
 from edgelam.runs.report.page import write_page
-from edgelam.runs.report.write import wall_seconds
 
 UNSET = "-"
 MOST_RUNS = 200
@@ -34,7 +34,7 @@ class Comparison:
         for path, place in zip(paths, places, strict=True):
             if places.count(place) > 1:
                 raise ConfigurationError(f"compare: {path} is given twice")
-        self.runs = [Run(path) for path in paths]
+        self.runs = [load_run(path) for path in paths]
         self.names = _short_names(self.runs)
 
     @property
@@ -47,7 +47,7 @@ class Comparison:
         for name, run, last in zip(self.names, self.runs, lasts, strict=True):
             for simulation in _simulations(run) or [""]:
                 transfers = simulations.of_simulation(run, "transfers", simulation)
-                wall_s = simulations.wall_of(run, simulation) if simulation else wall_seconds(run)
+                wall_s = simulations.wall_of(run, simulation) if simulation else run.wall_s
                 values = last.get(simulation, {})
                 rows.append(
                     [
@@ -128,8 +128,9 @@ def _last_metrics(run: Run) -> dict[str, dict[str, float]]:
     return found
 
 
-def _flat(value: Any, name: str = "") -> dict[str, str]:
+def _flat(plain: dict[str, Any]) -> dict[str, str]:
     """Nested settings as 'lora.rank' -> text."""
-    if isinstance(value, dict):
-        return {key: text for inner, each in value.items() for key, text in _flat(each, f"{name}.{inner}").items()}
-    return {name.removeprefix("."): ", ".join(map(str, value)) if isinstance(value, list) else str(value)}
+    return {
+        ".".join(place): ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for place, value in leaves(plain)
+    }

@@ -65,10 +65,10 @@ def wall_of(run: Run, name: str) -> float | None:
 def _describe(run: Run, row: pd.Series, share: int, most_places: int) -> dict[str, Any]:
     name = str(row["simulation"])
     nodes = of_simulation(run, "nodes", name).drop_duplicates("node")
-    transfers = _ended(of_simulation(run, "transfers", name))
+    transfers = ended(of_simulation(run, "transfers", name))
     compute = of_simulation(run, "compute", name)
     positions = of_simulation(run, "positions", name)
-    names = _names(nodes, transfers, compute)
+    names = node_names(nodes, transfers, compute)
     number = {node: index for index, node in enumerate(names)}
     labels: dict[str, int] = {}
     total = len(transfers) + len(compute)
@@ -98,7 +98,7 @@ def _describe(run: Run, row: pd.Series, share: int, most_places: int) -> dict[st
     }
 
 
-def _ended(transfers: pd.DataFrame) -> pd.DataFrame:
+def ended(transfers: pd.DataFrame) -> pd.DataFrame:
     """With start_s and end_s: a transfer of which no byte arrived ends where its sender knew, or at once."""
     if not len(transfers):
         return transfers
@@ -106,7 +106,7 @@ def _ended(transfers: pd.DataFrame) -> pd.DataFrame:
     return transfers.assign(start_s=transfers["queued_s"], end_s=end_s).sort_values("start_s", kind="stable")
 
 
-def _names(nodes: pd.DataFrame, transfers: pd.DataFrame, compute: pd.DataFrame) -> list[str]:
+def node_names(nodes: pd.DataFrame, transfers: pd.DataFrame, compute: pd.DataFrame) -> list[str]:
     """Node names in the scenario's order, and whatever else is named in the tables."""
     found = list(nodes["node"]) if len(nodes) else []
     if len(transfers):

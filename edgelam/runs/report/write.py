@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import io
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +58,9 @@ def wall_clock(run: Run, shown: list[dict[str, Any]]) -> list[list[str]]:
     """What the wall clock said: when the run began and ended, how long each simulation took."""
     manifest = run.manifest
     rows = [["began", str(manifest["started"])], ["ended", str(manifest["ended"] or "-")]]
-    if (seconds := wall_seconds(run)) is not None:
-        rows.append(["whole run", f"{seconds:.0f} s"])
+    if run.wall_s is not None:
+        rows.append(["whole run", f"{run.wall_s:.0f} s"])
     return rows + [[each["name"], f"{each['wall_s']:.3g} s"] for each in shown if each["wall_s"] is not None]
-
-
-def wall_seconds(run: Run) -> float | None:
-    """Wall-clock seconds from the beginning to the end of a run, None while it goes on or where it was killed."""
-    started, ended = run.manifest["started"], run.manifest["ended"]
-    return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds() if ended else None
 
 
 def _state(manifest: dict[str, Any]) -> str:
