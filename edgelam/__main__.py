@@ -57,7 +57,8 @@ class Replay:
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """The run folder."""
     scenario: str | None = None
-    """The network: an installed scenario (edgelam list), a path to a binary, or none. None: the run's."""
+    """The network: an installed scenario (edgelam list), a file .cc or .py, a path to a program, or none.
+    None: the run's."""
     options: tuple[str, ...] = ()
     """Options of the scenario, NAME=VALUE each; those of the run stay where its scenario does."""
     devices: tuple[str, ...] = ()
@@ -208,6 +209,7 @@ def _dispatch(arguments: list[str]) -> int:
 
             return run_campaign(name, arguments[2:])
         return run_experiment(name, arguments[2:])
+    _refuse_unknown(arguments)
     chosen = tyro.cli(
         Command,
         args=arguments or ["--help"],
@@ -250,6 +252,20 @@ def _dispatch(arguments: list[str]) -> int:
             print(flags.PYTHON_PATH if what == "python-path" else " ".join(getattr(flags, what)()))
             return 0
     raise AssertionError(f"no such command: {chosen}")
+
+
+def _refuse_unknown(arguments: list[str]) -> None:
+    """A command, or what stands behind csi and scenario, that does not exist: say which there are."""
+    levels = {"": Command, "csi": CsiCommand, "scenario": scenario_commands.Command}
+    for place, kinds in levels.items():
+        said = arguments[:1] if not place else arguments[1:2] if arguments[:1] == [place] else []
+        names = [get_args(kind)[1].name for kind in get_args(kinds)]
+        if said and not said[0].startswith("-") and said[0] not in names:
+            from edgelam.runs.configuration import suggest
+
+            raise ConfigurationError(
+                f"no command is called {f'{place} {said[0]}'.strip()!r}; {suggest(said[0], names)}"
+            )
 
 
 def run_csi(settings: RecordSettings | ShowSettings | HoldLastSettings) -> int:

@@ -53,10 +53,11 @@ def run(command: Report | Compare | Trace) -> int:
 
             from edgelam.runs.report.compare import Comparison
 
+            _file(out)
             comparison = Comparison(paths)
             _print(comparison.overview, "Runs", console := Console())
             _print(comparison.differences, "Settings that differ", console)
-            comparison.write(_file(out) or out)
+            comparison.write(out)
             print(f"comparison: {out}")
         case Trace(path, out):
             from edgelam.runs.trace_events import write_trace

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from edgelam import lazy
 
 if TYPE_CHECKING:
-    from edgelam.models.backbone import OFFLINE_NAME, Backbone, load_backbone
+    from edgelam.models.backbone import Backbone, load_backbone
+    from edgelam.models.backbone_files import OFFLINE_NAME, check_backbone
     from edgelam.models.lora import LoraLayer, LoraSettings, inject_lora, lora_layers, lora_parameters
     from edgelam.models.parts import (
         Cut,
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     )
 
 _HOME = {
-    **dict.fromkeys(("OFFLINE_NAME", "Backbone", "load_backbone"), "backbone"),
+    **dict.fromkeys(("Backbone", "load_backbone"), "backbone"),
+    **dict.fromkeys(("OFFLINE_NAME", "check_backbone"), "backbone_files"),
     **dict.fromkeys(("LoraLayer", "LoraSettings", "inject_lora", "lora_layers", "lora_parameters"), "lora"),
     **dict.fromkeys(("Cut", "Encoder", "Head", "PatchEmbedding", "Pooling", "TokenEmbedding", "Unsplit"), "parts"),
     "embedding_module": "parts",
@@ -40,6 +42,7 @@ __all__ = [
     "Pooling",
     "TokenEmbedding",
     "Unsplit",
+    "check_backbone",
     "embedding_module",
     "inject_lora",
     "load_backbone",

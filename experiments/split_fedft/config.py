@@ -92,8 +92,9 @@ class Config:
 
 
 def check(config: Config) -> None:
-    """Refuse what this installation cannot run: an unknown scenario, option of it, device profile or task."""
+    """Refuse what this installation cannot run: an unknown scenario, option of it, device profile, backbone or task."""
     from edgelam.data import check_task
+    from edgelam.models import check_backbone
 
     check_devices(config.device_profiles())
     if config.scenario == NO_SCENARIO and config.options:
@@ -103,6 +104,7 @@ def check(config: Config) -> None:
     if options.get("numUe", "").isdigit() and int(options["numUe"]) < devices:
         raise ConfigurationError(f"--options numUe={options['numUe']}: too few for num_devices {devices}")
     check_task(config.learning.task)
+    check_backbone(config.learning.backbone)
     traces.check(config.traces, config.scenario, options if config.scenario != NO_SCENARIO else {})
 
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel, T5Config, T5Model, ViTConfig, ViTModel
 
 from edgelam.errors import ConfigurationError
-from edgelam.models import Encoder, LoraSettings, embedding_module, load_backbone
+from edgelam.models import Encoder, LoraSettings, check_backbone, embedding_module, load_backbone
 
 
 def test_the_offline_backbone_is_pretrained() -> None:
@@ -50,6 +50,14 @@ def test_absent_backbone_names_the_offline_one(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigurationError, match=f"{fault}.*minilm"):
             load_backbone(name)
+        with pytest.raises(ConfigurationError, match=f"{fault}.*minilm"):
+            check_backbone(name)
+
+
+def test_what_can_be_loaded_is_not_refused_before(tmp_path: Path) -> None:
+    BertConfig().save_pretrained(tmp_path)
+    for name in ("minilm", str(tmp_path)):
+        check_backbone(name)
 
 
 def test_missing_weights_are_never_filled_at_random(tmp_path: Path) -> None:

@@ -64,6 +64,12 @@ def test_a_larger_grid_runs_only_what_is_new_and_files_count_with_their_content(
     assert re.search(r"3\.0 +1 +1\d\d\.\d+ +\+4", out), out  # the table: scale, runs, score, difference
     assert not list((folder / ".work").iterdir())
 
+    status, out, err = campaign(
+        capsys, "--grid", "scale=1,3", "--file", "added.txt", "--seeds", "2", "--metric", "sore"
+    )
+    assert (status, "no metric is called 'sore'; did you mean 'score'?" in err) == (2, True), err
+    assert run_names(folder) == first
+
     status, out, err = campaign(capsys, "--grid", "scale=1,3", "--file", "added.txt", "--seeds", "2", "--dry-run")
     commands = out.splitlines()
     assert (status, len(commands)) == (0, 2)

@@ -106,7 +106,12 @@ def test_start_up_does_not_import_torch():
         (["run", "split-fedft", "--devices", "ue*=jetson-oring"], "did you mean 'jetson-orin'"),
         (["run", "--seed", "3", "split-fedft"], "EXPERIMENT"),
         (["run"], "EXPERIMENT"),
-        (["plott", "x"], "plot"),
+        (["run", "split-fedft", "--backbone", "minlm"], "backbone 'minlm' is neither a local model folder nor"),
+        (["run", "channel-prediction", "--backbone", "gpt3"], "backbone 'gpt3' is neither a local model folder nor"),
+        (["run", "channel-prediction", "--device", "gpu"], "device is 'gpu'; legal are PyTorch's: cpu, cuda"),
+        (["plott", "x"], "no command is called 'plott'; did you mean 'plot'? There are: run, campaign"),
+        (["csi", "shw", "x"], "no command is called 'csi shw'; did you mean 'show'? There are: record, show"),
+        (["compare", "a", "b", "--out", "nowhere/c.html"], "--out nowhere/c.html: there is no folder nowhere"),
         (["bench", "brige"], "bridge"),
         (["bench", "channel", "--growth"], "--growth belongs to: edgelam bench radio"),
         (["bench", "radio", "--figure", "x"], "--figure to --growth"),
@@ -121,6 +126,14 @@ def test_wrong_usage_is_one_clear_block_with_what_is_right(capsys, tmp_path, mon
     assert "Traceback" not in err
     assert status == 2 or "cannot read" in err
     assert not list(tmp_path.iterdir())  # nothing is made for what cannot be run
+
+
+def test_a_scenario_of_a_file_needs_its_path(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("cell.cc").touch()
+    assert in_process(capsys, "run", "split-fedft", "--scenario", "cell")[2].startswith(
+        "edgelam: no scenario is called 'cell'; for the file say ./cell.cc. There are: csi"
+    )
 
 
 def test_an_error_prints_no_traceback_and_exits_1(tmp_path):

@@ -32,7 +32,7 @@ class RayWorkers:
         try:
             import ray
         except ModuleNotFoundError as error:
-            raise EdgelamError("--ray needs the package ray: pip install 'edgelam[ray]'") from error
+            raise EdgelamError("--ray needs the package ray: pip install '.[ray]' in edgelam's sources") from error
         _refuse_silence(address)
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
