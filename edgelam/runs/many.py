@@ -171,6 +171,12 @@ def campaign_runs(path: Path) -> Runs:
     return Runs(campaign.runs, sorted(campaign.runs.iterdir()), campaign.index)
 
 
+def update_index(path: Path) -> None:
+    """Read those finished runs of a campaign that its index lacks, so that the next query need not."""
+    with contextlib.suppress(EdgelamError):  # whoever asks for results is told
+        _ = campaign_runs(path).results
+
+
 def find_runs(path: Path) -> list[Path]:
     """The run folders in a folder, and in the folders in it."""
     return sorted(file.parent for pattern in ("*", "*/*") for file in Path(path).glob(f"{pattern}/manifest.json"))
@@ -221,6 +227,7 @@ def _facts_of(path: Path) -> pa.Table:
     return pa.Table.from_pylist([row])
 
 
+@functools.cache
 def _option_names(experiment: str) -> dict[tuple[str, ...], str]:
     """Place in the configuration -> the name the command line gives the setting; empty for an unknown experiment."""
     try:

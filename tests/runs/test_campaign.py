@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from edgelam import __main__ as cli
 from edgelam.runs import load
+from edgelam.runs.campaigns import command, driver
 from edgelam.runs.campaigns.folder import CampaignFolder
 
 
@@ -79,6 +81,15 @@ def test_a_larger_grid_runs_only_what_is_new_and_files_count_with_their_content(
     (here / "added.txt").write_text("200")
     status, out, err = campaign(capsys, "--grid", "scale=1,3", "--file", "added.txt", "--dry-run")
     assert len(out.splitlines()) == 2  # the file's text is another: other runs
+
+
+def test_results_are_indexed_while_it_runs(here, capsys, monkeypatch):
+    monkeypatch.setattr(driver, "INDEX_S", 0.0)
+    monkeypatch.setattr(command, "print_results", lambda *arguments: None)  # which reads them all at the end
+    status, _, err = campaign(capsys, "--grid", "scale=1,3")
+    assert status == 0, err
+    results = pq.read_table(here / "campaigns/tiny/index/results.parquet").to_pandas()
+    assert set(results["run"]) == run_names(here / "campaigns" / "tiny")
 
 
 def test_what_cannot_be_run_is_refused_before_anything_is_made(here, capsys):

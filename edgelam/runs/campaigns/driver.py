@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from edgelam.runs.campaigns.display import Display, last_line
 from edgelam.runs.campaigns.folder import CampaignFolder, Claim, Job
 from edgelam.runs.campaigns.local import Workers
+from edgelam.runs.many import update_index
 
 POLL_S = 0.1
+INDEX_S = 10.0  # between two updates of the index of results
 
 
 def run_jobs(
@@ -27,6 +29,7 @@ def run_jobs(
     """
     waiting, elsewhere, failed = deque(jobs), deque[Job](), list[Job]()
     running: dict[str, Claim] = {}
+    indexed, indexed_at = True, time.monotonic()
     try:
         while waiting or running or elsewhere:
             while waiting and workers.free() > 0:
@@ -47,8 +50,12 @@ def run_jobs(
                 finished = folder.collect(claim, experiment)
                 del running[claim.job.name]
                 display.ended(claim.job, finished, reason)
+                indexed = False
                 if not finished:
                     failed.append(claim.job)
+            if not indexed and time.monotonic() - indexed_at > INDEX_S:
+                update_index(folder.path)
+                indexed, indexed_at = True, time.monotonic()
             if not waiting and elsewhere and workers.free() > 0:
                 waiting, elsewhere = elsewhere, deque()
                 time.sleep(5 * POLL_S)
