@@ -3,18 +3,17 @@
 
 import dataclasses
 import importlib
-import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import tyro
 
 import edgelam
-from edgelam import report_commands
+from edgelam import report_commands, run_commands
 from edgelam.air.csi.settings import HoldLastSettings, RecordSettings, ShowSettings
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.scenarios import commands as scenario_commands
@@ -40,37 +39,6 @@ class Campaign:
 
     experiment: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="EXPERIMENT")]
     """Its name; 'edgelam list' shows them."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Plot:
-    """Draw the figures of a run again, and print its tables, from the files of its folder alone."""
-
-    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-    """The run folder."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Replay:
-    """Replay what a run sent and computed over another network, without PyTorch; exact, or refused (docs/replay.md)."""
-
-    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-    """The run folder."""
-    scenario: str | None = None
-    """The network: an installed scenario (edgelam list), a file .cc or .py, a path to a program, or none.
-    None: the run's."""
-    options: tuple[str, ...] = ()
-    """Options of the scenario, NAME=VALUE each; those of the run stay where its scenario does."""
-    devices: tuple[str, ...] = ()
-    """The machine of each node, PATTERN=PROFILE each, instead of the run's."""
-    compute: Literal["modelled", "free"] | None = None
-    """What computing costs in simulated time. None: as in the run."""
-    seed: int | None = None
-    """Seed of the network only: what was learned stays that of the run. None: the run's."""
-    any_order: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Blocks that different tasks compute on one node may change places: you say that they share no state."""
-    out: Path = Path("runs")
-    """The folder that holds all runs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,8 +105,8 @@ class Completion:
 Command = (
     Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Campaign, tyro.conf.subcommand("campaign")]
-    | Annotated[Plot, tyro.conf.subcommand("plot")]
-    | Annotated[Replay, tyro.conf.subcommand("replay")]
+    | Annotated[run_commands.Plot, tyro.conf.subcommand("plot")]
+    | Annotated[run_commands.Replay, tyro.conf.subcommand("replay")]
     | Annotated[report_commands.Report, tyro.conf.subcommand("report")]
     | Annotated[report_commands.Compare, tyro.conf.subcommand("compare")]
     | Annotated[report_commands.Trace, tyro.conf.subcommand("trace")]
@@ -150,17 +118,6 @@ Command = (
     | Annotated[Ns3Ai, tyro.conf.subcommand("ns3-ai")]
     | Annotated[Completion, tyro.conf.subcommand("completion")]
 )
-RUN_OPTIONS = {
-    "out": (Annotated[Path, tyro.conf.arg(help="The folder that holds all runs.")], Path("runs")),
-    "print_config": (
-        Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print it as TOML; run nothing.")],
-        False,
-    ),
-    "no_report": (
-        Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Do not write report.html at the end.")],
-        False,
-    ),
-}
 _DESCRIPTION = "Large AI models at the edge of 5G/6G networks: real PyTorch learning over packet-level ns-3 networks."
 
 
@@ -208,7 +165,7 @@ def _dispatch(arguments: list[str]) -> int:
             from edgelam.runs.campaigns.command import run_campaign
 
             return run_campaign(name, arguments[2:])
-        return run_experiment(name, arguments[2:])
+        return run_commands.run_experiment(name, arguments[2:])
     _refuse_unknown(arguments)
     chosen = tyro.cli(
         Command,
@@ -218,14 +175,14 @@ def _dispatch(arguments: list[str]) -> int:
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
     match chosen:
-        case Plot(run):
-            return plot_run(run)
-        case Replay():
-            return replay_run(chosen)
+        case run_commands.Plot(run):
+            return run_commands.plot_run(run)
+        case run_commands.Replay():
+            return run_commands.replay_run(chosen)
         case report_commands.Report() | report_commands.Compare() | report_commands.Trace():
             return report_commands.run(chosen)
         case List():
-            return list_all()
+            return run_commands.list_all()
         case Doctor():
             from edgelam import doctor
 
@@ -244,7 +201,7 @@ def _dispatch(arguments: list[str]) -> int:
             from edgelam import completion
 
             others = [kind for kind in get_args(Command) if get_args(kind)[0] not in (Run, Campaign)]
-            print(completion.script(shell, others, RUN_OPTIONS), end="")
+            print(completion.script(shell, others, run_commands.RUN_OPTIONS), end="")
             return 0
         case Ns3Ai(what):
             from edgelam.ns3ai import flags
@@ -287,127 +244,6 @@ def run_csi(settings: RecordSettings | ShowSettings | HoldLastSettings) -> int:
             with Progress() as progress:
                 csi.hold_last(settings, Console(), progress)
     return 0
-
-
-def run_experiment(name: str, arguments: list[str]) -> int:
-    """``edgelam run NAME ARGUMENTS``: configuration from recipe or file, then options; run folder; figures; tables."""
-    from rich.console import Console
-
-    from edgelam.runs import experiments
-    from edgelam.runs.configuration import to_toml
-    from edgelam.runs.folder import RunFolder
-    from edgelam.runs.options import parse_options
-    from edgelam.runs.progress import Progress
-
-    # PyTorch's idle threads spin by default, which takes the core that ns-3 needs (4 times slower on a busy machine);
-    # read when PyTorch is first imported
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    experiment = experiments.find(name)
-    options = parse_options(experiment, arguments, command="run", fields=RUN_OPTIONS)
-    config = options.experiment
-    if "--options" in arguments and not config.options:
-        print(experiments.scenario_help(config.scenario), end="")
-        return 0
-    experiment.check(config)
-    if options.print_config:
-        print(to_toml(config), end="")
-        return 0
-
-    folder = RunFolder.create(experiment.name, config, seed=config.seed, out=options.out, recipe=options.config)
-    with folder, Progress() as progress:
-        progress.say(f"run folder: {folder.path}")
-        experiment.run(config, folder, progress)
-        folder.close_tables()
-        figures = experiment.plot(folder.path)
-    console = Console()
-    experiment.report(folder.path, console)
-    if not options.no_report:
-        from edgelam.runs.report import write_report
-
-        print(f"report: {write_report(folder.path)}")
-    _name_results(console, folder.path, figures)
-    return 0
-
-
-def plot_run(path: Path) -> int:
-    """``edgelam plot RUN``."""
-    from rich.console import Console
-
-    from edgelam.runs import experiments
-    from edgelam.runs.load import load_run
-
-    run = load_run(path)
-    experiment = experiments.find(run.manifest["experiment"])
-    console = Console()
-    if run.state != "completed":
-        reason = f" ({run.manifest['reason']})" if run.manifest.get("reason") else ""
-        print(f"edgelam: this run is {run.state}{reason}; showing what there is of it", file=sys.stderr)
-    figures = experiment.plot(path)
-    experiment.report(path, console)
-    _name_results(console, path, figures)
-    return 0
-
-
-def replay_run(settings: Replay) -> int:
-    """``edgelam replay RUN``."""
-    from rich.console import Console
-
-    from edgelam.runs import experiments, replay
-    from edgelam.runs.configuration import parse_pairs
-    from edgelam.runs.progress import Progress
-
-    with Progress() as progress:
-        run = replay(
-            settings.run,
-            scenario=settings.scenario,
-            options=parse_pairs(settings.options, "--options"),
-            devices=parse_pairs(settings.devices, "--devices") or None,
-            compute=settings.compute,
-            seed=settings.seed,
-            any_order=settings.any_order,
-            out=settings.out,
-            progress=progress,
-        )
-    console, figures = Console(), []
-    if run.manifest["experiment"] in experiments.names():
-        experiment = experiments.find(run.manifest["experiment"])
-        figures = experiment.plot(run.path)
-        experiment.report(run.path, console)
-    _name_results(console, run.path, figures)
-    return 0
-
-
-def list_all() -> int:
-    """``edgelam list``."""
-    from rich.console import Console
-
-    from edgelam import paths
-    from edgelam.runs import experiments
-    from edgelam.runs.options import first_line
-
-    console = Console(highlight=False)
-    console.print("[bold]experiments[/] (edgelam run NAME --config RECIPE)")
-    for name in experiments.names():
-        experiment = experiments.find(name)
-        console.print(f"  [bold]{name}[/]  {experiment.summary}")
-        for recipe, function in experiment.recipes.items():
-            default = " (default)" if recipe == experiment.default_recipe else ""
-            console.print(f"    {recipe}{default}: {first_line(function)}")
-    console.print("[bold]scenarios[/] (--scenario NAME)")
-    try:
-        scenarios = paths.scenarios()
-    except FileNotFoundError as error:
-        raise EdgelamError(str(error)) from error
-    for name, binary in scenarios.items():
-        console.print(f"  [bold]{name}[/]  {experiments.scenario_summary(binary)}")
-    console.print(f"  [bold]{experiments.NO_SCENARIO}[/]  no network: every transfer takes no time")
-    return 0
-
-
-def _name_results(console: Any, path: Path, figures: list[Path]) -> None:
-    for figure in figures:
-        console.print(f"figure: {figure}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"run folder: {path}", markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from edgelam.runs import host
 from edgelam.runs.configuration import to_plain
 from edgelam.runs.experiments import Experiment
 
-_NO_RESULT = {"runs", "bench", "experiments", "doctor.py", "__main__.py", "__pycache__"}
+_COMMANDS = {"__main__.py", "completion.py", "doctor.py", "report_commands.py", "run_commands.py"}
+_NO_RESULT = {"runs", "bench", "experiments", "__pycache__", *_COMMANDS}
 _READS_RESULTS = {"plotting.py", "reporting.py", "results.py"}
 _PACKAGES = ("ns3", "torch", "transformers", "peft", "numpy", "scikit-learn")
 
