@@ -11,7 +11,7 @@ experiments: build
 	$(BIN)/edgelam run split-fedft
 
 test: build lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: build
 	$(BIN)/ruff check .

@@ -12,13 +12,14 @@ import pytest
 
 from edgelam.runs import load
 
-pytest.importorskip("ray", reason="the extra 'ray' is not installed: pip install 'edgelam[ray]'")
+pytest.importorskip("ray", reason="the extra 'ray' is not installed: pip install '.[ray]'")
 
 CLUSTER = """
 import sys
 from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-cluster.add_node(num_cpus=1)
+node = {"num_cpus": 1, "plasma_directory": sys.argv[1]}  # not /dev/shm, which other tests look at
+cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+cluster.add_node(**node)
 print("address", cluster.address, flush=True)
 sys.stdin.read()
 cluster.shutdown()
@@ -26,11 +27,11 @@ cluster.shutdown()
 
 
 @pytest.fixture
-def cluster(tiny) -> Iterator[str]:
+def cluster(tiny, tmp_path_factory) -> Iterator[str]:
     """The address; the cluster lives in a process of its own and ends when its stdin is closed."""
     environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}
     process = subprocess.Popen(
-        [sys.executable, "-c", CLUSTER],
+        [sys.executable, "-c", CLUSTER, str(tmp_path_factory.mktemp("plasma"))],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
     )  # fmt: skip
     try:
