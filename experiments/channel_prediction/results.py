@@ -122,7 +122,8 @@ def claims(run: Run) -> list[Claim]:
         best = ("lam-federated", counts[-1])
         for model in ("lam", "gru", "rnn"):
             compare(f"{label(*best)} below {label(f'{model}-local', local)}", best, (f"{model}-local", local))
-        compare(f"{label(*best)} below federated GRU", best, ("gru-federated", counts[-1]))
+        for model in ("gru", "rnn"):
+            compare(f"{label(*best)} below federated {model.upper()}", best, (f"{model}-federated", counts[-1]))
         compare(f"{label(*best)} below pooled GRU", best, ("gru-pooled", counts[-1]))
         compare(f"{label(*best)} below the same at random weights", best, ("lam-random-federated", counts[-1]))
         for few, more in pairwise(counts):

@@ -70,6 +70,20 @@ def test_training_learns_and_is_measured_against_what_was_sent():
     assert before.spectral_efficiency.mean() < after.spectral_efficiency.mean() < held.spectral_efficiency.mean()
 
 
+@pytest.mark.parametrize("model", ["rnn", "lstm", "gru", "cnn", "transformer", "lam"])
+def test_mixed_precision_learns_the_same_in_float32_weights(model, backbone):
+    """What `paper` trains with: the same course of the loss but for rounding."""
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        made = prediction.Lam(WINDOW, backbone, LAM) if model == "lam" else prediction.make(model, WINDOW, seed=1)
+        settings = prediction.TrainingSettings(batch_size=4, learning_rate=3e-4, precision=precision)
+        trainer = prediction.Trainer(made, windows(12), settings, seed=1)
+        losses[precision] = [trainer.epoch(epoch) for epoch in range(3)]
+        assert {p.dtype for p in made.parameters()} == {torch.float32}
+    assert losses["bf16"] != losses["fp32"]
+    np.testing.assert_allclose(losses["bf16"], losses["fp32"], rtol=0.03)
+
+
 def test_a_loss_that_is_not_finite_stops_training():
     settings = prediction.TrainingSettings(batch_size=4, learning_rate=1e20, optimiser="sgd")
     trainer = prediction.Trainer(gru(), windows(16), settings, seed=1)
