@@ -144,6 +144,10 @@ class Config:
         for method in self.methods:
             if method not in legal:
                 raise ConfigurationError(f"no method is called {method!r}; {suggest(method, legal)}")
+            if method in FIXED and self.window.duplex == "fdd":
+                raise ConfigurationError(
+                    f"method {method} cannot predict another band; legal with duplex fdd are others"
+                )
 
     def scenario_options(self) -> dict[str, str]:
         """`options` as a dict; an installed scenario gets as many nodes as there are servers unless given here."""

@@ -109,6 +109,7 @@ def test_start_up_does_not_import_torch():
         (["run", "split-fedft", "--backbone", "minlm"], "backbone 'minlm' is neither a local model folder nor"),
         (["run", "channel-prediction", "--backbone", "gpt3"], "backbone 'gpt3' is neither a local model folder nor"),
         (["run", "channel-prediction", "--device", "gpu"], "device is 'gpu'; legal are PyTorch's: cpu, cuda"),
+        (["run", "channel-prediction", "--duplex", "fdd"], "method hold-last cannot predict another band; legal"),
         (["plott", "x"], "no command is called 'plott'; did you mean 'plot'? There are: run, campaign"),
         (["csi", "shw", "x"], "no command is called 'csi shw'; did you mean 'show'? There are: record, show"),
         (["compare", "a", "b", "--out", "nowhere/c.html"], "--out nowhere/c.html: there is no folder nowhere"),
