@@ -97,6 +97,11 @@ class Runs(Mapping[str, pd.DataFrame]):
         chosen._read = {name: chosen._in_order(table) for name, table in self._read.items()}
         return chosen
 
+    def check_metric(self, name: str) -> None:
+        """Raise ConfigurationError, with those there are, unless a metric is called so."""
+        if name not in self.metrics:
+            raise ConfigurationError(f"no metric is called {name!r}; {suggest(name, self.metrics)}")
+
     def compare(self, metric: str | None = None, baseline: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Mean of a metric and 95 % interval over seeds, and the paired difference to a baseline, by cell and label.
 
@@ -104,9 +109,8 @@ class Runs(Mapping[str, pd.DataFrame]):
         row's own value; by default each setting's value in the first row. Columns: settings that vary, labels, then
         count, mean, interval (half of it), difference, difference_interval, pairs. Runs of a pair have the same seed.
         """
-        metric = metric or next(iter(self.metrics), None)
-        if metric is None or metric not in self.metrics:
-            raise ConfigurationError(f"no metric is called {metric!r}; {suggest(str(metric), self.metrics)}")
+        metric = metric or next(iter(self.metrics), "")
+        self.check_metric(metric)
         return statistics.compare(self.frame, self.varying(), self.labels, metric, baseline)
 
     def __getitem__(self, name: str) -> pd.DataFrame:

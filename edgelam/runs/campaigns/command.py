@@ -19,7 +19,6 @@ from edgelam.runs.campaigns.folder import CampaignFolder, Job, Request, now
 from edgelam.runs.campaigns.identity import code_version, identity
 from edgelam.runs.campaigns.local import LocalWorkers, Workers, default_workers
 from edgelam.runs.campaigns.report import print_failures, print_results
-from edgelam.runs.configuration import suggest
 from edgelam.runs.many import campaign_runs
 from edgelam.runs.options import base_configuration, parse_options
 from edgelam.runs.settings import differing_arguments, plain_text
@@ -81,7 +80,8 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
         errors.print(f"{len(todo)} of {len(jobs)} runs are to be done", highlight=False)
         return 0
 
-    _refuse_unknown_metric(folder, jobs, options.metric)
+    if options.metric and (names := folder.finished_names(jobs)):  # before the first run nobody knows the metrics
+        campaign_runs(folder.path).named(names).check_metric(options.metric)
     varied = {key.name: [plain_text(value) for value in values] for key, values in grid.values.items()}
     request = Request(
         command=shlex.join(["edgelam", "campaign", name, *arguments]), asked=now(), first_seed=options.experiment.seed,
@@ -114,14 +114,6 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
     return 1 if failed else 0
-
-
-def _refuse_unknown_metric(folder: CampaignFolder, jobs: Sequence[Job], metric: str) -> None:
-    """What the metrics are, only runs can say: with none finished yet, it is seen at the end."""
-    if metric and (names := folder.finished_names(jobs)):
-        known = campaign_runs(folder.path).named(names).metrics
-        if metric not in known:
-            raise ConfigurationError(f"--metric: no metric is called {metric!r}; {suggest(metric, known)}")
 
 
 def _threads(workers: int) -> int:
