@@ -151,7 +151,7 @@ def list_all() -> int:
     from edgelam.runs import experiments
     from edgelam.runs.options import first_line
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     console.print("[bold]experiments[/] (edgelam run NAME --config RECIPE)")
     for name in experiments.names():
         experiment = experiments.find(name)

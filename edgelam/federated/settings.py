@@ -106,9 +106,9 @@ class SplitFedFTSettings:
         if not 0.0 < self.participation <= 1.0:
             raise ConfigurationError(f"participation is {self.participation}; it must lie above 0 and at most 1")
         if self.round_deadline_s is not None and not self.round_deadline_s > 0.0:
-            raise ConfigurationError(f"round_deadline_s is {self.round_deadline_s}; it must be positive, or none")
+            raise ConfigurationError(f"round_deadline_s is {self.round_deadline_s}; it must be positive, or None")
         if self.stragglers == "drop" and self.round_deadline_s is None:
-            raise ConfigurationError("stragglers is 'drop' but round_deadline_s is none; give a deadline in seconds")
+            raise ConfigurationError("stragglers is 'drop' but round_deadline_s is None; give a deadline in seconds")
         if self.aggregation in ("fedex-lora", "flora") and (self.participation < 1.0 or self.stragglers == "drop"):
             raise ConfigurationError(
                 f"aggregation is {self.aggregation!r} with participation {self.participation} and stragglers "

@@ -2,6 +2,7 @@
 """Figures of a run, from its folder alone: training loss, error on test sets, error against speed."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,6 +11,7 @@ from edgelam.runs import Run, figures, load
 from edgelam.runs.statistics import groups
 
 from . import results
+from .config import FIXED
 
 AXES = {
     "epoch": "epochs",
@@ -22,16 +24,18 @@ def plot(path: Path) -> list[Path]:
     """Draw all figures the tables of this run folder allow; returns the SVG files (a PNG lies beside each)."""
     run = load(path)
     drawn = []
-    curves = [(results.label(*key), rows) for key, rows in results.curves(run)]
+    curves = dict(results.curves(run))
+    styles = _styles(list(curves))
     for column, text in AXES.items():
-        shown = [(label, rows) for label, rows in curves if len(rows) > 1 and rows[column].max() > 0]
+        shown = [(key, rows) for key, rows in curves.items() if len(rows) > 1 and rows[column].max() > 0]
         if not shown:
             continue
         name = f"loss_{column.removesuffix('_s').removeprefix('total_')}"
         with figures.figure(path / name, height_in=2.9) as (figure, (axes,)):
-            for index, (label, rows) in enumerate(shown):
+            for key, rows in shown:
                 unit = 1e6 if column == "total_bytes" else 1.0
-                axes.plot(rows[column] / unit, rows["loss"], label=label, **figures.line_style(index, len(rows)))
+                style = styles[key] | {"markevery": max(1, len(rows) // 12)}
+                axes.plot(rows[column] / unit, rows["loss"], label=results.label(*key), **style)
             axes.set_xlabel(text)
             axes.set_ylabel("training loss (NMSE)")
             axes.set_yscale("log")
@@ -48,17 +52,34 @@ def plot(path: Path) -> list[Path]:
     return drawn
 
 
+def _styles(keys: list[tuple[Any, ...]]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """A line style for each (method, servers): the colour tells the model, dash and marker how it was trained."""
+    models = list(dict.fromkeys(results.model_of(method) for method, _ in keys))
+    models.sort(key=lambda model: model in FIXED)  # last: not in every figure, and colours stay the same in all
+    trained: dict[str, int] = dict.fromkeys(models, 0)
+    styles = {}
+    for key in keys:
+        model = results.model_of(key[0])
+        index = models.index(model)
+        styles[key] = figures.line_style(trained[model] + index // len(figures.COLOURS))
+        styles[key]["color"] = figures.COLOURS[index % len(figures.COLOURS)]
+        trained[model] += 1
+    return styles
+
+
 def _bars(axes: Axes, rows: pd.DataFrame) -> None:
     """A bar a method with its 95 % interval."""
+    keys = [key for key, _ in groups(rows.reset_index(), results.ROW)]
+    styles = _styles(keys)
     for index, (_, row) in enumerate(rows.iterrows()):
         error = None if row["seeds"] < 2 else row["interval"]
-        colour = figures.COLOURS[index % len(figures.COLOURS)]
+        colour = styles[keys[index]]["color"]
         axes.barh(index, row["nmse"], xerr=error, height=0.65, color=colour, error_kw={"linewidth": 0.7})
         right = row["nmse"] + (error or 0.0)
         axes.annotate(
             f"{row['nmse']:.3f}", (right, index), xytext=(3, 0), textcoords="offset points", va="center", fontsize=6
         )
-    axes.set_yticks(range(len(rows)), [results.label(*key) for key, _ in groups(rows.reset_index(), results.ROW)])
+    axes.set_yticks(range(len(rows)), [results.label(*key) for key in keys])
     axes.invert_yaxis()
     axes.margins(x=0.15)
     axes.set_xlim(left=0.0)
@@ -72,11 +93,12 @@ def _speeds(run: Run, path: Path) -> Path | None:
     if not len(scores) or scores["test_set"].nunique() < 2:
         return None
     scores = scores.assign(speed=scores["test_set"].str.removesuffix(" km/h").astype(float))
+    parts = list(groups(scores, results.ROW))
+    styles = _styles([key for key, _ in parts])
     with figures.figure(path / "nmse_speed", height_in=2.9) as (figure, (axes,)):
-        for index, (key, part) in enumerate(groups(scores, results.ROW)):
+        for key, part in parts:
             means = part.groupby("speed")["nmse"].mean()
-            label = results.label(*key)
-            axes.plot(means.index, means, label=label, **figures.line_style(index, len(means)))
+            axes.plot(means.index, means, label=results.label(*key), **styles[key])
         axes.set_xlabel("speed (km/h)")
         axes.set_ylabel("NMSE")
         axes.set_yscale("log")

@@ -14,6 +14,8 @@ import pandas as pd
 from edgelam.runs import Run
 from edgelam.runs.statistics import groups, half_interval, paired_difference
 
+from .config import FIXED
+
 ROW = ["method", "servers"]
 
 
@@ -77,11 +79,16 @@ def in_network(run: Run, rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["seed"].isin(run["costs"]["seed"])] if "costs" in run else rows
 
 
+def model_of(method: str) -> str:
+    """The model that a method trains: 'lam-random' for 'lam-random-pooled'; itself where nothing is trained."""
+    return method if method in FIXED else method.rpartition("-")[0]
+
+
 def label(method: str, servers: int) -> str:
     """'federated LAM, 5 servers' for ('lam-federated', 5)."""
     if not servers:
         return method
-    model, _, place = method.rpartition("-")
+    model, place = model_of(method), method.rpartition("-")[2]
     name = {"lam": "LAM", "lam-random": "LAM (random weights)"}.get(model, model.upper() if len(model) < 5 else model)
     return f"{name}, local data" if place == "local" else f"{place} {name}, {servers} servers"
 

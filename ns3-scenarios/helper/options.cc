@@ -218,16 +218,17 @@ bool Options::Parse(int argc, const char* const* argv) {
             std::find_if(m_options.begin(), m_options.end(), [&](const Option& o) { return o.name == name; });
         if (option == m_options.end()) {
             std::string names, nearest;
-            std::size_t distance = 4;
+            std::size_t distance = std::min<std::size_t>(4, name.size() / 2 + 1);
             for (const auto& each : m_options) {
-                names += (names.empty() ? "--" : ", --") + each.name;
+                const bool full = names.size() - names.rfind('\n') + each.name.size() > 100;
+                names += (names.empty() ? "" : full ? ",\n  " : ", ") + ("--" + each.name);
                 if (const auto d = EditDistance(each.name, name); d < distance) {
                     distance = d;
                     nearest = each.name;
                 }
             }
             throw OptionError("option --" + name + " is unknown" +
-                              (nearest.empty() ? "." : "; did you mean --" + nearest + "?") + " Options: " + names);
+                              (nearest.empty() ? "." : "; did you mean --" + nearest + "?") + " Options:\n  " + names);
         }
         if (option->flag) {
             value = hasValue ? value : "true";
