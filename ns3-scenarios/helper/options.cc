@@ -228,7 +228,8 @@ bool Options::Parse(int argc, const char* const* argv) {
                 }
             }
             throw OptionError("option --" + name + " is unknown" +
-                              (nearest.empty() ? "." : "; did you mean --" + nearest + "?") + " Options:\n  " + names);
+                              (nearest.empty() ? "; there are\n  " + names
+                                               : "; did you mean --" + nearest + "? --help lists all options"));
         }
         if (option->flag) {
             value = hasValue ? value : "true";

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Scenarios run alone: help, refusals, built-in traffic, the same again with the same seed."""
 
+import re
+
 import pytest
 from scenario_runs import report, start
 
@@ -26,7 +28,7 @@ def test_help(scenario):
     ("argument", "texts"),
     [
         ("--numUE=3", ["--numUE", "unknown", "--numUe"]),
-        ("--nonsense=3", ["--nonsense", "unknown", "--seed"]),
+        ("--sed=3", ["--sed", "unknown", "did you mean --seed?", "--help"]),
         ("--numUe=0", ["--numUe=0", "1 to"]),
         ("--edgeDelay=fast", ["--edgeDelay=fast", "ms", "0ns to"]),
         ("--protocol=sctp", ["sctp", "tcp, udp, ideal"]),
@@ -47,6 +49,16 @@ def test_mistakes_are_one_clear_line(scenario, argument, texts):
     assert done.stderr.startswith(f"{scenario}: ")
     for text in texts:
         assert text in done.stderr
+
+
+def test_an_option_like_no_other_gets_the_list_of_all():
+    done = start("nr-urban-micro", "--nonsense=3")
+    assert done.returncode == 2
+    first, *options = done.stderr.splitlines()
+    assert first == "nr-urban-micro: option --nonsense is unknown; there are"
+    assert max(map(len, options)) <= 104
+    shown = start("nr-urban-micro", "--help").stdout
+    assert re.findall(r"--[\w-]+", "".join(options)) == re.findall(r"^  (--[\w-]+)=", shown, re.MULTILINE)
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp", "ideal"])
