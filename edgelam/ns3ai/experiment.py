@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import weakref
@@ -26,7 +27,7 @@ class Experiment:
 
     def __init__(  # noqa: PLR0917  # as ns3-ai has it
         self,
-        targetName: str,
+        targetName: str | os.PathLike[str],
         ns3Path: str | os.PathLike[str] | None,
         msgModule: ModuleType,
         handleFinish: bool = False,
@@ -37,6 +38,8 @@ class Experiment:
         cpp2pyMsgName: str = "My Cpp to Python Msg",
         py2cppMsgName: str = "My Python to Cpp Msg",
         lockableName: str = "My Lockable",
+        *,
+        debug: bool = False,
     ) -> None:
         """Make the memory; nothing is started yet.
 
@@ -44,6 +47,7 @@ class Experiment:
         folder to look in, and the folder the program runs in if it holds an ns-3 source tree. `msgModule`: the binding
         module. `handleFinish`: PyGetFinished tells that the program has ended. `vectorSize`: elements that both vectors
         have at first. `shmSize` in bytes. `segName`: different for interfaces that exist at the same time.
+        `debug`: `run` starts nothing but says what to start by hand, in a debugger for example.
 
         Raises ConfigurationError for settings that do not go together.
         """
@@ -55,7 +59,8 @@ class Experiment:
             )
         if useVector and vectorSize is None:
             raise ConfigurationError("useVector=True needs vectorSize, the number of elements at first (0 is one)")
-        self.targetName: str = targetName
+        self.targetName = os.fspath(targetName)
+        self.debug = debug
         self.ns3Path = ns3Path
         self.msgModule = msgModule
         self.handleFinish = handleFinish
@@ -73,12 +78,16 @@ class Experiment:
     def run(self, setting: Mapping[str, Any] | None = None, show_output: bool = False) -> Any:
         """Start the program, after ending one that still runs, and return the message interface.
 
-        `setting` becomes ``--name=value``. `show_output`: let the program write to this terminal; otherwise its last
+        `setting` becomes ``--name=value``, and ``--name`` where the value is None or "". `show_output`: let the program write to this terminal; otherwise its last
         lines are shown if it fails. Raises ConfigurationError when there is no such program.
         """
         self.kill()
         program = self.program()
-        command = [str(program), *(f"--{name}={value}" for name, value in (setting or {}).items())]
+        options = (f"--{name}" if value in (None, "") else f"--{name}={value}" for name, value in (setting or {}).items())
+        command = [str(program), *options]
+        if self.debug:
+            print(f"ns3ai_utils: debug: start this from another terminal: {shlex.join(command)}", flush=True)
+            return self.msgInterface
         root = Path(self.ns3Path) if self.ns3Path is not None and (Path(self.ns3Path) / "ns3").is_file() else None
         self.proc = ScenarioProcess(program.name, command, show=show_output, folder=root)
         self._end = weakref.finalize(self, _end, self.proc, self.msgInterface if self.handleFinish else None)

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import types
+from pathlib import Path
 
 import messages_py as py_binding
 from ns3ai_utils import Experiment
@@ -51,6 +52,9 @@ if case == "sums":
     exp, interface = begin(*arguments, handleFinish=True)
     print("steps", steps(interface), "alive", exp.isalive())
     del exp
+elif case == "debug":  # run starts nothing, and says what to start
+    exp = Experiment(Path("apb"), None, py_binding, handleFinish=True, debug=True)
+    print("steps", steps(exp.run({"verbose": None, "rate": 5})))
 elif case == "by-hand":  # without Experiment, and the program is no child; "False": the program makes the memory
     creator = arguments[0] == "True"
     names = "My Seg", "My Cpp to Python Msg", "My Python to Cpp Msg", "My Lockable"
