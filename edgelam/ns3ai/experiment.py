@@ -59,7 +59,7 @@ class Experiment:
             )
         if useVector and vectorSize is None:
             raise ConfigurationError("useVector=True needs vectorSize, the number of elements at first (0 is one)")
-        self.targetName = os.fspath(targetName)
+        self.targetName: str = os.fspath(targetName)
         self.debug = debug
         self.ns3Path = ns3Path
         self.msgModule = msgModule
@@ -78,13 +78,15 @@ class Experiment:
     def run(self, setting: Mapping[str, Any] | None = None, show_output: bool = False) -> Any:
         """Start the program, after ending one that still runs, and return the message interface.
 
-        `setting` becomes ``--name=value``, and ``--name`` where the value is None or "". `show_output`: let the program write to this terminal; otherwise its last
-        lines are shown if it fails. Raises ConfigurationError when there is no such program.
+        `setting` becomes ``--name=value``, and ``--name`` where the value is None or "". `show_output`: let the program
+        write to this terminal; otherwise its last lines are shown if it fails. Raises ConfigurationError when there is
+        no such program.
         """
         self.kill()
         program = self.program()
-        options = (f"--{name}" if value in (None, "") else f"--{name}={value}" for name, value in (setting or {}).items())
-        command = [str(program), *options]
+        command = [str(program)]
+        for name, value in (setting or {}).items():
+            command.append(f"--{name}" if value in (None, "") else f"--{name}={value}")
         if self.debug:
             print(f"ns3ai_utils: debug: start this from another terminal: {shlex.join(command)}", flush=True)
             return self.msgInterface
