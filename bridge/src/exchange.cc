@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <deque>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -30,9 +32,25 @@ struct Header {
     } slots[2];                             ///< by sender
     std::atomic<std::uint32_t> finished[2]; ///< by side: said that it has finished
     std::atomic<std::uint32_t> left[2];     ///< creator, opener: has closed its end in order
-    /// Creator, opener: a number that is odd while the side waits, for the case that both do.
+    /// Creator, opener: a number that is odd while the side waits, for the case that both do. Even where other threads of
+    /// the side may still send or receive.
     std::atomic<std::uint32_t> waits[2];
 };
+
+/// Python may hold a message for longer than the interface: what it refers to stays mapped, 64 MiB in all.
+void KeepMapped(Mapping memory) {
+    constexpr std::size_t limit = std::size_t(64) << 20;
+    static std::mutex mutex;
+    static auto& kept = *new std::deque<Mapping>; // other static objects may refer to it until the very end
+    static std::size_t bytes = 0;
+    const std::lock_guard lock(mutex);
+    bytes += memory.size();
+    kept.push_back(std::move(memory));
+    while (bytes > limit) {
+        bytes -= kept.front().size();
+        kept.pop_front();
+    }
+}
 
 } // namespace
 
@@ -56,6 +74,9 @@ class Exchange::Impl {
         }
         header().left[role()] = 1;
         RingPeer();
+        if (InPython()) {
+            KeepMapped(std::move(m_memory));
+        }
     }
 
     void SendBegin(Side sender) {
@@ -148,6 +169,11 @@ class Exchange::Impl {
     }
 
     void Make() {
+        if (const int other = InPython() ? 0 : AncestorWith(m_options.segment)) {
+            throw BridgeError("process " + std::to_string(other) + ", which started this one, has made " + Segment() +
+                              " already. One side makes it and the other opens it: SetIsMemoryCreator(false) here, or "
+                              "False as the first argument of Ns3AiMsgInterfaceImpl there");
+        }
         m_memory_bytes = m_options.memory_bytes;
         m_fd = MakeMemory("edgelam-ns3-ai", MessageOffset(m_memory_bytes, 2));
         Map();
@@ -193,10 +219,10 @@ class Exchange::Impl {
         return turn;
     }
 
-    /// True when there was a Begin; after an interrupted one there is nothing to do.
+    /// True when there was a Begin; after an interrupted one, or the other side's finish, there is nothing to do.
     bool Leave(bool& inside, Side sender, const char* what, const char* begin) {
-        if (!inside && !m_interrupted) {
-            const Side caller = what[0] == 'S' ? sender : Other(sender);
+        const Side caller = what[0] == 'S' ? sender : Other(sender);
+        if (!inside && !m_interrupted && !Told(Other(caller))) {
             FailExchange(Call(caller, what) + " without " + Call(caller, begin) + " before it");
         }
         return std::exchange(inside, false);
@@ -211,7 +237,8 @@ class Exchange::Impl {
         std::string failure; // is raised with the interpreter's lock held again
         {
             auto& waits = header().waits[role()];
-            waits.fetch_add(1);
+            const std::uint32_t told = PythonThreads() > 1 ? 0 : 1; // another thread may go on
+            waits.fetch_add(told);
             PythonUnlocked unlocked;
             BothWait both;
             struct Interrupted {};
@@ -222,7 +249,10 @@ class Exchange::Impl {
                     }
                     Look();
                     if (!ready() && !PeerGone(caller)) {
-                        both.Check(*this, caller, what);
+                        if (told != 0) {
+                            both.Check(*this, caller, what);
+                        }
+                        NobodyYet();
                     }
                 });
             } catch (const Interrupted&) {
@@ -230,15 +260,34 @@ class Exchange::Impl {
             } catch (const BridgeError& error) {
                 failure = error.what();
             }
-            waits.fetch_add(1);
+            waits.fetch_add(told);
         }
         if (!failure.empty()) {
             FailExchange(failure);
         }
     }
 
+    /// Says that nobody has opened the memory, where nobody was announced; a C++ program gives up in the end.
+    void NobodyYet() {
+        if (!m_options.creator || m_used || m_announced) {
+            return;
+        }
+        const auto waited = WallClock::now() - m_made;
+        if (!m_noticed && waited > notice_after) {
+            m_noticed = true;
+            std::fprintf(stderr, "edgelam: %s is there; waiting for %s to open it\n", Segment().c_str(),
+                         PeerName().c_str());
+        }
+        if (!InPython() && waited > connect_limit) {
+            throw BridgeError("nobody has opened " + Segment() +
+                              " within 60 s. The Python process does so with False as the first argument of "
+                              "Ns3AiMsgInterfaceImpl and the same segment name");
+        }
+    }
+
     /// The other side is gone for good: makes a finish of it where that is wanted, otherwise throws.
     bool PeerGone(Side caller) {
+        const std::lock_guard looking(m_looking);
         if (m_end.empty()) {
             return false;
         }
@@ -253,8 +302,12 @@ class Exchange::Impl {
                                     : ""));
     }
 
-    /// Sees who came and who went, at most every 0.2 ms.
+    /// Sees who came and who went, at most every 0.2 ms; one thread at a time.
     void Look() {
+        const std::unique_lock looking(m_looking, std::try_to_lock);
+        if (!looking) {
+            return;
+        }
         const auto now = WallClock::now();
         if (now - m_looked < look_interval) {
             return;
@@ -273,7 +326,7 @@ class Exchange::Impl {
                 break;
             }
             if (news->announced) {
-                if (!m_peer) {
+                if (!m_peer && (m_used || !m_end.empty())) { // what was sent before the first run stays
                     StartAfresh();
                 }
                 m_announced = std::move(news->announced);
@@ -362,6 +415,9 @@ class Exchange::Impl {
     bool m_interrupted = false;
     Turn m_turns[2];
     WallClock::time_point m_looked{};
+    std::mutex m_looking;
+    WallClock::time_point m_made = WallClock::now();
+    bool m_noticed = false;
 };
 
 Exchange::Exchange(ExchangeOptions options) : m_impl(std::make_unique<Impl>(std::move(options))) {}

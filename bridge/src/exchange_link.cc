@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "exchange_link.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -21,8 +22,6 @@ namespace edgelam::bridge {
 
 namespace {
 
-constexpr auto connect_limit = std::chrono::seconds(60);
-constexpr auto notice_after = std::chrono::seconds(3);
 constexpr std::uint32_t status_hello = 0, status_announcement = 2;
 
 /// "@edgelam-ai-UID[-PID]-SEGMENT"; a segment that is too long for an address gives its beginning and a hash.
@@ -57,13 +56,58 @@ bool Readable(int fd, int timeout_ms) {
     return fd >= 0 && ::poll(&polled, 1, timeout_ms) > 0;
 }
 
-UniqueFd ConnectToCreator(const std::string& segment) {
+/// What ns3-ai's versions call the segment of a program that gives no name: they mean the same.
+const std::vector<std::string> unnamed_segments = {"My Seg", "ns3-ai_single_trial", "ns3-ai"};
+
+std::vector<int> Ancestors() {
+    std::vector<int> pids;
     for (int pid = ParentOf(::getpid()); pid > 0; pid = ParentOf(pid)) {
-        if (UniqueFd socket = TryConnect(AddressOf(segment, pid))) {
-            return socket;
+        pids.push_back(pid);
+    }
+    return pids;
+}
+
+UniqueFd ConnectToCreator(const std::string& segment) {
+    std::vector<std::string> names = {segment};
+    if (std::ranges::count(unnamed_segments, segment) != 0) {
+        names.insert(names.end(), unnamed_segments.begin(), unnamed_segments.end());
+    }
+    std::vector<int> places = Ancestors();
+    places.push_back(0); // whoever it is
+    for (const int pid : places) {
+        for (const auto& name : names) {
+            if (UniqueFd socket = TryConnect(AddressOf(name, pid))) {
+                return socket;
+            }
         }
     }
-    return TryConnect(AddressOf(segment));
+    return {};
+}
+
+/// Addresses of the segments that a process has made.
+std::set<std::string> AddressesOf(int pid) {
+    const std::string beginning = AddressOf("", pid);
+    std::set<std::string> addresses;         // an accepted socket has its listener's
+    std::ifstream sockets("/proc/net/unix"); // abstract addresses are shown with '@'
+    for (std::string line; std::getline(sockets, line);) {
+        if (const auto at = line.find(beginning); at != std::string::npos) {
+            addresses.insert(line.substr(at));
+        }
+    }
+    return addresses;
+}
+
+/// For the end of a text: what other segments are there.
+std::string OthersMade() {
+    std::string text;
+    for (const int pid : Ancestors()) {
+        const auto addresses = AddressesOf(pid);
+        for (const auto& address : addresses) {
+            text += (text.empty() ? "; there is '" : ", '") + address.substr(AddressOf("", pid).size()) + "' of process " +
+                    std::to_string(pid);
+        }
+    }
+    return text;
 }
 
 /// The listeners of this process, by segment.
@@ -109,14 +153,7 @@ std::string Peer::HowItEnded() const {
 }
 
 void AnnounceProcess(int pid, const std::vector<std::string>& not_to) {
-    const std::string ours = AddressOf("", ::getpid());
-    std::set<std::string> addresses;         // an accepted socket has its listener's
-    std::ifstream sockets("/proc/net/unix"); // abstract addresses are shown with '@'
-    for (std::string line; std::getline(sockets, line);) {
-        if (const auto at = line.find(ours); at != std::string::npos) {
-            addresses.insert(line.substr(at));
-        }
-    }
+    std::set<std::string> addresses = AddressesOf(::getpid());
     for (const auto& segment : not_to) {
         addresses.erase(AddressOf(segment, ::getpid()));
     }
@@ -125,6 +162,15 @@ void AnnounceProcess(int pid, const std::vector<std::string>& not_to) {
             SendAttachMessage(socket.get(), status_announcement, std::to_string(pid));
         }
     }
+}
+
+int AncestorWith(const std::string& segment) {
+    for (const int pid : Ancestors()) {
+        if (AddressesOf(pid).contains(AddressOf(segment, pid))) {
+            return pid;
+        }
+    }
+    return 0;
 }
 
 ExchangeListener::ExchangeListener(const std::string& segment) : m_segment(segment) {
@@ -193,10 +239,10 @@ Attached AttachToCreator(const std::string& segment, const std::string& hello, c
     const std::string what = "segment '" + segment + "'";
     const auto begin = WallClock::now();
     bool noticed = false;
-    const auto tell_once = [&](const std::string& text) {
+    const auto tell_once = [&](const auto& text) {
         if (!noticed && WallClock::now() - begin > notice_after) {
             noticed = true;
-            notice(text);
+            notice(text());
         }
     };
     UniqueFd socket = ConnectToCreator(segment);
@@ -205,9 +251,10 @@ Attached AttachToCreator(const std::string& segment, const std::string& hello, c
             throw BridgeError(
                 "nobody has made " + what +
                 " within 60 s. Its maker (as a rule the Python process, with Experiment) starts first and "
-                "uses the same segment name");
+                "uses the same segment name" +
+                OthersMade());
         }
-        tell_once("waiting for a process that makes " + what);
+        tell_once([&] { return "waiting for a process that makes " + what + OthersMade(); });
         ::poll(nullptr, 0, 20);
         look_up();
         socket = ConnectToCreator(segment);
@@ -225,8 +272,10 @@ Attached AttachToCreator(const std::string& segment, const std::string& hello, c
             throw PeerDied("the process that made " + what + " (pid " + std::to_string(creator.pid) + ") " +
                            attached.peer.HowItEnded() + " before it answered");
         }
-        tell_once("process " + std::to_string(creator.pid) + " has made " + what +
-                  ", but neither sends nor receives yet; waiting for it");
+        tell_once([&] {
+            return "process " + std::to_string(creator.pid) + " has made " + what +
+                   ", but neither sends nor receives yet; waiting for it";
+        });
         Readable(fd, 50);
         look_up();
     }

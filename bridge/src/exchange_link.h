@@ -5,7 +5,8 @@
 ///
 /// The creator of segment S listens at two addresses, "S of process P" and, if nobody has it yet, plain "S". An opener
 /// asks its parent, its parent's parent and so on, and then plain "S". So a program always reaches the process that
-/// started it, however many of the same name run; and one started by hand reaches the only one there is.
+/// started it, however many of the same name run; and one started by hand reaches the only one there is. The names that
+/// ns3-ai's versions give when the program gives none count as one.
 #pragma once
 
 #include <chrono>
@@ -19,6 +20,9 @@
 #include "edgelam/bridge/socket.h"
 
 namespace edgelam::bridge {
+
+constexpr auto connect_limit = std::chrono::seconds(60); ///< so long the two sides wait for each other to appear
+constexpr auto notice_after = std::chrono::seconds(3);   ///< and after that they say so
 
 /// The other process.
 class Peer {
@@ -60,6 +64,9 @@ class ExchangeListener {
     std::string m_segment;
     UniqueFd m_own, m_shared;
 };
+
+/// The process among those that started this one that has made a segment of that very name; 0 if none has.
+int AncestorWith(const std::string& segment);
 
 /// The opener's way in: connects, says hello, and gives the answer. `look_up` is called every 50 ms at most; what it
 /// throws ends the wait. `notice` gets a text for the user when it takes long. Throws BridgeError.

@@ -18,7 +18,7 @@ namespace edgelam::bridge {
 
 namespace {
 
-constexpr std::uint32_t exchange_version = 1;
+constexpr std::uint32_t exchange_version = 2;
 bool g_failing = false;
 
 std::vector<std::string> Lines(const std::string& text) {
@@ -51,8 +51,7 @@ std::string Describe(const ExchangeOptions& options) {
     for (const auto& [sender, layout] :
          {std::pair(Side::cpp, &options.from_cpp), {Side::python, &options.from_python}}) {
         const std::string message = std::string("message that ") + NameOf(sender) + " sends";
-        text << "name of the " << message << '\t' << Quote(layout->name) << "\nsize of the " << message << '\t'
-             << layout->size_bytes << " bytes\nalignment of the " << message << '\t' << layout->alignment << " bytes\n";
+        text << "size of the " << message << '\t' << layout->size_bytes << " bytes\nalignment of the " << message << '\t' << layout->alignment << " bytes\n";
     }
     return text.str();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "python_process.h"
 
-// Python's stable C interface, null in a process without Python. Weak, so that one library serves both processes and
+// Python's C interface, null in a process without Python. Weak, so that one library serves both processes and
 // every Python version.
 extern "C" {
 [[gnu::weak]] int Py_IsInitialized();
@@ -12,6 +12,9 @@ extern "C" {
 [[gnu::weak]] void PyErr_Fetch(void**, void**, void**);
 [[gnu::weak]] void PyErr_Restore(void*, void*, void*);
 [[gnu::weak]] int Py_AddPendingCall(int (*)(void*), void*);
+[[gnu::weak]] void* PyInterpreterState_Get();
+[[gnu::weak]] void* PyInterpreterState_ThreadHead(void*);
+[[gnu::weak]] void* PyThreadState_Next(void*);
 }
 
 namespace edgelam::bridge {
@@ -34,6 +37,17 @@ int RaiseAgain(void* argument) {
 
 bool InPython() {
     return Py_IsInitialized != nullptr && Py_IsInitialized() != 0;
+}
+
+int PythonThreads() {
+    int threads = 0;
+    if (InPython() && PyGILState_Check() != 0) {
+        for (void* each = PyInterpreterState_ThreadHead(PyInterpreterState_Get()); each != nullptr;
+             each = PyThreadState_Next(each)) {
+            ++threads;
+        }
+    }
+    return threads;
 }
 
 PythonUnlocked::PythonUnlocked() {

@@ -9,6 +9,9 @@ namespace edgelam::bridge {
 /// True in a process that runs Python.
 bool InPython();
 
+/// How many threads of this process have run Python code and live; 0 without Python. The caller holds the lock.
+int PythonThreads();
+
 /// Releases the global interpreter lock, if this thread holds it, until the end of the scope.
 class PythonUnlocked {
   public:

@@ -81,7 +81,7 @@ class ScenarioProcess:
         self.name = name
         self.pid = self._process.pid
 
-    def wait(self, timeout_s: float | None) -> int | None:
+    def wait(self, timeout_s: float | None = None) -> int | None:
         """The exit status once it has ended (negative: a signal), None after the time-out."""
         try:
             return self._process.wait(timeout_s)

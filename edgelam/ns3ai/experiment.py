@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 import shutil
@@ -43,30 +44,37 @@ class Experiment:
     ) -> None:
         """Make the memory; nothing is started yet.
 
-        `targetName`: name or path of the program; where a name is looked for, `program` says. `ns3Path`: a further
-        folder to look in, and the folder the program runs in if it holds an ns-3 source tree. `msgModule`: the binding
-        module. `handleFinish`: PyGetFinished tells that the program has ended. `vectorSize`: elements that both vectors
-        have at first. `shmSize` in bytes. `segName`: different for interfaces that exist at the same time.
+        `targetName`: name or path of the program; where a name is looked for, `program` says. Options of ``./ns3 run``
+        may stand behind it: ``--cwd=FOLDER``, ``--no-build``, and the program's own behind ``--``. `ns3Path`: a further
+        folder to look in; if it holds an ns-3 source tree this process changes to it, as with ns3-ai. `msgModule`: the
+        binding module. `handleFinish`: PyGetFinished tells that the program has ended. `vectorSize`: elements that both
+        vectors have at first. `shmSize` in bytes. `segName`: different for interfaces that exist at the same time.
         `debug`: `run` starts nothing but says what to start by hand, in a debugger for example.
 
         Raises ConfigurationError for settings that do not go together.
         """
         other = self._of_segment.get(segName)
+        if other is not None and other.isalive() and other.handleFinish and other.msgInterface.PyGetFinished():
+            other.kill()  # only its last files are missing
         if other is not None and other.isalive():
             raise ConfigurationError(
-                f"segName {segName!r}: an experiment of this process that runs {other.targetName!r} uses it; give each "
-                "interface a segment name of its own, here and with SetNames in its ns-3 program"
+                f"segName {segName!r}: an experiment of this process that runs {other.targetName!r} uses it; end it "
+                "first (exp.kill()), or give each interface a segment name of its own, here and with SetNames in its "
+                "ns-3 program"
             )
         if useVector and vectorSize is None:
             raise ConfigurationError("useVector=True needs vectorSize, the number of elements at first (0 is one)")
         self.targetName: str = os.fspath(targetName)
         self.debug = debug
         self.ns3Path = ns3Path
+        self._folders = _places(msgModule, ns3Path)
+        if ns3Path is not None and (Path(ns3Path) / "ns3").is_file():
+            os.chdir(ns3Path)  # agents of ns3-ai name their own files from there
         self.msgModule = msgModule
-        self.handleFinish = handleFinish
+        self.handleFinish: bool = handleFinish
         self.segName = segName
-        self.proc: ScenarioProcess | None = None
-        self.msgInterface = msgModule.Ns3AiMsgInterfaceImpl(
+        self.proc: _Program | None = None
+        self.msgInterface: Any = msgModule.Ns3AiMsgInterfaceImpl(
             True, useVector, handleFinish, shmSize, segName, cpp2pyMsgName, py2cppMsgName, lockableName
         )
         if useVector:
@@ -83,15 +91,13 @@ class Experiment:
         no such program.
         """
         self.kill()
-        program = self.program()
-        command = [str(program)]
+        program, folder, command = self._command()
         for name, value in (setting or {}).items():
             command.append(f"--{name}" if value in (None, "") else f"--{name}={value}")
         if self.debug:
             print(f"ns3ai_utils: debug: start this from another terminal: {shlex.join(command)}", flush=True)
             return self.msgInterface
-        root = Path(self.ns3Path) if self.ns3Path is not None and (Path(self.ns3Path) / "ns3").is_file() else None
-        self.proc = ScenarioProcess(program.name, command, show=show_output, folder=root)
+        self.proc = _Program(program.name, command, show=show_output, folder=folder)
         self._end = weakref.finalize(self, _end, self.proc, self.msgInterface if self.handleFinish else None)
         _bridge.announce_process(self.proc.pid, [name for name, of in self._of_segment.items() if of is not self])
         return self.msgInterface
@@ -107,26 +113,62 @@ class Experiment:
 
     def program(self) -> Path:
         """The program: `targetName` as a path, or by name where the error says. Raises ConfigurationError."""
-        script = getattr(sys.modules.get("__main__"), "__file__", None)
-        module = getattr(self.msgModule, "__file__", None)
-        folders = [Path.cwd(), *(Path(path).resolve().parent for path in (script, module) if path)]
-        if self.ns3Path is not None:
-            folders.append(Path(self.ns3Path).resolve())
-        folders = list(dict.fromkeys(folders))  # each once, in this order
-        for folder in folders:
-            path = folder / self.targetName
-            if path.is_file() and os.access(path, os.X_OK):
-                return path
-        if os.sep not in self.targetName:
-            if found := shutil.which(self.targetName):
-                return Path(found)
-            if found_here := paths.scenarios().get(self.targetName):
-                return found_here
-        looked = "".join(f"\n  {folder}" for folder in folders)
+        return self._command()[0]
+
+    def _command(self) -> tuple[Path, Path | None, list[str]]:
+        """The program, the folder it runs in (None: this one), and the command line that `targetName` makes."""
+        if found := self._find(self.targetName):
+            return found, None, [str(found)]
+        words = shlex.split(self.targetName)
+        said, own = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
+        parser = argparse.ArgumentParser(exit_on_error=False, add_help=False, allow_abbrev=False)
+        parser.add_argument("name", nargs="?", default="")
+        parser.add_argument("--cwd", type=Path)
+        parser.add_argument("--no-build", action="store_true")
+        try:
+            options, unknown = parser.parse_known_args(said)
+        except argparse.ArgumentError as error:
+            raise ConfigurationError(f"targetName {self.targetName!r}: {error}") from None
+        if unknown:
+            raise ConfigurationError(
+                f"targetName {self.targetName!r}: {unknown[0]} is not known; behind the name may stand --cwd=FOLDER, "
+                "--no-build, and options of the program itself behind --"
+            )
+        if found := self._find(options.name):
+            return found, options.cwd, [str(found), *own]
+        looked = "".join(f"\n  {folder}" for folder in self._folders)
         raise ConfigurationError(
-            f"there is no program {self.targetName!r}. Looked in{looked}\n  $PATH\n  the scenarios of edgelam\n"
+            f"there is no program {options.name!r}. Looked in{looked}\n  $PATH\n  the scenarios of edgelam\n"
             "Compile it as docs/coming-from-ns3-ai.md says and put it into one of these, beside the script for example"
         )
+
+    def _find(self, name: str) -> Path | None:
+        for folder in self._folders:
+            path = folder / name
+            if path.is_file() and os.access(path, os.X_OK):
+                return path
+        if os.sep in name:
+            return None
+        found = shutil.which(name)
+        return Path(found) if found else paths.scenarios().get(name)
+
+
+class _Program(ScenarioProcess):
+    """Has what agents ask of a subprocess.Popen as well: poll, returncode, terminate, kill, args."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_process":  # not started
+            raise AttributeError(name)
+        return getattr(self._process, name)
+
+
+def _places(module: ModuleType, ns3_path: str | os.PathLike[str] | None) -> list[Path]:
+    """Where programs are looked for: here, beside the script, beside the binding module, in `ns3_path`."""
+    files = (getattr(sys.modules.get("__main__"), "__file__", None), getattr(module, "__file__", None))
+    folders = [Path.cwd(), *(Path(file).resolve().parent for file in files if file)]
+    if ns3_path is not None:
+        folders.append(Path(ns3_path).resolve())
+    return list(dict.fromkeys(folders))  # each once, in this order
 
 
 def _end(process: ScenarioProcess, finishing: Any) -> None:

@@ -21,7 +21,7 @@ def cflags() -> list[str]:
         raise EdgelamError("pybind11 is not installed; it is one of edgelam's dependencies (pip install pybind11)")
     python = [Path(pybind11.origin).parent / "include", Path(sysconfig.get_paths()["include"])]
     folders = [flag for folder in (package / "ns3-ai", package, ns3, *python) for flag in ("-isystem", str(folder))]
-    return ["-std=c++20", "-O2", "-fvisibility=hidden", *(f"-D{name}" for name in toolchain.DEFINITIONS), *folders]
+    return ["-std=c++20", "-O2", *(f"-D{name}" for name in toolchain.DEFINITIONS), *folders]
 
 
 def libs() -> list[str]:

@@ -2,7 +2,9 @@
 """Agents for the test programs: agent.py CASE [program arguments]. Each prints what it saw."""
 
 import os
+import queue
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -55,6 +57,61 @@ if case == "sums":
 elif case == "debug":  # run starts nothing, and says what to start
     exp = Experiment(Path("apb"), None, py_binding, handleFinish=True, debug=True)
     print("steps", steps(exp.run({"verbose": None, "rate": 5})))
+elif case == "other-names":  # what the messages are called does not matter, and all names for "no name" are one
+    segment = arguments[0]
+    interface = py_binding.Ns3AiMsgInterfaceImpl(True, False, True, 4096, segment, "a", "b", "c")
+    with subprocess.Popen([os.path.abspath("apb"), "7", *arguments[1:]]):
+        print("steps", steps(interface))
+elif case == "options-in-the-name":
+    exp, interface = begin(name="apb --no-build --cwd=/ -- 3", handleFinish=True)
+    print("steps", steps(interface), "in", os.readlink(f"/proc/{exp.proc.pid}/cwd") if exp.proc.poll() is None else "/")
+elif case == "in-a-tree":  # ns3-ai changes to the source tree; programs are found all the same
+    exp, interface = Experiment("apb", "tree", py_binding, handleFinish=True), None
+    print("steps", steps(exp.run()), "in", os.path.basename(os.getcwd()))
+elif case == "one-after-another":  # the old one is dropped after the new one is made
+    for rounds in (2, 3):
+        exp = Experiment(script("apb", str(rounds)), None, py_binding, handleFinish=True)
+        print("steps", steps(exp.run()))
+elif case == "kept":  # a message outlives its interface
+    exp, interface = begin("5", handleFinish=True)
+    message = interface.GetCpp2PyStruct()
+    steps(interface)
+    del exp, interface
+    print("kept", message.a)
+elif case == "sent-first":
+    exp = Experiment(script("apb", "2", "asked-first"), None, py_binding, handleFinish=True)
+    exp.msgInterface.PySendBegin()
+    exp.msgInterface.GetPy2CppStruct().c = 41
+    exp.msgInterface.PySendEnd()
+    print("steps", steps(exp.run(show_output=True)))
+elif case == "two-threads":  # one receives, the other thinks for a while and answers
+    exp, interface = begin("2", handleFinish=True)
+    seen = queue.Queue()
+
+    def receive():
+        while interface.PyRecvBegin() or not interface.PyGetFinished():
+            seen.put(interface.GetCpp2PyStruct().a + interface.GetCpp2PyStruct().b)
+            interface.PyRecvEnd()
+        seen.put(None)
+
+    threading.Thread(target=receive).start()
+    while (total := seen.get(timeout=10)) is not None:
+        time.sleep(3.5 if total else 0.0)
+        interface.PySendBegin()
+        interface.GetPy2CppStruct().c = total
+        interface.PySendEnd()
+    print("answered")
+elif case == "ends-after-the-end":
+    exp, interface = begin("3", handleFinish=True)
+    finished = False
+    while not finished:
+        interface.PyRecvBegin()
+        if not (finished := interface.PyGetFinished()):
+            interface.PySendBegin()
+            interface.GetPy2CppStruct().c = interface.GetCpp2PyStruct().a + interface.GetCpp2PyStruct().b
+        interface.PyRecvEnd()
+        interface.PySendEnd()
+    print("ended")
 elif case == "by-hand":  # without Experiment, and the program is no child; "False": the program makes the memory
     creator = arguments[0] == "True"
     names = "My Seg", "My Cpp to Python Msg", "My Python to Cpp Msg", "My Lockable"

@@ -108,6 +108,28 @@ def test_debug_leaves_the_program_to_the_user(folder, agent):
 @pytest.mark.parametrize(
     ("case", "arguments", "text"),
     [
+        ("other-names", ("ns3-ai", "opener"), "steps 7"),
+        ("other-names", ("ns3-ai", "trial"), "steps 7"),
+        ("options-in-the-name", (), "steps 3 in /"),
+        ("in-a-tree", (), "steps 1000 in tree"),
+        ("one-after-another", (), "steps 2\nsteps 3"),
+        ("kept", (), "kept 4"),
+        ("sent-first", (), "steps 2"),
+        ("two-threads", (), "answered"),
+        ("ends-after-the-end", (), "ended"),
+    ],
+)
+def test_habits_of_agents(folder, agent, case, arguments, text):
+    (folder / "tree").mkdir(exist_ok=True)
+    (folder / "tree" / "ns3").touch()
+    done = agent(case, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert text in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("case", "arguments", "text"),
+    [
         ("no-finish", (), r"the ns-3 program \(pid \d+\) has closed its end of segment 'My Seg'.*handleFinish"),
         ("unasked", (), r"C\+\+ has finished: PyRecvBegin\(\) has nothing more to give. Ask PyGetFinished\(\)"),
         ("kill-program", (), r"the ns-3 program \(pid \d+\) was killed by signal 9 \(Killed\)"),
@@ -120,6 +142,8 @@ def test_debug_leaves_the_program_to_the_user(folder, agent):
         ("kind", (), r"GetCpp2PyVector\(\): this interface was made for structs; say SetUseVector\(true\)"),
         ("too-long", (), r"1000 CellState \(\d+ bytes each\) does not fit into the shared memory, which holds \d+"),
         ("order", (), r"PyRecvBegin\(\) twice without PyRecvEnd\(\)"),
+        ("sums", ("3", "creator"), r"process \d+, which started this one, has made segment 'My Seg' already"),
+        ("program", ("apb --fast",), r"--fast is not known; behind the name may stand --cwd=FOLDER"),
         ("two-at-once", (), r"segName 'My Seg': an experiment of this process that runs .*apb.* uses it"),
     ],
 )

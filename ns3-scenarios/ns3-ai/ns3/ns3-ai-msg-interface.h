@@ -43,19 +43,20 @@ class Ns3AiMsgInterfaceImpl {
     /// \param use_vector messages are vectors
     /// \param handle_finish the end of the ns-3 program is told by PyGetFinished; without, it is an error in Python
     /// \param size bytes of the memory, as its creator gives them. A struct pair must fit, a vector each
-    /// \param segment_name, cpp2py_msg_name, py2cpp_msg_name the same on both sides
-    /// \param lockable_name not needed here
-    Ns3AiMsgInterfaceImpl(bool is_memory_creator, bool use_vector, bool handle_finish, uint32_t size = 4096,
-                          const char* segment_name = "My Seg", const char* cpp2py_msg_name = "My Cpp to Python Msg",
-                          const char* py2cpp_msg_name = "My Python to Cpp Msg",
+    /// \param segment_name the same on both sides; My Seg, ns3-ai_single_trial and ns3-ai are one name
+    /// \param cpp2py_msg_name, py2cpp_msg_name, lockable_name not needed here
+    Ns3AiMsgInterfaceImpl(bool is_memory_creator, bool use_vector, bool handle_finish, uint32_t size = 8192,
+                          const char* segment_name = "My Seg",
+                          [[maybe_unused]] const char* cpp2py_msg_name = "My Cpp to Python Msg",
+                          [[maybe_unused]] const char* py2cpp_msg_name = "My Python to Cpp Msg",
                           [[maybe_unused]] const char* lockable_name = "My Lockable")
         : m_vector(use_vector), m_exchange({.segment = segment_name,
                                             .creator = is_memory_creator,
                                             .vector = use_vector,
                                             .handle_finish = handle_finish,
                                             .memory_bytes = size,
-                                            .from_cpp = LayoutOf<Cpp2PyMsgType>(cpp2py_msg_name),
-                                            .from_python = LayoutOf<Py2CppMsgType>(py2cpp_msg_name)}) {
+                                            .from_cpp = LayoutOf<Cpp2PyMsgType>(),
+                                            .from_python = LayoutOf<Py2CppMsgType>()}) {
         if (is_memory_creator) {
             Make<Cpp2PyMsgType>(Side::cpp);
             Make<Py2CppMsgType>(Side::python);
@@ -93,11 +94,13 @@ class Ns3AiMsgInterfaceImpl {
     using Side = edgelam::bridge::Side;
 
     template<typename T>
-    static edgelam::bridge::MessageLayout LayoutOf(const char* name) {
+    static edgelam::bridge::MessageLayout LayoutOf() {
         static_assert(std::is_trivially_destructible_v<T> && !std::is_polymorphic_v<T>,
-                      "a message is read by another process: it cannot hold pointers, std::string, std::vector, "
-                      "ns3::Ptr or virtual functions. Use numbers, arrays of fixed size and structs of these");
-        return {name, edgelam::bridge::TypeName(typeid(T).name()), sizeof(T), alignof(T)};
+                      "a message is read by another process: it cannot hold std::string, std::vector, ns3::Ptr, "
+                      "ns3::Time, virtual functions or a destructor of its own (~T() {}). Use numbers, arrays of fixed "
+                      "size and structs of these; for a time its GetSeconds() or GetNanoSeconds()");
+        static_assert(alignof(T) <= Exchange::message_room_bytes, "a message is aligned to 64 bytes at most");
+        return {edgelam::bridge::TypeName(typeid(T).name()), sizeof(T), alignof(T)};
     }
 
     template<typename T>
@@ -148,6 +151,9 @@ class Ns3AiMsgInterface : public Singleton<Ns3AiMsgInterface> {
         m_lockableName = std::move(lockableName);
     }
 
+    /// What later versions of ns3-ai have in place of SetNames.
+    void SetTrialName(const std::string& trialName) { m_segmentName = "ns3-ai_" + trialName; }
+
     /// Made by the first call for these types, with the settings at that time; every later call gives the same.
     template<typename Cpp2PyMsgType, typename Py2CppMsgType>
     Ns3AiMsgInterfaceImpl<Cpp2PyMsgType, Py2CppMsgType>* GetInterface() {
@@ -161,7 +167,7 @@ class Ns3AiMsgInterface : public Singleton<Ns3AiMsgInterface> {
     bool m_isMemoryCreator = false;
     bool m_useVector = false;
     bool m_handleFinish = false;
-    uint32_t m_size = 4096;
+    uint32_t m_size = 8192;
     std::string m_segmentName = "My Seg";
     std::string m_cpp2pyMsgName = "My Cpp to Python Msg";
     std::string m_py2cppMsgName = "My Python to Cpp Msg";

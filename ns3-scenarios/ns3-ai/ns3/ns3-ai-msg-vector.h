@@ -77,6 +77,8 @@ class Ns3AiMsgVector {
     reverse_iterator rbegin() { return reverse_iterator(end()); }
     const_reverse_iterator rbegin() const { return const_reverse_iterator(end()); }
     reverse_iterator rend() { return reverse_iterator(begin()); }
+    const_reverse_iterator crbegin() const { return rbegin(); }
+    const_reverse_iterator crend() const { return const_reverse_iterator(begin()); }
     const_reverse_iterator rend() const { return const_reverse_iterator(begin()); }
 
     void reserve(size_type capacity) {
@@ -142,6 +144,26 @@ class Ns3AiMsgVector {
         }
         std::rotate(begin() + where, begin() + old_size, end());
         return begin() + where;
+    }
+    iterator insert(const_iterator position, size_type count, const T& value) {
+        const difference_type where = position - begin();
+        const T copy = value;
+        for (size_type i = 0; i < count; ++i) {
+            insert(begin() + where, copy);
+        }
+        return begin() + where;
+    }
+    iterator insert(const_iterator position, std::initializer_list<T> values) {
+        return insert(position, values.begin(), values.end());
+    }
+    template<typename... Arguments>
+    iterator emplace(const_iterator position, Arguments&&... arguments) {
+        return insert(position, T(std::forward<Arguments>(arguments)...));
+    }
+    void swap(Ns3AiMsgVector& other) {
+        const Ns3AiMsgVector copy = *this;
+        *this = other;
+        other = copy;
     }
     iterator erase(const_iterator position) { return erase(position, position + 1); }
     iterator erase(const_iterator first, const_iterator last) {

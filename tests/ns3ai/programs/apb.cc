@@ -13,7 +13,15 @@ int main(int argc, char* argv[]) {
     interface->SetIsMemoryCreator(how == "creator");
     interface->SetUseVector(false);
     interface->SetHandleFinish(true);
+    if (how == "trial") { // as programs for later versions of ns3-ai do
+        interface->SetTrialName("single_trial");
+    }
     Ns3AiMsgInterfaceImpl<EnvStruct, ActStruct>* msgInterface = interface->GetInterface<EnvStruct, ActStruct>();
+    if (how == "asked-first") { // Python sends before there is anything to answer
+        msgInterface->CppRecvBegin();
+        std::cout << "asked for " << msgInterface->GetPy2CppStruct()->act_c << std::endl;
+        msgInterface->CppRecvEnd();
+    }
     for (int i = 0; i < std::stoi(argc > 1 ? argv[1] : "1000"); ++i) {
         msgInterface->CppSendBegin();
         msgInterface->GetCpp2PyStruct()->env_a = i;

@@ -20,7 +20,6 @@ enum class Side { cpp = 0, python = 1 };
 
 /// A message of one direction, as both sides must have it.
 struct MessageLayout {
-    std::string name;
     std::string type; ///< for texts only
     std::size_t size_bytes = 0;
     std::size_t alignment = 0;
@@ -39,8 +38,8 @@ struct ExchangeOptions {
 /// it is thrown as a BridgeError.
 class Exchange {
   public:
-    /// The creator returns at once. The opener waits for a creator, at most a minute, and then for its answer as long
-    /// as the creator lives.
+    /// The creator returns at once; in a C++ program its first wait is at most a minute for an opener. The opener waits
+    /// for a creator, at most a minute, and then for its answer as long as the creator lives.
     explicit Exchange(ExchangeOptions options);
     ~Exchange();
     Exchange(const Exchange&) = delete;
