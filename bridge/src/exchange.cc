@@ -32,8 +32,8 @@ struct Header {
     } slots[2];                             ///< by sender
     std::atomic<std::uint32_t> finished[2]; ///< by side: said that it has finished
     std::atomic<std::uint32_t> left[2];     ///< creator, opener: has closed its end in order
-    /// Creator, opener: a number that is odd while the side waits, for the case that both do. Even where other threads of
-    /// the side may still send or receive.
+    /// Creator, opener: a number that is odd while the side waits, for the case that both do. Even where other threads
+    /// of the side may still send or receive.
     std::atomic<std::uint32_t> waits[2];
 };
 

@@ -103,8 +103,8 @@ std::string OthersMade() {
     for (const int pid : Ancestors()) {
         const auto addresses = AddressesOf(pid);
         for (const auto& address : addresses) {
-            text += (text.empty() ? "; there is '" : ", '") + address.substr(AddressOf("", pid).size()) + "' of process " +
-                    std::to_string(pid);
+            text += (text.empty() ? "; there is '" : ", '") + address.substr(AddressOf("", pid).size()) +
+                    "' of process " + std::to_string(pid);
         }
     }
     return text;

@@ -51,7 +51,8 @@ std::string Describe(const ExchangeOptions& options) {
     for (const auto& [sender, layout] :
          {std::pair(Side::cpp, &options.from_cpp), {Side::python, &options.from_python}}) {
         const std::string message = std::string("message that ") + NameOf(sender) + " sends";
-        text << "size of the " << message << '\t' << layout->size_bytes << " bytes\nalignment of the " << message << '\t' << layout->alignment << " bytes\n";
+        text << "size of the " << message << '\t' << layout->size_bytes << " bytes\nalignment of the " << message
+             << '\t' << layout->alignment << " bytes\n";
     }
     return text.str();
 }
