@@ -15,7 +15,9 @@ TOP = Path(__file__).parent.parent
 def site(tmp_path_factory):
     """A site-packages folder with edgelam installed as `pip install .` does, its dependencies those of this venv."""
     target = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation",
+    # in the container .venv is a link, and what is compiled already names the folder behind it
+    python = str(Path(sys.executable).parent.resolve() / "python")
+    command = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation",
                "--disable-pip-version-check", "--target", str(target), str(TOP)]  # fmt: skip
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     subprocess.run(command, check=True, env={**os.environ, "PATH": path}, timeout=280)

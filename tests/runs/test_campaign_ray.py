@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A campaign on a real Ray cluster of two nodes on this machine, each with room for one run."""
 
+import io
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import psutil
 import pytest
 
 from edgelam.runs import load
+from edgelam.runs.campaigns.on_ray import pack, unpack
+from edgelam.runs.storage import StorageError
 
 pytest.importorskip("ray", reason="the extra 'ray' is not installed: pip install '.[ray]'")
 
@@ -77,3 +81,23 @@ def test_no_cluster_is_one_clear_error(tiny, tmp_path):
     assert done.returncode == 1
     assert "edgelam: --ray 127.0.0.1:1: no Ray cluster answers there" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "link"])
+def test_what_is_packed_comes_out_and_nothing_lands_outside(tmp_path, name):
+    inside = tmp_path / "a" / "inner"
+    inside.mkdir(parents=True)
+    (inside / "program").write_text("1")
+    (inside / "program").chmod(0o755)
+    unpack(pack([tmp_path / "a"], tmp_path), tmp_path / "out")
+    assert (tmp_path / "out/a/inner/program").read_text() == "1"
+    assert os.access(tmp_path / "out/a/inner/program", os.X_OK)
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        member = archive.gettarinfo(tmp_path / "link" if name == "link" else inside / "program")
+        member.name = name
+        archive.addfile(member, io.BytesIO(b"1"))
+    with pytest.raises(StorageError, match="nothing was unpacked"):
+        unpack(stream.getvalue(), tmp_path / "out")
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["a"]

@@ -21,6 +21,7 @@ from edgelam.runs.campaigns import worker
 from edgelam.runs.campaigns.folder import Claim
 from edgelam.runs.campaigns.identity import named_files
 from edgelam.runs.configuration import to_plain
+from edgelam.runs.storage import StorageError
 
 
 class RayWorkers:
@@ -141,4 +142,11 @@ def unpack(packed: bytes, folder: Path) -> None:
     """Write what `pack` packed into a folder, which is made; nothing is written outside it."""
     folder.mkdir(parents=True, exist_ok=True)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
+        place = folder.resolve()
+        for member in archive:
+            inside = (place / member.name).resolve().is_relative_to(place)
+            if not inside or not (member.isfile() or member.isdir()):
+                raise StorageError(f"{member.name!r} is not a file or folder inside {folder}; nothing was unpacked")
+        if hasattr(tarfile, "data_filter"):  # Python 3.11.4 and later: says how carefully, the default changes
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(folder)
