@@ -2,9 +2,7 @@
 #include "edgelam/bridge/exchange.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
-#include <deque>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -13,6 +11,7 @@
 #include "edgelam/bridge/errors.h"
 #include "edgelam/bridge/segment.h"
 #include "exchange_link.h"
+#include "exchange_memory.h"
 #include "exchange_texts.h"
 #include "python_process.h"
 
@@ -24,41 +23,13 @@ namespace {
 constexpr auto look_interval = std::chrono::microseconds(200);
 constexpr auto both_wait_limit = std::chrono::seconds(3);
 
-/// At the start of the memory. Zero bytes are its initial state.
-struct Header {
-    Doorbell doorbells[2]; ///< of the creator, of the opener
-    struct alignas(64) Slot {
-        std::atomic<std::uint32_t> full;    ///< 1: there is a message that has not been read
-    } slots[2];                             ///< by sender
-    std::atomic<std::uint32_t> finished[2]; ///< by side: said that it has finished
-    std::atomic<std::uint32_t> left[2];     ///< creator, opener: has closed its end in order
-    /// Creator, opener: a number that is odd while the side waits, for the case that both do. Even where other threads
-    /// of the side may still send or receive.
-    std::atomic<std::uint32_t> waits[2];
-};
-
-/// Python may hold a message for longer than the interface: what it refers to stays mapped, 64 MiB in all.
-void KeepMapped(Mapping memory) {
-    constexpr std::size_t limit = std::size_t(64) << 20;
-    static std::mutex mutex;
-    static auto& kept = *new std::deque<Mapping>; // other static objects may refer to it until the very end
-    static std::size_t bytes = 0;
-    const std::lock_guard lock(mutex);
-    bytes += memory.size();
-    kept.push_back(std::move(memory));
-    while (bytes > limit) {
-        bytes -= kept.front().size();
-        kept.pop_front();
-    }
-}
-
 } // namespace
 
 class Exchange::Impl {
   public:
     explicit Impl(ExchangeOptions options) : m_options(std::move(options)) {
         try {
-            CheckSizes();
+            CheckSizes(m_options);
             m_options.creator ? Make() : Open();
         } catch (const BridgeError& error) {
             FailExchange(error.what());
@@ -128,7 +99,7 @@ class Exchange::Impl {
     const ExchangeOptions& options() const { return m_options; }
     std::size_t memory_bytes() const { return m_memory_bytes; }
     std::byte* message(Side sender) const {
-        return m_memory.data() + MessageOffset(m_memory_bytes, static_cast<int>(sender));
+        return m_memory.data() + ExchangeMessageOffset(m_memory_bytes, static_cast<int>(sender));
     }
 
   private:
@@ -138,13 +109,9 @@ class Exchange::Impl {
     };
 
     static Side Other(Side side) { return side == Side::cpp ? Side::python : Side::cpp; }
-    static std::size_t MessageOffset(std::size_t memory_bytes, int index) {
-        const auto room = PageAlign(message_room_bytes + memory_bytes);
-        return PageAlign(sizeof(Header)) + static_cast<std::size_t>(index) * room;
-    }
 
-    Header& header() const { return *reinterpret_cast<Header*>(m_memory.data()); }
-    Header::Slot& slot(Side sender) const { return header().slots[static_cast<int>(sender)]; }
+    ExchangeHeader& header() const { return *reinterpret_cast<ExchangeHeader*>(m_memory.data()); }
+    ExchangeHeader::Slot& slot(Side sender) const { return header().slots[static_cast<int>(sender)]; }
     int role() const { return m_options.creator ? 0 : 1; }
     bool Finished(Side side) const { return header().finished[static_cast<int>(side)] != 0; }
     /// The finish of the other side is an ordinary event here, not an error.
@@ -156,18 +123,6 @@ class Exchange::Impl {
                (m_peer.pid() > 0 ? " (pid " + std::to_string(m_peer.pid()) + ")" : "");
     }
 
-    void CheckSizes() const {
-        const auto &a = m_options.from_cpp, &b = m_options.from_python;
-        const std::size_t needed =
-            m_options.vector ? std::max(a.size_bytes, b.size_bytes) : a.size_bytes + b.size_bytes;
-        if (m_options.creator && needed > m_options.memory_bytes) {
-            throw BridgeError("the messages do not fit into " + Segment() + ": " + a.type + " has " +
-                              std::to_string(a.size_bytes) + " bytes, " + b.type + " " + std::to_string(b.size_bytes) +
-                              ", the memory " + std::to_string(m_options.memory_bytes) +
-                              ". Raise shmSize of Experiment, or SetMemorySize where C++ makes the memory");
-        }
-    }
-
     void Make() {
         if (const int other = InPython() ? 0 : AncestorWith(m_options.segment)) {
             throw BridgeError("process " + std::to_string(other) + ", which started this one, has made " + Segment() +
@@ -175,7 +130,7 @@ class Exchange::Impl {
                               "False as the first argument of Ns3AiMsgInterfaceImpl there");
         }
         m_memory_bytes = m_options.memory_bytes;
-        m_fd = MakeMemory("edgelam-ns3-ai", MessageOffset(m_memory_bytes, 2));
+        m_fd = MakeMemory("edgelam-ns3-ai", ExchangeMessageOffset(m_memory_bytes, 2));
         Map();
         m_listener.emplace(m_options.segment);
     }
