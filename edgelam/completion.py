@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Shell completion of the command `edgelam`: commands, experiments and all their options."""
 
+import ast
 import contextlib
 import dataclasses
 import functools
@@ -11,6 +12,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from edgelam import paths
 from edgelam.runs import experiments
 from edgelam.runs.campaigns.command import campaign_options
 from edgelam.runs.options import options_of
@@ -35,9 +37,49 @@ def script(shell: str, commands: Sequence[Any], run_options: Mapping[str, tuple[
             prog="edgelam",
             config=(tyro.conf.OmitSubcommandPrefixes,),
         )
-    # a help text of several lines would be taken for more words
-    lines = written.getvalue().splitlines(keepends=True)
-    return "".join(line.replace("\\n", " ") if line.startswith("COMPLETION_SPEC = ") else line for line in lines)
+    return "".join(map(_mended, written.getvalue().splitlines(keepends=True)))
+
+
+# tyro's script ends where it has nothing to offer; then the shell's own completion of files goes on.
+_FILES_INSTEAD = {
+    "complete -F ": "complete -o bashdefault -o default -F ",
+    'matches+=("$completion")': '[[ -n "$completion" ]] && matches+=("$completion")',
+    'COMPREPLY=($(compgen -f -- "$cur"))': "COMPREPLY=()",
+    "_describe 'edgelam completions' completion_array": '[[ -n "$completions" ]] && '
+    "_describe 'edgelam completions' completion_array || _files",
+}
+
+
+def _mended(line: str) -> str:
+    """A line of tyro's script as we want it."""
+    if line.startswith("COMPLETION_SPEC = "):
+        spec = ast.literal_eval(line.partition(" = ")[2])
+        _extend(spec, [])
+        return f"COMPLETION_SPEC = {spec!r}\n".replace("\\n", " ")  # several lines would be taken for more words
+    for said, better in _FILES_INSTEAD.items():
+        line = line.replace(said, better)
+    return line
+
+
+# Words that are arguments, not commands: tyro offers none.
+_ARGUMENTS = {
+    "bench": ("bridge", "transfers", "channel", "radio"),
+    "ns3-ai": ("cflags", "libs", "python-path"),
+    "completion": ("bash", "zsh"),
+}
+
+
+def _extend(spec: dict[str, Any], words: list[str]) -> None:
+    """Add to tyro's description of a command, and to those of the ones below it, what tyro does not know."""
+    for option in spec["options"]:
+        if "--scenario" in option["flags"]:
+            option |= {"type": "choice", "choices": [*paths.scenarios(), experiments.NO_SCENARIO]}
+        elif "--config" in option["flags"]:
+            option |= {"type": "choice", "choices": list(experiments.find(words[-1]).recipes)}
+    for name in _ARGUMENTS.get(" ".join(words), ()):
+        spec["subcommands"][name] = spec | {"description": name, "subcommands": {}}
+    for name, below in spec["subcommands"].items():
+        _extend(below, [*words, name])
 
 
 def _each_experiment(command: str, fields_of: Any) -> type:

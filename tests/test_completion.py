@@ -35,6 +35,11 @@ def script(tmp_path_factory):
         (["run", "split-fedft", "--ran"], set()),
         (["csi", "rec"], {"record"}),
         (["nothing", "like"], set()),
+        (["run", "split-fedft", "--scenario", "nr-"], {"nr-indoor", "nr-urban-micro"}),
+        (["run", "channel-prediction", "--config", "s"], {"small", "speeds"}),
+        (["bench", "r"], {"radio"}),
+        (["bench", "radio", "--g"], {"--growth"}),
+        (["ns3-ai", "py"], {"python-path"}),
     ],
 )
 def test_bash_completes(script, words, expected):
@@ -43,3 +48,22 @@ def test_bash_completes(script, words, expected):
     )
     assert set(asked.stdout.split()) == expected
     assert asked.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report", "a"],
+        ["run", "split-fedft", "--scenario", "./m"],
+        ["run", "split-fedft", "--config", "mine"],
+        ["run", "split-fedft", "--out", "ru"],
+    ],
+)
+def test_files_are_left_to_bash(script, words):
+    """Which completes them where the list is empty, not where it holds an empty word, and `-o default` is said."""
+    asked = subprocess.run(
+        ["bash", "-c", ASK + 'echo ${#COMPREPLY[@]}; complete -p edgelam', "bash", script, "edgelam", *words],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert asked.stdout.split()[0] == "0"
+    assert " -o default " in asked.stdout
