@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import tyro
 
 from edgelam import paths
+from edgelam.errors import EdgelamError
 from edgelam.runs import experiments
 from edgelam.runs.campaigns.command import campaign_options
 from edgelam.runs.options import options_of
@@ -86,7 +87,10 @@ def _each_experiment(command: str, fields_of: Any) -> type:
     """A dataclass whose only field is one of the experiments, with its options."""
     kinds = []
     for name in experiments.names():
-        experiment = experiments.find(name)
+        try:
+            experiment = experiments.find(name)
+        except EdgelamError:  # one of the user's own that cannot be imported: edgelam list says why
+            continue
         recipe = experiment.default_recipe
         kind, default = options_of(
             experiment, command=command, fields=fields_of(name), recipe=recipe, base=experiment.recipes[recipe]()

@@ -154,7 +154,12 @@ def list_all() -> int:
     console = Console(highlight=False, soft_wrap=True)
     console.print("[bold]experiments[/] (edgelam run NAME --config RECIPE)")
     for name in experiments.names():
-        experiment = experiments.find(name)
+        try:
+            experiment = experiments.find(name)
+        except EdgelamError as error:  # one of the user's own
+            console.print(f"  [bold]{name}[/]  ", end="")
+            console.print(str(error), markup=False)
+            continue
         console.print(f"  [bold]{name}[/]  {experiment.summary}")
         for recipe, function in experiment.recipes.items():
             default = " (default)" if recipe == experiment.default_recipe else ""

@@ -4,14 +4,16 @@
 An experiment is a module or package in the folder ``experiments/`` (installed as ``edgelam.experiments``), or in the
 folder that the environment variable EDGELAM_EXPERIMENTS names, with
 
-    Config                          a dataclass (of dataclasses) with a field `seed`: every field is a command line
-    option RECIPES                         {name: function that returns a Config}; the first is the default
+    Config                          a dataclass (of dataclasses) with a field `seed`: every field is an option
+    RECIPES                         {name: function that returns a Config}; the first is the default
     check(config)                   optional: refuse what cannot be run, before anything is made
     run(config, folder, progress)   does the work and writes tables into the RunFolder
     plot(path) -> list[Path]        draws the figures of a run folder from its files alone
     report(path, console)           prints its result tables, from its files alone
     scores(run) -> DataFrame        optional: what a campaign compares; text columns say of what (method, test set),
                                     number columns are the metrics, the first is the main one
+
+docs/writing-an-experiment.md shows a whole one.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from edgelam.runs.load import Run
 
 NO_SCENARIO = "none"
+COUNTERS = ("round", "epoch", "step", "time_s")  # columns of table metrics that say when, not how good
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +122,10 @@ def find(name: str) -> Experiment:
     plain = name.replace("_", "-")
     if plain not in names():
         raise ConfigurationError(f"no experiment is called {name!r}; {suggest(name, names())}")
-    module = importlib.import_module(f"{_package().__name__}.{plain.replace('-', '_')}")
+    try:
+        module = importlib.import_module(f"{_package().__name__}.{plain.replace('-', '_')}")
+    except (ImportError, SyntaxError, NameError) as error:
+        raise EdgelamError(f"experiment {plain} cannot be imported: {type(error).__name__}: {error}") from error
     return Experiment(plain, module)
 
 
@@ -191,13 +197,14 @@ def check_devices(profiles: Mapping[str, str]) -> None:
 
 
 def last_metrics(run: Run) -> pd.DataFrame:
-    """The last row of table metrics for each combination of its text columns; no rows without such a table."""
+    """The last row of table metrics for each combination of its text columns, without counters; none without that."""
     import pandas as pd
 
     if "metrics" not in run or run.metrics.empty:
         return pd.DataFrame()
-    texts = [name for name in run.metrics if not pd.api.types.is_numeric_dtype(run.metrics[name])]
-    return run.metrics.groupby(texts, sort=False, dropna=False).tail(1) if texts else run.metrics.tail(1)
+    metrics = run.metrics.drop(columns=COUNTERS, errors="ignore")
+    texts = [name for name in metrics if not pd.api.types.is_numeric_dtype(metrics[name])]
+    return metrics.groupby(texts, sort=False, dropna=False).tail(1) if texts else metrics.tail(1)
 
 
 def scenario_summary(binary: Path) -> str:
