@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgelam.cosim.clock import Applied, Value
+from edgelam.cosim.control_values import as_array
 from edgelam.cosim.messages import dtype_of
 from edgelam.cosim.records import Reading
 from edgelam.cosim.tasks import SimFuture
@@ -185,6 +186,9 @@ class Control(_Described):
     async def set(self, value: Any) -> float:
         """Set it and return the simulated time in seconds at which it was applied.
 
+        `value`: a number, an array or nested lists. A struct is a tuple in the order of its fields, a dict by their
+        names, or a NumPy record; several of them are a list, or a structured array.
+
         Raises `ConfigurationError` if the value does not have the control's dtype and shape, `ControlRefused` with the
         scenario's reason if the scenario does not take it.
         """
@@ -196,23 +200,10 @@ class Control(_Described):
         return applied.applied_at_ns / 1e9
 
     def _as_array(self, value: Any) -> np.ndarray[Any, Any]:
-        limits = np.iinfo(self.dtype) if self.dtype.kind in "iu" else None
         try:
-            array = np.asarray(value)
-            if array.dtype.hasobject:  # None would become NaN
-                raise TypeError("an object")
-            if self.dtype.fields is None and array.dtype.kind not in "OV":
-                kind = np.result_type(array.dtype, self.dtype).kind
-                if np.iscomplexobj(array) and self.dtype.kind != "c":
-                    raise TypeError("complex")
-                if kind == "f" and self.dtype.kind in "iu" and np.any(array != np.rint(array)):
-                    raise TypeError("not whole")
-                if limits and not all(limits.min <= each.item() <= limits.max for each in array.flat):
-                    raise ValueError("would wrap around")
-            array = array.astype(self.dtype)
-        except (TypeError, ValueError) as error:
-            legal = f", {limits.min} to {limits.max}" if limits else ""
-            raise ConfigurationError(f"control {self.name!r}: {value!r} is not of dtype {self.dtype}{legal}") from error
+            array = as_array(value, self.dtype, len(self.shape))
+        except ValueError as error:
+            raise ConfigurationError(f"control {self.name!r}: {error}") from None
         fits = array.ndim == len(self.shape) and all(
             want in (-1, have) for want, have in zip(self.shape, array.shape, strict=True)
         )
