@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "scenario.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <iostream>
 
@@ -31,9 +30,13 @@ Scenario::Scenario(std::string name, std::string summary) : m_options(std::move(
 Scenario::~Scenario() = default;
 
 void Scenario::RefuseExposedTwice(ns3::Ptr<ns3::Node> node, const std::string& name) const {
-    const auto taken = [&](const ExposedNode& other) { return other.name == name || other.node == node; };
-    if (std::any_of(m_nodes.begin(), m_nodes.end(), taken)) {
-        throw std::invalid_argument("node '" + name + "' is exposed twice");
+    for (const ExposedNode& other : m_nodes) {
+        if (other.name == name) {
+            throw std::invalid_argument("node '" + name + "' is exposed twice");
+        }
+        if (other.node == node) {
+            throw std::invalid_argument("node '" + name + "' is exposed as '" + other.name + "' already");
+        }
     }
 }
 
