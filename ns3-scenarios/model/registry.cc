@@ -130,7 +130,11 @@ std::string Registry::Set(std::size_t id, std::span<const std::byte> bytes) cons
     if (varying) {
         *varying = static_cast<std::int64_t>(bytes.size() / known);
     }
-    return control.set(shape, bytes.data(), bytes.size() / control.itemsize);
+    try {
+        return control.set(shape, bytes.data(), bytes.size() / control.itemsize);
+    } catch (const std::exception& error) {
+        return "control '" + control.name + "': " + error.what();
+    }
 }
 
 std::string Registry::ObservableNames() const {

@@ -284,7 +284,7 @@ void RequestHandler::ReadOnce(int p, std::uint64_t request, std::size_t observab
             std::memcpy(block.data(), reading.bytes.data(), reading.bytes.size());
             reading.bytes.clear();
         }
-    } catch (const std::runtime_error& error) {
+    } catch (const std::exception& error) {
         return Refuse(p, request, bridge::ProtocolMessages::TypeOf<bridge::ReadObservable>(), error.what());
     }
     value.num_dims = static_cast<std::uint32_t>(reading.shape.size());

@@ -190,6 +190,10 @@ class RegistryCase : public ns3::TestCase {
         NS_TEST_EXPECT_MSG_EQ(registry.Set(0, Bytes(std::array<float, 6>{})), "too many", "refused by the scenario");
         NS_TEST_EXPECT_MSG_NE(registry.Set(0, Bytes(std::array<float, 3>{})).find("12 bytes were given"),
                               std::string::npos, "a shape that does not fit");
+        registry.Control<double>("throws", "", "always",
+                                 [](double value) -> std::string { return std::vector<std::string>().at(value > 0); });
+        NS_TEST_EXPECT_MSG_EQ(registry.Set(1, Bytes(std::array<double, 1>{})).find("control 'throws': vector"), 0u,
+                              "what a control's function throws is why not");
         bool twice = false;
         try {
             registry.Publish<double>("scalar", "m", "again", [] { return 0.0; });

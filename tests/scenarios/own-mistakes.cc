@@ -4,7 +4,9 @@
 #include <edgelam/scenario.h>
 
 #include <array>
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 
 struct Move {
     std::uint32_t ue;
@@ -12,18 +14,46 @@ struct Move {
 };
 EDGELAM_MESSAGE(Move, ue, to)
 
+/// One event after the other, all at one simulated time.
+void Spin(std::chrono::time_point<std::chrono::steady_clock, std::chrono::duration<double>> until) {
+    if (std::chrono::steady_clock::now() < until) {
+        ns3::Simulator::ScheduleNow(&Spin, until);
+    }
+}
+
 int main(int argc, char* argv[]) {
     edgelam::Scenario scenario("own-mistakes", "two nodes without links, and what their author did wrong");
+    std::string mistake = "none";
+    scenario.options().Choice("mistake", mistake, "to make", {"none", "expose", "endless-build", "slow-build"});
     Move last{};
     return scenario.Main(argc, argv, [&] {
         ns3::NodeContainer nodes(2);
         scenario.ExposeWithoutIp(nodes.Get(0), "ue0", "ue");
         scenario.ExposeWithoutIp(nodes.Get(1), "edge0", "edge");
+        if (mistake == "expose") {
+            scenario.ExposeWithoutIp(nodes.Get(1), "edge7", "edge");
+        }
+        if (mistake == "slow-build") {
+            std::this_thread::sleep_for(std::chrono::milliseconds(600));
+        }
+        while (mistake == "endless-build") {
+        }
 
         auto& registry = scenario.registry();
         registry.Publish<Move>("last_move", "m", "what control move was set to", [&] { return last; });
         registry.Control<Move>("move", "m", "any", [&](const Move& move) {
             last = move;
+            return std::string();
+        });
+        registry.Publish<double>("broken", "", "throws", []() -> double { throw std::out_of_range("no such UE"); });
+        registry.Control<double>("broken", "", "throws",
+                                 [](double) -> std::string { throw std::length_error("too many of them"); });
+        registry.Control<double>("throw", "s", "in an event, so much later", [](double delay) {
+            ns3::Simulator::Schedule(ns3::Seconds(delay), [] { throw std::runtime_error("thrown in an event"); });
+            return std::string();
+        });
+        registry.Control<double>("spin", "s", "wall time in which simulated time stands still", [](double wall) {
+            Spin(std::chrono::steady_clock::now() + std::chrono::duration<double>(wall));
             return std::string();
         });
     });

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgelam import cosim
-from edgelam.errors import ConfigurationError
+from edgelam.errors import ConfigurationError, ControlRefused, ObservableRefused
 
 SOURCE = Path(__file__).parent / "own-mistakes.cc"
 
@@ -28,3 +28,22 @@ def test_a_control_of_a_struct():
         return [(int(each["ue"]), each["to"].tolist()) for each in found]
 
     assert run(main) == [(1, [50, 0, 1.5]), (2, [60, 0, 1.5]), (1, [50, 0, 1.5])]
+
+
+def test_what_a_function_throws_refuses_the_request():
+    async def main(sim):
+        with pytest.raises(ControlRefused, match=r"^control 'broken': too many of them$"):
+            await sim.control("broken").set(1)
+        with pytest.raises(ObservableRefused, match=r"^no such UE$"):
+            await sim.observable("broken").read()
+        return await sim.control("move").set((1, [0, 0, 0]))
+
+    assert run(main) == 0
+
+
+def test_a_node_with_two_names():
+    async def main(sim):
+        raise AssertionError
+
+    with pytest.raises(ConfigurationError, match="own-mistakes: node 'edge7' is exposed as 'edge0' already"):
+        run(main, options={"mistake": "expose"})
