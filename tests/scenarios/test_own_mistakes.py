@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgelam import cosim
-from edgelam.errors import ConfigurationError, ControlRefused, ObservableRefused
+from edgelam.errors import ConfigurationError, ControlRefused, ObservableRefused, ScenarioDied
 
 SOURCE = Path(__file__).parent / "own-mistakes.cc"
 
@@ -45,5 +45,5 @@ def test_a_node_with_two_names():
     async def main(sim):
         raise AssertionError
 
-    with pytest.raises(ConfigurationError, match="own-mistakes: node 'edge7' is exposed as 'edge0' already"):
+    with pytest.raises(ScenarioDied, match="node 'edge7' is exposed as 'edge0' already"):
         run(main, options={"mistake": "expose"})
