@@ -45,6 +45,7 @@ class RunFolder:
         self.path = path
         self.manifest = manifest
         self._tables: dict[str, tables.TableWriter] = {}
+        self._together = tables.Tables()
         self._on_append: Callable[[str, int, Mapping[str, Any]], object] | None = None
         self._begun = time.monotonic()
 
@@ -117,7 +118,7 @@ class RunFolder:
                 raise EdgelamError(f"table {name!r} has no schema yet: give one with the first use of it")
             if not isinstance(schema, pa.Schema):
                 schema = tables.schema_from(schema)
-            self._tables[name] = tables.TableWriter(self.path, name, schema)
+            self._tables[name] = tables.TableWriter(self.path, name, schema, together=self._together)
             self._tables[name].on_append = self._on_append
         return self._tables[name]
 

@@ -79,6 +79,8 @@ class SimulationRecorder:
         self._append("simulations", _SIMULATION, {"scenario": sim.scenario, "options": text, "seed": sim.seed})
         for node in sim.nodes.values():
             self._append("nodes", _NODE, {"node": node.name, "role": node.role, "device": node.device.name})
+        for table in ("simulations", "nodes"):  # what all else is shown by: there from now on, also after a kill
+            self.folder.table(table).flush()
         if OBSERVABLE not in sim.observables:
             yield
             return

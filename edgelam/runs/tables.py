@@ -10,6 +10,7 @@ The compacted bytes depend on the rows alone: not on when parts were cut, nor on
 
 import contextlib
 import dataclasses
+import math
 import time
 import types
 import typing
@@ -25,7 +26,7 @@ from edgelam.errors import EdgelamError
 from edgelam.runs.storage import StorageError, atomic_file, make_folder, sync_folder, write_atomically
 
 ROWS_PER_PART = 4096
-SECONDS_PER_PART = 2.0  # wall clock: what a SIGKILL may cost
+SECONDS_PER_PART = 2.0  # wall clock: what a SIGKILL may cost of a run that goes on adding rows
 ROWS_PER_GROUP = 1 << 16  # of the compacted file
 COMPRESSION = "zstd"
 
@@ -57,12 +58,32 @@ def _arrow_type(name: str, hint: Any) -> pa.DataType:
     return _ARROW[hint]
 
 
+class Tables:
+    """Tables that grow together: a row of any of them takes along to the disk what has waited too long in the others.
+
+    A table that gets few rows (metrics) so loses no more to a kill than one that gets many (transfers).
+    """
+
+    def __init__(self) -> None:
+        """No table yet: each `TableWriter` made with this one adds itself."""
+        self.writers: list[TableWriter] = []
+        self.due_s = math.inf
+        """By the monotonic clock: no row has waited too long before that."""
+
+    def flush_due(self, now_s: float) -> None:
+        """Write the rows of each table whose oldest is due by `now_s`. Raises StorageError."""
+        for writer in self.writers:
+            if writer.due_s <= now_s:
+                writer.flush()
+        self.due_s = min(writer.due_s for writer in self.writers)
+
+
 class TableWriter:
     """Appends rows to one table of a run folder.
 
-    Rows are kept in memory until there are `rows_per_part` of them or `seconds_per_part` wall seconds have passed
-    since the last part, whichever comes first (looked at when a row is added). Not safe for several threads or
-    processes: one writer a table.
+    Rows are kept in memory until there are `rows_per_part` of them or the oldest is `seconds_per_part` wall seconds
+    old, whichever comes first (looked at when a row is added, to this table or another of `together`). Not safe for
+    several threads or processes: one writer a table.
     """
 
     def __init__(
@@ -73,6 +94,7 @@ class TableWriter:
         *,
         rows_per_part: int = ROWS_PER_PART,
         seconds_per_part: float = SECONDS_PER_PART,
+        together: Tables | None = None,
     ) -> None:
         """Start the table `name` in `folder`; refused (StorageError) if it is there already."""
         self.folder, self.name, self.schema = folder, name, schema
@@ -84,12 +106,15 @@ class TableWriter:
         self._columns: list[pa.Table] = []
         self._waiting = 0  # rows in both
         self._parts = 0
-        self._last_part = time.monotonic()
+        self.due_s = math.inf
+        """By the monotonic clock: when the oldest row in memory is to be written."""
         self._names = set(schema.names)
         self._closed = False
         if parts_folder(folder, name).exists() or table_file(folder, name).exists():
             raise StorageError(f"{folder} already has a table {name!r}; a table is written once")
         make_folder(parts_folder(folder, name))
+        self._together = together or Tables()
+        self._together.writers.append(self)
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add one row: {column: value}; a column left out is null, an unknown one is refused."""
@@ -124,7 +149,7 @@ class TableWriter:
             self.rows_written += self._waiting
             self._columns.clear()
             self._waiting = 0
-        self._last_part = time.monotonic()
+            self.due_s = math.inf
 
     def _check(self, columns: Mapping[str, Any]) -> None:
         if self._closed:
@@ -134,9 +159,15 @@ class TableWriter:
             raise EdgelamError(f"table {self.name!r} has no column {unknown}; it has {', '.join(self.schema.names)}")
 
     def _added(self, rows: int) -> None:
+        now_s = time.monotonic()
+        if not self._waiting:
+            self.due_s = now_s + self._seconds_per_part
+            self._together.due_s = min(self._together.due_s, self.due_s)
         self._waiting += rows
-        if self._waiting >= self._rows_per_part or time.monotonic() - self._last_part >= self._seconds_per_part:
+        if self._waiting >= self._rows_per_part:
             self.flush()
+        if now_s >= self._together.due_s:
+            self._together.flush_due(now_s)
 
     def _columns_of_rows(self) -> None:
         if self._rows:

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from edgelam.runs.load import Run, load_run
-from edgelam.runs.report.simulations import ended, node_names, of_simulation
+from edgelam.runs.report.simulations import ended, names_of, node_names, of_simulation
 from edgelam.runs.storage import StorageError, atomic_file
 
 Event = dict[str, Any]
@@ -30,8 +30,8 @@ _COMPUTE_FACTS = ("flops", "traffic_bytes", "energy_j", "waited_s")
 def write_trace(path: Path, out: Path) -> int:
     """Write the trace of the run folder `path` to `out`; returns the number of events. Raises StorageError."""
     run = load_run(path)
-    if "simulations" not in run:
-        raise StorageError(f"{path} has recorded no simulation (no table 'simulations'): there is nothing to trace")
+    if not names_of(run):
+        raise StorageError(f"{path} has recorded no simulation: there is nothing to trace")
     count = 0
     with atomic_file(out) as file:  # event by event: a long run is larger than memory likes
         file.write(b'{"displayTimeUnit":"ms","otherData":')
@@ -46,7 +46,7 @@ def write_trace(path: Path, out: Path) -> int:
 
 def events(run: Run) -> Iterator[Event]:
     """All events of a run; `ts` and `dur` are microseconds of the clock that the process's name tells."""
-    names = list(run["simulations"]["simulation"].drop_duplicates())
+    names = names_of(run)
     yield from _wall(run, names)
     for pid, name in enumerate(names, start=WALL + 1):
         yield _about(pid, "process_name", name=f"{name} (simulated time)")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import dataclasses
+import time
 from typing import Literal
 
 import numpy as np
@@ -91,6 +92,25 @@ def test_rows_reach_the_disk_after_the_set_time(tmp_path):
     table = TableWriter(tmp_path, "t", schema_from({"a": int}), seconds_per_part=0.0)
     table.append({"a": 1})
     assert read_table(tmp_path, "t")["a"].tolist() == [1]
+
+
+def test_a_row_of_any_table_takes_along_what_waits_in_the_others(tmp_path):
+    together = tables.Tables()
+    rare, late, busy = (
+        TableWriter(tmp_path, name, schema_from({"a": int}), seconds_per_part=seconds, together=together)
+        for name, seconds in (("rare", 0.01), ("late", 1000.0), ("busy", 1000.0))
+    )
+    for table in (rare, late):
+        table.append({"a": 1})
+        table.append({"a": 2})
+    time.sleep(0.02)
+    busy.append({"a": 3})
+    assert read_table(tmp_path, "rare")["a"].tolist() == [1, 2]
+    assert not len(read_table(tmp_path, "late"))
+    assert not len(read_table(tmp_path, "busy"))
+    for table in (rare, late, busy):
+        table.close()
+    assert [read_table(tmp_path, name)["a"].tolist() for name in ("rare", "late", "busy")] == [[1, 2], [1, 2], [3]]
 
 
 def test_a_value_of_the_wrong_type_is_an_error_naming_table_and_column(tmp_path):

@@ -45,7 +45,7 @@ class Comparison:
         heads = ["run", "state", "simulation", "simulated", "wall", "transfers", "delivered", *shown]
         rows = []
         for name, run, last in zip(self.names, self.runs, lasts, strict=True):
-            for simulation in _simulations(run) or [""]:
+            for simulation in simulations.names_of(run) or [""]:
                 transfers = simulations.of_simulation(run, "transfers", simulation)
                 wall_s = simulations.wall_of(run, simulation) if simulation else run.wall_s
                 values = last.get(simulation, {})
@@ -106,14 +106,10 @@ def _short_names(runs: list[Run]) -> list[str]:
     return [str(run.path) for run in runs]
 
 
-def _simulations(run: Run) -> list[str]:
-    return [str(name) for name in run["simulations"]["simulation"].drop_duplicates()] if "simulations" in run else []
-
-
 def _last_metrics(run: Run) -> dict[str, dict[str, float]]:
     """Simulation -> its last metrics, from the first table that has any; rows belong to it by the labels they share."""
     rows = next((run[name] for name in _TABLES if name in run and any(column in run[name] for column in _LAST)), None)
-    if rows is None or "simulations" not in run:
+    if rows is None or not simulations.names_of(run):
         return {}
     if "head" in rows and (rows["head"] == "average").any():  # the model of all, on everybody's data
         rows = rows[(rows["head"] == "average") & (rows["test_set"] == "global")]

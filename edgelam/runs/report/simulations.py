@@ -29,11 +29,17 @@ def describe(run: Run) -> list[dict[str, Any]]:
     summary (a row a node), labels (texts that columns refer to by number), merged_s (the width of the bins that events
     were merged in, None: each event is there), columns (name, dtype, length) and packed.
     """
-    if "simulations" not in run:
+    if not names_of(run):
         return []
     rows = run["simulations"].drop_duplicates("simulation")
     share = max(FEWEST_EVENTS, MAX_EVENTS // max(1, len(rows)))
     return [_describe(run, row, share, MAX_PLACES // max(1, len(rows))) for _, row in rows.iterrows()]
+
+
+def names_of(run: Run) -> list[str]:
+    """The simulations of a run in the order they ran; none where it recorded none, or was killed before."""
+    rows = run["simulations"] if "simulations" in run else pd.DataFrame()
+    return [str(name) for name in rows["simulation"].drop_duplicates()] if len(rows) else []
 
 
 def of_simulation(run: Run, table: str, name: str) -> pd.DataFrame:
