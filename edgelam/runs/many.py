@@ -59,19 +59,17 @@ class Runs(Mapping[str, pd.DataFrame]):
     @functools.cached_property
     def frame(self) -> pd.DataFrame:
         """The tidy DataFrame: `results`, each row with its run's seed and the settings that are not the same in all."""
-        if "run" not in self.results:
-            return pd.DataFrame(columns=["run", "seed", *self.varying()])
-        return self.runs[["run", "seed", *self.varying()]].merge(self.results, on="run", suffixes=("", "_result"))
+        return self._frame(self.varying())
 
     @property
     def labels(self) -> list[str]:
         """The columns of `frame` that say what a row is about (method, test set), not how good it is."""
-        return [name for name in self._outcomes() if not _is_number(self.frame[name])]
+        return _labels_in(self.frame, self.varying())
 
     @property
     def metrics(self) -> list[str]:
         """The columns of `frame` that hold results as numbers; the first is the main one."""
-        return [name for name in self._outcomes() if _is_number(self.frame[name])]
+        return [name for name in _outcomes_in(self.frame, self.varying()) if _is_number(self.frame[name])]
 
     def varying(self) -> list[str]:
         """The settings that are not the same in all runs, without the seed."""
@@ -102,16 +100,24 @@ class Runs(Mapping[str, pd.DataFrame]):
         if name not in self.metrics:
             raise ConfigurationError(f"no metric is called {name!r}; {suggest(name, self.metrics)}")
 
-    def compare(self, metric: str | None = None, baseline: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    def compare(
+        self,
+        metric: str | None = None,
+        baseline: Mapping[str, Any] | None = None,
+        settings: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
         """Mean of a metric and 95 % interval over seeds, and the paired difference to a baseline, by cell and label.
 
         metric: a column of `metrics`, by default the first; baseline: {setting: value}, settings left out keep the
-        row's own value; by default each setting's value in the first row. Columns: settings that vary, labels, then
-        count, mean, interval (half of it), difference, difference_interval, pairs. Runs of a pair have the same seed.
+        row's own value; by default each setting's value in the first row; settings: what tells cells apart, by default
+        those that vary. Columns: settings, labels, then count, mean, interval (half of it), difference,
+        difference_interval, pairs. Runs of a pair have the same seed.
         """
         metric = metric or next(iter(self.metrics), "")
         self.check_metric(metric)
-        return statistics.compare(self.frame, self.varying(), self.labels, metric, baseline)
+        settings = self.varying() if settings is None else list(settings)
+        frame = self._frame(settings)
+        return statistics.compare(frame, settings, _labels_in(frame, settings), metric, baseline)
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         """The table of that name, of all runs that have it. Raises StorageError if none has."""
@@ -132,8 +138,11 @@ class Runs(Mapping[str, pd.DataFrame]):
         """Say how many runs these are."""
         return f"Runs({str(self.path)!r}, {len(self._runs)} runs)"
 
-    def _outcomes(self) -> list[str]:
-        return _columns(self.frame)[2 + len(self.varying()) :]
+    def _frame(self, settings: Sequence[str]) -> pd.DataFrame:
+        """`results`, each row with its run's seed and these settings."""
+        if "run" not in self.results:
+            return pd.DataFrame(columns=["run", "seed", *settings])
+        return self.runs[["run", "seed", *settings]].merge(self.results, on="run", suffixes=("", "_result"))
 
     def _cached(self, name: str, read: Callable[[], pa.Table]) -> pd.DataFrame:
         if name not in self._read:
@@ -279,6 +288,15 @@ def _named(table: pa.Table, name: str) -> pa.Table:
 
 def _columns(table: pd.DataFrame) -> list[str]:
     return [str(name) for name in table.columns]
+
+
+def _outcomes_in(frame: pd.DataFrame, settings: Sequence[str]) -> list[str]:
+    """The columns after run, seed and the settings."""
+    return _columns(frame)[2 + len(settings) :]
+
+
+def _labels_in(frame: pd.DataFrame, settings: Sequence[str]) -> list[str]:
+    return [name for name in _outcomes_in(frame, settings) if not _is_number(frame[name])]
 
 
 def _is_number(values: pd.Series) -> bool:

@@ -132,6 +132,26 @@ def test_a_failure_takes_no_other_down_and_its_command_reproduces_it(here, capsy
     assert len(load(here / "campaigns/tiny").frame) == 1
 
 
+@pytest.mark.parametrize("asked", [[], ["--baseline", "mode=fail"]])
+def test_a_baseline_whose_runs_failed_is_compared_with_nothing(here, capsys, asked):
+    status, out, _ = campaign(capsys, "--grid", "mode=fail,work", "--grid", "scale=1,3", "--workers", "4", *asked)
+    assert status == 1
+    rows = [line.split() for line in out.splitlines()]
+    assert ["mode", "scale", "runs", "score"] in rows
+    assert [row[:3] for row in rows if row[:1] == ["work"]] == [["work", "1.0", "1"], ["work", "3.0", "1"]]
+    named = "mode = fail" if asked else "mode = fail, scale = 1.0"
+    assert f"baseline: {named}; no finished run of the baseline: no differences" in out
+    assert "difference to the baseline" not in out
+
+
+def test_one_surviving_cell_says_which_it_is(here, capsys):
+    status, out, _ = campaign(capsys, "--grid", "mode=work,fail,crash", "--workers", "3")
+    assert status == 1
+    rows = [line.split() for line in out.splitlines()]
+    assert [row[:2] for row in rows if row[:1] == ["work"]] == [["work", "1"]]
+    assert "baseline: mode = work; differences" in out
+
+
 def processes_of(folder: Path) -> list[psutil.Process]:
     return [psutil.Process(int(file.read_text())) for file in folder.glob("pid-*")]
 

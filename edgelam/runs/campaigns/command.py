@@ -104,10 +104,13 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
                 display.say(f"stopped; {done} of {len(jobs)} runs are finished; the same command goes on from there")
                 raise
     if names := folder.finished_names(jobs):
+        several = [key.column for key, values in grid.values.items() if len(values) > 1]
         chosen = {
-            key.column: plain_text(value) if isinstance(value, tuple) else value for key, value in baseline.items()
+            key.column: plain_text(value) if isinstance(value, tuple) else value
+            for key, value in baseline.items()
+            if key.column in several
         }
-        print_results(console, campaign_runs(folder.path).named(names), options.metric, chosen)
+        print_results(console, campaign_runs(folder.path).named(names), options.metric, several, chosen)
     print_failures(console, folder, failed)
     console.print(
         f"campaign folder: {folder.path} ({len(names)} of {len(jobs)} runs finished, {len(failed)} failed)",

@@ -16,34 +16,44 @@ from edgelam.runs.many import Runs
 from edgelam.runs.settings import plain_text
 
 
-def print_results(console: Console, found: Runs, metric: str, baseline: Mapping[str, Any]) -> None:
-    """Mean of a metric with its 95 % interval, and the paired difference to the baseline, a row a cell and label."""
+def print_results(
+    console: Console, found: Runs, metric: str, settings: Sequence[str], baseline: Mapping[str, Any]
+) -> None:
+    """Mean of a metric with its 95 % interval, and the paired difference to the baseline, a row a cell and label.
+
+    settings: those of the grid that take several values, also where only one of them has a finished run.
+    """
     if not found.metrics:
         console.print("These runs have no metrics to compare: the experiment has no `scores` and no table `metrics`.")
         return
     metric = metric or found.metrics[0]
-    varying = found.varying()
-    rows = found.compare(metric, {name: value for name, value in baseline.items() if name in varying} or None)
-    keys = [*varying, *(label for label in found.labels if len(rows[label].unique()) > 1)]
+    compared = _has_finished(found, baseline)
+    rows = found.compare(metric, baseline if compared else None, settings)
+    labels = list(rows.columns[len(settings) : list(rows.columns).index("count")])
+    keys = [*settings, *(label for label in labels if len(rows[label].unique()) > 1)]
     table = Table(title=f"{metric}: mean +- 95 % over seeds", title_justify="left", title_style="bold",
                   box=box.SIMPLE_HEAD, pad_edge=False)  # fmt: skip
     for key in keys:
         table.add_column(key, overflow="fold")
-    for name in ("runs", metric, "difference to the baseline", ""):
+    for name in ("runs", metric, *(("difference to the baseline", "") if compared else ())):
         table.add_column(name, justify="right" if name else "left")
     for row in rows.to_dict("records"):
-        difference = (row["difference"], row["difference_interval"])
-        table.add_row(
-            *(plain_text(row[key]) for key in keys),
-            str(row["count"]),
-            _with_interval(row["mean"], row["interval"]),
-            "" if math.isnan(difference[0]) else _with_interval(*difference, sign="+"),
-            "" if math.isnan(difference[1]) or abs(difference[0]) > difference[1] else "undecided",
-        )
+        cells = [plain_text(row[key]) for key in keys]
+        cells += [str(row["count"]), _with_interval(row["mean"], row["interval"])]
+        if compared:
+            difference = (row["difference"], row["difference_interval"])
+            cells += [
+                "" if math.isnan(difference[0]) else _with_interval(*difference, sign="+"),
+                "" if math.isnan(difference[1]) or abs(difference[0]) > difference[1] else "undecided",
+            ]
+        table.add_row(*cells)
     console.print(table)
     pairs = ", ".join(f"{name} = {plain_text(value)}" for name, value in baseline.items())
     if pairs:
-        console.print(f"baseline: {pairs}; differences are of pairs with the same seed", highlight=False)
+        note = "differences are of pairs with the same seed"
+        if not compared:
+            note = "no finished run of the baseline: no differences"
+        console.print(f"baseline: {pairs}; {note}", markup=False, highlight=False, soft_wrap=True)
     if others := [name for name in found.metrics if name != metric]:
         console.print(f"other metrics (--metric NAME): {', '.join(others)}", highlight=False, soft_wrap=True)
 
@@ -58,6 +68,14 @@ def print_failures(console: Console, folder: CampaignFolder, failed: Sequence[Jo
             f"  reproduce: {job.command}",
         ):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _has_finished(found: Runs, baseline: Mapping[str, Any]) -> bool:
+    """Whether there is a run with these settings."""
+    runs = found.runs
+    for name, value in baseline.items():
+        runs = runs[runs[name].isna() if value is None else runs[name] == value]
+    return len(runs) > 0
 
 
 def _with_interval(mean: float, interval: float, sign: str = "") -> str:
