@@ -15,8 +15,10 @@ from typing import Any
 import edgelam
 from edgelam import paths, scenarios
 from edgelam.runs import host
+from edgelam.runs.campaigns.sources import python_sources
 from edgelam.runs.configuration import to_plain
 from edgelam.runs.experiments import Experiment
+from edgelam.scenarios.build import SUFFIXES
 
 _COMMANDS = {"__main__.py", "completion.py", "doctor.py", "report_commands.py", "run_commands.py"}
 _NO_RESULT = {"runs", "bench", "experiments", "__pycache__", *_COMMANDS}
@@ -40,37 +42,61 @@ def code_version(experiment: Experiment) -> str:
 
 
 def experiment_sources(experiment: Experiment, without: Iterable[str] = ()) -> dict[str, str]:
-    """The Python files of an experiment, by name: their hashes."""
-    file = Path(str(experiment.module.__file__))
+    """The Python files of an experiment, with those beside it that they import, by name: their hashes."""
+    file, without = Path(str(experiment.module.__file__)), set(without)
     if file.name != "__init__.py":
-        return _digests([file], file.parent)
-    files = (path for path in file.parent.rglob("*.py") if path.name not in set(without))
-    return _digests(files, file.parent)
+        return _digests(python_sources([file], file.parent, without), file.parent)
+    files = (path for path in file.parent.rglob("*.py") if path.name not in without)
+    folder = file.parent.parent
+    return _digests(python_sources(files, folder, without), folder)
 
 
 def identity(experiment: Experiment, config: Any, version: str) -> str:
     """A hash of the configuration, of the files its texts name (from the working folder), and of the code's version."""
     plain = to_plain(config)
-    files = {name: digest_of(_program(Path(name))) for name in named_files(plain)}
+    files = {name: _digest_of_named(Path(name)) for name in named_files(plain)}
+    files |= {name: digest_of(Path(name)) for name in _values_naming_files(plain)}
     return _hash({"experiment": experiment.name, "configuration": plain, "files": files, "version": version})
+
+
+def files_to_carry(plain: Any) -> list[Path]:
+    """The files that a run with this plain configuration reads by the paths in it, and what Python files import."""
+    named = [Path(name) for name in named_files(plain)]
+    imported = (path for file in named if file.suffix == ".py" for path in python_sources([file], file.parent))
+    return list(dict.fromkeys([*named, *imported, *map(Path, _values_naming_files(plain))]))
 
 
 def named_files(plain: Any) -> Iterator[str]:
     """The texts in a plain configuration that are paths of files there are: a scenario's binary, a task's table."""
+    return (text for text in _texts(plain) if _is_file(text))
+
+
+def _values_naming_files(plain: Any) -> Iterator[str]:
+    """The same of what follows the first "=" in a text: an option of the scenario, ``positions=./places.csv``."""
+    return (value for text in _texts(plain) if _is_file(value := text.partition("=")[2]))
+
+
+def _texts(plain: Any) -> Iterator[str]:
     if isinstance(plain, dict):
         plain = list(plain.values())
     if isinstance(plain, list | tuple):
         for item in plain:
-            yield from named_files(item)
-    elif (
-        isinstance(plain, str) and ("/" in plain or Path(plain).suffix) and len(plain) < 4096 and Path(plain).is_file()
-    ):
+            yield from _texts(item)
+    elif isinstance(plain, str):
         yield plain
 
 
-def _program(file: Path) -> Path:
-    """A scenario's C++ file stands for the program built from it and from what it includes."""
-    return scenarios.build(file).program if file.suffix == ".cc" else file
+def _is_file(text: str) -> bool:
+    return ("/" in text or bool(Path(text).suffix)) and len(text) < 4096 and Path(text).is_file()
+
+
+def _digest_of_named(file: Path) -> str:
+    """A C++ file stands for the program built from it and what it includes, a Python file for its imports as well."""
+    if file.suffix in SUFFIXES:
+        return digest_of(scenarios.build(file).program)
+    if file.suffix == ".py":
+        return _hash(_digests(python_sources([file], file.parent), file.parent))
+    return digest_of(file)
 
 
 def digest_of(file: Path) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.runs.campaigns import worker
 from edgelam.runs.campaigns.folder import Claim
-from edgelam.runs.campaigns.identity import named_files
+from edgelam.runs.campaigns.identity import files_to_carry
 from edgelam.runs.configuration import to_plain
 from edgelam.runs.storage import StorageError
 
@@ -122,7 +122,7 @@ def _refuse_silence(address: str) -> None:
 
 def relative_inputs(config: Any) -> list[Path]:
     """The files that the configuration names by relative paths; absolute ones must be on every node."""
-    found = [Path(name) for name in named_files(to_plain(config)) if not Path(name).is_absolute()]
+    found = [path for path in files_to_carry(to_plain(config)) if not path.is_absolute()]
     for path in found:
         if ".." in path.parts:
             raise ConfigurationError(f"--ray: {path} lies outside the working folder and cannot travel to other nodes")
