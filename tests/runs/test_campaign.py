@@ -116,6 +116,7 @@ def test_a_failure_takes_no_other_down_and_its_command_reproduces_it(here, capsy
     status, out, _ = campaign(capsys, "--grid", "mode=work,fail,crash", "--workers", "3")
     assert status == 1
     assert "1 of 3 runs finished, 2 failed" in out
+    assert out.index("FAILED") < out.index("score: mean")
     assert "FAILED mode=fail seed 1: edgelam: seed 1 fails as it was told" in out
     assert "FAILED mode=crash seed 1: the run was ended by signal 11 (Segmentation fault)" in out
     commands = dict(re.findall(r"FAILED mode=(\w+) .*\n.*\n  reproduce: (.*)", out))
@@ -150,6 +151,17 @@ def test_one_surviving_cell_says_which_it_is(here, capsys):
     rows = [line.split() for line in out.splitlines()]
     assert [row[:2] for row in rows if row[:1] == ["work"]] == [["work", "1"]]
     assert "baseline: mode = work; differences" in out
+
+
+def test_a_wrong_metric_ends_a_campaign_with_its_first_run(here, capsys):
+    arguments = ("--grid", "scale=1,3,5", "--workers", "1")
+    status, _, err = campaign(capsys, *arguments, "--metric", "sore")
+    assert (status, "no metric is called 'sore'; did you mean 'score'?" in err) == (2, True), err
+    folder = here / "campaigns" / "tiny"
+    assert len(run_names(folder)) == 1  # and stays
+    assert not list((folder / ".work").iterdir())
+    status, out, err = campaign(capsys, *arguments, "--metric", "score", "--dry-run")
+    assert "2 of 3 runs are to be done" in err
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:

@@ -80,8 +80,8 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
         errors.print(f"{len(todo)} of {len(jobs)} runs are to be done", highlight=False)
         return 0
 
-    if options.metric and (names := folder.finished_names(jobs)):  # before the first run nobody knows the metrics
-        campaign_runs(folder.path).named(names).check_metric(options.metric)
+    if names := folder.finished_names(jobs):  # before the first run nobody knows the metrics
+        _check_metric(folder, names, options.metric)
     varied = {key.name: [plain_text(value) for value in values] for key, values in grid.values.items()}
     request = Request(
         command=shlex.join(["edgelam", "campaign", name, *arguments]), asked=now(), first_seed=options.experiment.seed,
@@ -98,11 +98,15 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
         )  # fmt: skip
         with Display(len(jobs), len(jobs) - len(todo)) as display:
             try:
-                failed = run_jobs(folder, todo, workers, display, experiment=experiment.name, recipe=options.config)
+                failed = run_jobs(
+                    folder, todo, workers, display, experiment=experiment.name, recipe=options.config,
+                    on_first=lambda job: _check_metric(folder, [job.name], options.metric),
+                )  # fmt: skip
             except KeyboardInterrupt:
                 done = len(folder.finished_names(jobs))
                 display.say(f"stopped; {done} of {len(jobs)} runs are finished; the same command goes on from there")
                 raise
+    print_failures(console, folder, failed)  # first: nothing that goes wrong with the results hides them
     if names := folder.finished_names(jobs):
         several = [key.column for key, values in grid.values.items() if len(values) > 1]
         chosen = {
@@ -111,12 +115,18 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
             if key.column in several
         }
         print_results(console, campaign_runs(folder.path).named(names), options.metric, several, chosen)
-    print_failures(console, folder, failed)
     console.print(
         f"campaign folder: {folder.path} ({len(names)} of {len(jobs)} runs finished, {len(failed)} failed)",
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
     return 1 if failed else 0
+
+
+def _check_metric(folder: CampaignFolder, names: Sequence[str], metric: str) -> None:
+    """Refuse a metric that these finished runs do not have; one without a value in them may be one."""
+    found = campaign_runs(folder.path).named(names)
+    if metric and not (metric in found.frame and found.frame[metric].isna().all()):
+        found.check_metric(metric)
 
 
 def _threads(workers: int) -> int:

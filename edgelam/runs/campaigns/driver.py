@@ -3,7 +3,7 @@
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from edgelam.runs.campaigns.display import Display, last_line
 from edgelam.runs.campaigns.folder import CampaignFolder, Claim, Job
@@ -22,14 +22,16 @@ def run_jobs(
     *,
     experiment: str,
     recipe: str,
+    on_first: Callable[[Job], object],
 ) -> list[Job]:
     """Run `jobs`; returns those that failed. A run that another campaign has is waited for, and run if it lets go.
 
+    on_first: called with the first job that is finished; what it raises ends the campaign, finished runs stay.
     Whatever ends this (Ctrl-C, a full disk): no run is left running, nothing half done is left.
     """
     waiting, elsewhere, failed = deque(jobs), deque[Job](), list[Job]()
     running: dict[str, Claim] = {}
-    indexed, indexed_at = True, time.monotonic()
+    indexed, indexed_at, first = True, time.monotonic(), True
     try:
         while waiting or running or elsewhere:
             while waiting and workers.free() > 0:
@@ -53,6 +55,9 @@ def run_jobs(
                 indexed = False
                 if not finished:
                     failed.append(claim.job)
+                elif first:
+                    first = False
+                    on_first(claim.job)
             if not indexed and time.monotonic() - indexed_at > INDEX_S:
                 update_index(folder.path)
                 indexed, indexed_at = True, time.monotonic()
