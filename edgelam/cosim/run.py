@@ -108,6 +108,8 @@ def simulate(
     if arena_bytes is not None:
         bridge["arena-bytes"] = arena_bytes
     binary = scenarios.find(scenario)
+    if program is not None:
+        program.settings["scenario_sha256"] = scenarios.checksum_of(scenario)
     command = launch.command_line(binary, seed, options or {}, bridge)
     process: launch.ScenarioProcess | None = None
     try:

@@ -18,10 +18,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgelam import scenarios
 from edgelam.cosim.recording import COLUMNS, Operation, ProgramRecorder
 from edgelam.cosim.traced import Traced
 from edgelam.runs import tables
 from edgelam.runs.folder import RunFolder
+from edgelam.runs.storage import write_atomically
 
 TABLE = "program"
 ROW = "row"  # the kind of operation that tells where a table's row came from
@@ -34,6 +36,7 @@ def record(folder: RunFolder, label: str) -> ProgramRecorder:
     facts: dict[str, Any] = {"label": label, "ended": False}
     simulations.append(facts)
     table = folder.table(TABLE, COLUMNS)
+    _keep_scenario(folder)
 
     def write(operations: list[Operation]) -> None:
         columns = zip(*operations, strict=True)
@@ -65,6 +68,17 @@ def record(folder: RunFolder, label: str) -> ProgramRecorder:
     numbers[recorder] = number
     folder.watch(appended)
     return recorder
+
+
+def _keep_scenario(folder: RunFolder) -> None:
+    """Copy the source of a scenario of one's own into the run folder, once: it may be edited after the run."""
+    scenario = (folder.manifest.get("configuration") or {}).get("scenario")
+    if not isinstance(scenario, str) or not scenarios.is_path(scenario):
+        return
+    source = Path(scenario)
+    copy = folder.path / source.name
+    if source.suffix in (*scenarios.SUFFIXES, ".py") and source.is_file() and not copy.exists():
+        write_atomically(copy, source.read_bytes())
 
 
 def _numbers(folder: RunFolder) -> dict[ProgramRecorder, int]:

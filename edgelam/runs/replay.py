@@ -8,10 +8,12 @@ rounds, ...) at its new times. PyTorch is not imported. Exact, or refused (`NotR
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgelam import scenarios
 from edgelam.cosim.playing import ProgramPlayer
 from edgelam.cosim.run import simulate
 from edgelam.cosim.simulation import Simulation
@@ -60,6 +62,7 @@ def replay(
     before = settings_of(original)
     after = before.changed(scenario=scenario, options=options, devices=devices, compute=compute, seed=seed)
     _check_settings(after, simulations)
+    differs = before.differences(after) | _changed_scenario(after, simulations)
     operations, rows = programs.read(original.path)
     progress = progress or _Nowhere()
     manifest = original.manifest
@@ -72,7 +75,7 @@ def replay(
         kept = {name: value for name, value in manifest.items() if name not in (*folder.manifest, "simulations")}
         folder.record(
             **kept,
-            replay={"of": str(original.path.resolve()), "differs": before.differences(after), "any_order": any_order},
+            replay={"of": str(original.path.resolve()), "differs": differs, "any_order": any_order},
         )
         names = recorded_names(original)
         players: dict[int, ProgramPlayer] = {}
@@ -121,6 +124,23 @@ def _check_settings(after: Settings, simulations: list[dict[str, Any]]) -> None:
         raise NotReplayable("the run was made with compute = free: how much it computes is not known")
     check_devices(after.devices)
     check_scenario(after.scenario, after.scenario_options)
+
+
+def _changed_scenario(after: Settings, simulations: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """What differs where the replay is over the run's own scenario, whose file is another now; says so on stderr."""
+    for facts in simulations:
+        before = facts.get("scenario_sha256")
+        if before is None or facts["scenario"] != after.scenario:
+            continue
+        now = scenarios.checksum_of(after.scenario)
+        if now != before:
+            print(
+                f"edgelam: the scenario file {after.scenario} has changed since the run: the replay is over what it is "
+                "now, not over the run's network (the run folder has a copy of the run's file)",
+                file=sys.stderr,
+            )
+            return {"scenario file changed since the run": [before, now]}
+    return {}
 
 
 def _settings(

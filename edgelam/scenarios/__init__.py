@@ -5,7 +5,7 @@
 ``toolchain`` has the flags; ``new`` writes a first one. Nothing here imports the learning or the coupling.
 """
 
-from edgelam.scenarios.build import build
-from edgelam.scenarios.find import USAGE_STATUS, find, is_path
+from edgelam.scenarios.build import SUFFIXES, build
+from edgelam.scenarios.find import USAGE_STATUS, checksum_of, find, is_path
 
-__all__ = ["USAGE_STATUS", "build", "find", "is_path"]
+__all__ = ["SUFFIXES", "USAGE_STATUS", "build", "checksum_of", "find", "is_path"]

@@ -113,7 +113,7 @@ def _is_up_to_date(folder: Path, program: Path, recipe: dict[str, Any]) -> bool:
         record = json.loads((folder / RECORD).read_bytes())
         if record["recipe"] != recipe or str(program) not in record["files"]:
             return False
-        return all(_checksum(Path(path)) == checksum for path, checksum in record["files"].items())
+        return all(checksum(Path(path)) == checksum for path, checksum in record["files"].items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
@@ -137,7 +137,7 @@ def _compile(source: Path, scratch: Path, folder: Path, program: Path, recipe: d
     record = {
         "source": str(source.resolve()),
         "recipe": recipe,
-        "files": {str(path): _checksum(path) for path in files},
+        "files": {str(path): checksum(path) for path in files},
     }
     (scratch / RECORD).write_text(json.dumps(record, indent=1))
     os.replace(scratch / RECORD, folder / RECORD)
@@ -163,5 +163,6 @@ def _prerequisites(rule: str) -> list[str]:
     return [re.sub(r"\\([ #\\])", r"\1", word).replace("$$", "$") for word in words]
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgelam import paths
 from edgelam.errors import ConfigurationError
-from edgelam.scenarios.build import SUFFIXES, build
+from edgelam.scenarios.build import SUFFIXES, build, checksum
 
 USAGE_STATUS = 2  # a scenario's exit status after a mistake on its command line
 
@@ -37,6 +37,14 @@ def find(scenario: str | os.PathLike[str]) -> list[str]:
     if not path.is_file() or not os.access(path, os.X_OK):
         raise ConfigurationError(f"scenario {text!r} is not a program that can be run")
     return [str(path)]
+
+
+def checksum_of(scenario: str | os.PathLike[str] | None) -> str | None:
+    """The SHA-256 of the program that `find` gives for the path of a scenario of one's own; None for an installed one.
+
+    That of a C++ file depends on all it is built from, also what it includes. Raises as `find`.
+    """
+    return checksum(Path(find(scenario)[-1])) if scenario is not None and is_path(scenario) else None
 
 
 def _installed(name: str) -> Path:

@@ -3,10 +3,12 @@
 
 import asyncio
 import dataclasses
+import hashlib
 import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -182,3 +184,31 @@ def test_a_run_of_a_script_of_ones_own(tmp_path):
     replayed = replay(fast, options={"rate": "1Mbps"}, out=tmp_path)
     pd.testing.assert_frame_equal(replayed["pings"], slow["pings"], check_exact=True)
     assert json.loads((replayed.path / "manifest.json").read_text())["experiment"] == "my-script"
+
+
+@dataclasses.dataclass(frozen=True)
+class Wired:
+    scenario: str
+    seed: int = 1
+
+
+def test_a_scenario_file_that_was_edited_since(tmp_path, capsys):
+    """Its network is another now: the replay says so, and the run folder has the file of the run."""
+    file = tmp_path / "line.py"
+    file.write_text((Path(__file__).parents[1] / "scenarios" / "wire.py").read_text())
+    with RunFolder.create("my-script", Wired(str(file)), seed=1, out=tmp_path / "runs") as folder:
+
+        async def main(sim):
+            await sim.node("ue0").send(sim.node("edge0"), bytes(100_000))
+
+        cosim.simulate(main, scenario=str(file), program=programs.record(folder, "one"))
+    text = file.read_text()
+    assert (folder.path / "line.py").read_text() == text
+    assert replay(folder.path, out=tmp_path / "same").manifest["replay"]["differs"] == {}
+    assert capsys.readouterr().err == ""
+    file.write_text(text.replace("10e6", "1e6"))
+    changed = replay(folder.path, out=tmp_path / "changed")
+    assert "line.py has changed since the run" in capsys.readouterr().err
+    ((what, (before, now)),) = changed.manifest["replay"]["differs"].items()
+    assert what == "scenario file changed since the run"
+    assert (before, now) == tuple(hashlib.sha256(each.encode()).hexdigest() for each in (text, file.read_text()))
