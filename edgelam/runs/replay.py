@@ -75,7 +75,12 @@ def replay(
         kept = {name: value for name, value in manifest.items() if name not in (*folder.manifest, "simulations")}
         folder.record(
             **kept,
-            replay={"of": str(original.path.resolve()), "differs": differs, "any_order": any_order},
+            replay={
+                "of": str(original.path.resolve()),
+                "differs": differs,
+                "any_order": any_order,
+                "seed_of_what_was_learned": before.seed,  # config.toml has the network's, which may be another
+            },
         )
         names = recorded_names(original)
         players: dict[int, ProgramPlayer] = {}
@@ -97,14 +102,14 @@ def _check_run(run: Run) -> list[dict[str, Any]]:
     if "replay" in run.manifest:
         made_of = run.manifest["replay"]["of"]
         raise NotReplayable(f"{run.path} is itself a replay: replay the run it was made of, {made_of}")
+    if run.state != "completed":
+        raise NotReplayable(f"{run.path} is {run.state}, and only a completed run can be replayed")
     simulations: list[dict[str, Any]] = run.manifest.get("simulations", [])
     if programs.TABLE not in run or not simulations:
         raise NotReplayable(
             f"{run.path} has no table 'program': experiments record it since they can be replayed; run it again "
             f"(edgelam run {run.manifest['experiment']} --config {run.path}/config.toml)"
         )
-    if run.state != "completed":
-        raise NotReplayable(f"{run.path} is {run.state}, and only a completed run can be replayed")
     reasons = [
         f"  {facts['label']}: {reason}" for facts in simulations for reason in facts.get("not_replayable", ["no end"])
     ]
@@ -169,9 +174,12 @@ def _play(
         async with recorder.following(sim, settings["options"]):
             await player.main(sim)
 
+    sent: set[int] = set()  # one record a receiver comes: a transfer to several is one
+
     def on_transfer(record: Any) -> None:
         player.on_transfer(record)
-        progress.step(len(player.transfers), simulated_s=record.acknowledged_s)
+        sent.add(record.id)
+        progress.step(len(sent), simulated_s=record.acknowledged_s)
 
     networked = settings["scenario"] is not None
     simulate(main, **settings, on_transfer=on_transfer, scenario_log=log if networked else None)

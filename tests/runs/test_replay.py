@@ -75,7 +75,12 @@ def test_over_the_same_network_everything_comes_out_again(original, tmp_path):
     again = replay(original.path, out=tmp_path)
     for name in set(original) - {"wall", "program"}:
         pd.testing.assert_frame_equal(again[name], original[name], check_exact=True, obj=name)
-    assert again.manifest["replay"] == {"of": str(original.path), "differs": {}, "any_order": False}
+    assert again.manifest["replay"] == {
+        "of": str(original.path),
+        "differs": {},
+        "any_order": False,
+        "seed_of_what_was_learned": 1,
+    }
     assert (again.path / "config.toml").read_bytes() == (original.path / "config.toml").read_bytes()
     with pytest.raises(NotReplayable, match="itself a replay"):
         replay(again, out=tmp_path)
@@ -151,6 +156,10 @@ def test_a_folder_without_programs_and_one_that_is_none(base, tmp_path):
         pass
     with pytest.raises(NotReplayable, match="no table 'program'"):
         replay(folder.path, out=tmp_path)
+    folder = RunFolder.create("split-fedft", base, seed=1, out=tmp_path)
+    folder.record(process={"pid": 2**22 + 1})  # no process has that
+    with pytest.raises(NotReplayable, match="is killed, and only a completed run can be replayed"):
+        replay(folder.path, out=tmp_path)
     with pytest.raises(StorageError, match="not a run folder"):
         replay(tmp_path / "nothing", out=tmp_path)
 
@@ -212,3 +221,29 @@ def test_a_scenario_file_that_was_edited_since(tmp_path, capsys):
     ((what, (before, now)),) = changed.manifest["replay"]["differs"].items()
     assert what == "scenario file changed since the run"
     assert (before, now) == tuple(hashlib.sha256(each.encode()).hexdigest() for each in (text, file.read_text()))
+
+
+def test_progress_counts_transfers_and_the_seed_is_of_the_network(tmp_path):
+    """A multicast is one transfer of the total, however many receive it."""
+
+    class Counted(Progress):
+        def begin(self, label, rounds, unit="rounds"):
+            totals.append((rounds, unit))
+
+        def step(self, done, *, simulated_s=None, **values):
+            steps.append(done)
+
+    totals, steps = [], []
+    with RunFolder.create("my-script", Own(), seed=1, out=tmp_path) as folder:
+
+        async def main(sim):
+            await sim.node("edge0").send(sim.nodes_with_role("ue"), bytes(1000))
+            await sim.node("ue0").send(sim.node("edge0"), bytes(1000))
+
+        cosim.simulate(main, scenario="wired-star", options={"numUe": 3}, program=programs.record(folder, "one"))
+    replayed = replay(folder.path, seed=3, out=tmp_path, progress=Counted(Console(file=io.StringIO())))
+    assert totals == [(2, "transfers")]
+    assert sorted(steps) == steps
+    assert set(steps) == {1, 2}
+    assert replayed.manifest["replay"]["seed_of_what_was_learned"] == 1
+    assert "seed = 3" in (replayed.path / "config.toml").read_text()
