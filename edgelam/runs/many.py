@@ -156,6 +156,28 @@ class Runs(Mapping[str, pd.DataFrame]):
         place = table["run"].map({name: index for index, name in enumerate(self._runs)})
         return table.loc[place.dropna().sort_values(kind="stable").index].reset_index(drop=True)
 
+    def _readable(self, name: str, read: Callable[[Path], pa.Table]) -> pa.Table:
+        try:
+            return read(self._runs[name])
+        except StorageError as error:
+            remedy = f"move {self._runs[name]} away to read the other runs"
+            if self._index is not None:  # of a campaign
+                remedy = f"delete {self._runs[name]} and give the campaign's command again: that run is done again"
+            raise StorageError(f"{error}; {remedy}") from error
+
+    def damaged(self) -> dict[str, StorageError]:
+        """Those runs that have no results because their files cannot be read, and why."""
+        found: dict[str, StorageError] = {}
+        try:
+            _ = self.frame
+        except StorageError:  # of the first; the others are looked at one by one
+            for name in self._runs:
+                try:
+                    _ = self.named([name]).frame
+                except StorageError as error:
+                    found[name] = error
+        return found
+
     def _collect(self, name: str, reader: str, read: Callable[[Path], pa.Table]) -> pa.Table:
         """The rows of all runs, from the index and, where that is behind, from the run folders.
 
@@ -168,7 +190,7 @@ class Runs(Mapping[str, pd.DataFrame]):
         missing = [name for name in self._runs if name not in there]
         if missing:
             with concurrent.futures.ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
-                new = list(pool.map(lambda name: _named(read(self._runs[name]), name), missing))
+                new = list(pool.map(lambda name: _named(self._readable(name, read), name), missing))
             table = _concatenate([*([] if table is None else [table]), *new])
             known = [*known, *missing]
             if file is not None:

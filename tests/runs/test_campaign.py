@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from edgelam import __main__ as cli
-from edgelam.runs import load
+from edgelam.runs import StorageError, load
 from edgelam.runs.campaigns import command, driver
 from edgelam.runs.campaigns.folder import CampaignFolder
 
@@ -99,6 +100,10 @@ def test_what_cannot_be_run_is_refused_before_anything_is_made(here, capsys):
         (["--seeds", "0"], "--seeds is 0; it must be at least 1"),
         (["--workers", "-1"], "--workers is -1; it must be at least 0"),
         (["--grid", "scale=1", "--baseline", "scale=2"], "is not in the grid"),
+        (["--grid", "scale=1,3", "--scale", "2"], "--scale is given, and --grid scale as well: give one of them"),
+        (["--scale=2", "--grid", "scale=1,3"], "--scale is given, and --grid scale as well: give one of them"),
+        (["--grid", "low-rank.rank=1,3", "--low_rank.rank", "2"], "--low-rank.rank is given, and --grid"),
+        (["--grid", "switch=true,false", "--no-switch"], "--no-switch is given, and --grid switch as well"),
         (["--ray", "nowhere:1", "--seeds", "0"], "--seeds is 0"),
     ):
         status, _, err = campaign(capsys, *arguments)
@@ -160,8 +165,27 @@ def test_a_wrong_metric_ends_a_campaign_with_its_first_run(here, capsys):
     folder = here / "campaigns" / "tiny"
     assert len(run_names(folder)) == 1  # and stays
     assert not list((folder / ".work").iterdir())
-    status, out, err = campaign(capsys, *arguments, "--metric", "score", "--dry-run")
+    _, _, err = campaign(capsys, *arguments, "--metric", "score", "--dry-run")
     assert "2 of 3 runs are to be done" in err
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "metrics.parquet"])
+def test_a_damaged_run_is_named_and_the_others_go_on(here, capsys, file):
+    assert campaign(capsys, "--grid", "scale=1,3", "--workers", "2")[0] == 0
+    folder = here / "campaigns" / "tiny"
+    damaged = min((folder / "runs").iterdir())
+    (damaged / file).write_bytes((damaged / file).read_bytes()[:30])
+    shutil.rmtree(folder / "index")
+    with pytest.raises(StorageError, match=f"delete {damaged.relative_to(here)} and give the campaign's command again"):
+        _ = load(Path("campaigns/tiny")).frame
+    status, out, err = campaign(capsys, "--grid", "scale=1,3,5", "--workers", "2", "--metric", "score")
+    assert status == 1, err
+    assert len(run_names(folder)) == 3
+    assert re.search(rf"DAMAGED .*{damaged.name}.*; delete .*{damaged.name} and give the campaign's command again", out)
+    assert "(2 of 3 runs finished, 0 failed, 1 damaged)" in out
+    shutil.rmtree(damaged)
+    status, out, err = campaign(capsys, "--grid", "scale=1,3,5")
+    assert (status, "(3 of 3 runs finished, 0 failed)" in out) == (0, True), err
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:

@@ -22,6 +22,7 @@ from edgelam.runs.campaigns.report import print_failures, print_results
 from edgelam.runs.many import campaign_runs
 from edgelam.runs.options import base_configuration, parse_options
 from edgelam.runs.settings import differing_arguments, plain_text
+from edgelam.runs.storage import StorageError
 
 _GRID = (
     "KEY=VALUE,VALUE,... for each setting that varies, as the options below spell it; all combinations are run. "
@@ -65,6 +66,7 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
         raise ConfigurationError(
             f"a campaign of one run: give --grid KEY=VALUE,VALUE,... or --seeds N; for one run, edgelam run {name}"
         )
+    _refuse_given_twice(grid, arguments)
     baseline = grids.parse_baseline([text for texts in options.baseline for text in texts], grid)
     folder = CampaignFolder(options.out)
     before = folder.asked()
@@ -80,7 +82,7 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
         errors.print(f"{len(todo)} of {len(jobs)} runs are to be done", highlight=False)
         return 0
 
-    if names := folder.finished_names(jobs):  # before the first run nobody knows the metrics
+    if options.metric and (names := _readable(folder, jobs)[0]):  # before the first run nobody knows the metrics
         _check_metric(folder, names, options.metric)
     varied = {key.name: [plain_text(value) for value in values] for key, values in grid.values.items()}
     request = Request(
@@ -107,7 +109,10 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
                 display.say(f"stopped; {done} of {len(jobs)} runs are finished; the same command goes on from there")
                 raise
     print_failures(console, folder, failed)  # first: nothing that goes wrong with the results hides them
-    if names := folder.finished_names(jobs):
+    names, damaged = _readable(folder, jobs)
+    for error in damaged.values():
+        console.print(f"DAMAGED {error}", markup=False, highlight=False, soft_wrap=True)
+    if names:
         several = [key.column for key, values in grid.values.items() if len(values) > 1]
         chosen = {
             key.column: plain_text(value) if isinstance(value, tuple) else value
@@ -116,10 +121,21 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
         }
         print_results(console, campaign_runs(folder.path).named(names), options.metric, several, chosen)
     console.print(
-        f"campaign folder: {folder.path} ({len(names)} of {len(jobs)} runs finished, {len(failed)} failed)",
+        f"campaign folder: {folder.path} ({len(names)} of {len(jobs)} runs finished, {len(failed)} failed"
+        f"{f', {len(damaged)} damaged' if damaged else ''})",
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
-    return 1 if failed else 0
+    return 1 if failed or damaged else 0
+
+
+def _refuse_given_twice(grid: grids.Grid, arguments: Sequence[str]) -> None:
+    """An option that the grid sets anyway would be ignored."""
+    given = {argument.partition("=")[0].replace("_", "-") for argument in arguments}
+    for key in grid.values:
+        group, dot, last = key.name.rpartition(".")
+        for option in (f"--{key.name}", f"--{group}{dot}no-{last}"):
+            if option.replace("_", "-") in given:
+                raise ConfigurationError(f"{option} is given, and --grid {key.name} as well: give one of them")
 
 
 def _check_metric(folder: CampaignFolder, names: Sequence[str], metric: str) -> None:
@@ -127,6 +143,13 @@ def _check_metric(folder: CampaignFolder, names: Sequence[str], metric: str) -> 
     found = campaign_runs(folder.path).named(names)
     if metric and not (metric in found.frame and found.frame[metric].isna().all()):
         found.check_metric(metric)
+
+
+def _readable(folder: CampaignFolder, jobs: Sequence[Job]) -> tuple[list[str], dict[str, StorageError]]:
+    """The finished runs whose files can be read, and those whose cannot, with why."""
+    names = folder.finished_names(jobs)
+    damaged = campaign_runs(folder.path).named(names).damaged() if names else {}
+    return [name for name in names if name not in damaged], damaged
 
 
 def _threads(workers: int) -> int:
