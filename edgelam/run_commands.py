@@ -108,8 +108,8 @@ def plot_run(path: Path) -> int:
     if run.state != "completed":
         reason = f" ({run.manifest['reason']})" if run.manifest.get("reason") else ""
         print(f"edgelam: this run is {run.state}{reason}; showing what there is of it", file=sys.stderr)
+    experiment.report(path, console)  # first: it needs nothing to be written
     figures = experiment.plot(path)
-    experiment.report(path, console)
     _name_results(console, path, figures)
     return 0
 

@@ -62,7 +62,9 @@ def _refuse_twice(arguments: Sequence[str], fields: Mapping[str, tuple[Any, Any]
     for argument in arguments:
         option = argument.partition("=")[0]
         if option in seen:
-            raise ConfigurationError(f"{option} is given twice; give it once, with all its values: {option} A B ...")
+            raise ConfigurationError(
+                f"{option} is given twice; give it once (an option of several values takes them all: {option} A B ...)"
+            )
         if option.startswith("--") and option.removeprefix("--").replace("-", "_") not in repeatable:
             seen.add(option)
 

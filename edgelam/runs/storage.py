@@ -14,10 +14,10 @@ _ADVICE = {
     errno.ENOSPC: "the disk is full: free some space, or choose a folder on another disk with --out",
     errno.EDQUOT: "the quota of this disk is used up: free some space, or choose another folder with --out",
     errno.EFBIG: "the file would be larger than this process may write (ulimit -f)",
-    errno.EROFS: "the file system is read-only: choose another folder with --out",
-    errno.EACCES: "this user may not write there: choose another folder with --out",
-    errno.EPERM: "this user may not write there: choose another folder with --out",
-    errno.ENOTDIR: "a part of this path is a file: choose another folder with --out",
+    errno.EROFS: "the file system is read-only: choose another folder (runs: --out)",
+    errno.EACCES: "this user may not write there: choose another folder (runs: --out), or copy the run",
+    errno.EPERM: "this user may not write there: choose another folder (runs: --out), or copy the run",
+    errno.ENOTDIR: "a part of this path is a file: choose another folder (runs: --out)",
     errno.ENOENT: "the folder is gone: was it removed while the run was writing to it?",
 }
 

@@ -2,6 +2,8 @@
 """A first scenario, written from a template: it runs as it is, and is there to be changed."""
 
 import re
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from edgelam.errors import ConfigurationError, EdgelamError
@@ -13,7 +15,8 @@ TEMPLATES = {".cc": FOLDER / "scenario.cc", ".py": FOLDER / "scenario.py.txt"}
 def new(name: str, suffix: str) -> Path:
     """Write the template of that suffix (``.cc``, ``.py``) to the file ``NAME.cc`` or ``NAME.py``; returns its path.
 
-    Raises ConfigurationError for a name that is not a plain word, or a file that is there already.
+    Raises ConfigurationError for a name that is not a plain word, the name of a Python module (its users would import
+    the scenario instead), or a file that is there already.
     """
     path = Path(name)
     path = path if path.suffix == suffix else path.with_name(path.name + suffix)
@@ -21,6 +24,11 @@ def new(name: str, suffix: str) -> Path:
         raise ConfigurationError(
             f"scenario name {path.stem!r}: a letter, then letters, digits, - and _ (it becomes {path.name}; "
             "a folder may stand before it)"
+        )
+    if suffix == ".py" and (path.stem in sys.stdlib_module_names or find_spec(path.stem) is not None):
+        raise ConfigurationError(
+            f"scenario name {path.stem!r}: Python has a module of this name, and {path.name} would be imported in its "
+            f"place; say my-{path.stem} for example"
         )
     text = TEMPLATES[suffix].read_text(encoding="utf-8").replace("@NAME@", path.stem)
     try:

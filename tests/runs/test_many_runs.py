@@ -10,10 +10,11 @@ from edgelam.runs import RunFolder, StorageError, load, replay
 from edgelam.runs.campaigns.folder import CampaignFolder, Request
 from edgelam.runs.load import load_run
 from edgelam.runs.report import write_report
+from edgelam.runs.report.campaign import campaign_page
 
 
-def write_run(tiny, folder: Path, name: str, *, seed: int, scale: float = 1.0, score: float) -> Path:
-    config = dataclasses.replace(tiny(), seed=seed, scale=scale)
+def write_run(tiny, folder: Path, name: str, *, seed: int, scale: float = 1.0, score: float, **settings) -> Path:
+    config = dataclasses.replace(tiny(), seed=seed, scale=scale, **settings)
     with RunFolder.create("tiny", config, seed=seed, out=folder / "new") as run:
         for r in range(2):
             run.table("metrics", {"round": int, "score": float, "method": str}).append(
@@ -110,6 +111,28 @@ def test_a_run_that_failed_at_once_does_not_hide_the_others(tiny, tmp_path):
     found = load(tmp_path)
     assert len(found.paths) == 2
     assert found.frame["score"].tolist() == [3.0]
+
+
+def test_the_report_of_a_campaign_has_means_with_intervals_and_paired_differences(campaign):
+    page = campaign_page(load(campaign))
+    space = "\N{NO-BREAK SPACE}"
+    # scores 11, 21, 31: the t quantile 4.303 times 10 / sqrt(3) is 24.8
+    assert page["means"]["heads"] == ["scale", "method", "runs", "score", "score: difference to the first row"]
+    assert page["means"]["rows"] == [
+        ["1", "tiny", "3", f"21{space}\N{PLUS-MINUS SIGN}{space}25", ""],
+        ["2", "tiny", "3", f"22{space}\N{PLUS-MINUS SIGN}{space}25", f"1{space}\N{PLUS-MINUS SIGN}{space}0"],
+    ]
+    drawn = page["tables"]["score, means over seeds"]["columns"]
+    assert list(drawn) == ["scale", "method", "mean", "interval"]
+    assert page["runs"]["rows"][0][1:] == ["1", "1", "tiny", "11"]
+
+
+def test_settings_that_are_words_are_drawn_side_by_side(tiny, tmp_path):
+    for mode in ("work", "wait"):
+        write_run(tiny, tmp_path, f"runs/{mode}", seed=1, score=1.0, mode=mode)
+    drawn = campaign_page(load(tmp_path / "runs"))["tables"]["score, means over seeds"]["columns"]
+    assert drawn["cell"] == [1, 2]
+    assert drawn["mode"] == ["wait", "work"]
 
 
 def test_a_campaign_without_a_finished_run_has_no_report(tmp_path):

@@ -147,6 +147,8 @@ def test_a_mistake_in_the_file_leaves_no_run(folder):
         (["scenario", "build", "."], "a C++ scenario is a file .cc"),
         (["scenario", "new", "mine"], "mine.cc is there already and stays as it is"),
         (["scenario", "new", "my scenario"], "scenario name 'my scenario'"),
+        (["scenario", "new", "--python", "random"], "Python has a module of this name"),
+        (["scenario", "new", "--python", "numpy"], "say my-numpy"),
         (["scenario", "new", "nowhere/mine"], "cannot write nowhere/mine.cc: No such file or directory"),
         (["scenario", "flags", "--modules", "wify"], "ns-3 has no module 'wify'; there are: antenna"),
         (["run", "split-fedft", "--scenario", "nowhere.cc"], "nowhere.cc: there is no such file"),

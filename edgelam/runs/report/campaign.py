@@ -13,6 +13,7 @@ from edgelam.runs.settings import plain_text
 from edgelam.runs.storage import StorageError
 
 MOST_ROWS = 2000  # of the table of results
+NOT_DRAWN = ("count", "difference", "difference_interval", "pairs")  # of the means
 
 
 def campaign_page(found: Runs) -> dict[str, Any]:
@@ -22,15 +23,22 @@ def campaign_page(found: Runs) -> dict[str, Any]:
     runs, results = found.runs, found.frame
     varying = found.varying()
     charts: dict[str, pd.DataFrame] = {}
-    for metric in found.metrics:
-        means = found.compare(metric)
+    compared = {metric: found.compare(metric) for metric in found.metrics}
+    for metric, means in compared.items():
         numeric = [name for name in varying if pd.api.types.is_numeric_dtype(means[name])]
-        kept = [name for name in means if name not in ("difference", "difference_interval")]
-        charts[f"{metric}, means over seeds"] = means[kept].sort_values(numeric) if numeric else means[kept]
+        kept = means[[*numeric, *(name for name in means if name not in (*numeric, *NOT_DRAWN))]]
+        if numeric:
+            kept = kept.sort_values(numeric)
+        else:  # nothing to draw across: side by side
+            kept.insert(0, "cell", range(1, len(kept) + 1))
+        charts[f"{metric}, means over seeds"] = kept
     charts["results"] = results.drop(columns="run")
     shown = results.head(MOST_ROWS)
     states = runs["state"].value_counts().to_dict()
     wall_s = float(runs["wall_s"].sum())
+    failed = sum(1 for _ in (found.path / "failed").glob("*/")) if found.path else 0
+    if failed:
+        states |= {f"failed (what is left of them: {found.path / 'failed'})": failed}
     left_out = f"; the first {MOST_ROWS} of {len(results)} results are listed" if len(results) > MOST_ROWS else ""
     return {
         "title": f"{', '.join(map(str, runs['experiment'].unique()))}, {len(runs)} runs",
@@ -38,9 +46,10 @@ def campaign_page(found: Runs) -> dict[str, Any]:
         "simulated": [],
         "wall": [["first run began", str(runs["started"].min())], ["all runs together", f"{wall_s:.0f} s"]],
         "simulations": [],
+        "means": _means(compared, [*varying, *found.labels]),
         "runs": {
             "heads": [str(name) for name in shown.columns],
-            "rows": [[plain_text(value) for value in row] for row in shown.astype(object).values.tolist()],
+            "rows": [[_text(value) for value in row] for row in shown.astype(object).values.tolist()],
         },
         "differences": None,
         "tables": {name: plain_table(rows) for name, rows in charts.items() if len(rows)},
@@ -48,3 +57,35 @@ def campaign_page(found: Runs) -> dict[str, Any]:
         "figures": [],
         "configuration": None,
     }
+
+
+def _means(compared: dict[str, pd.DataFrame], keys: list[str]) -> dict[str, Any] | None:
+    """Heads and rows: a row a cell and label, a column a metric; of the first also the paired difference."""
+    if not compared:
+        return None
+    main, *_ = compared
+    heads = [*keys, "runs", *compared, f"{main}: difference to the first row"]
+    rows = []
+    for i, first in enumerate(compared[main].to_dict("records")):
+        cells = [means.iloc[i] for means in compared.values()]
+        rows.append(
+            [
+                *(_text(first[key]) for key in keys),
+                str(first["count"]),
+                *(_spread(cell["mean"], cell["interval"]) for cell in cells),
+                _spread(first["difference"], first["difference_interval"]),
+            ]
+        )
+    return {"heads": heads, "rows": rows}
+
+
+def _spread(mean: float, interval: float) -> str:
+    """Half the 95 % interval with two digits."""
+    if pd.isna(mean):
+        return ""
+    spread = "" if pd.isna(interval) else f" \N{PLUS-MINUS SIGN} {interval:.2g}"
+    return f"{mean:.6g}{spread}".replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _text(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) and not pd.isna(value) else plain_text(value)

@@ -2,7 +2,7 @@
 // A table of the run as lines: one column across, one up, a line for each combination of the columns that are text.
 
 const WIDTH = 1000, HEIGHT = 380, LEFT = 74, BOTTOM = 44, FIRST_SHOWN = 8;
-const ACROSS = ["time_s", "end_s", "simulated_s", "step", "epoch", "round"], UP = ["accuracy", "nmse", "loss", "loss_nats"];
+const ACROSS = ["cell", "time_s", "end_s", "simulated_s", "step", "epoch", "round"], UP = ["mean", "accuracy", "nmse", "loss", "loss_nats"];
 const FIRST_TABLES = ["metrics", "epochs", "scores", "rounds"];
 
 class Chart {
@@ -38,7 +38,7 @@ class Chart {
     const table = this.tables[byId("chart-table").value], across = byId("chart-x").value, up = byId("chart-y").value;
     const logarithmic = byId("chart-log").checked;
     const shown = this.lines.filter((line) => !this.hidden.has(line.name)).map((line) => ({ ...line, ...points(table, line.rows, across, up, logarithmic) }));
-    const xs = shown.flatMap((line) => line.points.map((p) => p[0])), ys = shown.flatMap((line) => [...line.points.map((p) => p[1]), ...line.levels]);
+    const xs = shown.flatMap((line) => line.points.map((p) => p[0])), ys = shown.flatMap((line) => [...line.points.map((p) => p[1]), ...line.levels, ...line.intervals.flatMap((i) => i.slice(1))]);
     const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${up} against ${across}` });
     const [x0, x1] = range(xs), [y0, y1] = range(ys);
     const toX = (x) => LEFT + ((x - x0) / (x1 - x0)) * (WIDTH - LEFT - 14), toY = (y) => HEIGHT - BOTTOM - ((y - y0) / (y1 - y0)) * (HEIGHT - BOTTOM - 12);
@@ -49,6 +49,7 @@ class Chart {
       const style = { fill: "none", stroke: line.colour, "stroke-width": 2, "stroke-dasharray": line.dash };
       for (const level of line.levels) picture.append(svg("line", { x1: LEFT, x2: WIDTH - 14, y1: toY(level), y2: toY(level), ...style, "stroke-width": 1.2 }));
       if (line.points.length) picture.append(svg("polyline", { points: line.points.map(([x, y]) => `${toX(x).toFixed(1)},${toY(y).toFixed(1)}`).join(" "), ...style }));
+      for (const [x, low, high] of line.intervals) picture.append(svg("line", { x1: toX(x), x2: toX(x), y1: toY(low), y2: toY(high), stroke: line.colour, "stroke-width": 1.2 }));
       if (line.points.length <= 60) for (const [x, y] of line.points) picture.append(svg("path", { d: outline(line.shape, toX(x), toY(y), 3), fill: line.colour }));
     }
     byId("chart").replaceChildren(picture);
@@ -92,14 +93,15 @@ function seriesOf(table) {
   return [...found].map(([name, rows], i) => ({ name, rows, colour: COLOURS[i % COLOURS.length], dash: DASHES[i % DASHES.length], shape: SHAPES[i % SHAPES.length] }));
 }
 
-// Of some rows: points, and levels, which have a value up but none across.
+// Of some rows: points, levels, which have a value up but none across, and where means have one, their interval.
 function points(table, rows, across, up, logarithmic) {
-  const found = { points: [], levels: [] };
+  const found = { points: [], levels: [], intervals: [] }, spreads = up === "mean" && !logarithmic ? table.columns.interval : null;
   for (const row of rows) {
     const x = table.columns[across][row], given = table.columns[up][row];
     if (typeof given !== "number" || (logarithmic && given <= 0)) continue;
     const y = logarithmic ? Math.log10(given) : given;
     if (typeof x === "number") found.points.push([x, y]); else found.levels.push(y);
+    if (spreads && typeof x === "number" && typeof spreads[row] === "number") found.intervals.push([x, y - spreads[row], y + spreads[row]]);
   }
   return found;
 }

@@ -10,11 +10,11 @@ import pandas as pd
 from edgelam.runs.load import Run
 
 MAX_ROWS = 4000  # of a table
-NOT_DRAWN = {"simulations", "nodes", "transfers", "compute", "positions"}
+NOT_DRAWN = {"simulations", "nodes", "transfers", "compute", "positions", "program"}
 
 
 def chart_tables(run: Run) -> dict[str, pd.DataFrame]:
-    """Table name -> rows, of all tables but those that the map and the timeline show, and traces of the network."""
+    """Table name -> rows, of all tables but those shown elsewhere, what is for replay, and traces of the network."""
     names = [name for name in run if name not in NOT_DRAWN and not name.startswith("trace_")]
     return {name: run[name] for name in names if len(run[name])}
 

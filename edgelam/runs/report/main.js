@@ -51,6 +51,7 @@ async function main() {
   byId("state").textContent = page.state;
   clock(byId("simulated"), "Simulated time", page.simulated);
   clock(byId("wall"), "Wall clock", page.wall);
+  if (show("means-section", page.means)) fillTable(byId("means"), page.means.heads, page.means.rows);
   if (show("runs-section", page.runs)) {
     fillTable(byId("runs"), page.runs.heads, page.runs.rows);
     if (show("differences-part", page.differences)) fillTable(byId("differences"), page.differences.heads, page.differences.rows);
