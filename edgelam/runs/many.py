@@ -79,15 +79,28 @@ class Runs(Mapping[str, pd.DataFrame]):
     def only(self, **settings: Any) -> "Runs":
         """Those runs whose settings (or state, experiment, version) have these values; a dot is written ``__``.
 
-        ``found.only(rounds=5, lora__rank=8)``. Raises ConfigurationError for an unknown name.
+        ``found.only(rounds=5, lora__rank=8, encoding=["int8", "fp16"])``: a list means any of its items, but for a
+        setting that takes lists it is one value. Raises ConfigurationError for an unknown name, and for a value that no
+        run has (but for a state).
         """
         chosen = self.runs
         for name, value in settings.items():
             column = name.replace("__", ".")
             if column not in self.runs:
                 raise ConfigurationError(f"no setting is called {name!r}; {suggest(name, _columns(self.runs))}")
-            chosen = chosen[chosen[column] == (plain_text(value) if isinstance(value, list | tuple) else value)]
+            chosen = chosen[_any_of(chosen[column], self._wanted(column, value))]
         return self.named(chosen["run"])
+
+    def _wanted(self, column: str, value: Any) -> list[Any]:
+        """The values that a run may have in this column."""
+        present = self.runs[column]
+        wanted = [value]
+        if isinstance(value, list | tuple):
+            wanted = [plain_text(value)] if (present == plain_text(value)).any() else list(value)
+        for each in wanted:
+            if column != "state" and not _any_of(present, [each]).any():
+                raise ConfigurationError(f"no run has {column} = {each!r}; {statistics.there_are(present)}")
+        return wanted
 
     def named(self, names: Iterable[str]) -> "Runs":
         """Those runs whose column `run` is one of these names, in their order."""
@@ -310,6 +323,14 @@ def _named(table: pa.Table, name: str) -> pa.Table:
 
 def _columns(table: pd.DataFrame) -> list[str]:
     return [str(name) for name in table.columns]
+
+
+def _any_of(values: pd.Series, wanted: Sequence[Any]) -> pd.Series:
+    """Which of `values` is one of `wanted`; None stands for what a setting leaves open."""
+    found = pd.Series(False, index=values.index)
+    for value in wanted:
+        found |= values.isna() if value is None else values == value
+    return found
 
 
 def _outcomes_in(frame: pd.DataFrame, settings: Sequence[str]) -> list[str]:

@@ -52,6 +52,12 @@ def groups(frame: pd.DataFrame, columns: list[str]) -> Iterator[tuple[tuple[Any,
         yield key, rows
 
 
+def there_are(values: pd.Series) -> str:
+    """``there are: a, b``, for an error about a value that is not among them."""
+    found = [None if pd.isna(value) else value for value in values.unique().tolist()]
+    return f"there are: {', '.join(map(repr, found))}"
+
+
 def compare(
     frame: pd.DataFrame, settings: list[str], labels: list[str], metric: str, baseline: Mapping[str, object] | None
 ) -> pd.DataFrame:
@@ -60,11 +66,13 @@ def compare(
     frame: columns seed, `settings`, `labels`, `metric`; baseline: {setting: value} (others keep the row's own), None
     for the values of the first row. Columns: settings, labels, count, mean, interval (half the 95 % interval of the
     mean), difference (mean of row minus baseline at the same seed), difference_interval, pairs; the difference of a row
-    that is its own baseline is NaN. Raises ConfigurationError for an unknown setting.
+    that is its own baseline is NaN. Raises ConfigurationError for an unknown setting, and for a baseline that no row
+    has.
     """
     for name in baseline or ():
         if name not in settings:
             raise ConfigurationError(f"baseline: {name!r} does not vary here; {suggest(name, settings)}")
+    _refuse_absent(frame, baseline or {})
     keys = [*settings, *labels]
     cells = groups(frame, keys) if keys else [((), frame)]
     values = {
@@ -90,3 +98,15 @@ def compare(
     return pd.DataFrame(
         rows, columns=[*keys, "count", "mean", "interval", "difference", "difference_interval", "pairs"]
     )
+
+
+def _refuse_absent(frame: pd.DataFrame, baseline: Mapping[str, object]) -> None:
+    rows = frame
+    for name, value in baseline.items():
+        same = frame[name].isna() if value is None else frame[name] == value
+        if not same.any():
+            raise ConfigurationError(f"baseline: no run has {name} = {value!r}; {there_are(frame[name])}")
+        rows = rows[same.loc[rows.index]]
+    if not len(rows):
+        pairs = " and ".join(f"{name} = {value!r}" for name, value in baseline.items())
+        raise ConfigurationError(f"baseline: no run has {pairs} together")

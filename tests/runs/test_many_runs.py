@@ -59,6 +59,20 @@ def test_one_tidy_frame(campaign):
         found["metric"]
 
 
+def test_some_of_the_runs(campaign):
+    found = load(campaign)
+    assert len(found.only(scale=[1.0, 2.0]).frame) == 6
+    assert found.only(scale=[2.0], seed=(3, 1)).frame["score"].tolist() == [12.0, 32.0]
+    assert len(found.only(deadline_s=None).frame) == 6
+    assert len(found.only(options=[]).frame) == 6  # the value of a setting that takes lists
+    assert len(found.only(state="killed").frame) == 0
+    for value in (3.0, [1.0, 3.0], None):
+        with pytest.raises(ConfigurationError, match=r"no run has scale = (3.0|None); there are: 1.0, 2.0"):
+            found.only(scale=value)
+    with pytest.raises(ConfigurationError, match=r"baseline: no run has scale = 3.0; there are: 1.0, 2.0"):
+        found.compare("score", baseline={"scale": 3.0})
+
+
 def test_the_index_follows_the_run_folders(tiny, campaign):
     assert len(load(campaign).frame) == 6
     assert {path.name for path in (campaign / "index").iterdir()} == {"runs.parquet", "results.parquet"}

@@ -51,3 +51,16 @@ def test_a_named_baseline_leaves_the_other_settings_as_they_are():
     assert rows["difference"].dropna().tolist() == [2.0]  # b with a deadline against b without
     with pytest.raises(ConfigurationError, match=r"'dedline'.*did you mean 'deadline'"):
         statistics.compare(FRAME, ["cell", "deadline"], ["method"], "score", {"dedline": 5.0})
+
+
+@pytest.mark.parametrize(
+    ("baseline", "message"),
+    [
+        ({"cell": "c"}, r"no run has cell = 'c'; there are: 'a', 'b'"),
+        ({"deadline": 4.0}, r"no run has deadline = 4.0; there are: None, 5.0"),
+        ({"cell": "a", "deadline": 5.0}, "no run has cell = 'a' and deadline = 5.0 together"),
+    ],
+)
+def test_a_baseline_that_no_run_has_is_refused(baseline, message):
+    with pytest.raises(ConfigurationError, match=message):
+        statistics.compare(FRAME, ["cell", "deadline"], ["method"], "score", baseline)

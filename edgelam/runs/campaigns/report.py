@@ -71,8 +71,8 @@ def print_failures(console: Console, folder: CampaignFolder, failed: Sequence[Jo
 
 
 def _has_finished(found: Runs, baseline: Mapping[str, Any]) -> bool:
-    """Whether there is a run with these settings."""
-    runs = found.runs
+    """Whether there is a run with these settings that has results."""
+    runs = found.runs[found.runs["run"].isin(found.results["run"])]
     for name, value in baseline.items():
         runs = runs[runs[name].isna() if value is None else runs[name] == value]
     return len(runs) > 0
