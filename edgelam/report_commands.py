@@ -55,8 +55,9 @@ def run(command: Report | Compare | Trace) -> int:
 
             _file(out)
             comparison = Comparison(paths)
-            _print(comparison.overview, "Runs", console := Console())
-            _print(comparison.differences, "Settings that differ", console)
+            unbroken = ["run", "setting", *comparison.names]
+            _print(comparison.overview, "Runs", console := Console(), unbroken)
+            _print(comparison.differences, "Settings that differ", console, unbroken)
             comparison.write(out)
             print(f"comparison: {out}")
         case Trace(path, out):
@@ -76,9 +77,11 @@ def _file(out: Path | None) -> Path | None:
     return out
 
 
-def _print(table: tuple[list[str], list[list[str]]], title: str, console: object) -> None:
+def _print(table: tuple[list[str], list[list[str]]], title: str, console: object, names: list[str]) -> None:
+    """names: heads of columns whose texts are not broken."""
     from rich import box
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
@@ -86,8 +89,9 @@ def _print(table: tuple[list[str], list[list[str]]], title: str, console: object
     heads, rows = table
     shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for head in heads:
-        shown.add_column(Text(head), overflow="fold")
+        shown.add_column(Text(head), overflow="fold", no_wrap=head in names)
     for row in rows:
         shown.add_row(*map(Text, row))
-    if rows:
-        console.print(shown)
+    if rows:  # beyond the edge of a narrow terminal rather than with the runs' names in pieces
+        needed = Measurement.get(console, console.options.update(max_width=10_000), shown).minimum
+        console.print(shown, width=max(console.width, needed), crop=False, soft_wrap=False)

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """``edgelam report``, ``compare`` and ``trace``: what they write, and what they say to mistakes."""
 
+import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from recorded_run import small_run
 
 from edgelam import __main__ as cli
+from edgelam.runs import RunFolder
+from edgelam.runs.report.compare import Comparison
 
 
 def edgelam(capsys, *arguments) -> tuple[int, str, str]:
@@ -53,11 +57,57 @@ def test_compare_prints_what_differs_and_what_came_of_it(capsys, finished, tmp_p
     status, printed, _ = edgelam(capsys, "compare", finished, other, "--out", tmp_path / "both.html")
     assert status == 0
     rows = [line.split() for line in printed.splitlines()]
-    assert ["rate", "0.5", "0.25"] in rows
+    assert ["run", "rate"] in rows
+    assert [finished.name, "0.5"] in [[row[0].rpartition("/")[2], row[1]] for row in rows if len(row) == 2]
     first = [row for row in rows if "first" in row]
     assert [row[-1] for row in first] == ["0.8", "0.55"]  # the last accuracy
     assert all("1.5 MB" in " ".join(row) for row in first)
     assert (tmp_path / "both.html").exists()
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    seed: int = 1
+    a: int = 0
+    b: int = 0
+    c: int = 0
+    deadline_s: float | None = None
+
+
+def told(out, **settings) -> Path:
+    with RunFolder.create("nowhere", Settings(**settings), seed=1, out=out) as folder:
+        return folder.path
+
+
+def test_settings_that_differ_are_a_row_a_run_or_a_row_a_setting(tmp_path):
+    paths = [told(tmp_path, a=number) for number in range(5)]
+    heads, rows = Comparison(paths).differences
+    assert (heads, rows) == (["run", "a"], [[path.name, str(number)] for number, path in enumerate(paths)])
+    two = [told(tmp_path, a=1, b=1, c=1, deadline_s=2.0), told(tmp_path)]
+    heads, rows = Comparison(two).differences
+    assert heads == ["setting", *(path.name for path in two)]
+    assert rows == [["a", "1", "0"], ["b", "1", "0"], ["c", "1", "0"], ["deadline_s", "2.0", "-"]]
+
+
+def test_a_setting_that_is_null_and_one_that_is_not_there_are_the_same(tmp_path):
+    one, other = told(tmp_path), told(tmp_path)
+    manifest = json.loads((other / "manifest.json").read_text())
+    del manifest["configuration"]["deadline_s"]  # as in the folder of a replay
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    assert Comparison([one, other]).differences[1] == []
+
+
+def test_names_of_runs_are_not_broken(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for settings in ({"a": 1}, {"a": 1, "b": 1, "c": 1, "deadline_s": 1.0}):
+        paths = [told(tmp_path, **{name: value * number for name, value in settings.items()}) for number in range(1, 7)]
+        paths = paths if len(settings) == 1 else paths[:3]
+        status, printed, _ = edgelam(capsys, "compare", *paths, "--out", tmp_path / "page.html")
+        assert status == 0
+        below = printed[printed.index("Settings that differ") :]
+        for path in paths:
+            assert path.name in printed.partition("Settings")[0].split()
+            assert path.name in below.split()
 
 
 @pytest.fixture

@@ -65,11 +65,16 @@ class Comparison:
 
     @property
     def differences(self) -> tuple[list[str], list[list[str]]]:
-        """A row a setting that is not the same in all runs."""
+        """The settings that are not the same in all runs: a row a run, or a row a setting where those are more."""
         flat = [{"experiment": run.manifest["experiment"], **_flat(run.manifest["configuration"])} for run in self.runs]
         settings = dict.fromkeys(name for each in flat for name in each)
         rows = [[name, *(each.get(name, UNSET) for each in flat)] for name in settings]
-        return ["setting", *self.names], [row for row in rows if len(set(row[1:])) > 1]
+        rows = [row for row in rows if len(set(row[1:])) > 1]
+        if len(rows) > len(self.runs):
+            return ["setting", *self.names], rows
+        heads = [row[0] for row in rows]
+        values = [[name, *(row[place] for row in rows)] for place, name in enumerate(self.names, start=1)]
+        return ["run", *heads], values if rows else []
 
     def write(self, out: Path) -> None:
         """Write the page. Raises StorageError."""
@@ -125,8 +130,9 @@ def _last_metrics(run: Run) -> dict[str, dict[str, float]]:
 
 
 def _flat(plain: dict[str, Any]) -> dict[str, str]:
-    """Nested settings as 'lora.rank' -> text."""
+    """Nested settings as 'lora.rank' -> text; without those that are left open, be it by null or by not being there."""
     return {
         ".".join(place): ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         for place, value in leaves(plain)
+        if value is not None
     }
