@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from edgelam.cosim import patience
 from edgelam.cosim.clock import (
     PROTOCOLS,
     STATUSES,
@@ -36,6 +38,7 @@ from edgelam.errors import (
     ScenarioEnded,
 )
 
+_FOR_EVER_S = 1e9  # 30 years
 LARGE_BYTES = 65536  # a value of this size goes through shared memory instead of the message's tail
 
 
@@ -48,10 +51,13 @@ class BridgeClock:
         participant: int,
         *,
         name: str = "",
-        timeout_s: float = 60.0,
+        timeout_s: float | None = 60.0,
         process: ScenarioProcess | None = None,
     ) -> None:
-        """Attach to the scenario at `address`; `process`: the scenario, if this process has started it."""
+        """Attach to the scenario at `address`; `process`: the scenario, if this process has started it.
+
+        timeout_s: how long to try; None, only with `process`: as long as that lives.
+        """
         try:
             from edgelam import _bridge  # type: ignore[attr-defined]
         except ImportError as error:
@@ -86,13 +92,23 @@ class BridgeClock:
         self._size_at = array_ref.fields["size_bytes"][1]  # type: ignore[index]
         self._kept: list[Any] = []  # arrays that requests of this wait refer to: the host has counted them by Resume
         self._attached = False
+        self._silence_s = None if process is None else patience.SILENCE_S
         child_pid = 0 if process is None else process.pid
+        limit_s = _FOR_EVER_S if timeout_s is None else timeout_s
         try:
-            self._end = _bridge.Participant(address, participant, name=name, timeout_s=timeout_s, child_pid=child_pid)
+            with contextlib.nullcontext() if process is None else patience.told_of_a_long_build(process):
+                self._end = _bridge.Participant(address, participant, name=name, timeout_s=limit_s, child_pid=child_pid)
         except _bridge.AttachRefused as error:
             raise AttachError(str(error)) from None
         except _bridge.PeerDied as error:
-            self._host_died(error, "before the run began")
+            self._host_died(error, "before the run began", "before the run began")
+        except _bridge.BridgeTimeout as error:
+            if process is None:
+                raise AttachError(str(error)) from None
+            raise AttachError(
+                f"scenario {process.name} has not finished building its network after {limit_s:g} s (it still runs); "
+                "without attach_timeout_s it is waited for as long as it runs"
+            ) from None
         except _bridge.BridgeError as error:
             raise AttachError(str(error)) from None
         self._attached = True
@@ -109,7 +125,14 @@ class BridgeClock:
         try:
             end.send(self._wait_number, self._pack_wait(deadline_ns))
             while True:
-                for number, _, body, tail in end.receive():
+                try:
+                    frames = end.receive(self._silence_s)
+                except self._bridge.BridgeTimeout:
+                    self._silence_s = None  # said once
+                    assert self._process is not None
+                    patience.tell_of_silence(self._process, self.now_ns, self.participants)
+                    continue
+                for number, _, body, tail in frames:
                     if number == self._resume_number:
                         self.now_ns = self._unpack_resume(body)[0]
                         if self._kept:
@@ -268,14 +291,16 @@ class BridgeClock:
         """The bridge's error as the user's."""
         self.now_ns = max(self.now_ns, self._end.time_ns)  # the others may have gone on meanwhile
         if isinstance(error, self._bridge.PeerDied):
-            self._host_died(error, f"at simulated time {self.now_ns / 1e9:.9f} s")
+            now = f"simulated time {self.now_ns / 1e9:.9f} s"  # of a scenario's death: events went on after its answer
+            self._host_died(error, f"at {now}", f"after {now} (its last answer)")
         raise RunEnded(f"{error} (at simulated time {self.now_ns / 1e9:.9f} s)") from None
 
-    def _host_died(self, error: Exception, when: str) -> NoReturn:
+    def _host_died(self, error: Exception, seen: str, when: str) -> NoReturn:
+        """seen: when a participant's death was seen; when: when the scenario died."""
         text = str(error)
         process = self._process
         if "participant" in text and "scenario" not in text.split("participant", maxsplit=1)[0]:
-            raise ParticipantDied(f"{text} {when}") from None
+            raise ParticipantDied(f"{text} {seen}") from None
         if process is None:
             raise ScenarioDied(f"the scenario died {when}: {text}", time_s=self.now_ns / 1e9) from None
         status = process.wait(1.0)

@@ -80,6 +80,9 @@ class ScenarioProcess:
             raise ConfigurationError(f"scenario {command[0]!r} cannot be started: {error.strerror}") from None
         self.name = name
         self.pid = self._process.pid
+        kept = "is kept for errors (scenario_log gives it a file)" if log is None else f"goes to {os.fspath(log)}"
+        self.output = "what it writes is shown here" if show else f"what it writes {kept}"
+        """Where to look for what it writes, in words."""
 
     def wait(self, timeout_s: float | None = None) -> int | None:
         """The exit status once it has ended (negative: a signal), None after the time-out."""

@@ -39,7 +39,7 @@ def simulate(
     on_compute: Callable[[ComputeRecord], object] | None = None,
     program: ProgramRecorder | None = None,
     scenario_log: str | os.PathLike[str] | None = None,
-    attach_timeout_s: float = 60.0,
+    attach_timeout_s: float | None = None,
     arena_bytes: int | None = None,
     address: str | None = None,
 ) -> T:
@@ -64,7 +64,8 @@ def simulate(
         on_compute: called with every `ComputeRecord`.
         program: takes note of what the tasks do, to be replayed over another network (docs/replay.md).
         scenario_log: file for what the scenario writes; otherwise only its last lines are kept, for errors.
-        attach_timeout_s: how long (wall time) participants may take to attach.
+        attach_timeout_s: how long (wall time) the scenario may take to build its network, and then the participants
+            to attach; None: the scenario as long as it runs (stderr says so if that is long), the participants 60 s.
         arena_bytes: shared memory for arrays, of each process; memory is used only once touched. Default 1 GiB.
         address: where the processes meet (default: $EDGELAM_ADDRESS, otherwise a random one).
 
@@ -97,14 +98,15 @@ def simulate(
         raise ConfigurationError("nodes are given by the scenario; give them yourself only without one")
     if not isinstance(participants, int) or not 1 <= participants <= 200:
         raise ConfigurationError(f"participants = {participants!r}: a whole number from 1 to 200")
-    if not attach_timeout_s > 0:
+    if attach_timeout_s is not None and not attach_timeout_s > 0:
         raise ConfigurationError(f"attach_timeout_s = {attach_timeout_s!r} must be positive")
     address = address or os.environ.get("EDGELAM_ADDRESS") or launch.random_address()
     bridge: dict[str, Any] = {
         "address": address,
         "participants": participants,
-        "attach-timeout": attach_timeout_s,
     }
+    if attach_timeout_s is not None:
+        bridge["attach-timeout"] = attach_timeout_s
     if arena_bytes is not None:
         bridge["arena-bytes"] = arena_bytes
     binary = scenarios.find(scenario)

@@ -191,7 +191,7 @@ def test_the_scenario_killed_is_one_clear_error(tmp_path):
     children[0].kill()
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "scenario csi died at simulated time" in err
+    assert "scenario csi died after simulated time" in err
     assert "killed by SIGKILL" in err
     assert "Traceback" not in err
     assert not list(tmp_path.iterdir())

@@ -346,7 +346,9 @@ def test_program_that_ends_at_once(tmp_path):
 
 
 def test_program_that_never_answers(tmp_path):
-    with pytest.raises(AttachError, match="scenario"):
+    with pytest.raises(
+        AttachError, match=r"scenario has not finished building its network after 0\.5 s \(it still runs"
+    ):
         cosim.simulate(idle, script(tmp_path, "exec sleep 60\n"), attach_timeout_s=0.5)
 
 

@@ -37,6 +37,7 @@ int main(int argc, char* argv[]) {
             std::this_thread::sleep_for(std::chrono::milliseconds(600));
         }
         while (mistake == "endless-build") {
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
         }
 
         auto& registry = scenario.registry();

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a scenario's author or user gets wrong, in C++: it is told, and the run goes on where it can."""
 
+import asyncio
+import re
 from pathlib import Path
 
 import pytest
 
 from edgelam import cosim
-from edgelam.errors import ConfigurationError, ControlRefused, ObservableRefused, ScenarioDied
+from edgelam.cosim import patience
+from edgelam.errors import AttachError, ConfigurationError, ControlRefused, ObservableRefused, ScenarioDied
 
 SOURCE = Path(__file__).parent / "own-mistakes.cc"
 
@@ -47,3 +50,44 @@ def test_a_node_with_two_names():
 
     with pytest.raises(ScenarioDied, match="node 'edge7' is exposed as 'edge0' already"):
         run(main, options={"mistake": "expose"})
+
+
+def test_an_event_that_throws():
+    async def main(sim):
+        await sim.control("throw").set(0.02)
+        await asyncio.sleep(1)
+
+    died = r"died after simulated time 0\.000000000 s \(its last answer\): exit status 1(.|\n)*thrown in an event"
+    with pytest.raises(ScenarioDied, match=died):
+        run(main)
+
+
+def test_a_long_build_is_waited_for_and_told(monkeypatch, capfd):
+    monkeypatch.setattr(patience, "BUILDS_S", 0.2)
+
+    async def main(sim):
+        return len(sim.nodes)
+
+    assert run(main, options={"mistake": "slow-build"}) == 2
+    told = capfd.readouterr().err
+    assert re.search(
+        r"edgelam: scenario own-mistakes \(pid \d+\) has not finished building its network after 0 s", told
+    )
+    with pytest.raises(AttachError, match=r"own-mistakes has not finished building its network after 0\.3 s"):
+        run(main, options={"mistake": "endless-build"}, attach_timeout_s=0.3)
+
+
+def test_time_that_stands_still_is_told_once(monkeypatch, capfd, tmp_path):
+    monkeypatch.setattr(patience, "SILENCE_S", 0.2)
+
+    async def main(sim):
+        for _ in range(2):
+            await sim.control("spin").set(0.6)
+            await asyncio.sleep(0.001)
+        return sim.now_ns
+
+    log = tmp_path / "scenario.log"
+    assert run(main, scenario_log=log) == 2_000_000
+    told = capfd.readouterr().err
+    assert told.count("simulated time has stood still at 0.000000000 s") == told.count("stood still") == 1
+    assert re.search(rf"own-mistakes \(pid \d+\) is busy; what it writes goes to {log}\n", told)

@@ -63,7 +63,7 @@ def test_abort_is_reported_with_its_text(run):
         await sim.control("abort").set(0.25)
         await sim.node("ue0").send(sim.node("edge0"), bytes(10_000_000))
 
-    with pytest.raises(ScenarioDied, match="one-wire died at simulated time") as caught:
+    with pytest.raises(ScenarioDied, match="one-wire died after simulated time") as caught:
         run(main)
     assert caught.value.exit_status == -signal.SIGABRT
     assert "aborted on request" in caught.value.last_lines

@@ -69,7 +69,7 @@ def test_mistakes_are_reported_to_participants():
 
     with pytest.raises(ConfigurationError, match="wire: option --count=9 is not legal"):
         cosim.simulate(main, scenario=WIRE, options={"count": 9})
-    with pytest.raises(ScenarioDied, match=r"wire\.py died at simulated time") as caught:
+    with pytest.raises(ScenarioDied, match=r"wire\.py died after simulated time") as caught:
         cosim.simulate(main, scenario=WIRE, options={"mistake": "die"})
     assert "RuntimeError: the third tick" in caught.value.last_lines
     with pytest.raises(ConfigurationError, match="there is no such file"):
