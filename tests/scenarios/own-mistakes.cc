@@ -46,6 +46,9 @@ int main(int argc, char* argv[]) {
             last = move;
             return std::string();
         });
+        registry.Publish<edgelam::Array<float>>("grid", "", "two dimensions",
+                                                [] { return edgelam::Array<float>{{2, 3}, {1, 2, 3, 4, 5, 6}}; },
+                                                {{"row", 2}, {"column", 3}});
         registry.Publish<double>("broken", "", "throws", []() -> double { throw std::out_of_range("no such UE"); });
         registry.Control<double>("broken", "", "throws",
                                  [](double) -> std::string { throw std::length_error("too many of them"); });

@@ -44,6 +44,13 @@ def test_what_a_function_throws_refuses_the_request():
     assert run(main) == 0
 
 
+def test_two_dimensions():
+    async def main(sim):
+        return (await sim.observable("grid").read()).value
+
+    assert run(main).tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
 def test_a_node_with_two_names():
     async def main(sim):
         raise AssertionError
