@@ -118,10 +118,11 @@ def test_a_hundred_thousand_transfers_stay_usable(look, tmp_path):
 
 def test_two_runs_overlaid(finished, look, tmp_path):
     other = small_run(tmp_path, rate=0.25)
-    Comparison([finished, other]).write(tmp_path / "compare.html")
+    comparison = Comparison([finished, other])
+    comparison.write(tmp_path / "compare.html")
     page = look(tmp_path / "compare.html")
     assert page.locator("h1").inner_text() == "2 runs compared"
-    assert rows(page, "#differences") == {"rate": ["0.5", "0.25"]}
+    assert rows(page, "#differences") == dict(zip(comparison.names, (["0.5"], ["0.25"]), strict=True))
     assert page.locator("#runs tbody tr").count() == 4
     assert page.locator("#chart polyline").count() == 4  # two methods of two runs
     assert page.locator("#playback").is_hidden()
