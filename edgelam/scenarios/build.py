@@ -113,7 +113,7 @@ def _is_up_to_date(folder: Path, program: Path, recipe: dict[str, Any]) -> bool:
         record = json.loads((folder / RECORD).read_bytes())
         if record["recipe"] != recipe or str(program) not in record["files"]:
             return False
-        return all(checksum(Path(path)) == checksum for path, checksum in record["files"].items())
+        return all(checksum(Path(path)) == recorded for path, recorded in record["files"].items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 

@@ -11,6 +11,7 @@
 ///     });
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -61,7 +62,7 @@ class Registry {
     /// the reason why it cannot be read now. `axes` names the dimensions; those of a std::array or std::vector may be
     /// left out. Throws std::invalid_argument for a name that is taken.
     /// \return its number, for SetPeriod and Announce
-    template<class T, class F>
+    template<class T, std::invocable F>
     std::size_t Publish(std::string name, std::string unit, std::string help, F function, std::vector<Axis> axes = {}) {
         Observable observable{Describe<T>(std::move(name), std::move(unit), std::move(help), std::move(axes)), {}};
         observable.read = [function = std::move(function)] { return ValueTraits<T>::Write(function()); };
@@ -73,7 +74,7 @@ class Registry {
     /// subscribes to it, one at a time: `record` is called with true when that begins, with false when it ends, and
     /// `take` gives what was kept, which is then forgotten. Reading it is refused at other times. Unlike others, such a
     /// subscription does not keep a run alive in which nothing else is outstanding.
-    template<class T, class F>
+    template<class T, std::invocable F>
     void PublishTrace(std::string name, std::string help, F take, std::function<void(bool)> record) {
         const auto id =
             Publish<std::vector<T>>(std::move(name), "", std::move(help), std::move(take), {{"record", -1}});
@@ -94,7 +95,7 @@ class Registry {
 
     /// Add a control. `function` takes a T, and returns the reason for refusing it as text, empty once it has taken
     /// effect; the reason names the value and what is legal. At most one dimension may vary.
-    template<class T, class F>
+    template<class T, std::invocable<T> F>
     void Control(std::string name, std::string unit, std::string help, F function, std::vector<Axis> axes = {}) {
         Controllable control{Describe<T>(std::move(name), std::move(unit), std::move(help), std::move(axes)), {}};
         control.set = [function = std::move(function)](const std::vector<std::int64_t>& shape, const std::byte* bytes,

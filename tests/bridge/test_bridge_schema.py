@@ -182,8 +182,8 @@ def test_other_version_and_nonsense_are_refused(testbed: Testbed) -> None:
         ("double a; int b;", "a", "must list every field"),
         ("double a; int b;", "b, a", "must list every field"),
         ("double a; std::string b;", "a, b", "crosses as plain bytes"),
-        ("double a; int* b;", "a, b", "a field type that NumPy has no dtype for"),
-        ("double a; long double b;", "a, b", "a field type that NumPy has no dtype for"),
+        ("double a; int* b;", "a, b", "has a type that NumPy has no dtype for"),
+        ("double a; long double b;", "a, b", "has a type that NumPy has no dtype for"),
     ],
 )
 def test_what_cannot_be_a_message_does_not_compile(struct_fields: str, listed: str, said: str) -> None:
