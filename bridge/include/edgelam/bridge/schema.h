@@ -81,10 +81,11 @@ std::string ScalarDtype() {
     } else if constexpr (std::same_as<T, float> || std::same_as<T, double>) {
         return "<f" + std::to_string(sizeof(T));
     } else {
-        static_assert(std::integral<T>,
-                      "a field of EDGELAM_MESSAGE, an observable or a control has a type that NumPy has no dtype for. "
-                      "There are numbers, enums, structs that EDGELAM_MESSAGE lists, arrays of these as fields, and as a "
-                      "whole std::array, std::vector (one dimension) and edgelam::Array (any number)");
+        static_assert(
+            std::integral<T>,
+            "a field of EDGELAM_MESSAGE, an observable or a control has a type that NumPy has no dtype for. "
+            "There are numbers, enums, structs that EDGELAM_MESSAGE lists, arrays of these as fields, and as a "
+            "whole std::array, std::vector (one dimension) and edgelam::Array (any number)");
         const std::string order(sizeof(T) == 1 ? "|" : "<");
         return order + (std::signed_integral<T> ? "i" : "u") + std::to_string(sizeof(T));
     }
