@@ -8,7 +8,7 @@ import functools
 import io
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import tyro
 
@@ -38,7 +38,8 @@ def script(shell: str, commands: Sequence[Any], run_options: Mapping[str, tuple[
             prog="edgelam",
             config=(tyro.conf.OmitSubcommandPrefixes,),
         )
-    return "".join(map(_mended, written.getvalue().splitlines(keepends=True)))
+    arguments = {get_args(command)[1].name: _words_of(get_args(command)[0]) for command in commands}
+    return "".join(_mended(line, arguments) for line in written.getvalue().splitlines(keepends=True))
 
 
 # tyro's script ends where it has nothing to offer; then the shell's own completion of files goes on.
@@ -51,36 +52,37 @@ _FILES_INSTEAD = {
 }
 
 
-def _mended(line: str) -> str:
-    """A line of tyro's script as we want it."""
+def _words_of(command: type) -> tuple[str, ...]:
+    """The words that a command takes as its argument: tyro's completion knows options and commands only."""
+    for hint in get_type_hints(command, include_extras=True).values():
+        kind, *marks = get_args(hint) or (hint,)
+        if get_origin(kind) is Literal and set(get_args(tyro.conf.Positional[int])[1:]) <= set(marks):
+            return get_args(kind)
+    return ()
+
+
+def _mended(line: str, arguments: Mapping[str, Sequence[str]]) -> str:
+    """A line of tyro's script as we want it; arguments: the words that each command takes."""
     if line.startswith("COMPLETION_SPEC = "):
         spec = ast.literal_eval(line.partition(" = ")[2])
-        _extend(spec, [])
+        _extend(spec, [], arguments)
         return f"COMPLETION_SPEC = {spec!r}\n".replace("\\n", " ")  # several lines would be taken for more words
     for said, better in _FILES_INSTEAD.items():
         line = line.replace(said, better)
     return line
 
 
-# Words that are arguments, not commands: tyro offers none.
-_ARGUMENTS = {
-    "bench": ("bridge", "transfers", "channel", "radio"),
-    "ns3-ai": ("cflags", "libs", "python-path"),
-    "completion": ("bash", "zsh"),
-}
-
-
-def _extend(spec: dict[str, Any], words: list[str]) -> None:
+def _extend(spec: dict[str, Any], words: list[str], arguments: Mapping[str, Sequence[str]]) -> None:
     """Add to tyro's description of a command, and to those of the ones below it, what tyro does not know."""
     for option in spec["options"]:
         if "--scenario" in option["flags"]:
             option |= {"type": "choice", "choices": [*paths.scenarios(), experiments.NO_SCENARIO]}
         elif "--config" in option["flags"]:
             option |= {"type": "choice", "choices": list(experiments.find(words[-1]).recipes)}
-    for name in _ARGUMENTS.get(" ".join(words), ()):
+    for name in arguments.get(" ".join(words), ()):
         spec["subcommands"][name] = spec | {"description": name, "subcommands": {}}
     for name, below in spec["subcommands"].items():
-        _extend(below, [*words, name])
+        _extend(below, [*words, name], arguments)
 
 
 def _each_experiment(command: str, fields_of: Any) -> type:

@@ -25,7 +25,7 @@ def plot(path: Path) -> list[Path]:
     run = load(path)
     drawn = []
     curves = dict(results.curves(run))
-    styles = _styles(list(curves))
+    styles = _styles({key: len(rows) for key, rows in curves.items()})
     for column, text in AXES.items():
         shown = [(key, rows) for key, rows in curves.items() if len(rows) > 1 and rows[column].max() > 0]
         if not shown:
@@ -34,8 +34,7 @@ def plot(path: Path) -> list[Path]:
         with figures.figure(path / name, height_in=2.9) as (figure, (axes,)):
             for key, rows in shown:
                 unit = 1e6 if column == "total_bytes" else 1.0
-                style = styles[key] | {"markevery": max(1, len(rows) // 12)}
-                axes.plot(rows[column] / unit, rows["loss"], label=results.label(*key), **style)
+                axes.plot(rows[column] / unit, rows["loss"], label=results.label(*key), **styles[key])
             axes.set_xlabel(text)
             axes.set_ylabel("training loss (NMSE)")
             axes.set_yscale("log")
@@ -52,16 +51,16 @@ def plot(path: Path) -> list[Path]:
     return drawn
 
 
-def _styles(keys: list[tuple[Any, ...]]) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """A line style for each (method, servers): the colour tells the model, dash and marker how it was trained."""
-    models = list(dict.fromkeys(results.model_of(method) for method, _ in keys))
+def _styles(points: dict[tuple[Any, ...], int]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """A line style for each (method, servers), of so many points: colour tells the model, dash and marker the rest."""
+    models = list(dict.fromkeys(results.model_of(method) for method, _ in points))
     models.sort(key=lambda model: model in FIXED)  # last: not in every figure, and colours stay the same in all
     trained: dict[str, int] = dict.fromkeys(models, 0)
     styles = {}
-    for key in keys:
+    for key, count in points.items():
         model = results.model_of(key[0])
         index = models.index(model)
-        styles[key] = figures.line_style(trained[model] + index // len(figures.COLOURS))
+        styles[key] = figures.line_style(trained[model] + index // len(figures.COLOURS), count)
         styles[key]["color"] = figures.COLOURS[index % len(figures.COLOURS)]
         trained[model] += 1
     return styles
@@ -70,7 +69,7 @@ def _styles(keys: list[tuple[Any, ...]]) -> dict[tuple[Any, ...], dict[str, Any]
 def _bars(axes: Axes, rows: pd.DataFrame) -> None:
     """A bar a method with its 95 % interval."""
     keys = [key for key, _ in groups(rows.reset_index(), results.ROW)]
-    styles = _styles(keys)
+    styles = _styles(dict.fromkeys(keys, 1))
     for index, (_, row) in enumerate(rows.iterrows()):
         error = None if row["seeds"] < 2 else row["interval"]
         colour = styles[keys[index]]["color"]
@@ -94,7 +93,7 @@ def _speeds(run: Run, path: Path) -> Path | None:
         return None
     scores = scores.assign(speed=scores["test_set"].str.removesuffix(" km/h").astype(float))
     parts = list(groups(scores, results.ROW))
-    styles = _styles([key for key, _ in parts])
+    styles = _styles({key: part["speed"].nunique() for key, part in parts})
     with figures.figure(path / "nmse_speed", height_in=2.9) as (figure, (axes,)):
         for key, part in parts:
             means = part.groupby("speed")["nmse"].mean()
