@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Set up .venv with everything pinned in pyproject.toml and build the project into it. Idempotent; quick when nothing
-# changed. Called by make as: setup.sh [PYTHON]. Everything the machine lacks is named before anything is done.
+# Set up .venv with what pyproject.toml names in the versions of constraints.txt, and build the project into it.
+# Idempotent; quick when nothing changed. Called by make as: setup.sh [PYTHON]. Everything the machine lacks is named before anything is done.
 set -euo pipefail
 cd "$(dirname "$0")"
 python=${1:-python3}
@@ -38,7 +38,7 @@ fi
 [ -x $venv/bin/pip ] || { echo "setting up $venv with $("$python" --version)"; "$python" -m venv --clear $venv; }
 export PATH="$PWD/$venv/bin:$PATH" PIP_DISABLE_PIP_VERSION_CHECK=1
 
-wanted=$(sha256sum pyproject.toml | cut -c1-16)
+wanted=$(sha256sum pyproject.toml constraints.txt | sha256sum | cut -c1-16)
 if [ ! -f "$venv/.dependencies-$wanted" ]; then
     rm -f $venv/.dependencies-*
     echo "installing the pinned dependencies (a few minutes the first time: ns-3, PyTorch, transformers)"
@@ -49,7 +49,7 @@ with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]
 print(*project["dependencies"], *project["optional-dependencies"]["dev"], sep="\n")
 PYTHON
-    $venv/bin/pip install --quiet --requirement $venv/requirements.txt
+    $venv/bin/pip install --quiet --constraint constraints.txt --requirement $venv/requirements.txt
     touch "$venv/.dependencies-$wanted"
 fi
 

@@ -19,7 +19,7 @@ def bare_machine(tmp_path):
     folder, tools = tmp_path / "clone", tmp_path / "bin"
     folder.mkdir()
     tools.mkdir()
-    for name in ("setup.sh", "pyproject.toml"):
+    for name in ("setup.sh", "pyproject.toml", "constraints.txt"):
         shutil.copy(TOP / name, folder)
     for name in TOOLS:
         (tools / name).symlink_to(shutil.which(name))

@@ -4,6 +4,7 @@
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,11 @@ def versions() -> dict[str, str | None]:
 
 
 def source_commit() -> dict[str, Any] | None:
-    """The git commit of edgelam's own source, and whether files differ from it; None outside a git checkout."""
+    """The git commit of edgelam's own source, and whether files differ from it; None where it is not known.
+
+    A container has no checkout: what it was built from stands in EDGELAM_SOURCE_COMMIT, as `git describe --always
+    --abbrev=40 --dirty --exclude '*'` says it.
+    """
     folder = Path(__file__).parent
 
     def git(*arguments: str) -> str | None:
@@ -60,7 +65,8 @@ def source_commit() -> dict[str, Any] | None:
 
     # An installed copy may lie inside somebody's repository (a .venv in it) and still not be part of it.
     if git("ls-files", "--error-unmatch", Path(__file__).name) is None:
-        return None
+        told = re.fullmatch("([0-9a-f]{40})(-dirty)?", os.environ.get("EDGELAM_SOURCE_COMMIT", ""))
+        return {"commit": told[1], "modified": told[2] is not None} if told else None
     commit = git("rev-parse", "HEAD")
     return None if commit is None else {"commit": commit, "modified": bool(git("status", "--porcelain", "-uno"))}
 

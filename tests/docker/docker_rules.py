@@ -14,8 +14,8 @@ import yaml
 TOP = Path(__file__).parent.parent.parent
 SERVICES = ("experiments", "experiments-cuda", "tests")
 SERVICE_KEYS = {
-    "build", "cap_add", "cap_drop", "command", "deploy", "environment", "image", "init", "profiles", "read_only",
-    "security_opt", "shm_size", "stop_grace_period", "tmpfs", "user", "volumes",
+    "build", "cap_add", "cap_drop", "command", "deploy", "environment", "image", "init", "platform", "profiles",
+    "read_only", "security_opt", "shm_size", "stop_grace_period", "tmpfs", "user", "volumes",
 }  # fmt: skip
 BUILD_KEYS = {"args", "context", "dockerfile", "target"}
 INSTRUCTIONS = {"ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "FROM", "RUN", "USER", "WORKDIR"}
@@ -53,7 +53,12 @@ def _service_problems(service: dict[str, Any], dockerfile: str) -> list[str]:
             problems.append(f"build.args.{argument}: the Dockerfile has no such ARG")
         elif default and default[1] != defaults[argument]:
             problems.append(f"build.args.{argument} is {default[1]!r} by default, {defaults[argument]!r} in Dockerfile")
-    for key, wanted in (("init", True), ("cap_drop", ["ALL"]), ("security_opt", ["no-new-privileges:true"])):
+    for key, wanted in (
+        ("platform", "linux/amd64"),
+        ("init", True),
+        ("cap_drop", ["ALL"]),
+        ("security_opt", ["no-new-privileges:true"]),
+    ):
         if service.get(key) != wanted:
             problems.append(f"{key} is {service.get(key)!r}, not {wanted!r}")
     capabilities = set(service.get("cap_add", []))
@@ -78,6 +83,7 @@ def dockerfile_problems(dockerfile: str) -> list[str]:
     """What is wrong with the text of docker/Dockerfile; one line each."""
     problems = []
     users: dict[str, str] = {}  # of each stage, in order; a stage starts as the one it comes from
+    programs = set()  # copied from the tree and not yet given a mode that does not depend on the umask of a checkout
     stage = ""
     for word, rest in instructions(dockerfile):
         if word not in INSTRUCTIONS:
@@ -96,8 +102,16 @@ def dockerfile_problems(dockerfile: str) -> list[str]:
                 problems.append(f"COPY --from={other[1]}: no such stage before it")
             if not other:
                 problems += [f"COPY {part}: not there" for part in words[:-1] if not (TOP / part).exists()]
+            if not other and words[-1].startswith("/usr/local/bin/"):
+                programs.add(words[-1])
+        if word == "RUN":
+            programs -= {path for path in programs if f"chmod 755 {path}" in rest}
+            for call in re.findall(r"pip install\b([^&|;\"]*)", rest):
+                if "--require-hashes" not in call and not call.rstrip().endswith("--no-deps ."):
+                    problems.append(f"pip install{call.rstrip()}: without --require-hashes")
         if "-march=" in rest or "-mtune=" in rest:
             problems.append(f"{word} {rest[:40]}: built for one machine")
+    problems += [f"{path} has the mode that it has in the checkout" for path in sorted(programs)]
     images = {"slim", "experiments", "tests"}
     problems += [f"{name} runs as root" for name in images if users.get(name, "root") in ("root", "0")]
     return problems

@@ -16,7 +16,7 @@ DOCKERFILE = (TOP / "docker" / "Dockerfile").read_text()
 
 def test_the_files_keep_the_rules():
     assert all_problems() == []
-    assert stages(DOCKERFILE) == ["base", "requirements", "build", "slim", "experiments", "tests"]
+    assert stages(DOCKERFILE) == ["base", "build", "slim", "experiments", "tests"]
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,7 @@ def test_the_files_keep_the_rules():
         ("services:\n", "name: x\nservices:\n", "name: unknown to docker-compose 1.29"),
         ("services:\n", "include: [a.yml]\nservices:\n", "include: unknown to docker-compose 1.29"),
         ("  init: true", "  init: true\n  develop: {}", "develop is not a key"),
+        ("  platform: linux/amd64", "  platform: linux/arm64", "platform is 'linux/arm64'"),
         ("  init: true", "  gpus: all", "init is None, not True"),
         ("    - no-new-privileges:true", "    - seccomp:unconfined", "security_opt is"),
         ("    - ALL\n", "    - NET_RAW\n", "cap_drop is"),
@@ -49,6 +50,9 @@ def test_what_breaks_a_rule_of_the_compose_file_is_named(old, new, said):
         ("--from=build", "--from=builder", "no such stage"),
         ("COPY docker/entrypoint", "COPY docker/entrypoint.sh", "docker/entrypoint.sh: not there"),
         ("PIP_NO_CACHE_DIR=1", "CXXFLAGS=-march=native", "built for one machine"),
+        ("install --require-hashes --no-deps --target", "install --target", "without --require-hashes"),
+        ('install="pip install --require-hashes', 'install="pip install', "without --require-hashes"),
+        ("RUN chmod 755 /usr", "RUN chmod 711 /usr", "has the mode that it has in the checkout"),
         ("lists/*\nUSER edgelam\n", "lists/*\n", "experiments runs as root"),
     ],
 )
@@ -67,7 +71,6 @@ def test_the_check_says_what_it_skips_and_why():
 
 def test_the_entrypoint_is_a_shell_script_without_faults():
     entrypoint = TOP / "docker" / "entrypoint"
-    assert entrypoint.stat().st_mode & 0o111 == 0o111
     subprocess.run(["sh", "-n", str(entrypoint)], check=True)
 
 
