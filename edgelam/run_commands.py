@@ -5,11 +5,14 @@ import dataclasses
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from edgelam.errors import EdgelamError
+
+if TYPE_CHECKING:
+    from edgelam.runs.experiments import Experiment
 
 RUN_OPTIONS = {
     "out": (Annotated[Path, tyro.conf.arg(help="The folder that holds all runs.")], Path("runs")),
@@ -57,8 +60,6 @@ class Replay:
 
 def run_experiment(name: str, arguments: list[str]) -> int:
     """``edgelam run NAME ARGUMENTS``: configuration from recipe or file, then options; run folder; figures; tables."""
-    from rich.console import Console
-
     from edgelam.runs import experiments
     from edgelam.runs.configuration import to_toml
     from edgelam.runs.folder import RunFolder
@@ -83,41 +84,24 @@ def run_experiment(name: str, arguments: list[str]) -> int:
     with folder, Progress() as progress:
         progress.say(f"run folder: {folder.path}")
         experiment.run(config, folder, progress)
-        folder.close_tables()
-        figures = experiment.plot(folder.path)
-    console = Console()
-    experiment.report(folder.path, console)
-    if not options.no_report:
-        from edgelam.runs.report import write_report
-
-        print(f"report: {write_report(folder.path)}")
-    _name_results(console, folder.path, figures)
-    return 0
+    return _show_results(experiment, folder.path, write_html=not options.no_report)
 
 
 def plot_run(path: Path) -> int:
     """``edgelam plot RUN``."""
-    from rich.console import Console
-
     from edgelam.runs import experiments
     from edgelam.runs.load import load_run
 
     run = load_run(path)
     experiment = experiments.find(run.manifest["experiment"])
-    console = Console()
     if run.state != "completed":
         reason = f" ({run.manifest['reason']})" if run.manifest.get("reason") else ""
         print(f"edgelam: this run is {run.state}{reason}; showing what there is of it", file=sys.stderr)
-    experiment.report(path, console)  # first: it needs nothing to be written
-    figures = experiment.plot(path)
-    _name_results(console, path, figures)
-    return 0
+    return _show_results(experiment, path)
 
 
 def replay_run(settings: Replay) -> int:
     """``edgelam replay RUN``."""
-    from rich.console import Console
-
     from edgelam.runs import experiments, replay
     from edgelam.runs.configuration import parse_pairs
     from edgelam.runs.progress import Progress
@@ -134,13 +118,8 @@ def replay_run(settings: Replay) -> int:
             out=settings.out,
             progress=progress,
         )
-    console, figures = Console(), []
-    if run.manifest["experiment"] in experiments.names():
-        experiment = experiments.find(run.manifest["experiment"])
-        figures = experiment.plot(run.path)
-        experiment.report(run.path, console)
-    _name_results(console, run.path, figures)
-    return 0
+    known = run.manifest["experiment"] in experiments.names()
+    return _show_results(experiments.find(run.manifest["experiment"]) if known else None, run.path)
 
 
 def list_all() -> int:
@@ -175,7 +154,39 @@ def list_all() -> int:
     return 0
 
 
-def _name_results(console: Any, path: Path, figures: list[Path]) -> None:
-    for figure in figures:
-        console.print(f"figure: {figure}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"run folder: {path}", markup=False, highlight=False, soft_wrap=True)
+def _show_results(experiment: "Experiment | None", path: Path, *, write_html: bool = False) -> int:
+    """Tables, figures and report of a run that is over, each whatever becomes of the others; returns the exit status.
+
+    What fails here leaves the run as it ended: `edgelam plot` and `edgelam report` do it again.
+    """
+    from rich.console import Console
+
+    console = Console()
+    failed = False
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def tables() -> None:
+        if experiment is not None:
+            experiment.report(path, console)
+
+    def figures() -> None:
+        for figure in experiment.plot(path) if experiment is not None else ():
+            say(f"figure: {figure}")
+
+    def html() -> None:
+        from edgelam.runs.report import write_report
+
+        say(f"report: {write_report(path)}")
+
+    for step in (tables, figures, html) if write_html else (tables, figures):
+        try:
+            step()
+        except EdgelamError as error:
+            failed = True
+            print(f"edgelam: {error}", file=sys.stderr)
+    say(f"run folder: {path}")
+    if failed:
+        print(f"edgelam: the run itself is kept; once that is mended: edgelam plot {path}", file=sys.stderr)
+    return 1 if failed else 0

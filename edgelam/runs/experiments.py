@@ -18,6 +18,7 @@ docs/writing-an-experiment.md shows a whole one.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import importlib.util
@@ -25,7 +26,8 @@ import os
 import pkgutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -36,7 +38,7 @@ import edgelam
 from edgelam import paths, scenarios
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.runs.configuration import suggest
-from edgelam.runs.folder import RunFolder
+from edgelam.runs.folder import RunFolder, read_manifest
 from edgelam.runs.progress import Progress
 
 if TYPE_CHECKING:
@@ -90,19 +92,40 @@ class Experiment:
 
     def plot(self, path: Path) -> list[Path]:
         """Draw the figures of a run folder; returns their paths."""
-        figures: list[Path] = self._part("plot")(path)
+        with self._told("plot", path):
+            figures: list[Path] = self._part("plot")(path)
         return figures
 
     def report(self, path: Path, console: Console) -> None:
         """Print the result tables of a run folder."""
-        self._part("report")(path, console)
+        with self._told("report", path):
+            self._part("report")(path, console)
 
     def scores(self, run: Run) -> pd.DataFrame:
         """The results of a run in a few rows; without a `scores`, the last rows of its table metrics."""
         if hasattr(self.module, "scores"):
-            found: pd.DataFrame = self.module.scores(run)
+            with self._told("scores", run.path):
+                found: pd.DataFrame = self.module.scores(run)
             return found
         return last_metrics(run)
+
+    @contextlib.contextmanager
+    def _told(self, function: str, path: Path) -> Iterator[None]:
+        """Whatever a function that reads a run raises becomes an error that says which one, where, and of what run."""
+        try:
+            yield
+        except EdgelamError:
+            raise
+        except Exception as error:
+            frames = traceback.extract_tb(error.__traceback__)
+            folder = os.path.dirname(str(self.module.__file__))
+            place = next((frame for frame in reversed(frames) if frame.filename.startswith(folder)), frames[-1])
+            state = read_manifest(path)["state"]
+            hint = "" if state == "completed" else f" (the run is {state}: its tables may lack rows, or be missing)"
+            raise EdgelamError(
+                f"{function}() of experiment {self.name} cannot show {path}{hint}: {type(error).__name__}: {error} "
+                f"({place.filename}:{place.lineno})"
+            ) from error
 
     def _part(self, name: str) -> Any:
         try:

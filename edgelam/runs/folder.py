@@ -10,13 +10,17 @@ wall.parquet     wall-clock readings, the only table that differs between two ru
 
 import contextlib
 import datetime
+import errno
+import fcntl
 import json
 import os
 import platform
+import secrets
 import shlex
+import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -26,9 +30,10 @@ import pyarrow as pa
 from edgelam.errors import EdgelamError
 from edgelam.runs import host, tables
 from edgelam.runs.configuration import to_plain, to_toml
-from edgelam.runs.storage import StorageError, make_folder, write_atomically
+from edgelam.runs.storage import StorageError, make_folder, sync_folder, write_atomically
 
 FORMAT = 1  # of the manifest
+_NEW = ".new-"  # of the name of a folder that is being made
 _RESERVE_BYTES = 1 << 16  # given back when the run ends, so that its end can be written even on a full disk
 State = Literal["running", "completed", "failed", "interrupted"]
 
@@ -41,7 +46,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
-        """For ``create``: `path` is there, `manifest` is not written yet."""
+        """For ``create``: `path` is where the folder will be."""
         self.path = path
         self.manifest = manifest
         self._tables: dict[str, tables.TableWriter] = {}
@@ -69,7 +74,6 @@ class RunFolder:
         """
         now = now or datetime.datetime.now(datetime.UTC)
         configuration, text = to_plain(config), to_toml(config)  # first: nothing is made for what cannot be written
-        path = _make_unique(Path(out) / experiment, f"{now:%Y%m%d-%H%M%S}-{seed}")
         manifest = {
             "format": FORMAT,
             "experiment": experiment,
@@ -78,12 +82,13 @@ class RunFolder:
             "reason": None,
             "started": now.isoformat(timespec="seconds"),
             "ended": None,
+            "wall_s": None,
             "command": shlex.join(sys.argv),
             "seeds": {"root": seed},
             "configuration": configuration,
             "versions": host.versions(),
             "source": host.source_commit(),
-            "host": host.host_facts(learning=learning),
+            "host": host.host_facts(learning=learning),  # takes seconds: before there is a folder
             "process": {
                 "node": platform.node(),
                 "boot": host.boot_id(),
@@ -92,18 +97,14 @@ class RunFolder:
             },
             "tables": {},
         }
-        folder = cls(path, manifest)
-        try:
+        parent = Path(out) / experiment
+        make_folder(parent)
+        with _new_folder(parent) as new:
+            folder = cls(new, manifest)
             folder.write_manifest()
-            write_atomically(path / "config.toml", text.encode())
-            write_atomically(path / ".reserve", os.urandom(_RESERVE_BYTES))
-        except StorageError:  # an empty folder says nothing
-            for file in (path / "manifest.json", path / "config.toml", path / ".reserve"):
-                with contextlib.suppress(OSError):
-                    file.unlink()
-            with contextlib.suppress(OSError):
-                path.rmdir()
-            raise
+            write_atomically(new / "config.toml", text.encode())
+            write_atomically(new / ".reserve", os.urandom(_RESERVE_BYTES))
+            folder.path = _give_name(new, f"{now:%Y%m%d-%H%M%S}-{seed}")
         return folder
 
     @property
@@ -169,6 +170,7 @@ class RunFolder:
         with contextlib.suppress(OSError):
             (self.path / ".reserve").unlink()
         self.manifest["ended"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self.manifest["wall_s"] = round(self.wall_s, 3)  # not from the dates: a clock may be set while a run goes on
         try:
             self.write_manifest()
         except StorageError as error:
@@ -215,16 +217,62 @@ def explanation(cause: BaseException) -> str:
     return "\n".join([f"edgelam: {cause}", *getattr(cause, "__notes__", ())])
 
 
-def _make_unique(parent: Path, name: str) -> Path:
-    make_folder(parent)
-    for attempt in range(1, 1000):
-        path = parent / (name if attempt == 1 else f"{name}-{attempt}")
+@contextlib.contextmanager
+def _new_folder(parent: Path) -> Iterator[Path]:
+    """A hidden folder, to be filled and then named; what raises meanwhile removes it.
+
+    A process that is killed leaves it: the next call removes it, for the lock on it went with the process.
+    """
+    for left in parent.glob(f"{_NEW}*"):
+        with _locked(left) as mine:
+            if mine:
+                shutil.rmtree(left, ignore_errors=True)
+    while True:
+        path = parent / f"{_NEW}{secrets.token_hex(8)}"
+        make_folder(path, exist_ok=False)
+        with _locked(path) as mine:
+            if mine is False or not path.is_dir():  # taken for a left one just now
+                continue
+            try:
+                yield path
+            except BaseException:
+                shutil.rmtree(path, ignore_errors=True)
+                raise
+            return
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[bool | None]:
+    """Hold the lock on a folder: True. False: somebody else does, or it is gone. None: no locks on this file system."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        yield False
+        return
+    try:
+        held: bool | None = True
         try:
-            make_folder(path, exist_ok=False)
-        except FileExistsError:
-            continue
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            held = False if isinstance(error, BlockingIOError) else None
+        yield held
+    finally:
+        os.close(descriptor)
+
+
+def _give_name(folder: Path, name: str) -> Path:
+    """Rename a folder that is not empty, in one step; to NAME-2, NAME-3, ... where NAME is taken."""
+    for attempt in range(1, 1000):
+        path = folder.with_name(name if attempt == 1 else f"{name}-{attempt}")
+        try:
+            os.rename(folder, path)
+            sync_folder(path.parent)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                continue
+            raise StorageError.of("make the folder", path, error) from error
         return path
-    raise StorageError(f"cannot make a run folder {name} in {parent}: 999 of that name exist")
+    raise StorageError(f"cannot make a run folder {name} in {folder.parent}: 999 of that name exist")
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

@@ -54,9 +54,18 @@ class Run(Mapping[str, pd.DataFrame]):
 
     @property
     def wall_s(self) -> float | None:
-        """Wall-clock seconds from its beginning to its end; None while it goes on, or where it was killed."""
+        """Wall-clock seconds from its beginning to its end; None while it goes on, or where it was killed.
+
+        In folders that do not hold it, the time between both dates; None where the clock was set back in between.
+        """
+        if "wall_s" in self.manifest:
+            found: float | None = self.manifest["wall_s"]
+            return found
         started, ended = self.manifest["started"], self.manifest["ended"]
-        return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds() if ended else None
+        if not ended:
+            return None
+        between_s = (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
+        return between_s if between_s >= 0 else None
 
     @property
     def metrics(self) -> pd.DataFrame:

@@ -227,7 +227,8 @@ def update_index(path: Path) -> None:
 
 def find_runs(path: Path) -> list[Path]:
     """The run folders in a folder, and in the folders in it."""
-    return sorted(file.parent for pattern in ("*", "*/*") for file in Path(path).glob(f"{pattern}/manifest.json"))
+    found = (file.parent for pattern in ("*", "*/*") for file in Path(path).glob(f"{pattern}/manifest.json"))
+    return sorted(run for run in found if not run.name.startswith("."))  # hidden: being made just now
 
 
 def _read_index(file: Path, reader: str) -> tuple[list[str], pa.Table | None]:

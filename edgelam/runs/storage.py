@@ -4,6 +4,8 @@
 import contextlib
 import errno
 import os
+import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -58,13 +60,14 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     folder is synced so that the name survives a power cut. Raises StorageError (full disk, read-only folder, ...).
     After that, and where the body raises, no temporary file is left.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        temporary, descriptor = open_hidden(path.parent)
         try:
-            with open(temporary, "wb") as file:
+            with open(descriptor, "wb") as file:
+                _keep_mode(path, descriptor)
                 yield file
                 file.flush()
-                os.fsync(file.fileno())
+                os.fsync(descriptor)
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -73,6 +76,26 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
     except OSError as error:
         raise StorageError.of("write", path, error) from error
+
+
+def hidden_name(folder: Path) -> Path:
+    """A name in `folder` that nobody can foresee and no other process takes, also of another machine or container."""
+    return folder / f".{secrets.token_hex(8)}.tmp"
+
+
+def open_hidden(folder: Path) -> tuple[Path, int]:
+    """Make a hidden file in `folder`, for reading and writing: its name and descriptor. It follows no link."""
+    path = hidden_name(folder)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return path, os.open(path, flags, 0o666)  # less the umask, as any new file
+
+
+def _keep_mode(path: Path, descriptor: int) -> None:
+    """A file that replaces one is open to the same users."""
+    with contextlib.suppress(OSError):
+        old = os.lstat(path)
+        if stat.S_ISREG(old.st_mode):
+            os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
 
 
 def sync_folder(folder: Path) -> None:

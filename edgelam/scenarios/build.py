@@ -14,6 +14,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -64,15 +65,36 @@ def build(source: Path) -> Built:
 
 
 def cache_folder() -> Path:
-    """Where programs are kept; in the temporary folder for a user without a home that can be written to."""
+    """Where programs are kept; in the temporary folder for a user without a home that can be written to.
+
+    Programs from there are run, so nobody else may be able to put one there: the folder is this user's, and no one
+    else may write to it; in the temporary folder, which all users share, it is no link either, and closed to others.
+    """
     base = os.environ.get("XDG_CACHE_HOME", "")
-    home = Path(base) if os.path.isabs(base) else Path(os.path.expanduser("~")) / ".cache"
-    for folder in (home / "edgelam", Path(tempfile.gettempdir()) / f"edgelam-{os.getuid()}"):
-        with contextlib.suppress(OSError):
+    home = (Path(base) if os.path.isabs(base) else Path(os.path.expanduser("~")) / ".cache") / "edgelam"
+    shared = Path(tempfile.gettempdir()) / f"edgelam-{os.getuid()}"
+    reasons = []
+    for folder, others in ((home, 0o022), (shared, 0o077)):
+        try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK):
-                return folder / "scenarios"
-    raise EdgelamError(f"{home} cannot be written to: set XDG_CACHE_HOME to a folder for compiled scenarios")
+            reason = _unsafe(folder, os.stat(folder) if folder == home else os.lstat(folder), others)
+        except OSError as error:
+            reason = f"{folder} cannot be used: {error.strerror}"
+        if not reason:
+            return folder / "scenarios"
+        reasons.append(reason)
+    raise EdgelamError(f"{'; '.join(reasons)}: set XDG_CACHE_HOME to a folder of yours, for compiled scenarios")
+
+
+def _unsafe(folder: Path, status: os.stat_result, others: int) -> str:
+    """Why programs in `folder` cannot be trusted or kept; `others`: what may be allowed to nobody else."""
+    if not stat.S_ISDIR(status.st_mode):
+        return f"{folder} is a link or file"
+    if status.st_uid != os.getuid():
+        return f"{folder} belongs to user {status.st_uid}"
+    if status.st_mode & others:
+        return f"{folder} is open to others (mode {stat.S_IMODE(status.st_mode):o}; chmod 700 closes it)"
+    return "" if os.access(folder, os.W_OK) else f"{folder} cannot be written to"
 
 
 def _folder_of(source: Path) -> Path:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 import typing
@@ -10,7 +11,7 @@ import pytest
 
 from edgelam import __main__ as cli
 from edgelam.errors import ConfigurationError
-from edgelam.runs import experiments
+from edgelam.runs import experiments, load
 from edgelam.runs.configuration import from_toml, to_toml
 
 
@@ -213,3 +214,72 @@ def test_what_would_be_taken_without_a_word_is_refused(capsys, arguments, words)
     status, _, error = in_process(capsys, *arguments)
     assert status == 2
     assert words in error
+
+
+OWN = """
+\"\"\"An experiment whose figures fail until they are mended.\"\"\"
+import dataclasses
+import os
+from edgelam.runs import load
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    seed: int = 1
+    rows: int = 1
+
+RECIPES = {"one": Config}
+
+def run(config, folder, progress):
+    table = folder.table("metrics", {"loss": float})
+    if config.rows < 0:
+        os.kill(os.getpid(), 9)
+    for row in range(config.rows):
+        table.append({"loss": row})
+
+def plot(path):
+    raise ZeroDivisionError("no such scale")
+
+def report(path, console):
+    console.print(f"loss {load(path).metrics.iloc[-1].loss}")
+"""
+
+
+def test_an_error_in_a_figure_leaves_the_run_completed_and_it_is_drawn_later(tmp_path):
+    file = tmp_path / "own" / "mine.py"
+    file.parent.mkdir()
+    file.write_text(OWN)
+    environment = os.environ | {"EDGELAM_EXPERIMENTS": str(file.parent)}
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "edgelam", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+
+    done = run("run", "mine")
+    (path,) = (tmp_path / "runs" / "mine").iterdir()
+    assert done.returncode == 1
+    assert f"plot() of experiment mine cannot show {path.relative_to(tmp_path)}: ZeroDivisionError: no such scale" in (
+        done.stderr
+    )
+    line = OWN[: OWN.index("raise")].count("\n") + 1
+    assert f"{file}:{line})" in done.stderr
+    assert "loss 0.0" in done.stdout  # tables and report come all the same
+    assert (path / "report.html").exists()
+    assert load(path).state == "completed"
+    assert load(path).metrics["loss"].tolist() == [0.0]
+    assert "Traceback" not in done.stderr
+    assert "mended: edgelam plot" in done.stderr
+    file.write_text(OWN.replace('raise ZeroDivisionError("no such scale")', 'return [path / "loss.svg"]'))
+    again = run("plot", str(path))
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "figure: " in again.stdout
+
+    killed = run("run", "mine", "--rows", "-1")
+    assert killed.returncode == -signal.SIGKILL
+    unfinished = max((tmp_path / "runs" / "mine").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    for command in ("plot", "report"):
+        shown = run(command, str(unfinished))
+        assert "Traceback" not in shown.stderr
+    assert "(the run is killed: its tables may lack rows, or be missing)" in " ".join(
+        run("plot", str(unfinished)).stderr.split()
+    )
+    assert "report() of experiment mine cannot show" in (unfinished / "report.html").read_text()

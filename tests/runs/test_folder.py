@@ -3,6 +3,7 @@ import dataclasses
 import datetime
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from edgelam.errors import EdgelamError
-from edgelam.runs import RunFolder, StorageError, load
+from edgelam.runs import RunFolder, StorageError, load, many, storage
+from edgelam.runs import folder as folder_module
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,3 +249,104 @@ def test_a_manifest_of_another_format_is_refused(tmp_path):
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 99}))
     with pytest.raises(StorageError, match="format 99"):
         load(folder.path)
+
+
+CREATOR = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from edgelam.runs import RunFolder
+    from tests_config import Config
+    print("ready", flush=True)
+    while True:
+        RunFolder.create("kill", Config(), seed=1, out=Path(sys.argv[1]), learning=False)
+    """
+)
+
+
+def test_sigkill_at_any_point_of_making_a_folder_leaves_none_without_its_manifest(tmp_path):
+    (tmp_path / "tests_config.py").write_text(
+        "import dataclasses\n@dataclasses.dataclass\nclass Config:\n    seed: int = 1\n"
+    )
+    parent = tmp_path / "out" / "kill"
+    for _ in range(12):
+        creator = subprocess.Popen(
+            [sys.executable, "-c", CREATOR, str(tmp_path / "out")],
+            stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        )  # fmt: skip
+        assert creator.stdout.readline() == "ready\n"
+        time.sleep(random.uniform(0.05, 0.2))
+        creator.kill()
+        creator.communicate()
+    RunFolder.create("kill", Config(), seed=1, out=tmp_path / "out", learning=False)
+    folders = list(parent.iterdir())
+    assert len(folders) > 1
+    assert not [path for path in folders if path.name.startswith(".")]  # what was left half made is gone
+    assert {load(path).state for path in folders} == {"killed", "running"}
+    assert all((path / "config.toml").read_text() for path in folders)
+
+
+def test_a_folder_that_is_being_made_is_neither_seen_nor_swept(tmp_path):
+    with folder_module._new_folder(tmp_path) as new:
+        (new / "manifest.json").write_text("{}")
+        with folder_module._new_folder(tmp_path) as other:
+            assert new.is_dir()
+            assert new != other
+        assert not list(many.find_runs(tmp_path.parent))
+
+
+def test_the_duration_does_not_come_from_a_clock_that_is_set_back(tmp_path):
+    with make(tmp_path) as folder:  # it begins in 2030 and ends now
+        pass
+    run = load(folder.path)
+    assert run.manifest["ended"] < run.manifest["started"]
+    assert 0 <= run.wall_s < 86400
+    assert RunFolder.create("my-experiment", Config(), seed=3, out=tmp_path, now=NOON).manifest["wall_s"] is None
+
+
+SAME_PID = textwrap.dedent(
+    """
+    import os, sys
+    from pathlib import Path
+    os.getpid = lambda: 7  # as in two containers, each with process numbers of its own
+    from edgelam.runs.storage import write_atomically
+    whole = (b"a" * 200_000, b"b" * 300_000)
+    path = Path(sys.argv[1])
+    for _ in range(100):
+        write_atomically(path, whole[int(sys.argv[2])])
+        assert path.read_bytes() in whole
+    """
+)
+
+
+def test_writers_with_the_same_process_number_do_not_meet(tmp_path):
+    writers = [
+        subprocess.Popen([sys.executable, "-c", SAME_PID, tmp_path / "x", number], stderr=subprocess.PIPE, text=True)
+        for number in "01"
+    ]
+    assert [writer.communicate()[1] for writer in writers] == ["", ""]
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_temporary_file_follows_no_link_and_nobody_knows_its_name(tmp_path, monkeypatch):
+    assert len({storage.hidden_name(tmp_path) for _ in range(100)}) == 100
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    (tmp_path / "planted").symlink_to(precious)
+    monkeypatch.setattr(storage, "hidden_name", lambda folder: folder / "planted")
+    with pytest.raises(StorageError, match="exists"):
+        storage.write_atomically(tmp_path / "x", b"other")
+    assert precious.read_text() == "precious"
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_written_file_has_the_mode_of_the_one_it_replaces(tmp_path):
+    old = os.umask(0o027)
+    try:
+        storage.write_atomically(tmp_path / "x", b"1")
+        assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640
+        (tmp_path / "x").chmod(0o600)
+        storage.write_atomically(tmp_path / "x", b"2")
+        assert (tmp_path / "x").stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(old)

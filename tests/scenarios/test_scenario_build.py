@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import psutil
 import pytest
 
 from edgelam import paths, scenarios
+from edgelam.errors import EdgelamError
 from edgelam.scenarios import toolchain
+from edgelam.scenarios.build import cache_folder
 
 SOURCE = '#include "answer.h"\n#include <cstdio>\nint main() { std::printf("%d", answer); }\n'
 
@@ -232,6 +235,39 @@ def test_where_there_is_no_home(folder, tmp_path, monkeypatch):
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert found == str(tmp_path / f"edgelam-{os.getuid()}" / "scenarios")
     assert (tmp_path / f"edgelam-{os.getuid()}").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("kind", ["link", "open", "foreign", "file"])
+def test_a_cache_that_others_may_write_to_is_not_used(tmp_path, monkeypatch, kind):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/nowhere")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / f"edgelam-{os.getuid()}"
+    if kind == "link":
+        (tmp_path / "other").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / "other")
+        reason = "is a link"
+    elif kind == "file":
+        folder.touch()
+        reason = "File exists"
+    else:
+        folder.mkdir(mode=0o700)
+        folder.chmod(0o777 if kind == "open" else 0o700)
+        reason = "open to others"
+        if kind == "foreign":
+            if os.geteuid() != 0:
+                pytest.skip("only root can give a folder away")
+            os.chown(folder, 65534, 65534)
+            reason = "belongs to user 65534"
+    with pytest.raises(EdgelamError, match=rf"{reason}.*set XDG_CACHE_HOME"):
+        cache_folder()
+    if kind == "open":  # the first place alike, which a link of one's own may lead to
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+        (tmp_path / "home").mkdir()
+        (tmp_path / "home" / "edgelam").symlink_to(folder)
+        with pytest.raises(EdgelamError, match=r"mode 777.*mode 777"):
+            cache_folder()
+        folder.chmod(0o700)
+        assert cache_folder() == tmp_path / "home" / "edgelam" / "scenarios"
 
 
 def test_flags_for_make_and_cmake(folder):

@@ -12,7 +12,7 @@ from typing import BinaryIO, Self
 
 from edgelam.errors import ConfigurationError
 from edgelam.runs.figures import si_bytes
-from edgelam.runs.storage import StorageError, sync_folder
+from edgelam.runs.storage import StorageError, hidden_name, open_hidden, sync_folder
 
 SYNC_BYTES = 256 << 20  # written to the disk along the way, so that the end does not wait for all of it
 
@@ -38,11 +38,10 @@ class NewFile:
             raise StorageError.of("write", path, error) from error
 
     def _open(self) -> int:
-        mode = 0o666
         with contextlib.suppress(OSError, AttributeError):
-            return os.open(self.path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode)
-        self._hidden = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        return os.open(self._hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            return os.open(self.path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
+        self._hidden, descriptor = open_hidden(self.path.parent)
+        return descriptor
 
     def sync(self) -> None:
         """Call now and then while writing: what has been written goes to the disk in parts."""
@@ -59,7 +58,7 @@ class NewFile:
             os.fsync(self.file.fileno())
             if self._hidden is None:
                 if self._overwrite:
-                    self._hidden = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+                    self._hidden = hidden_name(self.path.parent)
                     self._link(self._hidden)
                 else:
                     self._link(self.path)

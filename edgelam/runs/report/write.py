@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from edgelam.errors import ConfigurationError
+from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.runs import experiments
 from edgelam.runs.load import Run, load
 from edgelam.runs.report import simulations
@@ -76,7 +76,10 @@ def _results(run: Run) -> str:
     except ConfigurationError:
         return ""
     console = Console(record=True, width=120, file=io.StringIO())
-    experiment.report(run.path, console)
+    try:
+        experiment.report(run.path, console)
+    except EdgelamError as error:  # of a run that is not finished, say: the page shows all the rest
+        console.print(str(error), markup=False)
     return console.export_text().strip("\n")
 
 
