@@ -17,6 +17,7 @@ from edgelam import report_commands, run_commands
 from edgelam.air.csi.settings import HoldLastSettings, RecordSettings, ShowSettings
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.scenarios import commands as scenario_commands
+from edgelam.scenarios import trust
 
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 
@@ -126,7 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        return _dispatch(arguments)
+        with trust.scope():
+            return _dispatch(arguments)
     except BrokenPipeError:  # edgelam ... | head
         sys.stderr.close()
         return EXIT_ERROR

@@ -14,6 +14,9 @@ from edgelam.errors import EdgelamError
 if TYPE_CHECKING:
     from edgelam.runs.experiments import Experiment
 
+_TRUST_HELP = "Scenario files that may run although only a configuration file names them (docs/security.md)."
+TRUST = (Annotated[tuple[str, ...], tyro.conf.arg(help=_TRUST_HELP)], ())
+"""The option --trust: naming a path on the command line is all it does."""
 RUN_OPTIONS = {
     "out": (Annotated[Path, tyro.conf.arg(help="The folder that holds all runs.")], Path("runs")),
     "print_config": (
@@ -24,6 +27,7 @@ RUN_OPTIONS = {
         Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Do not write report.html at the end.")],
         False,
     ),
+    "trust": TRUST,
 }
 
 
@@ -54,6 +58,8 @@ class Replay:
     """Seed of the network only: what was learned stays that of the run. None: the run's."""
     any_order: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Blocks that different tasks compute on one node may change places: you say that they share no state."""
+    trust: tuple[str, ...] = ()
+    """Scenario files that may run although only the run folder names them (docs/security.md)."""
     out: Path = Path("runs")
     """The folder that holds all runs."""
 
@@ -115,6 +121,7 @@ def replay_run(settings: Replay) -> int:
             compute=settings.compute,
             seed=settings.seed,
             any_order=settings.any_order,
+            trust=settings.trust,
             out=settings.out,
             progress=progress,
         )

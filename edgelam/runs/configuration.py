@@ -36,6 +36,17 @@ def leaves(plain: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[tu
             yield (*place, name), value
 
 
+def texts(plain: Any) -> Iterator[str]:
+    """Every text in a plain configuration, also in lists."""
+    if isinstance(plain, Mapping):
+        plain = list(plain.values())
+    if isinstance(plain, list | tuple):
+        for item in plain:
+            yield from texts(item)
+    elif isinstance(plain, str):
+        yield plain
+
+
 def to_toml(config: Any) -> str:
     """The configuration as TOML, nested dataclasses as tables. What is None is left out: its default is None."""
     _refuse_lost_none(config, "")

@@ -72,6 +72,9 @@ class RunFolder:
         started from; now: the time in the folder's name (UTC by default). Two runs of the same second get ``-2``,
         ``-3``, ...; learning: whether PyTorch does anything in it. Raises StorageError.
         """
+        # a replay takes it from a manifest, which may be a stranger's
+        if experiment in ("", "..") or Path(experiment).name != experiment or "\0" in experiment:
+            raise StorageError(f"an experiment's name is one part of a path, not {experiment!r}")
         now = now or datetime.datetime.now(datetime.UTC)
         configuration, text = to_plain(config), to_toml(config)  # first: nothing is made for what cannot be written
         manifest = {

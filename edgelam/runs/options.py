@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import tyro
 
 from edgelam.errors import ConfigurationError, EdgelamError
-from edgelam.runs.configuration import from_toml, suggest
+from edgelam.runs.configuration import from_toml, suggest, texts, to_plain
 from edgelam.runs.experiments import Experiment
 from edgelam.runs.settings import settings_of
+from edgelam.scenarios import trust
 
 
 def base_configuration(experiment: Experiment, arguments: Sequence[str]) -> tuple[str, Any]:
@@ -46,13 +47,22 @@ def parse_options(
     _refuse_twice(arguments, fields)
     name, base = base_configuration(experiment, arguments)
     kind, default = options_of(experiment, command=command, fields=fields, recipe=name, base=base)
-    return tyro.cli(
+    options = tyro.cli(
         kind,
         default=default,
         args=arguments,
         prog=f"edgelam {command} {experiment.name}",
         description=experiment.summary,
     )
+    if name not in experiment.recipes:
+        typed = trust.typed(argument for argument in arguments if argument.removeprefix("--config=") != name)
+        trust.named_by(name, texts(to_plain(base)), own=[*typed, *own_texts(experiment)])
+    return options
+
+
+def own_texts(experiment: Experiment) -> list[str]:
+    """Every text in the recipes of an experiment: a scenario that its own code names is among them."""
+    return [text for recipe in experiment.recipes.values() for text in texts(to_plain(recipe()))]
 
 
 def _refuse_twice(arguments: Sequence[str], fields: Mapping[str, tuple[Any, Any]]) -> None:

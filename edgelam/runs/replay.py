@@ -9,7 +9,7 @@ rounds, ...) at its new times. PyTorch is not imported. Exact, or refused (`NotR
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,15 @@ from edgelam.cosim.playing import ProgramPlayer
 from edgelam.cosim.run import simulate
 from edgelam.cosim.simulation import Simulation
 from edgelam.errors import ConfigurationError, NotReplayable
-from edgelam.runs import programs, replayed_tables
+from edgelam.runs import experiments, programs, replayed_tables
 from edgelam.runs.experiments import NO_SCENARIO, check_devices, check_scenario
 from edgelam.runs.folder import RunFolder
 from edgelam.runs.load import Run, load_run
+from edgelam.runs.options import own_texts
 from edgelam.runs.progress import Progress
 from edgelam.runs.recording import SimulationRecorder, recorded_names
 from edgelam.runs.replay_settings import Settings, settings_of
+from edgelam.scenarios import trust as whose
 
 
 def replay(
@@ -36,6 +38,7 @@ def replay(
     compute: str | None = None,
     seed: int | None = None,
     any_order: bool = False,
+    trust: Sequence[str] = (),
     out: str | Path = "runs",
     progress: Progress | None = None,
 ) -> Run:
@@ -50,6 +53,8 @@ def replay(
         compute: "modelled" or "free".
         seed: of the network only; what was learned stays that of the run.
         any_order: compute blocks of different tasks on one node may change places: they share no state.
+        trust: scenario files that may run although only the run folder names them; others are asked for on a terminal
+            and refused elsewhere.
         out: the folder that holds all runs.
         progress: where to show it; None: nowhere.
 
@@ -59,42 +64,54 @@ def replay(
     """
     original = run if isinstance(run, Run) else load_run(run)
     simulations = _check_run(original)
-    before = settings_of(original)
-    after = before.changed(scenario=scenario, options=options, devices=devices, compute=compute, seed=seed)
-    _check_settings(after, simulations)
-    differs = before.differences(after) | _changed_scenario(after, simulations)
-    operations, rows = programs.read(original.path)
-    progress = progress or _Nowhere()
-    manifest = original.manifest
-    recipe = manifest.get("recipe")
-    folder = RunFolder.create(
-        manifest["experiment"], after.config, seed=after.seed, out=Path(out), recipe=recipe, learning=False
-    )
-    with folder:
-        progress.say(f"run folder: {folder.path}")
-        kept = {name: value for name, value in manifest.items() if name not in (*folder.manifest, "simulations")}
-        folder.record(
-            **kept,
-            replay={
-                "of": str(original.path.resolve()),
-                "differs": differs,
-                "any_order": any_order,
-                "seed_of_what_was_learned": before.seed,  # config.toml has the network's, which may be another
-            },
+    with whose.scope():
+        before = settings_of(original)
+        named = [before.scenario, *(str(facts["scenario"]) for facts in simulations)]
+        own = [*trust, *_own_texts(original.manifest["experiment"]), *([] if scenario is None else [scenario])]
+        whose.named_by(original.path, named, own)
+        after = before.changed(scenario=scenario, options=options, devices=devices, compute=compute, seed=seed)
+        _check_settings(after, simulations)
+        differs = before.differences(after) | _changed_scenario(after, simulations)
+        operations, rows = programs.read(original.path)
+        progress = progress or _Nowhere()
+        manifest = original.manifest
+        recipe = manifest.get("recipe")
+        folder = RunFolder.create(
+            manifest["experiment"], after.config, seed=after.seed, out=Path(out), recipe=recipe, learning=False
         )
-        names = recorded_names(original)
-        players: dict[int, ProgramPlayer] = {}
-        for number, facts in enumerate(simulations):
-            player = ProgramPlayer(operations[number], any_order=any_order)
-            settings = _settings(facts, player, before, after, manifest)
-            label = facts["label"]
-            progress.begin(f"{label} over {settings['scenario'] or 'no network'}", player.sends, "transfers")
-            recorder = SimulationRecorder(folder, *names.get(number, (label, {})))
-            _play(player, settings, folder.path / f"scenario-{number}.log", progress, recorder)
-            recorder.done()
-            players[number] = player
-        replayed_tables.write(original, folder, rows, players)
-    return Run(folder.path)
+        with folder:
+            progress.say(f"run folder: {folder.path}")
+            kept = {name: value for name, value in manifest.items() if name not in (*folder.manifest, "simulations")}
+            folder.record(
+                **kept,
+                replay={
+                    "of": str(original.path.resolve()),
+                    "differs": differs,
+                    "any_order": any_order,
+                    "seed_of_what_was_learned": before.seed,  # config.toml has the network's, which may be another
+                },
+            )
+            names = recorded_names(original)
+            players: dict[int, ProgramPlayer] = {}
+            for number, facts in enumerate(simulations):
+                player = ProgramPlayer(operations[number], any_order=any_order)
+                settings = _settings(facts, player, before, after, manifest)
+                label = facts["label"]
+                progress.begin(f"{label} over {settings['scenario'] or 'no network'}", player.sends, "transfers")
+                recorder = SimulationRecorder(folder, *names.get(number, (label, {})))
+                _play(player, settings, folder.path / f"scenario-{number}.log", progress, recorder)
+                recorder.done()
+                players[number] = player
+            replayed_tables.write(original, folder, rows, players)
+        return Run(folder.path)
+
+
+def _own_texts(experiment: str) -> list[str]:
+    """What the recipes of an experiment name; nothing where it is not installed."""
+    try:
+        return own_texts(experiments.find(experiment))
+    except ConfigurationError:
+        return []
 
 
 def _check_run(run: Run) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgelam.errors import ConfigurationError, EdgelamError
-from edgelam.scenarios import toolchain
+from edgelam.scenarios import toolchain, trust
 
 SUFFIXES = (".cc", ".cpp", ".cxx")
 RECORD = "built-from.json"
@@ -49,6 +49,7 @@ def build(source: Path) -> Built:
     if not source.is_file():
         what = "is a folder" if source.is_dir() else "there is no such file"
         raise ConfigurationError(f"{source}: {what}; 'edgelam scenario new {source.stem}' writes a first scenario")
+    trust.check(source)
     folder = _folder_of(source)
     with _locked(folder, source):
         program = folder / source.stem

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgelam import paths
 from edgelam.errors import ConfigurationError
+from edgelam.scenarios import trust
 from edgelam.scenarios.build import SUFFIXES, build, checksum
 
 USAGE_STATUS = 2  # a scenario's exit status after a mistake on its command line
@@ -22,11 +23,13 @@ def find(scenario: str | os.PathLike[str]) -> list[str]:
     """The command of a scenario without its options.
 
     Legal: the name of an installed one; the path of a program; of a C++ file, which is built where that is needed; of a
-    Python file, which this Python runs. Raises ConfigurationError for anything else.
+    Python file, which this Python runs. Raises ConfigurationError for anything else, and for a path that only a file
+    names and that the user does not trust (`trust`).
     """
     text = os.fspath(scenario)
     if not is_path(scenario):
         return [str(_installed(text))]
+    trust.check(text)
     path = Path(text).absolute()  # "./mine" would lose its dot, and be looked for in $PATH
     if path.suffix in SUFFIXES:
         return [str(build(Path(text)).program)]

@@ -19,7 +19,7 @@ from rich.console import Console
 from transformers import BertConfig, BertModel
 
 from edgelam import __main__ as cli
-from edgelam import cosim
+from edgelam import cosim, paths
 from edgelam.errors import ConfigurationError, NotReplayable
 from edgelam.federated import SplitFedFTSettings
 from edgelam.runs import RunFolder, StorageError, load, programs, replay
@@ -124,6 +124,28 @@ def test_the_command_needs_no_torch_and_draws_the_figures(original, tmp_path):
     assert load(path).state == "completed"
 
 
+def test_a_scenario_that_only_the_run_names_is_not_run_unasked(base, tmp_path, capsys):
+    program = tmp_path / "cell"
+    program.symlink_to(paths.scenarios()["wired-star"])
+    there = run(tmp_path / "there", dataclasses.replace(base, scenario=str(program), methods=("fed-lora",)))
+    command = ["replay", str(there.path), "--out", str(tmp_path / "out")]
+    assert cli.main(command) == 2
+    told = capsys.readouterr().err
+    assert f"{there.path} names the scenario {str(program)!r}" in told
+    assert f"--trust {program}" in told
+    assert not (tmp_path / "out").exists()
+    assert cli.main([*command, "--scenario", "wired-star"]) == 0
+    assert_same_tables(replay(there.path, trust=[str(program)], out=tmp_path), there)
+
+
+def test_a_run_cannot_say_where_its_replay_goes(original, tmp_path):
+    foreign = load(original.path)
+    foreign.manifest["experiment"] = str(tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match="one part of a path"):
+        replay(foreign, out=tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
 def test_stragglers_that_are_dropped_cannot_be_replayed(base, tmp_path, capsys):
     learning = dataclasses.replace(base.learning, stragglers="drop", round_deadline_s=5.0)
     dropping = run(tmp_path, dataclasses.replace(base, learning=learning, methods=("split-fedft",), controls=()))
@@ -213,10 +235,10 @@ def test_a_scenario_file_that_was_edited_since(tmp_path, capsys):
         cosim.simulate(main, scenario=str(file), program=programs.record(folder, "one"))
     text = file.read_text()
     assert (folder.path / "line.py").read_text() == text
-    assert replay(folder.path, out=tmp_path / "same").manifest["replay"]["differs"] == {}
-    assert capsys.readouterr().err == ""
+    assert replay(folder.path, trust=[str(file)], out=tmp_path / "same").manifest["replay"]["differs"] == {}
+    assert "changed" not in capsys.readouterr().err
     file.write_text(text.replace("10e6", "1e6"))
-    changed = replay(folder.path, out=tmp_path / "changed")
+    changed = replay(folder.path, trust=[str(file)], out=tmp_path / "changed")
     assert "line.py has changed since the run" in capsys.readouterr().err
     ((what, (before, now)),) = changed.manifest["replay"]["differs"].items()
     assert what == "scenario file changed since the run"

@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 
 from edgelam.errors import ConfigurationError
+from edgelam.run_commands import TRUST
 from edgelam.runs import experiments
 from edgelam.runs.campaigns import grid as grids
 from edgelam.runs.campaigns.display import Display
@@ -45,6 +46,7 @@ def campaign_options(experiment: str) -> dict[str, tuple[Any, Any]]:
         "ray": (Annotated[str, arg(help="Run on the Ray cluster at this address (auto: the one of this node).")], ""),
         "baseline": (Annotated[pairs, repeated, arg(help=_BASELINE, metavar="KEY=VALUE")], ()),
         "metric": (Annotated[str, arg(help="What the table at the end shows; empty: the main metric.")], ""),
+        "trust": TRUST,
         "dry_run": (
             Annotated[bool, tyro.conf.FlagCreatePairsOff, arg(help="List the commands of what would be run.")],
             False,

@@ -16,7 +16,7 @@ import edgelam
 from edgelam import paths, scenarios
 from edgelam.runs import host
 from edgelam.runs.campaigns.sources import python_sources
-from edgelam.runs.configuration import to_plain
+from edgelam.runs.configuration import texts, to_plain
 from edgelam.runs.experiments import Experiment
 from edgelam.scenarios.build import SUFFIXES
 
@@ -68,22 +68,12 @@ def files_to_carry(plain: Any) -> list[Path]:
 
 def named_files(plain: Any) -> Iterator[str]:
     """The texts in a plain configuration that are paths of files there are: a scenario's binary, a task's table."""
-    return (text for text in _texts(plain) if _is_file(text))
+    return (text for text in texts(plain) if _is_file(text))
 
 
 def _values_naming_files(plain: Any) -> Iterator[str]:
     """The same of what follows the first "=" in a text: an option of the scenario, ``positions=./places.csv``."""
-    return (value for text in _texts(plain) if _is_file(value := text.partition("=")[2]))
-
-
-def _texts(plain: Any) -> Iterator[str]:
-    if isinstance(plain, dict):
-        plain = list(plain.values())
-    if isinstance(plain, list | tuple):
-        for item in plain:
-            yield from _texts(item)
-    elif isinstance(plain, str):
-        yield plain
+    return (value for text in texts(plain) if _is_file(value := text.partition("=")[2]))
 
 
 def _is_file(text: str) -> bool:
