@@ -49,15 +49,18 @@ def run(command: Report | Compare | Trace) -> int:
             written = write_report(path, _file(out))
             print(f"report: {written} ({written.stat().st_size / 1e6:.1f} MB)")
         case Compare(paths, out):
-            from rich.console import Console
-
+            from edgelam.runs import terminal
             from edgelam.runs.report.compare import Comparison
 
             _file(out)
-            comparison = Comparison(paths)
-            unbroken = ["run", "setting", *comparison.names]
-            _print(comparison.overview, "Runs", console := Console(), unbroken)
-            _print(comparison.differences, "Settings that differ", console, unbroken)
+            comparison, console = Comparison(paths), terminal.results()
+            for title, (heads, rows) in (
+                ("Runs", comparison.overview),
+                ("Settings that differ", comparison.differences),
+            ):
+                table = terminal.TextTable(title, *heads, left=len(heads))
+                table.rows += map(tuple, rows)
+                table.print(console)
             comparison.write(out)
             print(f"comparison: {out}")
         case Trace(path, out):
@@ -75,23 +78,3 @@ def _file(out: Path | None) -> Path | None:
     if out is not None and not out.parent.is_dir():
         raise ConfigurationError(f"--out {out}: there is no folder {out.parent}")
     return out
-
-
-def _print(table: tuple[list[str], list[list[str]]], title: str, console: object, names: list[str]) -> None:
-    """names: heads of columns whose texts are not broken."""
-    from rich import box
-    from rich.console import Console
-    from rich.measure import Measurement
-    from rich.table import Table
-    from rich.text import Text
-
-    assert isinstance(console, Console)
-    heads, rows = table
-    shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in heads:
-        shown.add_column(Text(head), overflow="fold", no_wrap=head in names)
-    for row in rows:
-        shown.add_row(*map(Text, row))
-    if rows:  # beyond the edge of a narrow terminal rather than with the runs' names in pieces
-        needed = Measurement.get(console, console.options.update(max_width=10_000), shown).minimum
-        console.print(shown, width=max(console.width, needed), crop=False, soft_wrap=False)

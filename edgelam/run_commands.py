@@ -166,9 +166,9 @@ def _show_results(experiment: "Experiment | None", path: Path, *, write_html: bo
 
     What fails here leaves the run as it ended: `edgelam plot` and `edgelam report` do it again.
     """
-    from rich.console import Console
+    from edgelam.runs import terminal
 
-    console = Console()
+    console = terminal.results()
     failed = False
 
     def say(text: str) -> None:

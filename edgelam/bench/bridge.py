@@ -22,6 +22,7 @@ import numpy as np
 
 from edgelam import _bridge  # type: ignore[attr-defined]
 from edgelam.paths import installed
+from edgelam.runs import terminal
 
 if TYPE_CHECKING:
     from edgelam.cosim import Simulation
@@ -183,12 +184,7 @@ def run(json: bool = False) -> int:
 
 
 def _print_table(result: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="The coupling, from Python to C++ and back (wall time)")
-    for column in ("what", "measured", "aim"):
-        table.add_column(column, justify="left" if column == "what" else "right")
+    table = terminal.TextTable("The coupling, from Python to C++ and back (wall time)", "what", "measured", "aim")
     trips = result["round_trip_us"]
     for key, name, aim in (("two_cores", "two cores", "2.5"), ("one_core", "both on one core", "6")):
         trip = trips[key]
@@ -203,7 +199,7 @@ def _print_table(result: dict[str, Any]) -> None:
     nodes = result["virtual_nodes_1000"]
     table.add_row("1,000 virtual nodes: a wake, each at its own time", f"{nodes['wake_apart_us']} us", "")
     table.add_row("1,000 virtual nodes: a wake, all at the same time", f"{nodes['wake_together_us']} us", "")
-    Console().print(table)
+    table.print(terminal.results())
 
 
 if __name__ == "__main__":

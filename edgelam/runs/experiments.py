@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from edgelam.runs.load import Run
 
 NO_SCENARIO = "none"
-COUNTERS = ("round", "epoch", "step", "time_s")  # columns of table metrics that say when, not how good
+# columns of table metrics that say when, not how good
+COUNTERS = ["round", "epoch", "step", "iteration", "batch", "time_s"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,14 +221,21 @@ def check_devices(profiles: Mapping[str, str]) -> None:
 
 
 def last_metrics(run: Run) -> pd.DataFrame:
-    """The last row of table metrics for each combination of its text columns, without counters; none without that."""
+    """The last row of table metrics for each combination of its text columns; none without that table.
+
+    Columns: texts, measured numbers (floating point), counted ones. COUNTERS are left out where there is another.
+    """
     import pandas as pd
 
     if "metrics" not in run or run.metrics.empty:
         return pd.DataFrame()
-    metrics = run.metrics.drop(columns=COUNTERS, errors="ignore")
-    texts = [name for name in metrics if not pd.api.types.is_numeric_dtype(metrics[name])]
-    return metrics.groupby(texts, sort=False, dropna=False).tail(1) if texts else metrics.tail(1)
+    metrics = run.metrics
+    numbers = [name for name in metrics if pd.api.types.is_numeric_dtype(metrics[name])]
+    texts = [name for name in metrics if name not in numbers]
+    results = [name for name in numbers if name not in COUNTERS] or numbers
+    results.sort(key=lambda name: not pd.api.types.is_float_dtype(metrics[name]))  # stable
+    last = metrics.groupby(texts, sort=False, dropna=False).tail(1) if texts else metrics.tail(1)
+    return last[[*texts, *results]]
 
 
 def scenario_summary(binary: Path) -> str:

@@ -18,6 +18,8 @@ from edgelam.runs.storage import StorageError
 class Run(Mapping[str, pd.DataFrame]):
     """A run as a mapping from table name to DataFrame, read when asked for. Also of a run that goes on, or was killed.
 
+    Every table is an attribute as well: ``run.merges`` is ``run["merges"]``, where nothing else here is called so.
+
     path: the folder; manifest: a dict; state: running, completed, failed, interrupted or killed.
     """
 
@@ -35,6 +37,13 @@ class Run(Mapping[str, pd.DataFrame]):
                 raise StorageError(f"{self.path} has no table {name!r}: {suggest(name, self)}")
             self._read[name] = tables.read_table(self.path, name)
         return self._read[name]
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        """The table of that name. Raises AttributeError, which names those there are."""
+        if name.startswith("_") or "path" not in self.__dict__ or name not in self:
+            found = suggest(name, self) if "path" in self.__dict__ else "it was not opened"
+            raise AttributeError(f"{self.__dict__.get('path')} has no table {name!r}: {found}")
+        return self[name]
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a table of that name."""

@@ -28,6 +28,7 @@ from edgelam.runs.settings import plain_text, settings_of
 from edgelam.runs.storage import StorageError, atomic_file
 
 _FACTS = ("run", "state", "experiment", "version", "started", "wall_s", "node")
+_ORIGINS = ("version",)  # of them: what makes two runs of the same settings and seed different
 _KEY = b"edgelam"
 
 
@@ -45,6 +46,11 @@ class Runs(Mapping[str, pd.DataFrame]):
     def paths(self) -> list[Path]:
         """The run folders."""
         return list(self._runs.values())
+
+    @property
+    def folder(self) -> Path:
+        """The folder that was opened: a campaign's, or `path`."""
+        return self.path if self._index is None else self._index.parent
 
     @property
     def runs(self) -> pd.DataFrame:
@@ -72,9 +78,17 @@ class Runs(Mapping[str, pd.DataFrame]):
         return [name for name in _outcomes_in(self.frame, self.varying()) if _is_number(self.frame[name])]
 
     def varying(self) -> list[str]:
-        """The settings that are not the same in all runs, without the seed."""
+        """The settings that are not the same in all runs, without the seed.
+
+        With them `version`, where runs of the same settings and seed differ in it: they are not to be averaged.
+        """
         settings = [name for name in _columns(self.runs) if name not in (*_FACTS, "seed")]
-        return [name for name in settings if len(self.runs[name].unique()) > 1]
+        found = [name for name in settings if len(self.runs[name].unique()) > 1]
+        if "run" not in self.runs:
+            return found
+        told = ["experiment", "seed", *found]
+        cells = len(self.runs[told].drop_duplicates())
+        return [*found, *(name for name in _ORIGINS if len(self.runs[[*told, name]].drop_duplicates()) > cells)]
 
     def only(self, **settings: Any) -> "Runs":
         """Those runs whose settings (or state, experiment, version) have these values; a dot is written ``__``.
@@ -138,6 +152,15 @@ class Runs(Mapping[str, pd.DataFrame]):
         if "run" not in found:
             raise StorageError(f"no run in {self.path} has a table {name!r}: {suggest(name, self)}")
         return found
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        """As ``[name]``, where nothing else here is called so. Raises AttributeError, which names the tables."""
+        if not name.startswith("_") and "_runs" in self.__dict__:
+            try:
+                return self[name]
+            except StorageError as error:
+                raise AttributeError(str(error)) from error
+        raise AttributeError(f"Runs has no attribute {name!r}")
 
     def __iter__(self) -> Iterator[str]:
         """Names of tables, as the first run has them."""
@@ -214,9 +237,9 @@ class Runs(Mapping[str, pd.DataFrame]):
 
 
 def campaign_runs(path: Path) -> Runs:
-    """The finished runs of a campaign's folder."""
+    """The finished runs of a campaign's folder, in the order of its grid."""
     campaign = CampaignFolder(path)
-    return Runs(campaign.runs, sorted(campaign.runs.iterdir()), campaign.index)
+    return Runs(campaign.runs, campaign.finished(), campaign.index)
 
 
 def update_index(path: Path) -> None:

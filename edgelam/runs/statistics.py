@@ -11,6 +11,8 @@ import pandas as pd
 from edgelam.errors import ConfigurationError
 from edgelam.runs.configuration import suggest
 
+Key = tuple[Any, ...]
+
 
 def half_interval(values: pd.Series) -> float:
     """Half the width of the 95 % interval of the mean (Student's t); NaN for fewer than two values."""
@@ -65,39 +67,61 @@ def compare(
 
     frame: columns seed, `settings`, `labels`, `metric`; baseline: {setting: value} (others keep the row's own), None
     for the values of the first row. Columns: settings, labels, count, mean, interval (half the 95 % interval of the
-    mean), difference (mean of row minus baseline at the same seed), difference_interval, pairs; the difference of a row
-    that is its own baseline is NaN. Raises ConfigurationError for an unknown setting, and for a baseline that no row
-    has.
+    mean), difference (mean of row minus baseline at the same seed), difference_interval, pairs, and note: why a row has
+    no difference (``baseline``: it is its own), empty where it has one. Raises ConfigurationError for an unknown
+    setting, and for a baseline that no row has.
     """
     for name in baseline or ():
         if name not in settings:
             raise ConfigurationError(f"baseline: {name!r} does not vary here; {suggest(name, settings)}")
     _refuse_absent(frame, baseline or {})
     keys = [*settings, *labels]
-    cells = groups(frame, keys) if keys else [((), frame)]
-    values = {
-        tuple(None if pd.isna(part) else part for part in key): rows.groupby("seed")[metric].mean().dropna()
-        for key, rows in cells  # None for what a setting leaves open: NaN is not equal to itself
-    }
-    first = next(iter(values), ())
+    cells: dict[Key, dict[Key, pd.Series]] = {}  # settings -> labels -> mean by seed
+    for key, rows in groups(frame, keys) if keys else [((), frame)]:
+        plain = tuple(None if pd.isna(part) else part for part in key)  # what a setting leaves open: NaN is not NaN
+        by_seed = rows.groupby("seed")[metric].mean().dropna()
+        cells.setdefault(plain[: len(settings)], {})[plain[len(settings) :]] = by_seed
+    first = next(iter(cells), ())
     chosen = dict(zip(settings, first, strict=False)) if baseline is None else dict(baseline)
-    rows = []
-    for key, mine in values.items():
-        place = tuple(chosen.get(name, own) for name, own in zip(keys, key, strict=True))
-        row = dict(zip(keys, key, strict=True)) | {
-            "count": len(mine),
-            "mean": mine.mean(),
-            "interval": half_interval(mine),
-        }
-        if place != key and place in values:
-            found = paired_difference(mine, values[place])
-            row |= {"difference": found.mean, "difference_interval": found.interval, "pairs": found.pairs}
-        else:
-            row |= {"difference": math.nan, "difference_interval": math.nan, "pairs": 0}
-        rows.append(row)
-    return pd.DataFrame(
-        rows, columns=[*keys, "count", "mean", "interval", "difference", "difference_interval", "pairs"]
-    )
+    found = []
+    for cell, label, mine in (
+        (cell, label, mine) for cell, of_cell in cells.items() for label, mine in of_cell.items()
+    ):
+        place = tuple(chosen.get(name, own) for name, own in zip(settings, cell, strict=True))
+        partner = None if place == cell else _partner(label, cells[cell], cells.get(place, {}))
+        difference = Difference(math.nan, math.nan, 0) if partner is None else paired_difference(mine, partner)
+        note = ""
+        if place == cell:
+            note = "baseline"
+        elif place not in cells:
+            note = "no run of its baseline"
+        elif partner is None:
+            note = "no such row in the baseline"
+        elif not difference.pairs:
+            note = "no seed in common with the baseline"
+        found.append(
+            dict(zip(keys, (*cell, *label), strict=True))
+            | {"count": len(mine), "mean": mine.mean(), "interval": half_interval(mine)}
+            | {"difference": difference.mean, "difference_interval": difference.interval, "pairs": difference.pairs}
+            | {"note": note}
+        )
+    outcomes = ["count", "mean", "interval", "difference", "difference_interval", "pairs", "note"]
+    return pd.DataFrame(found, columns=[*keys, *outcomes])
+
+
+def _partner(label: Key, own: Mapping[Key, pd.Series], base: Mapping[Key, pd.Series]) -> pd.Series | None:
+    """The values of the baseline cell that those labelled `label` in their own cell are compared with, None if none.
+
+    Of the same labels where there are such. Of the rows that only one of the two cells has, a label that is the same
+    throughout each (the method, where the grid chooses it) tells the cells apart, not the rows in them: the others
+    decide.
+    """
+    if label in base:
+        return base[label]
+    left, right = own.keys() - base.keys(), base.keys() - own.keys()
+    telling = [i for i in range(len(label)) if any(len({key[i] for key in rows}) > 1 for rows in (left, right))]
+    same = [key for key in right if all(key[i] == label[i] for i in telling)]
+    return base[same[0]] if len(same) == 1 else None
 
 
 def _refuse_absent(frame: pd.DataFrame, baseline: Mapping[str, object]) -> None:

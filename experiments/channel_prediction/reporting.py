@@ -4,13 +4,12 @@
 import math
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from edgelam.runs import Run, load
 from edgelam.runs.figures import si_bytes
 from edgelam.runs.statistics import groups
+from edgelam.runs.terminal import TextTable
 
 from . import results
 
@@ -20,14 +19,12 @@ def report(path: Path, console: Console) -> None:
     run = load(path)
     tests = list(run["scores"]["test_set"].unique()) if "scores" in run else []
     for make in (_scores, _models, _claims, _costs, _stale):
-        table = make(run, tests)
-        if table.row_count:
-            console.print(table)
+        make(run, tests).print(console)
     if unfinished := run.manifest.get("unfinished"):
         console.print(f"not finished: {len(unfinished)} jobs; run it again with the same settings and checkpoints")
 
 
-def _scores(run: Run, tests: list[str]) -> Table:
+def _scores(run: Run, tests: list[str]) -> TextTable:
     table = _table("NMSE on samples not seen in training (mean +- 95 % over seeds)", *tests, "bit/s/Hz")
     if not tests:
         return table
@@ -43,7 +40,7 @@ def _scores(run: Run, tests: list[str]) -> Table:
     return table
 
 
-def _models(run: Run, tests: list[str]) -> Table:
+def _models(run: Run, tests: list[str]) -> TextTable:
     table = _table(
         "Size and effort", "parameters", "trained", "samples", "steps", "learning rate", "rates tried", "training loss"
     )
@@ -60,7 +57,7 @@ def _models(run: Run, tests: list[str]) -> Table:
     return table
 
 
-def _claims(run: Run, tests: list[str]) -> Table:
+def _claims(run: Run, tests: list[str]) -> TextTable:
     table = _table(f"Published claims, on test set '{results.main_test(run)}'", "difference of NMSE", "verdict")
     for claim in results.claims(run):
         interval = "" if math.isnan(claim.interval) else f" +- {claim.interval:.4f}"
@@ -68,7 +65,7 @@ def _claims(run: Run, tests: list[str]) -> Table:
     return table
 
 
-def _costs(run: Run, tests: list[str]) -> Table:
+def _costs(run: Run, tests: list[str]) -> TextTable:
     table = _table("In the network, simulated", "times", "up, each", "down, each", "seconds, each")
     if "epochs" in run and not run["epochs"].empty:
         federated = results.in_network(run, run["epochs"][run["epochs"]["method"].str.endswith("-federated")])
@@ -88,7 +85,7 @@ def _costs(run: Run, tests: list[str]) -> Table:
     return table
 
 
-def _stale(run: Run, tests: list[str]) -> Table:
+def _stale(run: Run, tests: list[str]) -> TextTable:
     table = _table("CSI that is as old as it takes to the aggregator: NMSE of holding it", "age", "km/h", "NMSE")
     if "stale" in run:
         for key, rows in groups(run["stale"], ["what", "servers", "speed_kmh"]):
@@ -100,9 +97,5 @@ def _stale(run: Run, tests: list[str]) -> Table:
     return table
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("", overflow="fold")
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table
+def _table(title: str, *columns: str) -> TextTable:
+    return TextTable(title, "", *columns)

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.table import Table
 
 from edgelam.runs import Run, RunFolder, figures
+from edgelam.runs.terminal import TextTable
 
-from .checks import Check, Frame, text_table
+from .checks import Check, Frame
 from .config import Config
 from .programs import Programs
 
@@ -112,17 +112,17 @@ def harq_gain_db(limits: Frame) -> Frame:
     return pd.Series(rows).rename_axis(["transmissions", "combining", "mcs"]).sort_index()
 
 
-def numbers(run: Run) -> list[Table]:
+def numbers(run: Run) -> list[TextTable]:
     """SINR at 10 % of the lowest, a middle and the highest MCS of each table; HARQ's gain."""
     found = thresholds(run)
     gain = harq_gain_db(found)
-    table = text_table("SINR for 10 % block error rate, AWGN", "MCS table", "lowest", "middle", "highest", "gap")
+    table = TextTable("SINR for 10 % block error rate, AWGN", "MCS table", "lowest", "middle", "highest", "gap")
     for number in (1, 2, 3):
         of_table, bare = found.loc[number, GAP_DB, "ir", 1], found.loc[number, 0.0, "ir", 1]
         places = (0, len(of_table) // 2, len(of_table) - 1)
         cells = [f"{of_table.iloc[place]:.1f} dB" for place in places]
         table.add_row(str(number), *cells, f"{(of_table - bare).mean():.2f} dB")
-    harq = text_table("HARQ: gain at 10 %, table 2", "transmissions", "chase", "redundancy, least", "mean", "most")
+    harq = TextTable("HARQ: gain at 10 %, table 2", "transmissions", "chase", "redundancy, least", "mean", "most")
     for number in (2, 3, 4):
         ir, chase = gain.loc[number, "ir"], gain.loc[number, "chase"]
         cells = [f"{value:.1f} dB" for value in (chase.mean(), ir.min(), ir.mean(), ir.max())]

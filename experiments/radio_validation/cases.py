@@ -8,9 +8,10 @@ from rich.console import Console
 
 from edgelam.runs import Run, RunFolder, load
 from edgelam.runs.progress import Progress
+from edgelam.runs.terminal import TextTable
 
 from . import bler, delay, distance, peak, rlc, schedulers, tcp
-from .checks import Check, text_table
+from .checks import Check
 from .config import Config
 from .programs import Programs
 
@@ -51,12 +52,11 @@ def report(path: Path, console: Console) -> None:
     found = load(path)
     for module in _measured(found):
         for table in module.numbers(found):
-            console.print(table)
-    table = text_table("What must hold", "case: what", "found", "")
+            table.print(console)
+    table = TextTable("What must hold", "case: what", "found", "")
     for check in checks(path):
         table.add_row(f"{check.case}: {check.what}", check.found, "yes" if check.holds else "NO")
-    if table.row_count:
-        console.print(table)
+    table.print(console)
 
 
 def _measured(found: Run) -> list[ModuleType]:

@@ -5,8 +5,6 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from rich import box
-from rich.table import Table
 
 Frame = Any  # a pandas table with several levels, which its type stubs do not follow
 
@@ -25,11 +23,3 @@ def jain(values: np.ndarray) -> float:
     """Jain's index of fairness, 1/n to 1: (sum x)^2 / (n sum x^2). 1 for all zeros: nobody is better off."""
     squares = float(np.square(values).sum())
     return float(values.sum()) ** 2 / (len(values) * squares) if squares > 0 else 1.0
-
-
-def text_table(title: str, *columns: str) -> Table:
-    """An empty table for the console; all columns but the first are numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left", no_wrap=index > 0)
-    return table

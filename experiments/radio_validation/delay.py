@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from edgelam.runs import Run, RunFolder, figures
+from edgelam.runs.terminal import TextTable
 
-from .checks import Check, Frame, text_table
+from .checks import Check, Frame
 from .config import Config
 from .patterns import slots
 from .programs import Programs
@@ -161,9 +161,9 @@ def draw(run: Run) -> list[Path]:
     return [path / f"{name}.svg" for name in ("delay", "delay_parts", "delay_distribution")]
 
 
-def numbers(run: Run) -> list[Table]:
+def numbers(run: Run) -> list[TextTable]:
     """Delays beside the other module's and IMT-2020's limits; mean slots of each part."""
-    table = text_table("One-way delay, ms", "case", "least", "mean", "most", "other module", "4 ms", "1 ms")
+    table = TextTable("One-way delay, ms", "case", "least", "mean", "most", "other module", "4 ms", "1 ms")
     rows: Frame = run[TABLE]
     for (direction, pattern, mu), delays in rows.groupby(["direction", "pattern", "numerology"], sort=False)["delay_s"]:
         found = 1e3 * np.array([delays.min(), delays.mean(), delays.max()])
@@ -172,7 +172,7 @@ def numbers(run: Run) -> list[Table]:
         cells = [f"{value:.2f}" for value in found]
         table.add_row(f"{direction}, {pattern}, mu {mu}", *cells, f"{OTHER_MODULE_MS[direction][mu]:.2f}", *met)
     means = mean_parts(run)
-    parts = text_table("Mean delay, slots", "part", *(f"{direction}, {pattern}" for pattern, direction in means.index))
+    parts = TextTable("Mean delay, slots", "part", *(f"{direction}, {pattern}" for pattern, direction in means.index))
     for part, label in PARTS.items():
         parts.add_row(label.replace("$", ""), *(f"{value:.1f}" for value in means[f"{part}_slots"]))
     parts.add_row("sum", *(f"{value:.1f}" for value in means.sum(axis="columns")))

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.table import Table
 
 from edgelam.runs import Run, RunFolder, figures
+from edgelam.runs.terminal import TextTable
 
-from .checks import Check, Frame, text_table
+from .checks import Check, Frame
 from .config import Config
 from .programs import Programs
 
@@ -86,9 +86,9 @@ def draw(run: Run) -> list[Path]:
     return [run.path / "distance.svg"]
 
 
-def numbers(run: Run) -> list[Table]:
+def numbers(run: Run) -> list[TextTable]:
     """Mean and percentiles, downlink; mean uplink."""
-    table = text_table("Throughput against distance, Mbit/s", "place", "down, mean", "5 %", "50 %", "95 %", "up, mean")
+    table = TextTable("Throughput against distance, Mbit/s", "place", "down, mean", "5 %", "50 %", "95 %", "up, mean")
     for (place, los, metres), row in summary(run).iterrows():
         cells = [f"{row['down', name]:.0f}" for name in ("mean", "p5", "p50", "p95")]
         table.add_row(f"{place}, {LOS[los]}, {metres:g} m", *cells, f"{row['up', 'mean']:.1f}")

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.table import Table
 
 from edgelam.runs import Run, RunFolder, figures
+from edgelam.runs.terminal import TextTable
 
-from .checks import Check, text_table
+from .checks import Check
 from .config import Config
 from .patterns import slots
 from .programs import Programs
@@ -151,11 +151,11 @@ def draw(run: Run) -> list[Path]:
     return [run.path / "peak.svg"]
 
 
-def numbers(run: Run) -> list[Table]:
+def numbers(run: Run) -> list[TextTable]:
     """Rates, and the factors between them."""
     rows = run[TABLE].to_dict("records")
-    rates = text_table("Peak rates, Mbit/s", "carrier", "38.306", "scheduled", "delivered", "residual")
-    parts = text_table("From the formula to what is delivered", "factor", *(str(i + 1) for i in range(len(rows))))
+    rates = TextTable("Peak rates, Mbit/s", "carrier", "38.306", "scheduled", "delivered", "residual")
+    parts = TextTable("From the formula to what is delivered", "factor", *(str(i + 1) for i in range(len(rows))))
     for number, row in enumerate(rows, 1):
         values = [f"{row[name] / 1e6:.1f}" for name in ("formula_bps", "scheduled_bps", "delivered_bps")]
         rates.add_row(f"{number}: {row['row']}", *values, f"{100 * row['residual']:+.2f} %")

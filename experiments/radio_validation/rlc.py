@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from edgelam.runs import Run, RunFolder, figures
+from edgelam.runs.terminal import TextTable
 
-from .checks import Check, Frame, text_table
+from .checks import Check, Frame
 from .config import Config
 from .programs import Programs
 
@@ -59,9 +59,9 @@ def draw(run: Run) -> list[Path]:
     return [run.path / "rlc.svg"]
 
 
-def numbers(run: Run) -> list[Table]:
+def numbers(run: Run) -> list[TextTable]:
     """What was sent, lost and delivered."""
-    table = text_table(
+    table = TextTable(
         "RLC without HARQ", "mode", "sent", "delivered", "packets lost", "blocks lost", "delay, mean", "99 %"
     )
     for row in run[TABLE].to_dict("records"):

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.table import Table
 
 from edgelam.runs import Run, RunFolder, figures
+from edgelam.runs.terminal import TextTable
 
 from .bler import threshold_db
-from .checks import Check, Frame, jain, text_table
+from .checks import Check, Frame, jain
 from .config import Config
 from .programs import Programs
 
@@ -146,14 +146,14 @@ def draw(run: Run) -> list[Path]:
     return [run.path / "pf_gain.svg", run.path / "schedulers.svg"]
 
 
-def numbers(run: Run) -> list[Table]:
+def numbers(run: Run) -> list[TextTable]:
     """Gains in equal fading, and the street."""
-    equal = text_table("PF over RR, equal UEs in Rayleigh fading", "mean SNR, UEs", "measured", "theory", "sum 1/k")
+    equal = TextTable("PF over RR, equal UEs in Rayleigh fading", "mean SNR, UEs", "measured", "theory", "sum 1/k")
     for (snr_db, num_ue), row in gains(run).iterrows():
         equal.add_row(
             f"{snr_db:g} dB, {num_ue:g}", *(f"{row[name]:.2f}" for name in ("measured", "theory", "harmonic"))
         )
-    table = text_table("A street", "scheduler", "cell", "UE, 5 %", "UE, 50 %", "Jain, rates", "Jain, PRBs")
+    table = TextTable("A street", "scheduler", "cell", "UE, 5 %", "UE, 50 %", "Jain, rates", "Jain, PRBs")
     for scheduler, row in street(run).iterrows():
         rates = [f"{row[name] / 1e6:.0f} Mbit/s" for name in ("cell_bps", "p5_bps", "p50_bps")]
         table.add_row(SCHEDULERS[str(scheduler)], *rates, f"{row['jain_rate']:.2f}", f"{row['jain_prbs']:.3f}")

@@ -8,12 +8,12 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from edgelam import cosim
 from edgelam.runs import Run, RunFolder, figures
+from edgelam.runs.terminal import TextTable
 
-from .checks import Check, text_table
+from .checks import Check
 from .config import Config
 from .programs import Programs
 
@@ -134,9 +134,9 @@ def draw(run: Run) -> list[Path]:
     return [run.path / "tcp.svg"]
 
 
-def numbers(run: Run) -> list[Table]:
+def numbers(run: Run) -> list[TextTable]:
     """Measured beside explained."""
-    table = text_table("TCP transfers to a UE", "from", "round trip", "rate", "measured", "explained", "residual")
+    table = TextTable("TCP transfers to a UE", "from", "round trip", "rate", "measured", "explained", "residual")
     for row in run[TABLE].to_dict("records"):
         name = f"{row['server']}, {1e3 * row['wire_round_trip_s']:.1f} ms of wires"
         cells = [f"{1e3 * row[name]:.1f} ms" for name in ("round_trip_s",)]

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import cast
 
 import pandas as pd
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from edgelam.runs import Run, load
 from edgelam.runs.figures import si_bytes
+from edgelam.runs.terminal import TextTable
 
 from . import results
 
@@ -22,12 +21,10 @@ def report(path: Path, console: Console) -> None:
     run = load(path)
     without_network = set(run.manifest.get("without_network", []))
     for make in (_outcome_table, _time_table, _cost_table):
-        table = make(run, without_network)
-        if table.row_count:
-            console.print(table)
+        make(run, without_network).print(console)
 
 
-def _outcome_table(run: Run, without_network: set[str]) -> Table:
+def _outcome_table(run: Run, without_network: set[str]) -> TextTable:
     own, seconds = results.own_head_accuracy(run), results.simulated_seconds(run)
     table = _table("Result on the global test set", "accuracy", "own heads", "loss", "simulated", "up", "down")
     for method, curve in results.accuracy_curves(run).items():
@@ -45,7 +42,7 @@ def _outcome_table(run: Run, without_network: set[str]) -> Table:
     return table
 
 
-def _time_table(run: Run, without_network: set[str]) -> Table:
+def _time_table(run: Run, without_network: set[str]) -> TextTable:
     before, shares = results.seconds_before_rounds(run), results.time_shares(run)
     table = _table("Where the devices' simulated time went", "before round 1", *results.PARTS)
     for method in shares.index:
@@ -55,7 +52,7 @@ def _time_table(run: Run, without_network: set[str]) -> Table:
     return table
 
 
-def _cost_table(run: Run, without_network: set[str]) -> Table:
+def _cost_table(run: Run, without_network: set[str]) -> TextTable:
     table = _table("What it cost each node", "node", "samples held", "peak memory", "energy", "arithmetic")
     costs = results.leave_out(results.device_costs(run), without_network)
     many = costs.groupby("method").cumcount() >= MAX_NODES
@@ -70,12 +67,8 @@ def _cost_table(run: Run, without_network: set[str]) -> Table:
     return table
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("method", overflow="fold")
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    return table
+def _table(title: str, *columns: str) -> TextTable:
+    return TextTable(title, "method", *columns)
 
 
 def _share(shares: pd.DataFrame, method: str, part: str) -> float:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
+import copy
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -59,6 +61,23 @@ def test_one_tidy_frame(campaign):
         found["metric"]
 
 
+def test_tables_are_attributes(campaign):
+    run = load(campaign / "runs" / "s1-1")
+    assert run.metrics.equals(run["metrics"])
+    with RunFolder(run.path, run.manifest) as folder:
+        folder.table("merges", {"round": int}).append({"round": 3})
+    run = load(run.path)
+    assert run.merges["round"].tolist() == [3]
+    with pytest.raises(AttributeError, match=r"s1-1 has no table 'merge': did you mean 'merges'\? .*metrics"):
+        _ = run.merge
+    assert not hasattr(run, "nothing")
+    assert copy.copy(run).merges.equals(run.merges)
+    found = load(campaign)
+    assert found.merges["run"].tolist() == ["s1-1"]
+    with pytest.raises(AttributeError, match="has a table 'calls'"):
+        _ = found.calls
+
+
 def test_some_of_the_runs(campaign):
     found = load(campaign)
     assert len(found.only(scale=[1.0, 2.0]).frame) == 6
@@ -92,6 +111,58 @@ def test_what_was_read_once_is_not_read_again(campaign):
         file.write_bytes(b"damaged after the index was made")
     assert load(campaign).frame.equals(frame)
     assert load(campaign)["metrics"].equals(table)
+
+
+def test_a_campaigns_runs_stand_in_the_order_of_its_last_grid(tiny, tmp_path):
+    """Their names are hashes; the first cell of the grid is what the others are compared with."""
+    folder = CampaignFolder(tmp_path / "c")
+    folder.ask("tiny", 1, Request("edgelam campaign tiny", "now", 1, 3, {"scale": ["2", "1"]}))
+    score = {"seed1-aaaa": 2.0, "seed1-ffff": 1.0, "seed2-bbbb": 1.0, "seed10-cccc": 2.0}
+    for name, scale in score.items():
+        write_run(tiny, folder.path, f"runs/{name}", seed=int(name[4:].split("-")[0]), scale=scale, score=scale)
+    folder.note_order(["seed1-eeee", "seed1-ffff"])
+    folder.note_order(["seed1-aaaa", "seed1-eeee", "seed10-cccc"])  # one of them has no finished run
+    found = load(folder.path)
+    assert found.frame["run"].tolist() == ["seed1-aaaa", "seed10-cccc", "seed1-ffff", "seed2-bbbb"]
+    assert found.compare()["scale"].tolist() == [2.0, 1.0]
+    assert found.compare()["note"].tolist() == ["baseline", ""]
+    folder.note_order(["seed1-ffff"])
+    assert load(folder.path).compare()["scale"].tolist() == [1.0, 2.0]
+
+
+def test_a_campaign_whose_folder_of_runs_is_gone_has_none(tmp_path):
+    folder = CampaignFolder(tmp_path / "c")
+    folder.ask("tiny", 1, Request("edgelam campaign tiny", "now", 1, 1, {}))
+    folder.runs.rmdir()
+    assert len(load(folder.path).paths) == 0
+    with pytest.raises(StorageError, match=r"c has no finished run"):
+        write_report(folder.path)
+
+
+def test_runs_of_another_code_are_not_averaged_with_those_of_this(tiny, tmp_path):
+    for version, score in (("old", 1.0), ("new", 3.0)):
+        path = write_run(tiny, tmp_path, f"runs/{version}", seed=1, score=score)
+        manifest = json.loads((path / "manifest.json").read_text())
+        manifest["campaign"] = {"identity": "f" * 64, "version": version}
+        (path / "manifest.json").write_text(json.dumps(manifest))
+    found = load(tmp_path / "runs")
+    assert found.varying() == ["version"]
+    assert found.compare()[["version", "count", "mean"]].to_numpy().tolist() == [["new", 1, 3.0], ["old", 1, 1.0]]
+
+
+def test_an_experiment_without_scores_is_compared_by_what_it_measures(tiny, tmp_path):
+    """Counters say when; of numbers the measured ones come first; text columns stay."""
+    columns = {"round": int, "step": int, "client": int, "loss": float, "time_s": float, "name": str}
+    with RunFolder.create("no-such-experiment", tiny(), seed=1, out=tmp_path) as folder:
+        table = folder.table("metrics", columns)
+        table.append({"round": 7, "step": 70, "client": 3, "loss": 0.5, "time_s": 9.0, "name": "a"})
+        table.append({"round": 8, "step": 80, "client": 4, "loss": 0.25, "time_s": 9.5, "name": "a"})
+    found = load(tmp_path)
+    assert found.metrics == ["loss", "client"]
+    assert found.compare()["mean"].tolist() == [0.25]
+    with RunFolder.create("only-counts", tiny(), seed=1, out=tmp_path / "other") as folder:
+        folder.table("metrics", {"round": int, "time_s": float}).append({"round": 8, "time_s": 9.5})
+    assert load(tmp_path / "other").metrics == ["time_s", "round"]
 
 
 def test_a_folder_of_runs_needs_no_campaign(tiny, tmp_path):
@@ -128,12 +199,14 @@ def test_a_run_that_failed_at_once_does_not_hide_the_others(tiny, tmp_path):
 
 
 def test_the_report_of_a_campaign_has_means_with_intervals_and_paired_differences(campaign):
+    (campaign / "failed" / "seed4-dddd").mkdir()
     page = campaign_page(load(campaign))
+    assert page["state"] == f"6 completed, 1 failed (what is left of them: {campaign / 'failed'})"
     space = "\N{NO-BREAK SPACE}"
     # scores 11, 21, 31: the t quantile 4.303 times 10 / sqrt(3) is 24.8
-    assert page["means"]["heads"] == ["scale", "method", "runs", "score", "score: difference to the first row"]
+    assert page["means"]["heads"] == ["scale", "method", "runs", "score", "score: difference to the baseline"]
     assert page["means"]["rows"] == [
-        ["1", "tiny", "3", f"21{space}\N{PLUS-MINUS SIGN}{space}25", ""],
+        ["1", "tiny", "3", f"21{space}\N{PLUS-MINUS SIGN}{space}25", "baseline"],
         ["2", "tiny", "3", f"22{space}\N{PLUS-MINUS SIGN}{space}25", f"1{space}\N{PLUS-MINUS SIGN}{space}0"],
     ]
     drawn = page["tables"]["score, means over seeds"]["columns"]

@@ -43,6 +43,7 @@ def test_comparison_of_cells_with_the_first_of_them():
     assert rows["difference"].tolist()[1:] == [1.0, 3.0]
     assert math.isnan(rows["difference"][0])  # it is the baseline
     assert rows["pairs"].tolist() == [0, 2, 2]
+    assert rows["note"].tolist() == ["baseline", "", ""]
     assert rows["difference_interval"].tolist()[1:] == [0.0, 0.0]
 
 
@@ -64,3 +65,38 @@ def test_a_named_baseline_leaves_the_other_settings_as_they_are():
 def test_a_baseline_that_no_run_has_is_refused(baseline, message):
     with pytest.raises(ConfigurationError, match=message):
         statistics.compare(FRAME, ["cell", "deadline"], ["method"], "score", baseline)
+
+
+def scored(*rows: tuple) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["seed", "chosen", "method", "test_set", "score"])
+
+
+def test_a_method_that_the_grid_chooses_is_paired_by_seed_all_the_same():
+    """Each cell names its rows after its method; a control and the test sets are in both."""
+    rows = [
+        (seed, cell, method, on, seed * 100 + gain)
+        for seed in (1, 2)
+        for cell, own, gains in (("a", "A", (0, 10, 50)), ("b", "B", (1, 12, 50)))
+        for method, on, gain in ((own, "global", gains[0]), (own, "local", gains[1]), ("majority", "global", gains[2]))
+    ]
+    found = statistics.compare(scored(*rows), ["chosen"], ["method", "test_set"], "score", None)
+    of_b = found[found["chosen"] == "b"]
+    assert of_b["method"].tolist() == ["B", "B", "majority"]
+    assert of_b["difference"].tolist() == [1.0, 2.0, 0.0]
+    assert of_b["pairs"].tolist() == [2, 2, 2]
+    assert found["note"].tolist() == ["baseline"] * 3 + [""] * 3
+
+
+def test_what_cannot_be_paired_says_why():
+    rows = scored(
+        (1, "a", "A", "global", 1.0),
+        (2, "b", "A", "global", 2.0),  # another seed
+        (1, "c", "B", "global", 3.0),
+        (1, "c", "C", "global", 4.0),  # which of the two is A's successor?
+    )
+    found = statistics.compare(rows, ["chosen"], ["method", "test_set"], "score", None)
+    refused = ["no seed in common with the baseline", *["no such row in the baseline"] * 2]
+    assert found["note"].tolist() == ["baseline", *refused]
+    assert found["difference"].isna().all()
+    gone = statistics.compare(FRAME, ["cell", "deadline"], ["method"], "score", {"cell": "a"})
+    assert gone["note"].tolist() == ["baseline", "", "no run of its baseline"]

@@ -27,6 +27,7 @@ from edgelam.air.csi.table import Array
 from edgelam.cosim import derive_seed
 from edgelam.errors import ConfigurationError
 from edgelam.runs.configuration import parse_pairs
+from edgelam.runs.terminal import TextTable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -115,13 +116,9 @@ def hold_last(settings: HoldLastSettings, console: Console, progress: Progress |
     if settings.json:
         print(json.dumps({"snr_db": settings.snr_db, "seed": settings.seed, "speeds": rows}))
         return rows
-    from rich.table import Table
-
-    table = Table(
-        title=f"Error of holding the last snapshot, {settings.samples} samples a speed, {settings.snr_db:g} dB"
-    )
-    for name in ("km/h", "measured", "closed form", "difference", "per antenna", "published"):
-        table.add_column(name, justify="right")
+    title = f"Error of holding the last snapshot, {settings.samples} samples a speed, {settings.snr_db:g} dB"
+    heads = ("km/h", "measured", "closed form", "difference", "per antenna", "published")
+    table = TextTable(title, *heads, left=0)
     for row in rows:
         difference = row["measured"] / row["closed_form"] - 1
         published = "" if row["published"] is None else f"{row['published']:.3f}"
@@ -133,7 +130,7 @@ def hold_last(settings: HoldLastSettings, console: Console, progress: Progress |
             f"{row['measured_per_antenna']:.4f}",
             published,
         )
-    console.print(table)
+    table.print(console)
     console.print(
         "measured: per sample, over all antennas; per antenna: each pair of antennas normalised by itself; published: "
         "LLM4CP, read off its figure (+-3 %)",

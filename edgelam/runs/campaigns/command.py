@@ -12,7 +12,7 @@ from rich.console import Console
 
 from edgelam.errors import ConfigurationError
 from edgelam.run_commands import TRUST
-from edgelam.runs import experiments
+from edgelam.runs import experiments, terminal
 from edgelam.runs.campaigns import grid as grids
 from edgelam.runs.campaigns.display import Display
 from edgelam.runs.campaigns.driver import run_jobs
@@ -76,7 +76,7 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
         folder.refuse_other(before, experiment.name)
     threads = before.threads if before is not None else _threads(options.workers)
     jobs = _jobs(experiment, options, arguments, grid, threads)
-    console, errors = Console(), Console(stderr=True)
+    console, errors = terminal.results(), Console(stderr=True)
     todo = [job for job in jobs if not folder.is_finished(job)]
     if options.dry_run:
         for job in todo:
@@ -92,6 +92,7 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
         seeds=options.seeds, grid=varied,
     )  # fmt: skip
     folder.ask(experiment.name, threads, request)
+    folder.note_order([job.name for job in jobs])
     folder.sweep()
     failed: list[Job] = []
     if todo:

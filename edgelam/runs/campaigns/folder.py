@@ -2,6 +2,7 @@
 """The folder of a campaign. A run appears in it when it is finished, whole and in one step.
 
 campaign.toml    the experiment, and every request made: grid, seeds, command
+order.txt        the names of the runs asked for, in the order of the grid
 runs/NAME/       finished run folders; the name says the seed and what the run is (edgelam.runs.campaigns.identity)
 failed/NAME/     what is left of runs that failed: config.toml, stderr.txt, the run folder; gone once the run succeeds
 index/           tables over all runs, made from the run folders whenever they are behind (edgelam.runs.many)
@@ -15,7 +16,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from edgelam.runs.folder import read_manifest
 from edgelam.runs.storage import StorageError, make_folder, sync_folder, write_atomically
 
 CAMPAIGN_FILE = "campaign.toml"
+_ORDER_FILE = "order.txt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +110,31 @@ class CampaignFolder:
                 asked = dataclasses.replace(asked, requests=requests)
                 write_atomically(self.path / CAMPAIGN_FILE, to_toml(asked).encode())
         return asked
+
+    def note_order(self, names: Sequence[str]) -> None:
+        """Keep the order of these runs, that of the last grid; those asked for earlier come after them."""
+        with self._locked():
+            before = self._order()
+            order = list(dict.fromkeys([*names, *before]))
+            if order != before:
+                write_atomically(self.path / _ORDER_FILE, "".join(f"{name}\n" for name in order).encode())
+
+    def _order(self) -> list[str]:
+        try:
+            return (self.path / _ORDER_FILE).read_text(encoding="utf-8").split()
+        except (OSError, UnicodeDecodeError):  # of a campaign that began before there was one, or damaged
+            return []
+
+    def finished(self) -> list[Path]:
+        """The finished runs: in the order of the grid, those that nobody asked for since that was noted at the end."""
+        place = {name: index for index, name in enumerate(self._order())}
+        try:
+            there = sorted(self.runs.iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StorageError.of("read", self.runs, error) from error
+        return sorted(there, key=lambda run: place.get(run.name, len(place)))
 
     def refuse_other(self, asked: Asked, experiment: str) -> None:
         """Raise ConfigurationError if this is the campaign of another experiment."""

@@ -2,18 +2,17 @@
 """What a campaign found, and what failed, on the console."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from edgelam.runs.campaigns.display import last_line
 from edgelam.runs.campaigns.folder import CampaignFolder, Job
 from edgelam.runs.many import Runs
 from edgelam.runs.settings import plain_text
+from edgelam.runs.terminal import TextTable
 
 
 def print_results(
@@ -27,27 +26,20 @@ def print_results(
         console.print("These runs have no metrics to compare: the experiment has no `scores` and no table `metrics`.")
         return
     metric = metric or found.metrics[0]
-    compared = _has_finished(found, baseline)
+    compared = bool(baseline) and _has_finished(found, baseline)
     rows = found.compare(metric, baseline if compared else None, settings)
     labels = list(rows.columns[len(settings) : list(rows.columns).index("count")])
     keys = [*settings, *(label for label in labels if len(rows[label].unique()) > 1)]
-    table = Table(title=f"{metric}: mean +- 95 % over seeds", title_justify="left", title_style="bold",
-                  box=box.SIMPLE_HEAD, pad_edge=False)  # fmt: skip
-    for key in keys:
-        table.add_column(key, overflow="fold")
-    for name in ("runs", metric, *(("difference to the baseline", "") if compared else ())):
-        table.add_column(name, justify="right" if name else "left")
+    heads = [*keys, "runs", metric, *(("difference to the baseline", "") if compared else ())]
+    table = TextTable(f"{metric}: mean +- 95 % over seeds", *heads, left=len(keys))
     for row in rows.to_dict("records"):
         cells = [plain_text(row[key]) for key in keys]
         cells += [str(row["count"]), _with_interval(row["mean"], row["interval"])]
         if compared:
-            difference = (row["difference"], row["difference_interval"])
-            cells += [
-                "" if math.isnan(difference[0]) else _with_interval(*difference, sign="+"),
-                "" if math.isnan(difference[1]) or abs(difference[0]) > difference[1] else "undecided",
-            ]
+            difference = _with_interval(row["difference"], row["difference_interval"], sign="+")
+            cells += ["" if row["note"] else difference, _remark(row)]
         table.add_row(*cells)
-    console.print(table)
+    table.print(console)
     pairs = ", ".join(f"{name} = {plain_text(value)}" for name, value in baseline.items())
     if pairs:
         note = "differences are of pairs with the same seed"
@@ -55,7 +47,9 @@ def print_results(
             note = "no finished run of the baseline: no differences"
         console.print(f"baseline: {pairs}; {note}", markup=False, highlight=False, soft_wrap=True)
     if others := [name for name in found.metrics if name != metric]:
-        console.print(f"other metrics (--metric NAME): {', '.join(others)}", highlight=False, soft_wrap=True)
+        console.print(
+            f"other metrics (--metric NAME): {', '.join(others)}", markup=False, highlight=False, soft_wrap=True
+        )
 
 
 def print_failures(console: Console, folder: CampaignFolder, failed: Sequence[Job]) -> None:
@@ -76,6 +70,16 @@ def _has_finished(found: Runs, baseline: Mapping[str, Any]) -> bool:
     for name, value in baseline.items():
         runs = runs[runs[name].isna() if value is None else runs[name] == value]
     return len(runs) > 0
+
+
+def _remark(row: Mapping[Hashable, Any]) -> str:
+    """What is to be said of a row's difference to the baseline."""
+    if row["note"]:
+        return str(row["note"])
+    remarks = [] if row["pairs"] == row["count"] else [f"{row['pairs']} of {row['count']} seeds in common"]
+    if not math.isnan(row["difference_interval"]) and abs(row["difference"]) <= row["difference_interval"]:
+        remarks.append("undecided")
+    return ", ".join(remarks)
 
 
 def _with_interval(mean: float, interval: float, sign: str = "") -> str:

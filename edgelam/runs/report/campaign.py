@@ -13,13 +13,13 @@ from edgelam.runs.settings import plain_text
 from edgelam.runs.storage import StorageError
 
 MOST_ROWS = 2000  # of the table of results
-NOT_DRAWN = ("count", "difference", "difference_interval", "pairs")  # of the means
+NOT_DRAWN = ("count", "difference", "difference_interval", "pairs", "note")  # of the means
 
 
 def campaign_page(found: Runs) -> dict[str, Any]:
     """The data of the page. Raises StorageError where a run folder cannot be read."""
     if not found.paths:
-        raise StorageError(f"{found.path} has no finished run yet; the same edgelam campaign command goes on with it")
+        raise StorageError(f"{found.folder} has no finished run yet; the same edgelam campaign command goes on with it")
     runs, results = found.runs, found.frame
     varying = found.varying()
     charts: dict[str, pd.DataFrame] = {}
@@ -36,9 +36,8 @@ def campaign_page(found: Runs) -> dict[str, Any]:
     shown = results.head(MOST_ROWS)
     states = runs["state"].value_counts().to_dict()
     wall_s = float(runs["wall_s"].sum())
-    failed = sum(1 for _ in (found.path / "failed").glob("*/")) if found.path else 0
-    if failed:
-        states |= {f"failed (what is left of them: {found.path / 'failed'})": failed}
+    if failed := sum(1 for _ in (found.folder / "failed").glob("*/")):
+        states |= {f"failed (what is left of them: {found.folder / 'failed'})": failed}
     left_out = f"; the first {MOST_ROWS} of {len(results)} results are listed" if len(results) > MOST_ROWS else ""
     return {
         "title": f"{', '.join(map(str, runs['experiment'].unique()))}, {len(runs)} runs",
@@ -64,7 +63,7 @@ def _means(compared: dict[str, pd.DataFrame], keys: list[str]) -> dict[str, Any]
     if not compared:
         return None
     main, *_ = compared
-    heads = [*keys, "runs", *compared, f"{main}: difference to the first row"]
+    heads = [*keys, "runs", *compared, f"{main}: difference to the baseline"]
     rows = []
     for i, first in enumerate(compared[main].to_dict("records")):
         cells = [means.iloc[i] for means in compared.values()]
@@ -73,7 +72,7 @@ def _means(compared: dict[str, pd.DataFrame], keys: list[str]) -> dict[str, Any]
                 *(_text(first[key]) for key in keys),
                 str(first["count"]),
                 *(_spread(cell["mean"], cell["interval"]) for cell in cells),
-                _spread(first["difference"], first["difference_interval"]),
+                _spread(first["difference"], first["difference_interval"]) or first["note"],
             ]
         )
     return {"heads": heads, "rows": rows}
