@@ -5,6 +5,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,10 @@ NS3_VERSION = "3.44"
 MIN_GCC = 11
 MIN_MEMORY_BYTES = 4 << 30
 MIN_DISK_BYTES = 2 << 30
+ARENA_BYTES = 1 << 30  # of each process of a run, by default
+MIN_FILES = 256
+MIN_PROCESSES = 256
+MIN_ADDRESS_BYTES = 16 << 30  # two arenas in each of two processes, and what PyTorch maps
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,14 @@ def check_scenarios() -> Finding:
 def check_shared_memory() -> Finding:
     """Anonymous shared memory of the size the bridge's arenas have by default (64 MiB of it touched)."""
     size = 64 << 20
+    largest = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if largest != resource.RLIM_INFINITY and largest < ARENA_BYTES:
+        return Finding(
+            "shared memory",
+            "problem",
+            f"files are limited to {largest / 2**20:.0f} MiB (ulimit -f), which holds for shared memory too",
+            "ulimit -f unlimited; or give simulate arena_bytes below it",
+        )
     try:
         descriptor = os.memfd_create("edgelam-doctor")
         try:
@@ -111,6 +124,23 @@ def check_shared_memory() -> Finding:
             "free memory, or raise the limit of the container",
         )
     return Finding("shared memory", "ok", "memfd, no size limit of /dev/shm applies")
+
+
+def check_limits() -> Finding:
+    """Open files, processes and address space as a run of a few participants needs them."""
+    found = []
+    for name, which, needed, option in (
+        ("open files", resource.RLIMIT_NOFILE, MIN_FILES, "-n"),
+        ("processes and threads", resource.RLIMIT_NPROC, MIN_PROCESSES, "-u"),
+        ("address space", resource.RLIMIT_AS, MIN_ADDRESS_BYTES, "-v"),
+    ):
+        limit = resource.getrlimit(which)[0]
+        if limit != resource.RLIM_INFINITY and limit < needed:
+            unit = "bytes of " if which == resource.RLIMIT_AS else ""
+            found.append(f"{limit} {unit}{name} (ulimit {option}; {needed} are safe)")
+    if found:
+        return Finding("limits", "warning", "; ".join(found), "raise them, or runs may end for want of these")
+    return Finding("limits", "ok", f"{resource.getrlimit(resource.RLIMIT_NOFILE)[0]} open files")
 
 
 def check_cores() -> Finding:
@@ -181,8 +211,8 @@ def check_gpu() -> Finding:
 
 
 CHECKS: list[Callable[[], Finding]] = [
-    check_platform, check_python, check_cores, check_memory, check_disk, check_shared_memory, check_compiler,
-    check_ns3, check_scenarios, check_torch, check_weights, check_gpu,
+    check_platform, check_python, check_cores, check_memory, check_disk, check_shared_memory, check_limits,
+    check_compiler, check_ns3, check_scenarios, check_torch, check_weights, check_gpu,
 ]  # fmt: skip
 
 

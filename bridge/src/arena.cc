@@ -225,6 +225,9 @@ std::byte* ArenaAccess::AddView(const ArrayRef& ref, bool counted) {
     const std::lock_guard lock(m_mutex);
     auto& mapping = m_views[ref.arena];
     if (mapping.data() == nullptr) {
+        if (m_arena_fds.empty()) {
+            throw BridgeError("the bridge is closed");
+        }
         mapping = Mapping(m_arena_fds[ref.arena].get(), size, Access::copy_on_write);
     }
     if (!counted) {
@@ -232,6 +235,11 @@ std::byte* ArenaAccess::AddView(const ArrayRef& ref, bool counted) {
     }
     ++m_view_counts[{ref.arena, ref.slot}];
     return mapping.data() + ref.offset;
+}
+
+void ArenaAccess::CloseDescriptors() {
+    const std::lock_guard lock(m_mutex);
+    m_arena_fds.clear();
 }
 
 void ArenaAccess::DropView(const ArrayRef& ref) {

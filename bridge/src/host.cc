@@ -173,6 +173,9 @@ void Host::AwaitParticipants(const std::string& catalogue_json) {
                                                  std::chrono::duration<double>(impl.options.attach_timeout_s));
     const bool complete = impl.waiter.WaitUntil([&] { return impl.Aborted() || missing().empty(); }, deadline, look_up);
     impl.ThrowIfDead();
+    if (complete && !missing().empty()) {
+        throw BridgeError(impl.control.header().abort_text);
+    }
     if (!complete) {
         std::string text = "not all participants have attached within " +
                            std::to_string(static_cast<int>(impl.options.attach_timeout_s)) + " s: missing";

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "host_watcher.h"
 
-#include <csignal>
+#include <cerrno>
 #include <cstdio>
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,14 +12,7 @@ namespace edgelam::bridge {
 
 HostWatcher::HostWatcher(const HostOptions& options, Control& control, std::vector<int> arena_fds)
     : m_options(options), m_control(control), m_arena_fds(std::move(arena_fds)), m_listener(ListenAt(options.address)),
-      m_wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), m_peers(options.participants) {
-    // Signals are for the thread that runs the simulation.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    m_thread = std::thread([this] { Run(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-}
+      m_wake(MakeEventFd()), m_peers(options.participants), m_thread(StartThread([this] { Run(); })) {}
 
 HostWatcher::~HostWatcher() {
     m_stop = true;
@@ -93,6 +85,12 @@ void HostWatcher::Run() {
 
 void HostWatcher::Accept() {
     UniqueFd socket(::accept4(m_listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!socket && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+        // It would be asked for again at once, for ever.
+        m_control.Abort("the scenario cannot take participants in: " + ErrnoText());
+        m_listener.reset();
+        return;
+    }
     if (!socket || CredentialsOf(socket.get()).uid != ::geteuid()) {
         return; // gone again, or another user's
     }
@@ -118,6 +116,12 @@ bool HostWatcher::Serve(Visitor& visitor) {
         TakeIn(hello, visitor);
     } catch (const BridgeError& error) {
         std::fprintf(stderr, "edgelam: a participant did not attach: %s\n", error.what());
+        try {
+            if (visitor.socket) {
+                SendAttachMessage(visitor.socket.get(), 1, error.what());
+            }
+        } catch (const BridgeError&) { // it has gone
+        }
     }
     return true;
 }

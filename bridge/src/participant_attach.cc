@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -84,11 +83,7 @@ void Participant::Impl::Attach(const LookUp& look_up) {
                                     SecondsText(options.timeout_s));
             }
         }
-    } catch (const BridgeTimeout&) {
-        throw;
-    } catch (const PeerDied&) {
-        throw;
-    } catch (const BridgeError& error) {
+    } catch (const SocketClosed& error) {
         throw PeerDied("the scenario (pid " + std::to_string(host_pid) + ") has ended" + HowItEnded(child) +
                        " while participant " + std::to_string(options.participant) + " was attaching: " + error.what());
     }
@@ -120,12 +115,8 @@ void Participant::Impl::Attach(const LookUp& look_up) {
     } else if (host_pid != 0) { // 0: it lives in a process name space that we cannot see
         host_process = OpenPidFd(host_pid);
     }
-    stop = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    sigset_t all, before;
-    sigfillset(&all); // signals are for the threads of the program
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    watcher = new std::thread([this] { Watch(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    stop = MakeEventFd();
+    watcher = new std::thread(StartThread([this] { Watch(); }));
 }
 
 /// A futex sleeper cannot watch a socket or a process: this thread does, and wakes it.
@@ -150,8 +141,12 @@ void Participant::Impl::Close() {
         delete watcher;
     }
     watcher = nullptr;
+    // All descriptors, whoever still has arrays: these need the mappings only.
     socket.reset();
     host_process.reset();
+    stop.reset();
+    control->CloseDescriptor();
+    access->CloseDescriptors();
 }
 
 } // namespace edgelam::bridge

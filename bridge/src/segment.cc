@@ -3,12 +3,16 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <system_error>
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,7 +20,19 @@
 namespace edgelam::bridge {
 
 std::string ErrnoText() {
-    return std::strerror(errno);
+    const int number = errno;
+    const auto limit = [](int which) {
+        rlimit value{};
+        ::getrlimit(static_cast<__rlimit_resource>(which), &value);
+        return std::to_string(value.rlim_cur);
+    };
+    std::string text = std::strerror(number);
+    if (number == EMFILE) {
+        text += " (this process may have " + limit(RLIMIT_NOFILE) + " open: ulimit -n)";
+    } else if (number == ENOMEM) {
+        text += " (memory is short, or the limit of address space, ulimit -v, is)";
+    }
+    return text;
 }
 
 UniqueFd::~UniqueFd() {
@@ -42,6 +58,14 @@ Mapping::~Mapping() {
 }
 
 UniqueFd MakeMemory(const char* label, std::size_t size) {
+    rlimit largest_file{}; // larger memory than that would end the process by SIGXFSZ
+    if (::getrlimit(RLIMIT_FSIZE, &largest_file) == 0 && largest_file.rlim_cur < size) {
+        throw BridgeError("cannot make " + FormatBytes(size) +
+                          " of shared memory: the limit of file sizes (ulimit -f) is " +
+                          FormatBytes(largest_file.rlim_cur) +
+                          ", and it holds for shared memory too; raise it, or lower arena_bytes "
+                          "(--edgelam-arena-bytes)");
+    }
     UniqueFd fd(::memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(size)) != 0 ||
         ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
@@ -72,6 +96,33 @@ std::uint32_t ForkGeneration() {
         ::pthread_atfork(nullptr, nullptr, [] { g_fork_generation.fetch_add(1, std::memory_order_relaxed); });
     static_cast<void>(registered);
     return g_fork_generation.load(std::memory_order_relaxed);
+}
+
+UniqueFd MakeEventFd() {
+    UniqueFd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!fd) {
+        throw BridgeError("cannot make an event descriptor: " + ErrnoText());
+    }
+    return fd;
+}
+
+std::thread StartThread(std::function<void()> run) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    std::thread thread;
+    std::string trouble;
+    try {
+        thread = std::thread(std::move(run));
+    } catch (const std::system_error& error) {
+        trouble = error.what();
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (!thread.joinable()) {
+        throw BridgeError("cannot start a thread: " + trouble +
+                          " (the limit of processes, ulimit -u, or of address space, ulimit -v, is too low)");
+    }
+    return thread;
 }
 
 UniqueFd OpenPidFd(int pid) {

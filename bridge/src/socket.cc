@@ -103,6 +103,9 @@ void SendAttachMessage(int socket, std::uint32_t status, const std::string& text
             std::memcpy(CMSG_DATA(part), fds.data(), sizeof(int) * fds.size());
         }
         const ssize_t count = ::sendmsg(socket, &message, MSG_NOSIGNAL);
+        if (count < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+            throw SocketClosed("the other side closed the control socket");
+        }
         if (count < 0 && errno != EINTR) {
             throw BridgeError("cannot send over the control socket: " + ErrnoText());
         }
@@ -128,6 +131,9 @@ bool AttachReader::ReadSome(int socket) {
             if (errno == EAGAIN || errno == EWOULDBLOCK) {
                 return false;
             }
+            if (errno == ECONNRESET) {
+                throw SocketClosed("the other side closed the control socket");
+            }
             throw BridgeError("cannot read from the control socket: " + ErrnoText());
         }
         for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
@@ -140,10 +146,11 @@ bool AttachReader::ReadSome(int socket) {
             }
         }
         if (message.msg_flags & MSG_CTRUNC) {
-            throw BridgeError("descriptors were lost on the control socket: is the limit of open files too low?");
+            errno = EMFILE;
+            throw BridgeError("descriptors were lost on the control socket: " + ErrnoText());
         }
         if (count == 0) {
-            throw BridgeError("the other side closed the control socket");
+            throw SocketClosed("the other side closed the control socket");
         }
         m_bytes.append(buffer, static_cast<std::size_t>(count));
         if (m_bytes.size() >= sizeof(AttachHeader)) {

@@ -96,8 +96,10 @@ class BridgeClock:
         child_pid = 0 if process is None else process.pid
         limit_s = _FOR_EVER_S if timeout_s is None else timeout_s
         try:
-            with contextlib.nullcontext() if process is None else patience.told_of_a_long_build(process):
-                self._end = _bridge.Participant(address, participant, name=name, timeout_s=limit_s, child_pid=child_pid)
+            with _told_of_a_long_build(process):
+                self._end: Any = _bridge.Participant(
+                    address, participant, name=name, timeout_s=limit_s, child_pid=child_pid
+                )
         except _bridge.AttachRefused as error:
             raise AttachError(str(error)) from None
         except _bridge.PeerDied as error:
@@ -285,7 +287,8 @@ class BridgeClock:
     def close(self) -> None:
         """Let go; without `detach` the others see this participant's death."""
         self._attached = False
-        self._end.close()
+        end, self._end = self._end, _Closed()  # nothing of it waits for the garbage collector
+        end.close()
 
     def _raise(self, error: Exception) -> NoReturn:
         """The bridge's error as the user's."""
@@ -313,6 +316,24 @@ class BridgeClock:
             last_lines=lines,
             time_s=self.now_ns / 1e9,
         ) from None
+
+
+class _Closed:
+    """In the place of the bridge's end once it is closed."""
+
+    time_ns = 0
+
+    def close(self) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise RunEnded("this run is over: nothing can be sent, read or set in it any more")
+
+
+def _told_of_a_long_build(process: ScenarioProcess | None) -> contextlib.AbstractContextManager[None]:
+    if process is None:
+        return contextlib.nullcontext()
+    return patience.told(lambda waited_s: patience.tell_of_a_long_build(process, waited_s))
 
 
 def _lost(tail: bytes, num_lost: int) -> list[tuple[int, int]]:

@@ -15,9 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from edgelam import limits, reasons
 from edgelam.errors import ConfigurationError
 
 LAST_LINES = 12
+LAST_BYTES = 1 << 16
 
 
 def random_address() -> str:
@@ -58,14 +60,15 @@ class ScenarioProcess:
         """
         self._shown = show
         self._log: IO[bytes]
-        if log is None:
-            self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
-        else:
-            try:
+        try:
+            if log is None:
+                self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
+            else:
                 Path(log).parent.mkdir(parents=True, exist_ok=True)
                 self._log = open(log, "w+b")  # noqa: SIM115
-            except OSError as error:
-                raise ConfigurationError(f"scenario_log {os.fspath(log)!r}: {error.strerror}") from None
+        except OSError as error:
+            where = "the scenario's output in a temporary file" if log is None else f"scenario_log {os.fspath(log)!r}"
+            raise ConfigurationError(f"{where}: {error.strerror or error}{limits.advice(error)}") from None
         try:
             self._process = subprocess.Popen(
                 command,
@@ -77,7 +80,8 @@ class ScenarioProcess:
             )
         except OSError as error:
             self._log.close()
-            raise ConfigurationError(f"scenario {command[0]!r} cannot be started: {error.strerror}") from None
+            reason = f"{error.strerror}{limits.advice(error)}"
+            raise ConfigurationError(f"scenario {command[0]!r} cannot be started: {reason}") from None
         self.name = name
         self.pid = self._process.pid
         kept = "is kept for errors (scenario_log gives it a file)" if log is None else f"goes to {os.fspath(log)}"
@@ -93,12 +97,13 @@ class ScenarioProcess:
 
     def last_lines(self) -> str:
         """What it wrote last."""
+        return "\n".join(self._end_of_log().rstrip().splitlines()[-LAST_LINES:])
+
+    def _end_of_log(self) -> str:
         if self._log.closed:
             return self._tail
-        self._log.flush()
         size = os.fstat(self._log.fileno()).st_size
-        text = os.pread(self._log.fileno(), 8192, max(0, size - 8192)).decode(errors="replace")
-        return "\n".join(text.rstrip().splitlines()[-LAST_LINES:])
+        return os.pread(self._log.fileno(), LAST_BYTES, max(0, size - LAST_BYTES)).decode(errors="replace")
 
     def stop(self, grace_s: float = 1.0) -> int:
         """End it if it has not ended: wait a little, then terminate, then kill; reap it. Returns the exit status."""
@@ -113,19 +118,24 @@ class ScenarioProcess:
         if status is None:
             status = self._process.wait()
         if not self._log.closed:
-            self._tail = self.last_lines()
+            self._tail = self._end_of_log()
             self._log.close()
         return status
 
     def describe(self, status: int | None) -> str:
-        """How it ended, and its last lines."""
-        return describe_status(status) + ("" if self._shown else quote(self.last_lines()))
+        """What ns-3 said of it, how it ended, and its last lines."""
+        if self._shown:
+            return describe_status(status)
+        said = reasons.of_output(self._end_of_log())
+        return (f"{said} ({describe_status(status)})" if said else describe_status(status)) + quote(self.last_lines())
 
 
 def describe_status(status: int | None) -> str:
     """An exit status in words."""
     if status is None:
         return "without an exit status"
+    if status == -signal.SIGXFSZ:
+        return "killed by SIGXFSZ: a file it wrote became larger than this process may write (ulimit -f)"
     if status < 0:
         try:
             return f"killed by {signal.Signals(-status).name}"

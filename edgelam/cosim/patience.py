@@ -7,31 +7,45 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from edgelam.cosim.launch import ScenarioProcess
 
-BUILDS_S = 10.0  # wall time after which a network that is still being built is worth a word,
+LONG_S = 10.0  # wall time after which a scenario that builds its network, or writes its files, is worth a word,
 AGAIN_S = 60.0  # and every so often another
 SILENCE_S = 30.0  # wall time without an answer after which the run says so, once
 
 
+def tell_of_a_long_build(process: ScenarioProcess, waited_s: float) -> None:
+    """Say that the network is still being built."""
+    _say(
+        f"scenario {process.name} (pid {process.pid}) has not finished building its network after "
+        f"{waited_s:.0f} s; it still runs (Ctrl-C ends it); {process.output}"
+    )
+
+
+def tell_of_a_long_end(process: ScenarioProcess, waited_s: float, participants: int) -> None:
+    """Say that the scenario still runs although participant 0 has left."""
+    others = "waits for the other participants, or " if participants > 1 else ""
+    _say(
+        f"scenario {process.name} (pid {process.pid}) still runs {waited_s:.0f} s after the run is over: it {others}"
+        f"writes its files; it is waited for (Ctrl-C ends it); {process.output}"
+    )
+
+
 @contextlib.contextmanager
-def told_of_a_long_build(process: ScenarioProcess) -> Iterator[None]:
-    """While the body waits for `process` to build its network: say so after a while, and every minute."""
+def told(tell: Callable[[float], object]) -> Iterator[None]:
+    """While the body waits: call `tell(seconds waited)` after a while, and every minute."""
     over = threading.Event()
     began = time.monotonic()
 
-    def tell() -> None:
-        pause_s = BUILDS_S
+    def watch() -> None:
+        pause_s = LONG_S
         while not over.wait(pause_s):
-            _say(
-                f"scenario {process.name} (pid {process.pid}) has not finished building its network after "
-                f"{time.monotonic() - began:.0f} s; it still runs (Ctrl-C ends it); {process.output}"
-            )
+            tell(time.monotonic() - began)
             pause_s = AGAIN_S
 
-    teller = threading.Thread(target=tell, name="edgelam: a long build", daemon=True)
+    teller = threading.Thread(target=watch, name="edgelam: a long wait", daemon=True)
     teller.start()
     try:
         yield

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgelam import scenarios
-from edgelam.cosim import launch
+from edgelam.cosim import launch, patience
 from edgelam.cosim.bridge_clock import BridgeClock
 from edgelam.cosim.clock import Clock, IdealClock
 from edgelam.cosim.devices import DeviceProfile
 from edgelam.cosim.recording import ProgramRecorder
 from edgelam.cosim.records import ComputeRecord, TransferRecord
 from edgelam.cosim.simulation import Simulation
-from edgelam.errors import ConfigurationError, DeadlockError, EdgelamError, ScenarioDied
+from edgelam.errors import ConfigurationError, DeadlockError, EdgelamError, ScenarioDied, ScenarioEnded
 
 T = TypeVar("T")
 Main = Callable[[Simulation], Coroutine[Any, Any, T]]
@@ -118,7 +118,11 @@ def simulate(
         with launch.deferred_interrupt():
             process = launch.ScenarioProcess(Path(binary[-1]).name, command, scenario_log)
         clock = BridgeClock(address, 0, name="main", timeout_s=attach_timeout_s, process=process)
-        result = _run(main, clock, **settings, environment={"EDGELAM_ADDRESS": address})
+        try:
+            result = _run(main, clock, **settings, environment={"EDGELAM_ADDRESS": address})
+        except (ScenarioEnded, DeadlockError):  # it has come to its end by itself, and writes its files
+            _wait_for_end(process, participants)
+            raise
         _await_end(process, participants, clock.now_ns)
         return result
     finally:
@@ -222,10 +226,9 @@ def _single(group: BaseExceptionGroup[Any]) -> BaseException:
 
 
 def _await_end(process: launch.ScenarioProcess, participants: int, now_ns: int) -> None:
-    """After this participant has left: the scenario ends once all others have left too."""
-    status = process.wait(10.0 if participants == 1 else None)
+    """After this participant has left: the scenario ends once all others have left too and its files are written."""
+    status = _wait_for_end(process, participants)
     if status != 0:
-        status = process.stop() if status is None else status
         raise ScenarioDied(
             f"scenario {process.name} did not end well after participant 0 had left at simulated time "
             f"{now_ns / 1e9:.9f} s: {process.describe(status)}",
@@ -233,6 +236,11 @@ def _await_end(process: launch.ScenarioProcess, participants: int, now_ns: int) 
             last_lines=process.last_lines(),
             time_s=now_ns / 1e9,
         )
+
+
+def _wait_for_end(process: launch.ScenarioProcess, participants: int) -> int | None:
+    with patience.told(lambda waited_s: patience.tell_of_a_long_end(process, waited_s, participants)):
+        return process.wait()
 
 
 def _check_seed(seed: int) -> int:

@@ -2,8 +2,9 @@
 """Compile a scenario of one file, once: the program is kept in the user's cache until something it was made of changes.
 
 The cache is ``$XDG_CACHE_HOME/edgelam/scenarios`` (``~/.cache/edgelam/scenarios``), one folder for each source file and
-installation of edgelam. In it lie the program and ``built-from.json``: the commands, the compiler, and the checksum of
+installation of edgelam. In it lie the program and ``.built-from.json``: the commands, the compiler, and the checksum of
 each file that the compiler read. A program without its record, or whose record does not hold any more, is built again.
+Whatever lies beside the program begins with a dot, which the name of a program never does.
 """
 
 import contextlib
@@ -27,7 +28,7 @@ from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.scenarios import toolchain, trust
 
 SUFFIXES = (".cc", ".cpp", ".cxx")
-RECORD = "built-from.json"
+RECORD, LOCK = ".built-from.json", ".lock"
 
 
 class Built(NamedTuple):
@@ -49,10 +50,13 @@ def build(source: Path) -> Built:
     if not source.is_file():
         what = "is a folder" if source.is_dir() else "there is no such file"
         raise ConfigurationError(f"{source}: {what}; 'edgelam scenario new {source.stem}' writes a first scenario")
+    if any(ord(character) < 32 for character in str(source)):
+        raise ConfigurationError(f"{str(source)!r}: a path without control characters is needed")
     trust.check(source)
-    folder = _folder_of(source)
+    name = _plain(source.stem)
+    folder = _folder_of(source, name)
     with _locked(folder, source):
-        program = folder / source.stem
+        program = folder / name
         recipe = _recipe()
         if _is_up_to_date(folder, program, recipe):
             return Built(program, 0.0)
@@ -98,10 +102,16 @@ def _unsafe(folder: Path, status: os.stat_result, others: int) -> str:
     return "" if os.access(folder, os.W_OK) else f"{folder} cannot be written to"
 
 
-def _folder_of(source: Path) -> Path:
+def _plain(stem: str) -> str:
+    """What a program is called: as its source, but for characters that are not the same everywhere."""
+    plain = re.sub(r"[^A-Za-z0-9_.+-]", "_", stem)[:100]
+    return "_" + plain[1:] if plain[0] in ".-" else plain
+
+
+def _folder_of(source: Path, name: str) -> Path:
     """The folder of a source file's program: of its name, and a checksum of its place and edgelam's."""
-    place = f"{source.resolve()}\n{toolchain.include_folders()[0]}"
-    return cache_folder() / f"{source.stem}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+    place = os.fsencode(source.resolve()) + b"\n" + os.fsencode(toolchain.include_folders()[0])
+    return cache_folder() / f"{name}-{hashlib.sha256(place).hexdigest()[:12]}"
 
 
 @contextlib.contextmanager
@@ -109,16 +119,16 @@ def _locked(folder: Path, source: Path) -> Iterator[None]:
     """Hold the folder for this process; the kernel lets go of it when the process ends, however it does."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / "lock", "wb")  # noqa: SIM115  # closed below
-    except OSError as error:
-        raise EdgelamError(f"cannot build in {folder}: {error.strerror} (XDG_CACHE_HOME sets the place)") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"{source} is being built by another process; waiting for it", file=sys.stderr, flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        with open(folder / LOCK, "wb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"{source} is being built by another process; waiting for it", file=sys.stderr, flush=True)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as error:  # also of the body: a full disk, a folder that is gone
+        reason = f"{error.strerror or error} ({os.fsdecode(error.filename)})" if error.filename else str(error)
+        raise EdgelamError(f"cannot build in {folder}: {reason} (XDG_CACHE_HOME sets the place)") from error
 
 
 def _recipe() -> dict[str, Any]:
@@ -146,8 +156,11 @@ def _compile(source: Path, scratch: Path, folder: Path, program: Path, recipe: d
     began_ns = time.time_ns()
     object_file, list_file, new = scratch / "object.o", scratch / "files.d", scratch / "program"
     compiler = toolchain.compiler()
-    _call([*compiler, *recipe["compile"], "-MD", "-MF", list_file, "-c", source, "-o", object_file], source, scratch)
-    read = [Path.cwd() / path for path in _prerequisites(list_file.read_text())]
+    text = str(source)
+    text = f"./{text}" if text[0] in "-@" else text  # these mean something to a compiler
+    dependencies = ["-MD", "-MT", "it", "-MF", list_file]
+    _call([*compiler, *recipe["compile"], *dependencies, "-c", text, "-o", object_file], source, scratch)
+    read = [Path.cwd() / path for path in _prerequisites(os.fsdecode(list_file.read_bytes()))]
     # .resolve(): the compiler writes a header's path as it came to it, folder/../header.h
     modules = toolchain.modules_of(path.resolve() for path in read)
     _call([*compiler, object_file, "-o", new, *toolchain.link_flags(modules)], source, scratch)

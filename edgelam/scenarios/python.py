@@ -19,6 +19,7 @@ import it.
 """
 
 import ctypes
+import faulthandler
 import itertools
 import json
 import os
@@ -56,6 +57,9 @@ def include(*headers: str) -> None:
         cppyy.include(header)
 
 
+for _number in (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS):
+    signal.signal(_number, signal.SIG_DFL)  # cppyy's handlers write pages of addresses, for seconds
+faulthandler.enable(all_threads=False)  # the line of Python, behind what ns-3 said
 libcppyy.AddSmartPtrType("Ptr")  # before anything that has one
 for _folder in toolchain.include_folders():
     cppyy.add_include_path(str(_folder))

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "ns3/ipv4.h"
+#include "ns3/node-list.h"
 #include "ns3/rng-seed-manager.h"
 #include "ns3/simulator.h"
 #include "ns3/string.h"
@@ -29,6 +30,16 @@ Scenario::Scenario(std::string name, std::string summary) : m_options(std::move(
 
 Scenario::~Scenario() = default;
 
+void Scenario::RefuseRunInBuild() const {
+    const bool destroyed = !m_nodes.empty() && ns3::NodeList::GetNNodes() == 0;
+    if (destroyed || ns3::Simulator::GetEventCount() > 0) {
+        Refuse(std::string("Simulator::") + (destroyed ? "Destroy" : "Run") +
+               "() was called in the build function: leave out Simulator::Run, Stop and Destroy there. The run begins "
+               "when build returns; the option --stopTime gives it an end, Simulator::ScheduleDestroy what is to be "
+               "done then");
+    }
+}
+
 void Scenario::RefuseExposedTwice(ns3::Ptr<ns3::Node> node, const std::string& name) const {
     for (const ExposedNode& other : m_nodes) {
         if (other.name == name) {
@@ -40,12 +51,21 @@ void Scenario::RefuseExposedTwice(ns3::Ptr<ns3::Node> node, const std::string& n
     }
 }
 
+void Scenario::BeginExposing() {
+    RefuseRunInBuild();
+    if (m_nodes.empty()) { // not earlier: until there is a node, build may choose ns-3's simulator and scheduler
+        m_guard = ns3::Simulator::ScheduleNow([this] { RefuseRunInBuild(); });
+    }
+}
+
 void Scenario::ExposeWithoutIp(ns3::Ptr<ns3::Node> node, const std::string& name, const std::string& role) {
+    BeginExposing();
     RefuseExposedTwice(node, name);
     m_nodes.push_back({node, name, role, nullptr});
 }
 
 TransferApplication& Scenario::Expose(ns3::Ptr<ns3::Node> node, const std::string& name, const std::string& role) {
+    BeginExposing();
     RefuseExposedTwice(node, name);
     const auto ipv4 = node->GetObject<ns3::Ipv4>();
     if (!ipv4 || ipv4->GetNInterfaces() < 2 || ipv4->GetNAddresses(1) == 0) {
@@ -112,6 +132,8 @@ int Scenario::Main(int argc, char* argv[], const std::function<void()>& build) {
         ns3::RngSeedManager::SetSeed(m_seed);
         ns3::RngSeedManager::SetRun(m_run);
         build();
+        RefuseRunInBuild();
+        ns3::Simulator::Remove(m_guard);
         return Run();
     } catch (const OptionError& error) {
         std::cerr << m_options.name() << ": " << error.what() << std::endl;
@@ -146,7 +168,10 @@ int Scenario::RunCoupled() {
         ns3::Simulator::Stop(ns3::Seconds(m_stopTimeS));
     }
     ns3::Simulator::Run();
-    clock.End("the scenario ended at its stopTime, t = " + std::to_string(ns3::Simulator::Now().GetSeconds()) + " s");
+    const ns3::Time now = ns3::Simulator::Now();
+    const bool planned = m_stopTimeS > 0 && now >= ns3::Seconds(m_stopTimeS);
+    clock.End((planned ? "the scenario ended at its stopTime, t = " : "the scenario called Simulator::Stop for t = ") +
+              std::to_string(now.GetSeconds()) + " s");
     return clock.ExitStatus();
 }
 

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "ns3/application-container.h"
+#include "ns3/event-id.h"
 #include "ns3/node-container.h"
 
 #include "options.h"
@@ -64,6 +65,9 @@ class Scenario {
     std::uint32_t seed() const { return m_seed; }
 
   private:
+    /// Of what stands behind the network in an ns-3 main(), Run and Destroy leave traces.
+    void RefuseRunInBuild() const;
+    void BeginExposing();
     void RefuseExposedTwice(ns3::Ptr<ns3::Node> node, const std::string& name) const;
     int Run();
     int RunCoupled();
@@ -71,6 +75,7 @@ class Scenario {
     Options m_options;
     Registry m_registry;
     std::vector<ExposedNode> m_nodes;
+    ns3::EventId m_guard; ///< the first event of a Run in build
     std::uint32_t m_seed = 1;
     std::uint64_t m_run = 1;
     double m_stopTimeS = 0;

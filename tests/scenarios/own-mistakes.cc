@@ -5,6 +5,7 @@
 
 #include <array>
 #include <chrono>
+#include <fstream>
 #include <stdexcept>
 #include <thread>
 
@@ -24,14 +25,36 @@ void Spin(std::chrono::time_point<std::chrono::steady_clock, std::chrono::durati
 int main(int argc, char* argv[]) {
     edgelam::Scenario scenario("own-mistakes", "two nodes without links, and what their author did wrong");
     std::string mistake = "none";
-    scenario.options().Choice("mistake", mistake, "to make", {"none", "expose", "endless-build", "slow-build"});
+    scenario.options().Choice(
+        "mistake", mistake, "to make",
+        {"none", "expose", "endless-build", "slow-build", "slow-end", "run", "run-first", "destroy", "stop"});
     Move last{};
     return scenario.Main(argc, argv, [&] {
         ns3::NodeContainer nodes(2);
+        if (mistake == "run-first") {
+            ns3::Simulator::Stop(ns3::Seconds(1));
+            ns3::Simulator::Run();
+        }
         scenario.ExposeWithoutIp(nodes.Get(0), "ue0", "ue");
         scenario.ExposeWithoutIp(nodes.Get(1), "edge0", "edge");
         if (mistake == "expose") {
             scenario.ExposeWithoutIp(nodes.Get(1), "edge7", "edge");
+        }
+        if (mistake == "run") {
+            Spin(std::chrono::steady_clock::now() + std::chrono::hours(1));
+            ns3::Simulator::Run();
+        }
+        if (mistake == "destroy") {
+            ns3::Simulator::Destroy();
+        }
+        if (mistake == "stop") {
+            ns3::Simulator::Stop(ns3::Seconds(2));
+        }
+        if (mistake == "slow-end") {
+            ns3::Simulator::ScheduleDestroy([] {
+                std::this_thread::sleep_for(std::chrono::seconds(12)); // longer than anything but the run itself waits
+                std::ofstream("written-at-the-end.txt") << "here";
+            });
         }
         if (mistake == "slow-build") {
             std::this_thread::sleep_for(std::chrono::milliseconds(600));
@@ -54,6 +77,10 @@ int main(int argc, char* argv[]) {
                                  [](double) -> std::string { throw std::length_error("too many of them"); });
         registry.Control<double>("throw", "s", "in an event, so much later", [](double delay) {
             ns3::Simulator::Schedule(ns3::Seconds(delay), [] { throw std::runtime_error("thrown in an event"); });
+            return std::string();
+        });
+        registry.Control<double>("fatal", "s", "in an event, so much later", [](double delay) {
+            ns3::Simulator::Schedule(ns3::Seconds(delay), [] { NS_FATAL_ERROR("a table that\n is not there"); });
             return std::string();
         });
         registry.Control<double>("spin", "s", "wall time in which simulated time stands still", [](double wall) {

@@ -9,7 +9,14 @@ import pytest
 
 from edgelam import cosim
 from edgelam.cosim import patience
-from edgelam.errors import AttachError, ConfigurationError, ControlRefused, ObservableRefused, ScenarioDied
+from edgelam.errors import (
+    AttachError,
+    ConfigurationError,
+    ControlRefused,
+    ObservableRefused,
+    ScenarioDied,
+    ScenarioEnded,
+)
 
 SOURCE = Path(__file__).parent / "own-mistakes.cc"
 
@@ -70,7 +77,7 @@ def test_an_event_that_throws():
 
 
 def test_a_long_build_is_waited_for_and_told(monkeypatch, capfd):
-    monkeypatch.setattr(patience, "BUILDS_S", 0.2)
+    monkeypatch.setattr(patience, "LONG_S", 0.2)
 
     async def main(sim):
         return len(sim.nodes)
@@ -98,3 +105,49 @@ def test_time_that_stands_still_is_told_once(monkeypatch, capfd, tmp_path):
     told = capfd.readouterr().err
     assert told.count("simulated time has stood still at 0.000000000 s") == told.count("stood still") == 1
     assert re.search(rf"own-mistakes \(pid \d+\) is busy; what it writes goes to {log}\n", told)
+
+
+def test_a_long_end_is_waited_for_and_told(monkeypatch, capfd, tmp_path):
+    monkeypatch.setattr(patience, "LONG_S", 0.5)
+    monkeypatch.chdir(tmp_path)
+
+    async def main(sim):
+        return "the result"
+
+    assert run(main, options={"mistake": "slow-end"}) == "the result"
+    assert (tmp_path / "written-at-the-end.txt").read_text() == "here"
+    assert re.search(r"own-mistakes \(pid \d+\) still runs \d+ s after the run is over", capfd.readouterr().err)
+
+
+@pytest.mark.parametrize(("mistake", "name"), [("run", "Run"), ("run-first", "Run"), ("destroy", "Destroy")])
+def test_the_end_of_a_main_in_build_is_refused(mistake, name):
+    async def main(sim):
+        raise AssertionError
+
+    with pytest.raises(ConfigurationError, match=rf"Simulator::{name}\(\) was called in the build function"):
+        run(main, options={"mistake": mistake})
+
+
+def test_a_stop_in_build_is_named_as_the_reason():
+    async def main(sim):
+        await asyncio.sleep(3)
+
+    with pytest.raises(
+        ScenarioEnded, match=r"^the scenario called Simulator::Stop for t = 2\.0+ s, while participant 0"
+    ):
+        run(main, options={"mistake": "stop"})
+    with pytest.raises(ScenarioEnded, match=r"^the scenario ended at its stopTime, t = 1\.0+ s, while participant 0"):
+        run(main, options={"mistake": "stop", "stopTime": "1s"})
+
+
+def test_what_ns3_says_comes_first():
+    async def main(sim):
+        await sim.control("fatal").set(0.02)
+        await asyncio.sleep(1)
+
+    with pytest.raises(ScenarioDied) as caught:
+        run(main)
+    assert re.search(
+        r'^scenario own-mistakes died after .*: msg="a table that is not there", .*line=\d+ \(killed by SIGABRT\)',
+        str(caught.value).splitlines()[0],
+    )

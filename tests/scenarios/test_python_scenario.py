@@ -2,6 +2,7 @@
 """Scenarios in Python: coupled and alone, with the mistakes their authors make."""
 
 import asyncio
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,5 +73,21 @@ def test_mistakes_are_reported_to_participants():
     with pytest.raises(ScenarioDied, match=r"wire\.py died after simulated time") as caught:
         cosim.simulate(main, scenario=WIRE, options={"mistake": "die"})
     assert "RuntimeError: the third tick" in caught.value.last_lines
+    for mistake, name in (("run", "Run"), ("destroy", "Destroy")):
+        with pytest.raises(ConfigurationError, match=rf"^wire: Simulator::{name}\(\) was called in the build function"):
+            cosim.simulate(main, scenario=WIRE, options={"mistake": mistake})
     with pytest.raises(ConfigurationError, match="there is no such file"):
         cosim.simulate(main, scenario="./nowhere.py")
+
+
+def test_what_ns3_says_as_it_aborts_comes_first():
+    async def main(sim):
+        raise AssertionError
+
+    with pytest.raises(ScenarioDied) as caught:
+        cosim.simulate(main, scenario=WIRE, options={"mistake": "typo"})
+    first, _, rest = str(caught.value).partition("\n")
+    assert 'msg="Invalid attribute set (Thickness)' in first
+    assert first.endswith("(killed by SIGABRT); its last lines:")
+    assert re.search(r"wire\.py\", line \d+ in build", rest)
+    assert "0x" not in rest

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from edgelam import paths, scenarios
-from edgelam.errors import EdgelamError
+from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.scenarios import toolchain
 from edgelam.scenarios.build import cache_folder
 
@@ -46,7 +46,7 @@ def write_compiler(tmp_path, monkeypatch, then):
 
 def compilations(folder):
     log = folder.parent / "log"
-    return sum(" -c " in line for line in log.read_text().splitlines()) if log.exists() else 0
+    return sum(" -c " in line for line in log.read_text(errors="replace").splitlines()) if log.exists() else 0
 
 
 def edgelam(*arguments):
@@ -103,9 +103,43 @@ def test_a_program_without_its_record_is_not_trusted(folder):
     program = scenarios.build(Path("mine.cc")).program
     program.write_bytes(b"")
     assert output() == b"42"
-    (program.parent / "built-from.json").write_text("{}")
+    (program.parent / ".built-from.json").write_text("{}")
     assert output() == b"42"
     assert compilations(folder) == 3
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"lock.cc", b".lock.cc", b"built-from.json.cc", b".built-from.json.cc", b"program.cc", b"object.o.cc", b"-o.cc",
+     b"@files.cc", b"a b$c#d%e: f.cc", b"Stra\xdfe.cc", "Straße.cc".encode(), b"x" * 200 + b".cc", b"..cc", b"a.b.cpp"],
+)  # fmt: skip
+def test_any_name_of_a_file(folder, name):
+    source = Path(os.fsdecode(name))
+    os.rename("mine.cc", source)
+    for _ in range(2):
+        program = scenarios.build(source).program
+        assert subprocess.run([program], capture_output=True, check=True).stdout == b"42"
+    assert compilations(folder) == 1
+    assert str(program).isascii()
+
+
+def test_a_name_with_control_characters_is_refused(folder):
+    os.rename("mine.cc", "two\nlines.cc")
+    with pytest.raises(ConfigurationError, match="without control characters"):
+        scenarios.build(Path("two\nlines.cc"))
+
+
+def test_folders_whose_names_are_not_utf8(folder, tmp_path, monkeypatch):
+    """As on disks of the time before it; of the source, and of the cache."""
+    old = tmp_path / os.fsdecode(b"Stra\xdfe")
+    os.rename(folder, old)
+    monkeypatch.chdir(old)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(old / "cache"))
+    for _ in range(2):
+        done = subprocess.run(edgelam("scenario", "build", str(old / "mine.cc")), capture_output=True, check=False)
+        assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
+        assert subprocess.run([done.stdout.strip()], capture_output=True, check=True).stdout == b"42"
+    assert compilations(folder) == 1
 
 
 def test_modules_follow_from_headers():
@@ -196,7 +230,7 @@ def test_a_killed_build_leaves_nothing_half_built(folder, tmp_path, monkeypatch,
     write_compiler(tmp_path, monkeypatch, 'exec g++ "$@"')
     assert output() == b"42"
     kept = scenarios.build(Path("mine.cc")).program.parent
-    assert sorted(path.name for path in kept.iterdir()) == ["built-from.json", "lock", "mine"]
+    assert sorted(path.name for path in kept.iterdir()) == [".built-from.json", ".lock", "mine"]
 
 
 def wait_until(condition):

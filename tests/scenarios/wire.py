@@ -10,7 +10,9 @@ include("ns3/internet-stack-helper.h", "ns3/ipv4-address-helper.h", "ns3/csma-he
 scenario = Scenario("wire", "two nodes on a wire")
 options = scenario.options()
 rate = options.Rate("rate", 10e6, "of the wire", 1e3, 1e12)
-mistake = options.Choice("mistake", "none", "to make", ["none", "refuse", "raise", "expose", "die"])
+mistake = options.Choice(
+    "mistake", "none", "to make", ["none", "refuse", "raise", "expose", "die", "typo", "run", "destroy"]
+)
 count = options.Integer("count", 3, "any", 1, 5)
 flag = options.Flag("flag", False, "any")
 ticks = []
@@ -44,6 +46,14 @@ def build():
     wire.SetChannelAttribute("DataRate", ns3.DataRateValue(ns3.DataRate(int(rate.value))))
     ns3.Ipv4AddressHelper("10.0.0.0", "255.255.255.0").Assign(wire.Install(nodes))
     scenario.Expose(nodes.Get(0), "ue0", "ue")
+    if mistake.value == "typo":
+        wire.SetDeviceAttribute("Thickness", ns3.DataRateValue(ns3.DataRate(5)))
+        wire.Install(nodes)
+    if mistake.value == "run":
+        ns3.Simulator.Stop(ns3.Seconds(1))
+        ns3.Simulator.Run()
+    if mistake.value == "destroy":
+        ns3.Simulator.Destroy()
     if mistake.value == "expose":
         scenario.Expose(nodes.Get(1), "ue0", "ue")
     scenario.Expose(nodes.Get(1), "edge0", "edge")

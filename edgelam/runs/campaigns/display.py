@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from edgelam import reasons
 from edgelam.runs.campaigns.folder import Claim, Job
 
 _ROWS = 20  # of runs under way; the rest is counted
@@ -110,10 +111,19 @@ def duration(seconds: float) -> str:
 
 def last_line(file: Path) -> str:
     """The last line with something in it, of the last 4 kB; empty if there is none."""
+    lines = _end_of(file, 4096).splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def reason_of(scratch: Path) -> str:
+    """Why the run with this folder failed, in one line; empty if it left no word."""
+    return reasons.of_log(_end_of(scratch / "stderr.txt", 1 << 16))
+
+
+def _end_of(file: Path, size_bytes: int) -> str:
     try:
         with open(file, "rb") as stream:
-            stream.seek(max(0, file.stat().st_size - 4096))
-            lines = stream.read().decode(errors="replace").splitlines()
+            stream.seek(max(0, file.stat().st_size - size_bytes))
+            return stream.read().decode(errors="replace")
     except OSError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")

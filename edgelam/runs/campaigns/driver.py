@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from edgelam.runs.campaigns.display import Display, last_line
+from edgelam.runs.campaigns.display import Display, reason_of
 from edgelam.runs.campaigns.folder import CampaignFolder, Claim, Job
 from edgelam.runs.campaigns.local import Workers
 from edgelam.runs.many import update_index
@@ -48,7 +48,7 @@ def run_jobs(
             display.elsewhere = len(elsewhere)
             ended = workers.ended()
             for claim in ended:
-                reason = last_line(claim.scratch / "stderr.txt")
+                reason = reason_of(claim.scratch)
                 finished = folder.collect(claim, experiment)
                 del running[claim.job.name]
                 display.ended(claim.job, finished, reason)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from edgelam.runs.campaigns.display import last_line
+from edgelam.runs.campaigns.display import reason_of
 from edgelam.runs.campaigns.folder import CampaignFolder, Job
 from edgelam.runs.many import Runs
 from edgelam.runs.settings import plain_text
@@ -57,7 +57,7 @@ def print_failures(console: Console, folder: CampaignFolder, failed: Sequence[Jo
     for job in failed:
         left = folder.failed / job.name
         for line in (
-            f"FAILED {job.label}: {last_line(left / 'stderr.txt') or 'without a word'}",
+            f"FAILED {job.label}: {reason_of(left) or 'without a word'}",
             f"  left of it: {left}/ (stderr.txt)",
             f"  reproduce: {job.command}",
         ):

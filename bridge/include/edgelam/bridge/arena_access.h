@@ -26,6 +26,8 @@ class ArenaAccess {
     std::byte* AddView(const ArrayRef& ref, bool counted);
     /// Gives the pages of a block back to the shared data when its last view in this process goes.
     void DropView(const ArrayRef& ref);
+    /// Closes what only further mappings need: no further arena can be looked into.
+    void CloseDescriptors();
     /// True in a process forked from the one that attached: nothing here is its own.
     bool Forked() const { return ForkGeneration() != m_generation; }
 

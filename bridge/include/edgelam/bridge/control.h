@@ -54,6 +54,8 @@ class Control {
     explicit Control(UniqueFd fd);
 
     int fd() const { return m_fd.get(); }
+    /// Closes what only passing it on needs.
+    void CloseDescriptor() { m_fd.reset(); }
     ControlHeader& header() const { return *reinterpret_cast<ControlHeader*>(m_memory.data()); }
     Doorbell& doorbell(int process) const { return At<Doorbell>(m_places.doorbells)[process]; }
     ParticipantState& participant(int p) const { return At<ParticipantState>(m_places.participants)[p]; }

@@ -5,7 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "edgelam/bridge/errors.h"
@@ -74,6 +76,12 @@ std::uint64_t PageAlign(std::uint64_t bytes);
 /// Counts the forks between the process that first asked and this one: a value that differs from the one an object
 /// was made with means that the object belongs to a parent process.
 std::uint32_t ForkGeneration();
+
+/// An eventfd, by which one thread wakes another out of poll(2). Throws BridgeError.
+UniqueFd MakeEventFd();
+
+/// Runs `run` in a thread that takes no signals: these are for the threads of the program. Throws BridgeError.
+std::thread StartThread(std::function<void()> run);
 
 /// Opens a pidfd, which becomes readable when the process ends. Throws BridgeError.
 UniqueFd OpenPidFd(int pid);

@@ -12,6 +12,12 @@
 
 namespace edgelam::bridge {
 
+/// The other side has closed the socket, or ended.
+class SocketClosed : public BridgeError {
+  public:
+    using BridgeError::BridgeError;
+};
+
 /// Who is at the other end, as the kernel says.
 struct PeerCredentials {
     int pid;
@@ -31,14 +37,14 @@ struct AttachMessage {
     std::vector<UniqueFd> fds;
 };
 
-/// Sends all of it. Throws BridgeError.
+/// Sends all of it. Throws BridgeError, SocketClosed.
 void SendAttachMessage(int socket, std::uint32_t status, const std::string& text, const std::vector<int>& fds = {});
 
 /// Collects a message from a socket as its bytes come.
 class AttachReader {
   public:
-    /// Reads what is there, without blocking. True once the message is complete. Throws BridgeError at end of file and
-    /// on nonsense.
+    /// Reads what is there, without blocking. True once the message is complete. Throws SocketClosed at end of file,
+    /// BridgeError on nonsense.
     bool ReadSome(int socket);
     AttachMessage Take();
 

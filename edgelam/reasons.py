@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Why something ended, in one line: the line of an error or of a program's output that says most."""
+
+import re
+
+# NS_FATAL_ERROR, NS_ASSERT, NS_ABORT and their relatives; the message in between may have several lines
+_NS3 = re.compile(
+    r'^[ \t]*((?:NS_ASSERT failed, |aborted\. |msg=")(?:(?!^[ \t]*(?:NS_ASSERT failed, |aborted\. |msg="))[^\0])*?'
+    r"file=[^\n]*, line=\d+)",
+    re.MULTILINE,
+)
+_CPP = re.compile(
+    r"^[ \t]*terminate called after throwing an instance of '([^'\n]*)'\n(?:[ \t]*what\(\): +([^\n]*))?", re.MULTILINE
+)
+_OWN = "edgelam: "
+
+
+def of_output(text: str) -> str | None:
+    """What ns-3, else C++, said as it ended a program that wrote `text`; None: neither did."""
+    if found := _NS3.findall(text):
+        return " ".join(found[-1].split())
+    if found := _CPP.findall(text):
+        kind, what = found[-1]
+        return f"{kind}: {what}" if what else f"an exception of type {kind}"
+    return None
+
+
+def of_log(text: str) -> str:
+    """Why a run failed, from what its process wrote to stderr: the first line of the error that it ended with."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    own = max((i for i, line in enumerate(lines) if line.startswith(_OWN)), default=-1)
+    if own >= 0 and not any(line.startswith("Traceback ") for line in lines[own:]):
+        return lines[own].removeprefix(_OWN)
+    return of_output(text) or (lines[-1].strip() if lines else "")
