@@ -131,9 +131,10 @@ class ComputeBlock:
         try:
             if self._counter is not None:
                 self._counter.__exit__(kind, error, trace)
-                self.work, self._counter = self._counter.work, None
-                if self._key is not None and error is None:
+                self.work = self._counter.work
+                if self._key is not None and error is None and self._counter.lasting:
                     sim._work[self._label, self._key] = self.work
+                self._counter = None
             if loop.recorder is not None:
                 if error is not None:
                     loop.recorder.decided(f"compute block {self._label!r} of {node.name} failed")

@@ -188,7 +188,8 @@ class Node:
         Args:
             label: what to call it in records.
             key: anything hashable that says what is computed, for example the shapes. The work is counted the first
-                time for each (label, key) and kept. Without a key it is counted every time, which costs wall time.
+                time for each (label, key) and kept: what changes it belongs into the key (an optimiser's first step
+                counts as any later one). Without a key it is counted every time, which costs wall time.
             work: the work, if you know it: nothing is counted. ``Work(flops=..., bytes=...)``.
 
         Returns:

@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Counting the work of PyTorch code: floating-point operations and bytes of memory traffic.
 
-FLOPs are counted by `torch.utils.flop_counter.FlopCounterMode` (matrix products, convolutions, attention on the GPU),
-with formulas added here for what it counts as nothing: scaled-dot-product attention on the CPU, embeddings and norms.
-Other element-wise operations count as no FLOPs; their cost is memory traffic. Bytes are what every operator reads and
-writes when run one by one, as PyTorch does (views are free): an upper bound where a compiler would fuse.
+One dispatch mode sees every operator that PyTorch runs. FLOPs: what multiplies has a formula, in
+`torch.utils.flop_counter` (attention on the GPU) or in flop_formulas.py; an operator that is written in terms of others
+is taken apart; the rest is element-wise and the like (light_operators.py) and counts as none, because its cost is
+memory traffic. An operator of which nothing is known, such as a user's own, counts as no FLOPs and is told once, as a
+warning; `torch.utils.flop_counter.register_flop_formula` gives it a formula.
+
+Bytes are what every operator reads and writes when run one by one, as PyTorch does (views are free): an upper bound
+where a compiler would fuse. Of a distributed tensor the local part counts.
+
+An optimiser that makes its state in a step is counted as if it had had it (first_steps.py).
 """
 
 from __future__ import annotations
 
-import math
+import functools
+import warnings
 from dataclasses import dataclass
 from typing import Any
+
+from edgelam.cosim import flop_formulas, light_operators
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +42,32 @@ class Work:
 
 
 class WorkCounter:
-    """Context manager that counts the work of the PyTorch code inside; `work` is the result."""
+    """Context manager that counts the work of the PyTorch code inside; `work` is the result.
+
+    `lasting`: the same code costs the same again, as far as optimisers are concerned.
+    """
 
     def __init__(self) -> None:
         """Get ready; imports torch."""
-        from torch.utils.flop_counter import FlopCounterMode
+        from edgelam.cosim.first_steps import FirstSteps
 
         self.work = Work()
-        self._bytes = _byte_counter()
-        self._flops = FlopCounterMode(display=False, custom_mapping=_formulas())
+        self.lasting = True
+        self._mode = _mode_class()()
+        self._first_steps = FirstSteps(self._mode)
 
     def __enter__(self) -> WorkCounter:
         """Begin to count."""
-        self._bytes.__enter__()  # outer: sees the operators that are left after the FLOP counter took some apart
-        self._flops.__enter__()
+        self._mode.__enter__()
+        self._first_steps.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
         """Stop counting."""
-        self._flops.__exit__(*error)
-        self._bytes.__exit__(*error)
-        self.work = Work(int(self._flops.get_total_flops()), self._bytes.bytes)
+        self._first_steps.__exit__(*error)
+        self._mode.__exit__(*error)
+        self.work = Work(self._mode.flops, self._mode.bytes)
+        self.lasting = self._first_steps.replaced_all
 
 
 def count(function: Any, *args: Any, **kwargs: Any) -> Work:
@@ -63,89 +77,180 @@ def count(function: Any, *args: Any, **kwargs: Any) -> Work:
     return counter.work
 
 
-def _byte_counter() -> Any:
+@functools.cache
+def _mode_class() -> Any:
+    """The dispatch mode; made here so that torch is imported only where something is counted."""
     import torch
+    from torch._subclasses.fake_tensor import FakeTensor
     from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils._pytree import tree_leaves
 
-    aten = torch.ops.aten
-    look_ups = {
-        aten.embedding,
-        aten.index_select,
-        aten.gather,
-        aten.index,
-    }  # read what they return
+    class CountingMode(TorchDispatchMode):
+        supports_higher_order_operators = True
 
-    class ByteCounter(TorchDispatchMode):
-        bytes = 0
+        def __init__(self) -> None:
+            super().__init__()
+            self.flops = 0
+            self.bytes = 0
+            self._on_parts_now = 0
+            self._passes_on = False
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            out = func(*args, **(kwargs or {}))
-            if not func.is_view:
-                seen: set[int] = set()
-                if func._overloadpacket in look_ups:
-                    seen.add(id(args[0]))
-                    self.bytes += out.numel() * out.element_size()
-                for tensor in tree_leaves((args, kwargs, out)):
-                    if isinstance(tensor, torch.Tensor) and id(tensor) not in seen:
-                        seen.add(id(tensor))
-                        self.bytes += tensor.numel() * tensor.element_size()
+            kwargs = kwargs or {}
+            if any(map(_made_of_tensors, types)):
+                return self._on_parts(func, args, kwargs)
+            if isinstance(func, torch._ops.HigherOrderOperator):
+                return self._higher_order(func, args, kwargs)
+            if self._on_parts_now and FakeTensor in types:
+                return func(*args, **kwargs)  # a shape is asked for, nothing is computed
+            how = _how(func)
+            if how.inside is not None:
+                with self:
+                    return func._op_dk(how.inside, *args, **kwargs)
+            out = func(*args, **kwargs)
+            if not how.light:
+                self.flops += how.flops(args, kwargs, out)
+            if not how.free:
+                self.bytes += how.traffic(args, kwargs, out)
             return out
 
-    return ByteCounter()
+        def _on_parts(self, func: Any, args: Any, kwargs: Any) -> Any:
+            """Of a tensor made of tensors, as DTensor is: what it does to its own parts is counted."""
+            if self._passes_on:
+                self._passes_on = False
+                return NotImplemented  # now it is the tensor's turn, with this mode active
+            self._passes_on = True
+            self._on_parts_now += 1
+            try:
+                with self:
+                    return func(*args, **kwargs)
+            finally:
+                self._on_parts_now -= 1
+
+        def _higher_order(self, func: Any, args: Any, kwargs: Any) -> Any:
+            if func is torch.ops.higher_order.cond:
+                predicate, if_true, if_false, operands = args
+                with self:
+                    return (if_true if predicate else if_false)(*operands)
+            out = func(*args, **kwargs)
+            if formula := _registered(func):
+                self.flops += int(formula(*args, **kwargs, out_val=out))
+            else:
+                _tell(func)
+            self.bytes += sum(map(_bytes, _tensors((args, kwargs, out))))
+            return out
+
+    return CountingMode
 
 
-_FORMULAS: dict[Any, Any] = {}
+class _How:
+    """How one operator (an OpOverload) is counted."""
+
+    def __init__(self, func: Any) -> None:
+        import torch
+
+        keys = torch._C.DispatchKey
+        namespace, _, name = func._schema.name.partition("::")
+        plain = light_operators.plain_name(name) if namespace == "aten" else name
+        self._func = func
+        self._formula = None
+        if not name.startswith("_foreach_"):
+            self._formula = flop_formulas.table().get(f"{namespace}::{plain}")
+        self._factor = 1 if plain in flop_formulas.FFT else 4
+        self.light = self._formula is None and light_operators.is_light(func)
+        """No FLOPs."""
+        composite = [keys.CompositeImplicitAutograd]
+        if not self.light and self._formula is None and _registered(func._overloadpacket) is None:
+            composite += [keys.CompositeExplicitAutograd, keys.CompositeExplicitAutogradNonFunctional]
+        self.inside = next((key for key in composite if _has_kernel(func, key)), None)
+        """The key of a kernel that calls other operators: it is run, and they are counted instead."""
+        self.free = func.is_view or name in light_operators.UNTOUCHED
+        """No traffic."""
+        self._write_only = name in light_operators.WRITE_ONLY
+        self._look_up = name in light_operators.LOOK_UPS
+
+    def flops(self, args: Any, kwargs: Any, out: Any) -> int:
+        formula = self._formula or _registered(self._func._overloadpacket)
+        if formula is None:
+            _tell(self._func)
+            return 0
+        flops = int(formula(*args, **kwargs, out_val=out))
+        if flops and any(tensor.is_complex() for tensor in _tensors((args, kwargs))):
+            flops *= self._factor
+        return flops
+
+    def traffic(self, args: Any, kwargs: Any, out: Any) -> int:
+        if self._write_only:
+            return sum(map(_bytes, _tensors(out)))
+        total, seen = 0, set()
+        if self._look_up:  # reads what it returns
+            seen.add(id(args[0]))
+            total += _bytes(out)
+        for tensor in _tensors((args, kwargs, out)):
+            if id(tensor) not in seen:
+                seen.add(id(tensor))
+                total += _bytes(tensor)
+        return total
 
 
-def _formulas() -> dict[Any, Any]:
-    """FLOP formulas for operators that torch's counter has none for; arguments are shapes."""
-    if _FORMULAS:
-        return _FORMULAS
+@functools.cache
+def _how(func: Any) -> _How:
+    return _How(func)
+
+
+def _has_kernel(func: Any, key: Any) -> bool:
+    """Whether PyTorch itself has one: its decompositions in Python are not what it runs."""
     import torch
-    from torch.utils.flop_counter import sdpa_backward_flop_count, sdpa_flop_count
 
-    aten = torch.ops.aten
+    name = func.name()
+    return not name.startswith("prim::") and torch._C._dispatch_has_kernel_for_dispatch_key(name, key)
 
-    def sdpa(query: Any, key: Any, value: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:
-        return int(sdpa_flop_count(query, key, value))  # Q K^T and A V: 2 products
 
-    def sdpa_backward(
-        grad: Any, query: Any, key: Any, value: Any, *args: Any, out_shape: Any = None, **kwargs: Any
-    ) -> int:
-        return int(sdpa_backward_flop_count(grad, query, key, value))  # 5 products: scores again, dV, dA, dQ, dK
+def _made_of_tensors(kind: Any) -> bool:
+    return hasattr(kind, "__tensor_flatten__")
 
-    def size(*shapes: Any) -> int:
-        return math.prod(shapes[0])
 
-    def layer_norm(x: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:
-        return 8 * size(x)  # mean 1, variance 3, normalise 2, scale and shift 2
+def _registered(packet: Any) -> Any:
+    """PyTorch's formula, or one that the user has registered."""
+    from torch.utils.flop_counter import flop_registry
 
-    def layer_norm_backward(grad: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:
-        return 14 * size(grad)  # about 14 a value: two reductions, the input's gradient, gain and bias
+    return flop_registry.get(packet)
 
-    def rms_norm(x: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:
-        return 4 * size(x)  # square, add, normalise, scale
 
-    def embedding(weight: Any, indices: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:
-        return 0  # a look-up: memory traffic only
+def _tensors(tree: Any) -> list[Any]:
+    import torch
+    from torch.utils._pytree import tree_leaves
 
-    def embedding_backward(grad: Any, *args: Any, out_shape: Any = None, **kwargs: Any) -> int:
-        return size(grad)  # one addition a value
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
 
-    table = {
-        "_scaled_dot_product_flash_attention_for_cpu": sdpa,
-        "_scaled_dot_product_flash_attention_for_cpu_backward": sdpa_backward,
-        "native_layer_norm": layer_norm,
-        "native_layer_norm_backward": layer_norm_backward,
-        "native_group_norm": layer_norm,
-        "native_group_norm_backward": layer_norm_backward,
-        "native_batch_norm": layer_norm,
-        "native_batch_norm_backward": layer_norm_backward,
-        "_native_batch_norm_legit": layer_norm,
-        "_fused_rms_norm": rms_norm,
-        "embedding": embedding,
-        "embedding_dense_backward": embedding_backward,
-    }
-    _FORMULAS.update({getattr(aten, name): formula for name, formula in table.items() if hasattr(aten, name)})
-    return _FORMULAS
+
+def _bytes(tensor: Any) -> int:
+    """Of the values, and of the indices of a sparse tensor."""
+    import torch
+
+    layout = tensor.layout
+    if layout is torch.strided:
+        return int(tensor.numel() * tensor.element_size())
+    if layout is torch.sparse_coo:
+        return sum(map(_bytes, (tensor._indices(), tensor._values())))
+    if layout in (torch.sparse_csr, torch.sparse_bsr):
+        return sum(map(_bytes, (tensor.crow_indices(), tensor.col_indices(), tensor.values())))
+    if layout in (torch.sparse_csc, torch.sparse_bsc):
+        return sum(map(_bytes, (tensor.ccol_indices(), tensor.row_indices(), tensor.values())))
+    return int(tensor.numel() * tensor.element_size())
+
+
+_told: set[str] = set()
+
+
+def _tell(func: Any) -> None:
+    """Once per operator and process: its FLOPs are not known."""
+    name = func._schema.name if hasattr(func, "_schema") else func.name()
+    if name in _told:
+        return
+    _told.add(name)
+    warnings.warn(
+        f"the work of operator {name} is not known: its memory traffic counts, its FLOPs count as none. If it "
+        "multiplies, give it a formula with torch.utils.flop_counter.register_flop_formula (docs/how-time-works.md)",
+        UserWarning,
+        stacklevel=2,
+    )

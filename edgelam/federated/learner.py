@@ -80,8 +80,8 @@ async def train_step(node: cosim.Node, learner: Learner, parts: Sequence[Batch])
     """One optimiser step on a node, over batches whose gradients are accumulated: (summed loss, samples)."""
     loss_sum, samples = 0.0, 0
     for index, batch in enumerate(parts):
-        last = index == len(parts) - 1
-        async with node.compute("train", key=("train", batch.shape, last)):
+        first, last = index == 0, index == len(parts) - 1  # the first one's gradient is not added to anything
+        async with node.compute("train", key=("train", batch.shape, first, last)):
             loss_sum += learner.accumulate(batch) * len(batch)
             samples += len(batch)
             if last:

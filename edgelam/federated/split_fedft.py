@@ -70,14 +70,14 @@ async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
         for part in range(settings.accumulation):
             step = round_number * settings.accumulation + part
             batch = worker.shard.batch(round_number, part)
-            await exchange(step, batch, last=part == settings.accumulation - 1)
+            await exchange(step, batch, first=part == 0, last=part == settings.accumulation - 1)
         if settings.head_averaging == "server":
             await link.send(
                 "head", round_number, {"head": dict(worker.head.state_dict())}, encoding=settings.weight_encoding
             )
             worker.head.load_state_dict((await link.receive("head", round_number))["head"])
 
-    async def exchange(step: int, batch: Batch, *, last: bool) -> None:
+    async def exchange(step: int, batch: Batch, *, first: bool, last: bool) -> None:
         with link.accounting():
             async with node.compute("embed", key=("embed", batch.shape)):
                 tokens_TD, lengths_B = worker.embed(batch)
@@ -86,7 +86,7 @@ async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
             await link.send("embedding", step, {"tokens": tokens_TD, "lengths": lengths_B})
             representation = (await link.receive("representation", step))["representation"]
             with link.accounting():
-                async with node.compute("head", key=("head", batch.shape, last)):
+                async with node.compute("head", key=("head", batch.shape, first, last)):
                     loss, jacobian = worker.loss_and_jacobian(representation, batch)
                     if last and not settings.train_embedding:
                         worker.update()
@@ -97,7 +97,7 @@ async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
             if settings.train_embedding:
                 gradient_TD = (await link.receive("embedding_gradient", step))["gradient"]
                 with link.accounting():
-                    async with node.compute("embed_backward", key=("embed_backward", batch.shape, last)):
+                    async with node.compute("embed_backward", key=("embed_backward", batch.shape, first, last)):
                         worker.accept_embedding_gradient(gradient_TD, batch)
                         if last:
                             worker.update()
@@ -144,7 +144,7 @@ async def serve_round(node: cosim.Node, server: Server, exchange: Exchange, setu
 
             answers = await exchange.each(jacobian, (2 * part + 2) / phases)
             last = part == settings.accumulation - 1
-            async with node.compute("backward", key=("backward", shape, last)):
+            async with node.compute("backward", key=("backward", shape, len(answers), part == 0, last)):
                 gradients = server.backward({name: jacobian for name, (jacobian, _) in answers.items()})
                 if last:
                     server.update()
