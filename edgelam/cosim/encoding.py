@@ -15,8 +15,10 @@ exact    every value in the dtype it has
 =======  =========================================================================================================
 
 Integers, booleans and bytes are sent as they are, complex numbers as pairs of the floating-point format (not int8 or
-bf16). The receiver gets the dtype that was sent, rounded by the encoding. Byte ranges lost on the way read as zeros (a
-lost int8 scale makes its token zero).
+bf16), structured arrays and floats of 8 bits as they are, a masked array as its values and a byte of mask for each. The
+receiver gets the dtype that was sent, rounded by the encoding, and the container, tuples with names and PackedSequence
+included; of kinds of `dict` it gets a dict. Byte ranges lost on the way read as zeros (a lost int8 scale makes its
+token zero).
 """
 
 from __future__ import annotations
@@ -38,14 +40,27 @@ _FLOATS: dict[str, np.dtype[Any]] = {"fp32": np.dtype("<f4"), "fp16": np.dtype("
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One array on the wire. `kind`: torch, numpy, int, float, bool, str, bytes; `wire`: dtype or encoding."""
+    """One array on the wire.
+
+    `kind`: torch, numpy, scalar (of numpy), int, float, complex, bool, str, bytes; `dtype`: NumPy's, or the name of
+    torch's; `wire`: dtype or encoding.
+    """
 
     kind: str
-    dtype: str
+    dtype: Any
     shape: tuple[int, ...]
-    wire: str
+    wire: Any
     nbytes: int
     device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A tuple, list or array of type `kind`, made anew from its `parts`; `extra`: what else it has (structure)."""
+
+    kind: type
+    parts: tuple[Any, ...]
+    extra: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +92,10 @@ def encode(data: Any, encoding: str = "fp32") -> Encoded:
     if encoding not in ENCODINGS:
         raise ConfigurationError(f"unknown encoding {encoding!r}; there are: {', '.join(ENCODINGS)}")
     parts: list[Array] = []
-    tree = _encode_tree(data, encoding, parts)
+    try:
+        tree = _encode_tree(data, encoding, parts)
+    except RecursionError:
+        raise ConfigurationError("what is sent is nested too deeply, or contains itself") from None
     return Encoded(encoding, sum(part.size for part in parts), tuple(parts), tree)
 
 
@@ -109,18 +127,25 @@ def wire_size(data: Any, encoding: str = "fp32") -> int:
 
 
 def _encode_tree(data: Any, encoding: str, parts: list[Array]) -> Any:
-    if isinstance(data, dict):
-        return {key: _encode_tree(value, encoding, parts) for key, value in data.items()}
-    if isinstance(data, tuple) and hasattr(data, "_fields"):
-        return type(data)(*(_encode_tree(value, encoding, parts) for value in data))
-    if isinstance(data, (list, tuple)):
-        return type(data)(_encode_tree(value, encoding, parts) for value in data)
     if data is None:
         return None
+    if isinstance(data, dict):
+        return {key: _encode_tree(value, encoding, parts) for key, value in data.items()}
+    if isinstance(data, np.ma.MaskedArray):
+        return _encode_masked(data, encoding, parts)
+    if isinstance(data, (list, tuple)):
+        kind = type(data)
+        children = tuple(_encode_tree(value, encoding, parts) for value in data)
+        if kind in (list, tuple):
+            return kind(children)
+        _check_container(data)
+        return Branch(kind, children)
     try:
         leaf, part = _encode_leaf(data, encoding)
-    except (TypeError, OverflowError, RuntimeError) as error:  # sparse, quantised, without data; beyond 64 bits
-        raise ConfigurationError(f"{data!r:.200} cannot be sent: {error}") from None
+    except ConfigurationError:
+        raise
+    except Exception as error:  # whatever torch and numpy say of what has no values or none that numpy knows
+        raise ConfigurationError(f"{shown(data)} cannot be sent: {error}") from None
     parts.append(part)
     return leaf
 
@@ -130,13 +155,60 @@ def _decode_tree(tree: Any, wire: Array, at: int, copy: bool) -> tuple[Any, int]
         return _decode_leaf(tree, wire[at : at + tree.nbytes], copy), at + tree.nbytes
     if tree is None:
         return None, at
+    children = tree.values() if isinstance(tree, dict) else tree.parts if isinstance(tree, Branch) else tree
     values = []
-    for child in tree.values() if isinstance(tree, dict) else tree:
+    for child in children:
         value, at = _decode_tree(child, wire, at, copy)
         values.append(value)
     if isinstance(tree, dict):
         return dict(zip(tree, values, strict=True)), at
-    return (type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)), at
+    if isinstance(tree, Branch):
+        return _make(tree.kind, values, tree.extra), at
+    return type(tree)(values), at
+
+
+def _make(kind: Any, values: list[Any], extra: Any) -> Any:
+    """A container of type `kind` of these values."""
+    if issubclass(kind, np.ma.MaskedArray):
+        fill_value, hard_mask = extra
+        data, mask = values
+        return np.ma.MaskedArray(data, mask=mask, fill_value=fill_value, hard_mask=hard_mask)
+    return kind(*values) if hasattr(kind, "_fields") else kind(values)
+
+
+def _check_container(data: Any) -> None:
+    """Refuse a kind of list or tuple that is more than its items, or that cannot be made from them."""
+    kind = type(data)
+    try:
+        made = _make(kind, list(data), None)
+        same = type(made) is kind and len(made) == len(data) and getattr(made, "__dict__", None) == getattr(
+            data, "__dict__", None
+        )  # fmt: skip
+    except Exception:
+        same = False
+    if not same:
+        base = "list" if isinstance(data, list) else "tuple"
+        raise ConfigurationError(
+            f"a {kind.__name__} cannot be sent: it cannot be made from its items alone; send {base}(...) of it"
+        )
+
+
+def _encode_masked(data: Any, encoding: str, parts: list[Array]) -> Branch:
+    if type(data) is not np.ma.MaskedArray:
+        raise ConfigurationError(
+            f"a {type(data).__name__} cannot be sent; send a numpy.ma.MaskedArray, or its data and its mask"
+        )
+    values, mask = np.asarray(data.data), np.ma.getmaskarray(data)
+    children = tuple(_encode_tree(part, encoding, parts) for part in (values, mask))
+    return Branch(np.ma.MaskedArray, children, (data.fill_value, bool(data.hardmask)))
+
+
+def shown(data: Any) -> str:
+    """A value in an error, whatever its `repr` does."""
+    try:
+        return f"{data!r:.200}"
+    except Exception:
+        return f"a {type(data).__name__}"
 
 
 # ---- one value ---------------------------------------------------------------------------------------------------
@@ -145,25 +217,22 @@ def _decode_tree(tree: Any, wire: Array, at: int, copy: bool) -> tuple[Any, int]
 def _encode_leaf(data: Any, encoding: str) -> tuple[Leaf, Array]:
     torch = sys.modules.get("torch")  # a tensor cannot be here before torch is
     if torch is not None and isinstance(data, torch.Tensor):
-        tensor = data.detach()
-        dtype, shape = str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape)
-        if tensor.dtype == torch.bfloat16:
-            tensor = tensor.float()
-            encoding = "bf16" if encoding == "exact" else encoding
-        wire, part = _to_wire(tensor.cpu().numpy(), encoding)
-        return Leaf("torch", dtype, shape, wire, part.size, str(data.device)), part
+        return _encode_tensor(torch, data, encoding)
+    if isinstance(data, str):
+        part = np.frombuffer(data.encode(errors="surrogatepass"), np.uint8)
+        return Leaf("str", "", (part.size,), "|u1", part.size), part
     if isinstance(data, (np.ndarray, np.generic)):
+        if isinstance(data, np.ndarray) and type(data) not in (np.ndarray, np.memmap):
+            raise ConfigurationError(f"a {type(data).__name__} cannot be sent; send numpy.asarray(...) of it")
         array = np.asarray(data)
         wire, part = _to_wire(array, encoding)
-        return Leaf("numpy", array.dtype.str, array.shape, wire, part.size), part
-    if isinstance(data, (bool, int, float)):
-        kind = "bool" if isinstance(data, bool) else "int" if isinstance(data, int) else "float"
-        dtype = {"bool": "|b1", "int": "<i8", "float": "<f8"}[kind]
+        kind = "numpy" if isinstance(data, np.ndarray) else "scalar"
+        return Leaf(kind, array.dtype if array.dtype.fields else array.dtype.str, array.shape, wire, part.size), part
+    if isinstance(data, (bool, int, float, complex)):
+        kind = next(kind for kind in (bool, int, float, complex) if isinstance(data, kind)).__name__
+        dtype = {"bool": "|b1", "int": "<i8", "float": "<f8", "complex": "<c16"}[kind]
         part = np.frombuffer(np.array(data, dtype).tobytes(), np.uint8)
         return Leaf(kind, dtype, (), dtype, part.size), part
-    if isinstance(data, str):
-        part = np.frombuffer(data.encode(), np.uint8)
-        return Leaf("str", "", (part.size,), "|u1", part.size), part
     if isinstance(data, (bytes, bytearray, memoryview)):
         part = np.frombuffer(bytes(data), np.uint8)
         return Leaf("bytes", "", (part.size,), "|u1", part.size), part
@@ -173,9 +242,29 @@ def _encode_leaf(data: Any, encoding: str) -> tuple[Leaf, Array]:
     )
 
 
-def _to_wire(values: Array, encoding: str) -> tuple[str, Array]:
+def _encode_tensor(torch: Any, data: Any, encoding: str) -> tuple[Leaf, Array]:
+    if type(data).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:  # DTensor, MaskedTensor, FakeTensor, ...
+        raise ConfigurationError(f"a {type(data).__name__} cannot be sent; send the plain tensors that it is made of")
+    tensor = data.detach().resolve_conj().resolve_neg()
+    dtype, shape = str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape)
+    if tensor.dtype == torch.bfloat16:
+        tensor = tensor.float()
+        encoding = "bf16" if encoding == "exact" else encoding
+    elif dtype.startswith("float8_"):
+        tensor = tensor.contiguous().view(torch.uint8)
+    wire, part = _to_wire(tensor.cpu().numpy(), encoding)
+    return Leaf("torch", dtype, shape, wire, part.size, str(data.device)), part
+
+
+def _to_wire(values: Array, encoding: str) -> tuple[Any, Array]:
     """The wire format's name and the values in it, as a fresh uint8 array."""
     kind = values.dtype.kind
+    if values.dtype.hasobject:
+        raise ConfigurationError(f"values of dtype {values.dtype} cannot be sent: they are Python objects")
+    if values.dtype.fields:  # what lies between fields is no value: zeros
+        copy = np.zeros(values.shape, values.dtype)
+        copy[...] = values
+        return values.dtype, _as_bytes(copy)
     if kind in "biuVS" or (encoding == "exact" and kind in "fc"):
         return values.dtype.str, _as_bytes(np.array(values, order="C"))
     if kind == "c":
@@ -200,22 +289,35 @@ def _float_bytes(values: Array, encoding: str) -> Array:
 
 def _decode_leaf(leaf: Leaf, wire: Array, copy: bool) -> Any:
     if leaf.kind == "str":
-        return wire.tobytes().decode(errors="replace")
+        return _text(wire.tobytes())
     if leaf.kind == "bytes":
         return wire.tobytes()
     values = _from_wire(leaf, wire)
-    if leaf.kind in ("int", "float", "bool"):
+    if leaf.kind in ("int", "float", "complex", "bool"):
         return values.item()
+    if leaf.kind == "scalar":
+        return values[()]
     if np.may_share_memory(values, wire) and (copy or not values.flags.aligned):
         values = values.copy()
     return _to_torch(leaf, values) if leaf.kind == "torch" else values
 
 
+def _text(wire: bytes) -> str:
+    """The text, single surrogates included; bytes that were lost in the middle of a character read as U+FFFD."""
+    try:
+        return wire.decode(errors="surrogatepass")
+    except UnicodeDecodeError:
+        return wire.decode(errors="replace")
+
+
 def _from_wire(leaf: Leaf, wire: Array) -> Array:
-    """The values in their own dtype (bfloat16 tensors: float32), sharing memory with `wire` where that is possible."""
-    dtype = np.dtype("<f4") if leaf.dtype == "bfloat16" else np.dtype(leaf.dtype)
-    if leaf.wire not in ENCODINGS:
+    """The values in their own dtype, sharing memory with `wire` where that is possible.
+
+    bfloat16 tensors: float32; tensors of 8-bit floats: uint8.
+    """
+    if not (isinstance(leaf.wire, str) and leaf.wire in ENCODINGS):
         return wire.view(leaf.wire).reshape(leaf.shape) if wire.size else np.empty(leaf.shape, leaf.wire)
+    dtype = np.dtype("<f4") if leaf.dtype == "bfloat16" else np.dtype(leaf.dtype)
     floats = np.dtype(f"<f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
     if leaf.wire == "bf16":
         values = _from_bf16(wire)
@@ -237,6 +339,8 @@ def _to_torch(leaf: Leaf, values: Array) -> Any:
         tensor = torch.from_numpy(values.reshape(leaf.shape))
     if leaf.dtype == "bfloat16":
         tensor = tensor.bfloat16()
+    elif leaf.dtype.startswith("float8_"):
+        tensor = tensor.view(getattr(torch, leaf.dtype))
     return tensor if leaf.device == "cpu" else tensor.to(leaf.device)
 
 

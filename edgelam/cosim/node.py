@@ -108,8 +108,9 @@ class Node:
 
         Args:
             to: the receiving node, or several (one request; each receiver has its own losses and its own record).
-            data: a tensor, an array, a number, text, bytes, or dicts, lists and tuples of these. The values are taken
-                now; changing a tensor in place afterwards does not change what arrives. Gradients do not travel.
+            data: a tensor, an array, a number, text, bytes, or dicts, lists and tuples of these (see encoding.py),
+                of at least one byte. The values are taken now; changing a tensor in place afterwards does not change
+                what arrives. Gradients do not travel.
             tag: what to call it; `receive` can ask for it.
             protocol: `tcp` (reliable, in order per pair of nodes), `udp` (paced datagrams, may lose byte ranges) or
                 `ideal` (no time at all).

@@ -85,7 +85,8 @@ class Simulation:
         for pattern in profiles:
             if not any(fnmatchcase(name, pattern) for name in names):
                 raise ConfigurationError(
-                    f"devices: {pattern!r} matches no node; there are: {', '.join(names) or 'none'}"
+                    f"devices: {pattern!r} matches no node; there are: {', '.join(names) or 'none'}. Give patterns of "
+                    f"these names, such as '{(names or ['ue0'])[0]}=phone', or '*=cpu-server' for all"
                 )
         for entry in catalogue:
             name, role = entry["name"], entry["role"]

@@ -112,7 +112,10 @@ class Transfers:
         _check_values(tag, protocol, deadline_s=deadline_s, give_up_s=give_up_s, rate_bps=rate_bps)
         encoded = codec.encode(data, encoding)
         if encoded.nbytes == 0:
-            raise ConfigurationError(f"{source.name} sends 0 bytes (tag {tag!r}): a transfer has at least one")
+            raise ConfigurationError(
+                f"{source.name} sends 0 bytes (tag {tag!r}, {codec.shown(data)}): a transfer has at least one; for a "
+                "mere signal send True (1 byte)"
+            )
         now = sim._loop.now_ns
         outgoing = Outgoing(
             id=sim._loop.next_sequence(),
@@ -254,6 +257,12 @@ def _check_values(
         raise ConfigurationError(f"unknown protocol {protocol!r}; there are: {', '.join(PROTOCOLS)}")
     if not isinstance(tag, str):
         raise ConfigurationError(f"a tag is text, not {tag!r}")
+    try:
+        tag.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"tag {tag!r} has a single surrogate, half a character: it cannot be written"
+        ) from None
     if deadline_s is not None and not deadline_s > 0:
         raise ConfigurationError(f"deadline_s = {deadline_s!r} must be positive")
     if rate_bps is not None and not 1 <= rate_bps <= MAX_RATE_BPS:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Payload encodings: exact sizes, rounding, losses."""
 
+import pickle
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgelam.cosim import ENCODINGS, decode, encode, wire_size
+from edgelam.cosim.encoding import Encoded
 from edgelam.errors import ConfigurationError
+
+
+class Pair(NamedTuple):
+    a: object
+    b: object
+
 
 X = torch.linspace(-3, 3, 2 * 5 * 7).reshape(2, 5, 7)
 
@@ -71,11 +79,6 @@ def test_int8_error_is_at_most_half_a_step_per_token(x):
 def test_exact_and_fp32_are_lossless_for_float32(x):
     for encoding in ("exact", "fp32", "fp64"):
         assert np.array_equal(decode(encode(x, encoding)), x)
-
-
-class Pair(NamedTuple):
-    a: object
-    b: object
 
 
 def test_structures():
@@ -153,6 +156,19 @@ def test_fp16_saturates():
     assert decode(encode(np.float32([1e9, -1e9]), "fp16")).tolist() == [65504, -65504]
 
 
+class Labelled(list):
+    """A list that is more than its items."""
+
+    def __init__(self, items):
+        super().__init__(items)
+        self.label = object()
+
+
+CYCLE: list = []
+CYCLE.append(CYCLE)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of")
 @pytest.mark.parametrize(
     ("data", "encoding", "text"),
     [
@@ -162,6 +178,16 @@ def test_fp16_saturates():
         (np.array(["x"]), "fp32", "dtype <U1 cannot be sent"),
         (np.array([1j]), "int8", "complex values cannot be sent as int8"),
         (np.float32([np.nan]), "int8", "int8 cannot carry NaN"),
+        (np.array([{}]), "fp32", "dtype object cannot be sent: they are Python objects"),
+        (np.array([(1, {})], [("a", "i4"), ("b", object)]), "fp32", "they are Python objects"),
+        (np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f4")]), "fp32", "a recarray cannot be sent"),
+        (np.ma.masked, "fp32", "a MaskedConstant cannot be sent"),
+        (torch.masked.masked_tensor(torch.ones(2), torch.ones(2, dtype=torch.bool)), "fp32", "a MaskedTensor cannot"),
+        (torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged), "fp32", "a NestedTensor"),
+        (torch.nn.parameter.UninitializedParameter(), "fp32", "cannot be sent"),
+        (Labelled([1, 2]), "fp32", r"a Labelled cannot be sent.*send list\(...\) of it"),
+        (range(3), "fp32", "a range cannot be sent"),
+        (CYCLE, "fp32", "nested too deeply, or contains itself"),
         (2**70, "fp32", "1180591620717411303424 cannot be sent"),
         (torch.eye(2).to_sparse(), "fp32", "cannot be sent"),
         (torch.ones(2, device="meta"), "fp32", "cannot be sent"),
@@ -170,3 +196,155 @@ def test_fp16_saturates():
 def test_what_cannot_be_sent_is_refused(data, encoding, text):
     with pytest.raises(ConfigurationError, match=text):
         encode(data, encoding)
+
+
+# ---- what comes back as it was ---------------------------------------------------------------------------------------
+
+
+def same(a, b):
+    """Equal in type, dtype, shape and bits, all the way down."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, torch.Tensor):
+        return (
+            a.dtype == b.dtype
+            and a.shape == b.shape
+            and a.resolve_conj().numpy(force=True).tobytes() == b.numpy().tobytes()
+        )
+    if isinstance(a, np.ma.MaskedArray):
+        return (
+            np.array_equal(np.ma.getmaskarray(a), np.ma.getmaskarray(b))
+            and same(np.asarray(a.data), np.asarray(b.data))
+            and np.array_equal(a.fill_value, b.fill_value)
+            and a.hardmask == b.hardmask
+        )
+    if isinstance(a, (np.ndarray, np.generic)):
+        if a.dtype.fields:
+            return a.dtype == b.dtype and a.shape == b.shape and all(same(a[name], b[name]) for name in a.dtype.names)
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b or repr(a) == repr(b)  # also where parts are NaN
+
+
+numbers = st.one_of(
+    st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.complex_numbers(),
+    st.floats(width=32).map(np.float32), st.integers(-128, 127).map(np.int8),
+)  # fmt: skip
+structured = st.sampled_from(
+    [
+        np.dtype([("id", "<i4"), ("snr", "<f4")]),
+        np.dtype([("a", "u1"), ("b", ">f8"), ("c", "<c8", (2,))], align=True),
+        np.dtype([("outer", [("x", "<i2"), ("name", "S3")]), ("raw", "V4")]),
+    ]
+)
+dtypes = st.one_of(hnp.scalar_dtypes().filter(lambda d: d.kind in "biufcS"), structured)
+
+
+@st.composite
+def arrays(draw):
+    """Any bytes as any numbers: NaN of all kinds, -0, texts that end with zeros."""
+    dtype = draw(dtypes)
+    shape = draw(hnp.array_shapes(min_dims=0, max_dims=3, max_side=4, min_side=0))
+    size = int(np.prod(shape)) * dtype.itemsize
+    raw = draw(st.binary(min_size=size, max_size=size))
+    if dtype.kind == "b":
+        raw = bytes(value & 1 for value in raw)
+    return np.frombuffer(bytearray(raw), dtype).reshape(shape) if size else np.zeros(shape, dtype)
+
+
+masked = hnp.arrays(np.float32, 5).flatmap(
+    lambda a: st.builds(
+        np.ma.MaskedArray, st.just(a), mask=hnp.arrays(bool, 5), fill_value=st.just(7.0), hard_mask=st.booleans()
+    )
+)
+leaves = st.one_of(
+    numbers, st.none(), st.binary(), st.text(st.characters()), st.text(st.characters(categories=["Cs", "L"])), arrays(),
+    masked,
+    st.lists(st.integers(0, 9)).map(torch.Size),
+    hnp.arrays(np.float32, (2, 3)).map(torch.from_numpy),
+)  # fmt: skip
+structures = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.lists(inner, max_size=4).map(tuple),
+        st.dictionaries(st.one_of(st.text(), st.integers()), inner, max_size=4),
+        st.builds(Pair, inner, inner),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(structures)
+def test_exact_comes_back_as_it_was(data):
+    encoded = encode(data, "exact")
+    assert encoded.nbytes == len(encoded.tobytes())
+    assert same(decode(encoded), data)
+    wire = np.frombuffer(encoded.tobytes(), np.uint8)  # as another process gets it
+    tree = pickle.loads(pickle.dumps(encoded.tree))  # noqa: S301  # of our own
+    assert same(decode(Encoded("exact", encoded.nbytes, (), tree), (), wire), data)
+
+
+@settings(max_examples=50, deadline=None)
+@given(structures, st.data())
+def test_losses_never_raise(data, draw):
+    encoded = encode(data, "exact")
+    begin = draw.draw(st.integers(0, encoded.nbytes))
+    end = draw.draw(st.integers(begin, encoded.nbytes))
+    decode(encoded, [(begin, end)])
+
+
+@pytest.mark.parametrize("encoding", ["fp32", "fp64", "exact"])
+def test_conjugate_and_negative_views(encoding):
+    h = torch.randn(2, 3, dtype=torch.complex64, generator=torch.Generator().manual_seed(1))
+    for view in (h.conj(), h.mH, h.conj().imag, h.mH.imag[1:], h.conj()[:, ::2]):
+        assert torch.equal(decode(encode(view, encoding)), view.resolve_conj().resolve_neg())
+
+
+def test_containers_of_torch():
+    x = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
+    assert same(decode(encode(x.shape)), torch.Size([4, 3]))
+    assert encode(x.shape).nbytes == 2 * 8
+    packed = torch.nn.utils.rnn.pack_sequence([x[:1], x, x[:2]], enforce_sorted=False)
+    back = decode(encode(packed, "fp32"))
+    assert isinstance(back, torch.nn.utils.rnn.PackedSequence)
+    assert torch.equal(torch.nn.utils.rnn.unpack_sequence(back)[1], x)
+    found = decode(encode(x.max(0)))
+    assert type(found) is torch.return_types.max
+    assert torch.equal(found.indices, x.max(0).indices)
+    net = torch.nn.GRU(3, 4)
+    assert torch.equal(net(back)[0].data, net(packed)[0].data)
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_floats_of_8_bits(dtype):
+    x = torch.tensor([[1.0, -2.5, 0.0]]).to(dtype)
+    for encoding in ENCODINGS:
+        encoded = encode(x.T, encoding)
+        back = decode(encoded)
+        assert (encoded.nbytes, back.dtype, back.shape) == (3, dtype, (3, 1))
+        assert torch.equal(back.float(), x.T.float())
+
+
+def test_structured_and_masked_arrays_by_hand():
+    table = np.array([(1, 2.5), (2, -1.0)], dtype=[("id", "<i4"), ("snr", "<f4")])
+    encoded = encode(table, "fp16")  # as it is, whatever the encoding
+    assert encoded.tobytes().hex() == "01000000" + "00002040" + "02000000" + "000080bf"
+    assert decode(encoded)["snr"].tolist() == [2.5, -1.0]
+    encoded = encode(np.ma.masked_array(np.float32([1.0, 2.0]), [False, True]), "fp16")
+    assert encoded.tobytes().hex() == "003c0040" + "0001"
+    assert decode(encoded).sum() == 1.0
+
+
+def test_gaps_between_fields_are_zeros():
+    aligned = np.frombuffer(bytes(range(16)), np.dtype([("a", "u1"), ("b", "<u8")], align=True))
+    assert encode(aligned).tobytes() == bytes([0, *[0] * 7, *range(8, 16)])
+
+
+def test_half_an_emoji():
+    assert encode("\ud83d").tobytes() == b"\xed\xa0\xbd"
+    assert decode(encode("a\ud83dä")) == "a\ud83dä"
