@@ -2,6 +2,7 @@
 """The command ``edgelam``. Start-up stays quick: PyTorch is imported by what needs it, not here."""
 
 import dataclasses
+import errno
 import importlib
 import signal
 import sys
@@ -13,17 +14,22 @@ from typing import Annotated, Literal, get_args
 import tyro
 
 import edgelam
-from edgelam import report_commands, run_commands
+from edgelam import limits, report_commands, run_commands, streams
 from edgelam.air.csi.settings import HoldLastSettings, RecordSettings, ShowSettings
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.scenarios import commands as scenario_commands
 from edgelam.scenarios import trust
 
-EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
+EXIT_ERROR, EXIT_USAGE, EXIT_SIGNAL = 1, 2, 128
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: ends the run the way Ctrl-C does, with exit status 143."""
+    """SIGTERM, or SIGHUP of a closed terminal: ends the run the way Ctrl-C does, with exit status 143 or 129."""
+
+    def __init__(self, number: int) -> None:
+        """For the signal of that number."""
+        super().__init__(signal.Signals(number).name)
+        self.number = number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,17 +129,22 @@ _DESCRIPTION = "Large AI models at the edge of 5G/6G networks: real PyTorch lear
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, 1 error, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM."""
+    """Run one command; returns the exit status: 0, 1 error, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _terminate)
-    try:
-        with trust.scope():
-            return _dispatch(arguments)
-    except BrokenPipeError:  # edgelam ... | head
-        sys.stderr.close()
-        return EXIT_ERROR
-    except (EdgelamError, KeyboardInterrupt, BaseExceptionGroup) as error:
-        return _explain(error)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup, disown: goes on without a terminal
+        signal.signal(signal.SIGHUP, _terminate)
+    with streams.lasting_streams() as output:
+        try:
+            with trust.scope():
+                status = _dispatch(arguments)
+        except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
+            status = _explain(error)
+        output.flush()
+        if output.lost is not None and output.lost.errno not in (errno.EPIPE, errno.EIO):  # not | head, a closed window
+            print(f"edgelam: cannot write to standard output: {output.lost.strerror}", file=sys.stderr)
+            status = status or EXIT_ERROR
+    return status
 
 
 def _explain(error: BaseException) -> int:
@@ -143,16 +154,20 @@ def _explain(error: BaseException) -> int:
     cause = first_cause(error)
     if isinstance(cause, KeyboardInterrupt):
         terminated = isinstance(cause, Terminated)
-        print("edgelam: terminated" if terminated else "edgelam: interrupted", file=sys.stderr)
-        return EXIT_TERMINATED if terminated else EXIT_INTERRUPTED
-    if not isinstance(cause, EdgelamError):
+        print(f"edgelam: terminated ({cause})" if terminated else "edgelam: interrupted", file=sys.stderr)
+        return EXIT_SIGNAL + (cause.number if isinstance(cause, Terminated) else signal.SIGINT)
+    if isinstance(cause, EdgelamError):
+        print(explanation(cause), file=sys.stderr)
+    elif limited := limits.cause(cause):
+        print(f"edgelam: {limited}", file=sys.stderr)
+    else:
         raise error
-    print(explanation(cause), file=sys.stderr)
     return EXIT_USAGE if isinstance(cause, ConfigurationError) else EXIT_ERROR
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated("SIGTERM")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes may say so twice
+    raise Terminated(number)
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -151,22 +151,27 @@ def quote(lines: str) -> str:
 
 @contextlib.contextmanager
 def deferred_interrupt() -> Iterator[None]:
-    """Ctrl-C inside takes effect at the end: for what must not be left half done (starting and ending processes)."""
+    """Ctrl-C inside takes effect at the end: for what must not be left half done (starting and ending processes).
+
+    So does each other signal that a program has a function for, by which it may be ended.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    caught = []
-    previous = signal.getsignal(signal.SIGINT)
-    if not callable(previous):  # ignored, or not set from Python
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda *args: caught.append(args))
+    caught: list[tuple[int, Any]] = []
+    previous = {}
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        handler = signal.getsignal(number)
+        if callable(handler):  # otherwise ignored, deadly, or not set from Python
+            previous[number] = handler
+            signal.signal(number, lambda *given: caught.append(given))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
         if caught:
-            previous(*caught[0])
+            previous[signal.Signals(caught[0][0])](*caught[0])
 
 
 def wait_until(done: Any, timeout_s: float) -> bool:

@@ -64,4 +64,5 @@ def tell_of_silence(process: ScenarioProcess, now_ns: int, participants: int) ->
 
 
 def _say(text: str) -> None:
-    print(f"edgelam: {text}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # nobody is there to be told
+        print(f"edgelam: {text}", file=sys.stderr, flush=True)

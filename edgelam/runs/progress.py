@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Progress of a run on stderr: a live bar on a terminal, plain lines where the output is kept (a file, CI)."""
+"""Progress of a run on stderr: a live bar on a terminal, plain lines where the output is kept (a file, CI).
+
+A terminal that is lost takes the progress with it, not the run.
+"""
 
 import sys
 import time
@@ -19,6 +22,8 @@ from rich.progress import (
     Progress as Bar,
 )
 
+from edgelam import streams
+
 PLAIN_SECONDS = 10.0  # at most one plain line in so many wall seconds, and always the last round
 
 
@@ -30,7 +35,7 @@ class Progress:
 
     def __init__(self, console: Console | None = None) -> None:
         """Show on `console`, by default stderr."""
-        self.console = console or Console(file=sys.stderr)
+        self.console = console or Console(file=streams.lasting(sys.stderr))
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._label, self._rounds = "", 0

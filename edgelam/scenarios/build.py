@@ -62,11 +62,16 @@ def build(source: Path) -> Built:
             return Built(program, 0.0)
         for left in folder.glob(".building-*"):  # of a build that was killed: the lock says that none goes on
             shutil.rmtree(left, ignore_errors=True)
-        print(f"building {source} (some seconds)", file=sys.stderr, flush=True)
+        _say(f"building {source} (some seconds)")
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=".building-", dir=folder) as scratch:
             _compile(source, Path(scratch), folder, program, recipe)
         return Built(program, time.monotonic() - began)
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # nobody is there to be told
+        print(text, file=sys.stderr, flush=True)
 
 
 def cache_folder() -> Path:
@@ -123,7 +128,7 @@ def _locked(folder: Path, source: Path) -> Iterator[None]:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                print(f"{source} is being built by another process; waiting for it", file=sys.stderr, flush=True)
+                _say(f"{source} is being built by another process; waiting for it")
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
     except OSError as error:  # also of the body: a full disk, a folder that is gone

@@ -122,7 +122,7 @@ def test_a_failure_takes_no_other_down_and_its_command_reproduces_it(here, capsy
     assert status == 1
     assert "1 of 3 runs finished, 2 failed" in out
     assert out.index("FAILED") < out.index("score: mean")
-    assert "FAILED mode=fail seed 1: edgelam: seed 1 fails as it was told" in out
+    assert "FAILED mode=fail seed 1: seed 1 fails as it was told" in out
     assert "FAILED mode=crash seed 1: the run was ended by signal 11 (Segmentation fault)" in out
     commands = dict(re.findall(r"FAILED mode=(\w+) .*\n.*\n  reproduce: (.*)", out))
     with_edgelam = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}

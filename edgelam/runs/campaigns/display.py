@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from edgelam import reasons
+from edgelam import reasons, streams
 from edgelam.runs.campaigns.folder import Claim, Job
 
 _ROWS = 20  # of runs under way; the rest is counted
@@ -25,7 +25,7 @@ class Display:
 
     def __init__(self, total: int, present: int, console: Console | None = None) -> None:
         """`present` of `total` runs were there already."""
-        self.console = console or Console(file=sys.stderr)
+        self.console = console or Console(file=streams.lasting(sys.stderr))
         self.total, self.present = total, present
         self.done = self.failed = self.elsewhere = 0
         self._running: dict[str, tuple[Claim, float]] = {}

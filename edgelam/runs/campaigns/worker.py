@@ -111,7 +111,8 @@ def main() -> int:
     """Run it; the exit status says how it ended, stderr why."""
     scratch, parent = Path(sys.argv[1]), int(sys.argv[2])
     _die_with(parent)
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminated)
     try:
         run(scratch)
     except (EdgelamError, KeyboardInterrupt, BaseExceptionGroup) as error:

@@ -74,7 +74,9 @@ def run(config: Config, folder, progress) -> None:
     noise = random.Random(config.seed).random()
     added = float(Path(config.file).read_text()) if config.file else 0.0
     table = folder.table("metrics", {"round": int, "score": float, "method": str})
+    progress.begin("tiny", config.learning.rounds)
     for r in range(config.learning.rounds):
+        progress.step(r + 1)
         table.append({"round": r, "score": noise + config.scale * (r + 1) + added, "method": "tiny"})
     folder.table("calls", {"pid": int}).append({"pid": os.getpid()})
 
