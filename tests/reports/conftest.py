@@ -32,8 +32,8 @@ def look(browser):
     """Open a page: returns it once it is drawn, and fails at the end if it complained or asked for anything."""
     troubles, pages = [], []
 
-    def open_page(path: Path):
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+    def open_page(path: Path, width: int = 1280, scheme: str = "light"):
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         pages.append(page)
         page.on("console", lambda message: troubles.append(message.text))
         page.on("pageerror", lambda error: troubles.append(str(error)))

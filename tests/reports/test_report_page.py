@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Reports in a real browser: they load, complain of nothing, ask for nothing, and show what happened when."""
 
+import hashlib
+import re
+from pathlib import Path
+
 import pytest
 from recorded_run import EVIL, Config, computation, record, small_run, transfer
 
 from edgelam.runs import RunFolder
-from edgelam.runs.report import write_report
+from edgelam.runs.report import write, write_report
 from edgelam.runs.report.compare import Comparison
 
 pytestmark = pytest.mark.slow
@@ -91,15 +95,112 @@ def test_what_looks_like_html_is_text(finished, look, tmp_path):
     assert page.locator("img[onerror]").count() == 0
 
 
+def lines_drawn(page) -> list[str]:
+    """Names of the lines that are ticked and whose colour is on the canvas."""
+    return page.evaluate(
+        """() => {
+        const canvas = document.querySelector("#chart canvas");
+        const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+        copy.drawImage(canvas, 0, 0);
+        const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+        const seen = new Set();
+        for (let i = 0; i < data.length; i += 4)
+            if (data[i + 3] === 255) seen.add(`rgb(${data[i]}, ${data[i + 1]}, ${data[i + 2]})`);
+        const drawn = (line) => seen.has(getComputedStyle(line).stroke);
+        return [...document.querySelectorAll("#chart-legend label")]
+            .filter((label) => label.querySelector("input").checked && drawn(label.querySelector("line")))
+            .map((label) => label.querySelector("span").textContent);
+    }"""
+    )
+
+
+def lines_ticked(page) -> list[str]:
+    return page.locator("#chart-legend label").evaluate_all(
+        "labels => labels.filter(l => l.querySelector('input').checked).map(l => l.querySelector('span').textContent)"
+    )
+
+
 def test_metrics_are_drawn_and_can_be_chosen(finished, look, tmp_path):
     page = look(write_report(finished, tmp_path / "report.html"))
     assert page.locator("#chart-table").input_value() == "metrics"
     assert (page.locator("#chart-x").input_value(), page.locator("#chart-y").input_value()) == ("time_s", "accuracy")
-    assert page.locator("#chart polyline").count() == 2
+    assert page.locator("#chart").get_attribute("aria-label") == "accuracy against time (simulated s)"
+    assert lines_drawn(page) == ["first", EVIL]
     page.get_by_label(EVIL).uncheck()
-    assert page.locator("#chart polyline").count() == 1
+    assert lines_drawn(page) == ["first"]
+    before = pixels(page, "#chart canvas")
     page.locator("#chart-x").select_option("step")
-    assert "step" in page.locator("#chart").inner_text()
+    assert page.locator("#chart").get_attribute("aria-label") == "accuracy against step"
+    assert pixels(page, "#chart canvas") != before
+    before = pixels(page, "#chart canvas")
+    page.locator("#chart-log").check()
+    assert pixels(page, "#chart canvas") != before
+
+
+def test_the_chart_tells_the_value_under_the_pointer(finished, look, tmp_path):
+    page = look(write_report(finished, tmp_path / "report.html"))
+    plot = page.locator("#chart .u-over")
+    box = plot.bounding_box()
+    plot.hover(position={"x": box["width"] * 2 / 3, "y": box["height"] / 2})
+    assert page.locator("#chart-legend label").first.inner_text().endswith("first 0.7 at 2")
+
+
+def test_what_stands_for_all_and_every_run_is_drawn(look, tmp_path):
+    """Eleven devices and, at the end of the table, their average; nine such runs beside one another."""
+    runs = []
+    for number in range(9):
+        with RunFolder.create("nowhere", Config(seed=number), seed=number, out=tmp_path) as folder:
+            table = folder.table("metrics", {"round": int, "head": str, "test_set": str, "accuracy": float})
+            for step in range(3):
+                for place, head in enumerate([*(f"ue{device}" for device in range(11)), "average"]):
+                    accuracy = 0.2 * step + 0.02 * place + 0.001 * number
+                    table.append({"round": step, "head": head, "test_set": "own", "accuracy": accuracy})
+        runs.append(folder.path)
+    page = look(write_report(runs[0]))
+    assert len(lines_drawn(page)) == 8
+    assert lines_drawn(page)[0] == "average, own"
+    comparison = Comparison(runs)
+    comparison.write(tmp_path / "compare.html")
+    page = look(tmp_path / "compare.html")
+    assert sorted(lines_ticked(page)) == sorted(f"{name}, average, own" for name in comparison.names)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1280])
+def test_it_fits_a_narrow_screen_and_a_dark_one(finished, look, tmp_path, scheme, width):
+    path = write_report(finished, tmp_path / "report.html")
+    page = look(path, width=width, scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("#chart canvas").evaluate("c => c.getBoundingClientRect().right") <= width
+    red, green, blue = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")[:3]
+    assert (red + green + blue > 600) == (scheme == "light")
+    shades = page.locator("#timeline-base").evaluate(
+        "c => [...c.getContext('2d').getImageData(3, 3, 1, 1).data.slice(0, 3)].reduce((a, b) => a + b)"
+    )
+    assert (shades > 600) == (scheme == "light")  # what is drawn follows, too
+    page.emulate_media(color_scheme="light" if scheme == "dark" else "dark")
+    expect(page.locator("#chart-legend line").first).not_to_have_attribute(
+        "stroke", {"light": "#0072b2", "dark": "#4aa8e0"}[scheme]
+    )
+
+
+def test_results_come_first(finished, look, tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "_results", lambda run: "accuracy 0.7")
+    page = look(write_report(finished, tmp_path / "report.html"))
+    tops = [page.locator(f"#{name}").bounding_box()["y"] for name in ("text", "clocks", "chart", "playback")]
+    assert tops == sorted(tops)
+    assert tops[0] < 200
+
+
+def test_the_library_of_the_charts_is_the_published_one():
+    folder = Path(write.__file__).parent / "uplot"
+    told = dict(
+        re.findall(r"^\| `(\S+)` \| SHA-256 ([0-9a-f]{64}) \|$", (folder / "README.md").read_text(), re.MULTILINE)
+    )
+    assert set(told) == {"uPlot.iife.min.js", "uPlot.min.css"}
+    for name, digest in told.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    assert "Leon Sorokin" in (folder / "LICENSE").read_text()
 
 
 def test_a_hundred_thousand_transfers_stay_usable(look, tmp_path):
@@ -124,5 +225,5 @@ def test_two_runs_overlaid(finished, look, tmp_path):
     assert page.locator("h1").inner_text() == "2 runs compared"
     assert rows(page, "#differences") == dict(zip(comparison.names, (["0.5"], ["0.25"]), strict=True))
     assert page.locator("#runs tbody tr").count() == 4
-    assert page.locator("#chart polyline").count() == 4  # two methods of two runs
+    assert len(lines_ticked(page)) == 4  # two methods of two runs
     assert page.locator("#playback").is_hidden()

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What all parts of the page use: elements, numbers as text, canvases, colours. Text goes in as text, never as HTML.
+// Colours have their names and values in style.css, one set for light and one for dark.
 
 const page = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 
+const theme = getComputedStyle(document.documentElement); // live: what the page looks like now
+const colour = (name) => theme.getPropertyValue(`--${name}`).trim();
+
 // Okabe and Ito's colours, which colour-blind readers can tell apart; shapes and dashes differ as well.
-const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F"];
-const DASHES = ["", "7 3", "8 3 2 3", "2 2", "9 2 2 2 2 2"];
-const ROLES = { ue: ["circle", "#56B4E9"], gnb: ["triangle", "#D55E00"], edge: ["square", "#E69F00"], cloud: ["diamond", "#CC79A7"] };
-const DIRECTIONS = [["uplink", "#0072B2", []], ["downlink", "#D55E00", [7, 4]], ["between servers", "#555555", [2, 3]]];
-const LANES = { compute: ["computing", "#0072B2"], send: ["sending", "#E69F00"], receive: ["receiving", "#009E73"] };
-const TROUBLE = "#D55E00"; // a transfer that is not complete
+const SERIES = ["blue", "red", "green", "pink", "orange", "sky", "ink", "grey"];
+const DASHES = [[], [7, 3], [8, 3, 2, 3], [2, 2], [9, 2, 2, 2, 2, 2]];
+const ROLES = { ue: ["circle", "sky"], gnb: ["triangle", "red"], edge: ["square", "orange"], cloud: ["diamond", "pink"] };
+const DIRECTIONS = [["uplink", "blue", []], ["downlink", "red", [7, 4]], ["between servers", "soft", [2, 3]]];
+const LANES = { compute: ["computing", "blue"], send: ["sending", "orange"], receive: ["receiving", "green"] };
+const TROUBLE = "red"; // a transfer that is not complete
 
 function element(name, text, attributes = {}) {
   const made = document.createElement(name);

@@ -49,6 +49,7 @@ function show(section, condition) {
 async function main() {
   byId("title").textContent = page.title;
   byId("state").textContent = page.state;
+  if (show("text-section", page.text)) byId("text").textContent = page.text;
   clock(byId("simulated"), "Simulated time", page.simulated);
   clock(byId("wall"), "Wall clock", page.wall);
   if (show("means-section", page.means)) fillTable(byId("means"), page.means.heads, page.means.rows);
@@ -56,8 +57,7 @@ async function main() {
     fillTable(byId("runs"), page.runs.heads, page.runs.rows);
     if (show("differences-part", page.differences)) fillTable(byId("differences"), page.differences.heads, page.differences.rows);
   }
-  new Chart(page.tables);
-  if (show("text-section", page.text)) byId("text").textContent = page.text;
+  const chart = new Chart(page.tables);
   if (show("figures-section", page.figures.length)) {
     byId("figures").replaceChildren(...page.figures.map(({ name, source }) => {
       const figure = element("figure");
@@ -71,6 +71,10 @@ async function main() {
     fillTable(byId("provenance"), null, flat(page.provenance));
   }
   await playback();
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    if (chart.plot) chart.draw();
+    if (player) player.redraw();
+  });
   document.documentElement.dataset.ready = "yes";
 }
 

@@ -21,17 +21,17 @@ class NetworkMap {
   legend() {
     const roles = [...new Set(this.simulation.nodes.map((node) => node.role))];
     const parts = roles.map((role) => {
-      const picture = svg("svg", { width: 16, height: 14 }), [shape, colour] = ROLES[role] || ["pentagon", "#7F7F7F"];
-      picture.append(svg("path", { d: outline(shape, 8, 7, 5), fill: colour, stroke: "#1a1a1a" }));
+      const picture = svg("svg", { width: 16, height: 14 }), [shape, fill] = ROLES[role] || ["pentagon", "grey"];
+      picture.append(svg("path", { d: outline(shape, 8, 7, 5), fill: colour(fill), stroke: colour("ink") }));
       return [picture, role || "node"];
     });
-    for (const [text, colour, dash] of DIRECTIONS) {
+    for (const [text, stroke, dash] of DIRECTIONS) {
       const picture = svg("svg", { width: 30, height: 10 });
-      picture.append(svg("line", { x1: 1, y1: 5, x2: 29, y2: 5, stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash.join(" ") }));
+      picture.append(svg("line", { x1: 1, y1: 5, x2: 29, y2: 5, stroke: colour(stroke), "stroke-width": 2.5, "stroke-dasharray": dash.join(" ") }));
       parts.push([picture, text]);
     }
     const spans = parts.map(([picture, text]) => { const span = element("span"); span.append(picture, text); return span; });
-    spans.push(element("span", "black ring: computing"));
+    spans.push(element("span", "thick ring: computing"));
     if (this.schematic) spans.push(element("span", "the scenario gives no positions: not to scale"));
     byId("map-legend").replaceChildren(...spans);
   }
@@ -48,9 +48,9 @@ class NetworkMap {
     const toX = (x) => right / 2 + (x - (x0 + x1) / 2) * scale, toY = (y) => height / 2 - (y - (y0 + y1) / 2) * scale;
     if (!this.schematic) grid(context, right, height, toX, toY, scale);
     if (someWithout) {
-      context.fillStyle = "#f3f3f3";
+      context.fillStyle = colour("band");
       context.fillRect(right, 0, STRIP, height);
-      context.fillStyle = "#5a5a5a";
+      context.fillStyle = colour("soft");
       context.font = "11px system-ui, sans-serif";
       context.textAlign = "center";
       context.fillText("no place given", right + STRIP / 2, 14);
@@ -61,10 +61,10 @@ class NetworkMap {
     const size = simulation.nodes.length > 150 ? 4 : simulation.nodes.length > 40 ? 5.5 : 8;
     this.drawn = places;
     simulation.nodes.forEach((node, i) => {
-      const [shape, colour] = ROLES[node.role] || ["pentagon", "#7F7F7F"], [x, y] = places[i];
+      const [shape, fill] = ROLES[node.role] || ["pentagon", "grey"], [x, y] = places[i];
       const busy = simulation.lanes.compute[i].within(time - past, time, 1).length > 0;
-      context.fillStyle = colour;
-      context.strokeStyle = busy ? "#000000" : "#555555";
+      context.fillStyle = colour(fill);
+      context.strokeStyle = colour(busy ? "ink" : "soft");
       context.lineWidth = busy ? 3.5 : 1;
       context.setLineDash([]);
       const path = new Path2D(outline(shape, x, y, size));
@@ -90,9 +90,9 @@ class NetworkMap {
   lines(context, places, time, past) {
     const { transfer, allTransfers } = this.simulation;
     for (const event of allTransfers.within(time - past, time, 300)) {
-      const [, colour, dash] = DIRECTIONS[transfer.kind[event]];
+      const [, stroke, dash] = DIRECTIONS[transfer.kind[event]];
       const [x0, y0] = places[transfer.from[event]], [x1, y1] = places[transfer.to[event]];
-      context.strokeStyle = colour;
+      context.strokeStyle = colour(stroke);
       context.globalAlpha = 0.8;
       context.lineWidth = 2.5;
       context.setLineDash(dash);
@@ -104,7 +104,7 @@ class NetworkMap {
       const span = transfer.end[event] - transfer.start[event];
       const share = span > 0 ? Math.min(1, Math.max(0, (time - transfer.start[event]) / span)) : 1;
       context.globalAlpha = 1;
-      context.fillStyle = colour;
+      context.fillStyle = colour(stroke);
       context.beginPath();
       context.arc(x0 + dx + share * (x1 - x0), y0 + dy + share * (y1 - y0), 4, 0, 2 * Math.PI);
       context.fill();
@@ -144,8 +144,8 @@ function circles(nodes, toX, toY) {
 
 function grid(context, width, height, toX, toY, scale) {
   const back = (pixel) => (pixel - toX(0)) / scale, up = (pixel) => (toY(0) - pixel) / scale;
-  context.strokeStyle = "#e6e6e6";
-  context.fillStyle = "#5a5a5a";
+  context.strokeStyle = colour("line");
+  context.fillStyle = colour("soft");
   context.lineWidth = 1;
   context.font = "11px system-ui, sans-serif";
   context.textAlign = "left";
@@ -178,8 +178,8 @@ function label(context, text, x, y) {
   context.font = "12px system-ui, sans-serif";
   context.textAlign = "center";
   context.lineWidth = 3;
-  context.strokeStyle = "#ffffff";
+  context.strokeStyle = colour("paper");
   context.strokeText(shown, x, y);
-  context.fillStyle = "#1a1a1a";
+  context.fillStyle = colour("ink");
   context.fillText(shown, x, y);
 }

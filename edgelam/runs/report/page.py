@@ -24,8 +24,10 @@ _HERE = Path(__file__).parent
 
 def write_page(path: Path, data: dict[str, Any]) -> None:
     """Write the page that shows `data` (plain values; `title` is one). Raises StorageError."""
-    script = '"use strict";\n(() => {\n' + "\n".join(_part(f"{name}.js") for name in SCRIPTS) + "\n})();\n"
-    style = _part("style.css")
+    own = "\n".join(_part(f"{name}.js") for name in SCRIPTS)
+    library = f"/*\n{_part('uplot/LICENSE')}*/\n{_part('uplot/uPlot.iife.min.js')}"  # draws the charts
+    script = f'{library}\n(() => {{\n"use strict";\n{own}\n}})();\n'
+    style = _part("uplot/uPlot.min.css") + _part("style.css")
     policy = f"default-src 'none'; img-src data:; script-src {_hash(script)}; style-src {_hash(style)}"
     text = json.dumps(_finite(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     page = Template(_part("page.html")).substitute(

@@ -19,9 +19,17 @@ class Player {
     byId("zoom-in").onclick = () => this.timeline.zoom(0.4, this.time);
     byId("zoom-out").onclick = () => this.timeline.zoom(2.5, this.time);
     byId("zoom-all").onclick = () => this.timeline.show(0, this.end);
-    window.onresize = () => { this.timeline.draw(); this.show(); };
+    window.onresize = () => this.redraw();
     this.timeline.draw();
     this.seek(0);
+  }
+
+  // After a change of size or colours.
+  redraw() {
+    this.map.legend();
+    this.timeline.legend();
+    this.timeline.draw();
+    this.show();
   }
 
   // Simulated seconds a second.

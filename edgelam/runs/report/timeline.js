@@ -2,7 +2,7 @@
 // The timeline: a row a node with three lanes, computing, sending, receiving, over simulated time. Only the rows in
 // sight are drawn, and of events that fall on one pixel one: 100 000 of them take some milliseconds.
 
-const NAMES = 120, AXIS = 22; // CSS pixels: the column of names, the axis at the top
+const NAMES = window.innerWidth < 600 ? 72 : 120, AXIS = 22; // CSS pixels: the column of names, the axis at the top
 
 class Timeline {
   constructor(box, simulation, seek) {
@@ -26,9 +26,9 @@ class Timeline {
   }
 
   legend() {
-    const parts = [...Object.values(LANES), ["not complete", TROUBLE]].map(([text, colour]) => {
+    const parts = [...Object.values(LANES), ["not complete", TROUBLE]].map(([text, fill]) => {
       const picture = svg("svg", { width: 18, height: 10 }), span = element("span");
-      picture.append(svg("rect", { width: 18, height: 10, fill: colour }));
+      picture.append(svg("rect", { width: 18, height: 10, fill: colour(fill) }));
       span.append(picture, text);
       return span;
     });
@@ -89,12 +89,12 @@ class Timeline {
     const last = Math.min(simulation.nodes.length, Math.ceil((this.box.scrollTop + this.height) / row));
     for (let i = first; i < last; i++) {
       const y = AXIS + i * row - this.box.scrollTop, lane = (row - 3) / 3;
-      context.fillStyle = i % 2 ? "#fafafa" : "#f1f1f1";
+      context.fillStyle = colour(i % 2 ? "paper" : "band");
       context.fillRect(0, y, width, row);
-      Object.entries(LANES).forEach(([kind, [, colour]], place) => {
-        this.lane(context, simulation.lanes[kind][i], y + 1.5 + place * lane, lane - 0.5, colour, width, kind !== "compute");
+      Object.entries(LANES).forEach(([kind, [, fill]], place) => {
+        this.lane(context, simulation.lanes[kind][i], y + 1.5 + place * lane, lane - 0.5, fill, width, kind !== "compute");
       });
-      context.fillStyle = "#1a1a1a";
+      context.fillStyle = colour("ink");
       context.font = `${row > 20 ? 13 : 11}px system-ui, sans-serif`;
       context.textAlign = "left";
       context.save();
@@ -108,8 +108,9 @@ class Timeline {
     this.playhead();
   }
 
-  lane(context, lane, y, height, colour, width, transfers) {
+  lane(context, lane, y, height, fill, width, transfers) {
     const { index, start, end, reach } = lane, bad = this.simulation.transfer.bad;
+    const usual = colour(fill), red = colour(TROUBLE);
     let painted = -Infinity;
     for (let i = lowerBound(reach, this.from); i < index.length; i++) {
       const event = index[i];
@@ -117,17 +118,17 @@ class Timeline {
       const trouble = transfers && bad[event];
       const x0 = Math.max(NAMES, this.toX(start[event])), x1 = Math.min(width, Math.max(this.toX(end[event]), x0 + 1));
       if (x1 <= painted && !trouble) continue;
-      context.fillStyle = trouble ? TROUBLE : colour;
+      context.fillStyle = trouble ? red : usual;
       context.fillRect(trouble ? x0 : Math.max(x0, painted), y, x1 - (trouble ? x0 : Math.max(x0, painted)), height);
       painted = Math.max(painted, x1);
     }
   }
 
   axis(context, width) {
-    context.fillStyle = "#ffffff";
+    context.fillStyle = colour("paper");
     context.fillRect(0, 0, width, AXIS);
-    context.fillStyle = "#1a1a1a";
-    context.strokeStyle = "#c4c4c4";
+    context.fillStyle = colour("ink");
+    context.strokeStyle = colour("grey");
     context.lineWidth = 1;
     context.font = "11px system-ui, sans-serif";
     context.beginPath();
@@ -149,7 +150,7 @@ class Timeline {
     const [context, width, height] = fit(this.over, this.height);
     if (!this.toX || this.time < this.from || this.time > this.to) return;
     const x = Math.min(width - 1, this.toX(this.time));
-    context.strokeStyle = "#000000";
+    context.strokeStyle = colour("ink");
     context.lineWidth = 1.5;
     context.beginPath();
     context.moveTo(x, 0);
