@@ -24,6 +24,22 @@ def half_interval(values: pd.Series) -> float:
     return float(t.ppf(0.975, count - 1) * values.std(ddof=1) / math.sqrt(count))
 
 
+def with_interval(mean: float, interval: float, *, sign: str = "", between: str = " +- ") -> str:
+    """Half an interval with two significant digits and the mean as finely; "-" for a mean that is NaN.
+
+    Without an interval (one seed) the mean has four digits, or all before the point. sign: "+" to show it always.
+    """
+    if math.isnan(mean):
+        return "-"
+    exact = math.isnan(interval) or interval <= 1e-9 * abs(mean)  # one seed, or no more than rounding
+    if exact:
+        text = f"{mean:{sign}.0f}" if 1e4 <= abs(mean) < 1e15 else f"{mean:{sign}.4g}"
+        return text if math.isnan(interval) else f"{text}{between}0"
+    digits = 1 - math.floor(math.log10(interval))
+    places = max(0, digits)
+    return f"{round(mean, digits):{sign}.{places}f}{between}{round(interval, digits):.{places}f}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Difference:
     """The mean difference of two samples whose values belong together in pairs (the same seed)."""

@@ -100,3 +100,21 @@ def test_what_cannot_be_paired_says_why():
     assert found["difference"].isna().all()
     gone = statistics.compare(FRAME, ["cell", "deadline"], ["method"], "score", {"cell": "a"})
     assert gone["note"].tolist() == ["baseline", "", "no run of its baseline"]
+
+
+@pytest.mark.parametrize(
+    ("mean", "interval", "text"),
+    [
+        (0.712345, 0.01234, "0.712 +- 0.012"),
+        (0.5, 0.25, "0.50 +- 0.25"),
+        (5.671, 12.3, "6 +- 12"),
+        (451_880.0, 1234.0, "451900 +- 1200"),  # not finer than the interval tells
+        (451_880.0, math.nan, "451880"),
+        (0.712345, math.nan, "0.7123"),
+        (3.0e-7, 1.0e-8, "0.000000300 +- 0.000000010"),
+        (2.0, 0.0, "2 +- 0"),
+        (math.nan, math.nan, "-"),
+    ],
+)
+def test_a_mean_is_as_fine_as_its_interval(mean, interval, text):
+    assert statistics.with_interval(mean, interval) == text

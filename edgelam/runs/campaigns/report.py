@@ -5,13 +5,13 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 
 from edgelam.runs.campaigns.display import reason_of
 from edgelam.runs.campaigns.folder import CampaignFolder, Job
 from edgelam.runs.many import Runs
 from edgelam.runs.settings import plain_text
+from edgelam.runs.statistics import with_interval
 from edgelam.runs.terminal import TextTable
 
 
@@ -34,9 +34,9 @@ def print_results(
     table = TextTable(f"{metric}: mean +- 95 % over seeds", *heads, left=len(keys))
     for row in rows.to_dict("records"):
         cells = [plain_text(row[key]) for key in keys]
-        cells += [str(row["count"]), _with_interval(row["mean"], row["interval"])]
+        cells += [str(row["count"]), with_interval(row["mean"], row["interval"])]
         if compared:
-            difference = _with_interval(row["difference"], row["difference_interval"], sign="+")
+            difference = with_interval(row["difference"], row["difference_interval"], sign="+")
             cells += ["" if row["note"] else difference, _remark(row)]
         table.add_row(*cells)
     table.print(console)
@@ -80,13 +80,3 @@ def _remark(row: Mapping[Hashable, Any]) -> str:
     if not math.isnan(row["difference_interval"]) and abs(row["difference"]) <= row["difference_interval"]:
         remarks.append("undecided")
     return ", ".join(remarks)
-
-
-def _with_interval(mean: float, interval: float, sign: str = "") -> str:
-    """The interval with two digits, the mean with as many decimals."""
-    if pd.isna(mean):
-        return "-"
-    if pd.isna(interval) or interval < 1e-9 * abs(mean) or interval == 0:  # one seed, or no more than rounding
-        return f"{mean:{sign}.4g}" + ("" if pd.isna(interval) else " +- 0")
-    decimals = max(0, 1 - math.floor(math.log10(interval)))
-    return f"{mean:{sign}.{decimals}f} +- {interval:.{decimals}f}"

@@ -10,6 +10,7 @@ import pandas as pd
 from edgelam.runs.many import Runs
 from edgelam.runs.report.charts import plain_table
 from edgelam.runs.settings import plain_text
+from edgelam.runs.statistics import with_interval
 from edgelam.runs.storage import StorageError
 
 MOST_ROWS = 2000  # of the table of results
@@ -79,11 +80,9 @@ def _means(compared: dict[str, pd.DataFrame], keys: list[str]) -> dict[str, Any]
 
 
 def _spread(mean: float, interval: float) -> str:
-    """Half the 95 % interval with two digits."""
     if pd.isna(mean):
         return ""
-    spread = "" if pd.isna(interval) else f" \N{PLUS-MINUS SIGN} {interval:.2g}"
-    return f"{mean:.6g}{spread}".replace(" ", "\N{NO-BREAK SPACE}")
+    return with_interval(mean, interval, between="\N{NO-BREAK SPACE}\N{PLUS-MINUS SIGN}\N{NO-BREAK SPACE}")
 
 
 def _text(value: Any) -> str:
