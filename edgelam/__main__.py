@@ -17,6 +17,7 @@ import edgelam
 from edgelam import limits, report_commands, run_commands, streams
 from edgelam.air.csi.settings import HoldLastSettings, RecordSettings, ShowSettings
 from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.runs import new_experiment
 from edgelam.scenarios import commands as scenario_commands
 from edgelam.scenarios import trust
 
@@ -122,6 +123,7 @@ Command = (
     | Annotated[Bench, tyro.conf.subcommand("bench")]
     | Annotated[Csi, tyro.conf.subcommand("csi")]
     | Annotated[Scenario, tyro.conf.subcommand("scenario")]
+    | Annotated[new_experiment.Experiment, tyro.conf.subcommand("experiment")]
     | Annotated[Ns3Ai, tyro.conf.subcommand("ns3-ai")]
     | Annotated[Completion, tyro.conf.subcommand("completion")]
 )
@@ -213,6 +215,9 @@ def _dispatch(arguments: list[str]) -> int:
             return run_csi(settings)
         case Scenario(what):
             scenario_commands.run(what)
+            return 0
+        case new_experiment.Experiment():
+            new_experiment.run(chosen)
             return 0
         case Completion(shell):
             from edgelam import completion

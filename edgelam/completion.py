@@ -91,12 +91,11 @@ def _each_experiment(command: str, fields_of: Any) -> type:
     for name in experiments.names():
         try:
             experiment = experiments.find(name)
-        except EdgelamError:  # one of the user's own that cannot be imported: edgelam list says why
+            recipe = experiment.default_recipe
+            base = experiment.start(recipe)
+            kind, default = options_of(experiment, command=command, fields=fields_of(name), recipe=recipe, base=base)
+        except EdgelamError:  # a file of the user's own that is no experiment: edgelam list says why
             continue
-        recipe = experiment.default_recipe
-        kind, default = options_of(
-            experiment, command=command, fields=fields_of(name), recipe=recipe, base=experiment.recipes[recipe]()
-        )
         kinds.append(Annotated[kind, tyro.conf.subcommand(name, default=default)])
     return dataclasses.make_dataclass(
         command.capitalize(), [("experiment", Annotated[functools.reduce(operator.or_, kinds), tyro.conf.arg(name="")])]

@@ -132,6 +132,7 @@ def replay_run(settings: Replay) -> int:
 def list_all() -> int:
     """``edgelam list``."""
     from rich.console import Console
+    from rich.markup import escape
 
     from edgelam import paths
     from edgelam.runs import experiments
@@ -142,14 +143,14 @@ def list_all() -> int:
     for name in experiments.names():
         try:
             experiment = experiments.find(name)
-        except EdgelamError as error:  # one of the user's own
-            console.print(f"  [bold]{name}[/]  ", end="")
-            console.print(str(error), markup=False)
+            recipes = [(recipe, first_line(function)) for recipe, function in experiment.recipes.items()]
+        except EdgelamError as error:  # a file of the user's own
+            console.print(f"  [bold]{escape(name)}[/]  {escape(str(error))}")
             continue
-        console.print(f"  [bold]{name}[/]  {experiment.summary}")
-        for recipe, function in experiment.recipes.items():
+        console.print(f"  [bold]{escape(name)}[/]  {escape(experiment.summary)}")
+        for recipe, line in recipes:
             default = " (default)" if recipe == experiment.default_recipe else ""
-            console.print(f"    {recipe}{default}: {first_line(function)}")
+            console.print(f"    {escape(recipe)}{default}: {escape(line)}")
     console.print("[bold]scenarios[/] (--scenario NAME)")
     try:
         scenarios = paths.scenarios()

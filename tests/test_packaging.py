@@ -134,6 +134,7 @@ def test_scenarios_headers_and_experiments_are_inside(site):
     assert (package / "experiments" / "split_fedft" / "__init__.py").exists()
     assert (package / "lib" / "libedgelam-ns3.so").exists()
     assert (package / "scenarios" / "templates" / "scenario.py.txt").exists()
+    assert (package / "runs" / "templates" / "fedavg.py.txt").exists()
     assert (package / "include" / "ns3-ai" / "ns3" / "ai-module.h").exists()
     assert (package / "lib" / "libedgelam-ns3-ai.so").exists()
     assert (package / "ns3ai" / "python" / "ns3ai_utils.py").exists()

@@ -27,7 +27,7 @@ import pkgutil
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from edgelam.runs.load import Run
 
 NO_SCENARIO = "none"
+_HOW = " (docs/writing-an-experiment.md shows a whole one)"
+_told: set[str] = set()  # folders that are none, which the user knows by now
 # columns of table metrics that say when, not how good
 COUNTERS = ["round", "epoch", "step", "iteration", "batch", "time_s"]
 
@@ -67,6 +69,8 @@ class Experiment:
     def config(self) -> type:
         """Its configuration's dataclass."""
         kind: type = self._part("Config")
+        if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+            raise EdgelamError(f"the Config of experiment {self.name} is no dataclass{_HOW}")
         if "seed" not in {field.name for field in dataclasses.fields(kind)}:
             raise EdgelamError(f"the Config of experiment {self.name} lacks the field 'seed'")
         return kind
@@ -75,12 +79,33 @@ class Experiment:
     def recipes(self) -> Mapping[str, Callable[[], Any]]:
         """Recipe name -> function; the first is the default."""
         found: Mapping[str, Callable[[], Any]] = self._part("RECIPES")
+        if not isinstance(found, Mapping) or not found or not all(map(callable, found.values())):
+            raise EdgelamError(
+                f"the RECIPES of experiment {self.name} are {found!r}; they must be {{name: function that returns a "
+                f"Config}} with one at least{_HOW}"
+            )
         return found
 
     @property
     def default_recipe(self) -> str:
         """The name of the first recipe."""
         return next(iter(self.recipes))
+
+    def start(self, recipe: str) -> Any:
+        """The configuration that a recipe gives. Raises EdgelamError for a recipe that fails."""
+        try:
+            config = self.recipes[recipe]()
+        except EdgelamError:
+            raise
+        except Exception as error:
+            raise EdgelamError(
+                f"recipe {recipe} of experiment {self.name} fails: {type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(config, self.config):
+            raise EdgelamError(
+                f"recipe {recipe} of experiment {self.name} returns {config!r}, which is no Config{_HOW}"
+            )
+        return config
 
     def check(self, config: Any) -> None:
         """Refuse what cannot be run, if the experiment has something to say about it."""
@@ -132,25 +157,54 @@ class Experiment:
         try:
             return getattr(self.module, name)
         except AttributeError as error:
-            raise EdgelamError(f"experiment {self.name} lacks {name} (see edgelam/runs/experiments.py)") from error
+            raise EdgelamError(f"{self.name} is no experiment: it lacks {name}{_HOW}") from error
 
 
 def names() -> list[str]:
     """The experiments there are, with dashes, in alphabetical order. Imports none of them."""
-    found = (module.name for module in pkgutil.iter_modules(_package().__path__))
-    return sorted(name.replace("_", "-") for name in found if not name.startswith("_"))
+    return sorted(_modules(_package().__path__))
+
+
+def own_names() -> list[str]:
+    """Those that come with edgelam."""
+    return sorted(_modules(_own_package().__path__[:1]))
 
 
 def find(name: str) -> Experiment:
-    """The experiment of that name (dashes or underscores). Raises ConfigurationError naming those that exist."""
+    """The experiment of that name (dashes or underscores). Raises ConfigurationError naming those that exist.
+
+    EdgelamError for one that cannot be imported.
+    """
     plain = name.replace("_", "-")
-    if plain not in names():
-        raise ConfigurationError(f"no experiment is called {name!r}; {suggest(name, names())}")
+    package = _package()
+    modules = _modules(package.__path__)
+    if plain not in modules:
+        known = suggest(name, sorted(modules))
+        raise ConfigurationError(f"no experiment is called {name!r}; {known}{_where_own(plain)}")
     try:
-        module = importlib.import_module(f"{_package().__name__}.{plain.replace('-', '_')}")
-    except (ImportError, SyntaxError, NameError) as error:
+        module = importlib.import_module(f"{package.__name__}.{modules[plain]}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also sys.exit: whatever stands in a file of the user's, the others work
         raise EdgelamError(f"experiment {plain} cannot be imported: {type(error).__name__}: {error}") from error
     return Experiment(plain, module)
+
+
+def _modules(folders: Iterable[str]) -> dict[str, str]:
+    """The modules in these folders: name as an experiment -> name in Python."""
+    found = (module.name for module in pkgutil.iter_modules(folders) if not module.name.startswith("_"))
+    return {name.replace("_", "-"): name for name in sorted(found)}
+
+
+def _where_own(name: str) -> str:
+    """Where an experiment of one's own would be found, for the end of an error."""
+    own = os.environ.get("EDGELAM_EXPERIMENTS", "")
+    if own:
+        return f". EDGELAM_EXPERIMENTS is {own!r}" + ("" if Path(own).is_dir() else ", which is no folder")
+    here = any(Path(f"{name.replace('-', mark)}.py").is_file() for mark in "_-")
+    return ". One of your own is looked for in the folder that EDGELAM_EXPERIMENTS names, which is not set" + (
+        f"; for the file here say: EDGELAM_EXPERIMENTS=. edgelam run {name}" if here else ""
+    )
 
 
 def check_scenario(name: str, options: Mapping[str, str]) -> None:
@@ -159,6 +213,8 @@ def check_scenario(name: str, options: Mapping[str, str]) -> None:
     Legal: an installed name, a path (see `scenarios.find`; a C++ file is built), ``none`` (no network).
     """
     if name == NO_SCENARIO:
+        if options:
+            raise ConfigurationError(f"--options: scenario none has no options, but got {', '.join(options)}")
         return
     command = _find_scenario(name)
     asked = _ask_scenario([*command, *(f"--{option}={value}" for option, value in options.items())])
@@ -248,9 +304,14 @@ def _package() -> ModuleType:
     package = _own_package()
     own = os.environ.get("EDGELAM_EXPERIMENTS", "")
     if own and own not in package.__path__:
-        if not Path(own).is_dir():
-            raise ConfigurationError(f"EDGELAM_EXPERIMENTS names a folder of experiments; {own!r} is none")
-        package.__path__.append(own)
+        if Path(own).is_dir():
+            package.__path__.append(own)
+        elif own not in _told:
+            _told.add(own)
+            print(
+                f"edgelam: EDGELAM_EXPERIMENTS is {own!r}, which is no folder: only edgelam's own are known",
+                file=sys.stderr,
+            )
     return package
 
 

@@ -24,7 +24,7 @@ def base_configuration(experiment: Experiment, arguments: Sequence[str]) -> tupl
         elif argument.startswith("--config="):
             name = argument.partition("=")[2]
     if name in experiment.recipes:
-        return name, experiment.recipes[name]()
+        return name, experiment.start(name)
     if name.endswith(".toml") or Path(name).is_file():
         return name, from_toml(Path(name), experiment.config)
     known = suggest(name, experiment.recipes)
@@ -62,7 +62,7 @@ def parse_options(
 
 def own_texts(experiment: Experiment) -> list[str]:
     """Every text in the recipes of an experiment: a scenario that its own code names is among them."""
-    return [text for recipe in experiment.recipes.values() for text in texts(to_plain(recipe()))]
+    return [text for recipe in experiment.recipes for text in texts(to_plain(experiment.start(recipe)))]
 
 
 def _refuse_twice(arguments: Sequence[str], fields: Mapping[str, tuple[Any, Any]]) -> None:

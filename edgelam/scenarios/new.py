@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A first scenario, written from a template: it runs as it is, and is there to be changed."""
 
-import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam import templates
+from edgelam.errors import ConfigurationError
 
 FOLDER = Path(__file__).parent / "templates"
 TEMPLATES = {".cc": FOLDER / "scenario.cc", ".py": FOLDER / "scenario.py.txt"}
@@ -20,22 +20,10 @@ def new(name: str, suffix: str) -> Path:
     """
     path = Path(name)
     path = path if path.suffix == suffix else path.with_name(path.name + suffix)
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", path.stem):
-        raise ConfigurationError(
-            f"scenario name {path.stem!r}: a letter, then letters, digits, - and _ (it becomes {path.name}; "
-            "a folder may stand before it)"
-        )
+    templates.check_name(path.stem, "scenario", path)
     if suffix == ".py" and (path.stem in sys.stdlib_module_names or find_spec(path.stem) is not None):
         raise ConfigurationError(
             f"scenario name {path.stem!r}: Python has a module of this name, and {path.name} would be imported in its "
             f"place; say my-{path.stem} for example"
         )
-    text = TEMPLATES[suffix].read_text(encoding="utf-8").replace("@NAME@", path.stem)
-    try:
-        with open(path, "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise ConfigurationError(f"{path} is there already and stays as it is: choose another name") from None
-    except OSError as error:
-        raise EdgelamError(f"cannot write {path}: {error.strerror}") from error
-    return path
+    return templates.write(path, TEMPLATES[suffix].read_text(encoding="utf-8").replace("@NAME@", path.stem))

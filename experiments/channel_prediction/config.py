@@ -172,8 +172,6 @@ def check(config: Config) -> None:
     from edgelam.models import check_backbone
 
     check_devices(config.device_profiles())
-    if config.scenario == NO_SCENARIO and config.options:
-        raise ConfigurationError(f"--options {' '.join(config.options)}: scenario none has no options")
     check_scenario(config.scenario, config.scenario_options())
     check_scenario("csi", config.csi_options())
     if any(method.startswith("lam") for method in config.methods):

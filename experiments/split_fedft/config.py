@@ -84,7 +84,8 @@ class Config:
     def scenario_options(self) -> dict[str, str]:
         """`options` as a dict; the number of user devices of an installed scenario is num_devices unless given."""
         given = parse_pairs(self.options, "--options")
-        return given if is_path(self.scenario) else {"numUe": str(self.learning.num_devices)} | given
+        own = is_path(self.scenario) or self.scenario == NO_SCENARIO
+        return given if own else {"numUe": str(self.learning.num_devices)} | given
 
     def device_profiles(self) -> dict[str, str]:
         """`devices` as a dict from node name pattern to profile name."""
@@ -97,8 +98,6 @@ def check(config: Config) -> None:
     from edgelam.models import check_backbone
 
     check_devices(config.device_profiles())
-    if config.scenario == NO_SCENARIO and config.options:
-        raise ConfigurationError(f"--options {' '.join(config.options)}: scenario none has no options")
     options, devices = config.scenario_options(), config.learning.num_devices
     check_scenario(config.scenario, options)
     if options.get("numUe", "").isdigit() and int(options["numUe"]) < devices:
