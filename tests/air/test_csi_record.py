@@ -178,8 +178,8 @@ def start(tmp_path, *arguments):
 def test_interrupted_or_killed_it_leaves_nothing(tmp_path, number):
     process, children = start(tmp_path)
     os.kill(process.pid, number)
-    _, err = process.communicate(timeout=30)
-    _, alive = psutil.wait_procs(children, timeout=10)
+    _, err = process.communicate(timeout=100)
+    _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[number]
     assert "Traceback" not in err
@@ -189,7 +189,7 @@ def test_interrupted_or_killed_it_leaves_nothing(tmp_path, number):
 def test_the_scenario_killed_is_one_clear_error(tmp_path):
     process, children = start(tmp_path)
     children[0].kill()
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=100)
     assert process.returncode == 1
     assert "scenario csi died after simulated time" in err
     assert "killed by SIGKILL" in err

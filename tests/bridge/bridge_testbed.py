@@ -139,6 +139,6 @@ class Testbed:
 
 def wait_for(process: subprocess.Popen, status: int) -> str:
     """Waits for the end, which must be soon; returns what the process said on stderr."""
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=100)
     assert process.returncode == status, said
     return said

@@ -122,7 +122,7 @@ def test_ctrl_c_ends_the_run(body):
     )
     assert process.stdout.readline() == "ready\n"
     os.kill(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=100)
     assert "KeyboardInterrupt" in err
     assert "cleaned" in out
     assert process.returncode in (1, -signal.SIGINT, 130)

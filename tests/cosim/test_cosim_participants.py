@@ -254,7 +254,7 @@ def test_ctrl_c_ends_the_scenario_too(kind):
     scenario = json.loads(process.stdout.readline())["scenario"]
     assert psutil.pid_exists(scenario)
     os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=100)
     assert "KeyboardInterrupt" in err
     assert not psutil.pid_exists(scenario)
 
@@ -263,6 +263,6 @@ def test_sigkill_of_everything_leaves_nothing():
     process = programs.start("interrupted", {}, "sleep")
     scenario = psutil.Process(json.loads(process.stdout.readline())["scenario"])
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=100)
     psutil.wait_procs([scenario], timeout=10)
     assert not scenario.is_running() or scenario.status() == psutil.STATUS_ZOMBIE

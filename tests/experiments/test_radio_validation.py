@@ -159,7 +159,7 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path):
     assert process.returncode == 130
     assert "interrupted" in said
     assert "Traceback" not in said
-    psutil.wait_procs(children, timeout=10)
+    psutil.wait_procs(children, timeout=60)
     assert not [child for child in children if child.is_running()]
     (path,) = (tmp_path / "radio-validation").iterdir()
     assert load(path).state == "interrupted"

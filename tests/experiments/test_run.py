@@ -88,7 +88,7 @@ def long_run(tmp_path):
 
 
 def gone(children: list[psutil.Process]) -> bool:
-    _, alive = psutil.wait_procs(children, timeout=5)
+    _, alive = psutil.wait_procs(children, timeout=60)
     return not alive
 
 

@@ -95,7 +95,7 @@ elif case == "two-threads":  # one receives, the other thinks for a while and an
         seen.put(None)
 
     threading.Thread(target=receive).start()
-    while (total := seen.get(timeout=10)) is not None:
+    while (total := seen.get(timeout=60)) is not None:
         time.sleep(3.5 if total else 0.0)
         interface.PySendBegin()
         interface.GetPy2CppStruct().c = total

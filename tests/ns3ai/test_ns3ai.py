@@ -95,14 +95,14 @@ def test_both_started_by_hand(folder, agent, creator):
     with subprocess.Popen([folder / "apb", "50", how], stdout=subprocess.PIPE, text=True) as program:
         done = agent("by-hand", str(creator == "Python"))
         assert "steps 50" in done.stdout, done.stderr
-        assert "all sums were right" in program.communicate(timeout=20)[0]
+        assert "all sums were right" in program.communicate(timeout=100)[0]
 
 
 def test_debug_leaves_the_program_to_the_user(folder, agent):
     with subprocess.Popen([folder / "apb", "50"]) as program:
         done = agent("debug")
         assert re.search(r"debug: start this from another terminal: /.*/apb --verbose --rate=5\nsteps 50", done.stdout)
-        assert program.wait(timeout=20) == 0
+        assert program.wait(timeout=100) == 0
 
 
 @pytest.mark.parametrize(

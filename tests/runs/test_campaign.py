@@ -203,7 +203,7 @@ def test_stopped_or_killed_nothing_is_left_and_the_same_command_goes_on(here, ca
         _, err = process.communicate(timeout=60)
     finally:
         process.kill()
-    _, alive = psutil.wait_procs(workers, timeout=20)
+    _, alive = psutil.wait_procs(workers, timeout=60)
     assert not alive
     assert "Traceback" not in err
     folder = here / "campaigns" / "tiny"

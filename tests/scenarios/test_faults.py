@@ -55,7 +55,7 @@ def test_a_killed_participant_ends_the_scenario():
         time.sleep(0.3)  # well inside the transfer
         assert scenario.poll() is None
         participant.send_signal(signal.SIGKILL)
-        _, errors = scenario.communicate(timeout=20)
+        _, errors = scenario.communicate(timeout=100)
         assert scenario.returncode == 3
         assert "participant 0" in errors
     finally:
@@ -92,7 +92,7 @@ def test_the_scenario_ends_well_with_its_last_participant():
 
     try:
         assert cosim.attach(main, participant=0, address=address) == 1
-        assert scenario.wait(timeout=20) == 0
+        assert scenario.wait(timeout=100) == 0
     finally:
         scenario.kill()
         scenario.communicate()
