@@ -19,6 +19,8 @@ class New:
     """What it is called; the file is NAME.cc. One that is there already is left as it is."""
     python: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """NAME.py instead, on ns-3's Python bindings: nothing to compile; starts and runs slower."""
+    wifi: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """The text of the scenario wifi-campus instead of a 5G cell: stations, access points, wired backhaul."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,10 @@ Command = (
 def run(command: New | Build | Flags) -> None:
     """Carry out one command; results go to stdout, everything else to stderr."""
     match command:
-        case New(name, python):
+        case New(name, python, wifi):
             from edgelam.scenarios.new import new
 
-            path = new(name, ".py" if python else ".cc")
+            path = new(name, ".py" if python else ".cc", wifi=wifi)
             place = path if path.is_absolute() else f"./{path}"
             print(f"{path} is written; it runs as it is:\n  edgelam run split-fedft --scenario {place}")
         case Build(path):

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A first scenario, written from a template: it runs as it is, and is there to be changed."""
 
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from edgelam import templates
+from edgelam import paths, templates
 from edgelam.errors import ConfigurationError
 
 FOLDER = Path(__file__).parent / "templates"
 TEMPLATES = {".cc": FOLDER / "scenario.cc", ".py": FOLDER / "scenario.py.txt"}
 
 
-def new(name: str, suffix: str) -> Path:
+def new(name: str, suffix: str, *, wifi: bool = False) -> Path:
     """Write the template of that suffix (``.cc``, ``.py``) to the file ``NAME.cc`` or ``NAME.py``; returns its path.
+
+    The template is a 5G cell; with `wifi` it is the text of the scenario wifi-campus.
 
     Raises ConfigurationError for a name that is not a plain word, the name of a Python module (its users would import
     the scenario instead), or a file that is there already.
@@ -26,4 +29,11 @@ def new(name: str, suffix: str) -> Path:
             f"scenario name {path.stem!r}: Python has a module of this name, and {path.name} would be imported in its "
             f"place; say my-{path.stem} for example"
         )
-    return templates.write(path, TEMPLATES[suffix].read_text(encoding="utf-8").replace("@NAME@", path.stem))
+    text = _wifi(suffix) if wifi else TEMPLATES[suffix].read_text(encoding="utf-8")
+    return templates.write(path, text.replace("@NAME@", path.stem))
+
+
+def _wifi(suffix: str) -> str:
+    """The text of wifi-campus as a template: its name to be put in, headers where programs of users see them."""
+    text = paths.installed(f"share/scenarios/wifi-campus{suffix}").read_text(encoding="utf-8")
+    return re.sub(r'#include "([\w-]+\.h)"', r"#include <edgelam/\1>", text).replace("wifi-campus", "@NAME@")

@@ -42,6 +42,7 @@ import libcppyy  # noqa: E402
 
 _loaded: set[str] = set(toolchain.MODULES)
 _kept: list[Any] = []  # Python functions and variables that C++ refers to
+_held: list[Any] = []  # what a scenario keeps until the run is over
 
 
 def include(*headers: str) -> None:
@@ -101,9 +102,20 @@ def _main(scenario: Any, arguments: Sequence[str], build: Callable[[], object]) 
             caught.append(error)
 
     status: int = edgelam.python.Main(scenario, list(map(str, arguments)), _keep(call))
+    while _held:  # last to first, as in C++
+        _held.pop()
     if caught:
         raise caught[0]
     return status
+
+
+def _hold(scenario: Any, thing: Any) -> Any:
+    """``Scenario.Keep``: hold `thing`, a helper of ns-3's for example, until the run is over; returns it.
+
+    What `build` holds in its own variables ends with it, before the run begins.
+    """
+    _held.append(thing)
+    return thing
 
 
 def Schedule(delay: Any, function: Callable[..., object], *arguments: object) -> None:  # noqa: N802
@@ -137,7 +149,7 @@ def _publish(  # noqa: PLR0917  # the order is that of C++
     def read(value: Any) -> None:
         try:
             _fill(value, np.ascontiguousarray(function(), kind), len(axes))
-        except Exception as error:
+        except BaseException as error:  # also sys.exit: C++ has nowhere to pass it on to
             value.refusal = _refusal(error)
 
     edgelam.python.Publish(registry, _describe(name, unit, help, axes, kind), _keep(read), _no_record)
@@ -152,7 +164,7 @@ def _publish_trace(
     def read(value: Any) -> None:
         try:
             _fill(value, np.ascontiguousarray(take(), kind), 1)
-        except Exception as error:
+        except BaseException as error:
             value.refusal = _refusal(error)
 
     def keep(whether: bool) -> None:
@@ -177,7 +189,7 @@ def _control(  # noqa: PLR0917
             data = ctypes.string_at(value.Address(), value.Size())
             array = np.frombuffer(data, kind).reshape(tuple(value.shape))
             value.refusal = str(function(array if axes else array[()]) or "")
-        except Exception as error:
+        except BaseException as error:
             value.refusal = _refusal(error)
 
     edgelam.python.Control(registry, _describe(name, unit, help, axes, kind), _keep(take))
@@ -210,7 +222,7 @@ def _dtype_json(kind: np.dtype) -> Any:
     return {"name": "struct", "itemsize": kind.itemsize, "fields": fields}
 
 
-def _refusal(error: Exception) -> str:
+def _refusal(error: BaseException) -> str:
     traceback.print_exc()
     return f"{type(error).__name__}: {_text(error)}"
 
@@ -251,6 +263,7 @@ for _name, _variable in {
 }.items():  # fmt: skip
     setattr(edgelam.Options, _name, _option(getattr(edgelam.Options, _name), _variable))
 edgelam.Scenario.Main = _main
+edgelam.Scenario.Keep = _hold
 Scenario = edgelam.Scenario
 edgelam.Registry.Publish = _publish
 edgelam.Registry.PublishTrace = _publish_trace

@@ -12,6 +12,8 @@
 #include "ns3/uinteger.h"
 #include "ns3/uniform-planar-array.h"
 
+#include "participant-time.h"
+
 namespace edgelam {
 
 NS_OBJECT_ENSURE_REGISTERED(CsiPublisher);
@@ -75,11 +77,9 @@ struct CsiPublisher::Link {
     std::vector<Ray> sampledRays, finishedRays;
     bool anyFinished = false;
 
-    void CheckFinished(const char* what) const {
+    void CheckFinished() const {
         if (!anyFinished) {
-            throw std::runtime_error("'" + std::string(what) + name +
-                                     "' has no finished block: the first is not "
-                                     "complete yet");
+            throw std::runtime_error("no block is finished: the first is not complete yet");
         }
     }
 };
@@ -188,7 +188,7 @@ void CsiPublisher::Publish(Registry& registry, const std::shared_ptr<Link>& self
     link.stateId = registry.Publish<CsiState>(
         "csi-state/" + link.name, "", "both ends at the first snapshot of the newest finished block; its gain and SNR",
         [self] {
-            self->CheckFinished("csi-state/");
+            self->CheckFinished();
             return self->finished;
         });
     registry.SetPeriod(link.stateId, blockNs);
@@ -200,7 +200,7 @@ void CsiPublisher::Publish(Registry& registry, const std::shared_ptr<Link>& self
         link.raysId = registry.Publish<std::vector<Ray>>("rays/" + link.name, "",
                                                          "paths at the first snapshot of the newest finished block",
                                                          [self] {
-                                                             self->CheckFinished("rays/");
+                                                             self->CheckFinished();
                                                              return self->finishedRays;
                                                          },
                                                          {{"ray", -1}});
@@ -234,7 +234,7 @@ void CsiPublisher::Sample() {
 void CsiPublisher::BeginBlock(Link& link) {
     link.block = link.feed->Begin();
     CsiState& state = link.sampled;
-    state.time_s = ns3::Simulator::Now().GetSeconds();
+    state.time_s = ns3::NanoSeconds(NowNs()).GetSeconds();
     state.rx_position_m = ToArray(link.rx->GetPosition());
     state.rx_velocity_mps = ToArray(link.rx->GetVelocity());
     state.tx_position_m = ToArray(link.tx->GetPosition());
@@ -257,7 +257,7 @@ void CsiPublisher::FinishBlock(Link& link) {
     link.finished = state;
     link.finishedRays.swap(link.sampledRays);
     link.anyFinished = true;
-    const std::int64_t nowNs = ns3::Simulator::Now().GetNanoSeconds();
+    const std::int64_t nowNs = NowNs();
     link.feed->Finish(nowNs);
     m_registry->Announce(link.stateId, nowNs);
     if (m_withRays) {

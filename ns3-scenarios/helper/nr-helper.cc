@@ -106,8 +106,6 @@ void NrHelper::AddOptions(Options& options) {
     options.Sets("ns3::PhasedArrayModel", {{"AntennaElement", ""}});
     options.Sets("ns3::PointToPointNetDevice", {{"DataRate", "backhaulRate"}, {"InterframeGap", ""}});
     options.Sets("ns3::PointToPointChannel", {{"Delay", "backhaulDelay"}});
-    options.Sets("edgelam::TransferApplication",
-                 {{"SegmentSize", ""}, {"DatagramSize", ""}, {"SndBufSize", ""}, {"UdpRate", ""}});
 }
 
 std::int64_t NrHelper::AssignStreams(std::int64_t stream) {
@@ -233,17 +231,16 @@ double NrHelper::PeakRateBps(bool uplink) const {
 }
 
 void NrHelper::Tune(TransferApplication& application, bool atUe, double farthestDelayS) const {
-    application.SetAttribute("SegmentSize", UintegerValue(mtu - tcp_headers));
-    application.SetAttribute("DatagramSize", UintegerValue(mtu - udp_headers));
+    application.Suggest("SegmentSize", UintegerValue(mtu - tcp_headers));
+    application.Suggest("DatagramSize", UintegerValue(mtu - udp_headers));
     // What the fastest UE's path holds and what waits unsent; more would only wait in the bearers, which hold 10 MB.
     const double roundTripS =
         2 * farthestDelayS + radio_round_trip_slots * 1e-9 * static_cast<double>(m_cell->GetNumerology().MeanSlotNs());
     const double bytes = PeakRateBps(atUe) / 8 * roundTripS + (128 << 10);
-    application.SetAttribute("SndBufSize",
-                             UintegerValue(static_cast<std::uint32_t>(std::clamp(bytes, 512.0 * 1024, 8e6))));
+    application.Suggest("SndBufSize", UintegerValue(static_cast<std::uint32_t>(std::clamp(bytes, 512.0 * 1024, 8e6))));
     application.SetGroupFunction(
         [groups = m_multicast](const auto& source, const auto& receivers) { return groups->Find(source, receivers); });
-    application.SetAttribute("UdpRate", DataRateValue(DataRate("20Mbps")));
+    application.Suggest("UdpRate", DataRateValue(DataRate("20Mbps")));
 }
 
 } // namespace edgelam

@@ -8,6 +8,8 @@
 #include "ns3/callback.h"
 #include "ns3/simulator.h"
 
+#include "participant-time.h"
+
 namespace edgelam {
 
 namespace {
@@ -58,6 +60,7 @@ NrReports::NrReports(const NrHelper& helper, Registry& registry)
 
 void NrReports::Record(const nr::TransportBlockRecord& record) {
     m_last[record.uplink][record.ue] = record;
+    m_last[record.uplink][record.ue].time_ns = ParticipantNs(record.time_ns);
     NrBlockCounts& counts = m_counts[record.uplink][record.ue];
     if (record.attempt == 1) {
         ++counts.blocks;

@@ -11,6 +11,7 @@
 #include "ns3/ptr.h"
 
 #include "nr-cell.h"
+#include "participant-time.h"
 #include "registry.h"
 
 namespace edgelam {
@@ -39,7 +40,13 @@ class NrTrace {
             m_records = {};
         }
     }
-    void Add(const Record& record) { m_records.push_back(record); }
+    void Add(const Record& record) {
+        m_records.push_back(record);
+        m_records.back().time_ns = ParticipantNs(record.time_ns);
+        if constexpr (requires { record.arrived_ns; }) {
+            m_records.back().arrived_ns = ParticipantNs(record.arrived_ns);
+        }
+    }
 
     ns3::Ptr<nr::Cell> m_cell;
     std::string m_source;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "scenario.h"
 
+#include <exception>
 #include <filesystem>
 #include <iostream>
 
@@ -10,10 +11,12 @@
 #include "ns3/simulator.h"
 #include "ns3/string.h"
 #include "ns3/tcp-l4-protocol.h"
+#include "ns3/udp-l4-protocol.h"
 
 #include "clock-host.h"
 #include "edgelam/bridge/errors.h"
 #include "node-places.h"
+#include "participant-time.h"
 
 namespace edgelam {
 
@@ -24,11 +27,29 @@ constexpr int status_peer_died = 3;
 /// ns-3's generator MRG32k3a takes seeds below the smaller of its two moduli, 2^32 - 22853; it aborts at others.
 constexpr std::uint32_t largest_seed = 4294944442;
 
+std::terminate_handler standardEnd;
+bool runIsOver = false;
+
+/// ns-3 ends the process, having said why. In the first events, and at the end, that is often a helper that is no more.
+void EndWithHint() {
+    if (runIsOver || ns3::Simulator::Now().IsZero()) {
+        std::cerr << "A helper that is a variable of the build function (FlowMonitorHelper, LteHelper, EpcHelper, "
+                     "AnimationInterface, ...) has ended with it, before the run: scenario.Keep holds it to the end of "
+                     "the run (docs/writing-a-scenario.md)."
+                  << std::endl;
+    }
+    standardEnd();
+}
+
 } // namespace
 
 Scenario::Scenario(std::string name, std::string summary) : m_options(std::move(name), std::move(summary)) {}
 
-Scenario::~Scenario() = default;
+Scenario::~Scenario() {
+    while (!m_kept.empty()) {
+        m_kept.pop_back();
+    }
+}
 
 void Scenario::RefuseRunInBuild() const {
     const bool destroyed = !m_nodes.empty() && ns3::NodeList::GetNNodes() == 0;
@@ -73,6 +94,9 @@ TransferApplication& Scenario::Expose(ns3::Ptr<ns3::Node> node, const std::strin
                                     "' has no IPv4 address yet: expose it after assigning addresses, "
                                     "or with ExposeWithoutIp");
     }
+    if (!node->GetObject<ns3::TcpL4Protocol>() || !node->GetObject<ns3::UdpL4Protocol>()) {
+        throw std::invalid_argument("node '" + name + "' has IPv4 but not TCP and UDP over it, which transfers take");
+    }
     ns3::Ptr<TransferApplication> application;
     try {
         application = ns3::CreateObject<TransferApplication>();
@@ -100,15 +124,6 @@ int Scenario::Main(int argc, char* argv[], const std::function<void()>& build) {
     m_options.Count("bytes", m_selfTest.bytes, "size of each transfer, bytes", 1, 1'000'000'000'000);
     m_options.Choice("format", m_selfTest.format, "of the results", {"table", "json"});
     m_options.Sets("edgelam::TransferApplication", {{"Name", ""}, {"Address", ""}});
-    std::vector<Options::AttributeSource> ofTransfers; // which set up their sockets alike
-    for (const char* name :
-         {"SegmentSize", "SndBufSize", "RcvBufSize", "InitialCwnd", "DelAckTimeout", "DataRetries", "ConnTimeout"}) {
-        ofTransfers.push_back({name, std::string("edgelam::TransferApplication::") + name});
-    }
-    ofTransfers.push_back({"ConnCount", "edgelam::TransferApplication::ConnTimeout"});
-    m_options.Sets("ns3::TcpSocket", ofTransfers);
-    m_options.Sets("ns3::TcpL4Protocol", {{"SocketType", "edgelam::TransferApplication::CongestionControl"}});
-    m_options.Sets("ns3::TcpSocketBase", {{"MinRto", "edgelam::TransferApplication::MinRto"}});
     m_options.Section("Bridge (set by the program that starts the scenario)");
     m_options.Text("edgelam-address", m_address, "abstract Unix socket at which participants attach, @name");
     m_options.Integer("edgelam-participants", m_participants, "how many attach before t = 0", 1, 200);
@@ -134,6 +149,7 @@ int Scenario::Main(int argc, char* argv[], const std::function<void()>& build) {
         build();
         RefuseRunInBuild();
         ns3::Simulator::Remove(m_guard);
+        CheckTransfers();
         return Run();
     } catch (const OptionError& error) {
         std::cerr << m_options.name() << ": " << error.what() << std::endl;
@@ -147,8 +163,40 @@ int Scenario::Main(int argc, char* argv[], const std::function<void()>& build) {
     }
 }
 
+void Scenario::WarmUp(double seconds) {
+    if (!(seconds >= 0 && seconds <= 1e8)) {
+        throw std::invalid_argument("a warm-up of " + std::to_string(seconds) + " s; legal are 0 to 1e8 s");
+    }
+    m_warmUpS = seconds;
+}
+
+void Scenario::CheckTransfers() const {
+    for (const ExposedNode& node : m_nodes) {
+        if (!node.application) {
+            continue;
+        }
+        if (const std::string conflict = node.application->PortConflict(); !conflict.empty()) {
+            throw std::invalid_argument(conflict);
+        }
+    }
+}
+
 int Scenario::Run() {
+    if (!standardEnd) {
+        standardEnd = std::set_terminate(EndWithHint);
+    }
+    SetWarmUpNs(ns3::Seconds(m_warmUpS).GetNanoSeconds());
+    if (m_warmUpS > 0) {
+        ns3::Simulator::Stop(ns3::Seconds(m_warmUpS));
+        ns3::Simulator::Run();
+        if (NowNs() < 0) {
+            throw std::runtime_error("the warm-up of " + std::to_string(m_warmUpS) + " s was stopped after " +
+                                     std::to_string(ns3::Simulator::Now().GetSeconds()) +
+                                     " s: the scenario calls ns3::Simulator::Stop");
+        }
+    }
     const int status = m_address.empty() ? RunSelfTest(m_selfTest, m_nodes, m_stopTimeS) : RunCoupled();
+    runIsOver = true;
     ns3::Simulator::Destroy();
     return status;
 }
@@ -168,10 +216,10 @@ int Scenario::RunCoupled() {
         ns3::Simulator::Stop(ns3::Seconds(m_stopTimeS));
     }
     ns3::Simulator::Run();
-    const ns3::Time now = ns3::Simulator::Now();
-    const bool planned = m_stopTimeS > 0 && now >= ns3::Seconds(m_stopTimeS);
+    const std::int64_t nowNs = NowNs();
+    const bool planned = m_stopTimeS > 0 && nowNs >= ns3::Seconds(m_stopTimeS).GetNanoSeconds();
     clock.End((planned ? "the scenario ended at its stopTime, t = " : "the scenario called Simulator::Stop for t = ") +
-              std::to_string(now.GetSeconds()) + " s");
+              std::to_string(static_cast<double>(nowNs) * 1e-9) + " s");
     return clock.ExitStatus();
 }
 

@@ -16,7 +16,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "ns3/application-container.h"
@@ -28,6 +31,10 @@
 #include "request-handler.h"
 #include "self-test.h"
 #include "transfer-application.h"
+
+namespace ns3 {
+class AnimationInterface;
+}
 
 namespace edgelam {
 
@@ -54,6 +61,38 @@ class Scenario {
     /// refused.
     void ExposeWithoutIp(ns3::Ptr<ns3::Node> node, const std::string& name, const std::string& role);
 
+    /// Make something that lives to the end of the run, after ns-3's own. What the build function holds in its own
+    /// variables ends with it, before the run begins, which many of ns-3's helpers do not survive:
+    ///
+    ///     auto& flows = scenario.Keep<ns3::FlowMonitorHelper>();
+    ///     auto& animation = scenario.Keep<ns3::AnimationInterface>("cell.xml");
+    template<class T, class... Arguments>
+    T& Keep(Arguments&&... arguments) {
+        auto kept = std::make_shared<T>(std::forward<Arguments>(arguments)...);
+        m_kept.push_back(kept);
+        return *kept;
+    }
+    /// Hold a pointer of ns-3's, or move something in:
+    ///
+    ///     auto lte = scenario.Keep(ns3::CreateObject<ns3::LteHelper>());
+    template<class T>
+        requires(!std::is_lvalue_reference_v<T>)
+    T& Keep(T&& object) {
+        static_assert(std::is_move_constructible_v<T> && !std::is_same_v<T, ns3::AnimationInterface>,
+                      "this cannot be moved: make it in place, as in scenario.Keep<ns3::FlowMonitorHelper>()");
+        return Keep<T, T>(std::move(object));
+    }
+    template<class T>
+    ns3::Ptr<T>& Keep(const ns3::Ptr<T>& pointer) {
+        return Keep<ns3::Ptr<T>, const ns3::Ptr<T>&>(pointer);
+    }
+
+    /// What participants call t = 0 comes so long after ns-3's: stations associate, UEs attach, routes converge, and
+    /// applications of the scenario run meanwhile. Participants' times, and --stopTime, count from there (NowNs of
+    /// participant-time.h); ns3::Simulator::Now() and what is given to ns-3 count from ns-3's own 0. To be called in
+    /// the build function. Throws std::invalid_argument for a time that is negative or not finite.
+    void WarmUp(double seconds);
+
     /// Refuse a combination of options that is impossible only as a whole.
     [[noreturn]] void Refuse(const std::string& reason) const { throw OptionError(reason); }
 
@@ -69,6 +108,7 @@ class Scenario {
     void RefuseRunInBuild() const;
     void BeginExposing();
     void RefuseExposedTwice(ns3::Ptr<ns3::Node> node, const std::string& name) const;
+    void CheckTransfers() const;
     int Run();
     int RunCoupled();
 
@@ -78,6 +118,7 @@ class Scenario {
     ns3::EventId m_guard; ///< the first event of a Run in build
     std::uint32_t m_seed = 1;
     std::uint64_t m_run = 1;
+    double m_warmUpS = 0;
     double m_stopTimeS = 0;
     SelfTestOptions m_selfTest;
     std::string m_address;
@@ -85,6 +126,7 @@ class Scenario {
     std::uint64_t m_arenaBytes = 1ull << 30;
     std::uint64_t m_ringBytes = 1 << 20;
     double m_attachTimeoutS = 60;
+    std::vector<std::shared_ptr<void>> m_kept; ///< goes last to first
 };
 
 } // namespace edgelam

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "self-test.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 #include <functional>
@@ -11,12 +13,15 @@
 #include "ns3/config.h"
 #include "ns3/inet-socket-address.h"
 #include "ns3/packet-sink.h"
+#include "ns3/pointer.h"
 #include "ns3/simulator.h"
 #include "ns3/string.h"
+#include "ns3/tcp-congestion-ops.h"
 #include "ns3/tcp-socket-factory.h"
 #include "ns3/uinteger.h"
 
 #include "json.h"
+#include "participant-time.h"
 
 namespace edgelam {
 
@@ -54,7 +59,7 @@ std::vector<Pair> Pairs(const std::vector<ExposedNode>& nodes) {
 }
 
 double Seconds64(std::int64_t ns) {
-    return static_cast<double>(ns) * 1e-9;
+    return ns == bridge::not_yet_ns ? std::nan("") : static_cast<double>(ns) * 1e-9;
 }
 
 double GoodputMbps(const bridge::TransferRecord& record) {
@@ -80,7 +85,11 @@ class TransferTest {
         }
     }
     const std::vector<Row>& rows() const { return m_rows; }
-    bool Complete() const { return m_open == 0; }
+    bool Complete() const {
+        return std::all_of(m_rows.begin(), m_rows.end(), [](const Row& row) {
+            return row.ended && row.record.status == static_cast<std::int32_t>(bridge::TransferStatus::complete);
+        });
+    }
 
   private:
     void Start(std::size_t row) {
@@ -121,16 +130,17 @@ class BulkSendTest {
   public:
     BulkSendTest(const SelfTestOptions& options, const std::vector<Pair>& pairs)
         : m_bytes(options.bytes), m_pairs(pairs) {
-        const auto& application = pairs.front().device->application;
+        const auto socket = pairs.front().device->application->MakeTcpSocket();
         for (const char* name : {"SegmentSize", "SndBufSize", "RcvBufSize", "InitialCwnd", "DelAckTimeout"}) {
-            Copy(*application, name, "ns3::TcpSocket::");
+            Copy(*socket, name, "ns3::TcpSocket::");
         }
-        Copy(*application, "MinRto", "ns3::TcpSocketBase::");
-        ns3::TypeIdValue congestion;
-        application->GetAttribute("CongestionControl", congestion);
-        ns3::Config::Set("/NodeList/*/$ns3::TcpL4Protocol/SocketType", congestion);
+        Copy(*socket, "MinRto", "ns3::TcpSocketBase::");
+        ns3::PointerValue congestion;
+        socket->GetAttribute("CongestionOps", congestion);
+        ns3::Config::Set("/NodeList/*/$ns3::TcpL4Protocol/SocketType",
+                         ns3::TypeIdValue(congestion.GetObject()->GetInstanceTypeId()));
         ns3::UintegerValue segment;
-        application->GetAttribute("SegmentSize", segment);
+        socket->GetAttribute("SegmentSize", segment);
         std::uint16_t port = 6001;
         for (const auto& pair : pairs) {
             auto sink = ns3::CreateObject<ns3::PacketSink>();
@@ -159,9 +169,9 @@ class BulkSendTest {
     }
 
   private:
-    static void Copy(TransferApplication& application, const char* name, const std::string& type) {
+    static void Copy(const ns3::Socket& socket, const char* name, const std::string& type) {
         ns3::StringValue value;
-        application.GetAttribute(name, value);
+        socket.GetAttribute(name, value);
         ns3::Config::SetDefault(type + name, value);
     }
     void Check() {
@@ -229,7 +239,7 @@ int RunSelfTest(const SelfTestOptions& options, const std::vector<ExposedNode>& 
     const double wallS = std::chrono::duration<double>(std::chrono::steady_clock::now() - wall).count();
     const double cpuS = static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC;
     const bool complete = (!transfers || transfers->Complete()) && (!bulk || bulk->Complete());
-    const double simulatedS = Simulator::Now().GetSeconds();
+    const double simulatedS = Seconds64(NowNs());
     const std::vector<Row> rows = transfers ? transfers->rows() : std::vector<Row>{};
 
     const bool idle = options.traffic != "none" && pairs.empty();

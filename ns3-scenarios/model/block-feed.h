@@ -44,11 +44,11 @@ class BlockFeed {
         }
         m_id = registry.Publish<SharedArray<E>>(
             name, std::move(unit), std::move(help),
-            [state = m_state, name] {
+            [state = m_state] {
                 if (!state->finished) {
-                    throw std::runtime_error(
-                        "'" + name + "' has no finished block: " +
-                        (state->failure.empty() ? "the first is not complete yet" : state->failure));
+                    throw std::runtime_error("no block is finished: " + (state->failure.empty()
+                                                                             ? "the first is not complete yet"
+                                                                             : state->failure));
                 }
                 return SharedArray<E>{state->shape, state->finished};
             },

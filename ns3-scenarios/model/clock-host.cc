@@ -9,13 +9,11 @@
 #include "ns3/nstime.h"
 #include "ns3/simulator.h"
 
+#include "participant-time.h"
+
 namespace edgelam {
 
 namespace {
-
-std::int64_t NowNs() {
-    return ns3::Simulator::Now().GetNanoSeconds();
-}
 
 std::vector<std::byte> Copy(std::span<const std::byte> bytes) {
     return {bytes.begin(), bytes.end()};

@@ -8,6 +8,8 @@ namespace edgelam {
 
 namespace {
 
+const std::string thrown_of_another_kind = "its function threw something that is no std::exception, and so has no text";
+
 template<class Items>
 void RefuseTaken(const Items& items, const std::string& name) {
     if (std::any_of(items.begin(), items.end(), [&](const auto& item) { return item.name == name; })) {
@@ -95,7 +97,14 @@ void Registry::Add(Controllable control) {
 
 Reading Registry::Read(std::size_t id) const {
     const Observable& observable = m_observables.at(id);
-    Reading reading = observable.read();
+    Reading reading;
+    try {
+        reading = observable.read();
+    } catch (const std::exception& error) {
+        throw std::runtime_error("observable '" + observable.name + "': " + error.what());
+    } catch (...) {
+        throw std::runtime_error("observable '" + observable.name + "': " + thrown_of_another_kind);
+    }
     bool fits = reading.shape.size() == observable.axes.size();
     std::size_t count = 1;
     for (std::size_t i = 0; fits && i < reading.shape.size(); ++i) {
@@ -134,6 +143,8 @@ std::string Registry::Set(std::size_t id, std::span<const std::byte> bytes) cons
         return control.set(shape, bytes.data(), bytes.size() / control.itemsize);
     } catch (const std::exception& error) {
         return "control '" + control.name + "': " + error.what();
+    } catch (...) {
+        return "control '" + control.name + "': " + thrown_of_another_kind;
     }
 }
 

@@ -9,6 +9,7 @@
 #include "ns3/simulator.h"
 
 #include "json.h"
+#include "participant-time.h"
 
 namespace edgelam {
 
@@ -16,10 +17,6 @@ namespace {
 
 constexpr std::size_t inline_bytes = 4096;                   ///< larger readings travel in the arena
 constexpr std::int64_t longest_ns = 100'000'000'000'000'000; ///< 3 years: keeps sums of times within 64 bits
-
-std::int64_t NowNs() {
-    return ns3::Simulator::Now().GetNanoSeconds();
-}
 
 /// Numbers as the bytes they have on the bridge.
 template<class T>

@@ -6,8 +6,10 @@
 #include "ns3/inet-socket-address.h"
 #include "ns3/node.h"
 #include "ns3/simulator.h"
+#include "ns3/tcp-tx-buffer.h"
 #include "ns3/uinteger.h"
 
+#include "participant-time.h"
 #include "transfer-application.h"
 
 namespace edgelam {
@@ -18,10 +20,6 @@ using ns3::Ptr;
 using ns3::Socket;
 
 namespace {
-
-std::int64_t NowNs() {
-    return ns3::Simulator::Now().GetNanoSeconds();
-}
 
 /// A socket may outlive the connection inside ns-3: it must not call back.
 void Silence(const Ptr<Socket>& socket) {
@@ -39,9 +37,8 @@ void Silence(const Ptr<Socket>& socket) {
 
 } // namespace
 
-TcpConnection::TcpConnection(TransferApplication& source, TransferApplication& receiver, std::uint32_t segmentBytes,
-                             std::uint32_t notSentBytes)
-    : m_source(source), m_receiver(receiver), m_segmentBytes(segmentBytes), m_notSentBytes(notSentBytes) {}
+TcpConnection::TcpConnection(TransferApplication& source, TransferApplication& receiver, std::uint32_t notSentBytes)
+    : m_source(source), m_receiver(receiver), m_notSentBytes(notSentBytes) {}
 
 TcpConnection::~TcpConnection() {
     Silence(m_sender);
@@ -49,10 +46,11 @@ TcpConnection::~TcpConnection() {
 }
 
 void TcpConnection::Open(Ptr<Socket> socket, const ns3::Address& remote) {
-    m_sender = socket;
-    ns3::UintegerValue buffer;
+    m_sender = ns3::DynamicCast<ns3::TcpSocketBase>(socket);
+    ns3::UintegerValue segment, buffer;
+    socket->GetAttribute("SegmentSize", segment);
     socket->GetAttribute("SndBufSize", buffer);
-    m_bufferBytes = static_cast<std::uint32_t>(buffer.Get());
+    m_segmentBytes = static_cast<std::uint32_t>(std::min(segment.Get(), buffer.Get())); // what Fill can hand over
     socket->SetConnectCallback(MakeCallback(&TcpConnection::Connected, this),
                                MakeCallback(&TcpConnection::ConnectFailed, this));
     socket->SetCloseCallbacks(MakeCallback(&TcpConnection::SenderClosed, this),
@@ -78,7 +76,7 @@ void TcpConnection::Close(const std::string& reason) {
     }
     m_failed = true;
     Ptr<TcpConnection> self(this);
-    for (const auto& socket : {m_sender, m_accepted}) {
+    for (const auto& socket : {Ptr<Socket>(m_sender), m_accepted}) {
         Silence(socket);
         if (socket) {
             socket->Close();
@@ -127,14 +125,6 @@ bool TcpConnection::Withdraw(const Transfer& transfer, std::size_t share) {
     }
     m_queued -= withdrawn;
     return true;
-}
-
-void TcpConnection::GrowSendBuffer(std::uint32_t bytes) {
-    if (bytes > m_bufferBytes && !m_failed) {
-        m_bufferBytes = bytes;
-        m_sender->SetAttribute("SndBufSize", ns3::UintegerValue(bytes));
-        Fill();
-    }
 }
 
 void TcpConnection::FillIfLow() {
@@ -186,7 +176,7 @@ void TcpConnection::Sent(Ptr<Socket> socket, std::uint32_t bytes) {
 }
 
 void TcpConnection::Acknowledged(Ptr<Socket> socket, std::uint32_t room) {
-    const std::uint64_t inBuffer = m_bufferBytes - room;
+    const std::uint64_t inBuffer = m_sender->GetTxBuffer()->Size(); // whatever size the buffer has by now
     if (inBuffer > m_written) {
         return; // the handshake
     }

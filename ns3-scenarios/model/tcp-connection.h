@@ -29,8 +29,7 @@ namespace edgelam {
 /// that a cancelled or expired transfer really stops, however large the send buffer is.
 class TcpConnection : public ns3::SimpleRefCount<TcpConnection> {
   public:
-    TcpConnection(TransferApplication& source, TransferApplication& receiver, std::uint32_t segmentBytes,
-                  std::uint32_t notSentBytes);
+    TcpConnection(TransferApplication& source, TransferApplication& receiver, std::uint32_t notSentBytes);
     ~TcpConnection();
 
     /// Connect `socket` (configured, not bound) to `remote`.
@@ -47,9 +46,6 @@ class TcpConnection : public ns3::SimpleRefCount<TcpConnection> {
     /// Withdraw what the socket has not been handed.
     /// \return false if it has been handed everything
     bool Withdraw(const Transfer& transfer, std::size_t share);
-
-    /// To at least that many bytes.
-    void GrowSendBuffer(std::uint32_t bytes);
 
     const TransferApplication& Source() const { return m_source; }
     /// The sender's port.
@@ -80,7 +76,7 @@ class TcpConnection : public ns3::SimpleRefCount<TcpConnection> {
 
     TransferApplication& m_source;
     TransferApplication& m_receiver;
-    ns3::Ptr<ns3::Socket> m_sender;
+    ns3::Ptr<ns3::TcpSocketBase> m_sender;
     ns3::Ptr<ns3::Socket> m_accepted;
     std::deque<Message> m_messages; ///< not wholly acknowledged, oldest first
     std::size_t m_reading = 0;      ///< place in m_messages of the first that has not wholly arrived
@@ -89,9 +85,8 @@ class TcpConnection : public ns3::SimpleRefCount<TcpConnection> {
     std::uint64_t m_sent = 0;       ///< sent by the socket at least once,
     std::uint64_t m_acknowledged = 0;
     std::uint64_t m_received = 0; ///< read in order at the receiver
-    std::uint32_t m_segmentBytes;
+    std::uint32_t m_segmentBytes = 0;
     std::uint32_t m_notSentBytes;
-    std::uint32_t m_bufferBytes = 0; ///< size of the socket's send buffer
     std::uint16_t m_localPort = 0;
     bool m_connected = false;
     bool m_failed = false; ///< closed: of no use any more

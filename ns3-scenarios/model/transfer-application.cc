@@ -2,8 +2,8 @@
 #include "transfer-application.h"
 
 #include <algorithm>
-#include <cmath>
 #include <stdexcept>
+#include <utility>
 
 #include "ns3/inet-socket-address.h"
 #include "ns3/ipv4-header.h"
@@ -13,14 +13,11 @@
 #include "ns3/node.h"
 #include "ns3/packet.h"
 #include "ns3/simulator.h"
-#include "ns3/string.h"
-#include "ns3/tcp-congestion-ops.h"
-#include "ns3/tcp-cubic.h"
-#include "ns3/tcp-l4-protocol.h"
-#include "ns3/tcp-socket-base.h"
 #include "ns3/type-id.h"
 #include "ns3/udp-socket-factory.h"
 #include "ns3/uinteger.h"
+
+#include "participant-time.h"
 
 namespace edgelam {
 
@@ -28,82 +25,7 @@ using bridge::TransferProtocol;
 using bridge::TransferStatus;
 using ns3::Ptr;
 using ns3::Socket;
-
-namespace {
-
-constexpr double connect_patience_s = 60; ///< how long TCP tries to set up a connection
-
-} // namespace
-
-NS_OBJECT_ENSURE_REGISTERED(TransferApplication);
-
-ns3::TypeId TransferApplication::GetTypeId() {
-    using T = TransferApplication;
-    using ns3::MakeTimeAccessor;
-    using ns3::MakeTimeChecker;
-    using ns3::MakeUintegerAccessor;
-    using ns3::MakeUintegerChecker;
-    using ns3::TimeValue;
-    using ns3::UintegerValue;
-    static const ns3::TypeId tid =
-        ns3::TypeId("edgelam::TransferApplication")
-            .SetParent<ns3::Application>()
-            .SetGroupName("Edgelam")
-            .AddConstructor<T>()
-            .AddAttribute("Name", "The node's name, for messages", ns3::StringValue("node"),
-                          ns3::MakeStringAccessor(&T::m_name), ns3::MakeStringChecker())
-            .AddAttribute("Address", "Where other nodes reach this one", ns3::Ipv4AddressValue(),
-                          ns3::MakeIpv4AddressAccessor(&T::m_address), ns3::MakeIpv4AddressChecker())
-            .AddAttribute("Port", "TCP and UDP port to receive at", UintegerValue(5001),
-                          MakeUintegerAccessor(&T::m_port), MakeUintegerChecker<std::uint16_t>(1))
-            .AddAttribute("SegmentSize", "TCP segments, bytes of payload", UintegerValue(1400),
-                          MakeUintegerAccessor(&T::m_segmentBytes), MakeUintegerChecker<std::uint32_t>(64, 65000))
-            .AddAttribute("SndBufSize", "TCP send buffer, bytes; holds what is sent and not acknowledged",
-                          UintegerValue(16 << 20), MakeUintegerAccessor(&T::m_sendBufferBytes),
-                          MakeUintegerChecker<std::uint32_t>(4096, 1 << 30))
-            .AddAttribute("RcvBufSize", "TCP receive buffer, bytes; the largest window it can announce",
-                          UintegerValue(16 << 20), MakeUintegerAccessor(&T::m_receiveBufferBytes),
-                          MakeUintegerChecker<std::uint32_t>(4096, 1 << 30))
-            .AddAttribute("InitialCwnd", "TCP initial congestion window, segments (RFC 6928)", UintegerValue(10),
-                          MakeUintegerAccessor(&T::m_initialWindow), MakeUintegerChecker<std::uint32_t>(1, 1000))
-            .AddAttribute("NotSentLowWater",
-                          "Bytes handed to the TCP socket ahead of what it has sent; the rest can still be withdrawn",
-                          UintegerValue(128 << 10), MakeUintegerAccessor(&T::m_notSentBytes),
-                          MakeUintegerChecker<std::uint32_t>(4096))
-            .AddAttribute("CongestionControl", "TypeId of the TCP congestion control",
-                          ns3::TypeIdValue(ns3::TcpCubic::GetTypeId()),
-                          ns3::MakeTypeIdAccessor(&T::SetCongestionControl, &T::GetCongestionControl),
-                          ns3::MakeTypeIdChecker())
-            .AddAttribute("DelAckTimeout",
-                          "How long the acknowledgement of a single TCP segment may wait for a second one, s; short, "
-                          "so that the end of a transfer is acknowledged at once (as with TCP_QUICKACK)",
-                          TimeValue(ns3::MilliSeconds(1)), MakeTimeAccessor(&T::m_delayedAck),
-                          MakeTimeChecker(ns3::MicroSeconds(1)))
-            .AddAttribute("MinRto", "Smallest TCP retransmission time-out, s (200 ms as on Linux)",
-                          TimeValue(ns3::MilliSeconds(200)), MakeTimeAccessor(&T::m_minRto),
-                          MakeTimeChecker(ns3::MilliSeconds(1)))
-            .AddAttribute(
-                "ConnTimeout",
-                "How long the first try to set up a TCP connection may take, s; doubles with each further one, "
-                "until about a minute has passed (1 s: RFC 6298)",
-                TimeValue(ns3::Seconds(1)), MakeTimeAccessor(&T::m_connectTimeout),
-                MakeTimeChecker(ns3::MilliSeconds(1)))
-            .AddAttribute("DataRetries", "TCP retransmissions of one segment before the connection is given up",
-                          UintegerValue(15), MakeUintegerAccessor(&T::m_dataRetries),
-                          MakeUintegerChecker<std::uint32_t>(1))
-            .AddAttribute("DatagramSize", "UDP datagrams, bytes of payload", UintegerValue(1400),
-                          MakeUintegerAccessor(&T::m_datagramBytes), MakeUintegerChecker<std::uint32_t>(64, 65000))
-            .AddAttribute("UdpRate", "Pacing of UDP transfers that name no rate, bit/s of payload",
-                          ns3::DataRateValue(ns3::DataRate("10Mbps")), ns3::MakeDataRateAccessor(&T::m_udpRate),
-                          ns3::MakeDataRateChecker())
-            .AddTraceSource("TransferQueued", "A transfer has begun, at each receiver",
-                            ns3::MakeTraceSourceAccessor(&T::m_queuedTrace),
-                            "edgelam::TransferApplication::TransferTracedCallback")
-            .AddTraceSource("TransferEnded", "A transfer from this node has ended at one receiver; see its record",
-                            ns3::MakeTraceSourceAccessor(&T::m_endedTrace),
-                            "edgelam::TransferApplication::TransferTracedCallback");
-    return tid;
-}
+using ns3::UintegerValue;
 
 TransferApplication::TransferApplication() = default;
 TransferApplication::~TransferApplication() = default;
@@ -125,11 +47,23 @@ void TransferApplication::StartApplication() {
     m_listener = MakeTcpSocket();
     m_listener->SetAcceptCallback(ns3::MakeNullCallback<bool, Ptr<Socket>, const ns3::Address&>(),
                                   ns3::MakeCallback(&TransferApplication::NewConnection, this));
-    m_listener->Bind(local);
-    m_listener->Listen();
+    UintegerValue segment, receiveBuffer;
+    m_listener->GetAttribute("SegmentSize", segment);
+    m_listener->GetAttribute("RcvBufSize", receiveBuffer);
+    if (segment.Get() == 0 || receiveBuffer.Get() < segment.Get()) { // its window would never let a segment in
+        throw std::invalid_argument("node '" + m_name + "': TCP segments of " + std::to_string(segment.Get()) +
+                                    " bytes and a receive buffer of " + std::to_string(receiveBuffer.Get()) +
+                                    "; legal are segments of 1 byte and more that fit into the buffer (SegmentSize, "
+                                    "RcvBufSize of ns3::TcpSocket or of edgelam::TransferApplication)");
+    }
     m_udpSocket = Socket::CreateSocket(GetNode(), ns3::UdpSocketFactory::GetTypeId());
     m_udpSocket->SetRecvCallback(ns3::MakeCallback(&TransferApplication::ReadDatagrams, this));
-    m_udpSocket->Bind(local);
+    for (const auto& [protocol, socket] : {std::pair{"TCP", m_listener}, std::pair{"UDP", m_udpSocket}}) {
+        if (socket->Bind(local) < 0) {
+            throw std::invalid_argument(PortTaken(std::string("a ") + protocol + " socket of the scenario's"));
+        }
+    }
+    m_listener->Listen();
     m_running = true;
 }
 
@@ -151,29 +85,6 @@ void TransferApplication::StopApplication() {
         flow->Fail(reason);
     }
     m_inbound.clear();
-}
-
-void TransferApplication::SetCongestionControl(ns3::TypeId type) {
-    if (!type.IsChildOf(ns3::TcpCongestionOps::GetTypeId()) || !type.HasConstructor()) {
-        throw std::invalid_argument("transfer application: CongestionControl " + type.GetName() +
-                                    "; legal are the congestion controls of ns-3, as ns3::TcpCubic");
-    }
-    m_congestionControl = type;
-}
-
-Ptr<Socket> TransferApplication::MakeTcpSocket() const {
-    Ptr<Socket> socket = GetNode()->GetObject<ns3::TcpL4Protocol>()->CreateSocket(m_congestionControl);
-    socket->SetAttribute("SegmentSize", ns3::UintegerValue(m_segmentBytes));
-    socket->SetAttribute("SndBufSize", ns3::UintegerValue(m_sendBufferBytes));
-    socket->SetAttribute("RcvBufSize", ns3::UintegerValue(m_receiveBufferBytes));
-    socket->SetAttribute("InitialCwnd", ns3::UintegerValue(m_initialWindow));
-    socket->SetAttribute("DelAckTimeout", ns3::TimeValue(m_delayedAck));
-    socket->SetAttribute("MinRto", ns3::TimeValue(m_minRto));
-    socket->SetAttribute("DataRetries", ns3::UintegerValue(m_dataRetries));
-    socket->SetAttribute("ConnTimeout", ns3::TimeValue(m_connectTimeout));
-    const double doublings = std::log2(connect_patience_s / m_connectTimeout.GetSeconds());
-    socket->SetAttribute("ConnCount", ns3::UintegerValue(static_cast<std::uint64_t>(std::max(doublings, 1.0))));
-    return socket;
 }
 
 std::string TransferApplication::Refusal(const TransferSpec& spec,
@@ -226,7 +137,7 @@ Ptr<Transfer> TransferApplication::Send(const TransferSpec& spec,
     transfer->source = this;
     transfer->onDelivered = std::move(onDelivered);
     transfer->onEnded = std::move(onEnded);
-    const std::int64_t nowNs = ns3::Simulator::Now().GetNanoSeconds();
+    const std::int64_t nowNs = NowNs();
     for (const auto& receiver : receivers) {
         TransferShare share;
         share.receiver = receiver;
@@ -284,7 +195,7 @@ void TransferApplication::SendTcp(Ptr<Transfer> transfer) {
         TransferApplication& receiver = *transfer->shares[i].receiver;
         auto& connection = m_connections[receiver.GetNode()->GetId()];
         if (!connection) {
-            connection = ns3::Create<TcpConnection>(*this, receiver, m_segmentBytes, m_notSentBytes);
+            connection = ns3::Create<TcpConnection>(*this, receiver, m_notSentBytes);
             receiver.m_incoming.push_back(connection);
             connection->Open(MakeTcpSocket(), ns3::InetSocketAddress(receiver.m_address, receiver.m_port));
         }
@@ -300,7 +211,9 @@ void TransferApplication::SendUdp(Ptr<Transfer> transfer) {
         destinations.push_back(ns3::InetSocketAddress(share.receiver->m_address, share.receiver->m_port));
     }
     std::shared_ptr<const ns3::Ipv4Address> group;
-    if (receivers.size() > 1 && m_group) {
+    const bool samePort = std::all_of(receivers.begin(), receivers.end(),
+                                      [&](const auto& each) { return each->m_port == receivers.front()->m_port; });
+    if (receivers.size() > 1 && m_group && samePort) {
         if (group = m_group(*this, receivers); group) {
             destinations.assign(1, ns3::InetSocketAddress(*group, receivers.front()->m_port));
         }
@@ -377,13 +290,6 @@ void TransferApplication::Forget(const Transfer& transfer) {
     m_flows.erase(transfer.serial);
     for (const auto& share : transfer.shares) {
         share.receiver->m_inbound.erase(transfer.serial);
-    }
-}
-
-void TransferApplication::GrowSendBuffer(std::uint32_t bytes) {
-    m_sendBufferBytes = std::max(m_sendBufferBytes, bytes);
-    for (const auto& [receiver, connection] : m_connections) {
-        connection->GrowSendBuffer(m_sendBufferBytes);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -27,11 +28,13 @@ namespace edgelam {
 /// Sends and receives transfers at one node.
 ///
 /// tcp: one connection for each ordered pair of nodes, opened by the first transfer and kept; transfers of a pair
-///   cross one after another. Its attributes are set for fast and long paths, near what a Linux host does today:
+///   cross one after another. What a scenario sets in ns-3's way holds: defaults of ns3::TcpSocket, TcpSocketBase, ...,
+///   and what a node's ns3::TcpL4Protocol says; only an attribute of this application, set itself, goes before it.
+///   What nobody has set suits fast and long paths, near what a Linux host does today:
 ///   1400-byte segments (they fit an MTU of 1500 with a GTP tunnel around them), buffers of 16 MiB with window
 ///   scaling (the product of 1 Gb/s and 130 ms), CUBIC (RFC 9438) with SACK, a minimum RTO of 200 ms. CUBIC is what
 ///   servers and phones run, and of ns-3's algorithms none did better over wired-star (clean, lossy, shared) and
-///   lte-macro together. A scenario sets a smaller send buffer for its paths: what fills them and no more, since
+///   lte-macro together. A scenario suggests a smaller send buffer for its paths: what fills them and no more, since
 ///   the rest would only wait in queues, and ns-3's cost per segment grows with the window.
 /// udp: paced datagrams; see UdpFlow.
 /// ideal: arrives at once, without touching the network.
@@ -61,8 +64,16 @@ class TransferApplication : public ns3::Application {
     const std::string& GetName() const { return m_name; }
     /// Where the other nodes reach this one.
     ns3::Ipv4Address GetAddress() const { return m_address; }
-    /// Enlarge the TCP send buffer, of connections that are open too: the path has become faster.
-    void GrowSendBuffer(std::uint32_t bytes);
+    /// Set an attribute to what suits the network, unless it has been set: on the command line, as a default, or on
+    /// this application. What is set in ns-3's way goes before it, too.
+    void Suggest(const std::string& attribute, const ns3::AttributeValue& value);
+    /// Whether that attribute has been set, otherwise than by Suggest.
+    bool IsSet(const std::string& attribute) const { return m_set.contains(attribute); }
+    /// A TCP socket as transfers use it.
+    ns3::Ptr<ns3::Socket> MakeTcpSocket() const;
+    /// What at this node takes packets that are meant for transfers to it: another application, or a socket. To be
+    /// asked before the simulation starts; empty if there is nothing.
+    std::string PortConflict() const;
     void SetGroupFunction(GroupFunction function) { m_group = std::move(function); }
 
     // For TcpConnection, UdpFlow and Transfer.
@@ -75,14 +86,16 @@ class TransferApplication : public ns3::Application {
 
   protected:
     void DoDispose() override;
+    void NotifyConstructionCompleted() override;
 
   private:
+    class NotedAccessor;
     void SetCongestionControl(ns3::TypeId type);
     ns3::TypeId GetCongestionControl() const { return m_congestionControl; }
     void StartApplication() override;
     void StopApplication() override;
 
-    ns3::Ptr<ns3::Socket> MakeTcpSocket() const;
+    std::string PortTaken(const std::string& by) const;
     void NewConnection(ns3::Ptr<ns3::Socket> socket, const ns3::Address& from);
     void ReadDatagrams(ns3::Ptr<ns3::Socket> socket);
     void SendTcp(ns3::Ptr<Transfer> transfer);
@@ -92,6 +105,7 @@ class TransferApplication : public ns3::Application {
     void Withdraw(Transfer& transfer, bridge::TransferStatus status);
 
     std::string m_name;
+    std::set<std::string> m_set; ///< attributes that have been set
     ns3::Ipv4Address m_address;
     std::uint16_t m_port;
     std::uint32_t m_segmentBytes;

@@ -6,6 +6,7 @@
 #include "ns3/packet.h"
 #include "ns3/simulator.h"
 
+#include "participant-time.h"
 #include "transfer-application.h"
 
 namespace edgelam {
@@ -58,7 +59,7 @@ std::uint64_t UdpFlow::BytesOf(std::uint64_t datagram) const {
 }
 
 void UdpFlow::Start() {
-    m_startNs = ns3::Simulator::Now().GetNanoSeconds();
+    m_startNs = NowNs();
     SendNext();
 }
 
@@ -88,7 +89,7 @@ void UdpFlow::SendNext() {
         // From the start, not from the last datagram, so that rounding does not add up.
         const auto bits = static_cast<unsigned __int128>(m_next) * m_datagramBytes * 8;
         const auto dueNs = m_startNs + static_cast<std::int64_t>(bits * 1'000'000'000 / m_rateBps);
-        m_event = ns3::Simulator::Schedule(ns3::NanoSeconds(dueNs) - ns3::Simulator::Now(), &UdpFlow::SendNext, this);
+        m_event = ns3::Simulator::Schedule(ns3::NanoSeconds(dueNs - NowNs()), &UdpFlow::SendNext, this);
     } else {
         m_event = ns3::Simulator::Schedule(ns3::NanoSeconds(m_transfer->spec.giveUpNs), &UdpFlow::GiveUp, this);
     }
@@ -104,7 +105,7 @@ void UdpFlow::Arrived(std::size_t i, std::uint64_t offset) {
         return;
     }
     m_arrived[i][datagram] = true;
-    const std::int64_t nowNs = ns3::Simulator::Now().GetNanoSeconds();
+    const std::int64_t nowNs = NowNs();
     if (share.record.delivered_bytes == 0) {
         share.record.first_byte_ns = nowNs;
     }

@@ -86,7 +86,6 @@ class LteMacro {
         options.Sets("ns3::LteEnbPhy", {{"TxPower", "enbPower"}});
         options.Sets("ns3::LteUePhy", {{"TxPower", "uePower"}});
         options.Sets("ns3::PointToPointEpcHelper", {{"S1uLinkDelay", "coreDelay"}});
-        options.Sets("edgelam::TransferApplication", {{"SndBufSize", ""}, {"ConnTimeout", ""}, {"UdpRate", ""}});
     }
 
     void Build() {
@@ -195,9 +194,9 @@ class LteMacro {
     void Expose(Ptr<Node> node, const std::string& name, const std::string& role) {
         auto& application = m_scenario.Expose(node, name, role);
         // In flight at most: 75 Mb/s over 80 ms. More would only wait in the RLC buffers.
-        application.SetAttribute("SndBufSize", UintegerValue(768 << 10));
-        application.SetAttribute("ConnTimeout", TimeValue(MilliSeconds(100)));
-        application.SetAttribute("UdpRate", DataRateValue(DataRate("5Mbps")));
+        application.Suggest("SndBufSize", UintegerValue(768 << 10));
+        application.Suggest("ConnTimeout", TimeValue(MilliSeconds(100)));
+        application.Suggest("UdpRate", DataRateValue(DataRate("5Mbps")));
     }
 
     void AddServer(const std::string& name, const std::string& role, double rateBps, double delayS) {

@@ -69,7 +69,6 @@ class WiredStar {
         options.Integer("queue", m_queue, "drop-tail queue at each end of each link, packets", 1, 1'000'000);
         options.Sets("ns3::PointToPointNetDevice", {{"DataRate", "rate"}});
         options.Sets("ns3::PointToPointChannel", {{"Delay", "delay"}});
-        options.Sets("edgelam::TransferApplication", {{"UdpRate", ""}, {"SndBufSize", ""}});
     }
 
     void Build() {
@@ -91,8 +90,8 @@ class WiredStar {
             const std::string name = ue ? "ue" + std::to_string(i) : "edge" + std::to_string(i - m_numUe);
             auto& application = m_scenario.Expose(leaves.Get(i), name, ue ? "ue" : "edge");
             // Room for the 30 bytes of headers on 1400, and for what flows beside it.
-            application.SetAttribute("UdpRate", DataRateValue(DataRate(0.9 * std::min(m_rate, m_edgeRate))));
-            application.SetAttribute("SndBufSize", UintegerValue(SendBuffer(ue)));
+            application.Suggest("UdpRate", DataRateValue(DataRate(0.9 * std::min(m_rate, m_edgeRate))));
+            application.Suggest("SndBufSize", UintegerValue(SendBuffer(ue)));
             application.SetGroupFunction(
                 [this](const auto& source, const auto& receivers) { return Group(source, receivers); });
         }

@@ -39,7 +39,8 @@ void Blocks(Case& test) {
     std::vector<std::size_t> told;
     registry.OnAnnounce([&](std::size_t id) { told.push_back(id); });
     BlockFeed<float> feed(registry, "x", "", "two by three", {{"row", 2}, {"column", 3}}, 1000);
-    test.Refuses<std::runtime_error>([&] { registry.Read(0); }, {"'x' has no finished block"}, "nothing yet");
+    test.Refuses<std::runtime_error>([&] { registry.Read(0); }, {"observable 'x': no block is finished"},
+                                     "nothing yet");
     auto first = feed.Begin();
     test.True(first.size() == 6, "size");
     std::fill(first.begin(), first.end(), 1.0f);

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ns3/data-rate.h"
@@ -21,6 +23,21 @@
 #include "transfer-application.h"
 
 namespace edgelam::test {
+
+/// A test that is a function.
+class Case : public ns3::TestCase {
+  public:
+    Case(const std::string& name, std::function<void(Case&)> body) : TestCase(name), m_body(std::move(body)) {}
+    template<class A, class B>
+    void Equal(const A& actual, const B& expected, const std::string& what) {
+        NS_TEST_EXPECT_MSG_EQ(actual, expected, what);
+    }
+    void True(bool condition, const std::string& what) { NS_TEST_EXPECT_MSG_EQ(condition, true, what); }
+
+  private:
+    void DoRun() override { m_body(*this); }
+    std::function<void(Case&)> m_body;
+};
 
 /// `numNodes` nodes around a router; links of `rateBps` and `delayMs` each.
 class Testbed {
@@ -80,6 +97,10 @@ class Testbed {
     std::vector<ns3::Ptr<Transfer>> transfers;   ///< in the order of their start
     std::vector<std::uint64_t> delivered, ended; ///< ids, in the order of the callbacks
 };
+
+inline const bridge::TransferRecord& Record(const Testbed& bed, std::size_t i, std::size_t share = 0) {
+    return bed.transfers.at(i)->shares.at(share).record;
+}
 
 inline TransferSpec Tcp(std::uint64_t id, std::uint64_t bytes) {
     TransferSpec spec;

@@ -15,25 +15,6 @@ namespace {
 
 constexpr auto complete = static_cast<std::int32_t>(TransferStatus::complete);
 
-/// A test that is a function.
-class Case : public TestCase {
-  public:
-    Case(const std::string& name, std::function<void(Case&)> body) : TestCase(name), m_body(std::move(body)) {}
-    template<class A, class B>
-    void Equal(const A& actual, const B& expected, const std::string& what) {
-        NS_TEST_EXPECT_MSG_EQ(actual, expected, what);
-    }
-    void True(bool condition, const std::string& what) { NS_TEST_EXPECT_MSG_EQ(condition, true, what); }
-
-  private:
-    void DoRun() override { m_body(*this); }
-    std::function<void(Case&)> m_body;
-};
-
-const bridge::TransferRecord& Record(const Testbed& bed, std::size_t i, std::size_t share = 0) {
-    return bed.transfers.at(i)->shares.at(share).record;
-}
-
 /// 100 datagrams of 1400 bytes at 5 Mb/s: the last leaves 99 * 2.24 ms after the first, then crosses two links of
 /// 1 ms and 1430 bytes / 10 Mb/s = 1.144 ms each.
 void UdpTime(Case& test) {

@@ -8,7 +8,7 @@ from scenario_runs import report, start
 
 from edgelam.paths import scenarios
 
-ALL = ["lte-macro", "nr-indoor", "nr-urban-micro", "wired-star"]  # those with an IP network
+ALL = ["lte-macro", "nr-indoor", "nr-urban-micro", "wifi-campus", "wired-star"]  # those with an IP network
 
 
 def test_all_are_installed():
@@ -35,7 +35,6 @@ def test_help(scenario):
         ("--seed=-1", ["--seed=-1", "1 to"]),
         ("--seed=4294944443", ["--seed=4294944443", "1 to 4294944442"]),
         ("--ns3::NoSuch::Attribute=1", ["NoSuch", "no such ns-3 attribute"]),
-        ("--ns3::TcpSocket::DataRetries=3", ["DataRetries", "use --edgelam::TransferApplication::DataRetries"]),
         ("--edgelam::TransferApplication::Port=99999", ["Port=99999", "uint16_t 1:65535"]),
         ("--edgelam::TransferApplication::CongestionControl=ns3::Node", ["ns3::Node", "ns3::TcpCubic"]),
         ("--edgelam-address=/tmp/x", ["--edgelam-address=/tmp/x", "@"]),
@@ -71,6 +70,22 @@ def test_wired_star_traffic(protocol):
         assert transfer["delivered_bytes"] == 200_000
 
 
+@pytest.mark.parametrize("scenario", ALL)
+def test_settings_in_the_way_of_ns3_are_those_of_the_transfers(scenario):
+    usual, *two = (
+        report(scenario, "--numUe=1", "--bytes=5e4", *more)
+        for more in ([], ["--ns3::TcpSocket::SegmentSize=700"], ["--edgelam::TransferApplication::SegmentSize=700"])
+    )
+    assert two[0] == two[1] != usual
+
+
+def test_what_arrives_in_part_has_not_all_arrived():
+    done = start("wired-star", "--numUe=1", "--bytes=1e5", "--protocol=udp", "--loss=0.3", "--seed=3")
+    assert done.returncode == 1
+    assert "NOT all arrived" in done.stdout
+    assert "partial" in done.stdout
+
+
 def test_lte_macro_traffic():
     result = report("lte-macro", "--numUe=2", "--bytes=1e5")
     assert result["complete"]
@@ -84,6 +99,7 @@ def test_lte_macro_traffic():
         ("lte-macro", ["--numUe=2", "--bytes=5e4", "--speed=10"]),
         ("nr-indoor", ["--numUe=3", "--bytes=2e5"]),
         ("nr-urban-micro", ["--numUe=3", "--bytes=2e5", "--speed=10"]),
+        ("wifi-campus", ["--numUe=3", "--bytes=2e5", "--speed=2"]),
     ],
 )
 def test_same_seed_same_run(scenario, arguments):

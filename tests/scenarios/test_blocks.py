@@ -120,7 +120,9 @@ def test_two_subscriptions_get_the_same_memory(run):
 def test_reading_gives_the_newest_finished_block(run):
     async def main(sim):
         rows = sim.observable("rows")
-        with pytest.raises(ObservableRefused, match="'rows' has no finished block: the first is not complete yet"):
+        with pytest.raises(
+            ObservableRefused, match="observable 'rows': no block is finished: the first is not complete yet"
+        ):
             await rows.read()
         await asyncio.sleep(8.5e-3)
         assert rows.period_s == 0.004

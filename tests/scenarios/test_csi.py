@@ -152,7 +152,7 @@ def test_downlink_is_the_transpose_of_the_uplink():
 
 def test_state_info_tones_and_rays():
     async def main(sim):
-        with pytest.raises(ObservableRefused, match="'csi-state/ue1' has no finished block"):
+        with pytest.raises(ObservableRefused, match="observable 'csi-state/ue1': no block is finished"):
             await sim.observable("csi-state/ue1").read()
         info = (await sim.observable("csi-info/ue1").read()).value[()]
         tones = (await sim.observable("csi-tones/ue1").read()).value

@@ -44,7 +44,7 @@ def test_what_a_function_throws_refuses_the_request():
     async def main(sim):
         with pytest.raises(ControlRefused, match=r"^control 'broken': too many of them$"):
             await sim.control("broken").set(1)
-        with pytest.raises(ObservableRefused, match=r"^no such UE$"):
+        with pytest.raises(ObservableRefused, match=r"^observable 'broken': no such UE$"):
             await sim.observable("broken").read()
         return await sim.control("move").set((1, [0, 0, 0]))
 
