@@ -4,7 +4,8 @@
 
 EdgelamError                 everything below; its text is written for the user, no traceback needed
 ├── ConfigurationError       a value that is not legal (also a ValueError); the text says what is
-│   └── NotReplayable        a run that cannot be replayed over another network; the text says why
+│   ├── NotReplayable        a run that cannot be replayed over another network; the text says why
+│   └── Diverged             what is learned is no longer a number
 ├── NotSimulatedError        an asyncio feature that has no meaning in simulated time
 ├── AwaitInComputeError      an `await` inside a compute block
 ├── OutOfDeviceMemory        a node's memory is too small
@@ -42,6 +43,10 @@ class ConfigurationError(EdgelamError, ValueError):
 
 class NotReplayable(ConfigurationError):
     """Over another network the run would have gone another way; the text says where."""
+
+
+class Diverged(ConfigurationError):
+    """What is learned is no longer a number: the text says what, when and on which device."""
 
 
 class NotSimulatedError(EdgelamError, RuntimeError):

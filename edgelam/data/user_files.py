@@ -1,32 +1,47 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A user's own data: CSV or Parquet with columns `text,label`, or NPZ with `tokens,labels` (or `text,label`).
 
-- `.csv`, `.parquet`: columns `text` (string) and `label` (string or integer); an optional column `split` holds
-  "train" or "test" for every row. Other columns are ignored. In a CSV only an empty field is a missing value ("NA" and
-  "null" are words), and text stays as it is written ("007").
-- `.npz`: `tokens` [num_samples, num_tokens, num_features] (real numbers) and `labels` [num_samples] (string or
-  integer),
-  or `text` [num_samples] and `label`/`labels`; an optional `split` [num_samples]. Pickled objects are refused.
+- `.csv` (UTF-8, commas), `.parquet`: columns `text` (strings) and `label` (strings, whole numbers or truth values); an
+  optional column `split` holds "train" or "test" for every row. Other columns are ignored. In a CSV everything is taken
+  as it is written: "NA" and "null" are words, "007" is a text and "01" a class that is not "1".
+- `.npz`: `tokens` [num_samples, num_tokens, num_features] (real numbers) and `labels` [num_samples] (as `label`), or
+  `text` [num_samples] and `label`/`labels`; an optional `split` [num_samples]. Pickled objects are refused.
+
+Nothing is guessed: bytes are text if they are UTF-8, [num_samples, 1] is [num_samples], and all else that is not of
+these types is refused with its column, its row and its type.
 """
 
+import re
 import zipfile
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from edgelam.data.csv_files import read_rows
 from edgelam.data.task import Examples, Task, split_train_test
 from edgelam.errors import ConfigurationError
+from edgelam.files import refuse_git_lfs_pointer
 
 SUFFIXES = (".csv", ".parquet", ".npz")
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,29}")
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_EXACT_FLOAT32 = 2**24  # above, float32 leaves whole numbers out
+_EXACT_FLOAT64 = 2**53
 
 
 def load(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Task:
     """Read a file into a Task. Raises ConfigurationError that names the file, the fault and what is legal."""
-    columns = _read_npz(path) if path.suffix.lower() == ".npz" else _read_table(path)
-    inputs = _inputs(path, columns)
+    refuse_git_lfs_pointer(path)
+    kind = path.suffix.lower()
+    if kind == ".npz":
+        columns: Mapping[str, Iterable[Any]] = _read_npz(path)
+    else:
+        columns = _read_csv(path) if kind == ".csv" else _read_parquet(path)
+    inputs = _tokens(path, np.asarray(columns["tokens"])) if "tokens" in columns else _texts(path, columns["text"])
     labels, label_names = _labels(path, columns["label"])
     if len(inputs) != len(labels):
         raise ConfigurationError(f"{path}: {len(inputs)} samples but {len(labels)} labels")
@@ -44,128 +59,219 @@ def load(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Task:
         raise ConfigurationError(
             f"{path}: the test set holds classes the training set does not: {', '.join(unseen[:5])}"
         )
-    kind = "tokens" if isinstance(inputs, np.ndarray) else "text"
-    return Task(path.stem, kind, every.subset(train), every.subset(test), label_names)  # type: ignore[arg-type]
+    return Task(
+        path.stem, "tokens" if "tokens" in columns else "text", every.subset(train), every.subset(test), label_names
+    )
 
 
-def _read_table(path: Path) -> dict[str, Any]:
+def _read_csv(path: Path) -> dict[str, list[str]]:
+    rows = read_rows(path)
+    names = next(rows, None)
+    if names is None:
+        raise ConfigurationError(f"{path}: the file is empty; expected a header line with the columns text,label")
+    _check_columns(path, names)
+    wanted = {name: names.index(name) for name in ("text", "label", "split") if name in names}
+    columns: dict[str, list[str]] = {name: [] for name in wanted}
+    for fields in rows:
+        for name, place in wanted.items():
+            columns[name].append(fields[place])
+    return columns
+
+
+def _read_parquet(path: Path) -> dict[str, list[Any]]:
+    """The columns as Python values."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
-        frame = _read_csv(path) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
-    except pd.errors.EmptyDataError:
-        raise ConfigurationError(
-            f"{path}: the file is empty; expected a header line with the columns text,label"
-        ) from None
-    except (OSError, ValueError) as error:  # pyarrow's and pandas' parser errors are ValueErrors
-        kind = {".csv": "CSV (UTF-8 text)", ".parquet": "Parquet"}[path.suffix.lower()]
-        raise ConfigurationError(f"{path}: cannot be read as {kind}: {_first_line(error)}") from None
-    missing = [name for name in ("text", "label") if name not in frame.columns]
-    if missing:
-        raise ConfigurationError(
-            f"{path}: no column {' and no column '.join(map(repr, missing))}; it has {_listing(frame.columns)}. "
-            "Needed are text and label"
-        )
-    return {name: frame[name].to_numpy(dtype=object) for name in ("text", "label", "split") if name in frame.columns}
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            _check_columns(path, names)
+            wanted = [name for name in ("text", "label", "split") if name in names]
+            table = file.read(columns=wanted)
+        columns = {name: table.column(name) for name in wanted}
+        for name, column in columns.items():
+            if pa.types.is_dictionary(column.type):
+                columns[name] = column.cast(column.type.value_type)
+        return {name: _parquet_values(path, name, column) for name, column in columns.items()}
+    except ConfigurationError:
+        raise
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise ConfigurationError(f"{path}: cannot be read as Parquet: {_first_line(error)}") from None
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
-    if "label" in frame:
-        # numbers, unless a sign or zero in front says that they are names: "01" is not "1"
-        numbers = pd.to_numeric(frame["label"], errors="coerce")
-        if (numbers.notna() == frame["label"].notna()).all() and not frame["label"].str.match(r"[+-]?0\d").any():
-            frame["label"] = numbers
-    return frame
+def _parquet_values(path: Path, name: str, column: Any) -> list[Any]:
+    from pyarrow import types
+
+    legal = [types.is_string, types.is_large_string, types.is_string_view, types.is_binary, types.is_large_binary,
+             types.is_binary_view, types.is_fixed_size_binary, types.is_null]  # fmt: skip
+    if name == "label":
+        legal += [types.is_integer, types.is_floating, types.is_boolean]
+    if not any(is_legal(column.type) for is_legal in legal):
+        raise ConfigurationError(f"{path}: column {name} holds {column.type}; {_legal(name)}")
+    values: list[Any] = column.to_pylist()
+    return values
 
 
-def _read_npz(path: Path) -> dict[str, Any]:
+def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays that are known, [num_samples] but for tokens."""
     if not zipfile.is_zipfile(path):
         raise ConfigurationError(f"{path}: cannot be read as NPZ: it is not an archive of numpy.savez")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            columns = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            names = list(archive.files)
+            for these in (("label", "labels"), ("tokens", "text")):
+                if set(these) <= set(names):
+                    raise ConfigurationError(f"{path}: it has both {these[0]} and {these[1]}; one of them is legal")
+            _refuse_twice(path, names, ("text", "tokens", "label", "labels", "split"))
+            known = [name for name in ("text", "tokens", "label", "labels", "split") if name in names]
+            columns = {name: archive[name] for name in known}
+    except ConfigurationError:
+        raise
+    except Exception as error:  # zipfile, zlib and the parser of array headers each have their own
         raise ConfigurationError(f"{path}: cannot be read as NPZ: {_first_line(error)}") from None
-    present = _listing(columns)
     if "labels" in columns:
         columns["label"] = columns.pop("labels")
     if "label" not in columns or not ("tokens" in columns or "text" in columns):
-        raise ConfigurationError(f"{path}: it has {present}. Needed are labels, and tokens or text")
+        raise ConfigurationError(f"{path}: it has {_listing(names)}. Needed are labels, and tokens or text")
+    for name in columns.keys() - {"tokens"}:
+        if columns[name].ndim == 2 and columns[name].shape[1] == 1:
+            columns[name] = columns[name][:, 0]
+        values = columns[name]
+        if values.ndim != 1:
+            raise ConfigurationError(f"{path}: {name} has shape {values.shape}; legal is [num_samples]")
+        if values.dtype.kind not in ("USiufb" if name == "label" else "US"):
+            raise ConfigurationError(f"{path}: {name} has dtype {values.dtype}; {_legal(name)}")
     return columns
 
 
-def _inputs(path: Path, columns: dict[str, Any]) -> list[str] | NDArray[np.float32]:
-    if "tokens" in columns:
-        tokens = np.asarray(columns["tokens"])
-        if tokens.ndim != 3 or tokens.shape[1] == 0 or tokens.shape[2] == 0:
-            raise ConfigurationError(
-                f"{path}: tokens has shape {tokens.shape}; legal is [num_samples, num_tokens, num_features]"
-            )
-        if not (np.issubdtype(tokens.dtype, np.floating) or np.issubdtype(tokens.dtype, np.integer)):
-            raise ConfigurationError(f"{path}: tokens has dtype {tokens.dtype}; legal are real numbers")
-        if len(tokens) == 0:
-            raise ConfigurationError(f"{path}: no samples")
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
-            tokens = np.ascontiguousarray(tokens, dtype=np.float32)
-        bad = np.flatnonzero(~np.isfinite(tokens).all(axis=(1, 2)))
-        if len(bad):
-            raise ConfigurationError(
-                f"{path}: tokens of sample {bad[0]} hold NaN, infinity, or what float32 cannot hold "
-                f"({len(bad)} such samples)"
-            )
-        return tokens
-    texts = columns["text"]
-    if len(texts) == 0:
-        raise ConfigurationError(f"{path}: no samples")
-    for row, text in enumerate(texts):
-        if pd.isna(text) or not str(text).strip():
-            raise ConfigurationError(f"{path}: the text of row {row + 1} is empty or NaN")
-    return [str(text) for text in texts]
-
-
-def _labels(path: Path, values: Any) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    values = np.asarray(values).reshape(-1)
-    missing = np.flatnonzero(pd.isna(values))
-    if len(missing):
+def _check_columns(path: Path, names: Sequence[str]) -> None:
+    """Refuse a table without text and label, or with two columns of one name."""
+    missing = [name for name in ("text", "label") if name not in names]
+    if missing:
         raise ConfigurationError(
-            f"{path}: the label of row {missing[0] + 1} is empty or NaN ({len(missing)} such rows)"
+            f"{path}: no column {' and no column '.join(map(repr, missing))}; it has {_listing(names)}. "
+            "Needed are text and label"
         )
-    whole = [_whole_number(value) for value in values]
-    if any(
-        isinstance(value, (float, np.floating)) and number is None for value, number in zip(values, whole, strict=True)
-    ):
-        raise ConfigurationError(f"{path}: labels must be strings or whole numbers, not fractions")
-    names = [str(value) if number is None else str(number) for value, number in zip(values, whole, strict=True)]
-    numeric = all(number is not None for number in whole)
-    label_names = tuple(sorted(set(names), key=int if numeric else None))
+    _refuse_twice(path, names, ("text", "label", "split"))
+
+
+def _refuse_twice(path: Path, names: Sequence[str], known: Iterable[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1 and name in known]
+    if twice:
+        raise ConfigurationError(f"{path}: there are {names.count(twice[0])} columns {twice[0]!r}; one is legal")
+
+
+def _tokens(path: Path, tokens: NDArray[Any]) -> NDArray[np.float32]:
+    if tokens.ndim != 3 or tokens.shape[1] == 0 or tokens.shape[2] == 0:
+        raise ConfigurationError(
+            f"{path}: tokens has shape {tokens.shape}; legal is [num_samples, num_tokens, num_features]"
+        )
+    if tokens.dtype.kind not in "fiu":
+        raise ConfigurationError(f"{path}: tokens has dtype {tokens.dtype}; legal are real numbers")
+    if len(tokens) == 0:
+        raise ConfigurationError(f"{path}: no samples")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+        real = np.ascontiguousarray(tokens, dtype=np.float32)
+    good = np.isfinite(real)
+    if tokens.dtype.kind != "f":
+        good &= (tokens <= _EXACT_FLOAT32) & (tokens >= -_EXACT_FLOAT32)
+    bad = np.flatnonzero(~good.all(axis=(1, 2)))
+    if len(bad):
+        raise ConfigurationError(
+            f"{path}: tokens of row {bad[0] + 1} hold NaN, infinity, or what float32 cannot hold "
+            f"({len(bad)} such samples)"
+        )
+    return real
+
+
+def _texts(path: Path, values: Iterable[Any]) -> list[str]:
+    texts = []
+    for row, value in enumerate(values, start=1):
+        text = _string(path, "text", row, value)
+        if text is None or not text.strip():
+            raise ConfigurationError(f"{path}: the text of row {row} is empty or NaN")
+        texts.append(text)
+    if not texts:
+        raise ConfigurationError(f"{path}: no samples")
+    return texts
+
+
+def _labels(path: Path, values: Iterable[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Numbers from 0 and their names, in the order of the names: by size if all are whole numbers, else as text."""
+    names: list[str] = [_label(path, row, value) for row, value in enumerate(values, start=1)]
+    if any("." in name for name in names) and all(_DECIMAL.fullmatch(name) for name in names):
+        fraction = next(row for row, name in enumerate(names, start=1) if "." in name)
+        raise ConfigurationError(
+            f"{path}: the label of row {fraction} is {names[fraction - 1]}; labels must be strings or whole numbers, "
+            "not fractions (nor written as such)"
+        )
+    whole = all(_WHOLE.fullmatch(name) for name in names)
+    label_names = tuple(sorted(set(names), key=int)) if whole else tuple(sorted(set(names)))
     if len(label_names) < 2:
-        raise ConfigurationError(f"{path}: one class only ({label_names[0]!r}); at least two are needed")
+        only = repr(label_names[0]) if label_names else "none"
+        raise ConfigurationError(f"{path}: one class only ({only}); at least two are needed")
+    like: dict[str, str] = {}
+    for name in label_names:
+        if (other := like.setdefault(name.strip(), name)) != name:
+            raise ConfigurationError(f"{path}: labels {other!r} and {name!r} differ in spaces only; write them alike")
     number_of = {name: index for index, name in enumerate(label_names)}
     return np.array([number_of[name] for name in names], dtype=np.int64), label_names
 
 
-def _whole_number(value: object) -> int | None:
-    """3, 3.0 (as pandas reads integers beside a gap) and np.int8(3) are 3; everything else is None."""
+def _label(path: Path, row: int, value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
+        return str(bool(value))
+    if isinstance(value, (int, np.integer)):
+        return str(int(value))
+    if isinstance(value, (float, np.floating)) and not np.isnan(value):
+        # as pandas writes whole numbers beside a gap
+        if np.isinf(value) or int(value) != value or abs(float(value)) > _EXACT_FLOAT64:
+            raise ConfigurationError(
+                f"{path}: the label of row {row} is {value!r}; labels must be strings or whole numbers, not fractions"
+            )
+        return str(int(value))
+    name = None if isinstance(value, (float, np.floating)) else _string(path, "label", row, value)
+    if name is None or not name.strip():
+        raise ConfigurationError(f"{path}: the label of row {row} is empty or NaN")
+    return name
+
+
+def _string(path: Path, column: str, row: int, value: Any) -> str | None:
+    """A string as it is, bytes decoded; None where there is none."""
+    if value is None:
         return None
-    if isinstance(value, (int, float, np.integer, np.floating)) and float(value).is_integer():
-        return int(value)
-    return None
+    fault = f"is {type(value).__name__}"
+    try:
+        if isinstance(value, bytes):
+            return bytes(value).decode()
+        if isinstance(value, str):
+            value.encode()
+            return str(value)
+    except UnicodeError as error:
+        fault = f"is not UTF-8 ({error})"
+    raise ConfigurationError(f"{path}: the {column} of row {row} {fault}; {_legal(column)}")
 
 
-def _given_split(path: Path, values: Any, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    split = np.array([str(value).strip().lower() for value in np.asarray(values).reshape(-1)])
+def _legal(column: str) -> str:
+    return "legal are strings" + (", whole numbers and truth values" if column == "label" else "")
+
+
+def _given_split(path: Path, values: Iterable[Any], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    split = [_string(path, "split", row, value) or "" for row, value in enumerate(values, start=1)]
     if len(split) != count:
         raise ConfigurationError(f"{path}: {count} samples but {len(split)} entries in split")
-    odd = sorted(set(split.tolist()) - {"train", "test"})
-    if odd:
-        raise ConfigurationError(f"{path}: split holds {odd[0]!r}; legal are train and test")
-    return np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
+    given = np.array([value.strip().lower() for value in split])
+    odd = np.flatnonzero((given != "train") & (given != "test"))
+    if len(odd):
+        raise ConfigurationError(f"{path}: split holds {split[odd[0]]!r} in row {odd[0] + 1}; legal are train and test")
+    return np.flatnonzero(given == "train"), np.flatnonzero(given == "test")
 
 
-def _listing(names: Any) -> str:
-    found = [str(name) for name in names]
+def _listing(names: Sequence[str]) -> str:
+    found = [name if name.isidentifier() else repr(name) for name in names]
     return "the columns " + ", ".join(found[:8]) + (", ..." if len(found) > 8 else "") if found else "no columns"
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -60,7 +60,7 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
         parts = [
             merge([setup.shards[index].batch(step, part) for index in chosen]) for part in range(settings.accumulation)
         ]
-        loss_sum, count = await train_step(edge, learner, parts)
+        loss_sum, count = await train_step(edge, learner, parts, step)
         total += count
         report(RoundRecord(METHOD, step, step + 1, start_s, sim.now_s, loss_sum / count, count, len(chosen), 0, 0))
         if settings.evaluates_after(step):

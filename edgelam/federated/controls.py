@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgelam.data import Examples
+from edgelam.errors import ConfigurationError
+from edgelam.federated.divergence import refuse_divergence
 from edgelam.federated.participation import draw
 from edgelam.federated.setup import Setup
 
@@ -68,15 +70,22 @@ def _fit(name: str, train: Examples, setup: Setup) -> ControlRow:
 
     labels = setup.test.labels.numpy()
     present = np.unique(train.labels)
-    if len(present) < 2:
-        return ControlRow(name, float(np.mean(labels == present[0])), float("nan"), len(train))
     flatten = FunctionTransformer(lambda x: np.asarray(x).reshape(len(x), -1))
     features = TfidfVectorizer(sublinear_tf=True) if setup.task.kind == "text" else flatten
     model = make_pipeline(features, LogisticRegression(C=10.0, max_iter=1000))
-    model.fit(train.inputs, train.labels)
-    test = setup.test_examples
     predicted = np.full((len(labels), setup.task.num_classes), 1e-6)
-    predicted[:, present] = np.maximum(model.predict_proba(test.inputs), 1e-6)
+    if len(present) < 2:
+        predicted[:, present] = 1.0  # there is nothing to tell apart
+    else:
+        try:
+            model.fit(train.inputs, train.labels)
+            predicted[:, present] = np.maximum(model.predict_proba(setup.test_examples.inputs), 1e-6)
+        except ValueError as error:  # texts of single letters have no words, values beyond float64 overflow
+            raise ConfigurationError(
+                f"control {name!r} cannot be fitted to task {setup.task.name!r}: {str(error).splitlines()[0][:160]}; "
+                "leave it out of controls"
+            ) from None
     predicted /= predicted.sum(axis=1, keepdims=True)
     loss = -np.log(predicted[np.arange(len(labels)), labels]).mean()
+    refuse_divergence(float(loss), f"the test loss of control {name!r}", setup.settings)
     return ControlRow(name, float(np.mean(predicted.argmax(axis=1) == labels)), float(loss), len(train))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgelam.federated.averaging import weighted_average
+from edgelam.federated.divergence import refuse_divergence
 from edgelam.federated.records import EvaluationRecord, Report
 from edgelam.federated.setup import Setup
 from edgelam.models import Encoder, Head, Unsplit
@@ -56,7 +57,7 @@ def pooled_test(setup: Setup, embedding: nn.Module, encoder: Encoder) -> Tensor:
     """The pooled representation of every test sample: [num_test, width]."""
     was_training = encoder.training
     encoder.eval()
-    pooled = torch.zeros(len(setup.test), setup.backbone.width, dtype=setup.backbone.token_table.dtype)
+    pooled = torch.zeros(len(setup.test), setup.backbone.hidden_width, dtype=setup.backbone.token_table.dtype)
     for indices, batch in setup.test.batches(_BATCH):
         hidden = encoder.hidden(embedding(batch.inputs), batch.mask)
         pooled[torch.from_numpy(indices)] = encoder.pool(hidden, batch.mask)
@@ -145,6 +146,8 @@ class Evaluator:
         return Unsplit(embedding, first.encoder, head)
 
     def _emit(self, step: int, time_s: float, head: str, test_set: str, scores: Scores) -> Scores:
+        what = f"the test loss of {self.method} after {step} steps (head: {head})"
+        refuse_divergence(scores.loss, what, self.setup.settings)
         self.report(
             EvaluationRecord(
                 self.method, step, time_s, head, test_set, scores.accuracy, scores.loss, len(self.setup.test)

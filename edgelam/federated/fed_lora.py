@@ -60,7 +60,7 @@ async def device(link: Link, learner: Learner, log: Log, setup: Setup, index: in
         for step in _steps(round_number, setup):
             parts = [shard.batch(step, part) for part in range(settings.accumulation)]
             with link.accounting():
-                loss_sum, count = await train_step(node, learner, parts)
+                loss_sum, count = await train_step(node, learner, parts, step)
             samples += count
             link.parts.loss_sum += loss_sum
             link.parts.num_samples += count

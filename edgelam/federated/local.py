@@ -51,7 +51,7 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
                 continue
             start_s = sim.now_s
             parts = [setup.shards[index].batch(step, part) for part in range(settings.accumulation)]
-            loss_sum, count = await train_step(node, learner, parts)
+            loss_sum, count = await train_step(node, learner, parts, step)
             total += count
             span_s = sim.now_s - start_s
             report(

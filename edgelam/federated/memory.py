@@ -17,7 +17,9 @@ class Saved:
 
     def __init__(self, not_counted: Iterable[Tensor]) -> None:
         """Count everything but `not_counted`."""
-        self._known = {tensor.untyped_storage().data_ptr() for tensor in not_counted}
+        # kept, so that no address of theirs is given to what is to be counted (a head replaces its buffers)
+        self._kept = [tensor.untyped_storage() for tensor in not_counted]
+        self._known = {storage.data_ptr() for storage in self._kept}
         self.num_bytes = 0
 
     def _pack(self, tensor: Tensor) -> Tensor:

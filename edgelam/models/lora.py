@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.nn import Parameter
 
+ALL_LINEAR = "all-linear"
+
 
 @dataclass(frozen=True)
 class LoraSettings:
@@ -24,8 +26,8 @@ class LoraSettings:
     dropout: float = 0.0
     """Probability that an input of an adapter is dropped in training, 0 to below 1."""
     targets: tuple[str, ...] = ()
-    """Names (or name endings) of the linear layers that get an adapter; empty: peft's choice for the architecture
-    (for BERT: query and value)."""
+    """Names (or name endings) of the linear layers that get an adapter, or all-linear; empty: peft's choice for the
+    architecture (for BERT: query and value)."""
 
     def __post_init__(self) -> None:
         """Refuse values that are not legal."""
@@ -41,23 +43,20 @@ def inject_lora(model: nn.Module, settings: LoraSettings, *, seed: int = 0) -> d
     """Put adapters into `model` in place; A is drawn from `seed`, B is zero, so that the output is unchanged at first.
 
     Returns the adapter weights by name, sorted: the only ones in the model that require a gradient. Raises
-    ConfigurationError if a target does not exist.
+    ConfigurationError if a target names no layer, or one that is not linear.
     """
     import torch  # here, so that the settings above cost no import of torch and peft
     from peft import LoraConfig, inject_adapter_in_model
-    from torch import nn
     from transformers.pytorch_utils import Conv1D
 
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,  # type: ignore[arg-type]  # peft computes with floats
         lora_dropout=settings.dropout,
-        target_modules=list(settings.targets) or None,
+        target_modules=_targets(model, settings.targets) or None,
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
-    linear = sorted(
-        {name.rsplit(".", 1)[-1] for name, m in model.named_modules() if isinstance(m, (nn.Linear, Conv1D))}
-    )
+    legal = _legal_targets(model)  # before adapters bring linear layers of their own
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
@@ -65,11 +64,38 @@ def inject_lora(model: nn.Module, settings: LoraSettings, *, seed: int = 0) -> d
         except ValueError as error:
             raise ConfigurationError(
                 f"LoRA targets {list(settings.targets) or 'by architecture'} do not fit this backbone "
-                f"({str(error).splitlines()[0][:120]}); its linear layers end in {', '.join(linear)}"
+                f"({str(error).splitlines()[0][:120]}); {legal}"
             ) from None
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora_" in name)
     return lora_parameters(model)
+
+
+def _targets(model: nn.Module, wanted: tuple[str, ...]) -> list[str]:
+    """The targets as peft takes them: peft itself is content if one of several is found."""
+    if wanted == (ALL_LINEAR,):
+        return sorted(name for name, module in model.named_modules() if _is_linear(module))
+    for target in wanted:
+        if target == ALL_LINEAR:
+            raise ConfigurationError(f"LoRA target {ALL_LINEAR} is one of {list(wanted)}; it is legal by itself only")
+        found = [module for name, module in model.named_modules() if f".{name}".endswith(f".{target}")]
+        if not found or not target:
+            raise ConfigurationError(f"LoRA target {target!r} names no layer of this backbone; {_legal_targets(model)}")
+        if odd := [type(module).__name__ for module in found if not _is_linear(module)]:
+            raise ConfigurationError(f"LoRA target {target!r} is no linear layer but {odd[0]}; {_legal_targets(model)}")
+    return list(wanted)
+
+
+def _is_linear(module: nn.Module) -> bool:
+    from torch import nn
+    from transformers.pytorch_utils import Conv1D
+
+    return isinstance(module, (nn.Linear, Conv1D))
+
+
+def _legal_targets(model: nn.Module) -> str:
+    names = sorted({name.rsplit(".", 1)[-1] for name, module in model.named_modules() if _is_linear(module)})
+    return f"its linear layers end in {', '.join(names)}; {ALL_LINEAR} is all of them"
 
 
 def lora_parameters(model: nn.Module) -> dict[str, Parameter]:

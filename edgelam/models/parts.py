@@ -8,20 +8,21 @@ else the model adds to its token embeddings) stay on the server. Where the repre
 "tokens" sends every token's representation down and pools on the device; "pooled" pools on the server, which
 shrinks that message and its Jacobian by the sequence length. The two are the same function.
 
-Shape suffixes: B batch, L padded length, D width of the backbone, F features of a continuous token, C classes.
+Shape suffixes: B batch, L padded length, D width of the embeddings, H width of the hidden states,
+F features of a continuous token, C classes.
 """
 
 import copy
-import inspect
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from edgelam.errors import ConfigurationError
-from edgelam.models.backbone import Backbone, position_offset
+from edgelam.models.backbone import Backbone
+from edgelam.models.entry import AbsentTable
 from edgelam.models.lora import LoraSettings, inject_lora
-from edgelam.models.padding import last_pool, mean_pool, positions
+from edgelam.models.padding import last_pool, mean_pool
 
 Cut = Literal["tokens", "pooled"]
 Pooling = Literal["auto", "mean", "last"]
@@ -38,31 +39,24 @@ class Encoder(nn.Module):
         """Copy the backbone, take its token embeddings out, put adapters drawn from `seed` in."""
         super().__init__()
         model = copy.deepcopy(backbone.model)
-        # the table stays on the devices: an empty one of the same width holds its place
-        model.set_input_embeddings(nn.Embedding(1, backbone.width, dtype=backbone.token_table.dtype))
+        model.set_input_embeddings(AbsentTable(backbone.token_table))  # the table stays on the devices
         self.lora = inject_lora(model, lora, seed=seed)
         self.model = model.eval()
         self.cut = cut
         self.pool = Pool(backbone, pooling)
-        accepted = inspect.signature(model.forward).parameters
-        self._takes_positions = "position_ids" in accepted
-        self._takes_cache = "use_cache" in accepted
-        self._offset = position_offset(model)
+        self._entry = backbone.entry
 
     def hidden(self, x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
-        """Embeddings [B, L, D] and mask [B, L] bool -> hidden states of the last layer [B, L, D]."""
-        arguments: dict[str, object] = {"inputs_embeds": x_BLD, "attention_mask": mask_BL.long()}
-        if self._takes_positions:
-            # explicit, so that padding on either side, in any amount, changes nothing
-            arguments["position_ids"] = positions(mask_BL) + self._offset
-        if self._takes_cache:
-            arguments["use_cache"] = False
-        return self.model(**arguments).last_hidden_state
+        """Embeddings [B, L, D] and mask [B, L] bool -> hidden states of the last layer [B, L, H].
+
+        Padding may be on either side where the model takes position numbers (`Entry`), else on the right.
+        """
+        return self._entry.hidden(self.model, x_BLD, mask_BL)
 
     def forward(self, x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
-        """The representation: [B, L, D] with cut "tokens", [B, D] with cut "pooled"."""
-        hidden_BLD = self.hidden(x_BLD, mask_BL)
-        return hidden_BLD if self.cut == "tokens" else self.pool(hidden_BLD, mask_BL)
+        """The representation: [B, L, H] with cut "tokens", [B, H] with cut "pooled"."""
+        hidden_BLH = self.hidden(x_BLD, mask_BL)
+        return hidden_BLH if self.cut == "tokens" else self.pool(hidden_BLH, mask_BL)
 
     def twin(self) -> "Encoder":
         """A copy with adapters of its own that shares the frozen weights: many virtual devices, one backbone."""
@@ -99,16 +93,16 @@ class Encoder(nn.Module):
 
 
 class Pool(nn.Module):
-    """From hidden states [B, L, D] and mask [B, L] to one vector a sample [B, D]: mean, or last token."""
+    """From hidden states [B, L, H] and mask [B, L] to one vector a sample [B, H]: mean, or last token."""
 
     def __init__(self, backbone: Backbone, pooling: Pooling) -> None:
         """pooling: "mean", "last", or "auto": last for a causal backbone, else mean."""
         super().__init__()
         self.kind = ("last" if backbone.causal else "mean") if pooling == "auto" else pooling
 
-    def forward(self, hidden_BLD: Tensor, mask_BL: Tensor) -> Tensor:
-        """[B, L, D], [B, L] bool -> [B, D]."""
-        return last_pool(hidden_BLD, mask_BL) if self.kind == "last" else mean_pool(hidden_BLD, mask_BL)
+    def forward(self, hidden_BLH: Tensor, mask_BL: Tensor) -> Tensor:
+        """[B, L, H], [B, L] bool -> [B, H]."""
+        return last_pool(hidden_BLH, mask_BL) if self.kind == "last" else mean_pool(hidden_BLH, mask_BL)
 
 
 class TokenEmbedding(nn.Module):
@@ -134,9 +128,11 @@ class PatchEmbedding(nn.Module):
         """num_features: F."""
         super().__init__()
         table = backbone.token_table.detach()
+        with torch.no_grad():  # as the backbone embeds them: some multiply what the table holds
+            own = backbone.model.get_input_embeddings()(torch.arange(len(table)))
         generator = torch.Generator().manual_seed(seed)
         self.linear = nn.Linear(num_features, backbone.width, dtype=table.dtype)
-        scale = float(table.float().std()) / num_features**0.5
+        scale = float(own.float().std()) / num_features**0.5
         with torch.no_grad():
             self.linear.weight.copy_(torch.randn(self.linear.weight.shape, generator=generator) * scale)
             self.linear.bias.copy_(torch.randn(self.linear.bias.shape, generator=generator) * scale)
@@ -166,31 +162,31 @@ class Head(nn.Module):
         self.cut = cut
         self.pool = Pool(backbone, pooling)
         self.register_buffer("batches", torch.zeros((), dtype=dtype))  # seen; real, because heads are averaged
-        self.register_buffer("centre", torch.zeros(backbone.width, dtype=dtype))
-        self.norm = nn.LayerNorm(backbone.width, elementwise_affine=False)
-        self.linear = nn.Linear(backbone.width, num_classes, dtype=dtype)
+        self.register_buffer("centre", torch.zeros(backbone.hidden_width, dtype=dtype))
+        self.norm = nn.LayerNorm(backbone.hidden_width, elementwise_affine=False)
+        self.linear = nn.Linear(backbone.hidden_width, num_classes, dtype=dtype)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, representation: Tensor, mask_BL: Tensor) -> Tensor:
-        """Representation ([B, L, D] or [B, D]) and mask [B, L] bool -> logits [B, C]. Moves the mean in training."""
-        pooled_BD = self.pool(representation, mask_BL) if self.cut == "tokens" else representation
+        """Representation ([B, L, H] or [B, H]) and mask [B, L] bool -> logits [B, C]. Moves the mean in training."""
+        pooled_BH = self.pool(representation, mask_BL) if self.cut == "tokens" else representation
         if self.training:
-            self._follow(pooled_BD.detach())
-        return self.classify(pooled_BD)
+            self._follow(pooled_BH.detach())
+        return self.classify(pooled_BH)
 
-    def classify(self, pooled_BD: Tensor) -> Tensor:
-        """Pooled representations [B, D] -> logits [B, C], whatever the cut."""
-        return self.linear(self.norm(pooled_BD - self.centre))
+    def classify(self, pooled_BH: Tensor) -> Tensor:
+        """Pooled representations [B, H] -> logits [B, C], whatever the cut."""
+        return self.linear(self.norm(pooled_BH - self.centre))
 
     @torch.no_grad()
-    def _follow(self, pooled_BD: Tensor) -> None:
+    def _follow(self, pooled_BH: Tensor) -> None:
         """The plain mean of the first batches, then an exponential one, because the adapters move the representation.
 
         Buffers are replaced, not overwritten: an earlier forward pass may still need their values.
         """
         self.batches = (self.batches + 1).clamp(max=_MEAN_BATCHES)
-        self.centre = self.centre + (pooled_BD.mean(dim=0) - self.centre) / self.batches
+        self.centre = self.centre + (pooled_BH.mean(dim=0) - self.centre) / self.batches
 
 
 class Unsplit(nn.Module):
@@ -208,12 +204,17 @@ class Unsplit(nn.Module):
         return self.head(self.encoder(self.embedding(inputs), mask_BL), mask_BL)
 
 
+def no_tokenizer(backbone: Backbone) -> str:
+    """What to say where a text task meets a backbone without tokeniser."""
+    return f"backbone {backbone.name!r} has no tokeniser ({backbone.no_tokenizer}); a text task needs one"
+
+
 def embedding_module(backbone: Backbone, num_features: int | None, *, trainable: bool, seed: int = 0) -> nn.Module:
     """The embedding module of a text task (num_features None) or of continuous tokens with `num_features` each."""
     module: nn.Module
     if num_features is None:
         if backbone.tokenizer is None:
-            raise ConfigurationError(f"backbone {backbone.name!r} has no tokeniser; a text task needs one")
+            raise ConfigurationError(no_tokenizer(backbone))
         if len(backbone.tokenizer) > len(backbone.token_table):
             raise ConfigurationError(
                 f"the tokeniser of backbone {backbone.name!r} has {len(backbone.tokenizer)} tokens but the model "

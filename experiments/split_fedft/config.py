@@ -93,9 +93,12 @@ class Config:
 
 
 def check(config: Config) -> None:
-    """Refuse what this installation cannot run: an unknown scenario, option of it, device profile, backbone or task."""
-    from edgelam.data import check_task
-    from edgelam.models import check_backbone
+    """Refuse what this installation cannot run: an unknown scenario, option of it, device profile, backbone or task.
+
+    A backbone, task or LoRA target of the user's own is prepared as the run will do it: its faults cost no run folder.
+    """
+    from edgelam.data import BUILT_IN, check_task
+    from edgelam.models import OFFLINE_NAME, check_backbone
 
     check_devices(config.device_profiles())
     options, devices = config.scenario_options(), config.learning.num_devices
@@ -105,6 +108,11 @@ def check(config: Config) -> None:
     check_task(config.learning.task)
     check_backbone(config.learning.backbone)
     traces.check(config.traces, config.scenario, options if config.scenario != NO_SCENARIO else {})
+    own = config.learning.backbone != OFFLINE_NAME or config.learning.task not in BUILT_IN
+    if own or config.learning.lora.targets:
+        from edgelam.federated import prepare
+
+        prepare(config.learning, config.seed).unsplit()
 
 
 def quick() -> Config:

@@ -3,8 +3,8 @@
 samples held out from each device.
 
 Each tries the configured learning rates (adapters, heads and embeddings together) times each of
-`search_factors`, for `search_rounds` steps, without a network, and keeps the factor with the least held-out loss. The
-test set is not looked at.
+`search_factors`, for `search_rounds` steps, without a network, and keeps the factor with the least held-out loss; a try
+that diverges has none (NaN in the table). The test set is not looked at.
 """
 
 import dataclasses
@@ -13,9 +13,11 @@ import math
 import numpy as np
 
 from edgelam import cosim
+from edgelam.errors import Diverged
 from edgelam.federated import METHODS, EvaluationRecord, Outcome, Record, Setup, SplitFedFTSettings
 from edgelam.federated.samples import Samples, Shard
 from edgelam.runs import RunFolder
+from edgelam.runs.folder import first_cause
 from edgelam.runs.progress import Progress
 
 from .config import Config
@@ -40,21 +42,29 @@ def learning_rates(
         },
     )  # fmt: skip
     progress.begin(f"{label}: learning rate", len(config.search_factors), "tries")
-    best, best_loss = setup.settings, math.inf
+    best, best_loss, fault = setup.settings, math.inf, None
     for tried, factor in enumerate(config.search_factors, start=1):
         settings = scaled(setup.settings, factor)
-        found = _try(config, setup, settings, method)
-        loss = found.loss if math.isfinite(found.loss) else math.inf
+        try:
+            found = _try(config, setup, settings, method)
+            loss, accuracy = found.loss, found.accuracy
+        except (Diverged, ExceptionGroup) as error:
+            fault = first_cause(error)
+            if not isinstance(fault, Diverged):
+                raise
+            loss = accuracy = math.nan
         table.append(
             {
                 "method": label, "factor": factor, "learning_rate": settings.learning_rate,
                 "head_learning_rate": settings.head_learning_rate,
-                "heldout_loss_nats": found.loss, "heldout_accuracy": found.accuracy,
+                "heldout_loss_nats": loss, "heldout_accuracy": accuracy,
             }
         )  # fmt: skip
-        progress.step(tried, learning_rate=settings.learning_rate, heldout_loss=found.loss)
+        progress.step(tried, learning_rate=settings.learning_rate, heldout_loss=loss)
         if loss < best_loss:
             best, best_loss = settings, loss
+    if fault is not None and best_loss == math.inf:
+        raise Diverged(f"{label} diverges at every factor of the search ({config.search_factors}); the last: {fault}")
     progress.say(f"{label}: learning rate {best.learning_rate:.4g} has the least held-out loss")
     return dataclasses.replace(setup, settings=best)
 

@@ -60,7 +60,7 @@ class Lam(SequencePredictor):
             self.delay = Branch(window.history, settings)
             self.embed = nn.Conv1d(features, backbone.width, 3, padding=1)
             self.along_time = nn.Linear(window.history, window.horizon)
-            self.project = nn.Linear(backbone.width, features)
+            self.project = nn.Linear(backbone.hidden_width, features)
         self.backbone = model
         self.register_buffer("places", sinusoids(window.history, backbone.width), persistent=False)
 
