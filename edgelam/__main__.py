@@ -118,6 +118,7 @@ Command = (
     | Annotated[report_commands.Report, tyro.conf.subcommand("report")]
     | Annotated[report_commands.Compare, tyro.conf.subcommand("compare")]
     | Annotated[report_commands.Trace, tyro.conf.subcommand("trace")]
+    | Annotated[report_commands.Check, tyro.conf.subcommand("check")]
     | Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
@@ -198,7 +199,7 @@ def _dispatch(arguments: list[str]) -> int:
             return run_commands.plot_run(run)
         case run_commands.Replay():
             return run_commands.replay_run(chosen)
-        case report_commands.Report() | report_commands.Compare() | report_commands.Trace():
+        case report_commands.Report() | report_commands.Compare() | report_commands.Trace() | report_commands.Check():
             return report_commands.run(chosen)
         case List():
             return run_commands.list_all()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``edgelam report``, ``compare`` and ``trace``: their options, and what they do. Nothing heavy is imported here."""
+"""``edgelam report``, ``compare``, ``trace``, ``check``: their options, and what they do. Nothing heavy is imported."""
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +41,15 @@ class Trace:
     """The file; trace.json in the run folder unless given."""
 
 
-def run(command: Report | Compare | Trace) -> int:
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Compare every file with the digest that was kept when it was written; exit status 1 if one is damaged."""
+
+    paths: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PATH")]
+    """Runs, campaigns, recordings of CSI, checkpoints, or folders of such."""
+
+
+def run(command: Report | Compare | Trace | Check) -> int:
     """Do it; returns the exit status."""
     match command:
         case Report(path, out):
@@ -68,7 +77,27 @@ def run(command: Report | Compare | Trace) -> int:
 
             out = _file(out) or path / "trace.json"
             print(f"trace: {out} ({write_trace(path, out)} events; open it at https://ui.perfetto.dev)")
+        case Check(paths):
+            return _check(paths)
     return 0
+
+
+def _check(paths: tuple[Path, ...]) -> int:
+    from edgelam.runs.checking import check
+
+    if not paths:
+        raise ConfigurationError("edgelam check takes a PATH, or several")
+    found = [finding for path in paths for finding in check(path)]
+    for verdict in ("not covered", "unverified"):
+        names = [str(finding.path) for finding in found if finding.verdict == verdict]
+        if names:
+            print(f"{verdict}: {', '.join(names)}")
+    damaged = [finding for finding in found if finding.verdict == "damaged"]
+    for finding in damaged:
+        print(f"damaged: {finding.reason}", file=sys.stderr)
+    whole = sum(finding.verdict == "whole" for finding in found)
+    print(f"{whole} files are what was written, {len(damaged)} damaged")
+    return 1 if damaged else 0
 
 
 def _file(out: Path | None) -> Path | None:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from edgelam.errors import ConfigurationError
+from edgelam.runs import digests
 from edgelam.runs.storage import StorageError
 
 Config = TypeVar("Config")
@@ -59,10 +60,13 @@ def from_toml(path: Path, kind: type[Config]) -> Config:
     """Read a TOML file into the dataclass `kind`; what the file leaves out keeps its default.
 
     Raises ConfigurationError naming the file and the place: a name that does not exist (with the nearest one that
-    does), a value of the wrong type, a syntax error; StorageError if the file cannot be read.
+    does), a value of the wrong type, a syntax error; StorageError if the file cannot be read, or lies in a run folder
+    and is not what the run wrote.
     """
     try:
-        plain = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        content = Path(path).read_bytes()
+        digests.check_of_run(content, Path(path))
+        plain = tomllib.loads(content.decode())
     except OSError as error:
         raise StorageError(f"cannot read the configuration {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -5,13 +5,16 @@ manifest.json    what was run, with what, where, and how it ended
 config.toml      the configuration, to run it again: edgelam run EXPERIMENT --config .../config.toml
 metrics.parquet, transfers.parquet, ...    tables in simulated time (edgelam.runs.tables)
 wall.parquet     wall-clock readings, the only table that differs between two runs of one seed
-*.svg, *.png     figures
+*.svg, *.png     figures, drawn from the tables
+
+The manifest has the SHA-256 of each of the others, and of itself (edgelam.runs.digests).
 """
 
 import contextlib
 import datetime
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import platform
@@ -23,18 +26,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import pyarrow as pa
 
 from edgelam.errors import EdgelamError
-from edgelam.runs import host, tables
+from edgelam.runs import digests, host, tables
 from edgelam.runs.configuration import to_plain, to_toml
 from edgelam.runs.storage import StorageError, make_folder, sync_folder, write_atomically
 
-FORMAT = 1  # of the manifest
 _NEW = ".new-"  # of the name of a folder that is being made
 _RESERVE_BYTES = 1 << 16  # given back when the run ends, so that its end can be written even on a full disk
+DRAWN = {".svg", ".png", ".pdf", ".html"}  # from the tables: may be edited, and drawn again
 State = Literal["running", "completed", "failed", "interrupted"]
 
 
@@ -78,7 +81,7 @@ class RunFolder:
         now = now or datetime.datetime.now(datetime.UTC)
         configuration, text = to_plain(config), to_toml(config)  # first: nothing is made for what cannot be written
         manifest = {
-            "format": FORMAT,
+            "format": digests.FORMAT,
             "experiment": experiment,
             "recipe": recipe,
             "state": "running",
@@ -99,6 +102,7 @@ class RunFolder:
                 "start": host.process_start(os.getpid()),
             },
             "tables": {},
+            "files": {"config.toml": hashlib.sha256(text.encode()).hexdigest()},
         }
         parent = Path(out) / experiment
         make_folder(parent)
@@ -140,31 +144,20 @@ class RunFolder:
         self.write_manifest()
 
     def write_manifest(self) -> None:
-        """Write manifest.json in one step."""
-        text = json.dumps(self.manifest, indent=2, ensure_ascii=False, default=str) + "\n"
-        write_atomically(self.path / "manifest.json", text.encode())
-
-    def close_tables(self) -> None:
-        """Compact all tables: nothing is added to them any more. Raises StorageError; what was written stays."""
-        trouble: StorageError | None = None
-        for name, table in self._tables.items():
-            try:
-                table.close()
-            except StorageError as error:
-                trouble = trouble or error
-            self.manifest["tables"][name] = {"rows": table.rows_written}
-        if trouble is not None:
-            raise trouble
+        """Write manifest.json in one step, with a digest of itself."""
+        sealed = {**self.manifest, digests.KEY: digests.BLANK}
+        text = json.dumps(sealed, indent=2, ensure_ascii=False, default=str) + "\n"
+        write_atomically(self.path / digests.MANIFEST, digests.sealed(text.encode("utf-8", "backslashreplace")))
 
     def close(self, state: State = "completed", reason: str | None = None) -> None:
-        """Compact the tables and record how the run ended.
+        """Compact the tables and record how the run ended, and the digest of every file that there is.
 
         If the disk is full the manifest still says so where it can, and the tables stay as parts; StorageError is
         raised once.
         """
         trouble: StorageError | None = None
         try:
-            self.close_tables()
+            self._compact_tables()
         except StorageError as error:
             trouble = error
         if trouble is not None and state == "completed":
@@ -175,9 +168,24 @@ class RunFolder:
         self.manifest["ended"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self.manifest["wall_s"] = round(self.wall_s, 3)  # not from the dates: a clock may be set while a run goes on
         try:
+            self.manifest["files"] = {name: digests.digest_of(self.path / name) for name in covered(self.path)}
             self.write_manifest()
+            for table in self._tables.values():  # now that their digests are known
+                table.remove_parts()
         except StorageError as error:
             trouble = trouble or error
+        if trouble is not None:
+            raise trouble
+
+    def _compact_tables(self) -> None:
+        """Nothing is added to the tables any more. Raises StorageError; what was written stays."""
+        trouble: StorageError | None = None
+        for name, table in self._tables.items():
+            try:
+                table.compact()
+            except StorageError as error:
+                trouble = trouble or error
+            self.manifest["tables"][name] = {"rows": table.rows_written}
         if trouble is not None:
             raise trouble
 
@@ -278,14 +286,27 @@ def _give_name(folder: Path, name: str) -> Path:
     raise StorageError(f"cannot make a run folder {name} in {folder.parent}: 999 of that name exist")
 
 
+def covered(path: Path) -> list[str]:
+    """The files of a run folder whose digests its manifest has when the run ends: all but what is drawn from them."""
+    found = (file.relative_to(path) for file in path.rglob("*") if file.is_file() and not file.is_symlink())
+    return sorted(
+        name.as_posix()
+        for name in found
+        if name.as_posix() != digests.MANIFEST
+        and name.suffix not in DRAWN
+        and not any(part.startswith(".") or part.endswith(".parts") for part in name.parts)
+    )
+
+
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of a run folder. Its state is ``killed`` if it says ``running`` and that process is gone.
 
-    Raises StorageError where `path` is not a run folder.
+    Raises StorageError where `path` is not a run folder, or its manifest is not what was written.
     """
-    file = Path(path) / "manifest.json"
+    file = Path(path) / digests.MANIFEST
     try:
-        manifest = json.loads(file.read_text())
+        content = file.read_bytes()
+        manifest = json.loads(content)
     except FileNotFoundError as error:
         what = "there is no such folder" if not Path(path).is_dir() else "it has no manifest.json"
         raise StorageError(f"{path} is not a run folder: {what}") from error
@@ -293,14 +314,59 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise StorageError(f"{path} is not a run folder: it is a file") from error
     except OSError as error:
         raise StorageError.of("read", file, error) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StorageError(f"{file} is not a manifest: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") not in (1, digests.FORMAT):
         found = manifest.get("format") if isinstance(manifest, dict) else None
-        raise StorageError(f"{file} has format {found}; this version of edgelam reads format {FORMAT}")
+        raise StorageError(f"{file} has format {found}; this version of edgelam reads formats 1 and {digests.FORMAT}")
+    digests.check_manifest(content, manifest, file)
+    if reason := _unlike_a_manifest(manifest):
+        raise StorageError(f"{file} is not a manifest that edgelam wrote: {reason}")
+    if manifest["format"] == 1:
+        digests.say_unverified(file)
     if manifest["state"] == "running" and not _alive(manifest.get("process") or {}):
         manifest["state"], manifest["reason"] = "killed", "the process ended without a word (SIGKILL, power, memory)"
     return manifest
+
+
+_NEEDED: dict[str, Any] = {
+    "experiment": str, "state": str, "started": str, "seeds": dict, "configuration": dict, "process": dict,
+}  # fmt: skip
+_MAY_BE: dict[str, Any] = {
+    "ended": str, "reason": str, "recipe": str, "command": str, "wall_s": int | float, "versions": dict,
+    "source": dict, "host": dict, "campaign": dict, "replay": dict, "tables": dict, "files": dict, "simulations": list,
+    "without_network": list, "unfinished": list,
+}  # fmt: skip
+
+
+def _unlike_a_manifest(manifest: Mapping[str, Any]) -> str:
+    """What its readers could not make sense of; empty for a manifest."""
+    for name, kind in (*_NEEDED.items(), *_MAY_BE.items()):
+        if not isinstance(manifest.get(name), kind) and (name in _NEEDED or manifest.get(name) is not None):
+            return f"{name} is {_shown(manifest, name)}"
+    name = manifest["experiment"]
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        return f"experiment is {_shown(manifest, 'experiment')}, which is no name"
+    if manifest["state"] not in (*get_args(State), "killed"):
+        return f"state is {_shown(manifest, 'state')}"
+    for name in ("started", "ended"):
+        try:
+            datetime.datetime.fromisoformat(manifest.get(name) or manifest["started"])
+        except ValueError:
+            return f"{name} is {_shown(manifest, name)}, which is no date"
+    if not isinstance(manifest["seeds"].get("root"), int):
+        return f"seeds is {_shown(manifest, 'seeds')}"
+    process = manifest["process"]
+    if not isinstance(process.get("pid"), int) or not isinstance(process.get("node"), str):
+        return f"process is {_shown(manifest, 'process')}"
+    if not all(isinstance(facts, dict) for facts in manifest.get("simulations") or ()):
+        return f"simulations is {_shown(manifest, 'simulations')}"
+    return ""
+
+
+def _shown(manifest: Mapping[str, Any], name: str) -> str:
+    text = repr(manifest[name]) if name in manifest else "missing"
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def _alive(process: Mapping[str, Any]) -> bool:

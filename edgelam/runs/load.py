@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from edgelam.runs import folder, tables
+from edgelam.runs import digests, folder, tables
 from edgelam.runs.configuration import suggest
 from edgelam.runs.storage import StorageError
 
@@ -33,7 +33,8 @@ class Run(Mapping[str, pd.DataFrame]):
     def __getitem__(self, name: str) -> pd.DataFrame:
         """The table of that name. Raises StorageError if there is none: ask ``name in run``."""
         if name not in self._read:
-            if name not in tables.table_names(self.path):
+            known = f"{name}.parquet" in (self.manifest.get("files") or {})
+            if not known and name not in tables.table_names(self.path):
                 raise StorageError(f"{self.path} has no table {name!r}: {suggest(name, self)}")
             self._read[name] = tables.read_table(self.path, name)
         return self._read[name]
@@ -60,6 +61,11 @@ class Run(Mapping[str, pd.DataFrame]):
     def __repr__(self) -> str:
         """Say which run this is and how it stands."""
         return f"Run({str(self.path)!r}, state={self.state!r}, tables={list(self)})"
+
+    @property
+    def verified(self) -> bool:
+        """Whether its files have digests, by which a changed bit is found: not in a folder of an older edgelam."""
+        return bool(self.manifest["format"] == digests.FORMAT)
 
     @property
     def wall_s(self) -> float | None:

@@ -20,12 +20,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgelam.errors import ConfigurationError, EdgelamError
-from edgelam.runs import experiments, statistics, tables
+from edgelam.runs import digests, experiments, statistics, tables
 from edgelam.runs.campaigns.folder import CampaignFolder
 from edgelam.runs.configuration import leaves, suggest
 from edgelam.runs.load import Run
 from edgelam.runs.settings import plain_text, settings_of
-from edgelam.runs.storage import StorageError, atomic_file
+from edgelam.runs.storage import StorageError, write_atomically
 
 _FACTS = ("run", "state", "experiment", "version", "started", "wall_s", "node")
 _ORIGINS = ("version",)  # of them: what makes two runs of the same settings and seed different
@@ -256,17 +256,30 @@ def find_runs(path: Path) -> list[Path]:
 
 def _read_index(file: Path, reader: str) -> tuple[list[str], pa.Table | None]:
     try:
-        table = pq.read_table(file)
+        content = file.read_bytes()
+        if not digests.check_seal(content, file):
+            return [], None
+        table = pq.read_table(pa.BufferReader(content))
         facts = json.loads(table.schema.metadata[_KEY])
-    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError):  # none yet, or damaged: it is made again
+    except (
+        OSError,
+        StorageError,
+        pa.ArrowException,
+        KeyError,
+        TypeError,
+        ValueError,
+    ):  # none yet, or damaged: made again
         return [], None
     return (facts["runs"], table.replace_schema_metadata(None)) if facts["reader"] == reader else ([], None)
 
 
 def _write_index(file: Path, table: pa.Table, runs: list[str], reader: str) -> None:
     facts = json.dumps({"reader": reader, "runs": runs})
-    with contextlib.suppress(StorageError), atomic_file(file) as stream:  # a folder only to be read: nothing is kept
-        pq.write_table(table.replace_schema_metadata({_KEY: facts}), stream, compression=tables.COMPRESSION)
+    sink = pa.BufferOutputStream()
+    table = table.replace_schema_metadata({_KEY: facts, digests.KEY.encode(): digests.BLANK})
+    pq.write_table(table, sink, compression=tables.COMPRESSION)
+    with contextlib.suppress(StorageError):  # a folder only to be read: nothing is kept
+        write_atomically(file, digests.sealed(sink.getvalue().to_pybytes()))
 
 
 def _concatenate(parts: Sequence[pa.Table]) -> pa.Table:

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgelam.errors import EdgelamError
+from edgelam.runs import digests
 from edgelam.runs.storage import StorageError, atomic_file, make_folder, sync_folder, write_atomically
 
 ROWS_PER_PART = 4096
@@ -144,7 +145,7 @@ class TableWriter:
         if self._waiting:
             self._columns_of_rows()
             path = parts_folder(self.folder, self.name) / f"{self._parts:06d}.parquet"
-            write_atomically(path, _parquet_bytes(pa.concat_tables(self._columns)))
+            write_atomically(path, _part_bytes(pa.concat_tables(self._columns)))
             self._parts += 1
             self.rows_written += self._waiting
             self._columns.clear()
@@ -183,19 +184,29 @@ class TableWriter:
             raise EdgelamError(f"table {self.name!r} ({self.schema}) cannot hold a row: {error}") from error
 
     def close(self) -> None:
-        """Write what is left and compact the parts into one file. A kill in between leaves the parts to be read."""
+        """Write what is left, compact the parts into one file and remove them."""
+        self.compact()
+        self.remove_parts()
+
+    def compact(self) -> None:
+        """Write what is left and compact the parts into one file, beside them. A kill leaves the parts to be read."""
         if self._closed:
             return
         self.flush()
-        parts = parts_folder(self.folder, self.name)
         with (
             atomic_file(table_file(self.folder, self.name)) as file,
             pq.ParquetWriter(file, self.schema, compression=COMPRESSION) as writer,
         ):
-            for group in _row_groups(self.schema, parts):
+            for group in _row_groups(self.schema, parts_folder(self.folder, self.name)):
                 writer.write_table(group)
         self._closed = True
-        with contextlib.suppress(OSError):  # the compacted file is there: parts that cannot be removed do no harm
+
+    def remove_parts(self) -> None:
+        """Remove what the compacted file holds as well."""
+        if not self._closed:
+            return
+        parts = parts_folder(self.folder, self.name)
+        with contextlib.suppress(OSError):  # parts that cannot be removed do no harm
             for part in parts.iterdir():
                 part.unlink()
             parts.rmdir()
@@ -219,33 +230,83 @@ def table_names(folder: Path) -> list[str]:
 
 
 def read_arrow(folder: Path, name: str) -> pa.Table:
-    """Read a table, compacted or in parts. A table without a single part yet has no rows and no columns."""
+    """Read a table, compacted or in parts. A table without a single part yet has no rows and no columns.
+
+    Raises StorageError for a file that cannot be read, or is not what was written: its digest is in the manifest of
+    `folder`, or in the part itself.
+    """
     whole = table_file(folder, name)
-    parts = sorted(parts_folder(folder, name).glob("[0-9]*.parquet"))
+    for _ in range(_TRIES):
+        files = digests.recorded(folder)
+        parts = sorted(parts_folder(folder, name).glob("[0-9]*.parquet"))
+        with contextlib.suppress(_GoneError):
+            if files is not None and whole.name in files:
+                return _parse(_content(whole, files[whole.name]), whole)
+            if whole.exists() and not (parts and files is not None):
+                digests.say_unverified(whole)
+                return _parse(_content(whole), whole)
+            read = [_read_part(part, number) for number, part in enumerate(parts)]
+            return _concatenated(read, parts)
+    raise StorageError(f"{whole} is missing: the manifest has its digest, so it was there when the run ended")
+
+
+_TRIES = 3  # a run that ends meanwhile replaces its parts
+
+
+class _GoneError(Exception):
+    """A file that was there is no more."""
+
+
+def _content(file: Path, recorded: str | None = None) -> bytes:
     try:
-        if whole.exists():
-            return _plain(pq.read_table(whole))
-        return pa.concat_tables([_plain(pq.read_table(part)) for part in parts]) if parts else pa.table({})
+        content = file.read_bytes()
+    except FileNotFoundError as error:
+        raise _GoneError from error
     except OSError as error:
-        raise StorageError.of("read table", whole if whole.exists() else parts[0].parent, error) from error
-    except pa.ArrowInvalid as error:
-        raise StorageError(f"table {name!r} in {folder} is damaged: {str(error).splitlines()[0]}") from error
+        raise StorageError.of("read table", file, error) from error
+    if recorded is not None:
+        digests.check_content(content, recorded, file)
+    return content
+
+
+def _read_part(part: Path, number: int) -> pa.Table:
+    if part.name != f"{number:06d}.parquet":
+        raise StorageError(f"{part.parent} lacks part {number:06d}.parquet: the rows after it are not those of the run")
+    content = _content(part)
+    if not digests.check_seal(content, part):
+        digests.say_unverified(part)
+    return _parse(content, part)
+
+
+def _parse(content: bytes, file: Path) -> pa.Table:
+    try:
+        return pq.read_table(pa.BufferReader(content)).replace_schema_metadata(None)
+    except Exception as error:  # whatever a reader of damaged bytes raises
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StorageError(f"table {file.stem!r} in {file.parent} is damaged: {file.name}: {reason}") from error
+
+
+def _concatenated(read: list[pa.Table], parts: list[Path]) -> pa.Table:
+    try:
+        return pa.concat_tables(read) if read else pa.table({})
+    except pa.ArrowException as error:
+        raise StorageError(f"{parts[0].parent} is damaged: its parts do not fit together: {error}") from error
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:
     """Read a table, compacted or in parts, as a DataFrame (nulls become NaN in numeric columns)."""
-    return read_arrow(folder, name).to_pandas()
-
-
-def _plain(table: pa.Table) -> pa.Table:
-    return table.replace_schema_metadata(None)
+    table = read_arrow(folder, name)
+    try:
+        return table.to_pandas()
+    except Exception as error:  # a column that is no text, say: of something else than edgelam
+        raise StorageError(f"table {name!r} in {folder} is damaged: {type(error).__name__}: {error}") from error
 
 
 def _row_groups(schema: pa.Schema, parts: Path) -> Iterator[pa.Table]:
     """The rows of all parts, in tables of ROWS_PER_GROUP rows and one of what is left: never the whole in memory."""
     waiting = schema.empty_table()
-    for part in sorted(parts.glob("[0-9]*.parquet")):
-        waiting = pa.concat_tables([waiting, pq.read_table(part).cast(schema)])
+    for number, part in enumerate(sorted(parts.glob("[0-9]*.parquet"))):
+        waiting = pa.concat_tables([waiting, _read_part(part, number).cast(schema)])
         for _ in range(waiting.num_rows // ROWS_PER_GROUP):
             yield waiting.slice(0, ROWS_PER_GROUP).combine_chunks()
             waiting = waiting.slice(ROWS_PER_GROUP)
@@ -253,7 +314,9 @@ def _row_groups(schema: pa.Schema, parts: Path) -> Iterator[pa.Table]:
         yield waiting.combine_chunks()
 
 
-def _parquet_bytes(table: pa.Table) -> bytes:
+def _part_bytes(table: pa.Table) -> bytes:
+    """A part as a file, with its digest."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table.combine_chunks(), sink, compression=COMPRESSION)
-    return sink.getvalue().to_pybytes()
+    sealed = table.combine_chunks().replace_schema_metadata({digests.KEY: digests.BLANK})
+    pq.write_table(sealed, sink, compression=COMPRESSION)
+    return digests.sealed(sink.getvalue().to_pybytes())

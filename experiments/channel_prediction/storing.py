@@ -20,8 +20,9 @@ import torch
 
 from edgelam.air.prediction import Predictor, load_checkpoint, read_metadata, save_checkpoint
 from edgelam.errors import ConfigurationError
+from edgelam.runs import digests
 from edgelam.runs.configuration import to_plain
-from edgelam.runs.storage import make_folder, write_atomically
+from edgelam.runs.storage import StorageError, make_folder, write_atomically
 
 from .config import Config
 from .records import NAMES, Job, Row
@@ -99,9 +100,11 @@ class Store:
         if path is None or not path.exists():
             return None
         try:
+            if not digests.check_file(path):
+                digests.say_unverified(path)
             found = json.loads(path.read_bytes())
             rate, tries, settings = float(found["rate"]), int(found["tries"]), str(found["settings"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, StorageError, ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(f"checkpoint {path} cannot be read: {error!r}") from error
         if settings != self._settings:
             raise ConfigurationError(
@@ -113,8 +116,8 @@ class Store:
         """Put a learning rate aside, if checkpoints are wanted."""
         path = self._rate_path(model, seed)
         if path is not None:
-            plain = {"rate": rate, "tries": tries, "settings": self._settings}
-            write_atomically(path, json.dumps(plain).encode())
+            plain = {"rate": rate, "tries": tries, "settings": self._settings, digests.KEY: digests.BLANK}
+            write_atomically(path, digests.sealed(json.dumps(plain).encode()))
 
     def _rate_path(self, model: str, seed: int) -> Path | None:
         return None if self._folder is None else self._folder / f"rate-{model}-seed{seed}.json"

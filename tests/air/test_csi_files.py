@@ -96,7 +96,7 @@ def test_others_read_parquet_and_arrow(recording):
 
 def test_cut_off_anywhere_is_one_clear_error(recording, tmp_path):
     whole = recording.read_bytes()
-    for keep in (0, 1, 100, len(whole) // 2, len(whole) - 1):
+    for keep in (0, 1, 100, len(whole) // 2, len(whole) - 79, len(whole) - 70, len(whole) - 1):
         path = tmp_path / f"cut{recording.suffix}"
         path.write_bytes(whole[:keep])
         with pytest.raises(EdgelamError) as caught:

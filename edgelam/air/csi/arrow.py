@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from edgelam.air.csi.new_file import NewFile
 from edgelam.air.csi.table import Array, CsiSet
 from edgelam.errors import EdgelamError
+from edgelam.runs import digests
 
 BATCH_BYTES = 32 << 20
 _KEY = b"edgelam_csi"
@@ -35,7 +36,7 @@ class ArrowWriter:
         )
         fields = [pa.field("csi", self._tensor)]
         fields += [pa.field(name, _arrow_type(values)) for name, values in columns.items()]
-        schema = pa.schema(fields, {_KEY: json.dumps(metadata).encode()})
+        schema = pa.schema(fields, {_KEY: json.dumps(metadata).encode(), digests.KEY.encode(): digests.BLANK.encode()})
         self._rows = max(1, BATCH_BYTES // (8 * int(np.prod(shape))))
         self._buffer = np.empty((self._rows, *shape), np.complex64)
         self._filled = 0

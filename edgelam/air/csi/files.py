@@ -9,18 +9,22 @@ from pathlib import Path
 from edgelam.air.csi.settings import check_suffix
 from edgelam.air.csi.table import CsiSet
 from edgelam.errors import EdgelamError
+from edgelam.runs import digests
 
 
 def load(path: str | os.PathLike[str]) -> CsiSet:
     """What ``edgelam csi record`` wrote.
 
-    From .npz the CSI is memory-mapped (pages are read when used; writing to it changes this process's copy only), from
-    .parquet and .arrow it is read into memory. Raises EdgelamError naming the file and what is wrong with it.
+    The file is read through once, and refused if its digest is not that of it. From .npz the CSI is memory-mapped
+    (writing to it changes this process's copy only), from .parquet and .arrow it is read into memory. Raises
+    EdgelamError naming the file and what is wrong with it.
     """
     path = Path(path)
     check_suffix(str(path), path)
     if not path.is_file():
         raise EdgelamError(f"{path}: no such file")
+    if not digests.check_file(path):
+        digests.say_unverified(path)
     try:
         if path.suffix == ".npz":
             from edgelam.air.csi.npz import load_npz

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from edgelam.errors import ConfigurationError
+from edgelam.runs import digests
 from edgelam.runs.figures import si_bytes
 from edgelam.runs.storage import StorageError, hidden_name, open_hidden, sync_folder
 
@@ -52,9 +53,13 @@ class NewFile:
             os.fdatasync(self.file.fileno())
 
     def commit(self) -> None:
-        """The file is whole: give it its name. Raises ConfigurationError if the name was taken meanwhile."""
+        """The file is whole: put its digest where it says BLANK (edgelam.runs.digests), and give it its name.
+
+        Raises ConfigurationError if the name was taken meanwhile.
+        """
         try:
             self.file.flush()
+            digests.seal(self.file)
             os.fsync(self.file.fileno())
             if self._hidden is None:
                 if self._overwrite:

@@ -19,10 +19,12 @@ import numpy as np
 from edgelam.air.csi.new_file import NewFile
 from edgelam.air.csi.table import Array, CsiSet
 from edgelam.errors import EdgelamError
+from edgelam.runs import digests
 
 ALIGNMENT = 64
 _ZIP64_FIELD_BYTES = 20
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # APPNOTE.TXT 4.3.7
+_END = struct.Struct("<4s4H2IH")  # 4.3.16, without the comment
 _PADDING_FIELD = 0xD935
 
 
@@ -49,6 +51,7 @@ class NpzWriter:
         for name, values in {**rest, **columns, "metadata": np.array(json.dumps(metadata))}.items():
             with self._open(name) as member:
                 np.lib.format.write_array(member, values, version=(2, 0), allow_pickle=False)
+        self._zip.comment = digests.BLANK.encode()
         self._zip.close()
 
     def abandon(self) -> None:
@@ -66,6 +69,7 @@ class NpzWriter:
 def load_npz(path: Path) -> CsiSet:
     """Read what NpzWriter wrote; csi is memory-mapped, copy-on-write. Raises EdgelamError."""
     try:
+        _refuse_cut_off(path)
         with zipfile.ZipFile(path) as archive:
             members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
             missing = [name for name in ("csi", "metadata") if name not in members]
@@ -85,6 +89,16 @@ def load_npz(path: Path) -> CsiSet:
     tones = arrays.pop("tones_hz", None)
     order = [name for name in members if name in arrays]
     return CsiSet(csi, tones, {name: arrays[name] for name in order}, metadata)
+
+
+def _refuse_cut_off(path: Path) -> None:
+    """`zipfile` does not mind where an archive ends in the middle of its comment, which is where its digest is."""
+    with open(path, "rb") as file:
+        file.seek(max(0, file.seek(0, 2) - _END.size - len(digests.BLANK)))
+        tail = file.read()
+    at = tail.rfind(b"PK\5\6")
+    if at >= 0 and (len(tail) < at + _END.size or len(tail) < at + _END.size + _END.unpack_from(tail, at)[-1]):
+        raise zipfile.BadZipFile("it ends within its last record")
 
 
 def _map(path: Path, entry: zipfile.ZipInfo) -> Array:

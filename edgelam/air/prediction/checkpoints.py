@@ -20,7 +20,8 @@ from torch import Tensor
 from edgelam.air.prediction.predictor import Predictor
 from edgelam.errors import ConfigurationError
 from edgelam.models.lora import lora_layers
-from edgelam.runs.storage import write_atomically
+from edgelam.runs import digests
+from edgelam.runs.storage import StorageError, write_atomically
 
 FORMAT = "edgelam channel prediction 1"
 
@@ -30,14 +31,15 @@ def save_checkpoint(
 ) -> None:
     """Write everything in one step; whatever happens, `path` is whole. Raises StorageError.
 
-    facts: what the file says of itself; one more, `format`, is added.
+    facts: what the file says of itself; `format` and the file's digest (edgelam.runs.digests) are added.
     """
     tensors = everything(predictor)
     for index, optimiser in enumerate(optimisers):
         for number, state in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser/{index}/{number}/{key}": torch.as_tensor(value) for key, value in state.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, save(tensors, {"format": FORMAT, **facts}))
+    content = save(tensors, {"format": FORMAT, digests.KEY: digests.BLANK, **facts})
+    write_atomically(path, digests.sealed(content))
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -56,6 +58,7 @@ def load_checkpoint(
     """
     with _opened(path) as file:
         metadata = dict(file.metadata() or {})
+        metadata.pop(digests.KEY, None)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dictionary
     for key, wanted in {"format": FORMAT, **facts}.items():
         if metadata.get(key) != wanted:
@@ -84,9 +87,11 @@ def load_checkpoint(
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
+        if not digests.check_file(path):
+            digests.say_unverified(path)
         with safe_open(path, framework="pt") as file:
             yield file
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, StorageError) as error:
         raise ConfigurationError(f"checkpoint {path} cannot be read: {error}") from error
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The folder of a campaign. A run appears in it when it is finished, whole and in one step.
 
-campaign.toml    the experiment, and every request made: grid, seeds, command
-order.txt        the names of the runs asked for, in the order of the grid
+campaign.toml    the experiment, and every request made: grid, seeds, command; with its digest (edgelam.runs.digests)
+order.txt        the names of the runs asked for, in the order of the grid; with its digest
 runs/NAME/       finished run folders; the name says the seed and what the run is (edgelam.runs.campaigns.identity)
 failed/NAME/     what is left of runs that failed: config.toml, stderr.txt, the run folder; gone once the run succeeds
 index/           tables over all runs, made from the run folders whenever they are behind (edgelam.runs.many)
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from edgelam.errors import ConfigurationError
+from edgelam.runs import digests
 from edgelam.runs.configuration import from_toml, to_toml
 from edgelam.runs.folder import read_manifest
 from edgelam.runs.storage import StorageError, make_folder, sync_folder, write_atomically
@@ -93,7 +94,11 @@ class CampaignFolder:
     def asked(self) -> Asked | None:
         """campaign.toml; None if there is none yet. Raises ConfigurationError, StorageError."""
         file = self.path / CAMPAIGN_FILE
-        return from_toml(file, Asked) if file.exists() else None
+        if not file.exists():
+            return None
+        if not digests.check_file(file):
+            digests.say_unverified(file)
+        return from_toml(file, Asked)
 
     def ask(self, experiment: str, threads: int, request: Request) -> Asked:
         """Make the folder, or refuse one of another experiment; note the request unless it is the last one again."""
@@ -108,7 +113,8 @@ class CampaignFolder:
             if last is None or dataclasses.replace(last, asked=request.asked) != request:
                 requests = {**asked.requests, str(len(asked.requests) + 1): request}
                 asked = dataclasses.replace(asked, requests=requests)
-                write_atomically(self.path / CAMPAIGN_FILE, to_toml(asked).encode())
+                text = f"{to_toml(asked)}\n# {digests.BLANK}\n"
+                write_atomically(self.path / CAMPAIGN_FILE, digests.sealed(text.encode()))
         return asked
 
     def note_order(self, names: Sequence[str]) -> None:
@@ -117,13 +123,20 @@ class CampaignFolder:
             before = self._order()
             order = list(dict.fromkeys([*names, *before]))
             if order != before:
-                write_atomically(self.path / _ORDER_FILE, "".join(f"{name}\n" for name in order).encode())
+                text = "".join(f"{name}\n" for name in order) + f"# {digests.BLANK}\n"
+                write_atomically(self.path / _ORDER_FILE, digests.sealed(text.encode()))
 
     def _order(self) -> list[str]:
+        file = self.path / _ORDER_FILE
         try:
-            return (self.path / _ORDER_FILE).read_text(encoding="utf-8").split()
-        except (OSError, UnicodeDecodeError):  # of a campaign that began before there was one, or damaged
+            content = file.read_bytes()
+        except FileNotFoundError:  # of a campaign that began before there was one
             return []
+        except OSError as error:
+            raise StorageError.of("read", file, error) from error
+        if not digests.check_seal(content, file, "delete it: the campaign's command writes it again"):
+            digests.say_unverified(file)
+        return [line for line in content.decode("utf-8", "replace").splitlines() if not line.startswith("#")]
 
     def finished(self) -> list[Path]:
         """The finished runs: in the order of the grid, those that nobody asked for since that was noted at the end."""
