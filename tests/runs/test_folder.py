@@ -287,12 +287,12 @@ def test_sigkill_at_any_point_of_making_a_folder_leaves_none_without_its_manifes
 
 
 def test_a_folder_that_is_being_made_is_neither_seen_nor_swept(tmp_path):
-    with folder_module._new_folder(tmp_path) as new:
+    with folder_module._new_folder(make(tmp_path).path.parent) as new:
         (new / "manifest.json").write_text("{}")
-        with folder_module._new_folder(tmp_path) as other:
+        with folder_module._new_folder(new.parent) as other:
             assert new.is_dir()
             assert new != other
-        assert not list(many.find_runs(tmp_path.parent))
+        assert [path.name for path in many.find_runs(tmp_path)] == ["20300102-120000-3"]
 
 
 def test_the_duration_does_not_come_from_a_clock_that_is_set_back(tmp_path):

@@ -144,6 +144,7 @@ def test_runs_of_another_code_are_not_averaged_with_those_of_this(tiny, tmp_path
         path = write_run(tiny, tmp_path, f"runs/{version}", seed=1, score=score)
         manifest = json.loads((path / "manifest.json").read_text())
         manifest["campaign"] = {"identity": "f" * 64, "version": version}
+        manifest["format"] = 1  # has no digest
         (path / "manifest.json").write_text(json.dumps(manifest))
     found = load(tmp_path / "runs")
     assert found.varying() == ["version"]
