@@ -28,7 +28,11 @@ def test_transfers_observables_and_controls():
         found = {}
         for name in ("ticks", "grid", "state"):
             found[name] = (await sim.observable(name).read()).value
-        for name, reason in (("broken", "ZeroDivisionError: division by zero"), ("misshapen", r"gave shape \[2\]")):
+        for name, reason in (
+            ("broken", "observable 'broken': ZeroDivisionError: division by zero"),
+            ("misshapen", r"observable 'misshapen' gave shape \[2\]"),
+            ("exits", "observable 'exits': SystemExit: 5"),
+        ):
             with pytest.raises(ObservableRefused, match=reason):
                 await sim.observable(name).read()
         with pytest.raises(ControlRefused, match=r"101\.0 ticks; legal are up to 100"):
@@ -91,3 +95,20 @@ def test_what_ns3_says_as_it_aborts_comes_first():
     assert first.endswith("(killed by SIGABRT); its last lines:")
     assert re.search(r"wire\.py\", line \d+ in build", rest)
     assert "0x" not in rest
+
+
+def test_a_kept_helper_and_a_warm_up():
+    async def main(sim):
+        assert (sim.now_s, (await sim.observable("ticks").read()).value) == (0, 500)  # ticks of half a second
+        await sim.node("ue0").send(sim.node("edge0"), bytes(100_000))
+        return (await sim.observable("flow_bytes").read()).value
+
+    assert cosim.simulate(main, scenario=WIRE, options={"warmUp": 0.5}) > 100_000
+
+
+def test_a_port_that_is_taken():
+    async def main(sim):
+        await asyncio.sleep(1)
+
+    with pytest.raises(ScenarioDied, match=r"node 'edge0': port 5001.*ns3::PacketSink over ns3::UdpSocketFactory"):
+        cosim.simulate(main, scenario=WIRE, options={"mistake": "sink"})

@@ -6,15 +6,20 @@ import sys
 from edgelam.scenarios.python import Scenario, Schedule, include, ns3
 
 include("ns3/internet-stack-helper.h", "ns3/ipv4-address-helper.h", "ns3/csma-helper.h")  # csma: a library of its own
+include("ns3/flow-monitor-helper.h", "ns3/packet-sink-helper.h")
 
 scenario = Scenario("wire", "two nodes on a wire")
 options = scenario.options()
 rate = options.Rate("rate", 10e6, "of the wire", 1e3, 1e12)
 mistake = options.Choice(
-    "mistake", "none", "to make", ["none", "refuse", "raise", "expose", "die", "typo", "run", "destroy"]
+    "mistake",
+    "none",
+    "to make",
+    ["none", "refuse", "raise", "expose", "die", "typo", "run", "destroy", "sink"],
 )
 count = options.Integer("count", 3, "any", 1, 5)
 flag = options.Flag("flag", False, "any")
+warm_up = options.Real("warmUp", 0, "s", "before participants begin", 0, 10)
 ticks = []
 
 
@@ -57,12 +62,19 @@ def build():
     if mistake.value == "expose":
         scenario.Expose(nodes.Get(1), "ue0", "ue")
     scenario.Expose(nodes.Get(1), "edge0", "edge")
+    scenario.WarmUp(warm_up.value)
+    if mistake.value == "sink":
+        there = ns3.InetSocketAddress(ns3.Ipv4Address.GetAny(), 5001).ConvertTo()
+        ns3.PacketSinkHelper("ns3::UdpSocketFactory", there).Install(nodes.Get(1))
     Schedule(ns3.MilliSeconds(1), tick, 1)
+    monitor = scenario.Keep(ns3.FlowMonitorHelper()).InstallAll()
     registry = scenario.registry()
     registry.Publish("ticks", "", "how many", lambda: len(ticks), dtype="u4")
     registry.Publish("grid", "m", "two rows", lambda: [[1, 2, 3], [4, 5, 6]], [("ue", 2), ("xyz", 3)])
     state = [("tick", "i2"), ("place", "f8", (2,))]
     registry.Publish("state", "", "a struct", lambda: (len(ticks), (0.5, 1.5)), dtype=state)
+    registry.Publish("flow_bytes", "byte", "received", lambda: sum(f.second.rxBytes for f in monitor.GetFlowStats()))
+    registry.Publish("exits", "", "ends the process, if it may", lambda: sys.exit(5))
     registry.Publish("broken", "", "raises", lambda: 1 / 0)
     registry.Publish("misshapen", "", "not what was announced", lambda: [1, 2], [("item", 3)])
     registry.Control("ticks", "", "at most 100", set_ticks)
