@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iostream>
 #include <stdexcept>
 
 #include "ns3/nstime.h"
@@ -22,6 +23,20 @@ constexpr std::int64_t longest_ns = 100'000'000'000'000'000; ///< 3 years: keeps
 template<class T>
 std::string Pack(const std::vector<T>& values) {
     return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+/// Tell a trace whether to keep what happens.
+/// \return why it cannot, empty if it does
+std::string Record(const Observable& trace, bool whether) {
+    const std::string who = "observable '" + trace.name + "': ";
+    try {
+        trace.record(whether);
+        return {};
+    } catch (const std::exception& error) {
+        return who + error.what();
+    } catch (...) {
+        return who + "its function threw something that is no std::exception, and so has no text";
+    }
 }
 
 } // namespace
@@ -309,7 +324,9 @@ void RequestHandler::Subscribe(int p, const bridge::ReadObservable& read) {
             return Refuse(p, read.request, bridge::ProtocolMessages::TypeOf<bridge::ReadObservable>(),
                           "'" + observable.name + "' is subscribed to already; a trace has one subscription at a time");
         }
-        observable.record(true);
+        if (const std::string reason = Record(observable, true); !reason.empty()) {
+            return Refuse(p, read.request, bridge::ProtocolMessages::TypeOf<bridge::ReadObservable>(), reason);
+        }
     }
     if (observable.periodNs == 0) {
         m_subscriptions[key] = {read.observable, read.period_ns, aside, {}};
@@ -332,8 +349,10 @@ void RequestHandler::Subscribe(int p, const bridge::ReadObservable& read) {
 
 void RequestHandler::Ended(Subscription& subscription) {
     subscription.event.Cancel();
-    if (const auto& record = m_registry.observables()[subscription.observable].record) {
-        record(false);
+    if (const auto& observable = m_registry.observables()[subscription.observable]; observable.record) {
+        if (const std::string reason = Record(observable, false); !reason.empty()) {
+            std::cerr << reason << std::endl; // nobody is left to be refused
+        }
     }
 }
 

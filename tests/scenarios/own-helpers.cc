@@ -104,6 +104,8 @@ int main(int argc, char* argv[]) {
         registry.Publish<std::uint64_t>("marked", "packet", "by the queue disc",
                                         [disc = discs.Get(0)] { return disc->GetStats().nTotalMarkedPackets; });
         registry.Publish<double>("broken", "", "throws a number", []() -> double { throw 7; });
+        registry.PublishTrace<double>(
+            "trace_broken", "throws when it is to begin", [] { return std::vector<double>{}; }, [](bool) { throw 7; });
         registry.Control<double>("broken", "", "throws a text", [](double) -> std::string { throw "of C's"; });
     });
 }

@@ -136,6 +136,8 @@ def test_whatever_a_function_throws_refuses_the_request(run):
             await sim.observable("broken").read()
         with pytest.raises(ObservableRefused, match=r"^observable 'broken': its function threw"):
             await anext(aiter(sim.observable("broken").subscribe(0.1)))
+        with pytest.raises(ObservableRefused, match=r"^observable 'trace_broken': its function threw"):
+            await anext(aiter(sim.observable("trace_broken").subscribe(0.1)))
         with pytest.raises(ControlRefused, match=r"^control 'broken': its function threw something that is no std"):
             await sim.control("broken").set(1)
         return (await sim.observable("happened").read()).value.item()
