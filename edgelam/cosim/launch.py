@@ -52,11 +52,12 @@ class ScenarioProcess:
         *,
         show: bool = False,
         folder: Path | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         """Start `command` in a session of its own, so that Ctrl-C in the terminal reaches Python only.
 
         `name` is what errors call it. What it writes goes to the file `log`, or to a file without a name; with `show`
-        to where Python writes. It runs in `folder`, or in the current one.
+        to where Python writes. It runs in `folder`, or in the current one, with `variables` added to the environment.
         """
         self._shown = show
         self._log: IO[bytes]
@@ -76,6 +77,7 @@ class ScenarioProcess:
                 stdout=None if show else self._log,
                 stderr=None if show else self._log,
                 cwd=folder,
+                env=os.environ | dict(variables or {}),
                 start_new_session=True,
             )
         except OSError as error:

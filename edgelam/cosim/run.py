@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgelam import scenarios
-from edgelam.cosim import launch, patience
+from edgelam.cosim import files, launch, patience
 from edgelam.cosim.bridge_clock import BridgeClock
 from edgelam.cosim.clock import Clock, IdealClock
 from edgelam.cosim.devices import DeviceProfile
@@ -39,6 +39,7 @@ def simulate(
     on_compute: Callable[[ComputeRecord], object] | None = None,
     program: ProgramRecorder | None = None,
     scenario_log: str | os.PathLike[str] | None = None,
+    scenario_folder: str | os.PathLike[str] | None = None,
     attach_timeout_s: float | None = None,
     arena_bytes: int | None = None,
     address: str | None = None,
@@ -64,6 +65,10 @@ def simulate(
         on_compute: called with every `ComputeRecord`.
         program: takes note of what the tasks do, to be replayed over another network (docs/replay.md).
         scenario_log: file for what the scenario writes; otherwise only its last lines are kept, for errors.
+        scenario_folder: the folder that the scenario works in, made if it is not there: what it writes by relative
+            names (pcap, FlowMonitor, NetAnim) lands there. What it reads so and is not there is looked for in the
+            current folder. None: a folder ``scenario`` of the run folder, in a run of an experiment; otherwise the
+            current one.
         attach_timeout_s: how long (wall time) the scenario may take to build its network, and then the participants
             to attach; None: the scenario as long as it runs (stderr says so if that is long), the participants 60 s.
         arena_bytes: shared memory for arrays, of each process; memory is used only once touched. Default 1 GiB.
@@ -113,10 +118,13 @@ def simulate(
     if program is not None:
         program.settings["scenario_sha256"] = scenarios.checksum_of(scenario)
     command = launch.command_line(binary, seed, options or {}, bridge)
+    folder = files.working_folder(scenario_folder)
     process: launch.ScenarioProcess | None = None
     try:
         with launch.deferred_interrupt():
-            process = launch.ScenarioProcess(Path(binary[-1]).name, command, scenario_log)
+            process = launch.ScenarioProcess(
+                Path(binary[-1]).name, command, scenario_log, folder=folder, variables=files.variables(folder)
+            )
         clock = BridgeClock(address, 0, name="main", timeout_s=attach_timeout_s, process=process)
         try:
             result = _run(main, clock, **settings, environment={"EDGELAM_ADDRESS": address})
@@ -131,6 +139,7 @@ def simulate(
                 if participants > 1:
                     process.wait(1.0)  # it tells the other participants who has died, and ends
                 process.stop()
+        files.leave_folder(folder)
 
 
 def attach(

@@ -6,6 +6,7 @@ config.toml      the configuration, to run it again: edgelam run EXPERIMENT --co
 metrics.parquet, transfers.parquet, ...    tables in simulated time (edgelam.runs.tables)
 wall.parquet     wall-clock readings, the only table that differs between two runs of one seed
 *.svg, *.png     figures, drawn from the tables
+scenario/        what the scenario wrote by relative names, it runs there (scenario-2/: that of the second simulation)
 
 The manifest has the SHA-256 of each of the others, and of itself (edgelam.runs.digests).
 """
@@ -190,13 +191,18 @@ class RunFolder:
             raise trouble
 
     def __enter__(self) -> Self:
-        """Nothing to do: the folder is there already."""
+        """From here on scenarios write what they write by relative names into this folder."""
+        from edgelam.cosim.files import scenarios_write_to  # here: reading a folder needs none of it
+
+        self._writing = scenarios_write_to(self.path)
+        self._writing.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Record how the run ended; the exception goes on."""
+        self._writing.__exit__(kind, error, traceback)
         if error is None:
             self.close()
             return

@@ -22,13 +22,14 @@ import pyarrow.parquet as pq
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.runs import digests, experiments, statistics, tables
 from edgelam.runs.campaigns.folder import CampaignFolder
+from edgelam.runs.campaigns.inputs import short_name
 from edgelam.runs.configuration import leaves, suggest
 from edgelam.runs.load import Run
 from edgelam.runs.settings import plain_text, settings_of
 from edgelam.runs.storage import StorageError, write_atomically
 
-_FACTS = ("run", "state", "experiment", "version", "started", "wall_s", "node")
-_ORIGINS = ("version",)  # of them: what makes two runs of the same settings and seed different
+_FACTS = ("run", "state", "experiment", "version", "inputs", "started", "wall_s", "node")
+_ORIGINS = ("version", "inputs")  # of them: what makes two runs of the same settings and seed different
 _KEY = b"edgelam"
 
 
@@ -54,8 +55,11 @@ class Runs(Mapping[str, pd.DataFrame]):
 
     @property
     def runs(self) -> pd.DataFrame:
-        """One row a run: run (folder name), state, experiment, version, started, wall_s, node; then every setting."""
-        return self._cached("runs of this folder", lambda: self._collect("runs", "1", _facts_of))
+        """One row a run: run (folder name), state, experiment, version, inputs, started, wall_s, node; every setting.
+
+        version, inputs: hashes of the code and of the files that a run of a campaign has read.
+        """
+        return self._cached("runs of this folder", lambda: self._collect("runs", "2", _facts_of))
 
     @property
     def results(self) -> pd.DataFrame:
@@ -80,7 +84,8 @@ class Runs(Mapping[str, pd.DataFrame]):
     def varying(self) -> list[str]:
         """The settings that are not the same in all runs, without the seed.
 
-        With them `version`, where runs of the same settings and seed differ in it: they are not to be averaged.
+        With them `version` (of the code) and `inputs` (a hash of the files read), where runs of the same settings and
+        seed differ in it: they are not to be averaged.
         """
         settings = [name for name in _columns(self.runs) if name not in (*_FACTS, "seed")]
         found = [name for name in settings if len(self.runs[name].unique()) > 1]
@@ -182,7 +187,7 @@ class Runs(Mapping[str, pd.DataFrame]):
 
     def _cached(self, name: str, read: Callable[[], pa.Table]) -> pd.DataFrame:
         if name not in self._read:
-            self._read[name] = self._in_order(read().to_pandas())
+            self._read[name] = self._in_order(_to_pandas(read()))
         return self._read[name]
 
     def _in_order(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -254,6 +259,16 @@ def find_runs(path: Path) -> list[Path]:
     return sorted(run for run in found if not run.name.startswith("."))  # hidden: being made just now
 
 
+def _to_pandas(table: pa.Table) -> pd.DataFrame:
+    """As pandas; whole numbers of which some are null (a run that lacks the column) stay whole numbers, as Int64."""
+    frame = table.to_pandas()
+    for column in table.schema.names:
+        values = table[column]
+        if pa.types.is_integer(values.type) and values.null_count:
+            frame[column] = pd.array(values.to_pylist(), dtype="Int64")
+    return frame
+
+
 def _read_index(file: Path, reader: str) -> tuple[list[str], pa.Table | None]:
     try:
         content = file.read_bytes()
@@ -261,16 +276,10 @@ def _read_index(file: Path, reader: str) -> tuple[list[str], pa.Table | None]:
             return [], None
         table = pq.read_table(pa.BufferReader(content))
         facts = json.loads(table.schema.metadata[_KEY])
-    except (
-        OSError,
-        StorageError,
-        pa.ArrowException,
-        KeyError,
-        TypeError,
-        ValueError,
-    ):  # none yet, or damaged: made again
+        runs, made_by = [str(run) for run in facts["runs"]], facts["reader"]
+    except (OSError, StorageError, pa.ArrowException, KeyError, TypeError, ValueError):  # none yet, or damaged
         return [], None
-    return (facts["runs"], table.replace_schema_metadata(None)) if facts["reader"] == reader else ([], None)
+    return (runs, table.replace_schema_metadata(None)) if made_by == reader else ([], None)
 
 
 def _write_index(file: Path, table: pa.Table, runs: list[str], reader: str) -> None:
@@ -295,11 +304,13 @@ def _concatenate(parts: Sequence[pa.Table]) -> pa.Table:
 def _facts_of(path: Path) -> pa.Table:
     run = Run(path)
     manifest = run.manifest
+    of_campaign = manifest.get("campaign") or {}
     row: dict[str, Any] = {
         "seed": manifest["seeds"]["root"],
         "state": run.state,
         "experiment": manifest["experiment"],
-        "version": (manifest.get("campaign") or {}).get("version"),
+        "version": of_campaign.get("version"),
+        "inputs": short_name(of_campaign.get("inputs") or {}) or None,
         "started": manifest["started"],
         "wall_s": run.wall_s,
         "node": manifest["process"]["node"],
@@ -366,7 +377,7 @@ def _any_of(values: pd.Series, wanted: Sequence[Any]) -> pd.Series:
     """Which of `values` is one of `wanted`; None stands for what a setting leaves open."""
     found = pd.Series(False, index=values.index)
     for value in wanted:
-        found |= values.isna() if value is None else values == value
+        found |= values.isna() if value is None else (values == value).fillna(False).astype(bool)
     return found
 
 

@@ -122,7 +122,12 @@ def compare(
             | {"note": note}
         )
     outcomes = ["count", "mean", "interval", "difference", "difference_interval", "pairs", "note"]
-    return pd.DataFrame(found, columns=[*keys, *outcomes])
+    table = pd.DataFrame(found, columns=[*keys, *outcomes])
+    for name in keys:
+        if frame[name].dtype == "Int64":  # 4 and nothing, not 4.0 and NaN
+            whole = [None if row[name] is None else int(row[name]) for row in found]
+            table[name] = pd.array(whole, dtype="Int64")
+    return table
 
 
 def _partner(label: Key, own: Mapping[Key, pd.Series], base: Mapping[Key, pd.Series]) -> pd.Series | None:

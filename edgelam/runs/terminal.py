@@ -63,14 +63,16 @@ class TextTable:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=Text(self.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
-                      pad_edge=False, caption=Text(caption) if caption else None)  # fmt: skip
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for column, width in zip(columns, _widths(columns, console.width), strict=True):
             table.add_column(Text(column.head), width=width, justify="right" if column.numbers else "left")
         for cells in zip(*(column.cells for column in columns), strict=True):
             table.add_row(*map(Text, cells))
+        console.print(Text(self.title, style="bold"), soft_wrap=True)
         wide = console.options.update(width=max(console.width, _narrowest(columns)))  # print would not go beyond
         console.print(SegmentLines(console.render_lines(table, wide, pad=False), new_lines=True), crop=False, end="")
+        if caption:
+            console.print(Text(caption, style="dim"), soft_wrap=True)
 
 
 class _Column:

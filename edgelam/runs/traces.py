@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,10 @@ def check(names: Iterable[str], scenario: str, options: Mapping[str, Any]) -> No
 
     wanted = list(names)
     if wanted:
-        there = [] if scenario == "none" else cosim.simulate(ask, scenario=scenario, options=options)
+        there: list[str] = []
+        if scenario != "none":
+            with tempfile.TemporaryDirectory(prefix="edgelam-") as folder:  # for what the scenario writes
+                there = cosim.simulate(ask, scenario=scenario, options=options, scenario_folder=folder)
         _refuse_unknown(wanted, there, scenario)
 
 

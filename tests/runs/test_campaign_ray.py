@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A campaign on a real Ray cluster of two nodes on this machine, each with room for one run."""
 
+import gzip
 import io
 import os
 import subprocess
@@ -101,3 +102,40 @@ def test_what_is_packed_comes_out_and_nothing_lands_outside(tmp_path, name):
     with pytest.raises(StorageError, match="nothing was unpacked"):
         unpack(stream.getvalue(), tmp_path / "out")
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["a"]
+
+
+def archive_of(member: tarfile.TarInfo, content: bytes = b"1") -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        archive.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def test_an_archive_holds_no_more_than_was_sent(tmp_path):
+    member = tarfile.TarInfo("bomb")
+    member.size = 1
+    whole = archive_of(member)
+    with pytest.raises(StorageError, match="damaged"):
+        unpack(gzip.compress(whole), tmp_path / "out")
+    with pytest.raises(StorageError, match="damaged"):
+        unpack(b"no archive at all" * 100, tmp_path / "out")
+    member.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(1 << 40),
+                          "GNU.sparse.name": "bomb"}  # fmt: skip
+    member.size = 512
+    with pytest.raises(StorageError, match="'bomb' is larger than what was sent; nothing was unpacked"):
+        unpack(archive_of(member, b"0\n".ljust(512, b"\0")), tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_what_a_scenario_may_leave_is_packed_without_links(tmp_path):
+    left = tmp_path / "scenario"
+    (left / "deep").mkdir(parents=True)
+    (left / "deep" / "flows.xml").write_text("<flows/>")
+    os.link(left / "deep" / "flows.xml", left / "again.xml")
+    (left / "latest").symlink_to("deep")
+    (left / "loop").symlink_to(".")
+    os.mkfifo(left / "pipe")
+    unpack(pack([left], tmp_path), tmp_path / "out")
+    came = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert came == ["scenario/again.xml", "scenario/deep/flows.xml"]
+    assert not any(path.is_symlink() for path in (tmp_path / "out").rglob("*"))

@@ -31,13 +31,15 @@ def known_by(config: Config) -> str:
 
 
 def test_a_file_that_an_option_of_the_scenario_names_counts_and_travels(here):
-    config = Config(options=("speed=3", "positions=./places.csv"))
-    without = known_by(config)
-    (here / "places.csv").write_text("0,0")
-    first = known_by(config)
-    (here / "places.csv").write_text("1,0")
-    assert len({without, first, known_by(config)}) == 3
-    assert relative_inputs(config) == [Path("places.csv")]
+    for name in ("./places.csv", "places.csv", "places"):
+        config = Config(options=("speed=3", f"positions={name}", "text=" + "long" * 500))
+        without = known_by(config)
+        (here / name).write_text("0,0")
+        first = known_by(config)
+        (here / name).write_text("1,0")
+        assert len({without, first, known_by(config)}) == 3
+        assert relative_inputs(config) == [Path(name)]
+        (here / name).unlink()
 
 
 def test_the_modules_that_a_python_scenario_imports_count_and_travel(here):

@@ -5,10 +5,11 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from edgelam.errors import ConfigurationError
-from edgelam.runs import RunFolder, StorageError, load, replay
+from edgelam.runs import RunFolder, StorageError, load, replay, statistics
 from edgelam.runs.campaigns.folder import CampaignFolder, Request
 from edgelam.runs.load import load_run
 from edgelam.runs.report import write_report
@@ -164,6 +165,24 @@ def test_an_experiment_without_scores_is_compared_by_what_it_measures(tiny, tmp_
     with RunFolder.create("only-counts", tiny(), seed=1, out=tmp_path / "other") as folder:
         folder.table("metrics", {"round": int, "time_s": float}).append({"round": 8, "time_s": 9.5})
     assert load(tmp_path / "other").metrics == ["time_s", "round"]
+
+
+def test_whole_numbers_stay_whole_where_a_run_has_none(tiny, tmp_path):
+    """A run that was killed before it had any, and a setting that is left open."""
+    large = 2**53 + 1  # no float is
+    for name, columns in (("whole", {"score": float, "sent_bytes": int}), ("killed", {"score": float})):
+        with RunFolder.create(name, tiny(), seed=1, out=tmp_path) as run:
+            run.table("metrics", columns).append({"score": 1.0, **{name: large for name in columns if name != "score"}})
+    found = load(tmp_path)
+    whole = dict(zip(found.frame["run"].str[:5], found.frame["sent_bytes"].tolist(), strict=True))
+    assert whole["whole"] == large
+    assert whole["kille"] is pd.NA
+    assert found.metrics == ["score", "sent_bytes"]
+    assert found["metrics"]["sent_bytes"].dtype == "Int64"
+    rows = pd.DataFrame({"seed": [1, 1], "staleness": pd.array([4, None], dtype="Int64"), "score": [1.0, 2.0]})
+    compared = statistics.compare(rows, ["staleness"], [], "score", None)
+    assert [None if value is pd.NA else value for value in compared["staleness"]] == [4, None]
+    assert compared["difference"].tolist()[1] == 1.0
 
 
 def test_a_folder_of_runs_needs_no_campaign(tiny, tmp_path):

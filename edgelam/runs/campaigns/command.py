@@ -3,7 +3,7 @@
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,7 +77,8 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
     threads = before.threads if before is not None else _threads(options.workers)
     jobs = _jobs(experiment, options, arguments, grid, threads)
     console, errors = terminal.results(), Console(stderr=True)
-    todo = [job for job in jobs if not folder.is_finished(job)]
+    finished = folder.finished_names(jobs)
+    todo = [job for job in jobs if job.name not in finished]
     if options.dry_run:
         for job in todo:
             console.print(job.command, markup=False, highlight=False, soft_wrap=True)
@@ -105,7 +106,7 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
             try:
                 failed = run_jobs(
                     folder, todo, workers, display, experiment=experiment.name, recipe=options.config,
-                    on_first=lambda job: _check_metric(folder, [job.name], options.metric),
+                    on_first=lambda job: _check_metric(folder, folder.finished_names([job]).values(), options.metric),
                 )  # fmt: skip
             except KeyboardInterrupt:
                 done = len(folder.finished_names(jobs))
@@ -141,7 +142,7 @@ def _refuse_given_twice(grid: grids.Grid, arguments: Sequence[str]) -> None:
                 raise ConfigurationError(f"{option} is given, and --grid {key.name} as well: give one of them")
 
 
-def _check_metric(folder: CampaignFolder, names: Sequence[str], metric: str) -> None:
+def _check_metric(folder: CampaignFolder, names: Iterable[str], metric: str) -> None:
     """Refuse a metric that these finished runs do not have; one without a value in them may be one."""
     found = campaign_runs(folder.path).named(names)
     if metric and not (metric in found.frame and found.frame[metric].isna().all()):
@@ -150,7 +151,7 @@ def _check_metric(folder: CampaignFolder, names: Sequence[str], metric: str) -> 
 
 def _readable(folder: CampaignFolder, jobs: Sequence[Job]) -> tuple[list[str], dict[str, StorageError]]:
     """The finished runs whose files can be read, and those whose cannot, with why."""
-    names = folder.finished_names(jobs)
+    names = list(folder.finished_names(jobs).values())
     damaged = campaign_runs(folder.path).named(names).damaged() if names else {}
     return [name for name in names if name not in damaged], damaged
 

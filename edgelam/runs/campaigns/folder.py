@@ -3,7 +3,8 @@
 
 campaign.toml    the experiment, and every request made: grid, seeds, command; with its digest (edgelam.runs.digests)
 order.txt        the names of the runs asked for, in the order of the grid; with its digest
-runs/NAME/       finished run folders; the name says the seed and what the run is (edgelam.runs.campaigns.identity)
+runs/NAME/       finished run folders; the name says the seed, what the run is (edgelam.runs.campaigns.identity) and
+                 what it has read (edgelam.runs.campaigns.inputs)
 failed/NAME/     what is left of runs that failed: config.toml, stderr.txt, the run folder; gone once the run succeeds
 index/           tables over all runs, made from the run folders whenever they are behind (edgelam.runs.many)
 .work/NAME/      runs under way; the lock on it is held by the campaign and the run's process
@@ -22,6 +23,7 @@ from typing import Any
 
 from edgelam.errors import ConfigurationError
 from edgelam.runs import digests
+from edgelam.runs.campaigns.inputs import short_name, unchanged
 from edgelam.runs.configuration import from_toml, to_toml
 from edgelam.runs.folder import read_manifest
 from edgelam.runs.storage import StorageError, make_folder, sync_folder, write_atomically
@@ -90,6 +92,7 @@ class CampaignFolder:
         self.path = Path(path)
         self.runs, self.failed, self.index = self.path / "runs", self.path / "failed", self.path / "index"
         self.work = self.path / ".work"
+        self._inputs: dict[str, dict[str, str | None]] = {}  # of finished runs, by folder
 
     def asked(self) -> Asked | None:
         """campaign.toml; None if there is none yet. Raises ConfigurationError, StorageError."""
@@ -147,7 +150,7 @@ class CampaignFolder:
             return []
         except OSError as error:
             raise StorageError.of("read", self.runs, error) from error
-        return sorted(there, key=lambda run: place.get(run.name, len(place)))
+        return sorted(there, key=lambda run: place.get(_job_name(run.name), len(place)))
 
     def refuse_other(self, asked: Asked, experiment: str) -> None:
         """Raise ConfigurationError if this is the campaign of another experiment."""
@@ -158,7 +161,26 @@ class CampaignFolder:
 
     def is_finished(self, job: Job) -> bool:
         """Whether its run is there; only completed ones are ever put there."""
-        return (self.runs / job.name / "manifest.json").exists()
+        return bool(self.finished_names([job]))
+
+    def finished_names(self, jobs: Iterable[Job]) -> dict[str, str]:
+        """Of those jobs that are finished, by name: the folder of the run that has read its files as they are now."""
+        there: dict[str, list[str]] = {}
+        for run in self.finished():
+            there.setdefault(_job_name(run.name), []).append(run.name)
+        names = {job.name: [name for name in there.get(job.name, []) if self._is_current(name)] for job in jobs}
+        return {job: runs[0] for job, runs in names.items() if runs}
+
+    def _is_current(self, name: str) -> bool:
+        """Whether a run has read its files as they are now. One whose manifest is damaged counts: it is named later."""
+        if name not in self._inputs:
+            if not (self.runs / name / "manifest.json").exists():
+                return False
+            try:
+                self._inputs[name] = (read_manifest(self.runs / name).get("campaign") or {}).get("inputs") or {}
+            except StorageError:
+                return True
+        return unchanged(self._inputs[name])
 
     def claim(self, job: Job) -> Claim | None:
         """The right to run `job`, with an empty scratch folder; None if somebody else has it or finished it."""
@@ -204,12 +226,20 @@ class CampaignFolder:
         if finished:
             with contextlib.suppress(FileNotFoundError):
                 os.replace(claim.scratch / "stderr.txt", found[0] / "stderr.txt")
-            _move(found[0], self.runs / claim.job.name)
+            _move(found[0], self._place_of(claim.job, found[0]))
             self.release(claim)
         else:
             _move(claim.scratch, failed)
             os.close(claim.lock)
         return finished
+
+    def _place_of(self, job: Job, run: Path) -> Path:
+        """Where a finished run belongs: its name says the files it has read."""
+        read = short_name((read_manifest(run).get("campaign") or {}).get("inputs") or {})
+        place = self.runs / "-".join([job.name, *filter(None, [read])])
+        with contextlib.suppress(FileNotFoundError):  # of the same files, which were others when this one began
+            shutil.rmtree(place)
+        return place
 
     def release(self, claim: Claim) -> None:
         """Give up a claim and what is in its scratch folder."""
@@ -229,10 +259,6 @@ class CampaignFolder:
                 finally:
                     os.close(lock)
 
-    def finished_names(self, jobs: Iterable[Job]) -> list[str]:
-        """The folder names of those jobs that are finished."""
-        return [job.name for job in jobs if self.is_finished(job)]
-
     @contextlib.contextmanager
     def _locked(self) -> Any:
         descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
@@ -241,6 +267,11 @@ class CampaignFolder:
             yield
         finally:
             os.close(descriptor)
+
+
+def _job_name(run: str) -> str:
+    """The job's part of the name of a run's folder."""
+    return "-".join(run.split("-")[:2])
 
 
 def now() -> str:

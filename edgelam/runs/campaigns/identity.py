@@ -8,6 +8,7 @@ experiment the modules plotting, reporting and results, which read a finished ru
 import functools
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,16 @@ def experiment_sources(experiment: Experiment, without: Iterable[str] = ()) -> d
     return _digests(python_sources(files, folder, without), folder)
 
 
+def experiment_files(experiment: Experiment) -> list[Path]:
+    """The Python files of an experiment, also those that only read its results: those `code_version` decides about."""
+    file = Path(str(experiment.module.__file__))
+    if file.name != "__init__.py":
+        found = python_sources([file], file.parent)
+    else:
+        found = python_sources(file.parent.rglob("*.py"), file.parent.parent)
+    return [*found, Path(str(sys.modules["edgelam.experiments"].__file__))]
+
+
 def identity(experiment: Experiment, config: Any, version: str) -> str:
     """A hash of the configuration, of the files its texts name (from the working folder), and of the code's version."""
     plain = to_plain(config)
@@ -73,11 +84,18 @@ def named_files(plain: Any) -> Iterator[str]:
 
 def _values_naming_files(plain: Any) -> Iterator[str]:
     """The same of what follows the first "=" in a text: an option of the scenario, ``positions=./places.csv``."""
-    return (value for text in texts(plain) if _is_file(value := text.partition("=")[2]))
+    return (value for text in texts(plain) if _is_there(value := text.partition("=")[2]))
 
 
 def _is_file(text: str) -> bool:
-    return ("/" in text or bool(Path(text).suffix)) and len(text) < 4096 and Path(text).is_file()
+    return ("/" in text or bool(Path(text).suffix)) and _is_there(text)
+
+
+def _is_there(text: str) -> bool:
+    try:
+        return bool(text) and Path(text).is_file()
+    except (OSError, ValueError):  # too long, a zero byte
+        return False
 
 
 def _digest_of_named(file: Path) -> str:

@@ -68,6 +68,8 @@ class RayWorkers:
                 unpack(self._ray.get(task), claim.scratch)
             except self._ray.exceptions.RayError as error:  # the node or its Ray process died, again and again
                 (claim.scratch / "stderr.txt").write_text(f"the Ray cluster could not run this: {error}\n")
+            except StorageError as error:
+                (claim.scratch / "stderr.txt").write_text(f"what the Ray cluster sent back is not to be had: {error}\n")
         return claims
 
     def stop(self) -> list[Claim]:
@@ -130,23 +132,44 @@ def relative_inputs(config: Any) -> list[Path]:
 
 
 def pack(paths: list[Path], folder: Path) -> bytes:
-    """Files and folders, by their names relative to `folder`."""
+    """Files and folders with all in them, by their names relative to `folder`; links and the like stay behind."""
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
+    with tarfile.open(fileobj=stream, mode="w", dereference=True) as archive:  # two names of one file are two files
+
+        def add(path: Path) -> None:
+            if not path.is_symlink() and (path.is_file() or path.is_dir()):
+                archive.add(path, arcname=str(path.relative_to(folder)), recursive=False)
+                for inner in sorted(path.iterdir()) if path.is_dir() else ():
+                    add(inner)
+
         for path in paths:
-            archive.add(path, arcname=str(path.relative_to(folder)))
+            if path.is_symlink() and path.is_file():  # an input, named by whoever began the campaign
+                archive.add(path, arcname=str(path.relative_to(folder)))
+            else:
+                add(path)
     return stream.getvalue()
 
 
 def unpack(packed: bytes, folder: Path) -> None:
-    """Write what `pack` packed into a folder, which is made; nothing is written outside it."""
+    """Write what `pack` packed into a folder, which is made; nothing is written outside it, and no more than was sent.
+
+    Raises StorageError for anything else; nothing is unpacked then.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        place = folder.resolve()
-        for member in archive:
-            inside = (place / member.name).resolve().is_relative_to(place)
-            if not inside or not (member.isfile() or member.isdir()):
-                raise StorageError(f"{member.name!r} is not a file or folder inside {folder}; nothing was unpacked")
-        if hasattr(tarfile, "data_filter"):  # Python 3.11.4 and later: says how carefully, the default changes
-            archive.extraction_filter = tarfile.data_filter
-        archive.extractall(folder)
+    place, size = folder.resolve(), 0
+    try:
+        with tarfile.open(fileobj=io.BytesIO(packed), mode="r:") as archive:  # as it is: nothing is decompressed
+            for member in archive:
+                inside = (place / member.name).resolve().is_relative_to(place)
+                if not inside or not (member.isfile() or member.isdir()):
+                    raise StorageError(f"{member.name!r} is not a file or folder inside {folder}; nothing was unpacked")
+                size += member.size
+                if size > len(packed):  # holes count: a file of nothing but them can be of any size
+                    raise StorageError(f"{member.name!r} is larger than what was sent; nothing was unpacked")
+            if hasattr(tarfile, "data_filter"):  # Python 3.11.4 and later: says how carefully, the default changes
+                archive.extraction_filter = tarfile.data_filter
+            archive.extractall(folder)
+    except (tarfile.TarError, ValueError, OverflowError) as error:
+        raise StorageError(f"what was sent for {folder} is damaged: {error}") from error
+    except OSError as error:
+        raise StorageError.of("unpack to", folder, error) from error

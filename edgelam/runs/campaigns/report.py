@@ -5,6 +5,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
 
 from edgelam.runs.campaigns.display import reason_of
@@ -33,7 +34,7 @@ def print_results(
     heads = [*keys, "runs", metric, *(("difference to the baseline", "") if compared else ())]
     table = TextTable(f"{metric}: mean +- 95 % over seeds", *heads, left=len(keys))
     for row in rows.to_dict("records"):
-        cells = [plain_text(row[key]) for key in keys]
+        cells = [plain_text(None if pd.isna(row[key]) else row[key]) for key in keys]
         cells += [str(row["count"]), with_interval(row["mean"], row["interval"])]
         if compared:
             difference = with_interval(row["difference"], row["difference_interval"], sign="+")

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 from edgelam.errors import EdgelamError
 
 _PR_SET_PDEATHSIG = 1
+_RECORD = "files"  # in SCRATCH: what the run has opened (edgelam.runs.campaigns.inputs)
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -30,13 +32,16 @@ def start(
     scratch: Path, *, env: Mapping[str, str], cwd: Path | None = None, keep_open: tuple[int, ...] = ()
 ) -> subprocess.Popen[bytes]:
     """Start a run in a session of its own: Ctrl-C on the terminal reaches the campaign, which stops it."""
+    from edgelam.cosim import files
+
+    recorded = files.preloaded() | {files.RECORD: str((scratch / _RECORD).resolve())}
     with open(scratch / "stderr.txt", "wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "edgelam.runs.campaigns.worker", str(scratch.resolve()), str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=env,
+            env=dict(env) | recorded,
             cwd=cwd,
             pass_fds=keep_open,
             start_new_session=True,
@@ -86,11 +91,13 @@ def _terminated(number: int, frame: object) -> None:
 def run(scratch: Path) -> None:
     """Do what SCRATCH/job.json says."""
     from edgelam.runs import experiments
-    from edgelam.runs.campaigns.identity import code_version
+    from edgelam.runs.campaigns.identity import code_version, experiment_files
+    from edgelam.runs.campaigns.inputs import inputs_of
     from edgelam.runs.configuration import from_toml
     from edgelam.runs.folder import RunFolder
     from edgelam.runs.progress import Progress
 
+    began_ns = time.time_ns()
     job = json.loads((scratch / "job.json").read_text())
     experiment = experiments.find(job["experiment"])
     found, wanted = code_version(experiment), job["campaign"]["version"]
@@ -105,6 +112,8 @@ def run(scratch: Path) -> None:
     with folder, Progress() as progress:
         folder.record(command=job["command"], campaign=job["campaign"])
         experiment.run(config, folder, progress)
+        inputs = inputs_of(scratch / _RECORD, began_ns, [scratch, *experiment_files(experiment)])
+        folder.record(campaign={"inputs": inputs})
 
 
 def main() -> int:

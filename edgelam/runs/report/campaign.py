@@ -86,4 +86,6 @@ def _spread(mean: float, interval: float) -> str:
 
 
 def _text(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) and not pd.isna(value) else plain_text(value)
+    if pd.isna(value):
+        return plain_text(None)
+    return f"{value:.6g}" if isinstance(value, float) else plain_text(value)

@@ -30,6 +30,8 @@ def plain_table(rows: pd.DataFrame) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, bool):
         return int(value)
+    if value is pd.NA:
+        return None
     if isinstance(value, float):
         return None if pd.isna(value) else float(f"{value:.7g}")
     return value if value is None or isinstance(value, int | str) else str(value)

@@ -93,12 +93,18 @@ class Comparison:
             "simulations": [],
             "runs": {"heads": heads, "rows": rows},
             "differences": {"heads": settings, "rows": differing},
-            "tables": {table: plain_table(pd.concat(parts)) for table, parts in tables.items()},
+            "tables": {table: plain_table(_together(parts)) for table, parts in tables.items()},
             "text": "",
             "figures": [],
             "configuration": None,
         }
         write_page(out, data)
+
+
+def _together(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all; whole numbers stay so where a run lacks their column."""
+    whole = [part.astype(dict.fromkeys(part.select_dtypes("int64").columns, "Int64")) for part in parts]
+    return pd.concat(whole)
 
 
 def _short_names(runs: list[Run]) -> list[str]:
