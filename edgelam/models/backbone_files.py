@@ -17,10 +17,10 @@ from edgelam.errors import ConfigurationError
 from edgelam.files import read_json, refuse_git_lfs_pointer
 
 OFFLINE_NAME = "minilm"
-MOST_LAYERS = 10_000
+MOST_LAYERS = 1_000
 MOST = 2**31 - 1
 """Largest whole number in a configuration: no size of a model is near it."""
-_COUNTS = re.compile(r"(layers?|depths?|blocks|stages|heads|experts)(_|$)")
+_COUNTS = re.compile(r"(layers?|depths?|blocks|stages)(_|$)")
 _LOCAL_IMPLEMENTATIONS = {None, "eager", "sdpa", "grouped_mm", "batched_mm"}
 
 

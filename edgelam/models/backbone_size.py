@@ -15,7 +15,7 @@ from edgelam.errors import ConfigurationError
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-MOST_MODULES = 200_000
+MOST_MODULES = 100_000
 
 
 def check_size(name: str, config: PreTrainedConfig, kind: type[PreTrainedModel]) -> None:
