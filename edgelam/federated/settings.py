@@ -15,6 +15,7 @@ from edgelam.errors import ConfigurationError
 from edgelam.models.lora import LoraSettings
 
 Encoding = Literal["fp64", "fp32", "fp16", "bf16", "int8"]
+LARGEST_FLOAT32 = 3.4028234663852886e38
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ class SplitFedFTSettings:
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be at least 1")
         for name in ("alpha", "learning_rate", "head_learning_rate", "embedding_learning_rate"):
-            if not 0.0 < getattr(self, name) < float("inf"):
-                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be a positive number")
+            if not 0.0 < getattr(self, name) <= LARGEST_FLOAT32:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be a positive number up to 3.4e38")
         if self.max_tokens < 2:
             raise ConfigurationError(f"max_tokens is {self.max_tokens}; it must be at least 2")
         if not 0.0 < self.test_fraction < 1.0:

@@ -69,7 +69,11 @@ def from_toml(path: Path, kind: type[Config]) -> Config:
         plain = tomllib.loads(content.decode())
     except OSError as error:
         raise StorageError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ConfigurationError:
+        raise
+    except RecursionError:
+        raise ConfigurationError(f"{path} is not TOML of a configuration: it nests too deep") from None
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise ConfigurationError(f"{path} is not TOML: {error}") from error
     _refuse_unknown(plain, kind, str(path), "")
     try:

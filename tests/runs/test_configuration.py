@@ -64,6 +64,8 @@ def test_toml_round_trip(tmp_path_factory, config):
         ("seed = 'one'", "Expected `int`, got `str` - at `.*seed`"),
         ("[learning]\ncut = 'middle'", "cut is 'middle'; legal are tokens, pooled"),
         ("seed = ", "is not TOML"),
+        ("name = " + "[" * 100_000 + "]" * 100_000, "it nests too deep"),
+        ("seed = " + "9" * 5000, "is not TOML: Exceeds the limit"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_place(tmp_path, text, message):
