@@ -18,6 +18,8 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"edgelam {version}"
 html_copy_source = False
+html_static_path = ["static"]
+html_css_files = ["narrow.css"]
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "dollarmath"]

@@ -4,10 +4,13 @@
 commands.md     `--help` of every command
 scenarios.md    `--help` of every installed scenario: its options
 attributes.md   ns-3 attributes of the project's types
-python.md       an index, and a page a package with the docstrings of all its modules
+cpp.md          what a scenario calls, from the C++ headers
+python.md       an index, and a page for each package that says what it offers: those names and their docstrings
+internals.md    an index, and a page for each package with what else its modules hold
 experiment-*.md the pages that lie beside the experiments' code
 """
 
+import inspect
 import os
 import pkgutil
 import re
@@ -17,11 +20,25 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import cpp_reference
+
 import edgelam
 from edgelam import paths
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 HIDDEN = ("edgelam.experiments", "edgelam.edgelam", "edgelam.__main__")
+SCENARIOS = Path(__file__).parent.parent / "ns3-scenarios"
+CPP = {  # class -> header, and what it is for
+    "Scenario": ("helper/scenario.h", "The frame: command line, seed, exposed nodes, the run."),
+    "Options": ("helper/options.h", "`scenario.options()`: typed options with limits and help."),
+    "Registry": ("model/registry.h", "`scenario.registry()`: what Python may read and set."),
+    "BlockFeed": ("model/block-feed.h", "An observable that is a large array, filled in shared memory."),
+    "CsiPublisher": ("helper/csi-publisher.h", "Channel state information of chosen links as observables."),
+    "NrHelper": ("helper/nr-helper.h", "IP over a 5G NR cell."),
+    "UeMotion": ("helper/ue-motion.h", "UEs that walk."),
+}
+# Of edgelam.cosim, before all others.
+FIRST = ("simulate", "Node", "Simulation", "attach")
 
 
 def write(app: Any) -> None:
@@ -32,6 +49,7 @@ def write(app: Any) -> None:
         "commands": _commands(),
         "scenarios": _scenarios(),
         "attributes": _attributes(),
+        "cpp": _cpp(),
         **_python(),
         **_experiments(),
     }
@@ -86,27 +104,83 @@ def _attributes() -> str:
     return text
 
 
+def _cpp() -> str:
+    text = (
+        "# C++ for scenarios\n\nNamespace `edgelam`; `#include <edgelam/scenario.h>` has `Scenario`, `Options` and "
+        "`Registry`, the others have headers of their own. "
+        "[writing-a-scenario.md](../writing-a-scenario.md) shows them at work.\n"
+    )
+    for name, (header, what) in CPP.items():
+        text += f"\n## {name}\n\n{what} `ns3-scenarios/{header}`\n\n{cpp_reference.table(SCENARIOS / header, name)}"
+    return text
+
+
 def _python() -> dict[str, str]:
-    """Page name -> text; a package of `edgelam` has a page, what lies beside them shares one."""
-    modules: dict[str, list[str]] = {}
-    for module in pkgutil.walk_packages(edgelam.__path__, "edgelam."):
-        name = module.name
-        if name.startswith(HIDDEN) or any(part.startswith("_") for part in name.split(".")):
+    """Page name -> text."""
+    names = [module.name for module in pkgutil.walk_packages(edgelam.__path__, "edgelam.")]
+    names = [name for name in names if not name.startswith(HIDDEN) and "._" not in name]
+    modules = {name: import_module(name) for name in names}  # fails here, with a traceback, rather than as a warning
+    offering = [name for name, module in modules.items() if hasattr(module, "__all__")]
+    public = {name: [*modules[name].__all__] for name in sorted(offering, key=lambda name: name != "edgelam.cosim")}
+    shown = {
+        f"{module}.{name}"
+        for package, offered in public.items()
+        for name in offered
+        if (module := getattr(getattr(modules[package], name), "__module__", None))
+    }
+    pages = {f"python-{_short(package)}": _public(package, modules[package]) for package in public}
+    pages["python-errors"] = _module("edgelam.errors", [], "#")
+    inside: dict[str, list[str]] = {}
+    for name in names:
+        if name not in public and name != "edgelam.errors":
+            page = name.split(".")[1] if name.count(".") > 1 or hasattr(modules[name], "__path__") else "edgelam"
+            inside.setdefault(page, []).append(name)
+    for page, members in sorted(inside.items()):
+        title = "edgelam, other modules" if page == "edgelam" else f"edgelam.{page}, inside"
+        told = [_module(name, [full for full in shown if full.rpartition(".")[0] == name], "##") for name in members]
+        pages[f"internals-{page}"] = f"# {title}\n\n{chr(10).join(told)}"
+    return {
+        "python": "# Python\n\n`from edgelam import cosim`, then [`simulate`](python-cosim.md), `Node` and "
+        "`Simulation`: most programs need no more. "
+        "What is listed here is kept; [everything else](internals.md) may change.\n\n"
+        + _toctree([page for page in pages if page.startswith("python-")]),
+        "internals": "# Internals\n\nFor those who read or change the code: what is in each module and not "
+        "among the names of [Python](python.md).\n\n"
+        + _toctree([page for page in pages if page.startswith("internals-")]),
+        **pages,
+    }
+
+
+def _short(package: str) -> str:
+    return package.removeprefix("edgelam.").replace(".", "-")
+
+
+def _toctree(pages: list[str]) -> str:
+    return "```{toctree}\n:maxdepth: 1\n\n" + "".join(f"{page}\n" for page in pages) + "```\n"
+
+
+def _public(package: str, module: Any) -> str:
+    """What a package offers, the first things first."""
+    text = f"# {package}\n\n```{{eval-rst}}\n.. automodule:: {package}\n   :no-members:\n"
+    names = sorted(module.__all__, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name.lower()))
+    for name in names:
+        value = getattr(module, name)
+        if not callable(value):
+            items = f": {', '.join(map(str, value))}" if isinstance(value, dict | list | tuple | set) else ""
+            text += f"\n.. py:data:: {package}.{name}\n\n   {type(value).__name__}{items}\n"
             continue
-        page = ".".join(name.split(".")[1:2]) if module.ispkg or name.count(".") > 1 else "edgelam"
-        modules.setdefault(page, []).append(name)
-    pages = {}
-    index = "# Python\n\nWhat a package offers is imported from the package; its modules say what each part does.\n\n"
-    index += "```{toctree}\n"
-    for page, names in sorted(modules.items()):
-        title = "edgelam" if page == "edgelam" else f"edgelam.{page}"
-        text = f"# {title}\n"
-        for name in names:
-            import_module(name)  # fail here, with a traceback, rather than as a warning
-            text += f"\n## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n"
-        pages[f"python-{page}"] = text
-        index += f"python-{page}\n"
-    return {"python": index + "```\n", **pages}
+        kind = "class" if inspect.isclass(value) else "function"
+        text += f"\n.. auto{kind}:: {package}.{name}\n"
+        if f"{package}.{name}" in sys.modules:  # a module is called so, too, and has a page among the internals
+            text += "   :no-index:\n"
+    return text + "```\n"
+
+
+def _module(name: str, without: list[str], heading: str) -> str:
+    """Everything in a module but what stands on another page."""
+    left_out = ", ".join(sorted(full.rpartition(".")[2] for full in without))
+    option = f"   :exclude-members: {left_out}\n" if left_out else ""
+    return f"{heading} {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n{option}```\n"
 
 
 def _experiments() -> dict[str, str]:
@@ -128,7 +202,9 @@ def link_outside(app: Any, name: str, source: list[str]) -> None:
     text = re.sub(
         r"\]\(\.\./experiments/(\w+)/(\w+)\.md", lambda link: f"](reference/{_page(link[1], link[2])}.md", source[0]
     )
-    source[0] = re.sub(r"\[([^\]]+)\]\(\.\./(README\.md[^)]*|[\w/-]+)\)", r"\1", text)
+    source[0] = re.sub(
+        r"\[([^\]]+)\]\(\.\./((?:README|SECURITY|CONTRIBUTING|CHANGELOG)\.md[^)]*|[\w/-]+)\)", r"\1", text
+    )
 
 
 def _output(command: list[str]) -> str:
@@ -141,22 +217,34 @@ def _block(title: str, text: str) -> str:
 
 
 def plain_docstring(app: Any, what: str, *rest: Any) -> None:
-    """Docstrings are plain text: bars and stars are what they look like, |H| and 4*4; drawings and tables of modules
-    keep their columns."""
+    """Docstrings are plain text: bars and stars are what they look like, |H| and 4*4; examples are code; drawings and
+    tables of modules keep their columns."""
     lines: list[str] = rest[-1]
-    if what == "module":
-        paragraphs = "\n".join(lines).split("\n\n")
-        lines[:] = "\n\n".join(_literal(text) if _is_drawn(text) else _escaped(text) for text in paragraphs).split("\n")
-    else:
-        lines[:] = [line if line.startswith("    ") else _escaped(line) for line in lines]
+    done: list[str] = []
+    code: int | None = None  # how far the line is indented that began the code we are in
+    while lines:
+        if code is not None and (not lines[0].strip() or _indent(lines[0]) > code):
+            done.append(lines.pop(0))
+            continue
+        paragraph = []
+        while lines and lines[0].strip() and not (paragraph and paragraph[-1].endswith("::")):
+            paragraph.append(lines.pop(0))
+        code = _indent(paragraph[-1]) if paragraph and paragraph[-1].endswith("::") else None
+        if not paragraph:
+            done.append(lines.pop(0))
+        elif what == "module" and code is None and _is_drawn("\n".join(paragraph)):
+            done += ["::", "", *(f"    {line}" for line in paragraph)]
+        else:
+            done += [line if line.startswith("    ") else _escaped(line) for line in paragraph]
+    lines[:] = done
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _is_drawn(paragraph: str) -> bool:
     return paragraph.startswith(("    ", "|")) or re.search(r"\S {3,}\S", paragraph) is not None
-
-
-def _literal(paragraph: str) -> str:
-    return "::\n\n" + "\n".join(f"    {line}" for line in paragraph.splitlines())
 
 
 def _escaped(text: str) -> str:
