@@ -20,6 +20,7 @@ EdgelamError                 everything below; its text is written for the user,
     ├── ScenarioDied         the ns-3 process ended before its time
     ├── ScenarioEnded        the scenario came to its own end while somebody still waited
     ├── ParticipantDied      another Python process of the run ended without detaching
+    ├── ProtocolError        the scenario, or another participant, sent what the protocol does not allow
     └── RunCancelled         the main coroutine was cancelled
 """
 
@@ -125,6 +126,10 @@ class ScenarioEnded(RunEnded):
 
 class ParticipantDied(RunEnded):
     """Another participant ended without detaching."""
+
+
+class ProtocolError(RunEnded):
+    """Another process of the run has sent what the protocol of the bridge does not allow; the text says what."""
 
 
 class RunCancelled(RunEnded):

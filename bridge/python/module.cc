@@ -93,6 +93,7 @@ NB_MODULE(_bridge, m) {
     nb::exception<PeerDied>(m, "PeerDied", error);
     nb::exception<AttachRefused>(m, "AttachRefused", error);
     nb::exception<BridgeTimeout>(m, "BridgeTimeout", error);
+    nb::exception<ProtocolError>(m, "ProtocolError", error);
 
     m.def("announce_process", &AnnounceProcess, "pid"_a, "not_to"_a,
           "Tell the ns3-ai interfaces that this process has made, but for the segments `not_to`, that the child `pid` "
@@ -112,7 +113,12 @@ NB_MODULE(_bridge, m) {
             "Attach to the scenario that listens (or soon will) at `address`. `child_pid`: the scenario's process, if "
             "this process started it. Raises AttachRefused, PeerDied, BridgeTimeout.")
         .def_prop_ro(
-            "catalogue", [](const Participant& self) { return self.catalogue(); },
+            "catalogue",
+            [](const Participant& self) {
+                const std::string& text = self.catalogue();
+                return nb::steal<nb::str>(
+                    PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
+            },
             "What the scenario publishes, as JSON text.")
         .def_prop_ro("participants", &Participant::participants, "How many participants the run has.")
         .def_prop_ro("participant", &Participant::participant, "This participant's index.")

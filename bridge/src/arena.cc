@@ -17,6 +17,16 @@ std::string ProcessName(int process) {
 
 } // namespace
 
+bool InArena(const ArrayRef& ref, std::uint64_t arena_bytes) {
+    return ref.offset <= arena_bytes && ref.size_bytes <= arena_bytes - ref.offset &&
+           ref.offset == PageAlign(ref.offset);
+}
+
+std::string ToText(const ArrayRef& ref) {
+    return "arena " + std::to_string(ref.arena) + ", slot " + std::to_string(ref.slot) + ", offset " +
+           std::to_string(ref.offset) + ", " + std::to_string(ref.size_bytes) + " bytes";
+}
+
 // ---- HoldTable -------------------------------------------------------------------------------------------------
 
 std::atomic<std::uint32_t>& HoldTable::At(std::uint32_t arena, std::uint32_t slot, int process) const {
@@ -112,6 +122,10 @@ std::span<std::byte> Arena::Allocate(std::uint64_t bytes, ArrayRef& ref) {
 void Arena::Release(const ArrayRef& ref) {
     const std::lock_guard lock(m_mutex);
     const auto arena = static_cast<std::uint32_t>(m_process);
+    if (!m_blocks.contains(ref.slot)) {
+        throw BridgeError("there is no array in slot " + std::to_string(ref.slot) + " of the arena of " +
+                          ProcessName(m_process));
+    }
     m_holds.Add(arena, ref.slot, m_process, -1);
     if (m_holds.Count(arena, ref.slot, m_process) == 0) {
         m_pending.insert(ref.slot);
@@ -215,12 +229,13 @@ ArenaAccess::ArenaAccess(std::shared_ptr<Control> control, std::vector<UniqueFd>
       m_views(m_arena_fds.size()) {}
 
 std::byte* ArenaAccess::AddView(const ArrayRef& ref, bool counted) {
-    const std::uint64_t size = m_control->header().arena_bytes;
-    if (ref.arena >= m_views.size() || ref.offset > size || ref.size_bytes > size - ref.offset ||
-        ref.offset != PageAlign(ref.offset)) {
-        throw BridgeError("an array reference lies outside its arena: arena " + std::to_string(ref.arena) +
-                          ", offset " + std::to_string(ref.offset) + ", " + std::to_string(ref.size_bytes) +
-                          " bytes, in arenas of " + FormatBytes(size));
+    const std::uint64_t size = m_own.size_bytes();
+    if (ref.arena >= m_views.size() || ref.slot >= HoldTable::max_slots || !InArena(ref, size)) {
+        throw ProtocolError("an array reference lies outside its arena: " + ToText(ref) + ", in arenas of " +
+                            FormatBytes(size));
+    }
+    if (counted && m_holds.Count(ref.arena, ref.slot, m_process) == 0) {
+        throw ProtocolError("an array reference that this process does not hold: " + ToText(ref));
     }
     const std::lock_guard lock(m_mutex);
     auto& mapping = m_views[ref.arena];

@@ -1,9 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "edgelam/bridge/control.h"
 
+#include <bit>
 #include <cstring>
 
 namespace edgelam::bridge {
+
+namespace {
+
+/// What a host may have made: everything behind the header is placed by these numbers.
+bool Plausible(const ControlHeader& header) {
+    return header.magic == control_magic && header.participants >= 1 && header.participants <= max_participants &&
+           std::has_single_bit(header.ring_bytes) && header.ring_bytes >= min_ring_bytes &&
+           header.ring_bytes <= max_ring_bytes && header.arena_bytes >= min_arena_bytes &&
+           header.arena_bytes <= max_arena_bytes && header.arena_bytes == PageAlign(header.arena_bytes);
+}
+
+} // namespace
+
+std::string WrongSizeText(const FrameHeader& header) {
+    return (header.type < ProtocolMessages::size ? "a " : "") + ProtocolMessages::NameOf(header.type) + " of " +
+           std::to_string(header.body_bytes) + " bytes" +
+           (header.type < ProtocolMessages::size ? ", not " + std::to_string(ProtocolMessages::SizeOf(header.type))
+                                                 : ", which there is not");
+}
 
 Control::Places Control::PlacesFor(std::uint64_t participants, std::uint64_t ring_bytes) {
     Places places{};
@@ -42,12 +62,15 @@ Control Control::Make(int participants, std::uint64_t ring_bytes, std::uint64_t 
 
 Control::Control(UniqueFd fd) : m_fd(std::move(fd)) {
     const std::size_t size = MemorySize(m_fd.get());
+    bool whole = false;
     if (size >= sizeof(ControlHeader)) {
         m_memory = Mapping(m_fd.get(), size, Access::shared);
-        m_places = PlacesFor(header().participants, header().ring_bytes);
+        if (Plausible(header())) {
+            m_places = PlacesFor(header().participants, header().ring_bytes);
+            whole = header().total_bytes == size && m_places.total == size;
+        }
     }
-    if (m_memory.data() == nullptr || header().magic != control_magic || header().total_bytes != size ||
-        m_places.total != size) {
+    if (!whole) {
         throw BridgeError("the control segment (" + std::to_string(size) + " bytes) is not one of this version");
     }
 }

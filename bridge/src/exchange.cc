@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "edgelam/bridge/doorbell.h"
 #include "edgelam/bridge/errors.h"
@@ -22,6 +23,7 @@ namespace {
 // A new run is at least a process start away from the last one: looking this often misses none.
 constexpr auto look_interval = std::chrono::microseconds(200);
 constexpr auto both_wait_limit = std::chrono::seconds(3);
+constexpr auto started_notice_after = std::chrono::seconds(30); // a program may build its network before it opens one
 
 } // namespace
 
@@ -34,9 +36,15 @@ class Exchange::Impl {
         } catch (const BridgeError& error) {
             FailExchange(error.what());
         }
+        const std::lock_guard lock(OfProcess().mutex);
+        OfProcess().all.push_back(this);
     }
 
     ~Impl() {
+        {
+            const std::lock_guard lock(OfProcess().mutex);
+            std::erase(OfProcess().all, this);
+        }
         if (m_memory.data() == nullptr || ForkGeneration() != m_generation || FailingExchange()) {
             return;
         }
@@ -108,6 +116,26 @@ class Exchange::Impl {
         bool sending = false, receiving = false, finish_told = false;
     };
 
+    /// All that this process has.
+    struct Exchanges {
+        std::mutex mutex;
+        std::vector<Impl*> all;
+    };
+    static Exchanges& OfProcess() {
+        static auto& exchanges = *new Exchanges; // static objects may have one until the very end
+        return exchanges;
+    }
+    /// Whatever this process waits for, it sees who comes to any of its exchanges: the other side may open them in any
+    /// order.
+    static void LookAtAll() {
+        const std::lock_guard lock(OfProcess().mutex);
+        for (Impl* each : OfProcess().all) {
+            if (each->m_generation == ForkGeneration()) {
+                each->Look();
+            }
+        }
+    }
+
     static Side Other(Side side) { return side == Side::cpp ? Side::python : Side::cpp; }
 
     ExchangeHeader& header() const { return *reinterpret_cast<ExchangeHeader*>(m_memory.data()); }
@@ -141,12 +169,13 @@ class Exchange::Impl {
             if (!unlocked.RunSignalHandlers()) {
                 throw BridgeError("interrupted");
             }
+            LookAtAll();
         };
         auto [peer, answer] =
             AttachToCreator(m_options.segment, Describe(m_options), look_up,
                             [](const std::string& text) { std::fprintf(stderr, "edgelam: %s\n", text.c_str()); });
         if (answer.status != 0) {
-            throw AttachRefused(answer.text);
+            throw AttachRefused(Utf8(answer.text));
         }
         m_peer = std::move(peer);
         m_fd = std::move(answer.fds.at(0));
@@ -196,18 +225,19 @@ class Exchange::Impl {
             waits.fetch_add(told);
             PythonUnlocked unlocked;
             BothWait both;
+            const auto began = WallClock::now();
             struct Interrupted {};
             try {
                 m_waiter->WaitUntil(ready, {}, [&] {
                     if (!unlocked.RunSignalHandlers()) {
                         throw Interrupted();
                     }
-                    Look();
+                    LookAtAll();
                     if (!ready() && !PeerGone(caller)) {
                         if (told != 0) {
                             both.Check(*this, caller, what);
                         }
-                        NobodyYet();
+                        NobodyYet(began);
                     }
                 });
             } catch (const Interrupted&) {
@@ -222,21 +252,30 @@ class Exchange::Impl {
         }
     }
 
-    /// Says that nobody has opened the memory, where nobody was announced; a C++ program gives up in the end.
-    void NobodyYet() {
-        if (!m_options.creator || m_used || m_announced) {
+    /// Says that nobody has opened the memory yet, and gives up in the end, unless a process was announced that lives.
+    void NobodyYet(WallClock::time_point since) {
+        if (!m_options.creator || m_used) {
             return;
         }
-        const auto waited = WallClock::now() - m_made;
-        if (!m_noticed && waited > notice_after) {
+        if (m_listener->Superseded()) {
+            throw BridgeError(
+                "this process has made " + Segment() +
+                " once more, and who opens it gets that one: give each interface a segment name of its own");
+        }
+        const auto waited = WallClock::now() - since;
+        if (!m_noticed && waited > (m_announced ? started_notice_after : notice_after)) {
             m_noticed = true;
             std::fprintf(stderr, "edgelam: %s is there; waiting for %s to open it\n", Segment().c_str(),
-                         PeerName().c_str());
+                         m_announced && m_announced->pid() > 0
+                             ? ("process " + std::to_string(m_announced->pid())).c_str()
+                             : PeerName().c_str());
         }
-        if (!InPython() && waited > connect_limit) {
-            throw BridgeError("nobody has opened " + Segment() +
-                              " within 60 s. The Python process does so with False as the first argument of "
-                              "Ns3AiMsgInterfaceImpl and the same segment name");
+        if (!m_announced && waited > connect_limit) {
+            throw BridgeError("nobody has opened " + Segment() + " within 60 s. " +
+                              (InPython() ? "The ns-3 program does so with SetIsMemoryCreator(false)"
+                                          : "The Python process does so with False as the first argument of "
+                                            "Ns3AiMsgInterfaceImpl") +
+                              " and the same segment name");
         }
     }
 
@@ -303,7 +342,7 @@ class Exchange::Impl {
             refusal = Segment() + " is in use by process " + std::to_string(m_peer.pid()) +
                       " already: give each pair of programs a segment name of its own";
         } else if (const auto differences = Differences(Describe(m_options), news.hello); !differences.empty()) {
-            refusal = "the two sides of " + Segment() + " do not agree:" + differences;
+            refusal = Utf8("the two sides of " + Segment() + " do not agree:" + differences);
             m_end = refusal;
         }
         try {
@@ -334,27 +373,42 @@ class Exchange::Impl {
         m_used = false;
     }
 
-    /// Both sides wait, and have done so for a while: it will not end.
+    /// Both processes wait, in this exchange or in another that they have, and have done so for a while: it will not
+    /// end.
     class BothWait {
       public:
         void Check(const Impl& exchange, Side caller, const char* what) {
-            const std::uint32_t theirs = exchange.header().waits[1 - exchange.role()];
-            if (!exchange.m_peer || theirs % 2 == 0 || theirs != m_theirs) {
+            const std::lock_guard lock(OfProcess().mutex);
+            const Impl* where = nullptr;
+            const int expected = exchange.m_peer        ? exchange.m_peer.pid()
+                                 : exchange.m_announced ? exchange.m_announced->pid()
+                                                        : 0;
+            for (const Impl* each : OfProcess().all) {
+                const bool same = each == &exchange || (each->m_peer.pid() > 0 && each->m_peer.pid() == expected);
+                if (each->m_peer && same && each->TheirWaits() % 2 == 1) {
+                    where = each;
+                }
+            }
+            const std::uint32_t theirs = where == nullptr ? 0 : where->TheirWaits();
+            if (where == nullptr || where != m_where || theirs != m_theirs) {
+                m_where = where;
                 m_theirs = theirs;
                 m_since = WallClock::now();
             } else if (WallClock::now() - m_since > both_wait_limit) {
-                throw BridgeError(
-                    std::string("both sides of ") + exchange.Segment() + " wait for each other: this one in " +
-                    Call(caller, what) + ", " + exchange.PeerName() +
-                    " likewise. Each CppSend needs its PyRecv and each PySend its CppRecv, in an order in "
-                    "which one side always goes on");
+                throw BridgeError("both sides of " + exchange.Segment() + " wait for each other: this one in " +
+                                  Call(caller, what) + ", " + where->PeerName() +
+                                  (where == &exchange ? " likewise" : " in " + where->Segment()) +
+                                  ". Each CppSend needs its PyRecv and each PySend its CppRecv, in an order in "
+                                  "which one side always goes on");
             }
         }
 
       private:
+        const Impl* m_where = nullptr;
         std::uint32_t m_theirs = 0;
         WallClock::time_point m_since = WallClock::now();
     };
+    std::uint32_t TheirWaits() const { return header().waits[1 - role()]; }
 
     ExchangeOptions m_options;
     std::size_t m_memory_bytes = 0;
@@ -371,7 +425,6 @@ class Exchange::Impl {
     Turn m_turns[2];
     WallClock::time_point m_looked{};
     std::mutex m_looking;
-    WallClock::time_point m_made = WallClock::now();
     bool m_noticed = false;
 };
 

@@ -7,11 +7,14 @@
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <random>
 #include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,18 +27,42 @@ namespace {
 
 constexpr std::uint32_t status_hello = 0, status_announcement = 2;
 
-/// "@edgelam-ai-UID[-PID]-SEGMENT"; a segment that is too long for an address gives its beginning and a hash.
-std::string AddressOf(const std::string& segment, int pid = 0) {
-    std::string name = segment;
-    if (name.size() > 60) {
-        std::uint64_t hash = 0xcbf29ce484222325; // FNV-1a
-        for (const unsigned char c : segment) {
-            hash = (hash ^ c) * 0x100000001b3;
-        }
-        name = segment.substr(0, 40) + "-" + std::to_string(hash);
+/// A segment's name as it stands in addresses: whole, or its beginning and a hash where it is long or has letters that
+/// a list of addresses cannot show.
+std::string Shown(const std::string& segment) {
+    const bool plain = std::ranges::all_of(segment, [](char c) { return c >= ' ' && c < 127; });
+    if (plain && segment.size() <= 50) {
+        return segment;
     }
-    return "@edgelam-ai-" + std::to_string(::geteuid()) + (pid != 0 ? "-" + std::to_string(pid) : "") + "-" + name;
+    std::uint64_t hash = 0xcbf29ce484222325; // FNV-1a
+    for (const unsigned char c : segment) {
+        hash = (hash ^ c) * 0x100000001b3;
+    }
+    std::string beginning = segment.substr(0, 28);
+    std::ranges::replace_if(beginning, [](char c) { return c < ' ' || c >= 127; }, '?');
+    return beginning + "-" + std::to_string(hash);
 }
+
+/// "@edgelam-ai-UID-", what the addresses of one user begin with.
+std::string Beginning() {
+    return "@edgelam-ai-" + std::to_string(::geteuid()) + "-";
+}
+
+constexpr std::size_t random_digits = 16;
+
+std::string NewAddress(const std::string& segment) {
+    std::random_device random; // getrandom or the like: nobody can listen there first
+    char digits[random_digits + 1];
+    std::snprintf(digits, sizeof(digits), "%08x%08x", random(), random());
+    return Beginning() + std::to_string(::getpid()) + "-" + digits + "-" + Shown(segment);
+}
+
+/// Where somebody listens.
+struct Place {
+    std::string address;
+    int pid = 0;         ///< of the process that made the segment, as it calls itself
+    std::string segment; ///< as Shown
+};
 
 /// The parent of a process; 0 when there is none that can be seen.
 int ParentOf(int pid) {
@@ -67,44 +94,99 @@ std::vector<int> Ancestors() {
     return pids;
 }
 
+/// All places that have this user's form. Another user may listen at such a place: Reach tells.
+std::vector<Place> Places() {
+    std::vector<Place> places;
+    std::ifstream sockets("/proc/net/unix"); // abstract addresses are shown with '@'
+    for (std::string line; std::getline(sockets, line);) {
+        const auto at = line.find(Beginning());
+        if (at == std::string::npos || line.find(" 00010000 ") > at) { // the flag of a socket that listens
+            continue;
+        }
+        Place place{line.substr(at), 0, ""};
+        int end = 0;
+        if (std::sscanf(place.address.c_str() + Beginning().size(), "%d-%*16[0-9a-f]-%n", &place.pid, &end) == 1 &&
+            end != 0) {
+            place.segment = place.address.substr(Beginning().size() + static_cast<std::size_t>(end));
+            places.push_back(std::move(place));
+        }
+    }
+    return places;
+}
+
+/// Connects; empty unless a process of this user, which has not ended, listens there.
+UniqueFd Reach(const Place& place) {
+    UniqueFd socket = TryConnect(place.address);
+    if (socket) {
+        const PeerCredentials owner = CredentialsOf(socket.get());
+        if (owner.uid != ::geteuid() || (owner.pid != 0 && ::kill(owner.pid, 0) != 0)) {
+            return {};
+        }
+    }
+    return socket;
+}
+
+/// How near a process is to this one: it has started this one (the fewer in between, the nearer); otherwise a process
+/// that has started this one has started it, too.
+std::pair<bool, std::size_t> Distance(int pid, const std::vector<int>& ancestors) {
+    const auto direct = std::ranges::find(ancestors, pid);
+    if (direct != ancestors.end()) {
+        return {false, direct - ancestors.begin()};
+    }
+    std::size_t nearest = ancestors.size();
+    for (int parent = pid; parent > 0; parent = ParentOf(parent)) {
+        const auto common = std::ranges::find(ancestors, parent);
+        nearest = std::min<std::size_t>(nearest, common - ancestors.begin());
+    }
+    return {true, nearest};
+}
+
+/// Connects to the nearest process that has made the segment; empty if there is none. Throws BridgeError where two are
+/// equally near.
 UniqueFd ConnectToCreator(const std::string& segment) {
-    std::vector<std::string> names = {segment};
+    std::vector<std::string> names = {Shown(segment)};
     if (std::ranges::count(unnamed_segments, segment) != 0) {
         names.insert(names.end(), unnamed_segments.begin(), unnamed_segments.end());
     }
-    std::vector<int> places = Ancestors();
-    places.push_back(0); // whoever it is
-    for (const int pid : places) {
-        for (const auto& name : names) {
-            if (UniqueFd socket = TryConnect(AddressOf(name, pid))) {
-                return socket;
-            }
+    const std::vector<int> ancestors = Ancestors();
+    using Rank = std::tuple<std::pair<bool, std::size_t>, std::ptrdiff_t>;
+    std::vector<std::pair<Rank, Place>> found;
+    for (Place& place : Places()) {
+        const auto name = std::ranges::find(names, place.segment);
+        if (name != names.end()) {
+            found.push_back({{Distance(place.pid, ancestors), name - names.begin()}, std::move(place)});
         }
     }
-    return {};
-}
-
-/// Addresses of the segments that a process has made.
-std::set<std::string> AddressesOf(int pid) {
-    const std::string beginning = AddressOf("", pid);
-    std::set<std::string> addresses;         // an accepted socket has its listener's
-    std::ifstream sockets("/proc/net/unix"); // abstract addresses are shown with '@'
-    for (std::string line; std::getline(sockets, line);) {
-        if (const auto at = line.find(beginning); at != std::string::npos) {
-            addresses.insert(line.substr(at));
+    std::ranges::sort(found, {}, [](const auto& each) { return each.first; });
+    UniqueFd socket;
+    for (auto each = found.begin(), best = found.end(); each != found.end(); ++each) {
+        if (best != found.end() && each->first != best->first) {
+            break;
         }
+        UniqueFd reached = Reach(each->second);
+        if (!reached) {
+            continue;
+        }
+        if (best != found.end()) {
+            throw BridgeError(
+                "processes " + std::to_string(best->second.pid) + " and " + std::to_string(each->second.pid) +
+                " have both made segment '" + segment +
+                "', and neither has started this one: give each pair of programs a segment name of its own");
+        }
+        best = each;
+        socket = std::move(reached);
     }
-    return addresses;
+    return socket;
 }
 
 /// For the end of a text: what other segments are there.
 std::string OthersMade() {
+    const std::vector<int> ancestors = Ancestors();
     std::string text;
-    for (const int pid : Ancestors()) {
-        const auto addresses = AddressesOf(pid);
-        for (const auto& address : addresses) {
-            text += (text.empty() ? "; there is '" : ", '") + address.substr(AddressOf("", pid).size()) +
-                    "' of process " + std::to_string(pid);
+    for (const Place& place : Places()) {
+        if (std::ranges::count(ancestors, place.pid) != 0 && Reach(place)) {
+            text +=
+                (text.empty() ? "; there is '" : ", '") + place.segment + "' of process " + std::to_string(place.pid);
         }
     }
     return text;
@@ -153,41 +235,36 @@ std::string Peer::HowItEnded() const {
 }
 
 void AnnounceProcess(int pid, const std::vector<std::string>& not_to) {
-    std::set<std::string> addresses = AddressesOf(::getpid());
+    std::set<std::string> others;
     for (const auto& segment : not_to) {
-        addresses.erase(AddressOf(segment, ::getpid()));
+        others.insert(Shown(segment));
     }
-    for (const auto& address : addresses) {
-        if (const UniqueFd socket = TryConnect(address)) {
-            SendAttachMessage(socket.get(), status_announcement, std::to_string(pid));
+    for (const Place& place : Places()) {
+        if (place.pid == ::getpid() && !others.contains(place.segment)) {
+            if (const UniqueFd socket = Reach(place)) {
+                SendAttachMessage(socket.get(), status_announcement, std::to_string(pid));
+            }
         }
     }
 }
 
 int AncestorWith(const std::string& segment) {
-    for (const int pid : Ancestors()) {
-        if (AddressesOf(pid).contains(AddressOf(segment, pid))) {
-            return pid;
+    const std::vector<int> ancestors = Ancestors();
+    for (const Place& place : Places()) {
+        if (place.segment == Shown(segment) && std::ranges::count(ancestors, place.pid) != 0 && Reach(place)) {
+            return place.pid;
         }
     }
     return 0;
 }
 
-ExchangeListener::ExchangeListener(const std::string& segment) : m_segment(segment) {
-    {
-        const std::lock_guard lock(g_mutex);
-        if (auto& present = Listeners()[segment]; present != nullptr) {
-            present->m_own.reset();
-            present->m_shared.reset();
-        }
-        Listeners()[segment] = this;
+ExchangeListener::ExchangeListener(const std::string& segment)
+    : m_segment(segment), m_listener(ListenAt(NewAddress(segment))) {
+    const std::lock_guard lock(g_mutex);
+    if (auto& present = Listeners()[segment]; present != nullptr) {
+        present->m_listener.reset();
     }
-    m_own = ListenAt(AddressOf(segment, ::getpid()));
-    try {
-        m_shared = ListenAt(AddressOf(segment));
-    } catch (const BridgeError&) {
-        // Another process has a segment of this name. Our children reach us all the same.
-    }
+    Listeners()[segment] = this;
 }
 
 ExchangeListener::~ExchangeListener() {
@@ -198,18 +275,16 @@ ExchangeListener::~ExchangeListener() {
 }
 
 std::optional<ExchangeListener::News> ExchangeListener::Next() {
-    for (const UniqueFd* listener : {&m_own, &m_shared}) {
-        while (Readable(listener->get(), 0)) {
-            if (auto news = Accept(*listener)) {
-                return news;
-            }
+    while (Readable(m_listener.get(), 0)) {
+        if (auto news = Accept()) {
+            return news;
         }
     }
     return {};
 }
 
-std::optional<ExchangeListener::News> ExchangeListener::Accept(const UniqueFd& listener) {
-    UniqueFd socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+std::optional<ExchangeListener::News> ExchangeListener::Accept() {
+    UniqueFd socket(::accept4(m_listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!socket || CredentialsOf(socket.get()).uid != ::geteuid()) {
         return {}; // gone again, or another user's
     }

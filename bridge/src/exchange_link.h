@@ -3,10 +3,12 @@
 /// How the two processes of an exchange find each other, and notice that the other has ended. No thread: the owner
 /// looks now and then.
 ///
-/// The creator of segment S listens at two addresses, "S of process P" and, if nobody has it yet, plain "S". An opener
-/// asks its parent, its parent's parent and so on, and then plain "S". So a program always reaches the process that
-/// started it, however many of the same name run; and one started by hand reaches the only one there is. The names that
-/// ns3-ai's versions give when the program gives none count as one.
+/// The creator of a segment listens at an address of the abstract name space that holds its user, its process, 64
+/// random bits and the segment's name. An opener looks for the name in the list of sockets that listen, and takes the
+/// nearest process of its own user: its parent, its parent's parent and so on, then what one of these has started. So a
+/// program always reaches the process that started it, however many of the same name run; and one started by hand the
+/// one that was started beside it, or the only one there is. Another user can read the list, but neither listen there
+/// first nor pass for this user. The names that ns3-ai's versions give when the program gives none count as one.
 #pragma once
 
 #include <chrono>
@@ -45,7 +47,7 @@ class Peer {
 /// The creator's end.
 class ExchangeListener {
   public:
-    /// A listener of the same segment in this process hears nothing more.
+    /// A listener of the same segment in this process hears nothing more: it is `Superseded`.
     explicit ExchangeListener(const std::string& segment);
     ~ExchangeListener();
 
@@ -57,12 +59,13 @@ class ExchangeListener {
     };
     /// One piece of it, if there is any.
     std::optional<News> Next();
+    bool Superseded() const { return !m_listener; }
 
   private:
-    std::optional<News> Accept(const UniqueFd& listener);
+    std::optional<News> Accept();
 
     std::string m_segment;
-    UniqueFd m_own, m_shared;
+    UniqueFd m_listener;
 };
 
 /// The process among those that started this one that has made a segment of that very name; 0 if none has.

@@ -14,18 +14,17 @@ namespace edgelam::bridge {
 
 namespace {
 
-constexpr int max_participants = 200; // all arenas travel in one message, which takes 253 descriptors
-
 HostOptions Checked(HostOptions options) {
     if (options.participants < 1 || options.participants > max_participants) {
         throw BridgeError("the number of participants must be 1 to " + std::to_string(max_participants) + ", not " +
                           std::to_string(options.participants));
     }
-    if (!std::has_single_bit(options.ring_bytes) || options.ring_bytes < 4096 || options.ring_bytes > 1u << 30) {
+    if (!std::has_single_bit(options.ring_bytes) || options.ring_bytes < min_ring_bytes ||
+        options.ring_bytes > max_ring_bytes) {
         throw BridgeError("ring_bytes must be a power of two from 4096 to 1073741824, not " +
                           std::to_string(options.ring_bytes));
     }
-    if (options.arena_bytes < 4096 || options.arena_bytes > 1ull << 44) {
+    if (options.arena_bytes < min_arena_bytes || options.arena_bytes > max_arena_bytes) {
         throw BridgeError("arena_bytes must be 4096 to 17592186044416 (16 TiB), not " +
                           std::to_string(options.arena_bytes));
     }
@@ -79,8 +78,12 @@ struct Host::Impl {
     /// Takes a frame out of p's ring; tells p when it waits for the space.
     bool Take(int p, OwnedFrame& frame) {
         auto& ring = participants[p].inbound;
-        if (!ring.TryRead(frame)) {
-            return false;
+        try {
+            if (!ring.TryRead(frame)) {
+                return false;
+            }
+        } catch (const BridgeError& error) {
+            Violation(p, error.what());
         }
         if (ring.ProducerWaits()) {
             control.doorbell(p + 1).Ring();
@@ -94,6 +97,12 @@ struct Host::Impl {
                 participants[p].inbox.push_back(std::move(frame));
             }
         }
+    }
+
+    [[noreturn]] void Violation(int p, const std::string& what) {
+        const std::string text = watcher.Describe(p) + " has sent " + what + ": the protocol does not allow that";
+        control.Abort(text);
+        throw ProtocolError(text);
     }
 
     bool HasFrame(int p) const {
@@ -242,13 +251,27 @@ bool Host::Receive(int p, Frame& out) {
         return false;
     }
     const auto& frame = participant.current;
-    if (frame.header.type >= ProtocolMessages::size ||
-        frame.header.body_bytes != ProtocolMessages::SizeOf(frame.header.type)) {
-        throw BridgeError(m_impl->watcher.Describe(p) + " sent a " + ProtocolMessages::NameOf(frame.header.type) +
-                          " of " + std::to_string(frame.header.body_bytes) + " bytes");
+    if (!RightSize(frame.header)) {
+        Violation(p, WrongSizeText(frame.header));
     }
     out = {frame.header.type, frame.header.sequence, frame.body(), frame.tail()};
     return true;
+}
+
+void Host::Violation(int p, const std::string& what) {
+    m_impl->CheckIndex(p);
+    m_impl->Violation(p, what);
+}
+
+void Host::CheckOwn(int p, const ArrayRef& ref) {
+    if (ref.size_bytes == 0) {
+        return;
+    }
+    const auto arena = static_cast<std::uint32_t>(p + 1);
+    if (ref.arena != arena || !InArena(ref, m_impl->options.arena_bytes) || ref.slot >= HoldTable::max_slots ||
+        m_impl->control.holds().Count(arena, ref.slot, p + 1) == 0) {
+        Violation(p, "a reference to what is no array of its own: " + ToText(ref));
+    }
 }
 
 void Host::WaitForFrames() {
@@ -277,10 +300,9 @@ void Host::WaitForFrames() {
 
 std::span<const std::byte> Host::View(const ArrayRef& ref) {
     const std::uint64_t size = m_impl->options.arena_bytes;
-    if (ref.arena >= m_impl->views.size() || ref.offset > size || ref.size_bytes > size - ref.offset) {
-        throw BridgeError("an array reference lies outside its arena: arena " + std::to_string(ref.arena) +
-                          ", offset " + std::to_string(ref.offset) + ", " + std::to_string(ref.size_bytes) +
-                          " bytes, in arenas of " + FormatBytes(size));
+    if (ref.arena >= m_impl->views.size() || !InArena(ref, size)) {
+        throw BridgeError("an array reference lies outside its arena: " + ToText(ref) + ", in arenas of " +
+                          FormatBytes(size));
     }
     auto& mapping = m_impl->views[ref.arena];
     if (mapping.data() == nullptr) {

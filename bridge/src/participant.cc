@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "edgelam/bridge/participant.h"
 
+#include <cstring>
+
 #include "participant_impl.h"
 
 namespace edgelam::bridge {
@@ -42,14 +44,23 @@ void Participant::Impl::CheckUsable() {
 
 void Participant::Impl::ThrowGone() {
     if (control->header().aborted.load() != 0) {
-        throw PeerDied(control->header().abort_text);
+        const char* text = control->header().abort_text;
+        throw PeerDied(Utf8(std::string(text, ::strnlen(text, sizeof(ControlHeader::abort_text)))));
     }
     throw PeerDied("the scenario (pid " + std::to_string(host_pid) + ") has ended" + HowItEnded(host_process));
 }
 
 bool Participant::Impl::TakeInbound(OwnedFrame& frame) {
-    if (!inbound.TryRead(frame)) {
-        return false;
+    try {
+        if (!inbound.TryRead(frame)) {
+            return false;
+        }
+    } catch (const BridgeError& error) {
+        throw ProtocolError("the scenario (pid " + std::to_string(host_pid) + ") has sent " + error.what());
+    }
+    if (!RightSize(frame.header)) {
+        throw ProtocolError("the scenario (pid " + std::to_string(host_pid) + ") has sent " +
+                            WrongSizeText(frame.header) + ": the protocol does not allow that");
     }
     if (inbound.ProducerWaits()) {
         control->doorbell(0).Ring();
@@ -209,11 +220,7 @@ Participant::Array::~Array() {
     if (m_access->Forked()) {
         return; // the parent's to release
     }
-    if (m_own) {
-        m_access->own().Release(ref);
-    } else {
-        m_access->DropView(ref);
-    }
+    Quietly([this] { m_own ? m_access->own().Release(ref) : m_access->DropView(ref); });
 }
 
 } // namespace edgelam::bridge

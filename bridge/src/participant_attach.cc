@@ -90,7 +90,7 @@ void Participant::Impl::Attach(const LookUp& look_up) {
     AttachMessage answer = reader.Take();
     if (answer.status != 0) {
         throw AttachRefused("the scenario (pid " + std::to_string(host_pid) + ") refuses participant " +
-                            std::to_string(options.participant) + ": " + answer.text);
+                            std::to_string(options.participant) + ": " + Utf8(answer.text));
     }
     if (answer.fds.size() < 4) {
         throw BridgeError("the scenario sent " + std::to_string(answer.fds.size()) +
@@ -98,6 +98,12 @@ void Participant::Impl::Attach(const LookUp& look_up) {
     }
     control = std::make_shared<Control>(std::move(answer.fds[0]));
     participants = static_cast<int>(control->header().participants);
+    if (answer.fds.size() != static_cast<std::size_t>(participants) + 3 || options.participant < 0 ||
+        options.participant >= participants) {
+        throw ProtocolError("the scenario (pid " + std::to_string(host_pid) + ") has taken in participant " +
+                            std::to_string(options.participant) + " of " + std::to_string(participants) + " with " +
+                            std::to_string(answer.fds.size()) + " descriptors");
+    }
     catalogue.resize(MemorySize(answer.fds[1].get()));
     if (::pread(answer.fds[1].get(), catalogue.data(), catalogue.size(), 0) != static_cast<ssize_t>(catalogue.size())) {
         throw BridgeError("cannot read the catalogue: " + ErrnoText());
@@ -105,6 +111,11 @@ void Participant::Impl::Attach(const LookUp& look_up) {
     std::vector<UniqueFd> arenas;
     for (std::size_t i = 2; i < answer.fds.size(); ++i) {
         arenas.push_back(std::move(answer.fds[i]));
+        if (MemorySize(arenas.back().get()) != control->header().arena_bytes) {
+            throw ProtocolError("the scenario (pid " + std::to_string(host_pid) + ") has sent an arena of " +
+                                std::to_string(MemorySize(arenas.back().get())) + " bytes, and says that it has " +
+                                std::to_string(control->header().arena_bytes));
+        }
     }
     access = std::make_shared<ArenaAccess>(control, std::move(arenas), options.participant + 1);
     waiter = std::make_unique<Waiter>(control->doorbell(options.participant + 1));

@@ -19,8 +19,9 @@
 namespace edgelam::bridge {
 
 inline WallClock::duration Seconds(double seconds) {
-    // Far beyond any wait, and far from the overflow of the clock.
-    return std::chrono::duration_cast<WallClock::duration>(std::chrono::duration<double>(std::min(seconds, 1e9)));
+    // Far beyond any wait, and far from the overflow of the clock; not a number counts as that.
+    const double bounded = seconds < 1e9 ? std::max(seconds, 0.0) : 1e9;
+    return std::chrono::duration_cast<WallClock::duration>(std::chrono::duration<double>(bounded));
 }
 
 inline std::string SecondsText(double seconds) {

@@ -125,6 +125,34 @@ std::thread StartThread(std::function<void()> run) {
     return thread;
 }
 
+std::string Utf8(std::string text) {
+    for (std::size_t at = 0; at < text.size();) {
+        const auto byte = [&](std::size_t i) {
+            return i < text.size() ? static_cast<unsigned>(static_cast<unsigned char>(text[i])) : 0u;
+        };
+        const unsigned first = byte(at);
+        const std::size_t length = first < 0x80   ? 1
+                                   : first < 0xc2 ? 0
+                                   : first < 0xe0 ? 2
+                                   : first < 0xf0 ? 3
+                                   : first < 0xf5 ? 4
+                                                  : 0;
+        bool legal = length > 0;
+        for (std::size_t i = 1; i < length; ++i) {
+            legal = legal && (byte(at + i) & 0xc0) == 0x80;
+        }
+        // Not longer than needed, no half of a pair, not beyond the last letter there can be.
+        const unsigned second = byte(at + 1);
+        legal = legal && !(first == 0xe0 && second < 0xa0) && !(first == 0xed && second >= 0xa0) &&
+                !(first == 0xf0 && second < 0x90) && !(first == 0xf4 && second >= 0x90);
+        if (!legal) {
+            text[at] = '?';
+        }
+        at += legal ? length : 1;
+    }
+    return text;
+}
+
 UniqueFd OpenPidFd(int pid) {
     UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     if (!fd) {

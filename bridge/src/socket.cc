@@ -3,9 +3,11 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -37,8 +39,8 @@ socklen_t FillAddress(const std::string& address, sockaddr_un& out) {
     return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.size());
 }
 
-UniqueFd MakeSocket() {
-    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+UniqueFd MakeSocket(int more = 0) {
+    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | more, 0));
     if (!fd) {
         throw BridgeError("cannot make a Unix socket: " + ErrnoText());
     }
@@ -46,6 +48,14 @@ UniqueFd MakeSocket() {
 }
 
 } // namespace
+
+std::string TakeAddressFromEnvironment() {
+    constexpr const char* name = "EDGELAM_SCENARIO_ADDRESS";
+    const char* value = std::getenv(name);
+    const std::string address = value == nullptr ? "" : value;
+    ::unsetenv(name);
+    return address;
+}
 
 UniqueFd ListenAt(const std::string& address) {
     sockaddr_un where{};
@@ -61,13 +71,14 @@ UniqueFd ListenAt(const std::string& address) {
 UniqueFd TryConnect(const std::string& address) {
     sockaddr_un where{};
     const socklen_t length = FillAddress(address, where);
-    UniqueFd fd = MakeSocket();
+    UniqueFd fd = MakeSocket(SOCK_NONBLOCK); // whoever listens there may let nobody in
     if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&where), length) != 0) {
         if (errno == ECONNREFUSED || errno == EAGAIN || errno == EINTR) {
             return {};
         }
         throw BridgeError("cannot connect to " + address + ": " + ErrnoText());
     }
+    ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) & ~O_NONBLOCK);
     return fd;
 }
 

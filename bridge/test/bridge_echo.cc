@@ -2,7 +2,7 @@
 /// \file
 /// A host without ns-3 and without a clock, for the tests of the bridge and its benchmark:
 ///
-///     bridge-echo --edgelam-address=@NAME [--edgelam-participants=N] [--edgelam-ring-bytes=B]
+///     bridge-echo [--edgelam-address=@NAME] [--edgelam-participants=N] [--edgelam-ring-bytes=B]
 ///                 [--edgelam-arena-bytes=B] [--attach-timeout=S] [--exit-at-start=STATUS]
 ///
 /// It answers each Wait with Resume{deadline_ns}, hands each Post on as Posted to participant `to`, ends with status 0
@@ -27,6 +27,7 @@
 #include <thread>
 
 #include "edgelam/bridge/host.h"
+#include "edgelam/bridge/socket.h"
 
 using namespace edgelam::bridge;
 
@@ -208,6 +209,7 @@ std::uint64_t Number(const std::string& option, const std::string& value) {
 
 HostOptions ReadOptions(int argc, char** argv) {
     HostOptions options;
+    options.address = TakeAddressFromEnvironment();
     for (int i = 1; i < argc; ++i) {
         const std::string argument = argv[i];
         const auto equals = argument.find('=');

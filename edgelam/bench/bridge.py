@@ -42,7 +42,8 @@ def _echo(cores: set[int]) -> Iterator[tuple[subprocess.Popen[bytes], Any]]:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)  # the child inherits it
     address = f"@edgelam-{os.getuid()}-{secrets.token_hex(8)}"
-    process = subprocess.Popen([installed("bin/bridge-echo"), f"--edgelam-address={address}"], start_new_session=True)
+    environment = {**os.environ, "EDGELAM_SCENARIO_ADDRESS": address}
+    process = subprocess.Popen([installed("bin/bridge-echo")], env=environment, start_new_session=True)
     try:
         participant = _bridge.Participant(address, name="benchmark", child_pid=process.pid)
         yield process, participant

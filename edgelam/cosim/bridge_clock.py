@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -12,18 +11,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from edgelam.cosim import patience
-from edgelam.cosim.clock import (
-    PROTOCOLS,
-    STATUSES,
-    Applied,
-    Delivered,
-    Event,
-    Finished,
-    Posted,
-    Refused,
-    Value,
-)
+from edgelam.cosim.clock import PROTOCOLS, Event
 from edgelam.cosim.encoding import Encoded
+from edgelam.cosim.incoming import Incoming, broken, catalogue_of
 from edgelam.cosim.launch import ScenarioProcess
 from edgelam.cosim.messages import Protocol
 from edgelam.cosim.units import NEVER_NS
@@ -33,12 +23,15 @@ from edgelam.errors import (
     DeadlockError,
     EdgelamError,
     ParticipantDied,
+    ProtocolError,
     RunEnded,
     ScenarioDied,
     ScenarioEnded,
 )
 
 _FOR_EVER_S = 1e9  # 30 years
+LAST_NS = 2**62  # of simulated time, 146 years: sums of times stay within 64 bits
+LONGEST_EXPLANATION = 65536  # bytes of what this participant says when the scenario asks what it waits for
 LARGE_BYTES = 65536  # a value of this size goes through shared memory instead of the message's tail
 
 
@@ -72,24 +65,8 @@ class BridgeClock:
         self._pack = {m.name: m.pack for m in protocol.by_name.values()}
         self._wait_number, self._pack_wait = self._number["Wait"], self._pack["Wait"]
         self._resume_number, self._unpack_resume = self._number["Resume"], protocol["Resume"].unpack
-        self._names = {m.number: m.name for m in protocol.by_name.values()}
-        self._readers: dict[int, tuple[Callable[[bytes], Any], Callable[[Any, bytes], Event | None]]] = {
-            protocol[message].number: (protocol[message].unpack, read)
-            for message, read in (
-                ("TransferRecord", _finished),
-                ("Delivery", self._delivered),
-                ("Refused", self._refused),
-                ("ObservableValue", self._value),
-                ("ControlApplied", lambda fields, tail: Applied(*fields)),
-                ("Posted", self._posted),
-                ("Explain", self._answer_explain),
-                ("Deadlock", self._deadlock),
-                ("Ended", self._ended),
-            )
-        }
-        array_ref = protocol["Post"].dtype["payload"]
-        self._no_array = bytes(array_ref.itemsize)
-        self._size_at = array_ref.fields["size_bytes"][1]  # type: ignore[index]
+        self._others = frozenset(self._number[name] for name in ("Explain", "Deadlock", "Ended"))
+        self._no_array = bytes(protocol["Post"].dtype["payload"].itemsize)
         self._kept: list[Any] = []  # arrays that requests of this wait refer to: the host has counted them by Resume
         self._attached = False
         self._silence_s = None if process is None else patience.SILENCE_S
@@ -116,12 +93,18 @@ class BridgeClock:
         self._attached = True
         self.participants: int = self._end.participants
         self.scenario_pid: int | None = self._end.host_pid
-        self.catalogue: dict[str, Any] = json.loads(self._end.catalogue)
+        try:
+            self.catalogue: dict[str, Any] = catalogue_of(self._end.catalogue)
+        except AttachError:
+            self.close()
+            raise
+        nodes = [node["id"] for node in self.catalogue["nodes"]]
+        self._incoming = Incoming(protocol, self.participants, nodes, self._view)
 
     # ---- waiting ---------------------------------------------------------------------------------------------
 
     def wait(self, deadline_ns: int) -> list[Event]:
-        """Wait in simulated time; see `Clock`."""
+        """Wait in simulated time, until after now; see `Clock`."""
         events: list[Event] = []
         end = self._end
         try:
@@ -134,16 +117,28 @@ class BridgeClock:
                     assert self._process is not None
                     patience.tell_of_silence(self._process, self.now_ns, self.participants)
                     continue
-                for number, _, body, tail in frames:
+                for number, sequence, body, tail in frames:
                     if number == self._resume_number:
-                        self.now_ns = self._unpack_resume(body)[0]
+                        now_ns = self._unpack_resume(body)[0]
+                        if (
+                            not self.now_ns <= now_ns <= min(deadline_ns, LAST_NS)
+                            or self._incoming.latest_ns > now_ns
+                            or (not events and now_ns != deadline_ns)
+                            or frames[-1][1] != sequence
+                        ):
+                            raise broken(
+                                f"a Resume at {now_ns} ns of a wait from {self.now_ns} ns until {deadline_ns} ns, "
+                                f"after {len(events)} events of up to {self._incoming.latest_ns} ns and before "
+                                f"{frames[-1][1] - sequence} further messages"
+                            )
+                        self.now_ns = now_ns
                         if self._kept:
                             self._kept.clear()
                         return events
-                    unpack, read = self._readers[number]
-                    event = read(unpack(body), tail)
-                    if event is not None:
-                        events.append(event)
+                    if number in self._others:
+                        self._other(number, body, tail)
+                    else:
+                        events.append(self._incoming.event(number, body, tail))
         except self._bridge.BridgeError as error:
             self._raise(error)
 
@@ -189,7 +184,8 @@ class BridgeClock:
 
     def cancel(self, id: int) -> None:
         """Withdraw a transfer."""
-        self._send("CancelTransfer", id)
+        if self._attached:  # otherwise nobody is left to be told: a task that is dropped after the end
+            self._send("CancelTransfer", id)
 
     def claim(self, node: int) -> None:
         """Have deliveries to `node` reported here."""
@@ -201,7 +197,8 @@ class BridgeClock:
 
     def unsubscribe(self, request: int) -> None:
         """End a periodic reading."""
-        self._send("Unsubscribe", request)
+        if self._attached:
+            self._send("Unsubscribe", request)
 
     def set_control(self, request: int, control: int, value: bytes) -> None:
         """Set a control."""
@@ -233,45 +230,23 @@ class BridgeClock:
 
     # ---- events ----------------------------------------------------------------------------------------------
 
-    def _array(self, ref: bytes) -> Any:
-        size_bytes = ref[self._size_at : self._size_at + 8]
-        return self._end.view(ref) if any(size_bytes) else None
-
-    def _delivered(self, fields: Any, tail: bytes) -> Event:
-        id, sender, source, receiver, num_lost, meta_bytes, _, size_bytes, last_byte_ns, ref = fields
-        lost = _lost(tail, num_lost)
-        meta = tail[16 * num_lost : 16 * num_lost + meta_bytes]
-        return Delivered(id, sender, source, receiver, lost, meta, size_bytes, last_byte_ns, self._array(ref))
-
-    def _refused(self, fields: Any, tail: bytes) -> Event:
-        id, number, _ = fields
-        return Refused(id, self._names.get(number, str(number)), tail.decode(errors="replace"))
-
-    def _value(self, fields: Any, tail: bytes) -> Event:
-        request, time_ns, num_dims, _, ref = fields
-        shape = struct.unpack_from(f"<{num_dims}q", tail)
-        array = self._array(ref)
-        return Value(request, time_ns, shape, tail[8 * num_dims :] if array is None else array)
-
-    def _posted(self, fields: Any, tail: bytes) -> Event:
-        sender, _, ref = fields
-        return Posted(sender, tail, self._array(ref))
-
-    def _answer_explain(self, fields: Any, tail: bytes) -> None:
-        self.now_ns = fields[0]
-        self._send("Explanation", 0, tail=self.explain().encode())
-
-    def _deadlock(self, fields: Any, tail: bytes) -> NoReturn:
-        self.now_ns = fields[0]
+    def _other(self, number: int, body: bytes, tail: bytes) -> None:
+        """A frame that is no event: a question, or the end."""
+        now_ns = struct.unpack_from("<q", body)[0]
+        if now_ns < self.now_ns:
+            raise broken(f"simulated time {now_ns} ns after {self.now_ns} ns")
+        self.now_ns = now_ns
+        if number == self._number["Explain"]:
+            self._send("Explanation", 0, tail=self.explain().encode(errors="replace")[:LONGEST_EXPLANATION])
+            return
         self.detach()  # the scenario ends once everybody has heard of it
-        raise DeadlockError(tail.decode(errors="replace"))
+        text = tail.decode(errors="replace")
+        if number == self._number["Deadlock"]:
+            raise DeadlockError(text)
+        raise ScenarioEnded(f"{text}, while participant {self.participant} waited:\n{self.explain()}")
 
-    def _ended(self, fields: Any, tail: bytes) -> NoReturn:
-        self.now_ns = fields[0]
-        self.detach()
-        raise ScenarioEnded(
-            f"{tail.decode(errors='replace')}, while participant {self.participant} waited:\n{self.explain()}"
-        )
+    def _view(self, ref: bytes) -> Any:
+        return self._end.view(ref)
 
     # ---- the end ---------------------------------------------------------------------------------------------
 
@@ -296,6 +271,8 @@ class BridgeClock:
         if isinstance(error, self._bridge.PeerDied):
             now = f"simulated time {self.now_ns / 1e9:.9f} s"  # of a scenario's death: events went on after its answer
             self._host_died(error, f"at {now}", f"after {now} (its last answer)")
+        if isinstance(error, self._bridge.ProtocolError):
+            raise broken(f"{error} (at simulated time {self.now_ns / 1e9:.9f} s)") from None
         raise RunEnded(f"{error} (at simulated time {self.now_ns / 1e9:.9f} s)") from None
 
     def _host_died(self, error: Exception, seen: str, when: str) -> NoReturn:
@@ -303,6 +280,8 @@ class BridgeClock:
         text = str(error)
         process = self._process
         if "participant" in text and "scenario" not in text.split("participant", maxsplit=1)[0]:
+            if "the protocol" in text:
+                raise ProtocolError(f"{text} ({seen})") from None
             raise ParticipantDied(f"{text} {seen}") from None
         if process is None:
             raise ScenarioDied(f"the scenario died {when}: {text}", time_s=self.now_ns / 1e9) from None
@@ -334,28 +313,3 @@ def _told_of_a_long_build(process: ScenarioProcess | None) -> contextlib.Abstrac
     if process is None:
         return contextlib.nullcontext()
     return patience.told(lambda waited_s: patience.tell_of_a_long_build(process, waited_s))
-
-
-def _lost(tail: bytes, num_lost: int) -> list[tuple[int, int]]:
-    flat = struct.unpack_from(f"<{2 * num_lost}Q", tail)
-    return list(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _finished(fields: Any, tail: bytes) -> Event:
-    id, receiver, status, size, delivered, queued, first, last, acknowledged, retransmissions, num_lost = fields
-    reason = tail.decode(errors="replace") if STATUSES[status] == "failed" else ""
-    lost = _lost(tail, num_lost) if STATUSES[status] == "partial" else []
-    return Finished(
-        id,
-        receiver,
-        STATUSES[status],
-        size,
-        delivered,
-        queued,
-        first,
-        last,
-        acknowledged,
-        retransmissions,
-        lost,
-        reason,
-    )

@@ -22,6 +22,9 @@ LAST_LINES = 12
 LAST_BYTES = 1 << 16
 
 
+ADDRESS_VARIABLE = "EDGELAM_SCENARIO_ADDRESS"  # in a scenario's environment, which other users cannot read
+
+
 def random_address() -> str:
     """A Unix socket address of the abstract name space (unix(7)): no file is left behind."""
     return f"@edgelam-{os.getuid()}-{secrets.token_hex(8)}"
@@ -30,7 +33,7 @@ def random_address() -> str:
 def command_line(program: Sequence[str], seed: int, options: Mapping[str, Any], bridge: Mapping[str, Any]) -> list[str]:
     """The command `program` with ``--name=value`` for every option; booleans as 1 and 0."""
     given = {"seed": seed, **{f"edgelam-{key}": value for key, value in bridge.items()}}
-    twice = given.keys() & options.keys()
+    twice = {*given, "edgelam-address"} & options.keys()
     if twice:
         raise ConfigurationError(f"options: {', '.join(sorted(twice))}: an argument of `simulate`, not an option")
     command = list(program)

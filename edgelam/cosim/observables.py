@@ -12,6 +12,7 @@ import numpy as np
 
 from edgelam.cosim.clock import Applied, Value
 from edgelam.cosim.control_values import as_array
+from edgelam.cosim.incoming import broken
 from edgelam.cosim.messages import dtype_of
 from edgelam.cosim.records import Reading
 from edgelam.cosim.tasks import SimFuture
@@ -89,7 +90,15 @@ class Observable(_Described):
         return Subscription(self, to_ns(period_s), aside)
 
     def _reading(self, event: Value) -> Reading:
-        data = event.data
+        data, size = event.data, len(event.data)
+        fits = len(event.shape) == len(self.shape) and all(
+            want in (-1, have) for want, have in zip(self.shape, event.shape, strict=True)
+        )
+        if not fits or math.prod(event.shape) * self.dtype.itemsize != size:
+            raise broken(
+                f"{size} bytes of shape {event.shape} for {self.name!r}, which has shape {self.shape} (-1: any) of "
+                f"{self.dtype.itemsize} bytes each"
+            )
         data = np.frombuffer(bytearray(data), np.uint8) if isinstance(data, bytes) else np.asarray(_Writable(data))
         value = data.view(self.dtype)
         return Reading(event.time_ns / 1e9, value.reshape(event.shape))
@@ -225,6 +234,7 @@ class Requests:
         self.controls = {e["name"]: Control(sim, e) for e in catalogue.get("controls", [])}
         self._futures: dict[int, SimFuture] = {}
         self._subscriptions: dict[int, Subscription] = {}
+        self._ended: set[int] = set()  # subscriptions
 
     def observable(self, name: str) -> Observable:
         """By name."""
@@ -264,8 +274,9 @@ class Requests:
         return request
 
     def forget(self, request: int) -> None:
-        """A subscription has ended."""
-        self._subscriptions.pop(request, None)
+        """A subscription has ended. What was under way to it may still come."""
+        if self._subscriptions.pop(request, None) is not None:
+            self._ended.add(request)
 
     def value(self, event: Value) -> None:
         """A reading has come."""
@@ -282,13 +293,21 @@ class Requests:
         """The scenario does not do it."""
         error = ControlRefused(reason) if message == "SetControl" else ObservableRefused(reason)
         if request in self._subscriptions:
-            self._subscriptions.pop(request)._fail(error)
+            subscription = self._subscriptions[request]
+            self.forget(request)
+            subscription._fail(error)
             return
-        future = self._futures.pop(request, None)
+        future = self._open(request)
         if future is not None and not future.done():
             future.set_exception(error)
 
     def _answer(self, request: int, event: Value | Applied) -> None:
-        future = self._futures.pop(request, None)
+        future = self._open(request)
         if future is not None and not future.done():
             future.set_result(event)
+
+    def _open(self, request: int) -> SimFuture | None:
+        """The future that waits for an answer; None for a subscription that has ended."""
+        if request not in self._futures and request not in self._ended:
+            raise broken(f"an answer to request {request}, which nobody has made or which is answered already")
+        return self._futures.pop(request, None)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edgelam.cosim import encoding as codec
 from edgelam.cosim.clock import Posted
 from edgelam.cosim.mailbox import Mailbox
-from edgelam.cosim.transfers import INLINE_BYTES
+from edgelam.cosim.transfers import INLINE_BYTES, decode, read_facts, wire_of
 from edgelam.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -47,14 +47,14 @@ class Participants:
         """The oldest of what `sender` posted with `tag`."""
         self._check(sender)
         encoded, wire = await self._mailbox.take(sender, tag, f"participant {sender}")
-        return codec.decode(encoded, (), wire, copy=False)
+        return decode(encoded, (), wire, copy=False, sender=f"participant {sender}")
 
     async def barrier(self, name: str) -> None:
         """Tell everybody, then wait for everybody."""
         sim = self._sim
         key = (name, self._generation[name])
         self._generation[name] += 1
-        note = pickle.dumps(("barrier", *key), protocol=pickle.HIGHEST_PROTOCOL)
+        note = pickle.dumps(("barrier", name, None, key[1], None), protocol=pickle.HIGHEST_PROTOCOL)
         for other in range(sim.participants):
             if other != sim.participant:
                 sim._clock.post(other, note)
@@ -69,16 +69,15 @@ class Participants:
 
     def posted(self, event: Posted) -> None:
         """Something has come from another participant."""
-        kind, *facts = pickle.loads(event.data)  # noqa: S301  # from this user's own process, over the bridge
+        kind, tag, tree, nbytes, inline = read_facts(event.data, event.sender, str, str, object, int, bytes | None)
         if kind == "barrier":
-            key = (facts[0], facts[1])
+            key = (tag, nbytes)
             self._arrived[key] += 1
             future = self._barriers.get(key)
             if future is not None and self._arrived[key] == self._sim.participants - 1 and not future.done():
                 future.set_result(None)
             return
-        tag, tree, nbytes, inline = facts
-        wire = event.payload if inline is None else codec.as_wire(inline)
+        wire = wire_of(event.payload, inline, nbytes, event.sender)
         self._mailbox.deliver(event.sender, tag, (codec.Encoded("exact", nbytes, (), tree), wire))
 
     def _check(self, participant: int) -> None:

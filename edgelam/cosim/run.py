@@ -106,10 +106,7 @@ def simulate(
     if attach_timeout_s is not None and not attach_timeout_s > 0:
         raise ConfigurationError(f"attach_timeout_s = {attach_timeout_s!r} must be positive")
     address = address or os.environ.get("EDGELAM_ADDRESS") or launch.random_address()
-    bridge: dict[str, Any] = {
-        "address": address,
-        "participants": participants,
-    }
+    bridge: dict[str, Any] = {"participants": participants}
     if attach_timeout_s is not None:
         bridge["attach-timeout"] = attach_timeout_s
     if arena_bytes is not None:
@@ -122,8 +119,9 @@ def simulate(
     process: launch.ScenarioProcess | None = None
     try:
         with launch.deferred_interrupt():
+            variables = {**files.variables(folder), launch.ADDRESS_VARIABLE: address}
             process = launch.ScenarioProcess(
-                Path(binary[-1]).name, command, scenario_log, folder=folder, variables=files.variables(folder)
+                Path(binary[-1]).name, command, scenario_log, folder=folder, variables=variables
             )
         clock = BridgeClock(address, 0, name="main", timeout_s=attach_timeout_s, process=process)
         try:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgelam.cosim import encoding as codec
 from edgelam.cosim.clock import PROTOCOLS, Delivered, Finished
+from edgelam.cosim.incoming import broken
 from edgelam.cosim.records import Message, TransferRecord
 from edgelam.cosim.tasks import SimFuture
 from edgelam.cosim.units import NEVER_NS, NOT_YET_NS, to_ns
@@ -40,11 +41,13 @@ class Outgoing:
     protocol: str
     encoded: codec.Encoded | None
     encoding: str
+    size_bytes: int
     future: SimFuture
     queued_ns: int
     deadline_ns: int
     payload: Any = None  # keeps an array in shared memory until everybody has been told
     undelivered: int = 0
+    delivered: set[int] = field(default_factory=set)
     records: dict[int, TransferRecord] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
 
@@ -73,7 +76,7 @@ class Arrival:
             queued_s = recorder.traced(queued_s, ["queued", self.transfer])
             last_byte_s = recorder.traced(last_byte_s, ["arrived", self.transfer, self.receiver.name])
         return Message(
-            data=codec.decode(self.encoded, self.lost, self.wire, copy=self.copy),
+            data=decode(self.encoded, self.lost, self.wire, copy=self.copy, sender=self.source.name),
             source=self.source,
             tag=self.tag,
             lost=self.lost,
@@ -83,6 +86,39 @@ class Arrival:
             queued_s=queued_s,
             last_byte_s=last_byte_s,
         )
+
+
+def read_facts(data: bytes, sender: int, *types: Any) -> tuple[Any, ...]:
+    """What participant `sender` has sent beside its payload: values of these types.
+
+    It is pickled, which is safe between the processes of one run only (docs/security.md).
+    """
+    try:
+        facts = pickle.loads(data)  # noqa: S301
+        if not isinstance(facts, tuple) or not all(
+            isinstance(fact, type) for fact, type in zip(facts, types, strict=True)
+        ):
+            raise TypeError(f"{facts!r:.100}")
+    except Exception as error:  # a damaged pickle may raise anything
+        raise broken(f"what participant {sender} is to have said, which cannot be read: {error}") from None
+    return facts
+
+
+def wire_of(payload: Any, inline: bytes | None, size_bytes: int, sender: int) -> Any:
+    """The encoded bytes from another participant, uint8[size_bytes]."""
+    wire = payload if inline is None else codec.as_wire(inline)
+    if wire is None or wire.size != size_bytes:
+        size = "no" if wire is None else wire.size
+        raise broken(f"a payload of {size} bytes from participant {sender}, not of {size_bytes}")
+    return wire
+
+
+def decode(encoded: codec.Encoded, lost: Sequence[tuple[int, int]], wire: Any, *, copy: bool, sender: str) -> Any:
+    """As `encoding.decode`, for what has come over the bridge."""
+    try:
+        return codec.decode(encoded, lost, wire, copy=copy)
+    except (ValueError, TypeError, AttributeError, IndexError, KeyError, RuntimeError) as error:
+        raise broken(f"a payload from {sender} that cannot be decoded: {error}") from None
 
 
 class Transfers:
@@ -125,6 +161,7 @@ class Transfers:
             protocol=sim.network or protocol,
             encoded=encoded,
             encoding=encoding,
+            size_bytes=encoded.nbytes,
             future=sim._loop.create_future(),
             queued_ns=now,
             deadline_ns=NEVER_NS if deadline_s is None else min(now + to_ns(deadline_s), NEVER_NS),
@@ -183,6 +220,8 @@ class Transfers:
         sim = self._sim
         source, receiver = sim._by_id[event.source], sim._by_id[event.receiver]
         outgoing = self._outgoing.get(event.id) if event.sender_participant == sim.participant else None
+        if event.sender_participant == sim.participant:
+            self._check_delivery(event, outgoing)
         if outgoing is not None and outgoing.encoded is not None:
             encoded, wire = outgoing.encoded, None
             tag, protocol, queued_ns = outgoing.tag, outgoing.protocol, outgoing.queued_ns
@@ -196,9 +235,11 @@ class Transfers:
                     f"a transfer from {source.name} (participant {event.sender_participant}) arrived at "
                     f"{receiver.name} without its payload: claim a node before others send to it"
                 )
-            tag, protocol, name, queued_ns, tree, inline = pickle.loads(event.meta)  # noqa: S301  # as in participants.py
+            tag, protocol, name, queued_ns, tree, inline = read_facts(
+                event.meta, event.sender_participant, str, str, str, int, object, bytes | None
+            )
             encoded = codec.Encoded(name, event.size_bytes, (), tree)
-            wire = event.payload if inline is None else codec.as_wire(inline)
+            wire = wire_of(event.payload, inline, event.size_bytes, event.sender_participant)
             copy = False
         arrival = Arrival(
             source, receiver, tag, encoded, wire, copy, event.lost, event.size_bytes, protocol, queued_ns,
@@ -208,7 +249,11 @@ class Transfers:
 
     def finished(self, event: Finished) -> None:
         """Note one receiver's record; with the last one the sender goes on."""
-        outgoing = self._outgoing[event.id]
+        outgoing = self._outgoing.get(event.id)
+        if outgoing is None or event.receiver not in outgoing.receivers or event.receiver in outgoing.records:
+            raise broken(f"a record of transfer {event.id} to node {event.receiver}, which is not under way")
+        if event.size_bytes != outgoing.size_bytes:
+            raise broken(f"a record of transfer {event.id} of {event.size_bytes} bytes, not {outgoing.size_bytes}")
         record = _record(outgoing, event, self._sim.participant)
         outgoing.records[event.receiver] = record
         if event.reason:
@@ -233,8 +278,23 @@ class Transfers:
     def refused(self, id: int, reason: str) -> None:
         """The network does not accept a transfer."""
         outgoing = self._outgoing.pop(id, None)
-        if outgoing is not None and not outgoing.future.done():
+        if outgoing is None or outgoing.records:
+            raise broken(f"a refusal of transfer {id}, which is not about to begin")
+        if not outgoing.future.done():
             outgoing.future.set_exception(TransferRefused(f"{_what(outgoing)}: {reason}"))
+
+    def _check_delivery(self, event: Delivered, outgoing: Outgoing | None) -> None:
+        """Of what this participant itself has sent."""
+        if (
+            outgoing is None
+            or outgoing.source.id != event.source
+            or event.receiver not in outgoing.receivers
+            or event.receiver in outgoing.delivered
+        ):
+            raise broken(f"a delivery of transfer {event.id} to node {event.receiver}, which is not under way")
+        if event.size_bytes != outgoing.size_bytes:
+            raise broken(f"a delivery of transfer {event.id} of {event.size_bytes} bytes, not {outgoing.size_bytes}")
+        outgoing.delivered.add(event.receiver)
 
     def _check_nodes(self, source: Node, receivers: Sequence[Any], tag: str) -> None:
         if not receivers:

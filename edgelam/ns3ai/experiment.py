@@ -18,12 +18,14 @@ from edgelam import _bridge, paths  # type: ignore[attr-defined]
 from edgelam.cosim.launch import ScenarioProcess
 from edgelam.errors import ConfigurationError
 
+TREE = ("ns3", "waf", "contrib", "scratch")  # one of them is in the root of every ns-3 source tree
 FINISH_GRACE_S = 10.0  # for an ns-3 program that has said that it has finished, to write its files and end
 
 
 class Experiment:
     """Makes the shared memory, starts the ns-3 program, and ends it with ``del``, `kill` or the process."""
 
+    _begun = False  # run or kill was called
     _of_segment: ClassVar[weakref.WeakValueDictionary[str, Experiment]] = weakref.WeakValueDictionary()
 
     def __init__(  # noqa: PLR0917  # as ns3-ai has it
@@ -46,21 +48,22 @@ class Experiment:
 
         `targetName`: name or path of the program; where a name is looked for, `program` says. Options of ``./ns3 run``
         may stand behind it: ``--cwd=FOLDER``, ``--no-build``, and the program's own behind ``--``. `ns3Path`: a further
-        folder to look in; if it holds an ns-3 source tree this process changes to it, as with ns3-ai. `msgModule`: the
-        binding module. `handleFinish`: PyGetFinished tells that the program has ended. `vectorSize`: elements that both
-        vectors have at first. `shmSize` in bytes. `segName`: different for interfaces that exist at the same time.
-        `debug`: `run` starts nothing but says what to start by hand, in a debugger for example.
+        folder to look in; if it is the root of an ns-3 source tree this process changes to it, as with ns3-ai.
+        `msgModule`: the binding module. `handleFinish`: PyGetFinished tells that the program has ended. `vectorSize`:
+        elements that both vectors have at first. `shmSize` in bytes. `segName`: different for interfaces that exist at
+        the same time. `debug`: `run` starts nothing but says what to start by hand, in a debugger for example.
 
         Raises ConfigurationError for settings that do not go together.
         """
         other = self._of_segment.get(segName)
         if other is not None and other.isalive() and other.handleFinish and other.msgInterface.PyGetFinished():
             other.kill()  # only its last files are missing
-        if other is not None and other.isalive():
+        if other is not None and (other.isalive() or not other._begun):
+            doing = "that runs" if other._begun else "that was made to run"
             raise ConfigurationError(
-                f"segName {segName!r}: an experiment of this process that runs {other.targetName!r} uses it; end it "
-                "first (exp.kill()), or give each interface a segment name of its own, here and with SetNames in its "
-                "ns-3 program"
+                f"segName {segName!r}: an experiment of this process {doing} {other.targetName!r} uses it; end it "
+                "first (exp.kill(), or del exp), or give each interface a segment name of its own, here and with "
+                "SetNames in its ns-3 program"
             )
         if useVector and vectorSize is None:
             raise ConfigurationError("useVector=True needs vectorSize, the number of elements at first (0 is one)")
@@ -68,8 +71,9 @@ class Experiment:
         self.debug = debug
         self.ns3Path = ns3Path
         self._folders = _places(msgModule, ns3Path)
-        if ns3Path is not None and (Path(ns3Path) / "ns3").is_file():
-            os.chdir(ns3Path)  # agents of ns3-ai name their own files from there
+        self._in_tree = ns3Path is None or any((Path(ns3Path) / name).exists() for name in TREE)
+        if ns3Path is not None and self._in_tree:
+            os.chdir(ns3Path)  # agents of ns3-ai, and their programs, name files from there
         self.msgModule = msgModule
         self.handleFinish: bool = handleFinish
         self.segName = segName
@@ -91,15 +95,25 @@ class Experiment:
         no such program.
         """
         self.kill()
+        self._begun = True
         program, folder, command = self._command()
         for name, value in (setting or {}).items():
             command.append(f"--{name}" if value in (None, "") else f"--{name}={value}")
+        others = [name for name, of in self._of_segment.items() if of is not self]
         if self.debug:
             print(f"ns3ai_utils: debug: start this from another terminal: {shlex.join(command)}", flush=True)
+            _bridge.announce_process(0, others)
             return self.msgInterface
         self.proc = _Program(program.name, command, show=show_output, folder=folder)
-        self._end = weakref.finalize(self, _end, self.proc, self.msgInterface if self.handleFinish else None)
-        _bridge.announce_process(self.proc.pid, [name for name, of in self._of_segment.items() if of is not self])
+        hint = ""
+        if folder is None and not self._in_tree:
+            hint = (
+                f"; it ran in {Path.cwd()}, for ns3Path {os.fspath(self.ns3Path or '')!r} is not the root of an ns-3 "
+                f"source tree (which holds {', '.join(TREE[:-1])} or {TREE[-1]}). If the program names files from such "
+                "a root, put --cwd=FOLDER behind its name, with the folder that has them"
+            )
+        self._end = weakref.finalize(self, _end, self.proc, self.msgInterface if self.handleFinish else None, hint)
+        _bridge.announce_process(self.proc.pid, others)
         return self.msgInterface
 
     def isalive(self) -> bool:
@@ -108,6 +122,7 @@ class Experiment:
 
     def kill(self) -> None:
         """End the ns-3 program, if it runs. One that has finished is given 10 s to end by itself."""
+        self._begun = True
         if self._end is not None:
             self._end()
 
@@ -171,11 +186,11 @@ def _places(module: ModuleType, ns3_path: str | os.PathLike[str] | None) -> list
     return list(dict.fromkeys(folders))  # each once, in this order
 
 
-def _end(process: ScenarioProcess, finishing: Any) -> None:
-    """End the program. `finishing`: the interface that can tell whether it ends by itself anyway."""
+def _end(process: ScenarioProcess, finishing: Any, hint: str) -> None:
+    """End the program. `finishing`: the interface that tells whether it ends by itself anyway; `hint`: if it fails."""
     status = process.wait(0)
     if status is None and finishing is not None and finishing.PyGetFinished():
         status = process.wait(FINISH_GRACE_S)
     process.stop()
     if status:
-        print(f"edgelam: {process.name}: {process.describe(status)}", file=sys.stderr)
+        print(f"edgelam: {process.name}: {process.describe(status)}{hint if status > 0 else ''}", file=sys.stderr)

@@ -15,6 +15,7 @@
 
 #include "clock-host.h"
 #include "edgelam/bridge/errors.h"
+#include "edgelam/bridge/socket.h"
 #include "node-places.h"
 #include "participant-time.h"
 
@@ -125,7 +126,10 @@ int Scenario::Main(int argc, char* argv[], const std::function<void()>& build) {
     m_options.Choice("format", m_selfTest.format, "of the results", {"table", "json"});
     m_options.Sets("edgelam::TransferApplication", {{"Name", ""}, {"Address", ""}});
     m_options.Section("Bridge (set by the program that starts the scenario)");
-    m_options.Text("edgelam-address", m_address, "abstract Unix socket at which participants attach, @name");
+    m_address = bridge::TakeAddressFromEnvironment();
+    m_options.Text("edgelam-address", m_address,
+                   "abstract Unix socket at which participants attach, @name; "
+                   "EDGELAM_SCENARIO_ADDRESS in the environment keeps it from other users");
     m_options.Integer("edgelam-participants", m_participants, "how many attach before t = 0", 1, 200);
     m_options.Count("edgelam-arena-bytes", m_arenaBytes, "arena of each process, bytes; costs memory only once used",
                     1 << 16, 1ull << 40);

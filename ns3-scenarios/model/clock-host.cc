@@ -21,7 +21,8 @@ std::vector<std::byte> Copy(std::span<const std::byte> bytes) {
 
 } // namespace
 
-ClockHost::ClockHost(bridge::HostOptions options) : m_host(std::move(options)), m_participants(m_host.participants()) {}
+ClockHost::ClockHost(const bridge::HostOptions& options)
+    : m_host(options), m_longestText(options.ring_bytes / 2), m_participants(m_host.participants()) {}
 
 void ClockHost::Attach(const std::string& catalogue, RequestSink& sink) {
     m_sink = &sink;
@@ -71,7 +72,7 @@ void ClockHost::Sync() {
         m_over = true;
         ns3::Simulator::Stop();
     } else if (nextNs != bridge::never_ns) {
-        const auto delay = ns3::NanoSeconds(std::max<std::int64_t>(nextNs - NowNs(), 0));
+        const auto delay = ns3::NanoSeconds(std::max<std::int64_t>(nextNs - NowNs(), 0)); // a deadline may have passed
         m_deadlineEvent = ns3::Simulator::Schedule(delay, &ClockHost::Sync, this);
     } else {
         ns3::Simulator::ScheduleNow(&ClockHost::CheckDeadlock, this); // after the requests
@@ -114,6 +115,9 @@ void ClockHost::Drain(int p) {
         if (request.Is<bridge::Wait>()) {
             participant.waiting = true;
             participant.deadlineNs = request.As<bridge::Wait>().deadline_ns;
+            if (participant.deadlineNs < 0) {
+                m_host.Violation(p, "a Wait until " + std::to_string(participant.deadlineNs) + " ns");
+            }
         } else if (request.Is<bridge::Detach>()) {
             Detach(p);
         } else {
@@ -172,6 +176,7 @@ void ClockHost::CheckDeadlock() {
             text.append("\n").append(m_host.Describe(p)).append(": gave no explanation");
         }
     }
+    text.resize(std::min(text.size(), m_longestText));
     std::cerr << text << std::endl;
     m_over = true;
     m_exitStatus = 4;

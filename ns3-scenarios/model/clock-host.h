@@ -53,7 +53,7 @@ class RequestSink {
 /// earliest deadline becomes the next sync event.
 class ClockHost {
   public:
-    explicit ClockHost(bridge::HostOptions options);
+    explicit ClockHost(const bridge::HostOptions& options);
 
     bridge::Host& host() { return m_host; }
     int participants() const { return m_host.participants(); }
@@ -97,6 +97,7 @@ class ClockHost {
     void PollUntil(double seconds, const std::function<bool()>& done);
 
     bridge::Host m_host;
+    std::size_t m_longestText; ///< that fits a message
     RequestSink* m_sink = nullptr;
     std::vector<Participant> m_participants;
     ns3::EventId m_syncEvent;

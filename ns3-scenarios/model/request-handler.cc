@@ -43,21 +43,18 @@ std::string Record(const Observable& trace, bool whether) {
 
 class RequestHandler::HeldArray {
   public:
-    /// An array of a participant, which holds it itself at least as long as it waits; or one that the host has just
-    /// allocated, and so holds already.
-    HeldArray(bridge::Host& host, const bridge::ArrayRef& array) : ref(array), m_host(host) {
-        if (ref.size_bytes > 0 && ref.arena != 0) {
+    /// An array that the host has just allocated, and so holds already.
+    HeldArray(bridge::Host& host, const bridge::ArrayRef& array) : ref(array), m_host(host) {}
+    /// An array of participant p, which holds it itself at least as long as it waits. Ends the run if it is not.
+    HeldArray(bridge::Host& host, const bridge::ArrayRef& array, int p) : HeldArray(host, array) {
+        m_host.CheckOwn(p, ref);
+        if (ref.size_bytes > 0) {
             m_host.Hold(ref, 0, 1);
         }
     }
     ~HeldArray() {
-        if (ref.size_bytes == 0) {
-            return;
-        }
-        if (ref.arena == 0) {
-            m_host.arena().Release(ref);
-        } else {
-            m_host.Hold(ref, 0, -1);
+        if (ref.size_bytes > 0) {
+            bridge::Quietly([this] { m_host.Hold(ref, 0, -1); });
         }
     }
     HeldArray(const HeldArray&) = delete;
@@ -158,7 +155,7 @@ void RequestHandler::Handle(int p, const Request& request) {
         }
     } else if (request.Is<SetControl>()) {
         const auto& set = request.As<SetControl>();
-        HeldArray value(m_clock.host(), set.value);
+        const HeldArray value(m_clock.host(), set.value, p);
         const auto bytes = set.value.size_bytes > 0 ? m_clock.host().View(set.value) : std::span(request.tail);
         const std::string reason =
             set.control < m_registry.controls().size()
@@ -171,7 +168,7 @@ void RequestHandler::Handle(int p, const Request& request) {
         }
     } else if (request.Is<Post>()) {
         const auto& post = request.As<Post>();
-        const auto payload = std::make_shared<HeldArray>(m_clock.host(), post.payload);
+        const auto payload = std::make_shared<HeldArray>(m_clock.host(), post.payload, p);
         const int to = static_cast<int>(post.to);
         if (post.to >= static_cast<std::uint32_t>(m_clock.participants()) || !m_clock.host().Attached(to)) {
             const int last = m_clock.participants() - 1;
@@ -186,17 +183,21 @@ void RequestHandler::Handle(int p, const Request& request) {
             host.Send(to, Posted{static_cast<std::uint32_t>(p), 0, payload->ref}, std::string_view(bytes));
         });
     } else {
-        Refuse(p, 0, request.type, "message " + ProtocolMessages::NameOf(request.type) + " is not a request");
+        m_clock.host().Violation(p, "a " + ProtocolMessages::NameOf(request.type) + ", which is no request");
     }
 }
 
 void RequestHandler::StartTransfer(int p, const bridge::TransferRequest& request, const Request& frame) {
-    auto payload = std::make_shared<HeldArray>(m_clock.host(), request.payload);
+    auto payload = std::make_shared<HeldArray>(m_clock.host(), request.payload, p);
     const auto refuse = [&](const std::string& reason) { Refuse(p, request.id, frame.type, reason); };
     if (frame.tail.size() != std::uint64_t{4} * request.num_receivers + request.meta_bytes) {
         return refuse("the tail has " + std::to_string(frame.tail.size()) + " bytes; announced were " +
                       std::to_string(request.num_receivers) + " receivers and " + std::to_string(request.meta_bytes) +
                       " bytes");
+    }
+    if (request.payload.size_bytes != 0 && request.payload.size_bytes != request.size_bytes) {
+        return refuse("the payload has " + std::to_string(request.payload.size_bytes) + " bytes, the transfer " +
+                      std::to_string(request.size_bytes));
     }
     const Key key{p, request.id};
     if (m_transfers.contains(key)) {
@@ -216,7 +217,7 @@ void RequestHandler::StartTransfer(int p, const bridge::TransferRequest& request
         return refuse(withoutIp(*source));
     }
     std::vector<std::uint32_t> ids(request.num_receivers);
-    std::memcpy(ids.data(), frame.tail.data(), ids.size() * sizeof(std::uint32_t));
+    std::copy_n(frame.tail.data(), ids.size() * sizeof(std::uint32_t), std::as_writable_bytes(std::span(ids)).data());
     std::vector<ns3::Ptr<TransferApplication>> receivers;
     for (const auto id : ids) {
         const ExposedNode* receiver = Find(id);

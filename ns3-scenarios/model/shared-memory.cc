@@ -7,7 +7,7 @@ namespace edgelam {
 
 SharedBlock::~SharedBlock() {
     if (m_ref.size_bytes > 0 && *m_arena) {
-        (*m_arena)->Release(m_ref);
+        bridge::Quietly([this] { (*m_arena)->Release(m_ref); });
     }
 }
 

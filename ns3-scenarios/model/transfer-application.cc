@@ -102,6 +102,10 @@ std::string TransferApplication::Refusal(const TransferSpec& spec,
     if (spec.protocol == TransferProtocol::udp && spec.giveUpNs < 0) {
         return "give-up time " + std::to_string(spec.giveUpNs) + " ns; it must not be negative";
     }
+    constexpr std::uint64_t max_bps = 1'000'000'000'000'000; // faster than any link
+    if (spec.protocol == TransferProtocol::udp && spec.rateBps > max_bps) {
+        return "rate " + std::to_string(spec.rateBps) + " bit/s; it is 1 to 10^15, or 0 for the default";
+    }
     if (receivers.empty()) {
         return "no receiver is named";
     }

@@ -43,7 +43,7 @@ UdpFlow::UdpFlow(ns3::Ptr<Transfer> transfer, ns3::Ptr<ns3::Socket> socket, std:
                  std::shared_ptr<const ns3::Ipv4Address> group, std::uint32_t datagramBytes, std::uint64_t rateBps)
     : m_transfer(transfer), m_socket(socket), m_destinations(std::move(destinations)), m_group(std::move(group)),
       m_datagramBytes(datagramBytes), m_rateBps(rateBps) {
-    m_arrived.assign(transfer->shares.size(), std::vector<bool>(NumDatagrams()));
+    m_arrived.resize(transfer->shares.size());
 }
 
 UdpFlow::~UdpFlow() {
@@ -101,10 +101,12 @@ void UdpFlow::SendNext() {
 void UdpFlow::Arrived(std::size_t i, std::uint64_t offset) {
     const std::uint64_t datagram = offset / m_datagramBytes;
     TransferShare& share = m_transfer->shares[i];
-    if (share.ended || m_arrived[i][datagram]) {
+    auto& arrived = m_arrived[i];
+    if (share.ended || (datagram < arrived.size() && arrived[datagram])) {
         return;
     }
-    m_arrived[i][datagram] = true;
+    arrived.resize(std::max<std::size_t>(arrived.size(), datagram + 1)); // only as far as it has come
+    arrived[datagram] = true;
     const std::int64_t nowNs = NowNs();
     if (share.record.delivered_bytes == 0) {
         share.record.first_byte_ns = nowNs;
@@ -119,7 +121,8 @@ void UdpFlow::Arrived(std::size_t i, std::uint64_t offset) {
 void UdpFlow::Finish(std::size_t i) {
     ns3::Ptr<UdpFlow> self(this);
     TransferShare& share = m_transfer->shares[i];
-    const auto& arrived = m_arrived[i];
+    auto& arrived = m_arrived[i];
+    arrived.resize(NumDatagrams()); // all have been sent
     for (std::uint64_t datagram = 0; datagram < arrived.size(); ++datagram) {
         if (arrived[datagram]) {
             continue;

@@ -26,6 +26,11 @@
 
 namespace edgelam::bridge {
 
+/// True if a reference lies within an arena of that size and begins at a page.
+bool InArena(const ArrayRef& ref, std::uint64_t arena_bytes);
+/// "arena 1, slot 2, offset 4096, 10 bytes"
+std::string ToText(const ArrayRef& ref);
+
 /// The hold counts of all arenas: atomic uint32 [num_processes (arena)][max_slots][num_processes (holder)].
 /// Process 0 is the host, process p + 1 participant p.
 class HoldTable {
@@ -67,7 +72,7 @@ class Arena {
     /// A block of whole pages, held once by the owner. Its content is whatever was there before. `bytes` may be 0.
     /// Throws BridgeError naming the setting and who holds how much when it does not fit.
     std::span<std::byte> Allocate(std::uint64_t bytes, ArrayRef& ref);
-    /// Takes back one hold of the owner.
+    /// Takes back one hold of the owner. Throws BridgeError for what was not allocated here, or is not held.
     void Release(const ArrayRef& ref);
 
     std::uint64_t size_bytes() const { return m_memory.size(); }

@@ -25,6 +25,10 @@ namespace edgelam::bridge {
 
 inline constexpr std::uint32_t control_magic = 0x6c616d65; // "emal"
 
+constexpr int max_participants = 200; // all arenas travel in one message, which takes 253 descriptors
+constexpr std::uint64_t min_ring_bytes = 4096, max_ring_bytes = 1u << 30;
+constexpr std::uint64_t min_arena_bytes = 4096, max_arena_bytes = 1ull << 44;
+
 struct ControlHeader {
     std::uint32_t magic;
     std::uint32_t participants;
@@ -37,6 +41,13 @@ struct ControlHeader {
     std::atomic<std::uint32_t> aborted;
     char abort_text[1020];
 };
+
+/// True for a message that there is, with the size that it has.
+inline bool RightSize(const FrameHeader& header) {
+    return header.type < ProtocolMessages::size && header.body_bytes == ProtocolMessages::SizeOf(header.type);
+}
+/// Of one that has not: "a Wait of 3 bytes, not 8".
+std::string WrongSizeText(const FrameHeader& header);
 
 enum class Presence : std::uint32_t { absent = 0, attached = 1, detached = 2, dead = 3 };
 

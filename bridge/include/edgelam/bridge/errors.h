@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// What the bridge throws. Python sees the same four under the same names.
+/// What the bridge throws. Python sees the same five under the same names.
 ///
 ///     BridgeError            anything the bridge cannot do
 ///      +- PeerDied           the process on the other side, or another participant, is gone
 ///      +- AttachRefused      the scenario does not take this participant; the text says why
 ///      +- BridgeTimeout      a wait that the caller bounded has run out
+///      +- ProtocolError      the other side has sent what protocol.h does not allow
 #pragma once
 
 #include <stdexcept>
@@ -38,5 +39,19 @@ class BridgeTimeout : public BridgeError {
   public:
     using BridgeError::BridgeError;
 };
+
+class ProtocolError : public BridgeError {
+  public:
+    using BridgeError::BridgeError;
+};
+
+/// For destructors that give an array back: counts that another process has damaged are no reason to end this one.
+template<class F>
+void Quietly(F&& f) noexcept {
+    try {
+        f();
+    } catch (const BridgeError&) { // nothing is left to give back
+    }
+}
 
 } // namespace edgelam::bridge

@@ -38,8 +38,9 @@ struct ExchangeOptions {
 /// it is thrown as a BridgeError.
 class Exchange {
   public:
-    /// The creator returns at once; in a C++ program its first wait is at most a minute for an opener. The opener waits
-    /// for a creator, at most a minute, and then for its answer as long as the creator lives.
+    /// The creator returns at once; its first wait is at most a minute for an opener, or as long as a process lives
+    /// that was announced. The opener waits for a creator, at most a minute, and then for its answer as long as the
+    /// creator lives. Every wait of a process serves all its exchanges.
     explicit Exchange(ExchangeOptions options);
     ~Exchange();
     Exchange(const Exchange&) = delete;
@@ -68,7 +69,8 @@ class Exchange {
 };
 
 /// Tells the creators of segments in this very process, but for those of \p not_to, that a child of this process that
-/// will open them was started: should it end before it does, their waits end.
+/// will open them was started: should it end before it does, their waits end. \p pid 0: somebody starts it by hand, and
+/// may take any time for that.
 void AnnounceProcess(int pid, const std::vector<std::string>& not_to);
 
 /// Ends what cannot go on: throws BridgeError in a Python process; elsewhere prints the text and exits with status 1.

@@ -87,8 +87,14 @@ class Host {
         Send(p, message, std::as_bytes(std::span(tail)));
     }
 
-    /// The next frame of participant p; false if there is none now.
+    /// The next frame of participant p; false if there is none now. Ends the run (see Violation) for a message that
+    /// does not exist or has another size.
     bool Receive(int p, Frame& out);
+    /// Participant p has sent what the protocol does not allow: tells everybody, and throws ProtocolError, with which
+    /// the scenario ends. `what` continues "participant 0 has sent ".
+    [[noreturn]] void Violation(int p, const std::string& what);
+    /// Ends the run (see Violation) unless `ref` says "no array", or is one of p's arena that p holds.
+    void CheckOwn(int p, const ArrayRef& ref);
     /// Blocks until an attached participant has a frame. Throws PeerDied when one has died without Detach, once what
     /// it sent before has been received; BridgeError when nobody is attached.
     void WaitForFrames();

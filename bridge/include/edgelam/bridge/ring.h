@@ -95,8 +95,8 @@ class Ring {
         const std::uint64_t size = std::uint64_t{frame.header.body_bytes} + frame.header.tail_bytes;
         const std::uint64_t frame_bytes = FrameBytes(size, 0);
         if (available > m_capacity || frame_bytes > available) {
-            throw BridgeError("a ring of the bridge is corrupt: it announces a frame of " + std::to_string(size) +
-                              " bytes and holds " + std::to_string(available));
+            throw BridgeError("a frame of " + std::to_string(size) + " bytes in a ring that holds " +
+                              std::to_string(available));
         }
         frame.bytes.resize(size);
         CopyOut(begin + sizeof(FrameHeader), frame.bytes);

@@ -83,6 +83,9 @@ UniqueFd MakeEventFd();
 /// Runs `run` in a thread that takes no signals: these are for the threads of the program. Throws BridgeError.
 std::thread StartThread(std::function<void()> run);
 
+/// A text from another process, with '?' for each byte that is no part of UTF-8: Python's texts take nothing else.
+std::string Utf8(std::string text);
+
 /// Opens a pidfd, which becomes readable when the process ends. Throws BridgeError.
 UniqueFd OpenPidFd(int pid);
 

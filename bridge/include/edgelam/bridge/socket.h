@@ -24,6 +24,11 @@ struct PeerCredentials {
     unsigned uid;
 };
 
+/// The address that the process which started this one has left in the environment, where only its own user can read
+/// it (a command line is read by everybody, who could then listen there first); empty if there is none. Takes it out,
+/// so that processes started from here do not get it.
+std::string TakeAddressFromEnvironment();
+
 /// Listens at "@name". Throws BridgeError when the address is malformed or taken.
 UniqueFd ListenAt(const std::string& address);
 /// Connects; empty when nobody listens there yet.
