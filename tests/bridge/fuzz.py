@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Malformed frames, both ways, from one seed: python tests/bridge/fuzz.py --frames 20000 --seed 1
+"""Malformed frames, both ways, from one seed: python tests/bridge/fuzz.py --frames 20000 --seed 1 [--sanitize]
 
 `to_scenario` plays a participant of a real scenario, `to_python` a scenario that a real participant attaches to. Each
 sends what is right but for one frame in a few: fields with values that nobody expects, bodies and tails of a wrong
@@ -7,6 +7,9 @@ length, unknown types, array references out of range, repetitions. What may happ
 the scenario ends with status 3 (after a Wait for ever with 4, a deadlock), Python with an EdgelamError, and both say
 what was wrong. What must not: a signal, a sanitizer's report, any other exception, a wait without an end. Both return
 a text for each of those.
+
+--sanitize first compiles what reads the frames in C++, scenario and Python module, with the address and
+undefined-behaviour sanitizers (sanitized.py), and shows that a planted fault is found (fuzz_planted.cc).
 """
 
 import argparse
@@ -26,6 +29,18 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from raw_peers import RawHost, RawParticipant
+
+if "--sanitize" in sys.argv and "--way=python" in sys.argv:
+    import importlib.machinery
+    import importlib.util
+
+    import sanitized
+
+    import edgelam
+
+    _path = str(sanitized.FOLDER / ("_bridge" + importlib.machinery.EXTENSION_SUFFIXES[0]))
+    _module = importlib.util.module_from_spec(importlib.util.spec_from_file_location("edgelam._bridge", _path))
+    sys.modules["edgelam._bridge"] = edgelam._bridge = _module
 
 from edgelam import _bridge, cosim
 from edgelam.errors import EdgelamError
@@ -325,14 +340,38 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="malformed frames, both ways")
     parser.add_argument("--frames", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sanitize", action="store_true")
+    parser.add_argument("--way", choices=("scenario", "python"), help="one of the two only")
     options = parser.parse_args()
+    command, environment = None, {}
+    if options.sanitize and options.way != "python":
+        import sanitized
+
+        sanitized.build()
+        environment = sanitized.ENVIRONMENT
+        planted = to_scenario(300, options.seed, [str(sanitized.FOLDER / "planted")], environment)
+        assert any("heap-buffer-overflow" in finding for finding in planted), planted
+        print("the planted fault was found", flush=True)
+        command = [str(sanitized.FOLDER / "scenario"), "--numUe=2"]
     findings = []
-    for way in (to_scenario, to_python):
-        found = way(options.frames, options.seed)
-        print(f"{way.__name__}: {options.frames} frames of seed {options.seed}, {len(found)} findings", flush=True)
-        findings += found
-    print(*findings, sep="\n\n")
+    if options.way != "python":
+        findings += told(to_scenario(options.frames, options.seed, command, environment), options, "to the scenario")
+    if options.sanitize and options.way is None:  # the module is in a process that has the sanitizers from its start
+        words = ["--sanitize", "--way=python", f"--frames={options.frames}", f"--seed={options.seed}"]
+        done = subprocess.run(
+            [sys.executable, __file__, *words], env={**os.environ, **sanitized.preloaded()}, check=False
+        )
+        return 1 if findings else done.returncode
+    if options.way != "scenario":
+        findings += told(to_python(options.frames, options.seed), options, "to Python")
     return 1 if findings else 0
+
+
+def told(findings: list[str], options: argparse.Namespace, where: str) -> list[str]:
+    """Prints what was found."""
+    print(f"{options.frames} frames of seed {options.seed} {where}: {len(findings)} findings", flush=True)
+    print(*findings, sep="\n\n")
+    return findings
 
 
 if __name__ == "__main__":

@@ -55,7 +55,8 @@ if case == "sums":
     print("steps", steps(interface), "alive", exp.isalive())
     del exp
 elif case == "debug":  # run starts nothing, and says what to start
-    exp = Experiment(Path("apb"), None, py_binding, handleFinish=True, debug=True)
+    segment = {"segName": os.environ["SEGMENT"]}
+    exp = Experiment(Path("apb"), None, py_binding, handleFinish=True, debug=True, **segment)
     print("steps", steps(exp.run({"verbose": None, "rate": 5})))
 elif case == "other-names":  # what the messages are called does not matter, and all names for "no name" are one
     segment = arguments[0]
@@ -68,6 +69,11 @@ elif case == "options-in-the-name":
 elif case == "in-a-tree":  # ns3-ai changes to the source tree; programs are found all the same
     exp, interface = Experiment("apb", "tree", py_binding, handleFinish=True), None
     print("steps", steps(exp.run()), "in", os.path.basename(os.getcwd()))
+elif case == "from-the-root":  # a tree that was not built: both name files from there
+    os.makedirs("root/scratch", exist_ok=True)
+    Path("root/scratch/words.txt").write_text("many words")
+    exp = Experiment(script("apb", "1", "read"), "root", py_binding, handleFinish=True)
+    print("steps", steps(exp.run(show_output=True)), Path("scratch/words.txt").read_text())
 elif case == "one-after-another":  # the old one is dropped after the new one is made
     for rounds in (2, 3):
         exp = Experiment(script("apb", str(rounds)), None, py_binding, handleFinish=True)
@@ -114,7 +120,7 @@ elif case == "ends-after-the-end":
     print("ended")
 elif case == "by-hand":  # without Experiment, and the program is no child; "False": the program makes the memory
     creator = arguments[0] == "True"
-    names = "My Seg", "My Cpp to Python Msg", "My Python to Cpp Msg", "My Lockable"
+    names = os.environ["SEGMENT"], "My Cpp to Python Msg", "My Python to Cpp Msg", "My Lockable"
     interface = py_binding.Ns3AiMsgInterfaceImpl(creator, False, True, 4096, *names)
     print("steps", steps(interface))
 elif case == "again":  # a run that is cut off, and whole ones, with one interface
@@ -180,12 +186,26 @@ elif case == "order":
 elif case == "two-at-once":  # default names in one process
     exp, interface = begin("100000000", handleFinish=True)
     Experiment("apb", None, py_binding)
-elif case == "vectors":
+elif case == "two-before-run":
+    kept = [Experiment("apb", None, py_binding) for _ in range(2)]
+elif case == "after-one-that-was-dropped":
+    unused = Experiment("apb", None, py_binding)
+    del unused
+    exp, interface = begin("4", handleFinish=True)
+    print("steps", steps(interface))
+elif case == "made-once-more":
+    old, new = (py_binding.Ns3AiMsgInterfaceImpl(True, False, True, 4096, "again", "a", "b", "c") for _ in range(2))
+    old.PyRecvBegin()
+elif case == "nobody-comes":
+    py_binding.Ns3AiMsgInterfaceImpl(True, False, True, 4096, os.environ["SEGMENT"], "a", "b", "c").PyRecvBegin()
+elif case in ("vectors", "vectors-at-start", "crossed"):
     cells = types.SimpleNamespace(Ns3AiMsgInterfaceImpl=py_binding.CellInterface, __file__=py_binding.__file__)
     sums = py_binding.Ns3AiMsgInterfaceImpl(True, False, True, 4096, "sum seg", "env", "act", "lock")
     names = {"segName": "cells seg", "cpp2pyMsgName": "cells to python", "py2cppMsgName": "weights to cpp"}
     exp = Experiment("two", "../../", cells, handleFinish=True, useVector=True, vectorSize=8, **names)
-    interface = exp.run(setting={"structs": True}, show_output=True)
+    interface = exp.run(setting={"structs": True, "atStart": case == "vectors-at-start"}, show_output=True)
+    while case == "crossed":  # the program waits for an answer from the other interface
+        sums.PyRecvBegin()
     while True:
         interface.PyRecvBegin()
         if interface.PyGetFinished():

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Programs in the style of ns3-ai over our bridge: what they exchange, and what happens when something goes wrong."""
 
+import os
 import re
+import secrets
 import subprocess
 import sys
 import time
@@ -17,6 +19,14 @@ from edgelam.ns3ai.flags import PYTHON_PATH
 AGENT = Path(__file__).parent / "agent.py"
 
 
+@pytest.fixture
+def segment(monkeypatch):
+    """A name of its own for agents and programs that are not started by one another: nobody else's are in between."""
+    name = f"segment {secrets.token_hex(8)}"
+    monkeypatch.setenv("SEGMENT", name)
+    return name
+
+
 def run(folder, case, *arguments):
     """An agent to its end."""
     path = {**environment(), "PYTHONPATH": f"{PYTHON_PATH}:{folder}"}
@@ -30,6 +40,11 @@ def run(folder, case, *arguments):
 def agent(folder):
     (folder / "agent.py").write_text(AGENT.read_text())
     return lambda case, *arguments: run(folder, case, *arguments)
+
+
+def complaints(done):
+    """What it said on stderr, but for who waits for whom: on a busy machine that may take long."""
+    return [line for line in done.stderr.splitlines() if "waiting for" not in line]
 
 
 def gone(pid):
@@ -58,7 +73,7 @@ def test_example_as_in_the_guide(example):
 
 def test_struct_kind(agent):
     done = agent("sums")
-    assert done.stderr == ""
+    assert complaints(done) == []
     assert "steps 1000" in done.stdout
     assert "all sums were right" in done.stdout
 
@@ -68,9 +83,10 @@ def test_last_message_may_want_no_answer(agent):
     assert "steps 4" in done.stdout, done.stderr
 
 
-def test_vectors_and_structs_in_one_process(agent):
-    done = agent("vectors")
-    assert done.stderr == ""
+@pytest.mark.parametrize("case", ["vectors", "vectors-at-start"])
+def test_vectors_and_structs_in_one_process(agent, case):
+    done = agent(case)
+    assert complaints(done) == []
     # weights: sinr 0, 0.5, 1; 7 from each buffer; 1 from each odd cell
     assert re.findall(r"cells (\d) sum ([\d.]+)", done.stdout) == [("1", "7"), ("2", "15.5"), ("3", "23.5")]
     assert [line for line in done.stdout.splitlines() if "s: " in line] == ["1 s: 101", "2 s: 102", "3 s: 103"]
@@ -90,7 +106,7 @@ def test_experiments_with_the_same_names_side_by_side(agent):
 
 
 @pytest.mark.parametrize("creator", ["Python", "C++"])
-def test_both_started_by_hand(folder, agent, creator):
+def test_both_started_by_hand(folder, agent, creator, segment):
     how = "opener" if creator == "Python" else "creator"
     with subprocess.Popen([folder / "apb", "50", how], stdout=subprocess.PIPE, text=True) as program:
         done = agent("by-hand", str(creator == "Python"))
@@ -98,7 +114,46 @@ def test_both_started_by_hand(folder, agent, creator):
         assert "all sums were right" in program.communicate(timeout=100)[0]
 
 
-def test_debug_leaves_the_program_to_the_user(folder, agent):
+IMPOSTOR = """
+import os, socket, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+lines = []
+for pid in sys.argv[2:]:  # as the agent itself, and as a parent of the program, which asks there first
+    lines.append(socket.socket(socket.AF_UNIX))
+    lines[-1].bind(f"\\0edgelam-ai-0-{pid}-0123456789abcdef-{sys.argv[1]}")
+    lines[-1].listen(0)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_another_user_who_listens_under_the_same_name_is_passed_over(folder, agent, segment):
+    command = [sys.executable, "-c", IMPOSTOR, segment, str(os.getpid()), str(os.getppid()), "1"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as impostor:
+        assert impostor.stdout.readline() == "ready\n"
+        assert f"-{segment}" in Path("/proc/net/unix").read_text()
+        with subprocess.Popen([folder / "apb", "20", "opener"], stdout=subprocess.PIPE, text=True) as program:
+            done = agent("by-hand", "True")
+            assert "steps 20" in done.stdout, done.stderr
+            assert "all sums were right" in program.communicate(timeout=60)[0]
+
+
+def test_two_that_are_equally_near_are_an_error(folder, agent, segment):
+    with ThreadPoolExecutor(2) as pool:
+        agents = [pool.submit(agent, "by-hand", "True") for _ in range(2)]
+        while Path("/proc/net/unix").read_text().count(segment) < 2:
+            time.sleep(0.05)
+        said = subprocess.run([folder / "apb"], check=False, capture_output=True, text=True, timeout=60)
+        assert re.search(r"processes \d+ and \d+ have both made segment", said.stderr)
+        pids = [int(pid) for pid in re.findall(rf"-(\d+)-[0-9a-f]{{16}}-{segment}", Path("/proc/net/unix").read_text())]
+        for pid in set(pids):
+            psutil.Process(pid).terminate()
+        for each in agents:
+            each.result()
+
+
+def test_debug_leaves_the_program_to_the_user(folder, agent, segment):
     with subprocess.Popen([folder / "apb", "50"]) as program:
         done = agent("debug")
         assert re.search(r"debug: start this from another terminal: /.*/apb --verbose --rate=5\nsteps 50", done.stdout)
@@ -112,6 +167,8 @@ def test_debug_leaves_the_program_to_the_user(folder, agent):
         ("other-names", ("ns3-ai", "trial"), "steps 7"),
         ("options-in-the-name", (), "steps 3 in /"),
         ("in-a-tree", (), "steps 1000 in tree"),
+        ("from-the-root", (), "steps 1 many words"),
+        ("after-one-that-was-dropped", (), "steps 4"),
         ("one-after-another", (), "steps 2\nsteps 3"),
         ("kept", (), "kept 4"),
         ("sent-first", (), "steps 2"),
@@ -145,6 +202,13 @@ def test_habits_of_agents(folder, agent, case, arguments, text):
         ("sums", ("3", "creator"), r"process \d+, which started this one, has made segment 'My Seg' already"),
         ("program", ("apb --fast",), r"--fast is not known; behind the name may stand --cwd=FOLDER"),
         ("two-at-once", (), r"segName 'My Seg': an experiment of this process that runs .*apb.* uses it"),
+        ("two-before-run", (), r"segName 'My Seg': an experiment of this process that was made to run 'apb' uses it"),
+        ("made-once-more", (), r"this process has made segment 'again' once more"),
+        (
+            "crossed",
+            (),
+            r"both sides of segment '(cells|sum) seg' wait for each other: .* in segment '(cells|sum) seg'",
+        ),
     ],
 )
 def test_errors_say_what_is_wrong(agent, case, arguments, text):
@@ -157,6 +221,21 @@ def test_status_of_a_program_that_failed_is_told(agent):
     done = agent("sums", "3", "exit-5")
     assert "steps 3" in done.stdout
     assert "exit status 5" in done.stderr
+    # with ns3-ai it had run in a source tree
+    assert re.search(r"it ran in /.*, for ns3Path '../../../../' is not the root .* put --cwd=FOLDER", done.stderr)
+
+
+def test_a_file_that_is_named_from_the_root_is_read_by_the_program(agent):
+    assert "read many words" in agent("from-the-root").stdout
+
+
+def test_who_waits_for_a_program_that_nobody_starts_says_so(folder, agent, segment):
+    path = {**environment(), "PYTHONPATH": f"{PYTHON_PATH}:{folder}"}
+    command = [sys.executable, folder / "agent.py", "nobody-comes"]
+    with subprocess.Popen(command, cwd=folder, env=path, stderr=subprocess.PIPE, text=True) as waits:
+        line = waits.stderr.readline()
+        waits.terminate()
+    assert f"segment '{segment}' is there; waiting for the ns-3 program to open it" in line
 
 
 @pytest.mark.parametrize("case", ["kill-self", "exit"])
@@ -183,9 +262,9 @@ def test_other_signals_do_not_end_a_wait(agent):
     assert "steps 99" in done.stdout, done.stderr
 
 
-def test_program_without_python_gives_up(folder):
+def test_program_without_python_gives_up(folder, segment):
     """A program started by hand, with no Python process: it says what it waits for, and Ctrl-C ends it."""
     with subprocess.Popen([folder / "apb"], stderr=subprocess.PIPE, text=True) as program:
         line = program.stderr.readline()
         program.terminate()
-    assert "waiting for a process that makes segment 'My Seg'" in line
+    assert f"waiting for a process that makes segment '{segment}'" in line

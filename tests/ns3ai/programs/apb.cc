@@ -3,6 +3,8 @@
 #include "messages.h"
 
 #include <csignal>
+#include <cstdlib>
+#include <fstream>
 #include <ns3/ai-module.h>
 
 using namespace ns3;
@@ -13,6 +15,9 @@ int main(int argc, char* argv[]) {
     interface->SetIsMemoryCreator(how == "creator");
     interface->SetUseVector(false);
     interface->SetHandleFinish(true);
+    if (const char* segment = std::getenv("SEGMENT")) {
+        interface->SetNames(segment, "env", "act", "lock");
+    }
     if (how == "trial") { // as programs for later versions of ns3-ai do
         interface->SetTrialName("single_trial");
     }
@@ -40,6 +45,10 @@ int main(int argc, char* argv[]) {
         msgInterface->CppSendEnd();
     } else if (how == "abort") {
         std::abort();
+    } else if (how == "read") { // a file named from the root of ns-3's source tree
+        std::string line;
+        std::getline(std::ifstream("scratch/words.txt"), line);
+        std::cout << "read " << line << std::endl;
     } else if (how == "exit-5") {
         std::cerr << "five it is" << std::endl;
         return 5;

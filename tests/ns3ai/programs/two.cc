@@ -64,14 +64,18 @@ void Add(uint32_t a, uint32_t b) {
 } // namespace
 
 int main(int argc, char* argv[]) {
-    bool structs = true;
+    bool structs = true, atStart = false;
     CommandLine cmd;
+    cmd.AddValue("atStart", "open the second interface at once, not when it is first used", atStart);
     cmd.AddValue("structs", "the second interface too", structs);
     cmd.Parse(argc, argv);
     Ns3AiMsgInterface::Get()->SetIsMemoryCreator(false);
     Ns3AiMsgInterface::Get()->SetHandleFinish(true);
     auto cells = CreateObject<Cells>();
     Ns3AiMsgInterface::Get()->SetNames("sum seg", "env", "act", "lock");
+    if (atStart) {
+        Ns3AiMsgInterface::Get()->GetInterface<EnvStruct, ActStruct>();
+    }
     for (uint32_t i = 1; i <= 3; ++i) {
         Simulator::Schedule(Seconds(i), &Cells::Ask, cells, i);
         if (structs) {
