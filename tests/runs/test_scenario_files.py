@@ -122,6 +122,8 @@ os.system("cat by_c.txt > " + tempfile.mkdtemp() + "/copy")
     assert set(found) == {"plain", "data/one.txt", str(outside), "by_c.txt", "override.toml"}
     assert found["override.toml"] is None
     assert inputs.unchanged(found)
+    assert inputs.short_name(found) == inputs.short_name({**found, "also looked for": None})
+    assert inputs.short_name(found) != inputs.short_name({**found, "override.toml": "1" * 64})
     for name in found:
         before = Path(name).read_bytes() if Path(name).exists() else None
         Path(name).write_text("another content")
@@ -206,6 +208,7 @@ def test_runs_of_a_campaign_do_not_meet_and_follow_every_file_the_scenario_opens
     both = load("c")
     assert both.varying() == ["size", "inputs"]  # not averaged
     assert sorted(both.compare()["mean"]) == [1111, 1111, 1112, 1112]
+    assert both.runs["inputs"].nunique() == 2  # whichever of the runs has compiled the scenario
 
 
 def test_a_run_keeps_what_its_scenarios_write_apart(user, scenario, capsys):

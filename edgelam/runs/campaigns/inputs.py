@@ -78,9 +78,14 @@ def unchanged(inputs: Mapping[str, str | None]) -> bool:
 
 
 def short_name(inputs: Mapping[str, str | None]) -> str:
-    """A hash of what was read; empty for nothing."""
-    text = json.dumps(dict(inputs), sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8] if inputs else ""
+    """A hash of what was read; empty for nothing.
+
+    What was not there is left out: that varies by chance (a run that compiles looks in more places), and a file that is
+    there later is among what is read then.
+    """
+    read = {name: digest for name, digest in inputs.items() if digest is not None}
+    text = json.dumps(read, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8] if read else ""
 
 
 def _digest_now(name: str) -> str | None:
