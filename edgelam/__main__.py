@@ -153,6 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _explain(error: BaseException) -> int:
     """Print what ended the command, without a traceback, and return the exit status; a bug is raised again."""
     from edgelam.runs.folder import explanation, first_cause
+    from edgelam.runs.terminal import printable
 
     cause = first_cause(error)
     if isinstance(cause, KeyboardInterrupt):
@@ -160,7 +161,7 @@ def _explain(error: BaseException) -> int:
         print(f"edgelam: terminated ({cause})" if terminated else "edgelam: interrupted", file=sys.stderr)
         return EXIT_SIGNAL + (cause.number if isinstance(cause, Terminated) else signal.SIGINT)
     if isinstance(cause, EdgelamError):
-        print(explanation(cause), file=sys.stderr)
+        print(printable(explanation(cause)), file=sys.stderr)
     elif limited := limits.cause(cause):
         print(f"edgelam: {limited}", file=sys.stderr)
     else:

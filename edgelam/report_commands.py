@@ -51,6 +51,16 @@ class Check:
 
 def run(command: Report | Compare | Trace | Check) -> int:
     """Do it; returns the exit status."""
+    from edgelam.runs.load import reading
+
+    if isinstance(command, Check):
+        return _check(command.paths)
+    with reading(*(command.runs if isinstance(command, Compare) else (command.run,))):
+        _write(command)
+    return 0
+
+
+def _write(command: Report | Compare | Trace) -> None:
     match command:
         case Report(path, out):
             from edgelam.runs.report import write_report
@@ -68,7 +78,8 @@ def run(command: Report | Compare | Trace | Check) -> int:
                 ("Settings that differ", comparison.differences),
             ):
                 table = terminal.TextTable(title, *heads, left=len(heads))
-                table.rows += map(tuple, rows)
+                for row in rows:
+                    table.add_row(*row)
                 table.print(console)
             comparison.write(out)
             print(f"comparison: {out}")
@@ -77,12 +88,10 @@ def run(command: Report | Compare | Trace | Check) -> int:
 
             out = _file(out) or path / "trace.json"
             print(f"trace: {out} ({write_trace(path, out)} events; open it at https://ui.perfetto.dev)")
-        case Check(paths):
-            return _check(paths)
-    return 0
 
 
 def _check(paths: tuple[Path, ...]) -> int:
+    from edgelam.runs import terminal
     from edgelam.runs.checking import check
 
     if not paths:
@@ -91,10 +100,10 @@ def _check(paths: tuple[Path, ...]) -> int:
     for verdict in ("not covered", "unverified"):
         names = [str(finding.path) for finding in found if finding.verdict == verdict]
         if names:
-            print(f"{verdict}: {', '.join(names)}")
+            print(terminal.printable(f"{verdict}: {', '.join(names)}"))
     damaged = [finding for finding in found if finding.verdict == "damaged"]
     for finding in damaged:
-        print(f"damaged: {finding.reason}", file=sys.stderr)
+        print(terminal.printable(f"damaged: {finding.reason}"), file=sys.stderr)
     whole = sum(finding.verdict == "whole" for finding in found)
     print(f"{whole} files are what was written, {len(damaged)} damaged")
     return 1 if damaged else 0

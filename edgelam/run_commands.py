@@ -95,14 +95,15 @@ def run_experiment(name: str, arguments: list[str]) -> int:
 
 def plot_run(path: Path) -> int:
     """``edgelam plot RUN``."""
-    from edgelam.runs import experiments
+    from edgelam.runs import experiments, terminal
     from edgelam.runs.load import load_run
 
     run = load_run(path)
     experiment = experiments.find(run.manifest["experiment"])
     if run.state != "completed":
         reason = f" ({run.manifest['reason']})" if run.manifest.get("reason") else ""
-        print(f"edgelam: this run is {run.state}{reason}; showing what there is of it", file=sys.stderr)
+        text = f"edgelam: this run is {run.state}{reason}; showing what there is of it"
+        print(terminal.printable(text), file=sys.stderr)
     return _show_results(experiment, path)
 
 
@@ -110,9 +111,10 @@ def replay_run(settings: Replay) -> int:
     """``edgelam replay RUN``."""
     from edgelam.runs import experiments, replay
     from edgelam.runs.configuration import parse_pairs
+    from edgelam.runs.load import reading
     from edgelam.runs.progress import Progress
 
-    with Progress() as progress:
+    with reading(settings.run), Progress() as progress:
         run = replay(
             settings.run,
             scenario=settings.scenario,
@@ -193,7 +195,7 @@ def _show_results(experiment: "Experiment | None", path: Path, *, write_html: bo
             step()
         except EdgelamError as error:
             failed = True
-            print(f"edgelam: {error}", file=sys.stderr)
+            print(terminal.printable(f"edgelam: {error}"), file=sys.stderr)
     say(f"run folder: {path}")
     if failed:
         print(f"edgelam: the run itself is kept; once that is mended: edgelam plot {path}", file=sys.stderr)

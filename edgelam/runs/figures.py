@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgelam.runs.storage import write_atomically
+from edgelam.runs.terminal import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,12 +67,42 @@ def figure(
         drawn = Figure(figsize=(width_in, height_in or width_in / columns / 1.45 * rows))
         panels = drawn.subplots(rows, columns, squeeze=False)
         yield drawn, list(panels.flat)
+        _show_names_as_they_are(drawn)
         formats: dict[str, Any] = {".svg": {"metadata": {"Date": None}}, ".png": {"dpi": PNG_DPI}}
         for suffix, options in formats.items():
             buffer = io.BytesIO()
-            drawn.savefig(buffer, format=suffix[1:], **options)
+            try:
+                drawn.savefig(buffer, format=suffix[1:], **options)
+            except ValueError:  # of a tick's label, which is there only now
+                _show_no_formulas(drawn)
+                drawn.savefig(buffer := io.BytesIO(), format=suffix[1:], **options)
             drawn.set_layout_engine("none")  # laid out once, for all formats
             write_atomically(path.with_suffix(suffix), buffer.getvalue())
+
+
+def _show_names_as_they_are(drawn: "Figure") -> None:
+    """A name with dollars that make no formula, or with control characters, is text like any other."""
+    from matplotlib.mathtext import MathTextParser
+    from matplotlib.text import Text
+
+    parser: Any = MathTextParser("path")
+    for text in drawn.findobj(Text):
+        assert isinstance(text, Text)
+        if text.get_text() != printable(text.get_text()):
+            text.set_text(printable(text.get_text()))
+        if "$" in text.get_text():
+            try:
+                parser.parse(text.get_text())
+            except ValueError:
+                text.set_parse_math(False)
+
+
+def _show_no_formulas(drawn: "Figure") -> None:
+    from matplotlib.text import Text
+
+    for text in drawn.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_parse_math(False)
 
 
 def line_style(index: int, points: int = 10) -> dict[str, Any]:

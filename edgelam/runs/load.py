@@ -3,6 +3,8 @@
 
 Many at once: edgelam.runs.many."""
 
+import contextlib
+import traceback
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from edgelam.errors import EdgelamError
 from edgelam.runs import digests, folder, tables
 from edgelam.runs.configuration import suggest
 from edgelam.runs.storage import StorageError
@@ -116,3 +119,27 @@ def load(path: str | Path) -> "Run | Any":
     if not (path / "manifest.json").exists() and (found := many.find_runs(path)):
         return many.Runs(path, found)
     return Run(path)
+
+
+@contextlib.contextmanager
+def reading(*paths: str | Path) -> Iterator[None]:
+    """Around what shows runs: whatever it raises at one that edgelam did not write, or not to its end, is told.
+
+    It becomes one StorageError that names the first such run. Of runs that are whole it is a fault of the program's.
+    """
+    try:
+        yield
+    except (EdgelamError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        for path in paths:
+            found = load(path)
+            for run in [found] if isinstance(found, Run) else map(Run, found.paths):
+                if not run.verified or run.state != "completed":
+                    what = run.state if run.verified else "of something else than this edgelam, or damaged"
+                    at = traceback.extract_tb(error.__traceback__)[-1]
+                    raise StorageError(
+                        f"{run.path} cannot be shown: it is {what}, and its files have not what is needed: "
+                        f"{type(error).__name__}: {error} ({Path(at.filename).name}:{at.lineno})"
+                    ) from error
+        raise

@@ -6,23 +6,36 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 WIDE = 10_000  # columns where the output is kept: whoever reads that breaks no lines
 _GAP = 3  # between two columns, as rich sets them
 
 
+def printable(text: str) -> str:
+    """`text` with control characters and lone surrogates written out (``\\x1b``): it does nothing to a terminal."""
+    shown = "".join(f"\\x{ord(c):02x}" if (ord(c) < 32 and c not in "\n\t") or 127 <= ord(c) < 160 else c for c in text)
+    return shown.encode("utf-8", "backslashreplace").decode()
+
+
 def results() -> Console:
     """The console for results: as wide as the terminal, and without an edge where the output is kept.
 
-    $COLUMNS, where it is set, is the width in both cases.
+    $COLUMNS, where it is set, is the width in both cases. Text is printed as it is: names may have brackets, which are
+    no markup, and control characters, which are written out.
     """
     from rich.console import Console
 
-    return Console() if sys.stdout.isatty() or os.environ.get("COLUMNS") else Console(width=WIDE)
+    class Plain(Console):
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(printable(text), **options)
+
+    wide = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else WIDE
+    return Plain(width=wide, markup=False, emoji=False)
 
 
 class TextTable:
@@ -34,12 +47,13 @@ class TextTable:
 
     def __init__(self, title: str, *heads: str, left: int = 1, caption: str = "") -> None:
         """A table without rows yet; caption: a line below it."""
-        self.title, self.heads, self.left, self.caption = title, heads, left, caption
+        self.title, self.left, self.caption = printable(title), left, caption
+        self.heads = tuple(map(printable, heads))
         self.rows: list[tuple[str, ...]] = []
 
     def add_row(self, *cells: str) -> None:
         """One more row, a cell for each head."""
-        self.rows.append(cells)
+        self.rows.append(tuple(map(printable, cells)))
 
     def print(self, console: Console) -> None:
         """Print it; nothing where it has no rows."""

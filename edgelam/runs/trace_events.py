@@ -58,7 +58,7 @@ def _wall(run: Run, names: list[str]) -> Iterator[Event]:
     yield _about(WALL, "process_name", name="the run (wall clock)")
     yield _about(WALL, "process_sort_index", sort_index=0)
     for tid, name in enumerate(names, start=1):
-        rows = of_simulation(run, "wall", name)
+        rows = _timed(of_simulation(run, "wall", name), "wall_s", "simulated_s")
         if not len(rows):
             continue
         yield _about(WALL, "thread_name", tid, name=name)
@@ -83,6 +83,7 @@ def _simulation(run: Run, pid: int, name: str) -> Iterator[Event]:
     names = node_names(nodes, transfers, compute)
     if len(transfers):
         transfers = ended(transfers).rename(columns={"tag": "label"})
+    compute, transfers = (_timed(rows, "start_s", "end_s") for rows in (compute, transfers))
     tid = 0
     for node in names:
         for rows, column, what, facts in (
@@ -97,7 +98,13 @@ def _simulation(run: Run, pid: int, name: str) -> Iterator[Event]:
                 yield _about(pid, "thread_sort_index", tid, sort_index=tid)
                 for row in lane:
                     told = {fact: _plain(row[fact]) for fact in facts if fact in row}
-                    yield _slice((pid, tid), row["label"] or what, what, (row["start_s"], row["end_s"]), told)
+                    label = row["label"] if isinstance(row["label"], str) else ""
+                    yield _slice((pid, tid), label or what, what, (row["start_s"], row["end_s"]), told)
+
+
+def _timed(rows: pd.DataFrame, *times: str) -> pd.DataFrame:
+    """Those rows whose times are known: of a run that was killed they may not all be."""
+    return rows[rows[list(times)].abs().lt(float("inf")).all(axis=1)] if len(rows) else rows
 
 
 def _lanes(rows: pd.DataFrame) -> list[list[dict[str, Any]]]:

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Recordings of CSI: the same content in every format, mapped where possible, refused where they are none."""
 
+import io
 import json
+import struct
 import warnings
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -126,3 +129,69 @@ def test_foreign_files(tmp_path):
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(EdgelamError, match="is not a recording of CSI: it has the columns a"):
         csi.load(tmp_path / "a.parquet")
+
+
+def npy(values) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, values, allow_pickle=True)
+    return stream.getvalue()
+
+
+def header(text: str) -> bytes:
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text) + 1) + text.encode() + b"\n"
+
+
+FLOATS = "{'descr': '<f8', 'fortran_order': False, 'shape': %s}"
+CSI = "{'descr': '<c8', 'fortran_order': False, 'shape': %s}"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"x": header(FLOATS % "(1000000000000,)")},
+        {"x": header(FLOATS % "(10000000000000000000,)")},
+        {"x": header(FLOATS % "(-5,)")},
+        {"x": header(FLOATS % ("(" * 900 + "1" + ",)" * 900))},
+        {"x": header("(" * 9000 + ")" * 9000)},
+        {"x": header("{'descr': [('a', '<f8', (100000, 100000, 1000))], 'fortran_order': False, 'shape': (5,)}")},
+        {"csi": header(CSI % "(-1, 1, 1, 1, 4)") + bytes(64)},
+        {"csi": header(CSI % "(1000000000, 1, 1, 1, 4)") + bytes(64)},
+        {"csi": header(CSI % "(4611686018427387904, 4, 1, 1, 4)") + bytes(64)},
+        {"csi": header(CSI % "(0, 1, 1, 1, 4)")},
+        {"metadata": npy(np.array("[1, 2]"))},
+        {"metadata": npy(np.array("[" * 200_000))},
+        {"metadata": npy(np.array('{"links": 7}'))},
+    ],
+    ids=range(13),
+)
+def test_what_a_file_says_of_itself_is_not_believed(tmp_path, members):
+    path = tmp_path / "x.npz"
+    whole = {"csi": npy(np.zeros((2, 1, 1, 1, 4), "c8")), "metadata": npy(np.array("{}"))}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (whole | members).items():
+            archive.writestr(f"{name}.npy", content)
+    with pytest.raises(EdgelamError, match=r"x\.npz is not a") as caught:
+        csi.load(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["encrypted", "unknown", "bomb", "lzma", "checksum", "deflate"])
+def test_archives_of_other_kinds_are_one_clear_error(tmp_path, kind):
+    path = tmp_path / "x.npz"
+    compression = {"bomb": zipfile.ZIP_DEFLATED, "deflate": zipfile.ZIP_DEFLATED, "lzma": zipfile.ZIP_LZMA}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("csi.npy", npy(np.zeros((2, 1, 1, 1, 4), "c8")))
+        archive.writestr("metadata.npy", npy(np.array("{}")))
+        archive.writestr("x.npy", npy(np.zeros(2_000_000 if kind == "bomb" else 500)), compression.get(kind, 0))
+    content = bytearray(path.read_bytes())
+    if kind in ("encrypted", "unknown"):
+        at = content.find(b"PK\1\2")
+        while at >= 0:
+            content[at + (8 if kind == "encrypted" else 10)] |= 1 if kind == "encrypted" else 99
+            at = content.find(b"PK\1\2", at + 1)
+    at = content.find(b"x.npy")
+    if kind in ("checksum", "deflate"):
+        content[at + 20 : at + 26] = b"\xff" * 6
+    path.write_bytes(content)
+    with pytest.raises(EdgelamError, match=r"x\.npz is not a whole \.npz file"):
+        csi.load(path)

@@ -5,11 +5,15 @@ import dataclasses
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from recorded_run import small_run
 
 from edgelam import __main__ as cli
-from edgelam.runs import RunFolder
+from edgelam.errors import ConfigurationError
+from edgelam.runs import RunFolder, StorageError
+from edgelam.runs.configuration import from_toml
+from edgelam.runs.load import reading
 from edgelam.runs.report.compare import Comparison
 
 
@@ -145,3 +149,51 @@ def test_a_folder_of_runs_has_a_report_of_what_came_out(capsys, tmp_path):
     text = (tmp_path / "report.html").read_text()
     assert "nowhere, 2 runs" in text
     assert '"2 completed"' in text
+
+
+def foreign(path: Path, table: str, change) -> None:
+    """A run folder without digests, one of whose tables something else has written."""
+    frame = pd.read_parquet(path / f"{table}.parquet")
+    change(frame).to_parquet(path / f"{table}.parquet")
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps(manifest | {"format": 1}))
+
+
+def test_times_that_are_not_known_are_left_out_of_a_trace(capsys, tmp_path):
+    path = small_run(tmp_path)
+    assert edgelam(capsys, "trace", path)[0] == 0
+    all_of_them = json.loads((path / "trace.json").read_text())["traceEvents"]
+    for table, column in (("transfers", "queued_s"), ("compute", "end_s"), ("wall", "simulated_s")):
+        foreign(path, table, lambda rows, column=column: rows.assign(**{column: float("nan")}))
+        status, _, err = edgelam(capsys, "trace", path)
+        assert (status, "Traceback" in err) == (0, False)
+        fewer = json.loads((path / "trace.json").read_text())["traceEvents"]
+        assert len(fewer) < len(all_of_them)
+        all_of_them = fewer
+
+
+@pytest.mark.parametrize("column", ["source", "size_bytes", "queued_s"])
+def test_tables_of_something_else_are_told_in_one_line(capsys, tmp_path, column):
+    path = small_run(tmp_path)
+    foreign(path, "transfers", lambda rows: rows.drop(columns=column))
+    for command in ("report", "trace", "compare"):
+        arguments = [path, small_run(tmp_path), "--out", tmp_path / "c.html"] if command == "compare" else [path]
+        status, _, err = edgelam(capsys, command, *arguments)  # a traceback would be raised here
+        lines = [line for line in err.splitlines() if "unverified" not in line]
+        assert status == 0 or (len(lines) == 1 and f"{path} cannot be shown: it is of something else" in lines[0])
+
+
+def test_a_fault_of_ours_at_a_whole_run_is_not_put_on_the_run(tmp_path):
+    path = small_run(tmp_path)
+    with pytest.raises(KeyError), reading(path):
+        raise KeyError("x")
+    foreign(path, "transfers", lambda rows: rows)
+    with pytest.raises(StorageError, match=r"cannot be shown: it is of something else.*KeyError: 'x'"), reading(path):
+        raise KeyError("x")
+
+
+def test_a_configuration_that_is_no_toml_is_one_line(tmp_path):
+    for text in ("a = " + "[" * 30_000, "a = " + "1" * 5_000, "\x00"):
+        (tmp_path / "x.toml").write_text(text)
+        with pytest.raises(ConfigurationError, match=r"x\.toml is not TOML"):
+            from_toml(tmp_path / "x.toml", Settings)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from edgelam.errors import EdgelamError
-from edgelam.runs import RunFolder, StorageError, load, many, storage
+from edgelam.runs import RunFolder, StorageError, figures, load, many, storage, terminal
 from edgelam.runs import folder as folder_module
 
 
@@ -350,3 +350,64 @@ def test_a_written_file_has_the_mode_of_the_one_it_replaces(tmp_path):
         assert (tmp_path / "x").stat().st_mode & 0o777 == 0o600
     finally:
         os.umask(old)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"state": None}, "state is None"),
+        ({"state": "asleep"}, "state is 'asleep'"),
+        ({"experiment": "../../x"}, "experiment is '../../x'"),
+        ({"experiment": 7}, "experiment is 7"),
+        ({"started": "yesterday"}, "started is 'yesterday', which is no date"),
+        ({"ended": 3}, "ended is 3"),
+        ({"process": "x", "state": "running"}, "process is 'x'"),
+        ({"process": {"node": "here", "pid": "x"}}, "process is {'node'"),
+        ({"seeds": {}}, "seeds is {}"),
+        ({"simulations": [1]}, "simulations is [1]"),
+        ({"configuration": []}, "configuration is []"),
+    ],
+)
+def test_a_manifest_with_odd_or_missing_facts_is_one_line(tmp_path, change, words):
+    folder = make(tmp_path)
+    folder.close()
+    manifest = folder.path / "manifest.json"
+    old = {**json.loads(manifest.read_text()), "format": 1}
+    manifest.write_text(json.dumps({**old, **change}))
+    with pytest.raises(StorageError) as caught:
+        load(folder.path)
+    assert str(caught.value).startswith(f"{manifest} is not a manifest that edgelam wrote: {words}")
+    for name in change:
+        manifest.write_text(json.dumps({key: value for key, value in old.items() if key != name}))
+        if name in ("state", "experiment", "started", "process", "seeds", "configuration"):
+            with pytest.raises(StorageError, match=f"{name} is missing"):
+                load(folder.path)
+        else:
+            assert load(folder.path).state == "completed"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": 1}', '{"format": 2}', "[" * 100_000, "\xff"])
+def test_what_is_no_manifest_is_one_line(tmp_path, text):
+    (tmp_path / "manifest.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(StorageError, match=r"manifest\.json"):
+        load(tmp_path)
+
+
+def test_text_for_terminals_and_figures_does_nothing_to_them(tmp_path, capsys):
+    assert terminal.printable("a\x1b[31m\x00\x9b\ud7ff\udc80é\n") == "a\\x1b[31m\\x00\\x9b\ud7ff\\udc80é\n"
+    console = terminal.results()
+    for text in ("[/x]", "[red]name", ":smile:", "\x1b]0;title\x07"):
+        console.print(text)
+        table = terminal.TextTable(text, text)
+        table.add_row(text)
+        table.print(console)
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    for text in ("[/x]", "[red]name", ":smile:", "\\x1b]0;title\\x07"):
+        assert printed.count(text) == 4
+    for name in ("a$\\frac{b$_^{", "$", "a$b$c$", "x\x1b[31m\x00", "\udc80", r"$\mu$"):
+        with figures.figure(tmp_path / "f") as (_, (axes,)):
+            axes.plot([1, 2], [1, 10], label=name)
+            axes.set(title=name, yscale="log", xticks=[1, 2], xticklabels=[name if "$" in name else "a", "b"])
+            axes.legend()
+        assert (tmp_path / "f.png").read_bytes()

@@ -79,16 +79,22 @@ class ArrowWriter:
 def load_arrow(path: Path) -> CsiSet:
     """Read what ArrowWriter wrote into memory. Raises EdgelamError."""
     try:
-        if path.suffix == ".parquet":
-            table = pq.read_table(path, memory_map=True)
-        else:
-            with pa.memory_map(str(path)) as source:
-                table = pa.ipc.open_file(source).read_all()
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        return _load(path)
+    except (EdgelamError, MemoryError):
+        raise
+    except Exception as error:  # pyarrow, json and numpy, each with errors of its own, at the bytes of anybody
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise EdgelamError(
             f"{path} is not a whole {path.suffix} file ({reason}): cut off, or of another kind"
         ) from None
+
+
+def _load(path: Path) -> CsiSet:
+    if path.suffix == ".parquet":
+        table = pq.read_table(path, memory_map=True)
+    else:
+        with pa.memory_map(str(path)) as source:
+            table = pa.ipc.open_file(source).read_all()
     if _KEY not in (table.schema.metadata or {}) or "csi" not in table.column_names:
         raise EdgelamError(f"{path} is not a recording of CSI: it has the columns {', '.join(table.column_names)}")
     metadata = json.loads(table.schema.metadata[_KEY])

@@ -8,6 +8,7 @@ entry's header may carry a field of any length, and ours (the one Android's zipa
 from __future__ import annotations
 
 import json
+import math
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -78,14 +79,14 @@ def load_npz(path: Path) -> CsiSet:
                 raise EdgelamError(
                     f"{path} is not a recording of CSI: it has no {' and no '.join(missing)}, but {names}"
                 )
-            arrays = {}
-            for name in members.keys() - {"csi"}:
-                with archive.open(members[name]) as member:
-                    arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
+            arrays = {name: _read(archive, entry) for name, entry in members.items() if name != "csi"}
         csi = _map(path, members["csi"])
         metadata = dict(json.loads(str(arrays.pop("metadata"))))
-    except (zipfile.BadZipFile, EOFError, ValueError, TypeError, struct.error) as error:
-        raise EdgelamError(f"{path} is not a whole .npz file ({error}): cut off, or of another kind") from None
+    except (EdgelamError, OSError):
+        raise
+    except Exception as error:  # zipfile, zlib, numpy, json, each with errors of its own, at the bytes of anybody
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise EdgelamError(f"{path} is not a whole .npz file ({reason}): cut off, or of another kind") from None
     tones = arrays.pop("tones_hz", None)
     order = [name for name in members if name in arrays]
     return CsiSet(csi, tones, {name: arrays[name] for name in order}, metadata)
@@ -101,17 +102,38 @@ def _refuse_cut_off(path: Path) -> None:
         raise zipfile.BadZipFile("it ends within its last record")
 
 
+def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
+    """A member in memory; never more than the file has, whatever it says of itself."""
+    if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+        raise ValueError(f"{entry.filename} is compressed, as nothing in a recording is")
+    with archive.open(entry) as member:
+        shape, fortran, dtype = _header(member)
+        data = bytearray(member.read())  # to its end, where its checksum is
+    size = math.prod(shape) * dtype.itemsize
+    if dtype.hasobject or min(shape, default=1) < 0 or size != len(data):
+        raise ValueError(f"{entry.filename} says {dtype} {shape}, and has {len(data)} bytes")
+    return np.ndarray(shape, dtype, data, order="F" if fortran else "C")
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version < (2, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    return shape, fortran, dtype
+
+
 def _map(path: Path, entry: zipfile.ZipInfo) -> Array:
     """An uncompressed member as an array that is read from the file where it is used."""
-    if entry.compress_type != zipfile.ZIP_STORED:
-        raise ValueError("csi is compressed")
+    if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+        raise ValueError("csi is compressed or encrypted")
     with open(path, "rb") as file:
         file.seek(entry.header_offset)
         header = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
         file.seek(header[-2] + header[-1], 1)
-        version = np.lib.format.read_magic(file)
-        read_header = np.lib.format.read_array_header_1_0 if version < (2, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read_header(file)
+        begin = file.tell()
+        shape, fortran, dtype = _header(file)
         if fortran or dtype != np.complex64 or len(shape) != 5:
             raise ValueError(f"csi is {dtype} of {len(shape)} dimensions, not complex64 of 5")
-        return np.memmap(path, dtype, "c", file.tell(), shape)
+        if min(shape) < 1 or file.tell() - begin + math.prod(shape) * dtype.itemsize != entry.file_size:
+            raise ValueError(f"csi says {shape}, and has {entry.file_size} bytes")
+        return np.memmap(path, dtype, "c", file.tell(), tuple(map(int, shape)))

@@ -45,6 +45,11 @@ class CsiSet:
         missing = [name for name in known if name not in self.metadata]
         if missing:
             return f"its metadata lack {', '.join(missing)}"
+        links = self.metadata["links"]
+        if not isinstance(links, dict) or not all(isinstance(facts, dict) for facts in links.values()):
+            return "its metadata say nothing of the links"
+        if odd := [name for name, values in self.columns.items() if values.ndim not in (1, 2)]:
+            return f"its columns {', '.join(odd)} are none"
         short = [name for name, values in self.columns.items() if len(values) != len(self)]
         if short or "link" not in self.columns:
             return f"its columns {', '.join(short) or 'lack the link'} do not fit {len(self)} samples"
