@@ -158,6 +158,7 @@ class _Trial:
         changed = self._of_whole(torch.cat([self.rows[1][:-1].flip(0), self.rows[1][-1:]]))
         return not torch.equal(changed[-1], self.hidden[1][-1])
 
+    @torch.enable_grad()  # whoever first asks for the entry may be evaluating
     def fault(self, entry: Entry) -> _Fault | None:
         """The first thing in which the cut model differs from the whole one."""
         if not all(torch.isfinite(hidden).all() for hidden in self.hidden):

@@ -61,7 +61,8 @@ def test_a_leak_is_refused_with_its_size_however_the_backbone_was_made() -> None
     with pytest.raises(ConfigurationError, match=r"hidden states of 4 tokens differ by [0-9.e-]+ .*padding"):
         Encoder(made, LoraSettings())
     leak = 0.0
-    assert Encoder(Backbone("whole", backbone.model, None, False, False), LoraSettings()).hidden is not None
+    with torch.no_grad():
+        assert Encoder(Backbone("whole", backbone.model, None, False, False), LoraSettings()).hidden is not None
 
 
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:
