@@ -39,8 +39,9 @@ if "--sanitize" in sys.argv and "--way=python" in sys.argv:
     import edgelam
 
     _path = str(sanitized.FOLDER / ("_bridge" + importlib.machinery.EXTENSION_SUFFIXES[0]))
-    _module = importlib.util.module_from_spec(importlib.util.spec_from_file_location("edgelam._bridge", _path))
-    sys.modules["edgelam._bridge"] = edgelam._bridge = _module
+    _spec = importlib.util.spec_from_file_location("edgelam._bridge", _path)
+    edgelam._bridge = sys.modules["edgelam._bridge"] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(edgelam._bridge)
 
 from edgelam import _bridge, cosim
 from edgelam.errors import EdgelamError
