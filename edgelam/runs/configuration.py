@@ -160,6 +160,11 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):  # JSON escapes are TOML's, but DEL must be escaped as well
+        if not value.isprintable() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise ConfigurationError(
+                f"a configuration cannot hold {value!r}: TOML takes UTF-8 only, and this is not; rename the file or "
+                "folder, or call it from within by a path that is"
+            )
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, int):
         return str(value)

@@ -20,7 +20,6 @@ import json
 import os
 import platform
 import secrets
-import shlex
 import shutil
 import sys
 import time
@@ -90,7 +89,7 @@ class RunFolder:
             "started": now.isoformat(timespec="seconds"),
             "ended": None,
             "wall_s": None,
-            "command": shlex.join(sys.argv),
+            "command": host.shell_line(sys.argv),
             "seeds": {"root": seed},
             "configuration": configuration,
             "versions": host.versions(),

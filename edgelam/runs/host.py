@@ -5,7 +5,9 @@ import importlib.metadata
 import os
 import platform
 import re
+import shlex
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,20 @@ def versions() -> dict[str, str | None]:
 
         found["edgelam"] = edgelam.__version__
     return found
+
+
+def shell_line(words: Sequence[str]) -> str:
+    """A command as one types it into bash; a word that is no text in UTF-8 as ``$'Stra\\xdfe'``."""
+    return " ".join(map(_shell_word, words))
+
+
+def _shell_word(word: str) -> str:
+    data = os.fsencode(word)
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return "$'" + "".join(chr(b) if chr(b).isascii() and chr(b).isalnum() else f"\\x{b:02x}" for b in data) + "'"
+    return shlex.quote(word)
 
 
 def source_commit() -> dict[str, Any] | None:

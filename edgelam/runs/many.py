@@ -274,7 +274,7 @@ def _read_index(file: Path, reader: str) -> tuple[list[str], pa.Table | None]:
         content = file.read_bytes()
         if not digests.check_seal(content, file):
             return [], None
-        table = pq.read_table(pa.BufferReader(content))
+        table = tables.parsed(content)
         facts = json.loads(table.schema.metadata[_KEY])
         runs, made_by = [str(run) for run in facts["runs"]], facts["reader"]
     except (OSError, StorageError, pa.ArrowException, KeyError, TypeError, ValueError):  # none yet, or damaged
@@ -341,7 +341,7 @@ def _scores_of(path: Path) -> pa.Table:
         scores = experiments.last_metrics(run)
     else:
         scores = experiment.scores(run)
-    return pa.Table.from_pandas(scores, preserve_index=False)
+    return pa.Table.from_pandas(scores, preserve_index=False, nthreads=1)
 
 
 def _readers(runs: pd.DataFrame) -> str:

@@ -278,9 +278,18 @@ def _read_part(part: Path, number: int) -> pa.Table:
     return _parse(content, part)
 
 
+def parsed(content: bytes) -> pa.Table:
+    """A Parquet file, read in this thread alone: where no further one can be made (ulimit), Arrow waits for ever.
+
+    Raises whatever a reader of damaged bytes raises.
+    """
+    with pq.ParquetFile(pa.BufferReader(content), pre_buffer=False) as parquet:
+        return parquet.read(use_threads=False)
+
+
 def _parse(content: bytes, file: Path) -> pa.Table:
     try:
-        return pq.read_table(pa.BufferReader(content)).replace_schema_metadata(None)
+        return parsed(content).replace_schema_metadata(None)
     except Exception as error:  # whatever a reader of damaged bytes raises
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise StorageError(f"table {file.stem!r} in {file.parent} is damaged: {file.name}: {reason}") from error
@@ -297,7 +306,7 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
     """Read a table, compacted or in parts, as a DataFrame (nulls become NaN in numeric columns)."""
     table = read_arrow(folder, name)
     try:
-        return table.to_pandas()
+        return table.to_pandas(use_threads=False)
     except Exception as error:  # a column that is no text, say: of something else than edgelam
         raise StorageError(f"table {name!r} in {folder} is damaged: {type(error).__name__}: {error}") from error
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from edgelam.errors import EdgelamError
+from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.runs import RunFolder, StorageError, figures, load, many, storage, terminal
 from edgelam.runs import folder as folder_module
 
@@ -411,3 +411,26 @@ def test_text_for_terminals_and_figures_does_nothing_to_them(tmp_path, capsys):
             axes.set(title=name, yscale="log", xticks=[1, 2], xticklabels=[name if "$" in name else "a", "b"])
             axes.legend()
         assert (tmp_path / "f.png").read_bytes()
+
+
+def test_a_folder_whose_name_is_not_utf8(tiny, tmp_path):
+    """As on disks of the time before it; all that is written about the run stays readable."""
+    out = tmp_path / os.fsdecode(b"Stra\xdfe")
+    command = [sys.executable, "-m", "edgelam", "run", "tiny", "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
+    (folder,) = (out / "tiny").iterdir()
+    manifest = folder_module.read_manifest(folder)
+    assert manifest["state"] == "completed"
+    assert manifest["command"].endswith(r"Stra\xdfe'")
+    assert len(load(folder).metrics) == 2
+
+
+def test_a_configuration_that_no_text_can_hold_leaves_no_folder(tmp_path):
+    @dataclasses.dataclass(frozen=True)
+    class Config:
+        scenario: str = os.fsdecode(b"./Stra\xdfe/x.cc")
+
+    with pytest.raises(ConfigurationError, match="TOML takes UTF-8 only"):
+        RunFolder.create("invented", Config(), seed=1, out=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()

@@ -8,6 +8,7 @@ file's metadata under `edgelam_csi` are those of `CsiSet`, with the tones.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,8 @@ def load_arrow(path: Path) -> CsiSet:
 
 def _load(path: Path) -> CsiSet:
     if path.suffix == ".parquet":
-        table = pq.read_table(path, memory_map=True)
+        with pa.memory_map(os.fsencode(path)) as source, pq.ParquetFile(source, pre_buffer=False) as parquet:
+            table = parquet.read(use_threads=False)  # where no thread can be made Arrow waits for it for ever
     else:
         with pa.memory_map(str(path)) as source:
             table = pa.ipc.open_file(source).read_all()

@@ -20,6 +20,7 @@ from edgelam.runs.campaigns.folder import CampaignFolder, Job, Request, now
 from edgelam.runs.campaigns.identity import code_version, identity
 from edgelam.runs.campaigns.local import LocalWorkers, Workers, default_workers
 from edgelam.runs.campaigns.report import print_failures, print_results
+from edgelam.runs.host import shell_line
 from edgelam.runs.many import campaign_runs
 from edgelam.runs.options import base_configuration, parse_options
 from edgelam.runs.settings import differing_arguments, plain_text
@@ -89,7 +90,7 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
         _check_metric(folder, names, options.metric)
     varied = {key.name: [plain_text(value) for value in values] for key, values in grid.values.items()}
     request = Request(
-        command=shlex.join(["edgelam", "campaign", name, *arguments]), asked=now(), first_seed=options.experiment.seed,
+        command=shell_line(["edgelam", "campaign", name, *arguments]), asked=now(), first_seed=options.experiment.seed,
         seeds=options.seeds, grid=varied,
     )  # fmt: skip
     folder.ask(experiment.name, threads, request)
@@ -197,4 +198,4 @@ def _shell(command: Sequence[str], threads: int) -> str:
     variables = [f"OMP_NUM_THREADS={threads}"]
     if own := os.environ.get("EDGELAM_EXPERIMENTS"):
         variables.append(f"EDGELAM_EXPERIMENTS={shlex.quote(own)}")
-    return f"cd {shlex.quote(os.getcwd())} && {' '.join(variables)} {shlex.join(command)}"
+    return f"cd {shell_line([os.getcwd()])} && {' '.join(variables)} {shell_line(command)}"
