@@ -158,7 +158,8 @@ def _explain(error: BaseException) -> int:
     cause = first_cause(error)
     if isinstance(cause, KeyboardInterrupt):
         terminated = isinstance(cause, Terminated)
-        print(f"edgelam: terminated ({cause})" if terminated else "edgelam: interrupted", file=sys.stderr)
+        words = f"terminated ({cause})" if terminated else "interrupted"
+        print("\n".join([f"edgelam: {words}", *getattr(cause, "__notes__", ())]), file=sys.stderr)
         return EXIT_SIGNAL + (cause.number if isinstance(cause, Terminated) else signal.SIGINT)
     if isinstance(cause, EdgelamError):
         print(printable(explanation(cause)), file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from edgelam.cosim import patience
+from edgelam.cosim import holding, patience
 from edgelam.cosim.clock import PROTOCOLS, Event
 from edgelam.cosim.encoding import Encoded
 from edgelam.cosim.incoming import Incoming, broken, catalogue_of
@@ -27,6 +27,7 @@ from edgelam.errors import (
     RunEnded,
     ScenarioDied,
     ScenarioEnded,
+    StalledError,
 )
 
 _FOR_EVER_S = 1e9  # 30 years
@@ -46,10 +47,12 @@ class BridgeClock:
         name: str = "",
         timeout_s: float | None = 60.0,
         process: ScenarioProcess | None = None,
+        hold_timeout_s: float | None = None,
     ) -> None:
         """Attach to the scenario at `address`; `process`: the scenario, if this process has started it.
 
-        timeout_s: how long to try; None, only with `process`: as long as that lives.
+        timeout_s: how long to try; None, only with `process`: as long as that lives. hold_timeout_s: only with
+        `process`: StalledError once another participant has held the clock for so long.
         """
         try:
             from edgelam import _bridge  # type: ignore[attr-defined]
@@ -69,7 +72,9 @@ class BridgeClock:
         self._no_array = bytes(protocol["Post"].dtype["payload"].itemsize)
         self._kept: list[Any] = []  # arrays that requests of this wait refer to: the host has counted them by Resume
         self._attached = False
-        self._silence_s = None if process is None else patience.SILENCE_S
+        self._address, self._hold_timeout_s = address, hold_timeout_s
+        self._where: holding.Whereabouts | None = None
+        self._silence_s = None if process is None else min(patience.SILENCE_S, hold_timeout_s or patience.SILENCE_S)
         child_pid = 0 if process is None else process.pid
         limit_s = _FOR_EVER_S if timeout_s is None else timeout_s
         try:
@@ -100,11 +105,23 @@ class BridgeClock:
             raise
         nodes = [node["id"] for node in self.catalogue["nodes"]]
         self._incoming = Incoming(protocol, self.participants, nodes, self._view)
+        if self.participants > 1:
+            about = (address, participant, name, self._end.host_pid)
+            self._where = holding.Whereabouts(*about, interrupt=process is None)
 
     # ---- waiting ---------------------------------------------------------------------------------------------
 
     def wait(self, deadline_ns: int) -> list[Event]:
         """Wait in simulated time, until after now; see `Clock`."""
+        if self._where is None:
+            return self._wait(deadline_ns)
+        self._where.wait(True)
+        try:
+            return self._wait(deadline_ns)
+        finally:
+            self._where.wait(False)
+
+    def _wait(self, deadline_ns: int) -> list[Event]:
         events: list[Event] = []
         end = self._end
         try:
@@ -113,9 +130,7 @@ class BridgeClock:
                 try:
                     frames = end.receive(self._silence_s)
                 except self._bridge.BridgeTimeout:
-                    self._silence_s = None  # said once
-                    assert self._process is not None
-                    patience.tell_of_silence(self._process, self.now_ns, self.participants)
+                    self._tell_of_silence()
                     continue
                 for number, sequence, body, tail in frames:
                     if number == self._resume_number:
@@ -141,6 +156,36 @@ class BridgeClock:
                         events.append(self._incoming.event(number, body, tail))
         except self._bridge.BridgeError as error:
             self._raise(error)
+
+    def _tell_of_silence(self) -> None:
+        """Nothing has come for a while: say why, once; of other participants again and again, up to an error."""
+        assert self._process is not None
+        found, absent = self._holders()
+        limit_s = self._hold_timeout_s
+        if limit_s is not None and any(told["held_s"] >= limit_s for told in found):
+            raise StalledError(
+                f"simulated time has stood still at {self.now_ns / 1e9:.9f} s for longer than hold_timeout_s = "
+                f"{limit_s:g} s: {holding.describe(found)}"
+            )
+        why = holding.describe(found)
+        if absent and not found:
+            numbers = ", ".join(map(str, absent))
+            why = f"participant {numbers} has not attached yet, has left, or does not say what it does"
+        patience.tell_of_silence(self._process, self.now_ns, self._silence_s or 0.0, why)
+        self._silence_s = None if self.participants == 1 else min(patience.AGAIN_S, limit_s or patience.AGAIN_S)
+
+    def explain_interrupt(self, error: KeyboardInterrupt) -> None:
+        """Say what came instead of Ctrl-C, if the run is over; otherwise note who holds the clock."""
+        if self._where is not None and self._where.over:
+            try:
+                self._end.receive(1.0)
+            except self._bridge.BridgeError as gone:
+                self._raise(gone)
+        elif found := self._holders()[0]:
+            error.add_note(holding.describe(found))
+
+    def _holders(self) -> tuple[list[dict[str, Any]], list[int]]:
+        return holding.holders(self._address, self.participants, self.participant)
 
     def _send(self, message: str, *fields: Any, tail: bytes = b"") -> None:
         try:
@@ -262,6 +307,8 @@ class BridgeClock:
     def close(self) -> None:
         """Let go; without `detach` the others see this participant's death."""
         self._attached = False
+        if self._where is not None:
+            self._where.close()
         end, self._end = self._end, _Closed()  # nothing of it waits for the garbage collector
         end.close()
 

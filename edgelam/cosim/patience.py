@@ -54,12 +54,15 @@ def told(tell: Callable[[float], object]) -> Iterator[None]:
         teller.join()
 
 
-def tell_of_silence(process: ScenarioProcess, now_ns: int, participants: int) -> None:
-    """Say that nothing has come from the scenario for a while: it computes long, or for ever."""
-    others = ", or waits for another participant" if participants > 1 else ""
+def tell_of_silence(process: ScenarioProcess, now_ns: int, silent_s: float, why: str) -> None:
+    """Say that nothing has come from the scenario for a while: others hold, or it computes, perhaps for ever.
+
+    why: what the other participants do, where they hold with their Python stacks; empty: none does.
+    """
+    busy = f"{process.name} (pid {process.pid}) is busy; {process.output}"
     _say(
-        f"simulated time has stood still at {now_ns / 1e9:.9f} s for {SILENCE_S:.0f} s, as far as the scenario tells: "
-        f"{process.name} (pid {process.pid}) is busy{others}; {process.output}"
+        f"simulated time has stood still at {now_ns / 1e9:.9f} s for {silent_s:.0f} s, as far as the scenario tells: "
+        f"{why or busy}"
     )
 
 

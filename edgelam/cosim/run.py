@@ -41,6 +41,7 @@ def simulate(
     scenario_log: str | os.PathLike[str] | None = None,
     scenario_folder: str | os.PathLike[str] | None = None,
     attach_timeout_s: float | None = None,
+    hold_timeout_s: float | None = None,
     arena_bytes: int | None = None,
     address: str | None = None,
 ) -> T:
@@ -71,6 +72,8 @@ def simulate(
             current one.
         attach_timeout_s: how long (wall time) the scenario may take to build its network, and then the participants
             to attach; None: the scenario as long as it runs (stderr says so if that is long), the participants 60 s.
+        hold_timeout_s: how long (wall time) another participant may hold the clock while this one waits, before a
+            StalledError names it and where its program stands; None: as long as it does (stderr says so).
         arena_bytes: shared memory for arrays, of each process; memory is used only once touched. Default 1 GiB.
         address: where the processes meet (default: $EDGELAM_ADDRESS, otherwise a random one).
 
@@ -105,6 +108,8 @@ def simulate(
         raise ConfigurationError(f"participants = {participants!r}: a whole number from 1 to 200")
     if attach_timeout_s is not None and not attach_timeout_s > 0:
         raise ConfigurationError(f"attach_timeout_s = {attach_timeout_s!r} must be positive")
+    if hold_timeout_s is not None and not hold_timeout_s > 0:
+        raise ConfigurationError(f"hold_timeout_s = {hold_timeout_s!r} must be positive")
     address = address or os.environ.get("EDGELAM_ADDRESS") or launch.random_address()
     bridge: dict[str, Any] = {"participants": participants}
     if attach_timeout_s is not None:
@@ -123,7 +128,9 @@ def simulate(
             process = launch.ScenarioProcess(
                 Path(binary[-1]).name, command, scenario_log, folder=folder, variables=variables
             )
-        clock = BridgeClock(address, 0, name="main", timeout_s=attach_timeout_s, process=process)
+        clock = BridgeClock(
+            address, 0, name="main", timeout_s=attach_timeout_s, process=process, hold_timeout_s=hold_timeout_s
+        )
         try:
             result = _run(main, clock, **settings, environment={"EDGELAM_ADDRESS": address})
         except (ScenarioEnded, DeadlockError):  # it has come to its end by itself, and writes its files
@@ -214,6 +221,10 @@ def _run(main: Main[T], clock: Clock, **settings: Any) -> T:
             raise error from sim._loop.tasks.first_error()
         except BaseExceptionGroup as group:
             raise _single(group) from group
+        except KeyboardInterrupt as interrupt:
+            if isinstance(clock, BridgeClock):
+                clock.explain_interrupt(interrupt)
+            raise
         finally:
             with launch.deferred_interrupt():
                 sim._loop.close()

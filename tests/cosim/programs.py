@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -120,6 +121,15 @@ async def fail(sim):
     await sim.barrier("started")
     await asyncio.sleep(0.5)
     raise ValueError("no shard")
+
+
+async def hold_for_ever(sim):
+    """Blocked in a socket, which the bridge knows nothing of."""
+    await sim.barrier("started")
+    mine, theirs = socket.socketpair()
+    print("holds", flush=True)
+    mine.recv(1)
+    theirs.close()
 
 
 async def leave_early(sim):

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who holds the clock of a run of several processes, and where in its program: each of them answers that question.
+
+The answers go over a socket of each participant beside the run's own, and serve texts only: no number depends on them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+import traceback
+from typing import Any
+
+ANSWER_S = 2.0  # wall time for an answer: who does not give one then is left out
+
+
+class Whereabouts:
+    """Tells the other processes whether this participant holds the clock, and the Python stack of its program.
+
+    It also ends the holding of a participant whose run is over: a program that is blocked in a socket or a lock would
+    otherwise stay for ever.
+    """
+
+    def __init__(self, address: str, participant: int, name: str, scenario_pid: int, *, interrupt: bool) -> None:
+        """For the thread that calls; `interrupt`: raise KeyboardInterrupt in it when the scenario ends as it holds."""
+        self.waiting = False
+        self.over = False
+        """The scenario has ended, and this participant has been interrupted."""
+        self._since = time.monotonic()
+        self._about = {"participant": participant, "name": name, "pid": os.getpid()}
+        self._thread_id = threading.get_ident()
+        self._interrupt = interrupt and threading.current_thread() is threading.main_thread()
+        self._stopped = False
+        self._descriptors = contextlib.ExitStack()
+        self._thread: threading.Thread | None = None
+        with contextlib.suppress(OSError, RuntimeError):  # without it the run goes on, untold
+            self._listener = self._descriptors.enter_context(socket.socket(socket.AF_UNIX))
+            self._listener.bind(_place(address, participant))
+            self._listener.listen()
+            self._wake, self._woken = socket.socketpair()
+            self._descriptors.enter_context(self._wake)
+            self._descriptors.enter_context(self._woken)
+            self._scenario = os.pidfd_open(scenario_pid)
+            self._descriptors.callback(os.close, self._scenario)
+            thread = threading.Thread(target=self._serve, name="edgelam: whereabouts", daemon=True)
+            thread.start()
+            self._thread = thread
+
+    def wait(self, waiting: bool) -> None:
+        """From now on this participant waits, or holds."""
+        self.waiting = waiting
+        self._since = time.monotonic()
+
+    def close(self) -> None:
+        """Answer nobody any more."""
+        self._stopped = True
+        if self._thread is not None and self._thread is not threading.current_thread():
+            with contextlib.suppress(OSError):
+                self._wake.send(b"x")
+            self._thread.join()
+            self._thread = None
+        self._descriptors.close()
+
+    def _serve(self) -> None:
+        polled = select.poll()
+        for descriptor in (self._listener.fileno(), self._woken.fileno(), self._scenario):
+            polled.register(descriptor, select.POLLIN)
+        while not self._stopped:
+            ready = {descriptor for descriptor, _ in polled.poll()}
+            if self._scenario in ready:
+                polled.unregister(self._scenario)
+                if self._interrupt and not self.waiting and not self._stopped:
+                    self.over = True
+                    signal.pthread_kill(self._thread_id, signal.SIGINT)
+            if self._listener.fileno() in ready:
+                with contextlib.suppress(OSError), self._listener.accept()[0] as visitor:
+                    if _user_of(visitor) == os.geteuid():
+                        visitor.settimeout(ANSWER_S)
+                        visitor.sendall(json.dumps(self._answer()).encode())
+
+    def _answer(self) -> dict[str, Any]:
+        stack = "" if self.waiting else _stack_of(self._thread_id)
+        held_s = None if self.waiting else time.monotonic() - self._since
+        return {**self._about, "held_s": held_s, "stack": stack}
+
+
+def holders(address: str, participants: int, me: int) -> tuple[list[dict[str, Any]], list[int]]:
+    """Those of the other participants that hold: participant, name, pid, held_s, stack; and who gives no answer."""
+    found, absent = [], []
+    for participant in range(participants):
+        if participant == me:
+            continue
+        absent.append(participant)
+        with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as asking:
+            asking.settimeout(ANSWER_S)
+            asking.connect(_place(address, participant))
+            if _user_of(asking) != os.geteuid():
+                continue
+            answer = b""
+            while part := asking.recv(1 << 16):
+                answer += part
+            told = json.loads(answer)
+            absent.pop()
+            if told["held_s"] is not None:
+                found.append(told)
+    return found, absent
+
+
+def describe(found: list[dict[str, Any]]) -> str:
+    """Who holds, since when and where."""
+    lines = []
+    for told in found:
+        name = f"'{told['name']}', " if told["name"] else ""
+        who = f"participant {told['participant']} ({name}pid {told['pid']})"
+        lines.append(f"{who} has held the clock for {told['held_s']:.0f} s; its Python stack, the latest call last:")
+        lines.append(told["stack"].rstrip())
+    return "\n".join(lines)
+
+
+def _stack_of(thread_id: int) -> str:
+    frame = sys._current_frames().get(thread_id)
+    return "" if frame is None else "".join(traceback.format_stack(frame))
+
+
+def _place(address: str, participant: int) -> str:
+    return f"\0{address.removeprefix('@')}-{participant}"  # in the abstract name space: no file is left
+
+
+def _user_of(peer: socket.socket) -> int:
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[1])
