@@ -14,10 +14,9 @@ from typing import Annotated, Literal, get_args
 import tyro
 
 import edgelam
-from edgelam import limits, report_commands, run_commands, streams
+from edgelam import experiment_commands, limits, report_commands, run_commands, streams
 from edgelam.air.csi.settings import HoldLastSettings, RecordSettings, ShowSettings
 from edgelam.errors import ConfigurationError, EdgelamError
-from edgelam.runs import new_experiment
 from edgelam.scenarios import commands as scenario_commands
 from edgelam.scenarios import trust
 
@@ -124,7 +123,7 @@ Command = (
     | Annotated[Bench, tyro.conf.subcommand("bench")]
     | Annotated[Csi, tyro.conf.subcommand("csi")]
     | Annotated[Scenario, tyro.conf.subcommand("scenario")]
-    | Annotated[new_experiment.Experiment, tyro.conf.subcommand("experiment")]
+    | Annotated[experiment_commands.Experiment, tyro.conf.subcommand("experiment")]
     | Annotated[Ns3Ai, tyro.conf.subcommand("ns3-ai")]
     | Annotated[Completion, tyro.conf.subcommand("completion")]
 )
@@ -219,8 +218,8 @@ def _dispatch(arguments: list[str]) -> int:
         case Scenario(what):
             scenario_commands.run(what)
             return 0
-        case new_experiment.Experiment():
-            new_experiment.run(chosen)
+        case experiment_commands.Experiment():
+            experiment_commands.run(chosen)
             return 0
         case Completion(shell):
             from edgelam import completion
