@@ -28,20 +28,21 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from raw_peers import RawHost, RawParticipant
 
 if "--sanitize" in sys.argv and "--way=python" in sys.argv:
     import importlib.machinery
     import importlib.util
 
-    import sanitized
-
     import edgelam
 
-    _path = str(sanitized.FOLDER / ("_bridge" + importlib.machinery.EXTENSION_SUFFIXES[0]))
+    # Before anything imports the other one: two of them in one process would share their types.
+    _folder = Path(__file__).parents[2] / "build" / "sanitized"
+    _path = str(_folder / ("_bridge" + importlib.machinery.EXTENSION_SUFFIXES[0]))
     _spec = importlib.util.spec_from_file_location("edgelam._bridge", _path)
     edgelam._bridge = sys.modules["edgelam._bridge"] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(edgelam._bridge)
+
+from raw_peers import RawHost, RawParticipant
 
 from edgelam import _bridge, cosim
 from edgelam.errors import EdgelamError
