@@ -16,8 +16,16 @@ FLAGS = ["-std=c++20", "-O1", "-g", "-fPIC", "-fsanitize=address,undefined", "-f
          "-fno-omit-frame-pointer"]  # fmt: skip
 HOST = ("arena", "attach", "control", "doorbell", "host", "host_watcher", "segment", "socket")
 PARTICIPANT = ("arena", "attach", "control", "doorbell", "participant", "participant_attach", "segment", "socket")
-MODEL = ("clock-host", "registry", "request-handler", "shared-memory", "tcp-connection", "transfer",
-         "transfer-application", "udp-flow")  # fmt: skip
+MODEL = (
+    "clock-host",
+    "participant-time",
+    "registry",
+    "request-handler",
+    "shared-memory",
+    "tcp-*",
+    "transfer*",
+    "udp-*",
+)
 HELPER = ("attribute-default", "node-places", "options", "scenario", "self-test")
 ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
 
@@ -32,7 +40,7 @@ def build() -> None:
         nanobind_folder / "include", nanobind_folder / "ext/robin_map/include", sysconfig.get_paths()["include"],
     ]  # fmt: skip
     bridge = {name: TOP / f"bridge/src/{name}.cc" for name in {*HOST, *PARTICIPANT, "exchange_link"}}
-    scenario = {name: TOP / f"ns3-scenarios/model/{name}.cc" for name in MODEL}
+    scenario = {path.stem: path for name in MODEL for path in (TOP / "ns3-scenarios/model").glob(f"{name}.cc")}
     scenario |= {name: TOP / f"ns3-scenarios/helper/{name}.cc" for name in HELPER}
     scenario["wired-star"] = TOP / "ns3-scenarios/scenarios/wired-star.cc"
     module = {"module": TOP / "bridge/python/module.cc", "nb_combined": nanobind_folder / "src/nb_combined.cpp"}
@@ -40,9 +48,12 @@ def build() -> None:
     searched = [flag for folder in includes for flag in ("-I", str(folder))]
     defined = [f"-D{name}" for name in toolchain.DEFINITIONS]
 
+    headers = [path for folder in ("bridge", "ns3-scenarios") for path in (TOP / folder).rglob("*.h")]
+
     def compile_one(name: str, source: Path) -> None:
-        command = ["g++", "-c", *FLAGS, *defined, *searched, str(source), "-o", str(FOLDER / f"{name}.o")]
-        subprocess.run(command, check=True)
+        target = FOLDER / f"{name}.o"
+        if not target.exists() or target.stat().st_mtime < max(path.stat().st_mtime for path in [source, *headers]):
+            subprocess.run(["g++", "-c", *FLAGS, *defined, *searched, str(source), "-o", str(target)], check=True)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(compile_one, *zip(*{**bridge, **scenario, **module, **planted}.items(), strict=True)))
