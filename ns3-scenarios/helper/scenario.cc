@@ -13,6 +13,7 @@
 #include "ns3/tcp-l4-protocol.h"
 #include "ns3/udp-l4-protocol.h"
 
+#include "build-watch.h"
 #include "clock-host.h"
 #include "edgelam/bridge/errors.h"
 #include "edgelam/bridge/socket.h"
@@ -54,8 +55,12 @@ Scenario::~Scenario() {
 
 void Scenario::RefuseRunInBuild() const {
     const bool destroyed = !m_nodes.empty() && ns3::NodeList::GetNNodes() == 0;
-    if (destroyed || ns3::Simulator::GetEventCount() > 0) {
-        Refuse(std::string("Simulator::") + (destroyed ? "Destroy" : "Run") +
+    const bool run = ns3::Simulator::GetEventCount() > 0;
+    if (destroyed || run || BuildWatch::Stopped()) {
+        Refuse(std::string("Simulator::") +
+               (destroyed ? "Destroy"
+                : run     ? "Run"
+                          : "Stop") +
                "() was called in the build function: leave out Simulator::Run, Stop and Destroy there. The run begins "
                "when build returns; the option --stopTime gives it an end, Simulator::ScheduleDestroy what is to be "
                "done then");
@@ -150,6 +155,7 @@ int Scenario::Main(int argc, char* argv[], const std::function<void()>& build) {
         }
         ns3::RngSeedManager::SetSeed(m_seed);
         ns3::RngSeedManager::SetRun(m_run);
+        BuildWatch::Install();
         build();
         RefuseRunInBuild();
         ns3::Simulator::Remove(m_guard);

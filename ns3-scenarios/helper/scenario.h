@@ -104,7 +104,7 @@ class Scenario {
     std::uint32_t seed() const { return m_seed; }
 
   private:
-    /// Of what stands behind the network in an ns-3 main(), Run and Destroy leave traces.
+    /// What stands behind the network in an ns-3 main() leaves traces: BuildWatch sees Stop.
     void RefuseRunInBuild() const;
     void BeginExposing();
     void RefuseExposedTwice(ns3::Ptr<ns3::Node> node, const std::string& name) const;

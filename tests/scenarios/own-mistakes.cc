@@ -2,6 +2,7 @@
 //
 // A scenario in one file outside edgelam that takes structs, and makes mistakes on request.
 #include <edgelam/scenario.h>
+#include <ns3/default-simulator-impl.h>
 
 #include <array>
 #include <chrono>
@@ -25,11 +26,14 @@ void Spin(std::chrono::time_point<std::chrono::steady_clock, std::chrono::durati
 int main(int argc, char* argv[]) {
     edgelam::Scenario scenario("own-mistakes", "two nodes without links, and what their author did wrong");
     std::string mistake = "none";
-    scenario.options().Choice(
-        "mistake", mistake, "to make",
-        {"none", "expose", "endless-build", "slow-build", "slow-end", "run", "run-first", "destroy", "stop"});
+    scenario.options().Choice("mistake", mistake, "to make",
+                              {"none", "expose", "endless-build", "slow-build", "slow-end", "run", "run-first",
+                               "destroy", "stop", "stop-later", "own-simulator"});
     Move last{};
     return scenario.Main(argc, argv, [&] {
+        if (mistake == "own-simulator") {
+            ns3::Simulator::SetImplementation(ns3::CreateObject<ns3::DefaultSimulatorImpl>());
+        }
         ns3::NodeContainer nodes(2);
         if (mistake == "run-first") {
             ns3::Simulator::Stop(ns3::Seconds(1));
@@ -47,8 +51,11 @@ int main(int argc, char* argv[]) {
         if (mistake == "destroy") {
             ns3::Simulator::Destroy();
         }
-        if (mistake == "stop") {
+        if (mistake == "stop" || mistake == "own-simulator") {
             ns3::Simulator::Stop(ns3::Seconds(2));
+        }
+        if (mistake == "stop-later") {
+            ns3::Simulator::Schedule(ns3::Seconds(2), [] { ns3::Simulator::Stop(); });
         }
         if (mistake == "slow-end") {
             ns3::Simulator::ScheduleDestroy([] {

@@ -119,7 +119,9 @@ def test_a_long_end_is_waited_for_and_told(monkeypatch, capfd, tmp_path):
     assert re.search(r"own-mistakes \(pid \d+\) still runs \d+ s after the run is over", capfd.readouterr().err)
 
 
-@pytest.mark.parametrize(("mistake", "name"), [("run", "Run"), ("run-first", "Run"), ("destroy", "Destroy")])
+@pytest.mark.parametrize(
+    ("mistake", "name"), [("run", "Run"), ("run-first", "Run"), ("destroy", "Destroy"), ("stop", "Stop")]
+)
 def test_the_end_of_a_main_in_build_is_refused(mistake, name):
     async def main(sim):
         raise AssertionError
@@ -128,16 +130,26 @@ def test_the_end_of_a_main_in_build_is_refused(mistake, name):
         run(main, options={"mistake": mistake})
 
 
-def test_a_stop_in_build_is_named_as_the_reason():
+def test_a_stop_in_an_event_is_named_as_the_reason():
     async def main(sim):
         await asyncio.sleep(3)
 
     with pytest.raises(
         ScenarioEnded, match=r"^the scenario called Simulator::Stop for t = 2\.0+ s, while participant 0"
     ):
-        run(main, options={"mistake": "stop"})
+        run(main, options={"mistake": "stop-later"})
     with pytest.raises(ScenarioEnded, match=r"^the scenario ended at its stopTime, t = 1\.0+ s, while participant 0"):
-        run(main, options={"mistake": "stop", "stopTime": "1s"})
+        run(main, options={"mistake": "stop-later", "stopTime": "1s"})
+
+
+def test_a_simulator_that_the_author_chooses_is_left_alone():
+    """It cannot be watched: a Stop in build is named when it ends the run."""
+
+    async def main(sim):
+        await asyncio.sleep(3)
+
+    with pytest.raises(ScenarioEnded, match=r"^the scenario called Simulator::Stop for t = 2\.0+ s"):
+        run(main, options={"mistake": "own-simulator"})
 
 
 def test_what_ns3_says_comes_first():

@@ -77,9 +77,9 @@ def test_mistakes_are_reported_to_participants():
     with pytest.raises(ScenarioDied, match=r"wire\.py died after simulated time") as caught:
         cosim.simulate(main, scenario=WIRE, options={"mistake": "die"})
     assert "RuntimeError: the third tick" in caught.value.last_lines
-    for mistake, name in (("run", "Run"), ("destroy", "Destroy")):
+    for name in ("Run", "Stop", "Destroy"):
         with pytest.raises(ConfigurationError, match=rf"^wire: Simulator::{name}\(\) was called in the build function"):
-            cosim.simulate(main, scenario=WIRE, options={"mistake": mistake})
+            cosim.simulate(main, scenario=WIRE, options={"mistake": name.lower()})
     with pytest.raises(ConfigurationError, match="there is no such file"):
         cosim.simulate(main, scenario="./nowhere.py")
 

@@ -15,7 +15,7 @@ mistake = options.Choice(
     "mistake",
     "none",
     "to make",
-    ["none", "refuse", "raise", "expose", "die", "typo", "run", "destroy", "sink"],
+    ["none", "refuse", "raise", "expose", "die", "typo", "run", "stop", "destroy", "sink"],
 )
 count = options.Integer("count", 3, "any", 1, 5)
 flag = options.Flag("flag", False, "any")
@@ -57,6 +57,8 @@ def build():
     if mistake.value == "run":
         ns3.Simulator.Stop(ns3.Seconds(1))
         ns3.Simulator.Run()
+    if mistake.value == "stop":
+        ns3.Simulator.Stop(ns3.Seconds(1))
     if mistake.value == "destroy":
         ns3.Simulator.Destroy()
     if mistake.value == "expose":
