@@ -285,7 +285,7 @@ class BridgeClock:
             self._send("Explanation", 0, tail=self.explain().encode(errors="replace")[:LONGEST_EXPLANATION])
             return
         self.detach()  # the scenario ends once everybody has heard of it
-        text = tail.decode(errors="replace")
+        text = tail.decode(errors="replace") or "the scenario does not say why the run cannot go on"
         if number == self._number["Deadlock"]:
             raise DeadlockError(text)
         raise ScenarioEnded(f"{text}, while participant {self.participant} waited:\n{self.explain()}")

@@ -117,7 +117,7 @@ class Incoming:
         id, number, _ = fields
         if number not in self._names:
             raise broken(f"a refusal of a {self._all.get(number, number)}, which is no request")
-        return Refused(id, self._names[number], tail.decode(errors="replace"))
+        return Refused(id, self._names[number], tail.decode(errors="replace") or "the scenario gives no reason")
 
     def _value(self, fields: Any, tail: bytes) -> Event:
         request, time_ns, num_dims, _, ref = fields
