@@ -83,12 +83,12 @@ def from_toml(path: Path, kind: type[Config]) -> Config:
 
 
 def suggest(wrong: str, known: Iterable[str]) -> str:
-    """'; did you mean X?' for the nearest known name, and all of them: the end of an error about an unknown name."""
+    """'did you mean X?' for the nearest known name, and all of them: what an error about an unknown name ends with."""
     known = list(known)
     folded = {name.lower().replace("_", "-"): name for name in known}
     near = difflib.get_close_matches(wrong.lower().replace("_", "-"), list(folded), n=1)
-    hint = f"did you mean {folded[near[0]]!r}? " if near else ""
-    return f"{hint}There are: {', '.join(known)}" if known else f"{hint}There are none"
+    hint = f"did you mean {folded[near[0]]!r}? There" if near else "there"
+    return f"{hint} are: {', '.join(known)}" if known else f"{hint} are none"
 
 
 def parse_pairs(pairs: Iterable[str], what: str) -> dict[str, str]:

@@ -247,7 +247,7 @@ def _find_scenario(name: str) -> list[str]:
             raise EdgelamError(str(error)) from error
         if name not in known:
             files = [f"./{name}{kind}" for kind in (".cc", ".py") if Path(f"{name}{kind}").is_file()]
-            hint = f"for the file say {files[0]}. " if files else ""
+            hint = f"for the file say {files[0]}; " if files else ""
             raise ConfigurationError(f"no scenario is called {name!r}; {hint}{suggest(name, [*known, NO_SCENARIO])}")
     return scenarios.find(name)
 

@@ -38,7 +38,7 @@ class Run(Mapping[str, pd.DataFrame]):
         if name not in self._read:
             known = f"{name}.parquet" in (self.manifest.get("files") or {})
             if not known and name not in tables.table_names(self.path):
-                raise StorageError(f"{self.path} has no table {name!r}: {suggest(name, self)}")
+                raise StorageError(f"{self.path} has no table {name!r}; {suggest(name, self)}")
             self._read[name] = tables.read_table(self.path, name)
         return self._read[name]
 
@@ -46,7 +46,7 @@ class Run(Mapping[str, pd.DataFrame]):
         """The table of that name. Raises AttributeError, which names those there are."""
         if name.startswith("_") or "path" not in self.__dict__ or name not in self:
             found = suggest(name, self) if "path" in self.__dict__ else "it was not opened"
-            raise AttributeError(f"{self.__dict__.get('path')} has no table {name!r}: {found}")
+            raise AttributeError(f"{self.__dict__.get('path')} has no table {name!r}; {found}")
         return self[name]
 
     def __contains__(self, name: object) -> bool:

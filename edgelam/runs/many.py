@@ -155,7 +155,7 @@ class Runs(Mapping[str, pd.DataFrame]):
         """The table of that name, of all runs that have it. Raises StorageError if none has."""
         found = self._cached(name, lambda: self._collect(f"table-{name}", "1", lambda run: _table_of(run, name)))
         if "run" not in found:
-            raise StorageError(f"no run in {self.path} has a table {name!r}: {suggest(name, self)}")
+            raise StorageError(f"no run in {self.path} has a table {name!r}; {suggest(name, self)}")
         return found
 
     def __getattr__(self, name: str) -> pd.DataFrame:

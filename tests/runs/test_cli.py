@@ -134,7 +134,7 @@ def test_a_scenario_of_a_file_needs_its_path(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("cell.cc").touch()
     assert in_process(capsys, "run", "split-fedft", "--scenario", "cell")[2].startswith(
-        "edgelam: no scenario is called 'cell'; for the file say ./cell.cc. There are: csi"
+        "edgelam: no scenario is called 'cell'; for the file say ./cell.cc; there are: csi"
     )
 
 

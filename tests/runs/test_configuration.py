@@ -102,4 +102,4 @@ def test_pairs():
 
 def test_suggestions_read_dashes_and_underscores_alike():
     assert suggest("wired_sta", ["lte-macro", "wired-star"]).startswith("did you mean 'wired-star'?")
-    assert suggest("zzz", ["a", "b"]) == "There are: a, b"
+    assert suggest("zzz", ["a", "b"]) == "there are: a, b"

@@ -69,7 +69,7 @@ def test_tables_are_attributes(campaign):
         folder.table("merges", {"round": int}).append({"round": 3})
     run = load(run.path)
     assert run.merges["round"].tolist() == [3]
-    with pytest.raises(AttributeError, match=r"s1-1 has no table 'merge': did you mean 'merges'\? .*metrics"):
+    with pytest.raises(AttributeError, match=r"s1-1 has no table 'merge'; did you mean 'merges'\? .*metrics"):
         _ = run.merge
     assert not hasattr(run, "nothing")
     assert copy.copy(run).merges.equals(run.merges)
