@@ -284,6 +284,8 @@ class Answers(threading.Thread):
                     self.send("ObservableValue", number, now, 2, 0, *array, tail=struct.pack("<2q", 3, 2) + value)
                 elif name == "SetControl":
                     self.send("ControlApplied", struct.unpack_from("<Q", data)[0], now)
+                elif name == "Explanation":  # a frame has become an Explain
+                    self.send("Deadlock", now, tail=b"nobody goes on")
             if host.participant_left():
                 return
             time.sleep(0)
