@@ -4,6 +4,7 @@
 import errno
 import re
 import resource
+from pathlib import Path
 
 _THREADS = "no further thread can be made: the limit of processes (ulimit -u) or of memory (ulimit -v) is too low"
 # what shared libraries, Python and C++ say when memory or address space is used up
@@ -46,7 +47,18 @@ def cause(error: BaseException) -> str | None:
         return f"out of memory{f' ({text})' if text else ''}{limited if _soft(resource.RLIMIT_AS) != 'any' else ''}"
     if isinstance(error, ImportError) and "Too many open files" in text:
         return f"{text}: this process may have {_soft(resource.RLIMIT_NOFILE)} files open (ulimit -n)"
+    # Python where it could not even make a MemoryError, and modules of which a part is missing for that
+    if isinstance(error, (SystemError, ImportError, AttributeError)) and _address_space_used_up():
+        limited = f"this process may have {_mebibytes(resource.RLIMIT_AS)} of address space (ulimit -v)"
+        return f"out of memory ({type(error).__name__}: {text}): {limited}"
     return None
+
+
+def _address_space_used_up() -> bool:
+    """Whether this process has at some time had all address space that it may have, but for what one library takes."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    peak = re.search(r"VmPeak:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    return limit != resource.RLIM_INFINITY and peak is not None and int(peak[1]) * 1024 > limit - (64 << 20)
 
 
 def _soft(which: int) -> str:

@@ -108,6 +108,18 @@ def recorded(folder: Path) -> dict[str, str] | None:
     return files if isinstance(files, dict) else {}
 
 
+def run_of(folder: Path) -> str:
+    """What tells the run of a folder from all others, for as long as there is that run; "" where no manifest says."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return ""
+    if not isinstance(manifest, dict):
+        return ""
+    facts = [manifest.get(name) for name in ("experiment", "started", "process")]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
 def check_manifest(content: bytes, manifest: dict[str, Any], file: Path) -> None:
     """Raise StorageError unless `content`, from which `manifest` was read, is what was written. Drops its digest."""
     if manifest.get("format") == FORMAT and not check_seal(content, file):

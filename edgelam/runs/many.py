@@ -21,9 +21,10 @@ import pyarrow.parquet as pq
 
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.runs import digests, experiments, statistics, tables
-from edgelam.runs.campaigns.folder import CampaignFolder
+from edgelam.runs.campaigns.folder import CampaignFolder, job_name, run_name
 from edgelam.runs.campaigns.inputs import short_name
 from edgelam.runs.configuration import leaves, suggest
+from edgelam.runs.folder import read_manifest
 from edgelam.runs.load import Run
 from edgelam.runs.settings import plain_text, settings_of
 from edgelam.runs.storage import StorageError, write_atomically
@@ -199,6 +200,8 @@ class Runs(Mapping[str, pd.DataFrame]):
 
     def _readable(self, name: str, read: Callable[[Path], pa.Table]) -> pa.Table:
         try:
+            if self._index is not None:
+                _check_name(self._runs[name])
             return read(self._runs[name])
         except StorageError as error:
             remedy = f"move {self._runs[name]} away to read the other runs"
@@ -230,8 +233,7 @@ class Runs(Mapping[str, pd.DataFrame]):
         there = set(known)
         missing = [name for name in self._runs if name not in there]
         if missing:
-            with concurrent.futures.ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
-                new = list(pool.map(lambda name: _named(self._readable(name, read), name), missing))
+            new = _of_all(lambda name: _named(self._readable(name, read), name), missing)
             table = _concatenate([*([] if table is None else [table]), *new])
             known = [*known, *missing]
             if file is not None:
@@ -259,9 +261,26 @@ def find_runs(path: Path) -> list[Path]:
     return sorted(run for run in found if not run.name.startswith("."))  # hidden: being made just now
 
 
+def _of_all(read: Callable[[str], pa.Table], names: Sequence[str]) -> list[pa.Table]:
+    """`read` of each name, several at once where threads can be made."""
+    try:
+        with concurrent.futures.ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
+            return list(pool.map(read, names))
+    except RuntimeError:  # no further thread may be made (ulimit -u, -v)
+        return [read(name) for name in names]
+
+
+def _check_name(path: Path) -> None:
+    """Raise StorageError where a run of a campaign is another than its folder's name says: copied, or renamed."""
+    manifest = read_manifest(path)
+    identity = (manifest.get("campaign") or {}).get("identity")
+    if isinstance(identity, str) and job_name(path.name) != run_name(manifest["seeds"]["root"], identity):
+        raise StorageError(f"{path} holds the run {run_name(manifest['seeds']['root'], identity)}: it was renamed")
+
+
 def _to_pandas(table: pa.Table) -> pd.DataFrame:
     """As pandas; whole numbers of which some are null (a run that lacks the column) stay whole numbers, as Int64."""
-    frame = table.to_pandas()
+    frame = table.to_pandas(use_threads=False)
     for column in table.schema.names:
         values = table[column]
         if pa.types.is_integer(values.type) and values.null_count:
@@ -277,7 +296,15 @@ def _read_index(file: Path, reader: str) -> tuple[list[str], pa.Table | None]:
         table = tables.parsed(content)
         facts = json.loads(table.schema.metadata[_KEY])
         runs, made_by = [str(run) for run in facts["runs"]], facts["reader"]
-    except (OSError, StorageError, pa.ArrowException, KeyError, TypeError, ValueError):  # none yet, or damaged
+    except (
+        OSError,
+        StorageError,
+        pa.ArrowException,
+        KeyError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ):  # none, or damaged
         return [], None
     return (runs, table.replace_schema_metadata(None)) if made_by == reader else ([], None)
 

@@ -11,6 +11,7 @@ The compacted bytes depend on the rows alone: not on when parts were cut, nor on
 import contextlib
 import dataclasses
 import math
+import re
 import time
 import types
 import typing
@@ -30,6 +31,7 @@ ROWS_PER_PART = 4096
 SECONDS_PER_PART = 2.0  # wall clock: what a SIGKILL may cost of a run that goes on adding rows
 ROWS_PER_GROUP = 1 << 16  # of the compacted file
 COMPRESSION = "zstd"
+_PART = "edgelam_part"  # what a part says of itself: run, table, number
 
 _ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
@@ -114,6 +116,7 @@ class TableWriter:
         if parts_folder(folder, name).exists() or table_file(folder, name).exists():
             raise StorageError(f"{folder} already has a table {name!r}; a table is written once")
         make_folder(parts_folder(folder, name))
+        self._run = digests.run_of(folder)
         self._together = together or Tables()
         self._together.writers.append(self)
 
@@ -145,7 +148,8 @@ class TableWriter:
         if self._waiting:
             self._columns_of_rows()
             path = parts_folder(self.folder, self.name) / f"{self._parts:06d}.parquet"
-            write_atomically(path, _part_bytes(pa.concat_tables(self._columns)))
+            of = _part_of(self._run, self.name, self._parts)
+            write_atomically(path, _part_bytes(pa.concat_tables(self._columns), of))
             self._parts += 1
             self.rows_written += self._waiting
             self._columns.clear()
@@ -197,7 +201,7 @@ class TableWriter:
             atomic_file(table_file(self.folder, self.name)) as file,
             pq.ParquetWriter(file, self.schema, compression=COMPRESSION) as writer,
         ):
-            for group in _row_groups(self.schema, parts_folder(self.folder, self.name)):
+            for group in _row_groups(self.schema, parts_folder(self.folder, self.name), self._run):
                 writer.write_table(group)
         self._closed = True
 
@@ -224,9 +228,13 @@ def table_file(folder: Path, name: str) -> Path:
 
 
 def table_names(folder: Path) -> list[str]:
-    """The tables of a run folder, compacted or in parts, in alphabetical order."""
+    """The tables of a run folder, compacted or in parts, in alphabetical order.
+
+    Among them those that the manifest has a digest of and that are gone: to read one is an error, not an empty table.
+    """
     whole = {path.stem for path in folder.glob("*.parquet")}
-    return sorted(whole | {path.stem for path in folder.glob("*.parts") if path.is_dir()})
+    recorded = {Path(name).stem for name in digests.recorded(folder) or () if re.fullmatch(r"[^/]+\.parquet", name)}
+    return sorted(whole | recorded | {path.stem for path in folder.glob("*.parts") if path.is_dir()})
 
 
 def read_arrow(folder: Path, name: str) -> pa.Table:
@@ -241,11 +249,12 @@ def read_arrow(folder: Path, name: str) -> pa.Table:
         parts = sorted(parts_folder(folder, name).glob("[0-9]*.parquet"))
         with contextlib.suppress(_GoneError):
             if files is not None and whole.name in files:
-                return _parse(_content(whole, files[whole.name]), whole)
+                return _parse(_content(whole, files[whole.name]), whole).replace_schema_metadata(None)
             if whole.exists() and not (parts and files is not None):
                 digests.say_unverified(whole)
-                return _parse(_content(whole), whole)
-            read = [_read_part(part, number) for number, part in enumerate(parts)]
+                return _parse(_content(whole), whole).replace_schema_metadata(None)
+            run = digests.run_of(folder)
+            read = [_read_part(part, number, run) for number, part in enumerate(parts)]
             return _concatenated(read, parts)
     raise StorageError(f"{whole} is missing: the manifest has its digest, so it was there when the run ended")
 
@@ -269,13 +278,22 @@ def _content(file: Path, recorded: str | None = None) -> bytes:
     return content
 
 
-def _read_part(part: Path, number: int) -> pa.Table:
+def _part_of(run: str, table: str, number: int) -> str:
+    return f"{run} {table} {number}"
+
+
+def _read_part(part: Path, number: int, run: str) -> pa.Table:
+    """One part, without metadata. Raises StorageError where it is not that part of that table of that run."""
     if part.name != f"{number:06d}.parquet":
         raise StorageError(f"{part.parent} lacks part {number:06d}.parquet: the rows after it are not those of the run")
     content = _content(part)
     if not digests.check_seal(content, part):
         digests.say_unverified(part)
-    return _parse(content, part)
+    table = _parse(content, part)
+    said = (table.schema.metadata or {}).get(_PART.encode())
+    if said is not None and said.decode("utf-8", "replace") != _part_of(run, part.parent.stem, number):
+        raise StorageError(f"{part} is a part of another run or table, or another part of this one: it was moved here")
+    return table.replace_schema_metadata(None)
 
 
 def parsed(content: bytes) -> pa.Table:
@@ -289,7 +307,7 @@ def parsed(content: bytes) -> pa.Table:
 
 def _parse(content: bytes, file: Path) -> pa.Table:
     try:
-        return parsed(content).replace_schema_metadata(None)
+        return parsed(content)
     except Exception as error:  # whatever a reader of damaged bytes raises
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise StorageError(f"table {file.stem!r} in {file.parent} is damaged: {file.name}: {reason}") from error
@@ -311,11 +329,11 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
         raise StorageError(f"table {name!r} in {folder} is damaged: {type(error).__name__}: {error}") from error
 
 
-def _row_groups(schema: pa.Schema, parts: Path) -> Iterator[pa.Table]:
+def _row_groups(schema: pa.Schema, parts: Path, run: str) -> Iterator[pa.Table]:
     """The rows of all parts, in tables of ROWS_PER_GROUP rows and one of what is left: never the whole in memory."""
     waiting = schema.empty_table()
     for number, part in enumerate(sorted(parts.glob("[0-9]*.parquet"))):
-        waiting = pa.concat_tables([waiting, _read_part(part, number).cast(schema)])
+        waiting = pa.concat_tables([waiting, _read_part(part, number, run).cast(schema)])
         for _ in range(waiting.num_rows // ROWS_PER_GROUP):
             yield waiting.slice(0, ROWS_PER_GROUP).combine_chunks()
             waiting = waiting.slice(ROWS_PER_GROUP)
@@ -323,9 +341,9 @@ def _row_groups(schema: pa.Schema, parts: Path) -> Iterator[pa.Table]:
         yield waiting.combine_chunks()
 
 
-def _part_bytes(table: pa.Table) -> bytes:
-    """A part as a file, with its digest."""
+def _part_bytes(table: pa.Table, of: str) -> bytes:
+    """A part as a file, with its digest and `of` what it is a part."""
     sink = pa.BufferOutputStream()
-    sealed = table.combine_chunks().replace_schema_metadata({digests.KEY: digests.BLANK})
+    sealed = table.combine_chunks().replace_schema_metadata({digests.KEY: digests.BLANK, _PART: of})
     pq.write_table(sealed, sink, compression=COMPRESSION)
     return digests.sealed(sink.getvalue().to_pybytes())

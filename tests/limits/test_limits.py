@@ -86,6 +86,30 @@ def test_address_space(place):
     sweep(place, resource.RLIMIT_AS, [(needed - less) * MIB for less in (150, 70, 0)])
 
 
+def test_an_error_that_python_cannot_name_for_want_of_memory():
+    """CPython then may raise "SystemError: error return without exception set"; elsewhere that is a bug."""
+    code = """
+import resource
+from edgelam import limits
+error = SystemError("error return without exception set")
+assert limits.cause(error) is None
+resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
+assert limits.cause(error) is None
+kept = []
+try:
+    while True:
+        kept.append(bytearray(8 << 20))
+except MemoryError:
+    kept.clear()
+print(limits.cause(error))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(
+        "out of memory (SystemError: error return without exception set): this process may have 400 MiB"
+    )
+
+
 def test_processes(place):
     sweep(place, resource.RLIMIT_NPROC, [1, 3, 64], user=unprivileged())
 

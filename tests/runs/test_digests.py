@@ -276,6 +276,51 @@ def test_a_lost_part_is_no_run_with_fewer_rows(tiny, tmp_path):
         _ = load(folder).metrics
 
 
+def test_a_part_of_another_run_table_or_place_is_not_read(tiny, tmp_path):
+    for name in ("one", "two"):
+        make_killed_run(tmp_path / name, tiny)
+    one, two = (next((tmp_path / name / "tiny").iterdir()) for name in ("one", "two"))
+    parts = one / "metrics.parts"
+    moved = tmp_path / "moved"
+    shutil.copytree(one, moved)  # a whole folder may be copied and renamed
+    assert len(load(moved).metrics) == 384
+    for stranger in (two / "metrics.parts" / "000001.parquet", one / "devices.parts" / "000000.parquet",
+                     parts / "000002.parquet"):  # fmt: skip
+        shutil.rmtree(moved)
+        shutil.copytree(one, moved)
+        shutil.copy(stranger, moved / "metrics.parts" / "000001.parquet")
+        with pytest.raises(StorageError, match=r"000001\.parquet is a part of another run or table"):
+            _ = load(moved).metrics
+        assert any(finding.verdict == "damaged" for finding in check(moved))
+
+
+def test_a_removed_table_is_no_run_without_it(tiny, tmp_path):
+    make_run(tmp_path, tiny)
+    make_campaign(tmp_path, tiny)
+    run = load(next((tmp_path / "tiny").iterdir()))
+    (run.path / "metrics.parquet").unlink()
+    assert "metrics" in run
+    assert list(run) == ["devices", "metrics"]
+    with pytest.raises(StorageError, match=r"metrics\.parquet is missing"):
+        _ = run.metrics
+    shutil.rmtree(tmp_path / "c" / "index")
+    campaign = load(tmp_path / "c")
+    (campaign.paths[0] / "metrics.parquet").unlink()
+    with pytest.raises(StorageError, match=r"metrics\.parquet is missing"):
+        _ = campaign["metrics"]
+
+
+def test_a_run_of_a_campaign_under_another_name_counts_for_nothing(tiny, tmp_path):
+    make_campaign(tmp_path, tiny)
+    shutil.rmtree(tmp_path / "c" / "index")
+    first, second = load(tmp_path / "c").paths
+    shutil.rmtree(second)
+    shutil.copytree(first, second)
+    with pytest.raises(StorageError, match=f"{second.name} holds the run {first.name.rsplit('-', 1)[0]}"):
+        _ = load(tmp_path / "c").frame
+    assert list(load(tmp_path / "c").damaged()) == [second.name]
+
+
 def test_a_run_that_ends_while_it_is_read_is_read_whole(tiny, tmp_path, monkeypatch):
     """Between the manifest and the parts: what was a part is then in the compacted file."""
     folder = RunFolder.create("tiny", tiny(), seed=1, out=tmp_path, learning=False)

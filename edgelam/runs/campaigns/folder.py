@@ -71,7 +71,7 @@ class Job:
     @property
     def name(self) -> str:
         """Of its folder."""
-        return f"seed{self.config.seed}-{self.identity[:16]}"
+        return run_name(self.config.seed, self.identity)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +150,7 @@ class CampaignFolder:
             return []
         except OSError as error:
             raise StorageError.of("read", self.runs, error) from error
-        return sorted(there, key=lambda run: place.get(_job_name(run.name), len(place)))
+        return sorted(there, key=lambda run: place.get(job_name(run.name), len(place)))
 
     def refuse_other(self, asked: Asked, experiment: str) -> None:
         """Raise ConfigurationError if this is the campaign of another experiment."""
@@ -167,7 +167,7 @@ class CampaignFolder:
         """Of those jobs that are finished, by name: the folder of the run that has read its files as they are now."""
         there: dict[str, list[str]] = {}
         for run in self.finished():
-            there.setdefault(_job_name(run.name), []).append(run.name)
+            there.setdefault(job_name(run.name), []).append(run.name)
         names = {job.name: [name for name in there.get(job.name, []) if self._is_current(name)] for job in jobs}
         return {job: runs[0] for job, runs in names.items() if runs}
 
@@ -269,7 +269,12 @@ class CampaignFolder:
             os.close(descriptor)
 
 
-def _job_name(run: str) -> str:
+def run_name(seed: int, identity: str) -> str:
+    """Of a job's folder."""
+    return f"seed{seed}-{identity[:16]}"
+
+
+def job_name(run: str) -> str:
     """The job's part of the name of a run's folder."""
     return "-".join(run.split("-")[:2])
 
