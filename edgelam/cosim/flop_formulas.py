@@ -459,15 +459,15 @@ def packed_transposed_convolution(x: Any, packed: Any, *args: Any, **kwargs: Any
 
 
 _ATEN: dict[Formula, str] = {
-    product: "mm bmm mv _int_mm _sparse_mm hspmm _sparse_mm_reduce_impl",
+    product: "mm bmm mv matmul _int_mm _sparse_mm hspmm _sparse_mm_reduce_impl",
     add_product: "addmm addmv baddbmm addbmm _addmm_activation _sparse_addmm sspaddmm",
     sparse_sparse: "_sparse_sparse_matmul",
     sampled_product: "sparse_sampled_addmm",
     dot: "dot vdot",
     outer_sum: "addr",
-    out_times_inner: "_scaled_mm _scaled_mm_v2 _weight_int4pack_mm _weight_int4pack_mm_for_cpu _weight_int8pack_mm "
-    "_weight_int4pack_mm_with_scales_and_zeros _dyn_quant_matmul_4bit _mixed_dtypes_linear mkldnn_linear "
-    "_cslt_sparse_mm _sparse_semi_structured_linear _sparse_semi_structured_mm",
+    out_times_inner: "linear _scaled_mm _scaled_mm_v2 _weight_int4pack_mm _weight_int4pack_mm_for_cpu "
+    "_weight_int8pack_mm _weight_int4pack_mm_with_scales_and_zeros _dyn_quant_matmul_4bit _mixed_dtypes_linear "
+    "mkldnn_linear _cslt_sparse_mm _sparse_semi_structured_linear _sparse_semi_structured_mm",
     add_out_times_inner: "_sparse_semi_structured_addmm",
     grouped_product: "_grouped_mm _scaled_grouped_mm _scaled_grouped_mm_v2",
     linear_backward: "linear_backward mkldnn_linear_backward",

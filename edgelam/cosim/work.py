@@ -5,7 +5,8 @@ One dispatch mode sees every operator that PyTorch runs. FLOPs: what multiplies 
 `torch.utils.flop_counter` (attention on the GPU) or in flop_formulas.py; an operator that is written in terms of others
 is taken apart; the rest is element-wise and the like (light_operators.py) and counts as none, because its cost is
 memory traffic. An operator of which nothing is known, such as a user's own, counts as no FLOPs and is told once, as a
-warning; `torch.utils.flop_counter.register_flop_formula` gives it a formula.
+warning; `torch.utils.flop_counter.register_flop_formula` gives it a formula. Compiled functions run operator by
+operator while they are counted.
 
 Bytes are what every operator reads and writes when run one by one, as PyTorch does (views are free): an upper bound
 where a compiler would fuse. Of a distributed tensor the local part counts.
@@ -54,10 +55,16 @@ class WorkCounter:
         self.work = Work()
         self.lasting = True
         self._mode = _mode_class()()
+        self._eager: Any = None
         self._first_steps = FirstSteps(self._mode)
 
     def __enter__(self) -> WorkCounter:
         """Begin to count."""
+        import torch
+
+        # Compiled functions would refuse to run where someone looks on (fullgraph), or run as they are (others).
+        self._eager = torch.compiler.set_stance("force_eager")
+        self._eager.__enter__()
         self._mode.__enter__()
         self._first_steps.__enter__()
         return self
@@ -66,6 +73,7 @@ class WorkCounter:
         """Stop counting."""
         self._first_steps.__exit__(*error)
         self._mode.__exit__(*error)
+        self._eager.__exit__(*error)
         self.work = Work(self._mode.flops, self._mode.bytes)
         self.lasting = self._first_steps.replaced_all
 
@@ -103,7 +111,7 @@ def _mode_class() -> Any:
             if self._on_parts_now and FakeTensor in types:
                 return func(*args, **kwargs)  # a shape is asked for, nothing is computed
             how = _how(func)
-            if how.inside is not None:
+            if how.inside is not None and not _has_kernel_of_its_own(func, args, kwargs):
                 with self:
                     return func._op_dk(how.inside, *args, **kwargs)
             out = func(*args, **kwargs)
@@ -203,6 +211,29 @@ def _has_kernel(func: Any, key: Any) -> bool:
 
     name = func.name()
     return not name.startswith("prim::") and torch._C._dispatch_has_kernel_for_dispatch_key(name, key)
+
+
+def _has_kernel_of_its_own(func: Any, args: Any, kwargs: Any) -> bool:
+    """Whether PyTorch runs another kernel than the one in terms of other operators: nested, quantised, sparse tensors
+    have such."""
+    import torch
+
+    kinds = {
+        torch.sparse_coo: "Sparse",
+        torch.sparse_csr: "SparseCsr",
+        torch.sparse_csc: "SparseCsr",
+        torch.sparse_bsr: "SparseCsr",
+        torch.sparse_bsc: "SparseCsr",
+        torch._mkldnn: "Mkldnn",  # type: ignore[attr-defined]
+    }
+    for tensor in _tensors((args, kwargs)):
+        kind = "NestedTensor" if tensor.is_nested else "Quantized" if tensor.is_quantized else kinds.get(tensor.layout)
+        if kind is None:
+            continue
+        key = getattr(torch._C.DispatchKey, kind + tensor.device.type.upper(), None)
+        if key is not None and _has_kernel(func, key):
+            return True
+    return False
 
 
 def _made_of_tensors(kind: Any) -> bool:

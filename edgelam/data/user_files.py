@@ -84,11 +84,11 @@ def _read_parquet(path: Path) -> dict[str, list[Any]]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             names = file.schema_arrow.names
             _check_columns(path, names)
             wanted = [name for name in ("text", "label", "split") if name in names]
-            table = file.read(columns=wanted)
+            table = file.read(columns=wanted, use_threads=False)  # without threads: runs/tables.py tells why
         columns = {name: table.column(name) for name in wanted}
         for name, column in columns.items():
             if pa.types.is_dictionary(column.type):

@@ -75,14 +75,17 @@ def _targets(model: nn.Module, wanted: tuple[str, ...]) -> list[str]:
     """The targets as peft takes them: peft itself is content if one of several is found."""
     if wanted == (ALL_LINEAR,):
         return sorted(name for name, module in model.named_modules() if _is_linear(module))
+    embeddings: Any = getattr(model, "get_input_embeddings", None)
+    table = embeddings() if embeddings else None
     for target in wanted:
         if target == ALL_LINEAR:
             raise ConfigurationError(f"LoRA target {ALL_LINEAR} is one of {list(wanted)}; it is legal by itself only")
         found = [module for name, module in model.named_modules() if f".{name}".endswith(f".{target}")]
         if not found or not target:
             raise ConfigurationError(f"LoRA target {target!r} names no layer of this backbone; {_legal_targets(model)}")
-        if odd := [type(module).__name__ for module in found if not _is_linear(module)]:
-            raise ConfigurationError(f"LoRA target {target!r} is no linear layer but {odd[0]}; {_legal_targets(model)}")
+        if odd := [module for module in found if not _is_linear(module)]:
+            what = "the token table, which the devices hold" if odd[0] is table else type(odd[0]).__name__
+            raise ConfigurationError(f"LoRA target {target!r} is no linear layer but {what}; {_legal_targets(model)}")
     return list(wanted)
 
 

@@ -188,7 +188,7 @@ class Runs(Mapping[str, pd.DataFrame]):
 
     def _cached(self, name: str, read: Callable[[], pa.Table]) -> pd.DataFrame:
         if name not in self._read:
-            self._read[name] = self._in_order(_to_pandas(read()))
+            self._read[name] = self._in_order(tables.to_pandas(read()))
         return self._read[name]
 
     def _in_order(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -276,16 +276,6 @@ def _check_name(path: Path) -> None:
     identity = (manifest.get("campaign") or {}).get("identity")
     if isinstance(identity, str) and job_name(path.name) != run_name(manifest["seeds"]["root"], identity):
         raise StorageError(f"{path} holds the run {run_name(manifest['seeds']['root'], identity)}: it was renamed")
-
-
-def _to_pandas(table: pa.Table) -> pd.DataFrame:
-    """As pandas; whole numbers of which some are null (a run that lacks the column) stay whole numbers, as Int64."""
-    frame = table.to_pandas(use_threads=False)
-    for column in table.schema.names:
-        values = table[column]
-        if pa.types.is_integer(values.type) and values.null_count:
-            frame[column] = pd.array(values.to_pylist(), dtype="Int64")
-    return frame
 
 
 def _read_index(file: Path, reader: str) -> tuple[list[str], pa.Table | None]:

@@ -320,11 +320,21 @@ def _concatenated(read: list[pa.Table], parts: list[Path]) -> pa.Table:
         raise StorageError(f"{parts[0].parent} is damaged: its parts do not fit together: {error}") from error
 
 
+def to_pandas(table: pa.Table) -> pd.DataFrame:
+    """As pandas; whole numbers of which some are null stay whole numbers, as Int64 (pd.NA), others become NaN."""
+    frame = table.to_pandas(use_threads=False)
+    for column in table.schema.names:
+        values = table[column]
+        if pa.types.is_integer(values.type) and values.null_count:
+            frame[column] = pd.array(values.to_pylist(), dtype="Int64")
+    return frame
+
+
 def read_table(folder: Path, name: str) -> pd.DataFrame:
-    """Read a table, compacted or in parts, as a DataFrame (nulls become NaN in numeric columns)."""
+    """Read a table, compacted or in parts, as `to_pandas` gives it."""
     table = read_arrow(folder, name)
     try:
-        return table.to_pandas(use_threads=False)
+        return to_pandas(table)
     except Exception as error:  # a column that is no text, say: of something else than edgelam
         raise StorageError(f"table {name!r} in {folder} is damaged: {type(error).__name__}: {error}") from error
 

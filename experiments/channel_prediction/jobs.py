@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from edgelam.air import prediction
-from edgelam.errors import ConfigurationError
+from edgelam.errors import Diverged
 from edgelam.runs import RunFolder
 from edgelam.runs.progress import Progress
 
@@ -97,14 +97,14 @@ def _search(context: Context, model: str) -> tuple[float, int]:
             for epoch in range(config.search_epochs):
                 trainer.epoch(epoch)
             error = context.score(trainer.predictor, test, "search", epoch=0, time_s=0.0).nmse
-        except ConfigurationError:  # it diverged
+        except Diverged:
             error = float("inf")
         found.append((error, rate))
         context.progress.step(number + 1, nmse=error, rate=rate)
     error, rate = min(found)
     if not np.isfinite(error):
         tried = ", ".join(f"{rate:g}" for _, rate in found)
-        raise ConfigurationError(f"{model} diverges at every learning rate tried: {tried}")
+        raise Diverged(f"{model} diverges at every learning rate tried: {tried}")
     context.store.save_rate(model, context.seed, rate, len(found))
     return rate, len(found)
 

@@ -3,7 +3,9 @@
 
 import io
 import json
+import os
 import struct
+import sys
 import warnings
 import zipfile
 
@@ -84,6 +86,14 @@ def test_npz_is_mapped_aligned_and_plain(npz):
         assert np.array_equal(plain["csi"], data.csi)
         assert np.array_equal(plain["los"], data.los)
         assert json.loads(str(plain["metadata"]))["seed"] == 1
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems refuse such names")
+def test_a_path_that_is_no_utf8_is_read(recording, tmp_path):
+    other = tmp_path / os.fsdecode(b"caf\xe9") / recording.name
+    other.parent.mkdir()
+    other.write_bytes(recording.read_bytes())
+    assert np.array_equal(csi.load(other).csi, csi.load(recording).csi)
 
 
 def test_others_read_parquet_and_arrow(recording):

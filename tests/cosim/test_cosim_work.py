@@ -198,6 +198,45 @@ def test_nested_tensors_of_ragged_batches():
     assert count(layer, ragged).flops == 2 * 8 * 16 * 8
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors_that_have_kernels_of_their_own():
+    weight = torch.ones(5, 4, requires_grad=True)
+    ragged = torch.nested.nested_tensor([torch.ones(2, 4), torch.ones(3, 4)], requires_grad=True)
+    other = torch.nested.nested_tensor([torch.ones(4, 5), torch.ones(4, 6)], requires_grad=True)
+    linear, products = 2 * 5 * 4 * 5, 2 * 2 * 4 * 5 + 2 * 3 * 4 * 6
+    assert count(F.linear, ragged, weight).flops == linear
+    assert count(F.linear, ragged, weight, torch.ones(5)).flops == linear
+    assert count(torch.matmul, ragged, other).flops == products
+    assert count(torch.bmm, ragged, other).flops == products
+    for forward, function, second in ((linear, F.linear, weight), (products, torch.matmul, other)):
+        padded = function(ragged, second).to_padded_tensor(0.0).sum()
+        assert count(torch.autograd.grad, padded, [ragged, second]).flops == 2 * forward
+    assert count(F.scaled_dot_product_attention, ragged, ragged, ragged).flops == 2 * 2 * (2 * 2 + 3 * 3) * 4
+
+
+def test_compiled_functions_count_as_they_stand_and_run_compiled_again_afterwards():
+    run_as = []
+
+    def backend(graph, inputs):
+        run_as.append("compiled")
+        return graph.forward
+
+    function = torch.compile(lambda a, b: a @ b, fullgraph=True, backend=backend)
+    assert count(function, x34, x45).flops == 2 * 3 * 4 * 5
+    assert not run_as
+    assert torch.equal(function(x34, x45), x34 @ x45)
+    assert run_as == ["compiled"]
+    assert count(function, x34, x45).flops == 2 * 3 * 4 * 5
+
+
+@pytest.mark.filterwarnings("ignore")  # that it wants to be compiled
+def test_flexible_attention_counts_as_attention():
+    from torch.nn.attention.flex_attention import flex_attention
+
+    q = torch.ones(1, 2, 128, 16)
+    assert count(flex_attention, q, q, q).flops == 2 * 2 * 2 * 128 * 128 * 16
+
+
 def test_local_part_of_a_distributed_tensor():
     from torch.distributed import destroy_process_group, init_process_group
     from torch.distributed.device_mesh import init_device_mesh

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A user's own file is taken as it is written, or refused with the place: nothing in between."""
 
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -140,6 +142,19 @@ def test_parquet_columns_of_every_kind_of_text_and_whole_number(tmp_path: Path) 
     for label, names in labels:
         pq.write_table(pa.table({"text": WORDS, "label": label}), path)
         assert load_task(path).label_names == names
+
+
+def test_parquet_is_read_where_no_thread_can_be_made(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": WORDS, "label": LABELS}), path, row_group_size=3)
+    program = (
+        "import os, sys, pyarrow.parquet as pq\nfrom edgelam.data import load_task\n"
+        "pq.ParquetFile(sys.argv[1], pre_buffer=False).read(use_threads=False)\n"  # its allocator makes one
+        "before = set(os.listdir('/proc/self/task'))\nload_task(sys.argv[1])\n"
+        "print(len(set(os.listdir('/proc/self/task')) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"  # Arrow would wait for the thread for ever
 
 
 def test_an_index_of_pandas_is_a_column_like_others(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from edgelam.experiments.channel_prediction.config import RECIPES, Config
 from edgelam.experiments.channel_prediction.data import collect
 from rich.console import Console
 
-from edgelam.air import csi
+from edgelam.air import csi, prediction
 from edgelam.air.prediction import LamSettings, TrainingSettings, WindowSettings, cut
-from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.errors import ConfigurationError, Diverged, EdgelamError
 from edgelam.models.lora import LoraSettings
 from edgelam.runs import RunFolder, load
 from edgelam.runs.progress import Progress
@@ -145,6 +145,21 @@ def test_a_learning_rate_is_searched_once(tmp_path):
         with pytest.raises(ConfigurationError, match=words):
             execute(config, tmp_path, "refused")
         assert rate.read_text() == strange
+
+
+def test_only_a_diverged_model_is_told_to_diverge(tmp_path, monkeypatch):
+    config = dataclasses.replace(
+        TINY, methods=("rnn-local",), scenario="none", search_factors=(1e30,), search_epochs=2, test_speeds_kmh=()
+    )
+    with pytest.raises(Diverged, match="rnn diverges at every learning rate tried: 1e"):
+        execute(config, tmp_path, "diverged")
+
+    def refuse(self, epoch):
+        raise ConfigurationError("another fault")
+
+    monkeypatch.setattr(prediction.Trainer, "epoch", refuse)
+    with pytest.raises(ConfigurationError, match="another fault"):
+        execute(config, tmp_path, "refused")
 
 
 def test_a_site_of_its_own_for_every_server(tmp_path):

@@ -211,7 +211,7 @@ def test_weights_of_an_adapter_are_not_left_out_unseen(folder: Path) -> None:
     ("targets", "fault"),
     [
         (("query", "vlaue"), "LoRA target 'vlaue' names no layer"),
-        (("word_embeddings",), "'word_embeddings' is no linear layer but AbsentTable"),
+        (("word_embeddings",), "'word_embeddings' is no linear layer but the token table, which the devices hold"),
         (("position_embeddings",), "'position_embeddings' is no linear layer but Embedding"),
         (("attention",), "'attention' is no linear layer but BertAttention"),
         (("all-linear", "query"), "all-linear is one of"),

@@ -113,6 +113,20 @@ def test_a_row_of_any_table_takes_along_what_waits_in_the_others(tmp_path):
     assert [read_table(tmp_path, name)["a"].tolist() for name in ("rare", "late", "busy")] == [[1, 2], [1, 2], [3]]
 
 
+def test_whole_numbers_beside_nothing_stay_whole(tmp_path):
+    exact = 2**53 + 1  # no float is this number
+    table = TableWriter(tmp_path, "t", schema_from({"sent": int, "late": int | None, "loss": float}))
+    table.append({"sent": exact, "late": exact, "loss": 0.5})
+    table.append({"sent": None, "late": None, "loss": None})
+    table.flush()  # as a run that is killed leaves it
+    for _ in range(2):
+        read = read_table(tmp_path, "t")
+        assert [str(kind) for kind in read.dtypes] == ["Int64", "Int64", "float64"]
+        assert read["sent"][0] == read["late"][0] == exact
+        assert read["sent"].isna().tolist() == [False, True]
+        table.close()
+
+
 def test_a_value_of_the_wrong_type_is_an_error_naming_table_and_column(tmp_path):
     table = TableWriter(tmp_path, "t", schema_from({"a": int}))
     table.append({"a": "many"})

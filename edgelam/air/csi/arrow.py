@@ -95,8 +95,9 @@ def _load(path: Path) -> CsiSet:
         with pa.memory_map(os.fsencode(path)) as source, pq.ParquetFile(source, pre_buffer=False) as parquet:
             table = parquet.read(use_threads=False)  # where no thread can be made Arrow waits for it for ever
     else:
-        with pa.memory_map(str(path)) as source:
-            table = pa.ipc.open_file(source).read_all()
+        options = pa.ipc.IpcReadOptions(use_threads=False)
+        with pa.memory_map(os.fsencode(path)) as source:
+            table = pa.ipc.open_file(source, options=options).read_all()
     if _KEY not in (table.schema.metadata or {}) or "csi" not in table.column_names:
         raise EdgelamError(f"{path} is not a recording of CSI: it has the columns {', '.join(table.column_names)}")
     metadata = json.loads(table.schema.metadata[_KEY])

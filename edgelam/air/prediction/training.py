@@ -19,7 +19,7 @@ from edgelam.air.prediction.error import nmse, spectral_efficiency
 from edgelam.air.prediction.predictor import Predictor
 from edgelam.air.prediction.settings import TrainingSettings
 from edgelam.air.prediction.windows import Array, Windows, add_noise
-from edgelam.errors import ConfigurationError
+from edgelam.errors import Diverged
 
 
 class Trainer:
@@ -52,7 +52,7 @@ class Trainer:
             yield torch.from_numpy(batch.past).to(device), torch.from_numpy(batch.future).to(device)
 
     def step(self, past: Tensor, future: Tensor) -> float:
-        """One optimiser step; returns the batch's loss before it. Raises ConfigurationError where it is not finite."""
+        """One optimiser step; returns the batch's loss before it. Raises Diverged where it is not finite."""
         self.predictor.train()
         self.optimiser.zero_grad()
         with torch.autocast(past.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
@@ -61,7 +61,7 @@ class Trainer:
         loss.backward()
         value = loss.item()
         if not np.isfinite(value):
-            raise ConfigurationError(
+            raise Diverged(
                 f"the training loss is {value} after {self.num_steps} steps; a smaller learning rate than "
                 f"{self.settings.learning_rate} may help"
             )
