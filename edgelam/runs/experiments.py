@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.console import Console
 
 import edgelam
-from edgelam import paths, scenarios
+from edgelam import limits, paths, scenarios
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.runs.configuration import suggest
 from edgelam.runs.folder import RunFolder, read_manifest
@@ -262,7 +262,9 @@ def _ask_scenario(command: list[str]) -> subprocess.CompletedProcess[str]:
             f"{Path(command[-1]).name} --help did not end in a minute: is its main an edgelam scenario's?"
         ) from error
     except OSError as error:
-        raise ConfigurationError(f"scenario {command[-1]!r} cannot be started: {error.strerror}") from error
+        raise ConfigurationError(
+            f"scenario {command[0]!r} cannot be started: {error.strerror}{limits.advice(error)}"
+        ) from error
 
 
 def check_devices(profiles: Mapping[str, str]) -> None:
