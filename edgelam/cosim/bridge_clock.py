@@ -299,6 +299,8 @@ class BridgeClock:
         """Leave in good order."""
         if self._attached:
             self._attached = False
+            if self._where is not None:
+                self._where.wait(True)  # it holds no more: the scenario may end before this call returns
             try:
                 self._end.detach()
             except self._bridge.BridgeError as error:

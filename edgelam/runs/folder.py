@@ -240,31 +240,36 @@ def _new_folder(parent: Path) -> Iterator[Path]:
     A process that is killed leaves it: the next call removes it, for the lock on it went with the process.
     """
     for left in parent.glob(f"{_NEW}*"):
-        with _locked(left) as mine:
+        with contextlib.suppress(StorageError), _locked(left) as mine:  # another user's may stay
             if mine:
                 shutil.rmtree(left, ignore_errors=True)
     while True:
         path = parent / f"{_NEW}{secrets.token_hex(8)}"
         make_folder(path, exist_ok=False)
-        with _locked(path) as mine:
-            if mine is False or not path.is_dir():  # taken for a left one just now
-                continue
-            try:
+        try:
+            with _locked(path) as mine:
+                if mine is False or not path.is_dir():  # taken for a left one just now
+                    continue
                 yield path
-            except BaseException:
-                shutil.rmtree(path, ignore_errors=True)
-                raise
-            return
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+        return
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[bool | None]:
-    """Hold the lock on a folder: True. False: somebody else does, or it is gone. None: no locks on this file system."""
+    """Hold the lock on a folder: True. False: somebody else does, or it is gone. None: no locks on this file system.
+
+    Raises StorageError for a folder that cannot be opened.
+    """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         yield False
         return
+    except OSError as error:
+        raise StorageError.of("open the folder", folder, error) from error
     try:
         held: bool | None = True
         try:

@@ -134,7 +134,9 @@ void UdpFlow::Finish(std::size_t i) {
         share.lost.back().end = begin + BytesOf(datagram);
     }
     share.record.acknowledged_ns = share.record.last_byte_ns;
-    m_transfer->Deliver(i);
+    if (share.record.last_byte_ns != bridge::not_yet_ns) { // a receiver hears of nothing that did not reach it
+        m_transfer->Deliver(i);
+    }
     m_transfer->End(i, share.lost.empty() ? TransferStatus::complete : TransferStatus::partial);
     if (m_transfer->Ended()) {
         Stop();

@@ -74,6 +74,20 @@ def test_udp_losses_are_zeros_in_the_tensor():
     assert np.array_equal(message.data.numpy(), wire.view(np.float32))
 
 
+def test_of_what_is_lost_whole_the_receiver_never_hears():
+    async def main(sim):
+        ue, edge = sim.node("ue0"), sim.node("edge0")
+        record = await ue.send(edge, torch.ones(10), protocol="udp", give_up_s=0.2)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await edge.receive()
+        return record
+
+    record = run(main, options={"loss": 0.99}, seed=1)
+    assert (record.status, record.delivered_bytes, record.lost_bytes) == ("partial", 0, 40)
+    assert math.isnan(record.last_byte_s)
+
+
 def test_cancelling_the_task_withdraws_the_transfer():
     records = []
 

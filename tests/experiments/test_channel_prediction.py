@@ -138,9 +138,14 @@ def test_a_learning_rate_is_searched_once(tmp_path):
     found = rate.read_text()
     assert json.loads(found)["tries"] == 2
     rate.write_text(found.replace('"tries": 2', '"tries": 7'))
+    with pytest.raises(ConfigurationError, match="SHA-256"):
+        execute(config, tmp_path, "damaged")
+    rate.write_text(found)
     models = load(execute(config, tmp_path, "again"))["models"]  # nothing is left to do: all from the checkpoints
     assert set(models["tries"]) == {2}
-    for strange, words in (("{", "cannot be read"), (found.replace('"settings": "', '"settings": "x'), "another run")):
+    unsealed = found.replace("edgelam-sha256:", "no digest: ")  # as one from before there were digests
+    other = unsealed.replace('"settings": "', '"settings": "x')
+    for strange, words in (("{", "cannot be read"), (other, "another run")):
         rate.write_text(strange)
         with pytest.raises(ConfigurationError, match=words):
             execute(config, tmp_path, "refused")

@@ -133,9 +133,10 @@ def test_illegal_settings_are_refused(settings, text):
 
 
 def test_a_run_that_fails_says_why():
+    before = psutil.Process().children(recursive=True)  # of other tests
     with pytest.raises(EdgelamError, match=r"bandwidth 33 MHz.*90 or 100 MHz"):
         Programs(2, Progress()).run("peak", [{"bandwidth": 33}, {"seconds": 100}])
-    assert psutil.Process().children(recursive=True) == []
+    assert set(psutil.Process().children(recursive=True)) <= set(before)
 
 
 def test_an_interrupt_leaves_nothing_behind(tmp_path):

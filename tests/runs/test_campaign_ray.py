@@ -65,7 +65,7 @@ def test_runs_on_two_nodes_come_back_to_the_campaigns_folder(cluster, tmp_path):
     )
     assert done.returncode == 1, done.stderr
     assert "2 of 4 runs finished, 2 failed" in done.stdout
-    assert "FAILED mode=fail seed 2: edgelam: seed 2 fails as it was told" in done.stdout
+    assert "FAILED mode=fail seed 2: seed 2 fails as it was told" in done.stdout
     found = load(tmp_path / "here")
     assert found.frame["score"].min() > 100  # the file named by a relative path travelled
     assert found.frame["seed"].tolist() == [1, 2]
