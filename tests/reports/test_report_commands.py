@@ -47,13 +47,21 @@ def test_the_default_places_are_in_the_run_folder(capsys, tmp_path):
     assert json.loads((path / "trace.json").read_text())["traceEvents"]
 
 
+def never_had(path, table):
+    """Make a run of an earlier edgelam, which kept no digests, that has never written this table."""
+    (path / f"{table}.parquet").unlink()
+    manifest = json.loads((path / "manifest.json").read_text())
+    del manifest["tables"][table]
+    (path / "manifest.json").write_text(json.dumps({**manifest, "format": 1}))
+
+
 def test_a_run_that_goes_on_or_has_nothing_is_shown_as_far_as_it_is(capsys, finished, tmp_path):
     for table in ("transfers", "compute", "positions", "wall", "nodes"):
         path = small_run(tmp_path / table)
-        (path / f"{table}.parquet").unlink()
+        never_had(path, table)
         assert edgelam(capsys, "report", path)[0] == 0, table
         assert edgelam(capsys, "trace", path)[0] == 0, table
-    (path / "simulations.parquet").unlink()
+    never_had(path, "simulations")
     assert edgelam(capsys, "report", path)[0] == 0
 
 

@@ -78,7 +78,7 @@ int main(int argc, char* argv[]) {
         }
         scenario.WarmUp(warmUp);
         if (stop > 0) {
-            Simulator::Stop(Seconds(stop));
+            Simulator::Schedule(Seconds(stop), [] { Simulator::Stop(); });
         }
         Simulator::Schedule(Seconds(0.25), [&] { happened = true; });
 
