@@ -83,6 +83,11 @@ def hidden_name(folder: Path) -> Path:
     return folder / f".{secrets.token_hex(8)}.tmp"
 
 
+def is_hidden(path: Path) -> bool:
+    """Whether a path is of `hidden_name`: a file being written, or what a killed process left of it."""
+    return path.name.startswith(".") and path.suffix == ".tmp"
+
+
 def open_hidden(folder: Path) -> tuple[Path, int]:
     """Make a hidden file in `folder`, for reading and writing: its name and descriptor. It follows no link."""
     path = hidden_name(folder)

@@ -93,7 +93,12 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
         command=shell_line(["edgelam", "campaign", name, *arguments]), asked=now(), first_seed=options.experiment.seed,
         seeds=options.seeds, grid=varied,
     )  # fmt: skip
-    folder.ask(experiment.name, threads, request)
+    asked = folder.ask(experiment.name, threads, request)
+    if asked.threads != threads:  # another campaign began on this folder since
+        raise ConfigurationError(
+            f"--out {options.out}: another campaign has just begun there, with {asked.threads} threads a run: "
+            "give the command again"
+        )
     folder.note_order([job.name for job in jobs])
     folder.sweep()
     failed: list[Job] = []

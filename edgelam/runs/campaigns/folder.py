@@ -26,7 +26,7 @@ from edgelam.runs import digests
 from edgelam.runs.campaigns.inputs import short_name, unchanged
 from edgelam.runs.configuration import from_toml, to_toml
 from edgelam.runs.folder import read_manifest
-from edgelam.runs.storage import StorageError, make_folder, sync_folder, write_atomically
+from edgelam.runs.storage import StorageError, is_hidden, make_folder, sync_folder, write_atomically
 
 CAMPAIGN_FILE = "campaign.toml"
 _ORDER_FILE = "order.txt"
@@ -92,6 +92,7 @@ class CampaignFolder:
         self.path = Path(path)
         self.runs, self.failed, self.index = self.path / "runs", self.path / "failed", self.path / "index"
         self.work = self.path / ".work"
+        self._folders = (self.runs, self.failed, self.index, self.work)
         self._inputs: dict[str, dict[str, str | None]] = {}  # of finished runs, by folder
 
     def asked(self) -> Asked | None:
@@ -105,13 +106,15 @@ class CampaignFolder:
 
     def ask(self, experiment: str, threads: int, request: Request) -> Asked:
         """Make the folder, or refuse one of another experiment; note the request unless it is the last one again."""
-        if not (self.path / CAMPAIGN_FILE).exists() and self.path.is_dir() and any(self.path.iterdir()):
-            raise ConfigurationError(f"--out {self.path}: the folder holds something else than a campaign")
-        for folder in (self.runs, self.failed, self.index, self.work):
-            make_folder(folder)
-        with self._locked():
-            asked = self.asked() or Asked(experiment, threads)
+        make_folder(self.path)
+        with self._locked():  # another campaign may begin on this folder at the same moment
+            asked = self.asked()
+            if asked is None:
+                self._refuse_foreign()
+                asked = Asked(experiment, threads)
             self.refuse_other(asked, experiment)
+            for folder in self._folders:
+                make_folder(folder)
             last = asked.requests.get(str(len(asked.requests)))
             if last is None or dataclasses.replace(last, asked=request.asked) != request:
                 requests = {**asked.requests, str(len(asked.requests) + 1): request}
@@ -119,6 +122,13 @@ class CampaignFolder:
                 text = f"{to_toml(asked)}\n# {digests.BLANK}\n"
                 write_atomically(self.path / CAMPAIGN_FILE, digests.sealed(text.encode()))
         return asked
+
+    def _refuse_foreign(self) -> None:
+        """Raise ConfigurationError if anything is here that no campaign, killed early, has left."""
+        for there in self.path.iterdir():
+            empty_folder = there in self._folders and there.is_dir() and not any(there.iterdir())
+            if not (empty_folder or is_hidden(there)):
+                raise ConfigurationError(f"--out {self.path}: the folder holds something else than a campaign")
 
     def note_order(self, names: Sequence[str]) -> None:
         """Keep the order of these runs, that of the last grid; those asked for earlier come after them."""
