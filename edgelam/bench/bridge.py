@@ -22,6 +22,7 @@ import numpy as np
 
 from edgelam import _bridge  # type: ignore[attr-defined]
 from edgelam.paths import installed
+from edgelam.random_streams import derive_seed, from_numbers
 from edgelam.runs import terminal
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def array_ms() -> dict[str, float]:
     program into the arena, into memory used before and (`array_first_copy_ms`) into memory never touched. Read: summing
     the view, whose pages are mapped as they are read.
     """
-    source = np.random.default_rng(1).integers(0, 256, ARRAY_BYTES, dtype=np.uint8)
+    source = from_numbers(derive_seed(1, "array of the benchmark")).integers(0, 256, ARRAY_BYTES, dtype=np.uint8)
     handover, copy, read = [], [], []
     with _echo(os.sched_getaffinity(0)) as (_, participant):
         for _ in range(9):

@@ -27,8 +27,9 @@ from edgelam.cosim.recorded_asyncio import looking_on
 from edgelam.cosim.recording import ProgramRecorder
 from edgelam.cosim.records import ComputeRecord, Message, Reading, TransferRecord
 from edgelam.cosim.run import attach, simulate
-from edgelam.cosim.simulation import Simulation, derive_seed
+from edgelam.cosim.simulation import Simulation
 from edgelam.cosim.work import Work, WorkCounter, count
+from edgelam.random_streams import derive_seed
 
 __all__ = [
     "DEVICES",

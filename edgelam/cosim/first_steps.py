@@ -13,6 +13,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from edgelam.random_streams import torch_seeded
+
 
 class FirstSteps:
     """Context manager inside a counting mode: replaces the work of steps that make optimiser state."""
@@ -87,11 +89,9 @@ def _twin(optimiser: Any) -> Any:
 
 def _step(optimiser: Any) -> None:
     """One step without hooks, which draws no random number of the program's."""
-    import torch
-
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     step = type(optimiser).step
     if getattr(step, "hooked", False):
         step = step.__wrapped__
-    with torch.random.fork_rng(devices=sorted({p.device.index for p in parameters if p.is_cuda})):
+    with torch_seeded(None, devices=sorted({p.device.index for p in parameters if p.is_cuda})):
         step(optimiser)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Hashable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from edgelam.cosim.records import ComputeRecord, TransferRecord
 from edgelam.cosim.transfers import Transfers
 from edgelam.cosim.work import Work
 from edgelam.errors import ConfigurationError
+from edgelam.random_streams import derive_seed, from_numbers, torch_generator
 
 if TYPE_CHECKING:
     import torch
@@ -206,13 +206,11 @@ class Simulation:
 
     def rng(self, name: str) -> np.random.Generator:
         """A NumPy generator that depends on the run's seed and `name` only."""
-        return np.random.default_rng(derive_seed(self.seed, name))
+        return from_numbers(derive_seed(self.seed, name))
 
     def generator(self, name: str) -> torch.Generator:
         """A PyTorch generator (CPU) that depends on the run's seed and `name` only."""
-        import torch
-
-        return torch.Generator().manual_seed(derive_seed(self.seed, name) % 2**63)
+        return torch_generator(derive_seed(self.seed, name))
 
     # ---- events ------------------------------------------------------------------------------------------------
 
@@ -238,8 +236,3 @@ class Simulation:
             self._requests.refused(event.id, event.message, event.reason)
         elif event.message != "CancelTransfer":  # a transfer that was over by then
             raise ConfigurationError(f"the scenario refused {event.message}: {event.reason}")
-
-
-def derive_seed(seed: int, name: str) -> int:
-    """A 128-bit seed from the run's seed and the name of a random stream (SHA-256)."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:16], "little")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgelam.errors import ConfigurationError
+from edgelam.random_streams import from_numbers
 
 Kind = Literal["text", "tokens"]
 BUILT_IN = ("ns3-comments", "digits")
@@ -126,7 +127,7 @@ def split_train_test(
 
     labels: [num_samples] int64. A class with a single sample stays in the training set.
     """
-    rng = np.random.default_rng(seed)
+    rng = from_numbers(seed)
     train: list[int] = []
     test: list[int] = []
     for label in np.unique(labels):

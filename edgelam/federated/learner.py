@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import torch
 import torch.nn.functional as F
 
 from edgelam.federated import optimisers
@@ -15,6 +14,7 @@ from edgelam.federated.memory import saved_for_backward, training_bytes
 from edgelam.federated.samples import Batch
 from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.models import Unsplit
+from edgelam.random_streams import dropout_seed, torch_seeded
 
 if TYPE_CHECKING:
     from edgelam import cosim
@@ -44,8 +44,7 @@ class Learner:
     def accumulate(self, batch: Batch) -> float:
         """Add the gradient of the batch's summed loss; returns its mean loss (nats)."""
         # the adapters' dropout is the only chance here: tie it to the step, not to what else was drawn in this process
-        with torch.random.fork_rng(devices=[]), saved_for_backward(self.model) as saved:
-            torch.manual_seed(self._seed * 1_000_003 + self._forwards)
+        with torch_seeded(dropout_seed(self._seed, self._forwards)), saved_for_backward(self.model) as saved:
             loss = F.cross_entropy(self.model(batch.inputs, batch.mask), batch.labels)
         self._forwards += 1
         self.saved_bytes = saved.num_bytes

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which devices take part in a round: a share of them, drawn without replacement, afresh each round."""
 
-import numpy as np
+from edgelam.random_streams import Stream, numbered
 
 
 def draw(num_devices: int, share: float, round_number: int, seed: int) -> list[int]:
@@ -12,5 +12,5 @@ def draw(num_devices: int, share: float, round_number: int, seed: int) -> list[i
     count = max(1, round(share * num_devices))
     if count >= num_devices:
         return list(range(num_devices))
-    rng = np.random.default_rng([4, seed, round_number])
+    rng = numbered(Stream.PARTICIPATION, seed, round_number)
     return sorted(rng.choice(num_devices, count, replace=False).tolist())

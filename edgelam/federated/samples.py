@@ -18,6 +18,7 @@ from edgelam.errors import ConfigurationError
 from edgelam.models import Backbone
 from edgelam.models.padding import mask_of
 from edgelam.models.parts import no_tokenizer
+from edgelam.random_streams import from_numbers
 
 
 @dataclass(frozen=True)
@@ -127,5 +128,5 @@ class Shard:
     def _order(self, epoch: int) -> NDArray[np.int64]:
         if epoch not in self._orders:
             self._orders = {key: order for key, order in self._orders.items() if key == epoch - 1}
-            self._orders[epoch] = np.random.default_rng([*self._seed, epoch]).permutation(len(self))
+            self._orders[epoch] = from_numbers(*self._seed, epoch).permutation(len(self))
         return self._orders[epoch]

@@ -11,9 +11,7 @@ from edgelam.data import Examples, Task, load_task, split_dirichlet, split_iid
 from edgelam.federated.samples import Samples, Shard
 from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.models import Backbone, Encoder, Head, Unsplit, embedding_module, load_backbone
-
-# first numbers of the seeds of independent random streams
-_PARTITION, _ORDER, _TEST = 1, 2, 3
+from edgelam.random_streams import Stream, numbered
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def prepare(settings: SplitFedFTSettings, seed: int) -> Setup:
     """
     task = load_task(settings.task, test_fraction=settings.test_fraction, seed=seed)
     backbone = load_backbone(settings.backbone, pretrained=settings.weights == "pretrained", seed=seed)
-    rng = np.random.default_rng([_PARTITION, seed])
+    rng = numbered(Stream.PARTITION, seed)
     if settings.partition == "iid":
         parts = split_iid(len(task.train), settings.num_devices, rng)
     else:
@@ -76,13 +74,13 @@ def prepare(settings: SplitFedFTSettings, seed: int) -> Setup:
             Samples(task.train.subset(part), backbone, settings.max_tokens),
             batch_size=settings.batch_size,
             accumulation=settings.accumulation,
-            seed=(_ORDER, seed, device),
+            seed=(Stream.SAMPLE_ORDER, seed, device),
         )
         for device, part in enumerate(parts)
     )
     test = task.test
     if 0 < settings.test_samples < len(test):
-        chosen = np.random.default_rng([_TEST, seed]).choice(len(test), settings.test_samples, replace=False)
+        chosen = numbered(Stream.TEST_SAMPLES, seed).choice(len(test), settings.test_samples, replace=False)
         test = test.subset(np.sort(chosen))
     counts = np.stack([np.bincount(task.train.labels[part], minlength=task.num_classes) for part in parts])
     shares = counts / counts.sum(axis=1, keepdims=True)

@@ -18,6 +18,7 @@ from edgelam.federated.samples import Batch, Shard
 from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.models import Encoder, Head
 from edgelam.models.padding import mask_of, pack, unpack
+from edgelam.random_streams import dropout_seed, torch_seeded
 
 
 class Device:
@@ -117,8 +118,7 @@ class Server:
         lengths = {name: n for name, (_, n) in embeddings.items()}
         mask_BL = mask_of(torch.cat(list(lengths.values())))
         # adapters' dropout is the only chance here: tie it to the step, not to what else was drawn in this process
-        with torch.random.fork_rng(devices=[]), saved_for_backward(self.encoder) as saved:
-            torch.manual_seed(self._seed * 1_000_003 + self._forwards)
+        with torch_seeded(dropout_seed(self._seed, self._forwards)), saved_for_backward(self.encoder) as saved:
             out = self.encoder(unpack(torch.cat(list(leaves.values())), mask_BL), mask_BL)
             if self.settings.cut == "tokens":
                 pieces = pack(out, mask_BL).split([len(x) for x in leaves.values()])

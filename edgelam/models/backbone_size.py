@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.modules import module as hooks
 
 from edgelam.errors import ConfigurationError
+from edgelam.random_streams import torch_seeded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -48,7 +49,7 @@ def check_size(name: str, config: PreTrainedConfig, kind: type[PreTrainedModel])
         hooks.register_module_parameter_registration_hook(count_weights),
     ]
     try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        with torch_seeded(None), torch.device("meta"):
             kind(config)
     except ConfigurationError:
         raise

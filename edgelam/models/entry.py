@@ -23,12 +23,14 @@ from torch import Tensor, nn
 
 from edgelam.errors import ConfigurationError
 from edgelam.models.padding import mask_of, positions
+from edgelam.random_streams import torch_generator, torch_seeded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from edgelam.models.backbone import Backbone
 
+TRIAL_SEED = 0  # of the tokens of a trial
 LENGTHS = (4, 9)
 TOLERANCE = 1e-5
 """Largest difference of a hidden state from the whole model's that counts as rounding, as a share of their RMS."""
@@ -84,7 +86,7 @@ def find_entry(backbone: Backbone) -> Entry:
     faults = []
     for entry in entries:
         try:
-            with torch.random.fork_rng(devices=[]):  # BigBird draws weights that it then replaces
+            with torch_seeded(None):  # BigBird draws weights that it then replaces
                 trial = _Trial(backbone.model, takes_cache=takes_cache)
                 fault = trial.fault(entry)
                 if fault and fault.error < 1e-2 and trial.dtype == torch.float32:  # it may be rounding: look closer
@@ -220,7 +222,7 @@ def _token_ids(model: PreTrainedModel, vocabulary: int) -> list[Tensor]:
     """Sequences of ordinary tokens: what a configuration gives a meaning (padding, images) is treated otherwise."""
     special = {value for key, value in _settings(model.config.to_dict()) if key.endswith(("_id", "_index", "_ids"))}
     ordinary = [token for token in range(min(vocabulary, 4096)) if token not in special] or list(range(vocabulary))
-    generator = torch.Generator().manual_seed(0)
+    generator = torch_generator(TRIAL_SEED)
     table = torch.tensor(ordinary)
     return [table[torch.randint(len(table), (length,), generator=generator)] for length in LENGTHS]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgelam.errors import ConfigurationError
+from edgelam.random_streams import torch_seeded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,7 +46,6 @@ def inject_lora(model: nn.Module, settings: LoraSettings, *, seed: int = 0) -> d
     Returns the adapter weights by name, sorted: the only ones in the model that require a gradient. Raises
     ConfigurationError if a target names no layer, or one that is not linear.
     """
-    import torch  # here, so that the settings above cost no import of torch and peft
     from peft import LoraConfig, inject_adapter_in_model
     from transformers.pytorch_utils import Conv1D
 
@@ -57,8 +57,7 @@ def inject_lora(model: nn.Module, settings: LoraSettings, *, seed: int = 0) -> d
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
     legal = _legal_targets(model)  # before adapters bring linear layers of their own
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch_seeded(seed):
         try:
             inject_adapter_in_model(config, model)
         except ValueError as error:

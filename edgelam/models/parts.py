@@ -23,6 +23,7 @@ from edgelam.models.backbone import Backbone
 from edgelam.models.entry import AbsentTable
 from edgelam.models.lora import LoraSettings, inject_lora
 from edgelam.models.padding import last_pool, mean_pool
+from edgelam.random_streams import torch_generator
 
 Cut = Literal["tokens", "pooled"]
 Pooling = Literal["auto", "mean", "last"]
@@ -130,7 +131,7 @@ class PatchEmbedding(nn.Module):
         table = backbone.token_table.detach()
         with torch.no_grad():  # as the backbone embeds them: some multiply what the table holds
             own = backbone.model.get_input_embeddings()(torch.arange(len(table)))
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch_generator(seed)
         self.linear = nn.Linear(num_features, backbone.width, dtype=table.dtype)
         scale = float(own.float().std()) / num_features**0.5
         with torch.no_grad():

@@ -14,8 +14,8 @@ import numpy as np
 
 from edgelam.air import csi
 from edgelam.air.prediction import Windows, cut, cut_sample, stack
-from edgelam.cosim import derive_seed
 from edgelam.errors import ConfigurationError
+from edgelam.random_streams import derive_seed, from_numbers
 from edgelam.runs.progress import Progress
 
 from .config import Config
@@ -77,14 +77,14 @@ def _recorded(source: Source, count: int) -> Windows:
             f"recording {config.recording} has {len(recording)} samples; {max(config.servers)} servers of "
             f"{config.samples_per_server} and {config.test_samples} for tests are {count}"
         )
-    chosen = np.random.default_rng(derive_seed(seed, "samples of the recording")).permutation(len(recording))[:count]
+    chosen = from_numbers(derive_seed(seed, "samples of the recording")).permutation(len(recording))[:count]
     progress.say(f"{count} samples of {config.recording}")
     return cut(recording, config.window, chosen)
 
 
 def _site(seed: int, site: int) -> dict[str, Any]:
     """A site: an environment that stays, through which users go on, at speeds of its own."""
-    low = float(np.random.default_rng(derive_seed(seed, f"speeds of site {site}")).uniform(10, 100 - SITE_SPEED_KMH))
+    low = float(from_numbers(derive_seed(seed, f"speeds of site {site}")).uniform(10, 100 - SITE_SPEED_KMH))
     return {"redraw": False, "numUe": SITE_USERS, "minSpeed": low, "maxSpeed": low + SITE_SPEED_KMH}
 
 

@@ -16,13 +16,12 @@ from edgelam import cosim
 from edgelam.errors import Diverged
 from edgelam.federated import METHODS, EvaluationRecord, Outcome, Record, Setup, SplitFedFTSettings
 from edgelam.federated.samples import Samples, Shard
+from edgelam.random_streams import Stream, numbered
 from edgelam.runs import RunFolder
 from edgelam.runs.folder import first_cause
 from edgelam.runs.progress import Progress
 
 from .config import Config
-
-_HOLDOUT = 20  # first number of the seed of this random stream
 
 
 def learning_rates(
@@ -83,7 +82,7 @@ def held_out(config: Config, setup: Setup) -> Setup:
     """`setup` with a share of each device's training samples taken away, and the test set replaced by them."""
     train_parts, test_indices = [], []
     for device, part in enumerate(setup.parts):
-        rng = np.random.default_rng([_HOLDOUT, setup.seed, device])
+        rng = numbered(Stream.HELD_OUT, setup.seed, device)
         order = rng.permutation(part)
         count = min(max(1, round(config.search_holdout * len(part))), len(part) - 1)
         test_indices.append(order[:count])
@@ -94,7 +93,7 @@ def held_out(config: Config, setup: Setup) -> Setup:
             Samples(train.subset(part), setup.backbone, settings.max_tokens),
             batch_size=settings.batch_size,
             accumulation=settings.accumulation,
-            seed=(_HOLDOUT, setup.seed, device, 1),
+            seed=(Stream.HELD_OUT, setup.seed, device, 1),
         )
         for device, part in enumerate(train_parts)
     )

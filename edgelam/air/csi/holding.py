@@ -24,8 +24,8 @@ from edgelam.air.csi.noise import add_pilot_noise
 from edgelam.air.csi.sampling import Sample, sample_csi
 from edgelam.air.csi.settings import HoldLastSettings
 from edgelam.air.csi.table import Array
-from edgelam.cosim import derive_seed
 from edgelam.errors import ConfigurationError
+from edgelam.random_streams import derive_seed
 from edgelam.runs.configuration import parse_pairs
 from edgelam.runs.terminal import TextTable
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from edgelam.random_streams import from_numbers
+
 
 def add_pilot_noise(csi: np.ndarray[Any, Any], snr_db: float, seed: int, sample: int) -> np.ndarray[Any, Any]:
     """A copy with circular complex Gaussian noise of variance 10^(-snr_db/10) times the mean of |csi|^2.
 
     csi: complex64 [...], one sample; seed, sample: non-negative, the noise depends on nothing else.
     """
-    rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, sample))))
+    rng = from_numbers(seed, sample, bits=np.random.SFC64)
     flat = np.ascontiguousarray(csi).reshape(-1)
     noise = rng.standard_normal(2 * flat.size, dtype=np.float32)
     power = np.vdot(flat, flat).real / flat.size  # BLAS: no temporary array

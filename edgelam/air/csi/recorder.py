@@ -21,8 +21,8 @@ from edgelam.air.csi.noise import add_pilot_noise
 from edgelam.air.csi.sampling import AHEAD_BYTES, Link, Sample, sample_csi
 from edgelam.air.csi.settings import RecordSettings
 from edgelam.air.csi.table import Array, field_of, flat_columns
-from edgelam.cosim import derive_seed
 from edgelam.errors import ConfigurationError
+from edgelam.random_streams import derive_seed
 from edgelam.runs.configuration import parse_pairs
 from edgelam.runs.storage import StorageError
 

@@ -27,6 +27,7 @@ from edgelam.air.prediction.settings import LamSettings, WindowSettings
 from edgelam.air.prediction.transformer import sinusoids
 from edgelam.errors import ConfigurationError
 from edgelam.models.lora import inject_lora
+from edgelam.random_streams import torch_seeded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -54,8 +55,7 @@ class Lam(SequencePredictor):
                 if isinstance(module, nn.LayerNorm) or name.endswith(("position_embeddings", "wpe")):
                     module.requires_grad_(True)
         features = 2 * window.tones
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with torch_seeded(seed):
             self.frequency = Branch(window.history, settings)
             self.delay = Branch(window.history, settings)
             self.embed = nn.Conv1d(features, backbone.width, 3, padding=1)

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from edgelam.air.prediction.cnn import CNN
 from edgelam.air.prediction.gru import GRU
 from edgelam.air.prediction.hold_last import HoldLast
@@ -17,6 +15,7 @@ from edgelam.air.prediction.prony import Prony
 from edgelam.air.prediction.rnn import RNN
 from edgelam.air.prediction.settings import WindowSettings
 from edgelam.air.prediction.transformer import Transformer
+from edgelam.random_streams import torch_seeded
 
 PREDICTORS: dict[str, Callable[..., Predictor]] = {
     "hold-last": HoldLast,
@@ -32,6 +31,5 @@ PREDICTORS: dict[str, Callable[..., Predictor]] = {
 
 def make(name: str, window: WindowSettings, *, seed: int = 0, **sizes: Any) -> Predictor:
     """The predictor of that name; `sizes` as its class takes them."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch_seeded(seed):
         return PREDICTORS[name](window, **sizes)

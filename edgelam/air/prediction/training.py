@@ -20,6 +20,7 @@ from edgelam.air.prediction.predictor import Predictor
 from edgelam.air.prediction.settings import TrainingSettings
 from edgelam.air.prediction.windows import Array, Windows, add_noise
 from edgelam.errors import Diverged
+from edgelam.random_streams import from_numbers
 
 
 class Trainer:
@@ -43,7 +44,7 @@ class Trainer:
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Past and future of each batch of an epoch, with noise, on the predictor's device."""
-        rng = np.random.default_rng((self._seed, epoch))
+        rng = from_numbers(self._seed, epoch)
         order = rng.permutation(len(self.windows))
         device = next(self.predictor.parameters()).device
         for begin in range(0, len(order), self.settings.batch_size):
@@ -100,7 +101,7 @@ def evaluate(predictor: Predictor, windows: Windows, snr_db: float, *, seed: int
     """
     predictor.eval()
     device = next((p.device for p in predictor.parameters()), torch.device("cpu"))
-    noisy = add_noise(windows, (snr_db, snr_db), np.random.default_rng(seed), future=False)
+    noisy = add_noise(windows, (snr_db, snr_db), from_numbers(seed), future=False)
     errors, rates = [], []
     for begin in range(0, len(windows), batch_size):
         part = slice(begin, begin + batch_size)

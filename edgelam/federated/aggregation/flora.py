@@ -18,6 +18,7 @@ import torch
 from edgelam.errors import ConfigurationError
 from edgelam.federated.aggregation.rule import Aggregation, Tensors, layer_names, shares
 from edgelam.models.lora import lora_layers
+from edgelam.random_streams import torch_generator
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -65,7 +66,7 @@ class FLoRA(Aggregation):
                         f"[{len(layer.b)}, {layer.a.shape[1]}]"
                     )
                 layer.add_to_base(b @ a)
-                generator = torch.Generator().manual_seed(_digest(name, a))
+                generator = torch_generator(_digest(name, a))
                 bound = layer.a.shape[1] ** -0.5  # Kaiming uniform with a = sqrt(5)
                 layer.a.copy_(torch.rand(layer.a.shape, generator=generator) * 2 * bound - bound)
                 layer.b.zero_()
