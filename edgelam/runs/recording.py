@@ -6,6 +6,7 @@ nodes        one row a node of a simulation: role, device
 transfers    one row a transfer and receiver
 compute      one row a computation on a node
 positions    where the nodes were, where the scenario says so (see places.py)
+devices      one row a node that took part: what the simulation cost it (see ledger.py)
 wall         wall-clock readings, seconds since the run began; everything above is in simulated time
 
 All begin with the column `simulation`, the name of the simulation within its run, and the labels of the experiment.
@@ -27,6 +28,7 @@ import pyarrow as pa
 
 from edgelam.cosim.recorded_asyncio import looking_on
 from edgelam.cosim.records import ComputeRecord, TransferRecord
+from edgelam.runs import ledger
 from edgelam.runs.folder import RunFolder
 from edgelam.runs.places import OBSERVABLE, follow_places
 from edgelam.runs.tables import TableWriter, read_arrow, schema_from, schema_of
@@ -60,9 +62,22 @@ class SimulationRecorder:
         recorder.done()
     """
 
-    def __init__(self, folder: RunFolder, name: str, labels: Mapping[str, Label] | None = None) -> None:
-        """Write to `folder`. labels: further columns and their values, text or whole numbers, the same for a run."""
+    def __init__(
+        self,
+        folder: RunFolder,
+        name: str,
+        labels: Mapping[str, Label] | None = None,
+        *,
+        facts: Mapping[str, type] | None = None,
+    ) -> None:
+        """Write to `folder`. labels: further columns and their values, text or whole numbers, the same for a run.
+
+        facts: columns that the workload adds to the ledger, with `ledger.note`.
+        """
         self.folder, self.name = folder, name
+        self.ledger = ledger.Ledger()
+        """What the simulation costs each node."""
+        self._facts = dict(facts or {})
         self.nodes: Mapping[str, Any] = {}
         """The simulation's nodes by name, once it has begun."""
         self._labels: dict[str, Any] = {"simulation": name, **(labels or {})}
@@ -81,27 +96,43 @@ class SimulationRecorder:
             self._append("nodes", _NODE, {"node": node.name, "role": node.role, "device": node.device.name})
         for table in ("simulations", "nodes"):  # what all else is shown by: there from now on, also after a kill
             self.folder.table(table).flush()
-        if OBSERVABLE not in sim.observables:
-            yield
-            return
         with looking_on():  # a replay follows its own
-            task = asyncio.create_task(
-                follow_places(sim, self.folder, self._labels, self._types, self._clock), name="positions of the nodes"
-            )
+            places = self._follow_places(sim)
+        prb_slots: dict[str, int] = {}
         try:
             yield
-        finally:
             with looking_on():
-                task.cancel()
+                prb_slots = await ledger.read_prb_slots(sim)
+        finally:  # also where it fails: no more awaiting then
+            with looking_on():
+                if places is not None:
+                    places.cancel()
+            self.write_devices(self.ledger.rows(sim.nodes.values(), sim.now_ns / 1e9, prb_slots))
+
+    def _follow_places(self, sim: Simulation) -> asyncio.Task[None] | None:
+        if OBSERVABLE not in sim.observables:
+            return None
+        follow = follow_places(sim, self.folder, self._labels, self._types, self._clock)
+        return asyncio.create_task(follow, name="positions of the nodes")
+
+    def write_devices(self, rows: list[dict[str, Any]]) -> None:
+        """Write the ledger. An experiment that has made a table of that name keeps its own, and there is no ledger."""
+        schema = schema_from({**self._types, **ledger.COLUMNS, **self._facts})
+        table = self.folder.table(ledger.TABLE, schema)
+        if set(ledger.COLUMNS) <= set(table.schema.names):
+            for row in rows:
+                table.append({**self._labels, **row})
 
     def on_transfer(self, record: TransferRecord) -> None:
         """What cosim knows of a finished transfer."""
+        self.ledger.transfer(record)
         row = {"direction": self.direction(record)} | _fields(record)
         self._transfers.append({**self._labels, **row})
         self._clock(record.acknowledged_s)
 
     def on_compute(self, record: ComputeRecord) -> None:
         """What cosim knows of a finished computation."""
+        self.ledger.compute(record)
         self._compute.append(self._labels | _fields(record))
         self._clock(record.end_s)
 

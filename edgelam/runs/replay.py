@@ -92,17 +92,21 @@ def replay(
                 },
             )
             names = recorded_names(original)
+            ledgers: dict[str, list[dict[str, Any]]] = {}
             players: dict[int, ProgramPlayer] = {}
             for number, facts in enumerate(simulations):
                 player = ProgramPlayer(operations[number], any_order=any_order)
                 settings = _settings(facts, player, before, after, manifest)
                 label = facts["label"]
                 progress.begin(f"{label} over {settings['scenario'] or 'no network'}", player.sends, "transfers")
-                recorder = SimulationRecorder(folder, *names.get(number, (label, {})))
+                recorder = _Recorder(folder, *names.get(number, (label, {})))
+                for node in replayed_tables.ledger_nodes(original, recorder.name):
+                    recorder.ledger.note(node)
                 _play(player, settings, folder.path / f"scenario-{number}.log", progress, recorder)
                 recorder.done()
                 players[number] = player
-            replayed_tables.write(original, folder, rows, players)
+                ledgers[recorder.name] = recorder.devices
+            replayed_tables.write(original, folder, rows, players, ledgers)
         return Run(folder.path)
 
 
@@ -195,12 +199,26 @@ def _play(
 
     def on_transfer(record: Any) -> None:
         player.on_transfer(record)
+        recorder.ledger.transfer(record)
         sent.add(record.id)
         progress.step(len(sent), simulated_s=record.acknowledged_s)
 
     networked = settings["scenario"] is not None
-    simulate(main, **settings, on_transfer=on_transfer, scenario_log=log if networked else None)
+    simulate(
+        main, **settings, on_transfer=on_transfer, on_compute=recorder.ledger.compute,
+        scenario_log=log if networked else None,
+    )  # fmt: skip
     progress.step(player.sends)
+
+
+class _Recorder(SimulationRecorder):
+    """Keeps the ledger, which the run's own completes: nothing is allocated here."""
+
+    devices: list[dict[str, Any]]
+
+    def write_devices(self, rows: list[dict[str, Any]]) -> None:
+        """Not yet."""
+        self.devices = rows
 
 
 class _Nowhere(Progress):

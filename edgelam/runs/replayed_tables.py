@@ -4,20 +4,21 @@
 - a row about a transfer or a computation takes over what the replay's record of it says;
 - a row with times that were traced (edgelam/cosim/traced.py) has them worked out from the replay's readings; a time in
   such a row that was not traced is null;
-- a row without a time is copied; one with times that nobody recorded is left out, for they are not this network's.
+- a row without a time is copied; one with times that nobody recorded is left out, for they are not this network's;
+- the ledger has what the replay's network and devices cost, and of the run what does not depend on them (memory).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from edgelam.cosim.playing import ProgramPlayer
 from edgelam.cosim.traced import evaluate
-from edgelam.runs import tables
+from edgelam.runs import ledger, tables
 from edgelam.runs.folder import RunFolder
 from edgelam.runs.load import Run
 from edgelam.runs.programs import TABLE
@@ -28,20 +29,57 @@ Row = dict[str, Any]
 Origins = Mapping[int, tuple[int, Any]]
 
 
-def write(run: Run, folder: RunFolder, origins: Mapping[str, Origins], players: Mapping[int, ProgramPlayer]) -> None:
+def write(
+    run: Run,
+    folder: RunFolder,
+    origins: Mapping[str, Origins],
+    players: Mapping[int, ProgramPlayer],
+    ledgers: Mapping[str, Sequence[Row]],
+) -> None:
     """Write into `folder` every table of `run` that a replay has.
 
-    origins: {table: {row: (simulation, where it came from)}}.
+    origins: {table: {row: (simulation, where it came from)}}; ledgers: of the replay, by the name of the simulation.
     """
     for name in run:
         if name in (TABLE, *OWN) or name.startswith("trace_"):
             continue
         table = tables.read_arrow(run.path, name)
         if table.num_columns:
-            rows = _rows(table, origins.get(name, {}), players)
+            known = origins.get(name, {})
+            is_ledger = name == ledger.TABLE and _is_ledger(table)
+            rows = _costs(table, known, players, ledgers) if is_ledger else _rows(table, known, players)
             writer = folder.table(name, table.schema)
             if rows:
                 writer.extend({column: [row[column] for row in rows] for column in table.column_names})
+
+
+def ledger_nodes(run: Run, simulation: str) -> list[str]:
+    """The nodes in the ledger of one simulation of a run; none where it has none."""
+    if ledger.TABLE not in run:
+        return []
+    table = tables.read_arrow(run.path, ledger.TABLE)
+    rows = table.to_pylist() if _is_ledger(table) else []
+    return [row["node"] for row in rows if row["simulation"] == simulation]
+
+
+def _is_ledger(table: pa.Table) -> bool:
+    return {"simulation", *ledger.COLUMNS} <= set(table.column_names)
+
+
+def _costs(
+    table: pa.Table, origins: Origins, players: Mapping[int, ProgramPlayer], ledgers: Mapping[str, Sequence[Row]]
+) -> list[Row]:
+    own = {(name, row["node"]): row for name, rows in ledgers.items() for row in rows}
+    found: list[Row] = []
+    for index, row in enumerate(table.to_pylist()):
+        new = row
+        if index in origins:
+            simulation, origin = origins[index]
+            new = _worked_out(row, origin, players[simulation])
+        mine = own.get((row["simulation"], row["node"]))
+        if mine is not None:  # None: of a simulation that is not replayed
+            found.append(new | {column: mine.get(column) for column in ledger.OF_THE_NETWORK})
+    return found
 
 
 def _rows(table: pa.Table, origins: Origins, players: Mapping[int, ProgramPlayer]) -> list[Row]:

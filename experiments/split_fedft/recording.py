@@ -4,7 +4,7 @@
 metrics         one row an evaluation, with what had been spent by then
 rounds          one row a round, as the server sees it
 device_rounds   one row a device and round: where its time went
-devices         one row a node: peak memory, energy, arithmetic
+devices         the ledger (edgelam.runs.ledger), with each node's training samples, energy and arithmetic
 simulations, nodes, transfers, compute, positions, wall: see edgelam.runs.recording
 """
 
@@ -27,8 +27,8 @@ TABLES: dict[type, tuple[str, dict[str, type]]] = {
     EvaluationRecord: ("metrics", {"uplink_bytes": int, "downlink_bytes": int}),
     RoundRecord: ("rounds", {}),
     DeviceRoundRecord: ("device_rounds", {}),
-    DeviceRecord: ("devices", {}),
 }
+COSTS = {"num_train_samples": int, "energy_j": float, "flops": int}  # of a DeviceRecord, beside the ledger's own
 
 
 class Recorder(SimulationRecorder):
@@ -36,13 +36,17 @@ class Recorder(SimulationRecorder):
 
     def __init__(self, folder: RunFolder, label: str, progress: Progress | None = None) -> None:
         """Write to `folder`; show rounds on `progress`."""
-        super().__init__(folder, label, {"method": label})
+        super().__init__(folder, label, {"method": label}, facts=COSTS)
         self.label, self.progress = label, progress
         self.final: EvaluationRecord | None = None
         self._rounds_done = 0
 
     def report(self, record: Record) -> None:
         """What the learning knows: `Report` of edgelam.federated.records."""
+        if isinstance(record, DeviceRecord):
+            costs = {name: getattr(record, name) for name in ("peak_memory_bytes", *COSTS)}
+            self.ledger.note(record.node, **costs)
+            return
         record = dataclasses.replace(record, method=self.label)
         extra: dict[str, Any] = {}
         if isinstance(record, EvaluationRecord):

@@ -61,7 +61,8 @@ def _cost_table(run: Run, without_network: set[str]) -> TextTable:
         table.caption = f"and {hidden.sum()} more rows of devices in devices.parquet"
     for place, row in costs[~hidden].iterrows():
         method, node = cast(tuple[str, str], place)
-        held = str(row["num_train_samples"]) if row["num_train_samples"] else "-"
+        samples = row["num_train_samples"]
+        held = "-" if pd.isna(samples) or not samples else str(samples)
         memory, energy = _bytes(row["peak_memory_bytes"]), _number(row["energy_j"], ".3g", " J")
         table.add_row(method, node, held, memory, energy, _flops(row["flops"]))
     return table
@@ -80,6 +81,8 @@ def _number(value: float | None, form: str, unit: str = "") -> str:
 
 
 def _flops(value: float) -> str:
+    if pd.isna(value):
+        return "-"
     for unit, size in (("TFLOP", 1e12), ("GFLOP", 1e9), ("MFLOP", 1e6)):
         if value >= size:
             return f"{value / size:.3g} {unit}"

@@ -92,7 +92,10 @@ def _by_method(run: Run, name: str, column: str) -> SeriesGroupBy:
 
 
 def device_costs(run: Run) -> pd.DataFrame:
-    """Peak memory, energy and arithmetic by (method, node); columns role, peak_memory_bytes, energy_j, flops."""
+    """Peak memory, energy and arithmetic by (method, node); columns role, peak_memory_bytes, energy_j, flops.
+
+    Of a method that did not come to its end the ledger has less: null.
+    """
     if "devices" not in run or run["devices"].empty:
         return pd.DataFrame(columns=["role", "peak_memory_bytes", "energy_j", "flops"], index=_NO_PLACES)
     return run["devices"].set_index(["method", "node"])

@@ -49,6 +49,7 @@ NrReports::NrReports(const NrHelper& helper, Registry& registry)
             m_last[direction][ue].uplink = static_cast<std::uint8_t>(direction);
         }
         m_counts[direction].assign(helper.NumUes(), {});
+        m_prbSlots[direction].assign(helper.NumUes(), 0);
         m_throughput[direction].assign(helper.NumUes(), {});
     }
     helper.GetCell()->TraceConnectWithoutContext("TransportBlock", ns3::MakeCallback(&NrReports::Record, this));
@@ -61,6 +62,9 @@ NrReports::NrReports(const NrHelper& helper, Registry& registry)
 void NrReports::Record(const nr::TransportBlockRecord& record) {
     m_last[record.uplink][record.ue] = record;
     m_last[record.uplink][record.ue].time_ns = ParticipantNs(record.time_ns);
+    if (record.group < 0) { // what a multicast group shares is nobody's own
+        m_prbSlots[record.uplink][record.ue] += record.prbs;
+    }
     NrBlockCounts& counts = m_counts[record.uplink][record.ue];
     if (record.attempt == 1) {
         ++counts.blocks;
@@ -117,6 +121,13 @@ void NrReports::PublishTraffic(Registry& registry) {
         "ue_block_counts", "", "transport blocks so far, downlink and uplink",
         [this, numUes] {
             return EachDirection<NrBlockCounts>(numUes, [this](bool uplink, auto ue) { return m_counts[uplink][ue]; });
+        },
+        each);
+    registry.Publish<Array<std::uint64_t>>(
+        "ue_prb_slots", "", "resource blocks times slots so far of its own bearer, downlink and uplink",
+        [this, numUes] {
+            return EachDirection<std::uint64_t>(numUes,
+                                                [this](bool uplink, auto ue) { return m_prbSlots[uplink][ue]; });
         },
         each);
     registry.Publish<Array<double>>(

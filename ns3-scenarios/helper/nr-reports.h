@@ -52,6 +52,7 @@ EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets
 ///     ue_link                  LinkState [ue] (channel-link.h)
 ///     ue_last_block            nr::TransportBlockRecord: the newest transmission; attempt 0 before the first
 ///     ue_block_counts          NrBlockCounts
+///     ue_prb_slots             resource blocks times slots of its own transport blocks, retransmissions too
 ///     ue_throughput_bps        of decoded transport blocks, smoothed over 0.1 s
 ///     ue_backlog_bytes         waiting in RLC
 ///     ue_bearer_counts         NrBearerCounts
@@ -96,6 +97,7 @@ class NrReports {
     const NrHelper& m_helper;
     std::array<std::vector<nr::TransportBlockRecord>, num_directions> m_last;
     std::array<std::vector<NrBlockCounts>, num_directions> m_counts;
+    std::array<std::vector<std::uint64_t>, num_directions> m_prbSlots;
     std::array<std::vector<Throughput>, num_directions> m_throughput;
     std::uint64_t m_controlSlot = 0;
     NrTraces m_traces;

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 from edgelam.experiments.split_fedft.recording import Recorder, record_control
 
+from edgelam.cosim.devices import DEVICES, MemoryPool
 from edgelam.cosim.records import ComputeRecord, TransferRecord
 from edgelam.federated.controls import ControlRow
 from edgelam.federated.records import DeviceRecord, DeviceRoundRecord, EvaluationRecord, RoundRecord
@@ -28,8 +29,12 @@ def fill(folder: RunFolder, rounds: int = 12, num_devices: int = 3) -> None:
     chance = random.Random(1)
     for label, slowness in METHODS.items():
         recorder = Recorder(folder, label)
-        devices = {f"ue{i}": SimpleNamespace(role="ue", sent_bytes=0) for i in range(num_devices)}
-        recorder.nodes = devices | {"edge0": SimpleNamespace(role="edge", sent_bytes=0)}
+        recorder.nodes = {
+            name: SimpleNamespace(
+                name=name, role=role, sent_bytes=0, device=DEVICES["phone"], memory=MemoryPool(name, 1)
+            )
+            for name, role in (*((f"ue{i}", "ue") for i in range(num_devices)), ("edge0", "edge"))
+        }
         for r in range(rounds):
             start, end = r * slowness, (r + 1) * slowness
             for i in range(num_devices):
@@ -52,6 +57,7 @@ def fill(folder: RunFolder, rounds: int = 12, num_devices: int = 3) -> None:
         for i in range(num_devices):
             recorder.report(DeviceRecord("m", f"ue{i}", "ue", 800 + i, int(2e7 * slowness), 12.5 + i, 10**10))
         recorder.report(DeviceRecord("m", "edge0", "edge", 0, 10**8, 900.0, 10**12))
+        recorder.write_devices(recorder.ledger.rows(recorder.nodes.values(), rounds * slowness))
         recorder.done()
     record_control(folder, ControlRow("TF-IDF + linear (all samples)", 0.55, 1.4, 7000), 400)
     record_control(folder, ControlRow("majority class", 0.2, 2.2, 7000), 400)

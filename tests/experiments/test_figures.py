@@ -117,14 +117,15 @@ def test_many_devices_are_counted_not_listed(finished_run, monkeypatch):
 def test_units_are_in_the_column_names(finished_run):
     run = load(finished_run)
     assert {"transfers", "metrics", "rounds", "device_rounds", "devices", "compute", "wall"} == set(run)
+    unit = ("_s", "_bytes", "_bps", "_j", "_nats", "_samples", "bytes_up", "bytes_down")
     numeric = {
         f"{table}.{column}" for table in run for column in run[table].select_dtypes("number").columns
-        if not column.endswith(("_s", "_bytes", "_bps", "_j", "_nats", "_samples"))
+        if not column.endswith(unit)
     }  # fmt: skip
     counts = {
         "transfers.transfer", "transfers.retransmissions", "transfers.participant", "metrics.step", "metrics.accuracy",
         "rounds.round", "rounds.step", "rounds.num_devices", "rounds.num_dropped", "rounds.num_late",
-        "device_rounds.round", "devices.flops", "compute.flops", "wall.round",
+        "device_rounds.round", "devices.flops", "devices.prb_slots", "compute.flops", "wall.round",
     }  # fmt: skip
     assert numeric == counts
     assert not any("wall" in column for table in run if table != "wall" for column in run[table].columns)

@@ -46,15 +46,18 @@ def test_blocks_add_up_to_what_the_cell_counts():
             await asyncio.sleep(0.0123)
 
         blocks, _ = await recorded(sim, "trace_blocks", body)
-        return blocks, [(await sim.observable(name).read()).value for name in ("ue_block_counts", "cell")]
+        return blocks, [
+            (await sim.observable(name).read()).value for name in ("ue_block_counts", "cell", "ue_prb_slots")
+        ]
 
-    blocks, (counts, cell) = run(main, {"numUe": 2, "maxDistance": 150, "los": "Never"})
+    blocks, (counts, cell, prb_slots) = run(main, {"numUe": 2, "maxDistance": 150, "los": "Never"})
     for uplink in (0, 1):
         for ue in (0, 1):
             own = blocks[(blocks["uplink"] == uplink) & (blocks["ue"] == ue)]
             assert own["bits"][own["received"] == 1].sum() == counts["decoded_bits"][uplink, ue]
             assert (own["attempt"] == 1).sum() == counts["blocks"][uplink, ue]
             assert (own["attempt"] > 1).sum() == counts["retransmissions"][uplink, ue]
+            assert own["prbs"].sum() == prb_slots[uplink, ue]
     assert counts["retransmissions"].sum() > 0
     # The resource blocks are those of the groups (TS 38.214 5.1.2.2.1); no two UEs have one in the same slot and way.
     size, prbs = int(cell["prbs_per_group"]), int(cell["prbs"])
