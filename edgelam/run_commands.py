@@ -109,7 +109,8 @@ def plot_run(path: Path) -> int:
 
 def replay_run(settings: Replay) -> int:
     """``edgelam replay RUN``."""
-    from edgelam.runs import experiments, replay
+    from edgelam.replay import replay
+    from edgelam.runs import experiments
     from edgelam.runs.configuration import parse_pairs
     from edgelam.runs.load import reading
     from edgelam.runs.progress import Progress

@@ -22,9 +22,8 @@ from edgelam.cosim.devices import DEVICES, DeviceProfile, MemoryPool
 from edgelam.cosim.encoding import ENCODINGS, Encoded, decode, encode, wire_size
 from edgelam.cosim.node import Node
 from edgelam.cosim.observables import Control, Observable, Subscription
+from edgelam.cosim.observer import Observer, looking_on
 from edgelam.cosim.ordering import as_completed
-from edgelam.cosim.recorded_asyncio import looking_on
-from edgelam.cosim.recording import ProgramRecorder
 from edgelam.cosim.records import ComputeRecord, Message, Reading, TransferRecord
 from edgelam.cosim.run import attach, simulate
 from edgelam.cosim.simulation import Simulation
@@ -43,7 +42,7 @@ __all__ = [
     "Message",
     "Node",
     "Observable",
-    "ProgramRecorder",
+    "Observer",
     "Reading",
     "Simulation",
     "Subscription",

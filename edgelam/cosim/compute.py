@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
-from edgelam.cosim.recorded_asyncio import looking_on
 from edgelam.cosim.records import ComputeRecord
 from edgelam.cosim.work import Work, WorkCounter
 from edgelam.errors import AwaitInComputeError, ConfigurationError
@@ -75,8 +74,10 @@ class ComputeBlock:
 
     def __init__(self, node: Node, label: str, key: Hashable, work: Work | None) -> None:
         """Use `Node.compute`."""
-        self._node = node
-        self._label = label
+        self.node = node
+        """Where it computes."""
+        self.label = label
+        """What it is called in records."""
         self._key = key
         self._given = work
         self.work = Work()
@@ -86,35 +87,32 @@ class ComputeBlock:
         self._counter: WorkCounter | None = None
         self._asked_ns = self._start_ns = 0
         self._wall_s = 0.0
-        self._number = 0  # in the recorded program
 
     async def __aenter__(self) -> ComputeBlock:
         """Wait for the node's turn, then begin to count."""
-        loop = self._node._sim._loop
+        loop = self.node._sim._loop
         if loop.compute_block is not None:
             raise AwaitInComputeError(
-                f"compute block {self._label!r} of {self._node.name} inside compute block {loop.compute_block}"
+                f"compute block {self.label!r} of {self.node.name} inside compute block {loop.compute_block}"
             )
         self._asked_ns = loop.now_ns
-        if loop.recorder is not None:
-            self._number = loop.recorder.new_object()
-            loop.recorder.add("compute", self._number, node=self._node.name, text=self._label)
-        await self._node._resource.acquire(self._label)
+        loop.observer.compute_asked(self)
+        await self.node._resource.acquire(self.label)
         self._start_ns = loop.now_ns
         try:
             self._begin()
         except BaseException:
-            self._node._resource.release()
+            self.node._resource.release()
             raise
-        loop.compute_block = f"{self._label!r} of {self._node.name}"
+        loop.compute_block = f"{self.label!r} of {self.node.name}"
         return self
 
     def _begin(self) -> None:
-        sim = self._node._sim
+        sim = self.node._sim
         if self._given is not None:
             self.work = self._given
         elif sim.compute_mode == "modelled":
-            known = None if self._key is None else sim._work.get((self._label, self._key))
+            known = None if self._key is None else sim._work.get((self.label, self._key))
             if known is None:
                 self._counter = WorkCounter()
                 self._counter.__enter__()
@@ -124,7 +122,7 @@ class ComputeBlock:
 
     async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None:
         """Let the simulated time pass and free the node."""
-        node, sim = self._node, self._node._sim
+        node, sim = self.node, self.node._sim
         loop = sim._loop
         wall_s = time.perf_counter() - self._wall_s
         loop.compute_block = None
@@ -133,14 +131,11 @@ class ComputeBlock:
                 self._counter.__exit__(kind, error, trace)
                 self.work = self._counter.work
                 if self._key is not None and error is None and self._counter.lasting:
-                    sim._work[self._label, self._key] = self.work
+                    sim._work[self.label, self._key] = self.work
                 self._counter = None
-            if loop.recorder is not None:
-                if error is not None:
-                    loop.recorder.decided(f"compute block {self._label!r} of {node.name} failed")
-                loop.recorder.add("computed", self._number, amount=self.work.flops, extra=self.work.bytes)
+            loop.observer.compute_done(self, error)
             if error is None:
-                with looking_on():
+                with loop.observer.looking_on():
                     await self._take_time(wall_s)
         finally:
             node._resource.release()
@@ -148,10 +143,10 @@ class ComputeBlock:
                 self._note()
 
     async def _take_time(self, wall_s: float) -> None:
-        device = self._node.device
-        if self._node._sim.compute_mode == "modelled":
+        device = self.node.device
+        if self.node._sim.compute_mode == "modelled":
             seconds = device.ways * device.seconds(self.work.flops, self.work.bytes)
-        elif self._node._sim.compute_mode == "measured":
+        elif self.node._sim.compute_mode == "measured":
             seconds = wall_s * device.wall_factor
         else:
             seconds = 0.0
@@ -159,12 +154,12 @@ class ComputeBlock:
             await asyncio.sleep(seconds)
 
     def _note(self) -> None:
-        node, sim = self._node, self._node._sim
+        node, sim = self.node, self.node._sim
         seconds = (sim._loop.now_ns - self._start_ns) / 1e9
         share_w = (node.device.busy_w - node.device.idle_w) / node.device.ways
         record = ComputeRecord(
             node=node.name,
-            label=self._label,
+            label=self.label,
             start_s=self._start_ns / 1e9,
             end_s=sim._loop.now_ns / 1e9,
             flops=self.work.flops,
@@ -176,13 +171,10 @@ class ComputeBlock:
         node.flops += record.flops
         node.busy_s += seconds
         node._active_energy_j += record.energy_j
-        recorder = sim._loop.recorder
-        if recorder is not None:
-            recorder.about = ("compute", self._number, node.name)
+        sim._loop.observer.compute_ended(self)
         if sim.on_compute is not None:
             sim.on_compute(record)
-        if recorder is not None:
-            recorder.about = None
+        sim._loop.observer.told()
 
 
 def check_mode(mode: str) -> str:

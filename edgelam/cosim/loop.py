@@ -26,14 +26,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
 from edgelam.cosim.jobs import Jobs
+from edgelam.cosim.observer import NOBODY, Observer
 from edgelam.cosim.ordering import fixed_order
-from edgelam.cosim.recorded_asyncio import recorded
-from edgelam.cosim.recorded_tasks import RecordedFuture, RecordedTask
 from edgelam.cosim.refused import RefusingLoop
 from edgelam.cosim.tasks import SimFuture, SimTask, TaskBook
 from edgelam.cosim.units import NEVER_NS, NS_PER_S, to_ns
@@ -42,7 +40,6 @@ from edgelam.errors import AwaitInComputeError, NotSimulatedError, RunCancelled,
 
 if TYPE_CHECKING:
     from edgelam.cosim.clock import Clock, Event
-    from edgelam.cosim.recording import ProgramRecorder
 
 T = TypeVar("T")
 
@@ -72,7 +69,7 @@ class SimLoop(RefusingLoop):
         self._thread = 0
         self._fatal: BaseException | None = None
         self.tasks = TaskBook()
-        self.recorder: ProgramRecorder | None = None  # notes what tasks do, if the program is recorded
+        self.observer: Observer = NOBODY
         self._jobs = Jobs()
         self._asyncgens: WeakValueDictionary[int, Any] = WeakValueDictionary()
         self._exception_handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
@@ -114,7 +111,7 @@ class SimLoop(RefusingLoop):
         sys.set_asyncgen_hooks(firstiter=self._asyncgen_started, finalizer=self._asyncgen_dropped)
         asyncio._set_running_loop(self)
         try:
-            with fixed_order(self), recorded() if self.recorder is not None else nullcontext():
+            with fixed_order(self), self.observer.running():
                 self._stopping = False
                 while not self._stopping:
                     self._run_round()
@@ -251,8 +248,7 @@ class SimLoop(RefusingLoop):
     ) -> asyncio.TimerHandle:
         """Run `callback` after `delay` seconds, to the nearest nanosecond."""
         delay_ns = to_ns(delay)
-        if self.recorder is not None:
-            self.recorder.timer(callback, args, delay_ns)
+        self.observer.timer_set(callback, args, delay_ns)
         return self._call_at_ns(min(self.now_ns + delay_ns, NEVER_NS), callback, args, context)
 
     def call_at(  # type: ignore[override]
@@ -263,9 +259,9 @@ class SimLoop(RefusingLoop):
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         """Run `callback` at simulated time `when` in seconds, to the nearest nanosecond."""
-        if self.recorder is not None:
-            self.recorder.timer(callback, args, to_ns(when) - self.now_ns)
-        return self._call_at_ns(to_ns(when), callback, args, context)
+        when_ns = to_ns(when)
+        self.observer.timer_set(callback, args, when_ns - self.now_ns)
+        return self._call_at_ns(when_ns, callback, args, context)
 
     def _call_at_ns(
         self,
@@ -310,7 +306,7 @@ class SimLoop(RefusingLoop):
 
     def create_future(self) -> SimFuture:
         """A pending `SimFuture`."""
-        return SimFuture(loop=self) if self.recorder is None else RecordedFuture(loop=self)
+        return self.observer.future_type(loop=self)
 
     def create_task(
         self,
@@ -323,12 +319,9 @@ class SimLoop(RefusingLoop):
         """Start a coroutine. The loop keeps the task alive until it is done, also if nobody else does."""
         if self._closed:
             raise RuntimeError("the event loop is closed")
-        kind = SimTask if self.recorder is None else RecordedTask
-        task = kind(coro, loop=self, name=name, context=context)
+        task = self.observer.task_type(coro, loop=self, name=name, context=context)
         self.tasks.add(task)
-        if self.recorder is not None:
-            task.add_done_callback(self.recorder.finished)
-            self.recorder.spawned(task)
+        self.observer.task_started(task)
         return task
 
     def describe_waiting(self) -> str:
@@ -354,8 +347,7 @@ class SimLoop(RefusingLoop):
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> SimFuture:  # type: ignore[override]
         """Run `func(*args)` in a thread. The clock stands still until it is done; results come in order."""
         future = self._jobs.submit(self, executor, func, args)
-        if self.recorder is not None:
-            self.recorder.job(future)
+        self.observer.job_submitted(future)
         return future
 
     def set_default_executor(self, executor: Executor) -> None:

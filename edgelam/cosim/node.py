@@ -62,7 +62,7 @@ class Node:
         """Joules so far: idle power all the time, and the difference to busy power while it computes."""
         loop = self._sim._loop
         joules = self.device.idle_w * (loop.now_ns / 1e9) + self._active_energy_j
-        return joules if loop.recorder is None else loop.recorder.energy(self.name, joules)
+        return loop.observer.read_energy(self.name, joules)
 
     @overload
     async def send(
@@ -176,8 +176,7 @@ class Node:
             )
         source_id, source_name = (None, "anybody") if source is None else (source.id, source.name)
         arrival = await self._mailbox.take(source_id, tag, source_name)
-        if (recorder := self._sim._loop.recorder) is not None:
-            recorder.receives(self, source, tag, arrival)
+        self._sim._loop.observer.message_received(self, source, tag, arrival)
         return arrival.open()
 
     def compute(self, label: str, *, key: Hashable = None, work: Work | None = None) -> ComputeBlock:

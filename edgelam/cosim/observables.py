@@ -256,8 +256,7 @@ class Requests:
 
     def looked(self, what: str) -> None:
         """The program looks at the network, or acts on it: it cannot be replayed over another."""
-        if (recorder := self._sim._loop.recorder) is not None:
-            recorder.decided(what)
+        self._sim._loop.observer.depends_on_network(what)
 
     def expect(self, why: str) -> tuple[int, asyncio.Future[Any]]:
         """A new request's number, and the future of its answer."""

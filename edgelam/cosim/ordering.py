@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from edgelam.cosim import timeouts
-from edgelam.cosim.recorded_asyncio import running_recorder
 from edgelam.errors import NotSimulatedError
 
 _as_completed = asyncio.as_completed
@@ -28,26 +27,25 @@ _timeouts = (asyncio.timeout, asyncio.timeout_at, asyncio.wait_for)
 _simulated: list[asyncio.AbstractEventLoop] = []
 
 
-def _is_simulated() -> bool:
+def _simulated_loop() -> Any:
     loop = asyncio._get_running_loop()
-    return loop is not None and any(loop is known for known in _simulated)
+    return next((known for known in _simulated if known is loop), None)
 
 
 def as_completed(fs: Iterable[Any], *, timeout: float | None = None) -> Any:
     """`asyncio.as_completed` that starts coroutines in the order given and keeps the order of equal times."""
-    if _is_simulated():
+    if (loop := _simulated_loop()) is not None:
         if asyncio.isfuture(fs) or asyncio.iscoroutine(fs):
             raise TypeError(f"expect an iterable of futures, not {type(fs).__name__}")
         fs = [asyncio.ensure_future(f) for f in fs]
         _refuse_foreign("as_completed", fs)
-        if (recorder := running_recorder()) is not None:
-            recorder.decided("asyncio.as_completed: which is first depends on the network")
+        loop.observer.depends_on_network("asyncio.as_completed: which is first depends on the network")
     return _as_completed(fs, timeout=timeout)
 
 
 async def wait(fs: Iterable[Any], *, timeout: float | None = None, return_when: str = asyncio.ALL_COMPLETED) -> Any:
     """`asyncio.wait`, refusing futures whose place in a set is their address."""
-    if _is_simulated():
+    if _simulated_loop() is not None:
         fs = list(fs)
         _refuse_foreign("wait", fs)
     return await _wait(fs, timeout=timeout, return_when=return_when)

@@ -15,7 +15,7 @@ from edgelam.cosim import files, launch, patience
 from edgelam.cosim.bridge_clock import BridgeClock
 from edgelam.cosim.clock import Clock, IdealClock
 from edgelam.cosim.devices import DeviceProfile
-from edgelam.cosim.recording import ProgramRecorder
+from edgelam.cosim.observer import NOBODY, Observer
 from edgelam.cosim.records import ComputeRecord, TransferRecord
 from edgelam.cosim.simulation import Simulation
 from edgelam.errors import ConfigurationError, DeadlockError, EdgelamError, ScenarioDied, ScenarioEnded
@@ -37,7 +37,7 @@ def simulate(
     compute: str = "modelled",
     on_transfer: Callable[[TransferRecord], object] | None = None,
     on_compute: Callable[[ComputeRecord], object] | None = None,
-    program: ProgramRecorder | None = None,
+    program: Observer | None = None,
     scenario_log: str | os.PathLike[str] | None = None,
     scenario_folder: str | os.PathLike[str] | None = None,
     attach_timeout_s: float | None = None,
@@ -64,7 +64,7 @@ def simulate(
         compute: how long computing takes: "modelled" (deterministic), "measured" (wall time) or "free".
         on_transfer: called with the `TransferRecord` of every transfer of this participant, as it ends.
         on_compute: called with every `ComputeRecord`.
-        program: takes note of what the tasks do, to be replayed over another network (docs/replay.md).
+        program: takes note of what the tasks do, to be replayed over another network (docs/replay.md); any `Observer`.
         scenario_log: file for what the scenario writes; otherwise only its last lines are kept, for errors.
         scenario_folder: the folder that the scenario works in, made if it is not there: what it writes by relative
             names (pcap, FlowMonitor, NetAnim) lands there. What it reads so and is not there is looked for in the
@@ -91,16 +91,17 @@ def simulate(
         "on_compute": on_compute,
         "program": program,
     }
-    if program is not None:
-        program.settings = {
-            "scenario": "none" if scenario is None else os.fspath(scenario),
-            "options": dict(options or {}),
-            "seed": seed,
-            "network": network,
-            "devices": {p: d if isinstance(d, str) else dataclasses.asdict(d) for p, d in (devices or {}).items()},
-            "compute": compute,
-        }
+    asked: dict[str, Any] = {
+        "scenario": "none" if scenario is None else os.fspath(scenario),
+        "options": dict(options or {}),
+        "seed": seed,
+        "network": network,
+        "devices": {p: d if isinstance(d, str) else dataclasses.asdict(d) for p, d in (devices or {}).items()},
+        "compute": compute,
+    }
+    observer = program or NOBODY
     if scenario is None or scenario == "none":
+        observer.asked(**asked)
         return _simulate_ideal(main, nodes, options, participants, settings)
     if nodes is not None:
         raise ConfigurationError("nodes are given by the scenario; give them yourself only without one")
@@ -117,8 +118,7 @@ def simulate(
     if arena_bytes is not None:
         bridge["arena-bytes"] = arena_bytes
     binary = scenarios.find(scenario)
-    if program is not None:
-        program.settings["scenario_sha256"] = scenarios.checksum_of(scenario)
+    observer.asked(**asked)
     command = launch.command_line(binary, seed, options or {}, bridge)
     folder = files.working_folder(scenario_folder)
     process: launch.ScenarioProcess | None = None
@@ -215,8 +215,7 @@ def _run(main: Main[T], clock: Clock, **settings: Any) -> T:
             if not inspect.iscoroutine(coroutine):
                 raise ConfigurationError(f"main must be a coroutine function (async def), not {main!r}")
             result = sim._loop.run(coroutine)
-            if sim._loop.recorder is not None:
-                sim._loop.recorder.ended()
+            sim._loop.observer.ended()
         except DeadlockError as error:
             raise error from sim._loop.tasks.first_error()
         except BaseExceptionGroup as group:

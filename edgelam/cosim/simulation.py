@@ -25,7 +25,7 @@ from edgelam.random_streams import derive_seed, from_numbers, torch_generator
 if TYPE_CHECKING:
     import torch
 
-    from edgelam.cosim.recording import ProgramRecorder
+    from edgelam.cosim.observer import Observer
 
 
 class Simulation:
@@ -41,7 +41,7 @@ class Simulation:
         network: str | None = None,
         on_transfer: Callable[[TransferRecord], object] | None = None,
         on_compute: Callable[[ComputeRecord], object] | None = None,
-        program: ProgramRecorder | None = None,
+        program: Observer | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Use `simulate` or `attach`."""
@@ -74,9 +74,8 @@ class Simulation:
         self._requests = Requests(self)
         self._others = Participants(self)
         if program is not None:
-            program.begin(self._loop, self.participants)
-            program.settings["nodes"] = {node.name: node.role for node in self.nodes.values()}
-            self._loop.recorder = program
+            program.begin(self)
+            self._loop.observer = program
         clock.explain = self._loop.describe_waiting
 
     def _make_nodes(self, catalogue: list[dict[str, Any]], devices: Mapping[str, str | DeviceProfile]) -> None:
@@ -101,7 +100,7 @@ class Simulation:
     def now_s(self) -> float:
         """Simulated time in seconds since the start of the run."""
         now_s = self._loop.now_ns / 1e9
-        return now_s if self._loop.recorder is None else self._loop.recorder.clock(now_s)
+        return self._loop.observer.read_clock(now_s)
 
     @property
     def now_ns(self) -> int:

@@ -13,7 +13,6 @@ from collections.abc import Awaitable
 from types import TracebackType
 from typing import Any
 
-from edgelam.cosim.units import to_ns
 from edgelam.cosim.waiting import describe_wait
 
 
@@ -21,37 +20,17 @@ class SimTimeout(asyncio.Timeout):  # type: ignore[misc]
     """An `asyncio.Timeout` whose `TimeoutError` has a text."""
 
     _waited_for = ""
-    _number = 0  # in the recorded program
 
     def _on_timeout(self) -> None:
         # before the task is cancelled: afterwards it awaits nothing any more
         task = self._task  # type: ignore[attr-defined]
-        if (recorder := task.get_loop().recorder) is not None and not task.quiet:
-            recorder.refuse(f"a time-out was over: {describe_wait(task)}")
         self._waited_for = f"{describe_wait(task)}; time-out at simulated time {task.get_loop().time():.9f} s"
         super()._on_timeout()  # type: ignore[misc]
-
-    async def __aenter__(self) -> SimTimeout:
-        """Begin."""
-        await super().__aenter__()
-        recorder, when = asyncio.get_running_loop().recorder, self.when()  # type: ignore[attr-defined]
-        if recorder is not None and when is not None:
-            self._number = recorder.new_object()
-            recorder.add("timeout", self._number, amount=to_ns(when) - asyncio.get_running_loop().now_ns)  # type: ignore[attr-defined]
-        return self
-
-    def reschedule(self, when: float | None) -> None:
-        """As asyncio's."""
-        if self._number:
-            asyncio.get_running_loop().recorder.decided("a time-out is put off: by how much may depend on time")  # type: ignore[attr-defined]
-        super().reschedule(when)
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Leave the block; raises TimeoutError with its text if the time was over."""
-        if self._number:
-            asyncio.get_running_loop().recorder.add("untimeout", self._number)  # type: ignore[attr-defined]
         try:
             await super().__aexit__(exc_type, error, traceback)
         except TimeoutError as expired:

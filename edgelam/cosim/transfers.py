@@ -51,6 +51,11 @@ class Outgoing:
     records: dict[int, TransferRecord] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
 
+    def describe(self) -> str:
+        """What it is, in words."""
+        to = ", ".join(self.receivers.values())
+        return f"{self.protocol} transfer {self.tag!r} from {self.source.name} to {to}"
+
 
 @dataclass(slots=True)
 class Arrival:
@@ -72,9 +77,7 @@ class Arrival:
     def open(self) -> Message:
         """Decode it."""
         queued_s, last_byte_s = self.queued_ns / 1e9, self.last_byte_ns / 1e9
-        if (recorder := self.source._sim._loop.recorder) is not None:
-            queued_s = recorder.traced(queued_s, ["queued", self.transfer])
-            last_byte_s = recorder.traced(last_byte_s, ["arrived", self.transfer, self.receiver.name])
+        queued_s, last_byte_s = self.source._sim._loop.observer.read_times(self, queued_s, last_byte_s)
         return Message(
             data=decode(self.encoded, self.lost, self.wire, copy=self.copy, sender=self.source.name),
             source=self.source,
@@ -192,11 +195,15 @@ class Transfers:
             del self._outgoing[outgoing.id]
             raise
         source.sent_bytes += encoded.nbytes * len(receivers)
-        if (recorder := sim._loop.recorder) is not None:
-            recorder.sends(
-                outgoing, encoded.nbytes, protocol, has_deadline=deadline_s is not None,
-                give_up_ns=to_ns(give_up_s), rate_bps=0 if rate_bps is None else round(rate_bps),
-            )  # fmt: skip
+        asked = {
+            "tag": tag,
+            "protocol": protocol,
+            "encoding": encoding,
+            "deadline_s": deadline_s,
+            "give_up_ns": to_ns(give_up_s),
+            "rate_bps": 0 if rate_bps is None else round(rate_bps),
+        }
+        sim._loop.observer.transfer_started(outgoing, asked)
         return outgoing
 
     async def finish(self, outgoing: Outgoing) -> list[TransferRecord]:
@@ -265,15 +272,11 @@ class Transfers:
                 outgoing.future.set_result(None)
 
     def _report(self, outgoing: Outgoing, record: TransferRecord) -> None:
-        recorder = self._sim._loop.recorder
-        if recorder is not None:
-            recorder.about = ("transfer", record.id, record.receiver)
-            if record.status != "complete":
-                recorder.refuse(f"{_what(outgoing)}: {record.status}; another network may lose something else")
+        observer = self._sim._loop.observer
+        observer.transfer_ended(outgoing, record)
         if self._sim.on_transfer is not None:
             self._sim.on_transfer(record)
-        if recorder is not None:
-            recorder.about = None
+        observer.told()
 
     def refused(self, id: int, reason: str) -> None:
         """The network does not accept a transfer."""
@@ -281,7 +284,7 @@ class Transfers:
         if outgoing is None or outgoing.records:
             raise broken(f"a refusal of transfer {id}, which is not about to begin")
         if not outgoing.future.done():
-            outgoing.future.set_exception(TransferRefused(f"{_what(outgoing)}: {reason}"))
+            outgoing.future.set_exception(TransferRefused(f"{outgoing.describe()}: {reason}"))
 
     def _check_delivery(self, event: Delivered, outgoing: Outgoing | None) -> None:
         """Of what this participant itself has sent."""
@@ -362,13 +365,8 @@ def _seconds(ns: int) -> float:
     return math.nan if ns == NOT_YET_NS else ns / 1e9
 
 
-def _what(outgoing: Outgoing) -> str:
-    to = ", ".join(outgoing.receivers.values())
-    return f"{outgoing.protocol} transfer {outgoing.tag!r} from {outgoing.source.name} to {to}"
-
-
 def _failure(outgoing: Outgoing, bad: Sequence[TransferRecord]) -> str:
     each = "; ".join(
         f"{r.receiver}: {r.status}, {r.delivered_bytes:,} of {r.size_bytes:,} bytes delivered" for r in bad
     )
-    return f"{_what(outgoing)} ({each})" + "".join(f"; {reason}" for reason in outgoing.reasons)
+    return f"{outgoing.describe()} ({each})" + "".join(f"; {reason}" for reason in outgoing.reasons)

@@ -9,6 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 MAX_LINES = 40
+_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_INSIDE = (_PACKAGE + "cosim" + os.sep, _PACKAGE + "replay" + os.sep, os.path.dirname(asyncio.__file__) + os.sep)
+
+
+def is_of_user(filename: str) -> bool:
+    """False for a file of asyncio, contextlib, and of this package's between asyncio and the user."""
+    return not filename.startswith(_INSIDE) and "contextlib" not in filename
 
 
 def describe_tasks(waiting: Sequence[asyncio.Task[Any]], failed: Sequence[asyncio.Task[Any]] = ()) -> str:
@@ -65,11 +72,10 @@ def _primitive(task: asyncio.Task[Any]) -> str:
 
 
 def _place(task: asyncio.Task[Any]) -> str:
-    """The user's line the task is at: the innermost frame outside asyncio and this package's cosim."""
-    here = os.path.dirname(__file__) + os.sep
+    """The user's line the task is at: the innermost frame outside asyncio and this package."""
     for frame in reversed(_frames(task)):
         name = frame.f_code.co_filename
-        if not name.startswith(here) and os.sep + "asyncio" + os.sep not in name and "contextlib" not in name:
+        if is_of_user(name):
             return f" ({os.path.basename(name)}:{frame.f_lineno})"
     return ""
 

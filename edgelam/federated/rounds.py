@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import torch
 
-from edgelam.cosim.traced import earliest, latest
 from edgelam.errors import ConfigurationError
 from edgelam.federated.participation import draw
 from edgelam.federated.records import DeviceRecord, DeviceRoundRecord, Report, RoundRecord
@@ -93,7 +93,7 @@ class Log:
         spent = []
         # the server may be done before the device hears of it: never account for more than the round lasted
         for seconds in (parts.downlink_s, parts.compute_s, parts.uplink_s):
-            spent.append(earliest(seconds, left))
+            spent.append(np.minimum(seconds, left))
             left -= spent[-1]
         counted = device not in facts.dropped
         loss = parts.loss_sum / parts.num_samples if parts.num_samples else float("nan")
@@ -137,7 +137,7 @@ class Link:
 
 def _on_its_way(message: cosim.Message, from_s: float, to_s: float) -> float:
     """The part of [from_s, to_s] in which the message was being transferred."""
-    return latest(0.0, to_s - latest(from_s, message.queued_s))
+    return np.maximum(0.0, to_s - np.maximum(from_s, message.queued_s))
 
 
 async def expect(node: cosim.Node, source: cosim.Node, tag: str, step: int) -> cosim.Message:

@@ -5,9 +5,21 @@
 ``experiments`` finds what can be run.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from edgelam.runs.folder import RunFolder
 from edgelam.runs.load import Run, load
-from edgelam.runs.replay import replay
 from edgelam.runs.storage import StorageError
 
+if TYPE_CHECKING:
+    from edgelam.replay import replay
+
 __all__ = ["Run", "RunFolder", "StorageError", "load", "replay"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "replay":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from edgelam.replay import replay  # which is made of what is here
+
+    return replay

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from edgelam.cosim.recorded_asyncio import looking_on
+from edgelam.cosim.observer import looking_on
 from edgelam.cosim.records import ComputeRecord, TransferRecord
 from edgelam.runs import ledger
 from edgelam.runs.folder import RunFolder

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from edgelam.cosim.recorded_asyncio import looking_on
+from edgelam.cosim.observer import looking_on
 from edgelam.errors import ConfigurationError
 from edgelam.runs.configuration import suggest
 from edgelam.runs.folder import RunFolder

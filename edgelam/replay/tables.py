@@ -2,7 +2,7 @@
 """The tables of a replayed run: the run's own, with the times (and energies) that the replay gave.
 
 - a row about a transfer or a computation takes over what the replay's record of it says;
-- a row with times that were traced (edgelam/cosim/traced.py) has them worked out from the replay's readings; a time in
+- a row with times that were traced (traced.py) has them worked out from the replay's readings; a time in
   such a row that was not traced is null;
 - a row without a time is copied; one with times that nobody recorded is left out, for they are not this network's;
 - the ledger has what the replay's network and devices cost, and of the run what does not depend on them (memory).
@@ -16,12 +16,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from edgelam.cosim.playing import ProgramPlayer
-from edgelam.cosim.traced import evaluate
+from edgelam.replay.player import ProgramPlayer
+from edgelam.replay.programs import TABLE
+from edgelam.replay.traced import evaluate
 from edgelam.runs import ledger, tables
 from edgelam.runs.folder import RunFolder
 from edgelam.runs.load import Run
-from edgelam.runs.programs import TABLE
 
 _OWN = ("id", "bytes", "participant")  # numbers of the recording, or called otherwise in tables
 OWN = ("wall", "simulations", "nodes", "positions")  # which the replay writes itself

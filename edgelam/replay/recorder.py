@@ -2,12 +2,12 @@
 """Recording a run's program: for every task the operations it did, in order, so that they can be replayed.
 
 An operation is a row: which task did what (`kind`), with which thing (`object`), where (`node`). No operation says
-*when*: a task goes on when what it awaits is there. Played again (playing.py) over another network, the same operations
+*when*: a task goes on when what it awaits is there. Played again (player.py) over another network, the same operations
 take the time that this network takes.
 
 What kinds there are: spawn, await, gather, wait, group, ungroup, set, sleep, yield, job, done (joins and futures);
 event..., queue... (asyncio's); send, receive, compute, computed (nodes); timeout, untimeout; clock, energy (readings
-that end up in tables); row (a table's row that holds such, see edgelam.runs.programs); end (of a task).
+that end up in tables); row (a table's row that holds such, see programs.py); end (of a task).
 
 A program whose operations may be others over another network cannot be replayed: `refuse` notes why.
 """
@@ -17,18 +17,29 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
-from edgelam.cosim.recorded_tasks import RecordedFuture, set_by_timer
-from edgelam.cosim.traced import Formula, Traced
+from edgelam import scenarios
+from edgelam.cosim.observer import Observer
+from edgelam.cosim.waiting import is_of_user
+from edgelam.replay.recorded_asyncio import recorded
+from edgelam.replay.recorded_futures import RecordedFuture, RecordedTask, set_by_timer
+from edgelam.replay.traced import Formula, Traced
 
 if TYPE_CHECKING:
+    from edgelam.cosim.compute import ComputeBlock
     from edgelam.cosim.loop import SimLoop
     from edgelam.cosim.node import Node
+    from edgelam.cosim.records import TransferRecord
+    from edgelam.cosim.simulation import Simulation
     from edgelam.cosim.transfers import Arrival, Outgoing
 
 MAX_REASONS = 10
+SENT = ("tag", "protocol", "encoding", "give_up_ns", "rate_bps")  # of what a transfer was asked for
 COLUMNS: dict[str, type] = {
     "simulation": int,  # which simulation of the run, from 0
     "task": int,  # the task that does it, from 1 (the main coroutine); 0: none
@@ -55,8 +66,20 @@ class Operation(NamedTuple):
     time_ns: int
 
 
-class ProgramRecorder:
+class Known:
+    """The numbers of asyncio's objects (groups, time-outs, events, queues), and of what is in each queue."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self.numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+        self.queued: WeakKeyDictionary[Any, deque[int]] = WeakKeyDictionary()
+
+
+class ProgramRecorder(Observer):
     """Takes note of what the tasks of one simulation do. Give it to `cosim.simulate(..., program=recorder)`."""
+
+    future_type = RecordedFuture
+    task_type = RecordedTask
 
     def __init__(
         self,
@@ -64,14 +87,21 @@ class ProgramRecorder:
         *,
         on_end: Callable[[ProgramRecorder], object] | None = None,
         rows_at_once: int = 4096,
+        simulation: int = 0,
     ) -> None:
-        """`write` gets the operations, many at a time; `on_end` is called when the simulation has ended well."""
+        """`write` gets the operations, many at a time; `on_end` is called when the simulation has ended well.
+
+        simulation: its number within its run.
+        """
         self.settings: dict[str, Any] = {}
         """What `simulate` was asked for, as JSON can hold it."""
         self.reasons: list[str] = []
         """Why it cannot be replayed; empty: it can."""
         self.about: tuple[str, int, str] | None = None
         """While a record is reported: (transfer, its number, receiver) or (compute, the block's number, node)."""
+        self.known = Known()
+        self.simulation = simulation
+        self._blocks: WeakKeyDictionary[ComputeBlock, int] = WeakKeyDictionary()  # their numbers
         self._write, self._on_end, self._rows_at_once = write, on_end, rows_at_once
         self._operations: list[Operation] = []
         self._loop: SimLoop | None = None
@@ -84,15 +114,27 @@ class ProgramRecorder:
 
     # ---- from simulate -----------------------------------------------------------------------------------------
 
-    def begin(self, loop: SimLoop, participants: int) -> None:
+    def asked(self, **arguments: Any) -> None:
+        """Kept, with the checksum of the scenario's file."""
+        self.settings = arguments
+        if arguments["scenario"] != "none":
+            self.settings["scenario_sha256"] = scenarios.checksum_of(arguments["scenario"])
+
+    def begin(self, sim: Simulation) -> None:
         """The simulation begins."""
         if self._loop is not None:
             raise RuntimeError("a ProgramRecorder records one simulation")
-        self._loop = loop
-        if participants > 1:
-            self.refuse(f"{participants} participants: only what one process does is recorded")
+        self._loop = sim._loop
+        self.settings["nodes"] = {node.name: node.role for node in sim.nodes.values()}
+        if sim.participants > 1:
+            self.refuse(f"{sim.participants} participants: only what one process does is recorded")
         if self.settings.get("compute") == "measured":
             self.refuse("compute is measured: how long computing takes was this machine's wall time")
+
+    def running(self) -> AbstractContextManager[None]:
+        """Look at what is asked of asyncio."""
+        assert self._loop is not None
+        return recorded(self._loop, self)
 
     def ended(self) -> None:
         """The simulation has ended well."""
@@ -127,7 +169,7 @@ class ProgramRecorder:
         task: Any = asyncio.current_task(self._loop)
         if task is None or task.quiet:
             return False
-        self._note(Operation(task.number, kind, object, node, text, amount, extra, self._now_ns()))
+        self._note(Operation(task.number, kind, object, node, text, amount, extra, self.now_ns))
         return True
 
     def _note(self, operation: Operation) -> None:
@@ -136,7 +178,9 @@ class ProgramRecorder:
         if len(self._operations) >= self._rows_at_once:
             self.flush()
 
-    def _now_ns(self) -> int:
+    @property
+    def now_ns(self) -> int:
+        """Simulated time in nanoseconds."""
         assert self._loop is not None
         return self._loop.now_ns
 
@@ -150,25 +194,42 @@ class ProgramRecorder:
         if reason not in self.reasons and len(self.reasons) < MAX_REASONS:
             self.reasons.append(reason)
 
-    def decided(self, what: str) -> None:
-        """The present task does what depends on time; refused, unless it only looks on."""
+    def depends_on_network(self, what: str) -> None:
+        """Refused, unless the present task only looks on."""
         task: Any = asyncio.current_task(self._loop)
         if task is not None and not task.quiet:
             self.refuse(f"{what} (task {task.get_name()!r}, {self._when()}{_place()})")
 
     def compared(self) -> None:
         """Two times were compared."""
-        self.decided("simulated times are compared: what is decided by them may turn out otherwise")
+        self.depends_on_network(
+            "simulated times are compared: what is decided by them may turn out otherwise; numpy.minimum and "
+            "numpy.maximum of two times decide nothing"
+        )
 
     def _when(self) -> str:
-        return f"simulated time {self._now_ns() / 1e9:.9f} s"
+        return f"simulated time {self.now_ns / 1e9:.9f} s"
 
     # ---- tasks and futures -------------------------------------------------------------------------------------
 
     present_group = 0  # the number of the TaskGroup that makes a task just now
 
-    def spawned(self, task: Any) -> None:
-        """A task has been made."""
+    @contextmanager
+    def looking_on(self) -> Iterator[None]:
+        """What the present task does inside is not part of the program."""
+        task: Any = asyncio.current_task(self._loop)
+        if task is None:
+            yield
+            return
+        task.quiet += 1
+        try:
+            yield
+        finally:
+            task.quiet -= 1
+
+    def task_started(self, task: Any) -> None:
+        """Noted, unless the task that made it only looks on."""
+        task.add_done_callback(self._finished)
         parent: Any = asyncio.current_task(self._loop)
         if parent is None and self._objects == 0:  # the main coroutine
             task.number, task.quiet = self.new_object(), 0
@@ -176,11 +237,10 @@ class ProgramRecorder:
             self.refuse(f"task {task.get_name()!r} was started by a callback, not by a task ({self._when()})")
         elif not parent.quiet:
             task.number, task.quiet = self.new_object(), 0
-            name, now_ns = task.get_name(), self._now_ns()
+            name, now_ns = task.get_name(), self.now_ns
             self._note(Operation(parent.number, "spawn", task.number, "", name, self.present_group, 0, now_ns))
 
-    def finished(self, task: Any) -> None:
-        """A task is over."""
+    def _finished(self, task: Any) -> None:
         if task.quiet or self._loop is None or self._loop.is_over:
             return
         if task.cancelled():
@@ -189,13 +249,13 @@ class ProgramRecorder:
             error = task._exception
             self.refuse(f"task {task.get_name()!r} failed: {type(error).__name__} ({self._when()})")
         else:
-            self._note(Operation(task.number, "end", 0, "", "", 0, 0, self._now_ns()))
+            self._note(Operation(task.number, "end", 0, "", "", 0, 0, self.now_ns))
 
     def number_of(self, future: Any) -> int:
         """The number of a future, task or gather."""
         number: int | None = getattr(future, "number", None)
         if number is None:
-            self.decided(f"a {type(future).__name__} of another making is awaited")
+            self.depends_on_network(f"a {type(future).__name__} of another making is awaited")
             return 0
         if number == 0:
             number = future.number = self.new_object()
@@ -207,75 +267,98 @@ class ProgramRecorder:
 
     # ---- nodes -------------------------------------------------------------------------------------------------
 
-    def sends(
-        self, outgoing: Outgoing, size_bytes: int, protocol: str, *, give_up_ns: int, rate_bps: int, has_deadline: bool
-    ) -> None:
-        """A transfer begins; `protocol` as it was asked for."""
+    def transfer_started(self, outgoing: Outgoing, facts: Mapping[str, Any]) -> None:
+        """Noted, with the protocol that was asked for."""
         receivers = list(outgoing.receivers.values())
-        facts = {
-            "to": receivers,
-            "tag": outgoing.tag,
-            "protocol": protocol,
-            "encoding": outgoing.encoding,
-            "give_up_ns": give_up_ns,
-            "rate_bps": rate_bps,
-        }
-        if self.add("send", outgoing.id, node=outgoing.source.name, text=json.dumps(facts), amount=size_bytes):
+        text = json.dumps({"to": receivers, **{name: facts[name] for name in SENT}})
+        if self.add("send", outgoing.id, node=outgoing.source.name, text=text, amount=outgoing.size_bytes):
             for receiver in receivers:
                 self._senders.setdefault(receiver, {})[outgoing.source.name, outgoing.tag] = None
-            if has_deadline:
-                self.decided(f"transfer {outgoing.tag!r} from {outgoing.source.name} has a deadline")
+            if facts["deadline_s"] is not None:
+                self.depends_on_network(f"transfer {outgoing.tag!r} from {outgoing.source.name} has a deadline")
 
-    def receives(self, node: Node, source: Node | None, tag: str | None, arrival: Arrival) -> None:
-        """A message has been taken from the mailbox."""
+    def transfer_ended(self, outgoing: Outgoing, record: TransferRecord) -> None:
+        """Rows that come now are about it."""
+        self.about = ("transfer", record.id, record.receiver)
+        if record.status != "complete":
+            self.refuse(f"{outgoing.describe()}: {record.status}; another network may lose something else")
+
+    def told(self) -> None:
+        """Rows that come now are about no transfer or computation."""
+        self.about = None
+
+    def message_received(self, node: Node, source: Node | None, tag: str | None, arrival: Arrival) -> None:
+        """Noted."""
         text = json.dumps({"source": source.name if source else None, "tag": tag})
         if self.add("receive", arrival.transfer, node=node.name, text=text) and source is None:
             self._from_anybody[node.name, tag] = None
 
+    def compute_asked(self, block: ComputeBlock) -> None:
+        """Noted."""
+        self._blocks[block] = number = self.new_object()
+        self.add("compute", number, node=block.node.name, text=block.label)
+
+    def compute_done(self, block: ComputeBlock, error: BaseException | None) -> None:
+        """Noted."""
+        number = self._blocks[block]
+        if error is not None:
+            self.depends_on_network(f"compute block {block.label!r} of {block.node.name} failed")
+        self.add("computed", number, amount=block.work.flops, extra=block.work.bytes)
+
+    def compute_ended(self, block: ComputeBlock) -> None:
+        """Rows that come now are about it."""
+        self.about = ("compute", self._blocks[block], block.node.name)
+
     # ---- readings ----------------------------------------------------------------------------------------------
 
-    def timer(self, callback: Any, args: tuple[Any, ...], delay_ns: int) -> None:
-        """A callback is to be called later."""
+    def timer_set(self, callback: Any, args: tuple[Any, ...], delay_ns: int) -> None:
+        """What `asyncio.sleep` waits for is noted where it is awaited; other callbacks are refused."""
         if callback is set_by_timer and isinstance(args[0], RecordedFuture):
             args[0].sleep_ns = delay_ns
         elif not isinstance(getattr(callback, "__self__", None), asyncio.Timeout):
-            self.decided("a callback is called later: that is not recorded")
+            self.depends_on_network("a callback is called later: that is not recorded")
 
-    def job(self, future: Any) -> None:
-        """A job goes to a thread; the clock stands still until it is done."""
+    def job_submitted(self, future: Any) -> None:
+        """Noted."""
         future.is_job = True
         self.add("job", self.number_of(future))
 
-    def clock(self, value: float) -> float:
-        """`value`, the present simulated time, traced where a recorded task reads it."""
+    def read_clock(self, now_s: float) -> float:
+        """Traced, where a recorded task reads it."""
         number, reading = self._last_clock
         task: Any = asyncio.current_task(self._loop)
         if task is None or task.quiet:
-            return value
+            return now_s
         if number != self._count or self._last_task != task.number:
             reading = self.new_object()
-            self._note(Operation(task.number, "clock", reading, "", "", 0, 0, self._now_ns()))
+            self._note(Operation(task.number, "clock", reading, "", "", 0, 0, self.now_ns))
             self._last_clock, self._last_task = (self._count, reading), task.number
-        return Traced(value, self, ["clock", reading])
+        return Traced(now_s, self, ["clock", reading])
 
-    def energy(self, node: str, value: float) -> float:
-        """`value`, a node's energy so far, traced where a recorded task reads it."""
+    def read_energy(self, node: str, joules: float) -> float:
+        """Traced, where a recorded task reads it."""
         reading = self.new_object()
-        return self.traced(value, ["energy", reading]) if self.add("energy", reading, node=node) else value
+        return self._traced(joules, ["energy", reading]) if self.add("energy", reading, node=node) else joules
 
-    def traced(self, value: float, formula: Formula) -> float:
-        """`value` with its formula, where a recorded task asks."""
+    def read_times(self, arrival: Arrival, queued_s: float, last_byte_s: float) -> tuple[float, float]:
+        """Traced, where a recorded task receives the message."""
+        number, receiver = arrival.transfer, arrival.receiver.name
+        return (
+            self._traced(queued_s, ["queued", number]),
+            self._traced(last_byte_s, ["arrived", number, receiver]),
+        )
+
+    def _traced(self, value: float, formula: Formula) -> float:
         task: Any = asyncio.current_task(self._loop)
         return value if task is None or task.quiet else Traced(value, self, formula)
 
 
 def _place() -> str:
-    """The user's line this is about: the innermost frame outside asyncio, contextlib and edgelam.cosim."""
+    """The user's line this is about: the innermost frame outside asyncio, contextlib and this package."""
     frame = sys._getframe(1)
-    here = __file__.rpartition("/")[0]
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(here) and "/asyncio/" not in name and "contextlib" not in name:
+        if is_of_user(name):
             return f", {name.rpartition('/')[2]}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
     return ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Playing a recorded program (recording.py) again: over another network, with other devices, and without PyTorch.
+"""Playing a recorded program (recorder.py) again: over another network, with other devices, and without PyTorch.
 
 Each recorded task becomes a coroutine that does the recorded operations, with payloads of the recorded sizes, on
 the same event loop and asyncio's own groups, events and queues, so that what happens at one instant happens in the
@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgelam.cosim.recording import Operation
 from edgelam.cosim.records import ComputeRecord, TransferRecord
 from edgelam.cosim.units import NEVER_NS
 from edgelam.cosim.work import Work
 from edgelam.errors import NotReplayable
+from edgelam.replay.recorder import Operation
 
 if TYPE_CHECKING:
     from edgelam.cosim.compute import ComputeBlock

@@ -1,26 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Futures and tasks that tell the recorder of the program (recording.py) who waits for them and who sets them."""
+"""Futures and tasks that tell the recorder of the program (recorder.py) who waits for them and who sets them."""
 
 from __future__ import annotations
 
 import asyncio
 import asyncio.futures
 import asyncio.tasks
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from edgelam.cosim.tasks import SimFuture, SimTask
+from edgelam.cosim.waiting import is_of_user
 
 if TYPE_CHECKING:
-    from edgelam.cosim.recording import ProgramRecorder
+    from edgelam.replay.recorder import ProgramRecorder
 
-_INSIDE = (os.path.dirname(asyncio.__file__), os.path.dirname(__file__))  # those know when to ask a future
+RECORDERS: dict[asyncio.AbstractEventLoop | None, ProgramRecorder] = {}
+"""Those of the loops that run and are recorded."""
 set_by_timer = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]  # what asyncio.sleep uses
 
 
 def _recorder(future: Any) -> ProgramRecorder:
-    recorder: ProgramRecorder = future.get_loop().recorder
+    recorder: ProgramRecorder = future.get_loop().observer
     return recorder
 
 
@@ -39,7 +40,7 @@ class _Asked(asyncio.Future[Any]):
         return super().result()
 
     def _note(self, value: bool) -> None:
-        if not sys._getframe(2).f_code.co_filename.startswith(_INSIDE):
+        if is_of_user(sys._getframe(2).f_code.co_filename):  # asyncio knows when to ask a future
             _recorder(self).add("done", _recorder(self).number_of(self), amount=int(value))
 
 
@@ -73,7 +74,7 @@ class RecordedFuture(_Asked, SimFuture):
     def set_exception(self, exception: Any) -> None:
         """Noted; as the future's."""
         if self.why is None:
-            _recorder(self).decided("a future is given an exception")
+            _recorder(self).depends_on_network("a future is given an exception")
         self._is_set()
         super().set_exception(exception)
 
@@ -110,7 +111,7 @@ class RecordedTask(_Asked, SimTask):
     def cancel(self, msg: Any = None) -> bool:
         """Noted; as the task's."""
         if not super().done() and not self.get_loop().is_over:  # type: ignore[attr-defined]
-            _recorder(self).decided(f"task {self.get_name()!r} is cancelled")
+            _recorder(self).depends_on_network(f"task {self.get_name()!r} is cancelled")
         return super().cancel(msg)
 
 
@@ -122,7 +123,7 @@ class RecordedGather(asyncio.tasks._GatheringFuture):  # type: ignore[name-defin
     def __init__(self, children: Any, *, loop: Any) -> None:
         """Noted; as asyncio's."""
         super().__init__(children, loop=loop)
-        recorder = getattr(loop, "recorder", None)
+        recorder = RECORDERS.get(loop)
         if recorder is not None:
             number = recorder.new_object()
             if recorder.add("gather", number, text=recorder.numbers_of(children)):
@@ -130,7 +131,7 @@ class RecordedGather(asyncio.tasks._GatheringFuture):  # type: ignore[name-defin
 
     def __await__(self) -> Any:
         """Noted; as asyncio's."""
-        recorder = getattr(self.get_loop(), "recorder", None)
+        recorder = RECORDERS.get(self.get_loop())
         if recorder is not None and self.number:
             recorder.add("await", self.number)
         return super().__await__()

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from edgelam import scenarios
-from edgelam.cosim.playing import ProgramPlayer
 from edgelam.cosim.run import simulate
 from edgelam.cosim.simulation import Simulation
 from edgelam.errors import ConfigurationError, NotReplayable
-from edgelam.runs import experiments, programs, replayed_tables
+from edgelam.replay import programs
+from edgelam.replay import tables as replayed_tables
+from edgelam.replay.player import ProgramPlayer
+from edgelam.runs import experiments
 from edgelam.runs.experiments import NO_SCENARIO, check_devices, check_scenario
 from edgelam.runs.folder import RunFolder
 from edgelam.runs.load import Run, load_run

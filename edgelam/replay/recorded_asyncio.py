@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""asyncio's task groups, waits, events and queues, as the recorder of the program (recording.py) sees them.
+"""asyncio's task groups, waits, time-outs, events and queues, as the recorder of the program (recorder.py) sees them.
 
 What they keep inside (who waits, whether an event is set, what is queued) decides whether a task waits at all, so it is
 not enough to see futures: while a recorded loop runs, the methods below note what they are asked for. A replay asks
@@ -17,54 +17,19 @@ import asyncio.locks
 import asyncio.queues
 import asyncio.taskgroups
 import asyncio.tasks
+import asyncio.timeouts
 import functools
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
-from edgelam.cosim.recorded_tasks import RecordedGather
+from edgelam.cosim.units import to_ns
+from edgelam.cosim.waiting import describe_wait
+from edgelam.replay.recorded_futures import RECORDERS, RecordedGather
 
 if TYPE_CHECKING:
-    from edgelam.cosim.recording import ProgramRecorder
-
-
-def running_recorder() -> ProgramRecorder | None:
-    """The recorder of the loop that runs in this thread, if that records."""
-    return getattr(asyncio._get_running_loop(), "recorder", None)
-
-
-@contextmanager
-def looking_on() -> Iterator[None]:
-    """What the present task does inside, and the tasks it makes there, is not part of the recorded program.
-
-    For those who only look on - follow positions, write traces - and on whom nothing of the run depends. Put it around
-    the single steps, not around the run's own code.
-    """
-    task: Any = asyncio.current_task() if running_recorder() is not None else None
-    if task is None:
-        yield
-        return
-    task.quiet += 1
-    try:
-        yield
-    finally:
-        task.quiet -= 1
-
-
-class _Known:
-    """Numbers of asyncio's objects, and for queues the numbers of what is in them."""
-
-    def __init__(self) -> None:
-        self.numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-        self.queued: WeakKeyDictionary[Any, deque[int]] = WeakKeyDictionary()
-        self.groups: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-
-
-def _known(recorder: ProgramRecorder) -> _Known:
-    known: _Known = recorder.__dict__.setdefault("_known_to_asyncio", _Known())
-    return known
+    from edgelam.replay.recorder import ProgramRecorder
 
 
 # ---- task groups and waits -----------------------------------------------------------------------------------------
@@ -73,20 +38,20 @@ def _known(recorder: ProgramRecorder) -> _Known:
 async def _enter_group(original: Any, recorder: ProgramRecorder, group: Any) -> Any:
     number = recorder.new_object()
     if recorder.add("group", number):
-        _known(recorder).groups[group] = number
+        recorder.known.numbers[group] = number
     return await original(group)
 
 
 async def _exit_group(original: Any, recorder: ProgramRecorder, group: Any, *error: Any) -> Any:
-    number = _known(recorder).groups.get(group)
+    number = recorder.known.numbers.get(group)
     if number is not None:
         recorder.add("ungroup", number)
-    with looking_on():
+    with recorder.looking_on():
         return await original(group, *error)
 
 
 def _create_in_group(original: Any, recorder: ProgramRecorder, group: Any, *args: Any, **kwargs: Any) -> Any:
-    recorder.present_group = _known(recorder).groups.get(group, 0)
+    recorder.present_group = recorder.known.numbers.get(group, 0)
     try:
         return original(group, *args, **kwargs)
     finally:
@@ -96,11 +61,11 @@ def _create_in_group(original: Any, recorder: ProgramRecorder, group: Any, *args
 async def _wait(original: Any, recorder: ProgramRecorder, fs: Any, *how: Any) -> Any:
     timeout, return_when, loop = how
     if timeout is not None:
-        recorder.decided("asyncio.wait with a timeout: who is done by then depends on the network")
+        recorder.depends_on_network("asyncio.wait with a timeout: who is done by then depends on the network")
     if return_when == asyncio.FIRST_COMPLETED and len(fs) > 1:
-        recorder.decided("asyncio.wait for the first of several: which is first depends on the network")
+        recorder.depends_on_network("asyncio.wait for the first of several: which is first depends on the network")
     recorder.add("wait", text=recorder.numbers_of(fs))
-    with looking_on():
+    with recorder.looking_on():
         return await original(fs, timeout, return_when, loop)
 
 
@@ -109,11 +74,40 @@ def _sleep0(original: Any, recorder: ProgramRecorder) -> Any:
     return original()
 
 
+# ---- time-outs -----------------------------------------------------------------------------------------------------
+
+
+async def _enter_timeout(original: Any, recorder: ProgramRecorder, timeout: asyncio.Timeout) -> Any:
+    entered = await original(timeout)
+    if (when := timeout.when()) is not None:
+        recorder.known.numbers[timeout] = number = recorder.new_object()
+        recorder.add("timeout", number, amount=to_ns(when) - recorder.now_ns)
+    return entered
+
+
+async def _leave_timeout(original: Any, recorder: ProgramRecorder, timeout: asyncio.Timeout, *error: Any) -> Any:
+    if (number := recorder.known.numbers.get(timeout)) is not None:
+        recorder.add("untimeout", number)
+    return await original(timeout, *error)
+
+
+def _put_off(original: Any, recorder: ProgramRecorder, timeout: asyncio.Timeout, when: float | None) -> None:
+    if timeout in recorder.known.numbers:  # not while it is entered
+        recorder.depends_on_network("a time-out is put off: by how much may depend on time")
+    original(timeout, when)
+
+
+def _timed_out(original: Any, recorder: ProgramRecorder, timeout: Any) -> None:
+    if not timeout._task.quiet:
+        recorder.refuse(f"a time-out was over: {describe_wait(timeout._task)}")
+    original(timeout)
+
+
 # ---- events --------------------------------------------------------------------------------------------------------
 
 
 def _event(recorder: ProgramRecorder, event: Any) -> int:
-    known = _known(recorder).numbers
+    known = recorder.known.numbers
     if event not in known:
         known[event] = recorder.new_object()
         recorder.add("event", known[event], amount=int(event._value))
@@ -122,7 +116,7 @@ def _event(recorder: ProgramRecorder, event: Any) -> int:
 
 async def _event_wait(original: Any, recorder: ProgramRecorder, event: Any) -> Any:
     recorder.add("event-wait", _event(recorder, event))
-    with looking_on():
+    with recorder.looking_on():
         return await original(event)
 
 
@@ -131,7 +125,7 @@ def _event_call(kind: str) -> Callable[..., Any]:
         if asyncio.current_task() is None:
             recorder.refuse("an asyncio.Event is used by a callback: that is not recorded")
         number = _event(recorder, event)
-        with looking_on():
+        with recorder.looking_on():
             value = original(event)
         recorder.add(kind, number, amount=int(value or 0))
         return value
@@ -143,13 +137,13 @@ def _event_call(kind: str) -> Callable[..., Any]:
 
 
 def _queue(recorder: ProgramRecorder, queue: Any) -> int:
-    known = _known(recorder)
+    known = recorder.known
     if queue not in known.numbers:
         known.numbers[queue] = recorder.new_object()
         known.queued[queue] = deque(-1 - i for i in range(len(queue._queue)))
         recorder.add("queue", known.numbers[queue], amount=queue._maxsize, extra=len(queue._queue))
         if type(queue) is not asyncio.Queue:
-            recorder.decided(f"asyncio.{type(queue).__name__}: its order depends on who puts first")
+            recorder.depends_on_network(f"asyncio.{type(queue).__name__}: its order depends on who puts first")
     return known.numbers[queue]
 
 
@@ -158,13 +152,13 @@ async def _queue_put(original: Any, recorder: ProgramRecorder, queue: Any, item:
     recorder.add("queue-put", number, amount=token)
     task: Any = asyncio.current_task()
     task.token = token  # for put_nowait, which is called when there is room
-    with looking_on():
+    with recorder.looking_on():
         return await original(queue, item)
 
 
 async def _queue_get(original: Any, recorder: ProgramRecorder, queue: Any) -> Any:
     number = _queue(recorder, queue)
-    with looking_on():
+    with recorder.looking_on():
         item = await original(queue)
     task: Any = asyncio.current_task()
     recorder.add("queue-get", number, amount=task.token)
@@ -177,29 +171,29 @@ def _queue_put_nowait(original: Any, recorder: ProgramRecorder, queue: Any, item
     if task is None:
         recorder.refuse("an asyncio.Queue is used by a callback: that is not recorded")
         original(queue, item)
-        _known(recorder).queued[queue].append(0)
+        recorder.known.queued[queue].append(0)
         return
     inside = task.quiet > 0  # in put
     token = task.token if inside else recorder.new_object()
     try:
-        with looking_on():
+        with recorder.looking_on():
             original(queue, item)
     except asyncio.QueueFull:
-        recorder.decided("asyncio.Queue.put_nowait found the queue full")
+        recorder.depends_on_network("asyncio.Queue.put_nowait found the queue full")
         raise
-    _known(recorder).queued[queue].append(token)
+    recorder.known.queued[queue].append(token)
     recorder.add("queue-put-nowait", number, amount=token)
 
 
 def _queue_get_nowait(original: Any, recorder: ProgramRecorder, queue: Any) -> Any:
     number = _queue(recorder, queue)
     try:
-        with looking_on():
+        with recorder.looking_on():
             item = original(queue)
     except asyncio.QueueEmpty:
-        recorder.decided("asyncio.Queue.get_nowait found the queue empty")
+        recorder.depends_on_network("asyncio.Queue.get_nowait found the queue empty")
         raise
-    queued = _known(recorder).queued[queue]
+    queued = recorder.known.queued[queue]
     token = queued.popleft() if queued else 0
     task: Any = asyncio.current_task()
     if task is None:
@@ -215,7 +209,7 @@ def _queue_get_nowait(original: Any, recorder: ProgramRecorder, queue: Any) -> A
 
 def _refusing(name: str, why: str) -> Callable[..., Any]:
     def call(original: Any, recorder: ProgramRecorder, *args: Any, **kwargs: Any) -> Any:
-        recorder.decided(f"asyncio.{name}: {why}")
+        recorder.depends_on_network(f"asyncio.{name}: {why}")
         return original(*args, **kwargs)
 
     return call
@@ -229,6 +223,10 @@ _WRAPPERS: list[tuple[Any, str, Callable[..., Any]]] = [
     (asyncio.taskgroups.TaskGroup, "create_task", _create_in_group),
     (asyncio.tasks, "_wait", _wait),
     (asyncio.tasks, "__sleep0", _sleep0),
+    (asyncio.timeouts.Timeout, "__aenter__", _enter_timeout),
+    (asyncio.timeouts.Timeout, "__aexit__", _leave_timeout),
+    (asyncio.timeouts.Timeout, "reschedule", _put_off),
+    (asyncio.timeouts.Timeout, "_on_timeout", _timed_out),
     (asyncio.locks.Event, "wait", _event_wait),
     (asyncio.locks.Event, "set", _event_call("event-set")),
     (asyncio.locks.Event, "clear", _event_call("event-clear")),
@@ -245,12 +243,11 @@ _WRAPPERS: list[tuple[Any, str, Callable[..., Any]]] = [
     (asyncio.locks.Barrier, "wait", _refusing("Barrier", _WHO_IS_FIRST)),
 ]
 _originals: list[Any] = []  # what the wrappers stand in for, while they do
-_recording: list[None] = []  # one for each recorded loop that runs
 
 
 @contextmanager
-def recorded() -> Iterator[None]:
-    """Have the wrappers in place while a recorded loop runs."""
+def recorded(loop: asyncio.AbstractEventLoop, recorder: ProgramRecorder) -> Iterator[None]:
+    """Have the wrappers in place while `loop` runs."""
     if not _originals:
         for owner, name, wrapper in _WRAPPERS:
             original = getattr(owner, name)
@@ -258,12 +255,12 @@ def recorded() -> Iterator[None]:
             setattr(owner, name, _passing_on(original, wrapper))
         _originals.append((asyncio.tasks, "_GatheringFuture", asyncio.tasks._GatheringFuture))  # type: ignore[attr-defined]
         asyncio.tasks._GatheringFuture = RecordedGather  # type: ignore[attr-defined]
-    _recording.append(None)
+    RECORDERS[loop] = recorder
     try:
         yield
     finally:
-        _recording.pop()
-        if not _recording:
+        del RECORDERS[loop]
+        if not RECORDERS:
             while _originals:
                 setattr(*_originals.pop())
 
@@ -271,12 +268,12 @@ def recorded() -> Iterator[None]:
 def _passing_on(original: Any, wrapper: Callable[..., Any]) -> Any:
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
-        recorder = running_recorder()
+        recorder = RECORDERS.get(asyncio._get_running_loop())
         if recorder is None:
             return original(*args, **kwargs)
         task: Any = asyncio.current_task()
         if task is not None and task.quiet:
-            inside_queue = wrapper in (_queue_put_nowait, _queue_get_nowait) and args[0] in _known(recorder).queued
+            inside_queue = wrapper in (_queue_put_nowait, _queue_get_nowait) and args[0] in recorder.known.queued
             if not inside_queue:
                 return original(*args, **kwargs)
         return wrapper(original, recorder, *args, **kwargs)

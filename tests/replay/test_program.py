@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from edgelam import cosim
-from edgelam.cosim.playing import ProgramPlayer
-from edgelam.cosim.recording import ProgramRecorder
-from edgelam.cosim.traced import Traced, earliest, evaluate, latest
 from edgelam.errors import NotReplayable
+from edgelam.replay import ProgramPlayer, ProgramRecorder
+from edgelam.replay.traced import Traced, evaluate
 
 NEAR = {"numUe": 3, "rate": "200Mbps", "delay": "1ms"}
 FAR = {"numUe": 3, "rate": "7Mbps", "delay": "13ms"}
@@ -181,6 +180,15 @@ async def until_a_time(sim):
         await sim.node("ue0").send(sim.node("edge0"), bytes(10_000))
 
 
+async def smaller_by_comparing(sim):
+    await sim.node("ue0").send(sim.node("edge0"), b"x")
+    min(sim.now_s, 0.5)
+
+
+async def compared_by_numpy(sim):
+    np.less(sim.now_s, 0.5)
+
+
 async def sleep_until(sim):
     await sim.node("ue0").send(sim.node("edge0"), b"x")
     await asyncio.sleep(1.0 - sim.now_s)
@@ -216,6 +224,8 @@ async def polling(sim):
         (cancelled, "cancelled"),
         (observable, "observable"),
         (until_a_time, "times are compared"),
+        (smaller_by_comparing, "numpy.minimum"),
+        (compared_by_numpy, "times are compared"),
         (sleep_until, "times are compared"),
         (lock, "Lock"),
         (callback, "callback"),
@@ -299,7 +309,7 @@ def test_formulas():
     readings = {1: 2.0, 2: 5.0}
     recorder = ProgramRecorder(print)
     a, b = Traced(2.0, recorder, ["clock", 1]), Traced(5.0, recorder, ["clock", 2])
-    spent = latest(0.0, b - a) + 1 - earliest(a, 10.0)
+    spent = np.maximum(0.0, b - a) + 1 - np.minimum(a, np.float64(10.0))
     assert float(spent) == 2.0
     readings[2] = 8.0
     assert evaluate(spent.formula, lambda reading: readings[reading[1]]) == 5.0
@@ -307,3 +317,44 @@ def test_formulas():
     assert copy.deepcopy(spent) is spent
     assert type(pickle.loads(pickle.dumps(spent))) is float  # noqa: S301  (our own bytes)
     assert not isinstance(a + Traced(1.0, ProgramRecorder(print), ["clock", 1]), Traced)  # of two simulations
+
+
+def test_numbers_that_are_not_traced_are_numpys_own():
+    a = Traced(2.0, ProgramRecorder(print), ["clock", 1])
+    assert type(np.multiply(a, 2)) is np.float64
+    np.testing.assert_array_equal(np.maximum(a, [1.0, 3.0]), [2.0, 3.0])
+    np.testing.assert_array_equal(np.arange(3) + a, [2.0, 3.0, 4.0])
+    assert not isinstance(np.add.reduce([a, a]), Traced)
+
+
+def test_names_of_experiments_written_before():
+    from edgelam.cosim.traced import earliest, latest
+
+    a, b = (Traced(value, ProgramRecorder(print), ["clock", 1]) for value in (2.0, 5.0))
+    assert (earliest(a, 7.0).formula, latest(1.0, b).formula) == (
+        ["min", ["clock", 1], 7.0],
+        ["max", 1.0, ["clock", 1]],
+    )
+    assert (earliest(1.0, 2.0), latest(1.0, 2.0)) == (1.0, 2.0)
+
+
+# ---- observers of one's own ------------------------------------------------------------------------------------------
+
+
+def test_an_observer_is_told_of_what_happens_and_changes_no_time(recorded):
+    told = []
+
+    class Counter(cosim.Observer):
+        def __getattribute__(self, name):
+            if name in cosim.Observer.__dict__ and not name.startswith("_") and not name.endswith("_type"):
+                told.append(name)
+            return super().__getattribute__(name)
+
+    transfers = []
+    simulate(everything, FAR, on_transfer=transfers.append, program=Counter())
+    assert transfers == recorded["far"][1]
+    assert told[:3] == ["asked", "begin", "task_started"]
+    assert told[-1] == "ended"
+    counts = {name: told.count(name) for name in ("transfer_started", "transfer_ended", "message_received", "told")}
+    assert counts == {"transfer_started": 21, "transfer_ended": 27, "message_received": 18, "told": 27 + 15}
+    assert told.count("compute_asked") == told.count("compute_done") == told.count("compute_ended") == 15
