@@ -151,7 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _explain(error: BaseException) -> int:
     """Print what ended the command, without a traceback, and return the exit status; a bug is raised again."""
-    from edgelam.runs.folder import explanation, first_cause
+    from edgelam.errors import first_cause
+    from edgelam.runs.folder import explanation
     from edgelam.runs.terminal import printable
 
     cause = first_cause(error)

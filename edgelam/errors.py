@@ -134,3 +134,15 @@ class ProtocolError(RunEnded):
 
 class RunCancelled(RunEnded):
     """The main coroutine was cancelled."""
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """The error to show of a group (asyncio's task groups raise such): an interrupt, else one raised on purpose."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = [first_cause(part) for part in error.exceptions]
+    for kind in (KeyboardInterrupt, EdgelamError):
+        for leaf in leaves:
+            if isinstance(leaf, kind):
+                return leaf
+    return leaves[0]

@@ -15,11 +15,11 @@ import torch
 
 from edgelam.federated.evaluation import Evaluator, Outcome
 from edgelam.federated.learner import Learner, train_step
-from edgelam.federated.participation import draw
 from edgelam.federated.records import Report, RoundRecord, ignore
 from edgelam.federated.rounds import Log, device_nodes, report_nodes, server_node
 from edgelam.federated.samples import Batch
 from edgelam.federated.setup import Setup
+from edgelam.learning.participation import draw
 
 if TYPE_CHECKING:
     from edgelam import cosim

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from edgelam.data import Examples
 from edgelam.errors import ConfigurationError
-from edgelam.federated.divergence import refuse_divergence
-from edgelam.federated.participation import draw
 from edgelam.federated.setup import Setup
+from edgelam.learning.divergence import refuse_divergence
+from edgelam.learning.participation import draw
 
 
 @dataclass(frozen=True)
@@ -87,5 +87,5 @@ def _fit(name: str, train: Examples, setup: Setup) -> ControlRow:
             ) from None
     predicted /= predicted.sum(axis=1, keepdims=True)
     loss = -np.log(predicted[np.arange(len(labels)), labels]).mean()
-    refuse_divergence(float(loss), f"the test loss of control {name!r}", setup.settings)
+    refuse_divergence(float(loss), f"the test loss of control {name!r}", setup.settings.against_divergence)
     return ControlRow(name, float(np.mean(predicted.argmax(axis=1) == labels)), float(loss), len(train))

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgelam.federated.averaging import weighted_average
-from edgelam.federated.divergence import refuse_divergence
 from edgelam.federated.records import EvaluationRecord, Report
 from edgelam.federated.setup import Setup
+from edgelam.learning.averaging import weighted_average
+from edgelam.learning.divergence import refuse_divergence
 from edgelam.models import Encoder, Head, Unsplit
 
 _BATCH = 64
@@ -147,7 +147,7 @@ class Evaluator:
 
     def _emit(self, step: int, time_s: float, head: str, test_set: str, scores: Scores) -> Scores:
         what = f"the test loss of {self.method} after {step} steps (head: {head})"
-        refuse_divergence(scores.loss, what, self.setup.settings)
+        refuse_divergence(scores.loss, what, self.setup.settings.against_divergence)
         self.report(
             EvaluationRecord(
                 self.method, step, time_s, head, test_set, scores.accuracy, scores.loss, len(self.setup.test)

@@ -18,11 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from edgelam.federated.aggregation import RULES, Aggregation
-from edgelam.federated.averaging import weighted_average
 from edgelam.federated.evaluation import Evaluator, Outcome
 from edgelam.federated.learner import Learner, download_model, train_step
-from edgelam.federated.memory import tensor_bytes
 from edgelam.federated.records import Report, ignore
 from edgelam.federated.rounds import (
     Exchange,
@@ -38,6 +35,9 @@ from edgelam.federated.rounds import (
     server_node,
 )
 from edgelam.federated.setup import Setup
+from edgelam.learning.aggregation import RULES, Aggregation
+from edgelam.learning.averaging import weighted_average
+from edgelam.learning.memory import tensor_bytes
 from edgelam.models import Unsplit
 
 if TYPE_CHECKING:
@@ -72,12 +72,7 @@ async def device(link: Link, learner: Learner, log: Log, setup: Setup, index: in
         }
         await link.send("adapter", round_number, answer, encoding=settings.weight_encoding)
 
-    def give_up() -> None:
-        learner.give_up()
-        if "activations" in node.memory.held():
-            node.memory.free("activations")
-
-    await device_loop(link, log, setup, work, give_up)
+    await device_loop(link, log, setup, work, learner.give_up)
 
 
 async def serve_round(node: cosim.Node, shared: dict[str, Any], exchange: Exchange, setup: Setup) -> RoundResult:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
 
-from edgelam.federated import optimisers
-from edgelam.federated.divergence import refuse_divergence
-from edgelam.federated.memory import saved_for_backward, training_bytes
 from edgelam.federated.samples import Batch
 from edgelam.federated.settings import SplitFedFTSettings
+from edgelam.learning import optimisers
+from edgelam.learning.divergence import refuse_divergence
+from edgelam.learning.memory import borrowed, saved_for_backward, training_bytes
 from edgelam.models import Unsplit
 from edgelam.random_streams import dropout_seed, torch_seeded
 
@@ -79,18 +79,17 @@ class Learner:
 async def train_step(node: cosim.Node, learner: Learner, parts: Sequence[Batch], step: int) -> tuple[float, int]:
     """Optimiser step `step` on a node, over batches whose gradients are accumulated: (summed loss, samples)."""
     loss_sum, samples = 0.0, 0
-    for index, batch in enumerate(parts):
-        first, last = index == 0, index == len(parts) - 1  # the first one's gradient is not added to anything
-        async with node.compute("train", key=("train", batch.shape, first, last)):
-            loss = learner.accumulate(batch)
-            loss_sum += loss * len(batch)
-            samples += len(batch)
-            if last:
-                learner.update()
-        refuse_divergence(loss, f"the loss of {node.name} in step {step}", learner.settings)
-        node.memory.allocate("activations", learner.saved_bytes)
-    if parts:
-        node.memory.free("activations")
+    with borrowed(node.memory) as take:
+        for index, batch in enumerate(parts):
+            first, last = index == 0, index == len(parts) - 1  # the first one's gradient is not added to anything
+            async with node.compute("train", key=("train", batch.shape, first, last)):
+                loss = learner.accumulate(batch)
+                loss_sum += loss * len(batch)
+                samples += len(batch)
+                if last:
+                    learner.update()
+            refuse_divergence(loss, f"the loss of {node.name} in step {step}", learner.settings.against_divergence)
+            take("activations", learner.saved_bytes)
     return loss_sum, samples
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from edgelam.federated.evaluation import Evaluator, Outcome
 from edgelam.federated.learner import Learner, download_model, train_step
-from edgelam.federated.participation import draw
 from edgelam.federated.records import DeviceRoundRecord, Report, ignore
 from edgelam.federated.rounds import Log, device_nodes, report_nodes, server_node
 from edgelam.federated.setup import Setup
+from edgelam.learning.participation import draw
 from edgelam.models import Unsplit
 
 if TYPE_CHECKING:

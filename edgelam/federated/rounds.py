@@ -22,9 +22,9 @@ import numpy as np
 import torch
 
 from edgelam.errors import ConfigurationError
-from edgelam.federated.participation import draw
 from edgelam.federated.records import DeviceRecord, DeviceRoundRecord, Report, RoundRecord
 from edgelam.federated.setup import Setup
+from edgelam.learning.participation import draw
 
 if TYPE_CHECKING:
     from edgelam import cosim

@@ -119,6 +119,16 @@ class SplitFedFTSettings:
         if self.test_samples < 0:
             raise ConfigurationError(f"test_samples is {self.test_samples}; it must be 0 (all) or more")
 
+    @property
+    def against_divergence(self) -> str:
+        """What may help where the learning diverges."""
+        rates = f"learning_rate {self.learning_rate:g} and head_learning_rate {self.head_learning_rate:g}"
+        if self.train_embedding:
+            rates += f" and embedding_learning_rate {self.embedding_learning_rate:g}"
+        half = [name for name in ("encoding", "weight_encoding") if getattr(self, name) == "fp16"]
+        wider = f"; {' and '.join(half)} fp16 transfers nothing above 65504, bf16 and fp32 do" if half else ""
+        return f"Smaller rates than {rates} may help (search_factors tries several){wider}"
+
     def evaluates_after(self, round_number: int) -> bool:
         """Whether round `round_number` (0-based) is followed by an evaluation."""
         done = round_number + 1

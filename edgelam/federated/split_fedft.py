@@ -32,10 +32,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from edgelam.federated.averaging import weighted_average
-from edgelam.federated.divergence import refuse_divergence
 from edgelam.federated.evaluation import Evaluator, Outcome
-from edgelam.federated.memory import tensor_bytes
 from edgelam.federated.records import Report, ignore
 from edgelam.federated.rounds import (
     Exchange,
@@ -54,6 +51,9 @@ from edgelam.federated.samples import Batch
 from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.federated.setup import Setup
 from edgelam.federated.split_parts import Device, Server
+from edgelam.learning.averaging import weighted_average
+from edgelam.learning.divergence import refuse_divergence
+from edgelam.learning.memory import borrowed, tensor_bytes
 from edgelam.models import Unsplit
 
 if TYPE_CHECKING:
@@ -78,16 +78,14 @@ async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
             )
             worker.head.load_state_dict((await link.receive("head", round_number))["head"])
 
-    def round_of(step: int) -> str:
-        return f"round {step // settings.accumulation}"
-
     async def exchange(step: int, batch: Batch, *, first: bool, last: bool) -> None:
         with link.accounting():
             async with node.compute("embed", key=("embed", batch.shape)):
                 tokens_TD, lengths_B = worker.embed(batch)
-        refuse_divergence(tokens_TD, f"an embedding of device {node.name} in {round_of(step)}", settings)
-        try:
-            node.memory.allocate("activations", tensor_bytes([tokens_TD]) + worker.saved_bytes)
+        where = f"device {node.name} in round {step // settings.accumulation}"
+        refuse_divergence(tokens_TD, f"an embedding of {where}", settings.against_divergence)
+        with borrowed(node.memory) as take:
+            take("activations", tensor_bytes([tokens_TD]) + worker.saved_bytes)
             await link.send("embedding", step, {"tokens": tokens_TD, "lengths": lengths_B})
             representation = (await link.receive("representation", step))["representation"]
             with link.accounting():
@@ -95,8 +93,8 @@ async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
                     loss, jacobian = worker.loss_and_jacobian(representation, batch)
                     if last and not settings.train_embedding:
                         worker.update()
-            refuse_divergence(loss, f"the loss of device {node.name} in {round_of(step)}", settings)
-            node.memory.allocate("head activations", tensor_bytes([representation, jacobian]) + worker.saved_bytes)
+            refuse_divergence(loss, f"the loss of {where}", settings.against_divergence)
+            take("head activations", tensor_bytes([representation, jacobian]) + worker.saved_bytes)
             link.parts.loss_sum += loss * len(batch)
             link.parts.num_samples += len(batch)
             await link.send("jacobian", step, {"jacobian": jacobian, "loss": loss})
@@ -107,10 +105,6 @@ async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
                         worker.accept_embedding_gradient(gradient_TD, batch)
                         if last:
                             worker.update()
-        finally:
-            for label in ("activations", "head activations"):
-                if label in node.memory.held():
-                    node.memory.free(label)
 
     await device_loop(link, log, setup, work, worker.give_up)
 
@@ -137,11 +131,10 @@ async def serve_round(node: cosim.Node, server: Server, exchange: Exchange, setu
             representations = server.represent(embeddings)
         for name, representation in representations.items():
             what = f"the server's representation for device {name} in round {exchange.round}"
-            refuse_divergence(representation, what, settings)
-        node.memory.allocate("activations", server.saved_bytes)
-        received_bytes = tensor_bytes(x for x, _ in embeddings.values())
-        node.memory.allocate("received", received_bytes)
-        try:
+            refuse_divergence(representation, what, settings.against_divergence)
+        with borrowed(node.memory) as take:
+            take("activations", server.saved_bytes)
+            take("received", tensor_bytes(x for x, _ in embeddings.values()))
 
             async def jacobian(
                 target: cosim.Node, step: int = step, ready: dict[str, Tensor] = representations
@@ -157,9 +150,6 @@ async def serve_round(node: cosim.Node, server: Server, exchange: Exchange, setu
                 gradients = server.backward({name: jacobian for name, (jacobian, _) in answers.items()})
                 if last:
                     server.update()
-        finally:
-            node.memory.free("activations")
-            node.memory.free("received")
         for name, (_, loss) in answers.items():
             samples = len(embeddings[name][1])
             counted[name] = counted.get(name, 0) + samples

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgelam.federated import optimisers
-from edgelam.federated.memory import saved_for_backward, training_bytes
 from edgelam.federated.samples import Batch, Shard
 from edgelam.federated.settings import SplitFedFTSettings
+from edgelam.learning import optimisers
+from edgelam.learning.memory import saved_for_backward, training_bytes
 from edgelam.models import Encoder, Head
 from edgelam.models.padding import mask_of, pack, unpack
 from edgelam.random_streams import dropout_seed, torch_seeded

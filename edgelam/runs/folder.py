@@ -30,7 +30,7 @@ from typing import Any, Literal, Self, get_args
 
 import pyarrow as pa
 
-from edgelam.errors import EdgelamError
+from edgelam.errors import EdgelamError, first_cause
 from edgelam.runs import digests, host, tables
 from edgelam.runs.configuration import to_plain, to_toml
 from edgelam.runs.storage import StorageError, make_folder, sync_folder, write_atomically
@@ -214,18 +214,6 @@ class RunFolder:
             state, reason = "failed", f"{type(error).__name__}: {error}"
         with contextlib.suppress(StorageError):  # the first error is the one to show
             self.close(state, reason)  # type: ignore[arg-type]
-
-
-def first_cause(error: BaseException) -> BaseException:
-    """The error to show of a group (asyncio's task groups raise such): an interrupt, else one raised on purpose."""
-    if not isinstance(error, BaseExceptionGroup):
-        return error
-    leaves = [first_cause(part) for part in error.exceptions]
-    for kind in (KeyboardInterrupt, EdgelamError):
-        for leaf in leaves:
-            if isinstance(leaf, kind):
-                return leaf
-    return leaves[0]
 
 
 def explanation(cause: BaseException) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from edgelam.air import prediction
-from edgelam.errors import Diverged
+from edgelam.learning.search import best_factor
 from edgelam.runs import RunFolder
 from edgelam.runs.progress import Progress
 
@@ -87,26 +87,24 @@ def _search(context: Context, model: str) -> tuple[float, int]:
         return known
     held = max(1, len(shard) // 5)
     training, test = shard.take(np.arange(held, len(shard))), shard.take(np.arange(held))
-    found: list[tuple[float, float]] = []
+    tries = 0
     context.progress.begin(f"learning rate of {model} (seed {context.seed})", len(config.search_factors), "tries")
-    for number, factor in enumerate(config.search_factors):
-        rate = factor * config.training.learning_rate
-        settings = dataclasses.replace(config.training, learning_rate=rate)
+
+    def attempt(factor: float) -> float:
+        settings = dataclasses.replace(config.training, learning_rate=factor * config.training.learning_rate)
         trainer = prediction.Trainer(context.make(model), training, settings, seed=context.seed)
-        try:
-            for epoch in range(config.search_epochs):
-                trainer.epoch(epoch)
-            error = context.score(trainer.predictor, test, "search", epoch=0, time_s=0.0).nmse
-        except Diverged:
-            error = float("inf")
-        found.append((error, rate))
-        context.progress.step(number + 1, nmse=error, rate=rate)
-    error, rate = min(found)
-    if not np.isfinite(error):
-        tried = ", ".join(f"{rate:g}" for _, rate in found)
-        raise Diverged(f"{model} diverges at every learning rate tried: {tried}")
-    context.store.save_rate(model, context.seed, rate, len(found))
-    return rate, len(found)
+        for epoch in range(config.search_epochs):
+            trainer.epoch(epoch)
+        return context.score(trainer.predictor, test, "search", epoch=0, time_s=0.0).nmse
+
+    def tried(factor: float, error: float) -> None:
+        nonlocal tries
+        tries += 1
+        context.progress.step(tries, nmse=error, rate=factor * config.training.learning_rate)
+
+    rate = best_factor(model, config.search_factors, attempt, tried) * config.training.learning_rate
+    context.store.save_rate(model, context.seed, rate, tries)
+    return rate, tries
 
 
 def _say_how_long(context: Context, jobs: list[Job]) -> None:

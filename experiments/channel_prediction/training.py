@@ -14,7 +14,7 @@ from edgelam.air import prediction
 from edgelam.air.prediction import Predictor, Trainer, federated
 from edgelam.cosim import derive_seed
 from edgelam.errors import EdgelamError
-from edgelam.federated.aggregation import RULES
+from edgelam.learning.aggregation import RULES
 from edgelam.runs import programs
 
 from . import network, records

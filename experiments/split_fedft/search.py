@@ -13,12 +13,11 @@ import math
 import numpy as np
 
 from edgelam import cosim
-from edgelam.errors import Diverged
 from edgelam.federated import METHODS, EvaluationRecord, Outcome, Record, Setup, SplitFedFTSettings
 from edgelam.federated.samples import Samples, Shard
+from edgelam.learning.search import best_factor
 from edgelam.random_streams import Stream, numbered
 from edgelam.runs import RunFolder
-from edgelam.runs.folder import first_cause
 from edgelam.runs.progress import Progress
 
 from .config import Config
@@ -41,29 +40,26 @@ def learning_rates(
         },
     )  # fmt: skip
     progress.begin(f"{label}: learning rate", len(config.search_factors), "tries")
-    best, best_loss, fault = setup.settings, math.inf, None
-    for tried, factor in enumerate(config.search_factors, start=1):
+    accuracies: list[float] = []
+
+    def attempt(factor: float) -> float:
+        accuracies.append(math.nan)
+        found = _try(config, setup, scaled(setup.settings, factor), method)
+        accuracies[-1] = found.accuracy
+        return found.loss
+
+    def tried(factor: float, loss: float) -> None:
         settings = scaled(setup.settings, factor)
-        try:
-            found = _try(config, setup, settings, method)
-            loss, accuracy = found.loss, found.accuracy
-        except (Diverged, ExceptionGroup) as error:
-            fault = first_cause(error)
-            if not isinstance(fault, Diverged):
-                raise
-            loss = accuracy = math.nan
         table.append(
             {
                 "method": label, "factor": factor, "learning_rate": settings.learning_rate,
                 "head_learning_rate": settings.head_learning_rate,
-                "heldout_loss_nats": loss, "heldout_accuracy": accuracy,
+                "heldout_loss_nats": loss, "heldout_accuracy": accuracies[-1],
             }
         )  # fmt: skip
-        progress.step(tried, learning_rate=settings.learning_rate, heldout_loss=loss)
-        if loss < best_loss:
-            best, best_loss = settings, loss
-    if fault is not None and best_loss == math.inf:
-        raise Diverged(f"{label} diverges at every factor of the search ({config.search_factors}); the last: {fault}")
+        progress.step(len(accuracies), learning_rate=settings.learning_rate, heldout_loss=loss)
+
+    best = scaled(setup.settings, best_factor(label, config.search_factors, attempt, tried))
     progress.say(f"{label}: learning rate {best.learning_rate:.4g} has the least held-out loss")
     return dataclasses.replace(setup, settings=best)
 

@@ -9,7 +9,7 @@ from edgelam import cosim
 from edgelam.air import prediction
 from edgelam.air.prediction import federated
 from edgelam.errors import ConfigurationError, Diverged
-from edgelam.federated.aggregation import RULES
+from edgelam.learning.aggregation import RULES
 from edgelam.models import load_backbone
 from edgelam.models.lora import LoraSettings
 
@@ -87,7 +87,7 @@ def test_mixed_precision_learns_the_same_in_float32_weights(model, backbone):
 def test_a_loss_that_is_not_finite_stops_training():
     settings = prediction.TrainingSettings(batch_size=4, learning_rate=1e20, optimiser="sgd")
     trainer = prediction.Trainer(gru(), windows(16), settings, seed=1)
-    with pytest.raises(Diverged, match="a smaller learning rate than 1e"):
+    with pytest.raises(Diverged, match="A smaller learning rate than 1e"):
         trainer.epoch(0)
 
 

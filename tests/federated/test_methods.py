@@ -26,7 +26,7 @@ from edgelam.federated import (
     split_fedft,
 )
 from edgelam.federated.controls import linear, majority, samples_processed
-from edgelam.federated.participation import draw
+from edgelam.learning.participation import draw
 from edgelam.models import LoraSettings, lora_layers
 
 NODES = {"ue0": "ue", "ue1": "ue", "ue2": "ue", "edge0": "edge"}

@@ -22,8 +22,8 @@ from torch import Tensor
 from edgelam.air.prediction.checkpoints import everything
 from edgelam.air.prediction.predictor import Predictor
 from edgelam.air.prediction.training import Trainer
-from edgelam.federated.aggregation import Aggregation
-from edgelam.federated.averaging import weighted_average
+from edgelam.learning.aggregation import Aggregation
+from edgelam.learning.averaging import weighted_average
 
 if TYPE_CHECKING:
     from edgelam import cosim

@@ -19,7 +19,8 @@ from edgelam.air.prediction.error import nmse, spectral_efficiency
 from edgelam.air.prediction.predictor import Predictor
 from edgelam.air.prediction.settings import TrainingSettings
 from edgelam.air.prediction.windows import Array, Windows, add_noise
-from edgelam.errors import Diverged
+from edgelam.learning import optimisers
+from edgelam.learning.divergence import refuse_divergence
 from edgelam.random_streams import from_numbers
 
 
@@ -61,11 +62,8 @@ class Trainer:
         loss = nmse(prediction, future).mean()
         loss.backward()
         value = loss.item()
-        if not np.isfinite(value):
-            raise Diverged(
-                f"the training loss is {value} after {self.num_steps} steps; a smaller learning rate than "
-                f"{self.settings.learning_rate} may help"
-            )
+        what = f"the training loss after {self.num_steps} steps"
+        refuse_divergence(value, what, f"A smaller learning rate than {self.settings.learning_rate} may help")
         self.optimiser.step()
         self.num_steps += 1
         return value
@@ -114,5 +112,4 @@ def evaluate(predictor: Predictor, windows: Windows, snr_db: float, *, seed: int
 
 def make_optimiser(predictor: Predictor, settings: TrainingSettings) -> torch.optim.Optimizer:
     """Of everything that is trained; in the order of names, so that its state can be stored by number."""
-    kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.SGD
-    return kind(predictor.trained().values(), lr=settings.learning_rate, fused=True)
+    return optimisers.make(settings.optimiser, predictor.trained().values(), settings.learning_rate, fused=True)

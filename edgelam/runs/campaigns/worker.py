@@ -125,7 +125,8 @@ def main() -> int:
     try:
         run(scratch)
     except (EdgelamError, KeyboardInterrupt, BaseExceptionGroup) as error:
-        from edgelam.runs.folder import explanation, first_cause
+        from edgelam.errors import first_cause
+        from edgelam.runs.folder import explanation
 
         cause = first_cause(error)
         if isinstance(cause, KeyboardInterrupt):

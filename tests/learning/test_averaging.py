@@ -4,10 +4,11 @@
 import pytest
 import torch
 
-from edgelam.errors import ConfigurationError
-from edgelam.federated.averaging import weighted_average
+from edgelam.cosim.devices import MemoryPool
+from edgelam.errors import ConfigurationError, OutOfDeviceMemory
 from edgelam.federated.evaluation import local_weights
-from edgelam.federated.memory import saved_for_backward, training_bytes
+from edgelam.learning.averaging import weighted_average
+from edgelam.learning.memory import borrowed, saved_for_backward, training_bytes
 
 
 def test_weighted_average_by_hand() -> None:
@@ -50,3 +51,19 @@ def test_memory_by_hand() -> None:
     # the input of the linear layer (its weight is no activation) and the result of exp
     assert saved.num_bytes == (5 * 4 + 5 * 3) * 4
     z.sum().backward()
+
+
+def test_borrowed_memory_is_given_back_however_the_block_is_left() -> None:
+    pool = MemoryPool("ue0", 100)
+    pool.allocate("model", 40)
+    with borrowed(pool) as take:
+        take("activations", 20)
+        take("activations", 50)  # replaces the 20
+        take("received", 10)
+        assert pool.used_bytes == 100
+    assert (pool.held(), pool.peak_bytes) == ({"model": 40}, 100)
+    with borrowed(pool) as take:
+        take("activations", 10)
+        with pytest.raises(OutOfDeviceMemory, match="61"):
+            take("received", 61)
+    assert pool.held() == {"model": 40}

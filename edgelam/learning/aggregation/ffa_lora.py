@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from edgelam.federated.aggregation.rule import Aggregation, Tensors, factors, put_factors
-from edgelam.federated.averaging import weighted_average
+from edgelam.learning.aggregation.rule import Aggregation, Tensors, factors, put_factors
+from edgelam.learning.averaging import weighted_average
 from edgelam.models.lora import lora_layers
 
 if TYPE_CHECKING:

@@ -5,11 +5,17 @@ Parameters and optimiser state are added up from the tensors; activations are me
 autograd saves for the backward pass, without the parameters themselves.
 """
 
-from collections.abc import Iterable, Iterator
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from edgelam.cosim.devices import MemoryPool
 
 
 class Saved:
@@ -53,3 +59,23 @@ def training_bytes(modules: Iterable[nn.Module], state_per_weight: int) -> tuple
         fixed += tensor_bytes(module.parameters()) + tensor_bytes(module.buffers())
         trained += tensor_bytes(p for p in module.parameters() if p.requires_grad)
     return fixed, trained * (1 + state_per_weight)
+
+
+@contextmanager
+def borrowed(pool: MemoryPool) -> Iterator[Callable[[str, int], None]]:
+    """Memory of a node for as long as the block lasts: ``with borrowed(node.memory) as take: take("activations", n)``.
+
+    take(label, bytes): as `MemoryPool.allocate`, the same label again replaces what it had. All of it is free when the
+    block is left, also by an error or a cancellation.
+    """
+    labels: dict[str, None] = {}
+
+    def take(label: str, num_bytes: int) -> None:
+        pool.allocate(label, num_bytes)
+        labels[label] = None
+
+    try:
+        yield take
+    finally:
+        for label in labels:
+            pool.free(label)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from edgelam.errors import ConfigurationError
-from edgelam.federated.aggregation.rule import Aggregation, Tensors, layer_names, shares
+from edgelam.learning.aggregation.rule import Aggregation, Tensors, layer_names, shares
 from edgelam.models.lora import lora_layers
 from edgelam.random_streams import torch_generator
 

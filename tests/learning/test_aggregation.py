@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from edgelam.errors import ConfigurationError
-from edgelam.federated.aggregation import RULES
+from edgelam.learning.aggregation import RULES
 from edgelam.models.lora import LoraSettings, inject_lora, lora_layers
 
 IN, OUT = 5, 3

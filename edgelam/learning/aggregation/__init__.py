@@ -9,11 +9,11 @@
 | `flora` | A, B | all A, B stacked | yes, mixed ranks too |
 """
 
-from edgelam.federated.aggregation.fedex_lora import FedExLoRA
-from edgelam.federated.aggregation.fedit import FedIT
-from edgelam.federated.aggregation.ffa_lora import FFALoRA
-from edgelam.federated.aggregation.flora import FLoRA
-from edgelam.federated.aggregation.rule import Aggregation
+from edgelam.learning.aggregation.fedex_lora import FedExLoRA
+from edgelam.learning.aggregation.fedit import FedIT
+from edgelam.learning.aggregation.ffa_lora import FFALoRA
+from edgelam.learning.aggregation.flora import FLoRA
+from edgelam.learning.aggregation.rule import Aggregation
 
 RULES: dict[str, Aggregation] = {rule.name: rule for rule in (FedIT(), FFALoRA(), FedExLoRA(), FLoRA())}
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from edgelam.errors import ConfigurationError
-from edgelam.federated.aggregation.rule import Aggregation, Tensors, factors, layer_names, put_factors, shares
-from edgelam.federated.averaging import weighted_average
+from edgelam.learning.aggregation.rule import Aggregation, Tensors, factors, layer_names, put_factors, shares
+from edgelam.learning.averaging import weighted_average
 from edgelam.models.lora import lora_layers
 
 if TYPE_CHECKING:
