@@ -27,6 +27,7 @@ from edgelam.cosim.ordering import as_completed
 from edgelam.cosim.records import ComputeRecord, Message, Reading, TransferRecord
 from edgelam.cosim.run import attach, simulate
 from edgelam.cosim.simulation import Simulation
+from edgelam.cosim.transfer_spec import TransferSpec
 from edgelam.cosim.work import Work, WorkCounter, count
 from edgelam.random_streams import derive_seed
 
@@ -47,6 +48,7 @@ __all__ = [
     "Simulation",
     "Subscription",
     "TransferRecord",
+    "TransferSpec",
     "Work",
     "WorkCounter",
     "as_completed",

@@ -11,12 +11,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from edgelam.cosim import holding, patience
-from edgelam.cosim.clock import PROTOCOLS, Event
+from edgelam.cosim.clock import Event
 from edgelam.cosim.encoding import Encoded
 from edgelam.cosim.incoming import Incoming, broken, catalogue_of
 from edgelam.cosim.launch import ScenarioProcess
-from edgelam.cosim.messages import Protocol
-from edgelam.cosim.units import NEVER_NS
+from edgelam.cosim.messages import Layout, Protocol
+from edgelam.cosim.transfer_spec import TransferSpec
 from edgelam.errors import (
     AttachError,
     ConfigurationError,
@@ -69,6 +69,7 @@ class BridgeClock:
         self._wait_number, self._pack_wait = self._number["Wait"], self._pack["Wait"]
         self._resume_number, self._unpack_resume = self._number["Resume"], protocol["Resume"].unpack
         self._others = frozenset(self._number[name] for name in ("Explain", "Deadlock", "Ended"))
+        self._pack_spec = Layout(protocol["TransferRequest"].dtype["spec"]).pack_named
         self._no_array = bytes(protocol["Post"].dtype["payload"].itemsize)
         self._kept: list[Any] = []  # arrays that requests of this wait refer to: the host has counted them by Resume
         self._attached = False
@@ -200,12 +201,9 @@ class BridgeClock:
         id: int,
         source: int,
         receivers: Sequence[int],
-        protocol: str,
         size_bytes: int,
+        spec: TransferSpec,
         *,
-        deadline_ns: int = NEVER_NS,
-        give_up_ns: int = 1_000_000_000,
-        rate_bps: int = 0,
         meta: bytes = b"",
         payload: Encoded | None = None,
     ) -> Any:
@@ -213,15 +211,11 @@ class BridgeClock:
         array, ref = (None, self._no_array) if payload is None else self._place(payload)
         self._send(
             "TransferRequest",
-            id,
+            self._pack_spec(spec.packed(id, size_bytes, self.now_ns)),
             source,
             len(receivers),
-            PROTOCOLS[protocol],
             len(meta),
-            size_bytes,
-            deadline_ns,
-            give_up_ns,
-            rate_bps,
+            0,
             ref,
             tail=struct.pack(f"<{len(receivers)}I", *receivers) + meta,
         )

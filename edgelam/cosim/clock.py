@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from edgelam.cosim.encoding import Encoded
+from edgelam.cosim.transfer_spec import TransferSpec
 from edgelam.cosim.units import NEVER_NS
 from edgelam.errors import ControlRefused, DeadlockError, ObservableRefused
 
-PROTOCOLS = {"ideal": 0, "tcp": 1, "udp": 2}  # TransferProtocol of protocol.h
+NO_ANALOG = "an analog transfer takes resource blocks of a radio, and there is no radio without a scenario"
 STATUSES = ("complete", "partial", "cancelled", "expired", "failed")  # TransferStatus of protocol.h
 
 
@@ -103,12 +104,9 @@ class Clock(Protocol):
         id: int,
         source: int,
         receivers: Sequence[int],
-        protocol: str,
         size_bytes: int,
+        spec: TransferSpec,
         *,
-        deadline_ns: int = NEVER_NS,
-        give_up_ns: int = 1_000_000_000,
-        rate_bps: int = 0,
         meta: bytes = b"",
         payload: Encoded | None = None,
     ) -> Any:
@@ -179,17 +177,17 @@ class IdealClock:
         id: int,
         source: int,
         receivers: Sequence[int],
-        protocol: str,
         size_bytes: int,
+        spec: TransferSpec,
         *,
-        deadline_ns: int = NEVER_NS,
-        give_up_ns: int = 1_000_000_000,
-        rate_bps: int = 0,
         meta: bytes = b"",
         payload: Encoded | None = None,
     ) -> Any:
-        """Deliver at once, whatever the protocol."""
+        """Deliver at once, whatever the protocol; but nothing is sent over the air without a radio."""
         now = self.now_ns
+        if spec.protocol == "analog":
+            self._events.append(Refused(id, "TransferRequest", NO_ANALOG))
+            return
         for node in receivers:
             self._events.append(Delivered(id, 0, source, node, [], meta, size_bytes, now, None))
             self._events.append(Finished(id, node, "complete", size_bytes, size_bytes, now, now, now, now, 0, [], ""))

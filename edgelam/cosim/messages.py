@@ -3,13 +3,14 @@
 
 `bridge/include/edgelam/bridge/protocol.h` declares every message once; the compiled module describes them in
 `SCHEMA`, and here each becomes a NumPy structured dtype (for arrays of them) and a packer (fast, for one). A field
-that is a struct itself (an ArrayRef) is packed as its bytes.
+that is a struct itself (an ArrayRef, a TransferSpec) is packed as its bytes.
 """
 
 from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,14 +39,12 @@ def dtype_of(description: Any) -> np.dtype[Any]:
     )
 
 
-class MessageType:
-    """One message: `number` on the wire, `name`, `dtype`, `fields`; `pack` and `unpack`."""
+class Layout:
+    """A struct of the bridge: `dtype`, `fields`; `pack` and `unpack`."""
 
-    def __init__(self, description: dict[str, Any]) -> None:
-        """Make it from its description in the schema."""
-        self.number: int = description["type"]
-        self.name: str = description["name"]
-        self.dtype = dtype_of(description)
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        """Make it from its dtype."""
+        self.dtype = dtype
         names = self.dtype.names or ()
         self.fields: tuple[str, ...] = names
         layout, at = "<", 0
@@ -56,9 +55,23 @@ class MessageType:
         self._struct = struct.Struct(layout + "x" * (self.dtype.itemsize - at))
         assert self._struct.size == self.dtype.itemsize
         self.pack = self._struct.pack
-        """Bytes of the message from its fields' values, in order."""
+        """Bytes of the struct from its fields' values, in order."""
         self.unpack = self._struct.unpack
-        """The fields' values, in order, from the message's bytes."""
+        """The fields' values, in order, from the struct's bytes."""
+
+    def pack_named(self, values: Mapping[str, Any]) -> bytes:
+        """Bytes of the struct from its fields' values, by name; each must be there."""
+        return self.pack(*map(values.__getitem__, self.fields))
+
+
+class MessageType(Layout):
+    """One message: `number` on the wire, `name`, and its layout."""
+
+    def __init__(self, description: dict[str, Any]) -> None:
+        """Make it from its description in the schema."""
+        super().__init__(dtype_of(description))
+        self.number: int = description["type"]
+        self.name: str = description["name"]
 
 
 def _code(dtype: np.dtype[Any]) -> str:

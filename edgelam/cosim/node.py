@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from edgelam.cosim.compute import ComputeBlock, ComputeResource
 from edgelam.cosim.devices import DeviceProfile, MemoryPool
 from edgelam.cosim.mailbox import Mailbox
 from edgelam.cosim.records import Message, TransferRecord
+from edgelam.cosim.transfer_spec import TransferOptions, TransferSpec
 from edgelam.cosim.transfers import Arrival
 from edgelam.cosim.work import Work
 from edgelam.errors import ConfigurationError
@@ -65,44 +66,13 @@ class Node:
         return loop.observer.read_energy(self.name, joules)
 
     @overload
-    async def send(
-        self,
-        to: Node,
-        data: Any,
-        *,
-        tag: str = ...,
-        protocol: str = ...,
-        encoding: str = ...,
-        deadline_s: float | None = ...,
-        give_up_s: float = ...,
-        rate_bps: float | None = ...,
-    ) -> TransferRecord: ...
+    async def send(self, to: Node, data: Any, **how: Unpack[TransferOptions]) -> TransferRecord: ...
 
     @overload
-    async def send(
-        self,
-        to: Sequence[Node],
-        data: Any,
-        *,
-        tag: str = ...,
-        protocol: str = ...,
-        encoding: str = ...,
-        deadline_s: float | None = ...,
-        give_up_s: float = ...,
-        rate_bps: float | None = ...,
-    ) -> list[TransferRecord]: ...
+    async def send(self, to: Sequence[Node], data: Any, **how: Unpack[TransferOptions]) -> list[TransferRecord]: ...
 
     async def send(
-        self,
-        to: Node | Sequence[Node],
-        data: Any,
-        *,
-        tag: str = "",
-        protocol: str = "tcp",
-        encoding: str = "fp32",
-        deadline_s: float | None = None,
-        give_up_s: float = 1.0,
-        rate_bps: float | None = None,
+        self, to: Node | Sequence[Node], data: Any, **how: Unpack[TransferOptions]
     ) -> TransferRecord | list[TransferRecord]:
         """Send `data` over the simulated network; returns when this node knows that it is over.
 
@@ -111,14 +81,8 @@ class Node:
             data: a tensor, an array, a number, text, bytes, or dicts, lists and tuples of these (see encoding.py),
                 of at least one byte. The values are taken now; changing a tensor in place afterwards does not change
                 what arrives. Gradients do not travel.
-            tag: what to call it; `receive` can ask for it.
-            protocol: `tcp` (reliable, in order per pair of nodes), `udp` (paced datagrams, may lose byte ranges) or
-                `ideal` (no time at all).
-            encoding: number format of floating-point values on the wire: `fp32`, `fp16`, `bf16`, `int8` (a scale a
-                token), `fp64`, `exact`. The wire carries exactly these bytes, see encoding.py.
-            deadline_s: give the transfer up so many seconds from now.
-            give_up_s: udp: seconds after the last datagram was sent at which what is missing counts as lost.
-            rate_bps: udp: pace in bits a second of payload; the scenario's default for the path if None.
+            how: how it crosses the network: the fields of `TransferSpec` (transfer_spec.py), by name, as in
+                ``tag="embedding", protocol="udp", give_up_s=0.2``; what is not given has the default that stands there.
 
         Returns:
             The `TransferRecord`; with several receivers a list of them in the order of `to`. With udp the status may
@@ -134,17 +98,7 @@ class Node:
         """
         single = isinstance(to, (Node, str))  # text is no node: refused as one
         receivers = [to] if isinstance(to, (Node, str)) else list(to)
-        outgoing = self._sim._transfers.start(
-            self,
-            receivers,
-            data,
-            tag=tag,
-            protocol=protocol,
-            encoding=encoding,
-            deadline_s=deadline_s,
-            give_up_s=give_up_s,
-            rate_bps=rate_bps,
-        )
+        outgoing = self._sim._transfers.start(self, receivers, data, TransferSpec(**how))
         records = await self._sim._transfers.finish(outgoing)
         return records[0] if single else records
 

@@ -8,7 +8,7 @@ it, given to `cosim.simulate` as ``program=``. An observer may read everything a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgelam.cosim.node import Node
     from edgelam.cosim.records import TransferRecord
     from edgelam.cosim.simulation import Simulation
+    from edgelam.cosim.transfer_spec import TransferSpec
     from edgelam.cosim.transfers import Arrival, Outgoing
 
 
@@ -65,8 +66,8 @@ class Observer:
 
     # ---- nodes -------------------------------------------------------------------------------------------------
 
-    def transfer_started(self, outgoing: Outgoing, facts: Mapping[str, Any]) -> None:
-        """A transfer has been asked for; `facts`: what `Node.send` was given."""
+    def transfer_started(self, outgoing: Outgoing, asked: TransferSpec) -> None:
+        """A transfer has been asked for; `asked`: as it was, where `outgoing` has what the run makes of it."""
 
     def transfer_ended(self, outgoing: Outgoing, record: TransferRecord) -> None:
         """A transfer has ended at one receiver; `on_transfer` comes next, then `told`."""

@@ -55,6 +55,8 @@ class TransferRecord:
     """udp: bytes in lost ranges."""
     participant: int
     """The participant that sent it."""
+    priority: int = 0
+    """Class of traffic, 0 to 7."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ a node that another participant claims, the encoded bytes travel with the reques
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import math
 import pickle
 from collections.abc import Sequence
@@ -15,18 +16,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgelam.cosim import encoding as codec
-from edgelam.cosim.clock import PROTOCOLS, Delivered, Finished
+from edgelam.cosim.clock import Delivered, Finished
 from edgelam.cosim.incoming import broken
 from edgelam.cosim.records import Message, TransferRecord
 from edgelam.cosim.tasks import SimFuture
-from edgelam.cosim.units import NEVER_NS, NOT_YET_NS, to_ns
+from edgelam.cosim.transfer_spec import TransferSpec
+from edgelam.cosim.units import NOT_YET_NS
 from edgelam.errors import ConfigurationError, RunEnded, TransferError, TransferRefused
 
 if TYPE_CHECKING:
     from edgelam.cosim.node import Node
     from edgelam.cosim.simulation import Simulation
 
-MAX_RATE_BPS = 1e15  # faster than any link, and within an int64
 INLINE_BYTES = 4096  # a payload up to this size travels in the message itself, not as an array in shared memory
 
 
@@ -37,14 +38,11 @@ class Outgoing:
     id: int
     source: Node
     receivers: dict[int, str]
-    tag: str
-    protocol: str
+    spec: TransferSpec
     encoded: codec.Encoded | None
-    encoding: str
     size_bytes: int
     future: SimFuture
     queued_ns: int
-    deadline_ns: int
     payload: Any = None  # keeps an array in shared memory until everybody has been told
     undelivered: int = 0
     delivered: set[int] = field(default_factory=set)
@@ -54,7 +52,7 @@ class Outgoing:
     def describe(self) -> str:
         """What it is, in words."""
         to = ", ".join(self.receivers.values())
-        return f"{self.protocol} transfer {self.tag!r} from {self.source.name} to {to}"
+        return f"{self.spec.protocol} transfer {self.spec.tag!r} from {self.source.name} to {to}"
 
 
 @dataclass(slots=True)
@@ -63,13 +61,12 @@ class Arrival:
 
     source: Node
     receiver: Node
-    tag: str
+    spec: TransferSpec
     encoded: codec.Encoded
     wire: Any
     copy: bool
     lost: list[tuple[int, int]]
     size_bytes: int
-    protocol: str
     queued_ns: int
     last_byte_ns: int
     transfer: int
@@ -81,11 +78,11 @@ class Arrival:
         return Message(
             data=decode(self.encoded, self.lost, self.wire, copy=self.copy, sender=self.source.name),
             source=self.source,
-            tag=self.tag,
+            tag=self.spec.tag,
             lost=self.lost,
             size_bytes=self.size_bytes,
-            protocol=self.protocol,
-            encoding=self.encoded.encoding,
+            protocol=self.spec.protocol,
+            encoding=self.spec.encoding,
             queued_s=queued_s,
             last_byte_s=last_byte_s,
         )
@@ -132,77 +129,48 @@ class Transfers:
         self._sim = sim
         self._outgoing: dict[int, Outgoing] = {}
 
-    def start(
-        self,
-        source: Node,
-        receivers: Sequence[Node],
-        data: Any,
-        *,
-        tag: str,
-        protocol: str,
-        encoding: str,
-        deadline_s: float | None,
-        give_up_s: float,
-        rate_bps: float | None,
-    ) -> Outgoing:
+    def start(self, source: Node, receivers: Sequence[Node], data: Any, asked: TransferSpec) -> Outgoing:
         """Check the request and hand it to the clock."""
         sim = self._sim
-        self._check_nodes(source, receivers, tag)
-        _check_values(tag, protocol, deadline_s=deadline_s, give_up_s=give_up_s, rate_bps=rate_bps)
-        encoded = codec.encode(data, encoding)
+        self._check_nodes(source, receivers, asked.tag)
+        encoded = codec.encode(data, asked.encoding)
         if encoded.nbytes == 0:
             raise ConfigurationError(
-                f"{source.name} sends 0 bytes (tag {tag!r}, {codec.shown(data)}): a transfer has at least one; for a "
-                "mere signal send True (1 byte)"
+                f"{source.name} sends 0 bytes (tag {asked.tag!r}, {codec.shown(data)}): a transfer has at least one; "
+                "for a mere signal send True (1 byte)"
             )
         now = sim._loop.now_ns
+        spec = asked
+        if sim.network is not None and asked.protocol != "analog":  # a sum over the air is no message
+            spec = dataclasses.replace(asked, protocol=sim.network)
         outgoing = Outgoing(
             id=sim._loop.next_sequence(),
             source=source,
             receivers={node.id: node.name for node in receivers},
-            tag=tag,
-            protocol=sim.network or protocol,
+            spec=spec,
             encoded=encoded,
-            encoding=encoding,
             size_bytes=encoded.nbytes,
             future=sim._loop.create_future(),
             queued_ns=now,
-            deadline_ns=NEVER_NS if deadline_s is None else min(now + to_ns(deadline_s), NEVER_NS),
             undelivered=len(receivers),
         )
-        outgoing.future.why = ("send of", repr(tag), "from", source.name, "to", ", ".join(outgoing.receivers.values()))
+        to = ", ".join(outgoing.receivers.values())
+        outgoing.future.why = ("send of", repr(spec.tag), "from", source.name, "to", to)
         meta, payload = b"", None
         if not all(sim._is_mine(node) for node in receivers):
             inline = encoded.tobytes() if encoded.nbytes <= INLINE_BYTES else None
-            facts = (tag, outgoing.protocol, encoding, now, encoded.tree, inline)
+            facts = (spec, now, encoded.tree, inline)
             meta = pickle.dumps(facts, protocol=pickle.HIGHEST_PROTOCOL)
             payload = encoded if inline is None else None
         self._outgoing[outgoing.id] = outgoing
         try:
             outgoing.payload = sim._clock.transfer(
-                outgoing.id,
-                source.id,
-                list(outgoing.receivers),
-                outgoing.protocol,
-                encoded.nbytes,
-                deadline_ns=outgoing.deadline_ns,
-                give_up_ns=to_ns(give_up_s),
-                rate_bps=0 if rate_bps is None else round(rate_bps),
-                meta=meta,
-                payload=payload,
+                outgoing.id, source.id, list(outgoing.receivers), encoded.nbytes, spec, meta=meta, payload=payload
             )
         except BaseException:
             del self._outgoing[outgoing.id]
             raise
         source.sent_bytes += encoded.nbytes * len(receivers)
-        asked = {
-            "tag": tag,
-            "protocol": protocol,
-            "encoding": encoding,
-            "deadline_s": deadline_s,
-            "give_up_ns": to_ns(give_up_s),
-            "rate_bps": 0 if rate_bps is None else round(rate_bps),
-        }
         sim._loop.observer.transfer_started(outgoing, asked)
         return outgoing
 
@@ -231,7 +199,7 @@ class Transfers:
             self._check_delivery(event, outgoing)
         if outgoing is not None and outgoing.encoded is not None:
             encoded, wire = outgoing.encoded, None
-            tag, protocol, queued_ns = outgoing.tag, outgoing.protocol, outgoing.queued_ns
+            spec, queued_ns = outgoing.spec, outgoing.queued_ns
             copy = len(outgoing.receivers) > 1
             outgoing.undelivered -= 1
             if outgoing.undelivered == 0 and outgoing.payload is None:
@@ -242,17 +210,17 @@ class Transfers:
                     f"a transfer from {source.name} (participant {event.sender_participant}) arrived at "
                     f"{receiver.name} without its payload: claim a node before others send to it"
                 )
-            tag, protocol, name, queued_ns, tree, inline = read_facts(
-                event.meta, event.sender_participant, str, str, str, int, object, bytes | None
+            spec, queued_ns, tree, inline = read_facts(
+                event.meta, event.sender_participant, TransferSpec, int, object, bytes | None
             )
-            encoded = codec.Encoded(name, event.size_bytes, (), tree)
+            encoded = codec.Encoded(spec.encoding, event.size_bytes, (), tree)
             wire = wire_of(event.payload, inline, event.size_bytes, event.sender_participant)
             copy = False
         arrival = Arrival(
-            source, receiver, tag, encoded, wire, copy, event.lost, event.size_bytes, protocol, queued_ns,
-            event.last_byte_ns, event.id,
+            source, receiver, spec, encoded, wire, copy, event.lost, event.size_bytes, queued_ns, event.last_byte_ns,
+            event.id,
         )  # fmt: skip
-        receiver._mailbox.deliver(source.id, tag, arrival)
+        receiver._mailbox.deliver(source.id, spec.tag, arrival)
 
     def finished(self, event: Finished) -> None:
         """Note one receiver's record; with the last one the sender goes on."""
@@ -313,27 +281,6 @@ class Transfers:
             raise ConfigurationError(f"{source.name} sends {tag!r} to the same node twice: {receivers!r}")
 
 
-def _check_values(
-    tag: str, protocol: str, *, deadline_s: float | None, give_up_s: float, rate_bps: float | None
-) -> None:
-    if protocol not in PROTOCOLS:
-        raise ConfigurationError(f"unknown protocol {protocol!r}; there are: {', '.join(PROTOCOLS)}")
-    if not isinstance(tag, str):
-        raise ConfigurationError(f"a tag is text, not {tag!r}")
-    try:
-        tag.encode()
-    except UnicodeEncodeError:
-        raise ConfigurationError(
-            f"tag {tag!r} has a single surrogate, half a character: it cannot be written"
-        ) from None
-    if deadline_s is not None and not deadline_s > 0:
-        raise ConfigurationError(f"deadline_s = {deadline_s!r} must be positive")
-    if rate_bps is not None and not 1 <= rate_bps <= MAX_RATE_BPS:
-        raise ConfigurationError(f"rate_bps = {rate_bps!r}: bits a second, from 1 to {MAX_RATE_BPS:g}")
-    if not 0 <= give_up_s < math.inf:
-        raise ConfigurationError(f"give_up_s = {give_up_s!r} must be finite and not negative")
-
-
 def _record(outgoing: Outgoing, event: Finished, participant: int) -> TransferRecord:
     took_ns = event.last_byte_ns - event.queued_ns
     if event.delivered_bytes == 0 or event.last_byte_ns == NOT_YET_NS:
@@ -344,9 +291,9 @@ def _record(outgoing: Outgoing, event: Finished, participant: int) -> TransferRe
         id=event.id,
         source=outgoing.source.name,
         receiver=outgoing.receivers[event.receiver],
-        tag=outgoing.tag,
-        protocol=outgoing.protocol,
-        encoding=outgoing.encoding,
+        tag=outgoing.spec.tag,
+        protocol=outgoing.spec.protocol,
+        encoding=outgoing.spec.encoding,
         status=event.status,
         size_bytes=event.size_bytes,
         delivered_bytes=event.delivered_bytes,
@@ -358,6 +305,7 @@ def _record(outgoing: Outgoing, event: Finished, participant: int) -> TransferRe
         goodput_bps=goodput,
         lost_bytes=sum(end - begin for begin, end in event.lost),
         participant=participant,
+        priority=outgoing.spec.priority,
     )
 
 

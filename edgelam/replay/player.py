@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgelam.cosim.records import ComputeRecord, TransferRecord
+from edgelam.cosim.transfer_spec import TransferSpec
 from edgelam.cosim.units import NEVER_NS
 from edgelam.cosim.work import Work
 from edgelam.errors import NotReplayable
@@ -282,12 +283,7 @@ async def _send(player: ProgramPlayer, op: Operation) -> None:
         sim.nodes[op.node],
         [sim.nodes[name] for name in facts["to"]],
         np.broadcast_to(np.uint8(0), op.amount),
-        tag=facts["tag"],
-        protocol=facts["protocol"],
-        encoding=facts["encoding"],
-        deadline_s=None,
-        give_up_s=facts["give_up_ns"] / 1e9,
-        rate_bps=facts["rate_bps"] or None,
+        TransferSpec.from_note(facts),
     )
     player._recorded[outgoing.id] = op.object
     player.sent += 1
@@ -306,7 +302,7 @@ async def _receive(player: ProgramPlayer, op: Operation) -> None:
     arrival = await node._mailbox.take(source, asked["tag"], asked["source"] or "anybody")
     if player._recorded[arrival.transfer] != op.object:
         raise player._otherwise(
-            f"{op.node} gets another message ({arrival.tag!r} from {arrival.source.name}) than in the recording"
+            f"{op.node} gets another message ({arrival.spec.tag!r} from {arrival.source.name}) than in the recording"
         )
 
 

@@ -18,7 +18,7 @@ import asyncio
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from edgelam.cosim.node import Node
     from edgelam.cosim.records import TransferRecord
     from edgelam.cosim.simulation import Simulation
+    from edgelam.cosim.transfer_spec import TransferSpec
     from edgelam.cosim.transfers import Arrival, Outgoing
 
 MAX_REASONS = 10
-SENT = ("tag", "protocol", "encoding", "give_up_ns", "rate_bps")  # of what a transfer was asked for
 COLUMNS: dict[str, type] = {
     "simulation": int,  # which simulation of the run, from 0
     "task": int,  # the task that does it, from 1 (the main coroutine); 0: none
@@ -267,15 +267,15 @@ class ProgramRecorder(Observer):
 
     # ---- nodes -------------------------------------------------------------------------------------------------
 
-    def transfer_started(self, outgoing: Outgoing, facts: Mapping[str, Any]) -> None:
+    def transfer_started(self, outgoing: Outgoing, asked: TransferSpec) -> None:
         """Noted, with the protocol that was asked for."""
-        receivers = list(outgoing.receivers.values())
-        text = json.dumps({"to": receivers, **{name: facts[name] for name in SENT}})
-        if self.add("send", outgoing.id, node=outgoing.source.name, text=text, amount=outgoing.size_bytes):
+        receivers, source = list(outgoing.receivers.values()), outgoing.source.name
+        text = json.dumps({"to": receivers} | asked.noted())
+        if self.add("send", outgoing.id, node=source, text=text, amount=outgoing.size_bytes):
             for receiver in receivers:
-                self._senders.setdefault(receiver, {})[outgoing.source.name, outgoing.tag] = None
-            if facts["deadline_s"] is not None:
-                self.depends_on_network(f"transfer {outgoing.tag!r} from {outgoing.source.name} has a deadline")
+                self._senders.setdefault(receiver, {})[source, asked.tag] = None
+            if asked.deadline_s is not None:
+                self.depends_on_network(f"transfer {asked.tag!r} from {source} has a deadline")
 
     def transfer_ended(self, outgoing: Outgoing, record: TransferRecord) -> None:
         """Rows that come now are about it."""

@@ -74,7 +74,7 @@ class TransferTest {
         m_spec.protocol = options.protocol == "tcp"   ? bridge::TransferProtocol::tcp
                           : options.protocol == "udp" ? bridge::TransferProtocol::udp
                                                       : bridge::TransferProtocol::ideal;
-        m_spec.sizeBytes = options.bytes;
+        m_spec.size_bytes = options.bytes;
         m_rows.resize(2 * pairs.size());
         m_open = m_rows.size();
         for (std::size_t i = 0; i < pairs.size(); ++i) {

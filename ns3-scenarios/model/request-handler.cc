@@ -189,19 +189,21 @@ void RequestHandler::Handle(int p, const Request& request) {
 
 void RequestHandler::StartTransfer(int p, const bridge::TransferRequest& request, const Request& frame) {
     auto payload = std::make_shared<HeldArray>(m_clock.host(), request.payload, p);
-    const auto refuse = [&](const std::string& reason) { Refuse(p, request.id, frame.type, reason); };
+    const auto refuse = [&](const std::string& reason) { Refuse(p, request.spec.id, frame.type, reason); };
     if (frame.tail.size() != std::uint64_t{4} * request.num_receivers + request.meta_bytes) {
         return refuse("the tail has " + std::to_string(frame.tail.size()) + " bytes; announced were " +
                       std::to_string(request.num_receivers) + " receivers and " + std::to_string(request.meta_bytes) +
                       " bytes");
     }
-    if (request.payload.size_bytes != 0 && request.payload.size_bytes != request.size_bytes) {
+    TransferSpec spec = request.spec;
+    spec.give_up_ns = std::min(spec.give_up_ns, longest_ns);
+    if (request.payload.size_bytes != 0 && request.payload.size_bytes != spec.size_bytes) {
         return refuse("the payload has " + std::to_string(request.payload.size_bytes) + " bytes, the transfer " +
-                      std::to_string(request.size_bytes));
+                      std::to_string(spec.size_bytes));
     }
-    const Key key{p, request.id};
+    const Key key{p, spec.id};
     if (m_transfers.contains(key)) {
-        return refuse("transfer " + std::to_string(request.id) + " is still running");
+        return refuse("transfer " + std::to_string(spec.id) + " is still running");
     }
     const auto unknown = [&](std::uint32_t id) {
         return "there is no node " + std::to_string(id) + "; nodes: " + NodeNames();
@@ -229,12 +231,6 @@ void RequestHandler::StartTransfer(int p, const bridge::TransferRequest& request
         }
         receivers.push_back(receiver->application);
     }
-    const TransferSpec spec{request.id,
-                            static_cast<bridge::TransferProtocol>(request.protocol),
-                            request.size_bytes,
-                            request.deadline_ns,
-                            std::min(request.give_up_ns, longest_ns),
-                            request.rate_bps};
     if (const std::string reason = source->application->Refusal(spec, receivers); !reason.empty()) {
         return refuse(reason);
     }

@@ -37,8 +37,9 @@ void Silence(const Ptr<Socket>& socket) {
 
 } // namespace
 
-TcpConnection::TcpConnection(TransferApplication& source, TransferApplication& receiver, std::uint32_t notSentBytes)
-    : m_source(source), m_receiver(receiver), m_notSentBytes(notSentBytes) {}
+TcpConnection::TcpConnection(TransferApplication& source, TransferApplication& receiver, std::uint8_t tos,
+                             std::uint32_t notSentBytes)
+    : m_source(source), m_receiver(receiver), m_notSentBytes(notSentBytes), m_tos(tos) {}
 
 TcpConnection::~TcpConnection() {
     Silence(m_sender);
@@ -58,6 +59,9 @@ void TcpConnection::Open(Ptr<Socket> socket, const ns3::Address& remote) {
     socket->SetSendCallback(MakeCallback(&TcpConnection::Acknowledged, this));
     socket->SetDataSentCallback(MakeCallback(&TcpConnection::Sent, this));
     socket->TraceConnectWithoutContext("Retransmission", MakeCallback(&TcpConnection::Retransmitted, this));
+    if (m_tos != 0) {
+        socket->SetIpTos(m_tos);
+    }
     socket->Bind();
     ns3::Address local;
     socket->GetSockName(local);
@@ -100,7 +104,7 @@ void TcpConnection::CloseReceivingEnd() {
 
 void TcpConnection::Enqueue(Ptr<Transfer> transfer, std::size_t share) {
     const std::uint64_t begin = m_queued;
-    m_queued += transfer->spec.sizeBytes;
+    m_queued += transfer->spec.size_bytes;
     m_messages.push_back({std::move(transfer), share, begin, m_queued});
     Fill();
 }

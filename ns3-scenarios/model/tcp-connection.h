@@ -19,7 +19,8 @@
 
 namespace edgelam {
 
-/// Transfers of one ordered pair of nodes, first in, first out, as one stream of bytes over one ns-3 TCP socket.
+/// Transfers of one ordered pair of nodes and one priority, first in, first out, as one stream of bytes over one ns-3
+/// TCP socket.
 ///
 /// No framing crosses the simulated wire. The two ends live in one process, so both know at which offset of the
 /// stream each transfer begins and ends: the receiving side counts bytes in order, the sending side learns what is
@@ -29,7 +30,8 @@ namespace edgelam {
 /// that a cancelled or expired transfer really stops, however large the send buffer is.
 class TcpConnection : public ns3::SimpleRefCount<TcpConnection> {
   public:
-    TcpConnection(TransferApplication& source, TransferApplication& receiver, std::uint32_t notSentBytes);
+    TcpConnection(TransferApplication& source, TransferApplication& receiver, std::uint8_t tos,
+                  std::uint32_t notSentBytes);
     ~TcpConnection();
 
     /// Connect `socket` (configured, not bound) to `remote`.
@@ -48,6 +50,8 @@ class TcpConnection : public ns3::SimpleRefCount<TcpConnection> {
     bool Withdraw(const Transfer& transfer, std::size_t share);
 
     const TransferApplication& Source() const { return m_source; }
+    /// The TOS byte of its packets, in both directions.
+    std::uint8_t Tos() const { return m_tos; }
     /// The sender's port.
     std::uint16_t LocalPort() const { return m_localPort; }
 
@@ -87,6 +91,7 @@ class TcpConnection : public ns3::SimpleRefCount<TcpConnection> {
     std::uint64_t m_received = 0; ///< read in order at the receiver
     std::uint32_t m_segmentBytes = 0;
     std::uint32_t m_notSentBytes;
+    std::uint8_t m_tos;
     std::uint16_t m_localPort = 0;
     bool m_connected = false;
     bool m_failed = false; ///< closed: of no use any more

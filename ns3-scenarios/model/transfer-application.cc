@@ -45,7 +45,7 @@ void TransferApplication::DoDispose() {
 void TransferApplication::StartApplication() {
     const ns3::InetSocketAddress local(ns3::Ipv4Address::GetAny(), m_port);
     m_listener = MakeTcpSocket();
-    m_listener->SetAcceptCallback(ns3::MakeNullCallback<bool, Ptr<Socket>, const ns3::Address&>(),
+    m_listener->SetAcceptCallback(ns3::MakeCallback(&TransferApplication::ConnectionRequested, this),
                                   ns3::MakeCallback(&TransferApplication::NewConnection, this));
     UintegerValue segment, receiveBuffer;
     m_listener->GetAttribute("SegmentSize", segment);
@@ -89,22 +89,31 @@ void TransferApplication::StopApplication() {
 
 std::string TransferApplication::Refusal(const TransferSpec& spec,
                                          const std::vector<Ptr<TransferApplication>>& receivers) const {
+    if (spec.protocol == TransferProtocol::analog) {
+        return "this scenario has no analog radio: a transfer over the air takes resource blocks that several nodes "
+               "send on at once, and a receiver that gives their sum, with a gain and noise. The radios here carry "
+               "packets: legal are ideal, tcp and udp";
+    }
     if (spec.protocol != TransferProtocol::tcp && spec.protocol != TransferProtocol::udp &&
         spec.protocol != TransferProtocol::ideal) {
         return "protocol " + std::to_string(static_cast<int>(spec.protocol)) +
-               " is unknown; there are 0 (ideal), 1 (tcp) and 2 (udp)";
+               " is unknown; there are 0 (ideal), 1 (tcp), 2 (udp) and 3 (analog)";
+    }
+    constexpr std::uint32_t max_priority = 7;
+    if (spec.priority > max_priority) {
+        return "priority " + std::to_string(spec.priority) + "; a class of traffic is 0 (none) to 7";
     }
     constexpr std::uint64_t max_bytes = std::uint64_t{1} << 48;
-    if (spec.sizeBytes == 0 || spec.sizeBytes > max_bytes) {
-        return "size " + std::to_string(static_cast<std::int64_t>(spec.sizeBytes)) +
+    if (spec.size_bytes == 0 || spec.size_bytes > max_bytes) {
+        return "size " + std::to_string(static_cast<std::int64_t>(spec.size_bytes)) +
                " bytes; a transfer has 1 to 2^48 bytes";
     }
-    if (spec.protocol == TransferProtocol::udp && spec.giveUpNs < 0) {
-        return "give-up time " + std::to_string(spec.giveUpNs) + " ns; it must not be negative";
+    if (spec.protocol == TransferProtocol::udp && spec.give_up_ns < 0) {
+        return "give-up time " + std::to_string(spec.give_up_ns) + " ns; it must not be negative";
     }
     constexpr std::uint64_t max_bps = 1'000'000'000'000'000; // faster than any link
-    if (spec.protocol == TransferProtocol::udp && spec.rateBps > max_bps) {
-        return "rate " + std::to_string(spec.rateBps) + " bit/s; it is 1 to 10^15, or 0 for the default";
+    if (spec.protocol == TransferProtocol::udp && spec.rate_bps > max_bps) {
+        return "rate " + std::to_string(spec.rate_bps) + " bit/s; it is 1 to 10^15, or 0 for the default";
     }
     if (receivers.empty()) {
         return "no receiver is named";
@@ -134,10 +143,9 @@ std::string TransferApplication::Refusal(const TransferSpec& spec,
 Ptr<Transfer> TransferApplication::Send(const TransferSpec& spec,
                                         const std::vector<Ptr<TransferApplication>>& receivers,
                                         ShareCallback onDelivered, ShareCallback onEnded) {
-    static std::uint64_t lastSerial = 0;
     auto transfer = ns3::Create<Transfer>();
     transfer->spec = spec;
-    transfer->serial = ++lastSerial;
+    transfer->serial = ++m_lastSerial;
     transfer->source = this;
     transfer->onDelivered = std::move(onDelivered);
     transfer->onEnded = std::move(onEnded);
@@ -147,7 +155,7 @@ Ptr<Transfer> TransferApplication::Send(const TransferSpec& spec,
         share.receiver = receiver;
         share.record.id = spec.id;
         share.record.receiver = receiver->GetNode()->GetId();
-        share.record.size_bytes = spec.sizeBytes;
+        share.record.size_bytes = spec.size_bytes;
         share.record.queued_ns = nowNs;
         share.record.first_byte_ns = share.record.last_byte_ns = share.record.acknowledged_ns = bridge::not_yet_ns;
         transfer->shares.push_back(std::move(share));
@@ -161,13 +169,13 @@ Ptr<Transfer> TransferApplication::Send(const TransferSpec& spec,
         }
         return transfer;
     }
-    if (spec.deadlineNs <= nowNs) {
+    if (spec.deadline_ns <= nowNs) {
         Withdraw(*transfer, TransferStatus::expired);
         return transfer;
     }
-    if (spec.deadlineNs != bridge::never_ns && spec.protocol != TransferProtocol::ideal) {
+    if (spec.deadline_ns != bridge::never_ns && spec.protocol != TransferProtocol::ideal) {
         transfer->deadlineEvent = ns3::Simulator::Schedule(
-            ns3::NanoSeconds(spec.deadlineNs - nowNs),
+            ns3::NanoSeconds(spec.deadline_ns - nowNs),
             [self = Ptr<TransferApplication>(this), transfer] { self->Withdraw(*transfer, TransferStatus::expired); });
     }
     switch (spec.protocol) {
@@ -180,6 +188,8 @@ Ptr<Transfer> TransferApplication::Send(const TransferSpec& spec,
     case TransferProtocol::ideal:
         SendIdeal(transfer);
         break;
+    case TransferProtocol::analog:
+        break; // Refusal has something against it
     }
     return transfer;
 }
@@ -197,9 +207,9 @@ void TransferApplication::SendIdeal(Ptr<Transfer> transfer) {
 void TransferApplication::SendTcp(Ptr<Transfer> transfer) {
     for (std::size_t i = 0; i < transfer->shares.size(); ++i) {
         TransferApplication& receiver = *transfer->shares[i].receiver;
-        auto& connection = m_connections[receiver.GetNode()->GetId()];
+        auto& connection = m_connections[{receiver.GetNode()->GetId(), transfer->spec.priority}];
         if (!connection) {
-            connection = ns3::Create<TcpConnection>(*this, receiver, m_notSentBytes);
+            connection = ns3::Create<TcpConnection>(*this, receiver, TosOf(transfer->spec), m_notSentBytes);
             receiver.m_incoming.push_back(connection);
             connection->Open(MakeTcpSocket(), ns3::InetSocketAddress(receiver.m_address, receiver.m_port));
         }
@@ -222,12 +232,12 @@ void TransferApplication::SendUdp(Ptr<Transfer> transfer) {
             destinations.assign(1, ns3::InetSocketAddress(*group, receivers.front()->m_port));
         }
     }
-    const std::uint64_t rateBps = transfer->spec.rateBps > 0 ? transfer->spec.rateBps : m_udpRate.GetBitRate();
+    const std::uint64_t rateBps = transfer->spec.rate_bps > 0 ? transfer->spec.rate_bps : m_udpRate.GetBitRate();
     auto flow = ns3::Create<UdpFlow>(transfer, m_udpSocket, std::move(destinations), std::move(group), m_datagramBytes,
                                      rateBps);
     m_flows[transfer->serial] = flow;
     for (std::size_t i = 0; i < receivers.size(); ++i) {
-        receivers[i]->m_inbound[transfer->serial] = {flow, i};
+        receivers[i]->m_inbound[{GetNode()->GetId(), transfer->serial}] = {flow, i};
     }
     flow->Start();
 }
@@ -246,7 +256,8 @@ void TransferApplication::Withdraw(Transfer& transfer, TransferStatus status) {
         }
         bool queued = udp && udp->Sending();
         if (transfer.spec.protocol == TransferProtocol::tcp) {
-            const auto connection = m_connections.find(transfer.shares[i].receiver->GetNode()->GetId());
+            const auto connection =
+                m_connections.find({transfer.shares[i].receiver->GetNode()->GetId(), transfer.spec.priority});
             queued = connection != m_connections.end() && connection->second->Withdraw(transfer, i);
         }
         if (queued || status == TransferStatus::expired) {
@@ -258,16 +269,32 @@ void TransferApplication::Withdraw(Transfer& transfer, TransferStatus status) {
     }
 }
 
-void TransferApplication::NewConnection(Ptr<Socket> socket, const ns3::Address& from) {
+Ptr<TcpConnection> TransferApplication::Incoming(const ns3::Address& from) const {
     const auto peer = ns3::InetSocketAddress::ConvertFrom(from);
     for (const auto& connection : m_incoming) {
         const auto ipv4 = connection->Source().GetNode()->GetObject<ns3::Ipv4>();
         if (connection->LocalPort() == peer.GetPort() && ipv4->GetInterfaceForAddress(peer.GetIpv4()) >= 0) {
-            connection->Accept(socket);
-            return;
+            return connection;
         }
     }
-    socket->Close(); // from somebody who is no transfer application
+    return nullptr;
+}
+
+bool TransferApplication::ConnectionRequested(Ptr<Socket> listener, const ns3::Address& from) {
+    // What answers is a copy of the listener: all its packets, from the first on, have the connection's class.
+    const Ptr<TcpConnection> connection = Incoming(from);
+    if (const std::uint8_t tos = connection ? connection->Tos() : 0; listener->GetIpTos() != tos) {
+        listener->SetIpTos(tos);
+    }
+    return true;
+}
+
+void TransferApplication::NewConnection(Ptr<Socket> socket, const ns3::Address& from) {
+    if (const Ptr<TcpConnection> connection = Incoming(from)) {
+        connection->Accept(socket);
+    } else {
+        socket->Close(); // from somebody who is no transfer application
+    }
 }
 
 void TransferApplication::ReadDatagrams(Ptr<Socket> socket) {
@@ -277,7 +304,7 @@ void TransferApplication::ReadDatagrams(Ptr<Socket> socket) {
         if (!packet->FindFirstMatchingByteTag(tag)) {
             continue;
         }
-        const auto inbound = m_inbound.find(tag.serial);
+        const auto inbound = m_inbound.find({tag.source, tag.serial});
         if (inbound != m_inbound.end()) {
             const Inbound to = inbound->second; // a copy: the end of the transfer removes it
             to.flow->Arrived(to.share, tag.offset);
@@ -293,7 +320,7 @@ void TransferApplication::Forget(const TcpConnection& connection) {
 void TransferApplication::Forget(const Transfer& transfer) {
     m_flows.erase(transfer.serial);
     for (const auto& share : transfer.shares) {
-        share.receiver->m_inbound.erase(transfer.serial);
+        share.receiver->m_inbound.erase({GetNode()->GetId(), transfer.serial});
     }
 }
 

@@ -9,7 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "ns3/application.h"
@@ -27,17 +27,19 @@ namespace edgelam {
 
 /// Sends and receives transfers at one node.
 ///
-/// tcp: one connection for each ordered pair of nodes, opened by the first transfer and kept; transfers of a pair
-///   cross one after another. What a scenario sets in ns-3's way holds: defaults of ns3::TcpSocket, TcpSocketBase, ...,
-///   and what a node's ns3::TcpL4Protocol says; only an attribute of this application, set itself, goes before it.
-///   What nobody has set suits fast and long paths, near what a Linux host does today:
-///   1400-byte segments (they fit an MTU of 1500 with a GTP tunnel around them), buffers of 16 MiB with window
-///   scaling (the product of 1 Gb/s and 130 ms), CUBIC (RFC 9438) with SACK, a minimum RTO of 200 ms. CUBIC is what
-///   servers and phones run, and of ns-3's algorithms none did better over wired-star (clean, lossy, shared) and
-///   lte-macro together. A scenario suggests a smaller send buffer for its paths: what fills them and no more, since
-///   the rest would only wait in queues, and ns-3's cost per segment grows with the window.
+/// tcp: one connection for each ordered pair of nodes and priority, opened by the first transfer and kept; transfers
+///   on one connection cross one after another. What a scenario sets in ns-3's way holds: defaults of ns3::TcpSocket,
+///   TcpSocketBase, ..., and what a node's ns3::TcpL4Protocol says; only an attribute of this application, set itself,
+///   goes before it. What nobody has set suits fast and long paths, near what a Linux host does today: 1400-byte
+///   segments (they fit an MTU of 1500 with a GTP tunnel around them), buffers of 16 MiB with window scaling (the
+///   product of 1 Gb/s and 130 ms), CUBIC (RFC 9438) with SACK, a minimum RTO of 200 ms. CUBIC is what servers and
+///   phones run, and of ns-3's algorithms none did better over wired-star (clean, lossy, shared) and lte-macro
+///   together. A scenario suggests a smaller send buffer for its paths: what fills them and no more, since the rest
+///   would only wait in queues, and ns-3's cost per segment grows with the window.
 /// udp: paced datagrams; see UdpFlow.
 /// ideal: arrives at once, without touching the network.
+/// analog: refused, as no radio here has the receiver take the sum of what several nodes send.
+/// The packets of tcp, acknowledgements too, and udp carry the class selector of the transfer's priority (TosOf).
 class TransferApplication : public ns3::Application {
   public:
     static ns3::TypeId GetTypeId();
@@ -96,7 +98,10 @@ class TransferApplication : public ns3::Application {
     void StopApplication() override;
 
     std::string PortTaken(const std::string& by) const;
+    bool ConnectionRequested(ns3::Ptr<ns3::Socket> listener, const ns3::Address& from);
     void NewConnection(ns3::Ptr<ns3::Socket> socket, const ns3::Address& from);
+    /// The connection to this node that comes from there; null for somebody who is no transfer application.
+    ns3::Ptr<TcpConnection> Incoming(const ns3::Address& from) const;
     void ReadDatagrams(ns3::Ptr<ns3::Socket> socket);
     void SendTcp(ns3::Ptr<Transfer> transfer);
     void SendUdp(ns3::Ptr<Transfer> transfer);
@@ -125,14 +130,18 @@ class TransferApplication : public ns3::Application {
     bool m_running = false;
     ns3::Ptr<ns3::Socket> m_listener;
     ns3::Ptr<ns3::Socket> m_udpSocket;
-    std::map<std::uint32_t, ns3::Ptr<TcpConnection>> m_connections; ///< by the receiver's node id
+    /// The receiver's node id, and the priority.
+    using ConnectionKey = std::pair<std::uint32_t, std::uint32_t>;
+    std::map<ConnectionKey, ns3::Ptr<TcpConnection>> m_connections;
     std::vector<ns3::Ptr<TcpConnection>> m_incoming;
     std::map<std::uint64_t, ns3::Ptr<UdpFlow>> m_flows; ///< by serial, those this node sends
     struct Inbound {
         ns3::Ptr<UdpFlow> flow;
         std::size_t share;
     };
-    std::unordered_map<std::uint64_t, Inbound> m_inbound; ///< by serial, those this node receives
+    /// Those this node receives, by the source's node id and serial.
+    std::map<std::pair<std::uint32_t, std::uint64_t>, Inbound> m_inbound;
+    std::uint64_t m_lastSerial = 0;
 
     ns3::TracedCallback<const Transfer&, std::size_t> m_queuedTrace;
     ns3::TracedCallback<const Transfer&, std::size_t> m_endedTrace;

@@ -63,6 +63,8 @@ const char* ProtocolName(TransferProtocol protocol) {
         return "tcp";
     case TransferProtocol::udp:
         return "udp";
+    case TransferProtocol::analog:
+        return "analog";
     }
     return "unknown";
 }

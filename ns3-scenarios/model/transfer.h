@@ -26,15 +26,13 @@ struct ByteRange {
     bool operator==(const ByteRange&) const = default;
 };
 
-/// What is asked for. Times in nanoseconds of simulated time, rates in bit/s of application bytes.
-struct TransferSpec {
-    std::uint64_t id = 0; ///< the asker's own number, handed through
-    bridge::TransferProtocol protocol = bridge::TransferProtocol::tcp;
-    std::uint64_t sizeBytes = 0;
-    std::int64_t deadlineNs = bridge::never_ns; ///< absolute
-    std::int64_t giveUpNs = 1'000'000'000;      ///< udp: wait this long after the last datagram was sent
-    std::uint64_t rateBps = 0;                  ///< udp: pacing; 0: the sending application's UdpRate
-};
+/// What is asked for, as it has come over the bridge.
+using bridge::TransferSpec;
+
+/// The TOS byte of a transfer's IP packets: the class selector of its priority (RFC 2474), 0 for priority 0.
+constexpr std::uint8_t TosOf(const TransferSpec& spec) {
+    return static_cast<std::uint8_t>(spec.priority << 5);
+}
 
 /// One receiver's part in a transfer.
 struct TransferShare {
@@ -49,7 +47,7 @@ struct TransferShare {
 class Transfer : public ns3::SimpleRefCount<Transfer> {
   public:
     TransferSpec spec;
-    std::uint64_t serial = 0; ///< unique in the simulation
+    std::uint64_t serial = 0; ///< unique among those of its source
     ns3::Ptr<TransferApplication> source;
     std::vector<TransferShare> shares;
     ns3::EventId deadlineEvent;
@@ -69,7 +67,7 @@ class Transfer : public ns3::SimpleRefCount<Transfer> {
 
 /// \return "complete", "partial", ...
 const char* StatusName(bridge::TransferStatus status);
-/// \return "ideal", "tcp" or "udp"
+/// \return "ideal", "tcp", "udp" or "analog"
 const char* ProtocolName(bridge::TransferProtocol protocol);
 
 } // namespace edgelam

@@ -25,18 +25,20 @@ ns3::TypeId DatagramTag::GetInstanceTypeId() const {
     return GetTypeId();
 }
 std::uint32_t DatagramTag::GetSerializedSize() const {
-    return 16;
+    return 20;
 }
 void DatagramTag::Serialize(ns3::TagBuffer buffer) const {
+    buffer.WriteU32(source);
     buffer.WriteU64(serial);
     buffer.WriteU64(offset);
 }
 void DatagramTag::Deserialize(ns3::TagBuffer buffer) {
+    source = buffer.ReadU32();
     serial = buffer.ReadU64();
     offset = buffer.ReadU64();
 }
 void DatagramTag::Print(std::ostream& os) const {
-    os << "transfer " << serial << " from byte " << offset;
+    os << "transfer " << serial << " of node " << source << ", from byte " << offset;
 }
 
 UdpFlow::UdpFlow(ns3::Ptr<Transfer> transfer, ns3::Ptr<ns3::Socket> socket, std::vector<ns3::Address> destinations,
@@ -51,11 +53,11 @@ UdpFlow::~UdpFlow() {
 }
 
 std::uint64_t UdpFlow::NumDatagrams() const {
-    return (m_transfer->spec.sizeBytes + m_datagramBytes - 1) / m_datagramBytes;
+    return (m_transfer->spec.size_bytes + m_datagramBytes - 1) / m_datagramBytes;
 }
 
 std::uint64_t UdpFlow::BytesOf(std::uint64_t datagram) const {
-    return std::min<std::uint64_t>(m_datagramBytes, m_transfer->spec.sizeBytes - datagram * m_datagramBytes);
+    return std::min<std::uint64_t>(m_datagramBytes, m_transfer->spec.size_bytes - datagram * m_datagramBytes);
 }
 
 void UdpFlow::Start() {
@@ -66,9 +68,13 @@ void UdpFlow::Start() {
 void UdpFlow::SendNext() {
     ns3::Ptr<UdpFlow> self(this);
     DatagramTag tag;
+    tag.source = m_transfer->source->GetNode()->GetId();
     tag.serial = m_transfer->serial;
     tag.offset = m_next * m_datagramBytes;
     const auto bytes = static_cast<std::uint32_t>(BytesOf(m_next));
+    if (const auto tos = TosOf(m_transfer->spec); m_socket->GetIpTos() != tos) {
+        m_socket->SetIpTos(tos); // all flows of the node share the socket
+    }
     for (std::size_t i = 0; i < m_destinations.size(); ++i) {
         if (!m_group && m_transfer->shares[i].ended) {
             continue;
@@ -91,7 +97,7 @@ void UdpFlow::SendNext() {
         const auto dueNs = m_startNs + static_cast<std::int64_t>(bits * 1'000'000'000 / m_rateBps);
         m_event = ns3::Simulator::Schedule(ns3::NanoSeconds(dueNs - NowNs()), &UdpFlow::SendNext, this);
     } else {
-        m_event = ns3::Simulator::Schedule(ns3::NanoSeconds(m_transfer->spec.giveUpNs), &UdpFlow::GiveUp, this);
+        m_event = ns3::Simulator::Schedule(ns3::NanoSeconds(m_transfer->spec.give_up_ns), &UdpFlow::GiveUp, this);
     }
     if (m_transfer->Ended()) {
         Stop();

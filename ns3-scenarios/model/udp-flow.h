@@ -31,12 +31,13 @@ class DatagramTag : public ns3::Tag {
     void Deserialize(ns3::TagBuffer buffer) override;
     void Print(std::ostream& os) const override;
 
-    std::uint64_t serial = 0; ///< of the transfer
+    std::uint32_t source = 0; ///< id of the sending node
+    std::uint64_t serial = 0; ///< of the transfer, among those of its source
     std::uint64_t offset = 0; ///< of the datagram's first byte in it
 };
 
 /// Sends the datagrams of a transfer at a constant rate of application bytes, the first at once. A share ends when
-/// the transfer's last byte arrives, or `giveUpNs` after the last datagram was sent; what has not arrived by then is
+/// the transfer's last byte arrives, or `give_up_ns` after the last datagram was sent; what has not arrived by then is
 /// lost. Reordering past the last byte counts as loss.
 class UdpFlow : public ns3::SimpleRefCount<UdpFlow> {
   public:

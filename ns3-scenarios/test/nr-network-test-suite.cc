@@ -200,11 +200,11 @@ void MulticastCrossesEachLinkOnce(Case& test) {
         ns3::Simulator::Schedule(ns3::Seconds(0.1), [&, source] {
             TransferSpec spec;
             spec.protocol = bridge::TransferProtocol::udp;
-            spec.sizeBytes = 100 * 1472;
+            spec.size_bytes = 100 * 1472;
             applications[source]->Send(
                 spec, {applications[1], applications[2], applications[3]}, [](Transfer&, std::size_t) {},
                 [&](Transfer& transfer, std::size_t i) {
-                    complete += transfer.shares[i].record.delivered_bytes == transfer.spec.sizeBytes;
+                    complete += transfer.shares[i].record.delivered_bytes == transfer.spec.size_bytes;
                 });
         });
         network.Run(2);

@@ -105,14 +105,14 @@ inline const bridge::TransferRecord& Record(const Testbed& bed, std::size_t i, s
 inline TransferSpec Tcp(std::uint64_t id, std::uint64_t bytes) {
     TransferSpec spec;
     spec.id = id;
-    spec.sizeBytes = bytes;
+    spec.size_bytes = bytes;
     return spec;
 }
 
 inline TransferSpec Udp(std::uint64_t id, std::uint64_t bytes, std::uint64_t rateBps) {
     TransferSpec spec = Tcp(id, bytes);
     spec.protocol = bridge::TransferProtocol::udp;
-    spec.rateBps = rateBps;
+    spec.rate_bps = rateBps;
     return spec;
 }
 

@@ -89,9 +89,9 @@ void Deadline(Case& test) {
     Testbed bed(2);
     TransferSpec late = Tcp(1, 10'000'000), early = Tcp(2, 1000), past = Tcp(3, 1000),
                  udp = Udp(4, 10'000'000, 5'000'000);
-    late.deadlineNs = udp.deadlineNs = 1'000'000'000;
-    early.deadlineNs = 60'000'000'000;
-    past.deadlineNs = 50'000'000;
+    late.deadline_ns = udp.deadline_ns = 1'000'000'000;
+    early.deadline_ns = 60'000'000'000;
+    past.deadline_ns = 50'000'000;
     for (const auto& spec : {late, early, past}) {
         bed.SendAt(0.1, 0, {1}, spec);
     }
@@ -106,14 +106,14 @@ void Deadline(Case& test) {
     test.True(Record(bed, 3).delivered_bytes > 500'000 && Record(bed, 3).delivered_bytes < 570'000, "0.9 s at 5 Mb/s");
 }
 
-/// Datagrams 3, 4 and 9 of 10 are dropped: two ranges; without the last, udp gives up after giveUpNs.
+/// Datagrams 3, 4 and 9 of 10 are dropped: two ranges; without the last, udp gives up after give_up_ns.
 void LostRanges(Case& test) {
     Testbed bed(2);
     auto model = ns3::CreateObject<ns3::ReceiveListErrorModel>();
     model->SetList({3, 4, 9});
     ns3::DynamicCast<ns3::PointToPointNetDevice>(bed.devices[1])->SetReceiveErrorModel(model);
     TransferSpec spec = Udp(1, 13'500, 5'000'000); // the last datagram has 900 bytes
-    spec.giveUpNs = 300'000'000;
+    spec.give_up_ns = 300'000'000;
     bed.SendAt(0.1, 0, {1}, spec);
     bed.Run(5);
     const auto& share = bed.transfers[0]->shares[0];

@@ -60,10 +60,14 @@ MESSAGES = {message["name"]: dtype_of(message) for message in json.loads(_bridge
 
 
 def body(name: str, **values: object) -> bytes:
-    """The bytes of a message; fields that are not named are zero."""
+    """The bytes of a message; fields that are not named are zero. A struct in it is a dict of its fields."""
     record = np.zeros((), MESSAGES[name])
     for field, value in values.items():
-        record[field] = value
+        if isinstance(value, dict):
+            for inner, number in value.items():
+                record[field][inner] = number
+        else:
+            record[field] = value
     return record.tobytes()
 
 

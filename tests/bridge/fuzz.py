@@ -60,12 +60,16 @@ def address() -> str:
 
 
 def places(name: str) -> list[tuple[int, int]]:
-    """Offset and size of every number in a message, array references taken apart."""
+    """Offset and size of every number in a message, structs in it taken apart."""
     (message,) = (m for m in SCHEMA if m["name"] == name)
+    return _places(message)
+
+
+def _places(description: dict) -> list[tuple[int, int]]:
     found = []
-    for field in message["fields"]:
+    for field in description["fields"]:
         if isinstance(field["dtype"], dict):
-            found += [(field["offset"] + at, size) for at, size in ((0, 4), (4, 4), (8, 8), (16, 8))]
+            found += [(field["offset"] + at, size) for at, size in _places(field["dtype"])]
         else:
             found.append((field["offset"], np.dtype(field["dtype"]).itemsize))
     return found
@@ -121,7 +125,8 @@ def request(rng: random.Random, now_ns: int, count: int) -> tuple[str, bytes, by
     if name == "TransferRequest":
         source, target = rng.sample((1, 2, 3), 2)
         meta = rng.randbytes(rng.randrange(9))
-        values = (count, source, 1, rng.randrange(3), len(meta), 1000, 2**63 - 1, 10**6, 0, *array)
+        spec = (count, 1000, rng.randrange(4), rng.choice((0, 0, 5)), 2**63 - 1, 10**6, 0)
+        values = (*spec, source, 1, len(meta), 0, *array)
         return name, body(name, *values), struct.pack("<I", target) + meta
     if name == "SetControl":
         control = rng.randrange(2)
@@ -269,7 +274,7 @@ class Answers(threading.Thread):
                     self.send("Resume", now)
                     self.told = False
                 elif name == "TransferRequest":
-                    id, source, _, _, meta, size = struct.unpack_from("<QIIiIQ", data)
+                    id, size, source, meta = struct.unpack_from("<QQ32xI4xI", data)
                     (target,) = struct.unpack_from("<I", tail)
                     lost = struct.pack("<2Q", 1, 3)
                     self.send("Delivery", id, 0, source, target, 1, meta, 0, size, now, tail=lost + tail[4:])

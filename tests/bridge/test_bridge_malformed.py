@@ -16,7 +16,7 @@ from pathlib import Path
 import fuzz
 import numpy as np
 import pytest
-from bridge_testbed import TYPES, Testbed, body, wait_for
+from bridge_testbed import MESSAGES, TYPES, Testbed, body, wait_for
 from raw_peers import RawHost
 
 from edgelam import _bridge, cosim
@@ -43,7 +43,7 @@ host = RawHost(os.environ["EDGELAM_SCENARIO_ADDRESS"])
 host.take_in(b"{{}}")
 while True:
     for kind, body, tail in host.received():
-        if kind == {transfer} and len(body) == {size} and 4 * body[12] > len(tail):
+        if kind == {transfer} and len(body) == {size} and 4 * body[{receivers}] > len(tail):
             os.abort()
         if kind == {wait}:
             host.send({resume}, body.ljust(8, bytes(1))[:8])
@@ -57,8 +57,9 @@ def test_the_fuzzer_finds_a_scenario_that_crashes() -> None:
     code = CRASHES.format(
         folder=str(Path(__file__).parent), transfer=TYPES["TransferRequest"], size=len(body("TransferRequest")),
         wait=TYPES["Wait"], resume=TYPES["Resume"],
+        receivers=MESSAGES["TransferRequest"].fields["num_receivers"][1],
     )  # fmt: skip
-    findings = fuzz.to_scenario(60, seed=1, command=[sys.executable, "-c", code])
+    findings = fuzz.to_scenario(150, seed=1, command=[sys.executable, "-c", code])
     assert any(finding.startswith(f"status -{signal.SIGABRT.value} after") for finding in findings)
 
 
@@ -139,8 +140,9 @@ def test_what_only_a_scenario_sends_ends_the_run_of_a_participant_that_sends_it(
 
 def test_a_udp_transfer_of_any_size_takes_no_memory_for_what_is_not_sent() -> None:
     process, participant = scenario()
-    fields = {"id": 1, "source": 1, "num_receivers": 1, "protocol": 2, "size_bytes": 2**48, "deadline_ns": 2**63 - 1}
-    participant.send(TYPES["TransferRequest"], body("TransferRequest", **fields), struct.pack("<I", 2))
+    spec = {"id": 1, "protocol": 2, "size_bytes": 2**48, "deadline_ns": 2**63 - 1}
+    request = body("TransferRequest", spec=spec, source=1, num_receivers=1)
+    participant.send(TYPES["TransferRequest"], request, struct.pack("<I", 2))
     assert participant.exchange(TYPES["Wait"], body("Wait", deadline_ns=10**6)) == body("Resume", now_ns=10**6)
     peak_kb = int(Path(f"/proc/{process.pid}/status").read_text().split("VmHWM:")[1].split()[0])
     assert peak_kb < 500_000
@@ -195,8 +197,6 @@ def test_a_wrong_record_is_an_error_that_says_what_is_wrong(change: dict[str, in
 
 
 def fuzz_dtype(name: str) -> np.dtype:
-    from bridge_testbed import MESSAGES
-
     return MESSAGES[name]
 
 

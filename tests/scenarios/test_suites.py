@@ -25,6 +25,7 @@ SUITES = [
     "edgelam-nr-phy-link",
     "edgelam-nr-scheduler",
     "edgelam-nr-tables",
+    "edgelam-transfer-priority",
     "edgelam-transfer-settings",
     "edgelam-transfers",
 ]

@@ -37,7 +37,12 @@ struct ArrayRef {
 EDGELAM_MESSAGE(ArrayRef, arena, slot, offset, size_bytes)
 
 /// How a transfer crosses the network.
-enum class TransferProtocol : std::int32_t { ideal = 0, tcp = 1, udp = 2 };
+enum class TransferProtocol : std::int32_t {
+    ideal = 0, ///< takes no time
+    tcp = 1,
+    udp = 2,
+    analog = 3 ///< over the air, at once with others: the receiver gets their sum, with a gain and noise
+};
 
 /// How a transfer ended at one receiver.
 enum class TransferStatus : std::int32_t {
@@ -68,23 +73,31 @@ struct ClaimNode {
 };
 EDGELAM_MESSAGE(ClaimNode, node)
 
-/// Send `size_bytes` from node `source` to the nodes in the tail. `id` is chosen by the participant and unique in
-/// it. Tail: uint32[num_receivers], then uint8[meta_bytes] handed unread to the receivers' participants.
+/// A transfer as it is asked for, passed whole from the participant to the sockets of the scenario. Its twin in Python,
+/// with further fields that no scenario needs to know, is edgelam.cosim.TransferSpec, which packs it.
+struct TransferSpec {
+    std::uint64_t id = 0;         ///< the asker's own number, unique in the participant
+    std::uint64_t size_bytes = 0; ///< at least 1
+    TransferProtocol protocol = TransferProtocol::tcp;
+    std::uint32_t priority = 0;              ///< class of traffic, 0 to 7: tcp and udp packets have DSCP 8 * priority
+    std::int64_t deadline_ns = never_ns;     ///< absolute
+    std::int64_t give_up_ns = 1'000'000'000; ///< udp: complete at the latest this long after the last datagram was sent
+    std::uint64_t rate_bps = 0; ///< udp: pacing rate of the application bytes; 0: the scenario's default for the path
+};
+EDGELAM_MESSAGE(TransferSpec, id, size_bytes, protocol, priority, deadline_ns, give_up_ns, rate_bps)
+
+/// Send what `spec` says from node `source` to the nodes in the tail.
+/// Tail: uint32[num_receivers], then uint8[meta_bytes] handed unread to the receivers' participants.
 /// `payload`: an array of the sender's arena, kept alive by the host until every receiver has been told.
 struct TransferRequest {
-    std::uint64_t id;
+    TransferSpec spec;
     std::uint32_t source;
     std::uint32_t num_receivers;
-    std::int32_t protocol;    ///< TransferProtocol
     std::uint32_t meta_bytes; ///< length of the second part of the tail
-    std::uint64_t size_bytes; ///< at least 1
-    std::int64_t deadline_ns; ///< absolute; never_ns for none
-    std::int64_t give_up_ns;  ///< udp: complete at the latest this long after the last datagram was sent
-    std::uint64_t rate_bps;   ///< udp: pacing rate of the application bytes; 0: the scenario's default for the path
+    std::uint32_t reserved;
     ArrayRef payload;
 };
-EDGELAM_MESSAGE(TransferRequest, id, source, num_receivers, protocol, meta_bytes, size_bytes, deadline_ns, give_up_ns,
-                rate_bps, payload)
+EDGELAM_MESSAGE(TransferRequest, spec, source, num_receivers, meta_bytes, reserved, payload)
 
 /// Withdraw what transfer `id` has still queued; what is in the socket crosses.
 struct CancelTransfer {

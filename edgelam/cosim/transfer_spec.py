@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How a transfer crosses the network, as one value: what `Node.send` is asked for beside the receivers and the data.
+
+`TransferSpec` is passed whole from `Node.send` to the clock, and packed here, in one place, for its twin of the same
+name in `bridge/include/edgelam/bridge/protocol.h`, which the scenario passes whole to its sockets. A further field is
+declared in these two places (here once more as a keyword), gets a line in `TransferSpec.packed`, and is used by whoever
+it concerns; nothing between them names it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from edgelam.cosim.units import NEVER_NS, to_ns
+from edgelam.errors import ConfigurationError
+
+PROTOCOLS = {"ideal": 0, "tcp": 1, "udp": 2, "analog": 3}  # TransferProtocol of protocol.h
+MAX_RATE_BPS = 1e15  # faster than any link, and within an int64
+PRIORITIES = range(8)  # the class selectors of RFC 2474
+
+
+class TransferOptions(TypedDict, total=False):
+    """The fields of `TransferSpec` as keywords, for type checkers."""
+
+    tag: str
+    protocol: str
+    encoding: str
+    deadline_s: float | None
+    give_up_s: float
+    rate_bps: float | None
+    priority: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferSpec:
+    """How a transfer crosses the network.
+
+    Raises `ConfigurationError` for a value that is not legal; what an encoding is, `encode` checks.
+    """
+
+    tag: str = ""
+    """What to call it; `Node.receive` can ask for it."""
+    protocol: str = "tcp"
+    """`tcp` (reliable, in order for each pair of nodes and priority), `udp` (paced datagrams, may lose byte ranges),
+    `ideal` (no time at all), or `analog` (sent over the air at once with others, so that the receiver gets their sum
+    with a gain and noise; refused by every scenario that has no radio for it, which today is all of them)."""
+    encoding: str = "fp32"
+    """Number format of floating-point values on the wire: `fp32`, `fp16`, `bf16`, `int8` (a scale for each token),
+    `fp64`, `exact`. The wire carries exactly these bytes, see encoding.py."""
+    deadline_s: float | None = None
+    """Give the transfer up so many seconds after it was asked for; None for never."""
+    give_up_s: float = 1.0
+    """udp: seconds after the last datagram was sent at which what is missing counts as lost."""
+    rate_bps: float | None = None
+    """udp: pace in bits a second of payload; None for the scenario's default for the path."""
+    priority: int = 0
+    """Class of traffic, 0 to 7: the packets of tcp and udp, acknowledgements too, carry the class selector of that
+    number (RFC 2474; DSCP 8 * priority). A queue or scheduler that looks at it treats them accordingly, others do not.
+    With 0 they carry none."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is not legal."""
+        if self.protocol not in PROTOCOLS:
+            raise ConfigurationError(f"unknown protocol {self.protocol!r}; there are: {', '.join(PROTOCOLS)}")
+        if not isinstance(self.tag, str):
+            raise ConfigurationError(f"a tag is text, not {self.tag!r}")
+        try:
+            self.tag.encode()
+        except UnicodeEncodeError:
+            raise ConfigurationError(
+                f"tag {self.tag!r} has a single surrogate, half a character: it cannot be written"
+            ) from None
+        if self.deadline_s is not None and not self.deadline_s > 0:
+            raise ConfigurationError(f"deadline_s = {self.deadline_s!r} must be positive")
+        if self.rate_bps is not None and not 1 <= self.rate_bps <= MAX_RATE_BPS:
+            raise ConfigurationError(f"rate_bps = {self.rate_bps!r}: bits a second, from 1 to {MAX_RATE_BPS:g}")
+        if not 0 <= self.give_up_s < math.inf:
+            raise ConfigurationError(f"give_up_s = {self.give_up_s!r} must be finite and not negative")
+        if type(self.priority) is not int or self.priority not in PRIORITIES:
+            raise ConfigurationError(
+                f"priority = {self.priority!r}: a class of traffic is an int from {PRIORITIES[0]} (none) to "
+                f"{PRIORITIES[-1]}"
+            )
+
+    def packed(self, id: int, size_bytes: int, now_ns: int) -> dict[str, int]:
+        """The fields of the twin in protocol.h: of transfer `id`, of `size_bytes`, asked for at `now_ns`."""
+        return {
+            "id": id,
+            "size_bytes": size_bytes,
+            "protocol": PROTOCOLS[self.protocol],
+            "priority": self.priority,
+            "deadline_ns": NEVER_NS if self.deadline_s is None else min(now_ns + to_ns(self.deadline_s), NEVER_NS),
+            "give_up_ns": to_ns(self.give_up_s),
+            "rate_bps": 0 if self.rate_bps is None else round(self.rate_bps),
+        }
+
+    def noted(self) -> dict[str, Any]:
+        """What a recording keeps, as JSON: all but the deadline, which no replay can keep to. See `from_note`."""
+        first = {
+            "tag": self.tag,
+            "protocol": self.protocol,
+            "encoding": self.encoding,
+            "give_up_ns": to_ns(self.give_up_s),
+            "rate_bps": 0 if self.rate_bps is None else round(self.rate_bps),
+        }
+        others = {field.name: field.default for field in dataclasses.fields(self)}
+        for name in (*first, "deadline_s", "give_up_s"):
+            others.pop(name, None)  # of the others only what is no default: older recordings do not have them
+        return first | {name: getattr(self, name) for name, usual in others.items() if getattr(self, name) != usual}
+
+    @classmethod
+    def from_note(cls, note: Mapping[str, Any]) -> TransferSpec:
+        """The spec that `noted` gave this for; what else the note holds is not looked at."""
+        names = {field.name for field in dataclasses.fields(cls)} - {"rate_bps"}
+        return cls(
+            give_up_s=note["give_up_ns"] / 1e9,
+            rate_bps=note["rate_bps"] or None,
+            **{name: value for name, value in note.items() if name in names},
+        )
