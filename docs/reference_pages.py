@@ -26,13 +26,13 @@ import edgelam
 from edgelam import paths
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
-HIDDEN = ("edgelam.experiments", "edgelam.edgelam", "edgelam.__main__")
+HIDDEN = ("edgelam.experiments", "edgelam.edgelam", "edgelam.__main__", "edgelam.commands.main")
 SCENARIOS = Path(__file__).parent.parent / "ns3-scenarios"
 CPP = {  # class -> header, and what it is for
     "Scenario": ("helper/scenario.h", "The frame: command line, seed, exposed nodes, the run."),
     "Options": ("helper/options.h", "`scenario.options()`: typed options with limits and help."),
-    "Registry": ("model/registry.h", "`scenario.registry()`: what Python may read and set."),
-    "BlockFeed": ("model/block-feed.h", "An observable that is a large array, filled in shared memory."),
+    "Registry": ("model/coupling/registry.h", "`scenario.registry()`: what Python may read and set."),
+    "BlockFeed": ("model/coupling/block-feed.h", "An observable that is a large array, filled in shared memory."),
     "CsiPublisher": ("helper/csi-publisher.h", "Channel state information of chosen links as observables."),
     "NrHelper": ("helper/nr-helper.h", "IP over a 5G NR cell."),
     "UeMotion": ("helper/ue-motion.h", "UEs that walk."),

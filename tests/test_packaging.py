@@ -143,7 +143,7 @@ def test_scenarios_headers_and_experiments_are_inside(site):
     assert (package / "include" / "ns3-ai" / "ns3" / "ai-module.h").exists()
     assert (package / "lib" / "libedgelam-ns3-ai.so").exists()
     assert (package / "ns3ai" / "python" / "ns3ai_utils.py").exists()
-    assert {"page.html", "style.css", "main.js"} <= {path.name for path in (package / "runs" / "report").iterdir()}
+    assert {"page.html", "style.css", "main.js"} <= {path.name for path in (package / "report").iterdir()}
 
 
 @pytest.mark.slow

@@ -148,7 +148,7 @@ def test_a_configuration_that_is_a_program_is_refused(trap, tmp_path):
 MANY_RUNS = """
 import dataclasses, datetime, sys
 from pathlib import Path
-from edgelam.runs.folder import RunFolder
+from edgelam.runs.folders.folder import RunFolder
 
 @dataclasses.dataclass
 class Settings:

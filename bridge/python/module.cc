@@ -12,7 +12,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include "edgelam/bridge/exchange.h"
+#include "edgelam/bridge/ns3-ai/exchange.h"
 #include "edgelam/bridge/participant.h"
 
 namespace nb = nanobind;

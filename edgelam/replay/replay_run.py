@@ -21,10 +21,10 @@ from edgelam.replay import programs
 from edgelam.replay import tables as replayed_tables
 from edgelam.replay.player import ProgramPlayer
 from edgelam.runs import experiments
+from edgelam.runs.configuration.options import own_texts
 from edgelam.runs.experiments import NO_SCENARIO, check_devices, check_scenario
-from edgelam.runs.folder import RunFolder
-from edgelam.runs.load import Run, load_run
-from edgelam.runs.options import own_texts
+from edgelam.runs.folders.folder import RunFolder
+from edgelam.runs.folders.load import Run, load_run
 from edgelam.runs.progress import Progress
 from edgelam.runs.recording import SimulationRecorder, recorded_names
 from edgelam.runs.replay_settings import Settings, settings_of

@@ -19,9 +19,10 @@ import pyarrow as pa
 from edgelam.replay.player import ProgramPlayer
 from edgelam.replay.programs import TABLE
 from edgelam.replay.traced import evaluate
-from edgelam.runs import ledger, tables
-from edgelam.runs.folder import RunFolder
-from edgelam.runs.load import Run
+from edgelam.runs import ledger
+from edgelam.runs.folders import tables
+from edgelam.runs.folders.folder import RunFolder
+from edgelam.runs.folders.load import Run
 
 _OWN = ("id", "bytes", "participant")  # numbers of the recording, or called otherwise in tables
 OWN = ("wall", "simulations", "nodes", "positions")  # which the replay writes itself

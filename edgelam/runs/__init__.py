@@ -7,9 +7,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from edgelam.runs.folder import RunFolder
-from edgelam.runs.load import Run, load
-from edgelam.runs.storage import StorageError
+from edgelam.runs.folders.folder import RunFolder
+from edgelam.runs.folders.load import Run, load
+from edgelam.runs.folders.storage import StorageError
 
 if TYPE_CHECKING:
     from edgelam.replay import replay

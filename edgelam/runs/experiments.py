@@ -38,13 +38,13 @@ import edgelam
 from edgelam import limits, paths, scenarios
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.runs.configuration import suggest
-from edgelam.runs.folder import RunFolder, read_manifest
+from edgelam.runs.folders.folder import RunFolder, read_manifest
 from edgelam.runs.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from edgelam.runs.load import Run
+    from edgelam.runs.folders.load import Run
 
 NO_SCENARIO = "none"
 _HOW = " (docs/writing-an-experiment.md shows a whole one)"

@@ -20,14 +20,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgelam.errors import ConfigurationError, EdgelamError
-from edgelam.runs import digests, experiments, statistics, tables
+from edgelam.runs import experiments, statistics
 from edgelam.runs.campaigns.folder import CampaignFolder, job_name, run_name
 from edgelam.runs.campaigns.inputs import short_name
 from edgelam.runs.configuration import leaves, suggest
-from edgelam.runs.folder import read_manifest
-from edgelam.runs.load import Run
-from edgelam.runs.settings import plain_text, settings_of
-from edgelam.runs.storage import StorageError, write_atomically
+from edgelam.runs.configuration.settings import plain_text, settings_of
+from edgelam.runs.folders import digests, tables
+from edgelam.runs.folders.folder import read_manifest
+from edgelam.runs.folders.load import Run
+from edgelam.runs.folders.storage import StorageError, write_atomically
 
 _FACTS = ("run", "state", "experiment", "version", "inputs", "started", "wall_s", "node")
 _ORIGINS = ("version", "inputs")  # of them: what makes two runs of the same settings and seed different

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgelam.runs.folder import RunFolder
-from edgelam.runs.tables import schema_from
+from edgelam.runs.folders.folder import RunFolder
+from edgelam.runs.folders.tables import schema_from
 
 if TYPE_CHECKING:
     from edgelam.cosim.simulation import Simulation

@@ -29,13 +29,13 @@ import pyarrow as pa
 from edgelam.cosim.observer import looking_on
 from edgelam.cosim.records import ComputeRecord, TransferRecord
 from edgelam.runs import ledger
-from edgelam.runs.folder import RunFolder
+from edgelam.runs.folders.folder import RunFolder
+from edgelam.runs.folders.tables import TableWriter, read_arrow, schema_from, schema_of
 from edgelam.runs.places import OBSERVABLE, follow_places
-from edgelam.runs.tables import TableWriter, read_arrow, schema_from, schema_of
 
 if TYPE_CHECKING:
     from edgelam.cosim.simulation import Simulation
-    from edgelam.runs.load import Run
+    from edgelam.runs.folders.load import Run
 
 Label = str | int
 CLOCK_EVERY_S = 0.05  # wall: of the readings of both clocks, at first

@@ -10,7 +10,7 @@ from typing import Any
 from edgelam.errors import ConfigurationError
 from edgelam.runs import experiments
 from edgelam.runs.configuration import from_toml, parse_pairs
-from edgelam.runs.load import Run
+from edgelam.runs.folders.load import Run
 
 
 @dataclasses.dataclass(frozen=True)

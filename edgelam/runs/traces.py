@@ -22,8 +22,8 @@ import pyarrow as pa
 from edgelam.cosim.observer import looking_on
 from edgelam.errors import ConfigurationError
 from edgelam.runs.configuration import suggest
-from edgelam.runs.folder import RunFolder
-from edgelam.runs.tables import TableWriter
+from edgelam.runs.folders.folder import RunFolder
+from edgelam.runs.folders.tables import TableWriter
 
 if TYPE_CHECKING:
     from edgelam.cosim.observables import Observable

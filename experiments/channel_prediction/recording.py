@@ -9,8 +9,8 @@ import functools
 import pyarrow as pa
 
 from edgelam.runs import RunFolder
+from edgelam.runs.folders.tables import schema_of
 from edgelam.runs.recording import SimulationRecorder
-from edgelam.runs.tables import schema_of
 
 from .records import NAMES, Cost, Job, Row, Stale
 

@@ -14,12 +14,12 @@ import numpy as np
 import psutil
 import pytest
 
-from edgelam import __main__ as cli
 from edgelam.air import csi
 from edgelam.air.csi import recorder
 from edgelam.air.csi.noise import add_pilot_noise
+from edgelam.commands import main as cli
 from edgelam.errors import ConfigurationError
-from edgelam.runs.storage import StorageError
+from edgelam.runs.folders.storage import StorageError
 
 
 def record(path, options, **settings):

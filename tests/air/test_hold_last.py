@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from edgelam import __main__ as cli
 from edgelam.air import csi
 from edgelam.air.csi import HoldLastSettings, closed_form, prediction_error
+from edgelam.commands import main as cli
 from edgelam.errors import ConfigurationError
 
 

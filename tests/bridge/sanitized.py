@@ -26,6 +26,7 @@ MODEL = (
     "transfer*",
     "udp-*",
 )
+COUPLING = TOP / "ns3-scenarios/model/coupling"
 HELPER = ("attribute-default", "node-places", "options", "scenario", "self-test")
 ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
 
@@ -36,11 +37,12 @@ def build() -> None:
     nanobind_folder = Path(nanobind.__file__).parent
     ns3 = toolchain.include_folders()[1]
     includes = [
-        TOP / "bridge/include", TOP / "bridge/src", TOP / "ns3-scenarios/model", TOP / "ns3-scenarios/helper", ns3,
+        TOP / "bridge/include", TOP / "bridge/src", COUPLING, TOP / "ns3-scenarios/helper", ns3,
         nanobind_folder / "include", nanobind_folder / "ext/robin_map/include", sysconfig.get_paths()["include"],
     ]  # fmt: skip
-    bridge = {name: TOP / f"bridge/src/{name}.cc" for name in {*HOST, *PARTICIPANT, "exchange_link"}}
-    scenario = {path.stem: path for name in MODEL for path in (TOP / "ns3-scenarios/model").glob(f"{name}.cc")}
+    bridge = {name: TOP / f"bridge/src/{name}.cc" for name in {*HOST, *PARTICIPANT}}
+    bridge["exchange_link"] = TOP / "bridge/src/ns3-ai/exchange_link.cc"
+    scenario = {path.stem: path for name in MODEL for path in COUPLING.glob(f"{name}.cc")}
     scenario |= {name: TOP / f"ns3-scenarios/helper/{name}.cc" for name in HELPER}
     scenario["wired-star"] = TOP / "ns3-scenarios/scenarios/wired-star.cc"
     module = {"module": TOP / "bridge/python/module.cc", "nb_combined": nanobind_folder / "src/nb_combined.cpp"}

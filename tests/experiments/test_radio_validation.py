@@ -19,7 +19,7 @@ from edgelam.experiments.radio_validation.programs import Programs
 from edgelam.experiments.radio_validation.schedulers import EQUAL, SNR_AT_0_DBM_DB
 from edgelam.experiments.radio_validation.tcp import INITIAL_WINDOW, SEGMENT, explain
 
-from edgelam import __main__ as cli
+from edgelam.commands import main as cli
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.runs import load
 from edgelam.runs.progress import Progress

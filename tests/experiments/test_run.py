@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from edgelam import __main__ as cli
+from edgelam.commands import main as cli
 from edgelam.runs import load
 
 SMALL = (

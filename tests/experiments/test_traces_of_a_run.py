@@ -4,7 +4,7 @@
 import pandas as pd
 import pyarrow.parquet as pq
 
-from edgelam import __main__ as cli
+from edgelam.commands import main as cli
 from edgelam.runs import load
 
 SMALL = (

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgelam import __main__ as cli
 from edgelam import cosim
+from edgelam.commands import main as cli
 from edgelam.errors import ConfigurationError, Diverged
 from edgelam.federated import METHODS, SplitFedFTSettings, controls, prepare
 from edgelam.federated.records import EvaluationRecord, Record
 from edgelam.runs import load
-from edgelam.runs.folder import first_cause
+from edgelam.runs.folders.folder import first_cause
 
 NODES = {"ue0": "ue", "ue1": "ue", "edge0": "edge"}
 

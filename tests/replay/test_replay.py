@@ -18,8 +18,8 @@ from edgelam.experiments.split_fedft.config import Config
 from rich.console import Console
 from transformers import BertConfig, BertModel
 
-from edgelam import __main__ as cli
 from edgelam import cosim, paths
+from edgelam.commands import main as cli
 from edgelam.errors import ConfigurationError, NotReplayable
 from edgelam.federated import SplitFedFTSettings
 from edgelam.runs import RunFolder, StorageError, load, programs, replay

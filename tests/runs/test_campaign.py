@@ -16,12 +16,13 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from edgelam import __main__ as cli
+from edgelam.commands import campaign as command
+from edgelam.commands import main as cli
 from edgelam.errors import ConfigurationError
 from edgelam.runs import StorageError, load
-from edgelam.runs.campaigns import command, driver
+from edgelam.runs.campaigns import driver
 from edgelam.runs.campaigns.folder import Asked, CampaignFolder, Request
-from edgelam.runs.storage import hidden_name
+from edgelam.runs.folders.storage import hidden_name
 
 
 def campaign(capsys, *arguments: str) -> tuple[int, str, str]:

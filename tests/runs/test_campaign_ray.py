@@ -15,7 +15,7 @@ import pytest
 
 from edgelam.runs import load
 from edgelam.runs.campaigns.on_ray import pack, unpack
-from edgelam.runs.storage import StorageError
+from edgelam.runs.folders.storage import StorageError
 
 pytest.importorskip("ray", reason="the extra 'ray' is not installed: pip install '.[ray]'")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgelam import __main__ as cli
+from edgelam.commands import main as cli
 from edgelam.errors import ConfigurationError
 from edgelam.runs import experiments, load
 from edgelam.runs.configuration import from_toml, to_toml

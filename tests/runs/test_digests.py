@@ -18,17 +18,18 @@ import numpy as np
 import pytest
 import torch
 
-from edgelam import __main__ as cli
 from edgelam.air import csi, prediction
 from edgelam.air.csi.arrow import ArrowWriter
 from edgelam.air.csi.new_file import NewFile
 from edgelam.air.csi.npz import NpzWriter
+from edgelam.commands import main as cli
 from edgelam.errors import EdgelamError
-from edgelam.runs import RunFolder, StorageError, digests, load
+from edgelam.runs import RunFolder, StorageError, load
 from edgelam.runs.campaigns.folder import CampaignFolder
-from edgelam.runs.checking import check
 from edgelam.runs.configuration import from_toml
-from edgelam.runs.tables import read_arrow
+from edgelam.runs.folders import digests
+from edgelam.runs.folders.checking import check
+from edgelam.runs.folders.tables import read_arrow
 
 FLIPS = int(os.environ.get("EDGELAM_FLIPS", "120"))
 
@@ -51,7 +52,8 @@ KILLED = textwrap.dedent(
     """
     import os, sys
     from pathlib import Path
-    from edgelam.runs import RunFolder, experiments, tables
+    from edgelam.runs import RunFolder, experiments
+    from edgelam.runs.folders import tables
     sys.path.insert(0, sys.argv[2])
     from test_digests import fill
     folder = RunFolder.create("tiny", experiments.find("tiny").config(), seed=1, out=Path(sys.argv[1]), learning=False)

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from edgelam.errors import ConfigurationError, EdgelamError
-from edgelam.runs import RunFolder, StorageError, figures, load, many, storage, terminal
-from edgelam.runs import folder as folder_module
+from edgelam.runs import RunFolder, StorageError, figures, load, many, terminal
+from edgelam.runs.folders import folder as folder_module
+from edgelam.runs.folders import storage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +104,8 @@ WRITER = textwrap.dedent(
     """
     import sys
     from pathlib import Path
-    from edgelam.runs import RunFolder, tables
+    from edgelam.runs import RunFolder
+    from edgelam.runs.folders import tables
     from tests_config import Config
 
     tables.SECONDS_PER_PART = float(sys.argv[2])
@@ -167,7 +169,7 @@ def fill(table, rows=10_000):
 def test_a_full_disk_is_one_clear_error_and_leaves_whole_files(small_disk):
     folder = make(small_disk)
     with pytest.raises(StorageError, match="the disk is full") as caught, folder:  # noqa: PT012
-        from edgelam.runs.tables import TableWriter, schema_from
+        from edgelam.runs.folders.tables import TableWriter, schema_from
 
         table = TableWriter(folder.path, "metrics", schema_from({"row": int, "text": str}), rows_per_part=100)
         folder._tables["metrics"] = table
@@ -309,7 +311,7 @@ SAME_PID = textwrap.dedent(
     import os, sys
     from pathlib import Path
     os.getpid = lambda: 7  # as in two containers, each with process numbers of its own
-    from edgelam.runs.storage import write_atomically
+    from edgelam.runs.folders.storage import write_atomically
     whole = (b"a" * 200_000, b"b" * 300_000)
     path = Path(sys.argv[1])
     for _ in range(100):

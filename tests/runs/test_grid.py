@@ -6,8 +6,8 @@ import pytest
 from edgelam.errors import ConfigurationError
 from edgelam.runs import experiments
 from edgelam.runs.campaigns.grid import parse_baseline, parse_grid
-from edgelam.runs.options import parse_options
-from edgelam.runs.settings import differing_arguments, settings_of
+from edgelam.runs.configuration.options import parse_options
+from edgelam.runs.configuration.settings import differing_arguments, settings_of
 
 
 def test_all_combinations_every_cell_with_the_same_seeds(tiny):

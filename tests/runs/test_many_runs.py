@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from edgelam.errors import ConfigurationError
+from edgelam.report import write_report
+from edgelam.report.campaign import campaign_page
 from edgelam.runs import RunFolder, StorageError, load, replay, statistics
 from edgelam.runs.campaigns.folder import CampaignFolder, Request
-from edgelam.runs.load import load_run
-from edgelam.runs.report import write_report
-from edgelam.runs.report.campaign import campaign_page
+from edgelam.runs.folders.load import load_run
 
 
 def write_run(tiny, folder: Path, name: str, *, seed: int, scale: float = 1.0, score: float, **settings) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgelam import __main__ as cli
+from edgelam.commands import main as cli
 from edgelam.cosim import files
 from edgelam.errors import EdgelamError
 from edgelam.runs import load

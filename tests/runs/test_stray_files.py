@@ -56,7 +56,7 @@ def test_the_list_tells_of_each_and_goes_on(folder):
 @pytest.mark.parametrize("command", [["run"], ["campaign"]])
 @pytest.mark.parametrize("name", [*STRAY, "broken-recipe"])
 def test_running_one_is_an_error_of_one_line(folder, command, name, capsys, monkeypatch):
-    from edgelam import __main__ as cli
+    from edgelam.commands import main as cli
 
     monkeypatch.setenv("EDGELAM_EXPERIMENTS", str(folder))
     assert cli.main([*command, name, *(["--seeds", "2"] if command == ["campaign"] else [])]) == 1

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgelam.errors import EdgelamError
-from edgelam.runs import StorageError, tables
-from edgelam.runs.tables import (
+from edgelam.runs import StorageError
+from edgelam.runs.folders import tables
+from edgelam.runs.folders.tables import (
     TableWriter,
     parts_folder,
     read_arrow,

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from edgelam import __main__ as cli
 from edgelam import scenarios
+from edgelam.commands import main as cli
 from edgelam.errors import ConfigurationError
 from edgelam.runs import RunFolder, StorageError
 from edgelam.scenarios import trust

@@ -24,7 +24,7 @@ from edgelam.air.csi.table import Array, field_of, flat_columns
 from edgelam.errors import ConfigurationError
 from edgelam.random_streams import derive_seed
 from edgelam.runs.configuration import parse_pairs
-from edgelam.runs.storage import StorageError
+from edgelam.runs.folders.storage import StorageError
 
 if TYPE_CHECKING:
     from edgelam.runs.progress import Progress
@@ -246,6 +246,6 @@ def _at(dtype: Any, path: tuple[str, ...]) -> Any:
 
 
 def _versions() -> dict[str, str | None]:
-    from edgelam.runs.host import versions
+    from edgelam.runs.folders.host import versions
 
     return {name: version for name, version in versions().items() if name in ("edgelam", "ns3", "numpy", "python")}

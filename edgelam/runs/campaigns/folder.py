@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The folder of a campaign. A run appears in it when it is finished, whole and in one step.
 
-campaign.toml    the experiment, and every request made: grid, seeds, command; with its digest (edgelam.runs.digests)
+campaign.toml    the experiment, and every request made: grid, seeds, command; with its digest
 order.txt        the names of the runs asked for, in the order of the grid; with its digest
 runs/NAME/       finished run folders; the name says the seed, what the run is (edgelam.runs.campaigns.identity) and
                  what it has read (edgelam.runs.campaigns.inputs)
@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from edgelam.errors import ConfigurationError
-from edgelam.runs import digests
 from edgelam.runs.campaigns.inputs import short_name, unchanged
 from edgelam.runs.configuration import from_toml, to_toml
-from edgelam.runs.folder import read_manifest
-from edgelam.runs.storage import StorageError, is_hidden, make_folder, sync_folder, write_atomically
+from edgelam.runs.folders import digests
+from edgelam.runs.folders.folder import read_manifest
+from edgelam.runs.folders.storage import StorageError, is_hidden, make_folder, sync_folder, write_atomically
 
 CAMPAIGN_FILE = "campaign.toml"
 _ORDER_FILE = "order.txt"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from edgelam.errors import ConfigurationError
-from edgelam.runs.settings import Setting, find_setting, settings_of
+from edgelam.runs.configuration.settings import Setting, find_setting, settings_of
 
 
 @dataclasses.dataclass(frozen=True)

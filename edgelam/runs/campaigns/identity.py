@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What makes two runs the same: the whole configuration, the files it names, and the code that computes the results.
 
-Left out, because no result depends on it: edgelam/runs (storing, campaigns), edgelam/bench, the commands, and of an
-experiment the modules plotting, reporting and results, which read a finished run.
+Left out, because no result depends on it: edgelam/runs (storing, campaigns), edgelam/report, edgelam/bench, the
+commands, and of an experiment the modules plotting, reporting and results, which read a finished run.
 """
 
 import functools
@@ -15,14 +15,13 @@ from typing import Any
 
 import edgelam
 from edgelam import paths, scenarios
-from edgelam.runs import host
 from edgelam.runs.campaigns.sources import python_sources
 from edgelam.runs.configuration import texts, to_plain
 from edgelam.runs.experiments import Experiment
+from edgelam.runs.folders import host
 from edgelam.scenarios.build import SUFFIXES
 
-_COMMANDS = {"__main__.py", "completion.py", "doctor.py", "report_commands.py", "run_commands.py"}
-_NO_RESULT = {"runs", "bench", "experiments", "__pycache__", *_COMMANDS}
+_NO_RESULT = {"runs", "report", "bench", "commands", "__main__.py", "experiments", "__pycache__"}
 _READS_RESULTS = {"plotting.py", "reporting.py", "results.py"}
 _PACKAGES = ("ns3", "torch", "transformers", "peft", "numpy", "scikit-learn")
 

@@ -21,7 +21,7 @@ from edgelam.runs.campaigns import worker
 from edgelam.runs.campaigns.folder import Claim
 from edgelam.runs.campaigns.identity import files_to_carry
 from edgelam.runs.configuration import to_plain
-from edgelam.runs.storage import StorageError
+from edgelam.runs.folders.storage import StorageError
 
 
 class RayWorkers:

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from edgelam.runs.campaigns.display import reason_of
 from edgelam.runs.campaigns.folder import CampaignFolder, Job
+from edgelam.runs.configuration.settings import plain_text
 from edgelam.runs.many import Runs
-from edgelam.runs.settings import plain_text
 from edgelam.runs.statistics import with_interval
 from edgelam.runs.terminal import TextTable
 

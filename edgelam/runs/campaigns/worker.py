@@ -94,7 +94,7 @@ def run(scratch: Path) -> None:
     from edgelam.runs.campaigns.identity import code_version, experiment_files
     from edgelam.runs.campaigns.inputs import inputs_of
     from edgelam.runs.configuration import from_toml
-    from edgelam.runs.folder import RunFolder
+    from edgelam.runs.folders.folder import RunFolder
     from edgelam.runs.progress import Progress
 
     began_ns = time.time_ns()
@@ -126,7 +126,7 @@ def main() -> int:
         run(scratch)
     except (EdgelamError, KeyboardInterrupt, BaseExceptionGroup) as error:
         from edgelam.errors import first_cause
-        from edgelam.runs.folder import explanation
+        from edgelam.runs.folders.folder import explanation
 
         cause = first_cause(error)
         if isinstance(cause, KeyboardInterrupt):

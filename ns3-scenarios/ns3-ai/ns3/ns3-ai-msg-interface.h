@@ -25,7 +25,7 @@
 #include "ns3/singleton.h"
 #include "ns3/type-id.h"
 
-#include "edgelam/bridge/exchange.h"
+#include "edgelam/bridge/ns3-ai/exchange.h"
 #include "ns3/ns3-ai-msg-vector.h"
 
 namespace ns3 {

@@ -13,7 +13,7 @@
 #include <typeinfo>
 #include <utility>
 
-#include "edgelam/bridge/exchange.h"
+#include "edgelam/bridge/ns3-ai/exchange.h"
 
 namespace ns3 {
 

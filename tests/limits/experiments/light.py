@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from edgelam import cosim
-from edgelam.runs.tables import schema_of
+from edgelam.runs.folders.tables import schema_of
 
 
 @dataclasses.dataclass(frozen=True)

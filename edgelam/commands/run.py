@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``edgelam run``, ``plot``, ``replay`` and ``list``: their options, and what they do. Nothing heavy is imported."""
+
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from edgelam.errors import EdgelamError
+
+if TYPE_CHECKING:
+    from edgelam.runs.experiments import Experiment
+
+_TRUST_HELP = "Scenario files that may run although only a configuration file names them (docs/security.md)."
+TRUST = (Annotated[tuple[str, ...], tyro.conf.arg(help=_TRUST_HELP)], ())
+"""The option --trust: naming a path on the command line is all it does."""
+RUN_OPTIONS = {
+    "out": (Annotated[Path, tyro.conf.arg(help="The folder that holds all runs.")], Path("runs")),
+    "print_config": (
+        Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print it as TOML; run nothing.")],
+        False,
+    ),
+    "no_report": (
+        Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Do not write report.html at the end.")],
+        False,
+    ),
+    "trust": TRUST,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Plot:
+    """Draw the figures of a run again, and print its tables, from the files of its folder alone."""
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """The run folder."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Replay:
+    """Replay what a run sent and computed over another network, without PyTorch; exact, or refused (docs/replay.md)."""
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """The run folder."""
+    scenario: str | None = None
+    """The network: an installed scenario (edgelam list), a file .cc or .py, a path to a program, or none.
+    None: the run's."""
+    options: tuple[str, ...] = ()
+    """Options of the scenario, NAME=VALUE each; those of the run stay where its scenario does."""
+    devices: tuple[str, ...] = ()
+    """The machine of each node, PATTERN=PROFILE each, instead of the run's."""
+    compute: Literal["modelled", "free"] | None = None
+    """What computing costs in simulated time. None: as in the run."""
+    seed: int | None = None
+    """Seed of the network only: what was learned stays that of the run. None: the run's."""
+    any_order: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Blocks that different tasks compute on one node may change places: you say that they share no state."""
+    trust: tuple[str, ...] = ()
+    """Scenario files that may run although only the run folder names them (docs/security.md)."""
+    out: Path = Path("runs")
+    """The folder that holds all runs."""
+
+
+def run_experiment(name: str, arguments: list[str]) -> int:
+    """``edgelam run NAME ARGUMENTS``: configuration from recipe or file, then options; run folder; figures; tables."""
+    from edgelam.runs import experiments
+    from edgelam.runs.configuration import to_toml
+    from edgelam.runs.configuration.options import parse_options
+    from edgelam.runs.folders.folder import RunFolder
+    from edgelam.runs.progress import Progress
+
+    # PyTorch's idle threads spin by default, which takes the core that ns-3 needs (4 times slower on a busy machine);
+    # read when PyTorch is first imported
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    experiment = experiments.find(name)
+    options = parse_options(experiment, arguments, command="run", fields=RUN_OPTIONS)
+    config = options.experiment
+    if "--options" in arguments and not config.options:
+        print(experiments.scenario_help(config.scenario), end="")
+        return 0
+    experiment.check(config)
+    if options.print_config:
+        print(to_toml(config), end="")
+        return 0
+
+    folder = RunFolder.create(experiment.name, config, seed=config.seed, out=options.out, recipe=options.config)
+    with folder, Progress() as progress:
+        progress.say(f"run folder: {folder.path}")
+        experiment.run(config, folder, progress)
+    return _show_results(experiment, folder.path, write_html=not options.no_report)
+
+
+def plot_run(path: Path) -> int:
+    """``edgelam plot RUN``."""
+    from edgelam.runs import experiments, terminal
+    from edgelam.runs.folders.load import load_run
+
+    run = load_run(path)
+    experiment = experiments.find(run.manifest["experiment"])
+    if run.state != "completed":
+        reason = f" ({run.manifest['reason']})" if run.manifest.get("reason") else ""
+        text = f"edgelam: this run is {run.state}{reason}; showing what there is of it"
+        print(terminal.printable(text), file=sys.stderr)
+    return _show_results(experiment, path)
+
+
+def replay_run(settings: Replay) -> int:
+    """``edgelam replay RUN``."""
+    from edgelam.replay import replay
+    from edgelam.runs import experiments
+    from edgelam.runs.configuration import parse_pairs
+    from edgelam.runs.folders.load import reading
+    from edgelam.runs.progress import Progress
+
+    with reading(settings.run), Progress() as progress:
+        run = replay(
+            settings.run,
+            scenario=settings.scenario,
+            options=parse_pairs(settings.options, "--options"),
+            devices=parse_pairs(settings.devices, "--devices") or None,
+            compute=settings.compute,
+            seed=settings.seed,
+            any_order=settings.any_order,
+            trust=settings.trust,
+            out=settings.out,
+            progress=progress,
+        )
+    known = run.manifest["experiment"] in experiments.names()
+    return _show_results(experiments.find(run.manifest["experiment"]) if known else None, run.path)
+
+
+def list_all() -> int:
+    """``edgelam list``."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from edgelam import paths
+    from edgelam.runs import experiments
+    from edgelam.runs.configuration.options import first_line
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print("[bold]experiments[/] (edgelam run NAME --config RECIPE)")
+    for name in experiments.names():
+        try:
+            experiment = experiments.find(name)
+            recipes = [(recipe, first_line(function)) for recipe, function in experiment.recipes.items()]
+        except EdgelamError as error:  # a file of the user's own
+            console.print(f"  [bold]{escape(name)}[/]  {escape(str(error))}")
+            continue
+        console.print(f"  [bold]{escape(name)}[/]  {escape(experiment.summary)}")
+        for recipe, line in recipes:
+            default = " (default)" if recipe == experiment.default_recipe else ""
+            console.print(f"    {escape(recipe)}{default}: {escape(line)}")
+    console.print("[bold]scenarios[/] (--scenario NAME)")
+    try:
+        scenarios = paths.scenarios()
+    except FileNotFoundError as error:
+        raise EdgelamError(str(error)) from error
+    for name, binary in scenarios.items():
+        console.print(f"  [bold]{name}[/]  {experiments.scenario_summary(binary)}")
+    console.print(f"  [bold]{experiments.NO_SCENARIO}[/]  no network: every transfer takes no time")
+    return 0
+
+
+def _show_results(experiment: "Experiment | None", path: Path, *, write_html: bool = False) -> int:
+    """Tables, figures and report of a run that is over, each whatever becomes of the others; returns the exit status.
+
+    What fails here leaves the run as it ended: `edgelam plot` and `edgelam report` do it again.
+    """
+    from edgelam.runs import terminal
+
+    console = terminal.results()
+    failed = False
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def tables() -> None:
+        if experiment is not None:
+            experiment.report(path, console)
+
+    def figures() -> None:
+        for figure in experiment.plot(path) if experiment is not None else ():
+            say(f"figure: {figure}")
+
+    def html() -> None:
+        from edgelam.report import write_report
+
+        say(f"report: {write_report(path)}")
+
+    for step in (tables, figures, html) if write_html else (tables, figures):
+        try:
+            step()
+        except EdgelamError as error:
+            failed = True
+            print(terminal.printable(f"edgelam: {error}"), file=sys.stderr)
+    say(f"run folder: {path}")
+    if failed:
+        print(f"edgelam: the run itself is kept; once that is mended: edgelam plot {path}", file=sys.stderr)
+    return 1 if failed else 0

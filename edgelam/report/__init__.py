@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reports: a run, or several beside one another, as one HTML file that needs no network (``edgelam report RUN``).
+
+``write`` is of a run, ``compare`` of several; ``simulations`` and ``charts`` make their data, ``page`` the file out of
+page.html, style.css and the scripts beside it: basics, simulation, map, timeline, player, chart, main.
+"""
+
+from edgelam.report.write import REPORT, write_report
+
+__all__ = ["REPORT", "write_report"]

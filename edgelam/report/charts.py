@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The tables of a run that the page draws as lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from edgelam.runs.folders.load import Run
+
+MAX_ROWS = 4000  # of a table
+NOT_DRAWN = {"simulations", "nodes", "transfers", "compute", "positions", "program"}
+
+
+def chart_tables(run: Run) -> dict[str, pd.DataFrame]:
+    """Table name -> rows, of all tables but those shown elsewhere, what is for replay, and traces of the network."""
+    names = [name for name in run if name not in NOT_DRAWN and not name.startswith("trace_")]
+    return {name: run[name] for name in names if len(run[name])}
+
+
+def plain_table(rows: pd.DataFrame) -> dict[str, Any]:
+    """Columns as lists, seven digits a number; of more than MAX_ROWS every so many. `of`: how many there were."""
+    of = len(rows)
+    shown = rows.iloc[:: -(-of // MAX_ROWS)] if of > MAX_ROWS else rows
+    columns = {str(name): [_plain(value) for value in shown[name].tolist()] for name in shown.columns}
+    return {"rows": len(shown), "of": of, "columns": columns}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    if value is pd.NA:
+        return None
+    if isinstance(value, float):
+        return None if pd.isna(value) else float(f"{value:.7g}")
+    return value if value is None or isinstance(value, int | str) else str(value)

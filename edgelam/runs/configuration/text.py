@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A configuration is a dataclass (of dataclasses); here it becomes TOML and JSON and comes back."""
+
+import dataclasses
+import difflib
+import json
+import re
+import tomllib
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from edgelam.errors import ConfigurationError
+from edgelam.runs.folders import digests
+from edgelam.runs.folders.storage import StorageError
+
+Config = TypeVar("Config")
+
+
+def to_plain(config: Any) -> dict[str, Any]:
+    """The configuration as dicts, lists, strings, numbers, booleans and None."""
+    plain = msgspec.to_builtins(config, enc_hook=str)
+    if not isinstance(plain, dict):
+        raise ConfigurationError(f"a configuration is a dataclass, not {type(config).__name__}")
+    return plain
+
+
+def leaves(plain: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every setting of a plain configuration, in its order: where it is (("lora", "rank")) and its value."""
+    for name, value in plain.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*place, name))
+        else:
+            yield (*place, name), value
+
+
+def texts(plain: Any) -> Iterator[str]:
+    """Every text in a plain configuration, also in lists."""
+    if isinstance(plain, Mapping):
+        plain = list(plain.values())
+    if isinstance(plain, list | tuple):
+        for item in plain:
+            yield from texts(item)
+    elif isinstance(plain, str):
+        yield plain
+
+
+def to_toml(config: Any) -> str:
+    """The configuration as TOML, nested dataclasses as tables. What is None is left out: its default is None."""
+    _refuse_lost_none(config, "")
+    lines: list[str] = []
+    _write_table(to_plain(config), (), lines)
+    return "\n".join(lines).strip() + "\n"
+
+
+def from_toml(path: Path, kind: type[Config]) -> Config:
+    """Read a TOML file into the dataclass `kind`; what the file leaves out keeps its default.
+
+    Raises ConfigurationError naming the file and the place: a name that does not exist (with the nearest one that
+    does), a value of the wrong type, a syntax error; StorageError if the file cannot be read, or lies in a run folder
+    and is not what the run wrote.
+    """
+    try:
+        content = Path(path).read_bytes()
+        digests.check_of_run(content, Path(path))
+        plain = tomllib.loads(content.decode())
+    except OSError as error:
+        raise StorageError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except ConfigurationError:
+        raise
+    except RecursionError:
+        raise ConfigurationError(f"{path} is not TOML of a configuration: it nests too deep") from None
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
+        raise ConfigurationError(f"{path} is not TOML: {error}") from error
+    _refuse_unknown(plain, kind, str(path), "")
+    try:
+        return msgspec.convert(plain, kind, strict=True, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+
+
+def suggest(wrong: str, known: Iterable[str]) -> str:
+    """'did you mean X?' for the nearest known name, and all of them: what an error about an unknown name ends with."""
+    known = list(known)
+    folded = {name.lower().replace("_", "-"): name for name in known}
+    near = difflib.get_close_matches(wrong.lower().replace("_", "-"), list(folded), n=1)
+    hint = f"did you mean {folded[near[0]]!r}? There" if near else "there"
+    return f"{hint} are: {', '.join(known)}" if known else f"{hint} are none"
+
+
+def parse_pairs(pairs: Iterable[str], what: str) -> dict[str, str]:
+    """``("name=value", ...)`` as a dict; `what` names the option in errors (no ``=``, given twice)."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not (name and sign):
+            raise ConfigurationError(f"{what} takes NAME=VALUE, got {pair!r}")
+        if name in found:
+            raise ConfigurationError(f"{what} gives {name} twice: {found[name]} and {value}")
+        found[name] = value
+    return found
+
+
+def _fields(kind: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def _refuse_unknown(plain: Mapping[str, Any], kind: Any, file: str, prefix: str) -> None:
+    fields = _fields(kind)
+    for name, value in plain.items():
+        if name not in fields:
+            place = f" in [{prefix.rstrip('.')}]" if prefix else ""
+            raise ConfigurationError(f"{file}: no setting is called {name!r}{place}; {suggest(name, fields)}")
+        if dataclasses.is_dataclass(fields[name]):
+            if not isinstance(value, dict):
+                raise ConfigurationError(f"{file}: {prefix}{name} is a table, got {value!r}")
+            _refuse_unknown(value, fields[name], file, f"{prefix}{name}.")
+        legal = typing.get_args(fields[name]) if typing.get_origin(fields[name]) is typing.Literal else ()
+        if legal and value not in legal:
+            raise ConfigurationError(f"{file}: {prefix}{name} is {value!r}; legal are {', '.join(map(str, legal))}")
+
+
+def _refuse_lost_none(config: Any, prefix: str) -> None:
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            _refuse_lost_none(value, f"{prefix}{field.name}.")
+        elif value is None and field.default is not None:
+            raise ConfigurationError(
+                f"{prefix}{field.name} is None but defaults to {field.default!r}: TOML has no None"
+            )
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if issubclass(kind, Path):
+        return Path(value)
+    raise ConfigurationError(f"a setting of type {kind.__name__} cannot be read from TOML (value: {value!r})")
+
+
+def _write_table(table: Mapping[str, Any], place: tuple[str, ...], lines: list[str]) -> None:
+    if place and any(not isinstance(value, dict) for value in table.values()):
+        lines += ["", "[" + ".".join(map(_key, place)) + "]"]
+    for name, value in table.items():
+        if value is not None and not isinstance(value, dict):
+            lines.append(f"{_key(name)} = {_value(value)}")
+    for name, value in table.items():
+        if isinstance(value, dict):
+            _write_table(value, (*place, name), lines)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):  # JSON escapes are TOML's, but DEL must be escaped as well
+        if not value.isprintable() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise ConfigurationError(
+                f"a configuration cannot hold {value!r}: TOML takes UTF-8 only, and this is not; rename the file or "
+                "folder, or call it from within by a path that is"
+            )
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return repr(value)  # the shortest text that reads back as the same number; inf and nan are TOML's words too
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    raise ConfigurationError(f"a configuration cannot hold {value!r} ({type(value).__name__})")
