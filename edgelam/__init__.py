@@ -5,4 +5,4 @@
 ``edgelam.federated`` and ``edgelam.data`` hold the learning; ``edgelam.runs`` the run folders and figures.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
