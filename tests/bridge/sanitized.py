@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The C++ that reads what comes over the bridge, compiled with the address and undefined-behaviour sanitizers."""
 
+import re
 import subprocess
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
@@ -14,20 +15,8 @@ TOP = Path(__file__).parents[2]
 FOLDER = TOP / "build" / "sanitized"
 FLAGS = ["-std=c++20", "-O1", "-g", "-fPIC", "-fsanitize=address,undefined", "-fno-sanitize=vptr",
          "-fno-omit-frame-pointer"]  # fmt: skip
-HOST = ("arena", "attach", "control", "doorbell", "host", "host_watcher", "segment", "socket")
-PARTICIPANT = ("arena", "attach", "control", "doorbell", "participant", "participant_attach", "segment", "socket")
-MODEL = (
-    "clock-host",
-    "participant-time",
-    "registry",
-    "request-handler",
-    "shared-memory",
-    "tcp-*",
-    "transfer*",
-    "udp-*",
-)
-COUPLING = TOP / "ns3-scenarios/model/coupling"
-HELPER = ("attribute-default", "node-places", "options", "scenario", "self-test")
+COUPLING, HELPER = TOP / "ns3-scenarios/model/coupling", TOP / "ns3-scenarios/helper"
+SCENARIO = TOP / "ns3-scenarios/scenarios/wired-star.cc"
 ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
 
 
@@ -37,14 +26,13 @@ def build() -> None:
     nanobind_folder = Path(nanobind.__file__).parent
     ns3 = toolchain.include_folders()[1]
     includes = [
-        TOP / "bridge/include", TOP / "bridge/src", COUPLING, TOP / "ns3-scenarios/helper", ns3,
+        TOP / "bridge/include", TOP / "bridge/src", COUPLING, HELPER, ns3,
         nanobind_folder / "include", nanobind_folder / "ext/robin_map/include", sysconfig.get_paths()["include"],
     ]  # fmt: skip
-    bridge = {name: TOP / f"bridge/src/{name}.cc" for name in {*HOST, *PARTICIPANT}}
+    bridge = {path.stem: path for path in (TOP / "bridge/src").glob("*.cc")}
     bridge["exchange_link"] = TOP / "bridge/src/ns3-ai/exchange_link.cc"
-    scenario = {path.stem: path for name in MODEL for path in COUPLING.glob(f"{name}.cc")}
-    scenario |= {name: TOP / f"ns3-scenarios/helper/{name}.cc" for name in HELPER}
-    scenario["wired-star"] = TOP / "ns3-scenarios/scenarios/wired-star.cc"
+    scenario = {path.stem: path for path in [*COUPLING.glob("*.cc"), *_helpers()]}
+    scenario[SCENARIO.stem] = SCENARIO
     module = {"module": TOP / "bridge/python/module.cc", "nb_combined": nanobind_folder / "src/nb_combined.cpp"}
     planted = {"planted": Path(__file__).parent / "fuzz_planted.cc"}
     searched = [flag for folder in includes for flag in ("-I", str(folder))]
@@ -64,12 +52,25 @@ def build() -> None:
     ns3_libraries = [f"-L{libraries}", f"-Wl,-rpath,{libraries}", "-Wl,--as-needed,--allow-shlib-undefined", *used]
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     for target, names, more in (
-        ("scenario", (*HOST, *scenario), ["-Wl,-z,lazy", *ns3_libraries]),
-        ("planted", (*HOST, *planted), []),
-        (f"_bridge{suffix}", (*PARTICIPANT, *module, "exchange_link"), ["-shared"]),
+        ("scenario", (*bridge, *scenario), ["-Wl,-z,lazy", *ns3_libraries]),
+        ("planted", (*bridge, *planted), []),
+        (f"_bridge{suffix}", (*bridge, *module), ["-shared"]),
     ):
         objects = [str(FOLDER / f"{name}.o") for name in names]
         subprocess.run(["g++", *FLAGS, *objects, "-o", str(FOLDER / target), *more, "-pthread"], check=True)
+
+
+def _helpers() -> list[Path]:
+    """The helpers that the scenario is made of: it includes their headers, or one that does is included."""
+    found: dict[Path, None] = {}
+    waiting = [SCENARIO, *COUPLING.glob("*.cc")]
+    while waiting:
+        for name in re.findall(r'^#include "([\w-]+)\.h"', waiting.pop().read_text(), re.MULTILINE):
+            for path in (HELPER / f"{name}.h", HELPER / f"{name}.cc"):
+                if path.exists() and path not in found:
+                    found[path] = None
+                    waiting.append(path)
+    return [path for path in found if path.suffix == ".cc"]
 
 
 def preloaded() -> dict[str, str]:
