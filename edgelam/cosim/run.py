@@ -19,6 +19,7 @@ from edgelam.cosim.observer import NOBODY, Observer
 from edgelam.cosim.records import ComputeRecord, TransferRecord
 from edgelam.cosim.simulation import Simulation
 from edgelam.errors import ConfigurationError, DeadlockError, EdgelamError, ScenarioDied, ScenarioEnded
+from edgelam.processes import deferred_interrupt
 
 T = TypeVar("T")
 Main = Callable[[Simulation], Coroutine[Any, Any, T]]
@@ -123,7 +124,7 @@ def simulate(
     folder = files.working_folder(scenario_folder)
     process: launch.ScenarioProcess | None = None
     try:
-        with launch.deferred_interrupt():
+        with deferred_interrupt():
             variables = {**files.variables(folder), launch.ADDRESS_VARIABLE: address}
             process = launch.ScenarioProcess(
                 Path(binary[-1]).name, command, scenario_log, folder=folder, variables=variables
@@ -140,7 +141,7 @@ def simulate(
         return result
     finally:
         if process is not None:
-            with launch.deferred_interrupt():
+            with deferred_interrupt():
                 if participants > 1:
                     process.wait(1.0)  # it tells the other participants who has died, and ends
                 process.stop()
@@ -225,12 +226,12 @@ def _run(main: Main[T], clock: Clock, **settings: Any) -> T:
                 clock.explain_interrupt(interrupt)
             raise
         finally:
-            with launch.deferred_interrupt():
+            with deferred_interrupt():
                 sim._loop.close()
         clock.detach()
         return result
     finally:
-        with launch.deferred_interrupt():
+        with deferred_interrupt():
             clock.close()
 
 

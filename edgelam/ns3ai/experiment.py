@@ -172,9 +172,9 @@ class _Program(ScenarioProcess):
     """Has what agents ask of a subprocess.Popen as well: poll, returncode, terminate, kill, args."""
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_process":  # not started
+        if name == "process":  # not started
             raise AttributeError(name)
-        return getattr(self._process, name)
+        return getattr(self.process, name)
 
 
 def _places(module: ModuleType, ns3_path: str | os.PathLike[str] | None) -> list[Path]:

@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edgelam import processes
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.scenarios import toolchain, trust
 
@@ -187,8 +188,8 @@ def _compile(source: Path, scratch: Path, folder: Path, program: Path, recipe: d
 def _call(command: list[Any], source: Path, scratch: Path) -> None:
     """Run the compiler. It and what it starts end with this process, also where that is killed."""
     words = [str(word) for word in command]
-    if setpriv := shutil.which("setpriv"):
-        words = [setpriv, "--pdeathsig", "TERM", "--", *words, "-wrapper", f"{setpriv},--pdeathsig,KILL,--"]
+    if kill := processes.bound("KILL"):
+        words = [*processes.bound(), *words, "-wrapper", ",".join(kill)]
     done = subprocess.run(words, check=False, stdin=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(scratch)})
     if done.returncode:
         raise ConfigurationError(

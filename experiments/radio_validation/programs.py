@@ -2,7 +2,6 @@
 """Runs of ns3-scenarios/validation/radio.cc: a few at a time, each printing lines of JSON."""
 
 import json
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import IO, Any
 
 from edgelam.errors import EdgelamError
 from edgelam.paths import installed
+from edgelam.processes import Child, deferred_interrupt, stop_all
 from edgelam.runs.progress import Progress
 
 _LOOK_S = 0.02  # how often a finished run is looked for
@@ -37,7 +37,7 @@ class Programs:
         self.progress.begin(case, len(jobs), "runs")
         results: list[list[dict[str, Any]]] = [[] for _ in jobs]
         waiting = list(enumerate(jobs))
-        going: dict[int, tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]]] = {}
+        going: dict[int, tuple[Child, IO[bytes], IO[bytes]]] = {}
         done = 0
         try:
             while waiting or going:
@@ -45,19 +45,18 @@ class Programs:
                     index, job = waiting.pop(0)
                     out: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed below)
                     log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
-                    going[index] = (subprocess.Popen(_command(case, job), stdout=out, stderr=log), out, log)
+                    with deferred_interrupt():
+                        going[index] = (Child(_command(case, job), output=out, errors=log), out, log)
                 time.sleep(_LOOK_S)
-                for index in [index for index, (process, _, _) in going.items() if process.poll() is not None]:
+                for index in [index for index, (process, _, _) in going.items() if process.wait(0) is not None]:
                     process, out, log = going.pop(index)
                     with out, log:
-                        results[index] = _result(_command(case, jobs[index]), process.returncode, out, log)
+                        results[index] = _result(_command(case, jobs[index]), process.stop(), out, log)
                     done += 1
                     self.progress.step(done)
         finally:
-            for process, _, _ in going.values():
-                process.kill()
-            for process, out, log in going.values():
-                process.wait()
+            stop_all((process for process, _, _ in going.values()), 0.0)
+            for _, out, log in going.values():
                 out.close()
                 log.close()
         return results

@@ -2,9 +2,9 @@
 """Runs on this machine: so many processes at a time."""
 
 import os
-import subprocess
 from typing import Protocol
 
+from edgelam.processes import Child, deferred_interrupt, stop_all
 from edgelam.runs.campaigns import worker
 from edgelam.runs.campaigns.folder import Claim
 
@@ -38,7 +38,7 @@ class LocalWorkers:
     def __init__(self, count: int, threads: int) -> None:
         """At most `count` runs at a time, each with so many PyTorch threads."""
         self._count, self._environment = count, worker.environment(threads)
-        self._running: list[tuple[Claim, subprocess.Popen[bytes]]] = []
+        self._running: list[tuple[Claim, Child]] = []
 
     def free(self) -> int:
         """How many more runs can be started now."""
@@ -46,22 +46,22 @@ class LocalWorkers:
 
     def start(self, claim: Claim) -> None:
         """Start a run; its scratch folder is prepared."""
-        process = worker.start(claim.scratch, env=self._environment, keep_open=(claim.lock,))
-        self._running.append((claim, process))
+        with deferred_interrupt():
+            process = worker.start(claim.scratch, env=self._environment, keep_open=(claim.lock,))
+            self._running.append((claim, process))
 
     def ended(self) -> list[Claim]:
         """The runs that have ended since the last call."""
-        over = [(claim, process) for claim, process in self._running if process.poll() is not None]
+        over = [(claim, process) for claim, process in self._running if process.wait(0) is not None]
         self._running = [entry for entry in self._running if entry not in over]
-        worker.stop([process for _, process in over])  # what a run that crashed may have left
         for claim, process in over:
-            worker.note_end(claim.scratch, process.returncode)
+            worker.note_end(claim.scratch, process.stop())  # and what a run that crashed may have left
         return [claim for claim, _ in over]
 
     def stop(self) -> list[Claim]:
         """End all runs at once."""
         running, self._running = self._running, []
-        worker.stop([process for _, process in running])
+        stop_all((process for _, process in running), worker.STOP_S)
         return [claim for claim, _ in running]
 
 

@@ -10,13 +10,13 @@ import logging
 import os
 import shutil
 import socket
-import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.processes import Child
 from edgelam.runs.campaigns import worker
 from edgelam.runs.campaigns.folder import Claim
 from edgelam.runs.campaigns.identity import files_to_carry
@@ -88,22 +88,19 @@ def run_on_node(files: bytes, inputs: bytes, threads: int, experiments: str) -> 
     """Runs on a node of the cluster: one run in a folder of its own. Returns what the run left, packed."""
     here = Path(tempfile.mkdtemp(prefix="edgelam-campaign-"))
     scratch, cwd = here / "scratch", here / "cwd"
-    process: subprocess.Popen[bytes] | None = None
+    process: Child | None = None
     try:
         unpack(files, scratch)
         unpack(inputs, cwd)
         env = worker.environment(threads) | ({"EDGELAM_EXPERIMENTS": experiments} if experiments else {})
         process = worker.start(scratch, env=env, cwd=cwd)
-        while process.poll() is None:  # in short waits: Ray cancels a task between them
-            try:
-                process.wait(0.2)
-            except subprocess.TimeoutExpired:
-                continue
-        worker.note_end(scratch, process.returncode)
+        while (status := process.wait(0.2)) is None:  # in short waits: Ray cancels a task between them
+            pass
+        worker.note_end(scratch, status)
         return pack(list(scratch.iterdir()), scratch)
     finally:
         if process is not None:
-            worker.stop([process])
+            process.stop(worker.STOP_S)
         shutil.rmtree(here, ignore_errors=True)
 
 

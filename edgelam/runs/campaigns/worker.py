@@ -5,12 +5,9 @@ SCRATCH holds config.toml and job.json and gets stderr.txt and the run folder. T
 PARENT, and ns-3 with it, also when that one is killed.
 """
 
-import contextlib
-import ctypes
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -18,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from edgelam.errors import EdgelamError
+from edgelam.processes import Child, die_with
 
-_PR_SET_PDEATHSIG = 1
+STOP_S = 10.0  # for a run to stop ns-3 and to close its files
 _RECORD = "files"  # in SCRATCH: what the run has opened (edgelam.runs.campaigns.inputs)
 
 
@@ -28,37 +26,20 @@ def environment(threads: int) -> dict[str, str]:
     return {"OMP_WAIT_POLICY": "passive"} | os.environ | {"OMP_NUM_THREADS": str(threads)}
 
 
-def start(
-    scratch: Path, *, env: Mapping[str, str], cwd: Path | None = None, keep_open: tuple[int, ...] = ()
-) -> subprocess.Popen[bytes]:
-    """Start a run in a session of its own: Ctrl-C on the terminal reaches the campaign, which stops it."""
+def start(scratch: Path, *, env: Mapping[str, str], cwd: Path | None = None, keep_open: tuple[int, ...] = ()) -> Child:
+    """Start a run. It stops ns-3 and closes its files when it is stopped: give it STOP_S."""
     from edgelam.cosim import files
 
     recorded = files.preloaded() | {files.RECORD: str((scratch / _RECORD).resolve())}
     with open(scratch / "stderr.txt", "wb") as log:
-        return subprocess.Popen(
+        return Child(
             [sys.executable, "-m", "edgelam.runs.campaigns.worker", str(scratch.resolve()), str(os.getpid())],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=dict(env) | recorded,
-            cwd=cwd,
+            output=log,
+            errors=log,
+            environment=dict(env) | recorded,
+            folder=cwd,
             pass_fds=keep_open,
-            start_new_session=True,
         )
-
-
-def stop(processes: list[subprocess.Popen[bytes]], patience_s: float = 10.0) -> None:
-    """End runs: SIGTERM, by which they stop ns-3 and close their files; what is left after `patience_s` is killed."""
-    for process in processes:
-        _signal(process, signal.SIGTERM)
-    for process in processes:
-        try:
-            process.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            patience_s = 0.1
-        _signal_group(process, signal.SIGKILL)
-        process.wait()
 
 
 def note_end(scratch: Path, status: int) -> None:
@@ -66,22 +47,6 @@ def note_end(scratch: Path, status: int) -> None:
     if status < 0:
         with open(scratch / "stderr.txt", "a") as log:
             log.write(f"the run was ended by signal {-status} ({signal.strsignal(-status)})\n")
-
-
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    if process.poll() is None:
-        process.send_signal(number)
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)  # the session's: also what the run started and left
-
-
-def _die_with(parent: int) -> None:
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the line above
-        sys.exit(1)
 
 
 def _terminated(number: int, frame: object) -> None:
@@ -119,7 +84,7 @@ def run(scratch: Path) -> None:
 def main() -> int:
     """Run it; the exit status says how it ended, stderr why."""
     scratch, parent = Path(sys.argv[1]), int(sys.argv[2])
-    _die_with(parent)
+    die_with(parent)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminated)
     try:
