@@ -11,7 +11,6 @@ import asyncio
 import json as json_module
 import os
 import secrets
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +21,7 @@ import numpy as np
 
 from edgelam import _bridge  # type: ignore[attr-defined]
 from edgelam.paths import installed
+from edgelam.processes import Child
 from edgelam.random_streams import derive_seed, from_numbers
 from edgelam.runs import terminal
 
@@ -38,13 +38,13 @@ TYPES = {message["name"]: message["type"] for message in json_module.loads(_brid
 
 
 @contextmanager
-def _echo(cores: set[int]) -> Iterator[tuple[subprocess.Popen[bytes], Any]]:
+def _echo(cores: set[int]) -> Iterator[tuple[Child, Any]]:
     """A `bridge-echo` process and the participant attached to it, both confined to `cores`."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)  # the child inherits it
     address = f"@edgelam-{os.getuid()}-{secrets.token_hex(8)}"
     environment = {**os.environ, "EDGELAM_SCENARIO_ADDRESS": address}
-    process = subprocess.Popen([installed("bin/bridge-echo")], env=environment, start_new_session=True)
+    process = Child([installed("bin/bridge-echo")], environment=environment)
     try:
         participant = _bridge.Participant(address, name="benchmark", child_pid=process.pid)
         yield process, participant
@@ -53,8 +53,7 @@ def _echo(cores: set[int]) -> Iterator[tuple[subprocess.Popen[bytes], Any]]:
         participant.close()
     finally:
         os.sched_setaffinity(0, before)
-        process.kill()
-        process.wait()
+        process.stop(0.0)
 
 
 def _timed_us(action: Callable[[], object], count: int) -> np.ndarray:

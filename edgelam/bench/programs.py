@@ -7,13 +7,14 @@ import subprocess
 from typing import Any
 
 from edgelam.paths import installed
+from edgelam.processes import bound
 
 
 def run_pinned(program: str, *arguments: str) -> Any:
     """Run bin/bench/`program` on the highest usable core; returns the JSON that it prints."""
     core = max(os.sched_getaffinity(0))
     done = subprocess.run(
-        [str(installed(f"bin/bench/{program}")), *arguments],
+        [*bound("KILL"), str(installed(f"bin/bench/{program}")), *arguments],
         check=True,
         capture_output=True,
         text=True,

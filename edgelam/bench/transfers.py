@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 from edgelam.paths import installed
+from edgelam.processes import bound
 
 if TYPE_CHECKING:
     from edgelam.cosim import Simulation
@@ -29,7 +30,7 @@ def bulk_send() -> dict[str, float]:
     """Wall and CPU time in which BulkSend and PacketSink move `BYTES`, s."""
     options = {**TOPOLOGY, "traffic": "bulk-send", "bytes": BYTES, "format": "json"}
     command = [str(installed("bin/scenarios/wired-star")), *(f"--{key}={value}" for key, value in options.items())]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run([*bound("KILL"), *command], check=True, capture_output=True, text=True)
     report = json_module.loads(done.stdout)
     return {"wall_s": report["wall_s"], "cpu_s": report["cpu_s"]}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Computing takes simulated time: the compute block of a node, and the resource it waits for.
+"""Computing takes simulated time: the compute block of a node, and the processor it waits for.
 
 How long a block takes is decided by the `compute` argument of `simulate`:
 
@@ -7,7 +7,7 @@ How long a block takes is decided by the `compute` argument of `simulate`:
 - `measured`: the wall-clock time it took here, times the profile's `wall_factor` (not reproducible);
 - `free`: no time.
 
-A node is a resource: `ways` blocks at a time (one unless its profile says otherwise), in the order they asked, each
+A node's processor runs `ways` blocks at a time (one unless its profile says otherwise), in the order they asked, each
 with an equal, fixed share of its rates.
 """
 
@@ -24,6 +24,7 @@ from edgelam.cosim.work import Work, WorkCounter
 from edgelam.errors import AwaitInComputeError, ConfigurationError
 
 if TYPE_CHECKING:
+    from edgelam.cosim.core import Core
     from edgelam.cosim.loop import SimLoop
     from edgelam.cosim.node import Node
     from edgelam.cosim.tasks import SimFuture
@@ -31,11 +32,15 @@ if TYPE_CHECKING:
 MODES = ("modelled", "measured", "free")
 
 
-class ComputeResource:
-    """Up to `ways` holders at a time, first come, first served."""
+class Processor:
+    """A node's: up to `ways` blocks at a time, first come, first served; and what it has done so far."""
 
     def __init__(self, loop: SimLoop, node: str, ways: int) -> None:
-        """Make a free resource of the node named `node`."""
+        """Make a free one of the node named `node`."""
+        self.flops = 0
+        self.busy_s = 0.0
+        self.energy_j = 0.0
+        """Above idle power."""
         self._loop = loop
         self._node = node
         self._free = ways
@@ -72,8 +77,12 @@ class ComputeBlock:
     No `await` inside. When the block is left the simulated time has passed; `work` and `record` tell what it was.
     """
 
-    def __init__(self, node: Node, label: str, key: Hashable, work: Work | None) -> None:
+    def __init__(
+        self, core: Core, node: Node, processor: Processor, label: str, *, key: Hashable, work: Work | None
+    ) -> None:
         """Use `Node.compute`."""
+        self._core = core
+        self._processor = processor
         self.node = node
         """Where it computes."""
         self.label = label
@@ -90,29 +99,29 @@ class ComputeBlock:
 
     async def __aenter__(self) -> ComputeBlock:
         """Wait for the node's turn, then begin to count."""
-        loop = self.node._sim._loop
+        loop = self._core.loop
         if loop.compute_block is not None:
             raise AwaitInComputeError(
                 f"compute block {self.label!r} of {self.node.name} inside compute block {loop.compute_block}"
             )
         self._asked_ns = loop.now_ns
         loop.observer.compute_asked(self)
-        await self.node._resource.acquire(self.label)
+        await self._processor.acquire(self.label)
         self._start_ns = loop.now_ns
         try:
             self._begin()
         except BaseException:
-            self.node._resource.release()
+            self._processor.release()
             raise
         loop.compute_block = f"{self.label!r} of {self.node.name}"
         return self
 
     def _begin(self) -> None:
-        sim = self.node._sim
+        core = self._core
         if self._given is not None:
             self.work = self._given
-        elif sim.compute_mode == "modelled":
-            known = None if self._key is None else sim._work.get((self.label, self._key))
+        elif core.compute_mode == "modelled":
+            known = None if self._key is None else core.work.get((self.label, self._key))
             if known is None:
                 self._counter = WorkCounter()
                 self._counter.__enter__()
@@ -122,8 +131,7 @@ class ComputeBlock:
 
     async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None:
         """Let the simulated time pass and free the node."""
-        node, sim = self.node, self.node._sim
-        loop = sim._loop
+        core, loop = self._core, self._core.loop
         wall_s = time.perf_counter() - self._wall_s
         loop.compute_block = None
         try:
@@ -131,22 +139,22 @@ class ComputeBlock:
                 self._counter.__exit__(kind, error, trace)
                 self.work = self._counter.work
                 if self._key is not None and error is None and self._counter.lasting:
-                    sim._work[self.label, self._key] = self.work
+                    core.work[self.label, self._key] = self.work
                 self._counter = None
             loop.observer.compute_done(self, error)
             if error is None:
                 with loop.observer.looking_on():
                     await self._take_time(wall_s)
         finally:
-            node._resource.release()
+            self._processor.release()
             if error is None:
                 self._note()
 
     async def _take_time(self, wall_s: float) -> None:
         device = self.node.device
-        if self.node._sim.compute_mode == "modelled":
+        if self._core.compute_mode == "modelled":
             seconds = device.ways * device.seconds(self.work.flops, self.work.bytes)
-        elif self.node._sim.compute_mode == "measured":
+        elif self._core.compute_mode == "measured":
             seconds = wall_s * device.wall_factor
         else:
             seconds = 0.0
@@ -154,27 +162,27 @@ class ComputeBlock:
             await asyncio.sleep(seconds)
 
     def _note(self) -> None:
-        node, sim = self.node, self.node._sim
-        seconds = (sim._loop.now_ns - self._start_ns) / 1e9
+        core, node, processor = self._core, self.node, self._processor
+        seconds = (core.loop.now_ns - self._start_ns) / 1e9
         share_w = (node.device.busy_w - node.device.idle_w) / node.device.ways
         record = ComputeRecord(
             node=node.name,
             label=self.label,
             start_s=self._start_ns / 1e9,
-            end_s=sim._loop.now_ns / 1e9,
+            end_s=core.loop.now_ns / 1e9,
             flops=self.work.flops,
             bytes=self.work.bytes,
             energy_j=share_w * seconds,
             waited_s=(self._start_ns - self._asked_ns) / 1e9,
         )
         self.record = record
-        node.flops += record.flops
-        node.busy_s += seconds
-        node._active_energy_j += record.energy_j
-        sim._loop.observer.compute_ended(self)
-        if sim.on_compute is not None:
-            sim.on_compute(record)
-        sim._loop.observer.told()
+        processor.flops += record.flops
+        processor.busy_s += seconds
+        processor.energy_j += record.energy_j
+        core.observer.compute_ended(self)
+        if core.on_compute is not None:
+            core.on_compute(record)
+        core.observer.told()
 
 
 def check_mode(mode: str) -> str:

@@ -32,7 +32,7 @@ def stored(tensor: Any) -> int:
     """Values that a sparse tensor stores, or that a dense one has."""
     torch = _torch()
     if tensor.layout is torch.sparse_coo:
-        return int(tensor._values().numel())
+        return int(tensor._values().numel())  # noqa: SLF001
     if tensor.layout in (torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc):
         return int(tensor.values().numel())
     return int(tensor.numel())

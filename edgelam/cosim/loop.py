@@ -172,7 +172,7 @@ class SimLoop(RefusingLoop):
             if handle._cancelled:
                 continue
             try:
-                handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]
+                handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]  # noqa: SLF001
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as error:

@@ -6,17 +6,15 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
-from edgelam.cosim.compute import ComputeBlock, ComputeResource
+from edgelam.cosim.compute import ComputeBlock, Processor
 from edgelam.cosim.devices import DeviceProfile, MemoryPool
-from edgelam.cosim.mailbox import Mailbox
 from edgelam.cosim.records import Message, TransferRecord
 from edgelam.cosim.transfer_spec import TransferOptions, TransferSpec
-from edgelam.cosim.transfers import Arrival
 from edgelam.cosim.work import Work
 from edgelam.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from edgelam.cosim.simulation import Simulation
+    from edgelam.cosim.core import Core
 
 
 class Node:
@@ -39,31 +37,36 @@ class Node:
     `sent_bytes` (payload it asked to send so far, once for each receiver).
     """
 
-    def __init__(self, sim: Simulation, id: int, name: str, role: str, device: DeviceProfile) -> None:
+    def __init__(self, core: Core, id: int, name: str, role: str, device: DeviceProfile) -> None:
         """Nodes are made by the simulation."""
-        self._sim = sim
+        self._core = core
         self.id = id
         self.name = name
         self.role = role
         self.device = device
         self.memory = MemoryPool(name, device.memory_bytes)
-        self.flops = 0
-        self.busy_s = 0.0
         self.sent_bytes = 0
-        self._active_energy_j = 0.0
-        self._resource = ComputeResource(sim._loop, name, device.ways)
-        self._mailbox: Mailbox[Arrival] = Mailbox(sim._loop, name)
+        self._processor = Processor(core.loop, name, device.ways)
 
     def __repr__(self) -> str:
         """Name, role and device."""
         return f"Node({self.name!r}, role={self.role!r}, device={self.device.name!r})"
 
     @property
+    def flops(self) -> int:
+        """Floating-point operations so far."""
+        return self._processor.flops
+
+    @property
+    def busy_s(self) -> float:
+        """Simulated seconds of computing so far."""
+        return self._processor.busy_s
+
+    @property
     def energy_j(self) -> float:
         """Joules so far: idle power all the time, and the difference to busy power while it computes."""
-        loop = self._sim._loop
-        joules = self.device.idle_w * (loop.now_ns / 1e9) + self._active_energy_j
-        return loop.observer.read_energy(self.name, joules)
+        joules = self.device.idle_w * (self._core.loop.now_ns / 1e9) + self._processor.energy_j
+        return self._core.observer.read_energy(self.name, joules)
 
     @overload
     async def send(self, to: Node, data: Any, **how: Unpack[TransferOptions]) -> TransferRecord: ...
@@ -98,8 +101,8 @@ class Node:
         """
         single = isinstance(to, (Node, str))  # text is no node: refused as one
         receivers = [to] if isinstance(to, (Node, str)) else list(to)
-        outgoing = self._sim._transfers.start(self, receivers, data, TransferSpec(**how))
-        records = await self._sim._transfers.finish(outgoing)
+        outgoing = self._core.transfers.start(self, receivers, data, TransferSpec(**how))
+        records = await self._core.transfers.finish(outgoing)
         return records[0] if single else records
 
     async def receive(self, source: Node | None = None, *, tag: str | None = None) -> Message:
@@ -118,20 +121,20 @@ class Node:
         Time-outs are asyncio's, in simulated time: ``async with asyncio.timeout(0.5): m = await ue.receive()``. A
         message that arrives in the very instant of the time-out is not lost: the next `receive` gets it.
         """
-        if source is not None and source is not self._sim.nodes.get(getattr(source, "name", "")):
+        core = self._core
+        if source is not None and source is not core.nodes.get(getattr(source, "name", "")):
             raise ConfigurationError(
                 f"{self.name} receives from {source!r}: a node of this simulation is wanted; there are: "
-                f"{', '.join(self._sim.nodes)}"
+                f"{', '.join(core.nodes)}"
             )
-        if not self._sim._may_be_mine(self):
+        if not core.may_be_mine(self):
             raise ConfigurationError(
-                f"participant {self._sim.participant} receives at {self.name}, which it has not claimed: "
+                f"participant {core.participant} receives at {self.name}, which it has not claimed: "
                 f"call sim.claim(node) first"
             )
-        source_id, source_name = (None, "anybody") if source is None else (source.id, source.name)
-        arrival = await self._mailbox.take(source_id, tag, source_name)
-        self._sim._loop.observer.message_received(self, source, tag, arrival)
-        return arrival.open()
+        arrival = await core.transfers.take(self, source, tag)
+        core.observer.message_received(self, source, tag, arrival)
+        return arrival.open(core.observer)
 
     def compute(self, label: str, *, key: Hashable = None, work: Work | None = None) -> ComputeBlock:
         """A block of computing, ``async with node.compute("forward", key=x.shape): y = model(x)``.
@@ -149,4 +152,4 @@ class Node:
         Returns:
             A context manager; after the block its `work` and `record` (`ComputeRecord`) are set.
         """
-        return ComputeBlock(self, label, key, work)
+        return ComputeBlock(self._core, self, self._processor, label, key=key, work=work)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,14 +21,14 @@ from edgelam.cosim.units import to_ns
 from edgelam.errors import ConfigurationError, ControlRefused, ObservableRefused
 
 if TYPE_CHECKING:
-    from edgelam.cosim.simulation import Simulation
+    from edgelam.cosim.core import Core
 
 
 class _Described:
     """What observables and controls have in common."""
 
-    def __init__(self, sim: Simulation, entry: dict[str, Any]) -> None:
-        self._sim = sim
+    def __init__(self, core: Core, entry: dict[str, Any]) -> None:
+        self._core = core
         self.id: int = entry["id"]
         self.name: str = entry["name"]
         self.dtype: np.dtype[Any] = dtype_of(entry["dtype"])
@@ -51,9 +52,9 @@ class Observable(_Described):
     array (or a view or tensor made of it) is alive. It may be written to, which nobody else sees.
     """
 
-    def __init__(self, sim: Simulation, entry: dict[str, Any]) -> None:
+    def __init__(self, core: Core, entry: dict[str, Any]) -> None:
         """Made by the simulation, from the scenario's catalogue."""
-        super().__init__(sim, entry)
+        super().__init__(core, entry)
         self._period_ns: int = entry.get("period_ns", 0)
 
     @property
@@ -63,9 +64,9 @@ class Observable(_Described):
 
     async def read(self) -> Reading:
         """Read it now; takes no simulated time. Raises `ObservableRefused`."""
-        self._sim._requests.looked(f"observable {self.name} is read: over another network it is another")
-        request, future = self._sim._requests.expect(f"reading of {self.name}")
-        self._sim._clock.read(request, self.id, 0)
+        self._core.requests.looked(f"observable {self.name} is read: over another network it is another")
+        request, future = self._core.requests.expect(f"reading of {self.name}")
+        self._core.clock.read(request, self.id, 0)
         return self._reading(await future)
 
     def subscribe(self, period_s: float | None = None, *, aside: bool = False) -> Subscription:
@@ -84,10 +85,16 @@ class Observable(_Described):
         if period_s is None:
             if not self._period_ns:
                 raise ConfigurationError(f"observable {self.name!r} has no period of its own: give period_s")
-            return Subscription(self, self._period_ns, aside)
+            return self._subscription(self._period_ns, aside)
         if not (period_s > 0 and math.isfinite(period_s) and to_ns(period_s) > 0):
             raise ConfigurationError(f"period_s = {period_s!r} must be positive, at least a nanosecond")
-        return Subscription(self, to_ns(period_s), aside)
+        return self._subscription(to_ns(period_s), aside)
+
+    def _subscription(self, period_ns: int, aside: bool) -> Subscription:
+        def read(request: int) -> None:
+            self._core.clock.read(request, self.id, period_ns, aside=aside)
+
+        return Subscription(self._core, self.name, read, self._reading)
 
     def _reading(self, event: Value) -> Reading:
         data, size = event.data, len(event.data)
@@ -120,11 +127,12 @@ class _Writable:
 class Subscription:
     """An asynchronous iterator of readings; leave it with `async with` or `close`, so that it ends."""
 
-    def __init__(self, observable: Observable, period_ns: int, aside: bool) -> None:
-        """Use `Observable.subscribe`."""
-        self._observable = observable
-        self._period_ns = period_ns
-        self._aside = aside
+    def __init__(self, core: Core, name: str, read: Callable[[int], None], reading: Callable[[Value], Reading]) -> None:
+        """Use `Observable.subscribe`: `read` asks under a request's number, `reading` makes one of a value."""
+        self._core = core
+        self._name = name
+        self._read = read
+        self._reading = reading
         self._request: int | None = None
         self._closed = False
         self._readings: deque[Reading] = deque()
@@ -152,29 +160,28 @@ class Subscription:
                 raise self._error
             if self._closed:
                 raise StopAsyncIteration
-            self._future = self._observable._sim._loop.create_future()
-            self._future.why = ("the next reading of", self._observable.name)
+            self._future = self._core.loop.create_future()
+            self._future.why = ("the next reading of", self._name)
             await self._future
         return self._readings.popleft()
 
     def close(self) -> None:
         """End the subscription."""
         if self._request is not None and not self._closed:
-            sim = self._observable._sim
-            sim._requests.forget(self._request)
-            sim._clock.unsubscribe(self._request)
+            self._core.requests.forget(self._request)
+            self._core.clock.unsubscribe(self._request)
         self._closed = True
         self._wake()
 
     def _begin(self) -> None:
         if self._request is None and not self._closed:
-            sim = self._observable._sim
-            sim._requests.looked(f"observable {self._observable.name} is followed: over another network it is another")
-            self._request = sim._requests.follow(self)
-            sim._clock.read(self._request, self._observable.id, self._period_ns, aside=self._aside)
+            requests = self._core.requests
+            requests.looked(f"observable {self._name} is followed: over another network it is another")
+            self._request = requests.follow(self._put, self._fail)
+            self._read(self._request)
 
     def _put(self, event: Value) -> None:
-        self._readings.append(self._observable._reading(event))
+        self._readings.append(self._reading(event))
         self._wake()
 
     def _fail(self, error: Exception) -> None:
@@ -201,10 +208,10 @@ class Control(_Described):
         Raises `ConfigurationError` if the value does not have the control's dtype and shape, `ControlRefused` with the
         scenario's reason if the scenario does not take it.
         """
-        self._sim._requests.looked(f"control {self.name} is set: another network may not have it")
+        self._core.requests.looked(f"control {self.name} is set: another network may not have it")
         array = self._as_array(value)
-        request, future = self._sim._requests.expect(f"control {self.name}")
-        self._sim._clock.set_control(request, self.id, array.tobytes())
+        request, future = self._core.requests.expect(f"control {self.name}")
+        self._core.clock.set_control(request, self.id, array.tobytes())
         applied: Applied = await future
         return applied.applied_at_ns / 1e9
 
@@ -226,21 +233,21 @@ class Control(_Described):
 class Requests:
     """Readings and controls that have been asked for and not answered yet."""
 
-    def __init__(self, sim: Simulation) -> None:
+    def __init__(self, core: Core) -> None:
         """Make the observables and controls of the scenario's catalogue."""
-        self._sim = sim
-        catalogue = sim._clock.catalogue
-        self.observables = {e["name"]: Observable(sim, e) for e in catalogue.get("observables", [])}
-        self.controls = {e["name"]: Control(sim, e) for e in catalogue.get("controls", [])}
+        self._core = core
+        catalogue = core.clock.catalogue
+        self.observables = {e["name"]: Observable(core, e) for e in catalogue.get("observables", [])}
+        self.controls = {e["name"]: Control(core, e) for e in catalogue.get("controls", [])}
         self._futures: dict[int, SimFuture] = {}
-        self._subscriptions: dict[int, Subscription] = {}
+        self._subscriptions: dict[int, tuple[Callable[[Value], None], Callable[[Exception], None]]] = {}
         self._ended: set[int] = set()  # subscriptions
 
     def observable(self, name: str) -> Observable:
         """By name."""
         if name not in self.observables:
             raise ConfigurationError(
-                f"no observable {name!r} in scenario {self._sim.scenario!r}; there are: "
+                f"no observable {name!r} in scenario {self._core.scenario!r}; there are: "
                 f"{', '.join(self.observables) or 'none'}"
             )
         return self.observables[name]
@@ -249,27 +256,27 @@ class Requests:
         """By name."""
         if name not in self.controls:
             raise ConfigurationError(
-                f"no control {name!r} in scenario {self._sim.scenario!r}; there are: "
+                f"no control {name!r} in scenario {self._core.scenario!r}; there are: "
                 f"{', '.join(self.controls) or 'none'}"
             )
         return self.controls[name]
 
     def looked(self, what: str) -> None:
         """The program looks at the network, or acts on it: it cannot be replayed over another."""
-        self._sim._loop.observer.depends_on_network(what)
+        self._core.observer.depends_on_network(what)
 
     def expect(self, why: str) -> tuple[int, asyncio.Future[Any]]:
         """A new request's number, and the future of its answer."""
-        future = self._sim._loop.create_future()
+        future = self._core.loop.create_future()
         future.why = (why,)
-        request = self._sim._loop.next_sequence()
+        request = self._core.loop.next_sequence()
         self._futures[request] = future
         return request, future
 
-    def follow(self, subscription: Subscription) -> int:
-        """A new periodic request's number."""
-        request = self._sim._loop.next_sequence()
-        self._subscriptions[request] = subscription
+    def follow(self, put: Callable[[Value], None], fail: Callable[[Exception], None]) -> int:
+        """A new periodic request's number; `put` gets its values, `fail` why there are no more."""
+        request = self._core.loop.next_sequence()
+        self._subscriptions[request] = put, fail
         return request
 
     def forget(self, request: int) -> None:
@@ -280,7 +287,7 @@ class Requests:
     def value(self, event: Value) -> None:
         """A reading has come."""
         if event.request in self._subscriptions:
-            self._subscriptions[event.request]._put(event)
+            self._subscriptions[event.request][0](event)
         else:
             self._answer(event.request, event)
 
@@ -292,9 +299,9 @@ class Requests:
         """The scenario does not do it."""
         error = ControlRefused(reason) if message == "SetControl" else ObservableRefused(reason)
         if request in self._subscriptions:
-            subscription = self._subscriptions[request]
+            fail = self._subscriptions[request][1]
             self.forget(request)
-            subscription._fail(error)
+            fail(error)
             return
         future = self._open(request)
         if future is not None and not future.done():

@@ -16,9 +16,9 @@ from edgelam.cosim.tasks import SimFuture, SimTask
 
 if TYPE_CHECKING:
     from edgelam.cosim.compute import ComputeBlock
+    from edgelam.cosim.core import Core
     from edgelam.cosim.node import Node
     from edgelam.cosim.records import TransferRecord
-    from edgelam.cosim.simulation import Simulation
     from edgelam.cosim.transfer_spec import TransferSpec
     from edgelam.cosim.transfers import Arrival, Outgoing
 
@@ -36,7 +36,7 @@ class Observer:
     def asked(self, **arguments: Any) -> None:
         """`simulate` has been called with these arguments, as JSON can hold them; the scenario can be started."""
 
-    def begin(self, sim: Simulation) -> None:
+    def begin(self, core: Core) -> None:
         """The simulation is ready; its main coroutine comes next."""
 
     def running(self) -> AbstractContextManager[None]:

@@ -17,17 +17,17 @@ from edgelam.cosim.transfers import INLINE_BYTES, decode, read_facts, wire_of
 from edgelam.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from edgelam.cosim.simulation import Simulation
+    from edgelam.cosim.core import Core
     from edgelam.cosim.tasks import SimFuture
 
 
 class Participants:
     """What this participant exchanges with the others."""
 
-    def __init__(self, sim: Simulation) -> None:
+    def __init__(self, core: Core) -> None:
         """Nothing yet."""
-        self._sim = sim
-        self._mailbox: Mailbox[tuple[codec.Encoded, Any]] = Mailbox(sim._loop, f"participant {sim.participant}")
+        self._core = core
+        self._mailbox: Mailbox[tuple[codec.Encoded, Any]] = Mailbox(core.loop, f"participant {core.participant}")
         self._generation: Counter[str] = Counter()
         self._arrived: Counter[tuple[str, int]] = Counter()
         self._barriers: dict[tuple[str, int], SimFuture] = {}
@@ -36,12 +36,12 @@ class Participants:
         """Hand `data` to participant `to`."""
         self._check(to)
         encoded = codec.encode(data, "exact")
-        if to == self._sim.participant:
+        if to == self._core.participant:
             self._mailbox.deliver(to, tag, (encoded, None))
             return
         inline = encoded.tobytes() if encoded.nbytes <= INLINE_BYTES else None
         facts = pickle.dumps(("post", tag, encoded.tree, encoded.nbytes, inline), protocol=pickle.HIGHEST_PROTOCOL)
-        self._sim._clock.post(to, facts, encoded if inline is None else None)
+        self._core.clock.post(to, facts, encoded if inline is None else None)
 
     async def collect(self, sender: int, tag: str) -> Any:
         """The oldest of what `sender` posted with `tag`."""
@@ -51,15 +51,15 @@ class Participants:
 
     async def barrier(self, name: str) -> None:
         """Tell everybody, then wait for everybody."""
-        sim = self._sim
+        core = self._core
         key = (name, self._generation[name])
         self._generation[name] += 1
         note = pickle.dumps(("barrier", name, None, key[1], None), protocol=pickle.HIGHEST_PROTOCOL)
-        for other in range(sim.participants):
-            if other != sim.participant:
-                sim._clock.post(other, note)
-        if self._arrived[key] < sim.participants - 1:
-            future = self._barriers[key] = sim._loop.create_future()
+        for other in range(core.participants):
+            if other != core.participant:
+                core.clock.post(other, note)
+        if self._arrived[key] < core.participants - 1:
+            future = self._barriers[key] = core.loop.create_future()
             future.why = ("the others at barrier", repr(name))
             try:
                 await future
@@ -74,12 +74,12 @@ class Participants:
             key = (tag, nbytes)
             self._arrived[key] += 1
             future = self._barriers.get(key)
-            if future is not None and self._arrived[key] == self._sim.participants - 1 and not future.done():
+            if future is not None and self._arrived[key] == self._core.participants - 1 and not future.done():
                 future.set_result(None)
             return
         wire = wire_of(event.payload, inline, nbytes, event.sender)
         self._mailbox.deliver(event.sender, tag, (codec.Encoded("exact", nbytes, (), tree), wire))
 
     def _check(self, participant: int) -> None:
-        if participant not in range(self._sim.participants):
-            raise ConfigurationError(f"no participant {participant!r}: this run has 0 to {self._sim.participants - 1}")
+        if participant not in range(self._core.participants):
+            raise ConfigurationError(f"no participant {participant!r}: this run has 0 to {self._core.participants - 1}")

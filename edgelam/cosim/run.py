@@ -14,6 +14,7 @@ from edgelam import scenarios
 from edgelam.cosim import files, launch, patience
 from edgelam.cosim.bridge_clock import BridgeClock
 from edgelam.cosim.clock import Clock, IdealClock
+from edgelam.cosim.core import Core
 from edgelam.cosim.devices import DeviceProfile
 from edgelam.cosim.observer import NOBODY, Observer
 from edgelam.cosim.records import ComputeRecord, TransferRecord
@@ -207,18 +208,18 @@ def _simulate_ideal(
     return _run(main, IdealClock(dict(nodes or {})), **settings)
 
 
-def _run(main: Main[T], clock: Clock, **settings: Any) -> T:
+def _run(main: Main[T], clock: Clock, *, seed: int, environment: Mapping[str, str] | None = None, **settings: Any) -> T:
     """Drive `main` on `clock`; detach if all is well, otherwise let go so that the others see it."""
     try:
-        sim = Simulation(clock, **settings)
+        core = Core(clock, **settings)
         try:
-            coroutine = main(sim)
+            coroutine = main(Simulation(core, seed=seed, environment=environment))
             if not inspect.iscoroutine(coroutine):
                 raise ConfigurationError(f"main must be a coroutine function (async def), not {main!r}")
-            result = sim._loop.run(coroutine)
-            sim._loop.observer.ended()
+            result = core.loop.run(coroutine)
+            core.observer.ended()
         except DeadlockError as error:
-            raise error from sim._loop.tasks.first_error()
+            raise error from core.loop.tasks.first_error()
         except BaseExceptionGroup as group:
             raise _single(group) from group
         except KeyboardInterrupt as interrupt:
@@ -227,7 +228,7 @@ def _run(main: Main[T], clock: Clock, **settings: Any) -> T:
             raise
         finally:
             with deferred_interrupt():
-                sim._loop.close()
+                core.loop.close()
         clock.detach()
         return result
     finally:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from edgelam.cosim import encoding as codec
 from edgelam.cosim.clock import Delivered, Finished
 from edgelam.cosim.incoming import broken
+from edgelam.cosim.mailbox import Mailbox
+from edgelam.cosim.observer import Observer
 from edgelam.cosim.records import Message, TransferRecord
 from edgelam.cosim.tasks import SimFuture
 from edgelam.cosim.transfer_spec import TransferSpec
@@ -25,8 +27,8 @@ from edgelam.cosim.units import NOT_YET_NS
 from edgelam.errors import ConfigurationError, RunEnded, TransferError, TransferRefused
 
 if TYPE_CHECKING:
+    from edgelam.cosim.core import Core
     from edgelam.cosim.node import Node
-    from edgelam.cosim.simulation import Simulation
 
 INLINE_BYTES = 4096  # a payload up to this size travels in the message itself, not as an array in shared memory
 
@@ -71,10 +73,9 @@ class Arrival:
     last_byte_ns: int
     transfer: int
 
-    def open(self) -> Message:
-        """Decode it."""
-        queued_s, last_byte_s = self.queued_ns / 1e9, self.last_byte_ns / 1e9
-        queued_s, last_byte_s = self.source._sim._loop.observer.read_times(self, queued_s, last_byte_s)
+    def open(self, observer: Observer) -> Message:
+        """Decode it, for the node's program."""
+        queued_s, last_byte_s = observer.read_times(self, self.queued_ns / 1e9, self.last_byte_ns / 1e9)
         return Message(
             data=decode(self.encoded, self.lost, self.wire, copy=self.copy, sender=self.source.name),
             source=self.source,
@@ -124,14 +125,17 @@ def decode(encoded: codec.Encoded, lost: Sequence[tuple[int, int]], wire: Any, *
 class Transfers:
     """All transfers of one participant."""
 
-    def __init__(self, sim: Simulation) -> None:
+    def __init__(self, core: Core) -> None:
         """None yet."""
-        self._sim = sim
+        self._core = core
         self._outgoing: dict[int, Outgoing] = {}
+        self._mailboxes: dict[int, Mailbox[Arrival]] = {
+            node.id: Mailbox(core.loop, node.name) for node in core.nodes.values()
+        }
 
     def start(self, source: Node, receivers: Sequence[Node], data: Any, asked: TransferSpec) -> Outgoing:
         """Check the request and hand it to the clock."""
-        sim = self._sim
+        core = self._core
         self._check_nodes(source, receivers, asked.tag)
         encoded = codec.encode(data, asked.encoding)
         if encoded.nbytes == 0:
@@ -139,39 +143,39 @@ class Transfers:
                 f"{source.name} sends 0 bytes (tag {asked.tag!r}, {codec.shown(data)}): a transfer has at least one; "
                 "for a mere signal send True (1 byte)"
             )
-        now = sim._loop.now_ns
+        now = core.loop.now_ns
         spec = asked
-        if sim.network is not None and asked.protocol != "analog":  # a sum over the air is no message
-            spec = dataclasses.replace(asked, protocol=sim.network)
+        if core.network is not None and asked.protocol != "analog":  # a sum over the air is no message
+            spec = dataclasses.replace(asked, protocol=core.network)
         outgoing = Outgoing(
-            id=sim._loop.next_sequence(),
+            id=core.loop.next_sequence(),
             source=source,
             receivers={node.id: node.name for node in receivers},
             spec=spec,
             encoded=encoded,
             size_bytes=encoded.nbytes,
-            future=sim._loop.create_future(),
+            future=core.loop.create_future(),
             queued_ns=now,
             undelivered=len(receivers),
         )
         to = ", ".join(outgoing.receivers.values())
         outgoing.future.why = ("send of", repr(spec.tag), "from", source.name, "to", to)
         meta, payload = b"", None
-        if not all(sim._is_mine(node) for node in receivers):
+        if not all(core.is_mine(node) for node in receivers):
             inline = encoded.tobytes() if encoded.nbytes <= INLINE_BYTES else None
             facts = (spec, now, encoded.tree, inline)
             meta = pickle.dumps(facts, protocol=pickle.HIGHEST_PROTOCOL)
             payload = encoded if inline is None else None
         self._outgoing[outgoing.id] = outgoing
         try:
-            outgoing.payload = sim._clock.transfer(
+            outgoing.payload = core.clock.transfer(
                 outgoing.id, source.id, list(outgoing.receivers), encoded.nbytes, spec, meta=meta, payload=payload
             )
         except BaseException:
             del self._outgoing[outgoing.id]
             raise
         source.sent_bytes += encoded.nbytes * len(receivers)
-        sim._loop.observer.transfer_started(outgoing, asked)
+        core.observer.transfer_started(outgoing, asked)
         return outgoing
 
     async def finish(self, outgoing: Outgoing) -> list[TransferRecord]:
@@ -180,7 +184,7 @@ class Transfers:
             await outgoing.future
         except asyncio.CancelledError:
             if outgoing.id in self._outgoing:
-                self._sim._clock.cancel(outgoing.id)
+                self._core.clock.cancel(outgoing.id)
             raise
         records = [outgoing.records[node] for node in outgoing.receivers]
         bad = [r for r in records if r.status not in ("complete", "partial")]
@@ -188,14 +192,19 @@ class Transfers:
             raise TransferError(_failure(outgoing, bad), records)
         return records
 
+    async def take(self, node: Node, source: Node | None, tag: str | None) -> Arrival:
+        """The oldest message for `node` that fits, from `source` (None: anybody) with `tag` (None: any); waits."""
+        id, name = (None, "anybody") if source is None else (source.id, source.name)
+        return await self._mailboxes[node.id].take(id, tag, name)
+
     # ---- what the clock reports -----------------------------------------------------------------------------
 
     def delivered(self, event: Delivered) -> None:
         """Put what arrived into the receiver's mailbox."""
-        sim = self._sim
-        source, receiver = sim._by_id[event.source], sim._by_id[event.receiver]
-        outgoing = self._outgoing.get(event.id) if event.sender_participant == sim.participant else None
-        if event.sender_participant == sim.participant:
+        core = self._core
+        source, receiver = core.by_id[event.source], core.by_id[event.receiver]
+        outgoing = self._outgoing.get(event.id) if event.sender_participant == core.participant else None
+        if event.sender_participant == core.participant:
             self._check_delivery(event, outgoing)
         if outgoing is not None and outgoing.encoded is not None:
             encoded, wire = outgoing.encoded, None
@@ -220,7 +229,7 @@ class Transfers:
             source, receiver, spec, encoded, wire, copy, event.lost, event.size_bytes, queued_ns, event.last_byte_ns,
             event.id,
         )  # fmt: skip
-        receiver._mailbox.deliver(source.id, spec.tag, arrival)
+        self._mailboxes[receiver.id].deliver(source.id, spec.tag, arrival)
 
     def finished(self, event: Finished) -> None:
         """Note one receiver's record; with the last one the sender goes on."""
@@ -229,7 +238,7 @@ class Transfers:
             raise broken(f"a record of transfer {event.id} to node {event.receiver}, which is not under way")
         if event.size_bytes != outgoing.size_bytes:
             raise broken(f"a record of transfer {event.id} of {event.size_bytes} bytes, not {outgoing.size_bytes}")
-        record = _record(outgoing, event, self._sim.participant)
+        record = _record(outgoing, event, self._core.participant)
         outgoing.records[event.receiver] = record
         if event.reason:
             outgoing.reasons.append(event.reason)
@@ -240,11 +249,11 @@ class Transfers:
                 outgoing.future.set_result(None)
 
     def _report(self, outgoing: Outgoing, record: TransferRecord) -> None:
-        observer = self._sim._loop.observer
-        observer.transfer_ended(outgoing, record)
-        if self._sim.on_transfer is not None:
-            self._sim.on_transfer(record)
-        observer.told()
+        core = self._core
+        core.observer.transfer_ended(outgoing, record)
+        if core.on_transfer is not None:
+            core.on_transfer(record)
+        core.observer.told()
 
     def refused(self, id: int, reason: str) -> None:
         """The network does not accept a transfer."""
@@ -270,10 +279,10 @@ class Transfers:
     def _check_nodes(self, source: Node, receivers: Sequence[Any], tag: str) -> None:
         if not receivers:
             raise ConfigurationError(f"{source.name} sends {tag!r} to nobody: give at least one node")
-        if any(node is not self._sim.nodes.get(getattr(node, "name", "")) for node in receivers):
+        if any(node is not self._core.nodes.get(getattr(node, "name", "")) for node in receivers):
             raise ConfigurationError(
                 f"{source.name} sends {tag!r} to {receivers!r}: nodes of this simulation are wanted; there are: "
-                f"{', '.join(self._sim.nodes)}"
+                f"{', '.join(self._core.nodes)}"
             )
         if source in receivers:
             raise ConfigurationError(f"{source.name} sends {tag!r} to itself: nothing would cross the network")

@@ -49,7 +49,7 @@ def _awaited(task: asyncio.Task[Any]) -> str:
     if isinstance(future, asyncio.Task):
         return _name_of(future)
     if type(future).__name__ == "_GatheringFuture":
-        names = [_name_of(child) for child in future._children if not child.done()]
+        names = [_name_of(child) for child in future._children if not child.done()]  # noqa: SLF001
         return "gather of " + ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     return _primitive(task)
 

@@ -262,7 +262,7 @@ def _bytes(tensor: Any) -> int:
     if layout is torch.strided:
         return int(tensor.numel() * tensor.element_size())
     if layout is torch.sparse_coo:
-        return sum(map(_bytes, (tensor._indices(), tensor._values())))
+        return sum(map(_bytes, (tensor._indices(), tensor._values())))  # noqa: SLF001
     if layout in (torch.sparse_csr, torch.sparse_bsr):
         return sum(map(_bytes, (tensor.crow_indices(), tensor.col_indices(), tensor.values())))
     if layout in (torch.sparse_csc, torch.sparse_bsc):

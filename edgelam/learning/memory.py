@@ -28,7 +28,8 @@ class Saved:
         self._known = {storage.data_ptr() for storage in self._kept}
         self.num_bytes = 0
 
-    def _pack(self, tensor: Tensor) -> Tensor:
+    def pack(self, tensor: Tensor) -> Tensor:
+        """For `saved_tensors_hooks`: count `tensor`, whose storage counts once."""
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in self._known:
             self._known.add(storage.data_ptr())
@@ -40,7 +41,7 @@ class Saved:
 def saved_for_backward(*modules: nn.Module) -> Iterator[Saved]:
     """Measure the activations saved for backward within the block; `modules` are those whose weights do not count."""
     saved = Saved(tensor for module in modules for tensor in (*module.parameters(), *module.buffers()))
-    with torch.autograd.graph.saved_tensors_hooks(saved._pack, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(saved.pack, lambda tensor: tensor):
         yield saved
 
 

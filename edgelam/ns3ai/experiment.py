@@ -25,7 +25,7 @@ FINISH_GRACE_S = 10.0  # for an ns-3 program that has said that it has finished,
 class Experiment:
     """Makes the shared memory, starts the ns-3 program, and ends it with ``del``, `kill` or the process."""
 
-    _begun = False  # run or kill was called
+    begun = False  # run or kill was called
     _of_segment: ClassVar[weakref.WeakValueDictionary[str, Experiment]] = weakref.WeakValueDictionary()
 
     def __init__(  # noqa: PLR0917  # as ns3-ai has it
@@ -58,8 +58,8 @@ class Experiment:
         other = self._of_segment.get(segName)
         if other is not None and other.isalive() and other.handleFinish and other.msgInterface.PyGetFinished():
             other.kill()  # only its last files are missing
-        if other is not None and (other.isalive() or not other._begun):
-            doing = "that runs" if other._begun else "that was made to run"
+        if other is not None and (other.isalive() or not other.begun):
+            doing = "that runs" if other.begun else "that was made to run"
             raise ConfigurationError(
                 f"segName {segName!r}: an experiment of this process {doing} {other.targetName!r} uses it; end it "
                 "first (exp.kill(), or del exp), or give each interface a segment name of its own, here and with "
@@ -95,7 +95,7 @@ class Experiment:
         no such program.
         """
         self.kill()
-        self._begun = True
+        self.begun = True
         program, folder, command = self._command()
         for name, value in (setting or {}).items():
             command.append(f"--{name}" if value in (None, "") else f"--{name}={value}")
@@ -122,7 +122,7 @@ class Experiment:
 
     def kill(self) -> None:
         """End the ns-3 program, if it runs. One that has finished is given 10 s to end by itself."""
-        self._begun = True
+        self.begun = True
         if self._end is not None:
             self._end()
 

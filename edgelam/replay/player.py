@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgelam.cosim.observer import Observer
 from edgelam.cosim.records import ComputeRecord, TransferRecord
 from edgelam.cosim.transfer_spec import TransferSpec
 from edgelam.cosim.units import NEVER_NS
@@ -27,8 +28,10 @@ from edgelam.replay.recorder import Operation
 
 if TYPE_CHECKING:
     from edgelam.cosim.compute import ComputeBlock
+    from edgelam.cosim.core import Core
     from edgelam.cosim.node import Node
     from edgelam.cosim.simulation import Simulation
+    from edgelam.cosim.transfers import Outgoing
 
 _Do = Callable[["ProgramPlayer", Operation], Coroutine[Any, Any, None]]
 _DO: dict[str, _Do] = {}
@@ -42,8 +45,8 @@ def _does(*kinds: str) -> Callable[[_Do], _Do]:
     return note
 
 
-class ProgramPlayer:
-    """One program. Give `main` and `on_transfer` to `cosim.simulate`, then ask for what came out."""
+class ProgramPlayer(Observer):
+    """One program: ``cosim.simulate(player.main, ..., program=player)``, then ask for what came out."""
 
     def __init__(self, operations: Iterable[Operation], *, any_order: bool = False) -> None:
         """Play `operations`, in the order they were recorded.
@@ -75,16 +78,19 @@ class ProgramPlayer:
         self._recorded: dict[int, int] = {}  # transfer here -> recorded
         self._readings: dict[int, float] = {}
         self._queued_s: dict[int, float] = {}
-        self.sim: Simulation
+        self._core: Core
+
+    def begin(self, core: Core) -> None:
+        """The simulation is ready."""
+        self._core = core
 
     async def main(self, sim: Simulation) -> None:
         """The main coroutine."""
-        self.sim = sim
         self._check_nodes(sim.nodes)
         await self._play(1)
 
-    def on_transfer(self, record: TransferRecord) -> None:
-        """A transfer has ended at a receiver."""
+    def transfer_ended(self, outgoing: Outgoing, record: TransferRecord) -> None:
+        """Keep its record."""
         number = self._recorded[record.id]
         self.transfers[number, record.receiver] = record
         self._queued_s[number] = record.queued_s
@@ -109,7 +115,7 @@ class ProgramPlayer:
         missing = [name for name in named if name not in there]
         if missing:
             raise NotReplayable(
-                f"the run uses nodes {', '.join(missing)}, which scenario {self.sim.scenario!r} does not have; there "
+                f"the run uses nodes {', '.join(missing)}, which scenario {self._core.scenario!r} does not have; there "
                 f"are: {', '.join(there)}. Its options say how many nodes of a kind there are (numUe=..., numEdge=...)"
             )
 
@@ -117,7 +123,7 @@ class ProgramPlayer:
         for operation in self._scripts.get(task, ()):
             await _DO[operation.kind](self, operation)
         if not self._scripts.get(task) or self._scripts[task][-1].kind != "end":
-            future = self.sim._loop.create_future()  # it was still at something when the run was over
+            future = self._core.loop.create_future()  # it was still at something when the run was over
             future.why = ("the end of the run",)
             await future
 
@@ -125,7 +131,7 @@ class ProgramPlayer:
         if number not in self._things:
             if number in self._tasks:
                 raise self._otherwise(f"a task is awaited that has not been started yet (operation {number})")
-            self._things[number] = self.sim._loop.create_future()
+            self._things[number] = self._core.loop.create_future()
         return self._things[number]
 
     def _several(self, text: str) -> list[Any]:
@@ -134,205 +140,174 @@ class ProgramPlayer:
     def _otherwise(self, what: str) -> NotReplayable:
         return NotReplayable(
             f"over this network the run would have gone another way: at simulated time "
-            f"{self.sim._loop.now_ns / 1e9:.9f} s {what}"
+            f"{self._core.loop.now_ns / 1e9:.9f} s {what}"
         )
 
+    # ---- tasks and futures ---------------------------------------------------------------------------------------
 
-# ---- tasks and futures -----------------------------------------------------------------------------------------------
+    @_does("end")
+    async def _end(self, op: Operation) -> None:
+        pass
 
+    @_does("spawn")
+    async def _spawn(self, op: Operation) -> None:
+        maker = self._things[op.amount] if op.amount else self._core.loop
+        self._things[op.object] = maker.create_task(self._play(op.object), name=op.text)
 
-@_does("end")
-async def _end(player: ProgramPlayer, op: Operation) -> None:
-    pass
+    @_does("await")
+    async def _await(self, op: Operation) -> None:
+        await self._thing(op.object)
 
+    @_does("gather")
+    async def _gather(self, op: Operation) -> None:
+        self._things[op.object] = asyncio.gather(*self._several(op.text))
 
-@_does("spawn")
-async def _spawn(player: ProgramPlayer, op: Operation) -> None:
-    maker = player._things[op.amount] if op.amount else player.sim._loop
-    player._things[op.object] = maker.create_task(player._play(op.object), name=op.text)
+    @_does("wait")
+    async def _wait(self, op: Operation) -> None:
+        await asyncio.wait(self._several(op.text))
 
+    @_does("group")
+    async def _group(self, op: Operation) -> None:
+        self._things[op.object] = await asyncio.TaskGroup().__aenter__()
 
-@_does("await")
-async def _await(player: ProgramPlayer, op: Operation) -> None:
-    await player._thing(op.object)
+    @_does("ungroup")
+    async def _ungroup(self, op: Operation) -> None:
+        await self._things[op.object].__aexit__(None, None, None)
 
+    @_does("set")
+    async def _set(self, op: Operation) -> None:
+        if not self._thing(op.object).done():
+            self._thing(op.object).set_result(None)
 
-@_does("gather")
-async def _gather(player: ProgramPlayer, op: Operation) -> None:
-    player._things[op.object] = asyncio.gather(*player._several(op.text))
+    @_does("sleep")
+    async def _sleep(self, op: Operation) -> None:
+        await asyncio.sleep(float("inf") if op.amount >= NEVER_NS else op.amount / 1e9)
 
+    @_does("yield")
+    async def _yield(self, op: Operation) -> None:
+        await asyncio.sleep(0)
 
-@_does("wait")
-async def _wait(player: ProgramPlayer, op: Operation) -> None:
-    await asyncio.wait(player._several(op.text))
+    @_does("job")
+    async def _job(self, op: Operation) -> None:
+        self._things[op.object] = self._core.loop.run_in_executor(None, int)
 
+    @_does("done")
+    async def _done(self, op: Operation) -> None:
+        if self._thing(op.object).done() != bool(op.amount):
+            raise self._otherwise(f"a future is{' not' if op.amount else ''} done yet when the program asks for it")
 
-@_does("group")
-async def _group(player: ProgramPlayer, op: Operation) -> None:
-    player._things[op.object] = await asyncio.TaskGroup().__aenter__()
+    @_does("timeout")
+    async def _timeout(self, op: Operation) -> None:
+        def over() -> None:
+            raise self._otherwise(f"a time-out of {op.amount / 1e9:.9g} s is over")
 
+        self._things[op.object] = self._core.loop.call_later(op.amount / 1e9, over)
 
-@_does("ungroup")
-async def _ungroup(player: ProgramPlayer, op: Operation) -> None:
-    await player._things[op.object].__aexit__(None, None, None)
+    @_does("untimeout")
+    async def _untimeout(self, op: Operation) -> None:
+        self._things[op.object].cancel()
 
+    @_does("event")
+    async def _event(self, op: Operation) -> None:
+        self._things[op.object] = asyncio.Event()
+        if op.amount:
+            self._things[op.object].set()
 
-@_does("set")
-async def _set(player: ProgramPlayer, op: Operation) -> None:
-    if not player._thing(op.object).done():
-        player._thing(op.object).set_result(None)
+    @_does("event-wait")
+    async def _event_wait(self, op: Operation) -> None:
+        await self._things[op.object].wait()
 
+    @_does("event-set")
+    async def _event_set(self, op: Operation) -> None:
+        self._things[op.object].set()
 
-@_does("sleep")
-async def _sleep(player: ProgramPlayer, op: Operation) -> None:
-    await asyncio.sleep(float("inf") if op.amount >= NEVER_NS else op.amount / 1e9)
+    @_does("event-clear")
+    async def _event_clear(self, op: Operation) -> None:
+        self._things[op.object].clear()
 
+    @_does("event-is-set")
+    async def _event_is_set(self, op: Operation) -> None:
+        if self._things[op.object].is_set() != bool(op.amount):
+            raise self._otherwise(f"an event is{' not' if op.amount else ''} set yet when the program asks for it")
 
-@_does("yield")
-async def _yield(player: ProgramPlayer, op: Operation) -> None:
-    await asyncio.sleep(0)
+    @_does("queue")
+    async def _queue(self, op: Operation) -> None:
+        queue: asyncio.Queue[int] = asyncio.Queue(op.amount)
+        for index in range(op.extra):
+            queue.put_nowait(-1 - index)
+        self._things[op.object] = queue
 
+    @_does("queue-put", "queue-put-nowait")
+    async def _queue_put(self, op: Operation) -> None:
+        queue = self._things[op.object]
+        if op.kind == "queue-put":
+            await queue.put(op.amount)
+        elif queue.full():
+            raise self._otherwise("a queue is full")
+        else:
+            queue.put_nowait(op.amount)
 
-@_does("job")
-async def _job(player: ProgramPlayer, op: Operation) -> None:
-    player._things[op.object] = player.sim._loop.run_in_executor(None, int)
+    @_does("queue-get", "queue-get-nowait")
+    async def _queue_get(self, op: Operation) -> None:
+        queue = self._things[op.object]
+        if op.kind == "queue-get-nowait" and queue.empty():
+            raise self._otherwise("a queue is empty")
+        if await queue.get() != op.amount:
+            raise self._otherwise("a queue holds other things, because others were the first to put")
 
+    # ---- nodes ---------------------------------------------------------------------------------------------------
 
-@_does("done")
-async def _done(player: ProgramPlayer, op: Operation) -> None:
-    if player._thing(op.object).done() != bool(op.amount):
-        raise player._otherwise(f"a future is{' not' if op.amount else ''} done yet when the program asks for it")
+    @_does("send")
+    async def _send(self, op: Operation) -> None:
+        nodes, transfers, facts = self._core.nodes, self._core.transfers, json.loads(op.text)
+        outgoing = transfers.start(
+            nodes[op.node],
+            [nodes[name] for name in facts["to"]],
+            np.broadcast_to(np.uint8(0), op.amount),
+            TransferSpec.from_note(facts),
+        )
+        self._recorded[outgoing.id] = op.object
+        self.sent += 1
+        for record in await transfers.finish(outgoing):
+            if record.status != "complete":
+                raise self._otherwise(
+                    f"transfer {record.tag!r} from {record.source} to {record.receiver} is {record.status} "
+                    f"({record.lost_bytes:,} bytes lost): what was learned would differ"
+                )
 
+    @_does("receive")
+    async def _receive(self, op: Operation) -> None:
+        node, asked = self._core.nodes[op.node], json.loads(op.text)
+        source = self._core.nodes[asked["source"]] if asked["source"] else None
+        arrival = await self._core.transfers.take(node, source, asked["tag"])
+        if self._recorded[arrival.transfer] != op.object:
+            other = f"{arrival.spec.tag!r} from {arrival.source.name}"
+            raise self._otherwise(f"{op.node} gets another message ({other}) than in the recording")
 
-@_does("timeout")
-async def _timeout(player: ProgramPlayer, op: Operation) -> None:
-    def over() -> None:
-        raise player._otherwise(f"a time-out of {op.amount / 1e9:.9g} s is over")
-
-    player._things[op.object] = player.sim._loop.call_later(op.amount / 1e9, over)
-
-
-@_does("untimeout")
-async def _untimeout(player: ProgramPlayer, op: Operation) -> None:
-    player._things[op.object].cancel()
-
-
-@_does("event")
-async def _event(player: ProgramPlayer, op: Operation) -> None:
-    player._things[op.object] = asyncio.Event()
-    if op.amount:
-        player._things[op.object].set()
-
-
-@_does("event-wait")
-async def _event_wait(player: ProgramPlayer, op: Operation) -> None:
-    await player._things[op.object].wait()
-
-
-@_does("event-set")
-async def _event_set(player: ProgramPlayer, op: Operation) -> None:
-    player._things[op.object].set()
-
-
-@_does("event-clear")
-async def _event_clear(player: ProgramPlayer, op: Operation) -> None:
-    player._things[op.object].clear()
-
-
-@_does("event-is-set")
-async def _event_is_set(player: ProgramPlayer, op: Operation) -> None:
-    if player._things[op.object].is_set() != bool(op.amount):
-        raise player._otherwise(f"an event is{' not' if op.amount else ''} set yet when the program asks for it")
-
-
-@_does("queue")
-async def _queue(player: ProgramPlayer, op: Operation) -> None:
-    queue: asyncio.Queue[int] = asyncio.Queue(op.amount)
-    for index in range(op.extra):
-        queue.put_nowait(-1 - index)
-    player._things[op.object] = queue
-
-
-@_does("queue-put", "queue-put-nowait")
-async def _queue_put(player: ProgramPlayer, op: Operation) -> None:
-    queue = player._things[op.object]
-    if op.kind == "queue-put":
-        await queue.put(op.amount)
-    elif queue.full():
-        raise player._otherwise("a queue is full")
-    else:
-        queue.put_nowait(op.amount)
-
-
-@_does("queue-get", "queue-get-nowait")
-async def _queue_get(player: ProgramPlayer, op: Operation) -> None:
-    queue = player._things[op.object]
-    if op.kind == "queue-get-nowait" and queue.empty():
-        raise player._otherwise("a queue is empty")
-    if await queue.get() != op.amount:
-        raise player._otherwise("a queue holds other things, because others were the first to put")
-
-
-# ---- nodes -----------------------------------------------------------------------------------------------------------
-
-
-@_does("send")
-async def _send(player: ProgramPlayer, op: Operation) -> None:
-    sim, facts = player.sim, json.loads(op.text)
-    outgoing = sim._transfers.start(
-        sim.nodes[op.node],
-        [sim.nodes[name] for name in facts["to"]],
-        np.broadcast_to(np.uint8(0), op.amount),
-        TransferSpec.from_note(facts),
-    )
-    player._recorded[outgoing.id] = op.object
-    player.sent += 1
-    for record in await sim._transfers.finish(outgoing):
-        if record.status != "complete":
-            raise player._otherwise(
-                f"transfer {record.tag!r} from {record.source} to {record.receiver} is {record.status} "
-                f"({record.lost_bytes:,} bytes lost): what was learned would differ"
+    @_does("compute")
+    async def _compute(self, op: Operation) -> None:
+        node = self._core.nodes[op.node]
+        if self._turns[op.node].popleft() != op.object and not self._any_order:
+            raise self._otherwise(
+                f"block {op.text!r} computes on {op.node} before another task's, which was first in the recording: if "
+                "both touch the same weights, what was learned would differ. If they share nothing, say --any-order"
             )
+        block = node.compute(op.text, work=Work())
+        self._things[op.object] = block
+        await block.__aenter__()
 
+    @_does("computed")
+    async def _computed(self, op: Operation) -> None:
+        block: ComputeBlock = self._things.pop(op.object)
+        block.work = Work(op.amount, op.extra)
+        await block.__aexit__(None, None, None)
+        assert block.record is not None
+        self.blocks[op.object] = block.record
 
-@_does("receive")
-async def _receive(player: ProgramPlayer, op: Operation) -> None:
-    node, asked = player.sim.nodes[op.node], json.loads(op.text)
-    source = player.sim.nodes[asked["source"]].id if asked["source"] else None
-    arrival = await node._mailbox.take(source, asked["tag"], asked["source"] or "anybody")
-    if player._recorded[arrival.transfer] != op.object:
-        raise player._otherwise(
-            f"{op.node} gets another message ({arrival.spec.tag!r} from {arrival.source.name}) than in the recording"
-        )
+    @_does("clock")
+    async def _clock(self, op: Operation) -> None:
+        self._readings[op.object] = self._core.loop.now_ns / 1e9
 
-
-@_does("compute")
-async def _compute(player: ProgramPlayer, op: Operation) -> None:
-    node = player.sim.nodes[op.node]
-    if player._turns[op.node].popleft() != op.object and not player._any_order:
-        raise player._otherwise(
-            f"block {op.text!r} computes on {op.node} before another task's, which was first in the recording: if "
-            "both touch the same weights, what was learned would differ. If they share nothing, say --any-order"
-        )
-    block = node.compute(op.text, work=Work())
-    player._things[op.object] = block
-    await block.__aenter__()
-
-
-@_does("computed")
-async def _computed(player: ProgramPlayer, op: Operation) -> None:
-    block: ComputeBlock = player._things.pop(op.object)
-    block.work = Work(op.amount, op.extra)
-    await block.__aexit__(None, None, None)
-    assert block.record is not None
-    player.blocks[op.object] = block.record
-
-
-@_does("clock")
-async def _clock(player: ProgramPlayer, op: Operation) -> None:
-    player._readings[op.object] = player.sim.now_s
-
-
-@_does("energy")
-async def _energy(player: ProgramPlayer, op: Operation) -> None:
-    player._readings[op.object] = player.sim.nodes[op.node].energy_j
+    @_does("energy")
+    async def _energy(self, op: Operation) -> None:
+        self._readings[op.object] = self._core.nodes[op.node].energy_j

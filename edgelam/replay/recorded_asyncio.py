@@ -98,8 +98,8 @@ def _put_off(original: Any, recorder: ProgramRecorder, timeout: asyncio.Timeout,
 
 
 def _timed_out(original: Any, recorder: ProgramRecorder, timeout: Any) -> None:
-    if not timeout._task.quiet:
-        recorder.refuse(f"a time-out was over: {describe_wait(timeout._task)}")
+    if not timeout._task.quiet:  # noqa: SLF001
+        recorder.refuse(f"a time-out was over: {describe_wait(timeout._task)}")  # noqa: SLF001
     original(timeout)
 
 
@@ -110,7 +110,7 @@ def _event(recorder: ProgramRecorder, event: Any) -> int:
     known = recorder.known.numbers
     if event not in known:
         known[event] = recorder.new_object()
-        recorder.add("event", known[event], amount=int(event._value))
+        recorder.add("event", known[event], amount=int(event._value))  # noqa: SLF001
     return known[event]
 
 
@@ -140,8 +140,8 @@ def _queue(recorder: ProgramRecorder, queue: Any) -> int:
     known = recorder.known
     if queue not in known.numbers:
         known.numbers[queue] = recorder.new_object()
-        known.queued[queue] = deque(-1 - i for i in range(len(queue._queue)))
-        recorder.add("queue", known.numbers[queue], amount=queue._maxsize, extra=len(queue._queue))
+        known.queued[queue] = deque(-1 - i for i in range(len(queue._queue)))  # noqa: SLF001
+        recorder.add("queue", known.numbers[queue], amount=queue._maxsize, extra=len(queue._queue))  # noqa: SLF001
         if type(queue) is not asyncio.Queue:
             recorder.depends_on_network(f"asyncio.{type(queue).__name__}: its order depends on who puts first")
     return known.numbers[queue]

@@ -32,10 +32,10 @@ from edgelam.replay.traced import Formula, Traced
 
 if TYPE_CHECKING:
     from edgelam.cosim.compute import ComputeBlock
+    from edgelam.cosim.core import Core
     from edgelam.cosim.loop import SimLoop
     from edgelam.cosim.node import Node
     from edgelam.cosim.records import TransferRecord
-    from edgelam.cosim.simulation import Simulation
     from edgelam.cosim.transfer_spec import TransferSpec
     from edgelam.cosim.transfers import Arrival, Outgoing
 
@@ -120,14 +120,14 @@ class ProgramRecorder(Observer):
         if arguments["scenario"] != "none":
             self.settings["scenario_sha256"] = scenarios.checksum_of(arguments["scenario"])
 
-    def begin(self, sim: Simulation) -> None:
+    def begin(self, core: Core) -> None:
         """The simulation begins."""
         if self._loop is not None:
             raise RuntimeError("a ProgramRecorder records one simulation")
-        self._loop = sim._loop
-        self.settings["nodes"] = {node.name: node.role for node in sim.nodes.values()}
-        if sim.participants > 1:
-            self.refuse(f"{sim.participants} participants: only what one process does is recorded")
+        self._loop = core.loop
+        self.settings["nodes"] = {node.name: node.role for node in core.nodes.values()}
+        if core.participants > 1:
+            self.refuse(f"{core.participants} participants: only what one process does is recorded")
         if self.settings.get("compute") == "measured":
             self.refuse("compute is measured: how long computing takes was this machine's wall time")
 

@@ -200,14 +200,13 @@ def _play(
     sent: set[int] = set()  # one record a receiver comes: a transfer to several is one
 
     def on_transfer(record: Any) -> None:
-        player.on_transfer(record)
         recorder.ledger.transfer(record)
         sent.add(record.id)
         progress.step(len(sent), simulated_s=record.acknowledged_s)
 
     networked = settings["scenario"] is not None
     simulate(
-        main, **settings, on_transfer=on_transfer, on_compute=recorder.ledger.compute,
+        main, **settings, on_transfer=on_transfer, on_compute=recorder.ledger.compute, program=player,
         scenario_log=log if networked else None,
     )  # fmt: skip
     progress.step(player.sends)

@@ -63,7 +63,7 @@ def test_no_descriptor_stays_open_whatever_is_kept():
         gc.enable()
     assert kept[1].data.sum() == 100_000
     with pytest.raises(EdgelamError, match="this run is over"):
-        kept[0]._clock.claim(0)
+        kept[0]._core.clock.claim(0)
 
 
 def under(which, low, high, step):

@@ -39,12 +39,8 @@ def play(operations, network, **more):
     """(transfers, blocks, player) of a replay."""
     transfers, blocks = [], []
     player = ProgramPlayer(operations, any_order=more.pop("any_order", False))
-
-    def on_transfer(record):
-        transfers.append(record)
-        player.on_transfer(record)
-
-    simulate(player.main, network, on_transfer=on_transfer, on_compute=blocks.append, **more)
+    more |= {"program": player, "on_transfer": transfers.append, "on_compute": blocks.append}
+    simulate(player.main, network, **more)
     return transfers, blocks, player
 
 

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the parts of one simulation share: the surface that they have of one another.
+
+`Simulation` and `Node` are what a user's program sees; behind them the parts (transfers, compute blocks, observables,
+other participants, an observer) know the one `Core`, and nobody reaches into another's private state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from edgelam.cosim.clock import Applied, Clock, Delivered, Event, Finished, Posted, Refused, Value
+from edgelam.cosim.compute import check_mode
+from edgelam.cosim.devices import DEFAULT_DEVICE, OTHER_DEVICE, DeviceProfile, profile
+from edgelam.cosim.loop import SimLoop
+from edgelam.cosim.node import Node
+from edgelam.cosim.observables import Requests
+from edgelam.cosim.observer import Observer
+from edgelam.cosim.participants import Participants
+from edgelam.cosim.records import ComputeRecord, TransferRecord
+from edgelam.cosim.transfers import Transfers
+from edgelam.cosim.work import Work
+from edgelam.errors import ConfigurationError
+
+
+class Core:
+    """One simulation, for its own parts."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        devices: Mapping[str, str | DeviceProfile] | None = None,
+        compute: str = "modelled",
+        network: str | None = None,
+        on_transfer: Callable[[TransferRecord], object] | None = None,
+        on_compute: Callable[[ComputeRecord], object] | None = None,
+        program: Observer | None = None,
+    ) -> None:
+        """On `clock`; the other arguments are those of `simulate`."""
+        if network not in (None, "ideal"):
+            raise ConfigurationError(f"network = {network!r}; legal: None (as each send says), 'ideal'")
+        self.compute_mode = check_mode(compute)
+        self.network = network
+        self.on_transfer = on_transfer
+        self.on_compute = on_compute
+        self.clock = clock
+        self.loop = SimLoop(clock, self._on_event)  # type: ignore[abstract]  # refused.py has them
+        self.scenario: str = clock.catalogue["scenario"]
+        self.participant = clock.participant
+        self.participants = clock.participants
+        self.work: dict[tuple[str, Hashable], Work] = {}
+        """What compute blocks of a label and key cost, counted once."""
+        self.by_id: dict[int, Node] = {}
+        self.nodes: dict[str, Node] = {}
+        """By name, in the scenario's order."""
+        self._claimed: set[int] = set()
+        self._make_nodes(clock.catalogue["nodes"], devices or {})
+        self.transfers = Transfers(self)
+        self.requests = Requests(self)
+        self.others = Participants(self)
+        if program is not None:
+            program.begin(self)
+            self.loop.observer = program
+        clock.explain = self.loop.describe_waiting
+
+    @property
+    def observer(self) -> Observer:
+        """Whoever looks on."""
+        return self.loop.observer
+
+    def _make_nodes(self, catalogue: list[dict[str, Any]], devices: Mapping[str, str | DeviceProfile]) -> None:
+        profiles = {pattern: profile(device) for pattern, device in devices.items()}
+        names = [entry["name"] for entry in catalogue]
+        for pattern in profiles:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                raise ConfigurationError(
+                    f"devices: {pattern!r} matches no node; there are: {', '.join(names) or 'none'}. Give patterns of "
+                    f"these names, such as '{(names or ['ue0'])[0]}=phone', or '*=cpu-server' for all"
+                )
+        for entry in catalogue:
+            name, role = entry["name"], entry["role"]
+            device = next((p for pattern, p in profiles.items() if fnmatchcase(name, pattern)), None)
+            if device is None:
+                device = profile(DEFAULT_DEVICE.get(role, OTHER_DEVICE))
+            self.nodes[name] = self.by_id[entry["id"]] = Node(self, entry["id"], name, role, device)
+
+    # ---- whose nodes they are ------------------------------------------------------------------------------------
+
+    def claim(self, node: Node) -> None:
+        """Have what is sent to `node` delivered to this participant."""
+        if node.id not in self._claimed:
+            self._claimed.add(node.id)
+            self.clock.claim(node.id)
+
+    def is_mine(self, node: Node) -> bool:
+        """True if what is sent to `node` is known to come to this process."""
+        return self.participants == 1 or node.id in self._claimed
+
+    def may_be_mine(self, node: Node) -> bool:
+        """As `is_mine`, and for participant 0 also all nodes that nobody else may have claimed."""
+        return self.participant == 0 or node.id in self._claimed
+
+    # ---- events --------------------------------------------------------------------------------------------------
+
+    def _on_event(self, event: Event) -> None:
+        kind = type(event)
+        if kind is Delivered:
+            self.transfers.delivered(event)  # type: ignore[arg-type]
+        elif kind is Finished:
+            self.transfers.finished(event)  # type: ignore[arg-type]
+        elif kind is Value:
+            self.requests.value(event)  # type: ignore[arg-type]
+        elif kind is Applied:
+            self.requests.applied(event)  # type: ignore[arg-type]
+        elif kind is Posted:
+            self.others.posted(event)  # type: ignore[arg-type]
+        elif kind is Refused:
+            self._refused(event)  # type: ignore[arg-type]
+
+    def _refused(self, event: Refused) -> None:
+        if event.message == "TransferRequest":
+            self.transfers.refused(event.id, event.reason)
+        elif event.message in ("ReadObservable", "SetControl"):
+            self.requests.refused(event.id, event.message, event.reason)
+        elif event.message != "CancelTransfer":  # a transfer that was over by then
+            raise ConfigurationError(f"the scenario refused {event.message}: {event.reason}")
