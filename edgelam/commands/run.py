@@ -70,7 +70,9 @@ def run_experiment(name: str, arguments: list[str]) -> int:
     from edgelam.runs.configuration import to_toml
     from edgelam.runs.configuration.options import parse_options
     from edgelam.runs.folders.folder import RunFolder
+    from edgelam.runs.network import network_of
     from edgelam.runs.progress import Progress
+    from edgelam.scenarios.asking import scenario_help
 
     # PyTorch's idle threads spin by default, which takes the core that ns-3 needs (4 times slower on a busy machine);
     # read when PyTorch is first imported
@@ -78,10 +80,11 @@ def run_experiment(name: str, arguments: list[str]) -> int:
     experiment = experiments.find(name)
     options = parse_options(experiment, arguments, command="run", fields=RUN_OPTIONS)
     config = options.experiment
-    if "--options" in arguments and not config.options:
-        print(experiments.scenario_help(config.scenario), end="")
+    network = network_of(config) or config
+    if "--options" in arguments and not network.options:
+        print(scenario_help(network.scenario), end="")
         return 0
-    experiment.check(config)
+    experiment.check(config, start=not options.print_config)
     if options.print_config:
         print(to_toml(config), end="")
         return 0
@@ -140,6 +143,7 @@ def list_all() -> int:
     from edgelam import paths
     from edgelam.runs import experiments
     from edgelam.runs.configuration.options import first_line
+    from edgelam.scenarios.asking import scenario_summary
 
     console = Console(highlight=False, soft_wrap=True)
     console.print("[bold]experiments[/] (edgelam run NAME --config RECIPE)")
@@ -160,7 +164,7 @@ def list_all() -> int:
     except FileNotFoundError as error:
         raise EdgelamError(str(error)) from error
     for name, binary in scenarios.items():
-        console.print(f"  [bold]{name}[/]  {experiments.scenario_summary(binary)}")
+        console.print(f"  [bold]{name}[/]  {scenario_summary(binary)}")
     console.print(f"  [bold]{experiments.NO_SCENARIO}[/]  no network: every transfer takes no time")
     return 0
 

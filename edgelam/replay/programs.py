@@ -29,14 +29,18 @@ TABLE = "program"
 ROW = "row"  # the kind of operation that tells where a table's row came from
 
 
-def record(folder: RunFolder, label: str) -> ProgramRecorder:
-    """A recorder for one more simulation of the run; `label`: what it is called in the manifest and in progress."""
+def record(folder: RunFolder, label: str, scenario: str | None = None) -> ProgramRecorder:
+    """A recorder for one more simulation of the run.
+
+    label: what it is called in the manifest and in progress; scenario: what it runs over, the run's setting of that
+    name unless given. A file of one's own is copied into the run folder.
+    """
     simulations: list[dict[str, Any]] = folder.manifest.setdefault("simulations", [])
     number = len(simulations)
     facts: dict[str, Any] = {"label": label, "ended": False}
     simulations.append(facts)
     table = folder.table(TABLE, COLUMNS)
-    _keep_scenario(folder)
+    _keep_scenario(folder, scenario or (folder.manifest.get("configuration") or {}).get("scenario"))
 
     def write(operations: list[Operation]) -> None:
         columns = zip(*operations, strict=True)
@@ -68,9 +72,8 @@ def record(folder: RunFolder, label: str) -> ProgramRecorder:
     return recorder
 
 
-def _keep_scenario(folder: RunFolder) -> None:
+def _keep_scenario(folder: RunFolder, scenario: Any) -> None:
     """Copy the source of a scenario of one's own into the run folder, once: it may be edited after the run."""
-    scenario = (folder.manifest.get("configuration") or {}).get("scenario")
     if not isinstance(scenario, str) or not scenarios.is_path(scenario):
         return
     source = Path(scenario)

@@ -20,14 +20,14 @@ from edgelam.errors import ConfigurationError, NotReplayable
 from edgelam.replay import programs
 from edgelam.replay import tables as replayed_tables
 from edgelam.replay.player import ProgramPlayer
+from edgelam.replay.settings import Settings, recorded_settings
 from edgelam.runs import experiments
 from edgelam.runs.configuration.options import own_texts
-from edgelam.runs.experiments import NO_SCENARIO, check_devices, check_scenario
+from edgelam.runs.experiments import NO_SCENARIO
 from edgelam.runs.folders.folder import RunFolder
 from edgelam.runs.folders.load import Run, load_run
 from edgelam.runs.progress import Progress
 from edgelam.runs.recording import SimulationRecorder, recorded_names
-from edgelam.runs.replay_settings import Settings, settings_of
 from edgelam.scenarios import trust as whose
 
 
@@ -67,7 +67,7 @@ def replay(
     original = run if isinstance(run, Run) else load_run(run)
     simulations = _check_run(original)
     with whose.scope():
-        before = settings_of(original)
+        before = recorded_settings(original)
         named = [before.scenario, *(str(facts["scenario"]) for facts in simulations)]
         own = [*trust, *_own_texts(original.manifest["experiment"]), *([] if scenario is None else [scenario])]
         whose.named_by(original.path, named, own)
@@ -150,8 +150,7 @@ def _check_settings(after: Settings, simulations: list[dict[str, Any]]) -> None:
     recorded = {facts["compute"] for facts in simulations}
     if after.compute == "modelled" and "free" in recorded:
         raise NotReplayable("the run was made with compute = free: how much it computes is not known")
-    check_devices(after.devices)
-    check_scenario(after.scenario, after.scenario_options)
+    after.network.check(after.needs)
 
 
 def _changed_scenario(after: Settings, simulations: list[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -4,9 +4,11 @@
 An experiment is a module or package in the folder ``experiments/`` (installed as ``edgelam.experiments``), or in the
 folder that the environment variable EDGELAM_EXPERIMENTS names, with
 
-    Config                          a dataclass (of dataclasses) with a field `seed`: every field is an option
+    Config                          a dataclass (of dataclasses) with a field `seed`: every field is an option; a field
+                                    that is a `Network` (edgelam/runs/network.py) says what the experiment runs over
     RECIPES                         {name: function that returns a Config}; the first is the default
-    check(config)                   optional: refuse what cannot be run, before anything is made
+    needs(config) -> Needs          optional: what a scenario must have for it (edgelam/runs/needs.py)
+    check(config)                   optional: refuse what else cannot be run, before anything is made
     run(config, folder, progress)   does the work and writes tables into the RunFolder
     plot(path) -> list[Path]        draws the figures of a run folder from its files alone
     report(path, console)           prints its result tables, from its files alone
@@ -24,29 +26,33 @@ import importlib
 import importlib.util
 import os
 import pkgutil
-import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 import edgelam
-from edgelam import limits, paths, scenarios
 from edgelam.errors import ConfigurationError, EdgelamError
-from edgelam.runs.configuration import suggest
+from edgelam.runs.configuration import fields_of, suggest
 from edgelam.runs.folders.folder import RunFolder, read_manifest
+from edgelam.runs.needs import Needs
+from edgelam.runs.network import check_devices, network_of
 from edgelam.runs.progress import Progress
+from edgelam.scenarios.asking import NO_SCENARIO, check_scenario
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from edgelam.runs.folders.load import Run
 
-NO_SCENARIO = "none"
+__all__ = [
+    "COUNTERS", "NO_SCENARIO", "Experiment", "check_devices", "check_scenario", "find", "last_metrics", "names",
+    "own_names",
+]  # fmt: skip
 _HOW = " (docs/writing-an-experiment.md shows a whole one)"
 _told: set[str] = set()  # folders that are none, which the user knows by now
 # columns of table metrics that say when, not how good
@@ -73,6 +79,7 @@ class Experiment:
             raise EdgelamError(f"the Config of experiment {self.name} is no dataclass{_HOW}")
         if "seed" not in {field.name for field in dataclasses.fields(kind)}:
             raise EdgelamError(f"the Config of experiment {self.name} lacks the field 'seed'")
+        fields_of(kind)  # of its own and of its network no two may have one name
         return kind
 
     @property
@@ -107,8 +114,23 @@ class Experiment:
             )
         return config
 
-    def check(self, config: Any) -> None:
-        """Refuse what cannot be run, if the experiment has something to say about it."""
+    def needs(self, config: Any) -> Needs:
+        """What a scenario must have for it; nothing where the experiment does not say."""
+        if not hasattr(self.module, "needs"):
+            return Needs()
+        found = self.module.needs(config)
+        if not isinstance(found, Needs):
+            raise EdgelamError(f"needs() of experiment {self.name} returns {found!r}, which is no Needs{_HOW}")
+        return found
+
+    def check(self, config: Any, *, start: bool = True) -> None:
+        """Refuse what cannot be run: a network that is not what the experiment needs, then what it has to say itself.
+
+        start: start the scenario for a look at what it has. Raises ConfigurationError.
+        """
+        network = network_of(config)
+        if network is not None:
+            network.check(self.needs(config), start=start)
         if hasattr(self.module, "check"):
             self.module.check(config)
 
@@ -207,77 +229,6 @@ def _where_own(name: str) -> str:
     )
 
 
-def check_scenario(name: str, options: Mapping[str, str]) -> None:
-    """Refuse a scenario that is not there, and options it does not take (the scenario itself is asked).
-
-    Legal: an installed name, a path (see `scenarios.find`; a C++ file is built), ``none`` (no network).
-    """
-    if name == NO_SCENARIO:
-        if options:
-            raise ConfigurationError(f"--options: scenario none has no options, but got {', '.join(options)}")
-        return
-    command = _find_scenario(name)
-    asked = _ask_scenario([*command, *(f"--{option}={value}" for option, value in options.items())])
-    if asked.returncode == scenarios.USAGE_STATUS:
-        raise ConfigurationError(f"--options: {asked.stderr.strip()}")
-    if asked.returncode:
-        _refuse_broken(name, asked)
-
-
-def scenario_help(name: str) -> str:
-    """What a scenario says of itself and its options. Raises ConfigurationError for one that is not there."""
-    if name == NO_SCENARIO:
-        return "scenario none has no options\n"
-    asked = _ask_scenario(_find_scenario(name))
-    if asked.returncode:
-        _refuse_broken(name, asked)
-    return asked.stdout
-
-
-def _refuse_broken(name: str, asked: subprocess.CompletedProcess[str]) -> NoReturn:
-    said = asked.stderr.strip() or "it wrote nothing"
-    raise ConfigurationError(f"scenario {name} --help ended with status {asked.returncode}:\n{said}")
-
-
-def _find_scenario(name: str) -> list[str]:
-    if not scenarios.is_path(name):
-        try:
-            known = paths.scenarios()
-        except FileNotFoundError as error:
-            raise EdgelamError(str(error)) from error
-        if name not in known:
-            files = [f"./{name}{kind}" for kind in (".cc", ".py") if Path(f"{name}{kind}").is_file()]
-            hint = f"for the file say {files[0]}; " if files else ""
-            raise ConfigurationError(f"no scenario is called {name!r}; {hint}{suggest(name, [*known, NO_SCENARIO])}")
-    return scenarios.find(name)
-
-
-def _ask_scenario(command: list[str]) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            [*command, "--help"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=60
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ConfigurationError(
-            f"{Path(command[-1]).name} --help did not end in a minute: is its main an edgelam scenario's?"
-        ) from error
-    except OSError as error:
-        raise ConfigurationError(
-            f"scenario {command[0]!r} cannot be started: {error.strerror}{limits.advice(error)}"
-        ) from error
-
-
-def check_devices(profiles: Mapping[str, str]) -> None:
-    """Refuse device profiles that do not exist; profiles: node name pattern -> profile name."""
-    from edgelam.cosim.devices import DEVICES  # here: listing experiments needs none
-
-    for pattern, profile in profiles.items():
-        if profile not in DEVICES:
-            raise ConfigurationError(
-                f"--devices {pattern}: no profile is called {profile!r}; {suggest(profile, DEVICES)}"
-            )
-
-
 def last_metrics(run: Run) -> pd.DataFrame:
     """The last row of table metrics for each combination of its text columns; none without that table.
 
@@ -294,11 +245,6 @@ def last_metrics(run: Run) -> pd.DataFrame:
     results.sort(key=lambda name: not pd.api.types.is_float_dtype(metrics[name]))  # stable
     last = metrics.groupby(texts, sort=False, dropna=False).tail(1) if texts else metrics.tail(1)
     return last[[*texts, *results]]
-
-
-def scenario_summary(binary: Path) -> str:
-    """What an installed scenario says of itself: the first line of its ``--help``, without its name."""
-    return _ask_scenario([str(binary)]).stdout.partition("\n")[0].removeprefix(f"{binary.name}:").strip()
 
 
 def _package() -> ModuleType:

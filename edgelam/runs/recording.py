@@ -50,7 +50,7 @@ _WALL = {"what": str, "round": int, "simulated_s": float, "wall_s": float}
 class SimulationRecorder:
     """Writes what one simulation does under its name.
 
-    An experiment uses it like this::
+    `Network.simulate` does all of this. Around `cosim.simulate` it is used like this::
 
         recorder = SimulationRecorder(folder, "split FedFT", {"method": "split FedFT"})
 
@@ -80,7 +80,9 @@ class SimulationRecorder:
         self._facts = dict(facts or {})
         self.nodes: Mapping[str, Any] = {}
         """The simulation's nodes by name, once it has begun."""
-        self._labels: dict[str, Any] = {"simulation": name, **(labels or {})}
+        self.labels: Mapping[str, Label] = labels or {}
+        """Further columns of its tables and their values."""
+        self._labels: dict[str, Any] = {"simulation": name, **self.labels}
         self._types: dict[str, type] = {column: type(value) for column, value in self._labels.items()}
         self._simulated_s = 0.0
         self._readings, self._read_at, self._read_every_s = 0, 0.0, CLOCK_EVERY_S

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,7 +22,7 @@ from edgelam.cosim.observer import looking_on
 from edgelam.errors import ConfigurationError
 from edgelam.runs.configuration import suggest
 from edgelam.runs.folders.folder import RunFolder
-from edgelam.runs.folders.tables import TableWriter
+from edgelam.runs.folders.tables import TableWriter, schema_from
 
 if TYPE_CHECKING:
     from edgelam.cosim.observables import Observable
@@ -35,51 +34,37 @@ PERIOD_S = 0.1  # simulated: how often records are fetched; the scenario keeps a
 _UNITS = {"ns": "ns", "s": "s", "db": "dB", "dbm": "dBm", "hz": "Hz", "bps": "bit/s", "bits": "bit", "bytes": "byte"}
 
 
-def check(names: Iterable[str], scenario: str, options: Mapping[str, Any]) -> None:
-    """Refuse traces that the scenario does not have: it is started and asked. Raises ConfigurationError."""
-    from edgelam import cosim
-
-    async def ask(sim: Simulation) -> list[str]:
-        return names_of(sim)
-
-    wanted = list(names)
-    if wanted:
-        there: list[str] = []
-        if scenario != "none":
-            with tempfile.TemporaryDirectory(prefix="edgelam-") as folder:  # for what the scenario writes
-                there = cosim.simulate(ask, scenario=scenario, options=options, scenario_folder=folder)
-        _refuse_unknown(wanted, there, scenario)
-
-
 def names_of(sim: Simulation) -> list[str]:
     """The traces a scenario has."""
     return [name.removeprefix(PREFIX) for name in sim.observables if name.startswith(PREFIX)]
 
 
-def _refuse_unknown(names: list[str], there: list[str], scenario: str) -> None:
+def refuse_unknown(names: Sequence[str], sim: Simulation) -> None:
+    """Raise ConfigurationError for a trace that the scenario does not have."""
+    there = names_of(sim)
     for name in names:
         if not there:
-            raise ConfigurationError(f"traces {', '.join(names)}: scenario {scenario} has no traces")
+            raise ConfigurationError(f"traces {', '.join(names)}: scenario {sim.scenario} has no traces")
         if name not in there:
-            raise ConfigurationError(f"scenario {scenario} has no trace {name!r}; {suggest(name, there)}")
+            raise ConfigurationError(f"scenario {sim.scenario} has no trace {name!r}; {suggest(name, there)}")
 
 
 @contextlib.asynccontextmanager
 async def recording(
-    sim: Simulation, names: Iterable[str], folder: RunFolder, *, label: tuple[str, str] | None = None
+    sim: Simulation, names: Iterable[str], folder: RunFolder, *, labels: Mapping[str, str | int] | None = None
 ) -> AsyncIterator[None]:
     """Write the traces `names` into `folder` while the body goes on, to its very end.
 
-    label: a first column and its value in all these rows, ("method", "split FedFT"), where several simulations write
+    labels: first columns and their value in all these rows, {"method": "split FedFT"}, where several simulations write
     into one folder. Raises ConfigurationError for a trace the scenario does not have.
     """
     wanted = list(names)
     if not wanted:
         yield
         return
-    _refuse_unknown(wanted, names_of(sim), sim.scenario)
+    refuse_unknown(wanted, sim)
     with looking_on():  # a replay does without
-        recorders = [_Recorder(sim.observable(PREFIX + name), folder, label) for name in wanted]
+        recorders = [_Recorder(sim.observable(PREFIX + name), folder, labels or {}) for name in wanted]
     try:
         async with asyncio.TaskGroup() as group:
             with looking_on():
@@ -103,10 +88,10 @@ async def recording(
 class _Recorder:
     """One trace on its way into one table."""
 
-    def __init__(self, trace: Observable, folder: RunFolder, label: tuple[str, str] | None) -> None:
-        self.trace, self.label = trace, dict([label] if label else [])
+    def __init__(self, trace: Observable, folder: RunFolder, labels: Mapping[str, str | int]) -> None:
+        self.trace, self.labels = trace, labels
         self.subscription = aiter(trace.subscribe(PERIOD_S))  # begins now
-        self.table: TableWriter = folder.table(trace.name, _schema(trace, self.label))
+        self.table: TableWriter = folder.table(trace.name, _schema(trace, self.labels))
         self.last: Reading | None = None
 
     async def follow(self) -> None:
@@ -122,12 +107,12 @@ class _Recorder:
 
     def _write(self, reading: Reading) -> None:
         count = len(reading.value)
-        columns = {name: [value] * count for name, value in self.label.items()}
+        columns = {name: [value] * count for name, value in self.labels.items()}
         self.table.extend(columns | {name: reading.value[name] for name in reading.value.dtype.names or ()})
 
 
-def _schema(trace: Observable, label: Mapping[str, str]) -> pa.Schema:
-    fields = [pa.field(name, pa.string()) for name in label]
+def _schema(trace: Observable, labels: Mapping[str, str | int]) -> pa.Schema:
+    fields = list(schema_from({name: type(value) for name, value in labels.items()}))
     for name in trace.dtype.names or ():
         unit = _UNITS.get(name.rpartition("_")[2])
         fields.append(pa.field(name, pa.from_numpy_dtype(trace.dtype[name]), metadata={"unit": unit} if unit else None))

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from edgelam.runs import Run, RunFolder
     from edgelam.runs.progress import Progress
 
-    from .config import RECIPES, Config, check
+    from .config import RECIPES, Config, check, needs
 
-__all__ = ["RECIPES", "Config", "check", "plot", "report", "run", "scores"]
+__all__ = ["RECIPES", "Config", "check", "needs", "plot", "report", "run", "scores"]
 
-__getattr__ = lazy.attributes(__name__, dict.fromkeys(("RECIPES", "Config", "check"), "config"))
+__getattr__ = lazy.attributes(__name__, dict.fromkeys(("RECIPES", "Config", "check", "needs"), "config"))
 
 
 def run(config: "Config", folder: "RunFolder", progress: "Progress") -> None:

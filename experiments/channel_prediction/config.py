@@ -12,8 +12,9 @@ from edgelam.air.prediction.settings import LamSettings, TrainingSettings, Windo
 from edgelam.errors import ConfigurationError
 from edgelam.models.lora import LoraSettings
 from edgelam.runs.configuration import parse_pairs, suggest
-from edgelam.runs.experiments import NO_SCENARIO, check_devices, check_scenario
-from edgelam.scenarios import is_path
+from edgelam.runs.needs import Needs
+from edgelam.runs.network import Network
+from edgelam.scenarios.asking import check_scenario
 
 FIXED = ("hold-last", "prony")
 LEARNED = ("rnn", "lstm", "gru", "cnn", "transformer", "lam", "lam-random")
@@ -79,21 +80,14 @@ class Config:
     repeats: int = 1
     """Seeds, from `seed` on, at least 1; with one seed every method sees the same data, so differences are paired."""
 
-    scenario: str = "nr-urban-micro"
-    """The network of federated and pooled training: an installed scenario, a file .cc or .py, a path to a
-    program, or none."""
-    options: tuple[str, ...] = ()
-    """Options of the scenario, NAME=VALUE each; '--options' alone lists them."""
+    network: Network = Network(devices=("*=cpu-server",))
+    """What federated and pooled training run over."""
     network_repeats: int = 0
     """Of the repeats, the first so many cross the network, the others train without; 0: all do. What is learned does
     not depend on it, and packets are what takes long."""
     attach: Literal["radio", "wired"] = "radio"
     """How an edge server reaches the aggregator (the node of role cloud): radio: it is node ue0, ue1, ... of the cell,
     which is its backhaul; wired: node edge0, edge1, ..."""
-    devices: tuple[str, ...] = ("*=cpu-server",)
-    """The machine of each node, PATTERN=PROFILE: phone, jetson-nano, jetson-orin, cpu-server or datacentre-gpu."""
-    compute: Literal["modelled", "measured", "free"] = "modelled"
-    """What computing costs in simulated time: a roofline of the profile, this machine's wall time, or nothing."""
 
     checkpoints: str = ""
     """A folder for checkpoints: what is done there already is not done again. Empty: none are kept."""
@@ -149,30 +143,23 @@ class Config:
                     f"method {method} cannot predict another band; legal with duplex fdd are others"
                 )
 
-    def scenario_options(self) -> dict[str, str]:
-        """`options` as a dict; an installed scenario gets as many nodes as there are servers unless given here."""
-        count = "numUe" if self.attach == "radio" else "numEdge"
-        own = {} if is_path(self.scenario) else {count: str(max(self.servers))}
-        if not own or self.scenario == NO_SCENARIO:
-            return parse_pairs(self.options, "--options")
-        still = {"speed": "0"} if self.attach == "radio" and self.scenario == "nr-urban-micro" else {}
-        return own | still | parse_pairs(self.options, "--options")
-
-    def device_profiles(self) -> dict[str, str]:
-        """`devices` as a dict from node name pattern to profile name."""
-        return parse_pairs(self.devices, "--devices")
-
     def csi_options(self) -> dict[str, str]:
         """`csi` as a dict."""
         return parse_pairs(self.csi, "--csi")
 
 
+def needs(config: Config, servers: int | None = None) -> Needs:
+    """Edge servers, as many as `servers` says (None: as at the most), and an aggregator; devices that stand still."""
+    role = "ue" if config.attach == "radio" else "edge"
+    still = config.attach == "radio" and config.network.scenario == "nr-urban-micro"
+    roles = {role: max(config.servers) if servers is None else servers, "cloud": 1}
+    return Needs(roles, options={"speed": "0"} if still else {})
+
+
 def check(config: Config) -> None:
-    """Refuse what this installation cannot run: an unknown scenario, option of it, device profile or backbone."""
+    """Refuse what this installation cannot run: an unknown option of scenario csi, backbone or recording."""
     from edgelam.models import check_backbone
 
-    check_devices(config.device_profiles())
-    check_scenario(config.scenario, config.scenario_options())
     check_scenario("csi", config.csi_options())
     if any(method.startswith("lam") for method in config.methods):
         check_backbone(config.backbone)
@@ -226,7 +213,7 @@ def speeds() -> Config:
         methods=("hold-last", "prony", *(f"{model}-pooled" for model in LEARNED)),
         servers=(5,),
         test_speeds_kmh=(10.0, 30.0, 50.0, 70.0, 100.0),
-        scenario=NO_SCENARIO,
+        network=Config().network.ideal(),
         repeats=1,
     )
 

@@ -13,7 +13,6 @@ from edgelam.air.prediction import Predictor, Windows, methods
 from edgelam.cosim import derive_seed
 from edgelam.errors import ConfigurationError
 from edgelam.models import Backbone, load_backbone
-from edgelam.runs.experiments import NO_SCENARIO
 from edgelam.runs.progress import Progress
 
 from . import records
@@ -70,7 +69,7 @@ class Context:
     def networked(self) -> bool:
         """Whether what this seed sends crosses a simulated network."""
         first = self.config.network_repeats or self.config.repeats
-        return self.config.scenario != NO_SCENARIO and self.seed < self.config.seed + first
+        return not self.config.network.is_ideal and self.seed < self.config.seed + first
 
     def make(self, model: str) -> Predictor:
         """A predictor at its first weights, the same for all servers."""

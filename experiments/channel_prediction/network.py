@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which nodes of a scenario take part, and what crossing the network costs."""
+"""What CSI costs on its way to the aggregator."""
 
 from __future__ import annotations
 
@@ -12,34 +12,10 @@ import torch
 from edgelam import cosim
 from edgelam.air import csi
 from edgelam.air.prediction import Windows
-from edgelam.errors import ConfigurationError
 
-from .config import Config
+from .config import needs
 from .context import Context
 from .records import Cost, Stale
-
-
-def ideal_nodes(config: Config, servers: int) -> dict[str, str]:
-    """Node name -> role, where there is no network."""
-    role = _role(config)
-    return {f"{role}{i}": role for i in range(servers)} | {"cloud0": "cloud"}
-
-
-def nodes_of(sim: cosim.Simulation, config: Config, servers: int) -> tuple[list[cosim.Node], cosim.Node]:
-    """The edge servers and the aggregator. Raises ConfigurationError if the scenario has too few."""
-    role = _role(config)
-    found = [node for node in sim.nodes.values() if node.role == role][:servers]
-    clouds = [node for node in sim.nodes.values() if node.role == "cloud"]
-    if len(found) < servers or not clouds:
-        raise ConfigurationError(
-            f"{servers} servers (nodes of role {role}, attach {config.attach}) and an aggregator (role cloud) are "
-            f"wanted; scenario {sim.scenario!r} has {', '.join(sim.nodes)}"
-        )
-    return found, clouds[0]
-
-
-def _role(config: Config) -> str:
-    return "ue" if config.attach == "radio" else "edge"
 
 
 async def send_csi(node: cosim.Node, aggregator: cosim.Node, windows: Windows) -> cosim.TransferRecord:
@@ -62,7 +38,7 @@ def costs(context: Context) -> None:
     measured: list[Cost] = []
 
     async def main(sim: cosim.Simulation) -> None:
-        nodes, aggregator = nodes_of(sim, config, most)
+        nodes, (aggregator,) = needs(config).nodes(sim)
 
         async def at_once(what: str, servers: int, send: Callable[[int], Coroutine[Any, Any, Any]]) -> Cost:
             start_s = sim.now_s
@@ -88,10 +64,7 @@ def costs(context: Context) -> None:
         for servers in sorted(config.servers):
             measured.append(await at_once("all samples", servers, everything))
 
-    cosim.simulate(
-        main, scenario=config.scenario, options=config.scenario_options(), seed=context.seed,
-        devices=config.device_profiles(), compute="free",
-    )  # fmt: skip
+    config.network.simulate(main, needs(config), seed=context.seed, compute="free")
     for cost in measured:
         context.recorder.add_of_seed(context.seed, cost)
         if cost.what != "one sample":

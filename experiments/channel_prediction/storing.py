@@ -32,6 +32,7 @@ _NOT_PART = (
     "seed",
     "repeats",
     "network_repeats",
+    "traces",
     "checkpoints",
     "time_limit_s",
     "evaluations",

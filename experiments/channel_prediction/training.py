@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import torch
+
 from edgelam import cosim
 from edgelam.air import prediction
 from edgelam.air.prediction import Predictor, Trainer, federated
 from edgelam.cosim import derive_seed
 from edgelam.errors import EdgelamError
 from edgelam.learning.aggregation import RULES
-from edgelam.runs import programs
 
 from . import network, records
+from .config import needs
 from .records import Job
 
 if TYPE_CHECKING:
@@ -29,83 +31,107 @@ class OutOfTimeError(EdgelamError):
     """The wall-clock limit has come; what was done is in a checkpoint."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Learners:
+    """The models of a job and what trains them."""
+
+    trainers: list[Trainer]
+    predictor: Predictor
+    """The one that is tested and put aside: the aggregator's where there is one."""
+    federation: prediction.Federation | None = None
+
+    @property
+    def optimisers(self) -> list[torch.optim.Optimizer]:
+        """Of all trainers."""
+        return [trainer.optimiser for trainer in self.trainers]
+
+
+class Course:
+    """How far a job is: from its checkpoint on, epoch by epoch."""
+
+    def __init__(self, context: Context, job: Job, learners: Learners) -> None:
+        """Load the checkpoint into the models, if there is one."""
+        self.context, self.job, self.learners = context, job, learners
+        self.state = context.store.load(job, learners.predictor, learners.optimisers)
+        self._earlier_s = self.state.clock_s
+
+    def finished(self, epochs: int, now_s: float, loss: float, up_bytes: int, down_bytes: int) -> None:
+        """After `epochs` epochs: record, test, put aside, and stop if time is up (OutOfTimeError)."""
+        context, state = self.context, self.state
+        state.epochs, state.clock_s = epochs, self._earlier_s + now_s
+        state.up_bytes += up_bytes
+        state.down_bytes += down_bytes
+        state.rows.append(records.Epoch(epochs, state.clock_s, loss, state.up_bytes, state.down_bytes))
+        if _is_tested(context.config, epochs):
+            predictor = self.learners.predictor
+            for name, windows in context.data.tests.items():
+                state.rows.append(context.score(predictor, windows, name, epoch=epochs, time_s=state.clock_s))
+        last = next((row.nmse for row in reversed(state.rows) if isinstance(row, records.Score)), None)
+        context.progress.step(epochs, simulated_s=state.clock_s, loss=loss, nmse=last)
+        context.store.save(self.job, self.learners.predictor, self.learners.optimisers, state)
+        whole = context.config.epochs
+        if context.until is not None and time.monotonic() > context.until and epochs < whole:
+            raise OutOfTimeError(f"{self.job.label} stopped after {epochs} of {whole} epochs at the time limit")
+
+
 def train(context: Context, job: Job, learning_rate: tuple[float, int]) -> None:
     """Do a job from where its checkpoint left it; all its rows go to the recorder.
 
     learning_rate: and how many were tried for it.
     """
-    config, data, store = context.config, context.data, context.store
-    settings = dataclasses.replace(config.training, learning_rate=learning_rate[0])
+    learners = _learners(context, job, learning_rate[0])
+    course = Course(context, job, learners)
+    if not course.state.epochs:
+        course.state.rows.append(_size(learners, learning_rate, context.config))
+    elif learners.federation is not None:
+        learners.federation.adopt()
+    context.progress.begin(job.label, context.config.epochs, "epochs")
+    if course.state.epochs < context.config.epochs:
+        _simulate(context, job, course)
+    for row in course.state.rows:
+        context.recorder.add(job, row)
+
+
+def _learners(context: Context, job: Job, learning_rate: float) -> Learners:
+    """The models of a job at their first weights."""
+    config, shards = context.config, context.data.shards
+    settings = dataclasses.replace(config.training, learning_rate=learning_rate)
 
     def trainer_of(samples: prediction.Windows, name: str) -> Trainer:
         seed = derive_seed(job.seed, f"training of {name}") % 2**63
         return Trainer(context.make(job.model), samples, settings, seed=seed)
 
-    federation: prediction.Federation | None = None
     if job.method.endswith("-federated"):
-        trainers = [trainer_of(data.shards[i], f"server {i}") for i in range(job.servers)]
+        trainers = [trainer_of(shards[i], f"server {i}") for i in range(job.servers)]
         federation = prediction.Federation(context.make(job.model), trainers, RULES[config.aggregation])
-        predictor = federation.model
+        return Learners(trainers, federation.model, federation)
+    if job.server >= 0:
+        trainer = trainer_of(shards[job.server], f"server {job.server}")
     else:
-        if job.server >= 0:
-            trainers = [trainer_of(data.shards[job.server], f"server {job.server}")]
-        else:
-            trainers = [trainer_of(prediction.join(data.shards[: job.servers]), "all servers")]
-        predictor = trainers[0].predictor
-    optimisers = [trainer.optimiser for trainer in trainers]
-    state = store.load(job, predictor, optimisers)
-    if federation is not None and state.epochs:
-        federation.adopt()
-    offset_s, done = state.clock_s, state.epochs
-    if not done:
-        state.rows.append(_size(predictor, trainers[0], learning_rate, config))
-    context.progress.begin(job.label, config.epochs, "epochs")
+        trainer = trainer_of(prediction.join(shards[: job.servers]), "all servers")
+    return Learners([trainer], trainer.predictor)
 
-    def finished(epochs: int, now_s: float, loss: float, up_bytes: int, down_bytes: int) -> None:
-        """After `epochs` epochs: record, test, put aside, and stop if time is up."""
-        state.epochs, state.clock_s = epochs, offset_s + now_s
-        state.up_bytes += up_bytes
-        state.down_bytes += down_bytes
-        state.rows.append(records.Epoch(epochs, state.clock_s, loss, state.up_bytes, state.down_bytes))
-        if _is_tested(config, epochs):
-            for name, windows in data.tests.items():
-                state.rows.append(context.score(predictor, windows, name, epoch=epochs, time_s=state.clock_s))
-        last = next((row.nmse for row in reversed(state.rows) if isinstance(row, records.Score)), None)
-        context.progress.step(epochs, simulated_s=state.clock_s, loss=loss, nmse=last)
-        store.save(job, predictor, optimisers, state)
-        if context.until is not None and time.monotonic() > context.until and epochs < config.epochs:
-            raise OutOfTimeError(f"{job.label} stopped after {epochs} of {config.epochs} epochs at the time limit")
 
+def _simulate(context: Context, job: Job, course: Course) -> None:
+    """The epochs that are left, in a simulation of their own: over the network, or without where nothing is sent."""
+    config, done = context.config, course.state.epochs
     networked = context.networked and job.server < 0
-    options = config.scenario_options() if networked else {}
 
     async def main(sim: cosim.Simulation) -> None:
-        async with recorder.following(sim, options):
-            if federation is not None:
-                await _together(sim, config, federation, done, finished)
-            else:
-                await _alone(sim, context, job, trainers[0], epochs=range(done, config.epochs), finished=finished)
+        if (federation := course.learners.federation) is not None:
+            await _together(sim, config, federation, done, course.finished)
+        else:
+            trainer, epochs = course.learners.trainers[0], range(done, config.epochs)
+            await _alone(sim, context, job, trainer, epochs=epochs, finished=course.finished)
 
-    if done < config.epochs:
-        recorder = context.recorder.simulation(job)
-        try:
-            cosim.simulate(
-                main,
-                scenario=config.scenario if networked else None,
-                nodes=None if networked else network.ideal_nodes(config, job.servers),
-                options=options,
-                seed=job.seed,
-                devices=config.device_profiles(),
-                compute=config.compute,
-                on_transfer=recorder.on_transfer,
-                on_compute=recorder.on_compute,
-                program=programs.record(context.recorder.folder, job.key),
-            )
-        except* OutOfTimeError as stopped:
-            raise OutOfTimeError(str(stopped.exceptions[0])) from None
-        recorder.done()
-    for row in state.rows:
-        context.recorder.add(job, row)
+    over = config.network if networked else config.network.ideal()
+    there = needs(config) if networked else needs(config, job.servers)
+    try:
+        over.simulate(
+            main, there, context.recorder.folder, job.key, seed=job.seed, recorder=context.recorder.simulation(job)
+        )
+    except* OutOfTimeError as stopped:
+        raise OutOfTimeError(str(stopped.exceptions[0])) from None
 
 
 def _is_tested(config: Config, epochs: int) -> bool:
@@ -114,7 +140,8 @@ def _is_tested(config: Config, epochs: int) -> bool:
     return epochs * config.evaluations // config.epochs > before * config.evaluations // config.epochs
 
 
-def _size(predictor: Predictor, trainer: Trainer, rate: tuple[float, int], config: Config) -> records.Model:
+def _size(learners: Learners, rate: tuple[float, int], config: Config) -> records.Model:
+    predictor, trainer = learners.predictor, learners.trainers[0]
     steps = -(-len(trainer.windows) // config.training.batch_size) * config.epochs
     trained = sum(p.numel() for p in predictor.trained().values())
     total = sum(p.numel() for p in predictor.parameters())
@@ -128,7 +155,7 @@ async def _together(
     sim: cosim.Simulation, config: Config, federation: prediction.Federation, done: int, finished: Finished
 ) -> None:
     """Federated rounds over the network."""
-    servers, aggregator = network.nodes_of(sim, config, len(federation.trainers))
+    servers, (aggregator,) = needs(config, len(federation.trainers)).nodes(sim)
 
     def report(record: federated.FederatedRound) -> None:
         epochs = (record.round + 1) * config.local_epochs
@@ -144,7 +171,7 @@ async def _alone(
     sim: cosim.Simulation, context: Context, job: Job, trainer: Trainer, *, epochs: range, finished: Finished
 ) -> None:
     """A server by itself; or the aggregator, after all servers' CSI has been sent there."""
-    servers, aggregator = network.nodes_of(sim, context.config, job.servers)
+    servers, (aggregator,) = needs(context.config, job.servers).nodes(sim)
     up_bytes = 0
     node = servers[0]
     if job.server < 0:

@@ -8,10 +8,8 @@ import tyro
 
 from edgelam.errors import ConfigurationError
 from edgelam.federated.settings import SplitFedFTSettings
-from edgelam.runs import traces
-from edgelam.runs.configuration import parse_pairs
-from edgelam.runs.experiments import NO_SCENARIO, check_devices, check_scenario
-from edgelam.scenarios import is_path
+from edgelam.runs.needs import Needs
+from edgelam.runs.network import Network
 
 Method = Literal["split-fedft", "fed-lora", "local", "centralised"]
 Control = Literal["random-weights", "linear", "majority"]
@@ -28,19 +26,8 @@ class Config:
     seed: int = 1
     """Root of every random stream: data, model, network. 1 to 2147483647."""
 
-    scenario: str = "nr-urban-micro"
-    """The network: an installed scenario (edgelam list), a file .cc or .py of your own (edgelam scenario new), the path
-    of a program, or none (every transfer takes no time)."""
-    options: tuple[str, ...] = ()
-    """Options of the scenario, NAME=VALUE each; '--options' alone lists them. An installed scenario gets
-    numUe=(num_devices) unless given here."""
-    devices: tuple[str, ...] = ("ue*=jetson-orin", "edge*=cpu-server")
-    """The machine of each node, PATTERN=PROFILE: phone, jetson-nano, jetson-orin, cpu-server or datacentre-gpu."""
-    compute: Literal["modelled", "measured", "free"] = "modelled"
-    """What computing costs in simulated time: a roofline of the profile, this machine's wall time, or nothing."""
-
-    traces: tuple[str, ...] = ()
-    """What happens in the network, record by record, as tables trace_NAME: blocks, csi, packets of a 5G scenario."""
+    network: Network = Network(devices=("ue*=jetson-orin", "edge*=cpu-server"))
+    """What the methods run over."""
 
     methods: tuple[Method, ...] = ("split-fedft",)
     """What is run over the network, one after the other, on the same data order and number of samples."""
@@ -74,40 +61,29 @@ class Config:
             )
         if any(not 0.0 < factor < float("inf") for factor in self.search_factors):
             raise ConfigurationError(f"search_factors are {self.search_factors}; they must be positive numbers")
-        for name in ("methods", "controls", "traces"):
+        for name in ("methods", "controls"):
             given = getattr(self, name)
             if len(set(given)) < len(given):
                 raise ConfigurationError(f"{name} are {', '.join(given)}; each may be given once")
         if not self.methods and not self.controls:
             raise ConfigurationError("methods and controls are both empty: there is nothing to run")
 
-    def scenario_options(self) -> dict[str, str]:
-        """`options` as a dict; the number of user devices of an installed scenario is num_devices unless given."""
-        given = parse_pairs(self.options, "--options")
-        own = is_path(self.scenario) or self.scenario == NO_SCENARIO
-        return given if own else {"numUe": str(self.learning.num_devices)} | given
 
-    def device_profiles(self) -> dict[str, str]:
-        """`devices` as a dict from node name pattern to profile name."""
-        return parse_pairs(self.devices, "--devices")
+def needs(config: Config) -> Needs:
+    """Devices that hold data, and a server."""
+    return Needs(roles={"ue": config.learning.num_devices, "edge|cloud": 1})
 
 
 def check(config: Config) -> None:
-    """Refuse what this installation cannot run: an unknown scenario, option of it, device profile, backbone or task.
+    """Refuse what this installation cannot run: an unknown backbone or task.
 
     A backbone, task or LoRA target of the user's own is prepared as the run will do it: its faults cost no run folder.
     """
     from edgelam.data import BUILT_IN, check_task
     from edgelam.models import OFFLINE_NAME, check_backbone
 
-    check_devices(config.device_profiles())
-    options, devices = config.scenario_options(), config.learning.num_devices
-    check_scenario(config.scenario, options)
-    if options.get("numUe", "").isdigit() and int(options["numUe"]) < devices:
-        raise ConfigurationError(f"--options numUe={options['numUe']}: too few for num_devices {devices}")
     check_task(config.learning.task)
     check_backbone(config.learning.backbone)
-    traces.check(config.traces, config.scenario, options if config.scenario != NO_SCENARIO else {})
     own = config.learning.backbone != OFFLINE_NAME or config.learning.task not in BUILT_IN
     if own or config.learning.lora.targets:
         from edgelam.federated import prepare

@@ -7,12 +7,11 @@ import torch
 
 from edgelam import cosim
 from edgelam.federated import METHODS, Outcome, Setup, controls, prepare
-from edgelam.runs import RunFolder, programs, traces
-from edgelam.runs.experiments import NO_SCENARIO
+from edgelam.runs import RunFolder
 from edgelam.runs.progress import Progress
 
 from . import search
-from .config import Config
+from .config import Config, needs
 from .recording import Recorder, record_control
 
 LABELS = {
@@ -36,7 +35,7 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
         simulate_method(config, found, name, LABELS[name], folder=folder, progress=progress)
     if "random-weights" in config.controls:
         blank = prepare(dataclasses.replace(config.learning, weights="random"), config.seed)
-        ideal = dataclasses.replace(config, scenario=NO_SCENARIO, options=())
+        ideal = dataclasses.replace(config, network=config.network.ideal())
         # a control deserves rates of its own: the same search as the methods'
         blank = search.learning_rates(config, blank, "split-fedft", RANDOM_WEIGHTS, folder=folder, progress=progress)
         simulate_method(ideal, blank, "split-fedft", RANDOM_WEIGHTS, folder=folder, progress=progress)
@@ -48,39 +47,13 @@ def simulate_method(
     config: Config, setup: Setup, name: str, label: str, *, folder: RunFolder, progress: Progress
 ) -> Outcome:
     """One method in one simulation of its own, with the same seed for all: the same network and the same movements."""
-    settings = setup.settings
     recorder = Recorder(folder, label, progress)
-    progress.begin(label, settings.rounds)
+    progress.begin(label, setup.settings.rounds)
 
     async def main(sim: cosim.Simulation) -> Outcome:
-        async with (
-            recorder.following(sim, options),
-            traces.recording(sim, config.traces if networked else (), folder, label=("method", label)),
-        ):
-            return await METHODS[name](sim, setup, recorder.report)
+        return await METHODS[name](sim, setup, recorder.report)
 
-    networked = config.scenario != NO_SCENARIO
-    options = config.scenario_options() if networked else {}
-    outcome = cosim.simulate(
-        main,
-        scenario=config.scenario if networked else None,
-        nodes=None if networked else ideal_nodes(settings.num_devices),
-        options=options,
-        seed=config.seed,
-        devices=config.device_profiles(),
-        compute=config.compute,
-        on_transfer=recorder.on_transfer,
-        on_compute=recorder.on_compute,
-        program=programs.record(folder, label),
-        scenario_log=folder.path / f"scenario-{name}.log" if networked else None,
-    )
-    recorder.done()
-    return outcome
-
-
-def ideal_nodes(num_devices: int) -> dict[str, str]:
-    """Node name -> role, where there is no network: the devices and one edge server."""
-    return {f"ue{i}": "ue" for i in range(num_devices)} | {"edge0": "edge"}
+    return config.network.simulate(main, needs(config), folder, label, seed=config.seed, recorder=recorder)
 
 
 def _controls(config: Config, setup: Setup, folder: RunFolder, progress: Progress) -> None:

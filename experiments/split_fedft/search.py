@@ -20,7 +20,7 @@ from edgelam.random_streams import Stream, numbered
 from edgelam.runs import RunFolder
 from edgelam.runs.progress import Progress
 
-from .config import Config
+from .config import Config, needs
 
 
 def learning_rates(
@@ -104,8 +104,6 @@ def held_out(config: Config, setup: Setup) -> Setup:
 
 
 def _try(config: Config, setup: Setup, settings: SplitFedFTSettings, method: str) -> EvaluationRecord:
-    from .jobs import ideal_nodes
-
     short = dataclasses.replace(
         settings, rounds=config.search_rounds, evaluations=1, round_deadline_s=None, stragglers="wait"
     )
@@ -119,8 +117,5 @@ def _try(config: Config, setup: Setup, settings: SplitFedFTSettings, method: str
     async def main(sim: cosim.Simulation) -> Outcome:
         return await METHODS[method](sim, part, report)
 
-    cosim.simulate(
-        main, scenario=None, nodes=ideal_nodes(settings.num_devices), seed=config.seed, compute="free",
-        devices=config.device_profiles(),
-    )  # fmt: skip
+    config.network.ideal().simulate(main, needs(config), seed=config.seed, compute="free")
     return final[-1]

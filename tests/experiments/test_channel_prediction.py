@@ -20,6 +20,7 @@ from edgelam.air.prediction import LamSettings, TrainingSettings, WindowSettings
 from edgelam.errors import ConfigurationError, Diverged, EdgelamError
 from edgelam.models.lora import LoraSettings
 from edgelam.runs import RunFolder, load
+from edgelam.runs.network import Network
 from edgelam.runs.progress import Progress
 
 TINY = Config(
@@ -30,6 +31,7 @@ TINY = Config(
     lam=LamSettings(channels=2, blocks=1, layers=1, lora=LoraSettings(rank=2)), threads=1,
 )  # fmt: skip
 
+NONE = TINY.network.ideal()
 QUIET = Progress(Console(file=io.StringIO()))
 
 
@@ -130,7 +132,7 @@ def test_repeats_without_the_network(tmp_path):
 def test_a_learning_rate_is_searched_once(tmp_path):
     """What was found lies beside the checkpoints; what lies there and is foreign is refused and kept."""
     config = dataclasses.replace(
-        TINY, methods=("rnn-local",), scenario="none", search_factors=(0.5, 1.0), search_epochs=1,
+        TINY, methods=("rnn-local",), network=NONE, search_factors=(0.5, 1.0), search_epochs=1,
         checkpoints=str(tmp_path / "checkpoints"),
     )  # fmt: skip
     execute(config, tmp_path, "first")
@@ -154,7 +156,7 @@ def test_a_learning_rate_is_searched_once(tmp_path):
 
 def test_only_a_diverged_model_is_told_to_diverge(tmp_path, monkeypatch):
     config = dataclasses.replace(
-        TINY, methods=("rnn-local",), scenario="none", search_factors=(1e30,), search_epochs=2, test_speeds_kmh=()
+        TINY, methods=("rnn-local",), network=NONE, search_factors=(1e30,), search_epochs=2, test_speeds_kmh=()
     )
     with pytest.raises(Diverged, match="rnn diverges at every factor of the search \\(1e"):
         execute(config, tmp_path, "diverged")
@@ -168,7 +170,7 @@ def test_only_a_diverged_model_is_told_to_diverge(tmp_path, monkeypatch):
 
 
 def test_a_site_of_its_own_for_every_server(tmp_path):
-    config = dataclasses.replace(TINY, partition="place", methods=("hold-last",), scenario="none", test_speeds_kmh=())
+    config = dataclasses.replace(TINY, partition="place", methods=("hold-last",), network=NONE, test_speeds_kmh=())
     scores = results.final_scores(load(execute(config, tmp_path)))
     assert set(scores["test_set"]) == {"seen sites", "unseen site"}
 
@@ -177,7 +179,7 @@ def test_samples_from_a_recording(tmp_path):
     """Drawn from the file by the seed; a file with too few, too short or broken samples is refused."""
     path = tmp_path / "csi.npz"
     csi.record(csi.RecordSettings(out=path, samples=24, set=("gnbRows=1", "gnbColumns=1", "tones=16")))
-    config = dataclasses.replace(TINY, recording=str(path), methods=("hold-last",), scenario="none")
+    config = dataclasses.replace(TINY, recording=str(path), methods=("hold-last",), network=NONE)
     data = collect(config, 1, QUIET)
     assert [len(shard) for shard in data.shards] == [8, 8]
     assert set(data.tests) == {"iid"}
@@ -233,7 +235,10 @@ def test_what_does_not_fit_is_refused_before_training(tmp_path):
         ({"window": WindowSettings(tones=20)}, "tones 20"),
         ({"csi": ("redraw=0",), "partition": "place"}, "--csi redraw"),
         ({"device": "cuda:7"}, "device 'cuda:7'"),
-        ({"attach": "wired", "options": ("numEdge=0", "numUpfEdge=1"), "methods": ("gru-pooled",)}, "2 servers"),
+        (
+            {"attach": "wired", "network": Network(options=("numEdge=0", "numUpfEdge=1")), "methods": ("gru-pooled",)},
+            "has 1 nodes of role edge, and 2 are needed",
+        ),
     ):
         with pytest.raises(ConfigurationError, match=words):
             execute(dataclasses.replace(TINY, **change), tmp_path)

@@ -12,8 +12,10 @@ METHODS = ("hold-last", "gru-local", "gru-pooled", "gru-federated")
 
 
 def test_federated_and_pooled_training_over_another_backhaul(tmp_path):
-    near = dataclasses.replace(TINY, methods=METHODS, options=("cloudDelay=1ms",))
-    far = dataclasses.replace(near, options=("cloudDelay=40ms", "bandwidth=20"))
+    network = dataclasses.replace(TINY.network, options=("cloudDelay=1ms",))
+    near = dataclasses.replace(TINY, methods=METHODS, network=network)
+    there = dataclasses.replace(network, options=("cloudDelay=40ms", "bandwidth=20"))
+    far = dataclasses.replace(near, network=there)
     original, real = load(execute(near, tmp_path, "near")), load(execute(far, tmp_path, "far"))
     replayed = replay(original, options={"cloudDelay": "40ms", "bandwidth": "20"}, out=tmp_path / "replayed")
     for name in ("epochs", "scores", "models", "transfers"):

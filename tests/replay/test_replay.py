@@ -23,6 +23,7 @@ from edgelam.commands import main as cli
 from edgelam.errors import ConfigurationError, NotReplayable
 from edgelam.federated import SplitFedFTSettings
 from edgelam.runs import RunFolder, StorageError, load, programs, replay
+from edgelam.runs.network import Network
 from edgelam.runs.progress import Progress
 
 FAR = {"rate": "90Mbps", "delay": "17ms"}
@@ -39,10 +40,15 @@ def base(tmp_path_factory):
         task="digits", num_devices=3, batch_size=4, rounds=3, evaluations=3, test_samples=20, local_steps=1,
         backbone=str(folder),
     )  # fmt: skip
+    network = Network("wired-star", ("rate=500Mbps",), ("ue*=jetson-orin", "edge*=cpu-server"))
     return Config(
-        learning=learning, scenario="wired-star", options=("rate=500Mbps",), threads=1,
+        learning=learning, network=network, threads=1,
         methods=("split-fedft", "fed-lora", "local", "centralised"), controls=("random-weights", "majority"),
     )  # fmt: skip
+
+
+def over(config, **changes):
+    return dataclasses.replace(config, network=dataclasses.replace(config.network, **changes))
 
 
 def run(out, config):
@@ -87,7 +93,7 @@ def test_over_the_same_network_everything_comes_out_again(original, tmp_path):
 
 
 def test_over_another_network_it_is_what_really_running_there_gives(base, original, tmp_path):
-    real = run(tmp_path / "real", dataclasses.replace(base, options=("rate=90Mbps", "delay=17ms")))
+    real = run(tmp_path / "real", over(base, options=("rate=90Mbps", "delay=17ms")))
     replayed = replay(original, options=FAR, out=tmp_path)
     assert_same_tables(replayed, real)
     assert replayed.metrics["time_s"].max() > 2 * original.metrics["time_s"].max()
@@ -97,16 +103,16 @@ def test_over_another_network_it_is_what_really_running_there_gives(base, origin
 
 
 def test_over_the_5g_cell_and_other_devices(base, original, tmp_path):
-    small = dataclasses.replace(base, methods=("split-fedft",), options=(), controls=())
+    small = over(dataclasses.replace(base, methods=("split-fedft",), controls=()), options=())
     devices = ("ue*=phone", "edge*=datacentre-gpu")
-    cell = dataclasses.replace(small, scenario="nr-urban-micro", devices=devices)
+    cell = over(small, scenario="nr-urban-micro", devices=devices)
     wired = run(tmp_path / "wired", small)
     replayed = replay(wired, scenario="nr-urban-micro", devices=dict(d.split("=") for d in devices), out=tmp_path)
     assert_same_tables(replayed, run(tmp_path / "real", cell))
 
 
 def test_recorded_without_a_network(base, original, tmp_path):
-    free = run(tmp_path / "free", dataclasses.replace(base, scenario="none", options=()))
+    free = run(tmp_path / "free", over(base, scenario="none", options=()))
     assert_same_tables(replay(free, scenario="wired-star", options={"rate": "500Mbps"}, out=tmp_path), original)
 
 
@@ -127,7 +133,7 @@ def test_the_command_needs_no_torch_and_draws_the_figures(original, tmp_path):
 def test_a_scenario_that_only_the_run_names_is_not_run_unasked(base, tmp_path, capsys):
     program = tmp_path / "cell"
     program.symlink_to(paths.scenarios()["wired-star"])
-    there = run(tmp_path / "there", dataclasses.replace(base, scenario=str(program), methods=("fed-lora",)))
+    there = run(tmp_path / "there", over(dataclasses.replace(base, methods=("fed-lora",)), scenario=str(program)))
     command = ["replay", str(there.path), "--out", str(tmp_path / "out")]
     assert cli.main(command) == 2
     told = capsys.readouterr().err

@@ -13,6 +13,7 @@ from edgelam.commands import main as cli
 from edgelam.errors import ConfigurationError
 from edgelam.runs import experiments, load
 from edgelam.runs.configuration import from_toml, to_toml
+from edgelam.runs.network import Network
 
 
 def edgelam(*arguments: str, timeout: float = 120, **options) -> subprocess.CompletedProcess[str]:
@@ -42,7 +43,9 @@ def options_of(kind: type, prefix: str = "") -> dict[str, str]:
     found = {}
     for field in dataclasses.fields(kind):
         hint = typing.get_type_hints(kind, include_extras=True)[field.name]
-        flattened = any(getattr(note, "name", None) == "" for note in getattr(hint, "__metadata__", ()))
+        flattened = hint is Network or any(
+            getattr(note, "name", None) == "" for note in getattr(hint, "__metadata__", ())
+        )
         plain = typing.get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
         name = field.name.replace("_", "-")
         if dataclasses.is_dataclass(plain):
@@ -93,7 +96,7 @@ def test_start_up_does_not_import_torch():
         (["run", "split-fedft", "--options", "numUe"], "--options takes NAME=VALUE, got 'numUe'"),
         (["run", "split-fedft", "--options", "numUE=3"], "option --numUE is unknown; did you mean --numUe?"),
         (["run", "split-fedft", "--options", "numUe=0"], "option --numUe=0 is not legal"),
-        (["run", "split-fedft", "--options", "numUe=3"], "--options numUe=3: too few for num_devices 4"),
+        (["run", "split-fedft", "--options", "numUe=3"], "has 3 nodes of role ue, and 4 are needed"),
         (["run", "split-fedft", "--scenario", "none", "--options", "a=1"], "scenario none has no options"),
         (["run", "split-fedft", "--scenario", "./no-such"], "'./no-such' is not a program that can be run"),
         (
@@ -176,7 +179,7 @@ def test_options_override_the_file_and_the_file_the_defaults(capsys, tmp_path):
     again = tmp_path / "again.toml"
     again.write_text(text)
     config = from_toml(again, experiments.find("split-fedft").config)
-    assert (config.seed, config.scenario, config.learning.rounds) == (9, "none", 7)
+    assert (config.seed, config.network.scenario, config.learning.rounds) == (9, "none", 7)
     assert (config.learning.lora.rank, config.learning.lora.alpha) == (3, 4.0)
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What makes two runs the same: the whole configuration, the files it names, and the code that computes the results.
 
-Left out, because no result depends on it: edgelam/runs (storing, campaigns), edgelam/report, edgelam/bench, the
-commands, and of an experiment the modules plotting, reporting and results, which read a finished run.
+Left out, because no result depends on it: edgelam/runs (storing, campaigns; but for the network and what is needed of
+it), edgelam/report, edgelam/bench, the commands, and of an experiment the modules plotting, reporting and results,
+which read a finished run.
 """
 
 import functools
@@ -22,6 +23,7 @@ from edgelam.runs.folders import host
 from edgelam.scenarios.build import SUFFIXES
 
 _NO_RESULT = {"runs", "report", "bench", "commands", "__main__.py", "experiments", "__pycache__"}
+_NETWORK = ("runs/needs.py", "runs/network.py")
 _READS_RESULTS = {"plotting.py", "reporting.py", "results.py"}
 _PACKAGES = ("ns3", "torch", "transformers", "peft", "numpy", "scikit-learn")
 
@@ -32,7 +34,7 @@ def code_version(experiment: Experiment) -> str:
     parts = {f"package {name}": str(host.versions()[name]) for name in _PACKAGES}
     source = Path(edgelam.__file__).parent
     python = (file for file in source.rglob("*.py") if file.relative_to(source).parts[0] not in _NO_RESULT)
-    parts |= _digests(python, source)
+    parts |= _digests([*python, *(source / name for name in _NETWORK)], source)
     compiled = paths.package_folder()
     parts |= _digests(
         [*compiled.glob("_bridge*.so"), *compiled.glob("lib/*.so*"), *compiled.glob("bin/scenarios/*")], compiled

@@ -1,6 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Configurations: dataclasses, as text (TOML, JSON), as settings by name, as options of a command."""
 
-from edgelam.runs.configuration.text import from_toml, leaves, parse_pairs, suggest, texts, to_plain, to_toml
+from edgelam.runs.configuration.text import (
+    fields_of,
+    flat,
+    from_toml,
+    is_flat,
+    leaves,
+    parse_pairs,
+    suggest,
+    texts,
+    to_plain,
+    to_toml,
+)
 
-__all__ = ["from_toml", "leaves", "parse_pairs", "suggest", "texts", "to_plain", "to_toml"]
+__all__ = [
+    "fields_of",
+    "flat",
+    "from_toml",
+    "is_flat",
+    "leaves",
+    "parse_pairs",
+    "suggest",
+    "texts",
+    "to_plain",
+    "to_toml",
+]

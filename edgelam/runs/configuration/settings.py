@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from edgelam.errors import ConfigurationError
-from edgelam.runs.configuration import suggest
+from edgelam.runs.configuration import is_flat, suggest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,8 @@ def _settings(kind: type, path: tuple[str, ...], prefix: str) -> Iterable[Settin
         notes = getattr(hint, "__metadata__", ())
         plain = typing.get_args(hint)[0] if notes else hint
         named = [note.name for note in notes if getattr(note, "name", None) is not None]
-        name = named[0] if named else field.name.replace("_", "-")  # an empty one: its fields stand for themselves
+        # an empty one: its fields stand for themselves
+        name = "" if is_flat(plain) else named[0] if named else field.name.replace("_", "-")
         if dataclasses.is_dataclass(plain):
             assert isinstance(plain, type)
             yield from _settings(plain, (*path, field.name), f"{prefix}{name}." if name else prefix)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A configuration is a dataclass (of dataclasses); here it becomes TOML and JSON and comes back."""
+"""A configuration is a dataclass (of dataclasses); here it becomes TOML and JSON and comes back.
+
+A dataclass in it becomes a table of TOML. One that is `flat` does not: its settings stand beside those of the dataclass
+that holds it, as they do on the command line.
+"""
 
 import dataclasses
 import difflib
@@ -18,14 +22,42 @@ from edgelam.runs.folders import digests
 from edgelam.runs.folders.storage import StorageError
 
 Config = TypeVar("Config")
+_flat: set[type] = set()
+
+
+def flat(kind: type[Config]) -> type[Config]:
+    """Class decorator for a dataclass whose settings stand beside those of the configuration that holds it."""
+    _flat.add(kind)
+    return kind
+
+
+def is_flat(kind: Any) -> bool:
+    """Whether a field of this type adds its settings to those of the dataclass that holds it."""
+    return isinstance(kind, type) and kind in _flat
+
+
+def fields_of(kind: Any) -> dict[str, Any]:
+    """The settings of a configuration's dataclass by the names they have outside Python, and their types.
+
+    Raises ConfigurationError if a flat part of it has a name that is taken.
+    """
+    found: dict[str, Any] = {}
+    for name, inner in _hints(kind).items():
+        for key, hint in fields_of(inner).items() if is_flat(inner) else [(name, inner)]:
+            if key in found:
+                raise ConfigurationError(
+                    f"{kind.__qualname__} has two settings {key!r}, one of them of its {inner.__name__}: rename its own"
+                )
+            found[key] = hint
+    return found
 
 
 def to_plain(config: Any) -> dict[str, Any]:
     """The configuration as dicts, lists, strings, numbers, booleans and None."""
-    plain = msgspec.to_builtins(config, enc_hook=str)
-    if not isinstance(plain, dict):
+    if not dataclasses.is_dataclass(config) or isinstance(config, type):
         raise ConfigurationError(f"a configuration is a dataclass, not {type(config).__name__}")
-    return plain
+    plain = msgspec.to_builtins(dataclasses.asdict(config), enc_hook=str)  # asdict: msgspec leaves defaults out
+    return _flattened(plain, type(config))
 
 
 def leaves(plain: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -77,7 +109,7 @@ def from_toml(path: Path, kind: type[Config]) -> Config:
         raise ConfigurationError(f"{path} is not TOML: {error}") from error
     _refuse_unknown(plain, kind, str(path), "")
     try:
-        return msgspec.convert(plain, kind, strict=True, dec_hook=_decode)
+        return msgspec.convert(_nested(plain, kind), kind, strict=True, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{path}: {error}") from error
 
@@ -104,13 +136,39 @@ def parse_pairs(pairs: Iterable[str], what: str) -> dict[str, str]:
     return found
 
 
-def _fields(kind: Any) -> dict[str, Any]:
+def _hints(kind: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
+def _flattened(plain: Mapping[str, Any], kind: Any) -> dict[str, Any]:
+    """`plain` as msgspec gives it, with the settings of what is flat beside the others."""
+    found: dict[str, Any] = {}
+    for name, inner in _hints(kind).items():
+        value = plain[name]
+        if dataclasses.is_dataclass(inner) and isinstance(value, dict):
+            value = _flattened(value, inner)
+        found |= value if is_flat(inner) else {name: value}
+    return found
+
+
+def _nested(plain: Mapping[str, Any], kind: Any) -> dict[str, Any]:
+    """The other way round; what is left out of a flat part is as the dataclass that holds it says."""
+    found = dict(plain)
+    hints = _hints(kind)
+    for field in dataclasses.fields(kind):
+        inner = hints[field.name]
+        if is_flat(inner):
+            default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+            start = {} if default is dataclasses.MISSING else to_plain(default)
+            found[field.name] = start | {name: found.pop(name) for name in fields_of(inner) if name in found}
+        elif dataclasses.is_dataclass(inner) and isinstance(found.get(field.name), dict):
+            found[field.name] = _nested(found[field.name], inner)
+    return found
+
+
 def _refuse_unknown(plain: Mapping[str, Any], kind: Any, file: str, prefix: str) -> None:
-    fields = _fields(kind)
+    fields = fields_of(kind)
     for name, value in plain.items():
         if name not in fields:
             place = f" in [{prefix.rstrip('.')}]" if prefix else ""

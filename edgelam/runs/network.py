@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The network of an experiment as one value: which scenario with which options, and what machine each node is.
+
+An experiment holds a `Network` in its configuration, says what it needs of a scenario (`Needs`), and runs its main
+coroutine with `Network.simulate`, which records all there is to record. Its settings are the options --scenario,
+--options, --devices, --compute and --traces of the command line, and stand in config.toml under these names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+import tempfile
+import typing
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import tyro
+
+from edgelam.errors import ConfigurationError
+from edgelam.runs.configuration import flat, parse_pairs, suggest
+from edgelam.runs.needs import Needs
+from edgelam.scenarios import is_path
+from edgelam.scenarios.asking import NO_SCENARIO, check_scenario
+
+if TYPE_CHECKING:
+    from edgelam.cosim.simulation import Simulation
+    from edgelam.runs.folders.folder import RunFolder
+    from edgelam.runs.recording import SimulationRecorder
+
+T = TypeVar("T")
+Main = Callable[["Simulation"], Coroutine[Any, Any, T]]
+
+
+@flat
+@tyro.conf.configure(tyro.conf.OmitArgPrefixes)
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """What an experiment runs over."""
+
+    scenario: str = "nr-urban-micro"
+    """The network: an installed scenario (edgelam list), a file .cc or .py of your own (edgelam scenario new), the path
+    of a program, or none (every transfer takes no time)."""
+    options: tuple[str, ...] = ()
+    """Options of the scenario, NAME=VALUE each; '--options' alone lists them. An installed scenario makes as many nodes
+    as the experiment needs unless told otherwise here."""
+    devices: tuple[str, ...] = ()
+    """The machine of each node, PATTERN=PROFILE: phone, jetson-nano, jetson-orin, cpu-server or datacentre-gpu. A node
+    that none fits gets that of its role."""
+    compute: Literal["modelled", "measured", "free"] = "modelled"
+    """What computing costs in simulated time: a roofline of the profile, this machine's wall time, or nothing."""
+    traces: tuple[str, ...] = ()
+    """What happens in the network, record by record, as tables trace_NAME: blocks, csi, packets of a 5G scenario."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is not legal whatever the machine."""
+        if len(set(self.traces)) < len(self.traces):
+            raise ConfigurationError(f"traces are {', '.join(self.traces)}; each may be given once")
+
+    @property
+    def is_ideal(self) -> bool:
+        """Whether there is no network: every transfer takes no time."""
+        return self.scenario == NO_SCENARIO
+
+    def ideal(self) -> Network:
+        """The same machines without a network."""
+        return dataclasses.replace(self, scenario=NO_SCENARIO, options=(), traces=())
+
+    def scenario_options(self, needs: Needs) -> dict[str, str]:
+        """`options` as a dict; an installed scenario has as many nodes as are needed unless they say otherwise."""
+        given = parse_pairs(self.options, "--options")
+        return given if self.is_ideal or is_path(self.scenario) else needs.installed_options | given
+
+    def device_profiles(self) -> dict[str, str]:
+        """`devices` as a dict from node name pattern to profile name."""
+        return parse_pairs(self.devices, "--devices")
+
+    def check(self, needs: Needs, *, start: bool = True) -> None:
+        """Refuse what cannot be run, before anything is made.
+
+        Raises ConfigurationError for a scenario that is not there, an option it does not take and a device profile that
+        there is not; and, when it has been started (start), for a trace, or anything of `needs`, that it lacks.
+        """
+        from edgelam.runs import traces
+
+        async def look(sim: Simulation) -> None:
+            needs.check(sim)
+            traces.refuse_unknown(self.traces, sim)
+
+        check_devices(self.device_profiles())
+        check_scenario(self.scenario, self.scenario_options(needs))
+        if not start:
+            return
+        with tempfile.TemporaryDirectory(prefix="edgelam-") as folder:  # for what the scenario writes
+            self.simulate(look, needs, scenario_folder=folder)
+
+    def simulate(
+        self,
+        main: Main[T],
+        needs: Needs,
+        folder: RunFolder | None = None,
+        label: str = "",
+        *,
+        seed: int = 1,
+        recorder: SimulationRecorder | None = None,
+        **settings: Any,
+    ) -> T:
+        """Run `main(sim)` over this network and return its result.
+
+        Args:
+            main: the main coroutine function, as for `cosim.simulate`.
+            needs: what is needed of the scenario; without one its nodes are those of `needs.ideal_nodes`.
+            folder: the run folder that gets the tables of the simulation (edgelam/runs/recording.py), its traces, its
+                program for `edgelam replay`, and what the scenario prints (scenario-LABEL.log). None: nothing is kept.
+            label: what the simulation is called there; rows of other tables with a column ``method`` of this value
+                belong to it.
+            seed: of the network, and of `Simulation.rng`.
+            recorder: what writes the tables, where a `SimulationRecorder` by this label is not enough.
+            settings: further arguments of `cosim.simulate`, which they override.
+
+        Raises what `cosim.simulate` raises.
+        """
+        from edgelam import cosim
+
+        options = self.scenario_options(needs)
+        settings = {
+            "scenario": None if self.is_ideal else self.scenario,
+            "options": options,
+            "nodes": needs.ideal_nodes if self.is_ideal else None,
+            "seed": seed,
+            "devices": self.device_profiles(),
+            "compute": self.compute,
+        } | settings
+        if folder is None:
+            return cosim.simulate(main, **settings)
+
+        from edgelam.replay import programs
+        from edgelam.runs import traces
+        from edgelam.runs.recording import SimulationRecorder
+
+        recording = recorder or SimulationRecorder(folder, label, {"method": label})
+
+        async def recorded(sim: Simulation) -> T:
+            async with contextlib.AsyncExitStack() as stack:
+                await stack.enter_async_context(recording.following(sim, options))
+                await stack.enter_async_context(traces.recording(sim, self.traces, folder, labels=recording.labels))
+                return await main(sim)
+
+        result = cosim.simulate(
+            recorded,
+            on_transfer=recording.on_transfer,
+            on_compute=recording.on_compute,
+            program=programs.record(folder, label, self.scenario),
+            scenario_log=None if self.is_ideal else folder.path / f"scenario-{_file_name(label)}.log",
+            **settings,
+        )
+        recording.done()
+        return result
+
+
+def network_of(config: Any) -> Network | None:
+    """The network that a configuration holds; None if it holds none."""
+    name = _field(type(config))
+    return None if name is None else getattr(config, name)
+
+
+def with_network(config: T, network: Network) -> T:
+    """A configuration that holds a network, with another one."""
+    changed: T = dataclasses.replace(config, **{str(_field(type(config))): network})  # type: ignore[type-var]
+    return changed
+
+
+def holds_network(kind: type) -> bool:
+    """Whether a configuration's dataclass has a field that is a network."""
+    return _field(kind) is not None
+
+
+def _field(kind: type) -> str | None:
+    hints = typing.get_type_hints(kind)
+    return next((field.name for field in dataclasses.fields(kind) if hints[field.name] is Network), None)
+
+
+def check_devices(profiles: Mapping[str, str]) -> None:
+    """Refuse device profiles that do not exist; profiles: node name pattern -> profile name."""
+    from edgelam.cosim.devices import DEVICES  # here: listing experiments needs none
+
+    for pattern, profile in profiles.items():
+        if profile not in DEVICES:
+            raise ConfigurationError(
+                f"--devices {pattern}: no profile is called {profile!r}; {suggest(profile, DEVICES)}"
+            )
+
+
+def _file_name(label: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-") or "simulation"
