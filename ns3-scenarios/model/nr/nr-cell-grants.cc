@@ -28,7 +28,7 @@ void Cell::ScheduleDown(std::uint64_t slot, unsigned symbols) {
         }
     }
     AskMulticasts(slot, symbols);
-    for (const auto& each : Share(*m_schedulerDown, false)) {
+    for (const auto& each : Share(*m_schedulerDown, Direction::Downlink, slot + m_gnbDelay)) {
         const bool granted = each.what == What::SendDown
                                  ? GrantDown(*m_ues[each.number], each.harq, symbols, slot)
                                  : GrantMulticast(m_multicasts.at(each.number), each.harq, symbols, slot);
@@ -60,7 +60,7 @@ void Cell::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbol
                          std::max(ue.knownBytes, coming) - coming + report_bytes);
         }
     }
-    for (const auto& each : Share(*m_schedulerUp, true)) {
+    for (const auto& each : Share(*m_schedulerUp, Direction::Uplink, forSlot)) {
         GrantUp(*m_ues[each.number], each.harq, symbols, slot);
         At(forSlot, {each.what, each.harq, each.number, 0});
     }
@@ -74,30 +74,38 @@ void Cell::AddCandidate(std::uint32_t turn, Asking asking, std::uint64_t slot, u
     asking.harq = static_cast<std::uint8_t>(
         std::countr_zero(side.again != 0 ? side.again : static_cast<std::uint16_t>(~side.busy)));
     const auto again = side.again != 0 ? static_cast<std::uint32_t>(side.harq[asking.harq].groups.size()) : 0;
-    m_candidates.push_back(
-        {turn, bytes + header_bytes, again, side.bitsPerGroup.data(), side.averageBps, side.share, side.leastGroups});
+    m_candidates.push_back({turn, bytes + header_bytes, again, side.bitsPerGroup.data(), side.averageBps,
+                            asking.what == What::SendMulticast});
     m_asking.push_back(asking);
 }
 
-const std::vector<Cell::Asking>& Cell::Share(Scheduler& scheduler, bool uplink) {
+const std::vector<Cell::Asking>& Cell::Share(Scheduler& scheduler, Direction direction, std::uint64_t forSlot) {
     if (m_candidates.empty()) {
         return m_asking;
     }
-    scheduler.Allocate(m_candidates, m_numGroups, uplink, m_owner,
-                       static_cast<double>(PrbsOf(m_numGroups - 1)) / m_prbsPerGroup);
+    m_allocation.resize(m_numGroups);
+    for (auto& users : m_allocation) {
+        users.clear();
+    }
+    const SchedulingRequest request{direction, forSlot, m_candidates, m_numGroups, m_prbsPerGroup, m_numPrbs};
+    scheduler.Allocate(request, m_allocation);
+    CheckAllocation(scheduler, request, m_allocation, m_granted);
+    const auto groupsOf = [&](std::size_t c) -> auto& { return m_asking[c].side->harq[m_asking[c].harq].groups; };
+    for (std::size_t c = 0; c < m_asking.size(); ++c) {
+        if (m_granted[c].count > 0) {
+            groupsOf(c).clear();
+        }
+    }
+    for (std::uint32_t g = 0; g < m_numGroups; ++g) {
+        for (const auto c : m_allocation[g]) {
+            groupsOf(c).push_back(g);
+        }
+    }
     std::size_t got = 0;
-    for (std::uint32_t c = 0; c < m_candidates.size(); ++c) {
-        if (m_candidates[c].groups == 0) {
-            continue;
+    for (std::size_t c = 0; c < m_granted.size(); ++c) {
+        if (m_granted[c].count > 0) {
+            m_asking[got++] = m_asking[c];
         }
-        auto& groups = m_asking[c].side->harq[m_asking[c].harq].groups;
-        groups.clear();
-        for (std::uint32_t g = 0; g < m_numGroups; ++g) {
-            if (m_owner[g] == c) {
-                groups.push_back(g);
-            }
-        }
-        m_asking[got++] = m_asking[c];
     }
     m_asking.resize(got);
     return m_asking;

@@ -22,7 +22,7 @@ std::string Text(double value) {
 } // namespace
 
 std::uint64_t Cell::SetShares(const std::vector<double>& down, const std::vector<double>& up) {
-    CheckExternal("shares", "Scheduler", m_schedulerName);
+    const auto schedulers = ExternalSchedulers("shares");
     for (const auto* shares : {&down, &up}) {
         double sum = 0;
         for (const double share : *shares) {
@@ -37,15 +37,13 @@ std::uint64_t Cell::SetShares(const std::vector<double>& down, const std::vector
                                         " UEs, with a sum of at most 1");
         }
     }
-    for (std::size_t i = 0; i < m_ues.size(); ++i) {
-        m_ues[i]->down.share = down[i];
-        m_ues[i]->up.share = up[i];
-    }
+    schedulers[0]->SetShares(down);
+    schedulers[1]->SetShares(up);
     return NextSlot();
 }
 
 std::uint64_t Cell::SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
-    CheckExternal("least numbers of resource blocks", "Scheduler", m_schedulerName);
+    const auto schedulers = ExternalSchedulers("least numbers of resource blocks");
     for (const auto* least : {&down, &up}) {
         std::uint64_t sum = 0;
         for (const auto prbs : *least) {
@@ -63,10 +61,14 @@ std::uint64_t Cell::SetLeastPrbs(const std::vector<std::uint32_t>& down, const s
                                         " UEs, together at most " + std::to_string(m_numGroups) + " groups");
         }
     }
-    for (std::size_t i = 0; i < m_ues.size(); ++i) {
-        m_ues[i]->down.leastGroups = (down[i] + m_prbsPerGroup - 1) / m_prbsPerGroup;
-        m_ues[i]->up.leastGroups = (up[i] + m_prbsPerGroup - 1) / m_prbsPerGroup;
-    }
+    const auto groups = [&](std::vector<std::uint32_t> prbs) {
+        for (auto& each : prbs) {
+            each = (each + m_prbsPerGroup - 1) / m_prbsPerGroup;
+        }
+        return prbs;
+    };
+    schedulers[0]->SetLeastGroups(groups(down));
+    schedulers[1]->SetLeastGroups(groups(up));
     return NextSlot();
 }
 
@@ -88,6 +90,13 @@ std::uint64_t Cell::SetPrecoders(std::span<const std::complex<float>> weights) {
         }
     }
     return NextSlot();
+}
+
+std::array<ns3::Ptr<ExternalScheduler>, 2> Cell::ExternalSchedulers(const char* what) const {
+    const std::array schedulers{ns3::DynamicCast<ExternalScheduler>(m_schedulerDown),
+                                ns3::DynamicCast<ExternalScheduler>(m_schedulerUp)};
+    CheckExternal(what, "Scheduler", schedulers[0] ? "external" : m_schedulerName);
+    return schedulers;
 }
 
 void Cell::CheckExternal(const char* what, const char* attribute, const std::string& value) const {

@@ -68,8 +68,9 @@ ns3::TypeId Cell::GetTypeId() {
                           MakeDoubleAccessor(&Cell::m_alpha), real)
             .AddAttribute("BlerTarget", "Block error rate that link adaptation aims at, 0.001 to 0.5.",
                           DoubleValue(0.1), MakeDoubleAccessor(&Cell::m_blerTarget), real)
-            .AddAttribute("Scheduler", "rr, pf, max-rate or external.", StringValue("pf"),
-                          MakeStringAccessor(&Cell::m_schedulerName), MakeStringChecker())
+            .AddAttribute("Scheduler",
+                          "rr, pf, max-rate, external, or the TypeId of a class derived from edgelam::nr::Scheduler.",
+                          StringValue("pf"), MakeStringAccessor(&Cell::m_schedulerName), MakeStringChecker())
             .AddAttribute("Beams", "eigen, codebook, direct or external (SetPrecoders).", StringValue("eigen"),
                           MakeStringAccessor(&Cell::m_beamsName), MakeStringChecker())
             .AddAttribute("McsTable", "MCS and CQI table of TS 38.214: 1 (64QAM), 2 (256QAM), 3 (low efficiency).",
@@ -125,6 +126,7 @@ void Cell::DoDispose() {
     m_multicasts.clear();
     m_ues.clear();
     m_channel = nullptr;
+    m_schedulerDown = m_schedulerUp = nullptr;
     m_atUe = m_atGnb = nullptr;
     ns3::Object::DoDispose();
 }

@@ -23,6 +23,7 @@
 #include "nr-bands.h"
 #include "nr-bearer.h"
 #include "nr-error-model.h"
+#include "nr-external-scheduler.h"
 #include "nr-frame.h"
 #include "nr-harq.h"
 #include "nr-interference.h"
@@ -180,8 +181,6 @@ class Cell : public ns3::Object {
         double outerLoopDb = 0;
         double averageBps = 0;
         std::uint64_t averagedSlot = 0;
-        double share = 0;
-        std::uint32_t leastGroups = 0;
         std::vector<float> bitsPerGroup;
         std::optional<unsigned> givenMcs; ///< instead of link adaptation
     };
@@ -255,6 +254,8 @@ class Cell : public ns3::Object {
 
     void SetSlots();
     void CheckExternal(const char* what, const char* attribute, const std::string& value) const;
+    /// The schedulers of both directions, if they take shares.
+    std::array<ns3::Ptr<ExternalScheduler>, 2> ExternalSchedulers(const char* what) const;
     /// Noise and interference over noise at each SINR sample, as the receiving end meets it in this slot; empty if
     /// there is no source. The receiver learns from it.
     std::span<const float> Rise(Ue& ue, Direction direction, std::uint64_t slot);
@@ -275,10 +276,8 @@ class Cell : public ns3::Object {
     void AskMulticasts(std::uint64_t slot, unsigned symbols);
     /// \param turn where it stands among all that a scheduler knows
     void AddCandidate(std::uint32_t turn, Asking asking, std::uint64_t slot, unsigned symbols, std::uint64_t bytes);
-    /// Divides the slot among the candidates, one a group. \return those who got something; which groups stands in
-    /// their processes. To put several on one (multi-user MIMO), divide again among those that go together: nothing
-    /// behind this minds, and what they do to each other joins the interference that Rise gives.
-    const std::vector<Asking>& Share(Scheduler& scheduler, bool uplink);
+    /// Divides the slot among the candidates. \return those who got something; which groups stands in their processes
+    const std::vector<Asking>& Share(Scheduler& scheduler, Direction direction, std::uint64_t forSlot);
     static bool GrantAgain(Side& side, unsigned harq);
     bool GrantDown(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot);
     void GrantUp(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot);
@@ -355,7 +354,7 @@ class Cell : public ns3::Object {
     std::vector<float> m_efficiency;         ///< [MCS] bit/s/Hz
     std::vector<double> m_beta;              ///< [MCS] of EESM
     std::unique_ptr<ErrorModel> m_errors;
-    std::unique_ptr<Scheduler> m_schedulerDown, m_schedulerUp;
+    ns3::Ptr<Scheduler> m_schedulerDown, m_schedulerUp;
 
     std::vector<std::unique_ptr<Ue>> m_ues;
     std::map<std::uint32_t, Multicast> m_multicasts; ///< by number
@@ -369,7 +368,8 @@ class Cell : public ns3::Object {
     ns3::EventId m_event;
     std::vector<Candidate> m_candidates;
     std::vector<Asking> m_asking; ///< [candidate]
-    std::vector<std::uint32_t> m_owner;
+    Allocation m_allocation;
+    std::vector<Granted> m_granted; ///< [candidate]
     std::vector<float> m_sinrs, m_rise;
     std::shared_ptr<InterferenceSource> m_interference;
     Quality m_tried;

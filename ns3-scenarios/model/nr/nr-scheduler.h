@@ -1,61 +1,79 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Who gets which resource blocks of a slot.
+/// Who gets which resource blocks of a slot: the interface of schedulers.
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "ns3/object.h"
+
+#include "channel-link.h"
+
 namespace edgelam::nr {
 
-/// One UE that wants something in this slot and direction.
+/// One UE, or multicast group, that wants something in a slot and direction.
 struct Candidate {
-    std::uint32_t ue;              ///< the cell's number of it
-    std::uint64_t wantedBytes;     ///< backlog as known to the gNB, > 0
-    std::uint32_t fixedGroups;     ///< groups of a retransmission, which needs just as many as before; 0: new data
-    const float* bitsPerGroup;     ///< [group]: what one group would carry in this slot, estimated; > 0
-    double averageBps;             ///< throughput so far, smoothed
-    double share = 0;              ///< external: part of the band, 0 to 1
-    std::uint32_t leastGroups = 0; ///< external: at least so many groups when there is that much to send
-    std::uint32_t groups = 0;      ///< result: how many it got
+    std::uint32_t ue;          ///< the cell's number of it; multicast groups count on behind the UEs
+    std::uint64_t wantedBytes; ///< backlog as known to the gNB, > 0
+    std::uint32_t fixedGroups; ///< groups of a retransmission, which needs just as many as before; 0: new data
+    const float* bitsPerGroup; ///< [group]: what one group would carry in this slot, estimated; > 0
+    double averageBps;         ///< throughput so far, smoothed
+    bool multicast = false;    ///< shares no group with anybody
+    std::uint8_t priority = 0; ///< the highest of what waits, 0 to 7; retransmissions: that of their block
 };
 
-/// Frequency is given out in groups of resource blocks (RBGs, TS 38.214 5.1.2.2.1). A scheduler looks at candidates and
-/// fills `owner`; it never gives a UE more than its backlog needs. Retransmissions come first. No memory is allocated
-/// once the vectors have grown.
-class Scheduler {
+/// What a scheduler is asked.
+struct SchedulingRequest {
+    Direction direction = Direction::Downlink;
+    std::uint64_t slot = 0;                ///< that it is for
+    std::span<const Candidate> candidates; ///< by `ue`, one or more
+    /// Frequency is given out in groups of resource blocks (RBGs, TS 38.214 5.1.2.2.1), all of `prbsPerGroup` but the
+    /// last, which may have fewer.
+    std::uint32_t numGroups = 0;
+    std::uint32_t prbsPerGroup = 1, numPrbs = 0;
+
+    std::uint32_t Prbs(std::uint32_t group) const {
+        return group + 1 < numGroups ? prbsPerGroup : numPrbs - (numGroups - 1) * prbsPerGroup;
+    }
+    /// Size of the last group, as a part of the others'.
+    double LastGroup() const { return static_cast<double>(Prbs(numGroups - 1)) / prbsPerGroup; }
+};
+
+/// [group]: who has it, as indices of candidates. Several have it together (multi-user MIMO); nobody: an empty list.
+using Allocation = std::vector<std::vector<std::uint32_t>>;
+
+/// Divides a slot. A cell has one for each direction, chosen by its attribute Scheduler; a class of your own is one
+/// derived from this or from one of the others, with a TypeId that has a constructor. What it gives is checked by
+/// CheckAllocation.
+class Scheduler : public ns3::Object {
   public:
-    virtual ~Scheduler() = default;
+    static ns3::TypeId GetTypeId();
 
-    static constexpr std::uint32_t nobody = UINT32_MAX;
+    /// \param allocation has request.numGroups empty lists; filled. The lists keep their memory from slot to slot.
+    ///
+    /// A retransmission gets `fixedGroups` groups or none. In uplink each UE's groups lie side by side (resource
+    /// allocation type 1, TS 38.214 6.1.2.2.2). A multicast group has its groups for itself.
+    virtual void Allocate(const SchedulingRequest& request, Allocation& allocation) = 0;
 
-    /// \param owner [group]: index into candidates, or nobody; filled
-    /// \param contiguous uplink: each UE's groups lie side by side (resource allocation type 1)
-    /// \param lastGroup size of the last group, as a part of the others'
-    void Allocate(std::vector<Candidate>& candidates, std::uint32_t numGroups, bool contiguous,
-                  std::vector<std::uint32_t>& owner, double lastGroup = 1);
+    /// false: this UE is sent control and HARQ retransmissions only.
+    virtual bool AdmitsData(std::uint32_t) const { return true; }
 
-    /// "rr": round robin, equal numbers of groups in turn; "pf": proportional fair, each group to the largest ratio of
-    /// rate to throughput so far; "max-rate": each group to the largest rate; "external": each UE its share of the band
-    /// and at least its minimum, what is left over in turn. Throws std::invalid_argument for another name.
-    static std::unique_ptr<Scheduler> Make(const std::string& name);
-
-  protected:
-    /// Fill m_want: how many groups each candidate is to have.
-    virtual void Divide(const std::vector<Candidate>& candidates, std::uint32_t free) = 0;
-    /// Fill `owner` where it is nobody, for downlink; by default side by side.
-    virtual void Place(std::vector<Candidate>& candidates, std::vector<std::uint32_t>& owner);
-    /// Everybody's groups are in `owner`.
-    virtual void Placed(const std::vector<Candidate>&, const std::vector<std::uint32_t>&) {}
-
-    std::vector<std::uint32_t> m_want, m_needed; ///< [candidate]: groups it gets; that its backlog fills
-    std::vector<float> m_meanBits;               ///< [candidate]
-    std::uint32_t m_numGroups = 0;
-    double m_lastGroup = 1;
-    std::uint32_t m_turn = 0;  ///< whose turn it is, as a UE number
-    std::uint32_t m_first = 0; ///< whose groups come first, as an index of candidates modulo their number
+    /// \param name "rr": round robin; "pf": proportional fair; "max-rate": maximum rate; "external": shares, minima and
+    /// caps from outside; or the TypeId of a class of your own. Throws std::invalid_argument for another name.
+    static ns3::Ptr<Scheduler> Make(const std::string& name);
 };
+
+/// Groups of one candidate.
+struct Granted {
+    std::uint32_t count = 0, first = 0, last = 0;
+};
+
+/// Throws std::logic_error, with the name of the scheduler, for an allocation that is not as Scheduler::Allocate says.
+/// \param granted [candidate] filled
+void CheckAllocation(const Scheduler& scheduler, const SchedulingRequest& request, const Allocation& allocation,
+                     std::vector<Granted>& granted);
 
 } // namespace edgelam::nr

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-exclusive-scheduler.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace edgelam::nr {
+
+NS_OBJECT_ENSURE_REGISTERED(ExclusiveScheduler);
+
+namespace {
+
+float MeanBits(const Candidate& candidate, std::uint32_t numGroups) {
+    float sum = 0;
+    for (std::uint32_t g = 0; g < numGroups; ++g) {
+        sum += candidate.bitsPerGroup[g];
+    }
+    return sum / static_cast<float>(numGroups);
+}
+
+} // namespace
+
+ns3::TypeId ExclusiveScheduler::GetTypeId() {
+    static const ns3::TypeId tid =
+        ns3::TypeId("edgelam::nr::ExclusiveScheduler").SetParent<Scheduler>().SetGroupName("Edgelam");
+    return tid;
+}
+
+void ExclusiveScheduler::Allocate(const SchedulingRequest& request, Allocation& allocation) {
+    const auto& candidates = request.candidates;
+    const std::uint32_t numGroups = request.numGroups;
+    m_owner.assign(numGroups, nobody);
+    m_want.assign(candidates.size(), 0);
+    m_meanBits.resize(candidates.size());
+    m_needed.resize(candidates.size());
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+        m_meanBits[i] = std::max(MeanBits(candidates[i], numGroups), 1e-3f);
+        const double groups = std::ceil(8.0 * static_cast<double>(candidates[i].wantedBytes) / m_meanBits[i]);
+        m_needed[i] = groups >= numGroups ? numGroups : static_cast<std::uint32_t>(groups);
+    }
+    Limit(request);
+    std::uint32_t next = 0;
+    const auto give = [&](std::size_t i, std::uint32_t count) {
+        for (; count > 0 && next < numGroups; ++next) {
+            if (m_owner[next] == nobody) {
+                m_owner[next] = static_cast<std::uint32_t>(i);
+                --count;
+            }
+        }
+    };
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+        if (candidates[i].fixedGroups > 0 && candidates[i].fixedGroups <= numGroups - next &&
+            AdmitsRetransmission(request, i)) {
+            give(i, candidates[i].fixedGroups);
+        }
+    }
+    Divide(request, numGroups - next);
+    ++m_first; // the last group may be a small one: everybody has it in turn
+    if (request.direction == Direction::Uplink) {
+        for (std::size_t k = 0; k < candidates.size(); ++k) {
+            const std::size_t i = (m_first + k) % candidates.size();
+            give(i, m_want[i]);
+        }
+    } else {
+        Place(request);
+    }
+    Placed(request);
+    for (std::uint32_t g = 0; g < numGroups; ++g) {
+        if (m_owner[g] != nobody) {
+            allocation[g].push_back(m_owner[g]);
+        }
+    }
+}
+
+void ExclusiveScheduler::Place(const SchedulingRequest& request) {
+    const std::size_t count = request.candidates.size();
+    std::uint32_t g = 0;
+    for (std::size_t k = 0; k < count; ++k) {
+        const std::size_t i = (m_first + k) % count;
+        for (std::uint32_t left = m_want[i]; left > 0 && g < m_owner.size(); ++g) {
+            if (m_owner[g] == nobody) {
+                m_owner[g] = static_cast<std::uint32_t>(i);
+                --left;
+            }
+        }
+    }
+}
+
+} // namespace edgelam::nr

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// What schedulers that give each group to one UE have in common.
+#pragma once
+
+#include "nr-scheduler.h"
+
+namespace edgelam::nr {
+
+/// Retransmissions come first. Then each candidate is to have so many groups (Divide), never more than its backlog
+/// needs; where they lie comes last (Place), side by side in uplink. Higher priorities are served before lower ones. No
+/// memory is allocated once the vectors have grown.
+class ExclusiveScheduler : public Scheduler {
+  public:
+    static ns3::TypeId GetTypeId();
+    void Allocate(const SchedulingRequest& request, Allocation& allocation) final;
+
+  protected:
+    static constexpr std::uint32_t nobody = UINT32_MAX;
+
+    /// Before anything is given: m_needed may be made smaller.
+    virtual void Limit(const SchedulingRequest&) {}
+    /// Whether this retransmission may go now.
+    virtual bool AdmitsRetransmission(const SchedulingRequest&, std::size_t) const { return true; }
+    /// Raise m_want: how many groups each candidate is to have, at most m_needed.
+    virtual void Divide(const SchedulingRequest& request, std::uint32_t free) = 0;
+    /// Downlink: fill m_owner where it is nobody. By default side by side.
+    virtual void Place(const SchedulingRequest& request);
+    /// Everybody's groups are in m_owner.
+    virtual void Placed(const SchedulingRequest&) {}
+
+    /// Calls serve() once for each priority that is there, the highest first; Open is then true for candidates of it
+    /// and above that want more.
+    template<class Serve>
+    void ByPriority(const SchedulingRequest& request, Serve serve) {
+        unsigned priorities = 0;
+        for (const auto& each : request.candidates) {
+            priorities |= 1U << each.priority;
+        }
+        for (int priority = 7; priority >= 0; --priority) {
+            if ((priorities >> priority & 1U) != 0) {
+                m_priority = static_cast<unsigned>(priority);
+                serve();
+            }
+        }
+    }
+    /// New data of this priority, or above, of which not all has been given groups.
+    bool Open(const SchedulingRequest& request, std::size_t i) const {
+        const Candidate& each = request.candidates[i];
+        return each.fixedGroups == 0 && each.priority >= m_priority && m_want[i] < m_needed[i];
+    }
+
+    std::vector<std::uint32_t> m_want, m_needed; ///< [candidate]: groups it gets; that its backlog fills
+    std::vector<float> m_meanBits;               ///< [candidate]
+    std::vector<std::uint32_t> m_owner;          ///< [group] index of a candidate, or nobody
+
+  private:
+    unsigned m_priority = 0;   ///< served now
+    std::uint32_t m_first = 0; ///< whose groups come first, as an index of candidates modulo their number
+};
+
+} // namespace edgelam::nr

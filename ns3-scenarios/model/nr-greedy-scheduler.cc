@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-greedy-scheduler.h"
+
+#include <algorithm>
+
+namespace edgelam::nr {
+
+NS_OBJECT_ENSURE_REGISTERED(GreedyScheduler);
+
+ns3::TypeId GreedyScheduler::GetTypeId() {
+    static const ns3::TypeId tid =
+        ns3::TypeId("edgelam::nr::GreedyScheduler").SetParent<ExclusiveScheduler>().SetGroupName("Edgelam");
+    return tid;
+}
+
+template<class Bits>
+std::size_t GreedyScheduler::Best(const SchedulingRequest& request, Bits bits) const {
+    const std::size_t count = request.candidates.size();
+    std::size_t best = count;
+    double largest = -1;
+    for (std::size_t i = 0; i < count; ++i) {
+        if (!Open(request, i)) {
+            continue;
+        }
+        // What it is given in this slot does not count yet: of equals one has the slot, and then the other.
+        const double metric = bits(i) / m_weight[i];
+        if (metric > largest) {
+            largest = metric;
+            best = i;
+        }
+    }
+    return best;
+}
+
+/// For allocations side by side: as many groups as each would win on its mean.
+void GreedyScheduler::Divide(const SchedulingRequest& request, std::uint32_t free) {
+    m_weight.clear();
+    for (const auto& each : request.candidates) {
+        m_weight.push_back(Weight(each));
+    }
+    ByPriority(request, [&] {
+        for (; free > 0; --free) {
+            const std::size_t best = Best(request, [&](std::size_t i) { return m_meanBits[i]; });
+            if (best == request.candidates.size()) {
+                return;
+            }
+            ++m_want[best];
+        }
+    });
+}
+
+void GreedyScheduler::Place(const SchedulingRequest& request) {
+    std::fill(m_want.begin(), m_want.end(), 0); // what Divide wanted does not know frequency
+    ByPriority(request, [&] {
+        for (std::uint32_t g = 0; g < m_owner.size(); ++g) {
+            if (m_owner[g] != nobody) {
+                continue;
+            }
+            const std::size_t best =
+                Best(request, [&](std::size_t i) { return request.candidates[i].bitsPerGroup[g]; });
+            if (best < request.candidates.size()) {
+                m_owner[g] = static_cast<std::uint32_t>(best);
+                ++m_want[best];
+            }
+        }
+    });
+}
+
+} // namespace edgelam::nr

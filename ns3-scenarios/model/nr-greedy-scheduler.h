@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// Schedulers that give group by group to the largest metric.
+#pragma once
+
+#include "nr-exclusive-scheduler.h"
+
+namespace edgelam::nr {
+
+/// The metric of a candidate in a group is what the group would carry over Weight of the candidate.
+class GreedyScheduler : public ExclusiveScheduler {
+  public:
+    static ns3::TypeId GetTypeId();
+
+  protected:
+    /// > 0
+    virtual double Weight(const Candidate& candidate) const = 0;
+    void Divide(const SchedulingRequest& request, std::uint32_t free) override;
+    void Place(const SchedulingRequest& request) override;
+
+  private:
+    template<class Bits>
+    std::size_t Best(const SchedulingRequest& request, Bits bits) const;
+    std::vector<double> m_weight; ///< [candidate]
+};
+
+} // namespace edgelam::nr

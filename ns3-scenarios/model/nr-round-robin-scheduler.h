@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// Round robin.
+#pragma once
+
+#include "nr-exclusive-scheduler.h"
+
+namespace edgelam::nr {
+
+/// Equal numbers of groups, one at a time in turn, beginning behind the UE that came last before.
+class RoundRobinScheduler : public ExclusiveScheduler {
+  public:
+    static ns3::TypeId GetTypeId();
+
+  protected:
+    void Divide(const SchedulingRequest& request, std::uint32_t free) override;
+
+  private:
+    std::uint32_t m_turn = 0; ///< whose turn it is, as a UE number
+};
+
+} // namespace edgelam::nr
