@@ -39,6 +39,14 @@ DataRate RateOf(double bps) {
     return DataRate(static_cast<std::uint64_t>(bps));
 }
 
+/// Names, and one of the user's own.
+std::vector<std::string> With(std::vector<std::string> names, const std::string& own) {
+    if (std::find(names.begin(), names.end(), own) == names.end()) {
+        names.push_back(own);
+    }
+    return names;
+}
+
 Ptr<Ipv4StaticRouting> RoutingOf(const Ptr<Node>& node) {
     return Ipv4StaticRoutingHelper().GetStaticRouting(node->GetObject<Ipv4>());
 }
@@ -58,12 +66,12 @@ void NrHelper::AddOptions(Options& options) {
     options.Text("pattern", m_pattern, "FDD, or TDD slots D, S, U and the split of S in symbols: DDDSU:10,2,2");
     options.Choice("scheduler", m_scheduler,
                    "round robin, proportional fair, maximum rate, or shares set by the control prb_share",
-                   {"rr", "pf", "max-rate", "external"});
+                   With({"rr", "pf", "max-rate", "external"}, m_scheduler));
     options.Choice(
         "beams", m_beams,
         "of the gNB: eigenvectors of the channel, grid of beams, straight to the UE, or downlink weights set "
         "by the control precoder",
-        {"eigen", "codebook", "direct", "external"});
+        With({"eigen", "codebook", "direct", "external"}, m_beams));
     options.Integer("mcsTable", m_mcsTable, "of TS 38.214 5.1.3.1: 1 64QAM, 2 256QAM, 3 low spectral efficiency", 1, 3);
     options.Integer("maxLayers", m_maxLayers,
                     "most spatial layers of a downlink block; 0: as many as the antennas allow, up to 4", 0,

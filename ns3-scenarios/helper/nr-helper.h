@@ -58,6 +58,11 @@ class NrHelper {
     void AddOptions(Options& options);
     double CarrierHz() const { return m_carrierHz; }
 
+    /// Scheduler and beamformer of the cell: the name of a TypeId derived from nr::Scheduler or nr::Beamformer. Before
+    /// AddOptions it becomes the default of the option, which still takes the others; afterwards it is what is used.
+    void SetSchedulerTypeId(const std::string& typeId) { m_scheduler = typeId; }
+    void SetBeamformerTypeId(const std::string& typeId) { m_beams = typeId; }
+
     /// The gNB's array is mounted at this angle below the horizon: 0 on a mast or wall (the default), 90 at a ceiling.
     void SetMountingDeg(double belowHorizon) { m_mountingDeg = belowHorizon; }
 

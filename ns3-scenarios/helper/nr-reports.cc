@@ -159,7 +159,7 @@ void NrReports::PublishTraffic(Registry& registry) {
         },
         each);
     registry.Publish<std::uint64_t>("control_slot", "",
-                                    "first slot for which the newest prb_share, prb_least or precoder holds",
+                                    "first slot for which the newest prb_share, prb_least, prb_cap or precoder holds",
                                     [this] { return m_controlSlot; });
 }
 
@@ -194,6 +194,17 @@ void NrReports::AddControls(Registry& registry) {
             return SetSlot("scheduler", m_helper.SchedulerName(), [&] {
                 const auto [down, up] = Directions(least);
                 return m_helper.GetCell()->SetLeastPrbs(down, up);
+            });
+        },
+        each);
+    registry.Control<Array<std::uint32_t>>(
+        "prb_cap", "",
+        "most resource blocks of each UE in a slot, downlink and uplink, retransmissions included; as many as the band "
+        "has: no cap; 0: only control and what has been begun",
+        [this](const Array<std::uint32_t>& caps) {
+            return SetSlot("scheduler", m_helper.SchedulerName(), [&] {
+                const auto [down, up] = Directions(caps);
+                return m_helper.GetCell()->SetPrbCaps(down, up);
             });
         },
         each);

@@ -64,6 +64,7 @@ EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets
 ///
 ///     prb_share                part of the band of each UE
 ///     prb_least                least resource blocks of each UE that has so much to send
+///     prb_cap                  most resource blocks of each UE in a slot (nr::ExternalScheduler)
 ///
 /// and with external beams:
 ///

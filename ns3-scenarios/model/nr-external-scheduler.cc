@@ -76,7 +76,7 @@ void ExternalScheduler::Placed(const SchedulingRequest& request) {
         if (m_owner[g] != nobody) {
             const std::uint32_t ue = candidates[m_owner[g]].ue;
             m_owed[ue] -= g + 1 == m_owner.size() ? request.LastGroup() : 1;
-            if (ue < m_credit.size()) {
+            if (ue < m_credit.size() && m_caps[ue] > 0) {
                 m_credit[ue] -= request.Prbs(g);
             }
         }

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "nr-cell-testbed.h"
+#include "nr-link-testbed.h"
 
 using namespace edgelam;
 using namespace edgelam::nr;
@@ -23,19 +24,20 @@ void OneAntennaByHand(Case& test) {
     const auto channel = MakeChannel(street);
     const End gnb = MakeEnd({0, 0, 10}), ue = MakeEnd({60, 10, 1.5});
     const auto offsets = Tones(12, 1.44e6); // 3 groups of 4 samples
-    PhyLink link(Link(channel, gnb, ue), BeamMethod::External, offsets);
+    const auto beamformer = ns3::CreateObject<ExternalBeamformer>();
+    auto link = MakeUeLink(Link(channel, gnb, ue), beamformer, offsets, 1, 4);
     link.Measure();
     const double snr = 10 / link.LargeScaleGain();
     const Precoder precoder{1, {{1, 0}, {0, 0.5f}, {-0.3f, 0.4f}}};
     const SinrMap before = link.Downlink(1, snr);
-    link.SetPrecoder(precoder);
+    beamformer->SetPrecoder(0, precoder);
     test.True(link.GivenLayers() == 1, "rank is given");
     const auto h = Measure(Link(channel, gnb, ue), offsets);
     for (std::size_t f = 0; f < 12; ++f) {
         const double power = f < 4 ? 1 : f < 8 ? 0.25 : 0.25;
         test.Near(link.Downlink(1, snr).values[f] / (snr * std::norm(Complex(h[f])) * power), 1, 1e-4, "by hand");
     }
-    link.SetPrecoder({});
+    beamformer->SetPrecoder(0, {});
     test.True(link.GivenLayers() == 0 && link.Downlink(1, snr).values == before.values, "its own beams again");
 }
 
@@ -106,16 +108,17 @@ void SingularVectorsAreBest(Case& test) {
     const auto channel = MakeChannel(street);
     const End gnb = MakeEnd({0, 0, 10}, 4, 4, true), ue = MakeEnd({60, 10, 1.5}, 1, 2, true);
     const auto centres = Tones(18, 5.76e6);
-    PhyLink link(Link(channel, gnb, ue), BeamMethod::External, centres);
+    const auto beamformer = ns3::CreateObject<ExternalBeamformer>();
+    auto link = MakeUeLink(Link(channel, gnb, ue), beamformer, centres);
     for (int drop = 0; drop < 5; ++drop) {
         channel->Redraw(ue.mobility);
-        link.SetPrecoder({});
+        beamformer->SetPrecoder(0, {});
         link.Measure();
         const double snr = 10 / link.LargeScaleGain();
         const SinrMap eigen = link.Downlink(1, snr);
-        link.SetPrecoder({1, Best(Link(channel, gnb, ue), centres, 1, 1)});
+        beamformer->SetPrecoder(0, {1, Best(Link(channel, gnb, ue), centres, 1, 1)});
         const SinrMap one = link.Downlink(1, snr);
-        link.SetPrecoder({2, Best(Link(channel, gnb, ue), centres, 2, 2)});
+        beamformer->SetPrecoder(0, {2, Best(Link(channel, gnb, ue), centres, 2, 2)});
         const SinrMap two = link.Downlink(2, snr);
         for (std::size_t f = 0; f < centres.size(); ++f) {
             test.True(one.values[f] >= eigen.values[f] * (1 - 1e-4f), "at least that of wideband eigenvectors");
@@ -300,7 +303,7 @@ void PastInterference(Case& test) {
 void InterferencePerSample(Case& test) {
     const auto channel = MakeChannel(street);
     const End gnb = MakeEnd({0, 0, 10}, 4, 4, true), ue = MakeEnd({60, 10, 1.5}, 1, 2, true);
-    PhyLink link(Link(channel, gnb, ue), BeamMethod::Eigen, Tones(20, 1.44e6), 2);
+    auto link = MakeUeLink(Link(channel, gnb, ue), Beamformer::Make("eigen"), Tones(20, 1.44e6), 2);
     link.Measure();
     const double snr = 50 / link.LargeScaleGain();
     std::vector<float> rise(20, 1);

@@ -6,8 +6,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "channel-testbed.h"
-#include "nr-phy-link.h"
+#include "nr-link-testbed.h"
 
 using namespace edgelam;
 using namespace edgelam::nr;
@@ -19,7 +18,9 @@ struct Setup {
     ns3::Ptr<RadioChannel> channel = MakeChannel({.deployment = "UMi", .los = "Never", .frequency = 3.5e9});
     End gnb = MakeEnd({0, 0, 10}, 4, 8, true, false), ue = MakeEnd({60, 10, 1.5}, 1, 2, true);
     std::vector<double> groups = Tones(20, 1.44e6);
-    PhyLink Make(BeamMethod method) { return PhyLink(Link(channel, gnb, ue), method, groups); }
+    UeLink Make(const std::string& beams) {
+        return MakeUeLink(Link(channel, gnb, ue), Beamformer::Make(beams), groups);
+    }
 };
 
 double MeanRate(const SinrMap& map) {
@@ -34,8 +35,7 @@ double MeanRate(const SinrMap& map) {
 /// is the power.
 void OneLayer(Case& test) {
     Setup setup;
-    auto eigen = setup.Make(BeamMethod::Eigen), codebook = setup.Make(BeamMethod::Codebook),
-         direct = setup.Make(BeamMethod::Direct);
+    auto eigen = setup.Make("eigen"), codebook = setup.Make("codebook"), direct = setup.Make("direct");
     double eigenSum = 0, codebookSum = 0, directSum = 0, all = 0;
     for (int drop = 0; drop < 20; ++drop) {
         setup.channel->Redraw(setup.ue.mobility);
@@ -43,7 +43,7 @@ void OneLayer(Case& test) {
         const double snr =
             1 / setup.channel->GetLink(setup.gnb.mobility, setup.gnb.array, setup.ue.mobility, setup.ue.array)
                     ->GetLargeScaleGain();
-        const auto mean = [&](PhyLink& link) {
+        const auto mean = [&](UeLink& link) {
             link.Measure();
             const auto& map = link.Downlink(1, snr);
             double sum = 0;
@@ -72,7 +72,7 @@ void Codebook(Case& test) {
     constexpr std::size_t rows = 4, columns = 8, places = rows * columns, antennas = 4;
     constexpr double pi = std::numbers::pi;
     const std::vector<double> tones{setup.groups[0], setup.groups[5], setup.groups[10], setup.groups[15]};
-    auto link = setup.Make(BeamMethod::Codebook);
+    auto link = setup.Make("codebook");
     for (int drop = 0; drop < 5; ++drop) {
         setup.channel->Redraw(setup.ue.mobility);
         const auto h = Measure(Link(setup.channel, setup.gnb, setup.ue), tones);
@@ -114,7 +114,7 @@ void Codebook(Case& test) {
 /// Two layers share power and disturb each other.
 void TwoLayers(Case& test) {
     Setup setup;
-    auto link = setup.Make(BeamMethod::Eigen);
+    auto link = setup.Make("eigen");
     link.Measure();
     const double snr = 50 / link.LargeScaleGain();
     const SinrMap map = link.Downlink(2, snr);
@@ -135,7 +135,7 @@ void TwoLayers(Case& test) {
 void UplinkIsReciprocal(Case& test) {
     Setup setup;
     setup.ue = MakeEnd({60, 10, 1.5});
-    auto link = setup.Make(BeamMethod::Eigen);
+    auto link = setup.Make("eigen");
     link.Measure();
     test.True(link.MaxLayers() == 1, "one layer");
     const SinrMap down = link.Downlink(1, 1e9), up = link.Uplink(1, 1e9);
@@ -145,14 +145,15 @@ void UplinkIsReciprocal(Case& test) {
     setup.ue.MoveTo({60 + 0.02 * setup.channel->GetWavelengthM(), 10, 1.5});
     test.True(link.Downlink(1, 1e9).values != down.values, "the channel goes on with the UE, beams stay");
 
-    test.Refuses([] { BeamMethodOf("best"); }, {"best", "eigen, codebook, direct"}, "beams");
+    test.Refuses([] { Beamformer::Make("best"); },
+                 {"best", "eigen, codebook, direct, external", "edgelam::nr::Beamformer"}, "beams");
 }
 
 /// The UE's layers share its power and disturb each other; two carry more than one where there is power for them.
 void UplinkLayers(Case& test) {
     Setup setup;
-    PhyLink link(Link(setup.channel, setup.gnb, setup.ue), BeamMethod::Eigen, setup.groups, 4),
-        single = setup.Make(BeamMethod::Eigen);
+    auto link = MakeUeLink(Link(setup.channel, setup.gnb, setup.ue), Beamformer::Make("eigen"), setup.groups, 4),
+         single = setup.Make("eigen");
     link.Measure();
     single.Measure();
     test.True(link.MaxUplinkLayers() == 4 && single.MaxUplinkLayers() == 1, "most layers");

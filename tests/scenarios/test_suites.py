@@ -19,6 +19,7 @@ SUITES = [
     "edgelam-nr-cell-rates",
     "edgelam-nr-error-model",
     "edgelam-nr-memory",
+    "edgelam-nr-multi-user",
     "edgelam-nr-multicast",
     "edgelam-nr-network",
     "edgelam-nr-outside",

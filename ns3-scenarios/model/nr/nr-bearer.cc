@@ -2,6 +2,7 @@
 #include "nr-bearer.h"
 
 #include <algorithm>
+#include <bit>
 #include <stdexcept>
 #include <string>
 
@@ -72,16 +73,30 @@ std::uint32_t Bearer::HeaderBytes(std::uint32_t length, bool whole, bool first) 
     return rlc + MacSubheader(length + rlc);
 }
 
-bool Bearer::Send(ns3::Ptr<ns3::Packet> packet) {
+unsigned Bearer::Priority() const {
+    unsigned highest = m_waits == 0 ? 0 : static_cast<unsigned>(std::bit_width(m_waits)) - 1;
+    if (m_nextSn < m_firstSn + m_sdus.size()) {
+        highest = std::max<unsigned>(highest, m_sdus[m_nextSn - m_firstSn].priority);
+    }
+    for (const auto& [sn, pieces] : m_retransmit) {
+        highest = std::max<unsigned>(highest, m_sdus[sn - m_firstSn].priority);
+    }
+    return highest;
+}
+
+bool Bearer::Send(ns3::Ptr<ns3::Packet> packet, unsigned priority) {
     const std::uint32_t size = packet->GetSize() + pdcp_header;
-    if (m_keptBytes + size > m_settings.bufferBytes || m_failed) {
+    if (m_keptBytes[priority] + size > m_settings.bufferBytes || m_failed) {
         ++m_counters.droppedPackets;
         return false;
     }
     const bool idle = BacklogBytes() == 0;
-    m_keptBytes += size;
+    m_keptBytes[priority] += size;
+    m_highestPriority = std::max(m_highestPriority, priority);
     m_backlog += size + HeaderBytes(size, true, true);
-    m_sdus.push_back({std::move(packet), size, ns3::Simulator::Now()});
+    m_waiting[priority].push_back(
+        {std::move(packet), size, ns3::Simulator::Now(), static_cast<std::uint8_t>(priority)});
+    m_waits |= 1U << priority;
     ++m_counters.sentPackets;
     if (idle && m_wakeData) {
         m_wakeData();
@@ -110,6 +125,23 @@ bool Bearer::TakePiece(std::uint64_t sn, const Outgoing& sdu, Piece& piece, std:
     return true;
 }
 
+/// The SDU that is sent next has a number. \return false if there is none
+bool Bearer::Next() {
+    if (m_nextSn < m_firstSn + m_sdus.size()) {
+        return true;
+    }
+    if (m_waits == 0) {
+        return false;
+    }
+    const auto priority = static_cast<unsigned>(std::bit_width(m_waits)) - 1;
+    m_sdus.push_back(std::move(m_waiting[priority].front()));
+    m_waiting[priority].pop_front();
+    if (m_waiting[priority].empty()) {
+        m_waits &= ~(1U << priority);
+    }
+    return true;
+}
+
 std::uint32_t Bearer::Take(std::uint32_t bytes, std::vector<RlcPdu>& out) {
     std::uint32_t room = bytes;
     const std::size_t before = out.size();
@@ -130,7 +162,7 @@ std::uint32_t Bearer::Take(std::uint32_t bytes, std::vector<RlcPdu>& out) {
             m_retransmit.erase(entry);
         }
     }
-    while (m_nextSn < m_firstSn + m_sdus.size() && (!m_settings.acknowledged || m_nextSn < m_firstSn + am_window)) {
+    while ((!m_settings.acknowledged || m_nextSn < m_firstSn + am_window) && Next()) {
         const Outgoing& sdu = m_sdus[m_nextSn - m_firstSn];
         Piece piece{m_sentOfNext, sdu.size};
         const std::uint32_t whole = HeaderBytes(sdu.size, true, true);
@@ -145,7 +177,7 @@ std::uint32_t Bearer::Take(std::uint32_t bytes, std::vector<RlcPdu>& out) {
         m_sentOfNext = 0;
         ++m_nextSn;
         if (!m_settings.acknowledged) {
-            m_keptBytes -= sdu.size;
+            m_keptBytes[sdu.priority] -= sdu.size;
             m_sdus.pop_front();
             ++m_firstSn;
         }
@@ -172,7 +204,7 @@ void Bearer::Poll(std::vector<RlcPdu>& out) {
 
 /// TS 38.322 5.3.3.4: no report came; send something again, with a poll.
 void Bearer::PollExpired() {
-    if (m_sdus.empty() || m_failed) {
+    if ((m_sdus.empty() && m_waits == 0) || m_failed) {
         return;
     }
     m_pollExpired = true;
@@ -215,9 +247,12 @@ void Bearer::Fail() {
     m_pollEvent.Cancel();
     m_retransmit.clear();
     m_sdus.clear();
+    m_waiting = {};
+    m_waits = 0;
     m_firstSn = m_nextSn;
     m_sentOfNext = 0;
-    m_retransmitBytes = m_backlog = m_keptBytes = 0;
+    m_retransmitBytes = m_backlog = 0;
+    m_keptBytes = {};
 }
 
 void Bearer::Receive(const RlcStatus& status) {
@@ -263,7 +298,7 @@ void Bearer::Receive(const RlcStatus& status) {
         }
     }
     while (!m_sdus.empty() && m_sdus.front().acknowledged && m_firstSn < m_nextSn) {
-        m_keptBytes -= m_sdus.front().size;
+        m_keptBytes[m_sdus.front().priority] -= m_sdus.front().size;
         m_sdus.pop_front();
         ++m_firstSn;
     }

@@ -4,6 +4,7 @@
 /// (TS 38.322), the sending end and the receiving end together.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -60,7 +61,8 @@ struct RlcStatus {
 /// header of 1 (UM, whole SDU), 2 (UM, segment; +2 with an offset) or 3 (AM; +2 with an offset) bytes, MAC subheader of
 /// 2 or 3 bytes. Sequence numbers do not wrap around, but the windows of 18 (AM) and 12 bits (UM, segmented SDUs) hold.
 /// One RLC entity delivers out of order, PDCP puts in order: as both count the same packets, one number serves both;
-/// with AM it waits as long as it takes, with UM for t-Reordering.
+/// with AM it waits as long as it takes, with UM for t-Reordering. Priorities are of waiting only: all share one RLC
+/// entity, so that what has begun is finished first, and what is lost holds up what was sent after it.
 class Bearer {
   public:
     using Deliver = std::function<void(ns3::Ptr<ns3::Packet>)>;
@@ -79,8 +81,15 @@ class Bearer {
     void SetWake(std::function<void()> data, std::function<void()> status);
 
     // The sending end.
+    static constexpr unsigned num_priorities = 8;
+    /// \param priority 0 to 7: what waits and has not begun to be sent goes in the order of priorities, the highest
+    /// first. Each has a buffer of its own, of bufferBytes.
     /// \return false if the buffer is full: the packet is dropped
-    bool Send(ns3::Ptr<ns3::Packet> packet);
+    bool Send(ns3::Ptr<ns3::Packet> packet, unsigned priority = 0);
+    /// The highest priority of what waits to be sent; 0 if nothing does.
+    unsigned Priority() const;
+    /// That of the status report which waits at the receiving end: the highest that the bearer has had; 0 if none does.
+    unsigned StatusPriority() const { return StatusBytes() > 0 ? m_highestPriority : 0; }
     /// What waits, retransmissions first, with headers of whole SDUs: what a buffer status report tells.
     std::uint64_t BacklogBytes() const { return m_backlog + m_retransmitBytes; }
     /// Fill a transport block: add PDUs of together at most `bytes` to `out`. \return bytes used
@@ -110,6 +119,7 @@ class Bearer {
         ns3::Ptr<ns3::Packet> packet;
         std::uint32_t size; ///< with PDCP header
         ns3::Time arrived;
+        std::uint8_t priority;
         std::uint32_t retransmissions = 0;
         bool acknowledged = false;
     };
@@ -129,6 +139,7 @@ class Bearer {
 
     std::uint32_t HeaderBytes(std::uint32_t length, bool whole, bool first) const;
     bool TakePiece(std::uint64_t sn, const Outgoing& sdu, Piece& piece, std::uint32_t& room, std::vector<RlcPdu>& out);
+    bool Next();
     void Poll(std::vector<RlcPdu>& out);
     void PollExpired();
     void Lose(std::uint64_t sn, Piece piece);
@@ -148,11 +159,16 @@ class Bearer {
     std::function<void()> m_wakeData, m_wakeStatus;
     Counters m_counters;
 
-    // Sending: SDUs from m_firstSn on; AM keeps them until acknowledged.
+    // Sending: SDUs that wait, by priority, and have no number yet; and from m_firstSn on those that are being sent,
+    // which AM keeps until acknowledged.
+    std::array<std::deque<Outgoing>, num_priorities> m_waiting;
+    unsigned m_waits = 0; ///< bit of each priority of which something waits
+    unsigned m_highestPriority = 0;
     std::deque<Outgoing> m_sdus;
     std::uint64_t m_firstSn = 0, m_nextSn = 0; ///< oldest kept; next to be sent for the first time
     std::uint32_t m_sentOfNext = 0;            ///< bytes of it that have gone
-    std::uint64_t m_backlog = 0, m_retransmitBytes = 0, m_keptBytes = 0;
+    std::uint64_t m_backlog = 0, m_retransmitBytes = 0;
+    std::array<std::uint64_t, num_priorities> m_keptBytes{};
     std::map<std::uint64_t, std::vector<Piece>> m_retransmit;
     std::uint32_t m_pdusWithoutPoll = 0, m_bytesWithoutPoll = 0;
     std::uint64_t m_pollSn = 0; ///< the highest one sent when a poll last was

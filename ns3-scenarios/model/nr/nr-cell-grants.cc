@@ -21,21 +21,23 @@ void Cell::ScheduleDown(std::uint64_t slot, unsigned symbols) {
     m_asking.clear();
     for (std::uint32_t i = 0; i < m_ues.size(); ++i) {
         Ue& ue = *m_ues[i];
-        const std::uint64_t waiting = ue.down.bearer.BacklogBytes() + ue.up.bearer.StatusBytes();
+        const std::uint64_t waiting =
+            (m_schedulerDown->AdmitsData(i) ? ue.down.bearer.BacklogBytes() : 0) + ue.up.bearer.StatusBytes();
         if (ue.down.again != 0 || (waiting > 0 && ue.down.busy != UINT16_MAX)) {
             Measure(ue, slot);
-            AddCandidate(i, {What::SendDown, i, &ue.down}, slot, symbols, waiting);
+            AddCandidate(i, {What::SendDown, i, &ue.down}, slot, symbols, waiting,
+                         std::max(ue.down.bearer.Priority(), ue.up.bearer.StatusPriority()));
         }
     }
     AskMulticasts(slot, symbols);
-    for (const auto& each : Share(*m_schedulerDown, Direction::Downlink, slot + m_gnbDelay)) {
-        const bool granted = each.what == What::SendDown
-                                 ? GrantDown(*m_ues[each.number], each.harq, symbols, slot)
-                                 : GrantMulticast(m_multicasts.at(each.number), each.harq, symbols, slot);
+    Share(*m_schedulerDown, Direction::Downlink, slot + m_gnbDelay);
+    std::erase_if(m_asking, [&](const Asking& each) {
+        return each.what == What::SendDown ? !GrantDown(*m_ues[each.number], each.harq, symbols, slot)
+                                           : !GrantMulticast(m_multicasts.at(each.number), each.harq, symbols, slot);
+    });
+    Together(m_sharedDown, slot + m_gnbDelay);
+    for (const auto& each : m_asking) {
         const Action action{each.what, each.harq, each.number, 0};
-        if (!granted) {
-            continue;
-        }
         if (m_gnbDelay == 0) {
             Do(action, slot);
         } else {
@@ -54,20 +56,26 @@ void Cell::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbol
             continue;
         }
         const std::uint64_t coming = BytesComing(ue);
-        if (ue.up.again != 0 || ue.knownBytes > coming) {
+        const std::uint64_t wanted = m_schedulerUp->AdmitsData(i) ? ue.knownBytes : StatusAsked(ue);
+        if (ue.up.again != 0 || wanted > coming) {
             Measure(ue, slot);
-            AddCandidate(i, {What::SendUp, i, &ue.up}, slot, symbols,
-                         std::max(ue.knownBytes, coming) - coming + report_bytes);
+            AddCandidate(i, {What::SendUp, i, &ue.up}, slot, symbols, std::max(wanted, coming) - coming + report_bytes,
+                         ue.knownPriority);
         }
     }
-    for (const auto& each : Share(*m_schedulerUp, Direction::Uplink, forSlot)) {
+    Share(*m_schedulerUp, Direction::Uplink, forSlot);
+    for (const auto& each : m_asking) {
         GrantUp(*m_ues[each.number], each.harq, symbols, slot);
+    }
+    Together(m_sharedUp, forSlot);
+    for (const auto& each : m_asking) {
         At(forSlot, {each.what, each.harq, each.number, 0});
     }
 }
 
 /// A block to be sent again goes before a new one.
-void Cell::AddCandidate(std::uint32_t turn, Asking asking, std::uint64_t slot, unsigned symbols, std::uint64_t bytes) {
+void Cell::AddCandidate(std::uint32_t turn, Asking asking, std::uint64_t slot, unsigned symbols, std::uint64_t bytes,
+                        unsigned priority) {
     Side& side = *asking.side;
     FillRates(side, symbols);
     Average(side, slot, 0);
@@ -75,13 +83,33 @@ void Cell::AddCandidate(std::uint32_t turn, Asking asking, std::uint64_t slot, u
         std::countr_zero(side.again != 0 ? side.again : static_cast<std::uint16_t>(~side.busy)));
     const auto again = side.again != 0 ? static_cast<std::uint32_t>(side.harq[asking.harq].groups.size()) : 0;
     m_candidates.push_back({turn, bytes + header_bytes, again, side.bitsPerGroup.data(), side.averageBps,
-                            asking.what == What::SendMulticast});
+                            asking.what == What::SendMulticast, static_cast<std::uint8_t>(priority)});
     m_asking.push_back(asking);
 }
 
-const std::vector<Cell::Asking>& Cell::Share(Scheduler& scheduler, Direction direction, std::uint64_t forSlot) {
+/// What a UE that may not send data is asked for: the RLC status report that it has been polled for.
+std::uint64_t Cell::StatusAsked(const Ue& ue) {
+    return std::min<std::uint64_t>(ue.knownBytes, ue.down.bearer.StatusBytes());
+}
+
+/// Those who have been granted groups of a slot, if any of these is shared.
+void Cell::Together(std::vector<SharedSlot>& slots, std::uint64_t slot) {
+    if (!m_sharing) {
+        return;
+    }
+    for (const auto& each : m_asking) {
+        if (each.what != What::SendMulticast) {
+            const Process& process = each.side->harq[each.harq];
+            slots[slot & (slots.size() - 1)].Add(slot, m_ues[each.number]->link, process.groups, process.layers);
+        }
+    }
+}
+
+void Cell::Share(Scheduler& scheduler, Direction direction, std::uint64_t forSlot) {
+    m_sharing = false;
+    m_layersOnGroup.clear();
     if (m_candidates.empty()) {
-        return m_asking;
+        return;
     }
     m_allocation.resize(m_numGroups);
     for (auto& users : m_allocation) {
@@ -101,6 +129,18 @@ const std::vector<Cell::Asking>& Cell::Share(Scheduler& scheduler, Direction dir
             groupsOf(c).push_back(g);
         }
     }
+    m_sharing =
+        std::any_of(m_allocation.begin(), m_allocation.end(), [](const auto& users) { return users.size() > 1; });
+    if (m_sharing && direction == Direction::Downlink) {
+        for (const auto& users : m_allocation) {
+            unsigned layers = 0;
+            for (const auto c : users) {
+                const Side& side = *m_asking[c].side;
+                layers += m_candidates[c].fixedGroups > 0 ? side.harq[m_asking[c].harq].layers : side.quality.layers;
+            }
+            m_layersOnGroup.push_back(layers);
+        }
+    }
     std::size_t got = 0;
     for (std::size_t c = 0; c < m_granted.size(); ++c) {
         if (m_granted[c].count > 0) {
@@ -108,7 +148,6 @@ const std::vector<Cell::Asking>& Cell::Share(Scheduler& scheduler, Direction dir
         }
     }
     m_asking.resize(got);
-    return m_asking;
 }
 
 std::uint64_t Cell::BytesComing(const Ue& ue) const {
@@ -150,9 +189,9 @@ bool Cell::GrantAgain(Side& side, unsigned harq) {
 }
 
 /// Data for a new block. \return false if the block is empty then, and given up
-bool Cell::TakeData(Side& side, unsigned harq, std::uint32_t room, std::uint64_t slot) {
+bool Cell::TakeData(Side& side, unsigned harq, std::uint32_t room, std::uint64_t slot, bool admitted) {
     Process& process = side.harq[harq];
-    const std::uint32_t used = side.bearer.Take(room, process.pdus);
+    const std::uint32_t used = admitted ? side.bearer.Take(room, process.pdus) : 0;
     Average(side, slot, 8.0 * used);
     if (used == 0 && !process.status) {
         side.busy &= static_cast<std::uint16_t>(~(1u << harq));
@@ -174,7 +213,7 @@ bool Cell::GrantDown(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot
         process.status = ue.up.bearer.TakeStatus(room);
         room -= std::min(room, process.status->Bytes());
     }
-    return TakeData(side, harq, room, slot);
+    return TakeData(side, harq, room, slot, m_schedulerDown->AdmitsData(ue.number));
 }
 
 void Cell::GrantUp(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot) {

@@ -89,24 +89,24 @@ void Cell::Report(Reports& reports, std::uint64_t slot, MeasureNow measure, Adop
 /// (uplink).
 void Cell::Measure(Ue& ue, std::uint64_t slot) {
     const auto measure = [&](bool paused) {
-        ue.phy.Measure(true);
-        ue.lossDb = -Db(ue.phy.LargeScaleGain());
+        ue.link.Measure(true);
+        ue.lossDb = -Db(ue.link.LargeScaleGain());
         if (paused) { // what was known of interference is old
             ue.down.meanRise.clear();
             ue.up.meanRise.clear();
         }
         Rise(ue, Direction::Downlink, slot);
         Rise(ue, Direction::Uplink, slot);
-        const unsigned given = ue.phy.GivenLayers(), most = std::min(ue.phy.MaxLayers(), m_maxLayers);
+        const unsigned given = ue.link.GivenLayers(), most = std::min(ue.link.MaxLayers(), m_maxLayers);
         ue.down.pending.layers = ue.up.pending.layers = 0;
         for (unsigned layers = std::max(1u, given); layers <= (given > 0 ? given : most); ++layers) {
-            MeasureGroups(ue.phy.Downlink(layers, DownlinkSnr(), Beams::Measured, ue.down.meanRise), true, m_tried);
+            MeasureGroups(ue.link.Downlink(layers, DownlinkSnr(), Beams::Measured, ue.down.meanRise), true, m_tried);
             KeepBetter(ue.down);
         }
         // Sounding: as strong as data on a quarter of the band would be.
         const double soundingSnr = UplinkPowerW(ue, SoundedPrbs()) / m_noiseUpW;
-        for (unsigned layers = 1; layers <= ue.phy.MaxUplinkLayers(); ++layers) {
-            MeasureGroups(ue.phy.Uplink(layers, soundingSnr, Beams::Measured, ue.up.meanRise), false, m_tried);
+        for (unsigned layers = 1; layers <= ue.link.MaxUplinkLayers(); ++layers) {
+            MeasureGroups(ue.link.Uplink(layers, soundingSnr, Beams::Measured, ue.up.meanRise), false, m_tried);
             KeepBetter(ue.up);
         }
         if (!m_csiTrace.IsEmpty()) {
@@ -114,7 +114,7 @@ void Cell::Measure(Ue& ue, std::uint64_t slot) {
         }
     };
     Report(ue.reports, slot, measure, [&] {
-        ue.phy.Adopt();
+        ue.link.Adopt();
         std::swap(ue.down.quality, ue.down.pending);
         std::swap(ue.up.quality, ue.up.pending);
     });
@@ -134,7 +134,7 @@ void Cell::Measure(Multicast& multicast, std::uint64_t slot) {
                 continue;
             }
             Ue& ue = *m_ues[receiver->ue];
-            MeasureGroups(ue.phy.DownlinkOver(*multicast.pendingBeam, DownlinkSnr(), ue.down.meanRise), true, m_tried);
+            MeasureGroups(ue.link.DownlinkOver(*multicast.pendingBeam, DownlinkSnr(), ue.down.meanRise), true, m_tried);
             for (unsigned g = 0; g < m_numGroups; ++g) {
                 worst.sinrDb[g] = std::min(worst.sinrDb[g], m_tried.sinrDb[g]);
             }
@@ -203,6 +203,31 @@ void Cell::Average(Side& side, std::uint64_t slot, double bits) const {
     side.averageBps += bits / smoothing_s;
 }
 
+const SinrMap& Cell::DownlinkSinr(Ue& ue, unsigned layers, std::uint64_t slot) {
+    SharedSlot& shared = m_sharedDown[slot & (m_sharedDown.size() - 1)];
+    if (shared.Shares(slot, ue.number)) {
+        return shared.Downlink(ue.number, *m_beamformer, DownlinkSnr(), Rise(ue, Direction::Downlink, slot));
+    }
+    return ue.link.Downlink(layers, DownlinkSnr(), Beams::InUse, Rise(ue, Direction::Downlink, slot));
+}
+
+const SinrMap& Cell::UplinkSinr(Ue& ue, const Process& process, std::uint64_t slot) {
+    const auto rise = Rise(ue, Direction::Uplink, slot);
+    SharedSlot& shared = m_sharedUp[slot & (m_sharedUp.size() - 1)];
+    if (!shared.Shares(slot, ue.number)) {
+        return ue.link.Uplink(process.layers, UplinkPowerW(ue, PrbsOf(process.groups)) / m_noiseUpW, Beams::InUse,
+                              rise);
+    }
+    const auto snr = [&](std::uint32_t other, std::uint32_t groups) {
+        unsigned prbs = 0;
+        for (unsigned g = 0; g < m_numGroups; ++g) {
+            prbs += (groups >> g & 1U) != 0 ? PrbsOf(g) : 0;
+        }
+        return UplinkPowerW(*m_ues[other], prbs) / m_noiseUpW;
+    };
+    return shared.Uplink(ue.number, snr, rise);
+}
+
 /// The highest MCS whose threshold is met.
 unsigned Cell::HighestAt(double sinrDb) const {
     const auto above = std::upper_bound(m_thresholdDb.begin(), m_thresholdDb.end(), static_cast<float>(sinrDb + 1e-4));
@@ -216,7 +241,9 @@ unsigned Cell::McsFor(const Side& side, const std::vector<std::uint32_t>& groups
     }
     double sum = 0;
     for (const auto g : groups) {
-        sum += m_efficiency[HighestAt(side.quality.sinrDb[g] + side.outerLoopDb + offsetDb)];
+        // What others on the group are given is off; what their layers do, the outer loop learns.
+        const double partDb = m_layersOnGroup.empty() ? 0 : Db(double(side.quality.layers) / m_layersOnGroup[g]);
+        sum += m_efficiency[HighestAt(side.quality.sinrDb[g] + side.outerLoopDb + offsetDb + partDb)];
     }
     return HighestMcs(m_mcsTable, sum / static_cast<double>(groups.size()) + 1e-4);
 }

@@ -54,8 +54,8 @@ std::uint32_t Cell::AddMulticast(const std::vector<std::uint32_t>& ues) {
     return number;
 }
 
-bool Cell::SendMulticast(std::uint32_t group, ns3::Ptr<ns3::Packet> packet) {
-    return m_multicasts.at(group).side.bearer.Send(packet);
+bool Cell::SendMulticast(std::uint32_t group, ns3::Ptr<ns3::Packet> packet, unsigned priority) {
+    return m_multicasts.at(group).side.bearer.Send(packet, priority);
 }
 
 const Bearer& Cell::MulticastBearer(std::uint32_t group) const {
@@ -81,7 +81,7 @@ void Cell::AskMulticasts(std::uint64_t slot, unsigned symbols) {
         const std::uint64_t waiting = side.bearer.BacklogBytes();
         if (side.again != 0 || (waiting > 0 && side.busy != UINT16_MAX)) {
             Measure(multicast, slot);
-            AddCandidate(turn, {What::SendMulticast, number, &side}, slot, symbols, waiting);
+            AddCandidate(turn, {What::SendMulticast, number, &side}, slot, symbols, waiting, side.bearer.Priority());
         }
         ++turn;
     }
@@ -93,15 +93,15 @@ void Cell::FindBeam(Multicast& multicast) {
     std::vector<double> gains, allGains;
     for (const auto& receiver : multicast.receivers) {
         const Side& side = m_ues[receiver->ue]->down;
-        PhyLink& phy = m_ues[receiver->ue]->phy;
-        const auto& sinrs = phy.Downlink(1, DownlinkSnr(), Beams::Measured, side.meanRise).values;
+        UeLink& link = m_ues[receiver->ue]->link;
+        const auto& sinrs = link.Downlink(1, DownlinkSnr(), Beams::Measured, side.meanRise).values;
         double gain = 1e-30;
         for (const float sinr : sinrs) {
             gain += sinr / static_cast<double>(sinrs.size());
         }
         const double combined = EffectiveSinr(sinrs, m_beta[0]) * m_multicastTransmissions;
         receiver->reached = 10 * std::log10(std::max(combined, 1e-30)) >= m_thresholdDb[0];
-        all.push_back(phy.FirstBeam(Beams::Measured));
+        all.push_back(link.FirstBeam(Beams::Measured));
         allGains.push_back(gain);
         if (receiver->reached) {
             beams.push_back(all.back());
@@ -174,7 +174,7 @@ void Cell::TransmitMulticast(std::uint32_t number, Multicast& multicast, unsigne
             record.ue = receiver->ue;
             Ue& ue = *m_ues[receiver->ue];
             Decode(process, reception,
-                   ue.phy.DownlinkOver(*multicast.beam, DownlinkSnr(), Rise(ue, Direction::Downlink, slot)),
+                   ue.link.DownlinkOver(*multicast.beam, DownlinkSnr(), Rise(ue, Direction::Downlink, slot)),
                    m_plan[slot % m_plan.size()].downSymbols, record);
             record.repeated = 1;
         }

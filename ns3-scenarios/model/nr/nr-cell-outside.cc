@@ -72,20 +72,42 @@ std::uint64_t Cell::SetLeastPrbs(const std::vector<std::uint32_t>& down, const s
     return NextSlot();
 }
 
+std::uint64_t Cell::SetPrbCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
+    const auto schedulers = ExternalSchedulers("caps of resource blocks");
+    for (const auto* caps : {&down, &up}) {
+        for (const auto prbs : *caps) {
+            if (prbs > m_numPrbs) {
+                throw std::invalid_argument("NR cell: cap of " + std::to_string(prbs) +
+                                            " resource blocks; legal are 0 to " + std::to_string(m_numPrbs) +
+                                            ", which is no cap");
+            }
+        }
+        if (caps->size() != m_ues.size()) {
+            throw std::invalid_argument("NR cell: " + std::to_string(caps->size()) +
+                                        " caps of resource blocks; legal is one for each of the " +
+                                        std::to_string(m_ues.size()) + " UEs");
+        }
+    }
+    schedulers[0]->SetCaps(down);
+    schedulers[1]->SetCaps(up);
+    return NextSlot();
+}
+
 std::uint64_t Cell::SetPrecoders(std::span<const std::complex<float>> weights) {
-    CheckExternal("precoders", "Beams", m_beamsName);
+    const auto beamformer = ns3::DynamicCast<ExternalBeamformer>(m_beamformer);
+    CheckExternal("precoders", "Beams", beamformer ? "external" : m_beamsName);
     const auto precoders = ReadPrecoders(weights, {m_ues.size(), m_numGroups, m_gnbArray->GetNumElems(), m_maxLayers});
     for (std::size_t i = 0; i < m_ues.size(); ++i) {
-        if (precoders[i].layers > m_ues[i]->phy.MaxLayers()) {
+        if (precoders[i].layers > m_ues[i]->link.MaxLayers()) {
             throw std::invalid_argument("NR cell: a precoder of " + std::to_string(precoders[i].layers) +
                                         " layers for UE " + std::to_string(i) + "; its antennas allow 1 to " +
-                                        std::to_string(m_ues[i]->phy.MaxLayers()));
+                                        std::to_string(m_ues[i]->link.MaxLayers()));
         }
     }
     for (std::size_t i = 0; i < m_ues.size(); ++i) {
         Ue& ue = *m_ues[i];
-        if (precoders[i].layers > 0 || ue.phy.GivenLayers() > 0) {
-            ue.phy.SetPrecoder(precoders[i]);
+        if (precoders[i].layers > 0 || ue.link.GivenLayers() > 0) {
+            beamformer->SetPrecoder(ue.number, precoders[i]);
             ue.reports.measured = ue.reports.pending = false; // a report comes with the first block
         }
     }

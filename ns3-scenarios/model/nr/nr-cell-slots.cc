@@ -115,6 +115,7 @@ void Cell::Do(const Action& action, std::uint64_t slot) {
         if (action.report > ue.heard) {
             ue.heard = action.report;
             ue.knownBytes = std::max(ue.knownBytes, request_bytes);
+            ue.knownPriority = std::max<unsigned>(ue.knownPriority, action.priority);
         }
         return;
     case What::UpReceived:
@@ -168,6 +169,7 @@ void Cell::UpReceived(Ue& ue, unsigned harq) {
         if (process.report > ue.heard) {
             ue.heard = process.report;
             ue.knownBytes = process.reportedBytes;
+            ue.knownPriority = process.reportedPriority;
         }
     } else if (process.attempts >= m_maxTransmissions && process.report == ue.lastReport) {
         ue.told = 0; // the report is lost too
@@ -183,9 +185,8 @@ void Cell::TransmitDown(std::uint32_t number, unsigned harq, std::uint64_t slot)
     record.slot = slot;
     record.ue = number;
     record.harq = small;
-    Decode(process, process.reception,
-           ue.phy.Downlink(process.layers, DownlinkSnr(), Beams::InUse, Rise(ue, Direction::Downlink, slot)),
-           m_plan[slot % m_plan.size()].downSymbols, record);
+    Decode(process, process.reception, DownlinkSinr(ue, process.layers, slot), m_plan[slot % m_plan.size()].downSymbols,
+           record);
     ++process.attempts;
     if (process.reception.decoded) {
         At(slot + 1 + m_ueDelay, {What::DownReceived, small, number, 0});
@@ -206,7 +207,7 @@ void Cell::Request(std::uint64_t slot) {
         if (ue.told == 0 && ue.grants == 0 && !ue.requested &&
             (ue.up.bearer.BacklogBytes() > 0 || ue.down.bearer.StatusBytes() > 0)) {
             ue.requested = true;
-            At(slot + 1 + m_gnbDelay, {What::Request, 0, i, ++ue.lastReport});
+            At(slot + 1 + m_gnbDelay, {What::Request, 0, i, ++ue.lastReport, UplinkPriority(ue)});
         }
     }
 }
@@ -221,9 +222,12 @@ void Cell::TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot) {
             process.status = ue.down.bearer.TakeStatus(room);
             room -= std::min(room, process.status->Bytes());
         }
-        ue.up.bearer.Take(room, process.pdus);
+        if (m_schedulerUp->AdmitsData(number)) {
+            ue.up.bearer.Take(room, process.pdus);
+        }
         process.report = ++ue.lastReport;
         process.reportedBytes = ue.told = ue.up.bearer.BacklogBytes() + ue.down.bearer.StatusBytes();
+        process.reportedPriority = UplinkPriority(ue);
     }
     const auto small = static_cast<std::uint8_t>(harq);
     TransportBlockRecord record{};
@@ -231,10 +235,7 @@ void Cell::TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot) {
     record.ue = number;
     record.uplink = 1;
     record.harq = small;
-    Decode(process, process.reception,
-           ue.phy.Uplink(process.layers, UplinkPowerW(ue, PrbsOf(process.groups)) / m_noiseUpW, Beams::InUse,
-                         Rise(ue, Direction::Uplink, slot)),
-           m_plan[slot % m_plan.size()].upSymbols, record);
+    Decode(process, process.reception, UplinkSinr(ue, process, slot), m_plan[slot % m_plan.size()].upSymbols, record);
     ++process.attempts;
     At(slot + 1 + m_gnbDelay, {What::UpReceived, small, number, 0});
 }

@@ -71,8 +71,10 @@ ns3::TypeId Cell::GetTypeId() {
             .AddAttribute("Scheduler",
                           "rr, pf, max-rate, external, or the TypeId of a class derived from edgelam::nr::Scheduler.",
                           StringValue("pf"), MakeStringAccessor(&Cell::m_schedulerName), MakeStringChecker())
-            .AddAttribute("Beams", "eigen, codebook, direct or external (SetPrecoders).", StringValue("eigen"),
-                          MakeStringAccessor(&Cell::m_beamsName), MakeStringChecker())
+            .AddAttribute("Beams",
+                          "eigen, codebook, direct, external (SetPrecoders), or the TypeId of a class derived from "
+                          "edgelam::nr::Beamformer.",
+                          StringValue("eigen"), MakeStringAccessor(&Cell::m_beamsName), MakeStringChecker())
             .AddAttribute("McsTable", "MCS and CQI table of TS 38.214: 1 (64QAM), 2 (256QAM), 3 (low efficiency).",
                           UintegerValue(2), MakeUintegerAccessor(&Cell::m_mcsTableNumber), whole)
             .AddAttribute("MaxLayers", "Most layers of a downlink block, 1 to 4.", UintegerValue(4),
@@ -127,6 +129,7 @@ void Cell::DoDispose() {
     m_ues.clear();
     m_channel = nullptr;
     m_schedulerDown = m_schedulerUp = nullptr;
+    m_beamformer = nullptr;
     m_atUe = m_atGnb = nullptr;
     ns3::Object::DoDispose();
 }
@@ -200,7 +203,7 @@ void Cell::SetGnb(ns3::Ptr<RadioChannel> channel, ns3::Ptr<ns3::MobilityModel> m
     }
     m_schedulerDown = Scheduler::Make(m_schedulerName);
     m_schedulerUp = Scheduler::Make(m_schedulerName);
-    BeamMethodOf(m_beamsName);
+    m_beamformer = Beamformer::Make(m_beamsName);
 }
 
 /// Which slots carry data, and when uplink slots are granted.
@@ -252,6 +255,8 @@ void Cell::SetSlots() {
     }
     const std::size_t feedback = m_gnbDelay + std::max(m_k1, 1 + m_ueDelay) + count + 1 + m_gnbDelay;
     m_ring.assign(std::bit_ceil(std::max(longest, feedback) + 2), {});
+    m_sharedDown.assign(m_ring.size(), {});
+    m_sharedUp.assign(m_ring.size(), {});
 }
 
 std::uint32_t Cell::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
@@ -264,7 +269,7 @@ std::uint32_t Cell::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::P
         throw std::invalid_argument("NR cell: a UE is higher than the gNB; legal is a gNB above its UEs");
     }
     m_ues.push_back(std::make_unique<Ue>(
-        NumUes(), PhyLink(link, BeamMethodOf(m_beamsName), m_offsetsHz, m_maxUplinkLayers), bearer));
+        UeLink(NumUes(), PhyLink(link, m_offsetsHz, m_maxUplinkLayers), m_beamformer, GroupCentresHz()), bearer));
     const auto number = NumUes() - 1;
     Ue& ue = *m_ues.back();
     for (Side* side : {&ue.down, &ue.up}) {
@@ -286,12 +291,12 @@ std::uint32_t Cell::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::P
     return number;
 }
 
-bool Cell::SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet) {
-    return m_ues.at(ue)->down.bearer.Send(packet);
+bool Cell::SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority) {
+    return m_ues.at(ue)->down.bearer.Send(packet, priority);
 }
 
-bool Cell::SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet) {
-    return m_ues.at(ue)->up.bearer.Send(packet);
+bool Cell::SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority) {
+    return m_ues.at(ue)->up.bearer.Send(packet, priority);
 }
 
 void Cell::SetCombining(std::string name) {

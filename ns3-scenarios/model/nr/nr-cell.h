@@ -23,14 +23,15 @@
 #include "nr-bands.h"
 #include "nr-bearer.h"
 #include "nr-error-model.h"
+#include "nr-external-beamformer.h"
 #include "nr-external-scheduler.h"
 #include "nr-frame.h"
 #include "nr-harq.h"
 #include "nr-interference.h"
 #include "nr-modulation.h"
-#include "nr-phy-link.h"
 #include "nr-records.h"
 #include "nr-scheduler.h"
+#include "nr-shared-slot.h"
 #include "nr-transport-block.h"
 #include "radio-channel.h"
 
@@ -72,15 +73,16 @@ class Cell : public ns3::Object {
     std::uint32_t NumUes() const { return static_cast<std::uint32_t>(m_ues.size()); }
 
     /// Into the bearer towards (downlink) or from (uplink) a UE. \return false if its buffer is full
-    bool SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet);
-    bool SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet);
+    /// \param priority 0 to 7: higher ones go first
+    bool SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority = 0);
+    bool SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority = 0);
     /// Point-to-multipoint delivery (PTM of TS 38.300 16.10): a downlink bearer of its own (PDCP, RLC UM) to these UEs,
     /// each block sent once; see nr-cell-multicast.cc. Throws std::invalid_argument for no UE, one that does not exist,
     /// or one named twice.
     /// \return the number of the group, 0, 1, ...; no other has had it
     std::uint32_t AddMulticast(const std::vector<std::uint32_t>& ues);
     /// Into a group's bearer. Each receiver gets a copy of its own. \return false if the buffer is full
-    bool SendMulticast(std::uint32_t group, ns3::Ptr<ns3::Packet> packet);
+    bool SendMulticast(std::uint32_t group, ns3::Ptr<ns3::Packet> packet, unsigned priority = 0);
     /// Forget a group. \return false, and it stays, while something of it waits or is under way
     bool RemoveMulticast(std::uint32_t group);
     const Bearer& MulticastBearer(std::uint32_t group) const; ///< the sending end
@@ -88,12 +90,13 @@ class Cell : public ns3::Object {
     using Deliver = std::function<void(std::uint32_t ue, ns3::Ptr<ns3::Packet>)>;
     void SetDeliver(Deliver atUe, Deliver atGnb);
 
-    /// External scheduler: parts of the band, and least numbers of resource blocks (rounded up to groups of them), of
-    /// each UE in both directions. Throws std::invalid_argument, and changes nothing, for other numbers of UEs, shares
-    /// outside 0 to 1, a sum above 1, more blocks than there are, or another scheduler. Takes effect in the next slot
-    /// that is scheduled; \return its number
+    /// External scheduler: parts of the band, least numbers of resource blocks (rounded up to groups of them), and caps
+    /// in resource blocks of a slot (see ExternalScheduler) of each UE in both directions. Throws
+    /// std::invalid_argument, and changes nothing, for other numbers of UEs, shares outside 0 to 1, a sum above 1, more
+    /// blocks than there are, or another scheduler. Takes effect in the next slot that is scheduled; \return its number
     std::uint64_t SetShares(const std::vector<double>& down, const std::vector<double>& up);
     std::uint64_t SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up);
+    std::uint64_t SetPrbCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up);
 
     /// External beams: weights of the gNB for each UE and each group of resource blocks, complex64 [ue, group, element,
     /// layer] in C order with MaxLayers layers; see ReadPrecoders. A UE sends (downlink) as many layers as it has been
@@ -122,6 +125,11 @@ class Cell : public ns3::Object {
     /// Smoothed throughput of the schedulers, bit/s.
     double DownThroughputBps(std::uint32_t ue) const;
     double UpThroughputBps(std::uint32_t ue) const;
+    /// Once the gNB is set.
+    const ns3::Ptr<Scheduler>& GetScheduler(Direction direction) const {
+        return direction == Direction::Downlink ? m_schedulerDown : m_schedulerUp;
+    }
+    const ns3::Ptr<Beamformer>& GetBeamformer() const { return m_beamformer; }
 
     /// \return number of streams used
     std::int64_t AssignStreams(std::int64_t stream);
@@ -155,6 +163,7 @@ class Cell : public ns3::Object {
         std::optional<RlcStatus> status;
         std::vector<std::uint32_t> groups; ///< of the transmission that is due; other UEs may have the same ones
         std::uint64_t reportedBytes = 0;   ///< uplink: the buffer status report in it, and its number
+        std::uint8_t reportedPriority = 0; ///< uplink: the highest in the report
         std::uint64_t report = 0;
         std::uint32_t bits = 0;
         std::uint8_t mcs = 0, layers = 1, attempts = 0;
@@ -192,10 +201,10 @@ class Cell : public ns3::Object {
     };
 
     struct Ue {
-        Ue(std::uint32_t order, PhyLink link, const BearerSettings& settings)
-            : number(order), phy(std::move(link)), down(settings), up(settings) {}
+        Ue(UeLink to, const BearerSettings& settings)
+            : number(to.GetUe()), link(std::move(to)), down(settings), up(settings) {}
         std::uint32_t number;
-        PhyLink phy;
+        UeLink link;
         Side down, up;
         double lossDb = 0; ///< path loss as last measured
         Reports reports;
@@ -206,6 +215,7 @@ class Cell : public ns3::Object {
         std::uint32_t grants = 0;     ///< UE: grants for slots to come
         std::uint64_t heard = 0;      ///< gNB: number of the newest report it has
         std::uint64_t knownBytes = 0; ///< gNB: the backlog in it
+        unsigned knownPriority = 0;   ///< gNB: the highest in it
     };
 
     /// One of several that a multicast group is sent to.
@@ -240,8 +250,9 @@ class Cell : public ns3::Object {
     struct Action {
         What what;
         std::uint8_t harq;
-        std::uint32_t number; ///< of the UE or multicast group
-        std::uint64_t report; ///< of a scheduling request
+        std::uint32_t number;      ///< of the UE or multicast group
+        std::uint64_t report;      ///< of a scheduling request
+        std::uint8_t priority = 0; ///< of a scheduling request
     };
 
     /// Somebody who has something to send in a slot, and the process to do it with.
@@ -275,20 +286,31 @@ class Cell : public ns3::Object {
     void ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols);
     void AskMulticasts(std::uint64_t slot, unsigned symbols);
     /// \param turn where it stands among all that a scheduler knows
-    void AddCandidate(std::uint32_t turn, Asking asking, std::uint64_t slot, unsigned symbols, std::uint64_t bytes);
-    /// Divides the slot among the candidates. \return those who got something; which groups stands in their processes
-    const std::vector<Asking>& Share(Scheduler& scheduler, Direction direction, std::uint64_t forSlot);
+    void AddCandidate(std::uint32_t turn, Asking asking, std::uint64_t slot, unsigned symbols, std::uint64_t bytes,
+                      unsigned priority);
+    static std::uint64_t StatusAsked(const Ue& ue);
+    void Together(std::vector<SharedSlot>& slots, std::uint64_t slot);
+    /// Divides the slot among the candidates. In m_asking those are left who got something; which groups stands in
+    /// their processes.
+    void Share(Scheduler& scheduler, Direction direction, std::uint64_t forSlot);
+    /// The SINR of a UE's block: alone on its groups, or beside others.
+    const SinrMap& DownlinkSinr(Ue& ue, unsigned layers, std::uint64_t slot);
+    const SinrMap& UplinkSinr(Ue& ue, const Process& process, std::uint64_t slot);
     static bool GrantAgain(Side& side, unsigned harq);
     bool GrantDown(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot);
     void GrantUp(Ue& ue, unsigned harq, unsigned symbols, std::uint64_t slot);
     bool GrantMulticast(Multicast& multicast, unsigned harq, unsigned symbols, std::uint64_t slot);
     void Fill(Side& side, unsigned harq, unsigned layers, unsigned symbols, double offsetDb);
-    bool TakeData(Side& side, unsigned harq, std::uint32_t room, std::uint64_t slot);
+    bool TakeData(Side& side, unsigned harq, std::uint32_t room, std::uint64_t slot, bool admitted = true);
     std::uint64_t FeedbackSlot(std::uint64_t slot) const;
     void TransmitDown(std::uint32_t number, unsigned harq, std::uint64_t slot);
     void TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot);
     void TransmitMulticast(std::uint32_t number, Multicast& multicast, unsigned harq, std::uint64_t slot);
     void Request(std::uint64_t slot);
+    /// The highest of what a UE has to send.
+    static std::uint8_t UplinkPriority(const Ue& ue) {
+        return static_cast<std::uint8_t>(std::max(ue.up.bearer.Priority(), ue.down.bearer.StatusPriority()));
+    }
     /// Bytes of grants whose blocks say more than the newest report that the gNB has.
     std::uint64_t BytesComing(const Ue& ue) const;
     /// Calls measure(paused) and adopt() when they are due; paused: reports have been missing.
@@ -355,6 +377,7 @@ class Cell : public ns3::Object {
     std::vector<double> m_beta;              ///< [MCS] of EESM
     std::unique_ptr<ErrorModel> m_errors;
     ns3::Ptr<Scheduler> m_schedulerDown, m_schedulerUp;
+    ns3::Ptr<Beamformer> m_beamformer;
 
     std::vector<std::unique_ptr<Ue>> m_ues;
     std::map<std::uint32_t, Multicast> m_multicasts; ///< by number
@@ -369,7 +392,10 @@ class Cell : public ns3::Object {
     std::vector<Candidate> m_candidates;
     std::vector<Asking> m_asking; ///< [candidate]
     Allocation m_allocation;
-    std::vector<Granted> m_granted; ///< [candidate]
+    std::vector<Granted> m_granted;                   ///< [candidate]
+    bool m_sharing = false;                           ///< some group of the slot has several UEs
+    std::vector<unsigned> m_layersOnGroup;            ///< [group] of all UEs, downlink if m_sharing; otherwise empty
+    std::vector<SharedSlot> m_sharedDown, m_sharedUp; ///< [slot mod size of m_ring]
     std::vector<float> m_sinrs, m_rise;
     std::shared_ptr<InterferenceSource> m_interference;
     Quality m_tried;

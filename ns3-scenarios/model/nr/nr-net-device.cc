@@ -23,6 +23,14 @@ namespace {
 constexpr std::uint16_t smallest_mtu = 68, largest_mtu = 9000;
 constexpr std::uint32_t destination_offset = 16; ///< of the IPv4 header
 
+/// 0 to 7: the class selector of the IPv4 header's DSCP, CS0 to CS7 (RFC 2474 4.2.2); of another code point its first
+/// three bits.
+unsigned PriorityOf(const Packet& packet) {
+    std::array<std::uint8_t, 2> begin{};
+    packet.CopyData(begin.data(), begin.size());
+    return begin[0] >> 4 == 4 ? begin[1] >> 5 : 0;
+}
+
 /// 0.0.0.0 for what is too short for an IPv4 header.
 ns3::Ipv4Address DestinationOf(const Packet& packet) {
     std::array<std::uint8_t, destination_offset + 4> header;
@@ -122,7 +130,7 @@ ns3::TypeId UeNetDevice::GetTypeId() {
 }
 
 bool UeNetDevice::DoSend(Ptr<Packet> packet) {
-    return Count(GetCell().SendUp(m_ue, packet), packet);
+    return Count(GetCell().SendUp(m_ue, packet, PriorityOf(*packet)), packet);
 }
 
 ns3::TypeId GnbNetDevice::GetTypeId() {
@@ -186,10 +194,10 @@ void GnbNetDevice::DoDispose() {
 bool GnbNetDevice::DoSend(Ptr<Packet> packet) {
     const ns3::Ipv4Address destination = DestinationOf(*packet);
     if (const auto found = m_ueOf.find(destination.Get()); found != m_ueOf.end()) {
-        return Count(GetCell().SendDown(found->second, packet), packet);
+        return Count(GetCell().SendDown(found->second, packet, PriorityOf(*packet)), packet);
     }
     if (const auto found = m_groupOf.find(destination.Get()); found != m_groupOf.end()) {
-        return Count(GetCell().SendMulticast(found->second, packet), packet);
+        return Count(GetCell().SendMulticast(found->second, packet, PriorityOf(*packet)), packet);
     }
     if (!destination.IsMulticast() && !destination.IsBroadcast()) {
         return DropUnknown(packet);
@@ -197,7 +205,7 @@ bool GnbNetDevice::DoSend(Ptr<Packet> packet) {
     bool all = true;
     for (const auto& device : m_ues) {
         const auto copy = packet->Copy();
-        all &= Count(GetCell().SendDown(device->GetUe(), copy), copy);
+        all &= Count(GetCell().SendDown(device->GetUe(), copy, PriorityOf(*copy)), copy);
     }
     return all;
 }

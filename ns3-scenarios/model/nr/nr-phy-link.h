@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// The physical channel between one gNB and one UE: beams, layers, and the SINR of every group of resource blocks.
+/// The physical channel between one gNB and one UE: what layers become at the receiver, and their SINR.
 #pragma once
 
 #include <algorithm>
@@ -8,10 +8,8 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
-#include "ns3/nstime.h"
 #include "ns3/ptr.h"
 
 #include "channel-link.h"
@@ -19,103 +17,93 @@
 
 namespace edgelam::nr {
 
-/// How the gNB finds its beams.
-enum class BeamMethod : std::uint8_t {
-    Eigen,    ///< dominant eigenvectors of the transmit covariance over the whole band
-    Codebook, ///< best of a grid of DFT beams, for both polarisations (a type I codebook, TS 38.214 5.2.2.2.1,
-              ///< wideband)
-    Direct,   ///< steered along the straight line to the UE, one beam a polarisation
-    External  ///< downlink precoders set from outside; before, and for uplink always, as Eigen
-};
-BeamMethod BeamMethodOf(const std::string& name);
-std::string NameOf(BeamMethod method);
-
 constexpr unsigned max_layers = 4;
 
-/// Which beams: those in use, or those measured last.
-enum class Beams : std::uint8_t { InUse, Measured };
-
-/// SINR of each layer in each group of resource blocks, linear.
+/// SINR of each layer at each sample of frequency, linear.
 struct SinrMap {
     unsigned numLayers = 0;
     std::size_t numGroups = 0;
-    std::vector<float> values; ///< [layer, group]
+    std::vector<float> values; ///< [layer, sample]
     const float* Layer(unsigned layer) const { return values.data() + layer * numGroups; }
 };
 
-/// G(f) = H(f) W for orthonormal beams W, at the middle of each group of resource blocks, and what follows from it. By
-/// reciprocity it serves both directions: the gNB receives with the beams it sends with.
-///
-/// H is taken anew when an end has moved by the channel's CoherenceDistance; beams when Measure is called.
+/// The channel at several samples of frequency in each group of resource blocks, and the SINR after an MMSE receiver of
+/// what is sent over it. By reciprocity it serves both directions. It is taken anew when an end has moved by the
+/// channel's CoherenceDistance.
 class PhyLink {
   public:
-    /// \param groupOffsetsHz centre of each group relative to the carrier
+    using Complex = std::complex<float>;
+
+    /// What a UE sends.
+    struct UplinkSignal {
+        PhyLink* link;
+        const std::vector<Complex>* weights; ///< [antenna, layer of MaxUplinkLayers]
+        unsigned layers;                     ///< which share the power
+        double snr;                          ///< power of a resource block over noise
+        /// Of `numGroups` groups those that it is sent on, as bits; 0 groups: everywhere.
+        std::uint32_t groups = 0, numGroups = 0;
+    };
+
+    /// \param offsetsHz of the samples, relative to the carrier
     /// \param uplinkLayers most that the UE sends, at most MaxLayers
-    PhyLink(ns3::Ptr<ChannelLink> link, BeamMethod method, std::vector<double> groupOffsetsHz,
-            unsigned uplinkLayers = 1);
+    PhyLink(ns3::Ptr<ChannelLink> link, std::vector<double> offsetsHz, unsigned uplinkLayers = 1);
 
     std::size_t NumUeAntennas() const { return m_ueElements.numElements(); }
+    std::size_t NumElements() const { return m_link->NumTx(Direction::Downlink); }
     std::size_t NumGroups() const { return m_offsets.size(); }
+    const std::vector<double>& OffsetsHz() const { return m_offsets; }
     /// Layers that the antennas allow, at most 4.
     unsigned MaxLayers() const;
     unsigned MaxUplinkLayers() const { return std::min(MaxLayers(), m_uplinkLayers); }
 
-    /// Choose beams for where the UE is now. \param later they are put into use by Adopt, otherwise at once
-    void Measure(bool later = false);
-    void Adopt() { m_inUse = m_measured; }
-
-    /// Downlink blocks go through these weights from now on, `layers` 0: through the link's own beams again. Blocks of
-    /// other numbers of layers (sent before, and now again) go through the newest weights for so many, or else the
-    /// beams.
-    void SetPrecoder(const Precoder& precoder);
-    /// Layers that a downlink block must have; 0: any number.
-    unsigned GivenLayers() const { return m_precoded.Layers(); }
-
-    /// SINR after an MMSE receiver of `layers` layers that share the power.
-    /// \param snr power over noise (and interference) of one resource block at the antenna: transmit power per resource
-    /// block / noise per resource block
-    /// \param rise [group] noise and interference over noise, the same at each antenna and independent between them;
+    /// SINR of `layers` layers that share the power, over the first of orthonormal beams.
+    /// \param snr power over noise of one resource block at the antenna: transmit power per resource block / noise per
+    /// resource block
+    /// \param rise [sample] noise and interference over noise, the same at each antenna and independent between them;
     /// empty: 1
     /// \return the map, which holds until the next call
-    const SinrMap& Downlink(unsigned layers, double snr, Beams which = Beams::InUse, std::span<const float> rise = {});
-    /// One layer over a beam that other UEs share (multicast), one port, with maximum ratio combining.
-    const SinrMap& DownlinkOver(const PortWeights& beam, double snr, std::span<const float> rise = {});
-    /// The strongest of the beams: [element], unit norm.
-    std::vector<std::complex<float>> FirstBeam(Beams which = Beams::InUse) const;
-    /// `layers` layers, up to MaxUplinkLayers, share the power. The UE sends them through the dominant right singular
-    /// vectors of the channel to the gNB's beams over the whole band, which it knows by reciprocity (PUSCH without a
-    /// codebook, TS 38.214 6.1.1.2); the gNB has an MMSE receiver behind its beams. `rise` is that at each beam.
-    const SinrMap& Uplink(unsigned layers, double snr, Beams which = Beams::InUse, std::span<const float> rise = {});
+    const SinrMap& Downlink(const PortWeights& beams, unsigned layers, double snr, std::span<const float> rise = {});
+    /// SINR of layers that are sent through weights of their own in each group, beside what the gNB sends to `others`,
+    /// whose covariance the receiver knows (MMSE with interference rejection combining). Weights of zero: not sent.
+    const SinrMap& Downlink(const Precoder& own, std::span<const Precoder* const> others, double snr,
+                            std::span<const float> rise = {});
+    /// SINR of a UE's layers behind the gNB's beams for it, beside what `others` send; the gNB knows their covariance.
+    /// `rise` is that at each beam.
+    const SinrMap& Uplink(const PortWeights& beams, const UplinkSignal& own, std::span<const UplinkSignal> others = {},
+                          std::span<const float> rise = {});
+
+    /// Weights of the UE's layers: dominant right singular vectors of the channel to the gNB's beams over the whole
+    /// band, which it knows by reciprocity (PUSCH without a codebook, TS 38.214 6.1.1.2).
+    /// \param weights [antenna, layer], orthonormal: of before, or empty; filled
+    void FindUplinkWeights(const PortWeights& beams, std::vector<Complex>& weights);
 
     /// Path gain between the ends without small-scale fading, linear: for power control.
     double LargeScaleGain() { return m_link->GetLargeScaleGain(); }
     const ns3::Ptr<ChannelLink>& link() const { return m_link; }
 
   private:
-    using Complex = std::complex<float>;
-    std::vector<Complex> EigenBeams(unsigned count);
-    std::vector<Complex> CodebookBeams(unsigned count);
-    std::vector<Complex> DirectBeams(unsigned count);
-    std::vector<Complex> SampledResponse(std::size_t samples) const;
-    struct BeamSet {
-        std::optional<PortWeights> weights; ///< [element, layer], orthonormal
-        std::vector<Complex> ue;            ///< uplink [UE antenna, layer], orthonormal
+    /// What others' layers are at the receiver, their amplitudes over that of noise.
+    struct Interference {
+        std::vector<Complex> values; ///< [receiver, layer, sample]
+        std::size_t layers = 0;
     };
-    /// [UE antenna, beam, group], kept by the link until asked for other beams or places.
+    /// [UE antenna, beam, sample], kept by the link until asked for other beams or places.
     const std::vector<Complex>& Response(const PortWeights& beams);
-    const BeamSet& Set(Beams which) const;
-    void FindUplinkWeights();
-    /// SINR of layers with a channel [receiver, layer of `columns`, group].
+    /// [beam, layer, sample] of what this UE sends.
+    void ReceiveBehind(const PortWeights& beams, const std::vector<Complex>& weights, std::vector<Complex>& out);
+    /// SINR of layers with a channel [receiver, layer of `columns`, sample].
     void Receive(const std::vector<Complex>& channel, std::size_t receivers, std::size_t columns, unsigned layers,
                  double snr, std::span<const float> rise, SinrMap& out);
+    void AddInterference(const std::vector<Complex>& sent, std::size_t receivers, std::size_t columns, unsigned layers,
+                         double power);
 
     ns3::Ptr<ChannelLink> m_link;
-    BeamMethod m_method;
     std::vector<double> m_offsets;
     PortWeights m_ueElements;
     unsigned m_uplinkLayers;
-    BeamSet m_inUse, m_measured;
     std::vector<Complex> m_sent, m_whitened; ///< of one call
+    Interference m_interference;             ///< of one call
+    std::vector<Complex> m_otherSent;        ///< of one call
     PrecodedChannel m_precoded;
     std::optional<PortWeights> m_bsElements; ///< for precoders
     SinrMap m_down, m_up;

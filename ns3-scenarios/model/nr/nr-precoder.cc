@@ -93,31 +93,26 @@ std::vector<Precoder> ReadPrecoders(std::span<const Complex> weights, const Prec
     return precoders;
 }
 
-void PrecodedChannel::Set(const Precoder& precoder, std::size_t elements, std::size_t samples) {
-    m_layers = precoder.layers;
-    m_elements = elements;
-    m_samples = samples;
-    if (m_layers == 0) {
-        return;
-    }
-    const std::size_t perGroup = elements * m_layers, groups = precoder.weights.size() / perGroup;
-    Entry& entry = m_byLayers[m_layers - 1];
-    entry.version = 0;
-    entry.weights.resize(perGroup * samples);
+void ThroughPrecoder(const Precoder& precoder, const std::vector<Complex>& h, std::size_t antennas,
+                     std::size_t elements, std::size_t samples, std::vector<Complex>& out) {
+    const std::size_t perGroup = elements * precoder.layers, groups = precoder.weights.size() / perGroup;
+    std::vector<Complex> weights(perGroup * samples); // [element, layer, sample]
     for (std::size_t i = 0; i < perGroup; ++i) {
         for (std::size_t f = 0; f < samples; ++f) {
-            entry.weights[i * samples + f] = precoder.weights[f * groups / samples * perGroup + i];
+            weights[i * samples + f] = precoder.weights[f * groups / samples * perGroup + i];
         }
     }
+    out.resize(antennas * precoder.layers * samples);
+    kernels::CombineElements(h.data(), weights.data(), antennas, elements, precoder.layers, samples, out.data());
 }
 
-const std::vector<Complex>& PrecodedChannel::Response(unsigned layers, const std::vector<Complex>& h,
-                                                      std::uint64_t version, std::size_t antennas) {
-    Entry& entry = m_byLayers[layers - 1];
-    if (entry.version != version) {
-        entry.response.resize(antennas * layers * m_samples);
-        kernels::CombineElements(h.data(), entry.weights.data(), antennas, m_elements, layers, m_samples,
-                                 entry.response.data());
+const std::vector<Complex>& PrecodedChannel::Response(const Precoder& precoder, const std::vector<Complex>& h,
+                                                      std::uint64_t version, std::size_t antennas, std::size_t elements,
+                                                      std::size_t samples) {
+    Entry& entry = m_byLayers[precoder.layers - 1];
+    if (entry.version != version || entry.weights != precoder.weights) {
+        entry.weights = precoder.weights;
+        ThroughPrecoder(precoder, h, antennas, elements, samples, entry.response);
         entry.version = version;
     }
     return entry.response;

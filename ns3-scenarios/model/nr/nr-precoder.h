@@ -36,31 +36,28 @@ struct PrecoderShape {
 /// \return [ue]
 std::vector<Precoder> ReadPrecoders(std::span<const std::complex<float>> weights, const PrecoderShape& shape);
 
-/// One link's channel through its precoders. A block is sent again with as many layers as at first: the newest precoder
-/// of each number of layers is kept.
+/// What layers sent through a precoder are at each antenna.
+/// \param h complex64 [antenna, element, sample]; the samples are a multiple of the groups
+/// \param out complex64 [antenna, layer, sample]
+void ThroughPrecoder(const Precoder& precoder, const std::vector<std::complex<float>>& h, std::size_t antennas,
+                     std::size_t elements, std::size_t samples, std::vector<std::complex<float>>& out);
+
+/// One link's channel through its precoders, kept for each number of layers while neither changes.
 class PrecodedChannel {
   public:
-    /// The newest precoder is this. \param samples frequencies of the channel, a multiple of the groups
-    void Set(const Precoder& precoder, std::size_t elements, std::size_t samples);
-    /// Of the newest precoder; 0: none.
-    unsigned Layers() const { return m_layers; }
-    /// Whether blocks of so many layers go through a precoder.
-    bool Has(unsigned layers) const { return m_layers > 0 && !m_byLayers[layers - 1].weights.empty(); }
-
-    /// \param h complex64 [antenna, element, sample], the same as before if `version` is
+    /// \param h as in ThroughPrecoder, the same as before if `version` is
     /// \return complex64 [antenna, layer, sample], which holds until the next call
-    const std::vector<std::complex<float>>& Response(unsigned layers, const std::vector<std::complex<float>>& h,
-                                                     std::uint64_t version, std::size_t antennas);
+    const std::vector<std::complex<float>>& Response(const Precoder& precoder,
+                                                     const std::vector<std::complex<float>>& h, std::uint64_t version,
+                                                     std::size_t antennas, std::size_t elements, std::size_t samples);
 
   private:
     struct Entry {
-        std::vector<std::complex<float>> weights;  ///< [element, layer, sample]
+        std::vector<std::complex<float>> weights;  ///< [group, element, layer]
         std::vector<std::complex<float>> response; ///< for the channel of `version`
         std::uint64_t version = 0;                 ///< 0: not computed
     };
-    unsigned m_layers = 0;
     std::array<Entry, 4> m_byLayers;
-    std::size_t m_elements = 0, m_samples = 0;
 };
 
 } // namespace edgelam::nr

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// Straight to the UE.
+#pragma once
+
+#include "nr-wideband-beamformer.h"
+
+namespace edgelam::nr {
+
+/// Steered along the straight line to the UE, one beam a polarisation.
+class DirectBeamformer : public WidebandBeamformer {
+  public:
+    static ns3::TypeId GetTypeId();
+    std::vector<std::complex<float>> FindBeams(const BeamSearch& search) const override;
+};
+
+} // namespace edgelam::nr

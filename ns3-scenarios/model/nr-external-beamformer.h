@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// Weights from outside.
+#pragma once
+
+#include <array>
+
+#include "nr-beamformer.h"
+#include "nr-precoder.h"
+
+namespace edgelam::nr {
+
+/// A UE that has been given a precoder is sent through it; another is sent its eigenvectors. A block is sent again with
+/// as many layers as at first: the newest precoder of each number of layers is kept, and without one for that number
+/// the block goes through eigenvectors. UEs that have a group together have equal parts of its power.
+class ExternalBeamformer : public Beamformer {
+  public:
+    static ns3::TypeId GetTypeId();
+    /// The newest precoder of a UE is this; `layers` 0: none any more.
+    void SetPrecoder(std::uint32_t ue, const Precoder& precoder);
+
+    void Form(std::uint32_t group, std::span<const ServedUe> ues, double power) override;
+    unsigned GivenLayers(std::uint32_t ue) const override { return ue < m_layers.size() ? m_layers[ue] : 0; }
+    bool SendsOwnBeams(std::uint32_t ue, unsigned layers) const override {
+        return GivenLayers(ue) == 0 || m_weights[ue][layers - 1].empty();
+    }
+    bool WantsChannel() const override { return false; }
+
+  private:
+    std::vector<unsigned> m_layers; ///< [ue] of the newest; 0: none
+    std::vector<std::array<std::vector<std::complex<float>>, 4>>
+        m_weights; ///< [ue][layers - 1]: [group, element, layer]
+};
+
+} // namespace edgelam::nr

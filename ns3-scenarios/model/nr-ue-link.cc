@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-ue-link.h"
+
+#include <cmath>
+#include <sstream>
+#include <stdexcept>
+
+namespace edgelam::nr {
+
+UeLink::UeLink(std::uint32_t ue, PhyLink phy, ns3::Ptr<Beamformer> beamformer, std::vector<double> groupCentresHz)
+    : m_ue(ue), m_phy(std::move(phy)), m_beamformer(beamformer), m_groupCentresHz(std::move(groupCentresHz)) {}
+
+void UeLink::Measure(bool later) {
+    const unsigned count = MaxLayers();
+    auto beams = m_beamformer->FindBeams(
+        {*m_phy.link(), m_phy.OffsetsHz(), count, m_measured.beams ? &*m_measured.beams : nullptr});
+    m_measured.beams.emplace(count, std::move(beams));
+    m_phy.FindUplinkWeights(*m_measured.beams, m_measured.uplink);
+    if (m_beamformer->WantsChannel()) {
+        const std::size_t groups = NumGroups(), pairs = m_phy.NumUeAntennas() * m_phy.NumElements();
+        std::vector<std::complex<float>> h(pairs * groups);
+        m_phy.link()->GetFrequencyResponse(Direction::Downlink, m_groupCentresHz, h);
+        m_measured.downlink.resize(h.size());
+        for (std::size_t i = 0; i < pairs; ++i) {
+            for (std::size_t g = 0; g < groups; ++g) {
+                m_measured.downlink[g * pairs + i] = h[i * groups + g];
+            }
+        }
+    }
+    if (!later) {
+        Adopt();
+    }
+}
+
+const ChannelState& UeLink::State(Beams which) const {
+    const ChannelState& state = which == Beams::InUse ? m_inUse : m_measured;
+    if (!state.beams) {
+        throw std::logic_error("UeLink: Measure comes first");
+    }
+    return state;
+}
+
+void UeLink::Clear(Precoder& precoder, unsigned layers) const {
+    precoder.layers = layers;
+    precoder.weights.assign(NumGroups() * m_phy.NumElements() * layers, 0);
+}
+
+ServedUe UeLink::Served(std::uint32_t group, Precoder& precoder, Beams which) const {
+    const std::size_t perGroup = m_phy.NumElements() * precoder.layers;
+    return {m_ue,
+            precoder.layers,
+            m_phy.NumUeAntennas(),
+            m_phy.NumElements(),
+            &State(which),
+            group,
+            std::span(precoder.weights).subspan(group * perGroup, perGroup)};
+}
+
+const SinrMap& UeLink::Downlink(unsigned layers, double snr, Beams which, std::span<const float> rise) {
+    if (m_beamformer->SendsOwnBeams(m_ue, layers)) {
+        return m_phy.Downlink(*State(which).beams, layers, snr, rise);
+    }
+    Clear(m_alone, layers);
+    for (std::uint32_t g = 0; g < NumGroups(); ++g) {
+        const ServedUe served = Served(g, m_alone, which);
+        FormWeights(*m_beamformer, g, {&served, 1});
+    }
+    return m_phy.Downlink(m_alone, {}, snr, rise);
+}
+
+std::vector<std::complex<float>> UeLink::FirstBeam(Beams which) const {
+    const PortWeights& weights = *State(which).beams;
+    std::vector<std::complex<float>> beam(weights.numElements());
+    for (std::size_t i = 0; i < beam.size(); ++i) {
+        beam[i] = weights.values()[i * weights.numPorts()];
+    }
+    return beam;
+}
+
+void FormWeights(Beamformer& beamformer, std::uint32_t group, std::span<const ServedUe> ues) {
+    beamformer.Form(group, ues, 1);
+    double power = 0;
+    for (const auto& ue : ues) {
+        for (const auto& weight : ue.weights) {
+            power += std::norm(std::complex<double>(weight));
+        }
+    }
+    if (!(power <= most_precoder_power)) { // nor NaN
+        std::ostringstream text;
+        text << "NR cell: " << beamformer.GetInstanceTypeId().GetName() << " gives weights of power " << power
+             << " in resource block group " << group << " for UE";
+        for (const auto& ue : ues) {
+            text << " " << ue.ue;
+        }
+        text << "; legal are finite weights whose squared magnitudes have a sum of at most 1";
+        throw std::logic_error(text.str());
+    }
+}
+
+} // namespace edgelam::nr

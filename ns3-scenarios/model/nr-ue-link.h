@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// One UE's link as a cell uses it: the physical channel, what the gNB knows of it, and the weights that it sends
+/// through.
+#pragma once
+
+#include "nr-beamformer.h"
+#include "nr-phy-link.h"
+
+namespace edgelam::nr {
+
+/// Which channel state: the one in use, or the one measured last.
+enum class Beams : std::uint8_t { InUse, Measured };
+
+class UeLink {
+  public:
+    /// \param ue the cell's number of it
+    /// \param groupCentresHz of the groups of resource blocks, relative to the carrier; the samples of `phy` are a
+    /// multiple
+    UeLink(std::uint32_t ue, PhyLink phy, ns3::Ptr<Beamformer> beamformer, std::vector<double> groupCentresHz);
+
+    std::uint32_t GetUe() const { return m_ue; }
+    PhyLink& Phy() { return m_phy; }
+    unsigned MaxLayers() const { return m_phy.MaxLayers(); }
+    unsigned MaxUplinkLayers() const { return m_phy.MaxUplinkLayers(); }
+    std::size_t NumGroups() const { return m_groupCentresHz.size(); }
+    /// Layers that a downlink block must have; 0: any number.
+    unsigned GivenLayers() const { return m_beamformer->GivenLayers(m_ue); }
+    double LargeScaleGain() { return m_phy.LargeScaleGain(); }
+
+    /// The channel state where the UE is now. \param later it is put into use by Adopt, otherwise at once
+    void Measure(bool later = false);
+    void Adopt() { m_inUse = m_measured; }
+    /// Throws std::logic_error before the first Measure.
+    const ChannelState& State(Beams which = Beams::InUse) const;
+
+    /// SINR of layers that the UE is sent alone; see PhyLink.
+    const SinrMap& Downlink(unsigned layers, double snr, Beams which = Beams::InUse, std::span<const float> rise = {});
+    /// SINR of what a beam carries that other UEs share (multicast), with maximum ratio combining.
+    const SinrMap& DownlinkOver(const PortWeights& beam, double snr, std::span<const float> rise = {}) {
+        return m_phy.Downlink(beam, 1, snr, rise);
+    }
+    /// The strongest of the beams: [element], unit norm.
+    std::vector<std::complex<float>> FirstBeam(Beams which = Beams::InUse) const;
+    /// What the UE sends, for PhyLink::Uplink.
+    PhyLink::UplinkSignal Signal(unsigned layers, double snr, Beams which = Beams::InUse) {
+        return {&m_phy, &State(which).uplink, layers, snr};
+    }
+    const SinrMap& Uplink(unsigned layers, double snr, Beams which = Beams::InUse, std::span<const float> rise = {},
+                          std::span<const PhyLink::UplinkSignal> others = {}) {
+        return m_phy.Uplink(*State(which).beams, Signal(layers, snr, which), others, rise);
+    }
+
+    /// For Beamformer::Form. \param weights of a precoder of all groups, whose group it becomes
+    ServedUe Served(std::uint32_t group, Precoder& precoder, Beams which = Beams::InUse) const;
+    /// A precoder of zeros.
+    void Clear(Precoder& precoder, unsigned layers) const;
+
+  private:
+    std::uint32_t m_ue;
+    PhyLink m_phy;
+    ns3::Ptr<Beamformer> m_beamformer;
+    std::vector<double> m_groupCentresHz;
+    ChannelState m_inUse, m_measured;
+    Precoder m_alone; ///< of one call
+};
+
+/// Asks the beamformer for weights, all of the power. Throws std::logic_error, with the name of the beamformer, for
+/// weights that are not finite or of more power together.
+void FormWeights(Beamformer& beamformer, std::uint32_t group, std::span<const ServedUe> ues);
+
+} // namespace edgelam::nr

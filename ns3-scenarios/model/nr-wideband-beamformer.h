@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// Beamformers that send each UE its own beams.
+#pragma once
+
+#include "nr-beamformer.h"
+
+namespace edgelam::nr {
+
+/// The same weights in all groups: the UE's own beams (FindBeams). UEs that have a group together share its power
+/// equally by layers, whatever they do to each other.
+class WidebandBeamformer : public Beamformer {
+  public:
+    static ns3::TypeId GetTypeId();
+    void Form(std::uint32_t group, std::span<const ServedUe> ues, double power) override;
+    bool SendsOwnBeams(std::uint32_t, unsigned) const override { return true; }
+    bool WantsChannel() const override { return false; }
+};
+
+} // namespace edgelam::nr
