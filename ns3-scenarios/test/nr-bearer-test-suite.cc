@@ -224,12 +224,50 @@ void LostBeginning(Case& test) {
     ns3::Simulator::Destroy();
 }
 
+/// What waits goes in the order of priorities, first come first served within one; what has begun is finished first;
+/// and a full buffer of one priority is no other's.
+void Priorities(Case& test) {
+    for (const bool acknowledged : {true, false}) {
+        Bearer bearer({.acknowledged = acknowledged, .bufferBytes = 5000});
+        std::vector<std::uint32_t> order; // by sizes
+        bearer.SetDeliver([&](Ptr<Packet> packet) { order.push_back(packet->GetSize()); });
+        for (const std::uint32_t size : {1001, 1002, 1003}) {
+            test.True(bearer.Send(ns3::Create<Packet>(size)), "low");
+        }
+        std::vector<RlcPdu> pdus;
+        bearer.Take(500, pdus); // a part of the first
+        test.True(bearer.Priority() == 0 && bearer.StatusPriority() == 0, "low only");
+        for (const auto& [size, priority] : {std::pair{701, 3}, {801, 7}, {702, 3}, {802, 7}}) {
+            test.True(bearer.Send(ns3::Create<Packet>(size), static_cast<unsigned>(priority)), "high");
+        }
+        test.True(bearer.Priority() == 7, "the highest");
+        test.True(bearer.Send(ns3::Create<Packet>(1004)) && !bearer.Send(ns3::Create<Packet>(1005)), "low is full");
+        test.True(bearer.Send(ns3::Create<Packet>(803), 7), "high is not");
+        const std::uint64_t waiting = bearer.BacklogBytes();
+        std::uint32_t used = 0;
+        while (bearer.BacklogBytes() > 0) {
+            const std::uint32_t taken = bearer.Take(900, pdus);
+            test.True(taken > 0 && taken <= 900, "goes on");
+            used += taken;
+        }
+        test.True(used >= waiting, "everything is counted");
+        for (const auto& pdu : pdus) {
+            bearer.Receive(pdu);
+        }
+        test.True(order == std::vector<std::uint32_t>{1001, 801, 802, 803, 701, 702, 1002, 1003, 1004}, "in order");
+        test.True(bearer.Priority() == 0, "nothing waits");
+        test.True(bearer.StatusPriority() == (acknowledged ? 7 : 0), "a report is as important as what it is for");
+        ns3::Simulator::Destroy();
+    }
+}
+
 CaseSuite bearerTestSuite("edgelam-nr-bearer", {{"acknowledged mode loses nothing", NothingLost},
                                                 {"unacknowledged mode", UnacknowledgedMode},
                                                 {"headers by hand", Headers},
                                                 {"t-Reordering of each gap", ReorderingWaitsForEach},
                                                 {"polls wait for HARQ", PollWaitsForHarq},
                                                 {"a lost beginning is reported", LostBeginning},
+                                                {"priorities", Priorities},
                                                 {"full buffers, failed links, refusals", FullAndFailed}});
 
 } // namespace

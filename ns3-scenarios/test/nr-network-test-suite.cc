@@ -2,6 +2,8 @@
 /// \file
 /// Devices of an NR cell and the network around it: who reaches whom, drops, multicast, refusals.
 
+#include <map>
+
 #include "ns3/constant-position-mobility-model.h"
 #include "ns3/inet-socket-address.h"
 #include "ns3/ipv4-header.h"
@@ -249,12 +251,65 @@ void Refusals(Case& test) {
     test.True(!device->SetMtu(67) && !device->SetMtu(9001) && device->SetMtu(9000), "MTU of 68 to 9000 bytes");
 }
 
+/// A datagram of class CS5 beside thousands of class CS0 that wait: of another UE or of the same one, down and up. It
+/// is hardly later than with nobody else there.
+void HighPriorityIsNotDelayed(Case& test) {
+    for (const bool uplink : {false, true}) {
+        for (const std::size_t lowUe : {1, 2}) {
+            std::map<std::pair<bool, int>, double> delayS; // [load, class selector]
+            for (const bool load : {false, true}) {
+                for (const int selector : {0, 5}) {
+                    Network network(2, {"--bandwidth=20", "--scheduler=rr"});
+                    const auto at = [&](std::size_t ue) { return uplink ? std::size_t{3} : ue; };
+                    const auto from = [&](std::size_t ue) { return uplink ? ue : std::size_t{3}; };
+                    const auto socket = [&](std::size_t node, std::uint16_t number) {
+                        auto made = ns3::Socket::CreateSocket(network.nodes[node], ns3::UdpSocketFactory::GetTypeId());
+                        made->Bind(ns3::InetSocketAddress(ns3::Ipv4Address::GetAny(), number));
+                        return made;
+                    };
+                    const auto low = socket(from(lowUe), 7), high = socket(from(2), 8), lowSink = socket(at(lowUe), 10),
+                               sink = socket(at(2), 11);
+                    high->SetIpTos(static_cast<std::uint8_t>(8 * selector << 2)); // DSCP 8 x class
+                    double arrivedS = 0;
+                    std::uint64_t lowPackets = 0;
+                    sink->SetRecvCallback(ns3::Callback<void, Ptr<ns3::Socket>>([&](Ptr<ns3::Socket> socket) {
+                        socket->Recv();
+                        arrivedS = ns3::Simulator::Now().GetSeconds();
+                    }));
+                    lowSink->SetRecvCallback(ns3::Callback<void, Ptr<ns3::Socket>>([&](Ptr<ns3::Socket> socket) {
+                        while (socket->Recv()) {
+                            ++lowPackets;
+                        }
+                    }));
+                    const auto to = [&](std::size_t ue, std::uint16_t number) {
+                        return ns3::InetSocketAddress(Network::AddressOf(network.nodes[at(ue)]), number);
+                    };
+                    for (int i = 0; load && i < 2000; ++i) {
+                        low->SendTo(ns3::Create<Packet>(1400), 0, to(lowUe, 10));
+                    }
+                    ns3::Simulator::Schedule(ns3::MilliSeconds(20),
+                                             [&] { high->SendTo(ns3::Create<Packet>(1000), 0, to(2, 11)); });
+                    network.Run(2);
+                    test.True(arrivedS > 0 && lowPackets == (load ? 2000 : 0), "everything arrives");
+                    delayS[{load, selector}] = arrivedS - 20e-3;
+                }
+            }
+            test.True(delayS[{true, 5}] < delayS[{false, 5}] + 10e-3,
+                      "not delayed: " + std::to_string(delayS[{true, 5}]) + " s, alone " +
+                          std::to_string(delayS[{false, 5}]) + " s");
+            test.True(lowUe == 1 || delayS[{true, 0}] > delayS[{true, 5}] + 30e-3,
+                      "behind the others without priority: " + std::to_string(delayS[{true, 0}]));
+        }
+    }
+}
+
 CaseSuite networkTestSuite("edgelam-nr-network", {{"everybody reaches everybody", EverybodyReachesEverybody},
                                                   {"local breakout", LocalBreakout},
                                                   {"drops", Drops},
                                                   {"multicast by replication", MulticastByReplication},
                                                   {"multicast crosses each link once", MulticastCrossesEachLinkOnce},
                                                   {"groups of the device", GroupsOfTheDevice},
+                                                  {"high priority is not delayed", HighPriorityIsNotDelayed},
                                                   {"refusals", Refusals}});
 
 } // namespace
