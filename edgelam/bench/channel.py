@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """``edgelam bench channel``: what the radio channel costs on one core, beside ns-3's ``ThreeGppChannelModel``.
 
-The measuring is done by a program of its own in C++ (ns3-scenarios/bench/channel.cc), pinned to the highest core. Links
-of 64 x 4 elements (dual-polarised) and 48 subcarriers in UMa at 2.4 GHz without line of sight; a user walks in steps
-of 5 mm, through windows of frozen angles and across the borders of cells.
+An executable of its own in C++ measures (ns3-scenarios/bench/channel.cc), pinned to the highest core. Links of 64 x 4
+elements (dual-polarised) and 48 subcarriers in UMa at 2.4 GHz without line of sight; a user walks in steps of 5 mm,
+through windows of frozen angles and across the borders of cells.
 """
 
 from __future__ import annotations
 
 import json as json_module
 
-from edgelam.bench.programs import run_pinned
+from edgelam.bench.pinned import run_pinned
 
 ROWS = (
     ("frozen_snapshots_per_s", "snapshots of 4x64x48 a second, angles frozen in windows", "{:.0f}", ">= 2000"),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """``edgelam bench radio``: how many simulated seconds of an NR cell one core does in a second.
 
-The measuring is done by a program of its own in C++ (ns3-scenarios/bench/radio.cc), pinned to the highest core: UMi at
+An executable of its own in C++ measures (ns3-scenarios/bench/radio.cc), pinned to the highest core: UMi at
 3.5 GHz, 100 MHz at 30 kHz, TDD DDDSU, a gNB of 64 elements, UEs of 4 that walk, fast fading on. Traffic is put into the
 bearers above RLC or, in the cases named ``-ip``, sent as UDP datagrams by a server at the site.
 """
@@ -12,7 +12,7 @@ import json as json_module
 from pathlib import Path
 from typing import TypedDict
 
-from edgelam.bench.programs import run_pinned
+from edgelam.bench.pinned import run_pinned
 
 ROWS = {
     "1gnb-2ue": ("2 UEs, downlink full", ">= 2"),

@@ -25,9 +25,9 @@ class New:
 
 @dataclass(frozen=True)
 class Build:
-    """Compile a scenario in one C++ file, if anything it is made of has changed, and print the program's path.
+    """Compile a scenario in one C++ file, if anything it is made of has changed, and print the path of the executable.
 
-    Programs are kept in ~/.cache/edgelam/scenarios ($XDG_CACHE_HOME). $CXX, $CXXFLAGS and $LDFLAGS are heeded.
+    Executables are kept in ~/.cache/edgelam/scenarios ($XDG_CACHE_HOME). $CXX, $CXXFLAGS and $LDFLAGS are heeded.
     'edgelam run ... --scenario PATH' builds, too.
     """
 
@@ -69,7 +69,7 @@ def run(command: New | Build | Flags) -> None:
             from edgelam.scenarios.build import build
 
             built = build(path)
-            print(built.program)
+            print(built.executable)
         case Flags():
             _print_flags(command)
 

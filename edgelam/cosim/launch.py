@@ -26,13 +26,15 @@ def random_address() -> str:
     return f"@edgelam-{os.getuid()}-{secrets.token_hex(8)}"
 
 
-def command_line(program: Sequence[str], seed: int, options: Mapping[str, Any], bridge: Mapping[str, Any]) -> list[str]:
-    """The command `program` with ``--name=value`` for every option; booleans as 1 and 0."""
+def command_line(
+    executable: Sequence[str], seed: int, options: Mapping[str, Any], bridge: Mapping[str, Any]
+) -> list[str]:
+    """The command `executable` with ``--name=value`` for every option; booleans as 1 and 0."""
     given = {"seed": seed, **{f"edgelam-{key}": value for key, value in bridge.items()}}
     twice = {*given, "edgelam-address"} & options.keys()
     if twice:
         raise ConfigurationError(f"options: {', '.join(sorted(twice))}: an argument of `simulate`, not an option")
-    command = list(program)
+    command = list(executable)
     for name, value in {**options, **given}.items():
         if not isinstance(value, (bool, int, float, str)):
             raise ConfigurationError(f"option {name!r}: a number, a boolean or text is needed, not {value!r}")

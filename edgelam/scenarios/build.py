@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compile a scenario of one file, once: the program is kept in the user's cache until something it was made of changes.
+"""Compile a scenario of one file, once: the executable is kept in the user's cache until what it was made of changes.
 
 The cache is ``$XDG_CACHE_HOME/edgelam/scenarios`` (``~/.cache/edgelam/scenarios``), one folder for each source file and
-installation of edgelam. In it lie the program and ``.built-from.json``: the commands, the compiler, and the checksum of
-each file that the compiler read. A program without its record, or whose record does not hold any more, is built again.
-Whatever lies beside the program begins with a dot, which the name of a program never does.
+installation of edgelam. In it lie the executable and ``.built-from.json``: the commands, the compiler, and the checksum
+of each file that the compiler read. An executable without this list, or whose list does not hold any more, is built
+again. Whatever lies beside the executable begins with a dot, which the name of an executable never does.
 """
 
 import contextlib
@@ -33,15 +33,20 @@ RECORD, LOCK = ".built-from.json", ".lock"
 
 
 class Built(NamedTuple):
-    """A program that is up to date."""
+    """An executable that is up to date."""
 
-    program: Path
+    executable: Path
     seconds: float
     """What compiling took in wall time; 0.0 where nothing was to do."""
 
+    @property
+    def program(self) -> Path:
+        """`executable`, as it was called before."""
+        return self.executable
+
 
 def build(source: Path) -> Built:
-    """Compile `source` unless its program is up to date; says so on stderr, where the compiler's messages appear too.
+    """Compile `source` unless its executable is up to date; says so on stderr, where the compiler writes as well.
 
     Several processes may build at the same time: one of them compiles. Raises ConfigurationError for a file that is
     not there or does not compile, or no compiler.
@@ -57,17 +62,17 @@ def build(source: Path) -> Built:
     name = _plain(source.stem)
     folder = _folder_of(source, name)
     with _locked(folder, source):
-        program = folder / name
+        executable = folder / name
         recipe = _recipe()
-        if _is_up_to_date(folder, program, recipe):
-            return Built(program, 0.0)
+        if _is_up_to_date(folder, executable, recipe):
+            return Built(executable, 0.0)
         for left in folder.glob(".building-*"):  # of a build that was killed: the lock says that none goes on
             shutil.rmtree(left, ignore_errors=True)
         _say(f"building {source} (some seconds)")
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=".building-", dir=folder) as scratch:
-            _compile(source, Path(scratch), folder, program, recipe)
-        return Built(program, time.monotonic() - began)
+            _compile(source, Path(scratch), folder, executable, recipe)
+        return Built(executable, time.monotonic() - began)
 
 
 def _say(text: str) -> None:
@@ -76,9 +81,9 @@ def _say(text: str) -> None:
 
 
 def cache_folder() -> Path:
-    """Where programs are kept; in the temporary folder for a user without a home that can be written to.
+    """Where executables are kept; in the temporary folder for a user without a home that can be written to.
 
-    Programs from there are run, so nobody else may be able to put one there: the folder is this user's, and no one
+    Executables from there are run, so nobody else may be able to put one there: the folder is this user's, and no one
     else may write to it; in the temporary folder, which all users share, it is no link either, and closed to others.
     """
     base = os.environ.get("XDG_CACHE_HOME", "")
@@ -98,7 +103,7 @@ def cache_folder() -> Path:
 
 
 def _unsafe(folder: Path, status: os.stat_result, others: int) -> str:
-    """Why programs in `folder` cannot be trusted or kept; `others`: what may be allowed to nobody else."""
+    """Why executables in `folder` cannot be trusted or kept; `others`: what may be allowed to nobody else."""
     if not stat.S_ISDIR(status.st_mode):
         return f"{folder} is a link or file"
     if status.st_uid != os.getuid():
@@ -109,13 +114,13 @@ def _unsafe(folder: Path, status: os.stat_result, others: int) -> str:
 
 
 def _plain(stem: str) -> str:
-    """What a program is called: as its source, but for characters that are not the same everywhere."""
+    """What an executable is called: as its source, but for characters that are not the same everywhere."""
     plain = re.sub(r"[^A-Za-z0-9_.+-]", "_", stem)[:100]
     return "_" + plain[1:] if plain[0] in ".-" else plain
 
 
 def _folder_of(source: Path, name: str) -> Path:
-    """The folder of a source file's program: of its name, and a checksum of its place and edgelam's."""
+    """The folder of a source file's executable: of its name, and a checksum of its place and edgelam's."""
     place = os.fsencode(source.resolve()) + b"\n" + os.fsencode(toolchain.include_folders()[0])
     return cache_folder() / f"{name}-{hashlib.sha256(place).hexdigest()[:12]}"
 
@@ -138,7 +143,7 @@ def _locked(folder: Path, source: Path) -> Iterator[None]:
 
 
 def _recipe() -> dict[str, Any]:
-    """What decides the program beside the files: compared as a whole."""
+    """What decides the executable beside the files: compared as a whole."""
     compiler = toolchain.compiler()
     return {
         "compiler": [*compiler, toolchain.compiler_version(compiler)],
@@ -147,20 +152,20 @@ def _recipe() -> dict[str, Any]:
     }
 
 
-def _is_up_to_date(folder: Path, program: Path, recipe: dict[str, Any]) -> bool:
+def _is_up_to_date(folder: Path, executable: Path, recipe: dict[str, Any]) -> bool:
     try:
         record = json.loads((folder / RECORD).read_bytes())
-        if record["recipe"] != recipe or str(program) not in record["files"]:
+        if record["recipe"] != recipe or str(executable) not in record["files"]:
             return False
         return all(checksum(Path(path)) == recorded for path, recorded in record["files"].items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
-def _compile(source: Path, scratch: Path, folder: Path, program: Path, recipe: dict[str, Any]) -> None:
-    """Compile and link in `scratch`, then put program and record into their places."""
+def _compile(source: Path, scratch: Path, folder: Path, executable: Path, recipe: dict[str, Any]) -> None:
+    """Compile and link in `scratch`, then put executable and record into their places."""
     began_ns = time.time_ns()
-    object_file, list_file, new = scratch / "object.o", scratch / "files.d", scratch / "program"
+    object_file, list_file, new = scratch / "object.o", scratch / "files.d", scratch / "executable"
     compiler = toolchain.compiler()
     text = str(source)
     text = f"./{text}" if text[0] in "-@" else text  # these mean something to a compiler
@@ -171,11 +176,11 @@ def _compile(source: Path, scratch: Path, folder: Path, program: Path, recipe: d
     modules = toolchain.modules_of(path.resolve() for path in read)
     _call([*compiler, object_file, "-o", new, *toolchain.link_flags(modules)], source, scratch)
 
-    (folder / RECORD).unlink(missing_ok=True)  # first: it must never stand beside another program than its own
-    os.replace(new, program)
+    (folder / RECORD).unlink(missing_ok=True)  # first: it must never stand beside another executable than its own
+    os.replace(new, executable)
     if any(path.stat().st_mtime_ns >= began_ns for path in read):
         return  # changed meanwhile, so what was compiled is not what lies there: the next call builds again
-    files = [*read, program, *toolchain.library_folders()[0].glob("*.so")]
+    files = [*read, executable, *toolchain.library_folders()[0].glob("*.so")]
     record = {
         "source": str(source.resolve()),
         "recipe": recipe,

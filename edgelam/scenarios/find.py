@@ -22,9 +22,9 @@ def is_path(scenario: str | os.PathLike[str]) -> bool:
 def find(scenario: str | os.PathLike[str]) -> list[str]:
     """The command of a scenario without its options.
 
-    Legal: the name of an installed one; the path of a program; of a C++ file, which is built where that is needed; of a
-    Python file, which this Python runs. Raises ConfigurationError for anything else, and for a path that only a file
-    names and that the user does not trust (`trust`).
+    Legal: the name of an installed one; the path of an executable; of a C++ file, which is built where that is needed;
+    of a Python file, which this Python runs. Raises ConfigurationError for anything else, and for a path that only a
+    file names and that the user does not trust (`trust`).
     """
     text = os.fspath(scenario)
     if not is_path(scenario):
@@ -32,7 +32,7 @@ def find(scenario: str | os.PathLike[str]) -> list[str]:
     trust.check(text)
     path = Path(text).absolute()  # "./mine" would lose its dot, and be looked for in $PATH
     if path.suffix in SUFFIXES:
-        return [str(build(Path(text)).program)]
+        return [str(build(Path(text)).executable)]
     if path.suffix == ".py":
         if not path.is_file():
             raise ConfigurationError(f"scenario {text!r}: there is no such file")
@@ -43,7 +43,7 @@ def find(scenario: str | os.PathLike[str]) -> list[str]:
 
 
 def checksum_of(scenario: str | os.PathLike[str] | None) -> str | None:
-    """The SHA-256 of the program that `find` gives for the path of a scenario of one's own; None for an installed one.
+    """The SHA-256 of the executable that `find` gives for a scenario of one's own; None for an installed one.
 
     That of a C++ file depends on all it is built from, also what it includes. Raises as `find`.
     """

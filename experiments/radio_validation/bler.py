@@ -12,7 +12,7 @@ from edgelam.runs.terminal import TextTable
 
 from .checks import Check, Frame
 from .config import Config
-from .programs import Programs
+from .runner import Runner
 
 TABLE = "bler"
 GAP_DB = 0.9  # of the cell, see nr-error-model.h
@@ -26,7 +26,7 @@ SCHEMA = {
 }  # fmt: skip
 
 
-def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
+def measure(config: Config, folder: RunFolder, runner: Runner) -> None:
     """Tables 1 to 3 with one transmission, with and without the gap; table 2 with 2 to 4, both ways of combining."""
     jobs: list[dict[str, Any]] = [{"mcsTable": table, "gap": gap} for table in (1, 2, 3) for gap in (GAP_DB, 0.0)]
     jobs = [{**job, "transmissions": 1, "combining": "ir"} for job in jobs]
@@ -36,7 +36,7 @@ def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
         for combining in COMBINING
     ]
     writer = folder.table(TABLE, SCHEMA)
-    for job, lines in zip(jobs, programs.run("bler", jobs), strict=True):
+    for job, lines in zip(jobs, runner.run("bler", jobs), strict=True):
         for line in lines:
             same = {name: line[name] for name in ("mcs", "bits_per_symbol", "code_rate", "transport_bits")}
             same |= {"code_blocks": line["code_blocks"], "mcs_table": job["mcsTable"], "gap_db": job["gap"]}

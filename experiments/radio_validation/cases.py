@@ -13,9 +13,9 @@ from edgelam.runs.terminal import TextTable
 from . import bler, delay, distance, peak, rlc, schedulers, tcp
 from .checks import Check
 from .config import Config
-from .programs import Programs
+from .runner import Runner
 
-# Each has TABLE (its first table), measure(config, folder, programs), draw(run) -> files, numbers(run) -> tables of
+# Each has TABLE (its first table), measure(config, folder, runner), draw(run) -> files, numbers(run) -> tables of
 # text, and checks(run).
 MODULES: dict[str, ModuleType] = {
     "bler": bler,
@@ -30,9 +30,9 @@ MODULES: dict[str, ModuleType] = {
 
 def run(config: Config, folder: RunFolder, progress: Progress) -> None:
     """Measure what `config` names; tables go to `folder` as the run goes on."""
-    programs = Programs(config.processes, progress)
+    runner = Runner(config.processes, progress)
     for case in config.cases:
-        MODULES[case].measure(config, folder, programs)
+        MODULES[case].measure(config, folder, runner)
 
 
 def plot(path: Path) -> list[Path]:

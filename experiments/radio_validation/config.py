@@ -75,11 +75,11 @@ class Config:
 
 
 def check(config: Config) -> None:
-    """Refuse to begin where the program that measures is not installed."""
-    from .programs import program
+    """Refuse to begin where the executable that measures is not installed."""
+    from .runner import executable
 
-    if not program().is_file():
-        raise EdgelamError(f"{program()} is not there; run 'make build' or 'pip install .'")
+    if not executable().is_file():
+        raise EdgelamError(f"{executable()} is not there; run 'make build' or 'pip install .'")
 
 
 def quick() -> Config:

@@ -13,7 +13,7 @@ from edgelam.runs.terminal import TextTable
 from .checks import Check, Frame
 from .config import Config
 from .patterns import slots
-from .programs import Programs
+from .runner import Runner
 
 TABLE = "delay"
 GNB_DELAY, UE_DELAY, K2 = 1, 1, 2  # slots, of the cell
@@ -41,7 +41,7 @@ OTHER_MODULE_MS = {"down": (3.5, 1.8, 0.95, 0.53), "up": (8.5, 4.3, 2.2, 1.15)}
 IMT_EMBB_MS, IMT_URLLC_MS = 4.0, 1.0  # ITU-R M.2410 4.7.1: user plane latency
 
 
-def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
+def measure(config: Config, folder: RunFolder, runner: Runner) -> None:
     """Both directions and patterns, four numerologies, arrivals all over the pattern."""
     cases = list(itertools.product(NUMEROLOGIES, PATTERNS, DIRECTIONS))
     jobs: list[dict[str, Any]] = [
@@ -53,7 +53,7 @@ def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
         for mu, pattern, uplink in cases
     ]  # fmt: skip
     writer = folder.table(TABLE, SCHEMA)
-    for (mu, pattern, uplink), lines in zip(cases, programs.run("delay", jobs), strict=True):
+    for (mu, pattern, uplink), lines in zip(cases, runner.run("delay", jobs), strict=True):
         for line in lines:
             parts = reckon(pattern, uplink, line["position"], line["part"])
             out = parts["boundary"] + sum(list(parts.values())[1:])

@@ -13,7 +13,7 @@ from edgelam.runs.terminal import TextTable
 
 from .checks import Check, Frame
 from .config import Config
-from .programs import Programs
+from .runner import Runner
 
 TABLE = "distance"
 PLACES: dict[str, dict[str, Any]] = {
@@ -28,7 +28,7 @@ SCHEMA = {
 }  # fmt: skip
 
 
-def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
+def measure(config: Config, folder: RunFolder, runner: Runner) -> None:
     """100 MHz at 3.5 GHz, DDDSU, a gNB of 64 elements, a UE of 4 that walks; full buffers both ways."""
     distances = {"UMi": config.street_distances, "InF-DH": config.hall_distances}
     cases = [(place, los, metres) for place in PLACES for los in LOS for metres in distances[place]]
@@ -40,7 +40,7 @@ def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
         for place, los, metres in cases
     ]  # fmt: skip
     writer = folder.table(TABLE, SCHEMA)
-    for (place, los, metres), lines in zip(cases, programs.run("distance", jobs), strict=True):
+    for (place, los, metres), lines in zip(cases, runner.run("distance", jobs), strict=True):
         for line in lines:
             writer.append({"deployment": place, "los": los, "distance_m": metres, **line})
 

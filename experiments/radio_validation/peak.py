@@ -14,7 +14,7 @@ from edgelam.runs.terminal import TextTable
 from .checks import Check
 from .config import Config
 from .patterns import slots
-from .programs import Programs
+from .runner import Runner
 
 TABLE = "peak"
 MOST_RESIDUAL = 0.005
@@ -64,7 +64,7 @@ SCHEMA = {
 }  # fmt: skip
 
 
-def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
+def measure(config: Config, folder: RunFolder, runner: Runner) -> None:
     """One run a row, at a power at which every block is of the highest MCS."""
     jobs: list[dict[str, Any]] = [
         {
@@ -77,7 +77,7 @@ def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
         for row in ROWS
     ]  # fmt: skip
     writer = folder.table(TABLE, SCHEMA)
-    for row, (line,) in zip(ROWS, programs.run("peak", jobs), strict=True):
+    for row, (line,) in zip(ROWS, runner.run("peak", jobs), strict=True):
         writer.append(explain(row, line))
 
 
@@ -98,7 +98,7 @@ def elements(row: Row) -> list[int]:
 
 
 def explain(row: Row, line: dict[str, Any]) -> dict[str, Any]:
-    """One row of the table: `line` is what the program printed. The product of the factors is explained / formula."""
+    """One row of the table: `line` is what was printed. The product of the factors is explained / formula."""
     bits_per_symbol, code_rate = {1: (6, 948 / 1024), 2: (8, 948 / 1024)}[row.mcs_table]
     of_slot, full = elements(row), SUBCARRIERS * SYMBOLS
     used = line["positions"]

@@ -11,7 +11,7 @@ from edgelam.runs.terminal import TextTable
 
 from .checks import Check, Frame
 from .config import Config
-from .programs import Programs
+from .runner import Runner
 
 TABLE = "rlc"
 MODES = {"am": "acknowledged mode", "um": "unacknowledged mode"}
@@ -22,7 +22,7 @@ SCHEMA = {
 }  # fmt: skip
 
 
-def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
+def measure(config: Config, folder: RunFolder, runner: Runner) -> None:
     """No HARQ retransmissions: what link adaptation's target leaves over is lost for RLC to mend."""
     jobs: list[dict[str, Any]] = [
         {"mode": mode, "packets": config.rlc_packets, "target": TARGET, "bandwidth": 20, "gnbPower": 30,
@@ -31,7 +31,7 @@ def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
     ]  # fmt: skip
     writer = folder.table(TABLE, SCHEMA)
     delays = folder.table("rlc_delay", {"mode": str, "packet": int, "delay_s": float})
-    for mode, (line,) in zip(MODES, programs.run("rlc", jobs), strict=True):
+    for mode, (line,) in zip(MODES, runner.run("rlc", jobs), strict=True):
         writer.append({"mode": mode} | {name: line[name] for name in SCHEMA if name != "mode"})
         for number, delay_ms in enumerate(line["delays_ms"]):
             delays.append({"mode": mode, "packet": number, "delay_s": 1e-3 * delay_ms})

@@ -14,7 +14,7 @@ from edgelam.runs.terminal import TextTable
 from .bler import threshold_db
 from .checks import Check, Frame, jain
 from .config import Config
-from .programs import Programs
+from .runner import Runner
 
 TABLE = "street"
 SCHEDULERS = {"rr": "round robin", "pf": "proportional fair", "max-rate": "maximum rate"}
@@ -29,9 +29,9 @@ SCHEMA = {
 }  # fmt: skip
 
 
-def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
+def measure(config: Config, folder: RunFolder, runner: Runner) -> None:
     """Equal UEs in Rayleigh fading, several numbers of them; then a street; and the link's rate against SINR."""
-    (lines,) = programs.run("bler", [{"mcsTable": 3, "prbs": EQUAL_PRBS}])
+    (lines,) = runner.run("bler", [{"mcsTable": 3, "prbs": EQUAL_PRBS}])
     link = folder.table("link", {"mcs": int, "efficiency": float, "sinr_db": float})
     for line in lines:
         curve = pd.DataFrame(line["points"], columns=["sinr_db", "bler"])
@@ -45,7 +45,7 @@ def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
         for snr_db, num_ue, scheduler in cases
     ]  # fmt: skip
     fading = folder.table("fading", {"snr_db": float, "num_ue": int, **SCHEMA})
-    for (snr_db, num_ue, scheduler), lines in zip(cases, programs.run("schedulers", jobs), strict=True):
+    for (snr_db, num_ue, scheduler), lines in zip(cases, runner.run("schedulers", jobs), strict=True):
         for line in lines:
             fading.append({"snr_db": snr_db, "num_ue": num_ue, "scheduler": scheduler, **line})
 
@@ -55,7 +55,7 @@ def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
         for scheduler in SCHEDULERS
     ]  # fmt: skip
     street = folder.table(TABLE, SCHEMA)
-    for scheduler, lines in zip(SCHEDULERS, programs.run("schedulers", jobs), strict=True):
+    for scheduler, lines in zip(SCHEDULERS, runner.run("schedulers", jobs), strict=True):
         for line in lines:
             street.append({"scheduler": scheduler, **line})
 

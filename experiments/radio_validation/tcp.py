@@ -15,7 +15,7 @@ from edgelam.runs.terminal import TextTable
 
 from .checks import Check
 from .config import Config
-from .programs import Programs
+from .runner import Runner
 
 TABLE = "tcp"
 SEGMENT = 1448  # bytes of payload: MTU 1500 less IPv4 20 and TCP with time stamps 32
@@ -63,10 +63,10 @@ def explain(size_bytes: int, rate_bps: float, round_trip_s: float, one_way_s: fl
     return begin_s + one_way_s + 8 * left / rate_bps
 
 
-def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
+def measure(config: Config, folder: RunFolder, runner: Runner) -> None:
     """An edge server at the site (its second transfer tells the rate), then clouds at several distances."""
     writer = folder.table(TABLE, {field.name: field.type for field in dataclasses.fields(TransferRow)})
-    programs.progress.begin("tcp", 1 + len(config.tcp_delays_ms), "runs")
+    runner.progress.begin("tcp", 1 + len(config.tcp_delays_ms), "runs")
     cases = [("edge0", 0.0), *(("cloud0", delay_ms) for delay_ms in config.tcp_delays_ms)]
     rate_bps = 0.0
     for done, (server, delay_ms) in enumerate(cases, 1):
@@ -76,7 +76,7 @@ def measure(config: Config, folder: RunFolder, programs: Programs) -> None:
         known = {"server": server, "wire_round_trip_s": wire_s, "size_bytes": config.tcp_bytes, "rate_bps": rate_bps}
         known["explained_s"] = explain(config.tcp_bytes, rate_bps, found["round_trip_s"], found["one_way_s"])
         writer.append(found | known)
-        programs.progress.step(done)
+        runner.progress.step(done)
 
 
 def _transfer(config: Config, server: str, delay_ms: float, *, with_rate: bool) -> dict[str, Any]:

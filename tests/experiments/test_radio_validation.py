@@ -15,7 +15,7 @@ from edgelam.experiments.radio_validation.checks import jain
 from edgelam.experiments.radio_validation.config import CASES, Config
 from edgelam.experiments.radio_validation.delay import reckon
 from edgelam.experiments.radio_validation.distance import PLACES
-from edgelam.experiments.radio_validation.programs import Programs
+from edgelam.experiments.radio_validation.runner import Runner
 from edgelam.experiments.radio_validation.schedulers import EQUAL, SNR_AT_0_DBM_DB
 from edgelam.experiments.radio_validation.tcp import INITIAL_WINDOW, SEGMENT, explain
 
@@ -77,7 +77,7 @@ def test_the_same_seed_gives_the_same_tables_and_figures(finished, tmp_path, cap
     assert (again / "rlc.svg").read_bytes() == (finished / "rlc.svg").read_bytes()
     assert "AM delivers what is sent" in capsys.readouterr().out
     place = {"deployment": "UMi", "los": "Never", "distance": 50.0, "drops": 5, "seed": 1, "seconds": 0.05}
-    (lines,) = Programs(1, Progress()).run("distance", [place | PLACES["UMi"]])
+    (lines,) = Runner(1, Progress()).run("distance", [place | PLACES["UMi"]])
     rows = load(finished)["distance"].query("deployment == 'UMi' and los == 'Never' and distance_m == 50")
     assert lines == rows[list(lines[0])].to_dict("records")
 
@@ -85,7 +85,7 @@ def test_the_same_seed_gives_the_same_tables_and_figures(finished, tmp_path, cap
 def test_ues_that_share_the_band_in_fades_get_together_what_one_gets():
     """A block of half the band cannot be as small as the lowest MCS would make it; losing it teaches nothing."""
     shared = EQUAL | {"gnbPower": 2 - SNR_AT_0_DBM_DB, "scheduler": "rr", "seconds": 2}
-    one, two = Programs(2, Progress()).run("schedulers", [shared | {"numUe": 1}, shared | {"numUe": 2}])
+    one, two = Runner(2, Progress()).run("schedulers", [shared | {"numUe": 1}, shared | {"numUe": 2}])
     assert sum(ue["decoded_bps"] for ue in two) > 0.75 * one[0]["decoded_bps"]
 
 
@@ -135,7 +135,7 @@ def test_illegal_settings_are_refused(settings, text):
 def test_a_run_that_fails_says_why():
     before = psutil.Process().children(recursive=True)  # of other tests
     with pytest.raises(EdgelamError, match=r"bandwidth 33 MHz.*90 or 100 MHz"):
-        Programs(2, Progress()).run("peak", [{"bandwidth": 33}, {"seconds": 100}])
+        Runner(2, Progress()).run("peak", [{"bandwidth": 33}, {"seconds": 100}])
     assert set(psutil.Process().children(recursive=True)) <= set(before)
 
 

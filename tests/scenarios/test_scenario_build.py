@@ -59,7 +59,7 @@ def call(*arguments, **options):
 
 
 def output():
-    return subprocess.run([scenarios.build(Path("mine.cc")).program], capture_output=True, check=True).stdout
+    return subprocess.run([scenarios.build(Path("mine.cc")).executable], capture_output=True, check=True).stdout
 
 
 def test_built_once_until_something_changes(folder, monkeypatch):
@@ -101,7 +101,7 @@ def test_built_again_after_the_package_changed(folder, tmp_path, monkeypatch):
 
 
 def test_a_program_without_its_record_is_not_trusted(folder):
-    program = scenarios.build(Path("mine.cc")).program
+    program = scenarios.build(Path("mine.cc")).executable
     program.write_bytes(b"")
     assert output() == b"42"
     (program.parent / ".built-from.json").write_text("{}")
@@ -118,7 +118,7 @@ def test_any_name_of_a_file(folder, name):
     source = Path(os.fsdecode(name))
     os.rename("mine.cc", source)
     for _ in range(2):
-        program = scenarios.build(source).program
+        program = scenarios.build(source).executable
         assert subprocess.run([program], capture_output=True, check=True).stdout == b"42"
     assert compilations(folder) == 1
     assert str(program).isascii()
@@ -230,7 +230,7 @@ def test_a_killed_build_leaves_nothing_half_built(folder, tmp_path, monkeypatch,
     wait_until(lambda: gone(compiler))
     write_compiler(tmp_path, monkeypatch, 'exec g++ "$@"')
     assert output() == b"42"
-    kept = scenarios.build(Path("mine.cc")).program.parent
+    kept = scenarios.build(Path("mine.cc")).executable.parent
     assert sorted(path.name for path in kept.iterdir()) == [".built-from.json", ".lock", "mine"]
 
 

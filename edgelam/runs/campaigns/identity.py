@@ -100,9 +100,9 @@ def _is_there(text: str) -> bool:
 
 
 def _digest_of_named(file: Path) -> str:
-    """A C++ file stands for the program built from it and what it includes, a Python file for its imports as well."""
+    """A C++ file stands for the executable built from it and what it includes, a Python file for its imports too."""
     if file.suffix in SUFFIXES:
-        return digest_of(scenarios.build(file).program)
+        return digest_of(scenarios.build(file).executable)
     if file.suffix == ".py":
         return _hash(_digests(python_sources([file], file.parent), file.parent))
     return digest_of(file)

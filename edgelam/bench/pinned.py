@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The measuring programs in C++ (ns3-scenarios/bench), each on a core of its own."""
+"""The measuring executables in C++ (ns3-scenarios/bench), each on a core of its own."""
 
 import json
 import os
@@ -10,11 +10,11 @@ from edgelam.paths import installed
 from edgelam.processes import bound
 
 
-def run_pinned(program: str, *arguments: str) -> Any:
-    """Run bin/bench/`program` on the highest usable core; returns the JSON that it prints."""
+def run_pinned(executable: str, *arguments: str) -> Any:
+    """Run bin/bench/`executable` on the highest usable core; returns the JSON that it prints."""
     core = max(os.sched_getaffinity(0))
     done = subprocess.run(
-        [*bound("KILL"), str(installed(f"bin/bench/{program}")), *arguments],
+        [*bound("KILL"), str(installed(f"bin/bench/{executable}")), *arguments],
         check=True,
         capture_output=True,
         text=True,

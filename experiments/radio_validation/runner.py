@@ -16,12 +16,12 @@ from edgelam.runs.progress import Progress
 _LOOK_S = 0.02  # how often a finished run is looked for
 
 
-def program() -> Path:
-    """The installed program."""
+def executable() -> Path:
+    """The installed executable."""
     return installed("bin/validation/radio-validation")
 
 
-class Programs:
+class Runner:
     """Starts runs, at most `processes` at a time, and shows how many are done."""
 
     def __init__(self, processes: int, progress: Progress) -> None:
@@ -65,7 +65,7 @@ class Programs:
 def _command(case: str, job: Mapping[str, Any]) -> list[str]:
     given = {name: value for name, value in job.items() if value is not False}
     return [
-        str(program()),
+        str(executable()),
         case,
         *(f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items()),
     ]
