@@ -27,11 +27,11 @@ from edgelam.runs.folders.storage import StorageError
 from edgelam.runs.many import campaign_runs
 
 _GRID = (
-    "KEY=VALUE,VALUE,... for each setting that varies, as the options below spell it; all combinations are run. "
-    "A value with a comma stands in double quotes, the items of a list are separated by spaces: "
+    "KEY=VALUE,VALUE,... for each setting that varies, spelled as in the options below; all combinations are run. "
+    "Put a value with a comma into double quotes; separate the items of a list by spaces: "
     """'options="a=1 b=2,3",a=2'."""
 )
-_BASELINE = "KEY=VALUE of the grid: what is compared with; default: the first value of each key."
+_BASELINE = "KEY=VALUE of the grid with which the others are compared; default: the first value of each key."
 
 
 def campaign_options(experiment: str) -> dict[str, tuple[Any, Any]]:
@@ -41,15 +41,15 @@ def campaign_options(experiment: str) -> dict[str, tuple[Any, Any]]:
     arg = tyro.conf.arg
     return {
         "grid": (Annotated[pairs, repeated, arg(help=_GRID, metavar="KEY=VALUE,VALUE,...")], ()),
-        "seeds": (Annotated[int, arg(help="Seeds of every cell of the grid, from --seed on.")], 1),
+        "seeds": (Annotated[int, arg(help="Number of seeds for every cell of the grid, from --seed on.")], 1),
         "out": (Annotated[Path, arg(help="The campaign's folder.")], Path("campaigns") / experiment),
-        "workers": (Annotated[int, arg(help="Runs at a time; 0: as cores and memory allow.")], 0),
-        "ray": (Annotated[str, arg(help="Run on the Ray cluster at this address (auto: the one of this node).")], ""),
+        "workers": (Annotated[int, arg(help="Number of runs at a time; 0: as many as cores and memory allow.")], 0),
+        "ray": (Annotated[str, arg(help="Run on the Ray cluster at this address (auto: that of this node).")], ""),
         "baseline": (Annotated[pairs, repeated, arg(help=_BASELINE, metavar="KEY=VALUE")], ()),
-        "metric": (Annotated[str, arg(help="What the table at the end shows; empty: the main metric.")], ""),
+        "metric": (Annotated[str, arg(help="The metric in the table at the end; empty: the main metric.")], ""),
         "trust": TRUST,
         "dry_run": (
-            Annotated[bool, tyro.conf.FlagCreatePairsOff, arg(help="List the commands of what would be run.")],
+            Annotated[bool, tyro.conf.FlagCreatePairsOff, arg(help="List the commands of the runs; run nothing.")],
             False,
         ),
     }  # fmt: skip

@@ -17,7 +17,7 @@ Command = (
 
 @dataclasses.dataclass(frozen=True)
 class Csi:
-    """Channel state information: record it from a scenario, show a recording, measure hold-last prediction."""
+    """Record channel state information of a scenario, show a recording, or measure hold-last prediction."""
 
     command: Command
 

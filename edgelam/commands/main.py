@@ -40,7 +40,7 @@ class Run:
     """Run an experiment: 'edgelam run EXPERIMENT --help' shows all its options."""
 
     experiment: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="EXPERIMENT")]
-    """Its name; 'edgelam list' shows them."""
+    """Name of the experiment; 'edgelam list' shows all names."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Campaign:
     """Run an experiment over a grid of settings and seeds: 'edgelam campaign EXPERIMENT --help' shows all options."""
 
     experiment: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="EXPERIMENT")]
-    """Its name; 'edgelam list' shows them."""
+    """Name of the experiment; 'edgelam list' shows all names."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ class List:
 
 @dataclasses.dataclass(frozen=True)
 class Doctor:
-    """Check this machine and installation, and say what to do."""
+    """Check this machine and installation, and say what to do about problems."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,32 +70,32 @@ class Bench:
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON instead of a table."""
     growth: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """radio: also with 30, 100 and 300 UEs."""
+    """radio: also measure 30, 100 and 300 UEs."""
     figure: Path | None = None
-    """radio --growth: draw it as PATH.svg and PATH.png."""
+    """radio --growth: draw speed over the number of UEs, as PATH.svg and PATH.png."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """A scenario of your own in one file: write a first one, build it, see the compiler's flags."""
+    """Write a scenario of your own in one file, build it, or print the compiler's flags."""
 
     command: scenario_commands.Command
 
 
 @dataclasses.dataclass(frozen=True)
 class Ns3Ai:
-    """Programs written for ns3-ai: what to compile and link them with, and where Python finds ns3ai_utils."""
+    """Print flags to compile and link programs written for ns3-ai, and the folder where Python finds ns3ai_utils."""
 
     what: tyro.conf.Positional[Literal["cflags", "libs", "python-path"]]
-    """cflags: compiler options; libs: linker options, behind the sources; python-path: a folder for PYTHONPATH."""
+    """cflags: compiler options; libs: linker options, after the sources; python-path: a folder for PYTHONPATH."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Completion:
-    """Completion by the Tab key; once: edgelam completion > ~/.local/share/bash-completion/completions/edgelam."""
+    """Print Tab completion; once: edgelam completion > ~/.local/share/bash-completion/completions/edgelam."""
 
     shell: tyro.conf.Positional[Literal["bash", "zsh"]] = "bash"
-    """The shell to write it for."""
+    """The shell for which it is written."""
 
 
 Command = (

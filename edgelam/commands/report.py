@@ -16,19 +16,19 @@ class Report:
     """Write report.html of a run (map and timeline over simulated time, metrics, configuration) or of a campaign."""
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-    """The run folder, or a campaign's."""
+    """The folder of a run or of a campaign."""
     out: Path | None = None
-    """The file; report.html in that folder unless given."""
+    """The file to write. None: report.html in that folder."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Compare:
-    """Runs beside one another: a table here, and a page with their curves in one chart."""
+    """Compare runs: print a table, and write a page with their curves in one chart."""
 
     runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN")]
     """The run folders, at least two."""
     out: Path = Path("compare.html")
-    """The page."""
+    """The page to write."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,15 +38,15 @@ class Trace:
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """The run folder."""
     out: Path | None = None
-    """The file; trace.json in the run folder unless given."""
+    """The file to write. None: trace.json in the run folder."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """Compare every file with the digest that was kept when it was written; exit status 1 if one is damaged."""
+    """Compare every file with the digest from when it was written; the exit status is 1 if one is damaged."""
 
     paths: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PATH")]
-    """Runs, campaigns, recordings of CSI, checkpoints, or folders of such."""
+    """Runs, campaigns, recordings of CSI, checkpoints, or folders that contain them."""
 
 
 def run(command: Report | Compare | Trace | Check) -> int:

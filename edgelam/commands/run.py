@@ -20,7 +20,7 @@ TRUST = (Annotated[tuple[str, ...], tyro.conf.arg(help=_TRUST_HELP)], ())
 RUN_OPTIONS = {
     "out": (Annotated[Path, tyro.conf.arg(help="The folder that holds all runs.")], Path("runs")),
     "print_config": (
-        Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print it as TOML; run nothing.")],
+        Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help="Print the settings as TOML; run nothing.")],
         False,
     ),
     "no_report": (
@@ -33,7 +33,7 @@ RUN_OPTIONS = {
 
 @dataclasses.dataclass(frozen=True)
 class Plot:
-    """Draw the figures of a run again, and print its tables, from the files of its folder alone."""
+    """Draw the figures of a run again and print its tables, using only the files of its folder."""
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """The run folder."""
@@ -41,23 +41,23 @@ class Plot:
 
 @dataclasses.dataclass(frozen=True)
 class Replay:
-    """Replay what a run sent and computed over another network, without PyTorch; exact, or refused (docs/replay.md)."""
+    """Replay what a run sent and computed over another network, without PyTorch: exact, or refused (docs/replay.md)."""
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """The run folder."""
     scenario: str | None = None
     """The network: an installed scenario (edgelam list), a file .cc or .py, a path to a program, or none.
-    None: the run's."""
+    None: that of the run."""
     options: tuple[str, ...] = ()
-    """Options of the scenario, NAME=VALUE each; those of the run stay where its scenario does."""
+    """Options of the scenario, as NAME=VALUE. The options of the run are kept if its scenario is kept."""
     devices: tuple[str, ...] = ()
-    """The machine of each node, PATTERN=PROFILE each, instead of the run's."""
+    """The machine of each node, as PATTERN=PROFILE, instead of those of the run."""
     compute: Literal["modelled", "free"] | None = None
-    """What computing costs in simulated time. None: as in the run."""
+    """How much simulated time computing takes. None: as in the run."""
     seed: int | None = None
-    """Seed of the network only: what was learned stays that of the run. None: the run's."""
+    """Seed of the network only; the learning is that of the run. None: the seed of the run."""
     any_order: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Blocks that different tasks compute on one node may change places: you say that they share no state."""
+    """Blocks of different tasks on one node may run in another order; use this only if they share no state."""
     trust: tuple[str, ...] = ()
     """Scenario files that may run although only the run folder names them (docs/security.md)."""
     out: Path = Path("runs")

@@ -16,16 +16,16 @@ class New:
     """Write a commented scenario that runs as it is: a 5G cell, phones that walk, background traffic."""
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """What it is called; the file is NAME.cc. One that is there already is left as it is."""
+    """Name of the scenario; the file is NAME.cc. An existing file is never changed."""
     python: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """NAME.py instead, on ns-3's Python bindings: nothing to compile; starts and runs slower."""
+    """Write NAME.py, on ns-3's Python bindings: it is not compiled, but starts and runs slower."""
     wifi: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """The text of the scenario wifi-campus instead of a 5G cell: stations, access points, wired backhaul."""
+    """Write a copy of the scenario wifi-campus instead of a 5G cell: stations, access points, wired backhaul."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """Compile a scenario in one C++ file, if anything it is made of has changed, and print the path of the executable.
+    """Compile a scenario in one C++ file if anything of it has changed, and print the path of the executable.
 
     Executables are kept in ~/.cache/edgelam/scenarios ($XDG_CACHE_HOME). $CXX, $CXXFLAGS and $LDFLAGS are heeded.
     'edgelam run ... --scenario PATH' builds, too.
@@ -37,16 +37,16 @@ class Build:
 
 @dataclass(frozen=True)
 class Flags:
-    """Print what a compiler needs for programs of several files: g++ $(edgelam scenario flags --compile) ..."""
+    """Print the compiler flags for programs of several files: g++ $(edgelam scenario flags --compile) ..."""
 
     compile: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Only the flags for compiling."""
+    """Print only the flags for compiling."""
     link: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Only the flags for linking; they stand after the objects."""
+    """Print only the flags for linking; write them after the objects."""
     cmake: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """A file for CMake's include(), with the target edgelam::scenario."""
+    """Print a file for CMake's include(), with the target edgelam::scenario."""
     modules: tuple[str, ...] = ()
-    """ns-3 modules to link beside those that edgelam itself uses: wifi, csma, ..."""
+    """More ns-3 modules to link than those that edgelam itself uses: wifi, csma, ..."""
 
 
 Command = (

@@ -26,36 +26,36 @@ class SplitFedFTSettings:
     """What to learn: "ns3-comments" (text, 12 classes), "digits" (2x2-patch tokens, 10 classes), or a file:
     .csv or .parquet with columns text,label, or .npz with tokens,labels."""
     test_fraction: float = 0.2
-    """Share of a task's samples kept for testing, between 0 and 1 (tasks with a split of their own ignore it)."""
+    """Share of a task's samples that is kept for testing, between 0 and 1. Tasks with their own split ignore it."""
 
     num_devices: int = 4
-    """Devices that hold data; the scenario needs at least as many user devices."""
+    """Number of devices that hold data; the scenario needs at least as many user devices."""
     partition: Literal["iid", "dirichlet"] = "dirichlet"
     """How the training set is divided: evenly at random, or with class shares drawn from Dirichlet(alpha)."""
     alpha: float = 1.0
-    """Dirichlet parameter, positive: small is uneven (0.1: few classes a device), large is even (100: nearly IID)."""
+    """Dirichlet parameter, positive. Small is uneven (0.1: few classes per device), large is even (100: nearly IID)."""
 
     backbone: str = "minilm"
-    """The transformer: "minilm" (always there, offline), a model folder, or a model in the local hub cache."""
+    """The transformer: "minilm" (installed, works offline), a model folder, or a model in the local hub cache."""
     weights: Literal["pretrained", "random"] = "pretrained"
-    """Pre-trained weights, or the control: the same architecture at random weights drawn from the seed."""
+    """Pre-trained weights, or the control: the same architecture with random weights, drawn from the seed."""
     lora: LoraSettings = field(default_factory=LoraSettings)
-    """The low-rank adapters, the only weights the server trains."""
+    """The low-rank adapters, the only weights that the server trains."""
     cut: Literal["tokens", "pooled"] = "pooled"
-    """What comes down: every token's representation, or one pooled vector a sample (smaller by the sequence length)."""
+    """What the server sends down. tokens: one representation per token; pooled: one vector per sample (smaller)."""
     pooling: Literal["auto", "mean", "last"] = "auto"
-    """From tokens to one vector: their mean, or the last; auto: last for decoder-only backbones, else mean."""
+    """How tokens become one vector: their mean, or the last token; auto: last for decoder-only backbones, else mean."""
     max_tokens: int = 32
-    """Longest sequence in tokens; what is longer is cut off. At least 2."""
+    """Longest sequence in tokens, at least 2; longer sequences are cut off."""
     train_embedding: bool = False
-    """Train the embedding module on the devices too: costs a fourth message (dLoss/d embedding, down)."""
+    """Also train the embedding module on the devices; this needs a fourth message (dLoss/d embedding, down)."""
 
     rounds: int = 60
-    """Optimiser steps on the adapters, at least 1."""
+    """Number of optimiser steps on the adapters, at least 1."""
     batch_size: int = 8
-    """Samples a device embeds and sends at once, at least 1."""
+    """Samples that a device embeds and sends at once, at least 1."""
     accumulation: int = 1
-    """Such batches a device contributes to one step, at least 1; gradients are accumulated over them."""
+    """Batches that a device contributes to one step, at least 1; gradients are accumulated over them."""
     optimiser: Literal["adamw", "sgd"] = "adamw"
     """Optimiser of the adapters and of the heads."""
     learning_rate: float = 3e-3
@@ -65,31 +65,32 @@ class SplitFedFTSettings:
     embedding_learning_rate: float = 1e-4
     """Learning rate of the embedding modules with train_embedding, positive."""
     head_averaging: Literal["none", "server"] = "server"
-    """Who averages the task heads: nobody (each device keeps its own), or the server after each round (sent up and
-    down)."""
+    """Who averages the task heads. none: nobody, so each device keeps its own head; server: the server, after each
+    round (heads are sent up and down)."""
     local_steps: int = 5
-    """fed-lora only: steps on the device between two exchanges of adapters, at least 1."""
+    """fed-lora only: number of steps on the device between two exchanges of adapters, at least 1."""
     aggregation: Literal["fedit", "ffa-lora", "fedex-lora", "flora"] = "fedit"
-    """fed-lora only: how the server puts adapters together: fedit averages A and B; ffa-lora trains and averages B;
-    fedex-lora adds what the averages leave out to the frozen weights; flora stacks all adapters into them."""
+    """fed-lora only: how the server combines adapters. fedit averages A and B; ffa-lora trains and averages only B;
+    fedex-lora also adds the residual of the averages to the frozen weights; flora adds the stack of all adapters to
+    them."""
 
     encoding: Encoding = "fp16"
-    """How embeddings, representations and Jacobians are encoded on the wire: 2 bytes a value with fp16, 1 (and 4 a
-    token) with int8."""
+    """How embeddings, representations and Jacobians are encoded on the wire: 2 bytes per value with fp16; 1 byte per
+    value, and 4 per token, with int8."""
     weight_encoding: Literal["fp64", "fp32", "fp16", "bf16"] = "fp16"
-    """How weights are encoded on the wire: heads; for the un-split methods also adapters and the downloaded model."""
+    """How weights are encoded on the wire: heads; in un-split methods also adapters and the downloaded model."""
     participation: float = 1.0
-    """Share of the devices drawn at random for each round, above 0 and at most 1 (at least one device is drawn)."""
+    """Share of the devices that is drawn at random for each round, above 0 and at most 1 (at least one device)."""
     round_deadline_s: float | None = None
-    """Simulated seconds a round may take before the straggler policy applies; None: no deadline."""
+    """Simulated seconds that a round may take before the straggler policy applies; None: no deadline."""
     stragglers: Literal["wait", "drop"] = "wait"
-    """Devices late at the deadline: wait for them (and report them), or drop them: their gradient is left out of the
-    round and the others' weights are renormalised."""
+    """What happens to devices that are late at the deadline. wait: the server waits for and reports them; drop: the
+    round leaves out their gradients, and the weights of the other devices are renormalised."""
 
     evaluations: int = 4
-    """How many times the model is evaluated during a run, evenly spaced, the last after the final round; at least 1."""
+    """How many times a run evaluates the model, evenly spaced, the last time after the final round; at least 1."""
     test_samples: int = 400
-    """Samples of the global test set used for an evaluation (drawn once from the seed); 0: all of them."""
+    """Samples of the global test set that an evaluation uses (drawn once from the seed); 0: all samples."""
 
     def __post_init__(self) -> None:
         """Refuse values that are not legal."""

@@ -37,21 +37,21 @@ Main = Callable[["Simulation"], Coroutine[Any, Any, T]]
 @tyro.conf.configure(tyro.conf.OmitArgPrefixes)
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """What an experiment runs over."""
+    """The network over which an experiment runs."""
 
     scenario: str = "nr-urban-micro"
     """The network: an installed scenario (edgelam list), a file .cc or .py of your own (edgelam scenario new), the path
     of a program, or none (every transfer takes no time)."""
     options: tuple[str, ...] = ()
-    """Options of the scenario, NAME=VALUE each; '--options' alone lists them. An installed scenario makes as many nodes
-    as the experiment needs unless told otherwise here."""
+    """Options of the scenario, as NAME=VALUE; '--options' alone lists them. An installed scenario makes as many nodes
+    as the experiment needs, unless an option here sets their number."""
     devices: tuple[str, ...] = ()
-    """The machine of each node, PATTERN=PROFILE: phone, jetson-nano, jetson-orin, cpu-server or datacentre-gpu. A node
-    that none fits gets that of its role."""
+    """The machine of each node, as PATTERN=PROFILE: phone, jetson-nano, jetson-orin, cpu-server or datacentre-gpu. A
+    node that matches no pattern gets the profile of its role."""
     compute: Literal["modelled", "measured", "free"] = "modelled"
-    """What computing costs in simulated time: a roofline of the profile, this machine's wall time, or nothing."""
+    """How much simulated time computing takes: by a roofline of the profile, this machine's wall time, or none."""
     traces: tuple[str, ...] = ()
-    """What happens in the network, record by record, as tables trace_NAME: blocks, csi, packets of a 5G scenario."""
+    """Record what happens in the network as tables trace_NAME; a 5G scenario has the traces blocks, csi and packets."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal whatever the machine."""

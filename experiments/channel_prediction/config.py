@@ -26,77 +26,77 @@ class Config:
     """Everything that decides a run of channel-prediction. The defaults are the quick recipe."""
 
     methods: tuple[str, ...] = ("hold-last", "gru-local", "lam-local", "lam-federated")
-    """What is compared: hold-last, prony, or MODEL-PLACE with MODEL of rnn, lstm, gru, cnn, transformer, lam,
-    lam-random (the LAM at random weights) and PLACE of local (each server alone; mean over all), pooled (all servers'
-    CSI is sent to the aggregator), federated."""
+    """The methods to compare: hold-last, prony, or MODEL-PLACE. MODEL is rnn, lstm, gru, cnn, transformer, lam, or
+    lam-random (the LAM with random weights). PLACE is local (each server trains alone; the result is the mean),
+    pooled (all servers send their CSI to the aggregator), or federated."""
     servers: tuple[int, ...] = (2,)
-    """Numbers of edge servers that federated training is done with; local and pooled training use the most."""
+    """Numbers of edge servers for federated training; local and pooled training use the largest number."""
     partition: Literal["iid", "place"] = "iid"
-    """iid: every server's samples are from everywhere; place: each server has a site of its own, and there is one more
-    that none has seen."""
+    """iid: every server has samples from everywhere; place: each server has its own site, and there is one more site
+    that no server has seen."""
     samples_per_server: int = 120
-    """Samples of CSI each server holds, at least 1. (LLM4CP has 8,100 for training; 5 % of them are 405.)"""
+    """Samples of CSI that each server holds, at least 1. (LLM4CP has 8,100 for training; 5 % of them are 405.)"""
     test_samples: int = 100
     """Samples of each test set, at least 1."""
     test_speeds_kmh: tuple[float, ...] = (30.0, 100.0)
-    """More test sets, each at one speed."""
+    """Speeds of further test sets, each of which has one speed, km/h."""
     csi: tuple[str, ...] = ("gnbRows=1", "gnbColumns=1")
-    """Options of scenario csi, where the samples come from, NAME=VALUE each."""
+    """Options of scenario csi, which makes the samples, as NAME=VALUE."""
     recording: str = ""
-    """A recording (edgelam csi record) to take the samples from instead, drawn anew for each seed; with it there are
-    no tests at one speed, and partition is iid. Empty: none."""
+    """A recording (edgelam csi record) from which the samples are taken instead; they are drawn again for each seed.
+    With a recording, there are no tests at one speed, and partition must be iid. Empty: no recording."""
 
     window: Annotated[WindowSettings, tyro.conf.arg(name="")] = dataclasses.field(default_factory=WindowSettings)
-    """What is known and what is predicted."""
+    """What a predictor knows and what it predicts."""
     training: Annotated[TrainingSettings, tyro.conf.arg(name="")] = dataclasses.field(
         default_factory=lambda: TrainingSettings(batch_size=8)
     )
-    """How every method is trained; the learning rate is searched from here."""
+    """How every method is trained; the search multiplies its learning rate."""
     epochs: int = 18
     """Passes of each server over its samples, at least 1; federated training merges after every `local_epochs`."""
     local_epochs: int = 1
-    """Epochs between two merges, a divisor of `epochs`."""
+    """Epochs between two merges; must divide `epochs`."""
     evaluations: int = 3
-    """How many times each model is tested on its way, evenly spaced, the last at the end; at least 1."""
+    """How many times each model is tested during training, evenly spaced, the last time at the end; at least 1."""
     aggregation: Literal["fedit", "ffa-lora", "fedex-lora", "flora"] = "fedit"
-    """How the servers' adapters are put together; everything else that is trained is averaged."""
+    """How the servers' adapters are combined; all other trained parameters are averaged."""
     search_factors: tuple[float, ...] = ()
-    """Learning rates tried for every model: the configured one times each factor. Empty: no search."""
+    """Factors of the search: every model tries the configured learning rate times each factor. Empty: no search."""
     search_epochs: int = 10
-    """Epochs of each try, on one server's samples but a fifth, which judges them; at least 1. The LAM learns little in
-    its first hundred steps: a search that is shorter picks rates that are too large."""
+    """Epochs of each try, at least 1. A try uses four fifths of one server's samples; the last fifth judges it. The LAM
+    learns little in its first hundred steps, so a shorter search selects rates that are too large."""
     test_snr_db: float = 18.0
-    """Noise on the past in tests; the future they are compared with has none."""
+    """SNR of the past in tests, dB; the future with which predictions are compared has no noise."""
 
     backbone: str = "minilm"
-    """The LAM's: "minilm" (always there, offline), a model folder, or a model in the local hub cache such as gpt2."""
+    """The LAM's backbone: "minilm" (works offline), a model folder, or a model in the local hub cache such as gpt2."""
     lam: LamSettings = dataclasses.field(
         default_factory=lambda: LamSettings(channels=8, blocks=1, layers=2, lora=LoraSettings(rank=4, alpha=8.0))
     )
-    """The size of what is around the backbone."""
+    """The size of the parts around the backbone."""
 
     seed: int = 1
     """Root of every random stream: CSI, noise, model, network. 1 to 2147483647."""
     repeats: int = 1
-    """Seeds, from `seed` on, at least 1; with one seed every method sees the same data, so differences are paired."""
+    """Number of seeds, from `seed` on, at least 1. For one seed, all methods use the same data."""
 
     network: Network = Network(devices=("*=cpu-server",))
-    """What federated and pooled training run over."""
+    """The network over which federated and pooled training run."""
     network_repeats: int = 0
-    """Of the repeats, the first so many cross the network, the others train without; 0: all do. What is learned does
-    not depend on it, and packets are what takes long."""
+    """How many of the repeats, from the first on, use the network; the others train without it. 0: all use it. What is
+    learned does not depend on the network, and simulating packets takes most of the time."""
     attach: Literal["radio", "wired"] = "radio"
-    """How an edge server reaches the aggregator (the node of role cloud): radio: it is node ue0, ue1, ... of the cell,
-    which is its backhaul; wired: node edge0, edge1, ..."""
+    """How an edge server reaches the aggregator (the node of role cloud). radio: the server is node ue0, ue1, ..., and
+    the cell is its backhaul; wired: the server is node edge0, edge1, ..."""
 
     checkpoints: str = ""
-    """A folder for checkpoints: what is done there already is not done again. Empty: none are kept."""
+    """A folder for checkpoints: finished work in it is not repeated. Empty: no checkpoints are kept."""
     time_limit_s: float = 0.0
-    """Wall seconds after which training stops at the end of an epoch, to be gone on with (`checkpoints`); 0: none."""
+    """Wall seconds after which training stops at the end of an epoch; `checkpoints` can continue it. 0: no limit."""
     device: str = "cpu"
     """PyTorch's device for training: cpu, cuda, cuda:1, ..."""
     threads: int = 0
-    """PyTorch's threads; 0: its own choice. A seed gives the same bytes again with the same number of threads."""
+    """Number of PyTorch threads; 0: PyTorch's choice. The same seed gives the same bytes only with the same number."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal whatever the machine."""
@@ -168,7 +168,7 @@ def check(config: Config) -> None:
 
 
 def quick() -> Config:
-    """Federated LAM against GRU and LAM on local data, two servers, two antennas: at most 5 minutes on 2 cores."""
+    """Federated LAM, and GRU and LAM on local data; two servers, two antennas: at most 5 minutes on 2 cores."""
     return Config()
 
 
@@ -207,7 +207,7 @@ def small() -> Config:
 
 
 def speeds() -> Config:
-    """Error against speed, 10 to 100 km/h, for all predictors trained on all servers' samples in one place."""
+    """Error over speed, 10 to 100 km/h, of all predictors, trained on all servers' samples in one place."""
     return dataclasses.replace(
         small(),
         methods=("hold-last", "prony", *(f"{model}-pooled" for model in LEARNED)),

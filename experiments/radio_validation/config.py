@@ -17,22 +17,22 @@ class Config:
     seed: int = 1
     """Root of every random stream. 1 to 1000000."""
     cases: tuple[Case, ...] = CASES
-    """What is measured."""
+    """The cases to measure."""
     processes: int = 2
-    """Simulations at a time, at least 1."""
+    """Number of simulations that run at the same time, at least 1."""
 
     peak_seconds: float = 0.4
-    """Simulated time of a peak rate, s."""
+    """Simulated time for each peak rate, s."""
     arrivals: int = 20
-    """Delay: arrivals in each slot of the pattern."""
+    """Delay: number of arrivals in each slot of the pattern."""
     street_distances: tuple[float, ...] = (20, 50, 100, 200, 400, 800)
     """UMi: distances on the ground, m."""
     hall_distances: tuple[float, ...] = (5, 10, 20, 40, 70, 110)
     """InF-DH: distances on the ground, m."""
     drops: int = 40
-    """Places and channels at each distance, at least 2."""
+    """Number of places and channels at each distance, at least 2."""
     drop_seconds: float = 0.1
-    """Simulated time of each drop that is measured, s."""
+    """Measured simulated time of each drop, s."""
     fading_ues: tuple[int, ...] = (1, 2, 4, 8)
     """Schedulers, equal Rayleigh fading: numbers of UEs."""
     fading_snr_db: tuple[float, ...] = (2.0, 15.0)
@@ -40,17 +40,17 @@ class Config:
     fading_seconds: float = 4.0
     """Schedulers, equal Rayleigh fading: simulated time of each run, s."""
     street_ues: int = 10
-    """Schedulers, street: UEs of a cell."""
+    """Schedulers, street: number of UEs in the cell."""
     street_drops: int = 12
-    """Schedulers, street: places and channels, at least 2."""
+    """Schedulers, street: number of drops (places and channels), at least 2."""
     street_seconds: float = 0.5
-    """Schedulers, street: simulated time of each drop that is measured, s."""
+    """Schedulers, street: measured simulated time of each drop, s."""
     rlc_packets: int = 10000
-    """RLC: packets, one a millisecond."""
+    """RLC: number of packets, one per millisecond."""
     tcp_delays_ms: tuple[float, ...] = (5.0, 20.0, 50.0)
     """TCP: one-way delays between the UPF and the cloud, ms."""
     tcp_bytes: int = 10_000_000
-    """TCP: bytes of a transfer."""
+    """TCP: bytes of each transfer."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal whatever the machine."""
@@ -83,12 +83,12 @@ def check(config: Config) -> None:
 
 
 def quick() -> Config:
-    """Every curve, at most 4 minutes on 2 cores."""
+    """Every curve; at most 4 minutes on 2 cores."""
     return Config()
 
 
 def full() -> Config:
-    """The same with more drops, more UEs and more points."""
+    """The same curves with more drops, more UEs and more points."""
     return Config(
         arrivals=100,
         street_distances=(20, 35, 50, 70, 100, 140, 200, 280, 400, 560, 800),

@@ -22,30 +22,30 @@ class Config:
     learning: Annotated[SplitFedFTSettings, tyro.conf.arg(name="")] = dataclasses.field(
         default_factory=SplitFedFTSettings
     )
-    """What is learned and how."""
+    """What the devices and the server learn, and how."""
     seed: int = 1
     """Root of every random stream: data, model, network. 1 to 2147483647."""
 
     network: Network = Network(devices=("ue*=jetson-orin", "edge*=cpu-server"))
-    """What the methods run over."""
+    """The network over which the methods run."""
 
     methods: tuple[Method, ...] = ("split-fedft",)
-    """What is run over the network, one after the other, on the same data order and number of samples."""
+    """The methods to run over the network, one after the other. All use the same data order and number of samples."""
     controls: tuple[Control, ...] = ("random-weights", "linear", "majority")
-    """Rows that show whether pre-training matters: split-fedft on the same backbone at random weights and without a
-    network; logistic regression on TF-IDF (text) or raw tokens, in one place; always the largest class.
-    --controls alone: none of them."""
+    """Rows of the result table that show whether pre-training matters. random-weights: split-fedft on the same backbone
+    with random weights, without a network; linear: logistic regression on TF-IDF (text) or raw tokens, with all data in
+    one place; majority: always the largest class. --controls without a value runs none of them."""
 
     search_factors: tuple[float, ...] = ()
-    """Learning rates tried for each method before it runs: the configured ones times each factor, without a network, on
-    training samples held out from each device. Empty: no search."""
+    """Factors of the search for learning rates: before each method runs, the configured rates times each factor are
+    tried without a network, and judged on training samples held out from each device. Empty: no search."""
     search_rounds: int = 20
-    """Optimiser steps of each try of the search, at least 1."""
+    """Optimiser steps of each try in the search, at least 1."""
     search_holdout: float = 0.1
-    """Share of each device's training samples held out to judge the tries, between 0 and 1."""
+    """Share of each device's training samples that is held out to judge the tries, between 0 and 1."""
 
     threads: int = 0
-    """PyTorch's threads; 0: its own choice. A seed gives the same bytes again with the same number of threads."""
+    """Number of PyTorch threads; 0: PyTorch's choice. The same seed gives the same bytes only with the same number."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal whatever the machine."""
@@ -97,7 +97,7 @@ def quick() -> Config:
 
 
 def full() -> Config:
-    """Split against un-split (FedIT), local only and centralised, each with its learning rate searched."""
+    """Split, un-split (FedIT), local-only and centralised fine-tuning, each with a search for its learning rates."""
     learning = SplitFedFTSettings(rounds=200, test_samples=0, evaluations=10, head_averaging="server")
     return Config(
         learning=learning,

@@ -18,21 +18,21 @@ class RecordSettings:
     """Record the CSI of a scenario's links to a file."""
 
     out: Path
-    """The file, FILE.npz (NumPy), FILE.parquet or FILE.arrow (Arrow IPC). It appears once it is complete."""
+    """The file: FILE.npz (NumPy), FILE.parquet or FILE.arrow (Arrow IPC). It appears only when it is complete."""
     scenario: str = "csi"
-    """An installed scenario (edgelam list), or the path of a program, that publishes observables csi/NAME."""
+    """An installed scenario (edgelam list), or the path of a program; it must publish observables csi/NAME."""
     samples: int = 9000
-    """Blocks of CSI to record, over all links together: block by block, within a block link by link."""
+    """Number of CSI blocks to record over all links together, in the order of blocks, and within a block of links."""
     snr_db: float | None = None
-    """Add pilot noise of 10^(-snr/10) times each sample's mean power, complex Gaussian; left out: no noise."""
+    """Add complex Gaussian pilot noise of 10^(-snr/10) times each sample's mean power; None: no noise."""
     set: tuple[str, ...] = ()
-    """Options of the scenario, NAME=VALUE each (its --help lists them)."""
+    """Options of the scenario, as NAME=VALUE (its --help lists them)."""
     links: tuple[str, ...] = ("*",)
-    """Links to record, names or patterns: ue0, ue*."""
+    """Links to record, as names or patterns: ue0, ue*."""
     seed: int = 1
     """Seed of the scenario and of the noise, 1 to 2147483647. The same seed gives the same arrays, byte for byte."""
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Replace the file if there is one."""
+    """Replace the file if it exists."""
 
     def check(self) -> None:
         """Raise ConfigurationError for a value that is not legal."""
@@ -51,14 +51,14 @@ class RecordSettings:
 
 @dataclass(frozen=True)
 class ShowSettings:
-    """Draw a recorded sample: |H| over time and frequency, delay, angle and Doppler spectra; print what a file has."""
+    """Draw a recorded sample (|H|, and delay, angle and Doppler spectra) and print what the file contains."""
 
     file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
-    """What edgelam csi record wrote."""
+    """A file that edgelam csi record has written."""
     sample: int = 0
-    """Which one is drawn, from 0; negative from the end."""
+    """Number of the sample to draw, from 0; a negative number counts from the end."""
     out: Path | None = None
-    """The figure, written as .svg and .png; left out: FILE-sample-K beside the file."""
+    """The figure, written as .svg and .png; None: FILE-sample-K beside the file."""
 
     def check(self) -> None:
         """Raise ConfigurationError for a value that is not legal."""
@@ -68,18 +68,18 @@ class ShowSettings:
 
 @dataclass(frozen=True)
 class HoldLastSettings:
-    """Measure the error of the simplest channel prediction, holding the last snapshot, beside its closed form."""
+    """Measure the error of the simplest channel prediction, holding the last snapshot, and its closed form."""
 
     samples: int = 500
-    """Samples for each speed."""
+    """Number of samples for each speed."""
     speeds_kmh: tuple[float, ...] = (10.0, 30.0, 50.0, 70.0, 100.0)
     """Speeds of the users, km/h."""
     snr_db: float = 18.0
     """Pilot noise on history and target, dB below each sample's mean power."""
     scenario: str = "csi"
-    """A scenario that publishes csi/NAME and rays/NAME and has options minSpeed, maxSpeed, rays."""
+    """A scenario that publishes csi/NAME and rays/NAME and has options minSpeed, maxSpeed and rays."""
     set: tuple[str, ...] = ()
-    """Further options of the scenario, NAME=VALUE each."""
+    """More options of the scenario, as NAME=VALUE."""
     seed: int = 1
     """Seed of the scenario and of the noise."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False

@@ -10,18 +10,18 @@ from edgelam.models.lora import LoraSettings
 
 @dataclass(frozen=True)
 class WindowSettings:
-    """How a sample is cut."""
+    """Which parts of a sample are known and predicted."""
 
     history: int = 16
-    """Snapshots known, at least 2."""
+    """Number of known snapshots, at least 2."""
     horizon: int = 4
-    """Snapshots predicted, at least 1."""
+    """Number of predicted snapshots, at least 1."""
     tones: int = 48
-    """Tones of the past and of the future, at least 1."""
+    """Number of tones of the past and of the future, at least 1."""
     duplex: Literal["tdd", "fdd"] = "tdd"
-    """tdd: predict the band that is known; fdd: predict the upper band from the lower."""
+    """tdd: predict the known band; fdd: predict the upper band from the lower band."""
     antennas: int = 0
-    """Pairs of antennas used of each sample, evenly spread; 0: all."""
+    """Number of antenna pairs used from each sample, evenly spread; 0: all."""
 
     def __post_init__(self) -> None:
         """Refuse values that are not legal."""
@@ -35,17 +35,17 @@ class TrainingSettings:
     """How a predictor is trained."""
 
     batch_size: int = 32
-    """Samples of an optimiser step, each with all its antennas, at least 1."""
+    """Samples in each optimiser step, each with all its antennas; at least 1."""
     optimiser: Literal["adam", "sgd"] = "adam"
-    """Adam (as LLM4CP) or plain SGD (as the federated case study says)."""
+    """Adam (as in LLM4CP) or plain SGD (as in the federated case study)."""
     learning_rate: float = 1e-3
-    """Positive."""
+    """The learning rate, positive."""
     snr_db: tuple[float, float] = (5.0, 20.0)
-    """Noise of training: the SNR of each sample is drawn from this interval anew in each epoch."""
+    """Noise in training: the SNR of each sample is drawn from this interval in each epoch, dB."""
     noisy_target: bool = True
-    """Noise on the future too, as a device that trains on what it measured has it."""
+    """Add noise also to the future, as for a device that trains on its own measurements."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16: matrix products in bfloat16 (mixed precision), weights and loss in float32."""
+    """fp32, or bf16: matrix products in bfloat16 (mixed precision), weights and loss in float32."""
 
     def __post_init__(self) -> None:
         """Refuse values that are not legal."""
@@ -57,17 +57,17 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class LamSettings:
-    """The size of what is around the backbone, and what of it is trained."""
+    """The size of the parts around the backbone, and which parts are trained."""
 
     channels: int = 64
-    """Of the branches' convolutions, at least 1."""
+    """Channels of the branches' convolutions, at least 1."""
     blocks: int = 4
-    """Residual blocks of each branch, 0 or more."""
+    """Number of residual blocks in each branch, 0 or more."""
     patch: int = 4
-    """Snapshots of a patch; divides the history."""
+    """Snapshots in each patch; must divide the history."""
     layers: int = 6
-    """First layers of the backbone that are used, at least 1 and at most as many as it has."""
+    """How many of the backbone's first layers are used, at least 1 and at most all."""
     lora: LoraSettings = field(default_factory=LoraSettings)
     """The adapters."""
     train_norms: bool = True
-    """Train the backbone's LayerNorms and position embeddings too, as LLM4CP does."""
+    """Also train the backbone's LayerNorms and position embeddings, as LLM4CP does."""
