@@ -17,7 +17,7 @@ from edgelam.cosim.devices import DEFAULT_DEVICE, OTHER_DEVICE, DeviceProfile, p
 from edgelam.cosim.loop import SimLoop
 from edgelam.cosim.node import Node
 from edgelam.cosim.observables import Requests
-from edgelam.cosim.observer import Observer
+from edgelam.cosim.observer import NOBODY, Observer
 from edgelam.cosim.participants import Participants
 from edgelam.cosim.records import ComputeRecord, TransferRecord
 from edgelam.cosim.transfers import Transfers
@@ -61,15 +61,11 @@ class Core:
         self.transfers = Transfers(self)
         self.requests = Requests(self)
         self.others = Participants(self)
-        if program is not None:
-            program.begin(self)
-            self.loop.observer = program
-        clock.explain = self.loop.describe_waiting
-
-    @property
-    def observer(self) -> Observer:
+        self.observer: Observer = program or NOBODY
         """Whoever looks on."""
-        return self.loop.observer
+        self.observer.begin(self)
+        self.loop.observer = self.observer
+        clock.explain = self.loop.describe_waiting
 
     def _make_nodes(self, catalogue: list[dict[str, Any]], devices: Mapping[str, str | DeviceProfile]) -> None:
         profiles = {pattern: profile(device) for pattern, device in devices.items()}

@@ -107,10 +107,10 @@ class TransferSpec:
             "give_up_ns": to_ns(self.give_up_s),
             "rate_bps": 0 if self.rate_bps is None else round(self.rate_bps),
         }
-        others = {field.name: field.default for field in dataclasses.fields(self)}
-        for name in (*first, "deadline_s", "give_up_s"):
-            others.pop(name, None)  # of the others only what is no default: older recordings do not have them
-        return first | {name: getattr(self, name) for name, usual in others.items() if getattr(self, name) != usual}
+        for name, usual in _LATER.items():
+            if getattr(self, name) != usual:
+                first[name] = getattr(self, name)
+        return first
 
     @classmethod
     def from_note(cls, note: Mapping[str, Any]) -> TransferSpec:
@@ -121,3 +121,8 @@ class TransferSpec:
             rate_bps=note["rate_bps"] or None,
             **{name: value for name, value in note.items() if name in names},
         )
+
+
+_FIRST = ("tag", "protocol", "encoding", "deadline_s", "give_up_s", "rate_bps")
+_LATER = {field.name: field.default for field in dataclasses.fields(TransferSpec) if field.name not in _FIRST}
+"""Fields that older recordings do not have, with their defaults, which no recording has."""

@@ -10,12 +10,13 @@ from typing import Any
 
 MAX_LINES = 40
 _PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
-_INSIDE = (_PACKAGE + "cosim" + os.sep, _PACKAGE + "replay" + os.sep, os.path.dirname(asyncio.__file__) + os.sep)
+INSIDE = (_PACKAGE + "cosim" + os.sep, _PACKAGE + "replay" + os.sep, os.path.dirname(asyncio.__file__) + os.sep)
+"""Folders whose files stand between asyncio and the user."""
 
 
 def is_of_user(filename: str) -> bool:
-    """False for a file of asyncio, contextlib, and of this package's between asyncio and the user."""
-    return not filename.startswith(_INSIDE) and "contextlib" not in filename
+    """False for a file of `INSIDE`, and for contextlib."""
+    return not filename.startswith(INSIDE) and "contextlib" not in filename
 
 
 def describe_tasks(waiting: Sequence[asyncio.Task[Any]], failed: Sequence[asyncio.Task[Any]] = ()) -> str:

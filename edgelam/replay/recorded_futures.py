@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from edgelam.cosim.tasks import SimFuture, SimTask
-from edgelam.cosim.waiting import is_of_user
+from edgelam.cosim.waiting import INSIDE
 
 if TYPE_CHECKING:
     from edgelam.replay.recorder import ProgramRecorder
@@ -40,7 +40,7 @@ class _Asked(asyncio.Future[Any]):
         return super().result()
 
     def _note(self, value: bool) -> None:
-        if is_of_user(sys._getframe(2).f_code.co_filename):  # asyncio knows when to ask a future
+        if not sys._getframe(2).f_code.co_filename.startswith(INSIDE):  # those know when to ask a future
             _recorder(self).add("done", _recorder(self).number_of(self), amount=int(value))
 
 

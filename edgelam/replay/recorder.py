@@ -28,7 +28,7 @@ from edgelam.cosim.observer import Observer
 from edgelam.cosim.waiting import is_of_user
 from edgelam.replay.recorded_asyncio import recorded
 from edgelam.replay.recorded_futures import RecordedFuture, RecordedTask, set_by_timer
-from edgelam.replay.traced import Formula, Traced
+from edgelam.replay.traced import Traced
 
 if TYPE_CHECKING:
     from edgelam.cosim.compute import ComputeBlock
@@ -101,7 +101,7 @@ class ProgramRecorder(Observer):
         """While a record is reported: (transfer, its number, receiver) or (compute, the block's number, node)."""
         self.known = Known()
         self.simulation = simulation
-        self._blocks: WeakKeyDictionary[ComputeBlock, int] = WeakKeyDictionary()  # their numbers
+        self._blocks: dict[ComputeBlock, int] = {}  # those under way -> their numbers
         self._write, self._on_end, self._rows_at_once = write, on_end, rows_at_once
         self._operations: list[Operation] = []
         self._loop: SimLoop | None = None
@@ -169,7 +169,8 @@ class ProgramRecorder(Observer):
         task: Any = asyncio.current_task(self._loop)
         if task is None or task.quiet:
             return False
-        self._note(Operation(task.number, kind, object, node, text, amount, extra, self.now_ns))
+        now_ns = self._loop.now_ns  # type: ignore[union-attr]
+        self._note(Operation(task.number, kind, object, node, text, amount, extra, now_ns))
         return True
 
     def _note(self, operation: Operation) -> None:
@@ -302,12 +303,13 @@ class ProgramRecorder(Observer):
         """Noted."""
         number = self._blocks[block]
         if error is not None:
+            del self._blocks[block]
             self.depends_on_network(f"compute block {block.label!r} of {block.node.name} failed")
         self.add("computed", number, amount=block.work.flops, extra=block.work.bytes)
 
     def compute_ended(self, block: ComputeBlock) -> None:
         """Rows that come now are about it."""
-        self.about = ("compute", self._blocks[block], block.node.name)
+        self.about = ("compute", self._blocks.pop(block), block.node.name)
 
     # ---- readings ----------------------------------------------------------------------------------------------
 
@@ -338,19 +340,15 @@ class ProgramRecorder(Observer):
     def read_energy(self, node: str, joules: float) -> float:
         """Traced, where a recorded task reads it."""
         reading = self.new_object()
-        return self._traced(joules, ["energy", reading]) if self.add("energy", reading, node=node) else joules
+        return Traced(joules, self, ["energy", reading]) if self.add("energy", reading, node=node) else joules
 
     def read_times(self, arrival: Arrival, queued_s: float, last_byte_s: float) -> tuple[float, float]:
         """Traced, where a recorded task receives the message."""
-        number, receiver = arrival.transfer, arrival.receiver.name
-        return (
-            self._traced(queued_s, ["queued", number]),
-            self._traced(last_byte_s, ["arrived", number, receiver]),
-        )
-
-    def _traced(self, value: float, formula: Formula) -> float:
         task: Any = asyncio.current_task(self._loop)
-        return value if task is None or task.quiet else Traced(value, self, formula)
+        if task is None or task.quiet:
+            return queued_s, last_byte_s
+        number, receiver = arrival.transfer, arrival.receiver.name
+        return Traced(queued_s, self, ["queued", number]), Traced(last_byte_s, self, ["arrived", number, receiver])
 
 
 def _place() -> str:
