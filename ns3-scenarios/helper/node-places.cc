@@ -75,7 +75,8 @@ void PublishPlaces(Registry& registry, const std::vector<ExposedNode>& nodes) {
         }
     }
     const auto count = static_cast<std::int64_t>(courses.size());
-    registry.Publish<Array<double>>(name, "m", "where every node is, in the scenario's order; nan: it has no place",
+    registry.Publish<Array<double>>(name, "m",
+                                    "position of every node, in the scenario's order; nan: it has no position",
                                     [courses, count] {
                                         Array<double> array{{count, 3}, {}};
                                         for (const auto& course : courses) {

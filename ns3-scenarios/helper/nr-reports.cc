@@ -111,7 +111,8 @@ void NrReports::PublishTraffic(Registry& registry) {
                           m_helper.GetCell()->PrbsPerGroup()};
     });
     registry.Publish<Array<nr::TransportBlockRecord>>(
-        "ue_last_block", "", "newest transmission downlink and uplink: MCS, layers, SINR, ...; attempt 0 before it",
+        "ue_last_block", "",
+        "newest transmission, downlink and uplink: MCS, layers, SINR, ...; attempt is 0 before the first",
         [this, numUes] {
             return EachDirection<nr::TransportBlockRecord>(numUes,
                                                            [this](bool uplink, auto ue) { return m_last[uplink][ue]; });
@@ -131,7 +132,8 @@ void NrReports::PublishTraffic(Registry& registry) {
         },
         each);
     registry.Publish<Array<double>>(
-        "ue_throughput_bps", "bit/s", "of decoded transport blocks, downlink and uplink, smoothed over 0.1 s",
+        "ue_throughput_bps", "bit/s",
+        "throughput of decoded transport blocks, downlink and uplink, smoothed over 0.1 s",
         [this, numUes] {
             return EachDirection<double>(numUes, [this](bool uplink, auto ue) {
                 return m_throughput[uplink][ue].At(ns3::Simulator::Now().GetNanoSeconds());
@@ -142,7 +144,7 @@ void NrReports::PublishTraffic(Registry& registry) {
         return uplink ? m_helper.GetCell()->UpBearer(ue) : m_helper.GetCell()->DownBearer(ue);
     };
     registry.Publish<Array<std::uint64_t>>(
-        "ue_backlog_bytes", "byte", "waiting in RLC to be sent, downlink and uplink",
+        "ue_backlog_bytes", "byte", "bytes that wait in RLC, downlink and uplink",
         [numUes, bearer] {
             return EachDirection<std::uint64_t>(
                 numUes, [&](bool uplink, auto ue) { return bearer(uplink, ue).BacklogBytes(); });
@@ -180,7 +182,7 @@ std::string NrReports::SetSlot(const std::string& option, const std::string& val
 void NrReports::AddControls(Registry& registry) {
     const std::vector<Axis> each{{"direction", 2}, {"ue", m_helper.NumUes()}};
     registry.Control<Array<double>>(
-        "prb_share", "", "part of the band of each UE, downlink and uplink, with a sum of at most 1 each",
+        "prb_share", "", "share of the band of each UE, downlink and uplink; the sum is at most 1 in each direction",
         [this](const Array<double>& shares) {
             return SetSlot("scheduler", m_helper.SchedulerName(), [&] {
                 const auto [down, up] = Directions(shares);
@@ -189,7 +191,7 @@ void NrReports::AddControls(Registry& registry) {
         },
         each);
     registry.Control<Array<std::uint32_t>>(
-        "prb_least", "", "least resource blocks of each UE, downlink and uplink, while it has so much to send",
+        "prb_least", "", "least number of resource blocks of each UE, downlink and uplink, while it has enough to send",
         [this](const Array<std::uint32_t>& least) {
             return SetSlot("scheduler", m_helper.SchedulerName(), [&] {
                 const auto [down, up] = Directions(least);
@@ -199,8 +201,8 @@ void NrReports::AddControls(Registry& registry) {
         each);
     registry.Control<Array<std::uint32_t>>(
         "prb_cap", "",
-        "most resource blocks of each UE in a slot, downlink and uplink, retransmissions included; as many as the band "
-        "has: no cap; 0: only control and what has been begun",
+        "greatest number of resource blocks of each UE in a slot, downlink and uplink, with retransmissions; as many "
+        "as the band has: no cap; 0: only control and blocks that have begun",
         [this](const Array<std::uint32_t>& caps) {
             return SetSlot("scheduler", m_helper.SchedulerName(), [&] {
                 const auto [down, up] = Directions(caps);

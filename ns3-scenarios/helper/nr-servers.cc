@@ -6,11 +6,12 @@ namespace edgelam {
 void NrServers::AddOptions(Options& options) {
     options.Section("Servers");
     options.Integer("numEdge", m_numEdge, "edge servers at the site: edge0, ...", 0, 100);
-    options.Integer("numUpfEdge", m_numUpfEdge, "edge servers behind the UPF, numbered on", 0, 100);
-    options.Time("edgeDelay", m_edgeDelayS, "of each edge server's link, one way", 0, 1);
-    options.Rate("edgeRate", m_edgeRate, "of each edge server's link", 1e6, 1e12);
-    options.Time("cloudDelay", m_cloudDelayS, "between UPF and cloud0, one way", 0, 1);
-    options.Rate("cloudRate", m_cloudRate, "of the cloud's link", 1e6, 1e12);
+    options.Integer("numUpfEdge", m_numUpfEdge, "edge servers behind the UPF, whose numbers follow those at the site",
+                    0, 100);
+    options.Time("edgeDelay", m_edgeDelayS, "delay of each edge server's link, one way", 0, 1);
+    options.Rate("edgeRate", m_edgeRate, "rate of each edge server's link", 1e6, 1e12);
+    options.Time("cloudDelay", m_cloudDelayS, "delay between UPF and cloud0, one way", 0, 1);
+    options.Rate("cloudRate", m_cloudRate, "rate of the cloud's link", 1e6, 1e12);
 }
 
 void NrServers::Install(NrHelper& nr, Scenario& scenario) const {

@@ -124,18 +124,19 @@ int Scenario::Main(int argc, char* argv[], const std::function<void()>& build) {
                    0, 1e8);
     m_options.Section("Built-in traffic, when nobody is attached");
     m_options.Choice("traffic", m_selfTest.traffic,
-                     "transfers: each device sends to a server and is answered; bulk-send: ns-3's own, up only",
+                     "transfers: each device sends to a server, which answers; bulk-send: ns-3's own, up only",
                      {"transfers", "bulk-send", "none"});
-    m_options.Choice("protocol", m_selfTest.protocol, "of the transfers", {"tcp", "udp", "ideal"});
+    m_options.Choice("protocol", m_selfTest.protocol, "protocol of the transfers", {"tcp", "udp", "ideal"});
     m_options.Count("bytes", m_selfTest.bytes, "size of each transfer, bytes", 1, 1'000'000'000'000);
-    m_options.Choice("format", m_selfTest.format, "of the results", {"table", "json"});
+    m_options.Choice("format", m_selfTest.format, "format of the results", {"table", "json"});
     m_options.Sets("edgelam::TransferApplication", {{"Name", ""}, {"Address", ""}});
     m_options.Section("Bridge (set by the program that starts the scenario)");
     m_address = bridge::TakeAddressFromEnvironment();
     m_options.Text("edgelam-address", m_address,
                    "abstract Unix socket at which participants attach, @name; "
                    "EDGELAM_SCENARIO_ADDRESS in the environment keeps it from other users");
-    m_options.Integer("edgelam-participants", m_participants, "how many attach before t = 0", 1, 200);
+    m_options.Integer("edgelam-participants", m_participants, "number of participants that attach before t = 0", 1,
+                      200);
     m_options.Count("edgelam-arena-bytes", m_arenaBytes, "arena of each process, bytes; costs memory only once used",
                     1 << 16, 1ull << 40);
     m_options.Count("edgelam-ring-bytes", m_ringBytes, "message ring each way, bytes, a power of two", 4096,

@@ -35,11 +35,11 @@ void UeMotion::Start(Registry& registry, Area area, const std::string& whereElse
     };
     registry.Publish<Array<double>>("ue_position", "m", "where the UEs are; " + whereElse,
                                     vectors([](const auto& ue) { return ue.GetPosition(); }), perUeXyz);
-    registry.Publish<Array<double>>("ue_velocity", "m/s", "of the UEs",
+    registry.Publish<Array<double>>("ue_velocity", "m/s", "velocities of the UEs",
                                     vectors([](const auto& ue) { return ue.GetVelocity(); }), perUeXyz);
     registry.Control<Array<double>>(
         "ue_velocity", "m/s",
-        "of the UEs, from now on; at most 150 m/s, on the ground (z = 0); they turn round at the edge",
+        "velocities of the UEs from now on; at most 150 m/s, on the ground (z = 0); UEs turn round at the edge",
         [this](const Array<double>& velocities) { return SetVelocities(velocities); }, perUeXyz);
     ns3::Simulator::Schedule(ns3::Seconds(1), &UeMotion::TurnBack, this);
 }

@@ -52,35 +52,35 @@ class CsiScenario {
         options.Choice("los", m_los, "line of sight", {"Never", "Always", "Probability"});
         options.Real("indoorFraction", m_indoor, "", "share of places inside a building", 0, 1);
         options.Flag("shadowing", m_shadowing, "shadow fading");
-        options.Choice("angles", m_angles, "directions of rays within a window: kept, or exact and slower",
+        options.Choice("angles", m_angles, "directions of rays within a window: frozen, or exact and slower",
                        {"Frozen", "Drifting"});
         options.Flag("redraw", m_redraw, "after each block, a new place and an independent channel for every user");
         options.Section("Base station");
-        options.Integer("gnbRows", m_gnbRows, "rows of its array", 1, 256);
-        options.Integer("gnbColumns", m_gnbColumns, "columns of its array", 1, 256);
+        options.Integer("gnbRows", m_gnbRows, "rows of the base station's array", 1, 256);
+        options.Integer("gnbColumns", m_gnbColumns, "columns of the base station's array", 1, 256);
         options.Integer("gnbPolarisations", m_gnbPolarisations, "1: vertical; 2: slanted by 45 and -45 degrees", 1, 2);
-        options.Real("gnbHeight", m_gnbHeight, "m", "height of its array", 1, 1000);
-        options.Real("downtilt", m_downtilt, "degrees", "tilt of its array towards the ground", -90, 90);
+        options.Real("gnbHeight", m_gnbHeight, "m", "height of the base station's array", 1, 1000);
+        options.Real("downtilt", m_downtilt, "degrees", "tilt of the base station's array towards the ground", -90, 90);
         options.Section("Users");
         options.Integer("numUe", m_numUe, "users ue0, ue1, ...", 1, 2000);
         options.Integer("ueAntennas", m_ueAntennas, "1: one isotropic antenna; 2: two, cross-polarised", 1, 2);
-        options.Real("ueHeight", m_ueHeight, "m", "height of their antennas", 0.5, 100);
+        options.Real("ueHeight", m_ueHeight, "m", "height of the users' antennas", 0.5, 100);
         options.Real("minDistance", m_minDistance, "m", "smallest distance on the ground from the base station", 1,
                      1e5);
-        options.Real("maxDistance", m_maxDistance, "m", "largest distance, when put there", 1, 1e5);
-        options.Real("sector", m_sector, "degrees", "users are put within this angle around the x axis", 0, 360);
+        options.Real("maxDistance", m_maxDistance, "m", "largest distance, when a user is placed", 1, 1e5);
+        options.Real("sector", m_sector, "degrees", "users are placed within this angle around the x axis", 0, 360);
         options.Real("minSpeed", m_minSpeed, "km/h", "smallest speed", 0, 1000);
         options.Real("maxSpeed", m_maxSpeed, "km/h", "largest speed", 0, 1000);
         options.Section("Snapshots");
         options.Choice("direction", m_direction, "who transmits", {"uplink", "downlink"});
         options.Integer("tones", m_tones, "subcarriers, centred on the carrier", 1, 100'000);
-        options.Real("toneSpacing", m_toneSpacing, "Hz", "between subcarriers", 1, 1e9);
-        options.Integer("snapshots", m_snapshots, "snapshots of a block; 1: live", 1, 100'000);
+        options.Real("toneSpacing", m_toneSpacing, "Hz", "spacing of the subcarriers", 1, 1e9);
+        options.Integer("snapshots", m_snapshots, "snapshots in each block; 1: live", 1, 100'000);
         options.Time("period", m_period, "time between snapshots", 1e-6, 1000);
-        options.Flag("rays", m_rays, "publish the rays at each block's beginning too");
+        options.Flag("rays", m_rays, "publish also the rays at each block's beginning");
         options.Section("SNR");
         options.Real("txPower", m_txPower, "dBm", "power of one transmitting antenna over all tones", -200, 100);
-        options.Real("noiseFigure", m_noiseFigure, "dB", "of the receiver", 0, 50);
+        options.Real("noiseFigure", m_noiseFigure, "dB", "noise figure of the receiver", 0, 50);
         options.Sets("edgelam::RadioChannel", {{"Deployment", "deployment"},
                                                {"Frequency", "frequency"},
                                                {"LosState", "los"},

@@ -64,21 +64,23 @@ class LteMacro {
         options.Integer("numEnb", m_numEnb, "base stations, one in the middle and rings around it", 1, 19);
         options.Real("interSite", m_interSiteM, "m", "distance between neighbouring base stations", 100, 5000);
         options.Real("speed", m_speedMps, "m/s",
-                     "of each device, in a direction drawn by seed; turns round at the edge", 0,
+                     "speed of each device; the seed decides its direction; it turns round at the edge", 0,
                      edgelam::UeMotion::fastest_mps);
-        options.Choice("bandwidth", m_bandwidth, "of the carrier, each way, MHz", {"5", "10", "15", "20"});
+        options.Choice("bandwidth", m_bandwidth, "bandwidth of the carrier, each way, MHz", {"5", "10", "15", "20"});
         options.Real("enbPower", m_enbPowerDbm, "dBm", "transmit power of a base station", 0, 60);
-        options.Real("enbGain", m_enbGainDbi, "dBi", "gain of a base station's antenna, all round", 0, 20);
+        options.Real("enbGain", m_enbGainDbi, "dBi", "gain of a base station's antenna, the same in all directions", 0,
+                     20);
         options.Real("uePower", m_uePowerDbm, "dBm", "largest transmit power of a device", -40, 33);
-        options.Choice("rlc", m_rlc, "radio link control: am repeats what is lost, um leaves it to TCP", {"am", "um"});
+        options.Choice("rlc", m_rlc, "radio link control: am sends lost data again, um leaves this to TCP",
+                       {"am", "um"});
         options.Flag("shadowing", m_shadowing, "log-normal shadowing");
         options.Section("Core and servers");
         options.Integer("numEdge", m_numEdge, "edge servers edge0, ... behind the core", 0, 100);
-        options.Time("coreDelay", m_coreDelayS, "between base stations and core, one way", 0, 1);
-        options.Time("edgeDelay", m_edgeDelayS, "between core and edge servers, one way", 0, 1);
-        options.Time("cloudDelay", m_cloudDelayS, "between core and cloud0, one way", 0, 1);
-        options.Rate("edgeRate", m_edgeRate, "of each edge server's link", 1e6, 1e12);
-        options.Rate("cloudRate", m_cloudRate, "of the cloud's link", 1e6, 1e12);
+        options.Time("coreDelay", m_coreDelayS, "delay between base stations and core, one way", 0, 1);
+        options.Time("edgeDelay", m_edgeDelayS, "delay between core and edge servers, one way", 0, 1);
+        options.Time("cloudDelay", m_cloudDelayS, "delay between core and cloud0, one way", 0, 1);
+        options.Rate("edgeRate", m_edgeRate, "rate of each edge server's link", 1e6, 1e12);
+        options.Rate("cloudRate", m_cloudRate, "rate of the cloud's link", 1e6, 1e12);
         options.Sets("ns3::LteEnbNetDevice", {{"DlBandwidth", "bandwidth"}, {"UlBandwidth", "bandwidth"}});
         options.Sets("ns3::LteEnbRrc", {{"EpsBearerToRlcMapping", "rlc"}, {"SrsPeriodicity", ""}});
         options.Sets("ns3::LteRlcAm", {{"MaxTxBufferSize", ""}});

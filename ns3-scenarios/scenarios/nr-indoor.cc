@@ -48,24 +48,27 @@ class NrIndoor {
         auto& options = scenario.options();
         options.Section("Hall");
         options.Integer("numUe", m_numUe, "UEs ue0, ue1, ...", 1, 300);
-        options.Real("speed", m_speedMps, "m/s", "of each UE, heading drawn by seed; they turn round at the walls", 0,
+        options.Real("speed", m_speedMps, "m/s",
+                     "speed of each UE; the seed decides its heading; it turns round at the walls", 0,
                      edgelam::UeMotion::fastest_mps);
         options.Choice("factory", m_factory,
-                       "InF deployment of TR 38.901: clutter sparse or dense (S, D), gNB low or high (L, H); HH: both "
-                       "ends above it",
+                       "InF deployment of TR 38.901: sparse or dense clutter (S, D), low or high gNB (L, H); HH: both "
+                       "ends are above the clutter",
                        {"InF-SL", "InF-DL", "InF-SH", "InF-DH", "InF-HH"});
-        options.Real("hallLength", m_hall.lengthM, "m", "of the hall, along x", 1, 16000);
-        options.Real("hallWidth", m_hall.widthM, "m", "of the hall, along y", 1, 16000);
-        options.Real("hallHeight", m_hall.heightM, "m", "floor to ceiling", 5, 25);
-        options.Real("clutterSize", m_hall.clutterSizeM, "m", "of the machines; 0: 10 sparse, 2 dense", 0, 100);
+        options.Real("hallLength", m_hall.lengthM, "m", "length of the hall, along x", 1, 16000);
+        options.Real("hallWidth", m_hall.widthM, "m", "width of the hall, along y", 1, 16000);
+        options.Real("hallHeight", m_hall.heightM, "m", "height of the hall, from floor to ceiling", 5, 25);
+        options.Real("clutterSize", m_hall.clutterSizeM, "m", "size of the machines; 0: 10 (sparse) or 2 (dense)", 0,
+                     100);
         options.Real("clutterDensity", m_hall.clutterDensity, "",
-                     "share of the floor with machines; 0: 0.2 sparse, 0.6 dense", 0, 1);
-        options.Real("clutterHeight", m_hall.clutterHeightM, "m", "of the machines; 0: 2 sparse, 6 dense", 0, 10);
+                     "share of the floor with machines; 0: 0.2 (sparse) or 0.6 (dense)", 0, 1);
+        options.Real("clutterHeight", m_hall.clutterHeightM, "m", "height of the machines; 0: 2 (sparse) or 6 (dense)",
+                     0, 10);
         options.Choice("gnbMount", m_mount,
                        "the gNB's array looks down from the middle of the ceiling, or along +x from the wall at "
                        "x = -hallLength / 2",
                        {"ceiling", "wall"});
-        options.Real("gnbHeight", m_gnbHeightM, "m", "of the gNB's antennas", 1, 25);
+        options.Real("gnbHeight", m_gnbHeightM, "m", "height of the gNB's antennas", 1, 25);
         options.Choice("los", m_los, "line of sight", {"Probability", "Always", "Never"});
         options.Sets("edgelam::RadioChannel", {{"Deployment", "factory"},
                                                {"LosState", "los"},

@@ -40,12 +40,15 @@ class NrUrbanMicro {
         auto& options = scenario.options();
         options.Section("Street");
         options.Integer("numUe", m_numUe, "UEs ue0, ue1, ...", 1, 300);
-        options.Real("minDistance", m_minDistance, "m", "of a UE from the gNB on the ground, smallest", 10, 5000);
-        options.Real("maxDistance", m_maxDistance, "m", "of a UE from the gNB on the ground, largest", 10, 5000);
+        options.Real("minDistance", m_minDistance, "m", "smallest distance of a UE from the gNB on the ground", 10,
+                     5000);
+        options.Real("maxDistance", m_maxDistance, "m", "largest distance of a UE from the gNB on the ground", 10,
+                     5000);
         options.Real("sector", m_sector, "degrees", "UEs stay within this angle around the x axis", 1, 360);
-        options.Real("speed", m_speedMps, "m/s", "of each UE, heading drawn by seed; they turn round at the edges", 0,
+        options.Real("speed", m_speedMps, "m/s",
+                     "speed of each UE; the seed decides its heading; it turns round at the edges", 0,
                      edgelam::UeMotion::fastest_mps);
-        options.Real("gnbHeight", m_gnbHeightM, "m", "of the gNB's antennas", 3, 100);
+        options.Real("gnbHeight", m_gnbHeightM, "m", "height of the gNB's antennas", 3, 100);
         options.Choice("los", m_los, "line of sight", {"Probability", "Always", "Never"});
         options.Real("indoorFraction", m_indoor, "", "share of places inside a building", 0, 1);
         options.Sets("edgelam::RadioChannel",

@@ -61,23 +61,24 @@ class WifiCampus {
         options.Section("Wi-Fi");
         options.Integer("numUe", m_numUe, "stations ue0, ue1, ...", 1, 100);
         options.Integer("numAp", m_numAp, "access points ap0, ap1, ..., in a row", 1, 20);
-        options.Real("spacing", m_spacingM, "m", "between neighbouring access points", 5, 500);
+        options.Real("spacing", m_spacingM, "m", "distance between neighbouring access points", 5, 500);
         options.Real("speed", m_speedMps, "m/s",
-                     "of each station, in a direction drawn by seed; turns round at the edge", 0,
+                     "speed of each station; the seed decides its direction; it turns round at the edge", 0,
                      edgelam::UeMotion::fastest_mps);
-        options.Choice("bandwidth", m_bandwidth, "of the channel, MHz", {"20", "40", "80"});
+        options.Choice("bandwidth", m_bandwidth, "bandwidth of the channel, MHz", {"20", "40", "80"});
         options.Real("apPower", m_apPowerDbm, "dBm", "transmit power of an access point", 0, 30);
         options.Real("uePower", m_uePowerDbm, "dBm", "transmit power of a station", 0, 30);
-        options.Real("pathLossExponent", m_exponent, "", "of distance", 2, 5);
-        options.Time("warmUp", m_warmUpS, "before participants begin: stations associate", 0, 1000);
+        options.Real("pathLossExponent", m_exponent, "", "exponent of the path loss over distance", 2, 5);
+        options.Time("warmUp", m_warmUpS, "length of the warm-up, in which stations associate", 0, 1000);
         options.Section("Backhaul and servers");
         options.Integer("numEdge", m_numEdge, "edge servers edge0, ... behind the gateway", 0, 100);
-        options.Rate("backhaulRate", m_backhaulRate, "Ethernet between an access point and the gateway", 1e6, 1e12);
-        options.Time("backhaulDelay", m_backhaulDelayS, "of it, one way", 0, 1);
-        options.Time("edgeDelay", m_edgeDelayS, "between gateway and edge servers, one way", 0, 1);
-        options.Rate("edgeRate", m_edgeRate, "of each edge server's link", 1e6, 1e12);
-        options.Time("cloudDelay", m_cloudDelayS, "between gateway and cloud0, one way", 0, 1);
-        options.Rate("cloudRate", m_cloudRate, "of the cloud's link", 1e6, 1e12);
+        options.Rate("backhaulRate", m_backhaulRate, "rate of the Ethernet between an access point and the gateway",
+                     1e6, 1e12);
+        options.Time("backhaulDelay", m_backhaulDelayS, "delay of this Ethernet, one way", 0, 1);
+        options.Time("edgeDelay", m_edgeDelayS, "delay between gateway and edge servers, one way", 0, 1);
+        options.Rate("edgeRate", m_edgeRate, "rate of each edge server's link", 1e6, 1e12);
+        options.Time("cloudDelay", m_cloudDelayS, "delay between gateway and cloud0, one way", 0, 1);
+        options.Rate("cloudRate", m_cloudRate, "rate of the cloud's link", 1e6, 1e12);
         options.Sets("ns3::WifiPhy", {{"ChannelSettings", "bandwidth"}, {"RxNoiseFigure", ""}});
         options.Sets("ns3::WifiPhy", {{"TxPowerStart", "uePower"}, {"TxPowerEnd", "uePower"}});
         options.Sets("ns3::LogDistancePropagationLossModel", {{"Exponent", "pathLossExponent"}});

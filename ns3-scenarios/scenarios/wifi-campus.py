@@ -32,24 +32,26 @@ options = scenario.options()
 options.Section("Wi-Fi")
 num_ue = options.Integer("numUe", 4, "stations ue0, ue1, ...", 1, 100)
 num_ap = options.Integer("numAp", 2, "access points ap0, ap1, ..., in a row", 1, 20)
-spacing = options.Real("spacing", 50, "m", "between neighbouring access points", 5, 500)
+spacing = options.Real("spacing", 50, "m", "distance between neighbouring access points", 5, 500)
 speed = options.Real(
-    "speed", 1, "m/s", "of each station, in a direction drawn by seed; turns round at the edge", 0,
+    "speed", 1, "m/s", "speed of each station; the seed decides its direction; it turns round at the edge", 0,
     edgelam.UeMotion.fastest_mps,
 )  # fmt: skip
-bandwidth = options.Choice("bandwidth", "80", "of the channel, MHz", ["20", "40", "80"])
+bandwidth = options.Choice("bandwidth", "80", "bandwidth of the channel, MHz", ["20", "40", "80"])
 ap_power = options.Real("apPower", 20, "dBm", "transmit power of an access point", 0, 30)
 ue_power = options.Real("uePower", 15, "dBm", "transmit power of a station", 0, 30)
-exponent = options.Real("pathLossExponent", 3, "", "of distance", 2, 5)
-warm_up = options.Time("warmUp", 1, "before participants begin: stations associate", 0, 1000)
+exponent = options.Real("pathLossExponent", 3, "", "exponent of the path loss over distance", 2, 5)
+warm_up = options.Time("warmUp", 1, "length of the warm-up, in which stations associate", 0, 1000)
 options.Section("Backhaul and servers")
 num_edge = options.Integer("numEdge", 1, "edge servers edge0, ... behind the gateway", 0, 100)
-backhaul_rate = options.Rate("backhaulRate", 1e9, "Ethernet between an access point and the gateway", 1e6, 1e12)
-backhaul_delay = options.Time("backhaulDelay", 1e-4, "of it, one way", 0, 1)
-edge_delay = options.Time("edgeDelay", 1e-3, "between gateway and edge servers, one way", 0, 1)
-edge_rate = options.Rate("edgeRate", 10e9, "of each edge server's link", 1e6, 1e12)
-cloud_delay = options.Time("cloudDelay", 20e-3, "between gateway and cloud0, one way", 0, 1)
-cloud_rate = options.Rate("cloudRate", 1e9, "of the cloud's link", 1e6, 1e12)
+backhaul_rate = options.Rate(
+    "backhaulRate", 1e9, "rate of the Ethernet between an access point and the gateway", 1e6, 1e12
+)
+backhaul_delay = options.Time("backhaulDelay", 1e-4, "delay of this Ethernet, one way", 0, 1)
+edge_delay = options.Time("edgeDelay", 1e-3, "delay between gateway and edge servers, one way", 0, 1)
+edge_rate = options.Rate("edgeRate", 10e9, "rate of each edge server's link", 1e6, 1e12)
+cloud_delay = options.Time("cloudDelay", 20e-3, "delay between gateway and cloud0, one way", 0, 1)
+cloud_rate = options.Rate("cloudRate", 1e9, "rate of the cloud's link", 1e6, 1e12)
 
 # What lives as long as the run stands here, outside the function that builds.
 motion = edgelam.UeMotion()

@@ -61,12 +61,13 @@ class WiredStar {
         options.Section("Topology");
         options.Integer("numUe", m_numUe, "devices ue0, ue1, ...", 1, 10000);
         options.Integer("numEdge", m_numEdge, "edge servers edge0, edge1, ...", 1, 1000);
-        options.Rate("rate", m_rate, "of each device's link, each way", 1e3, 1e12);
+        options.Rate("rate", m_rate, "rate of each device's link, each way", 1e3, 1e12);
         options.Time("delay", m_delay, "propagation delay of each device's link", 0, 10);
         options.Real("loss", m_loss, "", "probability that a packet is lost on a device's link, each way", 0, 0.99);
-        options.Rate("edgeRate", m_edgeRate, "of each server's link, each way", 1e3, 1e12);
+        options.Rate("edgeRate", m_edgeRate, "rate of each server's link, each way", 1e3, 1e12);
         options.Time("edgeDelay", m_edgeDelay, "propagation delay of each server's link", 0, 10);
-        options.Integer("queue", m_queue, "drop-tail queue at each end of each link, packets", 1, 1'000'000);
+        options.Integer("queue", m_queue, "size of the drop-tail queue at each end of each link, packets", 1,
+                        1'000'000);
         options.Sets("ns3::PointToPointNetDevice", {{"DataRate", "rate"}});
         options.Sets("ns3::PointToPointChannel", {{"Delay", "delay"}});
     }
@@ -174,7 +175,7 @@ class WiredStar {
         auto& registry = m_scenario.registry();
         registry.Publish<std::vector<LinkState>>(
             "link_state", "",
-            "every link: rate_bps, loss, packets waiting each way, packets dropped so far; devices first",
+            "of every link: rate_bps, loss, waiting packets each way, dropped packets so far; devices first",
             [this] {
                 std::vector<LinkState> states;
                 for (const auto& link : m_links) {
@@ -186,7 +187,7 @@ class WiredStar {
             },
             {{"link", static_cast<std::int64_t>(m_links.size())}});
         registry.Publish<std::vector<std::uint32_t>>("queue_bytes", "byte",
-                                                     "waiting at the hub for each node, devices first",
+                                                     "bytes that wait at the hub for each node, devices first",
                                                      [this] {
                                                          std::vector<std::uint32_t> bytes;
                                                          for (const auto& link : m_links) {
