@@ -84,7 +84,7 @@ class ComputeBlock:
         self._core = core
         self._processor = processor
         self.node = node
-        """Where it computes."""
+        """The node on which it computes."""
         self.label = label
         """What it is called in records."""
         self._key = key

@@ -38,9 +38,9 @@ class DeviceProfile:
     ways: int = 1
     """Compute blocks that run side by side, each with an equal fixed share (1: first come, first served)."""
     wall_factor: float = 1.0
-    """Simulated seconds for a wall-clock second on this machine, where computing is `measured`."""
+    """Simulated seconds per wall-clock second on this machine, if computing is `measured`."""
     source: str = ""
-    """Where the numbers are from."""
+    """The source of the numbers."""
 
     def __post_init__(self) -> None:
         """Refuse values that are not physical."""
@@ -175,7 +175,7 @@ class MemoryPool:
             raise ConfigurationError(f"{self.node}: nothing is allocated under {label!r}; held: {held}") from None
 
     def held(self) -> dict[str, int]:
-        """Bytes by label."""
+        """Return the held bytes by label."""
         return dict(self._blocks)
 
 

@@ -364,7 +364,7 @@ def _from_bf16(wire: Array) -> Array:
 
 
 def _rows(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Tokens and values a token; a scalar is one token of one value."""
+    """Return the numbers of tokens and of values per token; a scalar is one token of one value."""
     width = shape[-1] if shape else 1
     return (int(np.prod(shape[:-1])) if width else 0), width
 

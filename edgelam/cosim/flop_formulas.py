@@ -147,7 +147,7 @@ def attention_backward(gradient: Any, query: Any, key: Any, value: Any, *args: A
 
 
 def triton_attention(query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> int:
-    """As `attention`."""
+    """Count as `attention` does."""
     return attention(query, key, value)
 
 
@@ -213,12 +213,12 @@ def pair_distances(x: Any, *args: Any, out_val: Any = None, **kwargs: Any) -> in
 
 
 def distances_backward(gradient: Any, x: Any, *args: Any, **kwargs: Any) -> int:
-    """As forward."""
+    """Count as the forward operator does."""
     return int(3 * gradient.numel() * x.shape[-1])
 
 
 def taps(number: int, which: int = -1) -> Formula:
-    """Interpolation from so many neighbours: for each value that comes out (-1), or of argument `which`."""
+    """Count an interpolation from `number` neighbours, per output value (-1) or per value of argument `which`."""
 
     def formula(*args: Any, out_val: Any = None, **kwargs: Any) -> int:
         return int(2 * number * (out_val if which < 0 else args[which]).numel())
@@ -250,29 +250,29 @@ def convolution(x: Any, weight: Any, *args: Any, out_val: Any = None, **kwargs: 
 
 
 def convolution_backward(gradient: Any, x: Any, weight: Any, *args: Any, **kwargs: Any) -> int:
-    """As many as forward for each of the input's and the weight's gradient."""
+    """Count the forward FLOPs once for the input's gradient and once for the weight's gradient."""
     transposed, output_mask = args[4], args[7]  # .., transposed, output padding, groups, output mask
     once = 2 * (x if transposed else gradient).numel() * math.prod(weight.shape[1:])
     return int(sum(bool(wanted) for wanted in output_mask[:2]) * once)
 
 
 def plain_convolution(x: Any, weight: Any, *args: Any, out_val: Any = None, **kwargs: Any) -> int:
-    """Of a backend, not transposed."""
+    """Count a backend's convolution that is not transposed."""
     return int(2 * out_val.numel() * math.prod(weight.shape[1:]))
 
 
 def plain_convolution_backward(gradient: Any, x: Any, weight: Any, *args: Any, **kwargs: Any) -> int:
-    """Of a backend: both gradients."""
+    """Count both gradients of a backend's convolution."""
     return int(2 * 2 * gradient.numel() * math.prod(weight.shape[1:]))
 
 
 def transposed_convolution(x: Any, weight: Any, *args: Any, **kwargs: Any) -> int:
-    """Of a backend, transposed."""
+    """Count a backend's transposed convolution."""
     return int(2 * x.numel() * math.prod(weight.shape[1:]))
 
 
 def transposed_convolution_backward(x: Any, gradient: Any, weight: Any, *args: Any, **kwargs: Any) -> int:
-    """Of a backend, transposed: both gradients."""
+    """Count both gradients of a backend's transposed convolution."""
     return int(2 * 2 * x.numel() * math.prod(weight.shape[1:]))
 
 
@@ -357,12 +357,12 @@ def factored_solve(a: Any, pivots: Any, b: Any, *args: Any, out_val: Any = None,
 
 
 def triangular_solve(b: Any, a: Any, *args: Any, out_val: Any = None, **kwargs: Any) -> int:
-    """One triangular system a right-hand side."""
+    """Count one triangular system per right-hand side."""
     return int(a.shape[-1]) * int(out_val[0].numel())
 
 
 def solve_triangular(a: Any, b: Any, *args: Any, out_val: Any = None, **kwargs: Any) -> int:
-    """One triangular system a right-hand side."""
+    """Count one triangular system per right-hand side."""
     return int(a.shape[-1]) * int(out_val.numel())
 
 

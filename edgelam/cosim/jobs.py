@@ -17,7 +17,7 @@ class Jobs:
     """The jobs of one loop that are not done."""
 
     def __init__(self) -> None:
-        """None yet; the default executor is made when it is needed."""
+        """Begin without jobs; the default executor is made when it is needed."""
         self.executor: Executor | None = None
         self._running: deque[tuple[Future[Any], SimFuture]] = deque()
 

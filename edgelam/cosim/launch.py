@@ -95,7 +95,7 @@ class ScenarioProcess(Child):
         return os.pread(self._log.fileno(), LAST_BYTES, max(0, size - LAST_BYTES)).decode(errors="replace")
 
     def stop(self, grace_s: float = 1.0) -> int:
-        """As `Child.stop`; its last lines are kept."""
+        """Stop the scenario as `Child.stop` does, and keep its last lines."""
         status = super().stop(grace_s)
         if not self._log.closed:
             self._tail = self._end_of_log()

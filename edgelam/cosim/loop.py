@@ -287,7 +287,7 @@ class SimLoop(RefusingLoop):
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
-        """As `call_soon`, and only from the loop's own thread: when a thread is done is not simulated."""
+        """Do as `call_soon`, but only in the loop's own thread: the end of another thread's work is not simulated."""
         if self._thread and threading.get_ident() != self._thread:
             error = NotSimulatedError(
                 "a thread called into the simulated event loop: when it does depends on the machine, not on the "

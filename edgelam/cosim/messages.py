@@ -92,5 +92,5 @@ class Protocol:
         self.by_number = {m.number: m for m in self.by_name.values()}
 
     def __getitem__(self, name: str) -> MessageType:
-        """By name."""
+        """Return the message type of this name."""
         return self.by_name[name]

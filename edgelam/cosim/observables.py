@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _Described:
-    """What observables and controls have in common."""
+    """The common part of observables and controls."""
 
     def __init__(self, core: Core, entry: dict[str, Any]) -> None:
         self._core = core
@@ -149,7 +149,7 @@ class Subscription:
         self.close()
 
     def __aiter__(self) -> Subscription:
-        """Itself."""
+        """Return itself."""
         self._begin()
         return self
 

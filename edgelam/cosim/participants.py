@@ -25,7 +25,7 @@ class Participants:
     """What this participant exchanges with the others."""
 
     def __init__(self, core: Core) -> None:
-        """Nothing yet."""
+        """Begin without messages."""
         self._core = core
         self._mailbox: Mailbox[tuple[codec.Encoded, Any]] = Mailbox(core.loop, f"participant {core.participant}")
         self._generation: Counter[str] = Counter()

@@ -36,7 +36,7 @@ class TransferRecord:
     status: str
     """`complete`; `partial` (udp: ended with losses); `cancelled`; `expired` (deadline); `failed` (socket error)."""
     size_bytes: int
-    """Bytes asked for: exactly the encoded payload."""
+    """Bytes to send: exactly the encoded payload."""
     delivered_bytes: int
     """Bytes that arrived."""
     queued_s: float

@@ -141,7 +141,7 @@ class Simulation:
 
     @property
     def address(self) -> str:
-        """Where the scenario is attached to; empty without one."""
+        """The address at which the scenario is attached; empty without a scenario."""
         return self._environment.get("EDGELAM_ADDRESS", "")
 
     def environment(self, participant: int) -> dict[str, str]:

@@ -61,7 +61,7 @@ class TaskBook:
     """
 
     def __init__(self) -> None:
-        """None yet."""
+        """Begin without tasks."""
         self._waiting: dict[SimTask, None] = {}
         self.failed: list[SimTask] = []
 

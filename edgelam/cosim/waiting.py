@@ -20,7 +20,7 @@ def is_of_user(filename: str) -> bool:
 
 
 def describe_tasks(waiting: Sequence[asyncio.Task[Any]], failed: Sequence[asyncio.Task[Any]] = ()) -> str:
-    """One line a waiting task (name, what it awaits, where), and one a failed task."""
+    """Return one line for each waiting task (name, what it awaits, where), and one for each failed task."""
     lines = [
         f"  task {task.get_name()!r} had failed: {_exception_text(task)}" for task in failed if not task.cancelled()
     ]

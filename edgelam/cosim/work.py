@@ -36,7 +36,7 @@ class Work:
         return Work(self.flops + other.flops, self.bytes + other.bytes)
 
     def __mul__(self, times: float) -> Work:
-        """The same several times."""
+        """Return this work several times."""
         return Work(round(self.flops * times), round(self.bytes * times))
 
     __rmul__ = __mul__
@@ -122,7 +122,7 @@ def _mode_class() -> Any:
             return out
 
         def _on_parts(self, func: Any, args: Any, kwargs: Any) -> Any:
-            """Of a tensor made of tensors, as DTensor is: what it does to its own parts is counted."""
+            """Count the operators that a tensor made of tensors (such as DTensor) runs on its own parts."""
             if self._passes_on:
                 self._passes_on = False
                 return NotImplemented  # now it is the tensor's turn, with this mode active
@@ -255,7 +255,7 @@ def _tensors(tree: Any) -> list[Any]:
 
 
 def _bytes(tensor: Any) -> int:
-    """Of the values, and of the indices of a sparse tensor."""
+    """Return the bytes of the values, and of the indices of a sparse tensor."""
     import torch
 
     layout = tensor.layout
@@ -274,7 +274,7 @@ _told: set[str] = set()
 
 
 def _tell(func: Any) -> None:
-    """Once per operator and process: its FLOPs are not known."""
+    """Warn, once per operator and process, that its FLOPs are not known."""
     name = func._schema.name if hasattr(func, "_schema") else func.name()
     if name in _told:
         return

@@ -40,7 +40,7 @@ class Outcome:
     time_s: float
 
     def counting(self, num_samples: int) -> "Outcome":
-        """The same with the number of training samples that counted."""
+        """Return this outcome with the number of training samples that counted."""
         return replace(self, num_samples=num_samples)
 
 

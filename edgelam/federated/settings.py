@@ -122,7 +122,7 @@ class SplitFedFTSettings:
 
     @property
     def against_divergence(self) -> str:
-        """What may help where the learning diverges."""
+        """Advice if the learning diverges."""
         rates = f"learning_rate {self.learning_rate:g} and head_learning_rate {self.head_learning_rate:g}"
         if self.train_embedding:
             rates += f" and embedding_learning_rate {self.embedding_learning_rate:g}"

@@ -118,7 +118,7 @@ class LoraLayer:
     base: nn.Module
     """The frozen layer."""
     transposed: bool
-    """Its weight is [in, out]."""
+    """Whether the layer's weight is [in, out]."""
 
     def add_to_base(self, update: Tensor) -> None:
         """Add to the frozen weight; update: [out, in]."""

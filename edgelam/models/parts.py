@@ -94,7 +94,7 @@ class Encoder(nn.Module):
 
 
 class Pool(nn.Module):
-    """From hidden states [B, L, H] and mask [B, L] to one vector a sample [B, H]: mean, or last token."""
+    """Pool hidden states [B, L, H] with mask [B, L] to one vector per sample [B, H]: the mean, or the last token."""
 
     def __init__(self, backbone: Backbone, pooling: Pooling) -> None:
         """pooling: "mean", "last", or "auto": last for a causal backbone, else mean."""
@@ -206,7 +206,7 @@ class Unsplit(nn.Module):
 
 
 def no_tokenizer(backbone: Backbone) -> str:
-    """What to say where a text task meets a backbone without tokeniser."""
+    """Return the error text for a text task with a backbone that has no tokeniser."""
     return f"backbone {backbone.name!r} has no tokeniser ({backbone.no_tokenizer}); a text task needs one"
 
 

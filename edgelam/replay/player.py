@@ -54,9 +54,9 @@ class ProgramPlayer(Observer):
         any_order: compute blocks of different tasks on one node may change places (they share no state).
         """
         self.transfers: dict[tuple[int, str], TransferRecord] = {}
-        """By recorded number and receiver, in the order they ended."""
+        """Records of transfers by recorded number and receiver, in the order in which they ended."""
         self.blocks: dict[int, ComputeRecord] = {}
-        """By recorded number, in the order they ended."""
+        """Records of compute blocks by recorded number, in the order in which they ended."""
         self.sends = 0
         """How many transfers there are."""
         self.sent = 0

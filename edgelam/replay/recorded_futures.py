@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgelam.replay.recorder import ProgramRecorder
 
 RECORDERS: dict[asyncio.AbstractEventLoop | None, ProgramRecorder] = {}
-"""Those of the loops that run and are recorded."""
+"""The recorders of the loops that run and are recorded."""
 set_by_timer = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]  # what asyncio.sleep uses
 
 
@@ -29,13 +29,13 @@ class _Asked(asyncio.Future[Any]):
     """A program asks a future or task whether it is done: what it hears is noted, to be compared in a replay."""
 
     def done(self) -> bool:
-        """Noted; as the future's."""
+        """Do as the future does, and note it."""
         value = super().done()
         self._note(value)
         return value
 
     def result(self) -> Any:
-        """Noted; as the future's."""
+        """Do as the future does, and note it."""
         self._note(super().done())
         return super().result()
 
@@ -54,7 +54,7 @@ class RecordedFuture(_Asked, SimFuture):
     _set_by_callback = False
 
     def __await__(self) -> Any:
-        """Noted; as the future's."""
+        """Do as the future does, and note it."""
         if self.sleep_ns is not None:
             _recorder(self).add("sleep", amount=self.sleep_ns)
         elif self.is_job or self.why is None:
@@ -67,12 +67,12 @@ class RecordedFuture(_Asked, SimFuture):
     __iter__ = __await__
 
     def set_result(self, result: Any) -> None:
-        """Noted; as the future's."""
+        """Do as the future does, and note it."""
         self._is_set()
         super().set_result(result)
 
     def set_exception(self, exception: Any) -> None:
-        """Noted; as the future's."""
+        """Do as the future does, and note it."""
         if self.why is None:
             _recorder(self).depends_on_network("a future is given an exception")
         self._is_set()
@@ -101,7 +101,7 @@ class RecordedTask(_Asked, SimTask):
     token = 0  # of what it puts into a queue or got from one
 
     def __await__(self) -> Any:
-        """Noted; as the task's."""
+        """Do as the task does, and note it."""
         recorder = _recorder(self)
         recorder.add("await", self.number)
         return super().__await__()
@@ -109,19 +109,19 @@ class RecordedTask(_Asked, SimTask):
     __iter__ = __await__
 
     def cancel(self, msg: Any = None) -> bool:
-        """Noted; as the task's."""
+        """Do as the task does, and note it."""
         if not super().done() and not self.get_loop().is_over:  # type: ignore[attr-defined]
             _recorder(self).depends_on_network(f"task {self.get_name()!r} is cancelled")
         return super().cancel(msg)
 
 
 class RecordedGather(asyncio.tasks._GatheringFuture):  # type: ignore[name-defined]
-    """What `asyncio.gather` returns, in a loop that records."""
+    """The future that `asyncio.gather` returns in a loop that records."""
 
     number = 0
 
     def __init__(self, children: Any, *, loop: Any) -> None:
-        """Noted; as asyncio's."""
+        """Do as asyncio does, and note it."""
         super().__init__(children, loop=loop)
         recorder = RECORDERS.get(loop)
         if recorder is not None:
@@ -130,7 +130,7 @@ class RecordedGather(asyncio.tasks._GatheringFuture):  # type: ignore[name-defin
                 self.number = number
 
     def __await__(self) -> Any:
-        """Noted; as asyncio's."""
+        """Do as asyncio does, and note it."""
         recorder = RECORDERS.get(self.get_loop())
         if recorder is not None and self.number:
             recorder.add("await", self.number)

@@ -32,7 +32,7 @@ class Settings:
 
     @property
     def network(self) -> Network:
-        """What the run is over."""
+        """The network of the run."""
         network = network_of(self.config)
         assert network is not None
         return network
@@ -64,7 +64,7 @@ class Settings:
 
     @property
     def seed(self) -> int:
-        """Of the network."""
+        """The seed of the network."""
         return int(self.config.seed)
 
     def changed(
@@ -76,7 +76,7 @@ class Settings:
         compute: str | None,
         seed: int | None,
     ) -> Settings:
-        """As this, but for what is given. Options of another scenario do not stay; a replay records no traces."""
+        """Return these settings with the given changes. Another scenario keeps no options; traces are off."""
         before = self.network
         kept = parse_pairs(before.options, "--options") if scenario in (None, before.scenario) else {}
         changes: dict[str, Any] = {"options": _pairs(kept | dict(options or {})), "traces": ()}
@@ -97,7 +97,7 @@ class Settings:
 
 
 def recorded_settings(run: Run) -> Settings:
-    """Those of a run: its experiment's configuration, or, where that holds no network, what its simulations say."""
+    """Return the settings of a run: its configuration, or, if that holds no network, what its simulations say."""
     try:
         experiment = experiments.find(run.manifest["experiment"])
     except ConfigurationError:

@@ -46,11 +46,11 @@ class Traced(float):
         return float, (float(self),)
 
     def __copy__(self) -> Traced:
-        """Itself: it never changes."""
+        """Return itself: it never changes."""
         return self
 
     def __deepcopy__(self, memo: Any) -> Traced:
-        """Itself: dataclasses.asdict copies what is in records."""
+        """Return itself: dataclasses.asdict copies the contents of records."""
         return self
 
     def __add__(self, other: Any) -> Any:
@@ -81,7 +81,7 @@ class Traced(float):
         return getattr(ufunc, method)(*plain, **options)
 
     def __hash__(self) -> int:
-        """As the float."""
+        """Return the hash of the float."""
         return float.__hash__(self)
 
     def _compared(self, other: Any, compare: Callable[[Any, Any], Any]) -> Any:
@@ -89,19 +89,19 @@ class Traced(float):
         return compare(float(self), float(other) if isinstance(other, Traced) else other)
 
     def __lt__(self, other: Any) -> Any:
-        """As the float, and noticed."""
+        """Compare as the float does, and note the comparison."""
         return self._compared(other, operator.lt)
 
     def __le__(self, other: Any) -> Any:
-        """As the float, and noticed."""
+        """Compare as the float does, and note the comparison."""
         return self._compared(other, operator.le)
 
     def __gt__(self, other: Any) -> Any:
-        """As the float, and noticed."""
+        """Compare as the float does, and note the comparison."""
         return self._compared(other, operator.gt)
 
     def __ge__(self, other: Any) -> Any:
-        """As the float, and noticed."""
+        """Compare as the float does, and note the comparison."""
         return self._compared(other, operator.ge)
 
 

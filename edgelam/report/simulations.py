@@ -105,7 +105,7 @@ def _describe(run: Run, row: pd.Series, share: int, most_places: int) -> dict[st
 
 
 def ended(transfers: pd.DataFrame) -> pd.DataFrame:
-    """With start_s and end_s: a transfer of which no byte arrived ends where its sender knew, or at once."""
+    """Add start_s and end_s: a transfer of which no byte arrived ends when its sender knew, or at once."""
     if not len(transfers):
         return transfers
     end_s = transfers["last_byte_s"].fillna(transfers["acknowledged_s"]).fillna(transfers["queued_s"])
@@ -210,7 +210,7 @@ def _place_columns(rows: pd.DataFrame, number: dict[str, int], most: int) -> dic
 def _summary(
     names: list[str], transfers: pd.DataFrame, compute: pd.DataFrame, end_s: float
 ) -> list[dict[str, float | None]]:
-    """Of each node: bytes sent and received, share of the time it computed, arithmetic, energy above idle."""
+    """Return for each node: bytes sent and received, share of time it computed, arithmetic, energy above idle."""
     nothing = pd.Series(dtype=float)
     sent = transfers.groupby("source")["delivered_bytes"].sum() if len(transfers) else nothing
     received = transfers.groupby("receiver")["delivered_bytes"].sum() if len(transfers) else nothing

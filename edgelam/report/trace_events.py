@@ -103,7 +103,7 @@ def _simulation(run: Run, pid: int, name: str) -> Iterator[Event]:
 
 
 def _timed(rows: pd.DataFrame, *times: str) -> pd.DataFrame:
-    """Those rows whose times are known: of a run that was killed they may not all be."""
+    """Return the rows whose times are known: a killed run may have rows without times."""
     return rows[rows[list(times)].abs().lt(float("inf")).all(axis=1)] if len(rows) else rows
 
 

@@ -73,7 +73,7 @@ class Experiment:
 
     @property
     def config(self) -> type:
-        """Its configuration's dataclass."""
+        """The dataclass of the configuration."""
         kind: type = self._part("Config")
         if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
             raise EdgelamError(f"the Config of experiment {self.name} is no dataclass{_HOW}")
@@ -188,7 +188,7 @@ def names() -> list[str]:
 
 
 def own_names() -> list[str]:
-    """Those that come with edgelam."""
+    """Return the names of the experiments that come with edgelam."""
     return sorted(_modules(_own_package().__path__[:1]))
 
 

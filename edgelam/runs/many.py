@@ -98,7 +98,7 @@ class Runs(Mapping[str, pd.DataFrame]):
         return [*found, *(name for name in _ORIGINS if len(self.runs[[*told, name]].drop_duplicates()) > cells)]
 
     def only(self, **settings: Any) -> "Runs":
-        """Those runs whose settings (or state, experiment, version) have these values; a dot is written ``__``.
+        """Return the runs whose settings (or state, experiment, version) have these values; a dot is written ``__``.
 
         ``found.only(rounds=5, lora__rank=8, encoding=["int8", "fp16"])``: a list means any of its items, but for a
         setting that takes lists it is one value. Raises ConfigurationError for an unknown name, and for a value that no
@@ -124,7 +124,7 @@ class Runs(Mapping[str, pd.DataFrame]):
         return wanted
 
     def named(self, names: Iterable[str]) -> "Runs":
-        """Those runs whose column `run` is one of these names, in their order."""
+        """Return the runs whose column `run` is one of these names, in the order of the names."""
         chosen = Runs(self.path, [self._runs[name] for name in names if name in self._runs], self._index)
         chosen._read = {name: chosen._in_order(table) for name, table in self._read.items()}
         return chosen
@@ -161,7 +161,7 @@ class Runs(Mapping[str, pd.DataFrame]):
         return found
 
     def __getattr__(self, name: str) -> pd.DataFrame:
-        """As ``[name]``, where nothing else here is called so. Raises AttributeError, which names the tables."""
+        """Return ``[name]``, if nothing else has this name. Raises AttributeError, which names the tables."""
         if not name.startswith("_") and "_runs" in self.__dict__:
             try:
                 return self[name]
@@ -211,7 +211,7 @@ class Runs(Mapping[str, pd.DataFrame]):
             raise StorageError(f"{error}; {remedy}") from error
 
     def damaged(self) -> dict[str, StorageError]:
-        """Those runs that have no results because their files cannot be read, and why."""
+        """The runs that have no results because their files cannot be read, and why."""
         found: dict[str, StorageError] = {}
         try:
             _ = self.frame

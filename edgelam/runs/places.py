@@ -51,7 +51,7 @@ class _Walk:
 
 
 class Walks:
-    """Of all nodes: takes readings, gives what is to be kept of them."""
+    """Takes readings of the positions of all nodes, and returns those to keep."""
 
     def __init__(self, names: list[str]) -> None:
         """names: of the nodes, in the order of the readings."""

@@ -126,14 +126,14 @@ class SimulationRecorder:
                 table.append({**self._labels, **row})
 
     def on_transfer(self, record: TransferRecord) -> None:
-        """What cosim knows of a finished transfer."""
+        """Record a finished transfer."""
         self.ledger.transfer(record)
         row = {"direction": self.direction(record)} | _fields(record)
         self._transfers.append({**self._labels, **row})
         self._clock(record.acknowledged_s)
 
     def on_compute(self, record: ComputeRecord) -> None:
-        """What cosim knows of a finished computation."""
+        """Record a finished computation."""
         self.ledger.compute(record)
         self._compute.append(self._labels | _fields(record))
         self._clock(record.end_s)

@@ -52,7 +52,7 @@ class TextTable:
         self.rows: list[tuple[str, ...]] = []
 
     def add_row(self, *cells: str) -> None:
-        """One more row, a cell for each head."""
+        """Add a row, with one cell for each head."""
         self.rows.append(tuple(map(printable, cells)))
 
     def print(self, console: Console) -> None:

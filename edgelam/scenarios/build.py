@@ -37,7 +37,7 @@ class Built(NamedTuple):
 
     executable: Path
     seconds: float
-    """What compiling took in wall time; 0.0 where nothing was to do."""
+    """Wall time of compiling, s; 0.0 if there was nothing to do."""
 
     @property
     def program(self) -> Path:

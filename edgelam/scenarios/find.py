@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From what a user calls a scenario to the command that runs it."""
+"""Find the command that runs a scenario, from the name or path that a user gives."""
 
 import os
 import sys

@@ -208,7 +208,7 @@ def _describe(name: str, unit: str, help: str, axes: Axes, kind: np.dtype) -> An
 
 
 def _dtype_json(kind: np.dtype) -> Any:
-    """As ``DescribeJson`` (schema.h) writes a type."""
+    """Describe a type as ``DescribeJson`` (schema.h) does."""
     if kind.names is None or kind.fields is None:
         if kind.kind not in "biufcS":
             raise TypeError(f"dtype {kind}: legal are numbers, booleans, bytes (S) and structs of these")
@@ -228,7 +228,7 @@ def _refusal(error: BaseException) -> str:
 
 
 def _text(error: BaseException) -> str:
-    """What an exception says; of one of C++ without the signature that cppyy puts in front."""
+    """Return the text of an exception, without the signature that cppyy adds to one of C++."""
     text = error.what() if hasattr(error, "what") else str(error)
     return re.sub(r"(?s)^.* =>\s*\w+: ", "", str(text))
 

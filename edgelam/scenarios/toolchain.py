@@ -43,24 +43,24 @@ def compiler_version(command: list[str]) -> str:
 
 
 def include_folders() -> list[Path]:
-    """Of edgelam's headers (``<edgelam/scenario.h>``) and ns-3's (``"ns3/node.h"``)."""
+    """Return the folders of edgelam's headers (``<edgelam/scenario.h>``) and ns-3's (``"ns3/node.h"``)."""
     return [_package() / "include", _ns3() / "include"]
 
 
 def library_folders() -> list[Path]:
-    """Of libedgelam-ns3 and of ns-3's libraries."""
+    """Return the folders of libedgelam-ns3 and of ns-3's libraries."""
     return [_package() / "lib", _ns3() / "lib64"]
 
 
 def compile_flags() -> list[str]:
-    """For compiling; $CXXFLAGS come last."""
+    """Return the flags for compiling; $CXXFLAGS come last."""
     # -isystem: warnings about the user's own code only
     folders = [flag for folder in include_folders() for flag in ("-isystem", str(folder))]
     return ["-std=c++20", "-O2", "-Wall", *(f"-D{name}" for name in DEFINITIONS), *folders, *_flags("CXXFLAGS")]
 
 
 def link_flags(modules: Iterable[str] = ()) -> list[str]:
-    """For linking, after the objects; $LDFLAGS come last. `modules`: ns-3 modules beside those edgelam itself uses."""
+    """Return the flags for linking, after the objects; $LDFLAGS come last. `modules`: more ns-3 modules to link."""
     # as needed would drop a module whose types are only named in a text
     named = ["-Wl,--no-as-needed", *(f"-l{name}" for name in libraries(modules)), "-Wl,--as-needed"]
     return [*(f"-L{folder}" for folder in library_folders()), *named, *link_options(), *_flags("LDFLAGS")]

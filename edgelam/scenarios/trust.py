@@ -21,7 +21,7 @@ _scopes: list[dict[Path, str]] = []  # one for each command or replay under way:
 
 @contextlib.contextmanager
 def scope() -> Iterator[None]:
-    """What `named_by` says holds until this is left."""
+    """A scope: what `named_by` says holds until it is left."""
     _scopes.append({})
     try:
         yield
@@ -60,7 +60,7 @@ def typed(arguments: Iterable[str]) -> list[str]:
 
 
 def _place(path: str | os.PathLike[str]) -> Path:
-    """Where a path leads: the same file by another spelling is the same."""
+    """Return the file to which a path leads, so that two spellings of one file are equal."""
     return Path(os.path.realpath(path))
 
 

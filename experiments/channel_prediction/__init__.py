@@ -45,7 +45,7 @@ def report(path: Path, console: "Console") -> None:
 
 
 def scores(run: "Run") -> "pd.DataFrame":
-    """What a campaign compares: one row a method and test set."""
+    """Return what a campaign compares: one row per method and test set."""
     from . import results
 
     return results.scores(run)

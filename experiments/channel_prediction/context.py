@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What all jobs of one seed share: the configuration, the samples, how predictors are made and tested."""
+"""The common part of all jobs of one seed: configuration, samples, and how predictors are made and tested."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Models:
 
 @dataclass(frozen=True)
 class Context:
-    """Of one seed."""
+    """The context of one seed."""
 
     config: Config
     seed: int

@@ -30,7 +30,7 @@ class Data:
     """Cut samples without noise."""
 
     shards: list[Windows]
-    """Of each server."""
+    """The samples of each server."""
     tests: dict[str, Windows]
     """Test sets by name."""
     doppler: dict[float, list[tuple[Any, Any]]]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What CSI costs on its way to the aggregator."""
+"""The cost of CSI on its way to the aggregator."""
 
 from __future__ import annotations
 

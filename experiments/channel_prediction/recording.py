@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From what jobs report to the tables of the run folder."""
+"""Write the reports of jobs into the tables of the run folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Recorder:
         self._append(record, {"seed": seed})
 
     def simulation(self, job: Job) -> SimulationRecorder:
-        """Of what the simulation of a job does."""
+        """Return the recorder of a job's simulation."""
         return SimulationRecorder(self.folder, job.label, dataclasses.asdict(job))
 
     def _append(self, record: Row | Cost | Stale, first: dict[str, object]) -> None:

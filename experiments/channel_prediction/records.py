@@ -11,7 +11,7 @@ class Job:
     """One model that is trained, or a predictor that is not: a unit of work, and the first columns of every table."""
 
     method: str
-    """As in the configuration."""
+    """The name as in the configuration."""
     servers: int
     """Edge servers whose samples count; 0 for predictors that do not learn."""
     server: int
@@ -25,13 +25,13 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Its name in file names."""
+        """The name in file names."""
         where = f"-{self.server}" if self.server >= 0 else ""
         return f"{self.method}-{self.servers}{where}-seed{self.seed}"
 
     @property
     def label(self) -> str:
-        """Its name for people."""
+        """The name for people."""
         where = f", server {self.server}" if self.server >= 0 else f", {self.servers} servers" if self.servers else ""
         return f"{self.method}{where} (seed {self.seed})"
 
@@ -47,7 +47,7 @@ class Epoch:
     loss: float
     """Training NMSE: mean over the samples, noise on past and target as trained."""
     up_bytes: int
-    """From the servers so far."""
+    """Bytes from the servers so far."""
     down_bytes: int
 
 
@@ -79,7 +79,7 @@ class Model:
     steps: int
     """Optimiser steps of each server (pooled: of the aggregator) in all epochs."""
     samples: int
-    """That a server (pooled: the aggregator) trains on."""
+    """Samples on which a server (pooled: the aggregator) trains."""
 
 
 @dataclass(frozen=True)
@@ -107,5 +107,5 @@ class Stale:
 
 
 Row = Epoch | Score | Model
-"""What a job reports, and its checkpoints keep."""
+"""The records that a job reports and its checkpoints keep."""
 NAMES: dict[type, str] = {Epoch: "epochs", Score: "scores", Model: "models", Cost: "costs", Stale: "stale"}

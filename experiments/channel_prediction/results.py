@@ -34,7 +34,7 @@ def final_scores(run: Run) -> pd.DataFrame:
 
 
 def scores(run: Run) -> pd.DataFrame:
-    """What a campaign compares: a row a method and test set, columns nmse and spectral_efficiency, means over seeds."""
+    """Return what a campaign compares: a row per method and test set with nmse and spectral_efficiency (seed means)."""
     last = final_scores(run)
     names = [label(method, servers) for method, servers in zip(last["method"], last["servers"], strict=True)]
     rows = last.assign(method=pd.Series(names, dtype=str)).groupby(["method", "test_set"], sort=False)
@@ -105,7 +105,7 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """In words: "undecided" where the interval contains zero."""
+        """Return the verdict in words: "undecided" if the interval contains zero."""
         if not math.isnan(self.interval) and abs(self.difference) <= self.interval:
             return "undecided here"
         return "holds here" if self.difference > 0 else "does not hold here"

@@ -42,7 +42,7 @@ class Learners:
 
     @property
     def optimisers(self) -> list[torch.optim.Optimizer]:
-        """Of all trainers."""
+        """The optimisers of all trainers."""
         return [trainer.optimiser for trainer in self.trainers]
 
 

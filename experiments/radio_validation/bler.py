@@ -103,7 +103,7 @@ def draw(run: Run) -> list[Path]:
 
 
 def harq_gain_db(limits: Frame) -> Frame:
-    """From thresholds(): how much lower each transmission's SINR may be, dB, by (transmissions, combining, mcs)."""
+    """Return, from thresholds(), how much lower each SINR may be, dB, by (transmissions, combining, mcs)."""
     found = limits.loc[2, GAP_DB]
     one = found.loc["ir", 1]
     rows = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a figure has to show, as numbers: each case says what it found and whether that is as it must be."""
+"""What each figure must show, as numbers: each case says what it found and whether it is right."""
 
 import dataclasses
 from typing import Any

@@ -60,7 +60,7 @@ def draw(run: Run) -> list[Path]:
 
 
 def numbers(run: Run) -> list[TextTable]:
-    """What was sent, lost and delivered."""
+    """Numbers of sent, lost and delivered packets."""
     table = TextTable(
         "RLC without HARQ", "mode", "sent", "delivered", "packets lost", "blocks lost", "delay, mean", "99 %"
     )

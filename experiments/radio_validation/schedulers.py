@@ -81,7 +81,7 @@ def theory(run: Run, snr_db: float, num_ue: int) -> float:
 
 
 def gains(run: Run) -> Frame:
-    """By (snr_db, num_ue): PF's gain over RR in decoded bits, what theory says, the harmonic number."""
+    """Return by (snr_db, num_ue): PF's gain over RR in decoded bits, the gain in theory, the harmonic number."""
     fading: Frame = run["fading"]
     cell = fading.groupby(["snr_db", "num_ue", "scheduler"])["decoded_bps"].sum().unstack()  # noqa: PD010
     rows = {
@@ -96,7 +96,7 @@ def gains(run: Run) -> Frame:
 
 
 def street(run: Run) -> Frame:
-    """By scheduler: cell throughput and Jain's indices (means over drops), percentiles of UEs, mean log rate."""
+    """Return by scheduler: cell throughput, Jain's indices (means over drops), UE percentiles, mean log rate."""
     rows = {}
     for scheduler, of_case in run[TABLE].groupby("scheduler", sort=False):
         drops = [drop for _, drop in of_case.groupby("drop")]

@@ -32,15 +32,15 @@ class TransferRow:
 
     server: str
     wire_round_trip_s: float
-    """Of the links behind the gNB."""
+    """Round trip of the links behind the gNB."""
     round_trip_s: float
-    """Of one segment, sent when the one before was acknowledged, to its own acknowledgement; on the idle cell."""
+    """Round trip of one segment, sent when the one before was acknowledged; on the idle cell."""
     one_way_s: float
     size_bytes: int
     rate_bps: float
-    """Of payload when the window is wide open, measured."""
+    """Measured rate of payload when the window is fully open."""
     time_s: float
-    """From the request, which opens the connection, to the last byte at the UE."""
+    """Time from the request, which opens the connection, to the last byte at the UE."""
     explained_s: float
     retransmissions: int
 

@@ -46,7 +46,7 @@ def report(path: Path, console: "Console") -> None:
 
 
 def scores(run: "Run") -> "pd.DataFrame":
-    """What a campaign compares: one row a method and control."""
+    """Return what a campaign compares: one row per method and control."""
     from . import results
 
     return results.scores(run)

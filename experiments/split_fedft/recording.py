@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From what cosim and the learning report to the tables of the run folder.
+"""Write the reports of cosim and of the learning into the tables of the run folder.
 
 metrics         one row an evaluation, with what had been spent by then
 rounds          one row a round, as the server sees it

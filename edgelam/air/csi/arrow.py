@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""CSI as .parquet and .arrow (Arrow IPC): one row a sample, in record batches, through pyarrow.
+"""CSI as .parquet and .arrow (Arrow IPC): one row per sample, in record batches, through pyarrow.
 
 Arrow has no complex numbers: the column `csi` is a fixed-shape tensor of float32 with one more axis, (re, im). The
 file's metadata under `edgelam_csi` are those of `CsiSet`, with the tones.

@@ -94,7 +94,7 @@ class NewFile:
             raise ConfigurationError(f"{self.path} is there already; --overwrite replaces it")
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return itself."""
         return self
 
     def __exit__(

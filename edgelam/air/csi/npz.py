@@ -56,7 +56,7 @@ class NpzWriter:
         self._zip.close()
 
     def abandon(self) -> None:
-        """It will not be finished: write no more, not even when this is collected."""
+        """Give the file up: write nothing more, not even when this object is collected."""
         self._zip.fp = None
 
     def _open(self, name: str) -> IO[bytes]:

@@ -222,7 +222,7 @@ class _Recorder:
 
 
 def _refuse_different(links: Sequence[Link]) -> None:
-    """One file has samples of one shape."""
+    """Refuse links whose samples have different shapes: one file has one shape."""
     first = links[0]
     for link in links:
         same_tones = (link.tones_hz is None) == (first.tones_hz is None) and (

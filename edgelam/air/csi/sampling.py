@@ -37,7 +37,7 @@ class Link:
     block_s: float
     """Simulated seconds from one block to the next."""
     state_dtype: np.dtype[Any] | None = None
-    """Of its `csi-state`, None if there is none."""
+    """The dtype of its `csi-state`; None if it has none."""
     info: dict[str, Any] = field(default_factory=dict)
     """Its `csi-info` as plain values: carrier_hz, snapshot_period_s, noise_dbm, rx, tx (arrays)."""
     tones_hz: np.ndarray[Any, Any] | None = None

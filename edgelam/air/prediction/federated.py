@@ -34,7 +34,7 @@ class FederatedRound:
     """A finished round."""
 
     round: int
-    """From 0."""
+    """Number of the round, from 0."""
     start_s: float
     end_s: float
     loss: float
@@ -100,7 +100,7 @@ def plain_weights(predictor: Predictor) -> dict[str, Tensor]:
 
 
 def put(predictor: Predictor, download: Mapping[str, Any], rule: Aggregation) -> None:
-    """What came down into a model."""
+    """Load the parameters that came down into a model."""
     rule.install(predictor, download["adapter"])
     own = predictor.trained()
     with torch.no_grad():

@@ -75,7 +75,7 @@ class Lam(SequencePredictor):
         return x[:, -1:] + future if self.residual else future
 
     def train(self, mode: bool = True) -> Lam:
-        """Of the backbone only the adapters' dropout follows the mode: the frozen layers run without theirs."""
+        """Set the mode; in the backbone, only the adapters' dropout follows it: frozen layers run without dropout."""
         super().train(mode)
         for name, module in self.backbone.named_modules():
             module.training = mode and "lora_dropout" in name

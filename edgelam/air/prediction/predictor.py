@@ -25,7 +25,7 @@ class Predictor(nn.Module, ABC):
 
 
 class SequencePredictor(Predictor):
-    """One that sees each antenna as a sequence of its own, as a vector of real and imaginary parts at each time."""
+    """A predictor that sees each antenna as its own sequence: a vector of real and imaginary parts at each time."""
 
     def forward(self, past: Tensor) -> Tensor:
         """Every antenna by itself."""

@@ -22,7 +22,7 @@ from edgelam.errors import ConfigurationError
 
 
 class Prony(Predictor):
-    """Nothing is learned beforehand: every sample is fitted by itself. Only TDD."""
+    """Prony's method learns nothing beforehand: every sample is fitted by itself. Only for TDD."""
 
     def __init__(self, window: WindowSettings, order: int = 4, ridge: float = 0.03, energy: float = 0.99) -> None:
         """order: exponentials L of each delay, 1 to (history - 1) / 2; ridge: of the fit, relative to the power of the
@@ -38,7 +38,7 @@ class Prony(Predictor):
         self.horizon, self.order, self.ridge, self.energy = window.horizon, order, ridge, energy
 
     def forward(self, past: Tensor) -> Tensor:
-        """Into the delay domain, fit and run on each delay, and back."""
+        """Transform to the delay domain, fit and continue each delay, and transform back."""
         delays = torch.fft.ifft(past, dim=-1, norm="ortho").movedim(-1, 1)  # [sample, delay, antenna, time]
         last = delays[..., -1:]
         series = delays

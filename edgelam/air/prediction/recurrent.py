@@ -19,7 +19,7 @@ from edgelam.errors import ConfigurationError
 
 
 class Recurrent(SequencePredictor):
-    """What `RNN`, `LSTM` and `GRU` have in common; `cell` is the kind of layer."""
+    """The common part of `RNN`, `LSTM` and `GRU`; `cell` is the kind of layer."""
 
     cell: ClassVar[Callable[..., Any]]
 

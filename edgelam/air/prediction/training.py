@@ -78,7 +78,7 @@ class Trainer:
 
 @dataclass(frozen=True)
 class Score:
-    """What a predictor is worth on samples it has not seen, [sample] each."""
+    """The errors of a predictor on unseen samples; each array is [sample]."""
 
     nmse: Array
     """Against the future without noise."""
@@ -111,5 +111,5 @@ def evaluate(predictor: Predictor, windows: Windows, snr_db: float, *, seed: int
 
 
 def make_optimiser(predictor: Predictor, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """Of everything that is trained; in the order of names, so that its state can be stored by number."""
+    """Make the optimiser of all trained parameters, ordered by name so that its state can be stored by number."""
     return optimisers.make(settings.optimiser, predictor.trained().values(), settings.learning_rate, fused=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From CSI to what a predictor is given and what it is asked for.
+"""Turn CSI into the input and the target of a predictor.
 
 Setting of LLM4CP (arXiv 2406.14440): of each sample's snapshots the first `history` are known, the next `horizon` are
 predicted. TDD: both on the first `tones` tones. FDD: the past is that of the first `tones` tones (uplink), the future
@@ -37,7 +37,7 @@ class Windows:
         return len(self.past)
 
     def take(self, samples: Array) -> Windows:
-        """Those samples, int [n], in that order."""
+        """Return the samples of these indices, int [n], in this order."""
         return Windows(self.past[samples], self.future[samples])
 
 

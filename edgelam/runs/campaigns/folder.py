@@ -53,7 +53,7 @@ class Asked:
     threads: int
     """OMP_NUM_THREADS of every run: results depend on it, so it stays what it was at the first request."""
     requests: dict[str, Request] = dataclasses.field(default_factory=dict)
-    """By number, from 1."""
+    """Requests by number, from 1."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,11 +66,11 @@ class Job:
     identity: str
     version: str
     command: str
-    """What reproduces it, for a shell."""
+    """The shell command that reproduces it."""
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """The name of its folder."""
         return run_name(self.config.seed, self.identity)
 
 
@@ -280,7 +280,7 @@ class CampaignFolder:
 
 
 def run_name(seed: int, identity: str) -> str:
-    """Of a job's folder."""
+    """Return the name of a job's folder."""
     return f"seed{seed}-{identity[:16]}"
 
 

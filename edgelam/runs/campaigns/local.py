@@ -13,7 +13,7 @@ MEMORY_OF_A_RUN = 1_500_000_000
 
 
 class Workers(Protocol):
-    """Where runs are executed."""
+    """The place where runs are executed."""
 
     def free(self) -> int:
         """How many more runs can be started now."""
@@ -66,6 +66,6 @@ class LocalWorkers:
 
 
 def default_workers(threads: int) -> int:
-    """As many as there are cores for `threads` each (a run computes or simulates, not both), and memory."""
+    """Return how many runs fit: `threads` cores for each (a run computes or simulates, not both), and memory."""
     memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(1, min(len(os.sched_getaffinity(0)) // threads, memory // MEMORY_OF_A_RUN))

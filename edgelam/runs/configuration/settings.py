@@ -16,28 +16,28 @@ from edgelam.runs.configuration import is_flat, suggest
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One field of a configuration that is no group of fields itself."""
+    """One field of a configuration that is not itself a group of fields."""
 
     name: str
-    """As on the command line, without the leading dashes: ``num-devices``, ``lora.rank``."""
+    """The name as on the command line, without the leading dashes: ``num-devices``, ``lora.rank``."""
     path: tuple[str, ...]
     """The fields that lead to it: ``("learning", "lora", "rank")``."""
     kind: Any
-    """Its type."""
+    """The type of the field."""
 
     @property
     def column(self) -> str:
-        """Its name in a table: ``num_devices``, ``lora.rank``."""
+        """The name in a table: ``num_devices``, ``lora.rank``."""
         return self.name.replace("-", "_")
 
     def of(self, config: Any) -> Any:
-        """Its value in a configuration."""
+        """Return the value in a configuration."""
         for name in self.path:
             config = getattr(config, name)
         return config
 
     def parse(self, text: str, what: str) -> Any:
-        """Its value from text; a list's items are separated by spaces (quoted as in a shell where they hold some).
+        """Parse a value; a list's items are separated by spaces (quoted as in a shell where they hold some).
 
         what: the option to name in the ConfigurationError of what is not legal.
         """
@@ -115,7 +115,7 @@ def _texts(values: Iterable[Any]) -> list[str]:
 
 
 def _legal(kind: Any, text: str) -> str:
-    """What a type takes, in words."""
+    """Return in words which values a type takes."""
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
         return " or ".join(_legal(option, text) for option in typing.get_args(kind))
     if typing.get_origin(kind) is typing.Literal:

@@ -17,7 +17,7 @@ CARRYING = (".npz", ".parquet", ".arrow", ".safetensors", ".json", ".toml", "ord
 
 
 class Finding(NamedTuple):
-    """What came out of one file."""
+    """The result for one file."""
 
     path: Path
     verdict: Literal["whole", "damaged", "unverified", "not covered"]

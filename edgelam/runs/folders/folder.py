@@ -49,7 +49,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
-        """For ``create``: `path` is where the folder will be."""
+        """Used by ``create``; `path`: where the folder will be."""
         self.path = path
         self.manifest = manifest
         self._tables: dict[str, tables.TableWriter] = {}
@@ -178,7 +178,7 @@ class RunFolder:
             raise trouble
 
     def _compact_tables(self) -> None:
-        """Nothing is added to the tables any more. Raises StorageError; what was written stays."""
+        """Compact the tables, to which nothing is added any more. Raises StorageError; written parts are kept."""
         trouble: StorageError | None = None
         for name, table in self._tables.items():
             try:
@@ -190,7 +190,7 @@ class RunFolder:
             raise trouble
 
     def __enter__(self) -> Self:
-        """From here on scenarios write what they write by relative names into this folder."""
+        """From now on, scenarios write files with relative names into this folder."""
         from edgelam.cosim.files import scenarios_write_to  # here: reading a folder needs none of it
 
         self._writing = scenarios_write_to(self.path)
@@ -217,7 +217,7 @@ class RunFolder:
 
 
 def explanation(cause: BaseException) -> str:
-    """What a command prints of an error that it ends with."""
+    """Return the text that a command prints for an error with which it ends."""
     return "\n".join([f"edgelam: {cause}", *getattr(cause, "__notes__", ())])
 
 

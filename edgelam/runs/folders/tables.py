@@ -71,7 +71,7 @@ class Tables:
         """No table yet: each `TableWriter` made with this one adds itself."""
         self.writers: list[TableWriter] = []
         self.due_s = math.inf
-        """By the monotonic clock: no row has waited too long before that."""
+        """Time of the monotonic clock until which no row has waited too long."""
 
     def flush_due(self, now_s: float) -> None:
         """Write the rows of each table whose oldest is due by `now_s`. Raises StorageError."""
@@ -110,7 +110,7 @@ class TableWriter:
         self._waiting = 0  # rows in both
         self._parts = 0
         self.due_s = math.inf
-        """By the monotonic clock: when the oldest row in memory is to be written."""
+        """Time of the monotonic clock at which the oldest row in memory must be written."""
         self._names = set(schema.names)
         self._closed = False
         if parts_folder(folder, name).exists() or table_file(folder, name).exists():
@@ -218,12 +218,12 @@ class TableWriter:
 
 
 def parts_folder(folder: Path, name: str) -> Path:
-    """Where the parts of a growing table lie."""
+    """Return the folder of the parts of a growing table."""
     return folder / f"{name}.parts"
 
 
 def table_file(folder: Path, name: str) -> Path:
-    """Where the compacted table lies."""
+    """Return the file of the compacted table."""
     return folder / f"{name}.parquet"
 
 
@@ -283,7 +283,7 @@ def _part_of(run: str, table: str, number: int) -> str:
 
 
 def _read_part(part: Path, number: int, run: str) -> pa.Table:
-    """One part, without metadata. Raises StorageError where it is not that part of that table of that run."""
+    """Read one part, without metadata. Raises StorageError if it is not this part of this table of this run."""
     if part.name != f"{number:06d}.parquet":
         raise StorageError(f"{part.parent} lacks part {number:06d}.parquet: the rows after it are not those of the run")
     content = _content(part)
@@ -321,7 +321,7 @@ def _concatenated(read: list[pa.Table], parts: list[Path]) -> pa.Table:
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """As pandas; whole numbers of which some are null stay whole numbers, as Int64 (pd.NA), others become NaN."""
+    """Return the table as pandas; integers with nulls stay integers (Int64, pd.NA), other nulls become NaN."""
     frame = table.to_pandas(use_threads=False)
     for column in table.schema.names:
         values = table[column]
