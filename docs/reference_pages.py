@@ -63,7 +63,7 @@ def write(app: Any) -> None:
 
 
 def _commands() -> str:
-    text = "# Commands\n\n`edgelam COMMAND --help` shows what stands here.\n"
+    text = "# Commands\n\n`edgelam COMMAND --help` shows the same text.\n"
     waiting: list[list[str]] = [[]]
     while waiting:
         words = waiting.pop(0)
@@ -82,7 +82,7 @@ def _subcommands(shown: str) -> list[str]:
 
 
 def _scenarios() -> str:
-    text = "# Options of the scenarios\n\n`--options NAME=VALUE ...` of an experiment passes them on.\n"
+    text = "# Options of the scenarios\n\nSet them with `--options NAME=VALUE ...` of an experiment.\n"
     for name, binary in paths.scenarios().items():
         text += _block(name, _output([str(binary), "--help"]))
     return text
@@ -91,8 +91,8 @@ def _scenarios() -> str:
 def _attributes() -> str:
     binary = next(iter(paths.scenarios().values()))
     text = (
-        "# ns-3 attributes\n\nEvery scenario takes the default of any ns-3 attribute, `--options NAME=VALUE`; "
-        "`--attributes=ns3::Tcp` of a scenario lists those of ns-3's own types. These are the project's.\n"
+        "# ns-3 attributes\n\nEvery scenario can set the default of any ns-3 attribute, with `--options NAME=VALUE`. "
+        "`--attributes=ns3::Tcp` of a scenario lists the attributes of ns-3's own types. These are edgelam's own.\n"
     )
     for part in _output([str(binary), "--attributes"]).strip().split("\n\n"):
         kind, *lines = part.splitlines()
@@ -107,8 +107,8 @@ def _attributes() -> str:
 def _cpp() -> str:
     text = (
         "# C++ for scenarios\n\nNamespace `edgelam`; `#include <edgelam/scenario.h>` has `Scenario`, `Options` and "
-        "`Registry`, the others have headers of their own. "
-        "[writing-a-scenario.md](../writing-a-scenario.md) shows them at work.\n"
+        "`Registry`; the others have their own headers. "
+        "[writing-a-scenario.md](../writing-a-scenario.md) shows examples.\n"
     )
     for name, (header, what) in CPP.items():
         text += f"\n## {name}\n\n{what} `ns3-scenarios/{header}`\n\n{cpp_reference.table(SCENARIOS / header, name)}"
@@ -141,10 +141,10 @@ def _python() -> dict[str, str]:
         pages[f"internals-{page}"] = f"# {title}\n\n{chr(10).join(told)}"
     return {
         "python": "# Python\n\n`from edgelam import cosim`, then [`simulate`](python-cosim.md), `Node` and "
-        "`Simulation`: most programs need no more. "
-        "What is listed here is kept; [everything else](internals.md) may change.\n\n"
+        "`Simulation`: most programs need only these. "
+        "Names on these pages stay as they are; [everything else](internals.md) may change.\n\n"
         + _toctree([page for page in pages if page.startswith("python-")]),
-        "internals": "# Internals\n\nFor those who read or change the code: what is in each module and not "
+        "internals": "# Internals\n\nFor readers and authors of the code: everything in each module that is not "
         "among the names of [Python](python.md).\n\n"
         + _toctree([page for page in pages if page.startswith("internals-")]),
         **pages,

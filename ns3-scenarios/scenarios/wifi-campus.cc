@@ -6,13 +6,13 @@
 //   ue9 ~~~ ) ap1 ---/                   cloudDelay    \--- cloud0
 //
 // Wi-Fi on a campus: 802.11ax access points of one network in a row, all on one channel, so that they defer to one
-// another; bridged by Ethernet to a gateway, with edge servers and a cloud behind it. Stations scan, associate with the
-// access point they hear best, and look for another when they lose its beacons. Path loss grows with the distance to
-// the power of pathLossExponent, from 46.7 dB at 1 m (free space at 5.15 GHz); no fading. Rates are ns-3's ideal rate
-// control: the fastest that the last frame's SNR carries.
+// another; Ethernet bridges them to a gateway, with edge servers and a cloud behind it. Stations scan, associate with
+// the access point they hear best, and look for another when they lose its beacons. Path loss grows with the distance
+// to the power of pathLossExponent, from 46.7 dB at 1 m (free space at 5.15 GHz); no fading. ns-3's ideal rate control
+// selects the fastest rate that the SNR of the last frame allows.
 //
-// Participants begin after the warm-up, when stations have associated and know the gateway's address, and it theirs, as
-// from DHCP. Ethernet frames have no header here.
+// Participants begin after the warm-up, when stations have associated and know the gateway's address, as after DHCP
+// (and the gateway knows theirs). Ethernet frames have no header here.
 //
 // Try:     wifi-campus --numUe=4 --bytes=1e6
 // Expect:  uploads at 60 to 80 Mb/s (edge) and 20 (cloud, 20 ms further away), downloads at 80 to 110 and 25: all

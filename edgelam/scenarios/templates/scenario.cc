@@ -6,9 +6,9 @@
 //     ...     )                    backhaul
 //     ue3 ~~~ )  gnb0 --------------------------- UPF ------- cloud0, edge1
 //  camera ~~~ )    |                               |
-//                edge0  at the site             recorder  receives what the camera sends
+//                edge0  at the site             recorder  receives the camera's packets
 //
-// It is an ns-3 program: change whatever you like. Then, with nothing else to write:
+// It is an ns-3 program: change whatever you like. You need no other file to run it:
 //
 //     edgelam run split-fedft --scenario ./@NAME@.cc                       # builds it if it has changed, and runs
 //     edgelam run split-fedft --scenario ./@NAME@.cc --options cameraRate=50Mbps
@@ -36,20 +36,20 @@ using namespace ns3;
 int main(int argc, char* argv[]) {
     edgelam::Scenario scenario("@NAME@", "a 5G cell in a street, with a camera in the background");
 
-    // 1. Options: each is --NAME=VALUE on the command line, with its default here and its limits behind the help.
+    // 1. Options: each is --NAME=VALUE on the command line, with its default (here above), help and limits.
     std::uint32_t numUe = 4;
     double speed = 1.5, cameraRate = 5e6;
     auto& options = scenario.options();
     options.Section("Street");
     options.Integer("numUe", numUe, "phones: ue0, ue1, ...", 1, 50);
-    options.Real("speed", speed, "m/s", "of each phone", 0, edgelam::UeMotion::fastest_mps);
+    options.Real("speed", speed, "m/s", "speed of each phone", 0, edgelam::UeMotion::fastest_mps);
     options.Rate("cameraRate", cameraRate, "what the camera sends", 1e3, 1e9);
     edgelam::NrHelper nr; // the cell: --frequency, --bandwidth, --scheduler, ...
     nr.AddOptions(options);
     edgelam::NrServers servers; // --numEdge, --edgeDelay, ...
     servers.AddOptions(options);
 
-    // What lives as long as the run stands here, outside the function that builds.
+    // Objects that must live as long as the run are declared here, outside the build function.
     edgelam::UeMotion motion;
     std::unique_ptr<edgelam::NrReports> reports;
     Ptr<OnOffApplication> camera;
@@ -75,9 +75,10 @@ int main(int argc, char* argv[]) {
             motion.Add(phone, {30 + 15.0 * i, i % 2 == 0 ? 6.0 : -6.0, 1.5}, speed, heading);
             nr.InstallUe(phone);
         }
-        servers.Install(nr, scenario); // exposes ue0, ..., edge0, cloud0 and gnb0: these names and roles Python sees
+        servers.Install(nr, scenario); // exposes ue0, ..., edge0, cloud0 and gnb0: Python sees these names and roles
 
-        // 3. Traffic in the background, from ns-3's own applications. The camera is not exposed: it is nobody's node.
+        // 3. Traffic in the background, from ns-3's own applications. No participant uses the camera: it is not
+        // exposed.
         const auto cameraNode = CreateObject<Node>();
         place(cameraNode, {60, 12, 4});
         nr.InstallUe(cameraNode);
@@ -96,12 +97,12 @@ int main(int argc, char* argv[]) {
         camera->SetAttribute("OffTime", StringValue("ns3::ConstantRandomVariable[Constant=0]"));
         cameraNode->AddApplication(camera);
 
-        // 4. What Python may read and set. First the cell's and the phones' own; the camera is the cell's last UE.
+        // 4. What Python may read and set. First those of the cell and the phones; the camera is the cell's last UE.
         reports = std::make_unique<edgelam::NrReports>(nr, scenario.registry());
         const auto inside = [](const Vector& p) { return p.x >= 10 && p.x <= 200 && std::abs(p.y) <= 10; };
         motion.Start(scenario.registry(), {inside, {60, 0, 1.5}}, "gnb0 stands at the origin and faces +x");
-        // Then your own. These functions run after this one: what is local to it they must capture by value.
-        scenario.registry().Publish<std::uint64_t>("camera_bytes", "byte", "received by the recorder so far",
+        // Then your own. These functions run after this one, so they must capture its local variables by value.
+        scenario.registry().Publish<std::uint64_t>("camera_bytes", "byte", "bytes received by the recorder so far",
                                                    [&] { return recorder->GetTotalRx(); });
         scenario.registry().Control<double>(
             "camera_rate", "bit/s", "what the camera sends from now on, 1e3 to 1e9", [&](double rate) {
@@ -116,7 +117,7 @@ int main(int argc, char* argv[]) {
     return scenario.Main(argc, argv, [&] { // reads the options, calls this, runs
         try {
             build();
-        } catch (const std::invalid_argument& error) { // settings that do not go together
+        } catch (const std::invalid_argument& error) { // settings that do not fit together
             scenario.Refuse(error.what());
         }
     });
