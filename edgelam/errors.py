@@ -125,7 +125,12 @@ class ScenarioEnded(RunEnded):
 
 
 class ParticipantDied(RunEnded):
-    """Another participant ended without detaching."""
+    """Another participant ended without detaching; `participant`: its number, from 0."""
+
+    def __init__(self, text: str, *, participant: int | None = None) -> None:
+        """Make the error from its text and who has died."""
+        super().__init__(text)
+        self.participant = participant
 
 
 class ProtocolError(RunEnded):

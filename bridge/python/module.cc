@@ -2,6 +2,7 @@
 /// \file
 /// The Python module edgelam._bridge: the participant side. For edgelam.cosim, edgelam.bench and edgelam.ns3ai.
 #include <cstring>
+#include <exception>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,6 +54,19 @@ nb::bytes ToBytes(std::span<const std::byte> bytes) {
     return nb::bytes(bytes.data(), bytes.size());
 }
 
+/// Raises `type`, the Python exception for PeerDied, with what C++ knows: `participant`, whose fault it is (-1: the
+/// host's), and `violation`, whether it has sent what the protocol does not allow rather than died.
+void RaisePeerDied(const std::exception_ptr& thrown, void* type) {
+    try {
+        std::rethrow_exception(thrown);
+    } catch (const PeerDied& error) {
+        nb::object raised = nb::handle(static_cast<PyObject*>(type))(error.what());
+        raised.attr("participant") = error.participant;
+        raised.attr("violation") = error.cause == AbortCause::violation;
+        PyErr_SetObject(static_cast<PyObject*>(type), raised.ptr());
+    }
+}
+
 /// Calls f without the GIL.
 template<class F>
 auto Unlocked(F&& f) {
@@ -90,7 +104,8 @@ NB_MODULE(_bridge, m) {
     m.attr("PROTOCOL_VERSION") = protocol_version;
 
     const auto error = nb::exception<BridgeError>(m, "BridgeError");
-    nb::exception<PeerDied>(m, "PeerDied", error);
+    const auto peer_died = nb::exception<PeerDied>(m, "PeerDied", error);
+    nb::register_exception_translator(RaisePeerDied, peer_died.ptr()); // before that of the line above
     nb::exception<AttachRefused>(m, "AttachRefused", error);
     nb::exception<BridgeTimeout>(m, "BridgeTimeout", error);
     nb::exception<ProtocolError>(m, "ProtocolError", error);

@@ -86,10 +86,11 @@ HoldTable Control::holds() const {
                      At<std::atomic<std::uint32_t>>(m_places.used_slots), static_cast<int>(header().participants) + 1);
 }
 
-void Control::Abort(const std::string& text) {
-    if (header().aborted.load() == 0) {
+void Control::Abort(AbortCause cause, int participant, const std::string& text) {
+    if (!Aborted()) {
+        header().aborted_by = participant;
         std::strncpy(header().abort_text, text.c_str(), sizeof(header().abort_text) - 1);
-        header().aborted.store(1);
+        header().aborted.store(cause);
     }
     RingAll();
 }

@@ -73,7 +73,6 @@ struct Host::Impl {
     }
 
     Presence PresenceOf(int p) const { return control.participant(p).presence.load(); }
-    bool Aborted() const { return control.header().aborted.load() != 0; }
 
     /// Takes a frame out of p's ring; tells p when it waits for the space.
     bool Take(int p, OwnedFrame& frame) {
@@ -101,7 +100,7 @@ struct Host::Impl {
 
     [[noreturn]] void Violation(int p, const std::string& what) {
         const std::string text = watcher.Describe(p) + " has sent " + what + ": the protocol does not allow that";
-        control.Abort(text);
+        control.Abort(AbortCause::violation, p, text);
         throw ProtocolError(text);
     }
 
@@ -114,7 +113,7 @@ struct Host::Impl {
     void ThrowIfDead() {
         for (int p = 0; p < options.participants; ++p) {
             if (PresenceOf(p) == Presence::dead && !participants[p].left && !HasFrame(p)) {
-                throw PeerDied(p, watcher.NameOf(p), watcher.Describe(p) + " has ended without detaching");
+                throw PeerDied(watcher.Describe(p) + " has ended without detaching", AbortCause::participant_died, p);
             }
         }
     }
@@ -180,7 +179,8 @@ void Host::AwaitParticipants(const std::string& catalogue_json) {
     };
     const auto deadline = WallClock::now() + std::chrono::duration_cast<WallClock::duration>(
                                                  std::chrono::duration<double>(impl.options.attach_timeout_s));
-    const bool complete = impl.waiter.WaitUntil([&] { return impl.Aborted() || missing().empty(); }, deadline, look_up);
+    const bool complete =
+        impl.waiter.WaitUntil([&] { return impl.control.Aborted() || missing().empty(); }, deadline, look_up);
     impl.ThrowIfDead();
     if (complete && !missing().empty()) {
         throw BridgeError(impl.control.header().abort_text);
@@ -194,7 +194,7 @@ void Host::AwaitParticipants(const std::string& catalogue_json) {
             comma = ", ";
         }
         text += " of " + std::to_string(impl.options.participants);
-        impl.control.Abort("the scenario gave up: " + text);
+        impl.control.Abort(AbortCause::host, -1, "the scenario gave up: " + text);
         throw BridgeTimeout(text);
     }
     impl.watcher.CloseAttach();
@@ -225,7 +225,7 @@ void Host::SendBytes(int p, std::uint16_t type, std::span<const std::byte> body,
         m_impl->waiter.WaitUntil(
             [&] {
                 m_impl->DrainAll();
-                return ring.HasSpace(frame_bytes) || gone() || m_impl->Aborted();
+                return ring.HasSpace(frame_bytes) || gone() || m_impl->control.Aborted();
             },
             std::nullopt);
         ring.SetProducerWaits(false);
@@ -290,10 +290,10 @@ void Host::WaitForFrames() {
                     return true;
                 }
             }
-            return impl.Aborted();
+            return impl.control.Aborted();
         },
         std::nullopt);
-    if (impl.Aborted()) {
+    if (impl.control.Aborted()) {
         impl.ThrowIfDead();
     }
 }

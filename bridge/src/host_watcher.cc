@@ -36,11 +36,6 @@ void HostWatcher::Open(const std::string& catalogue_json) {
     Wake();
 }
 
-std::string HostWatcher::NameOf(int p) {
-    const std::lock_guard lock(m_mutex);
-    return m_peers[p].name;
-}
-
 std::string HostWatcher::Describe(int p) {
     const std::lock_guard lock(m_mutex);
     const auto& peer = m_peers[p];
@@ -87,7 +82,7 @@ void HostWatcher::Accept() {
     UniqueFd socket(::accept4(m_listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!socket && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
         // It would be asked for again at once, for ever.
-        m_control.Abort("the scenario cannot take participants in: " + ErrnoText());
+        m_control.Abort(AbortCause::host, -1, "the scenario cannot take participants in: " + ErrnoText());
         m_listener.reset();
         return;
     }
@@ -192,7 +187,7 @@ void HostWatcher::PeerEnded(int p, bool process_ended) {
         return;
     }
     const std::string text = Describe(p) + " has ended without detaching";
-    m_control.Abort(text);
+    m_control.Abort(AbortCause::participant_died, p, text);
     std::fprintf(stderr, "edgelam: %s; the scenario ends with status %d\n", text.c_str(), m_options.death_status);
     // The simulation may be deep inside an event: it gets a moment to come back and end by itself.
     const auto end = WallClock::now() + std::chrono::duration<double>(m_options.exit_grace_s);

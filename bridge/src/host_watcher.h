@@ -29,7 +29,6 @@ class HostWatcher {
     void CloseAttach() { m_started = true; }
     /// "participant 1 (pid 4711)"; the name in front of the pid if it gave one.
     std::string Describe(int p);
-    std::string NameOf(int p);
 
   private:
     struct Peer {

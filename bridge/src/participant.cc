@@ -43,9 +43,10 @@ void Participant::Impl::CheckUsable() {
 }
 
 void Participant::Impl::ThrowGone() {
-    if (control->header().aborted.load() != 0) {
-        const char* text = control->header().abort_text;
-        throw PeerDied(Utf8(std::string(text, ::strnlen(text, sizeof(ControlHeader::abort_text)))));
+    const ControlHeader& header = control->header();
+    if (const AbortCause cause = header.aborted.load(); cause != AbortCause::none) {
+        const std::size_t length = ::strnlen(header.abort_text, sizeof(header.abort_text));
+        throw PeerDied(Utf8(std::string(header.abort_text, length)), cause, header.aborted_by);
     }
     throw PeerDied("the scenario (pid " + std::to_string(host_pid) + ") has ended" + HowItEnded(host_process));
 }

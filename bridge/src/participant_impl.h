@@ -43,7 +43,7 @@ struct Participant::Impl {
     void Watch();
     void Close();
 
-    bool Gone() const { return host_gone || control->header().aborted.load() != 0; }
+    bool Gone() const { return host_gone || control->Aborted(); }
     void ThrowGone();
     void CheckUsable();
     bool TakeInbound(OwnedFrame& frame);

@@ -318,14 +318,14 @@ class BridgeClock:
             raise broken(f"{error} (at simulated time {self.now_ns / 1e9:.9f} s)") from None
         raise RunEnded(f"{error} (at simulated time {self.now_ns / 1e9:.9f} s)") from None
 
-    def _host_died(self, error: Exception, seen: str, when: str) -> NoReturn:
-        """seen: when a participant's death was seen; when: when the scenario died."""
+    def _host_died(self, error: Any, seen: str, when: str) -> NoReturn:
+        """error: the bridge's PeerDied. seen: when a participant's death was seen; when: when the scenario died."""
         text = str(error)
         process = self._process
-        if "participant" in text and "scenario" not in text.split("participant", maxsplit=1)[0]:
-            if "the protocol" in text:
-                raise ProtocolError(f"{text} ({seen})") from None
-            raise ParticipantDied(f"{text} {seen}") from None
+        if error.violation:
+            raise ProtocolError(f"{text} ({seen})") from None
+        if error.participant >= 0:
+            raise ParticipantDied(f"{text} {seen}", participant=error.participant) from None
         if process is None:
             raise ScenarioDied(f"the scenario died {when}: {text}", time_s=self.now_ns / 1e9) from None
         status = process.wait(1.0)

@@ -47,8 +47,9 @@ def test_the_scenario_ends(testbed: Testbed, deed: bytes | None, how: str) -> No
         process.kill()
     text = rf"the scenario \(pid {process.pid}\) has ended{how}"
     for _ in range(2):
-        with pytest.raises(_bridge.PeerDied, match=text):
+        with pytest.raises(_bridge.PeerDied, match=text) as raised:
             participant.receive(SOON_S)
+        assert (raised.value.participant, raised.value.violation) == (-1, False)
         with pytest.raises(_bridge.PeerDied, match=text):
             participant.send(0, bytes(8))
     participant.detach()
@@ -86,7 +87,7 @@ def test_the_scenario_is_killed_while_its_ring_is_full(testbed: Testbed) -> None
 
 
 WAITS = """
-participant = _bridge.Participant(sys.argv[1], int(sys.argv[2]), name="worker")
+participant = _bridge.Participant(sys.argv[1], int(sys.argv[2]), name="the protocol")
 print("attached", flush=True)
 try:
     participant.receive()
@@ -107,10 +108,11 @@ def test_a_participant_is_killed(testbed: Testbed, busy: bool) -> None:
     if busy:
         post(participant, TO_HOST, b"sleep 600000")
     others[0].kill()
-    text = f"participant 1 ('worker', pid {others[0].pid}) has ended without detaching"
+    text = f"participant 1 ('the protocol', pid {others[0].pid}) has ended without detaching"
     with pytest.raises(_bridge.PeerDied) as raised:
         participant.receive(SOON_S)
     assert str(raised.value) == text
+    assert (raised.value.participant, raised.value.violation) == (1, False)
     assert others[1].stdout.readline() == text + "\n"
     assert f"edgelam: {text}; the scenario ends with status 3" in wait_for(process, 3)
     wait_for(others[1], 0)

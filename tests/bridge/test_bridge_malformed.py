@@ -132,8 +132,9 @@ def test_a_wait_until_a_time_that_has_passed_is_over_at_once() -> None:
 def test_what_only_a_scenario_sends_ends_the_run_of_a_participant_that_sends_it() -> None:
     process, participant = scenario()
     participant.send(TYPES["Delivery"], body("Delivery"))
-    with pytest.raises(_bridge.PeerDied, match="a Delivery, which is no request"):
+    with pytest.raises(_bridge.PeerDied, match="a Delivery, which is no request") as raised:
         participant.exchange(TYPES["Wait"], body("Wait", deadline_ns=10))
+    assert (raised.value.participant, raised.value.violation) == (0, True)
     wait_for(process, 3)
     participant.close()
 

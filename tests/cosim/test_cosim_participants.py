@@ -185,6 +185,7 @@ def test_sigkill_of_a_participant_ends_the_run_for_all(program):
 
     with pytest.raises(ParticipantDied, match="participant 2") as caught:
         run_with(main, ["sleep_for_ever", program])
+    assert caught.value.participant == 2
     bystander, dead = caught.value.outcomes
     assert dead[0] == -signal.SIGKILL
     assert bystander[0] == 1

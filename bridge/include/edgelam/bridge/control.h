@@ -18,6 +18,7 @@
 
 #include "edgelam/bridge/arena.h"
 #include "edgelam/bridge/doorbell.h"
+#include "edgelam/bridge/errors.h"
 #include "edgelam/bridge/ring.h"
 #include "edgelam/bridge/segment.h"
 
@@ -37,9 +38,10 @@ struct ControlHeader {
     std::uint64_t total_bytes;
     /// The simulated time that the host has noted last (Host::NoteTime), for the texts of errors.
     std::atomic<std::int64_t> time_ns;
-    /// Set by the host, after `abort_text`, when the run cannot go on.
-    std::atomic<std::uint32_t> aborted;
-    char abort_text[1020];
+    /// Set by the host, after what follows, when the run cannot go on.
+    std::atomic<AbortCause> aborted;
+    std::int32_t aborted_by; ///< participant whose fault it is, -1 for the host
+    char abort_text[1016];
 };
 
 /// True for a message that there is, with the size that it has.
@@ -74,8 +76,10 @@ class Control {
     Ring ToParticipant(int p) const { return RingAt(2 * p + 1); }
     HoldTable holds() const;
 
-    /// Ends the run for everybody, with the reason; only the first one counts. Called by the host.
-    void Abort(const std::string& text);
+    /// Ends the run for everybody, with the reason and whose fault it is (-1: the host's); only the first one counts.
+    /// Called by the host.
+    void Abort(AbortCause cause, int participant, const std::string& text);
+    bool Aborted() const { return header().aborted.load() != AbortCause::none; }
     void RingAll() const;
 
   private:

@@ -9,6 +9,7 @@
 ///      +- ProtocolError      the other side has sent what protocol.h does not allow
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
@@ -19,15 +20,21 @@ class BridgeError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// Why a run cannot go on.
+enum class AbortCause : std::uint32_t {
+    none = 0,
+    host = 1,             ///< the host could not do what it should
+    participant_died = 2, ///< without Detach
+    violation = 3         ///< a participant has sent what the protocol does not allow
+};
+
 class PeerDied : public BridgeError {
   public:
-    /// \p who participant index, or -1 for the host.
-    PeerDied(int who, std::string who_name, const std::string& text)
-        : BridgeError(text), participant(who), name(std::move(who_name)) {}
-    explicit PeerDied(const std::string& text) : PeerDied(-1, "", text) {}
+    explicit PeerDied(const std::string& text, AbortCause why = AbortCause::host, int who = -1)
+        : BridgeError(text), cause(why), participant(who) {}
 
-    int participant;
-    std::string name;
+    AbortCause cause;
+    int participant; ///< whose fault it is; -1: the host, or the other side of an exchange
 };
 
 class AttachRefused : public BridgeError {
