@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "edgelam/bridge/doorbell.h"
 #include "edgelam/bridge/ns3-ai/exchange.h"
@@ -28,6 +29,31 @@ struct ExchangeHeader {
 
 /// Where the room of the message of that sender begins; of 2: the memory's size.
 std::size_t ExchangeMessageOffset(std::size_t memory_bytes, int sender);
+
+/// The memory, mapped.
+class ExchangeMemory {
+  public:
+    ExchangeMemory() = default;
+    ExchangeMemory(UniqueFd fd, std::size_t message_bytes)
+        : m_fd(std::move(fd)), m_message_bytes(message_bytes),
+          m_memory(m_fd.get(), MemorySize(m_fd.get()), Access::shared) {}
+
+    explicit operator bool() const { return m_memory.data() != nullptr; }
+    int fd() const { return m_fd.get(); }
+    /// What each sender has for its message.
+    std::size_t message_bytes() const { return m_message_bytes; }
+    ExchangeHeader& header() const { return *reinterpret_cast<ExchangeHeader*>(m_memory.data()); }
+    std::byte* message(Side sender) const {
+        return m_memory.data() + ExchangeMessageOffset(m_message_bytes, static_cast<int>(sender));
+    }
+    /// Gives the mapping away.
+    Mapping Release() { return std::move(m_memory); }
+
+  private:
+    UniqueFd m_fd;
+    std::size_t m_message_bytes = 0;
+    Mapping m_memory;
+};
 
 /// Throws BridgeError where the memory that `options` ask for cannot hold the messages.
 void CheckSizes(const ExchangeOptions& options);

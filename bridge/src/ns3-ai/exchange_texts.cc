@@ -40,6 +40,14 @@ std::string Quote(const std::string& text) {
     return "'" + text + "'";
 }
 
+const char* BeginOf(Direction direction) {
+    return direction == Direction::send ? "SendBegin" : "RecvBegin";
+}
+
+const char* EndOf(Direction direction) {
+    return direction == Direction::send ? "SendEnd" : "RecvEnd";
+}
+
 std::string Call(Side caller, const char* what) {
     return std::string(caller == Side::cpp ? "Cpp" : "Py") + what + "()";
 }

@@ -11,6 +11,19 @@ namespace edgelam::bridge {
 
 const char* NameOf(Side side);
 std::string Quote(const std::string& text);
+
+/// What a call does with a message.
+enum class Direction { send, receive };
+constexpr Side Other(Side side) {
+    return side == Side::cpp ? Side::python : Side::cpp;
+}
+/// Which side calls, of messages that `sender` sends.
+constexpr Side CallerOf(Direction direction, Side sender) {
+    return direction == Direction::send ? sender : Other(sender);
+}
+/// "SendBegin" and the like.
+const char* BeginOf(Direction direction);
+const char* EndOf(Direction direction);
 /// "PySendBegin()" and the like, as users know them.
 std::string Call(Side caller, const char* what);
 
