@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgelam import cosim
-from edgelam.errors import EdgelamError
+from edgelam.errors import ControlRefused, EdgelamError
 
 HEADERS_UDP = 30  # bytes on the link: IPv4 20, UDP 8, PPP 2
 HEADERS_TCP = 54  # IPv4 20, TCP with time stamps 32, PPP 2
@@ -252,3 +252,34 @@ def test_lte_macro_devices_move_and_report():
     assert "ue0" in refusal
     assert record.status == "complete"
     assert record.last_byte_s - record.queued_s > 4e-3  # core and edge links alone take 3 ms
+
+
+def test_log_components_tell_what_participants_do(tmp_path, monkeypatch):
+    names = ["ClockHost", "RequestHandler", "TransferRequests", "Readings", "Registry"]
+    names += ["TransferApplication", "Transfer", "TcpConnection", "UdpFlow"]
+    monkeypatch.setenv("NS_LOG", ":".join(f"Edgelam{name}=level_all|prefix_time|prefix_func" for name in names))
+
+    async def main(sim):
+        ue, edge = sim.node("ue0"), sim.node("edge0")
+        await asyncio.sleep(0.5)
+        await ue.send(edge, bytes(1400), priority=3)
+        await ue.send(edge, bytes(2800), protocol="udp")
+        await sim.observable("link_state").read()
+        with pytest.raises(ControlRefused):
+            await sim.control("link_loss").set(2.0)
+
+    run(main, {"numUe": 1}, scenario_log=tmp_path / "log.txt")
+    told = (tmp_path / "log.txt").read_text()
+    for line in (
+        "+0.500000000s EdgelamRequestHandler:Handle(",
+        "+0.500000000s EdgelamTransferRequests:Start(): participant 0, transfer ",
+        "+0.500000000s EdgelamTransferApplication:Send(): ue0 begins transfer 1 of 1400 bytes, tcp, to 1 nodes",
+        "+0.500000000s EdgelamTcpConnection:Open(): ue0 connects to edge0 from port ",
+        "EdgelamUdpFlow:SendNext(): transfer 2: sends datagram 1",
+        "EdgelamTransfer:End(): transfer 2 of ue0 to edge0: complete, 2800 of 2800 bytes",
+        "EdgelamRegistry:Read(): read link_state",
+        "EdgelamRegistry:Set(): set link_loss from 8 bytes",
+        "EdgelamClockHost:Refuse(): participant 0 is refused its SetControl ",
+        "EdgelamClockHost:Detach(): participant 0 leaves",
+    ):
+        assert line in told

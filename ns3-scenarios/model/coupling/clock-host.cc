@@ -6,12 +6,15 @@
 #include <iostream>
 #include <thread>
 
+#include "ns3/log.h"
 #include "ns3/nstime.h"
 #include "ns3/simulator.h"
 
 #include "participant-time.h"
 
 namespace edgelam {
+
+NS_LOG_COMPONENT_DEFINE("EdgelamClockHost");
 
 namespace {
 
@@ -27,6 +30,7 @@ ClockHost::ClockHost(const bridge::HostOptions& options)
 void ClockHost::Attach(const std::string& catalogue, RequestSink& sink) {
     m_sink = &sink;
     m_host.AwaitParticipants(catalogue);
+    NS_LOG_INFO(participants() << " participants are attached");
     RequestSync();
 }
 
@@ -35,6 +39,12 @@ void ClockHost::Notify(int p, std::function<void(bridge::Host&)> send) {
         m_participants[p].notices.push_back(std::move(send));
     }
     RequestSync();
+}
+
+void ClockHost::Refuse(int p, std::uint16_t message, std::uint64_t id, std::string reason) {
+    NS_LOG_INFO("participant " << p << " is refused its " << bridge::ProtocolMessages::NameOf(message) << " " << id
+                               << ": " << reason);
+    Tell(p, bridge::Refused{id, message, 0}, std::move(reason));
 }
 
 void ClockHost::RequestSync() {
@@ -61,6 +71,7 @@ void ClockHost::Sync() {
     std::int64_t nextNs = bridge::never_ns;
     for (int p = 0; p < participants(); ++p) {
         for (Request& request : m_participants[p].requests) {
+            NS_LOG_LOGIC("participant " << p << " asks for a " << bridge::ProtocolMessages::NameOf(request.type));
             ns3::Simulator::ScheduleNow([this, p, request = std::move(request)] { m_sink->Handle(p, request); });
         }
         m_participants[p].requests.clear();
@@ -81,6 +92,7 @@ void ClockHost::Sync() {
 
 void ClockHost::Resume(int p) {
     Participant& participant = m_participants[p];
+    NS_LOG_LOGIC("participant " << p << " goes on, told of " << participant.notices.size() << " events");
     for (const auto& send : participant.notices) {
         send(m_host);
     }
@@ -115,6 +127,7 @@ void ClockHost::Drain(int p) {
         if (request.Is<bridge::Wait>()) {
             participant.waiting = true;
             participant.deadlineNs = request.As<bridge::Wait>().deadline_ns;
+            NS_LOG_LOGIC("participant " << p << " waits until " << participant.deadlineNs << " ns");
             if (participant.deadlineNs < 0) {
                 m_host.Violation(p, "a Wait until " + std::to_string(participant.deadlineNs) + " ns");
             }
@@ -127,6 +140,7 @@ void ClockHost::Drain(int p) {
 }
 
 void ClockHost::Detach(int p) {
+    NS_LOG_INFO("participant " << p << " leaves");
     m_host.MarkDetached(p);
     m_participants[p].notices.clear();
     m_sink->Detached(p);
@@ -177,6 +191,7 @@ void ClockHost::CheckDeadlock() {
         }
     }
     text.resize(std::min(text.size(), m_longestText));
+    NS_LOG_WARN(text);
     std::cerr << text << std::endl;
     m_over = true;
     m_exitStatus = 4;
@@ -194,6 +209,7 @@ void ClockHost::End(const std::string& why) {
         return;
     }
     m_over = true;
+    NS_LOG_INFO("the end: " << why);
     for (int p = 0; p < participants(); ++p) {
         if (m_host.Attached(p)) {
             for (const auto& send : m_participants[p].notices) {

@@ -68,6 +68,11 @@ class ClockHost {
     void Tell(int p, const M& message, std::string tail = {}) {
         Notify(p, [p, message, tail = std::move(tail)](bridge::Host& host) { host.Send(p, message, tail); });
     }
+    /// Tell participant p that its request M, to which it gave the number `id`, is refused.
+    template<class M>
+    void Refuse(int p, std::uint64_t id, std::string reason) {
+        Refuse(p, bridge::ProtocolMessages::TypeOf<M>(), id, std::move(reason));
+    }
     /// Something has ended that the deadlock check counts: look again, even if nobody is told.
     void RequestSync();
 
@@ -86,6 +91,7 @@ class ClockHost {
         std::vector<std::function<void(bridge::Host&)>> notices;
     };
 
+    void Refuse(int p, std::uint16_t message, std::uint64_t id, std::string reason);
     void Sync();
     void Resume(int p);
     void AwaitAll();

@@ -4,7 +4,11 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "ns3/log.h"
+
 namespace edgelam {
+
+NS_LOG_COMPONENT_DEFINE("EdgelamRegistry");
 
 namespace {
 
@@ -84,11 +88,13 @@ void Registry::Announce(std::size_t id, std::int64_t nowNs) {
 
 void Registry::Add(Observable observable) {
     RefuseTaken(m_observables, observable.name);
+    NS_LOG_INFO("observable " << observable.name);
     m_observables.push_back(std::move(observable));
 }
 
 void Registry::Add(Controllable control) {
     RefuseTaken(m_controls, control.name);
+    NS_LOG_INFO("control " << control.name);
     if (std::count_if(control.axes.begin(), control.axes.end(), [](const Axis& axis) { return axis.size < 0; }) > 1) {
         throw std::invalid_argument("control '" + control.name + "': at most one dimension may vary");
     }
@@ -97,6 +103,7 @@ void Registry::Add(Controllable control) {
 
 Reading Registry::Read(std::size_t id) const {
     const Observable& observable = m_observables.at(id);
+    NS_LOG_LOGIC("read " << observable.name);
     Reading reading;
     try {
         reading = observable.read();
@@ -122,6 +129,7 @@ Reading Registry::Read(std::size_t id) const {
 
 std::string Registry::Set(std::size_t id, std::span<const std::byte> bytes) const {
     const Controllable& control = m_controls.at(id);
+    NS_LOG_INFO("set " << control.name << " from " << bytes.size() << " bytes");
     std::size_t known = control.itemsize;
     std::int64_t* varying = nullptr;
     std::vector<std::int64_t> shape = Sizes(control.axes);

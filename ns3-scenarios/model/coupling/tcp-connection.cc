@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ns3/inet-socket-address.h"
+#include "ns3/log.h"
 #include "ns3/node.h"
 #include "ns3/simulator.h"
 #include "ns3/tcp-tx-buffer.h"
@@ -13,6 +14,8 @@
 #include "transfer-application.h"
 
 namespace edgelam {
+
+NS_LOG_COMPONENT_DEFINE("EdgelamTcpConnection");
 
 using bridge::TransferStatus;
 using ns3::MakeCallback;
@@ -66,10 +69,12 @@ void TcpConnection::Open(Ptr<Socket> socket, const ns3::Address& remote) {
     ns3::Address local;
     socket->GetSockName(local);
     m_localPort = ns3::InetSocketAddress::ConvertFrom(local).GetPort();
+    NS_LOG_INFO(m_source.GetName() << " connects to " << m_receiver.GetName() << " from port " << m_localPort);
     socket->Connect(remote);
 }
 
 void TcpConnection::Accept(Ptr<Socket> socket) {
+    NS_LOG_INFO(m_receiver.GetName() << " accepts " << m_source.GetName());
     m_accepted = socket;
     socket->SetRecvCallback(MakeCallback(&TcpConnection::Read, this));
 }
@@ -78,6 +83,7 @@ void TcpConnection::Close(const std::string& reason) {
     if (m_failed) {
         return;
     }
+    NS_LOG_INFO(m_source.GetName() << " to " << m_receiver.GetName() << " closes: " << reason);
     m_failed = true;
     Ptr<TcpConnection> self(this);
     for (const auto& socket : {Ptr<Socket>(m_sender), m_accepted}) {
@@ -103,6 +109,7 @@ void TcpConnection::CloseReceivingEnd() {
 }
 
 void TcpConnection::Enqueue(Ptr<Transfer> transfer, std::size_t share) {
+    NS_LOG_FUNCTION(this << transfer->serial << share << transfer->spec.size_bytes);
     const std::uint64_t begin = m_queued;
     m_queued += transfer->spec.size_bytes;
     m_messages.push_back({std::move(transfer), share, begin, m_queued});
@@ -149,10 +156,12 @@ void TcpConnection::Fill() {
             return; // the buffer is full: the next acknowledgement brings us back
         }
         m_written += bytes;
+        NS_LOG_LOGIC("handed " << m_written << " of " << m_queued << " bytes to the socket");
     }
 }
 
 void TcpConnection::Connected(Ptr<Socket> socket) {
+    NS_LOG_INFO(m_source.GetName() << " is connected to " << m_receiver.GetName());
     m_connected = true;
     Fill();
 }
@@ -185,6 +194,7 @@ void TcpConnection::Acknowledged(Ptr<Socket> socket, std::uint32_t room) {
         return; // the handshake
     }
     m_acknowledged = m_written - inBuffer;
+    NS_LOG_LOGIC(m_acknowledged << " bytes are acknowledged");
     while (!m_messages.empty() && m_messages.front().end <= m_acknowledged && m_reading > 0) {
         Message done = std::move(m_messages.front());
         m_messages.pop_front();
@@ -198,6 +208,7 @@ void TcpConnection::Acknowledged(Ptr<Socket> socket, std::uint32_t room) {
 void TcpConnection::Retransmitted(Ptr<const ns3::Packet> packet, const ns3::TcpHeader& header,
                                   const ns3::Address& local, const ns3::Address& peer,
                                   Ptr<const ns3::TcpSocketBase> socket) {
+    NS_LOG_LOGIC("segment " << header.GetSequenceNumber() << " is sent again");
     if (!m_messages.empty()) {
         ++m_messages.front().Share().record.retransmissions;
     }
@@ -217,6 +228,7 @@ void TcpConnection::Received(std::uint64_t bytes) {
     Ptr<TcpConnection> self(this);
     const std::uint64_t before = m_received;
     m_received += bytes;
+    NS_LOG_LOGIC(m_received << " bytes have arrived in order");
     while (m_reading < m_messages.size()) {
         Message& message = m_messages[m_reading];
         if (m_received <= message.begin) {

@@ -10,6 +10,7 @@
 #include "ns3/ipv4-route.h"
 #include "ns3/ipv4-routing-protocol.h"
 #include "ns3/ipv4.h"
+#include "ns3/log.h"
 #include "ns3/node.h"
 #include "ns3/packet.h"
 #include "ns3/simulator.h"
@@ -20,6 +21,8 @@
 #include "participant-time.h"
 
 namespace edgelam {
+
+NS_LOG_COMPONENT_DEFINE("EdgelamTransferApplication");
 
 using bridge::TransferProtocol;
 using bridge::TransferStatus;
@@ -64,10 +67,12 @@ void TransferApplication::StartApplication() {
         }
     }
     m_listener->Listen();
+    NS_LOG_INFO(m_name << " takes transfers at port " << m_port);
     m_running = true;
 }
 
 void TransferApplication::StopApplication() {
+    NS_LOG_INFO(m_name << " stops");
     m_running = false;
     const std::string reason = "the transfer application of " + m_name + " has stopped";
     m_listener->Close();
@@ -149,6 +154,8 @@ Ptr<Transfer> TransferApplication::Send(const TransferSpec& spec,
     transfer->source = this;
     transfer->onDelivered = std::move(onDelivered);
     transfer->onEnded = std::move(onEnded);
+    NS_LOG_INFO(m_name << " begins transfer " << transfer->serial << " of " << spec.size_bytes << " bytes, "
+                       << ProtocolName(spec.protocol) << ", to " << receivers.size() << " nodes");
     const std::int64_t nowNs = NowNs();
     for (const auto& receiver : receivers) {
         TransferShare share;
@@ -247,6 +254,7 @@ void TransferApplication::Cancel(Transfer& transfer) {
 }
 
 void TransferApplication::Withdraw(Transfer& transfer, TransferStatus status) {
+    NS_LOG_INFO(m_name << " withdraws transfer " << transfer.serial << ": " << StatusName(status));
     Ptr<Transfer> self(&transfer);
     const auto flow = m_flows.find(transfer.serial);
     const Ptr<UdpFlow> udp = flow == m_flows.end() ? nullptr : flow->second;
@@ -293,7 +301,8 @@ void TransferApplication::NewConnection(Ptr<Socket> socket, const ns3::Address& 
     if (const Ptr<TcpConnection> connection = Incoming(from)) {
         connection->Accept(socket);
     } else {
-        socket->Close(); // from somebody who is no transfer application
+        NS_LOG_WARN(m_name << " closes a connection from somebody who is no transfer application");
+        socket->Close();
     }
 }
 
@@ -302,6 +311,7 @@ void TransferApplication::ReadDatagrams(Ptr<Socket> socket) {
     while (Ptr<ns3::Packet> packet = socket->RecvFrom(from)) {
         DatagramTag tag;
         if (!packet->FindFirstMatchingByteTag(tag)) {
+            NS_LOG_WARN(m_name << " drops a datagram from somebody who is no transfer application");
             continue;
         }
         const auto inbound = m_inbound.find({tag.source, tag.serial});

@@ -3,9 +3,13 @@
 
 #include <algorithm>
 
+#include "ns3/log.h"
+
 #include "transfer-application.h"
 
 namespace edgelam {
+
+NS_LOG_COMPONENT_DEFINE("EdgelamTransfer");
 
 using bridge::TransferProtocol;
 using bridge::TransferStatus;
@@ -15,6 +19,7 @@ bool Transfer::Ended() const {
 }
 
 void Transfer::Deliver(std::size_t i) {
+    NS_LOG_FUNCTION(this << serial << i);
     if (!shares[i].ended && onDelivered) {
         onDelivered(*this, i);
     }
@@ -27,6 +32,9 @@ void Transfer::End(std::size_t i, TransferStatus status, std::string failure) {
         return;
     }
     share.ended = true;
+    NS_LOG_INFO("transfer " << serial << " of " << source->GetName() << " to " << share.receiver->GetName() << ": "
+                            << StatusName(status) << ", " << share.record.delivered_bytes << " of "
+                            << share.record.size_bytes << " bytes" << (failure.empty() ? "" : "; ") << failure);
     share.failure = std::move(failure);
     share.record.status = static_cast<std::int32_t>(status);
     share.record.num_lost = static_cast<std::uint32_t>(share.lost.size());

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "ns3/log.h"
 #include "ns3/packet.h"
 #include "ns3/simulator.h"
 
@@ -10,6 +11,8 @@
 #include "transfer-application.h"
 
 namespace edgelam {
+
+NS_LOG_COMPONENT_DEFINE("EdgelamUdpFlow");
 
 using bridge::TransferStatus;
 
@@ -61,11 +64,14 @@ std::uint64_t UdpFlow::BytesOf(std::uint64_t datagram) const {
 }
 
 void UdpFlow::Start() {
+    NS_LOG_INFO("transfer " << m_transfer->serial << ": " << NumDatagrams() << " datagrams at " << m_rateBps
+                            << " bit/s");
     m_startNs = NowNs();
     SendNext();
 }
 
 void UdpFlow::SendNext() {
+    NS_LOG_LOGIC("transfer " << m_transfer->serial << ": sends datagram " << m_next);
     ns3::Ptr<UdpFlow> self(this);
     DatagramTag tag;
     tag.source = m_transfer->source->GetNode()->GetId();
@@ -106,6 +112,7 @@ void UdpFlow::SendNext() {
 
 void UdpFlow::Arrived(std::size_t i, std::uint64_t offset) {
     const std::uint64_t datagram = offset / m_datagramBytes;
+    NS_LOG_LOGIC("transfer " << m_transfer->serial << ": datagram " << datagram << " is at receiver " << i);
     TransferShare& share = m_transfer->shares[i];
     auto& arrived = m_arrived[i];
     if (share.ended || (datagram < arrived.size() && arrived[datagram])) {
@@ -150,6 +157,7 @@ void UdpFlow::Finish(std::size_t i) {
 }
 
 void UdpFlow::GiveUp() {
+    NS_LOG_INFO("transfer " << m_transfer->serial << ": waits no longer for what is missing");
     ns3::Ptr<UdpFlow> self(this);
     for (std::size_t i = 0; i < m_transfer->shares.size(); ++i) {
         if (!m_transfer->shares[i].ended) {
