@@ -180,7 +180,7 @@ def test_a_recording_keeps_the_priority_and_a_replay_plays_it():
     operations: list = []
     first = simulate(main, program=ProgramRecorder(operations.extend))
     player = ProgramPlayer(operations)
-    simulate(player.main, on_transfer=player.on_transfer)
+    simulate(player.main, program=player)
     times = {(r.size_bytes, r.priority): r.last_byte_s for r in first}
     assert {(r.size_bytes, r.priority): r.last_byte_s for r in player.transfers.values()} == times
     assert len(times) == 3
