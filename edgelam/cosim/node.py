@@ -64,7 +64,7 @@ class Node:
 
     @property
     def energy_j(self) -> float:
-        """Joules so far: idle power all the time, and the difference to busy power while it computes."""
+        """Joules so far: idle power at all times, and the difference to busy power while it computes."""
         joules = self.device.idle_w * (self._core.loop.now_ns / 1e9) + self._processor.energy_j
         return self._core.observer.read_energy(self.name, joules)
 
@@ -106,20 +106,20 @@ class Node:
         return records[0] if single else records
 
     async def receive(self, source: Node | None = None, *, tag: str | None = None) -> Message:
-        """Wait for a message and return it; the one that arrived first if several fit.
+        """Wait for a message and return it; if several fit, the one that arrived first.
 
         Args:
             source: the sending node; None for any.
             tag: the tag it was sent with; None for any.
 
-        Of a udp transfer of which nothing at all arrives the receiver never hears: bound the wait.
+        If nothing at all of a udp transfer arrives, the receiver never learns of it: limit the wait.
 
         Returns:
             A `Message`: `data` (in the structure and dtypes that were sent, rounded by the encoding; lost bytes are
             zeros), `source`, `tag`, `lost` (byte ranges), `size_bytes`, `queued_s`, `last_byte_s`.
 
         Time-outs are asyncio's, in simulated time: ``async with asyncio.timeout(0.5): m = await ue.receive()``. A
-        message that arrives in the very instant of the time-out is not lost: the next `receive` gets it.
+        message that arrives at the instant of the time-out is not lost: the next `receive` gets it.
         """
         core = self._core
         if source is not None and source is not core.nodes.get(getattr(source, "name", "")):
@@ -137,17 +137,17 @@ class Node:
         return arrival.open(core.observer)
 
     def compute(self, label: str, *, key: Hashable = None, work: Work | None = None) -> ComputeBlock:
-        """A block of computing, ``async with node.compute("forward", key=x.shape): y = model(x)``.
+        """Return a block of computing, ``async with node.compute("forward", key=x.shape): y = model(x)``.
 
         The block waits for the node's turn, runs your code, and is left when the simulated time that it takes on this
         node's device has passed (see compute.py). There must be no `await` inside.
 
         Args:
-            label: what to call it in records.
+            label: its name in records.
             key: anything hashable that says what is computed, for example the shapes. The work is counted the first
-                time for each (label, key) and kept: what changes it belongs into the key (an optimiser's first step
-                counts as any later one). Without a key it is counted every time, which costs wall time.
-            work: the work, if you know it: nothing is counted. ``Work(flops=..., bytes=...)``.
+                time for each (label, key) and kept: put everything that changes it into the key (an optimiser's first
+                step counts as a later one). Without a key it is counted every time, which costs wall time.
+            work: the work, if you know it; then nothing is counted. ``Work(flops=..., bytes=...)``.
 
         Returns:
             A context manager; after the block its `work` and `record` (`ComputeRecord`) are set.

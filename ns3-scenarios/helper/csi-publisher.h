@@ -30,15 +30,15 @@
 
 namespace edgelam {
 
-/// One end's antennas. Elements are numbered polarisation by polarisation, in each row by row from the lowest, in each
-/// row column by column.
+/// One end's antennas. Elements are numbered polarisation by polarisation; within a polarisation row by row, from the
+/// lowest row; within a row column by column.
 struct CsiArray {
     std::uint32_t rows, columns, polarisations, node; ///< `node`: ns-3 node id
     double vertical_spacing, horizontal_spacing;      ///< wavelengths; NaN where it is not a uniform planar array
 };
 EDGELAM_MESSAGE(CsiArray, rows, columns, polarisations, node, vertical_spacing, horizontal_spacing)
 
-/// What holds for all blocks of a link.
+/// The constants of a link, the same for all blocks.
 struct CsiInfo {
     double carrier_hz;
     double snapshot_period_s;
@@ -52,7 +52,7 @@ EDGELAM_MESSAGE(CsiInfo, carrier_hz, snapshot_period_s, transmit_power_dbm, nois
 struct CsiState {
     double time_s; ///< simulated time of the first snapshot
     std::array<double, 3> rx_position_m, rx_velocity_mps, tx_position_m, tx_velocity_mps;
-    double speed_mps;    ///< of one end seen from the other
+    double speed_mps;    ///< of one end relative to the other
     double mean_gain_db; ///< mean of |H|^2 over all elements, tones and snapshots
     double snr_db;       ///< at one receiving element: transmit power on one element, mean gain, noise
     LinkState link;      ///< large-scale state, see channel-link.h
@@ -72,8 +72,8 @@ std::vector<double> Tones(std::uint32_t count, double spacing_hz);
 ///     csi-tones/NAME        double [subcarrier], Hz from the carrier
 ///     rays/NAME             Ray [ray] at the block's first snapshot (attribute Rays)
 ///
-/// A block begins every Snapshots * Period, whether somebody reads it or not; it is finished with its last snapshot,
-/// and is then told to subscribers, to each once. With one snapshot a block it is the live channel.
+/// A block begins every Snapshots * Period, whether somebody reads it or not. It is finished with its last snapshot,
+/// and each subscriber then gets it once. With one snapshot per block, it is the live channel.
 class CsiPublisher : public ns3::Object {
   public:
     static ns3::TypeId GetTypeId();

@@ -27,20 +27,20 @@ class Options {
   public:
     Options(std::string name, std::string summary);
 
-    /// What follows stands under this heading in the help.
+    /// The options that follow are under this heading in the help.
     void Section(const std::string& title);
 
     void Integer(const std::string& name, std::uint32_t& value, const std::string& help, std::uint32_t smallest,
                  std::uint32_t largest);
-    /// A number that may be large: 1e9 is taken.
+    /// A number that may be large: 1e9 is accepted.
     void Count(const std::string& name, std::uint64_t& value, const std::string& help, std::uint64_t smallest,
                std::uint64_t largest);
-    /// A number with a unit that the help names.
+    /// A number whose unit the help names.
     void Real(const std::string& name, double& value, const std::string& unit, const std::string& help, double smallest,
               double largest);
-    /// bit/s; understands bps, kbps, Mbps, Gbps.
+    /// A rate in bit/s; understands bps, kbps, Mbps, Gbps.
     void Rate(const std::string& name, double& bps, const std::string& help, double smallest, double largest);
-    /// Seconds; understands ns, us, ms, s, min, h.
+    /// A time in seconds; understands ns, us, ms, s, min, h.
     void Time(const std::string& name, double& seconds, const std::string& help, double smallest, double largest);
     void Choice(const std::string& name, std::string& value, const std::string& help,
                 const std::vector<std::string>& legal);
@@ -51,7 +51,7 @@ class Options {
     /// Where an ns-3 attribute of the scenario comes from.
     struct AttributeSource {
         std::string attribute;
-        std::string option; ///< to use instead; empty: there is none
+        std::string option; ///< the option to use instead; empty: there is none
     };
     /// The scenario itself sets these attributes of objects of a type. A default on the command line would have no
     /// effect, so Parse refuses it and names the option.
@@ -59,7 +59,7 @@ class Options {
 
     /// Read `--name=value`, `--name value` and, for flags, `--name`. `--ns3::Type::Attribute=value` changes the
     /// default of an ns-3 attribute (attribute-default.h). Throws OptionError.
-    /// `--attributes` and `--attributes=PREFIX` ask for a list of attributes in place of the help.
+    /// `--attributes` and `--attributes=PREFIX` ask for a list of attributes instead of the help.
     /// \return false if --help or --attributes was asked for
     bool Parse(int argc, const char* const* argv);
 

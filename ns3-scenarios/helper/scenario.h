@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// What the author of a scenario calls. See scenarios/wired-star.cc for a whole one.
+/// The interface for the author of a scenario. See scenarios/wired-star.cc for a complete example.
 ///
 ///     int main(int argc, char* argv[]) {
 ///         edgelam::Scenario scenario("my-scenario", "what it is, in one line");
@@ -40,29 +40,28 @@ namespace edgelam {
 
 /// The frame around a scenario: command line, seed, exposed nodes, observables, the run itself.
 ///
-/// Started with --edgelam-address the run is driven by participants over the bridge; without, the scenario sends
-/// built-in test traffic between its own nodes (those with IPv4) and prints what it measured.
+/// With --edgelam-address, participants drive the run over the bridge. Without it, the scenario sends built-in test
+/// traffic between its own nodes (those with IPv4) and prints what it measured.
 ///
-/// Exit status: 0 finished; 1 the test traffic did not; 2 a mistake on the command line; 3 a participant died, or
-/// nobody attached; 4 deadlock.
+/// Exit status: 0 finished; 1 the test traffic did not finish; 2 a mistake on the command line; 3 a participant died,
+/// or nobody attached; 4 deadlock.
 class Scenario {
   public:
     Scenario(std::string name, std::string summary);
     ~Scenario();
 
-    /// For the scenario's own options; add them before Main.
+    /// The scenario's own options; add them before Main.
     Options& options() { return m_options; }
     Registry& registry() { return m_registry; }
 
     /// Make a node visible to participants, under a unique name. Roles: "ue", "gnb", "edge", "cloud". Its transfer
     /// application is installed here: the node must have its IPv4 addresses by now.
     TransferApplication& Expose(ns3::Ptr<ns3::Node> node, const std::string& name, const std::string& role);
-    /// The same for a node without IPv4, of a scenario that is about radio alone: transfers from it or to it are
-    /// refused.
+    /// The same for a node without IPv4, in a scenario about radio alone: transfers from it or to it are refused.
     void ExposeWithoutIp(ns3::Ptr<ns3::Node> node, const std::string& name, const std::string& role);
 
-    /// Make something that lives to the end of the run, after ns-3's own. What the build function holds in its own
-    /// variables ends with it, before the run begins, which many of ns-3's helpers do not survive:
+    /// Make an object that lives until the end of the run, longer than ns-3's own objects. Variables of the build
+    /// function are destroyed before the run begins, and many of ns-3's helpers must live longer:
     ///
     ///     auto& flows = scenario.Keep<ns3::FlowMonitorHelper>();
     ///     auto& animation = scenario.Keep<ns3::AnimationInterface>("cell.xml");
@@ -72,7 +71,7 @@ class Scenario {
         m_kept.push_back(kept);
         return *kept;
     }
-    /// Hold a pointer of ns-3's, or move something in:
+    /// Hold an ns-3 pointer, or move an object in:
     ///
     ///     auto lte = scenario.Keep(ns3::CreateObject<ns3::LteHelper>());
     template<class T>
@@ -87,10 +86,10 @@ class Scenario {
         return Keep<ns3::Ptr<T>, const ns3::Ptr<T>&>(pointer);
     }
 
-    /// What participants call t = 0 comes so long after ns-3's: stations associate, UEs attach, routes converge, and
-    /// applications of the scenario run meanwhile. Participants' times, and --stopTime, count from there (NowNs of
-    /// participant-time.h); ns3::Simulator::Now() and what is given to ns-3 count from ns-3's own 0. To be called in
-    /// the build function. Throws std::invalid_argument for a time that is negative or not finite.
+    /// The participants' t = 0 comes this long after ns-3's: meanwhile stations associate, UEs attach, routes converge,
+    /// and applications of the scenario run. Participants' times, and --stopTime, count from there (NowNs of
+    /// participant-time.h); ns3::Simulator::Now() and times given to ns-3 count from ns-3's own 0. Call it in the
+    /// build function. Throws std::invalid_argument for a time that is negative or not finite.
     void WarmUp(double seconds);
 
     /// Refuse a combination of options that is impossible only as a whole.

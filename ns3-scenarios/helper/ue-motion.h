@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// UEs that move in straight lines within an area, as every radio scenario has them.
+/// UEs that move in straight lines within an area, for all radio scenarios.
 ///
 ///     edgelam::UeMotion motion;
 ///     motion.Add(node, {20, 0, 1.5}, speedMps, heading);
@@ -28,15 +28,15 @@ class UeMotion {
     /// Where UEs may be.
     struct Area {
         std::function<bool(const ns3::Vector&)> inside;
-        ns3::Vector middle; ///< what one heads for that finds no other way back
+        ns3::Vector middle; ///< where a UE heads that finds no other way back
     };
 
     /// Give a node its mobility model. \p heading: rad, from the x axis
     void Add(ns3::Ptr<ns3::Node> ue, const ns3::Vector& position, double speedMps, double heading);
 
-    /// After the last Add: publish, and look every second for UEs that would be outside a second later. They bounce,
-    /// off a wall along x, one along y, or both, whichever keeps them inside; one that none of these brings back heads
-    /// for the middle.
+    /// Call it after the last Add: it publishes, and looks every second for UEs that would be outside a second later.
+    /// Such a UE bounces off a wall along x, along y, or both, whichever keeps it inside; if none does, it heads for
+    /// the middle.
     void Start(Registry& registry, Area area, const std::string& whereElse);
 
   private:

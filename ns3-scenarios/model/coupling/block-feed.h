@@ -5,7 +5,7 @@
 ///     BlockFeed<std::complex<float>> csi(registry, "csi/ue0", "", "channel of ue0", {{"time", 20}, {"tone", 96}},
 ///                                        10'000'000);
 ///     std::span<std::complex<float>> block = csi.Begin();     // filled by simulation events ...
-///     csi.Finish(now_ns);                                     // ... and from here on what participants read
+///     csi.Finish(now_ns);                                     // ... and from now on participants read it
 #pragma once
 
 #include <cstdint>
@@ -70,7 +70,7 @@ class BlockFeed {
         return {reinterpret_cast<E*>(m_filling->bytes().data()), m_count};
     }
 
-    /// The block is complete. Subscribers are told, also of a block that there was no room for.
+    /// The block is complete. Subscribers are told, even if there was no room for the block.
     void Finish(std::int64_t nowNs) {
         if (m_filling) {
             m_state->finished = std::move(m_filling);
@@ -79,7 +79,7 @@ class BlockFeed {
         m_registry.Announce(m_id, nowNs);
     }
 
-    /// The newest finished block, null if there is none.
+    /// The newest finished block; null if there is none.
     std::shared_ptr<const SharedBlock> finished() const { return m_state->finished; }
 
   private:
@@ -89,7 +89,7 @@ class BlockFeed {
         std::string failure;
     };
     Registry& m_registry;
-    std::shared_ptr<State> m_state; ///< shared with the reading function, which may be called after this has gone
+    std::shared_ptr<State> m_state; ///< shared with the reading function, which may outlive this object
     std::size_t m_id = 0, m_count = 0;
     std::shared_ptr<SharedBlock> m_filling;
 };

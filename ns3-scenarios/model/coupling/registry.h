@@ -24,7 +24,7 @@
 
 namespace edgelam {
 
-/// What observables and controls have in common.
+/// The common part of observables and controls.
 struct Described {
     std::string name;
     std::string dtype; ///< JSON: a NumPy dtype string, or the description of a struct
@@ -43,7 +43,7 @@ struct Described {
 struct Observable : Described {
     std::function<Reading()> read;
     std::int64_t periodNs = 0;        ///< above 0: values come at this period, see Registry::SetPeriod
-    std::int64_t announcedNs = -1;    ///< when the newest of them came, -1 for not yet
+    std::int64_t announcedNs = -1;    ///< time of the newest of them; -1: none yet
     std::function<void(bool)> record; ///< a trace: whether to keep what happens, see Registry::PublishTrace
 
     /// As Described::Json, and "period_ns".
@@ -51,7 +51,7 @@ struct Observable : Described {
 };
 
 struct Controllable : Described {
-    /// Takes effect, or returns why not.
+    /// Takes effect, or returns the reason for refusing it.
     std::function<std::string(const std::vector<std::int64_t>& shape, const std::byte* bytes, std::size_t count)> set;
 };
 
@@ -60,7 +60,7 @@ class Registry {
     /// Add an observable. T: a number, a struct listed with EDGELAM_MESSAGE, std::array, std::vector, Array or
     /// SharedArray of these. `function` reads it without changing the simulation, and may throw std::runtime_error with
     /// the reason why it cannot be read now. `axes` names the dimensions; those of a std::array or std::vector may be
-    /// left out. Throws std::invalid_argument for a name that is taken.
+    /// left out. Throws std::invalid_argument for a name that exists.
     /// \return its number, for SetPeriod and Announce
     template<class T, std::invocable F>
     std::size_t Publish(std::string name, std::string unit, std::string help, F function, std::vector<Axis> axes = {}) {
@@ -70,10 +70,10 @@ class Registry {
         return m_observables.size() - 1;
     }
 
-    /// Add an observable that is what happened since it was last read, oldest first. It is kept only while somebody
-    /// subscribes to it, one at a time: `record` is called with true when that begins, with false when it ends, and
-    /// `take` gives what was kept, which is then forgotten. Reading it is refused at other times. Unlike others, such a
-    /// subscription does not keep a run alive in which nothing else is outstanding.
+    /// Add a trace: an observable of everything that happened since it was last read, oldest first. Events are kept
+    /// only during a subscription, of which there may be one at a time: `record` is called with true when it begins and
+    /// with false when it ends. `take` returns what was kept, which is then forgotten. Reading is refused at other
+    /// times. Unlike others, such a subscription does not keep a run alive in which nothing else is outstanding.
     template<class T, std::invocable F>
     void PublishTrace(std::string name, std::string help, F take, std::function<void(bool)> record) {
         const auto id =
@@ -81,16 +81,16 @@ class Registry {
         m_observables[id].record = std::move(record);
     }
 
-    /// Observable `id` has a new value every `periodNs` (above 0), of which Announce tells. A subscription to it takes
-    /// this period or a whole multiple of it, and gets every value, or every so many, exactly once: first the one
-    /// announced at the very time the subscription begins, if there is one, otherwise the next.
+    /// Observable `id` has a new value every `periodNs` (above 0), which Announce reports. A subscription has this
+    /// period or a multiple of it, and gets one value per period of its own, each exactly once. Its first value is the
+    /// one announced at the time at which it begins, if there is one, otherwise the next one.
     void SetPeriod(std::size_t id, std::int64_t periodNs);
     /// Observable `id` has its next value.
     void Announce(std::size_t id, std::int64_t nowNs);
-    /// Whom to tell of announcements (empty: nobody).
+    /// The function that is told of announcements (empty: none).
     void OnAnnounce(std::function<void(std::size_t id)> listener) { m_listener = std::move(listener); }
 
-    /// Where values that are SharedArrays lie.
+    /// The memory of values that are SharedArrays.
     SharedMemory& memory() { return m_memory; }
 
     /// Add a control. `function` takes a T, and returns the reason for refusing it as text, empty once it has taken
@@ -105,7 +105,7 @@ class Registry {
         Add(std::move(control));
     }
 
-    /// For types that are known at run time only; Publish and Control do it for those the compiler knows.
+    /// For types known only at run time; Publish and Control call them for types that the compiler knows.
     void Add(Observable observable);
     void Add(Controllable control);
 
@@ -115,10 +115,10 @@ class Registry {
     /// Read observable `id`. Throws std::runtime_error where the function gave another shape than was announced.
     Reading Read(std::size_t id) const;
     /// Set control `id` from bytes in C order.
-    /// \return why not, empty if it has taken effect
+    /// \return the reason for refusing it; empty if it has taken effect
     std::string Set(std::size_t id, std::span<const std::byte> bytes) const;
 
-    /// "a, b, c": for refusals.
+    /// The names as "a, b, c", for refusals.
     std::string ObservableNames() const;
     std::string ControlNames() const;
 
