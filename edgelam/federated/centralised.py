@@ -15,10 +15,11 @@ import torch
 
 from edgelam.federated.evaluation import Evaluator, Outcome
 from edgelam.federated.learner import Learner, train_step
+from edgelam.federated.log import Log
 from edgelam.federated.records import Report, RoundRecord, ignore
-from edgelam.federated.rounds import Log, device_nodes, report_nodes, server_node
 from edgelam.federated.samples import Batch
 from edgelam.federated.setup import Setup
+from edgelam.learning.conversation import device_nodes, server_node
 from edgelam.learning.participation import draw
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ def raw_data(setup: Setup, index: int) -> dict[str, Any]:
 async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> Outcome:
     """Upload all training data, then train on the server."""
     settings = setup.settings
-    nodes, edge = device_nodes(sim, setup), server_node(sim)
+    nodes, edge = device_nodes(sim, settings.num_devices), server_node(sim)
     learner = Learner(setup.unsplit(), settings, seed=setup.seed)
     evaluate = Evaluator(setup, METHOD, report, ())
-    log = Log(METHOD, sim, report)
+    log = Log(METHOD, report)
     edge.memory.allocate("model", learner.resident_bytes())
 
     async def upload(index: int) -> None:
@@ -65,7 +66,7 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
         report(RoundRecord(METHOD, step, step + 1, start_s, sim.now_s, loss_sum / count, count, len(chosen), 0, 0))
         if settings.evaluates_after(step):
             outcome = evaluate(step + 1, sim.now_s, {}, learner.model)
-    report_nodes(log, setup, nodes, edge)
+    log.nodes(setup, nodes, edge)
     return outcome.counting(total)
 
 

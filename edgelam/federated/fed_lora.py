@@ -20,24 +20,14 @@ from torch import Tensor
 
 from edgelam.federated.evaluation import Evaluator, Outcome
 from edgelam.federated.learner import Learner, download_model, train_step
+from edgelam.federated.log import Log, RoundResult
 from edgelam.federated.records import Report, ignore
-from edgelam.federated.rounds import (
-    Exchange,
-    Link,
-    Log,
-    RoundResult,
-    device_loop,
-    device_nodes,
-    expect,
-    number,
-    report_nodes,
-    server_loop,
-    server_node,
-)
 from edgelam.federated.setup import Setup
 from edgelam.learning.aggregation import RULES, Aggregation
 from edgelam.learning.averaging import weighted_average
+from edgelam.learning.conversation import Link, device_nodes, expect, number, server_node
 from edgelam.learning.memory import tensor_bytes
+from edgelam.learning.rounds import Exchange, FinishedRound, device_loop, server_loop
 from edgelam.models import Unsplit
 
 if TYPE_CHECKING:
@@ -70,9 +60,12 @@ async def device(link: Link, learner: Learner, log: Log, setup: Setup, index: in
             "samples": number(samples),
             "loss": link.parts.loss_sum,
         }
-        await link.send("adapter", round_number, answer, encoding=settings.weight_encoding)
+        await link.send("adapter", round_number, answer)
 
-    await device_loop(link, log, setup, work, learner.give_up)
+    def finished(round_number: int) -> None:
+        log.device_round(round_number, node.name, link.parts)
+
+    await device_loop(link, setup.rounds(num_rounds(setup)), work, give_up=learner.give_up, finished=finished)
 
 
 async def serve_round(node: cosim.Node, shared: dict[str, Any], exchange: Exchange, setup: Setup) -> RoundResult:
@@ -84,7 +77,7 @@ async def serve_round(node: cosim.Node, shared: dict[str, Any], exchange: Exchan
         await node.send(device, data, tag="adapter", encoding=encoding)
         return dict((await expect(node, device, "adapter", exchange.round)).data)
 
-    answers = await exchange.invite_and(adapter, 1.0)
+    answers = await exchange.invite_and(adapter)
     samples = {name: int(answer["samples"]) for name, answer in answers.items()}
     if answers:
         async with node.compute("average", key=("average", len(answers))):
@@ -107,6 +100,11 @@ def load_shared(model: Unsplit, weights: dict[str, Any], rule: Aggregation) -> N
         model.head.load_state_dict(weights["head"])
 
 
+def num_rounds(setup: Setup) -> int:
+    """Exchanges of adapters in a run."""
+    return -(-setup.settings.rounds // setup.settings.local_steps)
+
+
 def _steps(round_number: int, setup: Setup) -> range:
     """The optimiser steps of a round: the last round may have fewer."""
     first = round_number * setup.settings.local_steps
@@ -120,8 +118,8 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
     """
     settings = setup.settings
     rule = RULES[settings.aggregation]
-    nodes, edge = device_nodes(sim, setup), server_node(sim)
-    log = Log(METHOD, sim, report)
+    nodes, edge = device_nodes(sim, settings.num_devices), server_node(sim)
+    log = Log(METHOD, report)
     encoder, embedding = setup.encoder(), setup.embedding()
     encoders = [encoder.twin() for _ in nodes]
     for each in (encoder, *encoders):
@@ -140,17 +138,18 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
     }
     evaluate = Evaluator(setup, METHOD, report, tuple(node.name for node in nodes))
     outcomes: list[Outcome] = []
-    num_rounds = -(-settings.rounds // settings.local_steps)
     # evaluations fall on the ends of rounds: in every round whose steps reach one
-    due = [any(settings.evaluates_after(step) for step in _steps(r, setup)) for r in range(num_rounds)]
+    due = [any(settings.evaluates_after(step) for step in _steps(r, setup)) for r in range(num_rounds(setup))]
 
-    def after(round_number: int) -> None:
+    def finished(done: FinishedRound[RoundResult]) -> None:
+        step = _steps(done.number, setup).stop
+        log.round(done, step)
         rule.install(encoder, shared["adapter"])
-        if due[round_number]:
+        if due[done.number]:
             models = {}
             for node, learner in zip(nodes, learners, strict=True):
                 models[node.name] = Unsplit(learner.model.embedding, encoder, learner.model.head)
-            outcomes.append(evaluate(_steps(round_number, setup).stop, sim.now_s, models))
+            outcomes.append(evaluate(step, sim.now_s, models))
 
     edge.memory.allocate("model", tensor_bytes(encoder.parameters()))
     async with asyncio.TaskGroup() as group:
@@ -158,14 +157,14 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
             group.create_task(download_model(edge, node, learner), name=f"download to {node.name}")
     async with asyncio.TaskGroup() as group:
         for index, (node, learner) in enumerate(zip(nodes, learners, strict=True)):
-            link = Link(sim, node, edge, setup)
+            link = Link(sim, node, edge, settings.weight_encoding)
             group.create_task(device(link, learner, log, setup, index), name=f"device {node.name}")
         serving = group.create_task(
             server_loop(
-                sim, edge, nodes, setup, log, rounds=num_rounds, steps_per_round=settings.local_steps, after=after,
+                sim, edge, nodes, setup.rounds(num_rounds(setup)), finished=finished,
                 serve=lambda exchange: serve_round(edge, shared, exchange, setup),
             ),
             name="server",
         )  # fmt: skip
-    report_nodes(log, setup, nodes, edge)
-    return outcomes[-1].counting(serving.result())
+    log.nodes(setup, nodes, edge)
+    return outcomes[-1].counting(sum(result.num_samples for result in serving.result()))

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from edgelam.federated.evaluation import Evaluator, Outcome
 from edgelam.federated.learner import Learner, download_model, train_step
+from edgelam.federated.log import Log
 from edgelam.federated.records import DeviceRoundRecord, Report, ignore
-from edgelam.federated.rounds import Log, device_nodes, report_nodes, server_node
 from edgelam.federated.setup import Setup
+from edgelam.learning.conversation import device_nodes, server_node
 from edgelam.learning.participation import draw
 from edgelam.models import Unsplit
 
@@ -29,7 +30,7 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
     The outcome's accuracy and loss are means over the devices' own models on the global test set.
     """
     settings = setup.settings
-    nodes, edge = device_nodes(sim, setup), server_node(sim)
+    nodes, edge = device_nodes(sim, settings.num_devices), server_node(sim)
     encoder, embedding = setup.encoder(), setup.embedding()
     learners = {
         node.name: Learner(
@@ -40,7 +41,7 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
         for index, node in enumerate(nodes)
     }
     evaluate = Evaluator(setup, METHOD, report, tuple(learners))
-    log = Log(METHOD, sim, report)
+    log = Log(METHOD, report)
     total = 0
 
     async def steps(index: int, first: int, stop: int) -> None:
@@ -74,5 +75,5 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
             stop, sim.now_s, {name: learner.model for name, learner in learners.items()}, mean_of_own=True
         )
         first = stop
-    report_nodes(log, setup, nodes, None)
+    log.nodes(setup, nodes, None)
     return outcome.counting(total)

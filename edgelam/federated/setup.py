@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from edgelam.data import Examples, Task, load_task, split_dirichlet, split_iid
 from edgelam.federated.samples import Samples, Shard
 from edgelam.federated.settings import SplitFedFTSettings
+from edgelam.learning.rounds import Rounds
 from edgelam.models import Backbone, Encoder, Head, Unsplit, embedding_module, load_backbone
 from edgelam.random_streams import Stream, numbered
 
@@ -50,6 +51,13 @@ class Setup:
             shape[1] if shape else None,
             trainable=self.settings.train_embedding,
             seed=self.seed,
+        )
+
+    def rounds(self, count: int) -> Rounds:
+        """The first `count` rounds, as the settings say who takes part and how long the server waits."""
+        settings = self.settings
+        return Rounds(
+            range(count), settings.participation, settings.round_deadline_s, settings.stragglers, seed=self.seed
         )
 
     def unsplit(self) -> Unsplit:

@@ -33,27 +33,17 @@ import torch
 from torch import Tensor
 
 from edgelam.federated.evaluation import Evaluator, Outcome
+from edgelam.federated.log import Log, RoundResult
 from edgelam.federated.records import Report, ignore
-from edgelam.federated.rounds import (
-    Exchange,
-    Link,
-    Log,
-    RoundResult,
-    device_loop,
-    device_nodes,
-    expect,
-    number,
-    report_nodes,
-    server_loop,
-    server_node,
-)
 from edgelam.federated.samples import Batch
 from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.federated.setup import Setup
 from edgelam.federated.split_parts import Device, Server
 from edgelam.learning.averaging import weighted_average
+from edgelam.learning.conversation import Link, device_nodes, expect, number, server_node
 from edgelam.learning.divergence import refuse_divergence
 from edgelam.learning.memory import borrowed, tensor_bytes
+from edgelam.learning.rounds import Exchange, FinishedRound, device_loop, server_loop
 from edgelam.models import Unsplit
 
 if TYPE_CHECKING:
@@ -106,7 +96,10 @@ async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
                         if last:
                             worker.update()
 
-    await device_loop(link, log, setup, work, worker.give_up)
+    def finished(round_number: int) -> None:
+        log.device_round(round_number, node.name, link.parts)
+
+    await device_loop(link, setup.rounds(settings.rounds), work, give_up=worker.give_up, finished=finished)
 
 
 async def serve_round(node: cosim.Node, server: Server, exchange: Exchange, setup: Setup) -> RoundResult:
@@ -196,8 +189,8 @@ def _padded_shape(lengths: list[Tensor]) -> tuple[int, int]:
 
 
 @dataclass
-class Federation:
-    """The server and the devices (by node name): what is trained, and what is left when a run is over."""
+class SplitModels:
+    """The server's part and the devices' parts (by node name): what is trained, and is left when a run is over."""
 
     server: Server
     devices: dict[str, Device]
@@ -208,55 +201,53 @@ class Federation:
         return {name: Unsplit(device.embedding, encoder, device.head) for name, device in self.devices.items()}
 
 
-def build(setup: Setup, names: Sequence[str]) -> Federation:
-    """A fresh federation of devices of these names, one for each shard of the setup."""
+def build(setup: Setup, names: Sequence[str]) -> SplitModels:
+    """Fresh parts for a server and devices of these names, one for each shard of the setup."""
     settings = setup.settings
     shared = setup.embedding()  # frozen: one copy serves all virtual devices
     devices = {
         name: Device(setup.embedding() if settings.train_embedding else shared, setup.head(), shard, settings)
         for name, shard in zip(names, setup.shards, strict=True)
     }
-    return Federation(Server(setup.encoder(), settings, seed=setup.seed), devices)
+    return SplitModels(Server(setup.encoder(), settings, seed=setup.seed), devices)
 
 
 async def run(
-    sim: cosim.Simulation, setup: Setup, report: Report = ignore, federation: Federation | None = None
+    sim: cosim.Simulation, setup: Setup, report: Report = ignore, split: SplitModels | None = None
 ) -> Outcome:
     """Split federated fine-tuning over the simulated network, from t = now to the last round.
 
-    Uses the first `num_devices` nodes with role "ue" and the first with role "edge" (or "cloud"). federation: what to
-    train, for who wants to keep it afterwards; None: a fresh one.
+    Uses the first `num_devices` nodes with role "ue" and the first with role "edge" (or "cloud"). split: what to train,
+    for who wants to keep it afterwards; None: fresh parts.
     """
     settings = setup.settings
-    nodes, edge = device_nodes(sim, setup), server_node(sim)
-    federation = federation or build(setup, [node.name for node in nodes])
-    server, models = federation.server, federation.models()
-    log = Log(METHOD, sim, report)
+    nodes, edge = device_nodes(sim, settings.num_devices), server_node(sim)
+    split = split or build(setup, [node.name for node in nodes])
+    server, models = split.server, split.models()
+    log = Log(METHOD, report)
     evaluate = Evaluator(setup, METHOD, report, tuple(models))
     outcomes: list[Outcome] = []
 
-    def after(round_number: int) -> None:
-        if settings.evaluates_after(round_number):
-            outcomes.append(evaluate(round_number + 1, sim.now_s, models))
+    def finished(done: FinishedRound[RoundResult]) -> None:
+        log.round(done, step=done.number + 1)
+        if settings.evaluates_after(done.number):
+            outcomes.append(evaluate(done.number + 1, sim.now_s, models))
 
     edge.memory.allocate("model", server.resident_bytes())
     async with asyncio.TaskGroup() as group:
         for node in nodes:
-            worker = federation.devices[node.name]
-            group.create_task(device(Link(sim, node, edge, setup), worker, log, setup), name=f"device {node.name}")
+            worker, link = split.devices[node.name], Link(sim, node, edge, settings.encoding)
+            group.create_task(device(link, worker, log, setup), name=f"device {node.name}")
         serving = group.create_task(
             server_loop(
                 sim,
                 edge,
                 nodes,
-                setup,
-                log,
-                rounds=settings.rounds,
-                steps_per_round=1,
+                setup.rounds(settings.rounds),
                 serve=lambda exchange: serve_round(edge, server, exchange, setup),
-                after=after,
+                finished=finished,
             ),
             name="server",
         )
-    report_nodes(log, setup, nodes, edge)
-    return outcomes[-1].counting(serving.result())
+    log.nodes(setup, nodes, edge)
+    return outcomes[-1].counting(sum(result.num_samples for result in serving.result()))

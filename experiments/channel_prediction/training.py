@@ -162,7 +162,7 @@ async def _together(
         finished(epochs, record.end_s, record.loss, record.up_bytes, record.down_bytes)
 
     await federated.run(
-        sim, federation, servers=servers, aggregator=aggregator, local_epochs=config.local_epochs,
+        sim, federation, clients=servers, server=aggregator, local_epochs=config.local_epochs,
         rounds=range(done // config.local_epochs, config.epochs // config.local_epochs), report=report,
     )  # fmt: skip
 

@@ -147,7 +147,7 @@ def simulate(federation, rounds):
     async def main(sim):
         servers = [sim.node(f"edge{i}") for i in range(len(federation.trainers))]
         await federated.run(
-            sim, federation, servers=servers, aggregator=sim.node("cloud0"), rounds=rounds, report=records.append
+            sim, federation, clients=servers, server=sim.node("cloud0"), rounds=rounds, report=records.append
         )
 
     nodes = {f"edge{i}": "edge" for i in range(len(federation.trainers))} | {"cloud0": "cloud"}

@@ -183,7 +183,7 @@ def test_dropping_renormalises_the_weights(settings: SplitFedFTSettings) -> None
     with_straggler = split_fedft.build(setup, ["ue0", "ue1", "ue2"])
 
     async def main(sim: cosim.Simulation) -> Outcome:
-        return await split_fedft.run(sim, setup, federation=with_straggler)
+        return await split_fedft.run(sim, setup, split=with_straggler)
 
     cosim.simulate(main, nodes=NODES, devices={"ue2": SLOW})
     without = prepare(replace(settings, rounds=4, head_averaging="none"), seed=1)
@@ -193,7 +193,7 @@ def test_dropping_renormalises_the_weights(settings: SplitFedFTSettings) -> None
     two = split_fedft.build(without, ["ue0", "ue1"])
 
     async def main_two(sim: cosim.Simulation) -> Outcome:
-        return await split_fedft.run(sim, without, federation=two)
+        return await split_fedft.run(sim, without, split=two)
 
     cosim.simulate(main_two, nodes={"ue0": "ue", "ue1": "ue", "edge0": "edge"})
     for name, weight in two.server.encoder.lora.items():

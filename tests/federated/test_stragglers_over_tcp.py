@@ -56,7 +56,7 @@ def test_a_slow_uplink(stragglers: str, tiny_bert: Path, token_file: Path) -> No
     two = split_fedft.build(alone, ["ue0", "ue1"])
 
     async def main_two(sim: cosim.Simulation) -> Outcome:
-        return await split_fedft.run(sim, alone, federation=two)
+        return await split_fedft.run(sim, alone, split=two)
 
     cosim.simulate(main_two, nodes={"ue0": "ue", "ue1": "ue", "edge0": "edge"})
     for name, weight in two.server.encoder.lora.items():

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Federated training of one predictor by edge servers that keep their CSI, over a simulated network.
+"""Federated training of one predictor by clients that keep their CSI, over a simulated network.
 
-    a round: aggregator --model--> every server       what the rule for adapters sends, and all other trained weights
-             server                                    `local_epochs` epochs on its own samples
-             aggregator <--model-- server              merged, weighted by the number of samples (FedAvg)
+    a round: server --model--> every client       what the rule for adapters sends, and all other trained weights
+             client                               `local_epochs` epochs on its own samples
+             server <--model-- client             merged, weighted by the number of samples (FedAvg)
 
-The frozen backbone, and the first values of everything else (drawn from a common seed), are at every server before.
-Servers keep their optimiser's state from round to round. Predictors without adapters are averaged whole.
+The frozen backbone, and the first values of everything else (drawn from a common seed), are at every client before.
+Clients keep their optimiser's state from round to round. Predictors without adapters are averaged whole. In the case
+study (experiments/channel_prediction) the clients are edge servers and the server is called the aggregator.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from edgelam.air.prediction.predictor import Predictor
 from edgelam.air.prediction.training import Trainer
 from edgelam.learning.aggregation import Aggregation
 from edgelam.learning.averaging import weighted_average
+from edgelam.learning.conversation import Link
+from edgelam.learning.rounds import Exchange, FinishedRound, Rounds, device_loop, server_loop
 
 if TYPE_CHECKING:
     from edgelam import cosim
@@ -38,14 +41,14 @@ class FederatedRound:
     start_s: float
     end_s: float
     loss: float
-    """Training loss (NMSE), mean over all samples of all servers."""
+    """Training loss (NMSE), mean over all samples of all clients."""
     up_bytes: int
-    """Sent by all servers together."""
+    """Sent by all clients together."""
     down_bytes: int
 
 
 class Federation:
-    """The aggregator's model and one trainer a server; knows no network."""
+    """The server's model and one trainer for each client; knows no network."""
 
     def __init__(self, model: Predictor, trainers: Sequence[Trainer], rule: Aggregation) -> None:
         """All predictors with the same weights."""
@@ -57,7 +60,7 @@ class Federation:
         self._down = self._first()
 
     def adopt(self) -> None:
-        """Give every server the aggregator's model, as after a merge: when training is taken up again."""
+        """Give every client the server's model, as after a merge: when training is taken up again."""
         for trainer in self.trainers:
             own = everything(trainer.predictor)
             with torch.no_grad():
@@ -69,23 +72,23 @@ class Federation:
         return {"adapter": self.rule.first(self.model), "weights": plain_weights(self.model)}
 
     def download(self) -> dict[str, dict[str, Tensor]]:
-        """What every server gets at the beginning of a round."""
+        """What every client gets at the beginning of a round."""
         return self._down
 
-    def install(self, server: int, download: Mapping[str, Any], *, begins: bool) -> None:
-        """Put it into a server's model; `begins`: it has not trained yet."""
-        trainer = self.trainers[server]
+    def install(self, client: int, download: Mapping[str, Any], *, begins: bool) -> None:
+        """Put it into a client's model; `begins`: it has not trained yet."""
+        trainer = self.trainers[client]
         put(trainer.predictor, download, self.rule)
         if self.rule.restarts and not begins:
             trainer.restart_adapters()
 
-    def upload(self, server: int) -> dict[str, dict[str, Tensor]]:
-        """What a server sends when it has trained."""
-        predictor = self.trainers[server].predictor
+    def upload(self, client: int) -> dict[str, dict[str, Tensor]]:
+        """What a client sends when it has trained."""
+        predictor = self.trainers[client].predictor
         return {"adapter": self.rule.upload(predictor), "weights": plain_weights(predictor)}
 
     def merge(self, uploads: Sequence[Mapping[str, Any]]) -> None:
-        """All servers' uploads, in their order, into the aggregator's model and the next download."""
+        """All clients' uploads, in their order, into the server's model and the next download."""
         samples = [len(trainer.windows) for trainer in self.trainers]
         self._down = {
             "adapter": self.rule.merge([upload["adapter"] for upload in uploads], samples),
@@ -112,22 +115,25 @@ async def run(
     sim: cosim.Simulation,
     federation: Federation,
     *,
-    servers: Sequence[cosim.Node],
-    aggregator: cosim.Node,
+    clients: Sequence[cosim.Node],
+    server: cosim.Node,
     rounds: range,
     local_epochs: int = 1,
     encoding: str = "fp32",
     report: Callable[[FederatedRound], object] = lambda record: None,
 ) -> None:
-    """All rounds over the network; `report` is called after each, when the aggregator's model is the merged one.
+    """All rounds over the network; `report` is called after each, when the server's model is the merged one.
 
-    servers: as many nodes as the federation has trainers; rounds: their numbers (a resumed run begins later).
+    clients: as many nodes as the federation has trainers; rounds: their numbers (a resumed run begins later).
     """
+    every = Rounds(rounds, announced=False)
+    weights = [len(trainer.windows) for trainer in federation.trainers]
 
-    async def serve(index: int, node: cosim.Node) -> None:
-        trainer = federation.trainers[index]
-        for number in rounds:
-            message = await node.receive(aggregator, tag="model")
+    async def client(index: int, link: Link) -> None:
+        trainer, node = federation.trainers[index], link.node
+
+        async def work(number: int) -> None:
+            message = await node.receive(server, tag="model")
             federation.install(index, message.data, begins=number == 0)
             total = 0.0
             for epoch in range(number * local_epochs, (number + 1) * local_epochs):
@@ -135,28 +141,29 @@ async def run(
                     async with node.compute("train", key=("train", tuple(past.shape))):
                         total += trainer.step(past, future) * len(past)
             loss = torch.tensor(total / (local_epochs * len(trainer.windows)))
-            await node.send(aggregator, {**federation.upload(index), "loss": loss}, tag="model", encoding=encoding)
+            await node.send(server, {**federation.upload(index), "loss": loss}, tag="model", encoding=encoding)
 
-    async def exchange(node: cosim.Node) -> tuple[dict[str, Any], int, int]:
-        down = await aggregator.send(node, federation.download(), tag="model", encoding=encoding)
-        message = await aggregator.receive(node, tag="model")
+        await device_loop(link, every, work)
+
+    async def model(node: cosim.Node) -> tuple[dict[str, Any], int, int]:
+        down = await server.send(node, federation.download(), tag="model", encoding=encoding)
+        message = await server.receive(node, tag="model")
         return dict(message.data), down.size_bytes, message.size_bytes
 
-    async def aggregate() -> None:
-        for number in rounds:
-            start_s = sim.now_s
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(exchange(node), name=f"round with {node.name}") for node in servers]
-            answers = [task.result() for task in tasks]
-            async with aggregator.compute("merge", key=("merge", len(answers))):
-                federation.merge([answer for answer, _, _ in answers])
-            weights = [len(trainer.windows) for trainer in federation.trainers]
-            losses = [float(answer["loss"]) for answer, _, _ in answers]
-            loss = sum(w * x for w, x in zip(weights, losses, strict=True)) / sum(weights)
-            up, down = sum(up for _, _, up in answers), sum(down for _, down, _ in answers)
-            report(FederatedRound(number, start_s, sim.now_s, loss, up, down))
+    async def serve(exchange: Exchange) -> tuple[float, int, int]:
+        answers = list((await exchange.invite_and(model)).values())
+        async with server.compute("merge", key=("merge", len(answers))):
+            federation.merge([answer for answer, _, _ in answers])
+        losses = [float(answer["loss"]) for answer, _, _ in answers]
+        loss = sum(w * x for w, x in zip(weights, losses, strict=True)) / sum(weights)
+        return loss, sum(up for _, _, up in answers), sum(down for _, down, _ in answers)
+
+    def finished(done: FinishedRound[tuple[float, int, int]]) -> None:
+        loss, up, down = done.result
+        report(FederatedRound(done.number, done.start_s, done.end_s, loss, up, down))
 
     async with asyncio.TaskGroup() as group:
-        for index, node in enumerate(servers):
-            group.create_task(serve(index, node), name=f"server {node.name}")
-        group.create_task(aggregate(), name="aggregator")
+        for index, node in enumerate(clients):  # recorded programs call the tasks as the case study does
+            group.create_task(client(index, Link(sim, node, server)), name=f"server {node.name}")
+        serving = server_loop(sim, server, clients, every, serve=serve, finished=finished)
+        group.create_task(serving, name="aggregator")

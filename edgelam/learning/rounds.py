@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The round loop, written once: invitations, participation, deadlines, stragglers. An algorithm fills in what a device
+and the server do in a round.
+
+    server --invitation--> devices drawn for the round        (4 bytes: the round; -1 ends the run)
+      ... the algorithm's own messages, each headed by its step ...
+    server --release--> devices dropped at the deadline       (4 bytes: the round), which then give the round up
+
+Without the policy "drop" there is no release message. Where everybody takes part in every round and knows how many
+there are (`announced` False), there are no invitations either: the algorithm's messages are all that is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from edgelam.learning.conversation import Link, Parts, number, on_its_way
+from edgelam.learning.participation import draw
+
+if TYPE_CHECKING:
+    from edgelam import cosim
+
+T = TypeVar("T")
+END = -1
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """The rounds of a run: how many, who takes part, and how long the server waits."""
+
+    numbers: range
+    """From 0; a run that is taken up again begins later."""
+    participation: float = 1.0
+    """Share of the devices drawn for each round."""
+    deadline_s: float | None = None
+    """Simulated seconds after which a device is late; None: never."""
+    stragglers: Literal["wait", "drop"] = "wait"
+    """What happens to a device that is late."""
+    seed: int = 0
+    """Of the draws."""
+    announced: bool = True
+    """Whether a round begins with an invitation. False: everybody takes part in all of them, without a deadline."""
+
+
+@dataclass(frozen=True)
+class FinishedRound(Generic[T]):
+    """What the server knows about a round that is over; times in simulated seconds."""
+
+    number: int
+    start_s: float
+    end_s: float
+    num_devices: int
+    dropped: frozenset[str]
+    """Devices that were left out."""
+    late: frozenset[str]
+    """Devices that missed the deadline but were waited for."""
+    result: T
+    """What the algorithm made of it."""
+
+
+async def device_loop(
+    link: Link,
+    rounds: Rounds,
+    work: Callable[[int], Awaitable[None]],
+    *,
+    give_up: Callable[[], None] = lambda: None,
+    finished: Callable[[int], None] = lambda number: None,
+) -> None:
+    """A device's life: wait for invitations, do `work(round)`, until the server ends the run.
+
+    give_up: called when the server has dropped the device within a round; work has been cancelled by then. finished:
+    called when the device hears that a round in which it took part is over, with link.parts as they were in it.
+    """
+    if not rounds.announced:
+        for round_number in rounds.numbers:
+            await work(round_number)
+        return
+    last: int | None = None
+    while True:
+        invitation = await link.node.receive(link.server, tag="invitation")
+        if last is not None:
+            finished(last)
+        round_number = int(invitation.data)
+        if round_number == END:
+            return
+        link.parts = Parts(downlink_s=on_its_way(invitation, 0.0, link.sim.now_s))
+        last = round_number
+        if rounds.stragglers != "drop":
+            await work(round_number)
+        elif not await _unless_released(link, round_number, work):
+            give_up()
+
+
+async def _unless_released(link: Link, round_number: int, work: Callable[[int], Awaitable[None]]) -> bool:
+    """Do the round's work, or stop when the server releases the device; whether the work was finished."""
+
+    async def released() -> None:
+        while int((await link.node.receive(link.server, tag="release")).data) < round_number:
+            pass  # the release of an older round, which this device finished none the less
+
+    async def working() -> None:
+        await work(round_number)
+
+    tasks = [asyncio.create_task(working()), asyncio.create_task(released())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finished = tasks[0].done()
+        if finished:
+            tasks[0].result()
+        return finished
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def each(devices: Sequence[cosim.Node], exchange: Callable[[cosim.Node], Awaitable[T]], until_s: float | None,
+               sim: cosim.Simulation) -> dict[str, T]:  # fmt: skip
+    """Do `exchange(device)` with all devices at once; results by name, in the order of `devices`.
+
+    until_s: simulated time at which what is not finished is cancelled and left out; None: wait for all.
+    """
+
+    async def one(device: cosim.Node) -> T:
+        return await exchange(device)
+
+    tasks = {device.name: asyncio.create_task(one(device)) for device in devices}
+    if not tasks:
+        return {}
+    try:
+        timeout_s = None if until_s is None else max(0.0, until_s - sim.now_s)
+        await asyncio.wait(list(tasks.values()), timeout=timeout_s, return_when=asyncio.FIRST_EXCEPTION)
+        return {name: task.result() for name, task in tasks.items() if task.done()}
+    finally:
+        late = [task for task in tasks.values() if not task.done()]
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+
+async def everybody(devices: Sequence[cosim.Node], exchange: Callable[[cosim.Node], Awaitable[T]]) -> dict[str, T]:
+    """As `each`, where nobody can be late: a task group, whose tasks say with whom they are."""
+
+    async def one(device: cosim.Node) -> T:
+        return await exchange(device)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = {device.name: group.create_task(one(device), name=f"round with {device.name}") for device in devices}
+    return {name: task.result() for name, task in tasks.items()}
+
+
+class Exchange:
+    """The server's side of one round: who takes part, who has been dropped, and how long to wait."""
+
+    def __init__(self, sim: cosim.Simulation, node: cosim.Node, chosen: Sequence[cosim.Node], round_number: int,
+                 rounds: Rounds) -> None:  # fmt: skip
+        """A round that starts now with the devices `chosen`."""
+        self.sim, self.node, self.round, self.rounds = sim, node, round_number, rounds
+        self.chosen = list(chosen)
+        self.active = list(chosen)
+        self.start_s = sim.now_s
+        self.late: set[str] = set()
+
+    async def invite_and(self, exchange: Callable[[cosim.Node], Awaitable[T]], share: float = 1.0) -> dict[str, T]:
+        """Invite every device (where rounds are announced), then do the first exchange with it."""
+        if not self.rounds.announced:
+            return await everybody(self.active, exchange)
+
+        async def first(device: cosim.Node) -> T:
+            await self.node.send(device, number(self.round), tag="invitation")
+            return await exchange(device)
+
+        return await self.each(first, share)
+
+    async def each(self, exchange: Callable[[cosim.Node], Awaitable[T]], share: float = 1.0) -> dict[str, T]:
+        """Do an exchange with every device still active; with the policy "drop", those not finished after `share`
+        of the round's deadline are dropped from the round."""
+        if not self.rounds.announced:
+            return await everybody(self.active, exchange)
+        deadline_s = self.rounds.deadline_s
+        drop = self.rounds.stragglers == "drop" and deadline_s is not None
+        cut_off_s = None if deadline_s is None else self.start_s + share * deadline_s
+
+        # who waited for a late device in an earlier phase is not late itself
+        nobody_was_late = not self.late
+
+        async def noting(device: cosim.Node) -> T:
+            result = await exchange(device)
+            if cut_off_s is not None and nobody_was_late and self.sim.now_s > cut_off_s:
+                self.late.add(device.name)
+            return result
+
+        results = await each(self.active, noting, cut_off_s if drop else None, self.sim)
+        self.active = [device for device in self.active if device.name in results]
+        return results
+
+    @property
+    def dropped(self) -> list[cosim.Node]:
+        """Devices that were invited and are no longer active."""
+        names = {device.name for device in self.active}
+        return [device for device in self.chosen if device.name not in names]
+
+
+async def server_loop(
+    sim: cosim.Simulation,
+    node: cosim.Node,
+    devices: Sequence[cosim.Node],
+    rounds: Rounds,
+    *,
+    serve: Callable[[Exchange], Awaitable[T]],
+    finished: Callable[[FinishedRound[T]], None],
+) -> list[T]:
+    """All rounds: `serve` does one, `finished` looks at it. Returns what `serve` made of each."""
+    results: list[T] = []
+    releases: list[asyncio.Task[Any]] = []
+    for round_number in rounds.numbers:
+        chosen = [devices[i] for i in draw(len(devices), rounds.participation, round_number, rounds.seed)]
+        exchange = Exchange(sim, node, chosen, round_number, rounds)
+        results.append(await serve(exchange))
+        if rounds.stragglers == "drop":
+            releases += [asyncio.create_task(_release(node, device, round_number)) for device in exchange.dropped]
+        dropped = frozenset(device.name for device in exchange.dropped)
+        late = frozenset(exchange.late - dropped)
+        finished(
+            FinishedRound(round_number, exchange.start_s, sim.now_s, len(chosen), dropped, late, results[-1])
+        )  # fmt: skip
+    for release in releases:
+        await release
+    if rounds.announced:
+        await each(devices, lambda device: node.send(device, number(END), tag="invitation"), None, sim)
+    return results
+
+
+async def _release(node: cosim.Node, device: cosim.Node, round_number: int) -> None:
+    await node.send(device, number(round_number), tag="release")
