@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Training predictors: in one place, put aside and resumed, federated over a network."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -106,6 +108,24 @@ def test_resumed_training_ends_as_uninterrupted(tmp_path):
     for epoch in range(2, 4):
         second.epoch(epoch)
     assert torch.equal(weights(second.predictor), weights(whole.predictor))
+
+
+def test_dropout_of_the_adapters_follows_from_the_seed(backbone):
+    """Whatever else this process draws, and where training is taken up again."""
+    settings = dataclasses.replace(LAM, lora=LoraSettings(rank=2, dropout=0.5))
+
+    def trainer():
+        return prediction.Trainer(prediction.Lam(WINDOW, backbone, settings), windows(8), TRAINING, seed=2**62)
+
+    whole, disturbed = trainer(), trainer()
+    losses = [whole.epoch(epoch) for epoch in range(2)]
+    torch.randn(17)
+    assert disturbed.epoch(0) == losses[0]
+    resumed = trainer()
+    resumed.predictor.load_state_dict(disturbed.predictor.state_dict())
+    resumed.optimiser.load_state_dict(disturbed.optimiser.state_dict())
+    torch.randn(5)
+    assert resumed.epoch(1) == losses[1]
 
 
 def test_foreign_checkpoints_are_refused_and_change_nothing(tmp_path):

@@ -2,8 +2,8 @@
 """Training a predictor in one place, and measuring it.
 
 A batch is a number of samples with all their antennas; the loss is the mean of the samples' NMSE. Which samples come in
-which order, and which noise is on them, follows from the seed and the epoch alone, so that training that is resumed
-goes on as if it had not been interrupted.
+which order, which noise is on them, and what adapters' dropout leaves out follows from the seed and the epoch alone, so
+that training that is resumed goes on as if it had not been interrupted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgelam.air.prediction.settings import TrainingSettings
 from edgelam.air.prediction.windows import Array, Windows, add_noise
 from edgelam.learning import optimisers
 from edgelam.learning.divergence import refuse_divergence
-from edgelam.random_streams import from_numbers
+from edgelam.random_streams import dropout_seed, from_numbers, torch_seeded
 
 
 class Trainer:
@@ -32,6 +32,7 @@ class Trainer:
         self.predictor, self.windows, self.settings, self._seed = predictor, windows, settings, seed
         self.optimiser = make_optimiser(predictor, settings)
         self.num_steps = 0
+        self._batch = 0  # the number of the batch that was last asked for, of all epochs
 
     def restart(self) -> None:
         """Begin with a new optimiser, of what is trained now."""
@@ -48,7 +49,9 @@ class Trainer:
         rng = from_numbers(self._seed, epoch)
         order = rng.permutation(len(self.windows))
         device = next(self.predictor.parameters()).device
-        for begin in range(0, len(order), self.settings.batch_size):
+        starts = range(0, len(order), self.settings.batch_size)
+        for index, begin in enumerate(starts):
+            self._batch = epoch * len(starts) + index
             batch = self.windows.take(order[begin : begin + self.settings.batch_size])
             batch = add_noise(batch, self.settings.snr_db, rng, future=self.settings.noisy_target)
             yield torch.from_numpy(batch.past).to(device), torch.from_numpy(batch.future).to(device)
@@ -57,7 +60,8 @@ class Trainer:
         """One optimiser step; returns the batch's loss before it. Raises Diverged where it is not finite."""
         self.predictor.train()
         self.optimiser.zero_grad()
-        with torch.autocast(past.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
+        dropout = torch_seeded(dropout_seed(self._seed, self._batch) % 2**63)
+        with dropout, torch.autocast(past.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
             prediction = self.predictor(past)
         loss = nmse(prediction, future).mean()
         loss.backward()
