@@ -8,7 +8,8 @@
 
 The default rule is FedIT (arXiv 2305.05644): mean(B) mean(A) differs from mean(B A), the aggregation bias of this
 method, kept as it is. A device keeps its optimiser's state between rounds, unless the rule begins adapters anew. With
-a deadline and `stragglers = "drop"`, a device whose adapter is not there in time is left out of the average.
+`compression` a device sends, instead of adapter and head, their compressed difference to what came down (updates.py).
+With a deadline and `stragglers = "drop"`, a device whose adapter is not there in time is left out of the average.
 """
 
 from __future__ import annotations
@@ -16,14 +17,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
 from edgelam.federated.evaluation import Evaluator, Outcome
 from edgelam.federated.learner import Learner, download_model, train_step
 from edgelam.federated.log import Log, RoundResult
 from edgelam.federated.records import Report, ignore
 from edgelam.federated.setup import Setup
-from edgelam.learning.aggregation import RULES, Aggregation
+from edgelam.federated.updates import Receiver, Sender, load_shared, shared_head, shared_weights
+from edgelam.learning.aggregation import RULES
 from edgelam.learning.averaging import weighted_average
 from edgelam.learning.conversation import Link, device_nodes, expect, number, server_node
 from edgelam.learning.memory import tensor_bytes
@@ -39,13 +39,16 @@ METHOD = "fed-lora"
 async def device(link: Link, learner: Learner, log: Log, setup: Setup, index: int) -> None:
     """One device: download the model, then train and exchange adapters until the server ends the run."""
     node, settings, shard = link.node, setup.settings, setup.shards[index]
-    rule = RULES[settings.aggregation]
+    rule, with_head = RULES[settings.aggregation], settings.head_averaging == "server"
+    sender = Sender(setup) if settings.compression.kind != "none" else None
     node.memory.allocate("model", learner.resident_bytes())
 
     async def work(round_number: int) -> None:
         load_shared(learner.model, await link.receive("adapter", round_number), rule)
         if rule.restarts and round_number > 0:
             learner.restart_adapters()
+        if sender is not None:
+            sender.begin(shared_weights(learner.model, rule, with_head))
         samples = 0
         for step in _steps(round_number, setup):
             parts = [shard.batch(step, part) for part in range(settings.accumulation)]
@@ -54,22 +57,30 @@ async def device(link: Link, learner: Learner, log: Log, setup: Setup, index: in
             samples += count
             link.parts.loss_sum += loss_sum
             link.parts.num_samples += count
-        answer: dict[str, Any] = {
-            "adapter": rule.upload(learner.model.encoder),
-            **shared_head(learner.model, settings.head_averaging == "server"),
-            "samples": number(samples),
-            "loss": link.parts.loss_sum,
-        }
+        answer: dict[str, Any] = shared_weights(learner.model, rule, with_head)
+        if sender is not None:
+            with link.accounting():
+                async with node.compute("compress", key=("compress", settings.compression.kind)):
+                    answer = {"update": sender.pack(answer)}
+            node.memory.allocate("compressor", sender.state.num_bytes)
+        answer |= {"samples": number(samples), "loss": link.parts.loss_sum}
         await link.send("adapter", round_number, answer)
+
+    def give_up() -> None:
+        learner.give_up()
+        if sender is not None:
+            sender.take_back()  # what the server did not count
 
     def finished(round_number: int) -> None:
         log.device_round(round_number, node.name, link.parts)
 
-    await device_loop(link, setup.rounds(num_rounds(setup)), work, give_up=learner.give_up, finished=finished)
+    await device_loop(link, setup.rounds(num_rounds(setup)), work, give_up=give_up, finished=finished)
 
 
-async def serve_round(node: cosim.Node, shared: dict[str, Any], exchange: Exchange, setup: Setup) -> RoundResult:
-    """The server's side of one round; `shared` is what it sends down, updated in place."""
+async def serve_round(node: cosim.Node, shared: dict[str, Any], exchange: Exchange, setup: Setup,
+                      receiver: Receiver | None) -> RoundResult:  # fmt: skip
+    """The server's side of one round; `shared` is what it sends down, updated in place. receiver: of what is
+    compressed."""
     encoding, rule = setup.settings.weight_encoding, RULES[setup.settings.aggregation]
 
     async def adapter(device: cosim.Node) -> dict[str, Any]:
@@ -77,8 +88,13 @@ async def serve_round(node: cosim.Node, shared: dict[str, Any], exchange: Exchan
         await node.send(device, data, tag="adapter", encoding=encoding)
         return dict((await expect(node, device, "adapter", exchange.round)).data)
 
+    if receiver is not None:
+        receiver.begin(shared)
     answers = await exchange.invite_and(adapter)
     samples = {name: int(answer["samples"]) for name, answer in answers.items()}
+    if answers and receiver is not None:
+        async with node.compute("decompress", key=("decompress", len(answers))):
+            answers = {name: answer | receiver.unpack(answer["update"]) for name, answer in answers.items()}
     if answers:
         async with node.compute("average", key=("average", len(answers))):
             counts = list(samples.values())
@@ -86,18 +102,6 @@ async def serve_round(node: cosim.Node, shared: dict[str, Any], exchange: Exchan
             if "head" in shared:
                 shared["head"] = weighted_average([answer["head"] for answer in answers.values()], counts)
     return RoundResult(samples, sum(answer["loss"] for answer in answers.values()))
-
-
-def shared_head(model: Unsplit, with_head: bool) -> dict[str, dict[str, Tensor]]:
-    """The head, where the server averages heads: a copy."""
-    return {"head": {name: p.detach().clone() for name, p in model.head.state_dict().items()}} if with_head else {}
-
-
-def load_shared(model: Unsplit, weights: dict[str, Any], rule: Aggregation) -> None:
-    """Put what the server sent into a model."""
-    rule.install(model.encoder, weights["adapter"])
-    if "head" in weights:
-        model.head.load_state_dict(weights["head"])
 
 
 def num_rounds(setup: Setup) -> int:
@@ -136,6 +140,11 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
         "adapter": rule.first(encoder),
         **shared_head(learners[0].model, settings.head_averaging == "server"),
     }
+    receiver = None
+    if settings.compression.kind != "none":
+        mirror = Unsplit(embedding, encoder.twin(), setup.head())
+        rule.prepare(mirror.encoder)
+        receiver = Receiver(setup, mirror)
     evaluate = Evaluator(setup, METHOD, report, tuple(node.name for node in nodes))
     outcomes: list[Outcome] = []
     # evaluations fall on the ends of rounds: in every round whose steps reach one
@@ -162,7 +171,7 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
         serving = group.create_task(
             server_loop(
                 sim, edge, nodes, setup.rounds(num_rounds(setup)), finished=finished,
-                serve=lambda exchange: serve_round(edge, shared, exchange, setup),
+                serve=lambda exchange: serve_round(edge, shared, exchange, setup, receiver),
             ),
             name="server",
         )  # fmt: skip

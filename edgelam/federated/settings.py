@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from edgelam.errors import ConfigurationError
+from edgelam.learning.compressors.settings import CompressionSettings
 from edgelam.models.lora import LoraSettings
 
 Encoding = Literal["fp64", "fp32", "fp16", "bf16", "int8"]
@@ -73,6 +74,9 @@ class SplitFedFTSettings:
     """fed-lora only: how the server combines adapters. fedit averages A and B; ffa-lora trains and averages only B;
     fedex-lora also adds the residual of the averages to the frozen weights; flora adds the stack of all adapters to
     them."""
+
+    compression: CompressionSettings = field(default_factory=CompressionSettings)
+    """fed-lora only: how the devices compress the updates of adapters (and heads) that they send up."""
 
     encoding: Encoding = "fp16"
     """How embeddings, representations and Jacobians are encoded on the wire: 2 bytes per value with fp16; 1 byte per

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Compressors of model updates, one a file.
+
+compressor = make(CompressionSettings("top-k", share=0.05), seed=1)
+payload = compressor.encode("head/weight", update, state)      # on a device, with a `State` of its own
+update = compressor.decode(payload, shape, dtype)              # on the server
+
+| compressor | bytes of a matrix [n, m], n <= m | error |
+|---|---|---|
+| `none` | as many as it has | none |
+| `fp16` | 2 nm | rounding (11 bits), saturates beyond +-65504 |
+| `int8` | nm + 4 n | rounding to 1/127 of the largest of a line, fed back |
+| `top-k` | k (4 + 1, 2, 4 or 8 for the place) | all but the k largest, fed back |
+| `powersgd` | 4 r (n + m) | all but rank r, fed back |
+
+An error that is fed back is added to the next update of the same name, so that what has been decoded and what is still
+owed are together the sum of all updates. None of them is unbiased in a single update, apart from `none`.
+"""
+
+from typing import TYPE_CHECKING
+
+from edgelam import lazy
+
+if TYPE_CHECKING:
+    from edgelam.learning.compressors.compressor import Compressor, Payload, State, wire_bytes
+    from edgelam.learning.compressors.methods import make
+    from edgelam.learning.compressors.settings import CompressionSettings
+
+_HOME = {
+    **dict.fromkeys(("Compressor", "Payload", "State", "wire_bytes"), "compressor"),
+    "make": "methods",
+    "CompressionSettings": "settings",
+}
+
+__getattr__ = lazy.attributes(__name__, _HOME)
+
+__all__ = ["CompressionSettings", "Compressor", "Payload", "State", "make", "wire_bytes"]

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a compressor is, and error feedback, written once (Seide et al. 2014; Karimireddy et al., arXiv 1901.09847).
+
+With a residual e of what the sender still owes, an update u becomes
+
+    w = u + e,    payload = C(w),    e <- w - decoded(payload)
+
+so that the sum of everything decoded plus e is the sum of all updates, up to the rounding of the sums.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgelam import cosim
+from edgelam.errors import ConfigurationError
+from edgelam.learning.divergence import refuse_divergence
+
+Payload = dict[str, "np.ndarray[Any, Any]"]
+"""What crosses the network: arrays of bytes and whole numbers, which every encoding of a message leaves as they are."""
+
+
+@dataclass
+class State:
+    """What one sender keeps from update to update, by the name of the tensor."""
+
+    residuals: dict[str, Tensor] = field(default_factory=dict)
+    """What is owed: float32, or float64 where the updates are."""
+    bases: dict[str, Tensor] = field(default_factory=dict)
+    """PowerSGD: the right factor of the last update, [columns, rank]."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All of it as one flat dictionary, for a checkpoint: residuals/NAME, bases/NAME; not copies."""
+        return {f"{kind}/{name}": tensor for kind, kept in vars(self).items() for name, tensor in kept.items()}
+
+    def load_state_dict(self, saved: Mapping[str, Tensor]) -> None:
+        """Become what `state_dict` gave. Raises ConfigurationError for another name, and changes nothing."""
+        fresh = State()
+        for name, tensor in saved.items():
+            kind, _, key = name.partition("/")
+            if kind not in ("residuals", "bases") or not key:
+                raise ConfigurationError(f"{name!r} is no state of a compressor; legal are residuals/NAME, bases/NAME")
+            vars(fresh)[kind][key] = tensor.detach().clone()
+        self.residuals, self.bases = fresh.residuals, fresh.bases
+
+    def copy(self) -> State:
+        """Another one that is the same now; its tensors are never written to in place."""
+        return State(dict(self.residuals), dict(self.bases))
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all elements."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.state_dict().values())
+
+
+class Compressor(ABC):
+    """One way to compress. Has no state of its own: a sender's is a `State`."""
+
+    name: ClassVar[str]
+    feeds_back: ClassVar[bool] = True
+    """Whether what is left out is added to the next update."""
+
+    def encode(self, name: str, update: Tensor, state: State) -> Payload:
+        """Compress an update of the tensor `name`: floating-point, any shape.
+
+        Raises Diverged where it is not finite: it would stay in the residual for ever; and ConfigurationError for
+        whole numbers.
+        """
+        if not update.is_floating_point():
+            raise ConfigurationError(f"{name} to compress is {update.dtype}; floating-point tensors are legal")
+        refuse_divergence(update, f"the update of {name} to compress", "Smaller learning rates may help")
+        wanted = update.detach().to(torch.float64 if update.dtype == torch.float64 else torch.float32)
+        if self.feeds_back and (owed := state.residuals.get(name)) is not None:
+            wanted = wanted + owed
+        payload = self.compress(name, wanted, state)
+        if self.feeds_back:
+            state.residuals[name] = wanted - self.decode(payload, update.shape, update.dtype).to(wanted)
+        return payload
+
+    def decode(self, payload: Payload, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """The update as the receiver sees it; shape and dtype: of the update, as sender and receiver have agreed."""
+        wide = torch.float64 if dtype == torch.float64 else torch.float32
+        return self.decompress(payload, tuple(shape), wide).to(dtype)
+
+    @abstractmethod
+    def compress(self, name: str, values: Tensor, state: State) -> Payload:
+        """What is sent of `values`, float32 or float64, finite."""
+
+    @abstractmethod
+    def decompress(self, payload: Payload, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """What is received, float32 or float64 as `dtype` says."""
+
+
+def wire_bytes(payload: Payload) -> int:
+    """Bytes that a payload takes on the wire."""
+    return sum(array.nbytes for array in payload.values())
+
+
+def pack(values: Tensor, encoding: str) -> np.ndarray[Any, Any]:
+    """Values in an encoding of edgelam.cosim, uint8 [bytes]."""
+    return np.frombuffer(cosim.encode(values, encoding).tobytes(), np.uint8)
+
+
+def unpack(wire: np.ndarray[Any, Any], shape: Sequence[int], dtype: torch.dtype, encoding: str) -> Tensor:
+    """What `pack` was given, as the receiver sees it. Raises ConfigurationError for another number of bytes."""
+    agreed = cosim.encode(torch.zeros(tuple(shape), dtype=dtype), encoding)
+    if wire.nbytes != agreed.nbytes:
+        raise ConfigurationError(
+            f"{wire.nbytes} bytes came for a tensor {tuple(shape)} in {encoding}; legal are {agreed.nbytes}"
+        )
+    decoded: Tensor = cosim.decode(agreed, wire=np.ascontiguousarray(wire))
+    return decoded
+
+
+def plain(dtype: torch.dtype) -> str:
+    """The encoding that loses nothing of float32 or float64."""
+    return "fp64" if dtype == torch.float64 else "fp32"

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""No compression: every value as float32, or as float64 where it is one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from edgelam.learning.compressors.compressor import Compressor, Payload, State, pack, plain, unpack
+
+
+class NoCompression(Compressor):
+    """All of it."""
+
+    name = "none"
+    feeds_back = False
+
+    def compress(self, name: str, values: Tensor, state: State) -> Payload:
+        """values [bytes]: float32 or float64."""
+        return {"values": pack(values, plain(values.dtype))}
+
+    def decompress(self, payload: Payload, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """The same values."""
+        return unpack(payload["values"], shape, dtype, plain(dtype))

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How model updates are compressed; importing this imports no torch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgelam.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class CompressionSettings:
+    """A compressor and its size."""
+
+    kind: Literal["none", "fp16", "int8", "top-k", "powersgd"] = "none"
+    """none: the weights themselves are sent. Others send the update since what came down: fp16 (2 bytes a value), int8
+    (1 byte and a scale for each line), top-k (the largest values), powersgd (two thin factors); the last three feed
+    what they leave out into the next update."""
+    share: float = 0.1
+    """top-k: share of the values that are sent, above 0 and at most 1."""
+    rank: int = 2
+    """powersgd: rank of the factors, at least 1."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that are not legal."""
+        if not 0.0 < self.share <= 1.0:
+            raise ConfigurationError(f"compression share is {self.share}; it must lie above 0 and at most 1")
+        if self.rank < 1:
+            raise ConfigurationError(f"compression rank is {self.rank}; it must be at least 1")
