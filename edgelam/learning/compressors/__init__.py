@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compressors of model updates, one a file.
+"""Compressors of model updates, one per file.
 
 compressor = make(CompressionSettings("top-k", share=0.05), seed=1)
 payload = compressor.encode("head/weight", update, state)      # on a device, with a `State` of its own
@@ -13,8 +13,8 @@ update = compressor.decode(payload, shape, dtype)              # on the server
 | `top-k` | k (4 + 1, 2, 4 or 8 for the place) | all but the k largest, fed back |
 | `powersgd` | 4 r (n + m) | all but rank r, fed back |
 
-An error that is fed back is added to the next update of the same name, so that what has been decoded and what is still
-owed are together the sum of all updates. None of them is unbiased in a single update, apart from `none`.
+An error that is fed back is added to the next update of the same name, so that the decoded updates and the
+remaining error add up to the sum of all updates. None of them is unbiased in a single update, apart from `none`.
 """
 
 from typing import TYPE_CHECKING

@@ -12,9 +12,9 @@ class CompressionSettings:
     """A compressor and its size."""
 
     kind: Literal["none", "fp16", "int8", "top-k", "powersgd"] = "none"
-    """none: the weights themselves are sent. Others send the update since what came down: fp16 (2 bytes a value), int8
-    (1 byte and a scale for each line), top-k (the largest values), powersgd (two thin factors); the last three feed
-    what they leave out into the next update."""
+    """none: devices send the weights themselves. The others send the difference to the received weights: fp16 (2 bytes
+    per value), int8 (1 byte per value and a scale per line), top-k (the largest values), powersgd (two thin factors).
+    The last three add their error to the next update."""
     share: float = 0.1
     """top-k: share of the values that are sent, above 0 and at most 1."""
     rank: int = 2
