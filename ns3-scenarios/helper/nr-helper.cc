@@ -11,11 +11,14 @@
 #include "ns3/internet-stack-helper.h"
 #include "ns3/ipv4-list-routing-helper.h"
 #include "ns3/ipv4-static-routing-helper.h"
+#include "ns3/log.h"
 #include "ns3/point-to-point-helper.h"
 #include "ns3/string.h"
 #include "ns3/uinteger.h"
 
 #include "planar-array.h"
+
+NS_LOG_COMPONENT_DEFINE("NrHelper");
 
 using namespace ns3;
 
@@ -168,6 +171,7 @@ void NrHelper::InstallGnb(Ptr<Node> gnb, Ptr<RadioChannel> channel) {
     m_ueAddresses.Assign(NetDeviceContainer(m_gnbDevice));
     InstallBackhaul();
     m_multicast = std::make_shared<NrMulticast>(m_gnbDevice);
+    NS_LOG_INFO("gNB at node " << gnb->GetId());
 }
 
 std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
@@ -183,6 +187,7 @@ std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
     RoutingOf(node)->SetDefaultRoute(Ipv4Address("10.45.0.1"), interfaces.Get(0).second);
     m_gnbDevice->AddUe(number, ue.device, interfaces.GetAddress(0));
     m_ues.push_back(ue);
+    NS_LOG_INFO("UE " << number << " at node " << node->GetId() << ", " << interfaces.GetAddress(0));
     return number;
 }
 

@@ -6,7 +6,10 @@
 #include <stdexcept>
 #include <string>
 
+#include "ns3/log.h"
 #include "ns3/simulator.h"
+
+NS_LOG_COMPONENT_DEFINE("NrBearer");
 
 namespace edgelam::nr {
 
@@ -88,6 +91,7 @@ bool Bearer::Send(ns3::Ptr<ns3::Packet> packet, unsigned priority) {
     const std::uint32_t size = packet->GetSize() + pdcp_header;
     if (m_keptBytes[priority] + size > m_settings.bufferBytes || m_failed) {
         ++m_counters.droppedPackets;
+        NS_LOG_LOGIC("dropped, priority " << priority << ": " << (m_failed ? "failed" : "full"));
         return false;
     }
     const bool idle = BacklogBytes() == 0;
@@ -237,12 +241,14 @@ void Bearer::Lose(std::uint64_t sn, Piece piece) {
     }
     entry->second.push_back(piece);
     m_retransmitBytes += piece.to - piece.from;
+    NS_LOG_LOGIC("SDU " << sn << ", bytes " << piece.from << " to " << piece.to << " are sent again");
     if (idle && m_wakeData) {
         m_wakeData();
     }
 }
 
 void Bearer::Fail() {
+    NS_LOG_INFO("sent maxRetxThreshold times: radio link failure, nothing is sent any more");
     m_failed = true;
     m_pollEvent.Cancel();
     m_retransmit.clear();

@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("NrComponent");
+
 namespace edgelam::nr {
 
 ns3::TypeId ComponentType(const std::string& kind, const std::string& name, const ns3::TypeId& parent,
@@ -13,6 +17,7 @@ ns3::TypeId ComponentType(const std::string& kind, const std::string& name, cons
     ns3::TypeId type;
     if (ns3::TypeId::LookupByNameFailSafe(known == shortNames.end() ? name : known->type, &type) &&
         type.IsChildOf(parent) && type.HasConstructor()) {
+        NS_LOG_INFO(kind << " " << type.GetName());
         return type;
     }
     std::string legal;

@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("NrExclusiveScheduler");
+
 namespace edgelam::nr {
 
 NS_OBJECT_ENSURE_REGISTERED(ExclusiveScheduler);
@@ -52,6 +56,7 @@ void ExclusiveScheduler::Allocate(const SchedulingRequest& request, Allocation& 
         if (candidates[i].fixedGroups > 0 && candidates[i].fixedGroups <= numGroups - next &&
             AdmitsRetransmission(request, i)) {
             give(i, candidates[i].fixedGroups);
+            NS_LOG_LOGIC("UE " << candidates[i].ue << ": retransmission of " << candidates[i].fixedGroups << " groups");
         }
     }
     Divide(request, numGroups - next);

@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("NrExternalBeamformer");
+
 namespace edgelam::nr {
 
 NS_OBJECT_ENSURE_REGISTERED(ExternalBeamformer);
@@ -22,6 +26,7 @@ void ExternalBeamformer::SetPrecoder(std::uint32_t ue, const Precoder& precoder)
         m_weights.resize(ue + 1);
     }
     m_layers[ue] = precoder.layers;
+    NS_LOG_LOGIC("UE " << ue << ": " << precoder.layers << " layers given");
     if (precoder.layers > 0) {
         m_weights[ue][precoder.layers - 1] = precoder.weights;
     }

@@ -3,6 +3,10 @@
 
 #include <algorithm>
 
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("NrExternalScheduler");
+
 namespace edgelam::nr {
 
 NS_OBJECT_ENSURE_REGISTERED(ExternalScheduler);
@@ -30,6 +34,7 @@ void ExternalScheduler::Limit(const SchedulingRequest& request) {
         const std::uint32_t ue = request.candidates[i].ue;
         if (Capped(request, ue) && m_caps[ue] > 0) { // under a cap of 0 it has only control to send
             m_needed[i] = std::min(m_needed[i], AllowedGroups(request, ue));
+            NS_LOG_LOGIC("UE " << ue << ": its cap allows " << AllowedGroups(request, ue) << " groups");
         }
     }
 }

@@ -5,9 +5,12 @@
 #include <stdexcept>
 
 #include "ns3/ipv4-l3-protocol.h"
+#include "ns3/log.h"
 #include "ns3/simulator.h"
 #include "ns3/trace-source-accessor.h"
 #include "ns3/uinteger.h"
+
+NS_LOG_COMPONENT_DEFINE("NrNetDevice");
 
 namespace edgelam::nr {
 
@@ -88,12 +91,14 @@ bool NrNetDevice::Send(Ptr<Packet> packet, const ns3::Address&, std::uint16_t pr
 
 bool NrNetDevice::DropUnknown(Ptr<Packet> packet) {
     ++m_counters.droppedUnknown;
+    NS_LOG_LOGIC("nobody has the destination of " << packet->GetUid());
     m_droppedTrace(packet);
     return false;
 }
 
 bool NrNetDevice::Count(bool accepted, Ptr<Packet> packet) {
     ++(accepted ? m_counters.sent : m_counters.droppedFull);
+    NS_LOG_LOGIC("packet " << packet->GetUid() << (accepted ? " into" : " does not fit into") << " the bearer");
     (accepted ? m_sentTrace : m_droppedTrace)(packet);
     return accepted;
 }

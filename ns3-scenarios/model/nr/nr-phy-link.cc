@@ -4,9 +4,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ns3/log.h"
+
 #include "nr-beam-search.h"
 #include "nr-matrix-kernels.h"
 #include "nr-whitening.h"
+
+NS_LOG_COMPONENT_DEFINE("NrPhyLink");
 
 namespace edgelam::nr {
 
@@ -107,6 +111,7 @@ void PhyLink::AddInterference(const std::vector<Complex>& sent, std::size_t rece
     }
     m_interference.values.swap(values);
     m_interference.layers = after;
+    NS_LOG_LOGIC(after << " layers of others");
 }
 
 const SinrMap& PhyLink::Downlink(const PortWeights& beams, unsigned layers, double snr, std::span<const float> rise) {

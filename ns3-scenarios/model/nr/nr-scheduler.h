@@ -22,7 +22,7 @@ struct Candidate {
     const float* bitsPerGroup; ///< [group]: what one group would carry in this slot, estimated; > 0
     double averageBps;         ///< throughput so far, smoothed
     bool multicast = false;    ///< shares no group with anybody
-    std::uint8_t priority = 0; ///< the highest of what waits, 0 to 7; retransmissions: that of their block
+    std::uint8_t priority = 0; ///< the highest of what waits, 0 to 7
 };
 
 /// What a scheduler is asked.

@@ -3,6 +3,10 @@
 
 #include <algorithm>
 
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("NrSharedSlot");
+
 namespace edgelam::nr {
 
 void SharedSlot::Add(std::uint64_t slot, UeLink& link, std::span<const std::uint32_t> groups, unsigned layers) {
@@ -50,6 +54,7 @@ void SharedSlot::Form(Beamformer& beamformer) {
             }
         }
         if (!served.empty()) {
+            NS_LOG_LOGIC("slot " << m_slot << " group " << g << ": " << served.size() << " UEs");
             FormWeights(beamformer, g, served);
         }
     }

@@ -5,6 +5,10 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("NrUeLink");
+
 namespace edgelam::nr {
 
 UeLink::UeLink(std::uint32_t ue, PhyLink phy, ns3::Ptr<Beamformer> beamformer, std::vector<double> groupCentresHz)
@@ -16,6 +20,7 @@ void UeLink::Measure(bool later) {
         {*m_phy.link(), m_phy.OffsetsHz(), count, m_measured.beams ? &*m_measured.beams : nullptr});
     m_measured.beams.emplace(count, std::move(beams));
     m_phy.FindUplinkWeights(*m_measured.beams, m_measured.uplink);
+    NS_LOG_LOGIC("UE " << m_ue << ": " << count << " beams");
     if (m_beamformer->WantsChannel()) {
         const std::size_t groups = NumGroups(), pairs = m_phy.NumUeAntennas() * m_phy.NumElements();
         std::vector<std::complex<float>> h(pairs * groups);

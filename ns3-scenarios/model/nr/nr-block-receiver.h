@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// Whether a transmission of a block is decoded.
+#pragma once
+
+#include "ns3/traced-callback.h"
+
+#include "nr-carrier.h"
+#include "nr-harq-entity.h"
+#include "nr-phy-link.h"
+#include "nr-records.h"
+
+namespace edgelam::nr {
+
+class BlockReceiver {
+  public:
+    using Trace = ns3::TracedCallback<const TransportBlockRecord&>;
+    BlockReceiver(const Carrier& carrier, const Trace& trace) : m_carrier(carrier), m_trace(trace) {}
+
+    /// A transmission of a block arrives: reception.decoded says what came of it, the trace what it was.
+    /// \param map SINR of its layers in all groups
+    /// \param record slot, UE, direction and process of it
+    void Receive(const HarqProcess& process, Reception& reception, const SinrMap& map, unsigned symbols,
+                 TransportBlockRecord record);
+
+  private:
+    const Carrier& m_carrier;
+    const Trace& m_trace;
+    std::vector<float> m_sinrs; ///< of one call
+};
+
+} // namespace edgelam::nr

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-carrier.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "ns3/log.h"
+
+#include "nr-phy-link.h"
+
+NS_LOG_COMPONENT_DEFINE("NrCarrier");
+
+namespace edgelam::nr {
+
+namespace {
+
+constexpr double thermal_dbm_per_hz = -174;
+constexpr unsigned short_control = 2;   ///< symbols of uplink that are for sounding and short PUCCH
+constexpr unsigned least_elements = 36; ///< of a resource block, for data
+
+/// TS 38.214 table 5.1.2.2.1-1, configuration 1; twice and four times as many beyond its 275 resource blocks (FR3), so
+/// that there are never more than 18 groups.
+unsigned GroupSize(unsigned prbs) {
+    return prbs <= 36 ? 2 : prbs <= 72 ? 4 : prbs <= 144 ? 8 : prbs <= 275 ? 16 : prbs <= 550 ? 32 : 64;
+}
+
+} // namespace
+
+double WattOfDbm(double dbm) {
+    return std::pow(10, dbm / 10 - 3);
+}
+
+double DbOf(double linear) {
+    return 10 * std::log10(std::max(linear, 1e-30));
+}
+
+void CellSettings::Check() const {
+    const auto within = [](const char* name, double value, double smallest, double largest) {
+        if (!(value >= smallest && value <= largest)) {
+            throw std::invalid_argument(std::string("NR cell: ") + name + " " + std::to_string(value) + "; legal are " +
+                                        std::to_string(smallest) + " to " + std::to_string(largest));
+        }
+    };
+    within("GnbPower", gnbPowerDbm, -200, 200);
+    within("UePower", uePowerDbm, -200, 200);
+    within("GnbNoiseFigure", gnbNoiseDb, 0, 100);
+    within("UeNoiseFigure", ueNoiseDb, 0, 100);
+    within("P0", p0Dbm, -300, 200);
+    within("BlerTarget", blerTarget, 0.001, 0.5);
+    within("Alpha", alpha, 0, 1);
+    within("MaxLayers", maxLayers, 1, max_layers);
+    within("MaxUplinkLayers", maxUplinkLayers, 1, max_layers);
+    within("ControlSymbols", controlSymbols, 0, 3);
+    within("DmrsPerPrb", dmrsPerPrb, 6, 36);
+    within("MaxTransmissions", maxTransmissions, 1, 16);
+    within("MulticastTransmissions", multicastTransmissions, 1, 16);
+    within("MulticastMcs", multicastMcs, -1, NumMcs(McsTableOf(mcsTable)) - 1.0);
+    within("GnbDelay", gnbDelay, 0, 20);
+    within("UeDelay", ueDelay, 0, 20);
+    within("K1", k1, 1, 32);
+    within("K2", k2, 1, 32);
+    within("CsiPeriod", csiPeriod, 1, 10000);
+    within("CsiDelay", csiDelay, 0, 100);
+}
+
+Carrier::Carrier(const CellSettings& given, double frequencyHz)
+    : settings((given.Check(), given)), numerology(settings.mu), pattern(SlotPattern::Parse(settings.pattern)),
+      mcsTable(McsTableOf(settings.mcsTable)), cqiTable(static_cast<CqiTable>(mcsTable)),
+      numPrbs(NumResourceBlocks(FrequencyRangeOf(frequencyHz), settings.mu, settings.bandwidthHz)),
+      prbsPerGroup(GroupSize(numPrbs)), numGroups((numPrbs + prbsPerGroup - 1) / prbsPerGroup),
+      samplesPerGroup(std::max(1u, prbsPerGroup / 4)), errors(settings.gapDb) {
+    SetSlots();
+    const double prbHz = 12.0 * static_cast<double>(numerology.SubcarrierSpacingHz());
+    for (unsigned g = 0; g < numGroups; ++g) {
+        for (unsigned i = 0; i < samplesPerGroup; ++i) {
+            const double prb = g * prbsPerGroup + (i + 0.5) * PrbsOf(g) / samplesPerGroup;
+            offsetsHz.push_back((prb - 0.5 * numPrbs) * prbHz);
+        }
+    }
+    noiseDownW = WattOfDbm(thermal_dbm_per_hz + settings.ueNoiseDb) * prbHz;
+    noiseUpW = WattOfDbm(thermal_dbm_per_hz + settings.gnbNoiseDb) * prbHz;
+    const unsigned elements = NumResourceElements(std::min(50u, numPrbs), 12, 12);
+    for (unsigned mcs = 0; mcs < NumMcs(mcsTable); ++mcs) {
+        const Mcs& scheme = McsAt(mcsTable, mcs);
+        const auto blocks = Segment(TransportBlockSize(elements, scheme, 1), scheme);
+        const double sinr =
+            errors.SinrFor(settings.blerTarget, blocks, scheme.bitsPerSymbol, double(elements) * scheme.bitsPerSymbol);
+        thresholdDb.push_back(static_cast<float>(DbOf(sinr)));
+        efficiency.push_back(static_cast<float>(scheme.Efficiency()));
+        beta.push_back(EesmBeta(mcsTable, mcs));
+    }
+    for (std::size_t mcs = thresholdDb.size() - 1; mcs-- > 0;) { // where a constellation begins, more may need less
+        thresholdDb[mcs] = std::min(thresholdDb[mcs], thresholdDb[mcs + 1]);
+    }
+    NS_LOG_INFO(numPrbs << " resource blocks in " << numGroups << " groups, pattern " << settings.pattern);
+}
+
+/// Which slots carry data, and when uplink slots are granted.
+void Carrier::SetSlots() {
+    const std::size_t count = pattern.NumSlots();
+    plan.assign(count, {});
+    unsigned mostDown = 0, mostUp = 0;
+    const auto left = [&](unsigned symbols) { return 12 * symbols - std::min(12 * symbols, settings.dmrsPerPrb); };
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto& slot = pattern.At(static_cast<std::int64_t>(i));
+        const unsigned down = slot.downlink.count - std::min(slot.downlink.count, settings.controlSymbols);
+        const unsigned up = slot.uplink.count > short_control ? slot.uplink.count : 0;
+        plan[i].downSymbols = left(down) >= least_elements ? down : 0;
+        plan[i].upSymbols = left(up) >= least_elements ? up : 0;
+        plan[i].uplink = slot.uplink.count > 0;
+        mostDown = std::max(mostDown, down);
+        mostUp = std::max(mostUp, up);
+    }
+    const auto refuse = [&](const char* direction, unsigned symbols, const std::string& taken) {
+        throw std::invalid_argument("NR cell: Pattern '" + settings.pattern + "' has no slot for " + direction +
+                                    " data: at most " + std::to_string(symbols) + " symbols are left of " + taken +
+                                    ", and with DmrsPerPrb " + std::to_string(settings.dmrsPerPrb) + " " +
+                                    std::to_string(left(symbols)) + " resource elements in each block; legal is " +
+                                    std::to_string(least_elements) + " or more");
+    };
+    if (std::none_of(plan.begin(), plan.end(), [](const SlotPlan& slot) { return slot.downSymbols > 0; })) {
+        refuse("downlink", mostDown, "ControlSymbols " + std::to_string(settings.controlSymbols));
+    }
+    if (std::none_of(plan.begin(), plan.end(), [](const SlotPlan& slot) { return slot.upSymbols > 0; })) {
+        refuse("uplink", mostUp, "slots with more than " + std::to_string(short_control) + " of uplink");
+    }
+    std::size_t longest = 0;
+    for (std::size_t up = 0; up < count; ++up) {
+        if (plan[up].upSymbols == 0) {
+            continue;
+        }
+        // There is a slot with downlink data, so also one that a grant fits into.
+        std::size_t back = settings.k2;
+        const auto at = [&](std::size_t ahead) { return (up + 1000 * count - ahead) % count; };
+        while (pattern.At(static_cast<std::int64_t>(at(back))).downlink.count < std::max(1u, settings.controlSymbols)) {
+            ++back;
+        }
+        back += settings.gnbDelay;
+        plan[at(back)].grantsFor.push_back(static_cast<unsigned>(back));
+        longest = std::max(longest, back);
+    }
+    for (auto& slot : plan) {
+        std::sort(slot.grantsFor.begin(), slot.grantsFor.end());
+    }
+    const std::size_t feedback =
+        settings.gnbDelay + std::max(settings.k1, 1 + settings.ueDelay) + count + 1 + settings.gnbDelay;
+    longestDelay = std::max(longest, feedback);
+}
+
+unsigned Carrier::PrbsOf(std::uint32_t group) const {
+    return std::min(prbsPerGroup, numPrbs - group * prbsPerGroup);
+}
+
+unsigned Carrier::PrbsOf(const std::vector<std::uint32_t>& groups) const {
+    unsigned prbs = 0;
+    for (const auto g : groups) {
+        prbs += PrbsOf(g);
+    }
+    return prbs;
+}
+
+std::vector<double> Carrier::GroupCentresHz() const {
+    const double prbHz = 12.0 * static_cast<double>(numerology.SubcarrierSpacingHz());
+    std::vector<double> centres;
+    for (unsigned g = 0; g < numGroups; ++g) {
+        centres.push_back((g * prbsPerGroup + 0.5 * PrbsOf(g) - 0.5 * numPrbs) * prbHz);
+    }
+    return centres;
+}
+
+unsigned Carrier::DataElements(unsigned prbs, unsigned symbols) const {
+    return NumResourceElements(prbs, symbols, settings.dmrsPerPrb);
+}
+
+unsigned Carrier::HighestAt(double sinrDb) const {
+    const auto above = std::upper_bound(thresholdDb.begin(), thresholdDb.end(), static_cast<float>(sinrDb + 1e-4));
+    return above == thresholdDb.begin() ? 0 : static_cast<unsigned>(above - thresholdDb.begin() - 1);
+}
+
+double Carrier::DownlinkSnr() const {
+    return WattOfDbm(settings.gnbPowerDbm) / numPrbs / noiseDownW;
+}
+
+std::uint64_t Carrier::FeedbackSlot(std::uint64_t slot) const {
+    const auto soonest = static_cast<std::int64_t>(slot + std::max(settings.k1, 1 + settings.ueDelay));
+    return static_cast<std::uint64_t>(pattern.NextUplink(soonest)) + 1 + settings.gnbDelay;
+}
+
+unsigned Carrier::SoundedPrbs() const {
+    return std::max(1u, numPrbs / 4);
+}
+
+} // namespace edgelam::nr

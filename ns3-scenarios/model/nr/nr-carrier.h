@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// What is fixed in a cell once its gNB is there: settings, resource blocks, slots, and what each MCS needs.
+#pragma once
+
+#include <complex>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nr-bands.h"
+#include "nr-error-model.h"
+#include "nr-frame.h"
+#include "nr-modulation.h"
+#include "nr-transport-block.h"
+
+namespace edgelam::nr {
+
+/// The attributes of a cell; its TypeId says what they mean.
+struct CellSettings {
+    unsigned mu = 1;
+    double bandwidthHz = 100e6, gnbPowerDbm = 44, uePowerDbm = 23, gnbNoiseDb = 5, ueNoiseDb = 9;
+    double p0Dbm = -90, alpha = 0.8, blerTarget = 0.1;
+    double gapDb = ErrorModel::default_gap_db;
+    std::string pattern = "DDDSU", scheduler = "pf", beams = "eigen";
+    unsigned mcsTable = 2, maxLayers = 4, maxUplinkLayers = 1, controlSymbols = 1, dmrsPerPrb = 12,
+             maxTransmissions = 4, multicastTransmissions = 4;
+    int multicastMcs = -1;
+    bool incrementalRedundancy = true;
+    unsigned gnbDelay = 1, ueDelay = 1, k1 = 2, k2 = 2, csiPeriod = 20, csiDelay = 4;
+    /// Throws std::invalid_argument naming the attribute, the value and what is legal.
+    void Check() const;
+};
+
+/// Of each slot of the pattern.
+struct SlotPlan {
+    unsigned downSymbols = 0, upSymbols = 0; ///< for data
+    bool uplink = false;                     ///< has uplink symbols
+    std::vector<unsigned> grantsFor;         ///< uplink slots decided on here: so many slots ahead
+};
+
+struct Carrier {
+    /// Throws std::invalid_argument for settings that do not go together: bandwidth and numerology, frequency range,
+    /// pattern.
+    Carrier(const CellSettings& settings, double frequencyHz);
+
+    const SlotPlan& PlanOf(std::uint64_t slot) const { return plan[slot % plan.size()]; }
+    unsigned PrbsOf(std::uint32_t group) const;
+    unsigned PrbsOf(const std::vector<std::uint32_t>& groups) const;
+    /// Middle of each group, relative to the carrier.
+    std::vector<double> GroupCentresHz() const;
+    /// Resource elements for data.
+    unsigned DataElements(unsigned prbs, unsigned symbols) const;
+    /// The highest MCS whose threshold is met.
+    unsigned HighestAt(double sinrDb) const;
+    /// Power of one resource block of the gNB over the noise of one at the UE.
+    double DownlinkSnr() const;
+    /// When the gNB acts on HARQ feedback for a downlink block of this slot.
+    std::uint64_t FeedbackSlot(std::uint64_t slot) const;
+    /// Resource blocks that sounding covers.
+    unsigned SoundedPrbs() const;
+
+    CellSettings settings;
+    Numerology numerology;
+    SlotPattern pattern;
+    std::vector<SlotPlan> plan;
+    std::size_t longestDelay = 0; ///< slots from a decision to the last of what follows from it
+    McsTable mcsTable;
+    CqiTable cqiTable;
+    unsigned numPrbs, prbsPerGroup, numGroups, samplesPerGroup;
+    std::vector<double> offsetsHz; ///< of the SINR samples, several a group
+    double noiseDownW, noiseUpW;   ///< of one resource block
+    ErrorModel errors;
+    std::vector<float> thresholdDb; ///< [MCS] SINR from which it, or a higher one, meets the BLER target
+    std::vector<float> efficiency;  ///< [MCS] bit/s/Hz
+    std::vector<double> beta;       ///< [MCS] of EESM
+
+  private:
+    void SetSlots();
+};
+
+/// W
+double WattOfDbm(double dbm);
+/// Of a power ratio.
+double DbOf(double linear);
+
+} // namespace edgelam::nr

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-grants.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("NrGrants");
+
+namespace edgelam::nr {
+
+namespace {
+
+constexpr std::uint64_t header_bytes = 16;      ///< room for the headers of two segments
+constexpr std::uint32_t least_block_bits = 192; ///< below, a block would be little but headers
+constexpr double smoothing_s = 0.1;             ///< of the throughput that proportional fair looks at
+
+} // namespace
+
+Grants::Grants(const Carrier& carrier, Links& links, ns3::Ptr<ns3::UniformRandomVariable> random)
+    : m_carrier(carrier), m_links(links),
+      m_schedulers{Scheduler::Make(carrier.settings.scheduler), Scheduler::Make(carrier.settings.scheduler)},
+      m_random(random), m_allocation(carrier.numGroups) {}
+
+void Grants::Begin() {
+    m_candidates.clear();
+    m_demands.clear();
+    m_sharing = false;
+    m_layersOnGroup.clear();
+}
+
+/// A block to be sent again goes before a new one.
+void Grants::Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigned symbols, std::uint64_t bytes,
+                 unsigned priority) {
+    Sender& sender = *demand.sender;
+    m_links.FillRates(sender.adaptation, symbols, sender.bitsPerGroup);
+    Average(sender, slot, 0);
+    demand.harq = static_cast<std::uint8_t>(sender.harq.Next());
+    m_candidates.push_back({order, bytes + header_bytes, sender.harq.FixedGroups(), sender.bitsPerGroup.data(),
+                            sender.averageBps, demand.multicast, static_cast<std::uint8_t>(priority)});
+    m_demands.push_back(demand);
+}
+
+std::vector<Demand>& Grants::Divide(Direction direction, std::uint64_t forSlot) {
+    if (m_candidates.empty()) {
+        return m_demands;
+    }
+    for (auto& users : m_allocation) {
+        users.clear();
+    }
+    const SchedulingRequest request{
+        direction, forSlot, m_candidates, m_carrier.numGroups, m_carrier.prbsPerGroup, m_carrier.numPrbs};
+    Scheduler& scheduler = *GetScheduler(direction);
+    scheduler.Allocate(request, m_allocation);
+    CheckAllocation(scheduler, request, m_allocation, m_granted);
+    const auto processOf = [&](std::size_t c) -> HarqProcess& { return m_demands[c].sender->harq[m_demands[c].harq]; };
+    for (std::size_t c = 0; c < m_demands.size(); ++c) {
+        if (m_granted[c].count > 0) {
+            processOf(c).groups.clear();
+        }
+    }
+    for (std::uint32_t g = 0; g < m_carrier.numGroups; ++g) {
+        for (const auto c : m_allocation[g]) {
+            processOf(c).groups.push_back(g);
+        }
+    }
+    m_sharing =
+        std::any_of(m_allocation.begin(), m_allocation.end(), [](const auto& users) { return users.size() > 1; });
+    if (m_sharing && direction == Direction::Downlink) {
+        for (const auto& users : m_allocation) {
+            unsigned layers = 0;
+            for (const auto c : users) {
+                layers += m_candidates[c].fixedGroups > 0 ? processOf(c).layers
+                                                          : m_demands[c].sender->adaptation.quality.layers;
+            }
+            m_layersOnGroup.push_back(layers);
+        }
+    }
+    std::size_t got = 0;
+    for (std::size_t c = 0; c < m_granted.size(); ++c) {
+        if (m_granted[c].count > 0) {
+            NS_LOG_LOGIC("slot " << forSlot << (direction == Direction::Downlink ? " downlink " : " uplink ")
+                                 << m_candidates[c].ue << ": " << m_granted[c].count << " groups for "
+                                 << m_candidates[c].wantedBytes << " bytes");
+            m_demands[got++] = m_demands[c];
+        }
+    }
+    m_demands.resize(got);
+    return m_demands;
+}
+
+void Grants::Share(Direction direction, std::uint64_t forSlot) {
+    if (!m_sharing) {
+        return;
+    }
+    for (const auto& each : m_demands) {
+        if (!each.multicast) {
+            m_links.Share(direction, forSlot, each.number, each.sender->harq[each.harq]);
+        }
+    }
+}
+
+void Grants::NewBlock(Sender& sender, unsigned harq, unsigned layers, unsigned symbols, double offsetDb) {
+    HarqProcess& process = sender.harq[harq];
+    const unsigned elements = m_carrier.DataElements(m_carrier.PrbsOf(process.groups), symbols);
+    const unsigned wanted = m_links.McsFor(sender.adaptation, process.groups, offsetDb, m_layersOnGroup);
+    unsigned mcs = wanted;
+    process.bits = TransportBlockSize(elements, McsAt(m_carrier.mcsTable, mcs), layers);
+    while (process.bits < least_block_bits && mcs + 1 < m_carrier.thresholdDb.size()) {
+        process.bits = TransportBlockSize(elements, McsAt(m_carrier.mcsTable, ++mcs), layers);
+    }
+    process.mcs = static_cast<std::uint8_t>(mcs);
+    process.lowest = mcs == 0 || mcs > wanted;
+    process.layers = static_cast<std::uint8_t>(layers);
+    process.blocks = Segment(process.bits, McsAt(m_carrier.mcsTable, mcs));
+    process.reception.Begin(m_random->GetValue());
+    sender.harq.Begin(harq);
+}
+
+bool Grants::TakeData(Sender& sender, unsigned harq, std::uint32_t room, std::uint64_t slot, bool admitted) {
+    HarqProcess& process = sender.harq[harq];
+    const std::uint32_t used = admitted ? sender.bearer.Take(room, process.pdus) : 0;
+    Average(sender, slot, 8.0 * used);
+    if (used == 0 && !process.status) {
+        sender.harq.Release(harq);
+        return false;
+    }
+    return true;
+}
+
+void Grants::Average(Sender& sender, std::uint64_t slot, double bits) const {
+    if (slot > sender.averagedSlot) {
+        const double slotS = 1e-9 * static_cast<double>(m_carrier.numerology.MeanSlotNs());
+        sender.averageBps *= std::exp(-static_cast<double>(slot - sender.averagedSlot) * slotS / smoothing_s);
+        sender.averagedSlot = slot;
+    }
+    sender.averageBps += bits / smoothing_s;
+}
+
+} // namespace edgelam::nr

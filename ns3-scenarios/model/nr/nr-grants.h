@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// A cell's grants: who has something to send in a slot, which resource blocks each gets, and the blocks to put on
+/// them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "ns3/random-variable-stream.h"
+
+#include "nr-bearer.h"
+#include "nr-harq-entity.h"
+#include "nr-links.h"
+#include "nr-scheduler.h"
+
+namespace edgelam::nr {
+
+/// One who sends: a UE's bearer in one direction, or that of a multicast group.
+struct Sender {
+    Sender(const BearerSettings& settings, LinkAdaptation& to) : bearer(settings), adaptation(to) {}
+    Bearer bearer;
+    HarqEntity harq;
+    LinkAdaptation& adaptation;
+    double averageBps = 0; ///< smoothed, until averagedSlot
+    std::uint64_t averagedSlot = 0;
+    std::vector<float> bitsPerGroup; ///< that a group would carry now
+};
+
+/// A UE's bearer, or a multicast group's, that has something to send, and the process to do it with.
+struct Demand {
+    bool multicast;
+    std::uint32_t number; ///< of the UE or multicast group
+    Sender* sender;
+    std::uint8_t harq = 0;
+};
+
+class Grants {
+  public:
+    static constexpr std::uint32_t least_status_bytes = 16; ///< of room, for a report that tells of what is missing
+
+    /// \param random numbers that decide whether blocks are lost
+    Grants(const Carrier& carrier, Links& links, ns3::Ptr<ns3::UniformRandomVariable> random);
+
+    const ns3::Ptr<Scheduler>& GetScheduler(Direction direction) const {
+        return m_schedulers[static_cast<std::size_t>(direction)];
+    }
+
+    /// Forget the demands of before.
+    void Begin();
+    /// \param order where it stands among all that a scheduler knows
+    /// \param bytes that it has to send
+    void Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigned symbols, std::uint64_t bytes,
+             unsigned priority);
+    /// Divides slot `forSlot` among the demands. \return those who got something, which may be made fewer; the groups
+    /// stand in their processes. It holds until the next Begin.
+    std::vector<Demand>& Divide(Direction direction, std::uint64_t forSlot);
+    /// What is left of those who got something: they know who is beside them.
+    void Share(Direction direction, std::uint64_t forSlot);
+
+    /// A new block on the groups of a process: how many bits, at which MCS.
+    void NewBlock(Sender& sender, unsigned harq, unsigned layers, unsigned symbols, double offsetDb);
+    /// Data for a new block, if `admitted`. \return false if the block is empty then, and given up
+    bool TakeData(Sender& sender, unsigned harq, std::uint32_t room, std::uint64_t slot, bool admitted = true);
+    void Average(Sender& sender, std::uint64_t slot, double bits) const;
+
+  private:
+    const Carrier& m_carrier;
+    Links& m_links;
+    std::array<ns3::Ptr<Scheduler>, 2> m_schedulers; ///< [direction]
+    ns3::Ptr<ns3::UniformRandomVariable> m_random;
+    std::vector<Candidate> m_candidates;
+    std::vector<Demand> m_demands; ///< [candidate]
+    Allocation m_allocation;
+    std::vector<Granted> m_granted;        ///< [candidate]
+    bool m_sharing = false;                ///< some group of the slot has several UEs
+    std::vector<unsigned> m_layersOnGroup; ///< [group] of all UEs, downlink if m_sharing; otherwise empty
+};
+
+} // namespace edgelam::nr

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-harq-entity.h"
+
+#include <bit>
+
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("NrHarqEntity");
+
+namespace edgelam::nr {
+
+unsigned HarqEntity::Next() const {
+    return static_cast<unsigned>(
+        std::countr_zero(m_retransmit != 0 ? m_retransmit : static_cast<std::uint16_t>(~m_busy)));
+}
+
+void HarqEntity::Begin(unsigned process) {
+    m_processes[process].attempts = 0;
+    m_busy |= static_cast<std::uint16_t>(1U << process);
+}
+
+bool HarqEntity::TakeRetransmission(unsigned process) {
+    const auto bit = static_cast<std::uint16_t>(1U << process);
+    const bool retransmits = (m_retransmit & bit) != 0;
+    m_retransmit &= static_cast<std::uint16_t>(~bit);
+    return retransmits;
+}
+
+void HarqEntity::Finish(unsigned process, bool decoded, unsigned maxTransmissions) {
+    HarqProcess& each = m_processes[process];
+    const auto bit = static_cast<std::uint16_t>(1U << process);
+    if (decoded || each.attempts >= maxTransmissions) {
+        NS_LOG_LOGIC("process " << process << (decoded ? " decoded" : " given up") << " after " << int(each.attempts));
+        m_busy &= static_cast<std::uint16_t>(~bit);
+        each.pdus.clear();
+        each.status.reset();
+    } else {
+        m_retransmit |= bit;
+    }
+}
+
+} // namespace edgelam::nr

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// The HARQ processes of one sender, and a block at a receiver.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "nr-bearer.h"
+#include "nr-harq.h"
+#include "nr-transport-block.h"
+
+namespace edgelam::nr {
+
+/// A block at a receiver.
+struct Reception {
+    SoftBuffer soft;
+    double draw = 0; ///< uniform: the block is lost as long as this is below its error rate
+    bool decoded = false;
+    void Begin(double drawn) {
+        soft.Clear();
+        draw = drawn;
+        decoded = false;
+    }
+};
+
+struct HarqProcess {
+    std::vector<RlcPdu> pdus;
+    std::optional<RlcStatus> status;
+    std::vector<std::uint32_t> groups; ///< of the transmission that is due; other UEs may have the same ones
+    std::uint64_t reportedBytes = 0;   ///< uplink: the buffer status report in it, and its number
+    std::uint64_t report = 0;
+    std::uint8_t reportedPriority = 0; ///< uplink: the highest in the report
+    std::uint32_t bits = 0;
+    std::uint8_t mcs = 0, layers = 1, attempts = 0;
+    bool lowest = false; ///< no lower MCS could have been chosen, whatever link adaptation asked for
+    CodeBlocks blocks{};
+    Reception reception; ///< with one receiver
+};
+
+class HarqEntity {
+  public:
+    static constexpr unsigned num_processes = 16;
+
+    HarqProcess& operator[](unsigned process) { return m_processes[process]; }
+    const HarqProcess& operator[](unsigned process) const { return m_processes[process]; }
+
+    /// Whether some process holds a block that is to be sent again.
+    bool Retransmits() const { return m_retransmit != 0; }
+    /// Whether every process holds a block.
+    bool Full() const { return m_busy == UINT16_MAX; }
+    bool Empty() const { return m_busy == 0; }
+    /// Bit of each process that holds a block.
+    std::uint16_t Busy() const { return m_busy; }
+    /// The process to send next: of a block that is to be sent again, or else a free one.
+    unsigned Next() const;
+    /// Groups of the block that is to be sent again; 0: the next block is a new one.
+    std::uint32_t FixedGroups() const {
+        return Retransmits() ? static_cast<std::uint32_t>(m_processes[Next()].groups.size()) : 0;
+    }
+
+    /// A process has a new block, and no attempt yet.
+    void Begin(unsigned process);
+    /// \return whether the process holds a block that is to be sent again, and now will be
+    bool TakeRetransmission(unsigned process);
+    /// A block is given up before it is sent.
+    void Release(unsigned process) { m_busy &= static_cast<std::uint16_t>(~(1U << process)); }
+    /// A block is done with, or to be sent again.
+    void Finish(unsigned process, bool decoded, unsigned maxTransmissions);
+
+  private:
+    std::array<HarqProcess, num_processes> m_processes;
+    std::uint16_t m_busy = 0, m_retransmit = 0; ///< bits of processes; as the sender knows
+};
+
+} // namespace edgelam::nr

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-links.h"
+
+#include <bit>
+#include <cmath>
+#include <numeric>
+
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("NrLinks");
+
+namespace edgelam::nr {
+
+namespace {
+
+constexpr float newest_interference = 0.1f; ///< weight of the newest slot in the mean of what was measured
+constexpr double outer_loop_step_db = 0.3;  ///< down for a lost first transmission; up by what balances it
+constexpr double least_loop_db = -20, most_loop_db = 10;
+
+} // namespace
+
+Links::Links(const Carrier& carrier, ns3::Ptr<Beamformer> beamformer, const Trace& trace)
+    : m_carrier(carrier), m_beamformer(beamformer), m_trace(trace),
+      m_sharedDown(std::bit_ceil(carrier.longestDelay + 2)), m_sharedUp(m_sharedDown.size()) {}
+
+void Links::Add(ns3::Ptr<ChannelLink> link) {
+    m_ues.emplace_back(UeLink(NumUes(), PhyLink(link, m_carrier.offsetsHz, m_carrier.settings.maxUplinkLayers),
+                              m_beamformer, m_carrier.GroupCentresHz()));
+}
+
+void Links::SetInterference(std::shared_ptr<InterferenceSource> source) {
+    m_interference = std::move(source);
+    if (!m_interference) {
+        for (auto& ue : m_ues) {
+            ue.down.meanRise.clear();
+            ue.up.meanRise.clear();
+        }
+    }
+}
+
+std::span<const float> Links::Rise(std::uint32_t ue, Direction direction, std::uint64_t slot) {
+    if (!m_interference) {
+        return {};
+    }
+    m_rise.resize(m_carrier.offsetsHz.size());
+    m_interference->GetPower(direction, ue, slot, m_rise);
+    auto& mean = Adaptation(ue, direction).meanRise;
+    const auto noiseW =
+        static_cast<float>(direction == Direction::Downlink ? m_carrier.noiseDownW : m_carrier.noiseUpW);
+    const float weight = mean.empty() ? 1 : newest_interference;
+    mean.resize(m_rise.size());
+    for (std::size_t i = 0; i < m_rise.size(); ++i) {
+        m_rise[i] = 1 + m_rise[i] / noiseW;
+        mean[i] += weight * (m_rise[i] - mean[i]);
+    }
+    return m_rise;
+}
+
+void Links::MeasureGroups(const SinrMap& map, bool asCqi, LinkQuality& out) {
+    out.layers = map.numLayers;
+    out.sinrDb.resize(m_carrier.numGroups);
+    out.mean = 0;
+    const float most = static_cast<float>(std::pow(10, m_carrier.thresholdDb.back() / 10));
+    for (unsigned g = 0; g < m_carrier.numGroups; ++g) {
+        m_sinrs.clear();
+        double mean = 0; // capacity over layers and samples: an MCS that is hardly too low
+        for (unsigned l = 0; l < map.numLayers; ++l) {
+            const float* at = map.Layer(l) + g * m_carrier.samplesPerGroup;
+            double product = 1; // of at most 16 factors: a logarithm for each layer
+            for (unsigned i = 0; i < m_carrier.samplesPerGroup; ++i) {
+                product *= 1 + std::min(at[i], most);
+            }
+            mean += std::log2(product);
+            m_sinrs.insert(m_sinrs.end(), at, at + m_carrier.samplesPerGroup);
+        }
+        mean /= map.numLayers * m_carrier.samplesPerGroup;
+        unsigned mcs = m_carrier.HighestAt(DbOf(std::exp2(mean) - 1) + 0.1);
+        double sinrDb = DbOf(EffectiveSinr(m_sinrs, m_carrier.beta[mcs]));
+        while (mcs > 0 && sinrDb < m_carrier.thresholdDb[mcs]) {
+            sinrDb = DbOf(EffectiveSinr(m_sinrs, m_carrier.beta[--mcs]));
+        }
+        double efficiency = McsAt(m_carrier.mcsTable, mcs).Efficiency();
+        if (asCqi) { // the best CQI that this MCS allows, read as the MCS that it allows
+            const unsigned cqi = std::max(1u, HighestCqi(m_carrier.cqiTable, efficiency + 1e-6));
+            efficiency = CqiAt(m_carrier.cqiTable, cqi).Efficiency();
+            sinrDb = m_carrier.thresholdDb[HighestMcs(m_carrier.mcsTable, efficiency + 1e-6)];
+        }
+        out.sinrDb[g] = static_cast<float>(sinrDb);
+        out.mean += efficiency / m_carrier.numGroups;
+    }
+}
+
+void Links::KeepBetter(LinkAdaptation& adaptation) {
+    if (m_tried.mean * m_tried.layers > adaptation.pending.mean * adaptation.pending.layers) {
+        std::swap(m_tried, adaptation.pending);
+    }
+}
+
+void Links::Measure(std::uint32_t number, std::uint64_t slot) {
+    Ue& ue = m_ues[number];
+    const auto measure = [&](bool paused) {
+        ue.link.Measure(true);
+        ue.lossDb = -DbOf(ue.link.LargeScaleGain());
+        if (paused) { // what was known of interference is old
+            ue.down.meanRise.clear();
+            ue.up.meanRise.clear();
+        }
+        Rise(number, Direction::Downlink, slot);
+        Rise(number, Direction::Uplink, slot);
+        const unsigned given = ue.link.GivenLayers(),
+                       most = std::min(ue.link.MaxLayers(), m_carrier.settings.maxLayers);
+        ue.down.pending.layers = ue.up.pending.layers = 0;
+        for (unsigned layers = std::max(1u, given); layers <= (given > 0 ? given : most); ++layers) {
+            MeasureGroups(ue.link.Downlink(layers, m_carrier.DownlinkSnr(), Beams::Measured, ue.down.meanRise), true,
+                          m_tried);
+            KeepBetter(ue.down);
+        }
+        // Sounding: as strong as data on a quarter of the band would be.
+        const double soundingSnr = UplinkPowerW(number, m_carrier.SoundedPrbs()) / m_carrier.noiseUpW;
+        for (unsigned layers = 1; layers <= ue.link.MaxUplinkLayers(); ++layers) {
+            MeasureGroups(ue.link.Uplink(layers, soundingSnr, Beams::Measured, ue.up.meanRise), false, m_tried);
+            KeepBetter(ue.up);
+        }
+        NS_LOG_LOGIC("slot " << slot << " UE " << number << ": rank " << ue.down.pending.layers << ", path loss "
+                             << ue.lossDb << " dB");
+        if (!m_trace.IsEmpty()) {
+            TraceReport(ue);
+        }
+    };
+    ue.reports.Update(m_carrier.settings, slot, measure, [&] {
+        ue.link.Adopt();
+        std::swap(ue.down.quality, ue.down.pending);
+        std::swap(ue.up.quality, ue.up.pending);
+    });
+}
+
+const SinrMap& Links::MeasuredDownlink(std::uint32_t ue) {
+    return m_ues[ue].link.Downlink(1, m_carrier.DownlinkSnr(), Beams::Measured, m_ues[ue].down.meanRise);
+}
+
+const SinrMap& Links::MeasuredDownlinkOver(std::uint32_t ue, const PortWeights& beam) {
+    return m_ues[ue].link.DownlinkOver(beam, m_carrier.DownlinkSnr(), m_ues[ue].down.meanRise);
+}
+
+/// Before what was measured is used.
+void Links::TraceReport(const Ue& ue) const {
+    const auto mean = [](const LinkQuality& quality) {
+        return std::accumulate(quality.sinrDb.begin(), quality.sinrDb.end(), 0.0F) /
+               static_cast<float>(quality.sinrDb.size());
+    };
+    const LinkQuality &down = ue.down.pending, &up = ue.up.pending;
+    CsiReportRecord record{};
+    record.time_ns = m_carrier.numerology.SlotStartNs(static_cast<std::int64_t>(ue.reports.measuredSlot));
+    record.slot = ue.reports.measuredSlot;
+    record.adopted_slot = ue.reports.adoptSlot;
+    record.ue = ue.link.GetUe();
+    record.rank = static_cast<std::uint8_t>(down.layers);
+    record.cqi = static_cast<std::uint8_t>(HighestCqi(m_carrier.cqiTable, down.mean + 1e-6));
+    record.sinr_db = mean(down);
+    record.uplink_rank = static_cast<std::uint8_t>(up.layers);
+    record.uplink_sinr_db = mean(up);
+    record.path_loss_db = static_cast<float>(ue.lossDb);
+    m_trace(record);
+}
+
+SharedSlot& Links::Shared(Direction direction, std::uint64_t slot) {
+    auto& slots = direction == Direction::Downlink ? m_sharedDown : m_sharedUp;
+    return slots[slot & (slots.size() - 1)];
+}
+
+void Links::Share(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process) {
+    Shared(direction, slot).Add(slot, m_ues[ue].link, process.groups, process.layers);
+}
+
+const SinrMap& Links::Downlink(std::uint32_t ue, unsigned layers, std::uint64_t slot) {
+    const auto rise = Rise(ue, Direction::Downlink, slot);
+    SharedSlot& shared = Shared(Direction::Downlink, slot);
+    return shared.Shares(slot, ue) ? shared.Downlink(ue, *m_beamformer, m_carrier.DownlinkSnr(), rise)
+                                   : m_ues[ue].link.Downlink(layers, m_carrier.DownlinkSnr(), Beams::InUse, rise);
+}
+
+const SinrMap& Links::DownlinkOver(std::uint32_t ue, const PortWeights& beam, std::uint64_t slot) {
+    return m_ues[ue].link.DownlinkOver(beam, m_carrier.DownlinkSnr(), Rise(ue, Direction::Downlink, slot));
+}
+
+const SinrMap& Links::Uplink(std::uint32_t ue, const HarqProcess& process, std::uint64_t slot) {
+    const auto rise = Rise(ue, Direction::Uplink, slot);
+    SharedSlot& shared = Shared(Direction::Uplink, slot);
+    if (!shared.Shares(slot, ue)) {
+        return m_ues[ue].link.Uplink(process.layers,
+                                     UplinkPowerW(ue, m_carrier.PrbsOf(process.groups)) / m_carrier.noiseUpW,
+                                     Beams::InUse, rise);
+    }
+    const auto snr = [&](std::uint32_t other, std::uint32_t groups) {
+        unsigned prbs = 0;
+        for (unsigned g = 0; g < m_carrier.numGroups; ++g) {
+            prbs += (groups >> g & 1U) != 0 ? m_carrier.PrbsOf(g) : 0;
+        }
+        return UplinkPowerW(other, prbs) / m_carrier.noiseUpW;
+    };
+    return shared.Uplink(ue, snr, rise);
+}
+
+unsigned Links::McsFor(const LinkAdaptation& adaptation, const std::vector<std::uint32_t>& groups, double offsetDb,
+                       const std::vector<unsigned>& layersOnGroup) const {
+    if (adaptation.givenMcs) {
+        return *adaptation.givenMcs;
+    }
+    double sum = 0;
+    for (const auto g : groups) {
+        // What others on the group are given is off; what their layers do, the outer loop learns.
+        const double partDb = layersOnGroup.empty() ? 0 : DbOf(double(adaptation.quality.layers) / layersOnGroup[g]);
+        sum += m_carrier.efficiency[m_carrier.HighestAt(adaptation.quality.sinrDb[g] + adaptation.outerLoopDb +
+                                                        offsetDb + partDb)];
+    }
+    return HighestMcs(m_carrier.mcsTable, sum / static_cast<double>(groups.size()) + 1e-4);
+}
+
+void Links::FillRates(const LinkAdaptation& adaptation, unsigned symbols, std::vector<float>& bitsPerGroup) const {
+    const auto factor =
+        static_cast<float>((12.0 * symbols - m_carrier.settings.dmrsPerPrb) * adaptation.quality.layers);
+    for (unsigned g = 0; g < m_carrier.numGroups; ++g) {
+        const unsigned mcs =
+            adaptation.givenMcs.value_or(m_carrier.HighestAt(adaptation.quality.sinrDb[g] + adaptation.outerLoopDb));
+        bitsPerGroup[g] = m_carrier.efficiency[mcs] * factor * static_cast<float>(m_carrier.PrbsOf(g));
+    }
+}
+
+/// Nothing above the highest MCS, nor below the lowest, can be learnt.
+void Links::Adapt(LinkAdaptation& adaptation, const HarqProcess& process, bool decoded) const {
+    if (!decoded && !process.lowest) {
+        adaptation.outerLoopDb = std::max(adaptation.outerLoopDb - outer_loop_step_db, least_loop_db);
+    } else if (decoded && process.mcs + 1u < m_carrier.thresholdDb.size()) {
+        const double target = m_carrier.settings.blerTarget, up = outer_loop_step_db * target / (1 - target);
+        adaptation.outerLoopDb = std::min(adaptation.outerLoopDb + up, most_loop_db);
+    }
+}
+
+double Links::UplinkPowerW(std::uint32_t ue, unsigned prbs) const {
+    const CellSettings& settings = m_carrier.settings;
+    const double wantedDbm =
+        settings.p0Dbm + 10 * std::log10(prbs * std::exp2(settings.mu)) + settings.alpha * m_ues[ue].lossDb;
+    return WattOfDbm(std::min(wantedDbm, settings.uePowerDbm)) / prbs;
+}
+
+} // namespace edgelam::nr

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// A cell's links: channel state reports, link adaptation, power control, interference, and the SINR of what is sent.
+#pragma once
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "ns3/traced-callback.h"
+
+#include "nr-carrier.h"
+#include "nr-harq-entity.h"
+#include "nr-interference.h"
+#include "nr-records.h"
+#include "nr-shared-slot.h"
+
+namespace edgelam::nr {
+
+/// Quality of a link as the gNB knows it.
+struct LinkQuality {
+    unsigned layers = 1;
+    std::vector<float> sinrDb; ///< [RBG] effective
+    double mean = 0;           ///< bit/s/Hz of one layer that they allow
+};
+
+/// What link adaptation knows of one direction of a link, or of a multicast group.
+struct LinkAdaptation {
+    LinkQuality quality, pending;
+    std::vector<float> meanRise; ///< [sample] measured mean of noise and interference over noise; empty: none yet
+    double outerLoopDb = 0;
+    std::optional<unsigned> givenMcs; ///< instead of link adaptation
+};
+
+/// Channel state reports: when the last one was, and from which slot on it is used.
+struct CsiSchedule {
+    std::uint64_t measuredSlot = 0, adoptSlot = 0;
+    bool measured = false, pending = false;
+
+    /// What was measured is used csiDelay slots later: calls measure(paused) and adopt() when they are due; paused:
+    /// reports have been missing.
+    template<class Measure, class Adopt>
+    void Update(const CellSettings& settings, std::uint64_t slot, Measure measure, Adopt adopt) {
+        const auto adoptIfDue = [&] {
+            if (pending && slot >= adoptSlot) {
+                adopt();
+                pending = false;
+            }
+        };
+        adoptIfDue();
+        if (pending || (measured && slot < measuredSlot + settings.csiPeriod)) {
+            return;
+        }
+        // A first report is there when it is needed, and one after a pause has been going on.
+        const bool paused = slot >= measuredSlot + settings.csiPeriod + settings.csiDelay;
+        *this = {slot, slot + (measured && !paused ? settings.csiDelay : 0), true, true};
+        measure(paused);
+        adoptIfDue();
+    }
+};
+
+class Links {
+  public:
+    using Trace = ns3::TracedCallback<const CsiReportRecord&>;
+    Links(const Carrier& carrier, ns3::Ptr<Beamformer> beamformer, const Trace& trace);
+
+    /// The next UE.
+    void Add(ns3::Ptr<ChannelLink> link);
+    std::uint32_t NumUes() const { return static_cast<std::uint32_t>(m_ues.size()); }
+    UeLink& Of(std::uint32_t ue) { return m_ues[ue].link; }
+    LinkAdaptation& Adaptation(std::uint32_t ue, Direction direction) {
+        return direction == Direction::Downlink ? m_ues[ue].down : m_ues[ue].up;
+    }
+    /// A report comes with the UE's next block.
+    void ForgetReport(std::uint32_t ue) { m_ues[ue].reports.measured = m_ues[ue].reports.pending = false; }
+    void SetInterference(std::shared_ptr<InterferenceSource> source);
+
+    /// A CSI report, if one is due: beams, rank and a CQI for each group of resource blocks (downlink), and what the
+    /// gNB measures itself (uplink).
+    void Measure(std::uint32_t ue, std::uint64_t slot);
+    /// Quality of each group: the SINR at which a flat channel would allow the same MCS.
+    void MeasureGroups(const SinrMap& map, bool asCqi, LinkQuality& out);
+    /// SINR of one layer to a UE over its beam that was measured last, or over a given one, with the interference that
+    /// the UE has measured.
+    const SinrMap& MeasuredDownlink(std::uint32_t ue);
+    const SinrMap& MeasuredDownlinkOver(std::uint32_t ue, const PortWeights& beam);
+
+    /// UEs that have groups of a slot together.
+    void Share(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process);
+    /// The SINR of a UE's block: alone on its groups, or beside others.
+    const SinrMap& Downlink(std::uint32_t ue, unsigned layers, std::uint64_t slot);
+    const SinrMap& DownlinkOver(std::uint32_t ue, const PortWeights& beam, std::uint64_t slot);
+    const SinrMap& Uplink(std::uint32_t ue, const HarqProcess& process, std::uint64_t slot);
+
+    /// The MCS of a block on these groups.
+    /// \param layersOnGroup [group] layers of all UEs that the gNB sends to; empty: of this one alone
+    unsigned McsFor(const LinkAdaptation& adaptation, const std::vector<std::uint32_t>& groups, double offsetDb,
+                    const std::vector<unsigned>& layersOnGroup) const;
+    /// What each group would carry, as the outer loop corrects it.
+    void FillRates(const LinkAdaptation& adaptation, unsigned symbols, std::vector<float>& bitsPerGroup) const;
+    /// The outer loop, after the first transmission of a block.
+    void Adapt(LinkAdaptation& adaptation, const HarqProcess& process, bool decoded) const;
+    /// TS 38.213 7.1.1, open loop; power of one of `prbs` resource blocks, W.
+    double UplinkPowerW(std::uint32_t ue, unsigned prbs) const;
+
+  private:
+    struct Ue {
+        explicit Ue(UeLink made) : link(std::move(made)) {}
+        UeLink link;
+        LinkAdaptation down, up;
+        double lossDb = 0; ///< path loss as last measured
+        CsiSchedule reports;
+    };
+    /// Noise and interference over noise at each SINR sample, as the receiving end meets it in this slot; empty if
+    /// there is no source. The receiver learns from it.
+    std::span<const float> Rise(std::uint32_t ue, Direction direction, std::uint64_t slot);
+    /// What m_tried has measured becomes pending if it is the better one.
+    void KeepBetter(LinkAdaptation& adaptation);
+    void TraceReport(const Ue& ue) const;
+    SharedSlot& Shared(Direction direction, std::uint64_t slot);
+
+    const Carrier& m_carrier;
+    ns3::Ptr<Beamformer> m_beamformer;
+    const Trace& m_trace;
+    std::deque<Ue> m_ues; ///< they stay where they are
+    std::shared_ptr<InterferenceSource> m_interference;
+    std::vector<SharedSlot> m_sharedDown, m_sharedUp; ///< [slot mod size]
+    LinkQuality m_tried;
+    std::vector<float> m_sinrs, m_rise; ///< of one call
+};
+
+} // namespace edgelam::nr

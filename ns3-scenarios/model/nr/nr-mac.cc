@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-mac.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "ns3/log.h"
+#include "ns3/simulator.h"
+
+NS_LOG_COMPONENT_DEFINE("NrMac");
+
+namespace edgelam::nr {
+
+namespace {
+
+constexpr std::uint64_t request_bytes = 200; ///< a first grant: room for a buffer status report and a small packet
+
+} // namespace
+
+Mac::Mac(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver, MulticastGroups& multicast)
+    : m_carrier(carrier), m_links(links), m_grants(grants), m_receiver(receiver), m_multicast(multicast),
+      m_ring(std::bit_ceil(carrier.longestDelay + 2)) {}
+
+Mac::~Mac() {
+    m_event.Cancel();
+}
+
+void Mac::AddUe(const BearerSettings& settings) {
+    const std::uint32_t number = NumUes();
+    m_ues.push_back(std::make_unique<Ue>(settings, m_links.Adaptation(number, Direction::Downlink),
+                                         m_links.Adaptation(number, Direction::Uplink)));
+    for (Sender* sender : {&m_ues.back()->down, &m_ues.back()->up}) {
+        sender->averagedSlot = NextSlot();
+        sender->bitsPerGroup.resize(m_carrier.numGroups);
+        sender->bearer.SetWake([this] { Wake(); }, [this] { Wake(); });
+    }
+}
+
+std::uint64_t Mac::NextSlot() const {
+    const std::int64_t now = ns3::Simulator::Now().GetNanoSeconds();
+    const std::int64_t slot = m_carrier.numerology.SlotAt(now);
+    return std::max(m_slot, static_cast<std::uint64_t>(slot + (m_carrier.numerology.SlotStartNs(slot) < now)));
+}
+
+void Mac::Wake() {
+    if (m_running) {
+        return;
+    }
+    m_running = true;
+    m_slot = NextSlot();
+    NS_LOG_LOGIC("awake from slot " << m_slot << " on");
+    ScheduleSlot();
+}
+
+void Mac::ScheduleSlot() {
+    const std::int64_t startNs = m_carrier.numerology.SlotStartNs(static_cast<std::int64_t>(m_slot));
+    m_event = ns3::Simulator::Schedule(ns3::NanoSeconds(startNs) - ns3::Simulator::Now(), &Mac::RunSlot, this);
+}
+
+bool Mac::Busy() const {
+    return m_outstanding > 0 || m_multicast.Busy() || std::any_of(m_ues.begin(), m_ues.end(), [](const auto& ue) {
+               return ue->down.bearer.BacklogBytes() > 0 || ue->up.bearer.BacklogBytes() > 0 ||
+                      ue->status.knownBytes > 0 || ue->down.harq.Retransmits() || ue->up.harq.Retransmits() ||
+                      ue->down.bearer.StatusBytes() > 0 || ue->up.bearer.StatusBytes() > 0;
+           });
+}
+
+void Mac::Schedule(std::uint64_t slot, const Action& action) {
+    m_ring[slot & (m_ring.size() - 1)].push_back(action);
+    ++m_outstanding;
+}
+
+void Mac::RunSlot() {
+    const std::uint64_t slot = m_slot++;
+    auto& due = m_ring[slot & (m_ring.size() - 1)];
+    for (const auto& action : due) { // what an action adds is for later slots
+        --m_outstanding;
+        Execute(action, slot);
+    }
+    due.clear();
+    if (const unsigned symbols = m_carrier.PlanOf(slot + m_carrier.settings.gnbDelay).downSymbols; symbols > 0) {
+        ScheduleDown(slot, symbols);
+    }
+    const SlotPlan& plan = m_carrier.PlanOf(slot);
+    for (const unsigned ahead : plan.grantsFor) {
+        ScheduleUp(slot, slot + ahead, m_carrier.PlanOf(slot + ahead).upSymbols);
+    }
+    if (plan.uplink) {
+        RequestGrants(slot);
+    }
+    if (Busy()) {
+        ScheduleSlot();
+    } else {
+        NS_LOG_LOGIC("asleep after slot " << slot);
+        m_running = false;
+    }
+}
+
+void Mac::Execute(const Action& action, std::uint64_t slot) {
+    const auto ue = [&]() -> Ue& { return *m_ues[action.number]; };
+    switch (action.kind) {
+    case ActionKind::TransmitDown:
+        TransmitDown(action.number, action.harq, slot);
+        return;
+    case ActionKind::HandUpDown:
+        HandUpDown(ue(), action.harq);
+        return;
+    case ActionKind::FeedbackDown:
+        Feedback(ue().down, action.harq, ue().down.harq[action.harq].reception.decoded);
+        return;
+    case ActionKind::SchedulingRequest: {
+        BufferStatus& status = ue().status;
+        if (action.report > status.newestReport) {
+            status.newestReport = action.report;
+            status.knownBytes = std::max(status.knownBytes, request_bytes);
+            status.knownPriority = std::max<unsigned>(status.knownPriority, action.priority);
+        }
+        return;
+    }
+    case ActionKind::TransmitUp:
+        TransmitUp(action.number, action.harq, slot);
+        return;
+    case ActionKind::ReceiveUp:
+        ReceiveUp(ue(), action.harq);
+        return;
+    case ActionKind::TransmitMulticast:
+        m_multicast.Transmit(action.number, action.harq, slot);
+        Schedule(slot + 1 + m_carrier.settings.ueDelay, {ActionKind::HandUpMulticast, action.harq, action.number});
+        Schedule(m_carrier.FeedbackSlot(slot), {ActionKind::FeedbackMulticast, action.harq, action.number});
+        return;
+    case ActionKind::HandUpMulticast:
+        m_multicast.HandUp(action.number, action.harq);
+        return;
+    case ActionKind::FeedbackMulticast:
+        m_multicast.Feedback(action.number, action.harq);
+    }
+}
+
+void Mac::ScheduleDown(std::uint64_t slot, unsigned symbols) {
+    const std::uint64_t forSlot = slot + m_carrier.settings.gnbDelay;
+    const Scheduler& scheduler = *m_grants.GetScheduler(Direction::Downlink);
+    m_grants.Begin();
+    for (std::uint32_t i = 0; i < m_ues.size(); ++i) {
+        Ue& ue = *m_ues[i];
+        const std::uint64_t waiting =
+            (scheduler.AdmitsData(i) ? ue.down.bearer.BacklogBytes() : 0) + ue.up.bearer.StatusBytes();
+        if (ue.down.harq.Retransmits() || (waiting > 0 && !ue.down.harq.Full())) {
+            m_links.Measure(i, slot);
+            m_grants.Add(i, {false, i, &ue.down}, slot, symbols, waiting,
+                         std::max(ue.down.bearer.Priority(), ue.up.bearer.StatusPriority()));
+        }
+    }
+    m_multicast.AddDemands(slot, symbols);
+    auto& granted = m_grants.Divide(Direction::Downlink, forSlot);
+    std::erase_if(granted, [&](const Demand& each) {
+        return each.multicast ? !m_multicast.Grant(each.number, each.harq, symbols, slot)
+                              : !GrantDown(each.number, each.harq, symbols, slot);
+    });
+    m_grants.Share(Direction::Downlink, forSlot);
+    for (const auto& each : granted) {
+        const Action action{each.multicast ? ActionKind::TransmitMulticast : ActionKind::TransmitDown, each.harq,
+                            each.number};
+        if (forSlot == slot) {
+            Execute(action, slot);
+        } else {
+            Schedule(forSlot, action);
+        }
+    }
+}
+
+void Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols) {
+    const Scheduler& scheduler = *m_grants.GetScheduler(Direction::Uplink);
+    m_grants.Begin();
+    for (std::uint32_t i = 0; i < m_ues.size(); ++i) {
+        Ue& ue = *m_ues[i];
+        const bool retransmits = ue.up.harq.Retransmits();
+        if (!retransmits && (ue.status.knownBytes == 0 || ue.up.harq.Full())) {
+            continue;
+        }
+        const std::uint64_t coming = ue.BytesComing();
+        const std::uint64_t wanted = scheduler.AdmitsData(i) ? ue.status.knownBytes : ue.StatusBytes();
+        if (retransmits || wanted > coming) {
+            m_links.Measure(i, slot);
+            m_grants.Add(i, {false, i, &ue.up}, slot, symbols, std::max(wanted, coming) - coming + report_bytes,
+                         ue.status.knownPriority);
+        }
+    }
+    const auto& granted = m_grants.Divide(Direction::Uplink, forSlot);
+    for (const auto& each : granted) {
+        GrantUp(each.number, each.harq, symbols, slot);
+        Schedule(forSlot, {ActionKind::TransmitUp, each.harq, each.number});
+    }
+    m_grants.Share(Direction::Uplink, forSlot);
+}
+
+std::uint64_t Mac::Ue::BytesComing() const {
+    std::uint64_t bytes = 0;
+    for (unsigned busy = up.harq.Busy(); busy != 0; busy &= busy - 1) {
+        const HarqProcess& process = up.harq[static_cast<unsigned>(std::countr_zero(busy))];
+        if (process.report > status.newestReport || process.attempts == 0) {
+            bytes += process.bits / 8;
+        }
+    }
+    return bytes;
+}
+
+bool Mac::GrantDown(std::uint32_t number, unsigned harq, unsigned symbols, std::uint64_t slot) {
+    Ue& ue = *m_ues[number];
+    Sender& sender = ue.down;
+    if (sender.harq.TakeRetransmission(harq)) {
+        return true;
+    }
+    m_grants.NewBlock(sender, harq, sender.adaptation.quality.layers, symbols, 0);
+    HarqProcess& process = sender.harq[harq];
+    std::uint32_t room = process.bits / 8;
+    if (ue.up.bearer.StatusBytes() > 0 && room >= Grants::least_status_bytes) {
+        process.status = ue.up.bearer.TakeStatus(room);
+        room -= std::min(room, process.status->Bytes());
+    }
+    return m_grants.TakeData(sender, harq, room, slot, m_grants.GetScheduler(Direction::Downlink)->AdmitsData(number));
+}
+
+void Mac::GrantUp(std::uint32_t number, unsigned harq, unsigned symbols, std::uint64_t slot) {
+    Ue& ue = *m_ues[number];
+    Sender& sender = ue.up;
+    ++ue.status.grants;
+    ue.status.requested = false;
+    if (sender.harq.TakeRetransmission(harq)) {
+        return;
+    }
+    // The report was for another number of resource blocks than these share the power.
+    const unsigned prbs = m_carrier.PrbsOf(sender.harq[harq].groups);
+    const double offsetDb =
+        10 * std::log10(m_links.UplinkPowerW(number, prbs) / m_links.UplinkPowerW(number, m_carrier.SoundedPrbs()));
+    m_grants.NewBlock(sender, harq, sender.adaptation.quality.layers, symbols, offsetDb);
+    m_grants.Average(sender, slot, sender.harq[harq].bits);
+}
+
+void Mac::Feedback(Sender& sender, unsigned harq, bool decoded) {
+    if (sender.harq[harq].attempts == 1) {
+        m_links.Adapt(sender.adaptation, sender.harq[harq], decoded);
+    }
+    sender.harq.Finish(harq, decoded, m_carrier.settings.maxTransmissions);
+}
+
+void Mac::HandUpDown(Ue& ue, unsigned harq) {
+    HarqProcess& process = ue.down.harq[harq];
+    for (const auto& pdu : process.pdus) {
+        ue.down.bearer.Receive(pdu);
+    }
+    if (process.status) {
+        ue.up.bearer.Receive(*process.status);
+    }
+    process.pdus.clear();
+    process.status.reset();
+}
+
+void Mac::ReceiveUp(Ue& ue, unsigned harq) {
+    HarqProcess& process = ue.up.harq[harq];
+    if (process.reception.decoded) {
+        for (const auto& pdu : process.pdus) {
+            ue.up.bearer.Receive(pdu);
+        }
+        if (process.status) {
+            ue.down.bearer.Receive(*process.status);
+        }
+        if (process.report > ue.status.newestReport) {
+            ue.status.newestReport = process.report;
+            ue.status.knownBytes = process.reportedBytes;
+            ue.status.knownPriority = process.reportedPriority;
+        }
+    } else if (process.attempts >= m_carrier.settings.maxTransmissions && process.report == ue.status.lastReport) {
+        ue.status.reportedBytes = 0; // the report is lost too
+    }
+    Feedback(ue.up, harq, process.reception.decoded);
+}
+
+void Mac::TransmitDown(std::uint32_t number, unsigned harq, std::uint64_t slot) {
+    HarqProcess& process = m_ues[number]->down.harq[harq];
+    const auto small = static_cast<std::uint8_t>(harq);
+    TransportBlockRecord record{};
+    record.slot = slot;
+    record.ue = number;
+    record.harq = small;
+    m_receiver.Receive(process, process.reception, m_links.Downlink(number, process.layers, slot),
+                       m_carrier.PlanOf(slot).downSymbols, record);
+    ++process.attempts;
+    if (process.reception.decoded) {
+        Schedule(slot + 1 + m_carrier.settings.ueDelay, {ActionKind::HandUpDown, small, number});
+    }
+    Schedule(m_carrier.FeedbackSlot(slot), {ActionKind::FeedbackDown, small, number});
+}
+
+void Mac::TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot) {
+    Ue& ue = *m_ues[number];
+    HarqProcess& process = ue.up.harq[harq];
+    --ue.status.grants;
+    if (process.attempts == 0) {
+        std::uint32_t room = process.bits / 8 - std::min(process.bits / 8, report_bytes);
+        if (ue.down.bearer.StatusBytes() > 0 && room >= Grants::least_status_bytes) {
+            process.status = ue.down.bearer.TakeStatus(room);
+            room -= std::min(room, process.status->Bytes());
+        }
+        if (m_grants.GetScheduler(Direction::Uplink)->AdmitsData(number)) {
+            ue.up.bearer.Take(room, process.pdus);
+        }
+        process.report = ++ue.status.lastReport;
+        process.reportedBytes = ue.status.reportedBytes = ue.up.bearer.BacklogBytes() + ue.down.bearer.StatusBytes();
+        process.reportedPriority = ue.UplinkPriority();
+    }
+    const auto small = static_cast<std::uint8_t>(harq);
+    TransportBlockRecord record{};
+    record.slot = slot;
+    record.ue = number;
+    record.uplink = 1;
+    record.harq = small;
+    m_receiver.Receive(process, process.reception, m_links.Uplink(number, process, slot),
+                       m_carrier.PlanOf(slot).upSymbols, record);
+    ++process.attempts;
+    Schedule(slot + 1 + m_carrier.settings.gnbDelay, {ActionKind::ReceiveUp, small, number});
+}
+
+void Mac::RequestGrants(std::uint64_t slot) {
+    for (std::uint32_t i = 0; i < m_ues.size(); ++i) {
+        Ue& ue = *m_ues[i];
+        if (ue.status.reportedBytes == 0 && ue.status.grants == 0 && !ue.status.requested &&
+            (ue.up.bearer.BacklogBytes() > 0 || ue.down.bearer.StatusBytes() > 0)) {
+            NS_LOG_LOGIC("slot " << slot << " UE " << i << " requests a grant");
+            ue.status.requested = true;
+            Schedule(slot + 1 + m_carrier.settings.gnbDelay,
+                     {ActionKind::SchedulingRequest, 0, i, ++ue.status.lastReport, ue.UplinkPriority()});
+        }
+    }
+}
+
+} // namespace edgelam::nr

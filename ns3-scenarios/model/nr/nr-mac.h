@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// The MAC of a cell, slot by slot: who sends when, buffer status and scheduling requests, HARQ feedback.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ns3/event-id.h"
+
+#include "nr-block-receiver.h"
+#include "nr-grants.h"
+#include "nr-multicast-groups.h"
+
+namespace edgelam::nr {
+
+/// It works at slot boundaries, and only while there is something to do; Cell says when what happens.
+class Mac {
+  public:
+    Mac(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver, MulticastGroups& multicast);
+    ~Mac();
+    Mac(const Mac&) = delete;
+    Mac& operator=(const Mac&) = delete;
+
+    /// The bearers of the next UE, which has a link.
+    void AddUe(const BearerSettings& settings);
+    std::uint32_t NumUes() const { return static_cast<std::uint32_t>(m_ues.size()); }
+    /// One direction of a UE's bearer. Throws std::out_of_range for a UE that does not exist.
+    Sender& Of(std::uint32_t ue, Direction direction) {
+        return direction == Direction::Downlink ? m_ues.at(ue)->down : m_ues.at(ue)->up;
+    }
+    /// The next slot boundary, or this moment if it is one.
+    std::uint64_t NextSlot() const;
+    /// Something waits: go on at the next slot boundary.
+    void Wake();
+
+  private:
+    static constexpr std::uint32_t report_bytes = 5; ///< long buffer status report with its MAC subheader
+
+    /// Reports and requests are numbered: retransmitted ones may come late.
+    struct BufferStatus {
+        // At the UE.
+        std::uint64_t reportedBytes = 0; ///< what its last report said
+        std::uint64_t lastReport = 0;    ///< number of it
+        bool requested = false;          ///< a scheduling request without a grant since
+        std::uint32_t grants = 0;        ///< for slots to come
+        // At the gNB.
+        std::uint64_t newestReport = 0; ///< number of the newest report it has
+        std::uint64_t knownBytes = 0;   ///< the backlog in it
+        unsigned knownPriority = 0;     ///< the highest in it
+    };
+    struct Ue {
+        Ue(const BearerSettings& settings, LinkAdaptation& downlink, LinkAdaptation& uplink)
+            : down(settings, downlink), up(settings, uplink) {}
+        Sender down, up;
+        BufferStatus status;
+        /// The highest of what the UE has to send.
+        std::uint8_t UplinkPriority() const {
+            return static_cast<std::uint8_t>(std::max(up.bearer.Priority(), down.bearer.StatusPriority()));
+        }
+        /// What a UE that may not send data is asked for: the RLC status report that it has been polled for.
+        std::uint64_t StatusBytes() const {
+            return std::min<std::uint64_t>(status.knownBytes, down.bearer.StatusBytes());
+        }
+        /// Bytes of grants whose blocks say more than the newest report that the gNB has.
+        std::uint64_t BytesComing() const;
+    };
+
+    enum class ActionKind : std::uint8_t {
+        TransmitDown,
+        HandUpDown,
+        FeedbackDown,
+        SchedulingRequest,
+        TransmitUp,
+        ReceiveUp,
+        TransmitMulticast,
+        HandUpMulticast,
+        FeedbackMulticast
+    };
+    struct Action {
+        ActionKind kind;
+        std::uint8_t harq;
+        std::uint32_t number;      ///< of the UE or multicast group
+        std::uint64_t report = 0;  ///< of a scheduling request
+        std::uint8_t priority = 0; ///< of a scheduling request
+    };
+
+    void RunSlot();
+    void ScheduleSlot();
+    bool Busy() const;
+    void Schedule(std::uint64_t slot, const Action& action);
+    void Execute(const Action& action, std::uint64_t slot);
+    /// Downlink data of slot + GnbDelay.
+    void ScheduleDown(std::uint64_t slot, unsigned symbols);
+    /// Uplink data of slot `forSlot`.
+    void ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols);
+    /// \return false if nothing fits into the block: nothing is sent
+    bool GrantDown(std::uint32_t number, unsigned harq, unsigned symbols, std::uint64_t slot);
+    void GrantUp(std::uint32_t number, unsigned harq, unsigned symbols, std::uint64_t slot);
+    void TransmitDown(std::uint32_t number, unsigned harq, std::uint64_t slot);
+    void TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot);
+    void HandUpDown(Ue& ue, unsigned harq);
+    void ReceiveUp(Ue& ue, unsigned harq);
+    /// The gNB knows whether a block was decoded.
+    void Feedback(Sender& sender, unsigned harq, bool decoded);
+    /// UEs with data that the gNB does not know of ask for a grant.
+    void RequestGrants(std::uint64_t slot);
+
+    const Carrier& m_carrier;
+    Links& m_links;
+    Grants& m_grants;
+    BlockReceiver& m_receiver;
+    MulticastGroups& m_multicast;
+    std::vector<std::unique_ptr<Ue>> m_ues;
+    std::vector<std::vector<Action>> m_ring; ///< [slot mod size]: what is due; longer than any delay
+    std::size_t m_outstanding = 0;           ///< actions in the ring
+    std::uint64_t m_slot = 0;                ///< next boundary
+    bool m_running = false;
+    ns3::EventId m_event;
+};
+
+} // namespace edgelam::nr

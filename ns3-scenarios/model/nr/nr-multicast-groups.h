@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// A cell's multicast groups: one bearer in RLC UM, each block on the air once for all receivers (point-to-multipoint
+/// delivery of the multicast service, TS 38.300 16.10: one G-RNTI a group).
+///
+/// A block has one layer over one beam (nr-multicast-beam) and the MCS that the worst receiver allows in each group of
+/// resource blocks, or a given one. Each receiver decodes it with its own SINR, its own random number and its own soft
+/// buffer. Retransmissions go to all, as long as one receiver says NACK (group-common feedback) and not more often than
+/// MulticastTransmissions; then what a receiver has not decoded is lost to it alone. One outer loop a group: a block
+/// that any receiver did not decode at first counts as lost; without feedback it stands still.
+///
+/// A receiver that would not decode the lowest MCS with all of the power, its own beam and all transmissions together
+/// (CQI 0, "out of range") decides nothing: beam, MCS and retransmissions are for the others. If there are no others,
+/// it does.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "nr-block-receiver.h"
+#include "nr-grants.h"
+
+namespace edgelam::nr {
+
+class MulticastGroups {
+  public:
+    /// What a group's end at a UE is connected to.
+    using Connect = std::function<void(std::uint32_t group, std::uint32_t ue, Bearer& bearer)>;
+    MulticastGroups(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver,
+                    ns3::Ptr<ns3::UniformRandomVariable> random)
+        : m_carrier(carrier), m_links(links), m_grants(grants), m_receiver(receiver), m_random(random) {}
+
+    /// See Cell. \param slot from which on its throughput counts
+    std::uint32_t Add(const std::vector<std::uint32_t>& ues, std::uint64_t slot, const std::function<void()>& wake,
+                      const Connect& connect);
+    bool Remove(std::uint32_t number);
+    Bearer& SendingEnd(std::uint32_t number) { return m_groups.at(number)->sender.bearer; }
+    /// Whether something waits, or is to be sent again.
+    bool Busy() const;
+
+    /// Who of the groups has something to send.
+    void AddDemands(std::uint64_t slot, unsigned symbols);
+    /// \return false if nothing fits into the block: nothing is sent
+    bool Grant(std::uint32_t number, unsigned harq, unsigned symbols, std::uint64_t slot);
+    /// Send the block of a process in this slot.
+    void Transmit(std::uint32_t number, unsigned harq, std::uint64_t slot);
+    /// Hand up what the receivers have decoded.
+    void HandUp(std::uint32_t number, unsigned harq);
+    /// The gNB knows who has decoded the block.
+    void Feedback(std::uint32_t number, unsigned harq);
+
+  private:
+    /// One of several that a group is sent to.
+    struct Receiver {
+        Receiver(std::uint32_t number, const BearerSettings& settings) : ue(number), bearer(settings) {}
+        std::uint32_t ue;
+        Bearer bearer; ///< the receiving end
+        std::array<Reception, HarqEntity::num_processes> harq;
+        std::uint16_t handed = 0; ///< bit of each process whose block has gone up
+        bool reached = true;      ///< as last measured
+    };
+    struct Group {
+        explicit Group(const BearerSettings& settings) : sender(settings, adaptation) {}
+        LinkAdaptation adaptation;
+        Sender sender;
+        std::vector<std::unique_ptr<Receiver>> receivers;
+        std::optional<PortWeights> beam, pendingBeam;
+        CsiSchedule reports;
+    };
+    void Measure(Group& group, std::uint64_t slot);
+    void FindBeam(Group& group);
+
+    const Carrier& m_carrier;
+    Links& m_links;
+    Grants& m_grants;
+    BlockReceiver& m_receiver;
+    ns3::Ptr<ns3::UniformRandomVariable> m_random;
+    std::map<std::uint32_t, std::unique_ptr<Group>> m_groups; ///< by number
+    std::uint32_t m_next = 0;
+    LinkQuality m_measured; ///< of one receiver
+};
+
+} // namespace edgelam::nr

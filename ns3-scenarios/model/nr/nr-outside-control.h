@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// What a cell is told from outside: shares, minima and caps of resource blocks, and precoders.
+#pragma once
+
+#include <array>
+#include <complex>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "nr-external-beamformer.h"
+#include "nr-external-scheduler.h"
+#include "nr-grants.h"
+
+namespace edgelam::nr {
+
+/// Checks, and hands on to the external scheduler or beamformer. Everything throws std::invalid_argument for what is
+/// not legal, and then changes nothing.
+class OutsideControl {
+  public:
+    OutsideControl(const Carrier& carrier, Links& links, const Grants& grants, ns3::Ptr<Beamformer> beamformer,
+                   std::size_t elements)
+        : m_carrier(carrier), m_links(links), m_grants(grants), m_beamformer(beamformer), m_elements(elements) {}
+
+    /// [ue] of both directions; see Cell.
+    void SetShares(const std::vector<double>& down, const std::vector<double>& up) const;
+    void SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) const;
+    void SetPrbCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) const;
+    void SetPrecoders(std::span<const std::complex<float>> weights) const;
+
+  private:
+    /// The schedulers of both directions, if they take numbers from outside.
+    std::array<ns3::Ptr<ExternalScheduler>, 2> Schedulers(const char* what) const;
+
+    const Carrier& m_carrier;
+    Links& m_links;
+    const Grants& m_grants;
+    ns3::Ptr<Beamformer> m_beamformer;
+    std::size_t m_elements; ///< of the gNB
+};
+
+} // namespace edgelam::nr
