@@ -75,7 +75,7 @@ struct Pair {
     End gnb = MakeEnd({0, 0, 10}, 4, 4, true),
         ends[2] = {MakeEnd({60, 10, 1.5}, 1, 2, true), MakeEnd({50, -30, 1.5}, 1, 2, true)};
     std::vector<double> offsets = Tones(samples, 1.44e6);
-    ns3::Ptr<Beamformer> beamformer = Beamformer::Make("eigen");
+    ns3::Ptr<Beamformer> beamformer;
     std::vector<UeLink> links;
     const unsigned layers[2] = {2, 1};
     const std::vector<std::uint32_t> groups[2] = {{0, 1, 2, 3}, {2, 3, 4, 5}};
@@ -83,7 +83,7 @@ struct Pair {
     std::vector<Response> h; ///< [ue] of [antenna, element, sample]
     double snr = 0;
 
-    Pair() {
+    explicit Pair(const ns3::Ptr<Beamformer>& other = nullptr) : beamformer(other ? other : Beamformer::Make("eigen")) {
         for (std::uint32_t ue = 0; ue < 2; ++ue) {
             links.push_back(MakeUeLink(Link(channel, gnb, ends[ue]), beamformer, offsets, 2, perGroup, ue));
         }
@@ -136,6 +136,68 @@ void Downlink(Case& test) {
         const auto alone = pair.links[ue].Downlink(pair.layers[ue], pair.snr);
         const std::size_t shared = 2 * Pair::perGroup;
         test.True(map.Layer(0)[shared] < 0.75 * alone.Layer(0)[shared], "sharing costs");
+    }
+}
+
+/// A beamformer that sends own beams and wants the channel.
+class Informed : public Beamformer {
+  public:
+    static ns3::TypeId GetTypeId() {
+        static const ns3::TypeId tid =
+            ns3::TypeId("edgelam::test::Informed").SetParent<Beamformer>().AddConstructor<Informed>();
+        return tid;
+    }
+    void Form(std::uint32_t, std::span<const ServedUe> ues, double power) override {
+        for (const auto& ue : ues) {
+            UseOwnBeams(ue, power / static_cast<double>(ues.size()));
+        }
+    }
+};
+NS_OBJECT_ENSURE_REGISTERED(Informed);
+
+/// What the gNB expects of sharing, by the channel that it knows: the rate beside the other over that alone, as SINR.
+void Expected(Case& test) {
+    std::vector<float> dB;
+    Pair blind;
+    blind.slot.ExpectedDb(0, *blind.beamformer, blind.snr, dB);
+    test.True(dB.size() == 6 && dB[0] == 0 && dB[1] == 0 && dB[4] == 0 && dB[5] == 0, "alone");
+    test.Near(dB[2], 10 * std::log10(2.0 / 3), 1e-5, "two layers of three");
+    blind.slot.ExpectedDb(1, *blind.beamformer, blind.snr, dB);
+    test.Near(dB[3], 10 * std::log10(1.0 / 3), 1e-5, "one layer of three");
+
+    Pair pair(ns3::CreateObject<Informed>());
+    for (std::uint32_t ue = 0; ue < 2; ++ue) {
+        pair.slot.ExpectedDb(ue, *pair.beamformer, pair.snr, dB);
+        for (const std::uint32_t group : {2U, 3U}) {
+            double rates[2] = {};
+            for (const bool alone : {false, true}) {
+                std::vector<Signature> sent;
+                for (const std::size_t to : {std::size_t{ue}, std::size_t{1 - ue}}) {
+                    const double power = pair.snr / pair.layers[to] / (alone ? 1 : 2);
+                    const ChannelState &here = pair.links[ue].State(), &beams = pair.links[to].State();
+                    for (unsigned l = 0; l < pair.layers[to] && (to == ue || !alone); ++l) {
+                        Signature at(4);
+                        for (std::size_t a = 0; a < 4; ++a) {
+                            for (std::size_t e = 0; e < pair.Elements(); ++e) {
+                                at[a] += Complex(here.downlink[(group * 4 + a) * pair.Elements() + e]) *
+                                         Complex(beams.beams->values()[e * beams.beams->numPorts() + l]) *
+                                         std::sqrt(power);
+                            }
+                        }
+                        sent.push_back(at);
+                    }
+                }
+                for (unsigned l = 0; l < pair.layers[ue]; ++l) {
+                    auto others = sent;
+                    others.erase(others.begin() + l);
+                    rates[alone] += std::log2(1 + SlowSinr(sent[l], others, 1)) / pair.layers[ue];
+                }
+            }
+            const double slow = 10 * std::log10((std::exp2(rates[0]) - 1) / (std::exp2(rates[1]) - 1));
+            test.Near(dB[group], slow, 0.02, "beside the other");
+            test.True(dB[group] < -2, "which costs");
+        }
+        test.True(dB[ue == 0 ? 0 : 5] == 0, "nothing where it is alone");
     }
 }
 
@@ -273,6 +335,13 @@ void InACell(Case& test) {
             });
             test.True((shared > 50) == (scheduler == together), "shared slots: " + std::to_string(shared));
         }
+        const auto lost = std::count_if(bed.blocks.begin(), bed.blocks.end(), [](const auto& block) {
+            return block.uplink == 0 && block.attempt == 1 && block.received == 0;
+        });
+        const auto first = std::count_if(bed.blocks.begin(), bed.blocks.end(),
+                                         [](const auto& block) { return block.uplink == 0 && block.attempt == 1; });
+        test.True(beams != null || lost < 0.3 * static_cast<double>(first),
+                  "the MCS is for both together: " + std::to_string(lost) + " of " + std::to_string(first) + " lost");
         test.True(bed.down.bytes[0] > 0 && bed.down.bytes[1] > 0 && bed.up.bytes[0] > 0 && bed.up.bytes[1] > 0,
                   "everybody is served");
         bytes[scheduler + beams] = static_cast<double>(bed.down.bytes[0] + bed.down.bytes[1]);
@@ -298,6 +367,7 @@ void TooMuchPower(Case& test) {
 }
 
 CaseSuite multiUserTestSuite("edgelam-nr-multi-user", {{"downlink", Downlink},
+                                                       {"expected", Expected},
                                                        {"uplink", Uplink},
                                                        {"in a cell", InACell},
                                                        {"too much power", TooMuchPower}});

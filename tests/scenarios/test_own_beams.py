@@ -46,8 +46,10 @@ def _by_ue(blocks):
     return blocks[blocks["ue"] == 0], blocks[blocks["ue"] == 1]
 
 
-def test_two_at_once_carry_more_than_one_at_a_time(program):
-    both, alone = downlink(program, {}), downlink(program, {"scheduler": "pf", "beams": "eigen"})
+@pytest.mark.parametrize("antennas", [1, 4])
+def test_two_at_once_carry_more_than_one_at_a_time(program, antennas):
+    options = {"ueAntennas": antennas}
+    both, alone = downlink(program, options), downlink(program, options | {"scheduler": "pf", "beams": "eigen"})
     assert shared(both) > 100
     assert shared(alone) == 0
 

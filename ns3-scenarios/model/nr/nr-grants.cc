@@ -27,7 +27,6 @@ void Grants::Begin() {
     m_candidates.clear();
     m_demands.clear();
     m_sharing = false;
-    m_layersOnGroup.clear();
 }
 
 /// A block to be sent again goes before a new one.
@@ -35,6 +34,7 @@ void Grants::Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigne
                  unsigned priority) {
     Sender& sender = *demand.sender;
     m_links.FillRates(sender.adaptation, symbols, sender.bitsPerGroup);
+    sender.sharedDb.clear();
     Average(sender, slot, 0);
     demand.harq = static_cast<std::uint8_t>(sender.harq.Next());
     m_candidates.push_back({order, bytes + header_bytes, sender.harq.FixedGroups(), sender.bitsPerGroup.data(),
@@ -68,13 +68,19 @@ std::vector<Demand>& Grants::Divide(Direction direction, std::uint64_t forSlot) 
     m_sharing =
         std::any_of(m_allocation.begin(), m_allocation.end(), [](const auto& users) { return users.size() > 1; });
     if (m_sharing && direction == Direction::Downlink) {
-        for (const auto& users : m_allocation) {
-            unsigned layers = 0;
-            for (const auto c : users) {
-                layers += m_candidates[c].fixedGroups > 0 ? processOf(c).layers
-                                                          : m_demands[c].sender->adaptation.quality.layers;
+        for (std::size_t c = 0; c < m_demands.size(); ++c) {
+            if (m_granted[c].count > 0 && !m_demands[c].multicast) {
+                m_planned.Add(forSlot, m_links.Of(m_demands[c].number), processOf(c).groups,
+                              m_candidates[c].fixedGroups > 0 ? processOf(c).layers
+                                                              : m_demands[c].sender->adaptation.quality.layers);
             }
-            m_layersOnGroup.push_back(layers);
+        }
+        for (std::size_t c = 0; c < m_demands.size(); ++c) {
+            if (m_granted[c].count > 0 && m_candidates[c].fixedGroups == 0 &&
+                m_planned.Shares(forSlot, m_demands[c].number) && !m_demands[c].multicast) {
+                m_planned.ExpectedDb(m_demands[c].number, m_links.GetBeamformer(), m_carrier.DownlinkSnr(),
+                                     m_demands[c].sender->sharedDb);
+            }
         }
     }
     std::size_t got = 0;
@@ -104,7 +110,7 @@ void Grants::Share(Direction direction, std::uint64_t forSlot) {
 void Grants::NewBlock(Sender& sender, unsigned harq, unsigned layers, unsigned symbols, double offsetDb) {
     HarqProcess& process = sender.harq[harq];
     const unsigned elements = m_carrier.DataElements(m_carrier.PrbsOf(process.groups), symbols);
-    const unsigned wanted = m_links.McsFor(sender.adaptation, process.groups, offsetDb, m_layersOnGroup);
+    const unsigned wanted = m_links.McsFor(sender.adaptation, process.groups, offsetDb, sender.sharedDb);
     unsigned mcs = wanted;
     process.bits = TransportBlockSize(elements, McsAt(m_carrier.mcsTable, mcs), layers);
     while (process.bits < least_block_bits && mcs + 1 < m_carrier.thresholdDb.size()) {

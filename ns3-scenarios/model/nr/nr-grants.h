@@ -27,6 +27,7 @@ struct Sender {
     double averageBps = 0; ///< smoothed, until averagedSlot
     std::uint64_t averagedSlot = 0;
     std::vector<float> bitsPerGroup; ///< that a group would carry now
+    std::vector<float> sharedDb;     ///< [group] SINR expected beside others over that alone; empty: as alone
 };
 
 /// A UE's bearer, or a multicast group's, that has something to send, and the process to do it with.
@@ -74,9 +75,9 @@ class Grants {
     std::vector<Candidate> m_candidates;
     std::vector<Demand> m_demands; ///< [candidate]
     Allocation m_allocation;
-    std::vector<Granted> m_granted;        ///< [candidate]
-    bool m_sharing = false;                ///< some group of the slot has several UEs
-    std::vector<unsigned> m_layersOnGroup; ///< [group] of all UEs, downlink if m_sharing; otherwise empty
+    std::vector<Granted> m_granted; ///< [candidate]
+    bool m_sharing = false;         ///< some group of the slot has several UEs
+    SharedSlot m_planned;           ///< downlink, as far as it is shared
 };
 
 } // namespace edgelam::nr

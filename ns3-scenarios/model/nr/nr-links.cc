@@ -202,16 +202,15 @@ const SinrMap& Links::Uplink(std::uint32_t ue, const HarqProcess& process, std::
 }
 
 unsigned Links::McsFor(const LinkAdaptation& adaptation, const std::vector<std::uint32_t>& groups, double offsetDb,
-                       const std::vector<unsigned>& layersOnGroup) const {
+                       const std::vector<float>& sharedDb) const {
     if (adaptation.givenMcs) {
         return *adaptation.givenMcs;
     }
     double sum = 0;
     for (const auto g : groups) {
-        // What others on the group are given is off; what their layers do, the outer loop learns.
-        const double partDb = layersOnGroup.empty() ? 0 : DbOf(double(adaptation.quality.layers) / layersOnGroup[g]);
+        const double besideDb = sharedDb.empty() ? 0 : sharedDb[g];
         sum += m_carrier.efficiency[m_carrier.HighestAt(adaptation.quality.sinrDb[g] + adaptation.outerLoopDb +
-                                                        offsetDb + partDb)];
+                                                        offsetDb + besideDb)];
     }
     return HighestMcs(m_carrier.mcsTable, sum / static_cast<double>(groups.size()) + 1e-4);
 }

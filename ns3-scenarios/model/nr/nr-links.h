@@ -74,6 +74,7 @@ class Links {
     LinkAdaptation& Adaptation(std::uint32_t ue, Direction direction) {
         return direction == Direction::Downlink ? m_ues[ue].down : m_ues[ue].up;
     }
+    Beamformer& GetBeamformer() const { return *m_beamformer; }
     /// A report comes with the UE's next block.
     void ForgetReport(std::uint32_t ue) { m_ues[ue].reports.measured = m_ues[ue].reports.pending = false; }
     void SetInterference(std::shared_ptr<InterferenceSource> source);
@@ -96,9 +97,9 @@ class Links {
     const SinrMap& Uplink(std::uint32_t ue, const HarqProcess& process, std::uint64_t slot);
 
     /// The MCS of a block on these groups.
-    /// \param layersOnGroup [group] layers of all UEs that the gNB sends to; empty: of this one alone
+    /// \param sharedDb [group] SINR expected beside others over that alone; empty: the UE is alone
     unsigned McsFor(const LinkAdaptation& adaptation, const std::vector<std::uint32_t>& groups, double offsetDb,
-                    const std::vector<unsigned>& layersOnGroup) const;
+                    const std::vector<float>& sharedDb) const;
     /// What each group would carry, as the outer loop corrects it.
     void FillRates(const LinkAdaptation& adaptation, unsigned symbols, std::vector<float>& bitsPerGroup) const;
     /// The outer loop, after the first transmission of a block.

@@ -2,8 +2,13 @@
 #include "nr-shared-slot.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 
 #include "ns3/log.h"
+
+#include "nr-matrix-kernels.h"
+#include "nr-whitening.h"
 
 NS_LOG_COMPONENT_DEFINE("NrSharedSlot");
 
@@ -23,7 +28,7 @@ void SharedSlot::Add(std::uint64_t slot, UeLink& link, std::span<const std::uint
     m_members.push_back(std::move(member));
 }
 
-const SharedSlot::Member& SharedSlot::Find(std::uint32_t ue) const {
+SharedSlot::Member& SharedSlot::Find(std::uint32_t ue) {
     return *std::find_if(m_members.begin(), m_members.end(),
                          [&](const Member& each) { return each.link->GetUe() == ue; });
 }
@@ -59,6 +64,75 @@ void SharedSlot::Form(Beamformer& beamformer) {
         }
     }
     m_formed = true;
+}
+
+double SharedSlot::ExpectedRate(Member& member, Precoder& own, std::uint32_t group, bool alone, double snr) {
+    using Complex = std::complex<float>;
+    const ServedUe served = member.link->Served(group, own);
+    const auto receive = [&](const Precoder& sent, std::vector<Complex>& out, std::size_t layers, std::size_t first,
+                             float amplitude) {
+        const Complex* weights = sent.weights.data() + group * served.elements * sent.layers;
+        for (std::size_t a = 0; a < served.antennas; ++a) {
+            for (unsigned l = 0; l < sent.layers; ++l) {
+                Complex sum = 0;
+                for (std::size_t e = 0; e < served.elements; ++e) {
+                    sum += served.Channel(a, e) * weights[e * sent.layers + l];
+                }
+                out[a * layers + first + l] = amplitude * sum;
+            }
+        }
+    };
+    std::size_t others = 0;
+    for (const auto& each : m_members) {
+        others += !alone && &each != &member && (each.groups >> group & 1U) != 0 ? each.weights.layers : 0;
+    }
+    std::vector<Complex> channel(served.antennas * own.layers), interference(served.antennas * others), white;
+    receive(own, channel, own.layers, 0, 1);
+    std::size_t first = 0;
+    for (const auto& each : m_members) {
+        if (!alone && &each != &member && (each.groups >> group & 1U) != 0) {
+            receive(each.weights, interference, others, first, static_cast<float>(std::sqrt(snr)));
+            first += each.weights.layers;
+        }
+    }
+    Whiten(channel, served.antennas, own.layers, 1, {}, interference, others, white);
+    std::array<float, max_layers> sinr{};
+    kernels::MmseSinr(white.data(), served.antennas, own.layers, own.layers, 1, static_cast<float>(snr), sinr.data());
+    double rate = 0;
+    for (unsigned l = 0; l < own.layers; ++l) {
+        rate += std::log2(1 + sinr[l]) / own.layers;
+    }
+    return rate;
+}
+
+void SharedSlot::ExpectedDb(std::uint32_t ue, Beamformer& beamformer, double snr, std::vector<float>& out) {
+    Member& member = Find(ue);
+    const auto groups = static_cast<std::uint32_t>(member.link->NumGroups());
+    const auto dbOfRate = [](double rate) { return 10 * std::log10(std::max(std::exp2(rate) - 1, 1e-6)); };
+    out.assign(groups, 0);
+    if (beamformer.WantsChannel() && !m_formed) {
+        Form(beamformer);
+    }
+    for (std::uint32_t g = 0; g < groups; ++g) {
+        unsigned layers = 0, users = 0;
+        for (const auto& each : m_members) {
+            const bool on = (each.groups >> g & 1U) != 0;
+            layers += on ? each.weights.layers : 0;
+            users += on;
+        }
+        if ((member.groups >> g & 1U) == 0 || users < 2) {
+            continue;
+        }
+        if (!beamformer.WantsChannel()) {
+            out[g] = static_cast<float>(10 * std::log10(double(member.weights.layers) / layers));
+            continue;
+        }
+        member.link->Clear(m_alone, member.weights.layers);
+        const ServedUe served = member.link->Served(g, m_alone);
+        FormWeights(beamformer, g, {&served, 1});
+        out[g] = static_cast<float>(dbOfRate(ExpectedRate(member, member.weights, g, false, snr)) -
+                                    dbOfRate(ExpectedRate(member, m_alone, g, true, snr)));
+    }
 }
 
 const SinrMap& SharedSlot::Downlink(std::uint32_t ue, Beamformer& beamformer, double snr, std::span<const float> rise) {
