@@ -84,7 +84,7 @@ def replay(
         with folder:
             progress.say(f"run folder: {folder.path}")
             kept = {name: value for name, value in manifest.items() if name not in (*folder.manifest, "simulations")}
-            folder.record(
+            folder.note(
                 **kept,
                 replay={
                     "of": str(original.path.resolve()),

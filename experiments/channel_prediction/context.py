@@ -18,8 +18,8 @@ from edgelam.runs.progress import Progress
 from . import records
 from .config import Config
 from .data import Data
-from .recording import Recorder
 from .storing import Store
+from .tables import Tables
 
 
 class Models:
@@ -60,7 +60,7 @@ class Context:
     data: Data
     models: Models
     store: Store
-    recorder: Recorder
+    tables: Tables
     progress: Progress
     until: float | None
     """Reading of the monotonic clock at which training stops; None: never."""

@@ -18,9 +18,9 @@ from . import network
 from .config import FIXED, Config
 from .context import Context, Models
 from .data import collect
-from .recording import Recorder
 from .records import Job
 from .storing import Store
+from .tables import Tables
 from .training import OutOfTimeError, train
 
 
@@ -28,16 +28,16 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
     """Run what `config` names; tables go to `folder` as the run goes on."""
     if config.threads:
         torch.set_num_threads(config.threads)
-    folder.record(host={"torch_threads": torch.get_num_threads()}, unfinished=[])
-    models, store, recorder = Models(config), Store(config), Recorder(folder)
+    folder.note(host={"torch_threads": torch.get_num_threads()}, unfinished=[])
+    models, store, tables = Models(config), Store(config), Tables(folder)
     until = time.monotonic() + config.time_limit_s if config.time_limit_s else None
     for seed in range(config.seed, config.seed + config.repeats):
         data = collect(config, seed, progress)
-        context = Context(config, seed, data, models, store, recorder, progress, until)
+        context = Context(config, seed, data, models, store, tables, progress, until)
         try:
             _one_seed(context)
         except OutOfTimeError as stopped:
-            folder.record(unfinished=_unfinished(config, store, seed))
+            folder.note(unfinished=_unfinished(config, store, seed))
             progress.say(f"{stopped}; run it again with the same settings and checkpoints to go on")
             return
 
@@ -74,7 +74,7 @@ def _one_seed(context: Context) -> None:
             continue
         predictor = prediction.make(job.method, context.config.window)
         for name, windows in context.data.tests.items():
-            context.recorder.add(job, context.score(predictor, windows, name, epoch=0, time_s=0.0))
+            context.tables.add(job, context.score(predictor, windows, name, epoch=0, time_s=0.0))
     network.costs(context)
 
 

@@ -66,10 +66,10 @@ def costs(context: Context) -> None:
 
     config.network.simulate(main, needs(config), seed=context.seed, compute="free")
     for cost in measured:
-        context.recorder.add_of_seed(context.seed, cost)
+        context.tables.add_of_seed(context.seed, cost)
         if cost.what != "one sample":
             continue
         for speed, rays in data.doppler.items():
             errors = [csi.closed_form(gain, doppler, cost.transfer_s, horizon=1) for gain, doppler in rays]
             stale = Stale(cost.what, cost.servers, cost.transfer_s, speed, sum(errors) / len(errors))
-            context.recorder.add_of_seed(context.seed, stale)
+            context.tables.add_of_seed(context.seed, stale)

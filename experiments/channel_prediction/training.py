@@ -75,7 +75,7 @@ class Course:
 
 
 def train(context: Context, job: Job, learning_rate: tuple[float, int]) -> None:
-    """Do a job from where its checkpoint left it; all its rows go to the recorder.
+    """Do a job from where its checkpoint left it; all its rows go to the tables.
 
     learning_rate: and how many were tried for it.
     """
@@ -89,7 +89,7 @@ def train(context: Context, job: Job, learning_rate: tuple[float, int]) -> None:
     if course.state.epochs < context.config.epochs:
         _simulate(context, job, course)
     for row in course.state.rows:
-        context.recorder.add(job, row)
+        context.tables.add(job, row)
 
 
 def _learners(context: Context, job: Job, learning_rate: float) -> Learners:
@@ -128,7 +128,7 @@ def _simulate(context: Context, job: Job, course: Course) -> None:
     there = needs(config) if networked else needs(config, job.servers)
     try:
         over.simulate(
-            main, there, context.recorder.folder, job.key, seed=job.seed, recorder=context.recorder.simulation(job)
+            main, there, context.tables.folder, job.key, seed=job.seed, recorder=context.tables.simulation(job)
         )
     except* OutOfTimeError as stopped:
         raise OutOfTimeError(str(stopped.exceptions[0])) from None

@@ -12,7 +12,7 @@ from edgelam.runs.progress import Progress
 
 from . import search
 from .config import Config, needs
-from .recording import Recorder, record_control
+from .tables import MethodTables, write_control
 
 LABELS = {
     "split-fedft": "split FedFT",
@@ -27,7 +27,7 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
     """Run what `config` names; tables go to `folder` as the run goes on."""
     if config.threads:
         torch.set_num_threads(config.threads)
-    folder.record(host={"torch_threads": torch.get_num_threads()}, without_network=[])
+    folder.note(host={"torch_threads": torch.get_num_threads()}, without_network=[])
     progress.say(f"preparing {config.learning.task} and {config.learning.backbone}")
     setup = prepare(config.learning, config.seed)
     for name in config.methods:
@@ -39,7 +39,7 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
         # a control deserves rates of its own: the same search as the methods'
         blank = search.learning_rates(config, blank, "split-fedft", RANDOM_WEIGHTS, folder=folder, progress=progress)
         simulate_method(ideal, blank, "split-fedft", RANDOM_WEIGHTS, folder=folder, progress=progress)
-        folder.record(without_network=[*folder.manifest["without_network"], RANDOM_WEIGHTS])
+        folder.note(without_network=[*folder.manifest["without_network"], RANDOM_WEIGHTS])
     _controls(config, setup, folder, progress)
 
 
@@ -47,13 +47,13 @@ def simulate_method(
     config: Config, setup: Setup, name: str, label: str, *, folder: RunFolder, progress: Progress
 ) -> Outcome:
     """One method in one simulation of its own, with the same seed for all: the same network and the same movements."""
-    recorder = Recorder(folder, label, progress)
+    tables = MethodTables(folder, label, progress)
     progress.begin(label, setup.settings.rounds)
 
     async def main(sim: cosim.Simulation) -> Outcome:
-        return await METHODS[name](sim, setup, recorder.report)
+        return await METHODS[name](sim, setup, tables.report)
 
-    return config.network.simulate(main, needs(config), folder, label, seed=config.seed, recorder=recorder)
+    return config.network.simulate(main, needs(config), folder, label, seed=config.seed, recorder=tables)
 
 
 def _controls(config: Config, setup: Setup, folder: RunFolder, progress: Progress) -> None:
@@ -64,4 +64,4 @@ def _controls(config: Config, setup: Setup, folder: RunFolder, progress: Progres
     if "majority" in config.controls:
         rows.append(controls.majority(setup))
     for row in rows:
-        record_control(folder, row, len(setup.test))
+        write_control(folder, row, len(setup.test))

@@ -185,7 +185,7 @@ def test_a_folder_without_programs_and_one_that_is_none(base, tmp_path):
     with pytest.raises(NotReplayable, match="no table 'program'"):
         replay(folder.path, out=tmp_path)
     folder = RunFolder.create("split-fedft", base, seed=1, out=tmp_path)
-    folder.record(process={"pid": 2**22 + 1})  # no process has that
+    folder.note(process={"pid": 2**22 + 1})  # no process has that
     with pytest.raises(NotReplayable, match="is killed, and only a completed run can be replayed"):
         replay(folder.path, out=tmp_path)
     with pytest.raises(StorageError, match="not a run folder"):

@@ -75,10 +75,10 @@ def run(scratch: Path) -> None:
     experiment.check(config)
     folder = RunFolder.create(experiment.name, config, seed=config.seed, out=scratch, recipe=job["recipe"])
     with folder, Progress() as progress:
-        folder.record(command=job["command"], campaign=job["campaign"])
+        folder.note(command=job["command"], campaign=job["campaign"])
         experiment.run(config, folder, progress)
         inputs = inputs_of(scratch / _RECORD, began_ns, [scratch, *experiment_files(experiment)])
-        folder.record(campaign={"inputs": inputs})
+        folder.note(campaign={"inputs": inputs})
 
 
 def main() -> int:

@@ -136,12 +136,14 @@ class RunFolder:
         for table in self._tables.values():
             table.on_append = on_append
 
-    def record(self, **facts: Any) -> None:
-        """Add facts to the manifest (``folder.record(seeds={...})`` adds to the entry of that name) and write it."""
+    def note(self, **facts: Any) -> None:
+        """Add facts to the manifest (``folder.note(seeds={...})`` adds to the entry of that name) and write it."""
         for name, value in facts.items():
             present = self.manifest.get(name)
             self.manifest[name] = {**present, **value} if isinstance(present, dict) else value
         self.write_manifest()
+
+    record = note  # as it was called before
 
     def write_manifest(self) -> None:
         """Write manifest.json in one step, with a digest of itself."""

@@ -15,7 +15,7 @@ from edgelam.runs.recording import SimulationRecorder
 from .records import NAMES, Cost, Job, Row, Stale
 
 
-class Recorder:
+class Tables:
     """Writes to the tables epochs, scores, models, costs, stale (see records.py)."""
 
     def __init__(self, folder: RunFolder) -> None:

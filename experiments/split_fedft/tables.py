@@ -31,7 +31,7 @@ TABLES: dict[type, tuple[str, dict[str, type]]] = {
 COSTS = {"num_train_samples": int, "energy_j": float, "flops": int}  # of a DeviceRecord, beside the ledger's own
 
 
-class Recorder(SimulationRecorder):
+class MethodTables(SimulationRecorder):
     """Takes the reports of one method and writes them under `label`, the method's name in the tables."""
 
     def __init__(self, folder: RunFolder, label: str, progress: Progress | None = None) -> None:
@@ -70,7 +70,7 @@ class Recorder(SimulationRecorder):
         _table(self.folder, type(record)).append(row | extra)
 
 
-def record_control(folder: RunFolder, row: ControlRow, num_samples: int) -> None:
+def write_control(folder: RunFolder, row: ControlRow, num_samples: int) -> None:
     """A row of metrics for a classifier that is no federated method and knows no time, bytes or steps."""
     scores = {"accuracy": row.accuracy, "loss_nats": row.loss, "num_samples": num_samples}
     _table(folder, EvaluationRecord).append({"method": row.name, "head": "average", "test_set": "global"} | scores)
