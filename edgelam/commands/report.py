@@ -73,11 +73,12 @@ def _write(command: Report | Compare | Trace) -> None:
 
             _file(out)
             comparison, console = Comparison(paths), terminal.results()
-            for title, (heads, rows) in (
-                ("Runs", comparison.overview),
-                ("Settings that differ", comparison.differences),
+            for title, (heads, rows), caption in (
+                ("Results", comparison.overview, comparison.note),
+                ("Simulations", comparison.costs, ""),
+                ("Settings that differ", comparison.differences, ""),
             ):
-                table = terminal.TextTable(title, *heads, left=len(heads))
+                table = terminal.TextTable(title, *heads, left=len(heads), caption=caption)
                 for row in rows:
                     table.add_row(*row)
                 table.print(console)

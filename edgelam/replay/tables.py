@@ -47,7 +47,7 @@ def write(
         table = tables.read_arrow(run.path, name)
         if table.num_columns:
             known = origins.get(name, {})
-            is_ledger = name == ledger.TABLE and _is_ledger(table)
+            is_ledger = name == ledger.TABLE and ledger.is_ledger(table.column_names)
             rows = _costs(table, known, players, ledgers) if is_ledger else _rows(table, known, players)
             writer = folder.table(name, table.schema)
             if rows:
@@ -59,12 +59,8 @@ def ledger_nodes(run: Run, simulation: str) -> list[str]:
     if ledger.TABLE not in run:
         return []
     table = tables.read_arrow(run.path, ledger.TABLE)
-    rows = table.to_pylist() if _is_ledger(table) else []
+    rows = table.to_pylist() if ledger.is_ledger(table.column_names) else []
     return [row["node"] for row in rows if row["simulation"] == simulation]
-
-
-def _is_ledger(table: pa.Table) -> bool:
-    return {"simulation", *ledger.COLUMNS} <= set(table.column_names)
 
 
 def _costs(

@@ -51,7 +51,7 @@ function fillTable(table, heads, rows, caption) {
   table.replaceChildren(...parts, body);
 }
 
-const isNumberText = (text) => typeof text === "string" && /^-?[\d.]+(e[+-]?\d+)?( [kMGTn]?[a-zA-Z%µ]*)?$/.test(text);
+const isNumberText = (text) => typeof text === "string" && /^-?[\d.]+(e[+-]?\d+)?( [kMGTn]?[a-zA-Z%µ]*)?( \*)?$/.test(text);
 
 function scaled(value, unit) {
   if (value === null || value === undefined || Number.isNaN(value)) return "-";

@@ -11,7 +11,8 @@ from edgelam.report.charts import plain_table
 from edgelam.runs.configuration.settings import plain_text
 from edgelam.runs.folders.storage import StorageError
 from edgelam.runs.many import Runs
-from edgelam.runs.statistics import with_interval
+from edgelam.runs.scores import Score
+from edgelam.runs.statistics import remark, with_interval
 
 MOST_ROWS = 2000  # of the table of results
 NOT_DRAWN = ("count", "difference", "difference_interval", "pairs", "note")  # of the means
@@ -24,6 +25,7 @@ def campaign_page(found: Runs) -> dict[str, Any]:
     runs, results = found.runs, found.frame
     varying = found.varying()
     charts: dict[str, pd.DataFrame] = {}
+    drawn: list[dict[str, Any]] = []
     compared = {metric: found.compare(metric) for metric in found.metrics}
     for metric, means in compared.items():
         numeric = [name for name in varying if pd.api.types.is_numeric_dtype(means[name])]
@@ -32,7 +34,9 @@ def campaign_page(found: Runs) -> dict[str, Any]:
             kept = kept.sort_values(numeric)
         else:  # nothing to draw across: side by side
             kept.insert(0, "cell", range(1, len(kept) + 1))
-        charts[f"{metric}, means over seeds"] = kept
+        table = f"{metric}, means over seeds"
+        charts[table] = kept
+        drawn.append({"table": table, "column": "mean", "title": found.score(metric).title, "across": "", "where": {}})
     charts["results"] = results.drop(columns="run")
     shown = results.head(MOST_ROWS)
     states = runs["state"].value_counts().to_dict()
@@ -46,12 +50,13 @@ def campaign_page(found: Runs) -> dict[str, Any]:
         "simulated": [],
         "wall": [["first run began", str(runs["started"].min())], ["all runs together", f"{wall_s:.0f} s"]],
         "simulations": [],
-        "means": _means(compared, [*varying, *found.labels]),
+        "means": _means(found, compared, [*varying, *found.labels]),
         "runs": {
             "heads": [str(name) for name in shown.columns],
             "rows": [[_text(value) for value in row] for row in shown.astype(object).values.tolist()],
         },
         "differences": None,
+        "scores": drawn,
         "tables": {name: plain_table(rows) for name, rows in charts.items() if len(rows)},
         "text": "",
         "figures": [],
@@ -59,12 +64,13 @@ def campaign_page(found: Runs) -> dict[str, Any]:
     }
 
 
-def _means(compared: dict[str, pd.DataFrame], keys: list[str]) -> dict[str, Any] | None:
-    """Heads and rows: a row a cell and label, a column a metric; of the first also the paired difference."""
+def _means(found: Runs, compared: dict[str, pd.DataFrame], keys: list[str]) -> dict[str, Any] | None:
+    """Heads and rows: a row for each cell and label, a column for each metric; of the first the paired difference."""
     if not compared:
         return None
     main, *_ = compared
-    heads = [*keys, "runs", *compared, f"{main}: difference to the baseline"]
+    titles = [found.score(metric).title for metric in compared]
+    heads = [*keys, "runs", *titles, f"{main}: difference to the baseline"]
     rows = []
     for i, first in enumerate(compared[main].to_dict("records")):
         cells = [means.iloc[i] for means in compared.values()]
@@ -73,10 +79,15 @@ def _means(compared: dict[str, pd.DataFrame], keys: list[str]) -> dict[str, Any]
                 *(_text(first[key]) for key in keys),
                 str(first["count"]),
                 *(_spread(cell["mean"], cell["interval"]) for cell in cells),
-                _spread(first["difference"], first["difference_interval"]) or first["note"],
+                _difference(first, found.score(main)),
             ]
         )
     return {"heads": heads, "rows": rows}
+
+
+def _difference(row: dict[Any, Any], score: Score) -> str:
+    said = "" if score.better is None and not row["note"] else remark(row, score)
+    return ", ".join(filter(None, [_spread(row["difference"], row["difference_interval"]), said]))
 
 
 def _spread(mean: float, interval: float) -> str:

@@ -3,17 +3,18 @@
 // that are text.
 
 const FIRST_SHOWN = 8;
-const ACROSS = ["cell", "time_s", "end_s", "simulated_s", "step", "epoch", "round"], UP = ["mean", "accuracy", "nmse", "loss", "loss_nats"];
-const FIRST_TABLES = ["metrics", "epochs", "scores", "rounds"];
-const OF_ALL = ["average", "mean", "global", "all"]; // what a column of text says of a line that stands for many
+const ACROSS = ["cell", "time_s", "end_s", "simulated_s", "step", "epoch", "round"]; // where a score does not say
 
 class Chart {
-  constructor(tables) {
+  // scores: what the experiment measures, the main one first: table, column, title, across, where.
+  constructor(tables, scores) {
     this.tables = tables;
+    this.scores = scores;
     const names = Object.keys(tables).filter((name) => numericColumns(tables[name]).length > 1);
     byId("chart-section").hidden = !names.length;
     if (!names.length) return;
-    names.sort((a, b) => rank(FIRST_TABLES, a) - rank(FIRST_TABLES, b)); // stable: others stay in their order
+    const first = [...scores.map((score) => score.table), "metrics"];
+    names.sort((a, b) => rank(first, a) - rank(first, b)); // stable: others stay in their order
     options(byId("chart-table"), names.map((name) => [name, name]));
     byId("chart-table").onchange = () => this.choose();
     for (const id of ["chart-x", "chart-y", "chart-log"]) byId(id).onchange = () => this.draw();
@@ -26,20 +27,22 @@ class Chart {
   choose() {
     const table = this.tables[byId("chart-table").value], numeric = numericColumns(table);
     const best = (wanted) => [...numeric].sort((a, b) => rank(wanted, a) - rank(wanted, b))[0];
+    const own = this.scores.filter((score) => score.table === byId("chart-table").value);
     options(byId("chart-x"), numeric.map((name) => [name, name]));
     options(byId("chart-y"), numeric.map((name) => [name, name]));
-    byId("chart-x").value = best(ACROSS);
-    const up = best(UP);
+    byId("chart-x").value = best([...own.slice(0, 1).map((score) => score.across), ...ACROSS]);
+    const up = best(own.length ? own.map((score) => score.column) : numeric.filter((name) => !ACROSS.includes(name)));
     byId("chart-y").value = up !== byId("chart-x").value ? up : numeric.find((name) => name !== up);
     const part = table.rows < table.of ? `${table.rows} of ${table.of} rows; all are in the file ${byId("chart-table").value}.parquet` : "";
     byId("chart-note").textContent = part;
-    this.lines = seriesOf(table);
+    this.lines = seriesOf(table, own[0]?.where || {});
     this.draw();
   }
 
   draw() {
     const table = this.tables[byId("chart-table").value], across = byId("chart-x").value, up = byId("chart-y").value;
     const logarithmic = byId("chart-log").checked;
+    const score = this.scores.find((each) => each.table === byId("chart-table").value && each.column === up), title = score ? score.title : titled(up);
     for (const line of this.lines) Object.assign(line, points(table, line.rows, across, up, logarithmic));
     this.legend();
     const shown = this.lines.filter((line) => line.shown).reverse(); // the first of the legend is drawn last, on top
@@ -57,7 +60,7 @@ class Chart {
         x: { time: false, range: (_, low, high) => (low === null ? [0, 1] : low === high ? [low - 0.5, high + 0.5] : [low, high]) },
         y: { distr: logarithmic ? 3 : 1, range: (_, low, high) => spread([low, high, ...extra].filter((value) => value !== null), logarithmic) },
       },
-      axes: [{ ...axis, label: titled(across) }, { ...axis, label: titled(up), size: (_, labels) => 18 + 7 * Math.max(3, ...(labels || []).map((text) => text.length)) }],
+      axes: [{ ...axis, label: titled(across) }, { ...axis, label: title, size: (_, labels) => 18 + 7 * Math.max(3, ...(labels || []).map((text) => text.length)) }],
       series: [{}, ...shown.map((line) => ({
         label: line.name, scale: "y", stroke: colour(line.colour), width: 2, dash: line.dash.map((length) => length * ratio), spanGaps: true,
         points: { show: line.points.length <= 60, size: 6, fill: colour(line.colour) },
@@ -67,7 +70,7 @@ class Chart {
         setCursor: [(plot) => shown.forEach((line, i) => this.tell(line, plot.cursor.idxs[i + 1], xs, columns[i]))],
       },
     }, [xs, ...columns], byId("chart"));
-    byId("chart").setAttribute("aria-label", `${titled(up)} against ${titled(across)}`);
+    byId("chart").setAttribute("aria-label", `${title} against ${titled(across)}`);
   }
 
   // A line's value under the pointer, behind its name.
@@ -103,20 +106,20 @@ function spread(values, logarithmic) {
   return low === high ? [low - 0.5, high + 0.5] : [low - 0.04 * (high - low), high + 0.04 * (high - low)];
 }
 
-// The lines of a table: one for each combination of its columns that are text. Drawn at first: those that stand for
-// many before those of one device, and of every run that is compared at least one.
-function seriesOf(table) {
+// The lines of a table: one for each combination of its columns that are text. Drawn at first: those of which the main
+// score is taken (`where`: column -> value), and of every run that is compared at least one.
+function seriesOf(table, where) {
   const text = Object.keys(table.columns).filter((name) => table.columns[name].some((value) => typeof value === "string"));
   const found = new Map();
   for (let row = 0; row < table.rows; row++) {
     const words = text.map((column) => table.columns[column][row]);
     const name = [...new Set(words.filter((value) => value !== null && value !== ""))].join(", ") || "all rows";
     if (!found.has(name)) {
-      found.set(name, { name, rows: [], run: table.columns.run ? table.columns.run[row] : "", wide: words.filter((word) => OF_ALL.includes(word)).length });
+      found.set(name, { name, rows: [], run: table.columns.run ? table.columns.run[row] : "", main: text.every((column) => !(column in where) || where[column] === table.columns[column][row]) });
     }
     found.get(name).rows.push(row);
   }
-  const lines = [...found.values()].sort((a, b) => b.wide - a.wide); // stable
+  const lines = [...found.values()].sort((a, b) => b.main - a.main); // stable
   const ofRun = new Map(), place = new Map();
   for (const line of lines) {
     place.set(line, ofRun.get(line.run) || 0);

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
+from edgelam.runs import ledger
 from edgelam.runs.folders.load import Run
+from edgelam.runs.scores import Score
 
 MAX_ROWS = 4000  # of a table
 NOT_DRAWN = {"simulations", "nodes", "transfers", "compute", "positions", "program"}
@@ -16,7 +19,17 @@ NOT_DRAWN = {"simulations", "nodes", "transfers", "compute", "positions", "progr
 def chart_tables(run: Run) -> dict[str, pd.DataFrame]:
     """Table name -> rows, of all tables but those shown elsewhere, what is for replay, and traces of the network."""
     names = [name for name in run if name not in NOT_DRAWN and not name.startswith("trace_")]
+    names = [name for name in names if name != ledger.TABLE or not ledger.is_ledger(run[name].columns)]
     return {name: run[name] for name in names if len(run[name])}
+
+
+def drawn(scores: Iterable[Score]) -> list[dict[str, Any]]:
+    """What the chart needs to know of scores: where each stands, what its axis says, what is drawn first."""
+    return [
+        {"table": score.table, "column": score.place, "title": score.title, "across": score.across}
+        | {"where": {name: str(value) for name, value in score.where.items()}}
+        for score in scores
+    ]
 
 
 def plain_table(rows: pd.DataFrame) -> dict[str, Any]:

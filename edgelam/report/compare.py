@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +11,20 @@ import pandas as pd
 
 from edgelam.errors import ConfigurationError
 from edgelam.report import simulations
-from edgelam.report.charts import chart_tables, plain_table
+from edgelam.report.charts import chart_tables, drawn, plain_table
+from edgelam.report.marks import NOTE, UNSET, score_cells
 from edgelam.report.page import write_page
+from edgelam.runs import results
 from edgelam.runs.configuration import leaves
 from edgelam.runs.figures import si_bytes
 from edgelam.runs.folders.load import Run, load_run
+from edgelam.runs.scores import BEST, Score, merged
 
-UNSET = "-"
 MOST_RUNS = 200
-_LAST = ("accuracy", "loss_nats", "loss", "nmse")  # columns whose last value says how a method ended
-_TABLES = ("metrics", "scores", "epochs", "rounds")
 
 
 class Comparison:
-    """Several runs: `overview` and `differences` are (heads, rows of text)."""
+    """Several runs: `overview`, `costs` and `differences` are (heads, rows of text)."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         """Read the runs. Raises StorageError, and ConfigurationError for fewer than two or the same one twice."""
@@ -36,31 +36,46 @@ class Comparison:
                 raise ConfigurationError(f"compare: {path} is given twice")
         self.runs = [load_run(path) for path in paths]
         self.names = _short_names(self.runs)
+        self.scores = merged(results.of_run(run) for run in self.runs)
 
     @property
     def overview(self) -> tuple[list[str], list[list[str]]]:
-        """A row a simulation of each run: its state, both clocks, traffic, and how its metrics ended."""
-        lasts = [_last_metrics(run) for run in self.runs]
-        shown = [name for name in _LAST if any(name in last for of_run in lasts for last in of_run.values())]
-        heads = ["run", "state", "simulation", "simulated", "wall", "transfers", "delivered", *shown]
-        rows = []
-        for name, run, last in zip(self.names, self.runs, lasts, strict=True):
-            for simulation in simulations.names_of(run) or [""]:
-                transfers = simulations.of_simulation(run, "transfers", simulation)
-                wall_s = simulations.wall_of(run, simulation) if simulation else run.wall_s
-                values = last.get(simulation, {})
-                rows.append(
-                    [
-                        name,
-                        run.state,
-                        simulation or UNSET,
-                        f"{simulations.end_of(run, simulation):.5g} s" if simulation else UNSET,
-                        UNSET if wall_s is None else f"{wall_s:.3g} s",
-                        str(len(transfers)),
-                        si_bytes(float(transfers["delivered_bytes"].sum())) if len(transfers) else UNSET,
-                        *(f"{values[column]:.4g}" if column in values else UNSET for column in shown),
-                    ]
-                )
+        """What came of the runs: for each a row for each combination of labels (method, test set), with all scores.
+
+        The best values are marked (marks.py); where it is known which way the main score is better, the last column has
+        its difference to the first run. A run without values has one row.
+        """
+        results_of = [
+            (row, name, run) for name, run in zip(self.names, self.runs, strict=True) for row in _rows_of(run)
+        ]
+        shown = [score for score in self.scores if any(score.name in values for (_, values), _, _ in results_of)]
+        labels = list(dict.fromkeys(label for (of, _), _, _ in results_of for label in of))
+        told = [({label: of.get(label, "") for label in labels}, values) for (of, values), _, _ in results_of]
+        titles, cells = score_cells(shown, told)
+        main = [score for score in shown[:1] if score.better is not None]
+        first = [row for row, (_, name, _) in zip(told, results_of, strict=True) if name == self.names[0]]
+        rows = [
+            [name, run.state, *(of[label] or UNSET for label in labels), *scored]
+            + [_difference(score, of, values, first) if name != self.names[0] else UNSET for score in main]
+            for (of, values), (_, name, run), scored in zip(told, results_of, cells, strict=True)
+        ]
+        heads = ["run", "state", *labels, *titles, *(f"{score.name}: difference to the first run" for score in main)]
+        return heads, rows
+
+    @property
+    def note(self) -> str:
+        """What the mark of a best value means; empty where nothing is marked."""
+        return NOTE if any(cell.endswith(BEST) for row in self.overview[1] for cell in row) else ""
+
+    @property
+    def costs(self) -> tuple[list[str], list[list[str]]]:
+        """A row for each simulation of each run: both clocks and traffic."""
+        heads = ["run", "simulation", "simulated", "wall", "transfers", "delivered"]
+        rows = [
+            [name, *_costs(run, simulation)]
+            for name, run in zip(self.names, self.runs, strict=True)
+            for simulation in simulations.names_of(run)
+        ]
         return heads, rows
 
     @property
@@ -78,21 +93,23 @@ class Comparison:
 
     def write(self, out: Path) -> None:
         """Write the page. Raises StorageError."""
-        (heads, rows), (settings, differing) = self.overview, self.differences
+        (heads, rows), (settings, differing), (of, costs) = self.overview, self.differences, self.costs
         tables: dict[str, list[pd.DataFrame]] = {}
         for name, run in zip(self.names, self.runs, strict=True):
             for table, content in chart_tables(run).items():
                 tables.setdefault(table, []).append(content.assign(run=name)[["run", *content.columns]])
-        places = (heads.index("simulated"), heads.index("wall"))
-        clocks = [[[f"{row[0]}: {row[2]}", row[place]] for row in rows if row[place] != UNSET] for place in places]
+        places = (of.index("simulated"), of.index("wall"))
+        clocks = [[[f"{row[0]}: {row[1]}", row[place]] for row in costs if row[place] != UNSET] for place in places]
         data: dict[str, Any] = {
             "title": f"{len(self.runs)} runs compared",
             "state": ", ".join(dict.fromkeys(run.manifest["experiment"] for run in self.runs)),
             "simulated": clocks[0],
             "wall": clocks[1],
             "simulations": [],
-            "runs": {"heads": heads, "rows": rows},
+            "runs": {"heads": heads, "rows": rows, "note": self.note},
+            "costs": {"heads": of, "rows": costs},
             "differences": {"heads": settings, "rows": differing},
+            "scores": drawn(self.scores),
             "tables": {table: plain_table(_together(parts)) for table, parts in tables.items()},
             "text": "",
             "figures": [],
@@ -117,22 +134,40 @@ def _short_names(runs: list[Run]) -> list[str]:
     return [str(run.path) for run in runs]
 
 
-def _last_metrics(run: Run) -> dict[str, dict[str, float]]:
-    """Simulation -> its last metrics, from the first table that has any; rows belong to it by the labels they share."""
-    rows = next((run[name] for name in _TABLES if name in run and any(column in run[name] for column in _LAST)), None)
-    if rows is None or not simulations.names_of(run):
-        return {}
-    if "head" in rows and (rows["head"] == "average").any():  # the model of all, on everybody's data
-        rows = rows[(rows["head"] == "average") & (rows["test_set"] == "global")]
-    told = run["simulations"].drop_duplicates("simulation")
-    shared = [str(name) for name in told if name in rows and name not in ("scenario", "options")]
-    columns = [column for column in _LAST if column in rows]
-    found = {}
-    for _, simulation in told.iterrows() if shared else ():
-        own = rows[rows[shared].eq(simulation[shared]).all(axis=1)][columns].ffill()
-        last = own.iloc[-1].dropna() if len(own) else pd.Series(dtype=float)
-        found[str(simulation["simulation"])] = {str(column): float(value) for column, value in last.items()}
-    return found
+def _rows_of(run: Run) -> list[tuple[dict[str, str], dict[str, float]]]:
+    """Labels and values of what came of a run; one row without any where nothing did."""
+    scores = results.of_run(run)
+    table = results.values(run, scores)
+    labels = results.labels(table, scores)
+    rows = [({name: str(row[name]) for name in labels}, results.known(row, scores)) for row in table.to_dict("records")]
+    return rows or [({}, {})]
+
+
+def _difference(
+    score: Score,
+    labels: Mapping[str, str],
+    values: Mapping[str, float],
+    first: Sequence[tuple[Any, Mapping[str, float]]],
+) -> str:
+    """A score minus what it is in the first run: there by the same labels, or the only one."""
+    there = [(of, known) for of, known in first if score.name in known]
+    base = [known[score.name] for of, known in there if len(there) == 1 or of == labels]
+    if score.name not in values or len(base) != 1:
+        return UNSET
+    difference = values[score.name] - base[0]
+    return ", ".join(filter(None, [f"{difference:+.4g}" if difference else "", score.verdict(difference)]))
+
+
+def _costs(run: Run, simulation: str) -> list[str]:
+    transfers = simulations.of_simulation(run, "transfers", simulation)
+    wall_s = simulations.wall_of(run, simulation)
+    return [
+        simulation,
+        f"{simulations.end_of(run, simulation):.5g} s",
+        UNSET if wall_s is None else f"{wall_s:.3g} s",
+        str(len(transfers)),
+        si_bytes(float(transfers["delivered_bytes"].sum())) if len(transfers) else UNSET,
+    ]
 
 
 def _flat(plain: dict[str, Any]) -> dict[str, str]:

@@ -29,6 +29,8 @@ async function choose(entry) {
     return [node.name, node.role, node.device, scaled(sums.sent_bytes, "B"), scaled(sums.received_bytes, "B"), duration(sums.computing_s),
       scaled(sums.flops, "FLOP"), scaled(sums.energy_j, "J")];
   });
+  byId("ledger-note").textContent = entry.ledger ? "" : "There is no ledger (table devices) of this simulation: it did not come to its end, or is of an older run. Totals of each node, below, are what transfers and compute have.";
+  if (show("ledger-scroll", entry.ledger)) fillTable(byId("ledger"), entry.ledger.heads, entry.ledger.rows);
   fillTable(byId("summary"), ["node", "role", "device", "sent", "received", "computing", "arithmetic", "energy above idle"], rows);
 }
 
@@ -49,15 +51,22 @@ function show(section, condition) {
 async function main() {
   byId("title").textContent = page.title;
   byId("state").textContent = page.state;
-  if (show("text-section", page.text)) byId("text").textContent = page.text;
+  show("text-section", page.text || page.results);
+  byId("text").textContent = page.text;
+  if (show("results-part", page.results)) {
+    fillTable(byId("results"), page.results.heads, page.results.rows);
+    byId("results-note").textContent = page.results.note;
+  }
   clock(byId("simulated"), "Simulated time", page.simulated);
   clock(byId("wall"), "Wall clock", page.wall);
   if (show("means-section", page.means)) fillTable(byId("means"), page.means.heads, page.means.rows);
   if (show("runs-section", page.runs)) {
     fillTable(byId("runs"), page.runs.heads, page.runs.rows);
+    byId("runs-note").textContent = page.runs.note || "";
+    if (show("costs-part", page.costs)) fillTable(byId("costs"), page.costs.heads, page.costs.rows);
     if (show("differences-part", page.differences)) fillTable(byId("differences"), page.differences.heads, page.differences.rows);
   }
-  const chart = new Chart(page.tables);
+  const chart = new Chart(page.tables, page.scores);
   if (show("figures-section", page.figures.length)) {
     byId("figures").replaceChildren(...page.figures.map(({ name, source }) => {
       const figure = element("figure");

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from edgelam.runs import ledger
+from edgelam.runs.figures import si_bytes
 from edgelam.runs.folders.load import Run
 
 MAX_EVENTS = 150_000  # transfers and computations in one report
@@ -26,8 +28,9 @@ def describe(run: Run) -> list[dict[str, Any]]:
     """All simulations of a run, in the order they ran, as plain data and packed columns.
 
     A simulation: name, scenario, options, seed, nodes (name, role, device), end_s, wall_s (None where unknown), counts,
-    summary (a row a node), labels (texts that columns refer to by number), merged_s (the width of the bins that events
-    were merged in, None: each event is there), columns (name, dtype, length) and packed.
+    summary (a row a node), ledger (heads and rows, None without), labels (texts that columns refer to by number),
+    merged_s (the width of the bins that events were merged in, None: each event is there), columns (name, dtype,
+    length) and packed.
     """
     if not names_of(run):
         return []
@@ -97,6 +100,7 @@ def _describe(run: Run, row: pd.Series, share: int, most_places: int) -> dict[st
         "wall_s": wall_of(run, name),
         "counts": {"transfers": len(transfers), "computations": len(compute)},
         "merged_s": merged_s,
+        "ledger": _ledger(run, name),
         "summary": _summary(names, transfers, compute, end_s),
         "labels": list(labels),
         "columns": [[key, _DTYPES[value.dtype.str], len(value)] for key, value in columns.items()],
@@ -226,6 +230,30 @@ def _summary(
         }
         for name in names
     ]
+
+
+_UNITS = {"s": "s", "j": "J", "bytes": "B", "up": "B", "down": "B"}  # by the end of a column's name
+
+
+def _ledger(run: Run, name: str) -> dict[str, Any] | None:
+    """Heads and rows of the ledger of a simulation; None where it has none."""
+    rows = of_simulation(run, ledger.TABLE, name)
+    if not len(rows) or not ledger.is_ledger(rows.columns):
+        return None
+    columns = [str(column) for column in rows.columns[list(rows.columns).index("node") :]]
+    return {
+        "heads": [column.replace("_", " ") for column in columns],
+        "rows": [[_cost(column, row[column]) for column in columns] for row in rows.to_dict("records")],
+    }
+
+
+def _cost(column: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if pd.isna(value):
+        return "-"
+    unit = _UNITS.get(column.rpartition("_")[2], "")
+    return si_bytes(float(value)) if unit == "B" else f"{value:.6g} {unit}".rstrip()
 
 
 _WIDTHS: dict[str, Any] = {

@@ -13,9 +13,10 @@ from rich.console import Console
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.report import simulations
 from edgelam.report.campaign import campaign_page
-from edgelam.report.charts import chart_tables, plain_table
+from edgelam.report.charts import chart_tables, drawn, plain_table
+from edgelam.report.marks import score_table
 from edgelam.report.page import write_page
-from edgelam.runs import experiments
+from edgelam.runs import experiments, results
 from edgelam.runs.folders.load import Run, load
 
 REPORT = "report.html"
@@ -43,6 +44,8 @@ def _run_page(run: Run) -> dict[str, Any]:
         "wall": wall_clock(run, shown),
         "simulations": shown,
         "runs": None,
+        "results": score_table(run),
+        "scores": drawn(results.of_run(run)),
         "tables": {name: plain_table(rows) for name, rows in chart_tables(run).items()},
         "text": _results(run),
         "figures": _figures(run.path),

@@ -2,7 +2,7 @@
 """Run folders: what an execution of an experiment leaves behind, and how it is read back.
 
 ``RunFolder`` writes, ``load`` reads, ``replay`` plays a run again over another network, ``figures`` draws,
-``experiments`` finds what can be run.
+``experiments`` finds what can be run, and a `Score` declares what one measures.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from edgelam.runs.folders.folder import RunFolder
 from edgelam.runs.folders.load import Run, load
 from edgelam.runs.folders.storage import StorageError
+from edgelam.runs.scores import Score
 
 if TYPE_CHECKING:
     from edgelam.replay import replay
 
-__all__ = ["Run", "RunFolder", "StorageError", "load", "replay"]
+__all__ = ["Run", "RunFolder", "Score", "StorageError", "load", "replay"]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,8 +12,10 @@ folder that the environment variable EDGELAM_EXPERIMENTS names, with
     run(config, folder, progress)   does the work and writes tables into the RunFolder
     plot(path) -> list[Path]        draws the figures of a run folder from its files alone
     report(path, console)           prints its result tables, from its files alone
-    scores(run) -> DataFrame        optional: what a campaign compares; text columns say of what (method, test set),
-                                    number columns are the metrics, the first is the main one
+    SCORES                          optional: a tuple of edgelam.runs.scores.Score, what it measures: name, unit, which
+                                    way is better, where it stands in the tables; the first is the main one
+    scores(run) -> DataFrame        optional: what a campaign compares where the tables do not hold it; text columns say
+                                    of what (method, test set), number columns are the metrics
 
 docs/writing-an-experiment.md shows a whole one.
 """
@@ -37,11 +39,13 @@ from rich.console import Console
 
 import edgelam
 from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.runs import scores as declared_scores
 from edgelam.runs.configuration import fields_of, suggest
 from edgelam.runs.folders.folder import RunFolder, read_manifest
 from edgelam.runs.needs import Needs
 from edgelam.runs.network import check_devices, network_of
 from edgelam.runs.progress import Progress
+from edgelam.runs.scores import Score
 from edgelam.scenarios.asking import NO_SCENARIO, check_scenario
 
 if TYPE_CHECKING:
@@ -50,13 +54,10 @@ if TYPE_CHECKING:
     from edgelam.runs.folders.load import Run
 
 __all__ = [
-    "COUNTERS", "NO_SCENARIO", "Experiment", "check_devices", "check_scenario", "find", "last_metrics", "names",
-    "own_names",
+    "NO_SCENARIO", "Experiment", "check_devices", "check_scenario", "find", "names", "own_names",
 ]  # fmt: skip
 _HOW = " (docs/writing-an-experiment.md shows a whole one)"
 _told: set[str] = set()  # folders that are none, which the user knows by now
-# columns of table metrics that say when, not how good
-COUNTERS = ["round", "epoch", "step", "iteration", "batch", "time_s"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,8 +136,16 @@ class Experiment:
             self.module.check(config)
 
     def run(self, config: Any, folder: RunFolder, progress: Progress) -> None:
-        """Do the work."""
+        """Do the work. What it measures is noted in the manifest first: the run is shown without the experiment."""
+        if self.declared is not None:
+            folder.record(**{declared_scores.MANIFEST: [score.plain() for score in self.declared]})
         self._part("run")(config, folder, progress)
+
+    @property
+    def declared(self) -> tuple[Score, ...] | None:
+        """Its SCORES; None where it declares none. Raises EdgelamError for what are none."""
+        found = getattr(self.module, "SCORES", None)
+        return None if found is None else declared_scores.check(found, self.name)
 
     def plot(self, path: Path) -> list[Path]:
         """Draw the figures of a run folder; returns their paths."""
@@ -149,13 +158,13 @@ class Experiment:
         with self._told("report", path):
             self._part("report")(path, console)
 
-    def scores(self, run: Run) -> pd.DataFrame:
-        """The results of a run in a few rows; without a `scores`, the last rows of its table metrics."""
-        if hasattr(self.module, "scores"):
-            with self._told("scores", run.path):
-                found: pd.DataFrame = self.module.scores(run)
-            return found
-        return last_metrics(run)
+    def scores(self, run: Run) -> pd.DataFrame | None:
+        """The results of a run as its function `scores` says; None where it has none."""
+        if not hasattr(self.module, "scores"):
+            return None
+        with self._told("scores", run.path):
+            found: pd.DataFrame = self.module.scores(run)
+        return found
 
     @contextlib.contextmanager
     def _told(self, function: str, path: Path) -> Iterator[None]:
@@ -227,24 +236,6 @@ def _where_own(name: str) -> str:
     return ". One of your own is looked for in the folder that EDGELAM_EXPERIMENTS names, which is not set" + (
         f"; for the file here say: EDGELAM_EXPERIMENTS=. edgelam run {name}" if here else ""
     )
-
-
-def last_metrics(run: Run) -> pd.DataFrame:
-    """The last row of table metrics for each combination of its text columns; none without that table.
-
-    Columns: texts, measured numbers (floating point), counted ones. COUNTERS are left out where there is another.
-    """
-    import pandas as pd
-
-    if "metrics" not in run or run.metrics.empty:
-        return pd.DataFrame()
-    metrics = run.metrics
-    numbers = [name for name in metrics if pd.api.types.is_numeric_dtype(metrics[name])]
-    texts = [name for name in metrics if name not in numbers]
-    results = [name for name in numbers if name not in COUNTERS] or numbers
-    results.sort(key=lambda name: not pd.api.types.is_float_dtype(metrics[name]))  # stable
-    last = metrics.groupby(texts, sort=False, dropna=False).tail(1) if texts else metrics.tail(1)
-    return last[[*texts, *results]]
 
 
 def _package() -> ModuleType:

@@ -102,6 +102,11 @@ class Ledger:
         }
 
 
+def is_ledger(columns: Iterable[str]) -> bool:
+    """Whether a table `devices` of these columns is one: that of an older run, or of an experiment's own, is not."""
+    return {"simulation", *COLUMNS} <= set(columns)
+
+
 async def read_prb_slots(sim: Simulation) -> dict[str, int]:
     """Node name -> resource blocks times slots so far; empty where the scenario does not count them."""
     if PRB_SLOTS not in sim.observables:

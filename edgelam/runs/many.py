@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgelam.errors import ConfigurationError, EdgelamError
-from edgelam.runs import experiments, statistics
+from edgelam.runs import experiments, results, statistics
 from edgelam.runs.campaigns.folder import CampaignFolder, job_name, run_name
 from edgelam.runs.campaigns.inputs import short_name
 from edgelam.runs.configuration import leaves, suggest
@@ -29,10 +29,12 @@ from edgelam.runs.folders import digests, tables
 from edgelam.runs.folders.folder import read_manifest
 from edgelam.runs.folders.load import Run
 from edgelam.runs.folders.storage import StorageError, write_atomically
+from edgelam.runs.scores import Score, merged
 
 _FACTS = ("run", "state", "experiment", "version", "inputs", "started", "wall_s", "node")
 _ORIGINS = ("version", "inputs")  # of them: what makes two runs of the same settings and seed different
 _KEY = b"edgelam"
+_RESULTS = "2"  # how edgelam itself works out results: another number where that changes
 
 
 class Runs(Mapping[str, pd.DataFrame]):
@@ -128,6 +130,18 @@ class Runs(Mapping[str, pd.DataFrame]):
         chosen = Runs(self.path, [self._runs[name] for name in names if name in self._runs], self._index)
         chosen._read = {name: chosen._in_order(table) for name, table in self._read.items()}
         return chosen
+
+    @functools.cached_property
+    def declared(self) -> tuple[Score, ...]:
+        """What these runs measure, as the first of each experiment declares it; for units, and which way is better."""
+        if "run" not in self.runs:
+            return ()
+        first = self.runs.drop_duplicates("experiment")["run"]
+        return merged(results.of_run(Run(self._runs[name])) for name in first)
+
+    def score(self, metric: str) -> Score:
+        """That of a metric; one without unit and direction where it is not declared."""
+        return next((score for score in self.declared if score.name == metric), Score(metric))
 
     def check_metric(self, name: str) -> None:
         """Raise ConfigurationError, with those there are, unless a metric is called so."""
@@ -352,21 +366,14 @@ def _option_names(experiment: str) -> dict[tuple[str, ...], str]:
 
 
 def _scores_of(path: Path) -> pa.Table:
-    run = Run(path)
-    try:
-        experiment = experiments.find(run.manifest["experiment"])
-    except EdgelamError:
-        scores = experiments.last_metrics(run)
-    else:
-        scores = experiment.scores(run)
-    return pa.Table.from_pandas(scores, preserve_index=False, nthreads=1)
+    return pa.Table.from_pandas(results.results_of(Run(path)), preserve_index=False, nthreads=1)
 
 
 def _readers(runs: pd.DataFrame) -> str:
     """Tells one state of the code that works out results from another."""
     from edgelam.runs.campaigns.identity import experiment_sources
 
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"": _RESULTS}
     for name in runs["experiment"].unique() if len(runs) else []:
         with contextlib.suppress(EdgelamError):
             found[str(name)] = experiment_sources(experiments.find(str(name)))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from edgelam.errors import ConfigurationError
 from edgelam.runs.configuration import suggest
+from edgelam.runs.scores import Score
 
 Key = tuple[Any, ...]
 
@@ -54,6 +55,21 @@ class Difference:
     def decided(self) -> bool:
         """Whether the interval leaves zero out; what has none (one pair) counts as decided where it is not zero."""
         return self.mean != 0.0 if math.isnan(self.interval) else abs(self.mean) > self.interval
+
+
+def remark(row: Mapping[Any, Any], score: Score) -> str:
+    """What is to be said of a difference to the baseline, a row of `compare`: its note, or what it is worth.
+
+    ``no difference`` where all pairs are equal, ``undecided`` where the interval leaves the sign open, ``better`` or
+    ``worse`` where the score says which way is better.
+    """
+    if row["note"]:
+        return str(row["note"])
+    remarks = [] if row["pairs"] == row["count"] else [f"{row['pairs']} of {row['count']} seeds in common"]
+    difference = Difference(row["difference"], row["difference_interval"], row["pairs"])
+    same = difference.mean == 0 and not difference.interval > 0
+    remarks.append(score.verdict(difference.mean) if same or difference.decided else "undecided")
+    return ", ".join(filter(None, remarks))
 
 
 def paired_difference(values: pd.Series, baseline: pd.Series) -> Difference:

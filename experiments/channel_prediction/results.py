@@ -12,11 +12,18 @@ from typing import Any
 import pandas as pd
 
 from edgelam.runs import Run
+from edgelam.runs.scores import Score
 from edgelam.runs.statistics import groups, half_interval, paired_difference
 
 from .config import FIXED
 
 ROW = ["method", "servers"]
+_GROUP = (*ROW, "test_set")
+_OVER = ("seed", "server")  # means over the seeds, and with local training over the servers, each with its own model
+SCORES = (
+    Score("nmse", better="lower", table="scores", group=_GROUP, over=_OVER, across="epoch"),
+    Score("spectral_efficiency", "bit/s/Hz", "higher", table="scores", group=_GROUP, over=_OVER, across="epoch"),
+)
 
 
 def final_scores(run: Run) -> pd.DataFrame:
@@ -31,14 +38,6 @@ def final_scores(run: Run) -> pd.DataFrame:
     keys = [*ROW, "test_set", "seed", "server"]
     last = scores[scores["epoch"] == scores.groupby(keys)["epoch"].transform("max")]
     return last.groupby([*ROW, "test_set", "seed"], sort=False)[columns[-2:]].mean().reset_index()
-
-
-def scores(run: Run) -> pd.DataFrame:
-    """Return what a campaign compares: a row per method and test set with nmse and spectral_efficiency (seed means)."""
-    last = final_scores(run)
-    names = [label(method, servers) for method, servers in zip(last["method"], last["servers"], strict=True)]
-    rows = last.assign(method=pd.Series(names, dtype=str)).groupby(["method", "test_set"], sort=False)
-    return rows[["nmse", "spectral_efficiency"]].mean().reset_index()
 
 
 def main_test(run: Run) -> str:
@@ -105,7 +104,9 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """Return the verdict in words: "undecided" if the interval contains zero."""
+        """Return the verdict in words: "undecided" if the interval contains zero, unless no seed has any difference."""
+        if self.difference == 0 and not self.interval > 0:
+            return "no difference here"
         if not math.isnan(self.interval) and abs(self.difference) <= self.interval:
             return "undecided here"
         return "holds here" if self.difference > 0 else "does not hold here"

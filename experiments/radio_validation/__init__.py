@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from edgelam.runs.progress import Progress
 
     from .config import RECIPES, Config, check
+    from .results import SCORES
 
-__all__ = ["RECIPES", "Config", "check", "plot", "report", "run"]
+__all__ = ["RECIPES", "SCORES", "Config", "check", "plot", "report", "run"]
 
-__getattr__ = lazy.attributes(__name__, dict.fromkeys(("RECIPES", "Config", "check"), "config"))
+__getattr__ = lazy.attributes(__name__, dict.fromkeys(("RECIPES", "Config", "check"), "config") | {"SCORES": "results"})
 
 
 def run(config: "Config", folder: "RunFolder", progress: "Progress") -> None:

@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING
 from edgelam import lazy
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import Console
 
-    from edgelam.runs import Run, RunFolder
+    from edgelam.runs import RunFolder
     from edgelam.runs.progress import Progress
 
     from .config import RECIPES, Config, check, needs
+    from .results import SCORES
 
-__all__ = ["RECIPES", "Config", "check", "needs", "plot", "report", "run", "scores"]
+__all__ = ["RECIPES", "SCORES", "Config", "check", "needs", "plot", "report", "run"]
 
 # Everything is imported when it is used: drawing figures does not wait for PyTorch.
-__getattr__ = lazy.attributes(__name__, dict.fromkeys(("RECIPES", "Config", "check", "needs"), "config"))
+__getattr__ = lazy.attributes(
+    __name__, dict.fromkeys(("RECIPES", "Config", "check", "needs"), "config") | {"SCORES": "results"}
+)
 
 
 def run(config: "Config", folder: "RunFolder", progress: "Progress") -> None:
@@ -43,10 +45,3 @@ def report(path: Path, console: "Console") -> None:
     from . import reporting
 
     reporting.report(path, console)
-
-
-def scores(run: "Run") -> "pd.DataFrame":
-    """Return what a campaign compares: one row per method and control."""
-    from . import results
-
-    return results.scores(run)

@@ -5,9 +5,19 @@ import pandas as pd
 from pandas.core.groupby import SeriesGroupBy
 
 from edgelam.runs import Run
+from edgelam.runs.scores import Score
 
 _TIMES = {"rounds": "end_s", "device_rounds": "end_s", "metrics": "time_s"}
 _NO_PLACES = pd.MultiIndex.from_arrays([[], []], names=["method", "node"])
+_OF_ALL = {"head": "average", "test_set": "global"}  # the averaged head, on everybody's data
+SCORES = (
+    Score("accuracy", better="higher", where=_OF_ALL),
+    Score("own_heads_accuracy", better="higher", column="accuracy", where={"test_set": "local"}, over=("head",)),
+    Score("loss_nats", "nat", "lower", where=_OF_ALL),
+    Score("simulated_s", "s", "lower", column="time_s", where=_OF_ALL),
+    Score("uplink_bytes", "B", "lower", where=_OF_ALL),
+    Score("downlink_bytes", "B", "lower", where=_OF_ALL),
+)
 PARTS = ("compute", "uplink", "downlink", "waiting")
 
 
@@ -31,17 +41,6 @@ def own_head_accuracy(run: Run) -> pd.Series:
     own = run.metrics[(run.metrics["head"] != "average") & (run.metrics["test_set"] == "local")]
     last = own.groupby(["method", "head"], sort=False)["accuracy"].last()
     return last.groupby("method", sort=False).mean()
-
-
-def scores(run: Run) -> pd.DataFrame:
-    """One row a method and control: accuracy and loss at the end, the devices' own heads, seconds and bytes spent."""
-    curves = accuracy_curves(run)
-    last = pd.DataFrame([rows.iloc[-1] for rows in curves.values()], index=list(curves))
-    columns = ["accuracy", "loss_nats", "uplink_bytes", "downlink_bytes"]
-    found = (last if curves else pd.DataFrame(columns=columns))[columns].astype(float)
-    found.insert(1, "own_heads_accuracy", own_head_accuracy(run).reindex(found.index))
-    found.insert(3, "simulated_s", simulated_seconds(run).reindex(found.index))
-    return found.rename_axis("method").reset_index()
 
 
 def round_breakdown(run: Run) -> pd.DataFrame:

@@ -210,6 +210,7 @@ def test_claims_are_judged_on_paired_differences():
     assert results.Claim("", 0.1, math.nan).verdict == "holds here"
     assert results.Claim("", -0.1, 0.05).verdict == "does not hold here"
     assert results.Claim("", 0.1, 0.2).verdict == "undecided here"
+    assert results.Claim("", 0.0, 0.0).verdict == "no difference here"
 
 
 @pytest.mark.parametrize(

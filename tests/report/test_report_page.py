@@ -11,6 +11,7 @@ from recorded_run import EVIL, Config, computation, record, small_run, transfer
 from edgelam.report import write, write_report
 from edgelam.report.compare import Comparison
 from edgelam.runs import RunFolder
+from edgelam.runs.scores import Score
 
 pytestmark = pytest.mark.slow
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -145,11 +146,12 @@ def test_the_chart_tells_the_value_under_the_pointer(finished, look, tmp_path):
     assert page.locator("#chart-legend label").first.inner_text().endswith("first 0.7 at 2")
 
 
-def test_what_stands_for_all_and_every_run_is_drawn(look, tmp_path):
+def test_what_the_score_is_taken_of_and_every_run_is_drawn(look, tmp_path):
     """Eleven devices and, at the end of the table, their average; nine such runs beside one another."""
-    runs = []
+    runs, score = [], Score("accuracy", better="higher", where={"head": "average"})
     for number in range(9):
         with RunFolder.create("nowhere", Config(seed=number), seed=number, out=tmp_path) as folder:
+            folder.record(scores=[score.plain()])
             table = folder.table("metrics", {"round": int, "head": str, "test_set": str, "accuracy": float})
             for step in range(3):
                 for place, head in enumerate([*(f"ue{device}" for device in range(11)), "average"]):

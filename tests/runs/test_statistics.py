@@ -6,6 +6,7 @@ import pytest
 
 from edgelam.errors import ConfigurationError
 from edgelam.runs import statistics
+from edgelam.runs.scores import Score
 
 
 def test_half_interval_by_hand():
@@ -118,3 +119,23 @@ def test_what_cannot_be_paired_says_why():
 )
 def test_a_mean_is_as_fine_as_its_interval(mean, interval, text):
     assert statistics.with_interval(mean, interval) == text
+
+
+@pytest.mark.parametrize(
+    ("difference", "interval", "better", "said"),
+    [
+        (0.0, 0.0, "lower", "no difference"),
+        (0.0, math.nan, None, "no difference"),
+        (0.0, 0.1, "lower", "undecided"),
+        (-0.2, 0.1, "lower", "better"),
+        (-0.2, 0.1, "higher", "worse"),
+        (-0.2, 0.1, None, ""),
+        (-0.1, 0.1, "higher", "undecided"),
+        (0.2, math.nan, "higher", "better"),  # one seed
+    ],
+)
+def test_what_is_said_of_a_difference(difference, interval, better, said):
+    row = {"difference": difference, "difference_interval": interval, "pairs": 2, "count": 2, "note": ""}
+    assert statistics.remark(row, Score("e", better=better)) == said
+    assert statistics.remark(row | {"count": 3}, Score("e", better=better)).startswith("2 of 3 seeds in common")
+    assert statistics.remark(row | {"note": "baseline"}, Score("e")) == "baseline"

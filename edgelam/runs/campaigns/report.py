@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a campaign found, and what failed, on the console."""
 
-import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,7 +11,8 @@ from edgelam.runs.campaigns.display import reason_of
 from edgelam.runs.campaigns.folder import CampaignFolder, Job
 from edgelam.runs.configuration.settings import plain_text
 from edgelam.runs.many import Runs
-from edgelam.runs.statistics import with_interval
+from edgelam.runs.scores import BEST
+from edgelam.runs.statistics import remark, with_interval
 from edgelam.runs.terminal import TextTable
 
 
@@ -31,14 +31,20 @@ def print_results(
     rows = found.compare(metric, baseline if compared else None, settings)
     labels = list(rows.columns[len(settings) : list(rows.columns).index("count")])
     keys = [*settings, *(label for label in labels if len(rows[label].unique()) > 1)]
-    heads = [*keys, "runs", metric, *(("difference to the baseline", "") if compared else ())]
-    table = TextTable(f"{metric}: mean +- 95 % over seeds", *heads, left=len(keys))
-    for row in rows.to_dict("records"):
+    score = found.score(metric)
+    heads = [*keys, "runs", score.title, *(("difference to the baseline", "") if compared else ())]
+    conditions = list(rows[labels[1:]].itertuples(index=False, name=None))
+    best = score.best(rows["mean"].tolist(), conditions)
+    table = TextTable(
+        f"{score.title}: mean +- 95 % over seeds", *heads, left=len(keys), caption="* best" if any(best) else ""
+    )
+    for row, mark in zip(rows.to_dict("records"), best, strict=True):
         cells = [plain_text(None if pd.isna(row[key]) else row[key]) for key in keys]
-        cells += [str(row["count"]), with_interval(row["mean"], row["interval"])]
+        mean = with_interval(row["mean"], row["interval"])
+        cells += [str(row["count"]), f"{mean}{BEST}" if mark else mean]
         if compared:
             difference = with_interval(row["difference"], row["difference_interval"], sign="+")
-            cells += ["" if row["note"] else difference, _remark(row)]
+            cells += ["" if row["note"] else difference, remark(row, score)]
         table.add_row(*cells)
     table.print(console)
     pairs = ", ".join(f"{name} = {plain_text(value)}" for name, value in baseline.items())
@@ -71,13 +77,3 @@ def _has_finished(found: Runs, baseline: Mapping[str, Any]) -> bool:
     for name, value in baseline.items():
         runs = runs[runs[name].isna() if value is None else runs[name] == value]
     return len(runs) > 0
-
-
-def _remark(row: Mapping[Hashable, Any]) -> str:
-    """What is to be said of a row's difference to the baseline."""
-    if row["note"]:
-        return str(row["note"])
-    remarks = [] if row["pairs"] == row["count"] else [f"{row['pairs']} of {row['count']} seeds in common"]
-    if not math.isnan(row["difference_interval"]) and abs(row["difference"]) <= row["difference_interval"]:
-        remarks.append("undecided")
-    return ", ".join(remarks)
