@@ -11,7 +11,7 @@ import tyro
 from edgelam import templates
 from edgelam.errors import ConfigurationError
 
-FOLDER = Path(__file__).parent / "runs" / "templates"
+FOLDER = Path(__file__).parent.parent / "runs" / "templates"
 
 
 @dataclass(frozen=True)

@@ -123,8 +123,9 @@ def test_units_are_in_the_column_names(finished_run):
         if not column.endswith(unit)
     }  # fmt: skip
     counts = {
-        "transfers.transfer", "transfers.priority", "transfers.retransmissions", "transfers.participant", "metrics.step", "metrics.accuracy",
-        "rounds.round", "rounds.step", "rounds.num_devices", "rounds.num_dropped", "rounds.num_late",
+        "transfers.transfer", "transfers.priority", "transfers.retransmissions", "transfers.participant",
+        "metrics.step", "metrics.accuracy", "rounds.round", "rounds.step",
+        "rounds.num_devices", "rounds.num_dropped", "rounds.num_late",
         "device_rounds.round", "devices.flops", "devices.prb_slots", "compute.flops", "wall.round",
     }  # fmt: skip
     assert numeric == counts
