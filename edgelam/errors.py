@@ -47,7 +47,7 @@ class NotReplayable(ConfigurationError):
 
 
 class Diverged(ConfigurationError):
-    """What is learned is no longer a number: the text says what, when and on which device."""
+    """The learning has diverged: a value is no longer a number. The text says which, when and on which device."""
 
 
 class NotSimulatedError(EdgelamError, RuntimeError):

@@ -86,13 +86,13 @@ class ComputeBlock:
         self.node = node
         """The node on which it computes."""
         self.label = label
-        """What it is called in records."""
+        """Its name in records."""
         self._key = key
         self._given = work
         self.work = Work()
-        """What was counted, known after the block."""
+        """The counted work, known after the block."""
         self.record: ComputeRecord | None = None
-        """What is known of it afterwards."""
+        """The record of the block, known after it."""
         self._counter: WorkCounter | None = None
         self._asked_ns = self._start_ns = 0
         self._wall_s = 0.0

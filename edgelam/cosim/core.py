@@ -55,7 +55,7 @@ class Core:
         """What compute blocks of a label and key cost, counted once."""
         self.by_id: dict[int, Node] = {}
         self.nodes: dict[str, Node] = {}
-        """By name, in the scenario's order."""
+        """Nodes by name, in the scenario's order."""
         self._claimed: set[int] = set()
         self._make_nodes(clock.catalogue["nodes"], devices or {})
         self.transfers = Transfers(self)
@@ -96,7 +96,7 @@ class Core:
         return self.participants == 1 or node.id in self._claimed
 
     def may_be_mine(self, node: Node) -> bool:
-        """As `is_mine`, and for participant 0 also all nodes that nobody else may have claimed."""
+        """Whether `is_mine`, or, for participant 0, whether nobody else can have claimed the node."""
         return self.participant == 0 or node.id in self._claimed
 
     # ---- events --------------------------------------------------------------------------------------------------

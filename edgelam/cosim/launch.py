@@ -85,7 +85,7 @@ class ScenarioProcess(Child):
         """Where to look for what it writes, in words."""
 
     def last_lines(self) -> str:
-        """What it wrote last."""
+        """The last lines that it wrote."""
         return "\n".join(self._end_of_log().rstrip().splitlines()[-LAST_LINES:])
 
     def _end_of_log(self) -> str:

@@ -244,7 +244,7 @@ class Requests:
         self._ended: set[int] = set()  # subscriptions
 
     def observable(self, name: str) -> Observable:
-        """By name."""
+        """Return the observable of this name."""
         if name not in self.observables:
             raise ConfigurationError(
                 f"no observable {name!r} in scenario {self._core.scenario!r}; there are: "
@@ -253,7 +253,7 @@ class Requests:
         return self.observables[name]
 
     def control(self, name: str) -> Control:
-        """By name."""
+        """Return the control of this name."""
         if name not in self.controls:
             raise ConfigurationError(
                 f"no control {name!r} in scenario {self._core.scenario!r}; there are: "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is known of a transfer, a computation, a message and a reading after the fact.
+"""Records of a transfer, a computation, a message and a reading, made when they are over.
 
 The two records are flat and hold plain values only, so that a list of them is a table:
 ``pandas.DataFrame([dataclasses.asdict(r) for r in records])``. Times are simulated seconds since the start of the run;
@@ -86,7 +86,7 @@ class Message:
     """What `Node.receive` returns."""
 
     data: Any
-    """What was sent: same structure, same dtypes; lost bytes are zeros."""
+    """The data that was sent: same structure, same dtypes; lost bytes are zeros."""
     source: Node
     """The node that sent it."""
     tag: str

@@ -45,7 +45,7 @@ class Simulation:
 
     @property
     def on_transfer(self) -> Callable[[TransferRecord], object] | None:
-        """What is called with the record of each transfer; may be set."""
+        """A function that is called with the record of each transfer; may be set."""
         return self._core.on_transfer
 
     @on_transfer.setter
@@ -54,7 +54,7 @@ class Simulation:
 
     @property
     def on_compute(self) -> Callable[[ComputeRecord], object] | None:
-        """What is called with the record of each computation; may be set."""
+        """A function that is called with the record of each computation; may be set."""
         return self._core.on_compute
 
     @on_compute.setter

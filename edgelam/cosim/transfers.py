@@ -52,7 +52,7 @@ class Outgoing:
     reasons: list[str] = field(default_factory=list)
 
     def describe(self) -> str:
-        """What it is, in words."""
+        """Describe the transfer in words."""
         to = ", ".join(self.receivers.values())
         return f"{self.spec.protocol} transfer {self.spec.tag!r} from {self.source.name} to {to}"
 
@@ -115,7 +115,7 @@ def wire_of(payload: Any, inline: bytes | None, size_bytes: int, sender: int) ->
 
 
 def decode(encoded: codec.Encoded, lost: Sequence[tuple[int, int]], wire: Any, *, copy: bool, sender: str) -> Any:
-    """As `encoding.decode`, for what has come over the bridge."""
+    """Decode data from the bridge as `encoding.decode` does."""
     try:
         return codec.decode(encoded, lost, wire, copy=copy)
     except (ValueError, TypeError, AttributeError, IndexError, KeyError, RuntimeError) as error:
@@ -264,7 +264,7 @@ class Transfers:
             outgoing.future.set_exception(TransferRefused(f"{outgoing.describe()}: {reason}"))
 
     def _check_delivery(self, event: Delivered, outgoing: Outgoing | None) -> None:
-        """Of what this participant itself has sent."""
+        """Check a delivery of what this participant itself has sent."""
         if (
             outgoing is None
             or outgoing.source.id != event.source

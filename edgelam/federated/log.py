@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From what the coroutines of a method know to its records. Nothing here reaches the learning."""
+"""Turn what the coroutines of a method know into its records. Nothing here changes the learning."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From settings to tensors: the task, the backbone, and each device's shard. Shared by all methods of a run."""
+"""Make tensors from settings: the task, the backbone, and each device's shard. All methods of a run share them."""
 
 from dataclasses import dataclass
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgelam.learning.compressors import Payload
 
 Weights = dict[str, dict[str, "Tensor"]]
-"""By "adapter" and "head", then by name."""
+"""Tensors by "adapter" and "head", then by name."""
 
 
 def shared_head(model: Unsplit, with_head: bool) -> dict[str, dict[str, Tensor]]:
@@ -46,7 +46,7 @@ class Sender:
     """A device's side: its compressor's state."""
 
     def __init__(self, setup: Setup) -> None:
-        """Nothing is owed."""
+        """Begin without an error to feed back."""
         self._compressor = compressors.make(setup.settings.compression, seed=setup.seed)
         self.state = compressors.State()
         self._owed, self._before = self.state, Weights()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is no longer a number ends the run: accuracies of such a model mean nothing, and argmax over NaN is class 0."""
+"""End a run that has diverged: the accuracy of a model with NaN means nothing, since argmax over NaN is class 0."""
 
 import math
 

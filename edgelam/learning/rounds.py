@@ -32,7 +32,7 @@ class Rounds:
     """The rounds of a run: how many, who takes part, and how long the server waits."""
 
     numbers: range
-    """From 0; a run that is taken up again begins later."""
+    """Numbers of the rounds, from 0; a resumed run begins later."""
     participation: float = 1.0
     """Share of the devices drawn for each round."""
     deadline_s: float | None = None
@@ -40,7 +40,7 @@ class Rounds:
     stragglers: Literal["wait", "drop"] = "wait"
     """What happens to a device that is late."""
     seed: int = 0
-    """Of the draws."""
+    """The seed of the draws."""
     announced: bool = True
     """Whether a round begins with an invitation. False: everybody takes part in all of them, without a deadline."""
 

@@ -123,7 +123,7 @@ def first_position(model: nn.Module) -> int:
 @dataclasses.dataclass(frozen=True)
 class _Fault:
     error: float
-    """As a share of the hidden states' RMS."""
+    """The tolerance as a share of the hidden states' RMS."""
     text: str
 
 

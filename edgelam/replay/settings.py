@@ -49,7 +49,7 @@ class Settings:
 
     @property
     def scenario_options(self) -> dict[str, str]:
-        """Its options, with those that the experiment gives by itself."""
+        """The options of the scenario, with those that the experiment itself sets."""
         return self.network.scenario_options(self.needs)
 
     @property

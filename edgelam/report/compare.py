@@ -40,7 +40,7 @@ class Comparison:
 
     @property
     def overview(self) -> tuple[list[str], list[list[str]]]:
-        """What came of the runs: for each a row for each combination of labels (method, test set), with all scores.
+        """The results of the runs: each has a row per combination of labels (method, test set), with all scores.
 
         The best values are marked (marks.py); where it is known which way the main score is better, the last column has
         its difference to the first run. A run without values has one row.
@@ -80,7 +80,7 @@ class Comparison:
 
     @property
     def differences(self) -> tuple[list[str], list[list[str]]]:
-        """The settings that are not the same in all runs: a row a run, or a row a setting where those are more."""
+        """The settings that are not the same in all runs: a row per run, or a row per setting where those are more."""
         flat = [{"experiment": run.manifest["experiment"], **_flat(run.manifest["configuration"])} for run in self.runs]
         settings = dict.fromkeys(name for each in flat for name in each)
         rows = [[name, *(each.get(name, UNSET) for each in flat)] for name in settings]

@@ -143,7 +143,7 @@ class Experiment:
 
     @property
     def declared(self) -> tuple[Score, ...] | None:
-        """Its SCORES; None where it declares none. Raises EdgelamError for what are none."""
+        """The SCORES of the experiment; None if it declares none. Raises EdgelamError if they are not scores."""
         found = getattr(self.module, "SCORES", None)
         return None if found is None else declared_scores.check(found, self.name)
 

@@ -140,7 +140,7 @@ class Runs(Mapping[str, pd.DataFrame]):
         return merged(results.of_run(Run(self._runs[name])) for name in first)
 
     def score(self, metric: str) -> Score:
-        """That of a metric; one without unit and direction where it is not declared."""
+        """Return the score of a metric; one without unit and direction if it is not declared."""
         return next((score for score in self.declared if score.name == metric), Score(metric))
 
     def check_metric(self, name: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What came out of a run: the values of its scores (edgelam.runs.scores), from the files of its folder alone."""
+"""The results of a run: the values of its scores (edgelam.runs.scores), from the files of its folder alone."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def results_of(run: Run) -> pd.DataFrame:
 
 
 def values(run: Run, scores: Iterable[Score]) -> pd.DataFrame:
-    """What came out of a run: columns of text that say of what (`labels`), then a column of numbers for each score.
+    """Return the results of a run: text columns (`labels`) that name each row, then a column of numbers for each score.
 
     A row for each combination of labels, in the order of the tables; NaN where a score has no value. Without rows where
     the run has none of the tables. Raises EdgelamError for a column that a table does not have.
@@ -149,7 +149,7 @@ def _guessed(run: Run) -> tuple[Score, ...]:
 
 
 def _numbers(metrics: pd.DataFrame) -> list[str]:
-    """Its columns of numbers, measured ones (floating point) first, without counters where there is another."""
+    """Return the number columns, measured ones (floating point) first, without counters if there is any other."""
     numbers = [str(name) for name in metrics if pd.api.types.is_numeric_dtype(metrics[name])]
     found = [name for name in numbers if name not in COUNTERS] or numbers
     return sorted(found, key=lambda name: not pd.api.types.is_float_dtype(metrics[name]))  # stable

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What an experiment measures: its scores, which reports, comparisons and campaigns show, whatever they are.
+"""The scores of an experiment: what it measures, and what reports, comparisons and campaigns show.
 
 An experiment declares them as ``SCORES = (Score("latency", "ms", better="lower"), ...)``; the first is the main one.
-They are kept in the manifest of each run, so that a run is shown without its experiment. Their values are worked out
-from the tables of the run folder (edgelam.runs.results), also of a run that goes on or was killed.
+The manifest of each run keeps them, so that a run can be shown without its experiment. Their values are computed from
+the tables of the run folder (edgelam.runs.results), also for a run that goes on or was killed.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ MANIFEST = "scores"  # its key
 Better = Literal["higher", "lower"]
 _TAKES = ("last", "mean", "median", "min", "max", "sum")
 BEST = " *"
-"""Behind the best of several values."""
+"""Written after the best of several values."""
 PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
 class Score:
-    """One number that says how good a method is, and where it stands in the tables of a run."""
+    """One number that says how good a method is, and its place in the tables of a run."""
 
     name: str
-    """What it is called: ``latency``; a column of a campaign's results."""
+    """The name: ``latency``; a column of a campaign's results."""
     unit: str = ""
-    """Of its values, as tables and axes show it: ``ms``, ``Mb/s``; empty for a plain number."""
+    """The unit, as tables and axes show it: ``ms``, ``Mb/s``; empty for a plain number."""
     better: Better | None = None
-    """Which way is better; None where neither is."""
+    """The better direction; None if there is none."""
     table: str = "metrics"
     """The table of the run folder."""
     column: str = ""
-    """Its column there; empty: as `name`."""
+    """The column of this table; empty: the same as `name`."""
     take: str = "last"
-    """Which of its values count: the last there is, their mean, median, min, max, sum, or a percentile: ``p95``."""
+    """Which of the values count: the last one, their mean, median, min, max, sum, or a percentile: ``p95``."""
     where: Mapping[str, str | int | float | bool] = field(default_factory=dict)
-    """Of which rows: {column: value}; all unless given."""
+    """The rows from which it is taken, {column: value}; empty: all rows."""
     group: tuple[str, ...] | None = None
-    """The columns that say what a value is of (a method, a test set), one value for each combination of theirs. None:
-    the columns of text, without those in `where` and `over`."""
+    """The columns that name a value (method, test set); each of their combinations has one value. None: the text
+    columns that are not in `where` or `over`."""
     over: tuple[str, ...] = ()
-    """Columns over which the values of a group are averaged: each combination (a device, a seed) has one by itself."""
+    """Columns over which the values of a group are averaged; each combination (a device, a seed) has one value."""
     across: str = ""
-    """The column that its chart has across; empty: simulated time, or a counter of rounds, steps, ..."""
+    """The column on the horizontal axis of its chart; empty: simulated time, or a counter of rounds, steps, ..."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal."""
@@ -63,19 +63,19 @@ class Score:
 
     @property
     def place(self) -> str:
-        """Its column in `table`."""
+        """The column in `table`."""
         return self.column or self.name
 
     @property
     def title(self) -> str:
-        """For heads and axes: ``latency (ms, lower is better)``."""
+        """The text for headings and axes: ``latency (ms, lower is better)``."""
         said = [*filter(None, [self.unit]), *([f"{self.better} is better"] if self.better else [])]
         return f"{self.name} ({', '.join(said)})" if said else self.name
 
     def best(self, values: Sequence[float], conditions: Sequence[Hashable]) -> list[bool]:
-        """Of each value whether it is the best of those under the same condition; NaN is none.
+        """Return for each value whether it is the best under its condition; NaN is never the best.
 
-        Nothing is best where no way is better, or where all values are the same.
+        No value is the best if no direction is better, or if all values are equal.
         """
         found = [False] * len(values)
         for condition in dict.fromkeys(conditions):
@@ -95,13 +95,13 @@ class Score:
         return "better" if (difference > 0) == (self.better == "higher") else "worse"
 
     def plain(self) -> dict[str, Any]:
-        """As the manifest keeps it."""
+        """Return the score as the manifest keeps it."""
         found: dict[str, Any] = msgspec.to_builtins(self)
         return found
 
 
 def check(scores: Any, experiment: str) -> tuple[Score, ...]:
-    """`scores` as a tuple, if they are what an experiment may declare. Raises EdgelamError."""
+    """Return `scores` as a tuple. Raises EdgelamError if an experiment may not declare them."""
     if not isinstance(scores, tuple | list) or not all(isinstance(score, Score) for score in scores):
         raise EdgelamError(f"the SCORES of experiment {experiment} are {scores!r}; they must be a tuple of Score")
     names = [score.name for score in scores]
@@ -111,7 +111,7 @@ def check(scores: Any, experiment: str) -> tuple[Score, ...]:
 
 
 def merged(declared: Iterable[Sequence[Score]]) -> tuple[Score, ...]:
-    """Those of several runs, each name once, in the order they come."""
+    """Return the scores of several runs, each name once, in the order in which they come."""
     found: dict[str, Score] = {}
     for scores in declared:
         for score in scores:

@@ -58,7 +58,7 @@ class Difference:
 
 
 def remark(row: Mapping[Any, Any], score: Score) -> str:
-    """What is to be said of a difference to the baseline, a row of `compare`: its note, or what it is worth.
+    """Return the text for a difference to the baseline, a row of `compare`: its note, or its verdict.
 
     ``no difference`` where all pairs are equal, ``undecided`` where the interval leaves the sign open, ``better`` or
     ``worse`` where the score says which way is better.

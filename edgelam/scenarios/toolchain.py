@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What it takes to compile an executable against the installed package: compiler, include folders, libraries, flags."""
+"""Compile an executable against the installed package: compiler, include folders, libraries, flags."""
 
 import functools
 import importlib.util

@@ -20,7 +20,7 @@ class Job:
 
     @property
     def model(self) -> str:
-        """What is trained."""
+        """The model that is trained."""
         return self.method.rpartition("-")[0]
 
     @property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is measured, for comparisons and campaigns: of each case the number that it is about."""
+"""The results for comparisons and campaigns: the main number of each case."""
 
 from edgelam.runs.scores import Score
 

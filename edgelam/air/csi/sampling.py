@@ -29,7 +29,7 @@ AHEAD_BYTES = 256 << 20  # most that the scenario may have finished and nobody h
 
 @dataclass(frozen=True)
 class Link:
-    """What is known of a link before its first block."""
+    """The facts about a link that are known before its first block."""
 
     name: str
     shape: tuple[int, int, int, int]

@@ -40,7 +40,7 @@ class CsiSet:
         return len(self.csi)
 
     def incomplete(self) -> str:
-        """What is missing of a recording as text, empty if it is whole."""
+        """Return as text what is missing in a recording; empty if it is complete."""
         known = ("scenario", "options", "seed", "pilot_snr_db", "block_s", "links")
         missing = [name for name in known if name not in self.metadata]
         if missing:
@@ -57,7 +57,7 @@ class CsiSet:
         return f"nothing is known of link {min(unknown)}" if unknown else ""
 
     def info(self, sample: int) -> Mapping[str, Any]:
-        """What is known of the link of a sample: carrier_hz, snapshot_period_s, rx and tx (the arrays)."""
+        """Return the facts about the link of a sample: carrier_hz, snapshot_period_s, rx and tx (the arrays)."""
         links: Mapping[str, Mapping[str, Any]] = self.metadata["links"]
         return links[str(self.columns["link"][sample])]
 

@@ -98,7 +98,7 @@ class Federation:
 
 
 def plain_weights(predictor: Predictor) -> dict[str, Tensor]:
-    """What is trained and is no adapter: copies."""
+    """Return copies of all trained parameters that are not adapters."""
     return {name: p.detach().clone() for name, p in predictor.trained().items() if "lora_" not in name}
 
 

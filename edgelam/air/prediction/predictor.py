@@ -20,7 +20,7 @@ class Predictor(nn.Module, ABC):
         """Predict."""
 
     def trained(self) -> dict[str, nn.Parameter]:
-        """What is learned, by name, in sorted order (so that everybody agrees on it)."""
+        """Return the trained parameters by name, in sorted order (so that all participants have the same order)."""
         return {name: p for name, p in sorted(self.named_parameters()) if p.requires_grad}
 
 

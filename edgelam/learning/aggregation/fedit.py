@@ -27,7 +27,7 @@ class FedIT(Aggregation):
         return factors(model)
 
     def merge(self, uploads: Sequence[Mapping[str, Tensor]], samples: Sequence[float]) -> Tensors:
-        """Their averages."""
+        """Return the averages of A and B."""
         return weighted_average(uploads, samples)
 
     def install(self, model: nn.Module, download: Mapping[str, Tensor]) -> None:

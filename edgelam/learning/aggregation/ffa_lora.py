@@ -33,7 +33,7 @@ class FFALoRA(Aggregation):
         return {name: value for name, value in factors(model).items() if name.endswith(".B")}
 
     def merge(self, uploads: Sequence[Mapping[str, Tensor]], samples: Sequence[float]) -> Tensors:
-        """Its average."""
+        """Return the average of B."""
         return weighted_average(uploads, samples)
 
     def install(self, model: nn.Module, download: Mapping[str, Tensor]) -> None:

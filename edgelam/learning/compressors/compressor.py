@@ -32,7 +32,7 @@ class State:
     """What one sender keeps from update to update, by the name of the tensor."""
 
     residuals: dict[str, Tensor] = field(default_factory=dict)
-    """What is owed: float32, or float64 where the updates are."""
+    """The remaining error: float32, or float64 if the updates are."""
     bases: dict[str, Tensor] = field(default_factory=dict)
     """PowerSGD: the right factor of the last update, [columns, rank]."""
 
@@ -91,11 +91,11 @@ class Compressor(ABC):
 
     @abstractmethod
     def compress(self, name: str, values: Tensor, state: State) -> Payload:
-        """What is sent of `values`, float32 or float64, finite."""
+        """Return what is sent for `values`, which are float32 or float64 and finite."""
 
     @abstractmethod
     def decompress(self, payload: Payload, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """What is received, float32 or float64 as `dtype` says."""
+        """Return what is received, in `dtype` (float32 or float64)."""
 
 
 def wire_bytes(payload: Payload) -> int:
