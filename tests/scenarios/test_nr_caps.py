@@ -61,6 +61,28 @@ def test_caps_hold_in_every_slot_and_in_every_window(caps):
         assert per_slot(blocks, 0, 0).mean() > 0.9 * 5 * CARRYING[0] / 100
 
 
+def test_a_cap_holds_from_its_control_slot_on():
+    """Set while bearers are full: what is begun from then on is within the cap; what was begun before is sent again."""
+
+    async def main(sim):
+        edge, ues = sim.node("edge0"), [sim.node("ue0"), sim.node("ue1")]
+        sending = [asyncio.ensure_future(edge.send(ue, bytes(40_000_000))) for ue in ues]
+        sending += [asyncio.ensure_future(ue.send(edge, bytes(20_000_000))) for ue in ues]
+        await asyncio.sleep(0.2)
+        assert (await sim.observable("ue_last_block").read()).value["prbs"].max() > 100
+        await sim.control("prb_cap").set(np.full((2, 2), 20, dtype=np.uint32))
+        slot = int((await sim.observable("control_slot").read()).value)
+        blocks = await blocks_until(sim, 0.3)
+        for each in sending:
+            each.cancel()
+        return slot, blocks
+
+    slot, blocks = run(main)
+    begun = blocks[(blocks["slot"] >= slot) & (blocks["attempt"] == 1)]
+    assert len(begun) > 100
+    assert begun["prbs"].max() <= 2 * GROUP
+
+
 def test_a_cap_of_zero_stops_data_until_it_is_lifted():
     async def main(sim):
         edge, ue = sim.node("edge0"), sim.node("ue0")

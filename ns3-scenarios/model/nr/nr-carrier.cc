@@ -145,6 +145,7 @@ void Carrier::SetSlots() {
     }
     const std::size_t feedback =
         settings.gnbDelay + std::max(settings.k1, 1 + settings.ueDelay) + count + 1 + settings.gnbDelay;
+    longestGrant = std::max<std::size_t>(longest, settings.gnbDelay);
     longestDelay = std::max(longest, feedback);
 }
 

@@ -66,6 +66,7 @@ struct Carrier {
     Numerology numerology;
     SlotPattern pattern;
     std::vector<SlotPlan> plan;
+    std::size_t longestGrant = 0; ///< slots from a decision to the latest slot that it is for
     std::size_t longestDelay = 0; ///< slots from a decision to the last of what follows from it
     McsTable mcsTable;
     CqiTable cqiTable;

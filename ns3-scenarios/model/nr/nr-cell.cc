@@ -226,7 +226,7 @@ std::uint64_t Cell::SetLeastPrbs(const std::vector<std::uint32_t>& down, const s
 std::uint64_t Cell::SetPrbCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
     CheckSet("caps of resource blocks");
     m_outside->SetPrbCaps(down, up);
-    return m_mac->NextSlot();
+    return m_mac->NextSlot() + m_carrier->longestGrant;
 }
 
 std::uint64_t Cell::SetPrecoders(std::span<const std::complex<float>> weights) {

@@ -85,7 +85,8 @@ class Cell : public ns3::Object, private CellSettings {
     /// External scheduler: parts of the band, least numbers of resource blocks (rounded up to groups of them), and caps
     /// in resource blocks of a slot (see ExternalScheduler) of each UE in both directions. Throws
     /// std::invalid_argument, and changes nothing, for other numbers of UEs, shares outside 0 to 1, a sum above 1, more
-    /// blocks than there are, or another scheduler. Takes effect in the next slot that is scheduled; \return its number
+    /// blocks than there are, or another scheduler. Takes effect in the next slot that is scheduled; \return its
+    /// number, of caps that of the first slot of which nothing was granted before
     std::uint64_t SetShares(const std::vector<double>& down, const std::vector<double>& up);
     std::uint64_t SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up);
     std::uint64_t SetPrbCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up);
