@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Run folders: what an execution of an experiment leaves behind, and how it is read back.
 
-``RunFolder`` writes, ``load`` reads, ``replay`` plays a run again over another network, ``figures`` draws,
-``experiments`` finds what can be run, and a `Score` declares what one measures.
+``Network`` is what an experiment runs over, ``Needs`` what it needs of a scenario. ``RunFolder`` writes, ``load``
+reads, ``replay`` plays a run again over another network, ``figures`` draws, ``experiments`` finds what
+can be run, and a ``Score`` declares what one measures.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from edgelam.runs.folders.folder import RunFolder
 from edgelam.runs.folders.load import Run, load
 from edgelam.runs.folders.storage import StorageError
+from edgelam.runs.needs import Needs
+from edgelam.runs.network import Network
 from edgelam.runs.scores import Score
 
 if TYPE_CHECKING:
     from edgelam.replay import replay
 
-__all__ = ["Run", "RunFolder", "Score", "StorageError", "load", "replay"]
+__all__ = ["Needs", "Network", "Run", "RunFolder", "Score", "StorageError", "load", "replay"]
 
 
 def __getattr__(name: str) -> Any:

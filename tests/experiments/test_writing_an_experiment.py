@@ -51,6 +51,7 @@ def test_without_a_network(place):
     refused = edgelam(place, "run", "linear-fedavg", "--scenario", "none", "--options", "rate=1Mbps")
     assert refused.returncode == 2
     assert refused.stderr == "edgelam: --options: scenario none has no options, but got rate\n"
+    assert not (place / "runs").exists()
 
 
 def test_the_asynchronous_one_learns(place):
@@ -80,7 +81,7 @@ def test_it_runs_and_is_replayed(place):
     (run,) = (place / "here" / "linear-fedavg").iterdir()
     loss = load(run).metrics["loss"]
     assert list(loss) == sorted(loss, reverse=True)
-    assert f"loss {loss.iloc[-1]:.4g}" in done.stdout
+    assert f"{loss.iloc[-1]:.6f}" in done.stdout
     assert (run / "loss.svg").exists()
     assert (run / "report.html").exists()
     replayed = edgelam(place, "replay", str(run), "--scenario", "none", "--out", "again")
@@ -90,9 +91,9 @@ def test_it_runs_and_is_replayed(place):
 
 
 def test_its_mistakes_are_the_users(place):
-    refused = edgelam(place, "run", "linear-fedavg", "--devices", "0")
+    refused = edgelam(place, "run", "linear-fedavg", "--num-devices", "0")
     assert refused.returncode == 2
-    assert refused.stderr == "edgelam: devices is 0, rounds 5; both must be at least 1\n"
+    assert refused.stderr == "edgelam: needs 0 nodes of role 'ue'; legal is a whole number from 1\n"
 
 
 def test_one_that_cannot_be_imported_does_not_hide_the_others(place):

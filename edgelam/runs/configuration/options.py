@@ -102,5 +102,6 @@ def options_of(
 
 
 def first_line(function: Callable[..., Any]) -> str:
-    """The first line of a docstring."""
-    return (function.__doc__ or "").strip().partition("\n")[0]
+    """The first line of a docstring; nothing for a dataclass that has none of its own."""
+    text = (function.__doc__ or "").strip()
+    return "" if text.startswith(f"{function.__name__}(") else text.partition("\n")[0]
