@@ -9,6 +9,8 @@ EdgelamError                 everything below; its text is written for the user,
 ├── NotSimulatedError        an asyncio feature that has no meaning in simulated time
 ├── AwaitInComputeError      an `await` inside a compute block
 ├── OutOfDeviceMemory        a node's memory is too small
+├── OutOfDeviceStorage       a node's storage is too small
+├── BatteryEmpty             a node's battery is empty: it computes, sends and receives no more
 ├── TransferError            a transfer was cancelled, expired or failed (carries its record)
 │   └── TransferRefused      the network did not accept the request (no route, impossible size)
 ├── ObservableRefused        a reading was refused
@@ -60,6 +62,14 @@ class AwaitInComputeError(EdgelamError, RuntimeError):
 
 class OutOfDeviceMemory(EdgelamError):
     """An allocation does not fit a node's memory; the text gives both numbers in bytes."""
+
+
+class OutOfDeviceStorage(EdgelamError):
+    """What is to be stored does not fit a node's storage; the text gives both numbers in bytes."""
+
+
+class BatteryEmpty(EdgelamError):
+    """A node's battery is empty; the text says since when."""
 
 
 class TransferError(EdgelamError):

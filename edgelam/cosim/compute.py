@@ -118,6 +118,8 @@ class ComputeBlock:
 
     def _begin(self) -> None:
         core = self._core
+        if self.node.battery is not None:
+            self.node.battery.check()
         if self._given is not None:
             self.work = self._given
         elif core.compute_mode == "modelled":
@@ -158,7 +160,12 @@ class ComputeBlock:
             seconds = wall_s * device.wall_factor
         else:
             seconds = 0.0
-        if seconds > 0:
+        battery = self.node.battery
+        if seconds > 0 and battery is not None:
+            async with battery.lasting():
+                with battery.computing():
+                    await asyncio.sleep(seconds)
+        elif seconds > 0:
             await asyncio.sleep(seconds)
 
     def _note(self) -> None:

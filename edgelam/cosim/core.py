@@ -69,16 +69,19 @@ class Core:
 
     def _make_nodes(self, catalogue: list[dict[str, Any]], devices: Mapping[str, str | DeviceProfile]) -> None:
         profiles = {pattern: profile(device) for pattern, device in devices.items()}
-        names = [entry["name"] for entry in catalogue]
+        roles = {entry["name"]: entry["role"] for entry in catalogue}
+        fitting: dict[str, set[str]] = {}  # pattern -> the nodes of such names, or, where there is none, of such a role
         for pattern in profiles:
-            if not any(fnmatchcase(name, pattern) for name in names):
+            by_name = {name for name in roles if fnmatchcase(name, pattern)}
+            fitting[pattern] = by_name or {name for name, role in roles.items() if fnmatchcase(role, pattern)}
+            if not fitting[pattern]:
                 raise ConfigurationError(
-                    f"devices: {pattern!r} matches no node; there are: {', '.join(names) or 'none'}. Give patterns of "
-                    f"these names, such as '{(names or ['ue0'])[0]}=phone', or '*=cpu-server' for all"
+                    f"devices: {pattern!r} matches no node; there are: {', '.join(roles) or 'none'}. Give patterns of "
+                    f"these names, such as '{next(iter(roles), 'ue0')}=phone', or '*=cpu-server' for all"
                 )
         for entry in catalogue:
             name, role = entry["name"], entry["role"]
-            device = next((p for pattern, p in profiles.items() if fnmatchcase(name, pattern)), None)
+            device = next((p for pattern, p in profiles.items() if name in fitting[pattern]), None)
             if device is None:
                 device = profile(DEFAULT_DEVICE.get(role, OTHER_DEVICE))
             self.nodes[name] = self.by_id[entry["id"]] = Node(self, entry["id"], name, role, device)

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from edgelam.errors import ConfigurationError, OutOfDeviceMemory
+from edgelam.errors import ConfigurationError, EdgelamError, OutOfDeviceMemory, OutOfDeviceStorage
 
 GB = 10**9
 GIB = 2**30
@@ -41,12 +41,18 @@ class DeviceProfile:
     """Simulated seconds per wall-clock second on this machine, if computing is `measured`."""
     source: str = ""
     """The source of the numbers."""
+    storage_bytes: int = 64 * GB
+    """Storage (flash, disk) that models and data may use."""
+    battery_j: float | None = None
+    """What its battery holds at simulated time 0, joules; None: it has mains power."""
 
     def __post_init__(self) -> None:
         """Refuse values that are not physical."""
-        for field in ("flops_per_s", "memory_bandwidth_bytes_per_s", "memory_bytes", "wall_factor"):
+        for field in (
+            "flops_per_s", "memory_bandwidth_bytes_per_s", "memory_bytes", "storage_bytes", "battery_j", "wall_factor",
+        ):  # fmt: skip
             value = getattr(self, field)
-            if not (value > 0 and math.isfinite(value)):
+            if not (field == "battery_j" and value is None) and not (value > 0 and math.isfinite(value)):
                 raise ConfigurationError(f"device {self.name!r}: {field} = {value!r} must be positive and finite")
         if self.ways < 1 or self.ways != int(self.ways):
             raise ConfigurationError(f"device {self.name!r}: ways = {self.ways!r} must be a whole number from 1")
@@ -68,56 +74,76 @@ DEVICES: dict[str, DeviceProfile] = {
             flops_per_s=0.15e12,
             memory_bandwidth_bytes_per_s=33 * GB,
             memory_bytes=4 * GIB,
+            storage_bytes=64 * GB,
             idle_w=0.5,
             busy_w=5.0,
             source="CPU cores of a Snapdragon 8 Gen 2 (Qualcomm product page: 1 Cortex-X3 at 3.2 GHz, 4 A715/A710 at "
             "2.8 GHz, 3 A510 at 2.0 GHz) with the 128-bit FMA pipes of Arm's software optimisation guides (4, 2"
             " and 1 a core, 8 FLOP a cycle each): 0.33 TFLOP/s fp32 peak, 45 % sustained; LPDDR5X-8400 on 64 "
             "bit: 67.2 GB/s peak, half sustained; 4 GiB of 8 to 12 left to one application; 5 W is a phone's "
-            "usual sustained limit",
+            "usual sustained limit; half of 128 GB of flash",
         ),
         DeviceProfile(
             "jetson-nano",
             flops_per_s=0.19e12,
             memory_bandwidth_bytes_per_s=18 * GB,
             memory_bytes=3 * GIB,
+            storage_bytes=8 * GB,
             idle_w=1.25,
             busy_w=10.0,
             source="NVIDIA Jetson Nano System-on-Module data sheet: 128 Maxwell cores at 921.6 MHz, 236 GFLOP/s fp32 "
             "(472 fp16) peak, 80 % sustained in fp32; LPDDR4 25.6 GB/s peak, 70 % sustained; 4 GiB shared with "
-            "the system, 3 GiB left; 10 W mode",
+            "the system, 3 GiB left; half of the 16 GB of eMMC; 10 W mode",
         ),
         DeviceProfile(
             "jetson-orin",
             flops_per_s=3.2e12,
             memory_bandwidth_bytes_per_s=140 * GB,
             memory_bytes=28 * GIB,
+            storage_bytes=48 * GB,
             idle_w=9.0,
             busy_w=40.0,
             source="NVIDIA Jetson AGX Orin Series technical brief, 32 GB module at 40 W: 1792 Ampere cores at 930 MHz,"
             " 3.33 TFLOP/s fp32 peak, 13.3 with fp16 tensor cores (dense), of which a quarter sustained; LPDDR5"
-            " 204.8 GB/s peak, 70 % sustained; 28 of 32 GiB left",
+            " 204.8 GB/s peak, 70 % sustained; 28 of 32 GiB left; 48 of the 64 GB of eMMC",
         ),
         DeviceProfile(
             "cpu-server",
             flops_per_s=1.6e12,
             memory_bandwidth_bytes_per_s=140 * GB,
             memory_bytes=240 * GIB,
+            storage_bytes=3_840 * GB,
             idle_w=110.0,
             busy_w=350.0,
             source="one Intel Xeon Gold 6338 (Intel ARK): 32 cores with 2 AVX-512 FMA units (64 FLOP a cycle) at 2.0 "
             "GHz: 4.1 TFLOP/s fp32 peak, 40 % sustained; 8 channels of DDR4-3200, 204.8 GB/s peak, 70 % "
-            "sustained; 256 GiB; TDP 205 W, about 350 W with memory, fans and supply",
+            "sustained; 256 GiB; TDP 205 W, about 350 W with memory, fans and supply; one NVMe drive of 3.84 TB",
         ),
         DeviceProfile(
             "datacentre-gpu",
             flops_per_s=125e12,
             memory_bandwidth_bytes_per_s=1500 * GB,
             memory_bytes=76 * GIB,
+            storage_bytes=3_840 * GB,
             idle_w=60.0,
             busy_w=400.0,
             source="NVIDIA A100 80 GB SXM data sheet: 312 TFLOP/s bf16 peak, 40 % sustained (Megatron-LM, arXiv "
-            "2104.04473, reports 44 to 52 %); HBM2e 2039 GB/s peak, 75 % sustained; 76 of 80 GiB left; 400 W",
+            "2104.04473, reports 44 to 52 %); HBM2e 2039 GB/s peak, 75 % sustained; 76 of 80 GiB left; 400 W; one "
+            "of the eight 3.84 TB drives of a DGX A100 (its data sheet)",
+        ),
+        DeviceProfile(
+            "sensor",
+            flops_per_s=0.1e9,
+            memory_bandwidth_bytes_per_s=20_000_000,
+            memory_bytes=4 * 2**20,
+            storage_bytes=12 * 2**20,
+            idle_w=0.1,
+            busy_w=0.22,
+            source="Espressif ESP32 series data sheet and the ESP32-WROVER-E's (16 MB of flash, 8 MB of PSRAM): two "
+            "Xtensa LX6 cores at 240 MHz, each with a single-precision unit (2 FLOP a cycle): 0.96 GFLOP/s fp32 peak, "
+            "a tenth sustained, since loads and stores take the same pipeline; PSRAM on 4 bit at 80 MHz: 40 MB/s peak,"
+            " half sustained, 4 MiB of it mapped at a time; 30 to 68 mA at 3.3 V with the radio off (modem sleep, 240 "
+            "MHz, two cores); 12 of 16 MiB of flash left",
         ),
     )
 }
@@ -138,36 +164,19 @@ def profile(device: str | DeviceProfile) -> DeviceProfile:
         ) from None
 
 
-class MemoryPool:
-    """A node's memory: what is allocated under which label."""
+class _Pool:
+    """So many bytes of a node: who has how many of them."""
 
     def __init__(self, node: str, capacity_bytes: int) -> None:
-        """Make an empty pool of the node named `node`."""
+        """Make an empty one of the node named `node`."""
         self.node = node
         self.capacity_bytes = capacity_bytes
         self.used_bytes = 0
         self.peak_bytes = 0
         self._blocks: dict[str, int] = {}
 
-    def allocate(self, label: str, bytes: int) -> None:
-        """Take `bytes` under `label`; the same label again replaces what it had.
-
-        Raises `OutOfDeviceMemory`, with both numbers, if it does not fit.
-        """
-        bytes = _whole(label, bytes)
-        used = self.used_bytes - self._blocks.get(label, 0)
-        if used + bytes > self.capacity_bytes:
-            held = ", ".join(f"{name} {size:,}" for name, size in self._blocks.items() if name != label) or "nothing"
-            raise OutOfDeviceMemory(
-                f"{self.node}: {label} needs {bytes:,} bytes, but of its {self.capacity_bytes:,} bytes only "
-                f"{self.capacity_bytes - used:,} are free (held: {held})"
-            )
-        self._blocks[label] = bytes
-        self.used_bytes = used + bytes
-        self.peak_bytes = max(self.peak_bytes, self.used_bytes)
-
     def free(self, label: str) -> None:
-        """Give back what was allocated under `label`."""
+        """Give back what there is under `label`."""
         try:
             self.used_bytes -= self._blocks.pop(label)
         except KeyError:
@@ -177,6 +186,41 @@ class MemoryPool:
     def held(self) -> dict[str, int]:
         """Return the held bytes by label."""
         return dict(self._blocks)
+
+    def _take(self, label: str, bytes: int, error: type[EdgelamError], what: str) -> None:
+        bytes = _whole(label, bytes)
+        used = self.used_bytes - self._blocks.get(label, 0)
+        if used + bytes > self.capacity_bytes:
+            held = ", ".join(f"{name} {size:,}" for name, size in self._blocks.items() if name != label) or "nothing"
+            raise error(
+                f"{self.node}: {label} needs {bytes:,} bytes{what}, but of its {self.capacity_bytes:,} bytes only "
+                f"{self.capacity_bytes - used:,} are free (held: {held})"
+            )
+        self._blocks[label] = bytes
+        self.used_bytes = used + bytes
+        self.peak_bytes = max(self.peak_bytes, self.used_bytes)
+
+
+class MemoryPool(_Pool):
+    """A node's memory: what is allocated under which label."""
+
+    def allocate(self, label: str, bytes: int) -> None:
+        """Take `bytes` under `label`; the same label again replaces what it had.
+
+        Raises `OutOfDeviceMemory`, with both numbers, if it does not fit.
+        """
+        self._take(label, bytes, OutOfDeviceMemory, "")
+
+
+class StoragePool(_Pool):
+    """A node's storage: which objects lie there. Storing takes no simulated time."""
+
+    def store(self, name: str, bytes: int) -> None:
+        """Keep an object of `bytes` under `name`; the same name again replaces the one before.
+
+        Raises `OutOfDeviceStorage`, with both numbers, if it does not fit.
+        """
+        self._take(name, bytes, OutOfDeviceStorage, " of storage")
 
 
 def _whole(label: str, value: Any) -> int:

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
+from edgelam.cosim.battery import Battery
 from edgelam.cosim.compute import ComputeBlock, Processor
-from edgelam.cosim.devices import DeviceProfile, MemoryPool
+from edgelam.cosim.devices import DeviceProfile, MemoryPool, StoragePool
 from edgelam.cosim.records import Message, TransferRecord
 from edgelam.cosim.transfer_spec import TransferOptions, TransferSpec
 from edgelam.cosim.work import Work
@@ -33,6 +35,8 @@ class Node:
 
     Attributes: `name`; `role` (`ue`, `gnb`, `edge`, `cloud`, ...); `id` (its number in the scenario); `device` (its
     `DeviceProfile`); `memory` (its `MemoryPool`: ``allocate(label, bytes)``, ``free(label)``, ``peak_bytes``);
+    `storage` (its `StoragePool`: ``store(name, bytes)``, ``free(name)``, ``peak_bytes``); `battery` (its `Battery`:
+    ``used_j``, ``lifetime_s``; None: it has mains power);
     `flops` (floating-point operations so far); `busy_s` (seconds of computing so far); `energy_j` (joules so far);
     `sent_bytes` (payload it asked to send so far, once for each receiver).
     """
@@ -45,6 +49,8 @@ class Node:
         self.role = role
         self.device = device
         self.memory = MemoryPool(name, device.memory_bytes)
+        self.storage = StoragePool(name, device.storage_bytes)
+        self.battery = None if device.battery_j is None else Battery(core.loop, name, device, device.battery_j)
         self.sent_bytes = 0
         self._processor = Processor(core.loop, name, device.ways)
 
@@ -66,6 +72,8 @@ class Node:
     def energy_j(self) -> float:
         """Joules so far: idle power at all times, and the difference to busy power while it computes."""
         joules = self.device.idle_w * (self._core.loop.now_ns / 1e9) + self._processor.energy_j
+        if self.battery is not None:
+            joules = min(joules, self.battery.capacity_j)
         return self._core.observer.read_energy(self.name, joules)
 
     @overload
@@ -94,6 +102,7 @@ class Node:
         Raises:
             TransferError: cancelled, expired (deadline) or failed (socket); has the `records`.
             TransferRefused: no route, or the scenario does not accept it.
+            BatteryEmpty: this node's battery is empty, or is so before the transfer is over.
             ConfigurationError: a value that is not legal.
 
         Cancelling the task that awaits `send` (also by ``asyncio.timeout``) withdraws what is still queued; what is
@@ -101,8 +110,9 @@ class Node:
         """
         single = isinstance(to, (Node, str))  # text is no node: refused as one
         receivers = [to] if isinstance(to, (Node, str)) else list(to)
-        outgoing = self._core.transfers.start(self, receivers, data, TransferSpec(**how))
-        records = await self._core.transfers.finish(outgoing)
+        async with nullcontext() if self.battery is None else self.battery.lasting():
+            outgoing = self._core.transfers.start(self, receivers, data, TransferSpec(**how))
+            records = await self._core.transfers.finish(outgoing)
         return records[0] if single else records
 
     async def receive(self, source: Node | None = None, *, tag: str | None = None) -> Message:
@@ -132,7 +142,11 @@ class Node:
                 f"participant {core.participant} receives at {self.name}, which it has not claimed: "
                 f"call sim.claim(node) first"
             )
+        if self.battery is not None:
+            self.battery.check()
         arrival = await core.transfers.take(self, source, tag)
+        if self.battery is not None:
+            self.battery.check()
         core.observer.message_received(self, source, tag, arrival)
         return arrival.open(core.observer)
 

@@ -61,8 +61,8 @@ def simulate(
             call `attach` (see `Simulation.environment`). Simulated time starts when all are there.
         network: "ideal": every transfer takes no time, whatever protocol it asks for; None: as each asks.
         devices: node name patterns to device profiles, ``{"ue*": "jetson-orin", "edge*": "cpu-server"}``; the first
-            that matches counts. Otherwise by role: ue "phone", edge "cpu-server", cloud "datacentre-gpu", others
-            "cpu-server".
+            that matches counts. One that matches no name is taken for a pattern of roles. Otherwise by role: ue
+            "phone", edge "cpu-server", cloud "datacentre-gpu", others "cpu-server".
         compute: how long computing takes: "modelled" (deterministic), "measured" (wall time) or "free".
         on_transfer: called with the `TransferRecord` of every transfer of this participant, as it ends.
         on_compute: called with every `ComputeRecord`.

@@ -7,7 +7,8 @@ compute_j          joules of these blocks above idle power
 radio_j            joules of its radio; null: nobody knows them yet
 idle_j             joules of idle power over the whole simulation, from its first to its last simulated second
 peak_memory_bytes  most that was allocated at a time; null where the workload allocates nothing
-storage_bytes      bytes it stores; null: nobody knows them yet
+storage_bytes      most that it stored at a time; null where the workload stores nothing
+lifetime_s         simulated second at which its battery was empty; null: it was not, or there is none
 bytes_up           payload bytes it sent: of a transfer that came to its end (complete, partial) all of them, lost or
                    not, of one that was stopped (cancelled, expired, failed) those that had arrived; once for each
                    receiver, as in table `transfers`
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
 TABLE = "devices"
 COLUMNS: dict[str, type] = {
     "node": str, "role": str, "compute_s": float, "compute_j": float, "radio_j": float, "idle_j": float,
-    "peak_memory_bytes": int, "storage_bytes": int, "bytes_up": int, "bytes_down": int, "prb_slots": int,
+    "peak_memory_bytes": int, "storage_bytes": int, "lifetime_s": float, "bytes_up": int, "bytes_down": int,
+    "prb_slots": int,
 }  # fmt: skip
-OF_THE_NETWORK = ("compute_s", "compute_j", "radio_j", "idle_j", "bytes_up", "bytes_down", "prb_slots")
+OF_THE_NETWORK = ("compute_s", "compute_j", "radio_j", "idle_j", "lifetime_s", "bytes_up", "bytes_down", "prb_slots")
 """What a replay over another network, or on other devices, has anew."""
 PRB_SLOTS = "ue_prb_slots"
 """The observable [direction, ue] that counts them, of the nodes of role ue in the scenario's order."""
@@ -85,18 +87,20 @@ class Ledger:
         return [
             self._row(node, simulated_s) | {"prb_slots": (prb_slots or {}).get(node.name)} | self._facts[node.name]
             for node in nodes
-            if node.name in self._sums or node.name in self._facts or node.memory.peak_bytes
+            if node.name in self._sums or node.name in self._facts or node.memory.peak_bytes or node.storage.peak_bytes
         ]
 
     def _row(self, node: Node, simulated_s: float) -> dict[str, Any]:
-        sums = self._sums[node.name]
+        sums, lifetime_s = self._sums[node.name], None if node.battery is None else node.battery.lifetime_s
         return {
             "node": node.name,
             "role": node.role,
             "compute_s": sums.compute_s,
             "compute_j": sums.compute_j,
-            "idle_j": node.device.idle_w * simulated_s,
+            "idle_j": node.device.idle_w * (simulated_s if lifetime_s is None else min(simulated_s, lifetime_s)),
             "peak_memory_bytes": int(node.memory.peak_bytes) or None,
+            "storage_bytes": int(node.storage.peak_bytes) or None,
+            "lifetime_s": lifetime_s,
             "bytes_up": sums.bytes_up,
             "bytes_down": sums.bytes_down,
         }

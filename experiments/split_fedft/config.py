@@ -26,7 +26,7 @@ class Config:
     seed: int = 1
     """Root of every random stream: data, model, network. 1 to 2147483647."""
 
-    network: Network = Network(devices=("ue*=jetson-orin", "edge*=cpu-server"))
+    network: Network = Network(devices=("ue*=jetson-orin",))
     """The network over which the methods run."""
 
     methods: tuple[Method, ...] = ("split-fedft",)
