@@ -12,6 +12,8 @@ from rich.console import Console
 
 from edgelam.commands.run import TRUST
 from edgelam.errors import ConfigurationError
+from edgelam.files.storage import StorageError
+from edgelam.host import shell_line
 from edgelam.runs import experiments, terminal
 from edgelam.runs.campaigns import grid as grids
 from edgelam.runs.campaigns.display import Display
@@ -22,8 +24,6 @@ from edgelam.runs.campaigns.local import LocalWorkers, Workers, default_workers
 from edgelam.runs.campaigns.report import print_failures, print_results
 from edgelam.runs.configuration.options import base_configuration, parse_options
 from edgelam.runs.configuration.settings import differing_arguments, plain_text
-from edgelam.runs.folders.host import shell_line
-from edgelam.runs.folders.storage import StorageError
 from edgelam.runs.many import campaign_runs
 
 _GRID = (

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from edgelam import scenarios
+from edgelam.files.storage import write_atomically
 from edgelam.replay.recorder import COLUMNS, Operation, ProgramRecorder
 from edgelam.replay.traced import Traced
 from edgelam.runs.folders import tables
 from edgelam.runs.folders.folder import RunFolder
-from edgelam.runs.folders.storage import write_atomically
 
 TABLE = "program"
 ROW = "row"  # the kind of operation that tells where a table's row came from

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from edgelam.files.storage import StorageError
 from edgelam.report.charts import plain_table
 from edgelam.runs.configuration.settings import plain_text
-from edgelam.runs.folders.storage import StorageError
 from edgelam.runs.many import Runs
 from edgelam.runs.scores import Score
 from edgelam.runs.statistics import remark, with_interval

@@ -16,7 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from edgelam.runs.folders.storage import write_atomically
+from edgelam.files.storage import write_atomically
 
 SCRIPTS = ("basics", "simulation", "map", "timeline", "player", "chart", "main")
 _HERE = Path(__file__).parent

@@ -16,9 +16,9 @@ from typing import Any
 
 import pandas as pd
 
+from edgelam.files.storage import StorageError, atomic_file
 from edgelam.report.simulations import ended, names_of, node_names, of_simulation
 from edgelam.runs.folders.load import Run, load_run
-from edgelam.runs.folders.storage import StorageError, atomic_file
 
 Event = dict[str, Any]
 CLOCKS = "each process's name tells its clock: simulated time, or the wall clock of the run"

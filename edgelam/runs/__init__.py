@@ -8,9 +8,9 @@ can be run, and a ``Score`` declares what one measures.
 
 from typing import TYPE_CHECKING, Any
 
+from edgelam.files.storage import StorageError
 from edgelam.runs.folders.folder import RunFolder
 from edgelam.runs.folders.load import Run, load
-from edgelam.runs.folders.storage import StorageError
 from edgelam.runs.needs import Needs
 from edgelam.runs.network import Network
 from edgelam.runs.scores import Score

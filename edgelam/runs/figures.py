@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgelam.runs.folders.storage import write_atomically
+from edgelam.files.storage import write_atomically
 from edgelam.runs.terminal import printable
 
 if TYPE_CHECKING:

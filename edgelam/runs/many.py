@@ -20,15 +20,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.files import digests
+from edgelam.files.storage import StorageError, write_atomically
 from edgelam.runs import experiments, results, statistics
 from edgelam.runs.campaigns.folder import CampaignFolder, job_name, run_name
 from edgelam.runs.campaigns.inputs import short_name
 from edgelam.runs.configuration import leaves, suggest
 from edgelam.runs.configuration.settings import plain_text, settings_of
-from edgelam.runs.folders import digests, tables
+from edgelam.runs.folders import tables
 from edgelam.runs.folders.folder import read_manifest
 from edgelam.runs.folders.load import Run
-from edgelam.runs.folders.storage import StorageError, write_atomically
 from edgelam.runs.scores import Score, merged
 
 _FACTS = ("run", "state", "experiment", "version", "inputs", "started", "wall_s", "node")

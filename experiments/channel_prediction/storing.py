@@ -20,9 +20,9 @@ import torch
 
 from edgelam.air.prediction import Predictor, load_checkpoint, read_metadata, save_checkpoint
 from edgelam.errors import ConfigurationError
+from edgelam.files import digests
+from edgelam.files.storage import StorageError, make_folder, write_atomically
 from edgelam.runs.configuration import to_plain
-from edgelam.runs.folders import digests
-from edgelam.runs.folders.storage import StorageError, make_folder, write_atomically
 
 from .config import Config
 from .records import NAMES, Job, Row

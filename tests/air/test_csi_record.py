@@ -19,7 +19,7 @@ from edgelam.air.csi import recorder
 from edgelam.air.csi.noise import add_pilot_noise
 from edgelam.commands import main as cli
 from edgelam.errors import ConfigurationError
-from edgelam.runs.folders.storage import StorageError
+from edgelam.files.storage import StorageError
 
 
 def record(path, options, **settings):

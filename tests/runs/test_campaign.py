@@ -19,10 +19,10 @@ import pytest
 from edgelam.commands import campaign as command
 from edgelam.commands import main as cli
 from edgelam.errors import ConfigurationError
+from edgelam.files.storage import hidden_name
 from edgelam.runs import StorageError, load
 from edgelam.runs.campaigns import driver
 from edgelam.runs.campaigns.folder import Asked, CampaignFolder, Request
-from edgelam.runs.folders.storage import hidden_name
 
 
 def campaign(capsys, *arguments: str) -> tuple[int, str, str]:

@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from edgelam.files.storage import StorageError
 from edgelam.runs import load
 from edgelam.runs.campaigns.on_ray import pack, unpack
-from edgelam.runs.folders.storage import StorageError
 
 pytest.importorskip("ray", reason="the extra 'ray' is not installed: pip install '.[ray]'")
 

@@ -24,10 +24,10 @@ from edgelam.air.csi.new_file import NewFile
 from edgelam.air.csi.npz import NpzWriter
 from edgelam.commands import main as cli
 from edgelam.errors import EdgelamError
+from edgelam.files import digests
 from edgelam.runs import RunFolder, StorageError, load
 from edgelam.runs.campaigns.folder import CampaignFolder
 from edgelam.runs.configuration import from_toml
-from edgelam.runs.folders import digests
 from edgelam.runs.folders.checking import check
 from edgelam.runs.folders.tables import read_arrow
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.files import storage
 from edgelam.runs import RunFolder, StorageError, figures, load, many, terminal
 from edgelam.runs.folders import folder as folder_module
-from edgelam.runs.folders import storage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -311,7 +311,7 @@ SAME_PID = textwrap.dedent(
     import os, sys
     from pathlib import Path
     os.getpid = lambda: 7  # as in two containers, each with process numbers of its own
-    from edgelam.runs.folders.storage import write_atomically
+    from edgelam.files.storage import write_atomically
     whole = (b"a" * 200_000, b"b" * 300_000)
     path = Path(sys.argv[1])
     for _ in range(100):

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from edgelam.air.csi.new_file import NewFile
 from edgelam.air.csi.table import Array, CsiSet
 from edgelam.errors import EdgelamError
-from edgelam.runs.folders import digests
+from edgelam.files import digests
 
 BATCH_BYTES = 32 << 20
 _KEY = b"edgelam_csi"

@@ -9,7 +9,7 @@ from pathlib import Path
 from edgelam.air.csi.settings import check_suffix
 from edgelam.air.csi.table import CsiSet
 from edgelam.errors import EdgelamError
-from edgelam.runs.folders import digests
+from edgelam.files import digests
 
 
 def load(path: str | os.PathLike[str]) -> CsiSet:

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from edgelam.errors import ConfigurationError
+from edgelam.files import digests
+from edgelam.files.storage import StorageError, hidden_name, open_hidden, sync_folder
 from edgelam.runs.figures import si_bytes
-from edgelam.runs.folders import digests
-from edgelam.runs.folders.storage import StorageError, hidden_name, open_hidden, sync_folder
 
 SYNC_BYTES = 256 << 20  # written to the disk along the way, so that the end does not wait for all of it
 
@@ -53,7 +53,7 @@ class NewFile:
             os.fdatasync(self.file.fileno())
 
     def commit(self) -> None:
-        """The file is whole: put its digest where it says BLANK (edgelam.runs.folders.digests), and give it its name.
+        """The file is whole: put its digest where it says BLANK (edgelam.files.digests), and give it its name.
 
         Raises ConfigurationError if the name was taken meanwhile.
         """

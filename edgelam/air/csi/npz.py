@@ -20,7 +20,7 @@ import numpy as np
 from edgelam.air.csi.new_file import NewFile
 from edgelam.air.csi.table import Array, CsiSet
 from edgelam.errors import EdgelamError
-from edgelam.runs.folders import digests
+from edgelam.files import digests
 
 ALIGNMENT = 64
 _ZIP64_FIELD_BYTES = 20

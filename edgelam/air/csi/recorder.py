@@ -22,9 +22,9 @@ from edgelam.air.csi.sampling import AHEAD_BYTES, Link, Sample, sample_csi
 from edgelam.air.csi.settings import RecordSettings
 from edgelam.air.csi.table import Array, field_of, flat_columns
 from edgelam.errors import ConfigurationError
+from edgelam.files.storage import StorageError
 from edgelam.random_streams import derive_seed
 from edgelam.runs.configuration import parse_pairs
-from edgelam.runs.folders.storage import StorageError
 
 if TYPE_CHECKING:
     from edgelam.runs.progress import Progress
@@ -246,6 +246,6 @@ def _at(dtype: Any, path: tuple[str, ...]) -> Any:
 
 
 def _versions() -> dict[str, str | None]:
-    from edgelam.runs.folders.host import versions
+    from edgelam.host import versions
 
     return {name: version for name, version in versions().items() if name in ("edgelam", "ns3", "numpy", "python")}

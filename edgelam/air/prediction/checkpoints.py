@@ -19,9 +19,9 @@ from torch import Tensor
 
 from edgelam.air.prediction.predictor import Predictor
 from edgelam.errors import ConfigurationError
+from edgelam.files import digests
+from edgelam.files.storage import StorageError, write_atomically
 from edgelam.models.lora import lora_layers
-from edgelam.runs.folders import digests
-from edgelam.runs.folders.storage import StorageError, write_atomically
 
 FORMAT = "edgelam channel prediction 1"
 
@@ -31,7 +31,7 @@ def save_checkpoint(
 ) -> None:
     """Write everything in one step; whatever happens, `path` is whole. Raises StorageError.
 
-    facts: what the file says of itself; `format` and the file's digest (edgelam.runs.folders.digests) are added.
+    facts: what the file says of itself; `format` and the file's digest (edgelam.files.digests) are added.
     """
     tensors = everything(predictor)
     for index, optimiser in enumerate(optimisers):

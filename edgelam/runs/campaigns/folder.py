@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from edgelam.errors import ConfigurationError
+from edgelam.files import digests
+from edgelam.files.storage import StorageError, is_hidden, make_folder, sync_folder, write_atomically
 from edgelam.runs.campaigns.inputs import short_name, unchanged
 from edgelam.runs.configuration import from_toml, to_toml
-from edgelam.runs.folders import digests
 from edgelam.runs.folders.folder import read_manifest
-from edgelam.runs.folders.storage import StorageError, is_hidden, make_folder, sync_folder, write_atomically
 
 CAMPAIGN_FILE = "campaign.toml"
 _ORDER_FILE = "order.txt"

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import edgelam
-from edgelam import paths, scenarios
+from edgelam import host, paths, scenarios
 from edgelam.runs.campaigns.sources import python_sources
 from edgelam.runs.configuration import texts, to_plain
 from edgelam.runs.experiments import Experiment
-from edgelam.runs.folders import host
 from edgelam.scenarios.build import SUFFIXES
 
 _NO_RESULT = {"runs", "report", "bench", "commands", "__main__.py", "experiments", "__pycache__"}

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.files.storage import StorageError
 from edgelam.processes import Child
 from edgelam.runs.campaigns import worker
 from edgelam.runs.campaigns.folder import Claim
 from edgelam.runs.campaigns.identity import files_to_carry
 from edgelam.runs.configuration import to_plain
-from edgelam.runs.folders.storage import StorageError
 
 
 class RayWorkers:

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from edgelam.errors import ConfigurationError
-from edgelam.runs.folders import digests
-from edgelam.runs.folders.storage import StorageError
+from edgelam.files import digests
+from edgelam.files.storage import StorageError
 
 Config = TypeVar("Config")
 _flat: set[type] = set()

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from edgelam.runs.folders import digests, tables
+from edgelam.files import digests
+from edgelam.files.storage import StorageError
+from edgelam.runs.folders import tables
 from edgelam.runs.folders.folder import covered, read_manifest
-from edgelam.runs.folders.storage import StorageError
 
 CARRYING = (".npz", ".parquet", ".arrow", ".safetensors", ".json", ".toml", "order.txt")
 """Files that may carry their digest themselves."""

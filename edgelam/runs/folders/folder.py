@@ -8,7 +8,7 @@ wall.parquet     wall-clock readings, the only table that differs between two ru
 *.svg, *.png     figures, drawn from the tables
 scenario/        what the scenario wrote by relative names, it runs there (scenario-2/: that of the second simulation)
 
-The manifest has the SHA-256 of each of the others, and of itself (edgelam.runs.folders.digests).
+The manifest has the SHA-256 of each of the others, and of itself (edgelam.files.digests).
 """
 
 import contextlib
@@ -30,10 +30,12 @@ from typing import Any, Literal, Self, get_args
 
 import pyarrow as pa
 
+from edgelam import host
 from edgelam.errors import EdgelamError, first_cause
+from edgelam.files import digests
+from edgelam.files.storage import StorageError, make_folder, sync_folder, write_atomically
 from edgelam.runs.configuration import to_plain, to_toml
-from edgelam.runs.folders import digests, host, tables
-from edgelam.runs.folders.storage import StorageError, make_folder, sync_folder, write_atomically
+from edgelam.runs.folders import tables
 
 _NEW = ".new-"  # of the name of a folder that is being made
 _RESERVE_BYTES = 1 << 16  # given back when the run ends, so that its end can be written even on a full disk

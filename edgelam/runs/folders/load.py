@@ -13,9 +13,10 @@ from typing import Any
 import pandas as pd
 
 from edgelam.errors import EdgelamError
+from edgelam.files import digests
+from edgelam.files.storage import StorageError
 from edgelam.runs.configuration import suggest
-from edgelam.runs.folders import digests, folder, tables
-from edgelam.runs.folders.storage import StorageError
+from edgelam.runs.folders import folder, tables
 
 
 class Run(Mapping[str, pd.DataFrame]):

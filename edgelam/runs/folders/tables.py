@@ -24,8 +24,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgelam.errors import EdgelamError
-from edgelam.runs.folders import digests
-from edgelam.runs.folders.storage import StorageError, atomic_file, make_folder, sync_folder, write_atomically
+from edgelam.files import digests
+from edgelam.files.storage import StorageError, atomic_file, make_folder, sync_folder, write_atomically
 
 ROWS_PER_PART = 4096
 SECONDS_PER_PART = 2.0  # wall clock: what a SIGKILL may cost of a run that goes on adding rows

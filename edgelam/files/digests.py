@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from edgelam.runs.folders.storage import StorageError
+from edgelam.files.storage import StorageError
 
 MARK = b"edgelam-sha256:"
 BLANK = MARK.decode() + 64 * "0"
