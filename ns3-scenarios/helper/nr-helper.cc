@@ -64,7 +64,7 @@ NrHelper::NrHelper(const NrGnbDefaults& defaults)
 void NrHelper::AddOptions(Options& options) {
     options.Section("Radio");
     options.Real("frequency", m_carrierHz, "Hz", "carrier frequency: FR1, 7 to 24 GHz (FR3), FR2", 500e6, 71e9);
-    options.Real("bandwidth", m_bandwidthMhz, "MHz", "of the channel, as TS 38.104 5.3.2 has it", 3, 2000);
+    options.Real("bandwidth", m_bandwidthMhz, "MHz", "bandwidth of the channel, one of TS 38.104 5.3.2", 3, 2000);
     options.Integer("numerology", m_numerology, "mu: subcarriers of 15 kHz x 2^mu; 0 to 3, 5, 6", 0, 6);
     options.Text("pattern", m_pattern, "FDD, or TDD slots D, S, U and the split of S in symbols: DDDSU:10,2,2");
     options.Choice("scheduler", m_scheduler,
@@ -72,30 +72,33 @@ void NrHelper::AddOptions(Options& options) {
                    With({"rr", "pf", "max-rate", "external"}, m_scheduler));
     options.Choice(
         "beams", m_beams,
-        "of the gNB: eigenvectors of the channel, grid of beams, straight to the UE, or downlink weights set "
+        "beams of the gNB: eigenvectors of the channel, grid of beams, direct path to the UE, or downlink weights set "
         "by the control precoder",
         With({"eigen", "codebook", "direct", "external"}, m_beams));
-    options.Integer("mcsTable", m_mcsTable, "of TS 38.214 5.1.3.1: 1 64QAM, 2 256QAM, 3 low spectral efficiency", 1, 3);
+    options.Integer("mcsTable", m_mcsTable,
+                    "MCS table of TS 38.214 5.1.3.1: 1 64QAM, 2 256QAM, 3 low spectral efficiency", 1, 3);
     options.Integer("maxLayers", m_maxLayers,
-                    "most spatial layers of a downlink block; 0: as many as the antennas allow, up to 4", 0,
-                    nr::max_layers);
+                    "greatest number of spatial layers of a downlink block; 0: as many as the antennas allow, up to 4",
+                    0, nr::max_layers);
     options.Integer("maxUplinkLayers", m_maxUplinkLayers,
-                    "most spatial layers of an uplink block; 0: as many as the antennas allow, up to 4", 0,
-                    nr::max_layers);
-    options.Choice("rlc", m_rlc, "radio link control: am repeats what HARQ lost, um leaves it to TCP", {"am", "um"});
+                    "greatest number of spatial layers of an uplink block; 0: as many as the antennas allow, up to 4",
+                    0, nr::max_layers);
+    options.Choice("rlc", m_rlc, "radio link control: am sends data again that HARQ lost, um leaves this to TCP",
+                   {"am", "um"});
     options.Real("gnbPower", m_gnbPowerDbm, "dBm", "transmit power of the gNB over the whole band", 0, 60);
     options.Real("uePower", m_uePowerDbm, "dBm", "largest transmit power of a UE", -40, 33);
-    options.Real("gnbNoiseFigure", m_gnbNoiseDb, "dB", "of the gNB", 0, 30);
-    options.Real("ueNoiseFigure", m_ueNoiseDb, "dB", "of a UE", 0, 30);
+    options.Real("gnbNoiseFigure", m_gnbNoiseDb, "dB", "noise figure of the gNB", 0, 30);
+    options.Real("ueNoiseFigure", m_ueNoiseDb, "dB", "noise figure of a UE", 0, 30);
     options.Section("Antennas");
     options.Integer("gnbRows", m_gnbRows, "rows of the gNB's array, elements of TR 38.901 7.3", 1, 64);
-    options.Integer("gnbColumns", m_gnbColumns, "columns of it; each place has two polarisations", 1, 64);
+    options.Integer("gnbColumns", m_gnbColumns, "columns of the gNB's array; each place has two polarisations", 1, 64);
     options.Real("downtilt", m_downtiltDeg, "degrees",
                  "tilt of the gNB's array towards the ground, beyond its mounting", -90, 90);
-    options.Integer("ueAntennas", m_ueAntennas, "of a UE, isotropic: 1, or 2, 4, ... in pairs of polarisations", 1, 16);
+    options.Integer("ueAntennas", m_ueAntennas, "isotropic antennas of a UE: 1, or 2, 4, ... in pairs of polarisations",
+                    1, 16);
     options.Section("Core");
-    options.Time("backhaulDelay", m_backhaulDelayS, "of the N3 link between gNB and UPF, one way", 0, 1);
-    options.Rate("backhaulRate", m_backhaulRate, "of the N3 link", 1e6, 1e12);
+    options.Time("backhaulDelay", m_backhaulDelayS, "delay of the N3 link between gNB and UPF, one way", 0, 1);
+    options.Rate("backhaulRate", m_backhaulRate, "rate of the N3 link", 1e6, 1e12);
     options.Sets("edgelam::nr::Cell", {{"Numerology", "numerology"},
                                        {"Bandwidth", "bandwidth"},
                                        {"Pattern", "pattern"},

@@ -88,24 +88,24 @@ ns3::TypeId TransferApplication::GetTypeId() {
             .AddConstructor<T>()
             .AddAttribute("Name", "The node's name, for messages", ns3::StringValue("node"),
                           ns3::MakeStringAccessor(&T::m_name), ns3::MakeStringChecker())
-            .AddAttribute("Address", "Where other nodes reach this one", ns3::Ipv4AddressValue(),
+            .AddAttribute("Address", "The address at which other nodes reach this one", ns3::Ipv4AddressValue(),
                           ns3::MakeIpv4AddressAccessor(&T::m_address), ns3::MakeIpv4AddressChecker())
             .AddAttribute("Port", "TCP and UDP port to receive at", UintegerValue(5001),
                           MakeUintegerAccessor(&T::m_port), MakeUintegerChecker<std::uint16_t>(1))
-            .AddAttribute("SegmentSize", "TCP segments, bytes of payload", UintegerValue(1400),
+            .AddAttribute("SegmentSize", "Payload of TCP segments, bytes", UintegerValue(1400),
                           noted("SegmentSize", MakeUintegerAccessor(&T::m_segmentBytes)),
                           MakeUintegerChecker<std::uint32_t>(64, 65000))
-            .AddAttribute("SndBufSize", "TCP send buffer, bytes; holds what is sent and not acknowledged",
+            .AddAttribute("SndBufSize", "TCP send buffer, bytes; holds data that is sent and not acknowledged",
                           UintegerValue(16 << 20), noted("SndBufSize", MakeUintegerAccessor(&T::m_sendBufferBytes)),
                           MakeUintegerChecker<std::uint32_t>(4096, 1 << 30))
-            .AddAttribute("RcvBufSize", "TCP receive buffer, bytes; the largest window it can announce",
+            .AddAttribute("RcvBufSize", "TCP receive buffer, bytes; the largest window that it can announce",
                           UintegerValue(16 << 20), noted("RcvBufSize", MakeUintegerAccessor(&T::m_receiveBufferBytes)),
                           MakeUintegerChecker<std::uint32_t>(4096, 1 << 30))
             .AddAttribute("InitialCwnd", "TCP initial congestion window, segments (RFC 6928)", UintegerValue(10),
                           noted("InitialCwnd", MakeUintegerAccessor(&T::m_initialWindow)),
                           MakeUintegerChecker<std::uint32_t>(1, 1000))
             .AddAttribute("NotSentLowWater",
-                          "Bytes handed to the TCP socket ahead of what it has sent; the rest can still be withdrawn",
+                          "Bytes passed to the TCP socket ahead of what it has sent; the rest can still be withdrawn",
                           UintegerValue(128 << 10), MakeUintegerAccessor(&T::m_notSentBytes),
                           MakeUintegerChecker<std::uint32_t>(4096))
             .AddAttribute(
@@ -123,17 +123,17 @@ ns3::TypeId TransferApplication::GetTypeId() {
                           MakeTimeChecker(ns3::MilliSeconds(1)))
             .AddAttribute(
                 "ConnTimeout",
-                "How long the first try to set up a TCP connection may take, s; doubles with each further one, "
+                "How long the first try to set up a TCP connection may take, s; it doubles with each further try, "
                 "until about a minute has passed (1 s: RFC 6298)",
                 TimeValue(ns3::Seconds(1)), noted("ConnTimeout", MakeTimeAccessor(&T::m_connectTimeout)),
                 MakeTimeChecker(ns3::MilliSeconds(1)))
             .AddAttribute("DataRetries", "TCP retransmissions of one segment before the connection is given up",
                           UintegerValue(15), noted("DataRetries", MakeUintegerAccessor(&T::m_dataRetries)),
                           MakeUintegerChecker<std::uint32_t>(1))
-            .AddAttribute("DatagramSize", "UDP datagrams, bytes of payload", UintegerValue(1400),
+            .AddAttribute("DatagramSize", "Payload of UDP datagrams, bytes", UintegerValue(1400),
                           noted("DatagramSize", MakeUintegerAccessor(&T::m_datagramBytes)),
                           MakeUintegerChecker<std::uint32_t>(64, 65000))
-            .AddAttribute("UdpRate", "Pacing of UDP transfers that name no rate, bit/s of payload",
+            .AddAttribute("UdpRate", "Pace of UDP transfers without a rate of their own, bit/s of payload",
                           ns3::DataRateValue(ns3::DataRate("10Mbps")),
                           noted("UdpRate", ns3::MakeDataRateAccessor(&T::m_udpRate)), ns3::MakeDataRateChecker())
             .AddTraceSource("TransferQueued", "A transfer has begun, at each receiver",

@@ -29,7 +29,7 @@ ns3::TypeId Cell::GetTypeId() {
             .AddConstructor<Cell>()
             .AddAttribute("Numerology", "mu: subcarrier spacing 15 kHz x 2^mu; 0 to 3, 5, 6.", UintegerValue(1),
                           MakeUintegerAccessor(of(&CellSettings::mu)), whole)
-            .AddAttribute("Bandwidth", "Channel bandwidth in Hz, of TS 38.104 5.3.2.", DoubleValue(100e6),
+            .AddAttribute("Bandwidth", "Channel bandwidth in Hz, one of TS 38.104 5.3.2.", DoubleValue(100e6),
                           MakeDoubleAccessor(of(&CellSettings::bandwidthHz)), real)
             .AddAttribute("Pattern", "FDD, or TDD slots as D, S, U with the split of S: DDDSU:10,2,2.",
                           StringValue("DDDSU"), MakeStringAccessor(of(&CellSettings::pattern)), MakeStringChecker())
@@ -37,18 +37,19 @@ ns3::TypeId Cell::GetTypeId() {
                           MakeDoubleAccessor(of(&CellSettings::gnbPowerDbm)), real)
             .AddAttribute("UePower", "Largest transmit power of a UE, dBm.", DoubleValue(23),
                           MakeDoubleAccessor(of(&CellSettings::uePowerDbm)), real)
-            .AddAttribute("GnbNoiseFigure", "dB.", DoubleValue(5), MakeDoubleAccessor(of(&CellSettings::gnbNoiseDb)),
-                          real)
-            .AddAttribute("UeNoiseFigure", "dB.", DoubleValue(9), MakeDoubleAccessor(of(&CellSettings::ueNoiseDb)),
-                          real)
-            .AddAttribute("P0",
-                          "Uplink power control: received power aimed at in one resource block of 180 kHz, dBm (TS "
-                          "38.213 7.1.1).",
-                          DoubleValue(-90), MakeDoubleAccessor(of(&CellSettings::p0Dbm)), real)
-            .AddAttribute("Alpha", "Uplink power control: part of the path loss made up for, 0 to 1.", DoubleValue(0.8),
-                          MakeDoubleAccessor(of(&CellSettings::alpha)), real)
-            .AddAttribute("BlerTarget", "Block error rate that link adaptation aims at, 0.001 to 0.5.",
-                          DoubleValue(0.1), MakeDoubleAccessor(of(&CellSettings::blerTarget)), real)
+            .AddAttribute("GnbNoiseFigure", "Noise figure of the gNB, dB.", DoubleValue(5),
+                          MakeDoubleAccessor(of(&CellSettings::gnbNoiseDb)), real)
+            .AddAttribute("UeNoiseFigure", "Noise figure of a UE, dB.", DoubleValue(9),
+                          MakeDoubleAccessor(of(&CellSettings::ueNoiseDb)), real)
+            .AddAttribute(
+                "P0",
+                "Uplink power control: target of the received power in one resource block of 180 kHz, dBm (TS "
+                "38.213 7.1.1).",
+                DoubleValue(-90), MakeDoubleAccessor(of(&CellSettings::p0Dbm)), real)
+            .AddAttribute("Alpha", "Uplink power control: share of the path loss that is compensated, 0 to 1.",
+                          DoubleValue(0.8), MakeDoubleAccessor(of(&CellSettings::alpha)), real)
+            .AddAttribute("BlerTarget", "Target block error rate of link adaptation, 0.001 to 0.5.", DoubleValue(0.1),
+                          MakeDoubleAccessor(of(&CellSettings::blerTarget)), real)
             .AddAttribute("Scheduler",
                           "rr, pf, max-rate, external, or the TypeId of a class derived from edgelam::nr::Scheduler.",
                           StringValue("pf"), MakeStringAccessor(of(&CellSettings::scheduler)), MakeStringChecker())
@@ -58,35 +59,37 @@ ns3::TypeId Cell::GetTypeId() {
                           StringValue("eigen"), MakeStringAccessor(of(&CellSettings::beams)), MakeStringChecker())
             .AddAttribute("McsTable", "MCS and CQI table of TS 38.214: 1 (64QAM), 2 (256QAM), 3 (low efficiency).",
                           UintegerValue(2), MakeUintegerAccessor(of(&CellSettings::mcsTable)), whole)
-            .AddAttribute("MaxLayers", "Most layers of a downlink block, 1 to 4.", UintegerValue(4),
+            .AddAttribute("MaxLayers", "Greatest number of layers of a downlink block, 1 to 4.", UintegerValue(4),
                           MakeUintegerAccessor(of(&CellSettings::maxLayers)), whole)
-            .AddAttribute("MaxUplinkLayers", "Most layers of an uplink block, 1 to 4.", UintegerValue(1),
+            .AddAttribute("MaxUplinkLayers", "Greatest number of layers of an uplink block, 1 to 4.", UintegerValue(1),
                           MakeUintegerAccessor(of(&CellSettings::maxUplinkLayers)), whole)
-            .AddAttribute("ControlSymbols", "Symbols of each downlink slot taken by control channels, 0 to 3.",
+            .AddAttribute("ControlSymbols", "Symbols of each downlink slot that control channels use, 0 to 3.",
                           UintegerValue(1), MakeUintegerAccessor(of(&CellSettings::controlSymbols)), whole)
             .AddAttribute("DmrsPerPrb", "Resource elements of DMRS in each resource block and slot, 6 to 36.",
                           UintegerValue(12), MakeUintegerAccessor(of(&CellSettings::dmrsPerPrb)), whole)
-            .AddAttribute("MaxTransmissions", "Most transmissions of a block, the first included, 1 to 16.",
+            .AddAttribute("MaxTransmissions",
+                          "Greatest number of transmissions of a block, including the first, 1 to 16.",
                           UintegerValue(4), MakeUintegerAccessor(of(&CellSettings::maxTransmissions)), whole)
             .AddAttribute("MulticastTransmissions",
-                          "Most transmissions of a multicast block, the first included, 1 to 16; 1: no HARQ feedback.",
+                          "Greatest number of transmissions of a multicast block, including the first, 1 to 16; 1: no "
+                          "HARQ feedback.",
                           UintegerValue(4), MakeUintegerAccessor(of(&CellSettings::multicastTransmissions)), whole)
-            .AddAttribute("MulticastMcs", "Of all multicast blocks; -1: what the worst receiver allows.",
+            .AddAttribute("MulticastMcs", "MCS of all multicast blocks; -1: the MCS that the worst receiver allows.",
                           IntegerValue(-1), MakeIntegerAccessor(of(&CellSettings::multicastMcs)),
                           MakeIntegerChecker<int>())
-            .AddAttribute("Combining", "Of HARQ transmissions: ir (incremental redundancy) or chase.",
+            .AddAttribute("Combining", "Combining of HARQ transmissions: ir (incremental redundancy) or chase.",
                           StringValue("ir"), MakeStringAccessor(&Cell::SetCombining, &Cell::GetCombining),
                           MakeStringChecker())
-            .AddAttribute("ImplementationGap", "How far receivers are from the normal approximation, dB, 0 to 10.",
+            .AddAttribute("ImplementationGap", "Gap of receivers to the normal approximation, dB, 0 to 10.",
                           DoubleValue(ErrorModel::default_gap_db), MakeDoubleAccessor(of(&CellSettings::gapDb)), real)
             .AddAttribute("GnbDelay",
-                          "Slots between a decision of the gNB and what it sends, and to read what it received.",
+                          "Slots from a decision of the gNB to its transmission, and from a reception to its decoding.",
                           UintegerValue(1), MakeUintegerAccessor(of(&CellSettings::gnbDelay)), whole)
-            .AddAttribute("UeDelay", "Slots the UE takes to decode.", UintegerValue(1),
+            .AddAttribute("UeDelay", "Slots that a UE needs to decode.", UintegerValue(1),
                           MakeUintegerAccessor(of(&CellSettings::ueDelay)), whole)
-            .AddAttribute("K1", "Least slots from a downlink block to its HARQ feedback.", UintegerValue(2),
+            .AddAttribute("K1", "Least number of slots from a downlink block to its HARQ feedback.", UintegerValue(2),
                           MakeUintegerAccessor(of(&CellSettings::k1)), whole)
-            .AddAttribute("K2", "Least slots from a grant to its uplink block.", UintegerValue(2),
+            .AddAttribute("K2", "Least number of slots from a grant to its uplink block.", UintegerValue(2),
                           MakeUintegerAccessor(of(&CellSettings::k2)), whole)
             .AddAttribute("CsiPeriod", "Slots between two CSI reports of a UE.", UintegerValue(20),
                           MakeUintegerAccessor(of(&CellSettings::csiPeriod)), whole)
