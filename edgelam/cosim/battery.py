@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class Battery:
-    """Of one node, full at simulated time 0."""
+    """The battery of one node, full at simulated time 0."""
 
     def __init__(self, loop: SimLoop, node: str, device: DeviceProfile, capacity_j: float) -> None:
-        """`capacity_j`: what it holds, joules."""
+        """`capacity_j`: the energy that it holds when full, joules."""
         self.capacity_j = capacity_j
         self._loop, self._node = loop, node
         self._idle_w, self._block_w = device.idle_w, (device.busy_w - device.idle_w) / device.ways
@@ -46,7 +46,7 @@ class Battery:
 
     @property
     def lifetime_s(self) -> float | None:
-        """The simulated second at which it was empty; None: it is not yet."""
+        """The simulated time at which it was empty, s; None: it is not empty yet."""
         if self._empty_ns is None and not self._begun_ns:  # in an idle time that nobody was told the end of
             idle_ns = math.ceil(1e9 * (self.capacity_j - self._ended_j) / self._idle_w) if self._idle_w else None
             if idle_ns is not None and idle_ns <= self._loop.now_ns:
@@ -54,7 +54,7 @@ class Battery:
         return None if self._empty_ns is None else self._empty_ns / 1e9
 
     def check(self) -> None:
-        """Raise BatteryEmpty if it is."""
+        """Raise BatteryEmpty if the battery is empty."""
         if self.lifetime_s is not None:
             raise BatteryEmpty(
                 f"{self._node}: its battery of {self.capacity_j:g} J is empty since simulated time "
@@ -63,7 +63,7 @@ class Battery:
 
     @asynccontextmanager
     async def lasting(self) -> AsyncIterator[None]:
-        """Around what ends with BatteryEmpty at the instant at which the battery is empty."""
+        """A context whose body ends with BatteryEmpty at the instant at which the battery is empty."""
         self.check()
         limit = asyncio.Timeout(None)
         try:
@@ -83,7 +83,7 @@ class Battery:
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """Around the simulated time of a compute block."""
+        """A context for the simulated time of a compute block."""
         begun_ns = self._loop.now_ns
         self._begun_ns.append(begun_ns)
         self._set_limits()
@@ -95,7 +95,7 @@ class Battery:
             self._set_limits()
 
     def _set_limits(self) -> None:
-        """The power has changed, or somebody else is to be told: when will it be empty as things are now?"""
+        """Compute again when it will be empty, since the power, or who must be told, has changed."""
         power_w = self._idle_w + self._block_w * len(self._begun_ns)
         left_j = self.capacity_j - self.used_j
         for limit in self._limits:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What an experiment needs of a scenario: nodes of some roles, observables, controls.
+"""The needs of an experiment: nodes of some roles, observables and controls that a scenario must have.
 
 One declaration serves for all that depends on it: how many nodes an installed scenario is told to make, which nodes
 there are without a scenario, which nodes the experiment uses, and what is refused before a run begins.
@@ -23,17 +23,17 @@ _WHERE = "(docs/writing-an-experiment.md: what a scenario must have)"
 
 @dataclasses.dataclass(frozen=True)
 class Needs:
-    """What a scenario must have for an experiment; nothing unless given."""
+    """What a scenario must have for an experiment; by default nothing."""
 
     roles: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    """Role -> how many nodes of it at least, ``{"ue": 4, "edge|cloud": 1}``; ``edge|cloud``: the first of the two
-    roles that has as many."""
+    """Role -> least number of its nodes, ``{"ue": 4, "edge|cloud": 1}``; ``edge|cloud``: the first of the two roles
+    that has enough."""
     observables: tuple[str, ...] = ()
-    """Names that must be there, with wildcards: ``csi/*`` is there if any observable's name begins with ``csi/``."""
+    """Names of observables that must exist, with wildcards: ``csi/*`` exists if any name begins with ``csi/``."""
     controls: tuple[str, ...] = ()
-    """The same of controls."""
+    """Names of controls that must exist, in the same form."""
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """What an installed scenario is told beside the number of nodes, unless the user says otherwise."""
+    """Options of an installed scenario beside the number of nodes, unless the user sets them."""
 
     def __post_init__(self) -> None:
         """Refuse a number of nodes that is not legal."""
@@ -43,18 +43,18 @@ class Needs:
 
     @property
     def installed_options(self) -> dict[str, str]:
-        """Options for an installed scenario: as many user devices (ue) and edge servers (edge) as are needed."""
+        """Options of an installed scenario, with the needed numbers of user devices (ue) and edge servers (edge)."""
         numbers = {"numUe": self.roles.get("ue"), "numEdge": self.roles.get("edge")}
         return {name: str(count) for name, count in numbers.items() if count is not None} | dict(self.options)
 
     @property
     def ideal_nodes(self) -> dict[str, str]:
-        """Node name -> role where there is no network: ue0, ue1, ..., edge0."""
+        """Node name -> role if there is no network: ue0, ue1, ..., edge0."""
         wanted = [(role.split("|")[0], count) for role, count in self.roles.items()]
         return {f"{role}{index}": role for role, count in wanted for index in range(count)}
 
     def nodes(self, sim: Simulation) -> list[list[Node]]:
-        """The nodes to use: for each of `roles`, in its order, the first so many. Raises ConfigurationError."""
+        """Return a list of nodes for each of `roles`, in its order: the first ones. Raises ConfigurationError."""
         found = []
         for roles, count in self.roles.items():
             groups = [[node for node in sim.nodes.values() if node.role == role] for role in roles.split("|")]
@@ -70,7 +70,7 @@ class Needs:
         return found
 
     def check(self, sim: Simulation) -> None:
-        """Refuse a scenario that lacks something: ConfigurationError says what, and what there is."""
+        """Refuse a scenario that lacks something: ConfigurationError says what it lacks and what it has."""
         self.nodes(sim)
         for kind, wanted, there in (
             ("observable", self.observables, list(sim.observables)),

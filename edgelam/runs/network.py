@@ -47,7 +47,7 @@ class Network:
     as the experiment needs, unless an option here sets their number."""
     devices: tuple[str, ...] = ()
     """The machine of each node, as PATTERN=PROFILE: phone, jetson-nano, jetson-orin, cpu-server, datacentre-gpu or
-    sensor. A pattern that matches no name is taken for a pattern of roles. A node that matches no pattern gets the
+    sensor. A pattern that matches no name is a pattern of roles. A node that matches no pattern gets the
     profile of its role."""
     compute: Literal["modelled", "measured", "free"] = "modelled"
     """How much simulated time computing takes: by a roofline of the profile, this machine's wall time, or none."""
