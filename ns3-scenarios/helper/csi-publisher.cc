@@ -95,11 +95,12 @@ ns3::TypeId CsiPublisher::GetTypeId() {
             .AddAttribute("Snapshots", "Snapshots of a block, at least 1.", ns3::UintegerValue(1),
                           ns3::MakeUintegerAccessor(&CsiPublisher::m_snapshots),
                           ns3::MakeUintegerChecker<std::uint32_t>())
-            .AddAttribute("TransmitPower", "Power of one transmitting element over all tones in dBm, for the SNR.",
+            .AddAttribute("TransmitPower", "Power of one transmitting element over all tones, for the SNR, dBm.",
                           ns3::DoubleValue(23), ns3::MakeDoubleAccessor(&CsiPublisher::m_transmitPowerDbm),
-                          ns3::MakeDoubleChecker<double>())
-            .AddAttribute("NoiseFigure", "Noise figure of the receiver in dB, for the SNR.", ns3::DoubleValue(5),
-                          ns3::MakeDoubleAccessor(&CsiPublisher::m_noiseFigureDb), ns3::MakeDoubleChecker<double>())
+                          ns3::MakeDoubleChecker<double>(-200, 100))
+            .AddAttribute("NoiseFigure", "Noise figure of the receiver, for the SNR, dB.", ns3::DoubleValue(5),
+                          ns3::MakeDoubleAccessor(&CsiPublisher::m_noiseFigureDb),
+                          ns3::MakeDoubleChecker<double>(0, 100))
             .AddAttribute("Rays", "Whether the rays at each block's first snapshot are published too.",
                           ns3::BooleanValue(false), ns3::MakeBooleanAccessor(&CsiPublisher::m_withRays),
                           ns3::MakeBooleanChecker())

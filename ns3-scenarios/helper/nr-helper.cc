@@ -57,26 +57,24 @@ Ptr<Ipv4StaticRouting> RoutingOf(const Ptr<Node>& node) {
 } // namespace
 
 NrHelper::NrHelper(const NrGnbDefaults& defaults)
-    : m_gnbPowerDbm(defaults.powerDbm), m_gnbRows(defaults.rows), m_gnbColumns(defaults.columns),
-      m_downtiltDeg(defaults.downtiltDeg), m_ueAddresses(ue_network, mask_16), m_siteAddresses(site_network, mask_30),
-      m_upfAddresses("10.47.0.0", mask_30) {}
+    : m_gnbRows(defaults.rows), m_gnbColumns(defaults.columns), m_downtiltDeg(defaults.downtiltDeg),
+      m_ueAddresses(ue_network, mask_16), m_siteAddresses(site_network, mask_30), m_upfAddresses("10.47.0.0", mask_30) {
+    if (defaults.powerDbm) {
+        m_settings.Set("GnbPower", *defaults.powerDbm);
+    }
+}
 
 void NrHelper::AddOptions(Options& options) {
     options.Section("Radio");
     options.Real("frequency", m_carrierHz, "Hz", "carrier frequency: FR1, 7 to 24 GHz (FR3), FR2", 500e6, 71e9);
-    options.Real("bandwidth", m_bandwidthMhz, "MHz", "bandwidth of the channel, one of TS 38.104 5.3.2", 3, 2000);
-    options.Integer("numerology", m_numerology, "mu: subcarriers of 15 kHz x 2^mu; 0 to 3, 5, 6", 0, 6);
-    options.Text("pattern", m_pattern, "FDD, or TDD slots D, S, U and the split of S in symbols: DDDSU:10,2,2");
-    options.Choice("scheduler", m_scheduler,
-                   "round robin, proportional fair, maximum rate, or shares set by the control prb_share",
-                   With({"rr", "pf", "max-rate", "external"}, m_scheduler));
-    options.Choice(
-        "beams", m_beams,
-        "beams of the gNB: eigenvectors of the channel, grid of beams, direct path to the UE, or downlink weights set "
-        "by the control precoder",
-        With({"eigen", "codebook", "direct", "external"}, m_beams));
-    options.Integer("mcsTable", m_mcsTable,
-                    "MCS table of TS 38.214 5.1.3.1: 1 64QAM, 2 256QAM, 3 low spectral efficiency", 1, 3);
+    options.Attribute("bandwidth", m_settings, "Bandwidth", {"Hz", "MHz", 1e6});
+    options.Attribute("numerology", m_settings, "Numerology");
+    options.Attribute("pattern", m_settings, "Pattern");
+    options.AttributeChoice("scheduler", m_settings, "Scheduler",
+                            With({"rr", "pf", "max-rate", "external"}, m_settings.Text("Scheduler")));
+    options.AttributeChoice("beams", m_settings, "Beams",
+                            With({"eigen", "codebook", "direct", "external"}, m_settings.Text("Beams")));
+    options.Attribute("mcsTable", m_settings, "McsTable");
     options.Integer("maxLayers", m_maxLayers,
                     "greatest number of spatial layers of a downlink block; 0: as many as the antennas allow, up to 4",
                     0, nr::max_layers);
@@ -85,10 +83,10 @@ void NrHelper::AddOptions(Options& options) {
                     0, nr::max_layers);
     options.Choice("rlc", m_rlc, "radio link control: am sends data again that HARQ lost, um leaves this to TCP",
                    {"am", "um"});
-    options.Real("gnbPower", m_gnbPowerDbm, "dBm", "transmit power of the gNB over the whole band", 0, 60);
-    options.Real("uePower", m_uePowerDbm, "dBm", "largest transmit power of a UE", -40, 33);
-    options.Real("gnbNoiseFigure", m_gnbNoiseDb, "dB", "noise figure of the gNB", 0, 30);
-    options.Real("ueNoiseFigure", m_ueNoiseDb, "dB", "noise figure of a UE", 0, 30);
+    options.Attribute("gnbPower", m_settings, "GnbPower");
+    options.Attribute("uePower", m_settings, "UePower");
+    options.Attribute("gnbNoiseFigure", m_settings, "GnbNoiseFigure");
+    options.Attribute("ueNoiseFigure", m_settings, "UeNoiseFigure");
     options.Section("Antennas");
     options.Integer("gnbRows", m_gnbRows, "rows of the gNB's array, elements of TR 38.901 7.3", 1, 64);
     options.Integer("gnbColumns", m_gnbColumns, "columns of the gNB's array; each place has two polarisations", 1, 64);
@@ -99,18 +97,7 @@ void NrHelper::AddOptions(Options& options) {
     options.Section("Core");
     options.Time("backhaulDelay", m_backhaulDelayS, "delay of the N3 link between gNB and UPF, one way", 0, 1);
     options.Rate("backhaulRate", m_backhaulRate, "rate of the N3 link", 1e6, 1e12);
-    options.Sets("edgelam::nr::Cell", {{"Numerology", "numerology"},
-                                       {"Bandwidth", "bandwidth"},
-                                       {"Pattern", "pattern"},
-                                       {"Scheduler", "scheduler"},
-                                       {"Beams", "beams"},
-                                       {"McsTable", "mcsTable"},
-                                       {"MaxLayers", "maxLayers"},
-                                       {"MaxUplinkLayers", "maxUplinkLayers"},
-                                       {"GnbPower", "gnbPower"},
-                                       {"UePower", "uePower"},
-                                       {"GnbNoiseFigure", "gnbNoiseFigure"},
-                                       {"UeNoiseFigure", "ueNoiseFigure"}});
+    options.Sets("edgelam::nr::Cell", {{"MaxLayers", "maxLayers"}, {"MaxUplinkLayers", "maxUplinkLayers"}});
     options.Sets("edgelam::RadioChannel", {{"Frequency", "frequency"}});
     options.Sets("ns3::UniformPlanarArray", {{"NumRows", "gnbRows"},
                                              {"NumColumns", "gnbColumns"},
@@ -152,18 +139,9 @@ void NrHelper::InstallGnb(Ptr<Node> gnb, Ptr<RadioChannel> channel) {
     m_ueArray = MakePlanarArray(1, std::max(1u, m_ueAntennas / 2), m_ueAntennas > 1, ElementPattern::Isotropic);
 
     m_cell = CreateObject<nr::Cell>();
-    m_cell->SetAttribute("Numerology", UintegerValue(m_numerology));
-    m_cell->SetAttribute("Bandwidth", DoubleValue(m_bandwidthMhz * 1e6));
-    m_cell->SetAttribute("Pattern", StringValue(m_pattern));
-    m_cell->SetAttribute("Scheduler", StringValue(m_scheduler));
-    m_cell->SetAttribute("Beams", StringValue(m_beams));
-    m_cell->SetAttribute("McsTable", UintegerValue(m_mcsTable));
-    m_cell->SetAttribute("MaxLayers", UintegerValue(m_maxLayers));
-    m_cell->SetAttribute("MaxUplinkLayers", UintegerValue(m_maxUplinkLayers));
-    m_cell->SetAttribute("GnbPower", DoubleValue(m_gnbPowerDbm));
-    m_cell->SetAttribute("UePower", DoubleValue(m_uePowerDbm));
-    m_cell->SetAttribute("GnbNoiseFigure", DoubleValue(m_gnbNoiseDb));
-    m_cell->SetAttribute("UeNoiseFigure", DoubleValue(m_ueNoiseDb));
+    m_settings.Set("MaxLayers", m_maxLayers);
+    m_settings.Set("MaxUplinkLayers", m_maxUplinkLayers);
+    m_settings.Apply(m_cell);
     m_cell->AssignStreams(m_stream + 1);
     m_cell->SetGnb(channel, gnb->GetObject<MobilityModel>(), m_gnbArray);
 
@@ -238,10 +216,10 @@ Ptr<ChannelLink> NrHelper::GetLink(std::uint32_t ue) const {
 }
 
 double NrHelper::PeakRateBps(bool uplink) const {
-    const auto pattern = nr::SlotPattern::Parse(m_pattern);
+    const auto pattern = nr::SlotPattern::Parse(m_settings.Text("Pattern"));
     const double symbols = (uplink ? pattern.UplinkSymbols() : pattern.DownlinkSymbols()) /
                            (1e-9 * static_cast<double>(m_cell->GetNumerology().MeanSlotNs() * pattern.NumSlots()));
-    const auto table = nr::McsTableOf(m_mcsTable);
+    const auto table = nr::McsTableOf(static_cast<unsigned>(m_settings.Number("McsTable")));
     const unsigned layers = uplink ? m_maxUplinkLayers : m_maxLayers;
     return 12 * m_cell->NumPrbs() * symbols * layers * nr::McsAt(table, nr::NumMcs(table) - 1).Efficiency();
 }

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@
 #include "ns3/node.h"
 #include "ns3/uniform-planar-array.h"
 
+#include "attribute-values.h"
 #include "nr-cell.h"
 #include "nr-multicast.h"
 #include "nr-net-device.h"
@@ -36,7 +38,7 @@ namespace edgelam {
 
 /// What differs from one kind of site to the next before the command line is read.
 struct NrGnbDefaults {
-    double powerDbm = 44;
+    std::optional<double> powerDbm; ///< empty: that of nr::Cell
     std::uint32_t rows = 8, columns = 4;
     double downtiltDeg = 6;
 };
@@ -60,8 +62,8 @@ class NrHelper {
 
     /// Scheduler and beamformer of the cell: the name of a TypeId derived from nr::Scheduler or nr::Beamformer. Before
     /// AddOptions it becomes the default of the option, which still takes the others; afterwards it is what is used.
-    void SetSchedulerTypeId(const std::string& typeId) { m_scheduler = typeId; }
-    void SetBeamformerTypeId(const std::string& typeId) { m_beams = typeId; }
+    void SetSchedulerTypeId(const std::string& typeId) { m_settings.Set("Scheduler", typeId); }
+    void SetBeamformerTypeId(const std::string& typeId) { m_settings.Set("Beams", typeId); }
 
     /// The gNB's array is mounted at this angle below the horizon: 0 on a mast or wall (the default), 90 at a ceiling.
     void SetMountingDeg(double belowHorizon) { m_mountingDeg = belowHorizon; }
@@ -89,9 +91,9 @@ class NrHelper {
     ns3::Ptr<ChannelLink> GetLink(std::uint32_t ue) const;
     /// Delay of the N3 link, one way, s.
     double BackhaulDelayS() const { return m_backhaulDelayS; }
-    double BandwidthHz() const { return m_bandwidthMhz * 1e6; }
-    const std::string& SchedulerName() const { return m_scheduler; }
-    const std::string& BeamsName() const { return m_beams; }
+    double BandwidthHz() const { return m_settings.Number("Bandwidth"); }
+    std::string SchedulerName() const { return m_settings.Text("Scheduler"); }
+    std::string BeamsName() const { return m_settings.Text("Beams"); }
     /// Most layers of a downlink block; once the gNB is installed.
     std::uint32_t MaxLayers() const { return m_maxLayers; }
     /// Largest rate of the cell, bit/s: all resource blocks, most layers, the best MCS, nothing taken off.
@@ -111,10 +113,10 @@ class NrHelper {
                                     double gapS) const;
 
     // Options.
-    double m_carrierHz = 3.5e9, m_bandwidthMhz = 100;
-    std::uint32_t m_numerology = 1, m_mcsTable = 2, m_maxLayers = 0, m_maxUplinkLayers = 1;
-    std::string m_pattern = "DDDSU", m_scheduler = "pf", m_beams = "eigen", m_rlc = "am";
-    double m_gnbPowerDbm, m_uePowerDbm = 23, m_gnbNoiseDb = 5, m_ueNoiseDb = 9;
+    AttributeValues m_settings{"edgelam::nr::Cell"};
+    double m_carrierHz = 3.5e9;
+    std::uint32_t m_maxLayers = 0, m_maxUplinkLayers = 1;
+    std::string m_rlc = "am";
     std::uint32_t m_gnbRows, m_gnbColumns, m_ueAntennas = 4;
     double m_downtiltDeg, m_mountingDeg = 0, m_backhaulDelayS = 2e-3, m_backhaulRate = 10e9;
 

@@ -156,6 +156,76 @@ void Options::Text(const std::string& name, std::string& value, const std::strin
     Add({name, help, value, "any text", {}, false, [&value](const std::string& text) { value = text; }});
 }
 
+void Options::AttributeChoice(const std::string& name, AttributeValues& values, const std::string& attribute,
+                              const std::vector<std::string>& legal) {
+    std::string value = values.Text(attribute);
+    Choice(name, value, values.Of(attribute).help, legal);
+    m_options.back().set = [&values, attribute, legal](const std::string& text) {
+        if (std::find(legal.begin(), legal.end(), text) == legal.end()) {
+            throw OptionError("one of them");
+        }
+        values.Set(attribute, text);
+    };
+    Sets(values.type(), {{attribute, name}});
+}
+
+void Options::Attribute(const std::string& name, AttributeValues& values, const std::string& attribute,
+                        const OtherUnit& unit) {
+    const auto about = values.Of(attribute);
+    if (about.kind == "ns3::BooleanValue") {
+        Add({name,
+             about.help,
+             values.Text(attribute),
+             "true, false",
+             {},
+             true,
+             [&values, attribute](const std::string& text) {
+                 if (text != "true" && text != "false" && text != "1" && text != "0") {
+                     throw OptionError("one of them");
+                 }
+                 values.Set(attribute, text);
+             }});
+    } else if (about.kind == "ns3::StringValue") {
+        Add({name,
+             about.help,
+             values.Text(attribute),
+             "any text",
+             {},
+             false,
+             [&values, attribute](const std::string& text) { values.Set(attribute, text); }});
+    } else if (about.smallest && about.largest) {
+        AttributeNumber(name, values, attribute, unit);
+    } else {
+        throw std::logic_error("option --" + name + ": " + about.kind + " is no number, text or Boolean");
+    }
+    Sets(values.type(), {{attribute, name}});
+}
+
+void Options::AttributeNumber(const std::string& name, AttributeValues& values, const std::string& attribute,
+                              const OtherUnit& unit) {
+    auto about = values.Of(attribute);
+    const double smallest = *about.smallest / unit.factor, largest = *about.largest / unit.factor;
+    const bool whole = about.kind != "ns3::DoubleValue";
+    if (const std::string end = ", " + unit.ofAttribute + "."; !unit.ofAttribute.empty() && about.help.ends_with(end)) {
+        about.help.replace(about.help.size() - end.size(), end.size(), ", " + unit.ofOption + ".");
+    }
+    Add({name,
+         about.help,
+         Number(values.Number(attribute) / unit.factor),
+         Number(smallest) + " to " + Number(largest),
+         {},
+         false,
+         [&values, attribute, smallest, largest, whole, factor = unit.factor](const std::string& text) {
+             double number;
+             std::string rest;
+             if (!ReadNumber(text, number, rest) || !rest.empty() || number < smallest || number > largest ||
+                 (whole && number != std::floor(number))) {
+                 throw OptionError(whole ? "a whole number" : "a number");
+             }
+             values.Set(attribute, number * factor);
+         }});
+}
+
 void Options::Sets(const std::string& type, const std::vector<AttributeSource>& attributes) {
     for (const auto& each : attributes) {
         m_sets.push_back({type + "::" + each.attribute, each.option});

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "attribute-values.h"
+
 namespace edgelam {
 
 /// A mistake on the command line; the text names the option, the value and what is legal.
@@ -48,6 +50,22 @@ class Options {
     /// Any text.
     void Text(const std::string& name, std::string& value, const std::string& help);
 
+    /// An option that gives an attribute its value: default, help and range are the attribute's. Numbers, texts and
+    /// Booleans; a default on the command line for the attribute itself is refused, as after Sets.
+    void Attribute(const std::string& name, AttributeValues& values, const std::string& attribute) {
+        Attribute(name, values, attribute, {"", "", 1});
+    }
+    /// One text of a list.
+    void AttributeChoice(const std::string& name, AttributeValues& values, const std::string& attribute,
+                         const std::vector<std::string>& legal);
+    /// A number that the option takes in another unit than the attribute, whose help ends with ", UNIT.".
+    struct OtherUnit {
+        std::string ofAttribute, ofOption;
+        double factor; ///< attribute = option times this
+    };
+    void Attribute(const std::string& name, AttributeValues& values, const std::string& attribute,
+                   const OtherUnit& unit);
+
     /// Where an ns-3 attribute of the scenario comes from.
     struct AttributeSource {
         std::string attribute;
@@ -83,6 +101,8 @@ class Options {
     void Quantity(const std::string& name, double& value, const std::string& help, double smallest, double largest,
                   const std::vector<Unit>& units);
 
+    void AttributeNumber(const std::string& name, AttributeValues& values, const std::string& attribute,
+                         const OtherUnit& unit);
     void RefuseOverwritten(const std::string& attribute) const;
 
     std::string m_name;

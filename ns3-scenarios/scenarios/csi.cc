@@ -77,10 +77,10 @@ class CsiScenario {
         options.Real("toneSpacing", m_toneSpacing, "Hz", "spacing of the subcarriers", 1, 1e9);
         options.Integer("snapshots", m_snapshots, "snapshots in each block; 1: live", 1, 100'000);
         options.Time("period", m_period, "time between snapshots", 1e-6, 1000);
-        options.Flag("rays", m_rays, "publish also the rays at each block's beginning");
+        options.Attribute("rays", m_publisher, "Rays");
         options.Section("SNR");
-        options.Real("txPower", m_txPower, "dBm", "power of one transmitting antenna over all tones", -200, 100);
-        options.Real("noiseFigure", m_noiseFigure, "dB", "noise figure of the receiver", 0, 50);
+        options.Attribute("txPower", m_publisher, "TransmitPower");
+        options.Attribute("noiseFigure", m_publisher, "NoiseFigure");
         options.Sets("edgelam::RadioChannel", {{"Deployment", "deployment"},
                                                {"Frequency", "frequency"},
                                                {"LosState", "los"},
@@ -93,11 +93,7 @@ class CsiScenario {
                                                  {"IsDualPolarized", "gnbPolarisations"},
                                                  {"PolSlantAngle", ""}});
         options.Sets("ns3::PhasedArrayModel", {{"AntennaElement", ""}});
-        options.Sets("edgelam::CsiPublisher", {{"Period", "period"},
-                                               {"Snapshots", "snapshots"},
-                                               {"TransmitPower", "txPower"},
-                                               {"NoiseFigure", "noiseFigure"},
-                                               {"Rays", "rays"}});
+        options.Sets("edgelam::CsiPublisher", {{"Period", "period"}, {"Snapshots", "snapshots"}});
     }
 
     void Build() {
@@ -143,9 +139,7 @@ class CsiScenario {
         m_csi = CreateObject<edgelam::CsiPublisher>();
         m_csi->SetAttribute("Period", TimeValue(Seconds(m_period)));
         m_csi->SetAttribute("Snapshots", UintegerValue(m_snapshots));
-        m_csi->SetAttribute("TransmitPower", DoubleValue(m_txPower));
-        m_csi->SetAttribute("NoiseFigure", DoubleValue(m_noiseFigure));
-        m_csi->SetAttribute("Rays", BooleanValue(m_rays));
+        m_publisher.Apply(m_csi);
         const auto tones = edgelam::Tones(m_tones, m_toneSpacing);
         for (std::uint32_t i = 0; i < m_numUe; ++i) {
             const std::string name = "ue" + std::to_string(i);
@@ -189,10 +183,11 @@ class CsiScenario {
     std::string m_deployment = "UMa", m_los = "Never", m_angles = "Frozen", m_direction = "uplink";
     double m_frequency = 2.4e9, m_indoor = 0, m_gnbHeight = 30, m_downtilt = 7, m_ueHeight = 1.5;
     double m_minDistance = 150, m_maxDistance = 200, m_sector = 120, m_minSpeed = 10, m_maxSpeed = 100;
-    double m_toneSpacing = 180e3, m_period = 0.5e-3, m_txPower = 23, m_noiseFigure = 5;
-    bool m_shadowing = true, m_redraw = true, m_rays = false;
+    double m_toneSpacing = 180e3, m_period = 0.5e-3;
+    bool m_shadowing = true, m_redraw = true;
     std::uint32_t m_gnbRows = 4, m_gnbColumns = 4, m_gnbPolarisations = 2, m_numUe = 1, m_ueAntennas = 1;
     std::uint32_t m_tones = 96, m_snapshots = 20;
+    edgelam::AttributeValues m_publisher{"edgelam::CsiPublisher"};
     Ptr<UniformRandomVariable> m_random;
     Ptr<edgelam::RadioChannel> m_channel;
     Ptr<edgelam::CsiPublisher> m_csi;

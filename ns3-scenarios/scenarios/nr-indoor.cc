@@ -23,7 +23,6 @@
 #include <numbers>
 
 #include "ns3/constant-position-mobility-model.h"
-#include "ns3/double.h"
 #include "ns3/node-container.h"
 #include "ns3/random-variable-stream.h"
 #include "ns3/string.h"
@@ -51,33 +50,20 @@ class NrIndoor {
         options.Real("speed", m_speedMps, "m/s",
                      "speed of each UE; the seed decides its heading; it turns round at the walls", 0,
                      edgelam::UeMotion::fastest_mps);
-        options.Choice("factory", m_factory,
-                       "InF deployment of TR 38.901: sparse or dense clutter (S, D), low or high gNB (L, H); HH: both "
-                       "ends are above the clutter",
-                       {"InF-SL", "InF-DL", "InF-SH", "InF-DH", "InF-HH"});
-        options.Real("hallLength", m_hall.lengthM, "m", "length of the hall, along x", 1, 16000);
-        options.Real("hallWidth", m_hall.widthM, "m", "width of the hall, along y", 1, 16000);
-        options.Real("hallHeight", m_hall.heightM, "m", "height of the hall, from floor to ceiling", 5, 25);
-        options.Real("clutterSize", m_hall.clutterSizeM, "m", "size of the machines; 0: 10 (sparse) or 2 (dense)", 0,
-                     100);
-        options.Real("clutterDensity", m_hall.clutterDensity, "",
-                     "share of the floor with machines; 0: 0.2 (sparse) or 0.6 (dense)", 0, 1);
-        options.Real("clutterHeight", m_hall.clutterHeightM, "m", "height of the machines; 0: 2 (sparse) or 6 (dense)",
-                     0, 10);
+        m_channel.Set("Deployment", "InF-DH");
+        options.AttributeChoice("factory", m_channel, "Deployment", {"InF-SL", "InF-DL", "InF-SH", "InF-DH", "InF-HH"});
+        options.Attribute("hallLength", m_channel, "HallLength");
+        options.Attribute("hallWidth", m_channel, "HallWidth");
+        options.Attribute("hallHeight", m_channel, "HallHeight");
+        options.Attribute("clutterSize", m_channel, "ClutterSize");
+        options.Attribute("clutterDensity", m_channel, "ClutterDensity");
+        options.Attribute("clutterHeight", m_channel, "ClutterHeight");
         options.Choice("gnbMount", m_mount,
                        "the gNB's array looks down from the middle of the ceiling, or along +x from the wall at "
                        "x = -hallLength / 2",
                        {"ceiling", "wall"});
         options.Real("gnbHeight", m_gnbHeightM, "m", "height of the gNB's antennas", 1, 25);
-        options.Choice("los", m_los, "line of sight", {"Probability", "Always", "Never"});
-        options.Sets("edgelam::RadioChannel", {{"Deployment", "factory"},
-                                               {"LosState", "los"},
-                                               {"HallLength", "hallLength"},
-                                               {"HallWidth", "hallWidth"},
-                                               {"HallHeight", "hallHeight"},
-                                               {"ClutterSize", "clutterSize"},
-                                               {"ClutterDensity", "clutterDensity"},
-                                               {"ClutterHeight", "clutterHeight"}});
+        options.AttributeChoice("los", m_channel, "LosState", {"Probability", "Always", "Never"});
         m_nr.AddOptions(options);
         m_servers.AddOptions(options);
     }
@@ -93,13 +79,17 @@ class NrIndoor {
 
   private:
     void CheckHeights() {
-        const auto hall = edgelam::CompleteHall(edgelam::DeploymentOf(m_factory), m_hall);
-        const bool low = m_factory.ends_with('L');
+        const std::string factory = m_channel.Text("Deployment");
+        m_hall = {m_channel.Number("HallLength"),     m_channel.Number("HallWidth"),
+                  m_channel.Number("HallHeight"),     m_channel.Number("ClutterSize"),
+                  m_channel.Number("ClutterDensity"), m_channel.Number("ClutterHeight")};
+        const auto hall = edgelam::CompleteHall(edgelam::DeploymentOf(factory), m_hall);
+        const bool low = factory.ends_with('L');
         const double least = low ? 1 : hall.clutterHeightM, most = low ? hall.clutterHeightM : hall.heightM;
         if (m_gnbHeightM < least || m_gnbHeightM > most) {
-            throw std::invalid_argument("option --gnbHeight=" + Text(m_gnbHeightM) + " is not legal: with " +
-                                        m_factory + " and machines of " + Text(hall.clutterHeightM) + " it takes " +
-                                        Text(least) + " to " + Text(most));
+            throw std::invalid_argument("option --gnbHeight=" + Text(m_gnbHeightM) + " is not legal: with " + factory +
+                                        " and machines of " + Text(hall.clutterHeightM) + " it takes " + Text(least) +
+                                        " to " + Text(most));
         }
         if (std::min(hall.lengthM, hall.widthM) <= 2 * wall_gap_m) {
             throw std::invalid_argument("a hall of " + Text(hall.lengthM) + " x " + Text(hall.widthM) +
@@ -109,14 +99,7 @@ class NrIndoor {
 
     void BuildCell() {
         auto channel = CreateObject<edgelam::RadioChannel>();
-        channel->SetAttribute("Deployment", StringValue(m_factory));
-        channel->SetAttribute("LosState", StringValue(m_los));
-        channel->SetAttribute("HallLength", DoubleValue(m_hall.lengthM));
-        channel->SetAttribute("HallWidth", DoubleValue(m_hall.widthM));
-        channel->SetAttribute("HallHeight", DoubleValue(m_hall.heightM));
-        channel->SetAttribute("ClutterSize", DoubleValue(m_hall.clutterSizeM));
-        channel->SetAttribute("ClutterDensity", DoubleValue(m_hall.clutterDensity));
-        channel->SetAttribute("ClutterHeight", DoubleValue(m_hall.clutterHeightM));
+        m_channel.Apply(channel);
         std::int64_t stream = 1 + m_nr.AssignStreams(1);
         const bool wall = m_mount == "wall";
         const double mostX = m_hall.lengthM / 2 - wall_gap_m, mostY = m_hall.widthM / 2 - wall_gap_m;
@@ -155,7 +138,8 @@ class NrIndoor {
     edgelam::FactoryHall m_hall;
     std::uint32_t m_numUe = 4;
     double m_speedMps = 1, m_gnbHeightM = 8; // TR 38.901 table 7.8-7: gNB at 8 m in InF-SH and InF-DH
-    std::string m_factory = "InF-DH", m_mount = "ceiling", m_los = "Probability";
+    std::string m_mount = "ceiling";
+    edgelam::AttributeValues m_channel{"edgelam::RadioChannel"};
 };
 
 } // namespace

@@ -19,7 +19,6 @@
 #include <numbers>
 
 #include "ns3/constant-position-mobility-model.h"
-#include "ns3/double.h"
 #include "ns3/node-container.h"
 #include "ns3/random-variable-stream.h"
 #include "ns3/string.h"
@@ -49,10 +48,9 @@ class NrUrbanMicro {
                      "speed of each UE; the seed decides its heading; it turns round at the edges", 0,
                      edgelam::UeMotion::fastest_mps);
         options.Real("gnbHeight", m_gnbHeightM, "m", "height of the gNB's antennas", 3, 100);
-        options.Choice("los", m_los, "line of sight", {"Probability", "Always", "Never"});
-        options.Real("indoorFraction", m_indoor, "", "share of places inside a building", 0, 1);
-        options.Sets("edgelam::RadioChannel",
-                     {{"Deployment", ""}, {"LosState", "los"}, {"IndoorFraction", "indoorFraction"}});
+        options.AttributeChoice("los", m_channel, "LosState", {"Probability", "Always", "Never"});
+        options.Attribute("indoorFraction", m_channel, "IndoorFraction");
+        options.Sets(m_channel.type(), {{"Deployment", ""}});
         m_nr.AddOptions(options);
         m_servers.AddOptions(options);
     }
@@ -73,8 +71,7 @@ class NrUrbanMicro {
     void BuildCell() {
         auto channel = CreateObject<edgelam::RadioChannel>();
         channel->SetAttribute("Deployment", StringValue("UMi"));
-        channel->SetAttribute("LosState", StringValue(m_los));
-        channel->SetAttribute("IndoorFraction", DoubleValue(m_indoor));
+        m_channel.Apply(channel);
         std::int64_t stream = 1 + m_nr.AssignStreams(1);
         NodeContainer nodes(1 + m_numUe);
         auto gnb = CreateObject<ConstantPositionMobilityModel>();
@@ -117,8 +114,7 @@ class NrUrbanMicro {
     edgelam::UeMotion m_motion;
     std::uint32_t m_numUe = 4;
     double m_minDistance = 20, m_maxDistance = 150, m_sector = 120, m_speedMps = 3 / 3.6, m_gnbHeightM = 10;
-    double m_indoor = 0;
-    std::string m_los = "Probability";
+    edgelam::AttributeValues m_channel{"edgelam::RadioChannel"};
 };
 
 } // namespace

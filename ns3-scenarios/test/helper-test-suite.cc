@@ -6,10 +6,12 @@
 #include <cstring>
 
 #include "ns3/config.h"
+#include "ns3/double.h"
 #include "ns3/test.h"
 #include "ns3/type-id.h"
 
 #include "attribute-default.h"
+#include "nr-cell.h"
 #include "options.h"
 #include "registry.h"
 
@@ -89,6 +91,72 @@ class OptionsCase : public ns3::TestCase {
     double m_rate = 0, m_delay = 0;
 };
 
+/// Options that are ns-3 attributes: default, help and range are the attribute's.
+class AttributeOptionsCase : public ns3::TestCase {
+  public:
+    AttributeOptionsCase() : TestCase("options of attributes") {}
+
+  private:
+    static std::string Refusal(Options& options, const char* argument) {
+        try {
+            const char* arguments[]{"test", argument};
+            options.Parse(2, arguments);
+        } catch (const OptionError& error) {
+            return error.what();
+        }
+        return {};
+    }
+    void DoRun() override {
+        AttributeValues values("edgelam::nr::Cell");
+        values.Set("UePower", 20.5); // of a kind of site
+        Options options("test", "a test");
+        options.Attribute("noise", values, "GnbNoiseFigure");
+        options.Attribute("power", values, "UePower");
+        options.Attribute("bandwidth", values, "Bandwidth", {"Hz", "MHz", 1e6});
+        options.Attribute("k2", values, "K2");
+        options.Attribute("pattern", values, "Pattern");
+        options.AttributeChoice("combining", values, "Combining", {"ir", "chase"});
+        const std::string help = options.Help();
+        for (const char* line : {"--noise=5", "Noise figure of the gNB, dB. [0 to 100]", "--power=20.5",
+                                 "--bandwidth=100", "5.3.2, MHz. [3 to 2000]", "--k2=2", "[1 to 32]", "--pattern=DDDSU",
+                                 "[any text]", "--combining=ir", "[ir, chase]"}) {
+            NS_TEST_EXPECT_MSG_NE(help.find(line), std::string::npos, line << " in " << help);
+        }
+        for (const auto& [argument, text] :
+             {std::pair{"--noise=101", "--noise=101 is not legal: it takes a number, 0 to 100"},
+              {"--noise=nan", "a number, 0 to 100"},
+              {"--bandwidth=2001", "a number, 3 to 2000"},
+              {"--k2=1.5", "a whole number, 1 to 32"},
+              {"--k2=0", "a whole number, 1 to 32"},
+              {"--combining=no", "one of them, ir, chase"},
+              {"--edgelam::nr::Cell::K2=3", "test sets this attribute itself; use --k2"}}) {
+            NS_TEST_EXPECT_MSG_NE(Refusal(options, argument).find(text), std::string::npos,
+                                  argument << " gave " << Refusal(options, argument));
+        }
+        for (const char* argument : {"--noise=7.3", "--bandwidth=40", "--k2=3", "--pattern=FDD", "--combining=chase"}) {
+            NS_TEST_EXPECT_MSG_EQ(Refusal(options, argument), "", argument);
+        }
+        const auto cell = ns3::CreateObject<nr::Cell>();
+        values.Apply(cell);
+        const auto real = [&](const char* name) {
+            ns3::DoubleValue value;
+            cell->GetAttribute(name, value);
+            return value.Get();
+        };
+        NS_TEST_EXPECT_MSG_EQ(real("GnbNoiseFigure"), 7.3, "exact");
+        NS_TEST_EXPECT_MSG_EQ(real("UePower"), 20.5, "of the site");
+        NS_TEST_EXPECT_MSG_EQ(real("Bandwidth"), 40e6, "in the attribute's unit");
+        NS_TEST_EXPECT_MSG_EQ(real("UeNoiseFigure"), 9, "nobody gave it");
+        bool thrown = false;
+        try {
+            values.Of("NoSuch");
+        } catch (const std::logic_error&) {
+            thrown = true;
+        }
+        NS_TEST_EXPECT_MSG_EQ(thrown, true, "an attribute that the type does not have");
+    }
+};
+
 /// Values that ns-3's own parsers abort at, or take though nobody can mean them.
 class AttributeDefaultCase : public ns3::TestCase {
   public:
@@ -110,11 +178,11 @@ class AttributeDefaultCase : public ns3::TestCase {
     }
     void DoRun() override {
         const std::string cell = "edgelam::nr::Cell::";
-        for (const char* value : {"abc", "", "-3", "3x", "5e3", "4294967296", "nan"}) {
-            Refused(cell + "K2", value, "is not legal: it takes uint32_t 0:4294967295");
+        for (const char* value : {"abc", "", "-3", "3x", "5e3", "4294967296", "nan", "0", "33"}) {
+            Refused(cell + "K2", value, "is not legal: it takes uint32_t 1:32");
         }
-        for (const char* value : {"nan", "inf", "", "1e999", "0x10", "3dB"}) {
-            Refused(cell + "ImplementationGap", value, "is not legal: it takes double");
+        for (const char* value : {"nan", "inf", "", "1e999", "0x10", "3dB", "11"}) {
+            Refused(cell + "ImplementationGap", value, "is not legal: it takes double 0:10");
         }
         Refused(cell + "K2", "abc", "Least slots from a grant to its uplink block"); // the attribute's help
         Refused("ns3::TcpSocket::SegmentSize", "-5", "it takes uint32_t 0:4294967295");
@@ -208,6 +276,7 @@ class HelperTestSuite : public ns3::TestSuite {
   public:
     HelperTestSuite() : TestSuite("edgelam-helpers", Type::UNIT) {
         AddTestCase(new OptionsCase, ns3::TestCase::Duration::QUICK);
+        AddTestCase(new AttributeOptionsCase, ns3::TestCase::Duration::QUICK);
         AddTestCase(new AttributeDefaultCase, ns3::TestCase::Duration::QUICK);
         AddTestCase(new RegistryCase, ns3::TestCase::Duration::QUICK);
     }

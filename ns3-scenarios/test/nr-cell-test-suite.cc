@@ -258,18 +258,15 @@ void Refusals(Case& test) {
     refuses({Set("Pattern", "SUU:3,9,2"), Set("ControlSymbols", 2u)},
             {"SUU:3,9,2", "downlink data", "1 symbols", "36"});
     refuses({Set("Pattern", "DDDX")}, {"DDDX", "D (downlink)"});
-    refuses({Set("MaxLayers", 5u)}, {"MaxLayers 5", "1.000000 to 4"});
-    refuses({Set("MaxLayers", 0u)}, {"MaxLayers 0", "1.000000 to 4"});
-    refuses({Set("DmrsPerPrb", 40u)}, {"DmrsPerPrb 40", "6.000000 to 36"});
-    refuses({Set("K2", 0u)}, {"K2 0", "1.000000 to 32"});
-    refuses({Set("K1", 40u)}, {"K1 40", "1.000000 to 32"});
-    refuses({Set("BlerTarget", 0.9)}, {"BlerTarget 0.9", "0.001"});
-    refuses({Set("MaxTransmissions", 17u)}, {"17", "16"});
-    refuses({Set("McsTable", 9u)}, {"9"});
     refuses({Set("Scheduler", "best")}, {"best", "rr, pf, max-rate, external"});
     refuses({Set("Beams", "best")}, {"best", "eigen, codebook, direct, external"});
-    refuses({Set("ImplementationGap", 11.)}, {"11", "0 to 10"});
-    refuses({Set("GnbPower", 300.)}, {"GnbPower 300", "-200"});
+    const auto cell = ns3::CreateObject<Cell>();
+    for (const auto& [name, value] : Attributes{
+             Set("MaxLayers", 5u), Set("MaxLayers", 0u), Set("DmrsPerPrb", 40u), Set("K2", 0u), Set("K1", 40u),
+             Set("BlerTarget", 0.9), Set("MaxTransmissions", 17u), Set("McsTable", 9u), Set("ImplementationGap", 11.),
+             Set("GnbPower", 300.), Set("UeNoiseFigure", -1.), Set("GnbNoiseFigure", 101.)}) {
+        test.True(!cell->SetAttributeFailSafe(name, *value), name + ": its checker refuses the value");
+    }
     CellTestbed bed(street);
     test.Refuses([&] { bed.Add({50, 0, 30}); }, {"higher than the gNB"}, "a UE above");
     auto lone = ns3::CreateObject<Cell>();

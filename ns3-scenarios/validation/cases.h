@@ -29,12 +29,10 @@ Body Rlc(Options& options);        ///< acknowledged and unacknowledged mode ove
 
 /// What several cases let the command line say of a cell.
 struct CellOptions {
-    double frequencyHz = 3.5e9, bandwidthMhz = 100, gnbPowerDbm = 44, uePowerDbm = 23, p0Dbm = -90;
-    std::uint32_t numerology = 1, mcsTable = 2, layers = 4, seed = 1;
-    std::string pattern = "DDDSU";
+    AttributeValues attributes{"edgelam::nr::Cell"};
+    double frequencyHz = 3.5e9;
+    std::uint32_t seed = 1;
     void Add(Options& options);
-    /// A new gNB and its channel, with ns-3's time and random numbers at their beginning.
-    void Apply(const ns3::Ptr<nr::Cell>& cell) const;
 };
 
 /// One cell on a channel of its own, from the first event to the last. Attributes are set before Begin.

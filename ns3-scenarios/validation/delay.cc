@@ -38,7 +38,8 @@ void Measure(const Settings& settings) {
     one.Begin();
     one.AddUe(test::MakeEnd({30, 5, 1.5}, 1, 2, true), false);
     const auto& numerology = one.cell->GetNumerology();
-    const auto period = static_cast<std::int64_t>(nr::SlotPattern::Parse(settings.cell.pattern).NumSlots());
+    const auto period =
+        static_cast<std::int64_t>(nr::SlotPattern::Parse(settings.cell.attributes.Text("Pattern")).NumSlots());
     const std::int64_t apart =
         (numerology.SlotAt(static_cast<std::int64_t>(settings.apartS * 1e9)) / period + 1) * period;
     std::int64_t base = apart;

@@ -10,26 +10,15 @@ namespace edgelam::validation {
 
 void CellOptions::Add(Options& options) {
     options.Real("frequency", frequencyHz, "Hz", "of the carrier", 0.5e9, 71e9);
-    options.Integer("numerology", numerology, "mu", 0, 6);
-    options.Real("bandwidth", bandwidthMhz, "MHz", "of the channel", 3, 2000);
-    options.Text("pattern", pattern, "FDD or slots of TDD");
-    options.Integer("mcsTable", mcsTable, "of TS 38.214", 1, 4);
-    options.Integer("layers", layers, "most layers down", 1, 4);
-    options.Real("gnbPower", gnbPowerDbm, "dBm", "of the gNB", -200, 200);
-    options.Real("uePower", uePowerDbm, "dBm", "of a UE, at most", -200, 200);
-    options.Real("p0", p0Dbm, "dBm", "uplink power control", -300, 200);
+    options.Attribute("numerology", attributes, "Numerology");
+    options.Attribute("bandwidth", attributes, "Bandwidth", {"Hz", "MHz", 1e6});
+    options.Attribute("pattern", attributes, "Pattern");
+    options.Attribute("mcsTable", attributes, "McsTable");
+    options.Attribute("layers", attributes, "MaxLayers");
+    options.Attribute("gnbPower", attributes, "GnbPower");
+    options.Attribute("uePower", attributes, "UePower");
+    options.Attribute("p0", attributes, "P0");
     options.Integer("seed", seed, "of all random numbers", 1, 2147483647);
-}
-
-void CellOptions::Apply(const Ptr<nr::Cell>& cell) const {
-    cell->SetAttribute("Numerology", UintegerValue(numerology));
-    cell->SetAttribute("Bandwidth", DoubleValue(bandwidthMhz * 1e6));
-    cell->SetAttribute("Pattern", StringValue(pattern));
-    cell->SetAttribute("McsTable", UintegerValue(mcsTable));
-    cell->SetAttribute("MaxLayers", UintegerValue(layers));
-    cell->SetAttribute("GnbPower", DoubleValue(gnbPowerDbm));
-    cell->SetAttribute("UePower", DoubleValue(uePowerDbm));
-    cell->SetAttribute("P0", DoubleValue(p0Dbm));
 }
 
 OneCell::OneCell(const CellOptions& options, test::Settings settings, const test::End& gnb) : m_gnb(gnb) {
@@ -39,7 +28,7 @@ OneCell::OneCell(const CellOptions& options, test::Settings settings, const test
     channel = test::MakeChannel(settings);
     channel->SetAttribute("CoherenceDistance", DoubleValue(0.03));
     cell = CreateObject<nr::Cell>();
-    options.Apply(cell);
+    options.attributes.Apply(cell);
     cell->AssignStreams(settings.stream + 1);
 }
 

@@ -32,8 +32,8 @@ struct Position {
 void Measure(const Settings& settings) {
     OneCell one(settings.cell, {.deployment = "UMi", .los = "Never", .stream = settings.cell.seed, .shadowing = false},
                 test::MakeEnd({0, 0, 10}, 4, 4, true));
-    const nr::Numerology numerology(settings.cell.numerology);
-    const std::size_t period = nr::SlotPattern::Parse(settings.cell.pattern).NumSlots();
+    const nr::Numerology numerology(static_cast<unsigned>(settings.cell.attributes.Number("Numerology")));
+    const std::size_t period = nr::SlotPattern::Parse(settings.cell.attributes.Text("Pattern")).NumSlots();
     const auto whole = [&](double seconds) {
         const auto slot = static_cast<std::uint64_t>(numerology.SlotAt(static_cast<std::int64_t>(seconds * 1e9)));
         return (slot + period - 1) / period * period;

@@ -53,9 +53,10 @@ ns3::TypeId RadioChannel::GetTypeId() {
                           StringValue("Probability"),
                           MakeStringAccessor(&RadioChannel::SetLosState, &RadioChannel::GetLosState),
                           MakeStringChecker())
-            .AddAttribute("IndoorFraction",
-                          "Share of places that are inside a building, 0 to 1; RMa, UMa and UMi only.", DoubleValue(0),
-                          MakeDoubleAccessor(&RadioChannel::SetIndoorFraction, &RadioChannel::GetIndoorFraction), real)
+            .AddAttribute("IndoorFraction", "Share of places that are inside a building; RMa, UMa and UMi only.",
+                          DoubleValue(0),
+                          MakeDoubleAccessor(&RadioChannel::SetIndoorFraction, &RadioChannel::GetIndoorFraction),
+                          MakeDoubleChecker<double>(0, 1))
             .AddAttribute("BuildingLoss", "Outer walls (TR 38.901 table 7.4.3-2): Low or High.", StringValue("Low"),
                           MakeStringAccessor(&RadioChannel::SetBuildingLoss, &RadioChannel::GetBuildingLoss),
                           MakeStringChecker())
@@ -78,18 +79,22 @@ ns3::TypeId RadioChannel::GetTypeId() {
                           DoubleValue(0.01),
                           MakeDoubleAccessor(&RadioChannel::SetCoherenceDistance, &RadioChannel::GetCoherenceDistance),
                           real)
-            .AddAttribute("HallLength", "InF: length of the hall in m.", DoubleValue(FactoryHall{}.lengthM),
-                          MakeDoubleAccessor(&RadioChannel::m_hallLength), real)
-            .AddAttribute("HallWidth", "InF: width of the hall in m.", DoubleValue(FactoryHall{}.widthM),
-                          MakeDoubleAccessor(&RadioChannel::m_hallWidth), real)
-            .AddAttribute("HallHeight", "InF: floor to ceiling in m, 5 to 25.", DoubleValue(FactoryHall{}.heightM),
-                          MakeDoubleAccessor(&RadioChannel::m_hallHeight), real)
-            .AddAttribute("ClutterSize", "InF: size of the machines in m; 0: the usual one.", DoubleValue(0),
-                          MakeDoubleAccessor(&RadioChannel::m_clutterSize), real)
-            .AddAttribute("ClutterDensity", "InF: share of the floor with machines; 0: the usual one.", DoubleValue(0),
-                          MakeDoubleAccessor(&RadioChannel::m_clutterDensity), real)
-            .AddAttribute("ClutterHeight", "InF: height of the machines in m; 0: the usual one.", DoubleValue(0),
-                          MakeDoubleAccessor(&RadioChannel::m_clutterHeight), real)
+            .AddAttribute("HallLength", "InF: length of the hall, along x, m.", DoubleValue(FactoryHall{}.lengthM),
+                          MakeDoubleAccessor(&RadioChannel::m_hallLength), MakeDoubleChecker<double>(1, 16000))
+            .AddAttribute("HallWidth", "InF: width of the hall, along y, m.", DoubleValue(FactoryHall{}.widthM),
+                          MakeDoubleAccessor(&RadioChannel::m_hallWidth), MakeDoubleChecker<double>(1, 16000))
+            .AddAttribute("HallHeight", "InF: height of the hall, from floor to ceiling, m.",
+                          DoubleValue(FactoryHall{}.heightM), MakeDoubleAccessor(&RadioChannel::m_hallHeight),
+                          MakeDoubleChecker<double>(5, 25))
+            .AddAttribute("ClutterSize", "InF: size of the machines, m; 0: 10 (sparse clutter) or 2 (dense).",
+                          DoubleValue(0), MakeDoubleAccessor(&RadioChannel::m_clutterSize),
+                          MakeDoubleChecker<double>(0, 100))
+            .AddAttribute(
+                "ClutterDensity", "InF: share of the floor with machines; 0: 0.2 (sparse clutter) or 0.6 (dense).",
+                DoubleValue(0), MakeDoubleAccessor(&RadioChannel::m_clutterDensity), MakeDoubleChecker<double>(0, 1))
+            .AddAttribute("ClutterHeight", "InF: height of the machines, m; 0: 2 (sparse clutter) or 6 (dense).",
+                          DoubleValue(0), MakeDoubleAccessor(&RadioChannel::m_clutterHeight),
+                          MakeDoubleChecker<double>(0, 10))
             .AddTraceSource("LinkState", "State of a link, whenever it is looked at in a new place.",
                             MakeTraceSourceAccessor(&RadioChannel::m_stateTrace),
                             "edgelam::RadioChannel::LinkStateCallback")
@@ -146,7 +151,6 @@ std::string RadioChannel::GetLosState() const {
 
 void RadioChannel::SetIndoorFraction(double fraction) {
     RefuseLate("IndoorFraction");
-    RefuseOutside("IndoorFraction", fraction, 0, 1, "");
     m_rule.indoorFraction = fraction;
 }
 

@@ -19,8 +19,10 @@ NS_OBJECT_ENSURE_REGISTERED(Cell);
 
 ns3::TypeId Cell::GetTypeId() {
     using namespace ns3;
-    const auto real = MakeDoubleChecker<double>();
-    const auto whole = MakeUintegerChecker<unsigned>();
+    const auto real = [](double smallest, double largest) { return MakeDoubleChecker<double>(smallest, largest); };
+    const auto whole = [](unsigned smallest, unsigned largest) {
+        return MakeUintegerChecker<unsigned>(smallest, largest);
+    };
     // A setting as a member of the cell, for accessors.
     const auto of = []<class T>(T CellSettings::* member) { return static_cast<T Cell::*>(member); };
     static TypeId tid =
@@ -28,28 +30,28 @@ ns3::TypeId Cell::GetTypeId() {
             .SetParent<Object>()
             .AddConstructor<Cell>()
             .AddAttribute("Numerology", "mu: subcarrier spacing 15 kHz x 2^mu; 0 to 3, 5, 6.", UintegerValue(1),
-                          MakeUintegerAccessor(of(&CellSettings::mu)), whole)
-            .AddAttribute("Bandwidth", "Channel bandwidth in Hz, one of TS 38.104 5.3.2.", DoubleValue(100e6),
-                          MakeDoubleAccessor(of(&CellSettings::bandwidthHz)), real)
+                          MakeUintegerAccessor(of(&CellSettings::mu)), whole(0, 6))
+            .AddAttribute("Bandwidth", "Channel bandwidth, one of TS 38.104 5.3.2, Hz.", DoubleValue(100e6),
+                          MakeDoubleAccessor(of(&CellSettings::bandwidthHz)), real(3e6, 2000e6))
             .AddAttribute("Pattern", "FDD, or TDD slots as D, S, U with the split of S: DDDSU:10,2,2.",
                           StringValue("DDDSU"), MakeStringAccessor(of(&CellSettings::pattern)), MakeStringChecker())
             .AddAttribute("GnbPower", "Transmit power of the gNB over all resource blocks, dBm.", DoubleValue(44),
-                          MakeDoubleAccessor(of(&CellSettings::gnbPowerDbm)), real)
+                          MakeDoubleAccessor(of(&CellSettings::gnbPowerDbm)), real(-200, 200))
             .AddAttribute("UePower", "Largest transmit power of a UE, dBm.", DoubleValue(23),
-                          MakeDoubleAccessor(of(&CellSettings::uePowerDbm)), real)
+                          MakeDoubleAccessor(of(&CellSettings::uePowerDbm)), real(-200, 200))
             .AddAttribute("GnbNoiseFigure", "Noise figure of the gNB, dB.", DoubleValue(5),
-                          MakeDoubleAccessor(of(&CellSettings::gnbNoiseDb)), real)
+                          MakeDoubleAccessor(of(&CellSettings::gnbNoiseDb)), real(0, 100))
             .AddAttribute("UeNoiseFigure", "Noise figure of a UE, dB.", DoubleValue(9),
-                          MakeDoubleAccessor(of(&CellSettings::ueNoiseDb)), real)
+                          MakeDoubleAccessor(of(&CellSettings::ueNoiseDb)), real(0, 100))
             .AddAttribute(
                 "P0",
                 "Uplink power control: target of the received power in one resource block of 180 kHz, dBm (TS "
                 "38.213 7.1.1).",
-                DoubleValue(-90), MakeDoubleAccessor(of(&CellSettings::p0Dbm)), real)
-            .AddAttribute("Alpha", "Uplink power control: share of the path loss that is compensated, 0 to 1.",
-                          DoubleValue(0.8), MakeDoubleAccessor(of(&CellSettings::alpha)), real)
-            .AddAttribute("BlerTarget", "Target block error rate of link adaptation, 0.001 to 0.5.", DoubleValue(0.1),
-                          MakeDoubleAccessor(of(&CellSettings::blerTarget)), real)
+                DoubleValue(-90), MakeDoubleAccessor(of(&CellSettings::p0Dbm)), real(-300, 200))
+            .AddAttribute("Alpha", "Uplink power control: share of the path loss that is compensated.",
+                          DoubleValue(0.8), MakeDoubleAccessor(of(&CellSettings::alpha)), real(0, 1))
+            .AddAttribute("BlerTarget", "Target block error rate of link adaptation.", DoubleValue(0.1),
+                          MakeDoubleAccessor(of(&CellSettings::blerTarget)), real(0.001, 0.5))
             .AddAttribute("Scheduler",
                           "rr, pf, max-rate, external, or the TypeId of a class derived from edgelam::nr::Scheduler.",
                           StringValue("pf"), MakeStringAccessor(of(&CellSettings::scheduler)), MakeStringChecker())
@@ -58,43 +60,44 @@ ns3::TypeId Cell::GetTypeId() {
                           "edgelam::nr::Beamformer.",
                           StringValue("eigen"), MakeStringAccessor(of(&CellSettings::beams)), MakeStringChecker())
             .AddAttribute("McsTable", "MCS and CQI table of TS 38.214: 1 (64QAM), 2 (256QAM), 3 (low efficiency).",
-                          UintegerValue(2), MakeUintegerAccessor(of(&CellSettings::mcsTable)), whole)
-            .AddAttribute("MaxLayers", "Greatest number of layers of a downlink block, 1 to 4.", UintegerValue(4),
-                          MakeUintegerAccessor(of(&CellSettings::maxLayers)), whole)
-            .AddAttribute("MaxUplinkLayers", "Greatest number of layers of an uplink block, 1 to 4.", UintegerValue(1),
-                          MakeUintegerAccessor(of(&CellSettings::maxUplinkLayers)), whole)
-            .AddAttribute("ControlSymbols", "Symbols of each downlink slot that control channels use, 0 to 3.",
-                          UintegerValue(1), MakeUintegerAccessor(of(&CellSettings::controlSymbols)), whole)
-            .AddAttribute("DmrsPerPrb", "Resource elements of DMRS in each resource block and slot, 6 to 36.",
-                          UintegerValue(12), MakeUintegerAccessor(of(&CellSettings::dmrsPerPrb)), whole)
-            .AddAttribute("MaxTransmissions",
-                          "Greatest number of transmissions of a block, including the first, 1 to 16.",
-                          UintegerValue(4), MakeUintegerAccessor(of(&CellSettings::maxTransmissions)), whole)
+                          UintegerValue(2), MakeUintegerAccessor(of(&CellSettings::mcsTable)), whole(1, 4))
+            .AddAttribute("MaxLayers", "Greatest number of layers of a downlink block.", UintegerValue(4),
+                          MakeUintegerAccessor(of(&CellSettings::maxLayers)), whole(1, max_layers))
+            .AddAttribute("MaxUplinkLayers", "Greatest number of layers of an uplink block.", UintegerValue(1),
+                          MakeUintegerAccessor(of(&CellSettings::maxUplinkLayers)), whole(1, max_layers))
+            .AddAttribute("ControlSymbols", "Symbols of each downlink slot that control channels use.",
+                          UintegerValue(1), MakeUintegerAccessor(of(&CellSettings::controlSymbols)), whole(0, 3))
+            .AddAttribute("DmrsPerPrb", "Resource elements of DMRS in each resource block and slot.", UintegerValue(12),
+                          MakeUintegerAccessor(of(&CellSettings::dmrsPerPrb)), whole(6, 36))
+            .AddAttribute("MaxTransmissions", "Greatest number of transmissions of a block, including the first.",
+                          UintegerValue(4), MakeUintegerAccessor(of(&CellSettings::maxTransmissions)), whole(1, 16))
             .AddAttribute("MulticastTransmissions",
-                          "Greatest number of transmissions of a multicast block, including the first, 1 to 16; 1: no "
+                          "Greatest number of transmissions of a multicast block, including the first; 1: no "
                           "HARQ feedback.",
-                          UintegerValue(4), MakeUintegerAccessor(of(&CellSettings::multicastTransmissions)), whole)
+                          UintegerValue(4), MakeUintegerAccessor(of(&CellSettings::multicastTransmissions)),
+                          whole(1, 16))
             .AddAttribute("MulticastMcs", "MCS of all multicast blocks; -1: the MCS that the worst receiver allows.",
                           IntegerValue(-1), MakeIntegerAccessor(of(&CellSettings::multicastMcs)),
                           MakeIntegerChecker<int>())
             .AddAttribute("Combining", "Combining of HARQ transmissions: ir (incremental redundancy) or chase.",
                           StringValue("ir"), MakeStringAccessor(&Cell::SetCombining, &Cell::GetCombining),
                           MakeStringChecker())
-            .AddAttribute("ImplementationGap", "Gap of receivers to the normal approximation, dB, 0 to 10.",
-                          DoubleValue(ErrorModel::default_gap_db), MakeDoubleAccessor(of(&CellSettings::gapDb)), real)
+            .AddAttribute("ImplementationGap", "Gap of receivers to the normal approximation, dB.",
+                          DoubleValue(ErrorModel::default_gap_db), MakeDoubleAccessor(of(&CellSettings::gapDb)),
+                          real(0, 10))
             .AddAttribute("GnbDelay",
                           "Slots from a decision of the gNB to its transmission, and from a reception to its decoding.",
-                          UintegerValue(1), MakeUintegerAccessor(of(&CellSettings::gnbDelay)), whole)
+                          UintegerValue(1), MakeUintegerAccessor(of(&CellSettings::gnbDelay)), whole(0, 20))
             .AddAttribute("UeDelay", "Slots that a UE needs to decode.", UintegerValue(1),
-                          MakeUintegerAccessor(of(&CellSettings::ueDelay)), whole)
+                          MakeUintegerAccessor(of(&CellSettings::ueDelay)), whole(0, 20))
             .AddAttribute("K1", "Least number of slots from a downlink block to its HARQ feedback.", UintegerValue(2),
-                          MakeUintegerAccessor(of(&CellSettings::k1)), whole)
+                          MakeUintegerAccessor(of(&CellSettings::k1)), whole(1, 32))
             .AddAttribute("K2", "Least number of slots from a grant to its uplink block.", UintegerValue(2),
-                          MakeUintegerAccessor(of(&CellSettings::k2)), whole)
+                          MakeUintegerAccessor(of(&CellSettings::k2)), whole(1, 32))
             .AddAttribute("CsiPeriod", "Slots between two CSI reports of a UE.", UintegerValue(20),
-                          MakeUintegerAccessor(of(&CellSettings::csiPeriod)), whole)
+                          MakeUintegerAccessor(of(&CellSettings::csiPeriod)), whole(1, 10000))
             .AddAttribute("CsiDelay", "Slots until the gNB uses a CSI report.", UintegerValue(4),
-                          MakeUintegerAccessor(of(&CellSettings::csiDelay)), whole)
+                          MakeUintegerAccessor(of(&CellSettings::csiDelay)), whole(0, 100))
             .AddTraceSource("TransportBlock", "Every transmission of a transport block.",
                             MakeTraceSourceAccessor(&Cell::m_blockTrace), "edgelam::nr::Cell::BlockCallback")
             .AddTraceSource("CsiReport", "Every CSI report of a UE, with what the gNB measures itself.",
