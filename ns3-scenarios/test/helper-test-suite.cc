@@ -184,7 +184,7 @@ class AttributeDefaultCase : public ns3::TestCase {
         for (const char* value : {"nan", "inf", "", "1e999", "0x10", "3dB", "11"}) {
             Refused(cell + "ImplementationGap", value, "is not legal: it takes double 0:10");
         }
-        Refused(cell + "K2", "abc", "Least slots from a grant to its uplink block"); // the attribute's help
+        Refused(cell + "K2", "abc", "Least number of slots from a grant to its uplink block"); // the attribute's help
         Refused("ns3::TcpSocket::SegmentSize", "-5", "it takes uint32_t 0:4294967295");
         Refused("ns3::TcpSocketBase::UseEcn", "Perhaps", "it takes Off|On|AcceptOnly");
         Refused("ns3::TcpSocketBase::MinRto", "1lightyear", "it takes Time");
