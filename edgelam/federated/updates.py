@@ -19,7 +19,7 @@ from edgelam.models import Unsplit
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from edgelam.learning.compressors import Payload
+    from edgelam.learning.compressors.compressor import Payload
 
 Weights = dict[str, dict[str, "Tensor"]]
 """Tensors by "adapter" and "head", then by name."""

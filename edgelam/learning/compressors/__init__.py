@@ -22,16 +22,16 @@ from typing import TYPE_CHECKING
 from edgelam import lazy
 
 if TYPE_CHECKING:
-    from edgelam.learning.compressors.compressor import Compressor, Payload, State, wire_bytes
+    from edgelam.learning.compressors.compressor import Compressor, State, wire_bytes
     from edgelam.learning.compressors.methods import make
     from edgelam.learning.compressors.settings import CompressionSettings
 
 _HOME = {
-    **dict.fromkeys(("Compressor", "Payload", "State", "wire_bytes"), "compressor"),
+    **dict.fromkeys(("Compressor", "State", "wire_bytes"), "compressor"),
     "make": "methods",
     "CompressionSettings": "settings",
 }
 
 __getattr__ = lazy.attributes(__name__, _HOME)
 
-__all__ = ["CompressionSettings", "Compressor", "Payload", "State", "make", "wire_bytes"]
+__all__ = ["CompressionSettings", "Compressor", "State", "make", "wire_bytes"]
