@@ -175,7 +175,7 @@ def test_an_installed_copy_has_the_commit_that_its_image_was_built_from(site, tm
     code = (
         f"import sys; sys.path.insert(0, {str(site)!r});"
         "sys.meta_path = [f for f in sys.meta_path if 'ScikitBuild' not in type(f).__name__];"
-        "from edgelam.runs import host; assert host.__file__.startswith(sys.path[0]), host.__file__;"
+        "from edgelam import host; assert host.__file__.startswith(sys.path[0]), host.__file__;"
         "import json; print(json.dumps(host.source_commit()))"
     )
 

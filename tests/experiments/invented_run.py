@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from edgelam.experiments.split_fedft.tables import MethodTables, write_control
 
-from edgelam.cosim.devices import DEVICES, MemoryPool
+from edgelam.cosim.devices import DEVICES, MemoryPool, StoragePool
 from edgelam.cosim.records import ComputeRecord, TransferRecord
 from edgelam.federated.controls import ControlRow
 from edgelam.federated.records import DeviceRecord, DeviceRoundRecord, EvaluationRecord, RoundRecord
@@ -31,7 +31,13 @@ def fill(folder: RunFolder, rounds: int = 12, num_devices: int = 3) -> None:
         tables = MethodTables(folder, label)
         tables.nodes = {
             name: SimpleNamespace(
-                name=name, role=role, sent_bytes=0, device=DEVICES["phone"], memory=MemoryPool(name, 1)
+                name=name,
+                role=role,
+                sent_bytes=0,
+                device=DEVICES["phone"],
+                memory=MemoryPool(name, 1),
+                storage=StoragePool(name, 1),
+                battery=None,
             )
             for name, role in (*((f"ue{i}", "ue") for i in range(num_devices)), ("edge0", "edge"))
         }

@@ -71,7 +71,7 @@ def test_a_cpp_scenario_counts_by_its_program(here, monkeypatch, suffix):
     """Whatever its suffix; the builder itself knows what it includes (tests/scenarios/test_scenario_build.py)."""
     program = here / "program"
     (here / f"mine{suffix}").write_text("int main() {}")
-    monkeypatch.setattr(identities.scenarios, "build", lambda file: SimpleNamespace(program=program))
+    monkeypatch.setattr(identities.scenarios, "build", lambda file: SimpleNamespace(executable=program))
     known = set()
     for content in ("built from it", "built with another header"):
         program.write_text(content)

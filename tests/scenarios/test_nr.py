@@ -62,8 +62,11 @@ def test_what_a_scenario_sets_itself_has_an_option(scenario):
     sources = Path(__file__).parents[2] / "ns3-scenarios"
     helper = (sources / "helper" / "nr-helper.cc").read_text()
     text = helper + (sources / "scenarios" / f"{scenario}.cc").read_text()
-    types = {"m_cell": "edgelam::nr::Cell", "channel": "edgelam::RadioChannel"}
+    types = dict.fromkeys(("m_cell", "m_settings"), "edgelam::nr::Cell")
+    types |= dict.fromkeys(("channel", "m_channel"), "edgelam::RadioChannel")
     given = re.findall(r'(m_cell|channel)->SetAttribute\("(\w+)"', text)
+    given += re.findall(r'options\.Attribute(?:Choice)?\("\w+", (\w+), "(\w+)"', text)
+    given += re.findall(r'(m_settings|m_channel)\.Set\("(\w+)"', text)
     assert len(given) >= 15
     options = start(scenario, "--help").stdout
     for thing, attribute in given:
