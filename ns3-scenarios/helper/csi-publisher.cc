@@ -7,6 +7,7 @@
 
 #include "ns3/boolean.h"
 #include "ns3/double.h"
+#include "ns3/log.h"
 #include "ns3/node.h"
 #include "ns3/simulator.h"
 #include "ns3/uinteger.h"
@@ -15,6 +16,8 @@
 #include "participant-time.h"
 
 namespace edgelam {
+
+NS_LOG_COMPONENT_DEFINE("EdgelamCsiPublisher");
 
 NS_OBJECT_ENSURE_REGISTERED(CsiPublisher);
 
@@ -160,6 +163,8 @@ void CsiPublisher::Start(Registry& registry) {
                                     " s; legal are at least 1 link, at least 1 snapshot and a period above 0");
     }
     m_registry = &registry;
+    NS_LOG_INFO(m_links.size() << " links, " << m_snapshots << " snapshots in a block, one every "
+                               << m_period.As(ns3::Time::MS));
     for (const auto& link : m_links) {
         Publish(registry, link);
     }

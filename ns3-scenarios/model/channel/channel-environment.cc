@@ -4,7 +4,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ns3/log.h"
+
 namespace edgelam {
+
+NS_LOG_COMPONENT_DEFINE("EdgelamChannelEnvironment");
 
 namespace {
 
@@ -187,6 +191,8 @@ std::shared_ptr<const ClusterDrop> ChannelEnvironment::Drop(LinkCondition condit
                                    LargeScale(condition, geometry, centre), centre, m_baseStation, 2 * length, random);
     slot = made;
     ++m_numDrops;
+    NS_LOG_LOGIC("drop " << m_numDrops << ": cell (" << cell.x << ", " << cell.y << "), floor " << floor
+                         << ", condition " << static_cast<int>(condition));
     return made;
 }
 

@@ -7,11 +7,14 @@
 #include <string>
 #include <utility>
 
+#include "ns3/log.h"
 #include "ns3/node.h"
 
 #include "radio-channel.h"
 
 namespace edgelam {
+
+NS_LOG_COMPONENT_DEFINE("EdgelamChannelLink");
 
 namespace {
 
@@ -141,6 +144,7 @@ void ChannelLink::RefreshLargeScale() {
         }
         gain *= std::pow(10, db / 10);
     }
+    NS_LOG_LOGIC("nodes " << m_bsNode << " and " << m_utNode << ": large scale at " << Text(m_utPlace));
     if (!m_channel.m_stateTrace.IsEmpty()) {
         m_channel.m_stateTrace(m_bsNode, m_utNode, GetState());
     }
@@ -243,6 +247,8 @@ void ChannelLink::RefreshRays() {
     }
     m_parts = std::move(parts);
     if (m_environment->numDrops() != before) {
+        NS_LOG_INFO("nodes " << m_bsNode << " and " << m_utNode << ": " << m_environment->numDrops()
+                             << " drops of clusters now");
         m_channel.m_dropTrace(m_bsNode, m_utNode, m_environment->numDrops());
     }
     for (auto& part : m_parts) {

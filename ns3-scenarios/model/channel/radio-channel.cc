@@ -7,11 +7,14 @@
 
 #include "ns3/boolean.h"
 #include "ns3/double.h"
+#include "ns3/log.h"
 #include "ns3/node.h"
 #include "ns3/string.h"
 #include "ns3/trace-source-accessor.h"
 
 namespace edgelam {
+
+NS_LOG_COMPONENT_DEFINE("EdgelamRadioChannel");
 
 NS_OBJECT_ENSURE_REGISTERED(RadioChannel);
 
@@ -233,6 +236,9 @@ ns3::Ptr<ChannelLink> RadioChannel::GetLink(ns3::Ptr<ns3::MobilityModel> a, ns3:
             std::swap(aArray, bArray);
         }
         link = ns3::Create<ChannelLink>(*this, a, aArray, b, bArray);
+        NS_LOG_INFO("link " << m_links.size() << ": nodes " << a->GetObject<ns3::Node>()->GetId() << " (higher) and "
+                            << b->GetObject<ns3::Node>()->GetId() << ", " << aArray->GetNumElems() << " x "
+                            << bArray->GetNumElems() << " elements");
     }
     return link;
 }
@@ -243,6 +249,7 @@ void RadioChannel::Redraw(ns3::Ptr<ns3::MobilityModel> ut) {
         throw std::invalid_argument("radio channel: a mobility model without a node; aggregate it to one");
     }
     ++m_redraws[node->GetId()];
+    NS_LOG_LOGIC("node " << node->GetId() << " is elsewhere, in another environment");
 }
 
 void RadioChannel::AddSurface(ns3::Ptr<ReflectingSurface> surface) {
@@ -251,6 +258,7 @@ void RadioChannel::AddSurface(ns3::Ptr<ReflectingSurface> surface) {
             "radio channel: a reflecting surface needs its array, and a mobility model on a node");
     }
     m_surfaces.push_back(surface);
+    NS_LOG_INFO("surface " << m_surfaces.size() << ": " << surface->GetArray()->GetNumElems() << " elements");
 }
 
 std::int64_t RadioChannel::AssignStreams(std::int64_t stream) {
@@ -266,6 +274,7 @@ std::uint64_t RadioChannel::Seed() {
         const std::uint64_t high = m_random->GetInteger(0, 0xffffffffu - 1);
         m_seed = high << 32 | m_random->GetInteger(0, 0xffffffffu - 1);
         m_seeded = true;
+        NS_LOG_INFO("seed of the channel: " << m_seed);
     }
     return m_seed;
 }

@@ -6,8 +6,11 @@
 #include <string>
 
 #include "ns3/double.h"
+#include "ns3/log.h"
 
 namespace edgelam {
+
+NS_LOG_COMPONENT_DEFINE("EdgelamReflectingSurface");
 
 NS_OBJECT_ENSURE_REGISTERED(ReflectingSurface);
 
@@ -46,6 +49,7 @@ void ReflectingSurface::SetPhases(const std::vector<double>& radians) {
         }
     }
     m_phases = radians;
+    NS_LOG_LOGIC("new phases of " << m_phases.size() << " elements");
     Update();
 }
 
