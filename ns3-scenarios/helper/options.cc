@@ -31,6 +31,40 @@ bool ReadNumber(const std::string& text, double& value, std::string& rest) {
     return end != text.c_str() && std::isfinite(value);
 }
 
+/// A number without a unit within limits. Throws OptionError.
+double ParseNumber(const std::string& text, double smallest, double largest, bool whole) {
+    double number;
+    std::string rest;
+    if (!ReadNumber(text, number, rest) || !rest.empty() || (whole && number != std::floor(number)) ||
+        number < smallest || number > largest) {
+        throw OptionError(whole ? "a whole number" : "a number");
+    }
+    return number;
+}
+
+/// One of the texts of a list. Throws OptionError.
+const std::string& ParseChoice(const std::string& text, const std::vector<std::string>& legal) {
+    if (std::find(legal.begin(), legal.end(), text) == legal.end()) {
+        throw OptionError("one of them");
+    }
+    return text;
+}
+
+/// Throws OptionError.
+bool ParseFlag(const std::string& text) {
+    static const std::vector<std::string> legal{"true", "1", "false", "0"};
+    ParseChoice(text, legal);
+    return text == "true" || text == "1";
+}
+
+std::string ListOf(const std::vector<std::string>& names) {
+    std::string list;
+    for (const auto& each : names) {
+        list += (list.empty() ? "" : ", ") + each;
+    }
+    return list;
+}
+
 } // namespace
 
 std::string WithUnit(double value, const std::vector<Options::Unit>& units) {
@@ -58,13 +92,7 @@ void Options::Integer(const std::string& name, std::uint32_t& value, const std::
                       std::uint32_t largest) {
     const std::string legal = std::to_string(smallest) + " to " + std::to_string(largest);
     Add({name, help, std::to_string(value), legal, {}, false, [&value, smallest, largest](const std::string& text) {
-             double number;
-             std::string rest;
-             if (!ReadNumber(text, number, rest) || !rest.empty() || number != std::floor(number) ||
-                 number < smallest || number > largest) {
-                 throw OptionError("a whole number");
-             }
-             value = static_cast<std::uint32_t>(number);
+             value = static_cast<std::uint32_t>(ParseNumber(text, smallest, largest, true));
          }});
 }
 
@@ -72,13 +100,8 @@ void Options::Count(const std::string& name, std::uint64_t& value, const std::st
                     std::uint64_t largest) {
     const std::string legal = std::to_string(smallest) + " to " + Number(static_cast<double>(largest));
     Add({name, help, std::to_string(value), legal, {}, false, [&value, smallest, largest](const std::string& text) {
-             double number;
-             std::string rest;
-             if (!ReadNumber(text, number, rest) || !rest.empty() || number != std::floor(number) ||
-                 number < static_cast<double>(smallest) || number > static_cast<double>(largest)) {
-                 throw OptionError("a whole number");
-             }
-             value = static_cast<std::uint64_t>(number);
+             value = static_cast<std::uint64_t>(
+                 ParseNumber(text, static_cast<double>(smallest), static_cast<double>(largest), true));
          }});
 }
 
@@ -87,12 +110,7 @@ void Options::Real(const std::string& name, double& value, const std::string& un
     const std::string suffix = unit.empty() ? "" : " " + unit;
     const std::string legal = Number(smallest) + " to " + Number(largest) + suffix;
     Add({name, help, Number(value), legal, {}, false, [&value, smallest, largest](const std::string& text) {
-             double number;
-             std::string rest;
-             if (!ReadNumber(text, number, rest) || !rest.empty() || number < smallest || number > largest) {
-                 throw OptionError("a number");
-             }
-             value = number;
+             value = ParseNumber(text, smallest, largest, false);
          }});
 }
 
@@ -131,24 +149,14 @@ void Options::Time(const std::string& name, double& seconds, const std::string& 
 
 void Options::Choice(const std::string& name, std::string& value, const std::string& help,
                      const std::vector<std::string>& legal) {
-    std::string names;
-    for (const auto& each : legal) {
-        names += (names.empty() ? "" : ", ") + each;
-    }
-    Add({name, help, value, names, {}, false, [&value, legal](const std::string& text) {
-             if (std::find(legal.begin(), legal.end(), text) == legal.end()) {
-                 throw OptionError("one of them");
-             }
-             value = text;
+    Add({name, help, value, ListOf(legal), {}, false, [&value, legal](const std::string& text) {
+             value = ParseChoice(text, legal);
          }});
 }
 
 void Options::Flag(const std::string& name, bool& value, const std::string& help) {
     Add({name, help, value ? "true" : "false", "true, false", {}, true, [&value](const std::string& text) {
-             if (text != "true" && text != "false" && text != "1" && text != "0") {
-                 throw OptionError("one of them");
-             }
-             value = text == "true" || text == "1";
+             value = ParseFlag(text);
          }});
 }
 
@@ -158,14 +166,13 @@ void Options::Text(const std::string& name, std::string& value, const std::strin
 
 void Options::AttributeChoice(const std::string& name, AttributeValues& values, const std::string& attribute,
                               const std::vector<std::string>& legal) {
-    std::string value = values.Text(attribute);
-    Choice(name, value, values.Of(attribute).help, legal);
-    m_options.back().set = [&values, attribute, legal](const std::string& text) {
-        if (std::find(legal.begin(), legal.end(), text) == legal.end()) {
-            throw OptionError("one of them");
-        }
-        values.Set(attribute, text);
-    };
+    Add({name,
+         values.Of(attribute).help,
+         values.Text(attribute),
+         ListOf(legal),
+         {},
+         false,
+         [&values, attribute, legal](const std::string& text) { values.Set(attribute, ParseChoice(text, legal)); }});
     Sets(values.type(), {{attribute, name}});
 }
 
@@ -180,10 +187,7 @@ void Options::Attribute(const std::string& name, AttributeValues& values, const 
              {},
              true,
              [&values, attribute](const std::string& text) {
-                 if (text != "true" && text != "false" && text != "1" && text != "0") {
-                     throw OptionError("one of them");
-                 }
-                 values.Set(attribute, text);
+                 values.Set(attribute, std::string(ParseFlag(text) ? "true" : "false"));
              }});
     } else if (about.kind == "ns3::StringValue") {
         Add({name,
@@ -216,13 +220,7 @@ void Options::AttributeNumber(const std::string& name, AttributeValues& values, 
          {},
          false,
          [&values, attribute, smallest, largest, whole, factor = unit.factor](const std::string& text) {
-             double number;
-             std::string rest;
-             if (!ReadNumber(text, number, rest) || !rest.empty() || number < smallest || number > largest ||
-                 (whole && number != std::floor(number))) {
-                 throw OptionError(whole ? "a whole number" : "a number");
-             }
-             values.Set(attribute, number * factor);
+             values.Set(attribute, ParseNumber(text, smallest, largest, whole) * factor);
          }});
 }
 
