@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgelam import _bridge  # type: ignore[attr-defined]
+from edgelam.output import terminal
 from edgelam.paths import installed
 from edgelam.processes import Child
 from edgelam.random_streams import derive_seed, from_numbers
-from edgelam.runs import terminal
 
 if TYPE_CHECKING:
     from edgelam.cosim import Simulation

@@ -50,7 +50,7 @@ def draw_growth(cases: list[Case], path: Path) -> None:
     Args:
         cases: from `measure` with ``growth=True``.
     """
-    from edgelam.runs.figures import figure, line_style
+    from edgelam.output.figures import figure, line_style
 
     speed = {case["name"]: case["simulated_per_wall"] for case in cases}
     with figure(path) as (_, (axes,)):

@@ -14,7 +14,8 @@ from edgelam.commands.run import TRUST
 from edgelam.errors import ConfigurationError
 from edgelam.files.storage import StorageError
 from edgelam.host import shell_line
-from edgelam.runs import experiments, terminal
+from edgelam.output import terminal
+from edgelam.runs import experiments
 from edgelam.runs.campaigns import grid as grids
 from edgelam.runs.campaigns.display import Display
 from edgelam.runs.campaigns.driver import run_jobs

@@ -27,7 +27,7 @@ def run(settings: RecordSettings | ShowSettings | HoldLastSettings) -> None:
     from rich.console import Console
 
     from edgelam.air import csi
-    from edgelam.runs.progress import Progress
+    from edgelam.output.progress import Progress
 
     match settings:
         case RecordSettings():

@@ -142,7 +142,7 @@ def _explain(error: BaseException) -> int:
     """Print what ended the command, without a traceback, and return the exit status; a bug is raised again."""
     from edgelam.errors import first_cause
     from edgelam.runs.folders.folder import explanation
-    from edgelam.runs.terminal import printable
+    from edgelam.text import printable
 
     cause = first_cause(error)
     if isinstance(cause, KeyboardInterrupt):
@@ -233,7 +233,7 @@ def _refuse_unknown(arguments: list[str]) -> None:
         said = arguments[:1] if not place else arguments[1:2] if arguments[:1] == [place] else []
         names = [get_args(kind)[1].name for kind in get_args(kinds)]
         if said and not said[0].startswith("-") and said[0] not in names:
-            from edgelam.runs.configuration import suggest
+            from edgelam.text import suggest
 
             raise ConfigurationError(
                 f"no command is called {f'{place} {said[0]}'.strip()!r}; {suggest(said[0], names)}"

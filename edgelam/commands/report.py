@@ -68,8 +68,8 @@ def _write(command: Report | Compare | Trace) -> None:
             written = write_report(path, _file(out))
             print(f"report: {written} ({written.stat().st_size / 1e6:.1f} MB)")
         case Compare(paths, out):
+            from edgelam.output import terminal
             from edgelam.report.compare import Comparison
-            from edgelam.runs import terminal
 
             _file(out)
             comparison, console = Comparison(paths), terminal.results()
@@ -92,8 +92,8 @@ def _write(command: Report | Compare | Trace) -> None:
 
 
 def _check(paths: tuple[Path, ...]) -> int:
-    from edgelam.runs import terminal
     from edgelam.runs.folders.checking import check
+    from edgelam.text import printable
 
     if not paths:
         raise ConfigurationError("edgelam check takes a PATH, or several")
@@ -101,10 +101,10 @@ def _check(paths: tuple[Path, ...]) -> int:
     for verdict in ("not covered", "unverified"):
         names = [str(finding.path) for finding in found if finding.verdict == verdict]
         if names:
-            print(terminal.printable(f"{verdict}: {', '.join(names)}"))
+            print(printable(f"{verdict}: {', '.join(names)}"))
     damaged = [finding for finding in found if finding.verdict == "damaged"]
     for finding in damaged:
-        print(terminal.printable(f"damaged: {finding.reason}"), file=sys.stderr)
+        print(printable(f"damaged: {finding.reason}"), file=sys.stderr)
     whole = sum(finding.verdict == "whole" for finding in found)
     print(f"{whole} files are what was written, {len(damaged)} damaged")
     return 1 if damaged else 0

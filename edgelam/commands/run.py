@@ -66,12 +66,12 @@ class Replay:
 
 def run_experiment(name: str, arguments: list[str]) -> int:
     """``edgelam run NAME ARGUMENTS``: configuration from recipe or file, then options; run folder; figures; tables."""
+    from edgelam.output.progress import Progress
     from edgelam.runs import experiments
     from edgelam.runs.configuration import to_toml
     from edgelam.runs.configuration.options import parse_options
     from edgelam.runs.folders.folder import RunFolder
     from edgelam.runs.network import network_of
-    from edgelam.runs.progress import Progress
     from edgelam.scenarios.asking import scenario_help
 
     # PyTorch's idle threads spin by default, which takes the core that ns-3 needs (4 times slower on a busy machine);
@@ -98,25 +98,26 @@ def run_experiment(name: str, arguments: list[str]) -> int:
 
 def plot_run(path: Path) -> int:
     """``edgelam plot RUN``."""
-    from edgelam.runs import experiments, terminal
+    from edgelam.runs import experiments
     from edgelam.runs.folders.load import load_run
+    from edgelam.text import printable
 
     run = load_run(path)
     experiment = experiments.find(run.manifest["experiment"])
     if run.state != "completed":
         reason = f" ({run.manifest['reason']})" if run.manifest.get("reason") else ""
         text = f"edgelam: this run is {run.state}{reason}; showing what there is of it"
-        print(terminal.printable(text), file=sys.stderr)
+        print(printable(text), file=sys.stderr)
     return _show_results(experiment, path)
 
 
 def replay_run(settings: Replay) -> int:
     """``edgelam replay RUN``."""
+    from edgelam.output.progress import Progress
     from edgelam.replay import replay
     from edgelam.runs import experiments
-    from edgelam.runs.configuration import parse_pairs
     from edgelam.runs.folders.load import reading
-    from edgelam.runs.progress import Progress
+    from edgelam.text import parse_pairs
 
     with reading(settings.run), Progress() as progress:
         run = replay(
@@ -174,7 +175,8 @@ def _show_results(experiment: "Experiment | None", path: Path, *, write_html: bo
 
     What fails here leaves the run as it ended: `edgelam plot` and `edgelam report` do it again.
     """
-    from edgelam.runs import terminal
+    from edgelam.output import terminal
+    from edgelam.text import printable
 
     console = terminal.results()
     failed = False
@@ -200,7 +202,7 @@ def _show_results(experiment: "Experiment | None", path: Path, *, write_html: bo
             step()
         except EdgelamError as error:
             failed = True
-            print(terminal.printable(f"edgelam: {error}"), file=sys.stderr)
+            print(printable(f"edgelam: {error}"), file=sys.stderr)
     say(f"run folder: {path}")
     if failed:
         print(f"edgelam: the run itself is kept; once that is mended: edgelam plot {path}", file=sys.stderr)

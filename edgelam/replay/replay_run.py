@@ -17,6 +17,7 @@ from edgelam import scenarios
 from edgelam.cosim.run import simulate
 from edgelam.cosim.simulation import Simulation
 from edgelam.errors import ConfigurationError, NotReplayable
+from edgelam.output.progress import Progress
 from edgelam.replay import programs
 from edgelam.replay import tables as replayed_tables
 from edgelam.replay.player import ProgramPlayer
@@ -26,7 +27,6 @@ from edgelam.runs.configuration.options import own_texts
 from edgelam.runs.experiments import NO_SCENARIO
 from edgelam.runs.folders.folder import RunFolder
 from edgelam.runs.folders.load import Run, load_run
-from edgelam.runs.progress import Progress
 from edgelam.runs.recording import SimulationRecorder, recorded_names
 from edgelam.scenarios import trust as whose
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from edgelam.errors import ConfigurationError
 from edgelam.runs import experiments
-from edgelam.runs.configuration import from_toml, parse_pairs
+from edgelam.runs.configuration import from_toml
 from edgelam.runs.folders.load import Run
 from edgelam.runs.needs import Needs
 from edgelam.runs.network import Network, holds_network, network_of, with_network
+from edgelam.text import parse_pairs
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,9 +16,9 @@ from edgelam.report.marks import NOTE, UNSET, score_cells
 from edgelam.report.page import write_page
 from edgelam.runs import results
 from edgelam.runs.configuration import leaves
-from edgelam.runs.figures import si_bytes
 from edgelam.runs.folders.load import Run, load_run
 from edgelam.runs.scores import BEST, Score, merged
+from edgelam.text import si_bytes
 
 MOST_RUNS = 200
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgelam.runs import results
-from edgelam.runs.figures import si_bytes
 from edgelam.runs.folders.load import Run
 from edgelam.runs.scores import BEST, Score
+from edgelam.text import si_bytes
 
 UNSET = "-"
 NOTE = "* the best, of rows that differ only in the first label or in the run"

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from edgelam.runs import ledger
-from edgelam.runs.figures import si_bytes
 from edgelam.runs.folders.load import Run
+from edgelam.text import si_bytes
 
 MAX_EVENTS = 150_000  # transfers and computations in one report
 FEWEST_EVENTS = 5_000  # of one simulation, where there are many

@@ -39,14 +39,15 @@ from rich.console import Console
 
 import edgelam
 from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.output.progress import Progress
 from edgelam.runs import scores as declared_scores
-from edgelam.runs.configuration import fields_of, suggest
+from edgelam.runs.configuration import fields_of
 from edgelam.runs.folders.folder import RunFolder, read_manifest
 from edgelam.runs.needs import Needs
 from edgelam.runs.network import check_devices, network_of
-from edgelam.runs.progress import Progress
 from edgelam.runs.scores import Score
 from edgelam.scenarios.asking import NO_SCENARIO, check_scenario
+from edgelam.text import suggest
 
 if TYPE_CHECKING:
     import pandas as pd

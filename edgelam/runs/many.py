@@ -25,12 +25,13 @@ from edgelam.files.storage import StorageError, write_atomically
 from edgelam.runs import experiments, results, statistics
 from edgelam.runs.campaigns.folder import CampaignFolder, job_name, run_name
 from edgelam.runs.campaigns.inputs import short_name
-from edgelam.runs.configuration import leaves, suggest
+from edgelam.runs.configuration import leaves
 from edgelam.runs.configuration.settings import plain_text, settings_of
 from edgelam.runs.folders import tables
 from edgelam.runs.folders.folder import read_manifest
 from edgelam.runs.folders.load import Run
 from edgelam.runs.scores import Score, merged
+from edgelam.text import suggest
 
 _FACTS = ("run", "state", "experiment", "version", "inputs", "started", "wall_s", "node")
 _ORIGINS = ("version", "inputs")  # of them: what makes two runs of the same settings and seed different

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import tyro
 
 from edgelam.errors import ConfigurationError
-from edgelam.runs.configuration import flat, parse_pairs, suggest
+from edgelam.runs.configuration import flat
 from edgelam.runs.needs import Needs
 from edgelam.scenarios import is_path
 from edgelam.scenarios.asking import NO_SCENARIO, check_scenario
+from edgelam.text import parse_pairs, suggest
 
 if TYPE_CHECKING:
     from edgelam.cosim.simulation import Simulation

@@ -11,8 +11,8 @@ import pandas as pd
 
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.runs import experiments
-from edgelam.runs.configuration import suggest
 from edgelam.runs.scores import MANIFEST, PERCENTILE, Score
+from edgelam.text import suggest
 
 if TYPE_CHECKING:
     from edgelam.runs.folders.load import Run

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from edgelam.errors import ConfigurationError
-from edgelam.runs.configuration import suggest
 from edgelam.runs.scores import Score
+from edgelam.text import suggest
 
 Key = tuple[Any, ...]
 

@@ -20,9 +20,9 @@ import pyarrow as pa
 
 from edgelam.cosim.observer import looking_on
 from edgelam.errors import ConfigurationError
-from edgelam.runs.configuration import suggest
 from edgelam.runs.folders.folder import RunFolder
 from edgelam.runs.folders.tables import TableWriter, schema_from
+from edgelam.text import suggest
 
 if TYPE_CHECKING:
     from edgelam.cosim.observables import Observable

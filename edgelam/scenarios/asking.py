@@ -11,6 +11,7 @@ from typing import NoReturn
 from edgelam import limits, paths
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.scenarios.find import USAGE_STATUS, find, is_path
+from edgelam.text import suggest
 
 NO_SCENARIO = "none"
 """The name that stands for no network at all."""
@@ -49,8 +50,6 @@ def _refuse_broken(name: str, asked: subprocess.CompletedProcess[str]) -> NoRetu
 
 
 def _find_scenario(name: str) -> list[str]:
-    from edgelam.runs.configuration import suggest  # here: the runs know scenarios, not the other way round
-
     if not is_path(name):
         try:
             known = paths.scenarios()

@@ -11,10 +11,10 @@ import tyro
 from edgelam.air.prediction.settings import LamSettings, TrainingSettings, WindowSettings
 from edgelam.errors import ConfigurationError
 from edgelam.models.lora import LoraSettings
-from edgelam.runs.configuration import parse_pairs, suggest
 from edgelam.runs.needs import Needs
 from edgelam.runs.network import Network
 from edgelam.scenarios.asking import check_scenario
+from edgelam.text import parse_pairs, suggest
 
 FIXED = ("hold-last", "prony")
 LEARNED = ("rnn", "lstm", "gru", "cnn", "transformer", "lam", "lam-random")

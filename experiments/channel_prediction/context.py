@@ -13,7 +13,7 @@ from edgelam.air.prediction import Predictor, Windows, methods
 from edgelam.cosim import derive_seed
 from edgelam.errors import ConfigurationError
 from edgelam.models import Backbone, load_backbone
-from edgelam.runs.progress import Progress
+from edgelam.output.progress import Progress
 
 from . import records
 from .config import Config

@@ -15,8 +15,8 @@ import numpy as np
 from edgelam.air import csi
 from edgelam.air.prediction import Windows, cut, cut_sample, stack
 from edgelam.errors import ConfigurationError
+from edgelam.output.progress import Progress
 from edgelam.random_streams import derive_seed, from_numbers
-from edgelam.runs.progress import Progress
 
 from .config import Config
 

@@ -11,8 +11,8 @@ import torch
 
 from edgelam.air import prediction
 from edgelam.learning.search import best_factor
+from edgelam.output.progress import Progress
 from edgelam.runs import RunFolder
-from edgelam.runs.progress import Progress
 
 from . import network
 from .config import FIXED, Config

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, load
-from edgelam.runs.figures import si_bytes
 from edgelam.runs.statistics import groups
-from edgelam.runs.terminal import TextTable
+from edgelam.text import si_bytes
 
 from . import results
 

@@ -12,8 +12,8 @@ from edgelam import lazy
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from edgelam.output.progress import Progress
     from edgelam.runs import RunFolder
-    from edgelam.runs.progress import Progress
 
     from .config import RECIPES, Config, check
     from .results import SCORES

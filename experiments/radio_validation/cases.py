@@ -6,9 +6,9 @@ from types import ModuleType
 
 from rich.console import Console
 
+from edgelam.output.progress import Progress
+from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, RunFolder, load
-from edgelam.runs.progress import Progress
-from edgelam.runs.terminal import TextTable
 
 from . import bler, delay, distance, peak, rlc, schedulers, tcp
 from .checks import Check

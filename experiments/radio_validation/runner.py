@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from edgelam.errors import EdgelamError
+from edgelam.output.progress import Progress
 from edgelam.paths import installed
 from edgelam.processes import Child, deferred_interrupt, stop_all
-from edgelam.runs.progress import Progress
 
 _LOOK_S = 0.02  # how often a finished run is looked for
 

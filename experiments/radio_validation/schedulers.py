@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, RunFolder, figures
-from edgelam.runs.terminal import TextTable
 
 from .bler import threshold_db
 from .checks import Check, Frame, jain

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from edgelam import cosim
+from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, RunFolder, figures
-from edgelam.runs.terminal import TextTable
 
 from .checks import Check
 from .config import Config

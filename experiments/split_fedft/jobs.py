@@ -7,8 +7,8 @@ import torch
 
 from edgelam import cosim
 from edgelam.federated import METHODS, Outcome, Setup, controls, prepare
+from edgelam.output.progress import Progress
 from edgelam.runs import RunFolder
-from edgelam.runs.progress import Progress
 
 from . import search
 from .config import Config, needs

@@ -7,9 +7,9 @@ from typing import cast
 import pandas as pd
 from rich.console import Console
 
+from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, load
-from edgelam.runs.figures import si_bytes
-from edgelam.runs.terminal import TextTable
+from edgelam.text import si_bytes
 
 from . import results
 

@@ -16,9 +16,9 @@ from edgelam import cosim
 from edgelam.federated import METHODS, EvaluationRecord, Outcome, Record, Setup, SplitFedFTSettings
 from edgelam.federated.samples import Samples, Shard
 from edgelam.learning.search import best_factor
+from edgelam.output.progress import Progress
 from edgelam.random_streams import Stream, numbered
 from edgelam.runs import RunFolder
-from edgelam.runs.progress import Progress
 
 from .config import Config, needs
 

@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from edgelam.federated.controls import ControlRow
 from edgelam.federated.records import DeviceRecord, DeviceRoundRecord, EvaluationRecord, Record, RoundRecord
+from edgelam.output.progress import Progress
 from edgelam.runs import RunFolder
 from edgelam.runs.folders.tables import TableWriter, schema_of
-from edgelam.runs.progress import Progress
 from edgelam.runs.recording import SimulationRecorder
 
 # What a record calls in the context of its class needs its unit in a table.

@@ -19,9 +19,9 @@ from edgelam.air import csi, prediction
 from edgelam.air.prediction import LamSettings, TrainingSettings, WindowSettings, cut
 from edgelam.errors import ConfigurationError, Diverged, EdgelamError
 from edgelam.models.lora import LoraSettings
+from edgelam.output.progress import Progress
 from edgelam.runs import RunFolder, load
 from edgelam.runs.network import Network
-from edgelam.runs.progress import Progress
 
 TINY = Config(
     methods=("hold-last", "gru-local", "gru-pooled", "lam-federated"),

@@ -21,8 +21,8 @@ from edgelam.experiments.radio_validation.tcp import INITIAL_WINDOW, SEGMENT, ex
 
 from edgelam.commands import main as cli
 from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.output.progress import Progress
 from edgelam.runs import load
-from edgelam.runs.progress import Progress
 
 SMALL = (
     "--peak-seconds", "0.1", "--arrivals", "2", "--street-distances", "50", "300", "--hall-distances", "10", "80",

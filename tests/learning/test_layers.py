@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 EDGELAM = Path(__file__).parents[2] / "edgelam"
-RUN_FOLDERS = ("edgelam.runs.folders", "edgelam.runs.recording", "edgelam.runs.experiments", "edgelam.runs.network")
 
 
 def imported(package):
@@ -23,10 +22,13 @@ def imported(package):
 @pytest.mark.parametrize(
     ("package", "unknown"),
     [
-        ("learning", ("edgelam.federated", "edgelam.air", "edgelam.runs", "edgelam.data")),
-        ("air", ("edgelam.federated", *RUN_FOLDERS)),
-        ("air/prediction", ("edgelam.federated", "edgelam.runs")),
-        ("federated", ("edgelam.air", "edgelam.runs")),
+        ("learning", ("edgelam.federated", "edgelam.air", "edgelam.parallel", "edgelam.runs", "edgelam.data")),
+        ("air", ("edgelam.federated", "edgelam.parallel", "edgelam.runs")),
+        ("federated", ("edgelam.air", "edgelam.parallel", "edgelam.runs")),
+        ("parallel", ("edgelam.air", "edgelam.federated", "edgelam.runs")),
+        ("scenarios", ("edgelam.runs",)),
+        ("cosim", ("edgelam.runs", "edgelam.output")),
+        ("output", ("edgelam.runs", "edgelam.cosim")),
         ("files", ("edgelam.runs", "edgelam.cosim")),
     ],
 )

@@ -22,9 +22,9 @@ from edgelam import cosim, paths
 from edgelam.commands import main as cli
 from edgelam.errors import ConfigurationError, NotReplayable
 from edgelam.federated import SplitFedFTSettings
+from edgelam.output.progress import Progress
 from edgelam.runs import RunFolder, StorageError, load, programs, replay
 from edgelam.runs.network import Network
-from edgelam.runs.progress import Progress
 
 FAR = {"rate": "90Mbps", "delay": "17ms"}
 

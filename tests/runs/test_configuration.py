@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgelam.errors import ConfigurationError
-from edgelam.runs.configuration import from_toml, parse_pairs, suggest, to_toml
+from edgelam.runs.configuration import from_toml, to_toml
+from edgelam.text import parse_pairs, suggest
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,8 +15,10 @@ import pytest
 
 from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.files import storage
-from edgelam.runs import RunFolder, StorageError, figures, load, many, terminal
+from edgelam.output import terminal
+from edgelam.runs import RunFolder, StorageError, figures, load, many
 from edgelam.runs.folders import folder as folder_module
+from edgelam.text import printable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -396,7 +398,7 @@ def test_what_is_no_manifest_is_one_line(tmp_path, text):
 
 
 def test_text_for_terminals_and_figures_does_nothing_to_them(tmp_path, capsys):
-    assert terminal.printable("a\x1b[31m\x00\x9b\ud7ff\udc80é\n") == "a\\x1b[31m\\x00\\x9b\ud7ff\\udc80é\n"
+    assert printable("a\x1b[31m\x00\x9b\ud7ff\udc80é\n") == "a\\x1b[31m\\x00\\x9b\ud7ff\\udc80é\n"
     console = terminal.results()
     for text in ("[/x]", "[red]name", ":smile:", "\x1b]0;title\x07"):
         console.print(text)

@@ -43,7 +43,7 @@ def show(settings: ShowSettings, console: Console) -> list[Path]:
 
 def draw(data: CsiSet, sample: int, path: Path) -> None:
     """Four panels of one sample, as ``path.svg`` and ``path.png``. Raises StorageError."""
-    from edgelam.runs.figures import PAGE_IN, figure
+    from edgelam.output.figures import PAGE_IN, figure
 
     csi = np.asarray(data.csi[sample])
     info = data.info(sample)

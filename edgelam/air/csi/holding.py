@@ -25,14 +25,14 @@ from edgelam.air.csi.sampling import Sample, sample_csi
 from edgelam.air.csi.settings import HoldLastSettings
 from edgelam.air.csi.table import Array
 from edgelam.errors import ConfigurationError
+from edgelam.output.terminal import TextTable
 from edgelam.random_streams import derive_seed
-from edgelam.runs.configuration import parse_pairs
-from edgelam.runs.terminal import TextTable
+from edgelam.text import parse_pairs
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from edgelam.runs.progress import Progress
+    from edgelam.output.progress import Progress
 
 HISTORY, HORIZON, TONES = 16, 4, 48
 PUBLISHED = {10.0: 0.066, 30.0: 0.259, 50.0: 0.593, 70.0: 1.02, 100.0: 1.67}

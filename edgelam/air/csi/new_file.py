@@ -13,7 +13,7 @@ from typing import BinaryIO, Self
 from edgelam.errors import ConfigurationError
 from edgelam.files import digests
 from edgelam.files.storage import StorageError, hidden_name, open_hidden, sync_folder
-from edgelam.runs.figures import si_bytes
+from edgelam.text import si_bytes
 
 SYNC_BYTES = 256 << 20  # written to the disk along the way, so that the end does not wait for all of it
 

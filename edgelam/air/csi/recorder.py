@@ -24,10 +24,10 @@ from edgelam.air.csi.table import Array, field_of, flat_columns
 from edgelam.errors import ConfigurationError
 from edgelam.files.storage import StorageError
 from edgelam.random_streams import derive_seed
-from edgelam.runs.configuration import parse_pairs
+from edgelam.text import parse_pairs
 
 if TYPE_CHECKING:
-    from edgelam.runs.progress import Progress
+    from edgelam.output.progress import Progress
 
 
 def record(settings: RecordSettings, progress: Progress | None = None) -> None:

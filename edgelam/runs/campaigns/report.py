@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from edgelam.output.terminal import TextTable
 from edgelam.runs.campaigns.display import reason_of
 from edgelam.runs.campaigns.folder import CampaignFolder, Job
 from edgelam.runs.configuration.settings import plain_text
 from edgelam.runs.many import Runs
 from edgelam.runs.scores import BEST
 from edgelam.runs.statistics import remark, with_interval
-from edgelam.runs.terminal import TextTable
 
 
 def print_results(

@@ -55,12 +55,12 @@ def _terminated(number: int, frame: object) -> None:
 
 def run(scratch: Path) -> None:
     """Do what SCRATCH/job.json says."""
+    from edgelam.output.progress import Progress
     from edgelam.runs import experiments
     from edgelam.runs.campaigns.identity import code_version, experiment_files
     from edgelam.runs.campaigns.inputs import inputs_of
     from edgelam.runs.configuration import from_toml
     from edgelam.runs.folders.folder import RunFolder
-    from edgelam.runs.progress import Progress
 
     began_ns = time.time_ns()
     job = json.loads((scratch / "job.json").read_text())

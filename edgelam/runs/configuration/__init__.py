@@ -7,12 +7,11 @@ from edgelam.runs.configuration.text import (
     from_toml,
     is_flat,
     leaves,
-    parse_pairs,
-    suggest,
     texts,
     to_plain,
     to_toml,
 )
+from edgelam.text import parse_pairs, suggest  # under the names by which experiments import them
 
 __all__ = [
     "fields_of",

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import tyro
 
 from edgelam.errors import ConfigurationError, EdgelamError
-from edgelam.runs.configuration import from_toml, suggest, texts, to_plain
+from edgelam.runs.configuration import from_toml, texts, to_plain
 from edgelam.runs.configuration.settings import settings_of
 from edgelam.runs.experiments import Experiment
 from edgelam.scenarios import trust
+from edgelam.text import suggest
 
 
 def base_configuration(experiment: Experiment, arguments: Sequence[str]) -> tuple[str, Any]:

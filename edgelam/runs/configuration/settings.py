@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from edgelam.errors import ConfigurationError
-from edgelam.runs.configuration import is_flat, suggest
+from edgelam.runs.configuration import is_flat
+from edgelam.text import suggest
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,12 +6,11 @@ that holds it, as they do on the command line.
 """
 
 import dataclasses
-import difflib
 import json
 import re
 import tomllib
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ import msgspec
 from edgelam.errors import ConfigurationError
 from edgelam.files import digests
 from edgelam.files.storage import StorageError
+from edgelam.text import suggest
 
 Config = TypeVar("Config")
 _flat: set[type] = set()
@@ -112,28 +112,6 @@ def from_toml(path: Path, kind: type[Config]) -> Config:
         return msgspec.convert(_nested(plain, kind), kind, strict=True, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{path}: {error}") from error
-
-
-def suggest(wrong: str, known: Iterable[str]) -> str:
-    """'did you mean X?' for the nearest known name, and all of them: what an error about an unknown name ends with."""
-    known = list(known)
-    folded = {name.lower().replace("_", "-"): name for name in known}
-    near = difflib.get_close_matches(wrong.lower().replace("_", "-"), list(folded), n=1)
-    hint = f"did you mean {folded[near[0]]!r}? There" if near else "there"
-    return f"{hint} are: {', '.join(known)}" if known else f"{hint} are none"
-
-
-def parse_pairs(pairs: Iterable[str], what: str) -> dict[str, str]:
-    """``("name=value", ...)`` as a dict; `what` names the option in errors (no ``=``, given twice)."""
-    found: dict[str, str] = {}
-    for pair in pairs:
-        name, sign, value = pair.partition("=")
-        if not (name and sign):
-            raise ConfigurationError(f"{what} takes NAME=VALUE, got {pair!r}")
-        if name in found:
-            raise ConfigurationError(f"{what} gives {name} twice: {found[name]} and {value}")
-        found[name] = value
-    return found
 
 
 def _hints(kind: Any) -> dict[str, Any]:

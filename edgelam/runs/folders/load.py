@@ -15,8 +15,8 @@ import pandas as pd
 from edgelam.errors import EdgelamError
 from edgelam.files import digests
 from edgelam.files.storage import StorageError
-from edgelam.runs.configuration import suggest
 from edgelam.runs.folders import folder, tables
+from edgelam.text import suggest
 
 
 class Run(Mapping[str, pd.DataFrame]):

@@ -5,7 +5,7 @@ import dataclasses
 from pathlib import Path
 
 from edgelam import cosim
-from edgelam.runs.configuration import parse_pairs
+from edgelam.text import parse_pairs
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from edgelam.runs import terminal
-from edgelam.runs.terminal import TextTable
+from edgelam.output import terminal
+from edgelam.output.terminal import TextTable
 
 HEADS = ("run", "state", "simulated", "delivered", "accuracy")
 ROWS = [
