@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Algorithms of collectives, one a file, as coroutines over a `Call` (edgelam/parallel/group.py).
+
+An algorithm is a module whose functions have the names of operations. What an algorithm does not have is done by
+`direct`. The functions get flat tensors, one-dimensional and contiguous:
+
+- all_reduce(call, flat, reduction), broadcast(call, flat, root), reduce(call, flat, root, reduction);
+- all_gather(call, flats), reduce_scatter(call, flats, reduction): the tensor of each rank's place, this rank's filled
+  with its own before or, reduced, afterwards;
+- gather(call, flats, root), scatter(call, flats, root): on rank `root` all places, on the others their own tensor only;
+- all_to_all(call, outputs, inputs), barrier(call).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Awaitable, Callable
+
+from edgelam.errors import ConfigurationError
+
+ALGORITHMS = {"direct": "direct", "ring": "ring", "tree": "tree"}
+"""Names of the algorithms, and their modules."""
+
+OPERATIONS = (
+    "all_reduce", "broadcast", "reduce", "all_gather", "reduce_scatter", "gather", "scatter", "all_to_all", "barrier"
+)  # fmt: skip
+
+
+def algorithm_of(operation: str, name: str) -> tuple[str, Callable[..., Awaitable[None]]]:
+    """The function that carries out an operation by an algorithm, with the name of the algorithm that it belongs to.
+
+    Raises ConfigurationError for an unknown name.
+    """
+    if name not in ALGORITHMS:
+        raise ConfigurationError(f"unknown algorithm {name!r} of collectives; legal are {', '.join(ALGORITHMS)}")
+    for each in (name, "direct"):
+        module = importlib.import_module(f"edgelam.parallel.collectives.{ALGORITHMS[each]}")
+        function = getattr(module, operation, None)
+        if function is not None:
+            return each, function
+    raise AssertionError(f"no algorithm of {operation}")

@@ -1,0 +1,430 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A group of ranks whose tensors cross the simulated network: messages between two ranks, and collectives.
+
+Each rank has a `Group` of its own, in one process with the others or in a process for each rank::
+
+    group = Group([sim.node(f"ue{i}") for i in range(4)], rank)
+    await group.all_reduce(gradient, "avg")
+
+Collectives of one group go one after another, in the order in which they are called, which must be the same on all
+ranks. What they are is the same whatever algorithm carries them out (edgelam/parallel/collectives): results that are
+common to all ranks are equal bit for bit. A collective is over on a rank when that rank has its result; what it still
+sends goes on, until `drain`.
+
+The wire carries the bytes of the tensors and nothing else: number, operation, dtype and shape of a message are known
+to both sides, or travel free of charge as the structure of every message does (cosim/encoding.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from edgelam.errors import ConfigurationError, TransferError
+from edgelam.parallel.collectives import algorithm_of
+from edgelam.parallel.outbox import Outbox
+from edgelam.parallel.reduction import Reduction
+
+if TYPE_CHECKING:
+    from edgelam.cosim import Message, Node
+    from edgelam.cosim.transfer_spec import TransferOptions
+
+
+@dataclass(frozen=True, slots=True)
+class CollectiveRecord:
+    """One rank's share of one collective."""
+
+    group: str
+    """Name of the group."""
+    number: int
+    """Of the collective in its group, from 0."""
+    operation: str
+    """all_reduce, broadcast, ..."""
+    algorithm: str
+    """How it was carried out."""
+    rank: int
+    """The rank whose times these are."""
+    size_bytes: int
+    """Bytes of this rank's tensors that take part."""
+    start_s: float
+    """Simulated time at which this rank began with it."""
+    end_s: float
+    """Simulated time at which this rank had its result."""
+
+
+class Group:
+    """One rank's view of a group.
+
+    Attributes: `name`, `rank`, `size`, `nodes` (of all ranks, in their order), `node` (this rank's), `protocol`,
+    `algorithm`, `server` (the node through which the algorithm star goes, or None).
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        rank: int,
+        *,
+        name: str = "",
+        protocol: str = "tcp",
+        rate_bps: float | None = None,
+        priority: int = 0,
+        algorithm: str = "ring",
+        server: Node | None = None,
+        on_collective: Callable[[CollectiveRecord], object] | None = None,
+    ) -> None:
+        """Make the view of `rank`.
+
+        Args:
+            nodes: the node of every rank, in their order; each at most once.
+            rank: which of them is this process's.
+            name: tells the messages of one group from those of another; the same on all ranks.
+            protocol: tcp or udp.
+            rate_bps: udp: pace of each transfer, bits of payload a second; None: the scenario's.
+            priority: class of traffic, 0 to 7.
+            algorithm: of collectives that name none; see edgelam/parallel/collectives.
+            server: the node through which the algorithm star goes.
+            on_collective: is told of every collective of this rank as it ends.
+
+        Raises ConfigurationError for a value that is not legal.
+        """
+        if not nodes or len({node.name for node in nodes}) != len(nodes):
+            raise ConfigurationError(
+                f"the ranks of group {name!r} are at {', '.join(node.name for node in nodes) or 'no node'}: there must "
+                "be at least one, and each rank needs a node of its own"
+            )
+        if rank not in range(len(nodes)):
+            raise ConfigurationError(f"rank {rank!r} of group {name!r}; legal are 0 to {len(nodes) - 1}")
+        if protocol not in ("tcp", "udp"):
+            raise ConfigurationError(f"protocol {protocol!r} of group {name!r}; legal are tcp and udp")
+        self.name, self.rank, self.size = name, rank, len(nodes)
+        self.nodes, self.node = tuple(nodes), nodes[rank]
+        self.protocol, self.rate_bps, self.priority = protocol, rate_bps, priority
+        self.algorithm, self.server = algorithm, server
+        self.on_collective = on_collective
+        self._outbox = Outbox(self.node)
+        self._in_order = asyncio.Lock()
+        self._number = 0
+        self._sent: dict[tuple[int, str], int] = {}
+        self._received: dict[tuple[int, str], int] = {}
+        self._early: dict[tuple[str, str], dict[Any, Any]] = {}
+        self._reading: dict[tuple[str, str], asyncio.Future[None]] = {}
+
+    def __repr__(self) -> str:
+        """Name, rank and nodes."""
+        return f"Group({self.name!r}, rank {self.rank} of {', '.join(node.name for node in self.nodes)})"
+
+    # ---- messages between two ranks ------------------------------------------------------------------------------
+
+    async def send(self, to: int, tensor: Tensor, *, tag: str = "send") -> None:
+        """Send a tensor to rank `to`; returns when it is acknowledged. An empty tensor is no message.
+
+        Messages of one tag arrive in the order in which they were sent.
+        """
+        self._check_peer(to)
+        if tensor.numel() == 0:
+            return
+        number = self._sent.get((to, tag), 0)
+        self._sent[to, tag] = number + 1
+        await self.node.send(self.nodes[to], {number: as_bytes(tensor)}, **self.how(tag))
+
+    async def receive(self, source: int | None, into: Tensor, *, tag: str = "send") -> int:
+        """Receive the next tensor of that tag from rank `source` (None: from any) into `into`; returns the source.
+
+        An empty `into` receives nothing. Raises ConfigurationError if what was sent has another number of bytes.
+        """
+        if source is not None:
+            self._check_peer(source)
+        if into.numel() == 0:
+            if source is None:
+                raise ConfigurationError("an empty tensor is no message: it cannot be received from any rank")
+            return source
+        if source is None:
+            source = await self._any_source(tag)
+        number = self._received.get((source, tag), 0)
+        self._received[source, tag] = number + 1
+        write_bytes(into, await self.take(self.nodes[source], tag, number), self.nodes[source].name, tag)
+        return source
+
+    async def _any_source(self, tag: str) -> int:
+        """The rank whose next message of that tag came first; the message is put by for `take`."""
+        ranks = {node.name: rank for rank, node in enumerate(self.nodes)}
+        while True:
+            for (name, early_tag), waiting in self._early.items():
+                if early_tag == self._tag(tag) and self._received.get((ranks[name], tag), 0) in waiting:
+                    return ranks[name]
+            message = await self.node.receive(tag=self._tag(tag))
+            self._put_by(message)
+
+    def _check_peer(self, rank: int) -> None:
+        if rank not in range(self.size) or rank == self.rank:
+            raise ConfigurationError(
+                f"rank {self.rank} of group {self.name!r} exchanges a message with rank {rank!r}; legal are "
+                f"0 to {self.size - 1}, apart from itself"
+            )
+
+    # ---- what algorithms use -------------------------------------------------------------------------------------
+
+    def _tag(self, tag: str) -> str:
+        return f"{self.name}/{tag}" if self.name else tag
+
+    def how(self, tag: str, *, fan_in: int = 1) -> TransferOptions:
+        """How messages of that tag cross the network; fan_in: how many ranks send to one node at the same time."""
+        how: TransferOptions = {
+            "tag": self._tag(tag), "protocol": self.protocol, "encoding": "exact", "priority": self.priority
+        }  # fmt: skip
+        if self.rate_bps is not None:
+            how["rate_bps"] = self.rate_bps / fan_in
+        return how
+
+    async def begin_send(self, to: Node | Sequence[Node], tag: str, key: Any, wire: Any, *, fan_in: int = 1) -> None:
+        """Begin to send a message; the receiver asks for it by tag and key."""
+        await self._outbox.send(to, {key: wire}, **self.how(tag, fan_in=fan_in))
+
+    async def take(self, source: Node, tag: str, key: Any) -> Any:
+        """Wait for the message of that tag and key from `source`, in whatever order messages come."""
+        channel = (source.name, self._tag(tag))
+        while True:
+            early = self._early.get(channel)
+            if early is not None and key in early:
+                wire = early.pop(key)
+                if not early:
+                    del self._early[channel]
+                return wire
+            if (reading := self._reading.get(channel)) is not None:
+                await asyncio.shield(reading)
+                continue
+            reading = self._reading[channel] = asyncio.get_running_loop().create_future()
+            try:
+                self._put_by(await self.node.receive(source, tag=channel[1]))
+            finally:
+                del self._reading[channel]
+                reading.set_result(None)
+
+    def _put_by(self, message: Message) -> None:
+        if message.lost:
+            raise TransferError(
+                f"{message.lost_bytes:,} of {message.size_bytes:,} bytes of {message.tag!r} from {message.source.name} "
+                f"to {self.node.name} were lost: a collective needs all of them; use the protocol tcp"
+            )
+        ((key, wire),) = message.data.items()
+        self._early.setdefault((message.source.name, message.tag), {})[key] = wire
+
+    async def drain(self) -> None:
+        """Wait until everything that this rank has sent is over. Raises TransferError if something did not arrive."""
+        await self._outbox.drain()
+
+    # ---- collectives ---------------------------------------------------------------------------------------------
+
+    async def all_reduce(
+        self, tensor: Tensor, reduction: str | Reduction = "sum", *, algorithm: str | None = None
+    ) -> None:
+        """Make `tensor`, in place, the reduction of all ranks' tensors: of one shape and dtype on all ranks."""
+        reduction = _reduction(reduction, tensor)
+        async with self._turn("all_reduce", algorithm, [tensor]) as carry_out, _flat(tensor) as flat:
+            reduction.prepare(flat)
+            await carry_out(flat, reduction)
+
+    async def broadcast(self, tensor: Tensor, root: int = 0, *, algorithm: str | None = None) -> None:
+        """Make `tensor`, in place, what it is on rank `root`."""
+        self._check_root(root)
+        async with self._turn("broadcast", algorithm, [tensor]) as carry_out, _flat(tensor) as flat:
+            await carry_out(flat, root)
+
+    async def reduce(
+        self, tensor: Tensor, root: int = 0, reduction: str | Reduction = "sum", *, algorithm: str | None = None
+    ) -> None:
+        """Make `tensor` on rank `root`, in place, the reduction of all ranks'; on the others it stays as it is."""
+        self._check_root(root)
+        reduction = _reduction(reduction, tensor)
+        async with (
+            self._turn("reduce", algorithm, [tensor]) as carry_out,
+            _flat(tensor if self.rank == root else tensor.detach().clone()) as flat,
+        ):
+            reduction.prepare(flat)
+            await carry_out(flat, root, reduction)
+
+    async def all_gather(self, outputs: Sequence[Tensor], tensor: Tensor, *, algorithm: str | None = None) -> None:
+        """Make each of `outputs` what `tensor` is on the rank of its place; ranks may have different sizes."""
+        self._check_list("all_gather", outputs)
+        _check_pair("all_gather", outputs[self.rank], tensor)
+        async with self._turn("all_gather", algorithm, outputs) as carry_out, _flats(outputs) as flats:
+            flats[self.rank].copy_(tensor.detach().reshape(-1))
+            await carry_out(flats)
+
+    async def reduce_scatter(
+        self,
+        output: Tensor,
+        inputs: Sequence[Tensor],
+        reduction: str | Reduction = "sum",
+        *,
+        algorithm: str | None = None,
+    ) -> None:
+        """Make `output` the reduction of what all ranks have at this rank's place of `inputs`; those do not change."""
+        self._check_list("reduce_scatter", inputs)
+        _check_pair("reduce_scatter", output, inputs[self.rank])
+        reduction = _reduction(reduction, output)
+        async with self._turn("reduce_scatter", algorithm, inputs) as carry_out, _flat(output) as flat:
+            flats = [tensor.detach().clone(memory_format=torch.contiguous_format).reshape(-1) for tensor in inputs]
+            for each in flats:
+                reduction.prepare(each)
+            await carry_out(flats, reduction)
+            flat.copy_(flats[self.rank])
+
+    async def gather(
+        self, outputs: Sequence[Tensor] | None, tensor: Tensor, root: int = 0, *, algorithm: str | None = None
+    ) -> None:
+        """On rank `root`, make each of `outputs` what `tensor` is on the rank of its place; others give None."""
+        self._check_root(root)
+        places = [tensor]
+        if self.rank == root:
+            places = self._check_list("gather", outputs)
+            _check_pair("gather", places[root], tensor)
+        async with self._turn("gather", algorithm, places) as carry_out, _flats(places) as flats:
+            if self.rank == root:
+                flats[root].copy_(tensor.detach().reshape(-1))
+            await carry_out(flats, root)
+
+    async def scatter(
+        self, output: Tensor, inputs: Sequence[Tensor] | None, root: int = 0, *, algorithm: str | None = None
+    ) -> None:
+        """Make `output` what rank `root` has at this rank's place of `inputs`; others give None."""
+        self._check_root(root)
+        places = [output]
+        if self.rank == root:
+            places = self._check_list("scatter", inputs)
+            _check_pair("scatter", output, places[root])
+        async with self._turn("scatter", algorithm, places) as carry_out, _flats(places) as flats:
+            await carry_out(flats, root)
+            if self.rank == root:
+                output.detach().copy_(flats[root].reshape(output.shape))
+
+    async def all_to_all(
+        self, outputs: Sequence[Tensor], inputs: Sequence[Tensor], *, algorithm: str | None = None
+    ) -> None:
+        """Send each of `inputs` to the rank of its place, and make each of `outputs` what came from that rank."""
+        self._check_list("all_to_all", outputs)
+        self._check_list("all_to_all", inputs)
+        _check_pair("all_to_all", outputs[self.rank], inputs[self.rank])
+        async with self._turn("all_to_all", algorithm, inputs) as carry_out, _flats(outputs) as flats:
+            sent = [tensor.detach().reshape(-1) for tensor in inputs]
+            flats[self.rank].copy_(sent[self.rank])
+            await carry_out(flats, sent)
+
+    async def barrier(self, *, algorithm: str | None = None) -> None:
+        """Wait until all ranks are here. The messages are of 1 byte and cross the network."""
+        async with self._turn("barrier", algorithm, ()) as carry_out:
+            await carry_out()
+
+    @asynccontextmanager
+    async def _turn(
+        self, operation: str, algorithm: str | None, tensors: Sequence[Tensor]
+    ) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+        """Within the block it is the collective's turn; gives what carries it out."""
+        name, function = algorithm_of(operation, algorithm or self.algorithm)
+        call = Call(self, operation, self._number)
+        self._number += 1
+        async with self._in_order:
+            loop = asyncio.get_running_loop()
+            start_s = loop.time()
+            with self._outbox.operation():
+                yield partial(function, call)
+            if self.on_collective is not None:
+                size_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+                self.on_collective(
+                    CollectiveRecord(
+                        self.name, call.number, operation, name, self.rank, size_bytes, start_s, loop.time()
+                    )
+                )  # fmt: skip
+
+    def _check_root(self, root: int) -> None:
+        if root not in range(self.size):
+            raise ConfigurationError(f"root {root!r} of group {self.name!r}; legal are 0 to {self.size - 1}")
+
+    def _check_list(self, operation: str, tensors: Sequence[Tensor] | None) -> list[Tensor]:
+        if tensors is None or len(tensors) != self.size:
+            raise ConfigurationError(
+                f"{operation} in group {self.name!r} of {self.size} ranks got "
+                f"{'no tensors' if tensors is None else f'{len(tensors)} tensors'}: give one for each rank"
+            )
+        return list(tensors)
+
+
+class Call:
+    """One collective under way on one rank: what its algorithm sends and receives.
+
+    `rank`, `size`: of the group. A message is known by the rank that sends it and by its `step`, any value that is
+    used once for each pair of ranks. Both sides know how long it is; an empty tensor is no message.
+    """
+
+    def __init__(self, group: Group, operation: str, number: int) -> None:
+        """Of `group`; number: of the collective."""
+        self.group, self.operation, self.number = group, operation, number
+        self.rank, self.size = group.rank, group.size
+
+    async def send(self, to: int, step: Any, tensor: Tensor, *, fan_in: int = 1) -> None:
+        """Begin to send a tensor to rank `to`; afterwards it may change."""
+        if tensor.numel():
+            await self.group.begin_send(
+                self.group.nodes[to], self.operation, (self.number, step), as_bytes(tensor), fan_in=fan_in
+            )
+
+    async def receive(self, source: int, step: Any, into: Tensor) -> None:
+        """Receive a tensor from rank `source` into `into`, which is contiguous."""
+        if into.numel():
+            node = self.group.nodes[source]
+            wire = await self.group.take(node, self.operation, (self.number, step))
+            write_bytes(into, wire, node.name, self.operation)
+
+
+def as_bytes(tensor: Tensor) -> Tensor:
+    """A tensor's values in their own format, uint8 [bytes]: the tensor's memory where it is contiguous."""
+    return tensor.detach().resolve_conj().resolve_neg().contiguous().reshape(-1).view(torch.uint8)
+
+
+def write_bytes(into: Tensor, wire: Tensor, source: str, tag: str) -> None:
+    """Write the values that came from node `source` to a tensor."""
+    if wire.numel() != into.numel() * into.element_size():
+        raise ConfigurationError(
+            f"{tag}: {wire.numel():,} bytes came from {source} for a tensor {tuple(into.shape)} of {into.dtype}, which "
+            f"has {into.numel() * into.element_size():,}: shapes and dtypes must agree on all ranks"
+        )
+    into.detach().copy_(wire.view(into.dtype).reshape(into.shape))
+
+
+@asynccontextmanager
+async def _flats(tensors: Sequence[Tensor]) -> AsyncIterator[list[Tensor]]:
+    """Within the block contiguous one-dimensional views of tensors; or copies, which the tensors become after it."""
+    plain = [tensor.detach() for tensor in tensors]
+    flats = [tensor.contiguous().resolve_conj().resolve_neg().reshape(-1) for tensor in plain]
+    yield flats
+    for tensor, flat in zip(plain, flats, strict=True):
+        if flat.data_ptr() != tensor.data_ptr():
+            tensor.copy_(flat.reshape(tensor.shape))
+
+
+@asynccontextmanager
+async def _flat(tensor: Tensor) -> AsyncIterator[Tensor]:
+    """The same of one."""
+    async with _flats([tensor]) as (flat,):
+        yield flat
+
+
+def _reduction(asked: str | Reduction, tensor: Tensor) -> Reduction:
+    reduction = Reduction(asked) if isinstance(asked, str) else asked
+    reduction.check(tensor.dtype)
+    return reduction
+
+
+def _check_pair(operation: str, one: Tensor, other: Tensor) -> None:
+    if one.numel() != other.numel() or one.dtype != other.dtype:
+        raise ConfigurationError(
+            f"{operation}: this rank's own tensors are {tuple(one.shape)} of {one.dtype} and {tuple(other.shape)} of "
+            f"{other.dtype}; they must have the same number of values and dtype"
+        )

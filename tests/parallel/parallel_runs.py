@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Shared by the tests of edgelam.parallel: ranks as tasks of one process."""
+
+import asyncio
+
+from edgelam import cosim
+from edgelam.parallel.group import Group
+
+
+def run_ranks(program, size, *, scenario=None, options=None, servers=0, network=None, seed=1, **of_group):
+    """The results of ``program(group, sim)`` for each rank; without a scenario transfers take no time."""
+
+    async def main(sim):
+        nodes = [sim.node(f"ue{rank}") for rank in range(size)]
+        groups = [Group(nodes, rank, **of_group) for rank in range(size)]
+        results = await asyncio.gather(*(program(group, sim) for group in groups))
+        await asyncio.gather(*(group.drain() for group in groups))
+        return results
+
+    if scenario is None:
+        names = {f"ue{rank}": "ue" for rank in range(size)} | {f"edge{i}": "edge" for i in range(max(servers, 1))}
+        return cosim.simulate(main, nodes=names, seed=seed)
+    return cosim.simulate(main, scenario, options={"numUe": size, **(options or {})}, network=network, seed=seed)
