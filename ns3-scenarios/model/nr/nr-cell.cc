@@ -183,13 +183,13 @@ std::uint32_t Cell::AddMulticast(const std::vector<std::uint32_t>& ues) {
     CheckSet("AddMulticast");
     return m_multicast->Add(
         ues, m_mac->NextSlot(), [this] { m_mac->Wake(); },
-        [this](std::uint32_t group, std::uint32_t ue, Bearer& bearer) {
-            bearer.SetDeliver([this, ue](ns3::Ptr<ns3::Packet> packet) {
+        [this](std::uint32_t group, std::uint32_t ue, ReceivingEntity& entity) {
+            entity.SetDeliver([this, ue](ns3::Ptr<ns3::Packet> packet) {
                 if (m_atUe) {
                     m_atUe(ue, packet->Copy());
                 }
             });
-            TracePackets(bearer, {.ue = ue, .group = static_cast<std::int32_t>(group)});
+            TracePackets(entity, {.ue = ue, .group = static_cast<std::int32_t>(group)});
         });
 }
 
@@ -267,8 +267,8 @@ std::int64_t Cell::AssignStreams(std::int64_t stream) {
     return 1;
 }
 
-void Cell::TracePackets(Bearer& bearer, PacketRecord like) {
-    bearer.SetTrace([this, like](ns3::Time arrived, std::uint32_t bytes) {
+void Cell::TracePackets(ReceivingEntity& entity, PacketRecord like) {
+    entity.SetTrace([this, like](ns3::Time arrived, std::uint32_t bytes) {
         if (m_packetTrace.IsEmpty()) {
             return;
         }

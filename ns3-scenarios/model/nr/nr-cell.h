@@ -136,7 +136,7 @@ class Cell : public ns3::Object, private CellSettings {
     /// Throws std::logic_error before SetGnb.
     void CheckSet(const char* what) const;
     /// What this bearer delivers goes to the trace source PacketDelivered; `like` says whose it is.
-    void TracePackets(Bearer& bearer, PacketRecord like);
+    void TracePackets(ReceivingEntity& entity, PacketRecord like);
     void SetCombining(std::string name);
     std::string GetCombining() const { return incrementalRedundancy ? "ir" : "chase"; }
 

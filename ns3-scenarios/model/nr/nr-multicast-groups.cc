@@ -37,7 +37,7 @@ std::uint32_t MulticastGroups::Add(const std::vector<std::uint32_t>& ues, std::u
     }
     for (const auto ue : ues) {
         group.receivers.push_back(std::make_unique<Receiver>(ue, settings));
-        connect(number, ue, group.receivers.back()->bearer);
+        connect(number, ue, group.receivers.back()->entity);
     }
     NS_LOG_INFO("group " << number << " of " << ues.size() << " UEs");
     return number;
@@ -48,7 +48,7 @@ bool MulticastGroups::Remove(std::uint32_t number) {
     const Group& group = *found->second;
     if (group.sender.bearer.BacklogBytes() > 0 || !group.sender.harq.Empty() ||
         std::any_of(group.receivers.begin(), group.receivers.end(),
-                    [](const auto& each) { return each->bearer.Reorders(); })) {
+                    [](const auto& each) { return each->entity.Reorders(); })) {
         return false;
     }
     m_groups.erase(found);
@@ -168,7 +168,7 @@ void MulticastGroups::HandUp(std::uint32_t number, unsigned harq) {
         if (receiver->harq[harq].decoded && (receiver->handed & bit) == 0) {
             receiver->handed |= bit;
             for (const auto& pdu : group.sender.harq[harq].pdus) {
-                receiver->bearer.Receive(pdu);
+                receiver->entity.Receive(pdu);
             }
         }
     }

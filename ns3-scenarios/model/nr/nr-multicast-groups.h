@@ -30,7 +30,7 @@ namespace edgelam::nr {
 class MulticastGroups {
   public:
     /// What a group's end at a UE is connected to.
-    using Connect = std::function<void(std::uint32_t group, std::uint32_t ue, Bearer& bearer)>;
+    using Connect = std::function<void(std::uint32_t group, std::uint32_t ue, ReceivingEntity& entity)>;
     MulticastGroups(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver,
                     ns3::Ptr<ns3::UniformRandomVariable> random)
         : m_carrier(carrier), m_links(links), m_grants(grants), m_receiver(receiver), m_random(random) {}
@@ -57,9 +57,9 @@ class MulticastGroups {
   private:
     /// One of several that a group is sent to.
     struct Receiver {
-        Receiver(std::uint32_t number, const BearerSettings& settings) : ue(number), bearer(settings) {}
+        Receiver(std::uint32_t number, const BearerSettings& settings) : ue(number), entity(settings) {}
         std::uint32_t ue;
-        Bearer bearer; ///< the receiving end
+        ReceivingEntity entity;
         std::array<Reception, HarqEntity::num_processes> harq;
         std::uint16_t handed = 0; ///< bit of each process whose block has gone up
         bool reached = true;      ///< as last measured

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// The receiving end of one direction of a bearer: the receiving RLC entity (3GPP TS 38.322) and that of PDCP
+/// (TS 38.323).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "ns3/event-id.h"
+
+#include "nr-bearer-settings.h"
+#include "nr-rlc-pdu.h"
+
+namespace edgelam::nr {
+
+/// Puts segments together and packets in order, and reports what is missing.
+class ReceivingEntity {
+  public:
+    /// Throws std::invalid_argument as BearerSettings::Check does.
+    explicit ReceivingEntity(const BearerSettings& settings);
+    ~ReceivingEntity();
+    ReceivingEntity(const ReceivingEntity&) = delete;
+    ReceivingEntity& operator=(const ReceivingEntity&) = delete;
+
+    /// What gets the packets, in order.
+    using Deliver = std::function<void(ns3::Ptr<ns3::Packet>)>;
+    void SetDeliver(Deliver deliver) { m_deliver = std::move(deliver); }
+    /// Whom to tell of each packet delivered (empty: nobody): when the transmitting entity took it, and its bytes.
+    using Trace = std::function<void(ns3::Time arrived, std::uint32_t bytes)>;
+    void SetTrace(Trace trace) { m_trace = std::move(trace); }
+    /// Called when a status report begins to wait where none did.
+    void SetWake(std::function<void()> wake) { m_wake = std::move(wake); }
+
+    void Receive(const RlcPdu& pdu);
+    /// Packets that wait for one before them.
+    bool Reorders() const { return !m_reorder.empty(); }
+    /// Bytes of the status report that waits to be sent the other way, 0 if none does.
+    std::uint32_t StatusBytes() const;
+    /// The report, as it is when it is sent, of at most so many bytes (16 or more): it tells as much as fits.
+    RlcStatus TakeStatus(std::uint32_t bytes = UINT32_MAX);
+
+    struct Counters {
+        std::uint64_t deliveredPackets = 0, deliveredBytes = 0, lostPackets = 0;
+    };
+    const Counters& counters() const { return m_counters; }
+
+  private:
+    struct Piece {
+        std::uint32_t from, to;
+    };
+    struct Incoming {
+        ns3::Ptr<ns3::Packet> packet;
+        std::uint32_t size = 0;    ///< 0 until the last segment has come
+        std::vector<Piece> pieces; ///< received bytes, merged, in order
+        ns3::Time first;           ///< when the first piece came
+    };
+    struct Complete {
+        ns3::Ptr<ns3::Packet> packet;
+        ns3::Time arrived; ///< at the transmitting entity
+    };
+
+    bool Add(Incoming& sdu, const RlcPdu& pdu);
+    void UpdateReassembly();
+    void ReassemblyExpired();
+    bool HasGap(std::uint64_t sn) const;
+    void TriggerStatus();
+    void Hand(std::uint64_t sn, Complete sdu);
+    void ReorderingExpired();
+
+    const BearerSettings m_settings;
+    Deliver m_deliver;
+    Trace m_trace;
+    std::function<void()> m_wake;
+    Counters m_counters;
+    std::map<std::uint64_t, Incoming> m_incoming; ///< SDUs of which something has come, from m_rxNext on
+    std::uint64_t m_rxNext = 0, m_rxHighest = 0, m_rxHighestStatus = 0, m_rxTrigger = 0; ///< names of TS 38.322 7.1
+    ns3::EventId m_reassemblyEvent, m_prohibitEvent, m_reorderingEvent;
+    std::uint64_t m_polledTo = 0; ///< one above the highest polled SDU that no report could tell of yet; 0: none
+    bool m_statusWanted = false;
+    std::map<std::uint64_t, Complete> m_reorder; ///< waiting for one before
+    std::uint64_t m_deliverNext = 0, m_reorderTrigger = 0;
+};
+
+} // namespace edgelam::nr

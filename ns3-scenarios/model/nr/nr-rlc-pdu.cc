@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-rlc-pdu.h"
+
+namespace edgelam::nr {
+
+namespace {
+
+std::uint32_t MacSubheader(std::uint32_t bytes) {
+    return bytes < 256 ? 2 : 3; // TS 38.321 6.1.2
+}
+
+} // namespace
+
+std::uint32_t RlcHeaderBytes(bool acknowledged, std::uint32_t length, bool whole, bool first) {
+    const std::uint32_t rlc = acknowledged ? (first ? 3 : 5) : whole ? 1 : first ? 2 : 4;
+    return rlc + MacSubheader(length + rlc);
+}
+
+std::uint32_t RlcStatus::Bytes() const {
+    std::uint32_t bytes = 4; // D/C, CPT, 18 bit ACK_SN, E1
+    for (const auto& each : missing) {
+        bytes += each.from == 0 && each.to == RlcStatus::to_the_end ? 3 : 7; // 18 bit NACK_SN, E1-3; SOstart and SOend
+    }
+    return bytes + MacSubheader(bytes);
+}
+
+} // namespace edgelam::nr

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// What RLC puts into transport blocks (3GPP TS 38.322): data PDUs and status reports, and the bytes that they have.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ns3/nstime.h"
+#include "ns3/packet.h"
+
+namespace edgelam::nr {
+
+/// A whole SDU or a segment of one, in a transport block. SDUs are references: nothing is copied.
+struct RlcPdu {
+    std::uint64_t sn;
+    ns3::Ptr<ns3::Packet> sdu;
+    std::uint32_t offset, length; ///< bytes of the SDU (PDCP header included)
+    bool last;                    ///< it holds the SDU's end
+    bool poll;                    ///< AM: asks for a status report
+    std::uint32_t headerBytes;    ///< RLC header and MAC subheader
+    ns3::Time arrived;            ///< when the transmitting entity took the SDU
+    std::uint32_t Bytes() const { return length + headerBytes; }
+};
+
+/// RLC header of 1 (UM, whole SDU), 2 (UM, segment; +2 with an offset) or 3 (AM; +2 with an offset) bytes, and MAC
+/// subheader of 2 or 3 bytes.
+/// \param length bytes of the SDU in this PDU \param first whether it begins with the SDU's first byte
+std::uint32_t RlcHeaderBytes(bool acknowledged, std::uint32_t length, bool whole, bool first);
+
+/// A status report of RLC AM.
+struct RlcStatus {
+    static constexpr std::uint32_t to_the_end = UINT32_MAX;
+    struct Missing {
+        std::uint64_t sn;
+        std::uint32_t from, to; ///< bytes [from, to); to the end: to_the_end
+    };
+    std::uint64_t ackSn = 0; ///< everything below is received, but for what is missing
+    std::vector<Missing> missing;
+    /// On the air, MAC subheader included (TS 38.322 6.2.2.5, 18 bit sequence numbers).
+    std::uint32_t Bytes() const;
+};
+
+} // namespace edgelam::nr

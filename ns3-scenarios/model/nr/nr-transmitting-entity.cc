@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-transmitting-entity.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "ns3/log.h"
+#include "ns3/simulator.h"
+
+NS_LOG_COMPONENT_DEFINE("NrTransmittingEntity");
+
+namespace edgelam::nr {
+
+namespace {
+
+constexpr std::uint32_t pdcp_header = 3;
+constexpr std::uint32_t least_piece = 8;      ///< a shorter segment is not worth its header
+constexpr std::uint64_t am_window = 1u << 17; ///< TS 38.322 7.2, 18 bit sequence numbers
+
+} // namespace
+
+TransmittingEntity::TransmittingEntity(const BearerSettings& settings) : m_settings(settings) {
+    settings.Check();
+}
+
+TransmittingEntity::~TransmittingEntity() {
+    m_pollEvent.Cancel();
+}
+
+std::uint32_t TransmittingEntity::HeaderBytes(std::uint32_t length, bool whole, bool first) const {
+    return RlcHeaderBytes(m_settings.acknowledged, length, whole, first);
+}
+
+unsigned TransmittingEntity::Priority() const {
+    unsigned highest = m_waits == 0 ? 0 : static_cast<unsigned>(std::bit_width(m_waits)) - 1;
+    if (m_nextSn < m_firstSn + m_sdus.size()) {
+        highest = std::max<unsigned>(highest, m_sdus[m_nextSn - m_firstSn].priority);
+    }
+    for (const auto& [sn, pieces] : m_retransmit) {
+        highest = std::max<unsigned>(highest, m_sdus[sn - m_firstSn].priority);
+    }
+    return highest;
+}
+
+bool TransmittingEntity::Send(ns3::Ptr<ns3::Packet> packet, unsigned priority) {
+    NS_LOG_FUNCTION(this << packet << priority);
+    const std::uint32_t size = packet->GetSize() + pdcp_header;
+    if (m_keptBytes[priority] + size > m_settings.bufferBytes || m_failed) {
+        ++m_counters.droppedPackets;
+        NS_LOG_LOGIC(this << " drops a packet of priority " << priority << ": " << (m_failed ? "failed" : "full"));
+        return false;
+    }
+    const bool idle = BacklogBytes() == 0;
+    m_keptBytes[priority] += size;
+    m_highestPriority = std::max(m_highestPriority, priority);
+    m_backlog += size + HeaderBytes(size, true, true);
+    m_waiting[priority].push_back(
+        {std::move(packet), size, ns3::Simulator::Now(), static_cast<std::uint8_t>(priority)});
+    m_waits |= 1U << priority;
+    ++m_counters.sentPackets;
+    if (idle && m_wake) {
+        m_wake();
+    }
+    return true;
+}
+
+/// One PDU of a piece, as long as the room allows. Shortens `piece` to what is left. \return false if nothing fitted
+bool TransmittingEntity::TakePiece(std::uint64_t sn, const Outgoing& sdu, Piece& piece, std::uint32_t& room,
+                                   std::vector<RlcPdu>& out) {
+    const std::uint32_t left = piece.to - piece.from;
+    const bool first = piece.from == 0;
+    std::uint32_t length = left, header = HeaderBytes(left, first && piece.to == sdu.size, first);
+    if (length + header > room) {
+        header = HeaderBytes(left, false, first);
+        length = room > header ? std::min(left, room - header) : 0;
+        if (length < std::min(left, least_piece)) {
+            return false;
+        }
+    }
+    out.push_back({sn, sdu.packet, piece.from, length, piece.from + length == sdu.size, false, header, sdu.arrived});
+    room -= length + header;
+    piece.from += length;
+    ++m_pdusWithoutPoll;
+    m_bytesWithoutPoll += length;
+    return true;
+}
+
+/// The SDU that is sent next has a number. \return false if there is none
+bool TransmittingEntity::Next() {
+    if (m_nextSn < m_firstSn + m_sdus.size()) {
+        return true;
+    }
+    if (m_waits == 0) {
+        return false;
+    }
+    const auto priority = static_cast<unsigned>(std::bit_width(m_waits)) - 1;
+    m_sdus.push_back(std::move(m_waiting[priority].front()));
+    m_waiting[priority].pop_front();
+    if (m_waiting[priority].empty()) {
+        m_waits &= ~(1U << priority);
+    }
+    return true;
+}
+
+std::uint32_t TransmittingEntity::Take(std::uint32_t bytes, std::vector<RlcPdu>& out) {
+    std::uint32_t room = bytes;
+    const std::size_t before = out.size();
+    while (!m_retransmit.empty()) {
+        const auto entry = m_retransmit.begin();
+        auto& pieces = entry->second;
+        Piece& piece = pieces.front();
+        const std::uint32_t start = piece.from;
+        if (!TakePiece(entry->first, m_sdus[entry->first - m_firstSn], piece, room, out)) {
+            break;
+        }
+        ++m_counters.retransmittedPdus;
+        m_retransmitBytes -= piece.from - start;
+        if (piece.from == piece.to) {
+            pieces.erase(pieces.begin());
+        }
+        if (pieces.empty()) {
+            m_retransmit.erase(entry);
+        }
+    }
+    while ((!m_settings.acknowledged || m_nextSn < m_firstSn + am_window) && Next()) {
+        const Outgoing& sdu = m_sdus[m_nextSn - m_firstSn];
+        Piece piece{m_sentOfNext, sdu.size};
+        const std::uint32_t whole = HeaderBytes(sdu.size, true, true);
+        if (!TakePiece(m_nextSn, sdu, piece, room, out)) {
+            break;
+        }
+        m_backlog -= piece.from - m_sentOfNext + (m_sentOfNext == 0 ? whole : 0);
+        m_sentOfNext = piece.from;
+        if (piece.from < piece.to) {
+            break; // the block is full
+        }
+        m_sentOfNext = 0;
+        ++m_nextSn;
+        if (!m_settings.acknowledged) {
+            m_keptBytes[sdu.priority] -= sdu.size;
+            m_sdus.pop_front();
+            ++m_firstSn;
+        }
+    }
+    if (m_settings.acknowledged && out.size() > before) {
+        Poll(out);
+    }
+    NS_LOG_LOGIC(this << " puts " << out.size() - before << " PDUs of " << bytes - room << " bytes into a block of "
+                      << bytes << "; " << BacklogBytes() << " wait");
+    return bytes - room;
+}
+
+/// TS 38.322 5.3.3.2: ask for a status report after so much, and with the last PDU that waits.
+void TransmittingEntity::Poll(std::vector<RlcPdu>& out) {
+    const bool nothingLeft = BacklogBytes() == 0 || m_nextSn >= m_firstSn + am_window;
+    if (m_pdusWithoutPoll >= m_settings.pollPdu || m_bytesWithoutPoll >= m_settings.pollBytes || nothingLeft ||
+        m_pollExpired) {
+        NS_LOG_LOGIC(this << " polls with SDU " << out.back().sn);
+        out.back().poll = true;
+        m_pdusWithoutPoll = m_bytesWithoutPoll = 0;
+        m_pollExpired = false;
+        m_pollSn = m_sentOfNext > 0 ? m_nextSn : m_nextSn - 1;
+        m_pollEvent.Cancel();
+        m_pollEvent = ns3::Simulator::Schedule(m_settings.pollRetransmit, &TransmittingEntity::PollExpired, this);
+    }
+}
+
+/// TS 38.322 5.3.3.4: no report came; send something again, with a poll.
+void TransmittingEntity::PollExpired() {
+    if ((m_sdus.empty() && m_waits == 0) || m_failed) {
+        return;
+    }
+    NS_LOG_LOGIC(this << ": t-PollRetransmit has run out");
+    m_pollExpired = true;
+    if (BacklogBytes() == 0) {
+        for (std::uint64_t sn = m_nextSn; sn-- > m_firstSn;) { // the last one sent that is not acknowledged
+            const Outgoing& sdu = m_sdus[sn - m_firstSn];
+            if (!sdu.acknowledged) {
+                Lose(sn, {0, sdu.size});
+                break;
+            }
+        }
+    }
+}
+
+/// A piece goes into the retransmission buffer, where it is not already.
+void TransmittingEntity::Lose(std::uint64_t sn, Piece piece) {
+    const bool idle = BacklogBytes() == 0;
+    auto [entry, fresh] = m_retransmit.try_emplace(sn);
+    if (fresh) {
+        Outgoing& sdu = m_sdus[sn - m_firstSn];
+        if (++sdu.retransmissions > m_settings.maxRetransmissions) {
+            Fail();
+            return;
+        }
+    }
+    for (const auto& known : entry->second) {
+        if (piece.from < known.to && known.from < piece.to) {
+            return; // waiting already
+        }
+    }
+    entry->second.push_back(piece);
+    m_retransmitBytes += piece.to - piece.from;
+    NS_LOG_LOGIC(this << ": SDU " << sn << ", bytes " << piece.from << " to " << piece.to << " are sent again");
+    if (idle && m_wake) {
+        m_wake();
+    }
+}
+
+void TransmittingEntity::Fail() {
+    NS_LOG_INFO(this << ": sent maxRetxThreshold times: radio link failure, nothing is sent any more");
+    m_failed = true;
+    m_pollEvent.Cancel();
+    m_retransmit.clear();
+    m_sdus.clear();
+    m_waiting = {};
+    m_waits = 0;
+    m_firstSn = m_nextSn;
+    m_sentOfNext = 0;
+    m_retransmitBytes = m_backlog = 0;
+    m_keptBytes = {};
+}
+
+void TransmittingEntity::Receive(const RlcStatus& status) {
+    NS_LOG_FUNCTION(this << status.ackSn << status.missing.size());
+    if (m_failed) {
+        return;
+    }
+    if (status.ackSn > m_pollSn) { // TS 38.322 5.3.3.3; an older report must not stop the timer
+        m_pollEvent.Cancel();
+    }
+    std::size_t next = 0;
+    for (std::uint64_t sn = m_firstSn; sn < std::min(status.ackSn, m_nextSn); ++sn) {
+        while (next < status.missing.size() && status.missing[next].sn < sn) {
+            ++next;
+        }
+        if (next < status.missing.size() && status.missing[next].sn == sn) {
+            continue;
+        }
+        Outgoing& sdu = m_sdus[sn - m_firstSn];
+        if (!sdu.acknowledged) {
+            sdu.acknowledged = true;
+            sdu.packet = nullptr;
+            if (const auto waiting = m_retransmit.find(sn); waiting != m_retransmit.end()) {
+                for (const auto& piece : waiting->second) {
+                    m_retransmitBytes -= piece.to - piece.from;
+                }
+                m_retransmit.erase(waiting);
+            }
+        }
+    }
+    for (const auto& missing : status.missing) {
+        // What the report calls missing may be the SDU that is going out now: only what went out is lost.
+        if (missing.sn < m_firstSn || missing.sn > m_nextSn || missing.sn - m_firstSn >= m_sdus.size()) {
+            continue;
+        }
+        const Outgoing& sdu = m_sdus[missing.sn - m_firstSn];
+        const std::uint32_t sent = missing.sn == m_nextSn ? m_sentOfNext : sdu.size;
+        const std::uint32_t to = std::min(missing.to, sent);
+        if (!sdu.acknowledged && missing.from < to) {
+            Lose(missing.sn, {missing.from, to});
+        }
+        if (m_failed) {
+            return;
+        }
+    }
+    while (!m_sdus.empty() && m_sdus.front().acknowledged && m_firstSn < m_nextSn) {
+        m_keptBytes[m_sdus.front().priority] -= m_sdus.front().size;
+        m_sdus.pop_front();
+        ++m_firstSn;
+    }
+}
+
+} // namespace edgelam::nr
