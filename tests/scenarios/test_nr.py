@@ -355,3 +355,31 @@ def test_precoders_need_external_beams():
             await sim.control("precoder").set(best_weights(h, 4))
 
     run(main)
+
+
+def test_log_components_tell_what_the_radio_does(monkeypatch):
+    names = [
+        "NrTransmittingEntity",
+        "NrReceivingEntity",
+        "NrScheduler",
+        "NrRoundRobinScheduler",
+        "NrCodebookBeamformer",
+    ]
+    names += ["NrWidebandBeamformer", "NrHarq", "NrGrants", "NrBlockReceiver", "EdgelamChannelDrop", "EdgelamRayWindow"]
+    monkeypatch.setenv("NS_LOG", ":".join(f"{name}=level_all|prefix_func" for name in names))
+    options = ["--numUe=2", "--bytes=20000", "--scheduler=rr", "--beams=codebook"]
+    done = start("nr-urban-micro", *options)
+    assert done.returncode == 0
+    told = done.stderr
+    for line in (
+        r"NrTransmittingEntity:Take\(\): \S+ puts 1 PDUs of 64 bytes into a block of \d+; 0 wait",  # SYN
+        r"NrTransmittingEntity:Poll\(\): \S+ polls with SDU 0",
+        r"NrReceivingEntity:TakeStatus\(\): \S+ reports all below SDU 1 but 0 pieces",
+        r"NrRoundRobinScheduler:Divide\(\): UE 1: \d+ of the \d+ groups needed",
+        r"NrCodebookBeamformer:FindBeams\(\): UE at .*: direction \d+ of 16 along the columns, \d+ of 8 along the rows",
+        r"NrHarq:ErrorRate\(\): block of \d+ bits in \d+ code blocks, after 1 transmissions: lost with probability ",
+        r"EdgelamChannelDrop:DrawClusters\(\): around .*, N?LOS: delay spread ",
+    ):
+        assert re.search(line, told), line
+    monkeypatch.delenv("NS_LOG")
+    assert start("nr-urban-micro", *options).stderr == ""

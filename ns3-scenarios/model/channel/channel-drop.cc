@@ -5,6 +5,10 @@
 #include <cmath>
 #include <numeric>
 
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("EdgelamChannelDrop");
+
 namespace edgelam {
 
 namespace {
@@ -272,6 +276,12 @@ std::shared_ptr<const ClusterDrop> DrawClusters(const ClusterStatistics& statist
             drop->tapBegin.push_back(drop->rays.size());
         }
     }
+    NS_LOG_LOGIC("around " << user
+                           << (condition == LinkCondition::Los    ? ", LOS"
+                               : condition == LinkCondition::Nlos ? ", NLOS"
+                                                                  : ", O2I")
+                           << ": delay spread " << values[DS] * 1e9 << " ns, " << clusters.size() << " clusters, "
+                           << drop->numTaps() << " taps, " << drop->rays.size() << " rays");
     return drop;
 }
 

@@ -5,8 +5,12 @@
 #include <stdexcept>
 #include <string>
 
+#include "ns3/log.h"
+
 #include "channel-link.h"
 #include "radio-channel.h"
+
+NS_LOG_COMPONENT_DEFINE("EdgelamChannelLinkResponse");
 
 namespace edgelam {
 
@@ -107,6 +111,9 @@ const std::vector<std::complex<float>>& ChannelLink::GetEffectiveChannel(Directi
     if (kept.values.empty() || kept.arrayVersion != m_arrayVersion || kept.surfaceVersion != surfaces ||
         kept.realisation != realisation || ns3::CalculateDistance(ut, kept.utPlace) > near ||
         ns3::CalculateDistance(bs, kept.bsPlace) > near) {
+        NS_LOG_LOGIC("nodes " << m_bsNode << " and " << m_utNode << ": effective channel " << m_computed + 1 << ", "
+                              << rxWeights.numPorts() << " x " << txWeights.numPorts() << " ports at "
+                              << frequencyOffsetsHz.size() << " frequencies, user at " << ut);
         std::vector<std::complex<float>> values(rxWeights.numPorts() * txWeights.numPorts() *
                                                 frequencyOffsetsHz.size());
         Respond(direction, &rxWeights, &txWeights, frequencyOffsetsHz, values);

@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "ns3/log.h"
+
 #include "channel-link.h"
 #include "radio-channel.h"
+
+NS_LOG_COMPONENT_DEFINE("EdgelamChannelLinkSurface");
 
 namespace edgelam {
 
@@ -48,6 +52,9 @@ void ChannelLink::AddSurfaceResponse(Direction direction, const PortWeights* rxW
              ns3::CalculateDistance(surface->GetMobility()->GetPosition(), receiver->GetPosition()) -
              ns3::CalculateDistance(transmitter->GetPosition(), receiver->GetPosition())) /
             speed_of_light;
+        NS_LOG_LOGIC("nodes " << m_bsNode << " and " << m_utNode << ": over a surface of " << elements
+                              << " elements at " << surface->GetMobility()->GetPosition() << ", " << longer * 1e9
+                              << " ns later than the direct line");
         std::vector<std::complex<float>> shift(numFrequencies);
         for (std::size_t f = 0; f < numFrequencies; ++f) {
             shift[f] = std::complex<float>(

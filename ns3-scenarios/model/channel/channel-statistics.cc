@@ -22,11 +22,14 @@
 
 #include "ns3/channel-condition-model.h"
 #include "ns3/constant-position-mobility-model.h"
+#include "ns3/log.h"
 #include "ns3/three-gpp-channel-model.h"
 
 #include "indoor-factory-statistics.h"
 #include "molecular-absorption.h"
 #include "outdoor-path-loss.h"
+
+NS_LOG_COMPONENT_DEFINE("EdgelamChannelStatistics");
 
 namespace edgelam {
 
@@ -246,6 +249,8 @@ ChannelStatistics::ChannelStatistics(Deployment deployment, double frequencyHz, 
         else
             s = ThreeGppClusters(deployment, frequencyHz / 1e9, condition);
     }
+    NS_LOG_INFO(NameOf(deployment) << " at " << frequencyHz / 1e9 << " GHz, absorption of air " << m_absorptionDbPerKm
+                                   << " dB/km");
 }
 
 double ChannelStatistics::LosProbability(const LinkGeometry& geometry) const {

@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("EdgelamRayWindow");
+
 namespace edgelam {
 
 namespace {
@@ -26,6 +30,8 @@ RayWindow::RayWindow(std::shared_ptr<const ClusterDrop> drop, const ns3::PhasedA
     const ns3::Vector from = m_drop->bsPosition;
     const double moved[3] = {bs.x - from.x, bs.y - from.y, bs.z - from.z};
     const std::size_t rays = m_drop->rays.size(), taps = m_drop->numTaps();
+    NS_LOG_LOGIC(rays << " rays in " << taps << " taps, as seen from the user at " << ut << " and the base station at "
+                      << bs);
     RawVector<double> lengths(std::max(rays, taps)), tapTurns(taps);
     m_turns.resize(rays);
     m_turnGradient.resize(6 * rays);

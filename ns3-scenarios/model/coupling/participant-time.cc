@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "participant-time.h"
 
+#include "ns3/log.h"
 #include "ns3/simulator.h"
+
+NS_LOG_COMPONENT_DEFINE("EdgelamParticipantTime");
 
 namespace edgelam {
 
@@ -20,6 +23,7 @@ std::int64_t ParticipantNs(std::int64_t simulatorNs) {
 }
 
 void SetWarmUpNs(std::int64_t warmUpNs) {
+    NS_LOG_INFO("time 0 of the participants is " << warmUpNs << " ns of the simulator");
     warmUp = warmUpNs;
 }
 

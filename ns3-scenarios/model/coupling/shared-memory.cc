@@ -3,6 +3,10 @@
 
 #include <stdexcept>
 
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("EdgelamSharedMemory");
+
 namespace edgelam {
 
 SharedBlock::~SharedBlock() {
@@ -15,6 +19,7 @@ std::shared_ptr<SharedBlock> SharedMemory::Allocate(std::size_t bytes) {
     if (bytes == 0) {
         throw std::invalid_argument("a block of 0 bytes; legal is at least 1");
     }
+    NS_LOG_LOGIC("block of " << bytes << " bytes in " << (*m_arena ? "the arena" : "private memory"));
     std::shared_ptr<SharedBlock> block(new SharedBlock);
     if (*m_arena) {
         block->m_arena = m_arena;
@@ -27,6 +32,7 @@ std::shared_ptr<SharedBlock> SharedMemory::Allocate(std::size_t bytes) {
 }
 
 void SharedMemory::Connect(bridge::Arena* arena) {
+    NS_LOG_INFO((arena ? "connected to an arena" : "no arena any more"));
     if (*m_arena) {
         *m_arena = nullptr; // blocks of it have nothing to give back to any more
         m_arena = std::make_shared<bridge::Arena*>(nullptr);

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "ns3/log.h"
 #include "ns3/string.h"
 #include "ns3/tcp-congestion-ops.h"
 #include "ns3/tcp-cubic.h"
@@ -14,6 +15,8 @@
 #include "ns3/tcp-socket-base.h"
 #include "ns3/type-id.h"
 #include "ns3/uinteger.h"
+
+NS_LOG_COMPONENT_DEFINE("EdgelamTransferAttributes");
 
 namespace edgelam {
 
@@ -152,6 +155,7 @@ void TransferApplication::NotifyConstructionCompleted() {
 
 void TransferApplication::Suggest(const std::string& attribute, const ns3::AttributeValue& value) {
     if (!IsSet(attribute)) {
+        NS_LOG_INFO(m_name << ": the scenario suggests " << attribute);
         SetAttribute(attribute, value);
         m_set.erase(attribute);
     }
@@ -164,6 +168,9 @@ Ptr<Socket> TransferApplication::MakeTcpSocket() const {
     const auto set = [&](const char* attribute, const ns3::AttributeValue& value) {
         if (IsSet(attribute) || !HasChangedDefault(*socket, attribute)) {
             socket->SetAttribute(attribute, value);
+        } else {
+            NS_LOG_LOGIC(m_name << ": " << attribute
+                                << " of its TCP socket keeps the default that the program has set");
         }
     };
     set("SegmentSize", UintegerValue(m_segmentBytes));

@@ -6,11 +6,14 @@
 
 #include "ns3/inet-socket-address.h"
 #include "ns3/ipv4.h"
+#include "ns3/log.h"
 #include "ns3/node.h"
 #include "ns3/tcp-l4-protocol.h"
 #include "ns3/type-id.h"
 #include "ns3/udp-l4-protocol.h"
 #include "ns3/uinteger.h"
+
+NS_LOG_COMPONENT_DEFINE("EdgelamTransferPorts");
 
 namespace edgelam {
 
@@ -40,6 +43,7 @@ std::string TransferApplication::PortTaken(const std::string& by) const {
 }
 
 std::string TransferApplication::PortConflict() const {
+    NS_LOG_FUNCTION(this << m_name << m_port);
     const Ptr<ns3::Node> node = GetNode();
     for (std::uint32_t i = 0; i < node->GetNApplications(); ++i) {
         const Ptr<ns3::Application> other = node->GetApplication(i);

@@ -4,7 +4,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ns3/log.h"
+
 #include "nr-matrix-kernels.h"
+
+NS_LOG_COMPONENT_DEFINE("NrBeamSearch");
 
 namespace edgelam::nr {
 
@@ -74,6 +78,8 @@ std::vector<Complex> EigenBeams(const BeamSearch& search) {
         }
     }
     const bool begun = search.before != nullptr;
+    NS_LOG_LOGIC("UE at " << search.link.GetUser()->GetPosition() << ": " << count << " eigenvectors of " << elements
+                          << " elements, from " << (begun ? "those before" : "H"));
     for (unsigned c = 0; c < count; ++c) {
         // At first: the rows of H at a few antennas and frequencies span what matters.
         const std::size_t row = (c % antennas) * samples + (c * 5) % samples;

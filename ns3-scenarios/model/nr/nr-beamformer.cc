@@ -3,7 +3,11 @@
 
 #include <cmath>
 
+#include "ns3/log.h"
+
 #include "nr-component.h"
+
+NS_LOG_COMPONENT_DEFINE("NrBeamformer");
 
 namespace edgelam::nr {
 
@@ -24,6 +28,8 @@ ns3::Ptr<Beamformer> Beamformer::Make(const std::string& name) {
 }
 
 void Beamformer::UseOwnBeams(const ServedUe& ue, double power) {
+    NS_LOG_LOGIC("group " << ue.group << ", UE " << ue.ue << ": its own " << ue.layers << " beams with power "
+                          << power);
     const auto amplitude = static_cast<float>(std::sqrt(power / ue.layers));
     for (std::size_t e = 0; e < ue.elements; ++e) {
         for (unsigned l = 0; l < ue.layers; ++l) {

@@ -5,6 +5,10 @@
 #include <cmath>
 #include <numbers>
 
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("NrCodebookBeamformer");
+
 namespace edgelam::nr {
 
 NS_OBJECT_ENSURE_REGISTERED(CodebookBeamformer);
@@ -78,6 +82,9 @@ std::vector<Complex> CodebookBeamformer::FindBeams(const BeamSearch& search) con
         }
     }
     const auto best = static_cast<std::size_t>(std::max_element(power.begin(), power.end()) - power.begin());
+    NS_LOG_LOGIC("UE at " << search.link.GetUser()->GetPosition() << ": direction " << best / numAcross << " of "
+                          << numUp << " along the columns, " << best % numAcross << " of " << numAcross
+                          << " along the rows");
     std::vector<Complex> chosen(places);
     for (std::size_t i = 0; i < places; ++i) {
         chosen[i] = up[best / numAcross * rows + i / columns] * across[best % numAcross * columns + i % columns];

@@ -5,6 +5,10 @@
 #include <cmath>
 #include <numbers>
 
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("NrDirectBeamformer");
+
 namespace edgelam::nr {
 
 NS_OBJECT_ENSURE_REGISTERED(DirectBeamformer);
@@ -32,6 +36,7 @@ std::vector<Complex> DirectBeamformer::FindBeams(const BeamSearch& search) const
     const double length = way.GetLength();
     const std::size_t elements = array->GetNumElems(), polarisations = array->GetNumPols();
     const std::size_t places = elements / polarisations;
+    NS_LOG_LOGIC("UE at " << search.link.GetUser()->GetPosition() << ": " << count << " beams along " << way);
     std::vector<Complex> beams(elements * count);
     for (unsigned c = 0; c < count; ++c) {
         const std::size_t p = c % polarisations;

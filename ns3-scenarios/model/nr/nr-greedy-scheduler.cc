@@ -3,6 +3,10 @@
 
 #include <algorithm>
 
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("NrGreedyScheduler");
+
 namespace edgelam::nr {
 
 NS_OBJECT_ENSURE_REGISTERED(GreedyScheduler);
@@ -34,9 +38,12 @@ std::size_t GreedyScheduler::Best(const SchedulingRequest& request, Bits bits) c
 
 /// For allocations side by side: as many groups as each would win on its mean.
 void GreedyScheduler::Divide(const SchedulingRequest& request, std::uint32_t free) {
+    NS_LOG_FUNCTION(this << request.slot << free);
     m_weight.clear();
     for (const auto& each : request.candidates) {
         m_weight.push_back(Weight(each));
+        NS_LOG_LOGIC("UE " << each.ue << ": " << m_meanBits[m_weight.size() - 1] << " bits in a group, divided by "
+                           << m_weight.back());
     }
     ByPriority(request, [&] {
         for (; free > 0; --free) {

@@ -6,6 +6,10 @@
 #include <stdexcept>
 #include <string>
 
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("NrHarq");
+
 namespace edgelam::nr {
 
 namespace {
@@ -72,8 +76,11 @@ double SoftBuffer::ErrorRate(const ErrorModel& model, const CodeBlocks& blocks, 
     if (numParts == 0) {
         return 1;
     }
-    return AnyLost(model.CodeBlockErrorRate(bitsPerSymbol, blocks.infoBits, std::span(parts).first(numParts)),
-                   blocks.count);
+    const double lost = AnyLost(
+        model.CodeBlockErrorRate(bitsPerSymbol, blocks.infoBits, std::span(parts).first(numParts)), blocks.count);
+    NS_LOG_LOGIC("block of " << blocks.transportBits << " bits in " << blocks.count << " code blocks, after " << m_count
+                             << " transmissions: lost with probability " << lost);
+    return lost;
 }
 
 void CombineChase(std::span<float> sum, std::span<const float> sinr) {

@@ -3,6 +3,10 @@
 
 #include <cmath>
 
+#include "ns3/log.h"
+
+NS_LOG_COMPONENT_DEFINE("NrMulticastBeam");
+
 namespace edgelam::nr {
 
 std::vector<std::complex<float>> MulticastBeam(std::span<const std::vector<std::complex<float>>> beams,
@@ -20,6 +24,7 @@ std::vector<std::complex<float>> MulticastBeam(std::span<const std::vector<std::
             sum[i] += weight * Complex(beams[r][i]);
         }
     }
+    NS_LOG_LOGIC("one beam for " << beams.size() << " receivers");
     double power = 0;
     for (const Complex& each : sum) {
         power += std::norm(each);

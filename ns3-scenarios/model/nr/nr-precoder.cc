@@ -6,7 +6,11 @@
 #include <stdexcept>
 #include <string>
 
+#include "ns3/log.h"
+
 #include "nr-matrix-kernels.h"
+
+NS_LOG_COMPONENT_DEFINE("NrPrecoder");
 
 namespace edgelam::nr {
 
@@ -89,6 +93,7 @@ std::vector<Precoder> ReadPrecoders(std::span<const Complex> weights, const Prec
     std::vector<Precoder> precoders;
     for (std::size_t ue = 0; ue < shape.ues; ++ue) {
         precoders.push_back(ReadPrecoder(weights.data() + ue * perUe, shape, ue));
+        NS_LOG_LOGIC("UE " << ue << ": " << precoders.back().layers << " layers given");
     }
     return precoders;
 }

@@ -3,7 +3,11 @@
 
 #include <stdexcept>
 
+#include "ns3/log.h"
+
 #include "nr-component.h"
+
+NS_LOG_COMPONENT_DEFINE("NrScheduler");
 
 namespace edgelam::nr {
 
@@ -56,6 +60,11 @@ void CheckAllocation(const Scheduler& scheduler, const SchedulingRequest& reques
     for (std::size_t c = 0; c < candidates.size(); ++c) {
         const auto& [count, first, last] = granted[c];
         const auto fixed = candidates[c].fixedGroups;
+        if (count == 0) {
+            NS_LOG_LOGIC("slot " << request.slot << (request.direction == Direction::Downlink ? " downlink" : " uplink")
+                                 << ": " << candidates[c].ue << " gets nothing and waits with "
+                                 << candidates[c].wantedBytes << " bytes");
+        }
         const auto who = [&] { return "UE " + std::to_string(candidates[c].ue); };
         if (fixed > 0 && count != 0 && count != fixed) {
             refuse("gives the retransmission of " + who() + " " + std::to_string(count) +

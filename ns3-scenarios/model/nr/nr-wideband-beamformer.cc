@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-wideband-beamformer.h"
 
+#include "ns3/log.h"
+NS_LOG_COMPONENT_DEFINE("NrWidebandBeamformer");
+
 namespace edgelam::nr {
 
 NS_OBJECT_ENSURE_REGISTERED(WidebandBeamformer);
@@ -11,7 +14,8 @@ ns3::TypeId WidebandBeamformer::GetTypeId() {
     return tid;
 }
 
-void WidebandBeamformer::Form(std::uint32_t, std::span<const ServedUe> ues, double power) {
+void WidebandBeamformer::Form(std::uint32_t group, std::span<const ServedUe> ues, double power) {
+    NS_LOG_FUNCTION(this << group << ues.size() << power);
     unsigned layers = 0;
     for (const auto& ue : ues) {
         layers += ue.layers;
