@@ -51,7 +51,7 @@ class Replay:
     options: tuple[str, ...] = ()
     """Options of the scenario, as NAME=VALUE. The options of the run are kept if its scenario is kept."""
     devices: tuple[str, ...] = ()
-    """The machine of each node, as PATTERN=PROFILE, instead of those of the run."""
+    """The machine of each node, as PATTERN=PROFILE or PATTERN=PROFILE,NUMBER=VALUE, instead of those of the run."""
     compute: Literal["modelled", "free"] | None = None
     """How much simulated time computing takes. None: as in the run."""
     seed: int | None = None

@@ -3,17 +3,21 @@
 
 Rates are *sustained* ones for dense transformer layers, a stated fraction of the vendor's peak, because no device runs
 at its peak. Every number below is either in the source named beside it or derived there. Idle powers are
-estimates. They are round figures of representative devices: for a paper about one device, make a profile from its own
-measurements, ``dataclasses.replace(DEVICES["phone"], flops_per_s=...)``.
+estimates. They are round figures of representative devices: for a paper about one device, change a profile by its own
+measurements, ``dataclasses.replace(DEVICES["phone"], flops_per_s=...)`` or, as text, ``"phone,flops_per_s=2e11"``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
 
 from edgelam.errors import ConfigurationError, EdgelamError, OutOfDeviceMemory, OutOfDeviceStorage
+from edgelam.text import parse_pairs, suggest
+
+_WHOLE = ("memory_bytes", "storage_bytes", "ways")  # numbers of a profile
 
 GB = 10**9
 GIB = 2**30
@@ -48,14 +52,14 @@ class DeviceProfile:
 
     def __post_init__(self) -> None:
         """Refuse values that are not physical."""
-        for field in (
-            "flops_per_s", "memory_bandwidth_bytes_per_s", "memory_bytes", "storage_bytes", "battery_j", "wall_factor",
-        ):  # fmt: skip
+        for field in ("flops_per_s", "memory_bandwidth_bytes_per_s", "battery_j", "wall_factor", *_WHOLE):
             value = getattr(self, field)
             if not (field == "battery_j" and value is None) and not (value > 0 and math.isfinite(value)):
                 raise ConfigurationError(f"device {self.name!r}: {field} = {value!r} must be positive and finite")
-        if self.ways < 1 or self.ways != int(self.ways):
-            raise ConfigurationError(f"device {self.name!r}: ways = {self.ways!r} must be a whole number from 1")
+        for field in _WHOLE:
+            value = getattr(self, field)
+            if value < 1 or value != int(value):
+                raise ConfigurationError(f"device {self.name!r}: {field} = {value!r} must be a whole number from 1")
         if not 0 <= self.idle_w <= self.busy_w < math.inf:
             raise ConfigurationError(
                 f"device {self.name!r}: powers must be 0 <= idle_w <= busy_w, not {self.idle_w!r} and {self.busy_w!r}"
@@ -152,16 +156,38 @@ DEFAULT_DEVICE = {"ue": "phone", "edge": "cpu-server", "cloud": "datacentre-gpu"
 OTHER_DEVICE = "cpu-server"
 
 
+_NUMBERS = tuple(field.name for field in dataclasses.fields(DeviceProfile) if field.name not in ("name", "source"))
+
+
 def profile(device: str | DeviceProfile) -> DeviceProfile:
-    """A profile by its name in `DEVICES`, or the profile itself."""
+    """The profile that `device` stands for.
+
+    Args:
+        device: a profile; or the name of one in `DEVICES`; or such a name and numbers that are to be others, in the
+            units of `DeviceProfile`: ``"phone,battery_j=500,storage_bytes=2e9"``. Such a profile has this text as name.
+
+    Raises ConfigurationError for a name or a number that there is not, and for a value that is not legal.
+    """
     if isinstance(device, DeviceProfile):
         return device
+    base, *changes = device.split(",")
+    if base not in DEVICES:
+        raise ConfigurationError(f"no device profile is called {base!r}; {suggest(base, DEVICES)}")
+    if not changes:
+        return DEVICES[base]
+    values = {name: _number(device, name, text) for name, text in parse_pairs(changes, f"device {device!r}").items()}
+    return dataclasses.replace(DEVICES[base], name=device, **values)
+
+
+def _number(device: str, name: str, text: str) -> Any:
+    """The number of this name; `DeviceProfile` refuses values that are not legal."""
+    if name not in _NUMBERS:
+        raise ConfigurationError(f"device {device!r}: a profile has no number {name!r}; {suggest(name, _NUMBERS)}")
     try:
-        return DEVICES[device]
-    except KeyError:
-        raise ConfigurationError(
-            f"unknown device {device!r}; there are: {', '.join(DEVICES)} (or give a DeviceProfile)"
-        ) from None
+        value = float(text)
+    except ValueError:
+        raise ConfigurationError(f"device {device!r}: {name} = {text!r} is not a number such as 500 or 2.5e9") from None
+    return int(value) if name in _WHOLE and value.is_integer() else value
 
 
 class _Pool:

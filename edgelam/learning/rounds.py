@@ -8,6 +8,9 @@ and the server do in a round.
 
 Without the policy "drop" there is no release message. Where everybody takes part in every round and knows how many
 there are (`announced` False), there are no invitations either: the algorithm's messages are all that is sent.
+
+The server is not told of a device whose battery is empty. With the policy "drop" it misses that device at each
+deadline, and the rounds go on with the others; without, nobody would end the wait, so `BatteryEmpty` ends the run.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
+from edgelam.errors import BatteryEmpty
 from edgelam.learning.conversation import Link, Parts, number, on_its_way
 from edgelam.learning.participation import draw
 
@@ -73,7 +77,27 @@ async def device_loop(
 
     give_up: called when the server has dropped the device within a round; work has been cancelled by then. finished:
     called when the device hears that a round in which it took part is over, with link.parts as they were in it.
+
+    Raises BatteryEmpty, unless devices that are late are dropped: then such a device takes part in nothing more, and
+    does not hear that its last round is over.
     """
+    try:
+        await _take_part(link, rounds, work, give_up, finished)
+    except BatteryEmpty as error:
+        if rounds.stragglers != "drop":
+            raise BatteryEmpty(
+                f"{error}; rounds go on without such a device where the server drops those that miss its deadline"
+            ) from error
+        give_up()
+
+
+async def _take_part(
+    link: Link,
+    rounds: Rounds,
+    work: Callable[[int], Awaitable[None]],
+    give_up: Callable[[], None],
+    finished: Callable[[int], None],
+) -> None:
     if not rounds.announced:
         for round_number in rounds.numbers:
             await work(round_number)

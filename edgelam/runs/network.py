@@ -23,7 +23,7 @@ from edgelam.runs.configuration import flat
 from edgelam.runs.needs import Needs
 from edgelam.scenarios import is_path
 from edgelam.scenarios.asking import NO_SCENARIO, check_scenario
-from edgelam.text import parse_pairs, suggest
+from edgelam.text import parse_pairs
 
 if TYPE_CHECKING:
     from edgelam.cosim.simulation import Simulation
@@ -48,8 +48,9 @@ class Network:
     as the experiment needs, unless an option here sets their number."""
     devices: tuple[str, ...] = ()
     """The machine of each node, as PATTERN=PROFILE: phone, jetson-nano, jetson-orin, cpu-server, datacentre-gpu or
-    sensor. A pattern that matches no name is a pattern of roles. A node that matches no pattern gets the
-    profile of its role."""
+    sensor. PROFILE,NUMBER=VALUE changes numbers of a profile: ue*=phone,battery_j=500,storage_bytes=2e9 has a battery
+    of 500 J and a storage of 2 GB. A pattern that matches no name is a pattern of roles. A node that matches no pattern
+    gets the profile of its role."""
     compute: Literal["modelled", "measured", "free"] = "modelled"
     """How much simulated time computing takes: by a roofline of the profile, this machine's wall time, or none."""
     traces: tuple[str, ...] = ()
@@ -184,14 +185,14 @@ def _field(kind: type) -> str | None:
 
 
 def check_devices(profiles: Mapping[str, str]) -> None:
-    """Refuse device profiles that do not exist; profiles: node name pattern -> profile name."""
-    from edgelam.cosim.devices import DEVICES  # here: listing experiments needs none
+    """Refuse device profiles that there are not; profiles: node name pattern -> profile, as `devices.profile` takes."""
+    from edgelam.cosim import devices  # here: listing experiments needs none
 
-    for pattern, profile in profiles.items():
-        if profile not in DEVICES:
-            raise ConfigurationError(
-                f"--devices {pattern}: no profile is called {profile!r}; {suggest(profile, DEVICES)}"
-            )
+    for pattern, text in profiles.items():
+        try:
+            devices.profile(text)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"--devices {pattern}={text}: {error}") from None
 
 
 def _file_name(label: str) -> str:

@@ -57,14 +57,19 @@ def _cost_table(run: Run, without_network: set[str]) -> TextTable:
     costs = results.leave_out(results.device_costs(run), without_network)
     many = costs.groupby("method").cumcount() >= MAX_NODES
     hidden = many & (costs["role"] == "ue")
-    if hidden.any():
-        table.caption = f"and {hidden.sum()} more rows of devices in devices.parquet"
     for place, row in costs[~hidden].iterrows():
         method, node = cast(tuple[str, str], place)
         samples = row["num_train_samples"]
         held = "-" if pd.isna(samples) or not samples else str(samples)
         memory, energy = _bytes(row["peak_memory_bytes"]), _number(row["energy_j"], ".3g", " J")
         table.add_row(method, node, held, memory, energy, _flops(row["flops"]))
+    notes = [f"and {hidden.sum()} more rows of devices in devices.parquet"] if hidden.any() else []
+    if "lifetime_s" in costs:  # an older run has none
+        empty = costs["lifetime_s"].dropna().head(MAX_NODES)
+        for place, time_s in empty.items():
+            method, node = cast(tuple[str, str], place)
+            notes.append(f"battery of {node} empty at {_number(time_s, '.3f', ' s')}, {method}")
+    table.caption = "; ".join(notes)
     return table
 
 

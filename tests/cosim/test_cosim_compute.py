@@ -251,10 +251,33 @@ def test_profiles():
         dataclasses.replace(UNIT, idle_w=5)
 
 
+def test_a_profile_with_other_numbers():
+    given = cosim.devices.profile("phone,battery_j=500,storage_bytes=2e9,ways=2")
+    phone = DEVICES["phone"]
+    assert given == dataclasses.replace(phone, name=given.name, battery_j=500.0, storage_bytes=2_000_000_000, ways=2)
+    assert type(given.storage_bytes) is int
+
+    async def main(sim):
+        return {node.name: (node.device.name, node.battery and node.battery.capacity_j) for node in sim.nodes.values()}
+
+    assert run(main, nodes={"ue0": "ue", "edge0": "edge"}, devices={"ue*": "sensor,battery_j=2.5"}) == {
+        "ue0": ("sensor,battery_j=2.5", 2.5),
+        "edge0": ("cpu-server", None),
+    }
+
+
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"devices": {"ue*": "iphone"}}, "unknown device 'iphone'; there are: phone, jetson-nano"),
+        ({"devices": {"ue*": "phone,batery_j=5"}}, "no number 'batery_j'; did you mean 'battery_j'"),
+        ({"devices": {"ue*": "phone,battery_j=full"}}, "battery_j = 'full' is not a number"),
+        ({"devices": {"ue*": "phone,battery_j=-5"}}, "battery_j = -5.0 must be positive and finite"),
+        ({"devices": {"ue*": "phone,battery_j=nan"}}, "battery_j = nan must be positive and finite"),
+        ({"devices": {"ue*": "phone,storage_bytes=0"}}, "storage_bytes = 0 must be positive"),
+        ({"devices": {"ue*": "phone,storage_bytes=1.5"}}, "storage_bytes = 1.5 must be a whole number from 1"),
+        ({"devices": {"ue*": "phone,battery_j"}}, "takes NAME=VALUE, got 'battery_j'"),
+        ({"devices": {"ue*": "phone,battery_j=1,battery_j=2"}}, "gives battery_j twice: 1 and 2"),
+        ({"devices": {"ue*": "iphone"}}, "no device profile is called 'iphone'; did you mean 'phone'"),
         ({"devices": {"phone*": "phone"}}, "'phone\\*' matches no node; there are: ue0"),
         ({"compute": "fast"}, "unknown compute mode 'fast'"),
         ({"network": "5g"}, "network = '5g'"),

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from edgelam import cosim
-from edgelam.errors import ConfigurationError
+from edgelam.errors import BatteryEmpty, ConfigurationError
 from edgelam.federated import (
     METHODS,
     DeviceRecord,
@@ -174,6 +174,26 @@ def test_when_everybody_is_dropped_nothing_is_learned_and_the_run_goes_on(settin
     assert outcome.num_samples == 0
     assert [r.num_dropped for r in records if isinstance(r, RoundRecord)] == [3] * 12
     assert all(torch.equal(before[name], weight) for name, weight in federation.server.encoder.lora.items())
+
+
+@pytest.mark.parametrize("method", ["split-fedft", "fed-lora"])
+def test_an_empty_battery_takes_a_device_out(method: str, settings: SplitFedFTSettings) -> None:
+    """At the phone's 0.5 W of idle power and more, 5 mJ last less than 10 ms: that is one round with a deadline."""
+    flat = {"ue1": "phone,battery_j=0.005"}
+    dropping = prepare(replace(settings, round_deadline_s=0.01, stragglers="drop"), seed=1)
+    slow = {"ue2": SLOW}  # misses every deadline, so that rounds take time
+    run = Run(method, dropping, devices=flat | slow)
+    dropped = [record.num_dropped for record in run.of(RoundRecord)]
+    assert dropped[1:] == [2] * (len(dropped) - 1)
+    assert len(dropped) > 2
+    counted = [row for row in run.of(DeviceRoundRecord) if row.counted]
+    assert [row.round for row in counted if row.device == "ue0"] == list(range(len(dropped)))
+    assert not [row for row in counted if row.device != "ue0" and row.round > 0]
+
+    with pytest.raises(
+        BatteryEmpty, match=r"ue1: its battery of 0\.005 J is empty since .*; rounds go on without such a device"
+    ):
+        Run(method, prepare(replace(settings, round_deadline_s=0.01), seed=1), devices=flat | slow)
 
 
 def test_dropping_renormalises_the_weights(settings: SplitFedFTSettings) -> None:

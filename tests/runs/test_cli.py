@@ -108,6 +108,10 @@ def test_start_up_does_not_import_torch():
         (["run", "split-fedft", "--task", "mnist"], "no task 'mnist': built in are ns3-comments, digits"),
         (["run", "split-fedft", "--task", "mine.csv"], "mine.csv: no such file"),
         (["run", "split-fedft", "--devices", "ue*=jetson-oring"], "did you mean 'jetson-orin'"),
+        (
+            ["run", "split-fedft", "--devices", "ue*=phone,battery_j=0"],
+            "--devices ue*=phone,battery_j=0: device 'phone,battery_j=0': battery_j = 0.0 must be positive and finite",
+        ),
         (["run", "--seed", "3", "split-fedft"], "EXPERIMENT"),
         (["run"], "EXPERIMENT"),
         (["run", "split-fedft", "--backbone", "minlm"], "backbone 'minlm' is neither a local model folder nor"),
