@@ -18,23 +18,27 @@ to both sides, or travel free of charge as the structure of every message does (
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from edgelam.errors import ConfigurationError, TransferError
+from edgelam.errors import ConfigurationError
+from edgelam.parallel.call import Call, as_bytes, write_bytes
 from edgelam.parallel.collectives import algorithm_of
-from edgelam.parallel.outbox import Outbox
+from edgelam.parallel.collectives.low_rank import low_rank
+from edgelam.parallel.messages import Messages
 from edgelam.parallel.reduction import Reduction
 
 if TYPE_CHECKING:
-    from edgelam.cosim import Message, Node
+    from edgelam.cosim import Node
     from edgelam.cosim.transfer_spec import TransferOptions
+    from edgelam.parallel.compression import Compressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ class Group:
     """One rank's view of a group.
 
     Attributes: `name`, `rank`, `size`, `nodes` (of all ranks, in their order), `node` (this rank's), `protocol`,
-    `algorithm`, `server` (the node through which the algorithm star goes, or None).
+    `algorithm`, `server` (the node through which the algorithm star goes; None: that of rank 0), `clusters` (of ranks,
+    for the algorithm hierarchical).
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class Group:
         priority: int = 0,
         algorithm: str = "ring",
         server: Node | None = None,
+        clusters: Sequence[Sequence[int]] | None = None,
         on_collective: Callable[[CollectiveRecord], object] | None = None,
     ) -> None:
         """Make the view of `rank`.
@@ -89,7 +95,10 @@ class Group:
             rate_bps: udp: pace of each transfer, bits of payload a second; None: the scenario's.
             priority: class of traffic, 0 to 7.
             algorithm: of collectives that name none; see edgelam/parallel/collectives.
-            server: the node through which the algorithm star goes.
+            server: the node through which the algorithm star goes: of no rank, and at which `serve` runs
+                (collectives/star.py); None: the node of rank 0.
+            clusters: which ranks are near one another, for the algorithm hierarchical; each rank in one of them. None:
+                blocks of about the square root of their number, in their order.
             on_collective: is told of every collective of this rank as it ends.
 
         Raises ConfigurationError for a value that is not legal.
@@ -107,14 +116,19 @@ class Group:
         self.nodes, self.node = tuple(nodes), nodes[rank]
         self.protocol, self.rate_bps, self.priority = protocol, rate_bps, priority
         self.algorithm, self.server = algorithm, server
+        self.clusters = _clusters(clusters, len(nodes), name)
+        if server is not None and server.name in {node.name for node in nodes}:
+            raise ConfigurationError(
+                f"the server {server.name} of group {name!r} is the node of a rank; legal are nodes of no rank, or "
+                "None for the node of rank 0"
+            )
+        algorithm_of("all_reduce", algorithm)
         self.on_collective = on_collective
-        self._outbox = Outbox(self.node)
+        self.messages = Messages(self.node)
         self._in_order = asyncio.Lock()
         self._number = 0
         self._sent: dict[tuple[int, str], int] = {}
         self._received: dict[tuple[int, str], int] = {}
-        self._early: dict[tuple[str, str], dict[Any, Any]] = {}
-        self._reading: dict[tuple[str, str], asyncio.Future[None]] = {}
 
     def __repr__(self) -> str:
         """Name, rank and nodes."""
@@ -132,7 +146,7 @@ class Group:
             return
         number = self._sent.get((to, tag), 0)
         self._sent[to, tag] = number + 1
-        await self.node.send(self.nodes[to], {number: as_bytes(tensor)}, **self.how(tag))
+        await self.messages.send([self.nodes[to]], number, as_bytes(tensor), self.how(tag))
 
     async def receive(self, source: int | None, into: Tensor, *, tag: str = "send") -> int:
         """Receive the next tensor of that tag from rank `source` (None: from any) into `into`; returns the source.
@@ -145,22 +159,18 @@ class Group:
             if source is None:
                 raise ConfigurationError("an empty tensor is no message: it cannot be received from any rank")
             return source
-        if source is None:
-            source = await self._any_source(tag)
-        number = self._received.get((source, tag), 0)
-        self._received[source, tag] = number + 1
-        write_bytes(into, await self.take(self.nodes[source], tag, number), self.nodes[source].name, tag)
-        return source
+        ranks = {node.name: rank for rank, node in enumerate(self.nodes)} if source is None else {
+            self.nodes[source].name: source
+        }  # fmt: skip
 
-    async def _any_source(self, tag: str) -> int:
-        """The rank whose next message of that tag came first; the message is put by for `take`."""
-        ranks = {node.name: rank for rank, node in enumerate(self.nodes)}
-        while True:
-            for (name, early_tag), waiting in self._early.items():
-                if early_tag == self._tag(tag) and self._received.get((ranks[name], tag), 0) in waiting:
-                    return ranks[name]
-            message = await self.node.receive(tag=self._tag(tag))
-            self._put_by(message)
+        def is_next(name: str, number: int) -> bool:
+            return name in ranks and number == self._received.get((ranks[name], tag), 0)
+
+        words = "any rank" if source is None else self.nodes[source].name
+        name, number, wire = await self.messages.take_any(self.tag(tag), is_next, words)
+        self._received[ranks[name], tag] = number + 1
+        write_bytes(into, wire, name, tag)
+        return ranks[name]
 
     def _check_peer(self, rank: int) -> None:
         if rank not in range(self.size) or rank == self.rank:
@@ -169,82 +179,68 @@ class Group:
                 f"0 to {self.size - 1}, apart from itself"
             )
 
-    # ---- what algorithms use -------------------------------------------------------------------------------------
-
-    def _tag(self, tag: str) -> str:
+    def tag(self, tag: str) -> str:
+        """What messages of the group with that tag are called."""
         return f"{self.name}/{tag}" if self.name else tag
 
     def how(self, tag: str, *, fan_in: int = 1) -> TransferOptions:
         """How messages of that tag cross the network; fan_in: how many ranks send to one node at the same time."""
         how: TransferOptions = {
-            "tag": self._tag(tag), "protocol": self.protocol, "encoding": "exact", "priority": self.priority
+            "tag": self.tag(tag), "protocol": self.protocol, "encoding": "exact", "priority": self.priority
         }  # fmt: skip
         if self.rate_bps is not None:
             how["rate_bps"] = self.rate_bps / fan_in
         return how
 
-    async def begin_send(self, to: Node | Sequence[Node], tag: str, key: Any, wire: Any, *, fan_in: int = 1) -> None:
-        """Begin to send a message; the receiver asks for it by tag and key."""
-        await self._outbox.send(to, {key: wire}, **self.how(tag, fan_in=fan_in))
-
-    async def take(self, source: Node, tag: str, key: Any) -> Any:
-        """Wait for the message of that tag and key from `source`, in whatever order messages come."""
-        channel = (source.name, self._tag(tag))
-        while True:
-            early = self._early.get(channel)
-            if early is not None and key in early:
-                wire = early.pop(key)
-                if not early:
-                    del self._early[channel]
-                return wire
-            if (reading := self._reading.get(channel)) is not None:
-                await asyncio.shield(reading)
-                continue
-            reading = self._reading[channel] = asyncio.get_running_loop().create_future()
-            try:
-                self._put_by(await self.node.receive(source, tag=channel[1]))
-            finally:
-                del self._reading[channel]
-                reading.set_result(None)
-
-    def _put_by(self, message: Message) -> None:
-        if message.lost:
-            raise TransferError(
-                f"{message.lost_bytes:,} of {message.size_bytes:,} bytes of {message.tag!r} from {message.source.name} "
-                f"to {self.node.name} were lost: a collective needs all of them; use the protocol tcp"
-            )
-        ((key, wire),) = message.data.items()
-        self._early.setdefault((message.source.name, message.tag), {})[key] = wire
-
     async def drain(self) -> None:
         """Wait until everything that this rank has sent is over. Raises TransferError if something did not arrive."""
-        await self._outbox.drain()
+        await self.messages.drain()
 
     # ---- collectives ---------------------------------------------------------------------------------------------
 
     async def all_reduce(
-        self, tensor: Tensor, reduction: str | Reduction = "sum", *, algorithm: str | None = None
+        self,
+        tensor: Tensor,
+        reduction: str | Reduction = "sum",
+        *,
+        algorithm: str | None = None,
+        compression: Compressed | None = None,
     ) -> None:
         """Make `tensor`, in place, the reduction of all ranks' tensors: of one shape and dtype on all ranks."""
-        reduction = _reduction(reduction, tensor)
-        async with self._turn("all_reduce", algorithm, [tensor]) as carry_out, _flat(tensor) as flat:
+        reduction = _reduction("all_reduce", reduction, tensor, compression)
+        async with self._turn("all_reduce", algorithm, [tensor], compression) as carry_out, _flat(tensor) as flat:
             reduction.prepare(flat)
             await carry_out(flat, reduction)
 
-    async def broadcast(self, tensor: Tensor, root: int = 0, *, algorithm: str | None = None) -> None:
-        """Make `tensor`, in place, what it is on rank `root`."""
+    async def broadcast(
+        self,
+        tensor: Tensor,
+        root: int = 0,
+        *,
+        algorithm: str | None = None,
+        compression: Compressed | None = None,
+    ) -> None:
+        """Make `tensor`, in place, what it is on rank `root`; with compression, on all ranks what comes of it."""
         self._check_root(root)
-        async with self._turn("broadcast", algorithm, [tensor]) as carry_out, _flat(tensor) as flat:
+        if compression is not None:
+            compression.check("broadcast", tensor, None)
+        async with self._turn("broadcast", algorithm, [tensor], compression) as carry_out, _flat(tensor) as flat:
             await carry_out(flat, root)
 
     async def reduce(
-        self, tensor: Tensor, root: int = 0, reduction: str | Reduction = "sum", *, algorithm: str | None = None
+        self,
+        tensor: Tensor,
+        root: int = 0,
+        reduction: str | Reduction = "sum",
+        *,
+        algorithm: str | None = None,
+        compression: Compressed | None = None,
     ) -> None:
         """Make `tensor` on rank `root`, in place, the reduction of all ranks'; on the others it stays as it is."""
         self._check_root(root)
-        reduction = _reduction(reduction, tensor)
+        reduction = _reduction("reduce", reduction, tensor, compression)
         async with (
-            self._turn("reduce", algorithm, [tensor]) as carry_out,
+            self._turn("reduce", algorithm, [tensor], compression) as carry_out,
             _flat(tensor if self.rank == root else tensor.detach().clone()) as flat,
         ):
             reduction.prepare(flat)
@@ -265,12 +261,13 @@ class Group:
         reduction: str | Reduction = "sum",
         *,
         algorithm: str | None = None,
+        compression: Compressed | None = None,
     ) -> None:
         """Make `output` the reduction of what all ranks have at this rank's place of `inputs`; those do not change."""
         self._check_list("reduce_scatter", inputs)
         _check_pair("reduce_scatter", output, inputs[self.rank])
-        reduction = _reduction(reduction, output)
-        async with self._turn("reduce_scatter", algorithm, inputs) as carry_out, _flat(output) as flat:
+        reduction = _reduction("reduce_scatter", reduction, output, compression)
+        async with self._turn("reduce_scatter", algorithm, inputs, compression) as carry_out, _flat(output) as flat:
             flats = [tensor.detach().clone(memory_format=torch.contiguous_format).reshape(-1) for tensor in inputs]
             for each in flats:
                 reduction.prepare(each)
@@ -324,17 +321,20 @@ class Group:
 
     @asynccontextmanager
     async def _turn(
-        self, operation: str, algorithm: str | None, tensors: Sequence[Tensor]
+        self, operation: str, algorithm: str | None, tensors: Sequence[Tensor], compressed: Compressed | None = None
     ) -> AsyncIterator[Callable[..., Awaitable[None]]]:
         """Within the block it is the collective's turn; gives what carries it out."""
         name, function = algorithm_of(operation, algorithm or self.algorithm)
-        call = Call(self, operation, self._number)
+        call = Call(self, operation, self._number, compressed)
         self._number += 1
+        carry_out: Callable[..., Awaitable[None]] = partial(function, call)
+        if compressed is not None and operation == "all_reduce" and compressed.is_low_rank:
+            carry_out = low_rank(function, call, tensors[0].shape)
         async with self._in_order:
             loop = asyncio.get_running_loop()
             start_s = loop.time()
-            with self._outbox.operation():
-                yield partial(function, call)
+            with self.messages.operation():
+                yield carry_out
             if self.on_collective is not None:
                 size_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
                 self.on_collective(
@@ -356,48 +356,6 @@ class Group:
         return list(tensors)
 
 
-class Call:
-    """One collective under way on one rank: what its algorithm sends and receives.
-
-    `rank`, `size`: of the group. A message is known by the rank that sends it and by its `step`, any value that is
-    used once for each pair of ranks. Both sides know how long it is; an empty tensor is no message.
-    """
-
-    def __init__(self, group: Group, operation: str, number: int) -> None:
-        """Of `group`; number: of the collective."""
-        self.group, self.operation, self.number = group, operation, number
-        self.rank, self.size = group.rank, group.size
-
-    async def send(self, to: int, step: Any, tensor: Tensor, *, fan_in: int = 1) -> None:
-        """Begin to send a tensor to rank `to`; afterwards it may change."""
-        if tensor.numel():
-            await self.group.begin_send(
-                self.group.nodes[to], self.operation, (self.number, step), as_bytes(tensor), fan_in=fan_in
-            )
-
-    async def receive(self, source: int, step: Any, into: Tensor) -> None:
-        """Receive a tensor from rank `source` into `into`, which is contiguous."""
-        if into.numel():
-            node = self.group.nodes[source]
-            wire = await self.group.take(node, self.operation, (self.number, step))
-            write_bytes(into, wire, node.name, self.operation)
-
-
-def as_bytes(tensor: Tensor) -> Tensor:
-    """A tensor's values in their own format, uint8 [bytes]: the tensor's memory where it is contiguous."""
-    return tensor.detach().resolve_conj().resolve_neg().contiguous().reshape(-1).view(torch.uint8)
-
-
-def write_bytes(into: Tensor, wire: Tensor, source: str, tag: str) -> None:
-    """Write the values that came from node `source` to a tensor."""
-    if wire.numel() != into.numel() * into.element_size():
-        raise ConfigurationError(
-            f"{tag}: {wire.numel():,} bytes came from {source} for a tensor {tuple(into.shape)} of {into.dtype}, which "
-            f"has {into.numel() * into.element_size():,}: shapes and dtypes must agree on all ranks"
-        )
-    into.detach().copy_(wire.view(into.dtype).reshape(into.shape))
-
-
 @asynccontextmanager
 async def _flats(tensors: Sequence[Tensor]) -> AsyncIterator[list[Tensor]]:
     """Within the block contiguous one-dimensional views of tensors; or copies, which the tensors become after it."""
@@ -416,9 +374,25 @@ async def _flat(tensor: Tensor) -> AsyncIterator[Tensor]:
         yield flat
 
 
-def _reduction(asked: str | Reduction, tensor: Tensor) -> Reduction:
+def _clusters(asked: Sequence[Sequence[int]] | None, size: int, name: str) -> list[list[int]]:
+    if asked is None:
+        width = max(1, round(math.sqrt(size)))
+        return [list(range(first, min(first + width, size))) for first in range(0, size, width)]
+    clusters = [list(cluster) for cluster in asked]
+    if sorted(rank for cluster in clusters for rank in cluster) != list(range(size)) or not all(clusters):
+        raise ConfigurationError(
+            f"clusters {clusters} of group {name!r}: each of the ranks 0 to {size - 1} in one of them"
+        )
+    return clusters
+
+
+def _reduction(
+    operation: str, asked: str | Reduction, tensor: Tensor, compressed: Compressed | None = None
+) -> Reduction:
     reduction = Reduction(asked) if isinstance(asked, str) else asked
     reduction.check(tensor.dtype)
+    if compressed is not None:
+        compressed.check(operation, tensor, reduction)
     return reduction
 
 

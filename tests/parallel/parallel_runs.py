@@ -4,20 +4,26 @@
 import asyncio
 
 from edgelam import cosim
+from edgelam.parallel.collectives.star import serve
 from edgelam.parallel.group import Group
 
 
-def run_ranks(program, size, *, scenario=None, options=None, servers=0, network=None, seed=1, **of_group):
+def run_ranks(program, size, *, scenario=None, options=None, server=None, seed=1, **of_group):
     """The results of ``program(group, sim)`` for each rank; without a scenario transfers take no time."""
 
     async def main(sim):
         nodes = [sim.node(f"ue{rank}") for rank in range(size)]
-        groups = [Group(nodes, rank, **of_group) for rank in range(size)]
+        if server is not None:
+            serving = asyncio.create_task(serve(sim, sim.node(server)))
+        centre = None if server is None else sim.node(server)
+        groups = [Group(nodes, rank, server=centre, **of_group) for rank in range(size)]
         results = await asyncio.gather(*(program(group, sim) for group in groups))
         await asyncio.gather(*(group.drain() for group in groups))
+        if server is not None:
+            serving.cancel()
         return results
 
     if scenario is None:
-        names = {f"ue{rank}": "ue" for rank in range(size)} | {f"edge{i}": "edge" for i in range(max(servers, 1))}
+        names = {f"ue{rank}": "ue" for rank in range(size)} | {"edge0": "edge"}
         return cosim.simulate(main, nodes=names, seed=seed)
-    return cosim.simulate(main, scenario, options={"numUe": size, **(options or {})}, network=network, seed=seed)
+    return cosim.simulate(main, scenario, options={"numUe": size, **(options or {})}, seed=seed)

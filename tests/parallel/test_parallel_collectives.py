@@ -50,13 +50,21 @@ def same_bits(one, other):
 
 sizes = st.integers(1, 9)
 algorithms = st.sampled_from(sorted(ALGORITHMS))
+servers = st.sampled_from([None, "edge0"])
 lengths = st.one_of(st.integers(0, 12), st.integers(13, 60))
 common = settings(max_examples=60, deadline=None)
 
 
 @common
-@given(size=sizes, algorithm=algorithms, name=st.sampled_from(sorted(EXACT)), length=lengths, seed=st.integers(0, 99))
-def test_all_reduce_and_reduce(size, algorithm, name, length, seed):
+@given(
+    server=servers,
+    size=sizes,
+    algorithm=algorithms,
+    name=st.sampled_from(sorted(EXACT)),
+    length=lengths,
+    seed=st.integers(0, 99),
+)
+def test_all_reduce_and_reduce(server, size, algorithm, name, length, seed):  # noqa: PLR0917
     own = tensors(size, (length,), EXACT[name], seed)
     reduction = Reduction(name, 0.5) if name == "premul_sum" else name
     root = seed % size
@@ -68,14 +76,20 @@ def test_all_reduce_and_reduce(size, algorithm, name, length, seed):
         return everywhere, at_root
 
     wanted = plain(name, own)
-    for rank, (everywhere, at_root) in enumerate(run_ranks(program, size)):
+    for rank, (everywhere, at_root) in enumerate(run_ranks(program, size, server=server)):
         assert same_bits(everywhere, wanted)
         assert same_bits(at_root, wanted if rank == root else own[rank])
 
 
 @common
-@given(size=sizes, algorithm=algorithms, length=lengths, dtype=st.sampled_from([torch.float32, torch.bfloat16]))
-def test_ranks_agree_bit_for_bit_where_the_order_matters(size, algorithm, length, dtype):
+@given(
+    server=servers,
+    size=sizes,
+    algorithm=algorithms,
+    length=lengths,
+    dtype=st.sampled_from([torch.float32, torch.bfloat16]),
+)
+def test_ranks_agree_bit_for_bit_where_the_order_matters(server, size, algorithm, length, dtype):
     generator = torch.Generator().manual_seed(length)
     own = [torch.randn(length, generator=generator).to(dtype) for _ in range(size)]
 
@@ -84,19 +98,20 @@ def test_ranks_agree_bit_for_bit_where_the_order_matters(size, algorithm, length
         await group.all_reduce(tensor, "avg", algorithm=algorithm)
         return tensor
 
-    results = run_ranks(program, size)
+    results = run_ranks(program, size, server=server)
     assert all(same_bits(result, results[0]) for result in results)
     torch.testing.assert_close(results[0].double(), torch.stack(own).double().mean(0), atol=0.05, rtol=0.05)
 
 
 @common
 @given(
+    server=servers,
     size=sizes,
     algorithm=algorithms,
     lengths=st.lists(st.integers(0, 9), min_size=9, max_size=9),
     root=st.integers(0, 8),
 )
-def test_what_moves_without_being_reduced(size, algorithm, lengths, root):
+def test_what_moves_without_being_reduced(server, size, algorithm, lengths, root):
     root %= size
     own = [torch.arange(n) + 100 * rank for rank, n in enumerate(lengths[:size])]
 
@@ -116,7 +131,7 @@ def test_what_moves_without_being_reduced(size, algorithm, lengths, root):
         await group.barrier(algorithm=algorithm)
         return everywhere, all_of_them, at_root, mine, came
 
-    for rank, (everywhere, all_of_them, at_root, mine, came) in enumerate(run_ranks(program, size)):
+    for rank, (everywhere, all_of_them, at_root, mine, came) in enumerate(run_ranks(program, size, server=server)):
         assert torch.equal(everywhere, own[root])
         assert all(map(torch.equal, all_of_them, own))
         assert at_root is None if rank != root else all(map(torch.equal, at_root, own))
@@ -126,12 +141,13 @@ def test_what_moves_without_being_reduced(size, algorithm, lengths, root):
 
 @common
 @given(
+    server=servers,
     size=sizes,
     algorithm=algorithms,
     name=st.sampled_from(sorted(EXACT)),
     lengths=st.lists(st.integers(0, 9), min_size=9, max_size=9),
 )
-def test_reduce_scatter(size, algorithm, name, lengths):
+def test_reduce_scatter(server, size, algorithm, name, lengths):
     own = [tensors(size, (n,), EXACT[name], n) for n in lengths[:size]]  # [place][rank]
     reduction = Reduction(name, 0.5) if name == "premul_sum" else name
 
@@ -142,7 +158,7 @@ def test_reduce_scatter(size, algorithm, name, lengths):
         assert all(same_bits(each, place[group.rank]) for each, place in zip(inputs, own, strict=True))
         return output
 
-    for rank, output in enumerate(run_ranks(program, size)):
+    for rank, output in enumerate(run_ranks(program, size, server=server)):
         assert same_bits(output, plain(name, own[rank]))
 
 
@@ -239,11 +255,3 @@ def test_different_operations_on_two_ranks_are_named():
 
     with pytest.raises(DeadlockError, match=r"(?s)'barrier'.*'all_reduce'"):
         run_ranks(program, 2)
-
-
-def test_losses_are_an_error():
-    async def program(group, sim):
-        await group.all_reduce(torch.ones(200_000))
-
-    with pytest.raises(Exception, match="were lost"):
-        run_ranks(program, 2, scenario="wired-star", options={"loss": 0.05}, protocol="udp")

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Algorithms of collectives, one a file, as coroutines over a `Call` (edgelam/parallel/group.py).
 
-An algorithm is a module whose functions have the names of operations. What an algorithm does not have is done by
-`direct`. The functions get flat tensors, one-dimensional and contiguous:
+An algorithm is a module whose functions have the names of operations. What it does not have is done by another one,
+as `ALGORITHMS` says, and by `direct` in the end. The functions get flat tensors, one-dimensional and contiguous:
 
 - all_reduce(call, flat, reduction), broadcast(call, flat, root), reduce(call, flat, root, reduction);
 - all_gather(call, flats), reduce_scatter(call, flats, reduction): the tensor of each rank's place, this rank's filled
   with its own before or, reduced, afterwards;
 - gather(call, flats, root), scatter(call, flats, root): on rank `root` all places, on the others their own tensor only;
 - all_to_all(call, outputs, inputs), barrier(call).
+
+They may use the tensors that they get as they like until they have put the result there; but what `call.send` was given
+does not change what is sent.
 """
 
 from __future__ import annotations
@@ -18,8 +21,16 @@ from collections.abc import Awaitable, Callable
 
 from edgelam.errors import ConfigurationError
 
-ALGORITHMS = {"direct": "direct", "ring": "ring", "tree": "tree"}
-"""Names of the algorithms, and their modules."""
+ALGORITHMS = {
+    "direct": (),
+    "ring": (),
+    "tree": (),
+    "halving-doubling": ("ring",),
+    "star": (),
+    "hierarchical": ("ring",),
+    "multicast": ("ring",),
+}
+"""Names of the algorithms; of each, which ones do what it does not have."""
 
 OPERATIONS = (
     "all_reduce", "broadcast", "reduce", "all_gather", "reduce_scatter", "gather", "scatter", "all_to_all", "barrier"
@@ -33,8 +44,8 @@ def algorithm_of(operation: str, name: str) -> tuple[str, Callable[..., Awaitabl
     """
     if name not in ALGORITHMS:
         raise ConfigurationError(f"unknown algorithm {name!r} of collectives; legal are {', '.join(ALGORITHMS)}")
-    for each in (name, "direct"):
-        module = importlib.import_module(f"edgelam.parallel.collectives.{ALGORITHMS[each]}")
+    for each in (name, *ALGORITHMS[name], "direct"):
+        module = importlib.import_module(f"edgelam.parallel.collectives.{each.replace('-', '_')}")
         function = getattr(module, operation, None)
         if function is not None:
             return each, function

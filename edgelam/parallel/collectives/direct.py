@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from edgelam.parallel.group import Call
+    from edgelam.parallel.call import Call
     from edgelam.parallel.reduction import Reduction
 
 
@@ -38,8 +38,10 @@ async def broadcast(call: Call, flat: Tensor, root: int) -> None:
     if call.rank != root:
         await call.receive(root, 0, flat)
         return
+    wire = call.pack(flat, "own")
+    call.unpack(wire, flat)
     for rank in others(call):
-        await call.send(rank, 0, flat)
+        await call.send_wire(rank, 0, wire)
 
 
 async def reduce(call: Call, flat: Tensor, root: int, reduction: Reduction) -> None:
@@ -58,8 +60,11 @@ async def reduce(call: Call, flat: Tensor, root: int, reduction: Reduction) -> N
 
 async def all_gather(call: Call, flats: list[Tensor]) -> None:
     """Each sends to each."""
+    mine = flats[call.rank]
+    wire = call.pack(mine, "own")
+    call.unpack(wire, mine)
     for rank in others(call):
-        await call.send(rank, 0, flats[call.rank], fan_in=call.size - 1)
+        await call.send_wire(rank, 0, wire, fan_in=call.size - 1)
     for rank in others(call):
         await call.receive(rank, 0, flats[rank])
 

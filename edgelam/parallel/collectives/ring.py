@@ -22,7 +22,7 @@ from edgelam.parallel.collectives import direct
 from edgelam.parallel.collectives.chunks import chunks
 
 if TYPE_CHECKING:
-    from edgelam.parallel.group import Call
+    from edgelam.parallel.call import Call
     from edgelam.parallel.reduction import Reduction
 
 
@@ -51,9 +51,13 @@ async def all_gather(call: Call, flats: list[Tensor]) -> None:
     """The second half."""
     n, rank = call.size, call.rank
     following, before = (rank + 1) % n, (rank - 1) % n
+    wire = call.pack(flats[rank], "gather")
+    call.unpack(wire, flats[rank])
     for step in range(n - 1):
-        await call.send(following, ("gather", step), flats[(rank - step) % n])
-        await call.receive(before, ("gather", step), flats[(rank - step - 1) % n])
+        await call.send_wire(following, ("gather", step), wire)
+        came = flats[(rank - step - 1) % n]
+        wire = await call.take(before, ("gather", step), came)
+        call.unpack(wire, came, before)
 
 
 async def broadcast(call: Call, flat: Tensor, root: int) -> None:

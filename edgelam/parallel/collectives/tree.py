@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from edgelam.parallel.group import Call
+    from edgelam.parallel.call import Call
     from edgelam.parallel.reduction import Reduction
 
 
@@ -49,11 +49,16 @@ async def broadcast(call: Call, flat: Tensor, root: int) -> None:
     while bit < n and not place & bit:
         bit <<= 1
     if place:
-        await call.receive((place - bit + root) % n, "down", flat)
+        parent = (place - bit + root) % n
+        wire = await call.take(parent, "down", flat)
+        call.unpack(wire, flat, parent)
+    else:
+        wire = call.pack(flat, "down")
+        call.unpack(wire, flat)
     while bit > 1:
         bit >>= 1
         if place + bit < n:
-            await call.send((place + bit + root) % n, "down", flat)
+            await call.send_wire((place + bit + root) % n, "down", wire)
 
 
 async def barrier(call: Call) -> None:
