@@ -22,6 +22,7 @@ EdgelamError                 everything below; its text is written for the user,
     ├── ScenarioDied         the ns-3 process ended before its time
     ├── ScenarioEnded        the scenario came to its own end while somebody still waited
     ├── ParticipantDied      another Python process of the run ended without detaching
+    ├── RankFailed           a rank of torch.distributed ended in another way than it should
     ├── ProtocolError        the scenario, or another participant, sent what the protocol does not allow
     └── RunCancelled         the main coroutine was cancelled
 """
@@ -141,6 +142,15 @@ class ParticipantDied(RunEnded):
         """Make the error from its text and who has died."""
         super().__init__(text)
         self.participant = participant
+
+
+class RankFailed(RunEnded):
+    """A rank of torch.distributed raised, was killed or ended with another status than 0; `rank`: which."""
+
+    def __init__(self, text: str, *, rank: int) -> None:
+        """Make the error from its text and the rank."""
+        super().__init__(text)
+        self.rank = rank
 
 
 class ProtocolError(RunEnded):

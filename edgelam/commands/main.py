@@ -52,6 +52,11 @@ class Campaign:
 
 
 @dataclasses.dataclass(frozen=True)
+class Torchrun:
+    """Run a program of torch.distributed over a simulated network: 'edgelam torchrun --help' shows all options."""
+
+
+@dataclasses.dataclass(frozen=True)
 class List:
     """List experiments with their recipes, and scenarios."""
 
@@ -101,6 +106,7 @@ class Completion:
 Command = (
     Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Campaign, tyro.conf.subcommand("campaign")]
+    | Annotated[Torchrun, tyro.conf.subcommand("torchrun")]
     | Annotated[run_commands.Plot, tyro.conf.subcommand("plot")]
     | Annotated[run_commands.Replay, tyro.conf.subcommand("replay")]
     | Annotated[report_commands.Report, tyro.conf.subcommand("report")]
@@ -177,6 +183,10 @@ def _dispatch(arguments: list[str]) -> int:
 
             return run_campaign(name, arguments[2:])
         return run_commands.run_experiment(name, arguments[2:])
+    if arguments[:1] == ["torchrun"]:
+        from edgelam.commands import torchrun
+
+        return torchrun.run(arguments[1:])
     _refuse_unknown(arguments)
     chosen = tyro.cli(
         Command,

@@ -15,8 +15,8 @@ import socket
 import struct
 import sys
 import threading
-import time
 import traceback
+from time import monotonic  # the machine's, also where a program has replaced that of the module
 from typing import Any
 
 ANSWER_S = 2.0  # wall time for an answer: who does not give one then is left out
@@ -34,7 +34,7 @@ class Whereabouts:
         self.waiting = False
         self.over = False
         """The scenario has ended, and this participant has been interrupted."""
-        self._since = time.monotonic()
+        self._since = monotonic()
         self._about = {"participant": participant, "name": name, "pid": os.getpid()}
         self._thread_id = threading.get_ident()
         self._interrupt = interrupt and threading.current_thread() is threading.main_thread()
@@ -57,7 +57,7 @@ class Whereabouts:
     def wait(self, waiting: bool) -> None:
         """From now on this participant waits, or holds."""
         self.waiting = waiting
-        self._since = time.monotonic()
+        self._since = monotonic()
 
     def close(self) -> None:
         """Answer nobody any more."""
@@ -88,7 +88,7 @@ class Whereabouts:
 
     def _answer(self) -> dict[str, Any]:
         stack = "" if self.waiting else _stack_of(self._thread_id)
-        held_s = None if self.waiting else time.monotonic() - self._since
+        held_s = None if self.waiting else monotonic() - self._since
         return {**self._about, "held_s": held_s, "stack": stack}
 
 

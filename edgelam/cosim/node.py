@@ -150,7 +150,9 @@ class Node:
         core.observer.message_received(self, source, tag, arrival)
         return arrival.open(core.observer)
 
-    def compute(self, label: str, *, key: Hashable = None, work: Work | None = None) -> ComputeBlock:
+    def compute(
+        self, label: str, *, key: Hashable = None, work: Work | None = None, wall_s: float = 0.0
+    ) -> ComputeBlock:
         """Return a block of computing, ``async with node.compute("forward", key=x.shape): y = model(x)``.
 
         The block waits for the node's turn, runs your code, and is left when the simulated time that it takes on this
@@ -162,8 +164,9 @@ class Node:
                 time for each (label, key) and kept: put everything that changes it into the key (an optimiser's first
                 step counts as a later one). Without a key it is counted every time, which costs wall time.
             work: the work, if you know it; then nothing is counted. ``Work(flops=..., bytes=...)``.
+            wall_s: wall time of work that was done before; counts where computing is `measured`.
 
         Returns:
             A context manager; after the block its `work` and `record` (`ComputeRecord`) are set.
         """
-        return ComputeBlock(self._core, self, self._processor, label, key=key, work=work)
+        return ComputeBlock(self._core, self, self._processor, label, key=key, work=work, wall_s=wall_s)

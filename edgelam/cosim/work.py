@@ -78,6 +78,11 @@ class WorkCounter:
         self.lasting = self._first_steps.replaced_all
 
 
+def counting_mode() -> Any:
+    """A dispatch mode that counts while it is entered and `paused` is 0: `flops` and `bytes` so far."""
+    return _mode_class()()
+
+
 def count(function: Any, *args: Any, **kwargs: Any) -> Work:
     """The work of one call of `function`."""
     with WorkCounter() as counter:
@@ -99,17 +104,22 @@ def _mode_class() -> Any:
             super().__init__()
             self.flops = 0
             self.bytes = 0
-            self._on_parts_now = 0
+            self.paused = 0
             self._passes_on = False
+
+        @classmethod
+        def is_infra_mode(cls) -> bool:
+            """PyTorch's compiler works in spite of it: what it makes is counted when it runs, not when it is made."""
+            return True
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = kwargs or {}
+            if self.paused or FakeTensor in types:  # of a fake tensor a shape is asked for, nothing is computed
+                return func(*args, **kwargs)
             if any(map(_made_of_tensors, types)):
                 return self._on_parts(func, args, kwargs)
             if isinstance(func, torch._ops.HigherOrderOperator):
                 return self._higher_order(func, args, kwargs)
-            if self._on_parts_now and FakeTensor in types:
-                return func(*args, **kwargs)  # a shape is asked for, nothing is computed
             how = _how(func)
             if how.inside is not None and not _has_kernel_of_its_own(func, args, kwargs):
                 with self:
@@ -127,12 +137,8 @@ def _mode_class() -> Any:
                 self._passes_on = False
                 return NotImplemented  # now it is the tensor's turn, with this mode active
             self._passes_on = True
-            self._on_parts_now += 1
-            try:
-                with self:
-                    return func(*args, **kwargs)
-            finally:
-                self._on_parts_now -= 1
+            with self:
+                return func(*args, **kwargs)
 
         def _higher_order(self, func: Any, args: Any, kwargs: Any) -> Any:
             if func is torch.ops.higher_order.cond:

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``edgelam torchrun``: a program of torch.distributed, unchanged, with its ranks at nodes of a simulated network."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from edgelam.errors import ConfigurationError
+from edgelam.parallel.collectives import ALGORITHMS
+from edgelam.runs.network import Network
+from edgelam.text import suggest
+
+USAGE = "edgelam torchrun --ranks ue0 ue1 edge0 [options] PROGRAM.py [arguments]; or -m MODULE [arguments]"
+SEVERAL = ("--ranks", "--options", "--devices", "--traces")
+"""Options that take several words."""
+FLAGS = ("--no-report", "-h", "--help")
+"""Options that take none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Torchrun:
+    """Run a program of torch.distributed, its ranks at nodes of a simulated network, its tensors as packets.
+
+    Options of the program stand behind it: edgelam torchrun --ranks ue0 ue1 edge0 train.py --epochs 3
+    """
+
+    network: Network = dataclasses.field(default_factory=Network)
+    ranks: tuple[str, ...] = ()
+    """The node of each rank, in their order: ue0 ue1 edge0, or ue0,ue1,edge0."""
+    algorithm: str = "ring"
+    """How collectives are carried out (docs/collectives.md)."""
+    server: str | None = None
+    """The node through which the algorithm star goes. None: the first edge server that is no rank, or rank 0's node."""
+    clock: Literal["wall", "simulated"] = "wall"
+    """What time.time, perf_counter and sleep mean in the program."""
+    hold_timeout: float = 60.0
+    """End the run once a rank has held the clock for so many seconds without using a processor; 0: never."""
+    seed: int = 1
+    """Of the network."""
+    out: Path = Path("runs")
+    """The folder that holds all runs."""
+    no_report: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Do not write report.html at the end."""
+    program: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
+    """The program and its arguments."""
+
+
+def split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The options of the command, and the program with its arguments."""
+    place = 0
+    while place < len(arguments):
+        word = arguments[place]
+        if word == "--":
+            return arguments[:place], arguments[place + 1 :]
+        if word == "-m" or not word.startswith("-"):
+            return arguments[:place], arguments[place:]
+        place += 1
+        if word in FLAGS or ("=" in word and word.partition("=")[0] not in SEVERAL):
+            continue
+        if word.partition("=")[0] in SEVERAL:
+            while place < len(arguments) and _is_value(word.partition("=")[0], arguments[place]):
+                place += 1
+        else:
+            place += 1
+    return arguments, []
+
+
+def _is_value(option: str, word: str) -> bool:
+    """Whether a word behind an option that takes several is one of them."""
+    if word.startswith("-"):
+        return False
+    if option == "--ranks":
+        return re.fullmatch(r"[\w.-]+(,[\w.-]+)*,?", word) is not None and not word.endswith(".py")
+    return "=" in word if option in ("--options", "--devices") else not word.endswith(".py")
+
+
+def run(arguments: list[str]) -> int:
+    """``edgelam torchrun ARGUMENTS``."""
+    own, program = split(arguments)
+    settings = tyro.cli(
+        Torchrun,
+        args=own or (["--help"] if not program else []),
+        prog="edgelam torchrun",
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    names = tuple(name for word in settings.ranks for name in word.split(",") if name)
+    if "--options" in own and not settings.network.options:
+        from edgelam.scenarios.asking import scenario_help
+
+        print(scenario_help(settings.network.scenario), end="")
+        return 0
+    if not names:
+        raise ConfigurationError(f"--ranks: the node of each rank is needed; {USAGE}")
+    if not program or program == ["-m"]:
+        raise ConfigurationError(f"which program? {USAGE}")
+    if program[0] != "-m" and not Path(program[0]).is_file():
+        raise ConfigurationError(f"there is no program {program[0]!r}; {USAGE}")
+    if not settings.hold_timeout >= 0:
+        raise ConfigurationError(f"--hold-timeout {settings.hold_timeout!r}: seconds from 0 on")
+    if settings.algorithm not in ALGORITHMS:
+        raise ConfigurationError(
+            f"--algorithm {settings.algorithm}: no algorithm of collectives is called so; "
+            f"{suggest(settings.algorithm, ALGORITHMS)}"
+        )
+    return _run(dataclasses.replace(settings, ranks=names, program=tuple(program)))
+
+
+def _run(settings: Torchrun) -> int:
+    from edgelam.output import terminal
+    from edgelam.parallel.job import Job
+    from edgelam.parallel.launch import run_ranks
+    from edgelam.parallel.recorded import RankRecorder
+    from edgelam.runs.folders.folder import RunFolder
+    from edgelam.runs.recording import SimulationRecorder
+
+    network = settings.network
+    needs = needs_of([*settings.ranks, *([settings.server] if settings.server else [])])
+    job = Job(
+        settings.ranks,
+        devices=network.device_profiles(),
+        compute=network.compute,
+        clock=settings.clock,
+        algorithm=settings.algorithm,
+        server=settings.server,
+    )
+    network.check(needs)
+    label = Path(settings.program[1] if settings.program[0] == "-m" else settings.program[0]).stem
+    folder = RunFolder.create("torchrun", settings, seed=settings.seed, out=settings.out)
+    with folder:
+        print(f"run folder: {folder.path}", flush=True)
+        recorder = SimulationRecorder(folder, label, {"program": label})
+        simulate = functools.partial(
+            network.simulate, needs=needs, folder=folder, label=label, recorder=recorder, seed=settings.seed
+        )
+        run_ranks(
+            settings.program,
+            job,
+            simulate,
+            on_record=RankRecorder(recorder).record,
+        )
+    console = terminal.results()
+    console.print(summary(folder.path), markup=False, highlight=False, soft_wrap=True)
+    if not settings.no_report:
+        from edgelam.report import write_report
+
+        console.print(f"report: {write_report(folder.path)}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def needs_of(names: list[str]) -> Any:
+    """What a scenario must have for these nodes: an installed one makes so many of each role."""
+    from edgelam.runs.needs import Needs
+
+    roles: dict[str, int] = {}
+    for name in names:
+        if found := re.fullmatch(r"(ue|edge)(\d+)", name):
+            role, index = found[1], int(found[2])
+            roles[role] = max(roles.get(role, 0), index + 1)
+    return Needs(roles)
+
+
+def summary(path: Path) -> str:
+    """What the collectives of a run took, by operation and algorithm."""
+    from edgelam.parallel.recorded import TABLE
+    from edgelam.runs.folders.load import load_run
+
+    run = load_run(path)
+    if TABLE not in run or not len(run[TABLE]):
+        return "no collective crossed the network"
+    rows = run[TABLE]
+    groups = rows.assign(took_s=rows["end_s"] - rows["last_start_s"]).groupby(["operation", "algorithm"])
+    lines = [f"{'collective':16} {'algorithm':14} {'times':>6} {'bytes':>14} {'mean s':>10}"]
+    for (operation, algorithm), group in groups:
+        mean = group["took_s"].mean()
+        lines.append(f"{operation:16} {algorithm:14} {len(group):6} {group['size_bytes'].sum():14,} {mean:10.6f}")
+    return "\n".join(lines)

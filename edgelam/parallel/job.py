@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What all ranks of a run must know from the beginning; it travels in their environment."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from edgelam.errors import ConfigurationError
+
+VARIABLE = "EDGELAM_PARALLEL"
+FIRST = 1
+"""The participant that is rank 0; participant 0 is the launcher."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Which ranks there are, and how they compute and communicate."""
+
+    ranks: tuple[str, ...]
+    """The node of each rank, in their order."""
+    devices: Mapping[str, str] = field(default_factory=dict)
+    """Node name patterns to device profiles, as for `cosim.simulate`."""
+    compute: Literal["modelled", "measured", "free"] = "modelled"
+    """How long computing takes."""
+    clock: Literal["wall", "simulated"] = "wall"
+    """What `time.time` and the like tell a rank's program."""
+    algorithm: str = "ring"
+    """Of collectives (edgelam/parallel/collectives)."""
+    server: str | None = None
+    """The node through which the algorithm star goes."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is not legal without a scenario."""
+        if not 1 <= len(self.ranks) <= 199:
+            raise ConfigurationError(f"{len(self.ranks)} ranks; legal are 1 to 199, each with a node of its own")
+        twice = sorted({name for name in self.ranks if self.ranks.count(name) > 1})
+        if twice:
+            raise ConfigurationError(f"ranks: {', '.join(twice)} is given twice; each rank needs a node of its own")
+
+    @property
+    def participants(self) -> int:
+        """How many processes take part, the launcher included."""
+        return len(self.ranks) + FIRST
+
+    def variables(self) -> dict[str, str]:
+        """The environment variable that tells a rank."""
+        return {VARIABLE: json.dumps(dataclasses.asdict(self))}
+
+    @classmethod
+    def of_environment(cls) -> Self:
+        """The job of this process. Raises ConfigurationError where it is no rank."""
+        text = os.environ.get(VARIABLE)
+        if text is None:
+            raise ConfigurationError(
+                "this process is no rank of a run: start the program with 'edgelam torchrun', or from participant 0 "
+                "with the variables of edgelam.parallel.environment (docs/parallel.md)"
+            )
+        values: dict[str, Any] = json.loads(text)
+        return cls(**values | {"ranks": tuple(values["ranks"])})

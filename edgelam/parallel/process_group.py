@@ -1,0 +1,428 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# mypy: disable-error-code="override,assignment"
+"""The process group of backend "ns3": what torch.distributed asks for, as communication of a `Group` over the network.
+
+A `Group` (group.py) has the collectives as coroutines; here they get the arguments and names by which PyTorch's C++ and
+Python code calls them. Some have two names: PyTorch 2.13 renamed them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from edgelam.errors import ConfigurationError
+from edgelam.parallel.group import Group
+from edgelam.parallel.reduction import Reduction
+from edgelam.parallel.session import Session
+from edgelam.parallel.works import NetworkWork, of_several
+
+LONG = timedelta(minutes=10)
+"""PyTorch's own time-outs are at least so long; they are not applied: a rank that waits for ever is found without."""
+
+_NAMES = {
+    dist.ReduceOp.SUM: "sum",
+    dist.ReduceOp.AVG: "avg",
+    dist.ReduceOp.PRODUCT: "product",
+    dist.ReduceOp.MIN: "min",
+    dist.ReduceOp.MAX: "max",
+    dist.ReduceOp.BAND: "band",
+    dist.ReduceOp.BOR: "bor",
+    dist.ReduceOp.BXOR: "bxor",
+}
+
+
+def reduction_of(op: Any) -> Reduction:
+    """The reduction that a ReduceOp asks for."""
+    for known, name in _NAMES.items():
+        if op == known:
+            return Reduction(name)
+    raise RuntimeError(f"backend ns3 has no reduction {op}; legal are {', '.join(str(known) for known in _NAMES)}")
+
+
+class Ns3ProcessGroup(dist.ProcessGroup):
+    """Ranks whose tensors cross the simulated network."""
+
+    def __init__(self, session: Session, rank: int, ranks: Sequence[int], name: str, timeout: timedelta) -> None:
+        """ranks: the rank in the run of each rank of the group; rank: this process's in the group."""
+        super().__init__(rank, len(ranks))  # type: ignore[call-arg]
+        self._session, self._name, self._description = session, name, ""
+        self._timeout = timeout
+        job = session.job
+        nodes = [session.sim.node(job.ranks[member]) for member in ranks]
+        self.group = Group(
+            nodes,
+            rank,
+            name=name,
+            algorithm=job.algorithm,
+            server=None if job.server is None else session.sim.node(job.server),
+            on_collective=lambda record: session.reports.collective(record, nodes[rank].name, len(nodes)),
+        )
+        session.add_group(self.group)
+        self._coalescing: list[NetworkWork] | None = None
+        self._backward = -1
+        self._begun = 0
+
+    # ---- what PyTorch asks a group about itself ----------------------------------------------------------------------
+
+    @property
+    def group_name(self) -> str:
+        """Its name in torch.distributed."""
+        return self._name
+
+    @property
+    def pg_name(self) -> str:
+        """The same."""
+        return self._name
+
+    def _set_group_name(self, name: str) -> None:
+        self._name = name
+
+    @property
+    def group_desc(self) -> str:
+        """What the program calls it."""
+        return self._description
+
+    def _set_group_desc(self, description: str) -> None:
+        self._description = description
+
+    @property
+    def _device_types(self) -> list[torch.device]:
+        return [torch.device("cpu")]
+
+    def name(self) -> str:
+        """Name of the backend."""
+        return "ns3"
+
+    def getBackendName(self) -> str:  # noqa: N802
+        """Name of the backend."""
+        return "ns3"
+
+    def getGroupName(self) -> str:  # noqa: N802
+        """Its name in torch.distributed, for the C++ side."""
+        return self._name
+
+    def setGroupName(self, name: str) -> None:  # noqa: N802
+        """Its name in torch.distributed, for the C++ side."""
+        self._name = name
+
+    def getGroupDesc(self) -> str:  # noqa: N802
+        """What the program calls it, for the C++ side."""
+        return self._description
+
+    def __repr__(self) -> str:
+        """Name, rank and size."""
+        return f"Ns3ProcessGroup({self._name!r}, rank {self.rank()} of {self.size()})"
+
+    def shutdown(self) -> None:
+        """Wait for what is under way."""
+        if self._session.may_run:
+            self._session.drain()
+
+    def abort(self) -> None:
+        """As shutdown: what is in a socket of the network cannot be taken back."""
+        self.shutdown()
+
+    def set_timeout(self, timeout: timedelta) -> None:
+        """Time-out of what begins from now on."""
+        self._timeout = timeout
+
+    setTimeout = _set_default_timeout = set_timeout  # noqa: N815
+
+    def _has_hooks(self) -> bool:
+        return False
+
+    def _wait_for_pending_works(self) -> None:
+        self._session.drain()
+
+    def _set_sequence_number_for_group(self) -> None:
+        """The group counts its collectives itself."""
+
+    def _get_sequence_number_for_group(self) -> int:
+        return self._begun
+
+    # ---- beginning a communication -----------------------------------------------------------------------------------
+
+    def _begin(
+        self,
+        what: str,
+        operation: Coroutine[Any, Any, Any],
+        result: Sequence[Tensor] = (),
+        timeout: timedelta | None = None,
+    ) -> NetworkWork:
+        limit = timeout if timeout is not None and timeout > timedelta(0) else self._timeout
+        seconds = None if limit >= LONG else limit.total_seconds()
+        work = NetworkWork(self._session, operation, result, what=what, timeout_s=seconds)
+        self._begun += 1
+        self._drain_after_backward()
+        if self._coalescing is not None:
+            self._coalescing.append(work)
+        return work
+
+    def _drain_after_backward(self) -> None:
+        """DDP waits for a C++ future, in which no simulated time passes: have this done before, as backward ends."""
+        backward = torch._C._current_graph_task_id()
+        if backward not in (-1, self._backward):
+            self._backward = backward
+            torch.autograd.Variable._execution_engine.queue_callback(self._session.drain)
+
+    def _start_coalescing(self, device: torch.device) -> None:
+        self._coalescing = []
+
+    def _end_coalescing(self, device: torch.device) -> NetworkWork:
+        works, self._coalescing = self._coalescing or [], None
+        return of_several(self._session, works, "a coalesced communication")
+
+    # ---- collectives -------------------------------------------------------------------------------------------------
+
+    def allreduce(self, tensors: Any, opts: Any = None, *_: Any, **__: Any) -> NetworkWork:
+        """Reduce a tensor in place, on all ranks."""
+        tensor = _one(tensors)
+        reduction = reduction_of(_op(opts))
+        return self._begin("all_reduce", self.group.all_reduce(tensor, reduction), [tensor], _timeout(opts))
+
+    def allreduce_coalesced(self, tensors: list[Tensor], opts: Any = None) -> NetworkWork:
+        """Reduce several tensors in place, as one."""
+
+        async def operation() -> None:
+            for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
+                mine = [tensor for tensor in tensors if tensor.dtype == dtype]
+                flat = torch.cat([tensor.detach().reshape(-1) for tensor in mine])
+                await self.group.all_reduce(flat, reduction_of(_op(opts)))
+                for tensor, part in zip(mine, flat.split([tensor.numel() for tensor in mine]), strict=True):
+                    tensor.detach().copy_(part.reshape(tensor.shape))
+
+        return self._begin("all_reduce", operation(), tensors, _timeout(opts))
+
+    def broadcast(self, tensors: Any, opts: Any = None, *_: Any, **__: Any) -> NetworkWork:
+        """Send a tensor of one rank to all."""
+        tensor = _one(tensors)
+        return self._begin("broadcast", self.group.broadcast(tensor, _root(opts)), [tensor], _timeout(opts))
+
+    def reduce(self, tensors: Any, opts: Any = None, *_: Any, **__: Any) -> NetworkWork:
+        """Reduce a tensor, on one rank."""
+        tensor = _one(tensors)
+        operation = self.group.reduce(tensor, _root(opts), reduction_of(_op(opts)))
+        return self._begin("reduce", operation, [tensor], _timeout(opts))
+
+    def allgather(self, outputs: Any, inputs: Any, opts: Any = None, *_: Any) -> NetworkWork:
+        """Gather a tensor of each rank, on all ranks."""
+        places, tensor = _list(outputs), _one(inputs)
+        return self._begin("all_gather", self.group.all_gather(places, tensor), places, _timeout(opts))
+
+    def all_gather_single(self, output: Tensor, input: Tensor, opts: Any = None) -> NetworkWork:
+        """Gather a tensor of each rank into one, on all ranks."""
+        if output.numel() != input.numel() * self.size():
+            raise ValueError("output tensor size must be equal to world_size times input tensor size")
+        places = _chunks(output, self.size())
+        return self._begin("all_gather", self._into(output, places, input), [output], _timeout(opts))
+
+    _allgather_base = all_gather_single
+
+    async def _into(self, output: Tensor, places: list[Tensor], tensor: Tensor) -> None:
+        flat = tensor.detach().reshape(-1)
+        await self.group.all_gather(places, flat)
+        _keep(output, places)
+
+    def allgather_coalesced(self, outputs: list[list[Tensor]], inputs: list[Tensor], opts: Any = None) -> NetworkWork:
+        """Gather several tensors of each rank, on all ranks. outputs: for each rank its tensors."""
+        lists = [[outputs[rank][index] for rank in range(self.size())] for index in range(len(inputs))]
+        works = [self.allgather([places], [tensor], opts) for places, tensor in zip(lists, inputs, strict=True)]
+        return of_several(self._session, works, "all_gather")
+
+    def all_gather_single_coalesced(self, outputs: list[Tensor], inputs: list[Tensor], opts: Any = None) -> NetworkWork:
+        """Gather several tensors of each rank, each into one, on all ranks."""
+        works = [self.all_gather_single(output, input, opts) for output, input in zip(outputs, inputs, strict=True)]
+        return of_several(self._session, works, "all_gather")
+
+    allgather_into_tensor_coalesced = all_gather_single_coalesced
+
+    def reduce_scatter(self, outputs: Any, inputs: Any, opts: Any = None, *_: Any, **__: Any) -> NetworkWork:
+        """Reduce a list of tensors; each rank keeps that of its place."""
+        output = _one(outputs)
+        operation = self.group.reduce_scatter(output, _list(inputs), reduction_of(_op(opts)))
+        return self._begin("reduce_scatter", operation, [output], _timeout(opts))
+
+    def reduce_scatter_single(self, output: Tensor, input: Tensor, opts: Any = None) -> NetworkWork:
+        """Reduce a tensor; each rank keeps its part of it."""
+        if input.numel() != output.numel() * self.size():
+            raise ValueError("input tensor must be the same size as output size times world size")
+        operation = self.group.reduce_scatter(output, _chunks(input, self.size()), reduction_of(_op(opts)))
+        return self._begin("reduce_scatter", operation, [output], _timeout(opts))
+
+    _reduce_scatter_base = reduce_scatter_single
+
+    def reduce_scatter_single_coalesced(
+        self, outputs: list[Tensor], inputs: list[Tensor], opts: Any = None
+    ) -> NetworkWork:
+        """Reduce several tensors; each rank keeps its part of each."""
+        works = [self.reduce_scatter_single(output, input, opts) for output, input in zip(outputs, inputs, strict=True)]
+        return of_several(self._session, works, "reduce_scatter")
+
+    reduce_scatter_tensor_coalesced = reduce_scatter_single_coalesced
+
+    def gather(self, outputs: Any, inputs: Any, opts: Any = None, *_: Any, **__: Any) -> NetworkWork:
+        """Gather a tensor of each rank, on one rank."""
+        root, tensor = _root(opts), _one(inputs)
+        places = _list(outputs) if self.rank() == root else None
+        return self._begin("gather", self.group.gather(places, tensor, root), places or (), _timeout(opts))
+
+    def scatter(self, outputs: Any, inputs: Any, opts: Any = None, *_: Any, **__: Any) -> NetworkWork:
+        """Send each rank its tensor of a list that one rank has."""
+        root, output = _root(opts), _one(outputs)
+        places = _list(inputs) if self.rank() == root else None
+        return self._begin("scatter", self.group.scatter(output, places, root), [output], _timeout(opts))
+
+    def alltoall(self, outputs: list[Tensor], inputs: list[Tensor], opts: Any = None, *_: Any) -> NetworkWork:
+        """Send each rank its tensor of a list that each rank has."""
+        return self._begin("all_to_all", self.group.all_to_all(outputs, inputs), outputs, _timeout(opts))
+
+    def all_to_all_single(
+        self,
+        output: Tensor,
+        input: Tensor,
+        output_sizes: list[int] | None = None,
+        input_sizes: list[int] | None = None,
+        opts: Any = None,
+        *_: Any,
+    ) -> NetworkWork:
+        """Send each rank its part of a tensor that each rank has; sizes: along the first axis, none: equal."""
+        received = _parts(output, output_sizes, self.size(), "output")
+        sent = _parts(input, input_sizes, self.size(), "input")
+
+        async def operation() -> None:
+            await self.group.all_to_all(received, sent)
+            _keep(output, received)
+
+        return self._begin("all_to_all", operation(), [output], _timeout(opts))
+
+    alltoall_base = all_to_all_single
+
+    def barrier(self, opts: Any = None, *_: Any, **__: Any) -> NetworkWork:
+        """Wait for all ranks. The messages of 1 byte cross the network."""
+        return self._begin("barrier", self.group.barrier(), [], _timeout(opts))
+
+    def monitored_barrier(self, timeout: timedelta | None = None, wait_all_ranks: bool = False) -> None:
+        """Wait for all ranks; rank 0 raises RuntimeError that names those that do not come within `timeout`.
+
+        timeout: simulated time.
+        """
+        limit = self._timeout if timeout is None else timeout
+        what, tag = "monitored_barrier", "monitored_barrier"
+        token = torch.zeros(1, dtype=torch.uint8)
+        if self.rank() != 0:
+            self._begin(what, self.group.send(0, token, tag=tag), timeout=limit).wait()
+            self._begin(what, self.group.receive(0, token, tag=tag), timeout=limit).wait()
+            return
+        deadline_s = self._session.loop.time() + limit.total_seconds()
+        missing = []
+        for rank in range(1, self.size()):
+            left_s = max(1e-9, deadline_s - self._session.loop.time())
+            came = torch.zeros(1, dtype=torch.uint8)
+            try:
+                self._begin(what, self.group.receive(rank, came, tag=tag), timeout=timedelta(seconds=left_s)).wait()
+            except RuntimeError:
+                missing.append(rank)
+                if not wait_all_ranks:
+                    break
+        if missing:
+            raise RuntimeError(
+                f"[Rank 0]: Rank{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))} failed to pass "
+                f"monitoredBarrier in {limit.total_seconds() * 1e3:.0f} ms of simulated time"
+            )
+        works = [self._begin(what, self.group.send(rank, token, tag=tag)) for rank in range(1, self.size())]
+        for work in works:
+            work.wait()
+
+    # ---- between two ranks -------------------------------------------------------------------------------------------
+
+    def send(self, tensors: Any, to: int, tag: int = 0) -> NetworkWork:
+        """Send a tensor to a rank."""
+        tensor = _one(tensors)
+        return self._begin("send", self.group.send(to, tensor, tag=f"send {tag}"), [tensor])
+
+    def recv(self, tensors: Any, source: int, tag: int = 0) -> NetworkWork:
+        """Receive a tensor from a rank."""
+        tensor = _one(tensors)
+        return self._begin("recv", self.group.receive(source, tensor, tag=f"send {tag}"), [tensor])
+
+    def recv_anysource(self, tensors: Any, tag: int = 0) -> NetworkWork:
+        """Receive a tensor from any rank."""
+        tensor = _one(tensors)
+        return self._begin("recv", self.group.receive(None, tensor, tag=f"send {tag}"), [tensor])
+
+    # ---- what gloo does not have either ------------------------------------------------------------------------------
+
+    def split_group(self, *_: Any, **__: Any) -> Any:
+        """Refused, as by gloo."""
+        raise RuntimeError("backend ns3 does not split groups, as gloo does not; use torch.distributed.new_group")
+
+    def merge_remote_group(self, *_: Any, **__: Any) -> Any:
+        """Refused, as by gloo."""
+        raise RuntimeError("backend ns3 does not merge groups, as gloo does not; use torch.distributed.new_group")
+
+
+def _one(tensors: Any) -> Tensor:
+    if isinstance(tensors, Tensor):
+        return _checked(tensors)
+    if len(tensors) != 1:
+        raise ValueError(f"one tensor is needed, not {len(tensors)}: each rank has one device")
+    return _checked(tensors[0])
+
+
+def _list(tensors: Any) -> list[Tensor]:
+    if tensors and isinstance(tensors[0], Tensor):
+        return [_checked(tensor) for tensor in tensors]
+    if len(tensors) != 1:
+        raise ValueError(f"one list of tensors is needed, not {len(tensors)}: each rank has one device")
+    return [_checked(tensor) for tensor in tensors[0]]
+
+
+def _checked(tensor: Tensor) -> Tensor:
+    if tensor.device.type != "cpu":
+        raise ConfigurationError(
+            f"a tensor on {tensor.device}: backend ns3 sends tensors on the CPU, as gloo does; leave out .cuda() and "
+            "give a node the profile of its machine with --devices"
+        )
+    if tensor.layout != torch.strided:
+        raise ConfigurationError(f"a tensor of layout {tensor.layout}: backend ns3 sends dense tensors")
+    return tensor
+
+
+def _chunks(tensor: Tensor, size: int) -> list[Tensor]:
+    """Equal flat parts of a tensor: views where it is contiguous."""
+    return list(tensor.detach().reshape(-1).chunk(size)) if tensor.numel() else [tensor.detach().reshape(-1)] * size
+
+
+def _parts(tensor: Tensor, sizes: Sequence[int] | None, size: int, which: str) -> list[Tensor]:
+    if not sizes:
+        if tensor.dim() == 0 or tensor.shape[0] % size:
+            raise RuntimeError(f"Tensor's dim 0 does not divide equally across group size ({which} of all_to_all)")
+        sizes = [tensor.shape[0] // size] * size
+    if len(sizes) != size or sum(sizes) != tensor.shape[0]:
+        raise RuntimeError(f"{which} split sizes {list(sizes)} do not fit {size} ranks and {tuple(tensor.shape)}")
+    return list(tensor.detach().contiguous().split(list(sizes)))
+
+
+def _keep(output: Tensor, parts: Sequence[Tensor]) -> None:
+    """Copy parts that are no views of `output` into it."""
+    flat = output.detach()
+    if not flat.is_contiguous():
+        flat.copy_(torch.cat([part.reshape(-1) for part in parts]).reshape(flat.shape))
+
+
+def _op(opts: Any) -> Any:
+    return getattr(opts, "reduceOp", opts if opts is not None else dist.ReduceOp.SUM)
+
+
+def _root(opts: Any) -> int:
+    return opts if isinstance(opts, int) else int(getattr(opts, "rootRank", 0))
+
+
+def _timeout(opts: Any) -> timedelta | None:
+    return getattr(opts, "timeout", None)

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A rank's synchronous view of the simulation: plain Python that now and then lets simulated time pass.
+
+The program of a rank is no coroutine. It holds the clock while it runs, and the event loop runs only inside `run`: when
+the program waits for a communication, when what it has computed takes its simulated time, and at the end. A
+communication is a task of the loop that goes on whenever the loop runs, so what a rank computes and what it sends
+overlap as they do on a machine that has a network card.
+
+What a finished communication tells PyTorch (futures with their callbacks, which may begin further communication and
+wait for it) is told after the loop has stopped, never inside.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from edgelam.cosim.bridge_clock import BridgeClock
+from edgelam.cosim.core import Core
+from edgelam.cosim.simulation import Simulation
+from edgelam.errors import ConfigurationError, NotSimulatedError, RunEnded
+from edgelam.parallel.job import FIRST, Job
+from edgelam.parallel.reporting import Reports
+
+if TYPE_CHECKING:
+    from edgelam.parallel.group import Group
+    from edgelam.parallel.metering import Meter
+
+T = TypeVar("T")
+_current: Session | None = None
+
+
+def session() -> Session:
+    """The session of this process, which attaches to the run at the first call.
+
+    Raises ConfigurationError where the process is no rank, AttachError where there is no run.
+    """
+    global _current  # noqa: PLW0603  # a process is one rank
+    if _current is None:
+        _current = Session(Job.of_environment())
+    if _current.pid != os.getpid():
+        raise ConfigurationError(
+            f"process {os.getpid()} was started by rank {_current.rank} and is no rank itself: it cannot communicate"
+        )
+    return _current
+
+
+def current() -> Session | None:
+    """The session of this process; None if it has not attached, or in a process that a rank has forked."""
+    return _current if _current is not None and _current.pid == os.getpid() else None
+
+
+class Session:
+    """One rank attached to the run."""
+
+    def __init__(self, job: Job) -> None:
+        """Attach to the run that the environment names, and take over this rank's node."""
+        address, participant = os.environ.get("EDGELAM_ADDRESS"), os.environ.get("EDGELAM_PARTICIPANT", "")
+        if not address or not participant.isdecimal() or not FIRST <= int(participant) < job.participants:
+            raise ConfigurationError(
+                f"a rank needs EDGELAM_ADDRESS and EDGELAM_PARTICIPANT (from {FIRST} to {job.participants - 1}) in its "
+                "environment; edgelam.parallel.environment has them"
+            )
+        self.job, self.pid = job, os.getpid()
+        self.rank, self.size = int(participant) - FIRST, len(job.ranks)
+        self.name = job.ranks[self.rank]
+        """The node's name."""
+        self.meter: Meter | None = None
+        """Counts what the program computes; None: nothing is counted yet."""
+        self.reports = Reports(self._post)
+        self._clock = BridgeClock(address, int(participant), name=f"rank {self.rank} at {self.name}")
+        core = Core(
+            self._clock,
+            devices=job.devices,
+            compute=job.compute,
+            on_transfer=self.reports.transfer,
+            on_compute=self.reports.compute,
+        )
+        self._core = core
+        self.sim = Simulation(core, seed=int(os.environ.get("EDGELAM_SEED", "1")))
+        self.loop = core.loop
+        self.node = self.sim.node(self.name)
+        self.sim.claim(self.node)
+        self._thread = threading.get_ident()
+        self._finished: deque[Callable[[], None]] = deque()
+        self._under_way: dict[Any, None] = {}
+        self._groups: list[Group] = []
+        self._asked = 0
+        self._over = False
+
+    # ---- letting time pass -----------------------------------------------------------------------------------------
+
+    @property
+    def may_run(self) -> bool:
+        """Whether the loop can run now: it is the program's own thread, and not inside the loop."""
+        return threading.get_ident() == self._thread and not self.loop.is_running() and not self._over
+
+    def run(self, coroutine: Awaitable[T]) -> T:
+        """Let simulated time pass until `coroutine` is done, and return its result."""
+        if threading.get_ident() != self._thread:
+            raise NotSimulatedError(
+                f"rank {self.rank} communicates from thread {threading.current_thread().name!r}: when a thread does so "
+                "depends on the machine, not on the simulation. Communicate from the thread that began the program"
+            )
+        if self._over:
+            raise RunEnded(f"rank {self.rank} has left the run: it communicates no more")
+        try:
+            if self.meter is None:
+                result: T = self.loop.run_until_complete(coroutine)
+            else:
+                with self.meter.paused():
+                    result = self.loop.run_until_complete(coroutine)
+        finally:
+            self.tell()
+        return result
+
+    def begin(self, operation: Coroutine[Any, Any, None], finished: Callable[[BaseException | None], None]) -> Any:
+        """Begin a communication; `finished` is called with its error, or None, when the loop has stopped after it.
+
+        Returns a future that is done when the operation is over.
+        """
+        self.charge()
+        done = self.loop.create_future()
+        done.why = ("a communication of the program",)
+        self._under_way[done] = None
+
+        async def whole() -> None:
+            error: BaseException | None = None
+            try:
+                await operation
+            except Exception as raised:
+                error = raised
+            del self._under_way[done]
+            self._finished.append(lambda: finished(error))
+            if not done.done():
+                done.set_result(None)
+
+        self.loop.create_task(whole(), name="a communication")
+        return done
+
+    def tell(self) -> None:
+        """Tell PyTorch what has finished; callbacks may communicate."""
+        while self._finished:
+            self._finished.popleft()()
+
+    def drain(self) -> None:
+        """Wait for all communication that is under way, and for what its callbacks begin."""
+        self.charge()
+        self.tell()
+        while self._under_way:
+            self.run(_done(next(iter(self._under_way))))
+
+    def charge(self) -> None:
+        """Let the time pass that the program's computing since the last call takes."""
+        if self.meter is not None and self.may_run:
+            self.meter.charge()
+
+    def sleep(self, seconds: float) -> None:
+        """Let so much simulated time pass."""
+        import asyncio
+
+        self.charge()
+        self.run(asyncio.sleep(seconds))
+
+    # ---- the launcher ------------------------------------------------------------------------------------------------
+
+    def _post(self, kind: str, *content: Any) -> None:
+        self._core.others.post(0, "rank", [kind, 0, *content])
+
+    def ask(self, what: str, kind: str, *content: Any, timeout_s: float | None = None) -> Any:
+        """Ask the launcher and wait for its answer; `what` is said where the run stalls.
+
+        Raises TimeoutError after `timeout_s` of simulated time.
+        """
+        self.charge()
+        self._asked += 1
+        return self.run(self._ask(what, self._asked, kind, content, timeout_s))
+
+    async def _ask(self, what: str, number: int, kind: str, content: tuple[Any, ...], timeout_s: float | None) -> Any:
+        import asyncio
+
+        await self.sim.post(0, "rank", [kind, number, what, *content])
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self.sim.collect(0, f"{what} ({number})")
+        except TimeoutError:
+            await self.sim.post(0, "rank", ["forget", number, what])
+            raise
+
+    # ---- groups, and the end -----------------------------------------------------------------------------------------
+
+    def add_group(self, group: Group) -> None:
+        """A group of this rank's, whose sends are waited for at the end."""
+        self._groups.append(group)
+
+    def end(self, status: int = 0) -> None:
+        """Leave the run in good order: what is under way comes to its end."""
+        if self._over:
+            return
+        if self.meter is not None:
+            self.meter.stop()
+        self.drain()
+        for group in self._groups:
+            self.run(group.drain())
+        self.reports.flush()
+        self._post("done", status)
+        self._over = True
+        self.loop.close()
+        self._clock.detach()
+        self._clock.close()
+
+    def hand_over(self, kind: str, content: bytes) -> None:
+        """Give the launcher something that it asks nothing about."""
+        self._post(kind, content)
+
+    def explain_interrupt(self, interrupt: KeyboardInterrupt) -> None:
+        """Raise what came instead of Ctrl-C where the run is over."""
+        self._clock.explain_interrupt(interrupt)
+
+    def let_go(self) -> None:
+        """Leave without a word: the others see that this rank has ended."""
+        self._over = True
+        self._clock.close()
+
+
+async def _done(future: Any) -> None:
+    await future
