@@ -14,6 +14,7 @@ from edgelam.parallel.widths import (
     enumeration,
     equal,
     exact,
+    fluid,
     paba,
     smallest_memory,
 )
@@ -41,6 +42,8 @@ __all__ = [
     "check_widths",
     "enumeration",
     "equal_shares",
+    "exact",
+    "fluid",
     "plan_of",
     "step_s",
 ]

@@ -6,7 +6,7 @@ A step is a sequence of merges. Before a merge, each participant receives what t
 shard, and sends its part; the server merges when it has the parts of all. For a merge of kind p (heads: the attention;
 columns: the feed-forward layer), device k with n units and the share b of the band needs
 
-    t(k, p, n) = latency + seconds_per_unit * n + w / b,
+    t(k, p, n) = latency + seconds_fixed + seconds_per_unit * n + w / b,
     w = (up_fixed + up_per_unit * n) / rate_up + (down_fixed + down_per_unit * n) / rate_down.
 
 The share holds in both directions and for the whole step. A device without units of a kind is not in its merges. The
@@ -18,7 +18,7 @@ step takes
 
 Two simplifications: a kind has one merge time, so the forward and the backward pass of a kind are two merges with the
 mean of their bytes and seconds; and shares are exact and hard, whereas a scheduler gives resource blocks to others
-while their owner has nothing to send.
+while their owner has nothing to send (fluid.py).
 
 The closest published problem is PABA (arXiv 2003.04544): parameter load and bandwidth, without the fixed charge.
 """
@@ -59,6 +59,8 @@ class Kind:
     """What it receives beside for each unit."""
     memory_bytes_per_unit: int = 0
     """What a unit needs of a device's memory: weights, gradients, state of the optimiser, activations."""
+    seconds_fixed: tuple[float, ...] = ()
+    """[device] seconds of computing of a participant for each merge, whatever its width; empty: none."""
     server_s: float = 0.0
     """Seconds of the server for each merge."""
     merges: int = 1
@@ -110,6 +112,8 @@ class Problem:
                     f"{kind.name}: {kind.units!r} units in {kind.merges!r} merges; whole numbers from 1 are legal"
                 )
             _numbers(f"{kind.name}: seconds_per_unit", kind.seconds_per_unit, count)
+            if kind.seconds_fixed:
+                _numbers(f"{kind.name}: seconds_fixed", kind.seconds_fixed, count)
             for name in (
                 "up_fixed_bytes", "up_bytes_per_unit", "down_fixed_bytes", "down_bytes_per_unit",
                 "memory_bytes_per_unit", "server_s",
@@ -123,18 +127,31 @@ class Problem:
 
     def compute_s(self, p: int, widths: Floats) -> Floats:
         """[device] seconds of a merge of kind p beside the air; widths: [device, ...] units."""
-        shape = (len(self.devices),) + (1,) * (np.ndim(widths) - 1)
-        seconds = np.array(self.kinds[p].seconds_per_unit).reshape(shape)
-        return np.where(widths > 0, np.array(self.latency_s).reshape(shape) + seconds * widths, 0.0)
+        kind = self.kinds[p]
+        fixed = np.array(self.latency_s) + np.array(kind.seconds_fixed or (0.0,) * len(self.devices))
+        seconds = self._over(fixed, widths) + self._over(np.array(kind.seconds_per_unit), widths) * widths
+        return np.where(widths > 0, seconds, 0.0)
+
+    def up_s(self, p: int, widths: Floats) -> Floats:
+        """[device] seconds of what goes up in a merge of kind p, with the whole band; widths: [device, ...] units."""
+        kind = self.kinds[p]
+        bits = (kind.up_fixed_bytes + kind.up_bytes_per_unit * widths) * 8
+        return np.where(widths > 0, bits / self._over(np.array(self.rate_up_bps), widths), 0.0)
+
+    def down_s(self, p: int, widths: Floats) -> Floats:
+        """[device] seconds of what goes down to each alone in a merge of kind p, with the whole band."""
+        kind = self.kinds[p]
+        fixed = 0.0 if self.multicast else kind.down_fixed_bytes
+        bits = (fixed + kind.down_bytes_per_unit * widths) * 8
+        return np.where(widths > 0, bits / self._over(np.array(self.rate_down_bps), widths), 0.0)
 
     def air_s(self, p: int, widths: Floats) -> Floats:
-        """[device] seconds of a merge of kind p on the air with the whole band; widths: [device, ...] units."""
-        kind, shape = self.kinds[p], (len(self.devices),) + (1,) * (np.ndim(widths) - 1)
-        up = (kind.up_fixed_bytes + kind.up_bytes_per_unit * widths) * 8
-        fixed = 0.0 if self.multicast else kind.down_fixed_bytes
-        down = (fixed + kind.down_bytes_per_unit * widths) * 8
-        seconds = up / np.array(self.rate_up_bps).reshape(shape) + down / np.array(self.rate_down_bps).reshape(shape)
-        return np.where(widths > 0, seconds, 0.0)
+        """[device] seconds of a merge of kind p on the air with the whole band, both directions."""
+        return self.up_s(p, widths) + self.down_s(p, widths)
+
+    def _over(self, values: Floats, widths: Floats) -> Floats:
+        """Values [device] in the shape of widths [device, ...]."""
+        return values.reshape((len(self.devices),) + (1,) * (np.ndim(widths) - 1))
 
     def common_s(self, p: int, widths: Floats) -> float:
         """Seconds of a merge of kind p that are common to all: the server's, and a multicast's; widths: [device]."""
@@ -169,7 +186,14 @@ class Problem:
         def part(values: tuple[float, ...]) -> tuple[float, ...]:
             return tuple(values[k] for k in kept)
 
-        kinds = tuple(dataclasses.replace(kind, seconds_per_unit=part(kind.seconds_per_unit)) for kind in self.kinds)
+        kinds = tuple(
+            dataclasses.replace(
+                kind,
+                seconds_per_unit=part(kind.seconds_per_unit),
+                seconds_fixed=part(kind.seconds_fixed) if kind.seconds_fixed else (),
+            )
+            for kind in self.kinds
+        )
         return dataclasses.replace(
             self, devices=tuple(self.devices[k] for k in kept), kinds=kinds, rate_up_bps=part(self.rate_up_bps),
             rate_down_bps=part(self.rate_down_bps), latency_s=part(self.latency_s),
