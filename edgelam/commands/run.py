@@ -13,6 +13,7 @@ from edgelam.errors import EdgelamError
 
 if TYPE_CHECKING:
     from edgelam.runs.experiments import Experiment
+    from edgelam.runs.folders.load import Run
 
 _TRUST_HELP = "Scenario files that may run although only a configuration file names them (docs/security.md)."
 TRUST = (Annotated[tuple[str, ...], tyro.conf.arg(help=_TRUST_HELP)], ())
@@ -176,6 +177,8 @@ def _show_results(experiment: "Experiment | None", path: Path, *, write_html: bo
     What fails here leaves the run as it ended: `edgelam plot` and `edgelam report` do it again.
     """
     from edgelam.output import terminal
+    from edgelam.report.marks import score_table
+    from edgelam.runs.folders.load import load_run
     from edgelam.text import printable
 
     console = terminal.results()
@@ -185,8 +188,18 @@ def _show_results(experiment: "Experiment | None", path: Path, *, write_html: bo
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def tables() -> None:
-        if experiment is not None:
+        if experiment is not None and experiment.prints:
             experiment.report(path, console)
+        elif experiment is not None:
+            scores(load_run(path))
+
+    def scores(run: "Run") -> None:
+        found = score_table(run)
+        if found is not None:
+            table = terminal.TextTable("Results", *found["heads"], left=found["labels"], caption=found["note"])
+            for row in found["rows"]:
+                table.add_row(*row)
+            table.print(console)
 
     def figures() -> None:
         for figure in experiment.plot(path) if experiment is not None else ():

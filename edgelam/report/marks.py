@@ -39,7 +39,7 @@ def _text(value: float, score: Score) -> str:
 
 
 def score_table(run: Run) -> dict[str, Any] | None:
-    """Heads and rows of the scores of one run; None where it has no values."""
+    """Heads and rows of the scores of one run, and how many heads are labels; None where it has no values."""
     scores = results.of_run(run)
     table = results.values(run, scores)
     labels = results.labels(table, scores)
@@ -52,6 +52,7 @@ def score_table(run: Run) -> dict[str, Any] | None:
         return None
     return {
         "heads": [*labels, *heads],
+        "labels": len(labels),
         "rows": [[*(of[name] or UNSET for name in labels), *each] for (of, _), each in zip(rows, cells, strict=True)],
         "note": NOTE if any(cell.endswith(BEST) for each in cells for cell in each) else "",
     }

@@ -11,7 +11,8 @@ folder that the environment variable EDGELAM_EXPERIMENTS names, with
     check(config)                   optional: refuse what else cannot be run, before anything is made
     run(config, folder, progress)   does the work and writes tables into the RunFolder
     plot(path) -> list[Path]        draws the figures of a run folder from its files alone
-    report(path, console)           prints its result tables, from its files alone
+    report(path, console)           optional: prints its result tables, from its files alone; without it, its scores are
+                                    printed
     SCORES                          optional: a tuple of edgelam.runs.scores.Score, what it measures: name, unit, which
                                     way is better, where it stands in the tables; the first is the main one
     scores(run) -> DataFrame        optional: what a campaign compares where the tables do not hold it; text columns say
@@ -154,10 +155,16 @@ class Experiment:
             figures: list[Path] = self._part("plot")(path)
         return figures
 
+    @property
+    def prints(self) -> bool:
+        """Whether it prints result tables of its own; else its scores are shown."""
+        return hasattr(self.module, "report")
+
     def report(self, path: Path, console: Console) -> None:
-        """Print the result tables of a run folder."""
-        with self._told("report", path):
-            self._part("report")(path, console)
+        """Print the result tables of a run folder, as its function `report` says; nothing where it has none."""
+        if self.prints:
+            with self._told("report", path):
+                self.module.report(path, console)
 
     def scores(self, run: Run) -> pd.DataFrame | None:
         """The results of a run as its function `scores` says; None where it has none."""

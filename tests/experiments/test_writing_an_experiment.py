@@ -81,7 +81,7 @@ def test_it_runs_and_is_replayed(place):
     (run,) = (place / "here" / "linear-fedavg").iterdir()
     loss = load(run).metrics["loss"]
     assert list(loss) == sorted(loss, reverse=True)
-    assert f"{loss.iloc[-1]:.6f}" in done.stdout
+    assert re.search(rf"^ method +loss .*\n.*\n fedavg +{loss.iloc[-1]:.4g} ", done.stdout, re.MULTILINE)
     assert (run / "loss.svg").exists()
     assert (run / "report.html").exists()
     replayed = edgelam(place, "replay", str(run), "--scenario", "none", "--out", "again")
