@@ -100,6 +100,19 @@ DEVICES: dict[str, DeviceProfile] = {
             "the system, 3 GiB left; half of the 16 GB of eMMC; 10 W mode",
         ),
         DeviceProfile(
+            "jetson-orin-nano",
+            flops_per_s=1.2e12,
+            memory_bandwidth_bytes_per_s=48 * GB,
+            memory_bytes=6 * GIB + GIB // 2,
+            storage_bytes=64 * GB,
+            idle_w=4.0,
+            busy_w=15.0,
+            source="NVIDIA Jetson Orin Nano Series data sheet, 8 GB module at 15 W: 1024 Ampere cores at 625 MHz, 1.28 "
+            "TFLOP/s fp32 peak, of which as much sustained with the help of fp16 tensor cores as of jetson-orin's "
+            "(0.96); LPDDR5 68 GB/s peak, 70 % sustained; 8 GiB shared with the system, 6.5 GiB left; half of an NVMe "
+            "drive of 128 GB",
+        ),
+        DeviceProfile(
             "jetson-orin",
             flops_per_s=3.2e12,
             memory_bandwidth_bytes_per_s=140 * GB,

@@ -47,10 +47,10 @@ class Network:
     """Options of the scenario, as NAME=VALUE; '--options' alone lists them. An installed scenario makes as many nodes
     as the experiment needs, unless an option here sets their number."""
     devices: tuple[str, ...] = ()
-    """The machine of each node, as PATTERN=PROFILE: phone, jetson-nano, jetson-orin, cpu-server, datacentre-gpu or
-    sensor. PROFILE,NUMBER=VALUE changes numbers of a profile: ue*=phone,battery_j=500,storage_bytes=2e9 has a battery
-    of 500 J and a storage of 2 GB. A pattern that matches no name is a pattern of roles. A node that matches no pattern
-    gets the profile of its role."""
+    """The machine of each node, as PATTERN=PROFILE: phone, jetson-nano, jetson-orin-nano, jetson-orin, cpu-server,
+    datacentre-gpu or sensor. PROFILE,NUMBER=VALUE changes numbers of a profile: with
+    ue*=phone,battery_j=500,storage_bytes=2e9 phones have a battery of 500 J and a storage of 2 GB. A pattern that
+    matches no name is a pattern of roles. A node that matches no pattern gets the profile of its role."""
     compute: Literal["modelled", "measured", "free"] = "modelled"
     """How much simulated time computing takes: by a roofline of the profile, this machine's wall time, or none."""
     traces: tuple[str, ...] = ()

@@ -241,7 +241,15 @@ def test_memory_pool():
 
 
 def test_profiles():
-    assert set(DEVICES) == {"phone", "jetson-nano", "jetson-orin", "cpu-server", "datacentre-gpu", "sensor"}
+    assert set(DEVICES) == {
+        "phone",
+        "jetson-nano",
+        "jetson-orin-nano",
+        "jetson-orin",
+        "cpu-server",
+        "datacentre-gpu",
+        "sensor",
+    }
     assert all(p.source and p.name == name for name, p in DEVICES.items())
     with pytest.raises(ConfigurationError, match="flops_per_s = -1"):
         dataclasses.replace(UNIT, flops_per_s=-1)
