@@ -17,6 +17,7 @@ import edgelam
 from edgelam import limits, streams
 from edgelam.commands import csi as csi_commands
 from edgelam.commands import experiment as experiment_commands
+from edgelam.commands import models as models_commands
 from edgelam.commands import report as report_commands
 from edgelam.commands import run as run_commands
 from edgelam.commands import scenario as scenario_commands
@@ -118,6 +119,7 @@ Command = (
     | Annotated[Bench, tyro.conf.subcommand("bench")]
     | Annotated[csi_commands.Csi, tyro.conf.subcommand("csi")]
     | Annotated[Scenario, tyro.conf.subcommand("scenario")]
+    | Annotated[models_commands.Models, tyro.conf.subcommand("models")]
     | Annotated[experiment_commands.Experiment, tyro.conf.subcommand("experiment")]
     | Annotated[Ns3Ai, tyro.conf.subcommand("ns3-ai")]
     | Annotated[Completion, tyro.conf.subcommand("completion")]
@@ -219,6 +221,9 @@ def _dispatch(arguments: list[str]) -> int:
         case Scenario(what):
             scenario_commands.run(what)
             return 0
+        case models_commands.Models(what):
+            models_commands.run(what)
+            return 0
         case experiment_commands.Experiment():
             experiment_commands.run(chosen)
             return 0
@@ -237,8 +242,13 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _refuse_unknown(arguments: list[str]) -> None:
-    """A command, or what stands behind csi and scenario, that does not exist: say which there are."""
-    levels = {"": Command, "csi": csi_commands.Command, "scenario": scenario_commands.Command}
+    """A command, or what stands behind csi, scenario and models, that does not exist: say which there are."""
+    levels = {
+        "": Command,
+        "csi": csi_commands.Command,
+        "scenario": scenario_commands.Command,
+        "models": models_commands.Command,
+    }
     for place, kinds in levels.items():
         said = arguments[:1] if not place else arguments[1:2] if arguments[:1] == [place] else []
         names = [get_args(kind)[1].name for kind in get_args(kinds)]

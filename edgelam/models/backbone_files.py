@@ -15,6 +15,8 @@ from typing import Any
 
 from edgelam.errors import ConfigurationError
 from edgelam.files import read_json, refuse_git_lfs_pointer
+from edgelam.models.catalogue import MODELS
+from edgelam.models.fetch import model_folder
 
 OFFLINE_NAME = "minilm"
 MOST_LAYERS = 1_000
@@ -34,12 +36,14 @@ def check_backbone(name: str) -> None:
 
 
 def find_folder(name: str) -> Path:
-    """The folder of a model: one of this name, or the snapshot of this name in the hub cache."""
+    """The folder of a model: one of this name, a fetched one of the catalogue, or the snapshot in the hub cache."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     if (Path(name) / "config.json").is_file():
         return Path(name)
+    if name in MODELS:
+        return model_folder(name)
     try:
         cached = try_to_load_from_cache(name, "config.json")
     except HFValidationError:
@@ -58,7 +62,8 @@ def unknown_backbone(name: str, reason: str) -> str:
         fault = "is a file; legal are the folder of a model and the name of one in the hub cache"
     else:  # never downloaded here, so what the hub's client says of connections would mislead
         fault = "is neither a local model folder nor in the hub cache"
-    return f"backbone {name!r} {fault}. The one that is always there is {OFFLINE_NAME!r}"
+    others = "'edgelam models list' names those that can be fetched"
+    return f"backbone {name!r} {fault}. The one that is always there is {OFFLINE_NAME!r}; {others}"
 
 
 def check_files(name: str, folder: Path) -> None:

@@ -8,28 +8,26 @@ again. Whatever lies beside the executable begins with a dot, which the name of 
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shlex
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgelam import processes
-from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.errors import ConfigurationError
+from edgelam.files.cache import cache_folder, locked
 from edgelam.scenarios import toolchain, trust
 
 SUFFIXES = (".cc", ".cpp", ".cxx")
-RECORD, LOCK = ".built-from.json", ".lock"
+RECORD = ".built-from.json"
 
 
 class Built(NamedTuple):
@@ -61,7 +59,7 @@ def build(source: Path) -> Built:
     trust.check(source)
     name = _plain(source.stem)
     folder = _folder_of(source, name)
-    with _locked(folder, source):
+    with locked(folder, f"{source} is being built by another process", "build"):
         executable = folder / name
         recipe = _recipe()
         if _is_up_to_date(folder, executable, recipe):
@@ -80,39 +78,6 @@ def _say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def cache_folder() -> Path:
-    """Where executables are kept; in the temporary folder for a user without a home that can be written to.
-
-    Executables from there are run, so nobody else may be able to put one there: the folder is this user's, and no one
-    else may write to it; in the temporary folder, which all users share, it is no link either, and closed to others.
-    """
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    home = (Path(base) if os.path.isabs(base) else Path(os.path.expanduser("~")) / ".cache") / "edgelam"
-    shared = Path(tempfile.gettempdir()) / f"edgelam-{os.getuid()}"
-    reasons = []
-    for folder, others in ((home, 0o022), (shared, 0o077)):
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            reason = _unsafe(folder, os.stat(folder) if folder == home else os.lstat(folder), others)
-        except OSError as error:
-            reason = f"{folder} cannot be used: {error.strerror}"
-        if not reason:
-            return folder / "scenarios"
-        reasons.append(reason)
-    raise EdgelamError(f"{'; '.join(reasons)}: set XDG_CACHE_HOME to a folder of yours, for compiled scenarios")
-
-
-def _unsafe(folder: Path, status: os.stat_result, others: int) -> str:
-    """Why executables in `folder` cannot be trusted or kept; `others`: what may be allowed to nobody else."""
-    if not stat.S_ISDIR(status.st_mode):
-        return f"{folder} is a link or file"
-    if status.st_uid != os.getuid():
-        return f"{folder} belongs to user {status.st_uid}"
-    if status.st_mode & others:
-        return f"{folder} is open to others (mode {stat.S_IMODE(status.st_mode):o}; chmod 700 closes it)"
-    return "" if os.access(folder, os.W_OK) else f"{folder} cannot be written to"
-
-
 def _plain(stem: str) -> str:
     """What an executable is called: as its source, but for characters that are not the same everywhere."""
     plain = re.sub(r"[^A-Za-z0-9_.+-]", "_", stem)[:100]
@@ -122,24 +87,7 @@ def _plain(stem: str) -> str:
 def _folder_of(source: Path, name: str) -> Path:
     """The folder of a source file's executable: of its name, and a checksum of its place and edgelam's."""
     place = os.fsencode(source.resolve()) + b"\n" + os.fsencode(toolchain.include_folders()[0])
-    return cache_folder() / f"{name}-{hashlib.sha256(place).hexdigest()[:12]}"
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, source: Path) -> Iterator[None]:
-    """Hold the folder for this process; the kernel lets go of it when the process ends, however it does."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(folder / LOCK, "wb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                _say(f"{source} is being built by another process; waiting for it")
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-    except OSError as error:  # also of the body: a full disk, a folder that is gone
-        reason = f"{error.strerror or error} ({os.fsdecode(error.filename)})" if error.filename else str(error)
-        raise EdgelamError(f"cannot build in {folder}: {reason} (XDG_CACHE_HOME sets the place)") from error
+    return cache_folder("scenarios") / f"{name}-{hashlib.sha256(place).hexdigest()[:12]}"
 
 
 def _recipe() -> dict[str, Any]:

