@@ -10,6 +10,7 @@ Shape letters: T = B L tokens, D width, N features of a device's heads, F its co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgelam.cosim.devices import DeviceProfile
@@ -150,30 +151,43 @@ def step_flops(config: LoopedConfig, split: Split, batch: int, length: int) -> d
 
 @dataclass(frozen=True)
 class MemoryNeed:
-    """Bytes that training takes on one device, by what they are for."""
+    """Bytes that training holds on one device at the worst moment of a step, by what they are for."""
 
     weights: int
-    gradients: int
     optimiser: int
     """AdamW's two moments."""
+    gradients: int
+    """Of weights, as far as there are any at that moment: the first backward pass makes them."""
     activations: int
-    """What is saved for the backward pass, of all depths."""
+    """What is saved for the backward pass and not used yet."""
     buffers: int
-    """The largest temporary tensors beside them, at the worst moment of a step."""
+    """Temporary tensors of that moment: what arrives, what leaves, gradients in between."""
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.weights + self.gradients + self.optimiser + self.activations + self.buffers
+        return self.weights + self.optimiser + self.gradients + self.activations + self.buffers
+
+    @property
+    def resident(self) -> int:
+        """What is held all the time: weights and moments."""
+        return self.weights + self.optimiser
 
     def check(self, name: str, profile: DeviceProfile, what: str) -> None:
         """Raise OutOfDeviceMemory, with both numbers, if the device holds less."""
         if self.total > profile.memory_bytes:
             raise OutOfDeviceMemory(
-                f"{name} ({profile.name}): {what} needs {self.total:,} bytes (weights {self.weights:,}, gradients "
-                f"{self.gradients:,}, optimiser {self.optimiser:,}, activations {self.activations:,}, buffers "
+                f"{name} ({profile.name}): {what} needs {self.total:,} bytes (weights {self.weights:,}, optimiser "
+                f"{self.optimiser:,}, gradients {self.gradients:,}, activations {self.activations:,}, buffers "
                 f"{self.buffers:,}), but it holds {profile.memory_bytes:,}"
             )
+
+
+def _need(values: int, moments: Sequence[tuple[int, int, int]], value_bytes: int) -> MemoryNeed:
+    """The worst of the moments (gradients, activations, buffers), all in values."""
+    gradients, activations, buffers = max(moments, key=sum)
+    size = value_bytes
+    return MemoryNeed(values * size, 2 * values * size, gradients * size, activations * size, buffers * size)
 
 
 def device_memory(config: LoopedConfig, heads: int, columns: int, batch: int, length: int) -> MemoryNeed:
@@ -182,25 +196,35 @@ def device_memory(config: LoopedConfig, heads: int, columns: int, batch: int, le
     Weights, gradients and two moments are 16 bytes a parameter in float32. Saved at every depth are, in values:
     attention T D (its input) + 4 T N (queries, keys, values, context) + B H L^2 (probabilities); feed-forward T D + 2 T
     F (before and after GELU), or T D + T F where the server applies it. A device's input is of full width, however
-    small its shard.
+    small its shard. A device with neither needs nothing.
     """
-    tokens, own, width = batch * length, heads * config.head_width, config.width
+    tokens, own, width, loops = batch * length, heads * config.head_width, config.width, config.loops
+    full, slim, part = tokens * width, tokens * own, tokens * columns
     scores = batch * heads * length * length
     values = shard_values(config, heads, columns)
-    attention = tokens * (width + 4 * own) + scores if heads else 0
-    feed = tokens * (width + (2 if config.nonlinearity == "device" else 1) * columns) if columns else 0
-    largest = max(width * own, width * columns, own * config.vocabulary if config.inputs == "encoded" else 0)
-    # backward: what arrives and what leaves (full width), the gradients in between, and one weight's own gradient
-    feed_back = tokens * (2 * width + 2 * columns) + width * columns if columns else 0
-    attention_back = tokens * (width + 2 * own) + 2 * scores + width * own if heads else 0
-    # forward: queries, keys and values before they are put in order, scores beside probabilities, what leaves
-    attention_forward = tokens * (width + 3 * own) + scores if heads else 0
-    buffers = max(feed_back, attention_back - feed, attention_forward - feed, 2 * largest - attention - feed)
-    size = config.value_bytes
-    raw = 8 * tokens if heads and config.inputs == "encoded" else 0
-    return MemoryNeed(
-        values * size, values * size, 2 * values * size, config.loops * (attention + feed) * size + raw, buffers * size
-    )
+    outer = width * columns
+    of_columns = columns * (2 * width + 1)
+    of_heads = own * (4 * width + 3)
+    attention = full + 4 * slim + scores if heads else 0
+    feed = full + (2 if config.nonlinearity == "device" else 1) * part if columns else 0
+    raw = 2 * tokens if heads and config.inputs == "encoded" else 0  # ids of 8 bytes
+    saved = raw + loops * (attention + feed)
+    moments = [(values, 0, 2 * max(width * own, outer, own * config.vocabulary * (raw > 0)))]  # the update
+    if heads:
+        last = saved - feed
+        moments += [
+            (0, last, scores + 3 * slim),  # scores beside probabilities; queries, keys, values before they are cut
+            (0, last, full + 3 * slim),  # what leaves
+            (of_columns + width * own, last, full + 2 * scores - slim),  # backward: of probabilities and scores
+            (of_columns + of_heads, last - scores - 4 * slim, 4 * full + slim),  # three gradients of the input, added
+        ]
+    if columns:
+        moments += [
+            (outer, saved, full + part),
+            (of_columns, saved - feed + full, 2 * full + part),
+            (values if loops > 1 else 0, saved - attention - feed, full + part + outer),  # the next depth's
+        ]
+    return _need(values, moments, config.value_bytes)
 
 
 def split_memory(config: LoopedConfig, split: Split, batch: int, length: int) -> dict[str, MemoryNeed]:
@@ -213,38 +237,48 @@ def split_memory(config: LoopedConfig, split: Split, batch: int, length: int) ->
 
 def server_memory(config: LoopedConfig, batch: int, length: int, num_devices: int) -> MemoryNeed:
     """The memory of the server. Saved at every depth: 2 T D for each of two merges, and with nonlinearity "server" the
-    pre-activations T F. Beside them it holds what the devices have sent for one merge."""
+    pre-activations T F. Beside them it holds what the devices have sent for one merge, and running sums."""
     tokens, width = batch * length, config.width
     predictions = tokens if config.head == "tokens" else batch
-    depth = 4 * tokens * width + (tokens * config.feed_forward if config.nonlinearity == "server" else 0)
-    saved = config.loops * depth + 2 * tokens * width + predictions * (config.num_outputs + width)
-    received = num_devices * tokens * width + 2 * tokens * config.feed_forward * (config.nonlinearity == "server")
-    if config.secure_aggregation:
-        received *= 8 // config.value_bytes
-    buffers = max(received + 2 * tokens * width, 2 * predictions * config.num_outputs)
-    values, size = server_values(config), config.value_bytes
-    return MemoryNeed(values * size, values * size, 2 * values * size, saved * size + 8 * tokens, buffers * size)
+    inner = tokens * config.feed_forward if config.nonlinearity == "server" else 0
+    full, head = tokens * width, (width + 1) * config.num_outputs
+    saved = config.loops * (4 * full + inner) + full
+    received = num_devices * full * (8 // config.value_bytes if config.secure_aggregation else 1)
+    values = server_values(config)
+    embedding = values - head - 8 * width
+    moments = [
+        (values, 0, 2 * max(head, embedding)),  # the update
+        (0, saved - full, max(received + 4 * full, 2 * inner)),  # the last merge
+        (head, saved + full + predictions * (config.num_outputs + width), 2 * predictions * config.num_outputs + full),
+        (head + 3 * width, saved - full, max(received + 4 * full, 2 * inner)),  # the first gradients, added
+        (values, 2 * full, 2 * full),  # the embedding's gradient
+    ]
+    return _need(values, moments, config.value_bytes)
 
 
 def single_device_memory(config: LoopedConfig, batch: int, length: int, *, shared: bool = True) -> MemoryNeed:
     """The memory of `LoopedModel` on one device. shared False: every depth with a block of its own, as BERT has.
 
     Saved at every depth are T (8 D + 2 F) + B H L^2 values: those of a device with everything, and the inputs of two
-    norms and of what is between them.
+    norms, which are the next part's input.
     """
-    tokens, width, inner = batch * length, config.width, config.feed_forward
+    tokens, width, inner, loops = batch * length, config.width, config.feed_forward, config.loops
     predictions = tokens if config.head == "tokens" else batch
-    scores = batch * config.num_heads * length * length
-    block = width * (4 * width + 4) + inner * (2 * width + 1) + width + 4 * width
-    values = block * (1 if shared else config.loops) + width * (config.vocabulary + config.max_length + 2)
-    values += (width + 1) * config.num_outputs
-    feed = tokens * (2 * width + 2 * inner)
-    depth = tokens * 6 * width + scores + feed
-    saved = config.loops * depth + 2 * tokens * width + predictions * (config.num_outputs + width)
-    largest = max(width * inner, width * config.vocabulary)
-    feed_back = tokens * (2 * width + 2 * inner) + width * inner
-    attention_back = tokens * 4 * width + 2 * scores + width * width - feed
-    head_back = 2 * predictions * config.num_outputs
-    buffers = max(feed_back, attention_back, head_back, 2 * largest - config.loops * depth)
-    size = config.value_bytes
-    return MemoryNeed(values * size, values * size, 2 * values * size, saved * size + 8 * tokens, buffers * size)
+    full, part, scores = tokens * width, tokens * inner, batch * config.num_heads * length * length
+    of_heads, of_columns = width * (4 * width + 4) + 2 * width, inner * (2 * width + 1) + 3 * width
+    of_head = (width + 1) * config.num_outputs
+    values = (of_heads + of_columns) * (1 if shared else loops) + of_head
+    values += width * (config.vocabulary + config.max_length + 2)
+    feed = 2 * full + 2 * part
+    attention = 6 * full + scores
+    saved = loops * (attention + feed) + 3 * full + predictions * (config.num_outputs + width)
+    on_top = saved - feed
+    moments = [
+        (values, 0, 2 * max(width * inner, width * config.vocabulary)),
+        (of_head, saved, 2 * predictions * config.num_outputs),
+        (of_head + width * inner, saved, 2 * full + part),
+        (of_head + of_columns + width * width, on_top, 2 * full + 2 * scores - full),
+        (of_head + of_columns + of_heads, on_top - scores - 4 * full, 6 * full),
+        (values - width * config.vocabulary, saved - attention - feed, 2 * full + part + width * inner),
+    ]
+    return _need(values, moments, config.value_bytes)

@@ -190,10 +190,7 @@ class Device:
         if weights is None:
             return
         need = device_memory(config, self._heads, self._columns, 1, 1)
-        for label, num_bytes in (
-            ("weights", need.weights), ("gradients", need.gradients), ("optimiser", need.optimiser),
-        ):  # fmt: skip
-            self.node.memory.allocate(f"looped {label}", num_bytes)
+        self.node.memory.allocate("looped weights and moments", need.resident)
         self._part = DevicePart(config, weights, plan.get("moments"), int(plan["steps_done"]))
         if config.secure_aggregation:
             self._masker = Masker(self.node.name, derive_seed(self._seed, f"masks of plan {self._attempt}"))
@@ -217,10 +214,9 @@ class Device:
         await self._send("shard", shard, encoding=self.config.weight_encoding)
 
     def _take_memory(self, like: Tensor) -> None:
-        """Activations and buffers of a step with sequences as in `like` [B, L, ...]."""
+        """What a step with sequences as in `like` [B, L, ...] holds beside the weights and moments."""
         need = device_memory(self.config, self._heads, self._columns, like.shape[0], like.shape[1])
-        self.node.memory.allocate("looped activations", need.activations)
-        self.node.memory.allocate("looped buffers", need.buffers)
+        self.node.memory.allocate("looped activations", need.total - need.resident)
 
     # ---- sending ---------------------------------------------------------------------------------------------------
 

@@ -98,7 +98,7 @@ class Server:
         batch = self._batches(step)
         batch.check(config)
         need = server_memory(config, *batch.shape, len(split.taking_part))
-        self.node.memory.allocate("looped activations", need.activations + need.buffers)
+        self.node.memory.allocate("looped activations", need.total - need.resident)
         x, batch = await self._embedded(step, batch)
         heads, columns = split.with_heads, split.with_columns
         for _ in range(config.loops):
@@ -282,7 +282,7 @@ class Server:
         if snapshot.moments is not None:
             moments = {kind: server_state(tensors, config) for kind, tensors in snapshot.moments.items()}
         self._part = ServerPart(config, server_state(snapshot.weights, config), moments, snapshot.step)
-        self.node.memory.allocate("looped model", server.weights + server.gradients + server.optimiser)
+        self.node.memory.allocate("looped model", server.resident)
         groups = {"attention": list(split.with_heads), "feed_forward": list(split.with_columns)}
         if config.secure_aggregation and min(map(len, groups.values())) < 2:
             raise ConfigurationError(
