@@ -250,7 +250,7 @@ def server_memory(config: LoopedConfig, batch: int, length: int, num_devices: in
         (values, 0, 2 * max(head, embedding)),  # the update
         (0, saved - full, max(received + 4 * full, 2 * inner)),  # the last merge
         (head, saved + full + predictions * (config.num_outputs + width), 2 * predictions * config.num_outputs + full),
-        (head + 3 * width, saved - full, max(received + 4 * full, 2 * inner)),  # the first gradients, added
+        (head + 3 * width, saved - full, max(received + 4 * full, 3 * inner)),  # the first gradients, added
         (values, 2 * full, 2 * full),  # the embedding's gradient
     ]
     return _need(values, moments, config.value_bytes)
