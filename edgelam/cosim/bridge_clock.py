@@ -331,7 +331,9 @@ class BridgeClock:
         status = process.wait(1.0)
         lines = process.last_lines()
         if status == 2 and self.now_ns == 0 and not self._attached:
-            raise ConfigurationError(lines or f"scenario {process.name}: a mistake in its options") from None
+            raise ConfigurationError(
+                lines or f"scenario {process.name} refused its options and did not say why"
+            ) from None
         raise ScenarioDied(
             f"scenario {process.name} died {when}: {process.describe(status)}",
             exit_status=status,

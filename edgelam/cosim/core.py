@@ -41,7 +41,7 @@ class Core:
     ) -> None:
         """On `clock`; the other arguments are those of `simulate`."""
         if network not in (None, "ideal"):
-            raise ConfigurationError(f"network = {network!r}; legal: None (as each send says), 'ideal'")
+            raise ConfigurationError(f"network = {network!r}; legal are None (as each send says) and 'ideal'")
         self.compute_mode = check_mode(compute)
         self.network = network
         self.on_transfer = on_transfer

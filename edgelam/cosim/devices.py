@@ -265,5 +265,5 @@ class StoragePool(_Pool):
 def _whole(label: str, value: Any) -> int:
     number = int(value)
     if number != value or number < 0:
-        raise ConfigurationError(f"{label}: {value!r} bytes; a whole number from 0 is needed")
+        raise ConfigurationError(f"{label} has {value!r} bytes; legal is a whole number from 0")
     return number

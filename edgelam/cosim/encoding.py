@@ -374,7 +374,7 @@ def _to_int8(values: Array) -> Array:
     tokens, width = _rows(values.shape)
     x = np.array(values, np.float32).reshape(tokens, width)
     if not np.isfinite(x).all():
-        raise ConfigurationError("int8 cannot carry NaN or infinite values")
+        raise ConfigurationError("int8 cannot carry NaN or infinite values; use fp32, fp16 or bf16 for these")
     scale = np.abs(x).max(axis=1, initial=0.0) / np.float32(127)
     out = np.empty((tokens, 4 + width), np.uint8)
     out[:, :4] = scale.astype("<f4").reshape(tokens, 1).view(np.uint8)

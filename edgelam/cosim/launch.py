@@ -33,11 +33,13 @@ def command_line(
     given = {"seed": seed, **{f"edgelam-{key}": value for key, value in bridge.items()}}
     twice = {*given, "edgelam-address"} & options.keys()
     if twice:
-        raise ConfigurationError(f"options: {', '.join(sorted(twice))}: an argument of `simulate`, not an option")
+        raise ConfigurationError(
+            f"options: {', '.join(sorted(twice))} is set by an argument of `simulate` and cannot be given as an option"
+        )
     command = list(executable)
     for name, value in {**options, **given}.items():
         if not isinstance(value, (bool, int, float, str)):
-            raise ConfigurationError(f"option {name!r}: a number, a boolean or text is needed, not {value!r}")
+            raise ConfigurationError(f"option {name!r} is {value!r}; legal are numbers, booleans and text")
         command.append(f"--{name}={int(value) if isinstance(value, bool) else value}")
     return command
 

@@ -134,7 +134,7 @@ class Node:
         core = self._core
         if source is not None and source is not core.nodes.get(getattr(source, "name", "")):
             raise ConfigurationError(
-                f"{self.name} receives from {source!r}: a node of this simulation is wanted; there are: "
+                f"{self.name} receives from {source!r}: a sender must be a node of this simulation; there are: "
                 f"{', '.join(core.nodes)}"
             )
         if not core.may_be_mine(self):

@@ -84,10 +84,12 @@ class Observable(_Described):
         """
         if period_s is None:
             if not self._period_ns:
-                raise ConfigurationError(f"observable {self.name!r} has no period of its own: give period_s")
+                raise ConfigurationError(
+                    f"observable {self.name!r} has no period of its own; give period_s, in seconds"
+                )
             return self._subscription(self._period_ns, aside)
         if not (period_s > 0 and math.isfinite(period_s) and to_ns(period_s) > 0):
-            raise ConfigurationError(f"period_s = {period_s!r} must be positive, at least a nanosecond")
+            raise ConfigurationError(f"period_s = {period_s!r}; legal is at least a nanosecond, 1e-9")
         return self._subscription(to_ns(period_s), aside)
 
     def _subscription(self, period_ns: int, aside: bool) -> Subscription:

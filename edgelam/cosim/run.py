@@ -108,7 +108,7 @@ def simulate(
     if nodes is not None:
         raise ConfigurationError("nodes are given by the scenario; give them yourself only without one")
     if not isinstance(participants, int) or not 1 <= participants <= 200:
-        raise ConfigurationError(f"participants = {participants!r}: a whole number from 1 to 200")
+        raise ConfigurationError(f"participants = {participants!r}; legal is a whole number from 1 to 200")
     if attach_timeout_s is not None and not attach_timeout_s > 0:
         raise ConfigurationError(f"attach_timeout_s = {attach_timeout_s!r} must be positive")
     if hold_timeout_s is not None and not hold_timeout_s > 0:
@@ -177,7 +177,7 @@ def attach(
             "EDGELAM_ADDRESS and EDGELAM_PARTICIPANT (Simulation.environment has them)"
         )
     if not index.isdecimal():
-        raise ConfigurationError(f"participant {index!r}: a whole number from 0")
+        raise ConfigurationError(f"participant = {index!r}; legal is a whole number from 0")
     if seed is None:
         seed = int(os.environ.get("EDGELAM_SEED", "1"))
     clock = BridgeClock(address, int(index), name=name, timeout_s=attach_timeout_s)
@@ -264,5 +264,5 @@ def _wait_for_end(process: launch.ScenarioProcess, participants: int) -> int | N
 
 def _check_seed(seed: int) -> int:
     if not isinstance(seed, int) or isinstance(seed, bool) or not 1 <= seed < 2**31:
-        raise ConfigurationError(f"seed = {seed!r}: a whole number from 1 to {2**31 - 1}")
+        raise ConfigurationError(f"seed = {seed!r}; legal is a whole number from 1 to {2**31 - 1}")
     return seed

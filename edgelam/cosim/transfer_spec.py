@@ -75,9 +75,9 @@ class TransferSpec:
                 f"tag {self.tag!r} has a single surrogate, half a character: it cannot be written"
             ) from None
         if self.deadline_s is not None and not self.deadline_s > 0:
-            raise ConfigurationError(f"deadline_s = {self.deadline_s!r} must be positive")
+            raise ConfigurationError(f"deadline_s = {self.deadline_s!r}; it must be positive")
         if self.rate_bps is not None and not 1 <= self.rate_bps <= MAX_RATE_BPS:
-            raise ConfigurationError(f"rate_bps = {self.rate_bps!r}: bits a second, from 1 to {MAX_RATE_BPS:g}")
+            raise ConfigurationError(f"rate_bps = {self.rate_bps!r}; legal are 1 to {MAX_RATE_BPS:g} bits per second")
         if not 0 <= self.give_up_s < math.inf:
             raise ConfigurationError(f"give_up_s = {self.give_up_s!r} must be finite and not negative")
         if type(self.priority) is not int or self.priority not in PRIORITIES:

@@ -281,7 +281,7 @@ class Transfers:
             raise ConfigurationError(f"{source.name} sends {tag!r} to nobody: give at least one node")
         if any(node is not self._core.nodes.get(getattr(node, "name", "")) for node in receivers):
             raise ConfigurationError(
-                f"{source.name} sends {tag!r} to {receivers!r}: nodes of this simulation are wanted; there are: "
+                f"{source.name} sends {tag!r} to {receivers!r}: receivers must be nodes of this simulation; there are: "
                 f"{', '.join(self._core.nodes)}"
             )
         if source in receivers:

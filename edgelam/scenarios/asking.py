@@ -17,19 +17,20 @@ NO_SCENARIO = "none"
 """The name that stands for no network at all."""
 
 
-def check_scenario(name: str, options: Mapping[str, str]) -> None:
+def check_scenario(name: str, options: Mapping[str, str], what: str = "--options") -> None:
     """Refuse a scenario that is not there, and options it does not take (the scenario itself is asked).
 
-    Legal: an installed name, a path (see `scenarios.find`; a C++ file is built), ``none`` (no network).
+    Legal: an installed name, a path (see `scenarios.find`; a C++ file is built), ``none`` (no network). `what` names
+    the option that gave the options, for errors.
     """
     if name == NO_SCENARIO:
         if options:
-            raise ConfigurationError(f"--options: scenario none has no options, but got {', '.join(options)}")
+            raise ConfigurationError(f"{what}: scenario none has no options, but got {', '.join(options)}")
         return
     command = _find_scenario(name)
     asked = _ask_scenario([*command, *(f"--{option}={value}" for option, value in options.items())])
     if asked.returncode == USAGE_STATUS:
-        raise ConfigurationError(f"--options: {asked.stderr.strip()}")
+        raise ConfigurationError(f"{what}: {asked.stderr.strip()}")
     if asked.returncode:
         _refuse_broken(name, asked)
 

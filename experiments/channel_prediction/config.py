@@ -16,6 +16,7 @@ from edgelam.runs.network import Network
 from edgelam.scenarios.asking import check_scenario
 from edgelam.text import parse_pairs, suggest
 
+CSI = "csi"  # the installed scenario of that name
 FIXED = ("hold-last", "prony")
 LEARNED = ("rnn", "lstm", "gru", "cnn", "transformer", "lam", "lam-random")
 PLACES = ("local", "pooled", "federated")
@@ -40,8 +41,11 @@ class Config:
     """Samples of each test set, at least 1."""
     test_speeds_kmh: tuple[float, ...] = (30.0, 100.0)
     """Speeds of further test sets, each of which has one speed, km/h."""
+    csi_scenario: str = CSI
+    """The scenario that makes the samples: csi, or a file .cc or .py of your own that publishes CSI (observables csi/*;
+    docs/writing-a-scenario.md). With one of your own, there are no tests at one speed, and partition must be iid."""
     csi: tuple[str, ...] = ("gnbRows=1", "gnbColumns=1")
-    """Options of scenario csi, which makes the samples, as NAME=VALUE."""
+    """Options of that scenario, as NAME=VALUE; '--csi' alone gives none."""
     recording: str = ""
     """A recording (edgelam csi record) from which the samples are taken instead; they are drawn again for each seed.
     With a recording, there are no tests at one speed, and partition must be iid. Empty: no recording."""
@@ -122,8 +126,16 @@ class Config:
             raise ConfigurationError(f"search_factors are {self.search_factors}; they must be positive numbers")
         if any(not 0.0 < speed <= 1000.0 for speed in self.test_speeds_kmh):
             raise ConfigurationError(f"test_speeds_kmh are {self.test_speeds_kmh}; legal are above 0 and up to 1000")
-        if self.recording and self.partition != "iid":
-            raise ConfigurationError(f"partition is {self.partition}; with a recording, iid is legal")
+        if self.recording and self.csi_scenario != CSI:
+            raise ConfigurationError(
+                f"recording is {self.recording!r} and csi_scenario is {self.csi_scenario!r}; the samples come from one "
+                "of them"
+            )
+        if not self.has_speeds and self.partition != "iid":
+            raise ConfigurationError(
+                f"partition is {self.partition}; with a recording, or with a csi_scenario other than {CSI}, iid is "
+                "legal"
+            )
         if self.time_limit_s < 0 or (self.time_limit_s > 0 and not self.checkpoints):
             raise ConfigurationError(f"time_limit_s is {self.time_limit_s}; it must be 0, or positive with checkpoints")
         if self.network_repeats < 0:
@@ -143,6 +155,11 @@ class Config:
                     f"method {method} cannot predict another band; legal with duplex fdd are others"
                 )
 
+    @property
+    def has_speeds(self) -> bool:
+        """Whether the samples can be chosen by speed and site: options of scenario csi say so."""
+        return not self.recording and self.csi_scenario == CSI
+
     def csi_options(self) -> dict[str, str]:
         """`csi` as a dict."""
         return parse_pairs(self.csi, "--csi")
@@ -157,10 +174,14 @@ def needs(config: Config, servers: int | None = None) -> Needs:
 
 
 def check(config: Config) -> None:
-    """Refuse what this installation cannot run: an unknown option of scenario csi, backbone or recording."""
+    """Refuse what cannot be run here: a scenario without CSI, an option that it does not have, backbone, recording."""
     from edgelam.models import check_backbone
 
-    check_scenario("csi", config.csi_options())
+    check_scenario(config.csi_scenario, config.csi_options(), "--csi")
+    if config.csi_scenario != CSI:
+        from .data import check_csi
+
+        check_csi(config.csi_scenario, config.csi, config.window)
     if any(method.startswith("lam") for method in config.methods):
         check_backbone(config.backbone)
     if config.recording and not Path(config.recording).is_file():

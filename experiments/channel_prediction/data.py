@@ -1,22 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The samples of a run: what each server holds, and what the predictors are tested on.
 
-They come from scenario `csi` and lie in memory, nothing is stored; or from a recording.
+They come from a scenario, by default `csi`, and lie in memory, nothing is stored; or from a recording.
 """
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from edgelam import cosim
 from edgelam.air import csi
-from edgelam.air.prediction import Windows, cut, cut_sample, stack
+from edgelam.air.csi.sampling import find_links
+from edgelam.air.prediction import Windows, WindowSettings, cut, cut_sample, stack
+from edgelam.air.prediction.windows import refuse_shape
 from edgelam.errors import ConfigurationError
 from edgelam.output.progress import Progress
 from edgelam.random_streams import derive_seed, from_numbers
+from edgelam.text import parse_pairs
 
 from .config import Config
 
@@ -35,6 +41,18 @@ class Data:
     """Test sets by name."""
     doppler: dict[float, list[tuple[Any, Any]]]
     """Speed in km/h -> (gains, Doppler shifts in Hz) of the rays of each sample of that test set."""
+
+
+@functools.cache  # the cells of a campaign ask again
+def check_csi(scenario: str, options: tuple[str, ...], window: WindowSettings) -> None:
+    """Start a scenario once and refuse it if it publishes no CSI, or samples that are too small for `window`."""
+
+    async def look(sim: cosim.Simulation) -> None:
+        (link,) = await find_links(sim, most=1)
+        refuse_shape(link.shape, window, f"a sample of scenario {scenario} (link {link.name})")
+
+    with tempfile.TemporaryDirectory(prefix="edgelam-") as folder:  # for what the scenario writes
+        cosim.simulate(look, scenario=scenario, options=parse_pairs(options, "--csi"), scenario_folder=folder)
 
 
 def collect(config: Config, seed: int, progress: Progress) -> Data:
@@ -61,7 +79,7 @@ def collect(config: Config, seed: int, progress: Progress) -> Data:
         )
         tests["unseen site"] = _samples(source, "unseen site", tested, _site(seed, servers))
     doppler: dict[float, list[tuple[Any, Any]]] = {}
-    for speed in () if config.recording else config.test_speeds_kmh:
+    for speed in config.test_speeds_kmh if config.has_speeds else ():
         rays = doppler.setdefault(speed, [])
         fixed = {"minSpeed": speed, "maxSpeed": speed, "rays": True}
         tests[f"{speed:g} km/h"] = _samples(source, f"{speed:g} km/h", tested, fixed, rays)
@@ -98,11 +116,12 @@ def _samples(
     samples: list[tuple[Any, Any]] = []
 
     def take(sample: csi.Sample) -> None:
-        samples.append(cut_sample(sample.csi, config.window, f"a sample of scenario csi ({label})"))
+        samples.append(cut_sample(sample.csi, config.window, f"a sample of scenario {config.csi_scenario} ({label})"))
         if rays is not None and sample.rays is not None:
             rays.append((sample.rays["gain"].copy(), sample.rays["doppler_hz"].copy()))
         progress.step(len(samples))
 
     progress.begin(label, count, "samples")
-    csi.sample_csi("csi", count, take, options={**options, **fixed}, seed=derive_seed(seed, label) % 2**31 or 1)
+    scenario_seed = derive_seed(seed, label) % 2**31 or 1
+    csi.sample_csi(config.csi_scenario, count, take, options={**options, **fixed}, seed=scenario_seed)
     return stack(samples)

@@ -82,7 +82,7 @@ def test_noise_is_that_of_its_sample_alone():
         (["--samples", "many"], "many"),
         (["--snr-db", "nan"], "--snr-db nan: legal are -200 to 200 dB"),
         (["--snr-db", "inf"], "--snr-db inf: legal"),
-        (["--seed", "0"], "seed = 0: a whole number from 1"),
+        (["--seed", "0"], "seed = 0; legal is a whole number from 1"),
         (["--set", "numUe"], "--set takes NAME=VALUE, got 'numUe'"),
         (["--set", "numUE=3"], "csi: option --numUE is unknown; did you mean --numUe?"),
         (["--set", "minSpeed=-1"], "csi: option --minSpeed=-1 is not legal: it takes a number, 0 to 1000 km/h"),

@@ -329,7 +329,7 @@ def test_data_loader_workers_do_not_disturb():
         ({"numUe": 0}, "numUe"),
         ({"speed": 3}, "speed"),
         ({"rate": "fast"}, "fast"),
-        ({"rate": [1, 2]}, r"option 'rate': a number, a boolean or text is needed, not \[1, 2\]"),
+        ({"rate": [1, 2]}, r"option 'rate' is \[1, 2\]; legal are numbers, booleans and text"),
     ],
 )
 def test_mistakes_in_options_are_refused_by_name(options, text):

@@ -4,11 +4,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from edgelam.runs import load
 
+OWN_CSI = Path(__file__).parents[1] / "scenarios" / "own-csi.cc"
 # What a user writes: two kinds of nodes on one switch, whatever roles the options say.
 SCENARIO = """
 import sys
@@ -77,6 +79,60 @@ def test_every_experiment_runs_over_it(place, words):
     assert (sent["last_byte_s"] > sent["queued_s"]).all()
     assert set(run["simulations"]["scenario"]) == {"my-bus"}
     assert (path / "bus.py").read_text() == SCENARIO
+
+
+def test_csi_of_a_scenario_outside_the_tree_is_predicted(place):
+    """Of a walk past a small cell: 64 tones and 8 antennas, none of which scenario csi has by default."""
+    text = OWN_CSI.read_text()
+    for before, after in (
+        ("double speed", "std::uint32_t snapshots = 1;\n    double speed"),
+        (
+            "scenario.options()",
+            'scenario.options().Integer("snapshots", snapshots, "of a block", 1, 100);\n    scenario.options()',
+        ),
+        (
+            "csi->SetAttribute",
+            'csi->SetAttribute("Snapshots", ns3::UintegerValue(snapshots));\n        csi->SetAttribute',
+        ),
+    ):
+        assert before in text
+        text = text.replace(before, after, 1)
+    (place / "walk.cc").write_text(text)
+    words = (*CHANNEL[: CHANNEL.index("--test-speeds-kmh")], "--scenario", "./bus.py", "--csi-scenario", "./walk.cc")
+    words = ("run", *words, "--tones", "32", "--csi", "speed=2")
+    refused = edgelam(place, *words, "--out", "none")
+    assert refused.returncode == 2
+    told = "history 16 + horizon 4: a sample of scenario ./walk.cc (link walk) has 1 snapshots"
+    assert told in refused.stderr
+    assert not (place / "none").exists()
+    done = edgelam(place, *words, "snapshots=20", "--out", "csi")
+    assert done.returncode == 0, done.stderr
+    (path,) = (place / "csi" / "channel-prediction").iterdir()
+    run = load(path)
+    assert set(run["scores"]["test_set"]) == {"iid"}
+    assert run.manifest["configuration"]["csi_scenario"] == "./walk.cc"
+    config = str(path / "config.toml")
+    unasked = edgelam(place, "run", "channel-prediction", "--config", config, "--out", "none")
+    assert unasked.returncode == 2
+    assert "If you trust it, say so: --trust ./" in unasked.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("./bus.py", "--csi"), "scenario 'my-bus' publishes no CSI (observables csi/NAME); it has: none"),
+        (("./bus.py", "--csi", "tones=3"), "--csi: my-bus: option --tones is unknown"),
+        (("./no.cc", "--csi"), "no.cc"),
+        (("./bus.py", "--csi", "--partition", "place"), "partition is place; with a recording, or with a csi_scenario"),
+        (("./bus.py", "--csi", "--recording", "a.npz"), "the samples come from one of them"),
+    ],
+)
+def test_a_scenario_without_csi_is_refused_before_the_start(place, words, told):
+    refused = edgelam(place, "run", "channel-prediction", "--csi-scenario", *words, "--out", "none")
+    assert refused.returncode == 2, refused.stderr
+    assert told in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (place / "none").exists()
 
 
 @pytest.mark.parametrize(

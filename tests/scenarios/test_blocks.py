@@ -144,7 +144,7 @@ def test_no_period_of_its_own(run):
     async def main(sim):
         sim.observable("block_place").subscribe()
 
-    with pytest.raises(ConfigurationError, match="'block_place' has no period of its own: give period_s"):
+    with pytest.raises(ConfigurationError, match="'block_place' has no period of its own; give period_s"):
         run(main)
 
 

@@ -22,7 +22,7 @@ def load(path: str | os.PathLike[str]) -> CsiSet:
     path = Path(path)
     check_suffix(str(path), path)
     if not path.is_file():
-        raise EdgelamError(f"{path}: no such file")
+        raise EdgelamError(f"{path}: no such file; edgelam csi record makes a recording")
     if not digests.check_file(path):
         digests.say_unverified(path)
     try:

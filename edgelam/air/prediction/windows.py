@@ -47,15 +47,9 @@ def cut(data: CsiSet, settings: WindowSettings, samples: Array | None = None) ->
     return stack([cut_sample(data.csi[sample], settings, f"sample {sample}") for sample in chosen])
 
 
-def cut_sample(csi: Array, settings: WindowSettings, what: str = "the sample") -> tuple[Array, Array]:
-    """Past and future of one sample, complex64 [time, rx, tx, subcarrier], as in `Windows`.
-
-    An antenna is a pair of a receiving and a transmitting one. Raises ConfigurationError, with `what` it is about,
-    if there are too few snapshots, subcarriers or pairs of antennas, for values that are not finite, and for a past
-    without power.
-    """
-    snapshots, subcarriers = csi.shape[0], csi.shape[-1]
-    pairs = csi.shape[1] * csi.shape[2]
+def refuse_shape(shape: Sequence[int], settings: WindowSettings, what: str = "the sample") -> None:
+    """Refuse a sample of CSI of this shape, [time, rx, tx, subcarrier], that has too little: ConfigurationError."""
+    snapshots, subcarriers, pairs = shape[0], shape[-1], shape[1] * shape[2]
     bands = 1 if settings.duplex == "tdd" else 2
     if settings.history + settings.horizon > snapshots:
         raise ConfigurationError(
@@ -67,11 +61,23 @@ def cut_sample(csi: Array, settings: WindowSettings, what: str = "the sample") -
         )
     if settings.antennas > pairs:
         raise ConfigurationError(f"antennas {settings.antennas}: {what} has {pairs} pairs of antennas")
+
+
+def cut_sample(csi: Array, settings: WindowSettings, what: str = "the sample") -> tuple[Array, Array]:
+    """Past and future of one sample, complex64 [time, rx, tx, subcarrier], as in `Windows`.
+
+    An antenna is a pair of a receiving and a transmitting one. Raises ConfigurationError, with `what` it is about,
+    if there are too few snapshots, subcarriers or pairs of antennas, for values that are not finite, and for a past
+    without power.
+    """
+    refuse_shape(csi.shape, settings, what)
+    snapshots, subcarriers = csi.shape[0], csi.shape[-1]
+    pairs = csi.shape[1] * csi.shape[2]
     count = settings.antennas or pairs
     antennas = np.arange(count) * pairs // count
     csi = np.moveaxis(csi.reshape(snapshots, pairs, subcarriers)[:, antennas], 0, 1)
     known = csi[:, : settings.history, : settings.tones]
-    tones = slice(0, settings.tones) if bands == 1 else slice(subcarriers - settings.tones, subcarriers)
+    tones = slice(0, settings.tones) if settings.duplex == "tdd" else slice(subcarriers - settings.tones, subcarriers)
     wanted = csi[:, settings.history : settings.history + settings.horizon, tones]
     power = float(np.vdot(known, known).real) / known.size
     if not (np.isfinite(power) and power > 0 and np.all(np.isfinite(wanted))):
@@ -83,7 +89,7 @@ def cut_sample(csi: Array, settings: WindowSettings, what: str = "the sample") -
 def stack(samples: Sequence[tuple[Array, Array]]) -> Windows:
     """Samples that were cut, at least one."""
     if not samples:
-        raise ConfigurationError("no samples: a recording of at least one is legal")
+        raise ConfigurationError("the recording has no samples; legal is at least one")
     return Windows(np.stack([past for past, _ in samples]), np.stack([future for _, future in samples]))
 
 
@@ -100,7 +106,7 @@ def add_noise(windows: Windows, snr_db: tuple[float, float], rng: np.random.Gene
     """
     low, high = snr_db
     if not (np.isfinite(low) and np.isfinite(high) and low <= high):
-        raise ConfigurationError(f"SNR from {low} to {high} dB; legal are finite numbers in order")
+        raise ConfigurationError(f"the SNR is {low} to {high} dB; legal are two finite numbers, the smaller one first")
     deviation = np.sqrt(10 ** (-rng.uniform(low, high, len(windows)) / 10) / 2).astype(np.float32)
 
     def noisy(values: Array) -> Array:
