@@ -37,8 +37,7 @@ void NrReports::AddPrecoding(Registry& registry) {
         "downlink weights of each UE; in each PRB group the sum of |weight|^2 is at most 1; a layer of zeros in all "
         "groups is not used, a UE with zeros only has eigenvectors",
         [this](const Array<Complex>& weights) {
-            return SetSlot("beams", m_helper.BeamsName(),
-                           [&] { return m_helper.GetCell()->SetPrecoders(weights.values); });
+            return SetSlot([&] { return m_helper.GetCell()->SetPrecoders(weights.values); });
         },
         {{"ue", numUes}, {"prb_group", groups}, {"element", elements}, {"layer", m_helper.MaxLayers()}});
 }

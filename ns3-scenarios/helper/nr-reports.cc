@@ -165,12 +165,7 @@ void NrReports::PublishTraffic(Registry& registry) {
                                     [this] { return m_controlSlot; });
 }
 
-std::string NrReports::SetSlot(const std::string& option, const std::string& value,
-                               const std::function<std::uint64_t()>& apply) {
-    if (value != "external") {
-        return "the " + option + (option.back() == 's' ? " are " : " is ") + value + "; legal with --" + option +
-               "=external only";
-    }
+std::string NrReports::SetSlot(const std::function<std::uint64_t()>& apply) {
     try {
         m_controlSlot = apply();
     } catch (const std::invalid_argument& refusal) {
@@ -184,7 +179,7 @@ void NrReports::AddControls(Registry& registry) {
     registry.Control<Array<double>>(
         "prb_share", "", "share of the band of each UE, downlink and uplink; the sum is at most 1 in each direction",
         [this](const Array<double>& shares) {
-            return SetSlot("scheduler", m_helper.SchedulerName(), [&] {
+            return SetSlot([&] {
                 const auto [down, up] = Directions(shares);
                 return m_helper.GetCell()->SetShares(down, up);
             });
@@ -193,7 +188,7 @@ void NrReports::AddControls(Registry& registry) {
     registry.Control<Array<std::uint32_t>>(
         "prb_least", "", "least number of resource blocks of each UE, downlink and uplink, while it has enough to send",
         [this](const Array<std::uint32_t>& least) {
-            return SetSlot("scheduler", m_helper.SchedulerName(), [&] {
+            return SetSlot([&] {
                 const auto [down, up] = Directions(least);
                 return m_helper.GetCell()->SetLeastPrbs(down, up);
             });
@@ -204,7 +199,7 @@ void NrReports::AddControls(Registry& registry) {
         "greatest number of resource blocks of each UE in a slot, downlink and uplink, with retransmissions; as many "
         "as the band has: no cap; 0: only control and blocks that have begun",
         [this](const Array<std::uint32_t>& caps) {
-            return SetSlot("scheduler", m_helper.SchedulerName(), [&] {
+            return SetSlot([&] {
                 const auto [down, up] = Directions(caps);
                 return m_helper.GetCell()->SetPrbCaps(down, up);
             });

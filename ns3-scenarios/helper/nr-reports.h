@@ -60,13 +60,13 @@ EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets
 ///     trace_blocks, ...        see NrTraces
 ///     control_slot             first slot for which the newest control of these holds
 ///
-/// and takes, with the external scheduler:
+/// and takes, with nr::ExternalScheduler or a class derived from it:
 ///
 ///     prb_share                part of the band of each UE
 ///     prb_least                least resource blocks of each UE that has so much to send
 ///     prb_cap                  most resource blocks of each UE in a slot (nr::ExternalScheduler)
 ///
-/// and with external beams:
+/// and with nr::ExternalBeamformer or a class derived from it:
 ///
 ///     precoder                 weights of the gNB [ue, prb_group, element, layer]; see nr::ReadPrecoders
 ///
@@ -91,9 +91,8 @@ class NrReports {
     void PublishTraffic(Registry& registry);
     void AddControls(Registry& registry);
     void AddPrecoding(Registry& registry);
-    /// Let a control take effect if `option` is external. \return why not, or empty
-    std::string SetSlot(const std::string& option, const std::string& value,
-                        const std::function<std::uint64_t()>& apply);
+    /// Let a control take effect. \return why not, or empty
+    std::string SetSlot(const std::function<std::uint64_t()>& apply);
 
     const NrHelper& m_helper;
     std::array<std::vector<nr::TransportBlockRecord>, num_directions> m_last;

@@ -259,7 +259,10 @@ def test_shares_divide_the_band():
 
 def test_controls_refuse_and_the_run_goes_on():
     async def main(sim):
-        with pytest.raises(EdgelamError, match="scheduler is pf"):
+        with pytest.raises(
+            EdgelamError,
+            match="Scheduler 'pf'; legal is external, or a class derived from edgelam::nr::ExternalScheduler",
+        ):
             await sim.control("prb_share").set(np.array([[0.5], [0.5]]))
         with pytest.raises(EdgelamError, match="up to 150 m/s"):
             await sim.control("ue_velocity").set(np.array([[200.0, 0, 0]]))

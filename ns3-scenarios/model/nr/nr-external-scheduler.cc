@@ -26,6 +26,7 @@ std::uint32_t ExternalScheduler::AllowedGroups(const SchedulingRequest& request,
 
 /// With what is left of at most one group before a slot, any number of slots have at most their caps plus one group.
 void ExternalScheduler::Limit(const SchedulingRequest& request) {
+    m_owed.resize(std::max<std::size_t>(m_owed.size(), request.candidates.back().ue + 1)); // they are by `ue`
     m_credit.resize(m_caps.size());
     for (std::size_t ue = 0; ue < m_caps.size(); ++ue) {
         m_credit[ue] = std::min<std::int64_t>(m_credit[ue], request.prbsPerGroup) + m_caps[ue];
@@ -62,9 +63,6 @@ void ExternalScheduler::Divide(const SchedulingRequest& request, std::uint32_t f
     }
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         const auto& each = candidates[i];
-        if (each.ue >= m_owed.size()) {
-            m_owed.resize(each.ue + 1);
-        }
         double& owed = m_owed[each.ue];
         const double share = each.ue < m_shares.size() ? m_shares[each.ue] : 0;
         owed += share * (request.numGroups - 1 + request.LastGroup());

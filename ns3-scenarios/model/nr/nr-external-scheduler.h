@@ -29,6 +29,11 @@ class ExternalScheduler : public RoundRobinScheduler {
     bool AdmitsData(std::uint32_t ue) const override { return ue >= m_caps.size() || m_caps[ue] > 0; }
 
   protected:
+    // [ue] as set last, for a scheduler of one's own that divides in another way; empty: never set.
+    const std::vector<double>& Shares() const { return m_shares; }
+    const std::vector<std::uint32_t>& LeastGroups() const { return m_leastGroups; }
+    const std::vector<std::uint32_t>& Caps() const { return m_caps; }
+
     void Limit(const SchedulingRequest& request) override;
     bool AdmitsRetransmission(const SchedulingRequest& request, std::size_t i) const override;
     void Divide(const SchedulingRequest& request, std::uint32_t free) override;

@@ -20,8 +20,10 @@ std::string Text(double value) {
     return text.str();
 }
 
-[[noreturn]] void Refuse(const std::string& what, const std::string& attribute, const std::string& value) {
-    throw std::invalid_argument("NR cell: " + what + " with " + attribute + " '" + value + "'; legal is external");
+[[noreturn]] void Refuse(const std::string& what, const std::string& attribute, const std::string& value,
+                         const ns3::TypeId& external) {
+    throw std::invalid_argument("NR cell: " + what + " with " + attribute + " '" + value +
+                                "'; legal is external, or a class derived from " + external.GetName());
 }
 
 } // namespace
@@ -30,7 +32,7 @@ std::array<ns3::Ptr<ExternalScheduler>, 2> OutsideControl::Schedulers(const char
     const std::array schedulers{ns3::DynamicCast<ExternalScheduler>(m_grants.GetScheduler(Direction::Downlink)),
                                 ns3::DynamicCast<ExternalScheduler>(m_grants.GetScheduler(Direction::Uplink))};
     if (!schedulers[0]) {
-        Refuse(what, "Scheduler", m_carrier.settings.scheduler);
+        Refuse(what, "Scheduler", m_carrier.settings.scheduler, ExternalScheduler::GetTypeId());
     }
     NS_LOG_INFO(what);
     return schedulers;
@@ -108,7 +110,7 @@ void OutsideControl::SetPrbCaps(const std::vector<std::uint32_t>& down, const st
 void OutsideControl::SetPrecoders(std::span<const std::complex<float>> weights) const {
     const auto beamformer = ns3::DynamicCast<ExternalBeamformer>(m_beamformer);
     if (!beamformer) {
-        Refuse("precoders", "Beams", m_carrier.settings.beams);
+        Refuse("precoders", "Beams", m_carrier.settings.beams, ExternalBeamformer::GetTypeId());
     }
     const auto precoders =
         ReadPrecoders(weights, {m_links.NumUes(), m_carrier.numGroups, m_elements, m_carrier.settings.maxLayers});
