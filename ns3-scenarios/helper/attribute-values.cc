@@ -5,7 +5,9 @@
 #include <cstdlib>
 #include <stdexcept>
 
-#include "ns3/string.h"
+#include "ns3/config.h"
+#include "ns3/data-rate.h"
+#include "ns3/nstime.h"
 
 namespace edgelam {
 
@@ -46,6 +48,14 @@ void AttributeValues::Set(const std::string& attribute, double value) {
     Set(attribute, std::string(text));
 }
 
+void AttributeValues::SetSeconds(const std::string& attribute, double seconds) {
+    Set(attribute, std::to_string(ns3::Seconds(seconds).GetNanoSeconds()) + "ns");
+}
+
+void AttributeValues::SetBitsPerSecond(const std::string& attribute, double bps) {
+    Set(attribute, std::to_string(static_cast<std::uint64_t>(bps)) + "bps");
+}
+
 std::string AttributeValues::Text(const std::string& attribute) const {
     const auto found = Find(attribute);
     const auto given = m_given.find(attribute);
@@ -56,9 +66,23 @@ double AttributeValues::Number(const std::string& attribute) const {
     return std::strtod(Text(attribute).c_str(), nullptr);
 }
 
+double AttributeValues::Seconds(const std::string& attribute) const {
+    return static_cast<double>(ns3::Time(Text(attribute)).GetNanoSeconds()) / 1e9;
+}
+
+double AttributeValues::BitsPerSecond(const std::string& attribute) const {
+    return static_cast<double>(ns3::DataRate(Text(attribute)).GetBitRate());
+}
+
 void AttributeValues::Apply(const ns3::Ptr<ns3::Object>& object) const {
     for (const auto& [attribute, value] : m_given) {
         object->SetAttribute(attribute, ns3::StringValue(value));
+    }
+}
+
+void AttributeValues::ApplyAsDefaults() const {
+    for (const auto& [attribute, value] : m_given) {
+        ns3::Config::SetDefault(m_type + "::" + attribute, ns3::StringValue(value));
     }
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "ns3/object.h"
+#include "ns3/string.h"
 #include "ns3/type-id.h"
 
 namespace edgelam {
@@ -33,10 +34,20 @@ class AttributeValues {
     About Of(const std::string& attribute) const;
     void Set(const std::string& attribute, const std::string& value);
     void Set(const std::string& attribute, double value);
+    /// A time, to the nearest ns.
+    void SetSeconds(const std::string& attribute, double seconds);
+    /// A data rate, whole bit/s.
+    void SetBitsPerSecond(const std::string& attribute, double bps);
     std::string Text(const std::string& attribute) const;
     double Number(const std::string& attribute) const;
+    double Seconds(const std::string& attribute) const;
+    double BitsPerSecond(const std::string& attribute) const;
+    /// For helpers that take attributes one by one.
+    ns3::StringValue Value(const std::string& attribute) const { return ns3::StringValue(Text(attribute)); }
     /// Set at an object of the type what was given.
     void Apply(const ns3::Ptr<ns3::Object>& object) const;
+    /// Make what was given the defaults of the type, for objects that ns-3 makes itself.
+    void ApplyAsDefaults() const;
 
   private:
     ns3::TypeId::AttributeInformation Find(const std::string& attribute) const;

@@ -7,16 +7,15 @@
 #include <stdexcept>
 
 #include "ns3/data-rate.h"
-#include "ns3/double.h"
 #include "ns3/internet-stack-helper.h"
 #include "ns3/ipv4-list-routing-helper.h"
 #include "ns3/ipv4-static-routing-helper.h"
 #include "ns3/log.h"
-#include "ns3/point-to-point-helper.h"
 #include "ns3/string.h"
 #include "ns3/uinteger.h"
 
 #include "planar-array.h"
+#include "wired-servers.h"
 
 NS_LOG_COMPONENT_DEFINE("NrHelper");
 
@@ -32,14 +31,18 @@ constexpr const char* n3_network = "10.48.0.0";
 constexpr const char* mask_16 = "255.255.0.0";
 constexpr const char* mask_30 = "255.255.255.252";
 
+constexpr std::uint32_t queue_packets = 20000;
 constexpr double tunnel_bits = 8 * 36; ///< IPv4, UDP and GTP-U headers on the N3 link
 /// IPv4 header 20 bytes, TCP header with time stamps 32, UDP header 8.
 constexpr std::uint32_t mtu = 1500, tcp_headers = 52, udp_headers = 28;
 /// Of a TCP acknowledgement with its scheduling request, and some waiting, in slots: for the size of buffers.
 constexpr double radio_round_trip_slots = 24;
 
-DataRate RateOf(double bps) {
-    return DataRate(static_cast<std::uint64_t>(bps));
+InternetStackHelper Stack(const Ipv4RoutingHelper& routing) {
+    InternetStackHelper stack;
+    stack.SetIpv6StackInstall(false);
+    stack.SetRoutingHelper(routing);
+    return stack;
 }
 
 /// Names, and one of the user's own.
@@ -57,8 +60,12 @@ Ptr<Ipv4StaticRouting> RoutingOf(const Ptr<Node>& node) {
 } // namespace
 
 NrHelper::NrHelper(const NrGnbDefaults& defaults)
-    : m_gnbRows(defaults.rows), m_gnbColumns(defaults.columns), m_downtiltDeg(defaults.downtiltDeg),
-      m_ueAddresses(ue_network, mask_16), m_siteAddresses(site_network, mask_30), m_upfAddresses("10.47.0.0", mask_30) {
+    : m_downtiltDeg(defaults.downtiltDeg), m_ueAddresses(ue_network, mask_16), m_siteAddresses(site_network, mask_30),
+      m_upfAddresses("10.47.0.0", mask_30) {
+    m_array.Set("NumRows", defaults.rows);
+    m_array.Set("NumColumns", defaults.columns);
+    m_settings.Set("MaxLayers", 0.0);
+    m_carrier.Set("Frequency", m_carrier.Number("Frequency"));
     if (defaults.powerDbm) {
         m_settings.Set("GnbPower", *defaults.powerDbm);
     }
@@ -66,8 +73,12 @@ NrHelper::NrHelper(const NrGnbDefaults& defaults)
 
 void NrHelper::AddOptions(Options& options) {
     options.Section("Radio");
-    options.Real("frequency", m_carrierHz, "Hz", "carrier frequency: FR1, 7 to 24 GHz (FR3), FR2", 500e6, 71e9);
-    options.Attribute("bandwidth", m_settings, "Bandwidth", {"Hz", "MHz", 1e6});
+    options.Attribute("frequency", m_carrier, "Frequency",
+                      {.help = "carrier frequency: FR1, 7 to 24 GHz (FR3), FR2",
+                       .smallest = smallest_carrier_hz,
+                       .largest = 71e9,
+                       .unit = "Hz"});
+    options.Attribute("bandwidth", m_settings, "Bandwidth", {.scale = {"Hz", "MHz", 1e6}});
     options.Attribute("numerology", m_settings, "Numerology");
     options.Attribute("pattern", m_settings, "Pattern");
     options.AttributeChoice("scheduler", m_settings, "Scheduler",
@@ -75,12 +86,9 @@ void NrHelper::AddOptions(Options& options) {
     options.AttributeChoice("beams", m_settings, "Beams",
                             With({"eigen", "codebook", "direct", "external"}, m_settings.Text("Beams")));
     options.Attribute("mcsTable", m_settings, "McsTable");
-    options.Integer("maxLayers", m_maxLayers,
-                    "greatest number of spatial layers of a downlink block; 0: as many as the antennas allow, up to 4",
-                    0, nr::max_layers);
-    options.Integer("maxUplinkLayers", m_maxUplinkLayers,
-                    "greatest number of spatial layers of an uplink block; 0: as many as the antennas allow, up to 4",
-                    0, nr::max_layers);
+    const std::string automatic = "as many as the antennas allow";
+    options.Attribute("maxLayers", m_settings, "MaxLayers", {.zero = automatic});
+    options.Attribute("maxUplinkLayers", m_settings, "MaxUplinkLayers", {.zero = automatic});
     options.Choice("rlc", m_rlc, "radio link control: am sends data again that HARQ lost, um leaves this to TCP",
                    {"am", "um"});
     options.Attribute("gnbPower", m_settings, "GnbPower");
@@ -88,8 +96,10 @@ void NrHelper::AddOptions(Options& options) {
     options.Attribute("gnbNoiseFigure", m_settings, "GnbNoiseFigure");
     options.Attribute("ueNoiseFigure", m_settings, "UeNoiseFigure");
     options.Section("Antennas");
-    options.Integer("gnbRows", m_gnbRows, "rows of the gNB's array, elements of TR 38.901 7.3", 1, 64);
-    options.Integer("gnbColumns", m_gnbColumns, "columns of the gNB's array; each place has two polarisations", 1, 64);
+    options.Attribute("gnbRows", m_array, "NumRows",
+                      {.help = "rows of the gNB's array, elements of TR 38.901 7.3", .largest = 64});
+    options.Attribute("gnbColumns", m_array, "NumColumns",
+                      {.help = "columns of the gNB's array; each place has two polarisations", .largest = 64});
     options.Real("downtilt", m_downtiltDeg, "degrees",
                  "tilt of the gNB's array towards the ground, beyond its mounting", -90, 90);
     options.Integer("ueAntennas", m_ueAntennas, "isotropic antennas of a UE: 1, or 2, 4, ... in pairs of polarisations",
@@ -97,13 +107,8 @@ void NrHelper::AddOptions(Options& options) {
     options.Section("Core");
     options.Time("backhaulDelay", m_backhaulDelayS, "delay of the N3 link between gNB and UPF, one way", 0, 1);
     options.Rate("backhaulRate", m_backhaulRate, "rate of the N3 link", 1e6, 1e12);
-    options.Sets("edgelam::nr::Cell", {{"MaxLayers", "maxLayers"}, {"MaxUplinkLayers", "maxUplinkLayers"}});
-    options.Sets("edgelam::RadioChannel", {{"Frequency", "frequency"}});
-    options.Sets("ns3::UniformPlanarArray", {{"NumRows", "gnbRows"},
-                                             {"NumColumns", "gnbColumns"},
-                                             {"DowntiltAngle", "downtilt"},
-                                             {"IsDualPolarized", "ueAntennas"},
-                                             {"PolSlantAngle", ""}});
+    options.Sets(m_array.type(),
+                 {{"DowntiltAngle", "downtilt"}, {"IsDualPolarized", "ueAntennas"}, {"PolSlantAngle", ""}});
     options.Sets("ns3::PhasedArrayModel", {{"AntennaElement", ""}});
     options.Sets("ns3::PointToPointNetDevice", {{"DataRate", "backhaulRate"}, {"InterframeGap", ""}});
     options.Sets("ns3::PointToPointChannel", {{"Delay", "backhaulDelay"}});
@@ -119,28 +124,19 @@ void NrHelper::InstallGnb(Ptr<Node> gnb, Ptr<RadioChannel> channel) {
         throw std::invalid_argument("option --ueAntennas=" + std::to_string(m_ueAntennas) +
                                     " is not legal: it takes 1 or an even number");
     }
-    const std::uint32_t ports = std::min({2 * m_gnbRows * m_gnbColumns, m_ueAntennas, nr::max_layers});
-    if (m_maxLayers > ports) {
-        throw std::invalid_argument("option --maxLayers=" + std::to_string(m_maxLayers) +
-                                    " is not legal: the antennas allow 1 to " + std::to_string(ports));
-    }
-    if (m_maxUplinkLayers > ports) {
-        throw std::invalid_argument("option --maxUplinkLayers=" + std::to_string(m_maxUplinkLayers) +
-                                    " is not legal: the antennas allow 1 to " + std::to_string(ports));
-    }
-    m_maxLayers = m_maxLayers == 0 ? ports : m_maxLayers;
-    m_maxUplinkLayers = m_maxUplinkLayers == 0 ? ports : m_maxUplinkLayers;
+    const std::uint32_t rows = Whole(m_array, "NumRows"), columns = Whole(m_array, "NumColumns");
+    const std::uint32_t ports = std::min({2 * rows * columns, m_ueAntennas, nr::max_layers});
+    LimitLayers("MaxLayers", "maxLayers", ports);
+    LimitLayers("MaxUplinkLayers", "maxUplinkLayers", ports);
     m_gnb = gnb;
     m_channel = channel;
-    channel->SetAttribute("Frequency", DoubleValue(m_carrierHz));
+    m_carrier.Apply(channel);
     channel->AssignStreams(m_stream);
-    m_gnbArray = MakePlanarArray(m_gnbRows, m_gnbColumns, true, ElementPattern::Sector,
+    m_gnbArray = MakePlanarArray(rows, columns, true, ElementPattern::Sector,
                                  (m_mountingDeg + m_downtiltDeg) * std::numbers::pi / 180);
     m_ueArray = MakePlanarArray(1, std::max(1u, m_ueAntennas / 2), m_ueAntennas > 1, ElementPattern::Isotropic);
 
     m_cell = CreateObject<nr::Cell>();
-    m_settings.Set("MaxLayers", m_maxLayers);
-    m_settings.Set("MaxUplinkLayers", m_maxUplinkLayers);
     m_settings.Apply(m_cell);
     m_cell->AssignStreams(m_stream + 1);
     m_cell->SetGnb(channel, gnb->GetObject<MobilityModel>(), m_gnbArray);
@@ -148,11 +144,21 @@ void NrHelper::InstallGnb(Ptr<Node> gnb, Ptr<RadioChannel> channel) {
     m_gnbDevice = CreateObject<nr::GnbNetDevice>();
     gnb->AddDevice(m_gnbDevice);
     m_gnbDevice->SetCell(m_cell);
-    InstallStack(gnb, Ipv4StaticRoutingHelper());
+    Stack(Ipv4StaticRoutingHelper()).Install(gnb);
     m_ueAddresses.Assign(NetDeviceContainer(m_gnbDevice));
     InstallBackhaul();
     m_multicast = std::make_shared<NrMulticast>(m_gnbDevice);
     NS_LOG_INFO("gNB at node " << gnb->GetId());
+}
+
+/// 0 becomes what the antennas allow.
+void NrHelper::LimitLayers(const std::string& attribute, const std::string& option, std::uint32_t ports) {
+    const std::uint32_t layers = Whole(m_settings, attribute);
+    if (layers > ports) {
+        throw std::invalid_argument("option --" + option + "=" + std::to_string(layers) +
+                                    " is not legal: the antennas allow 1 to " + std::to_string(ports));
+    }
+    m_settings.Set(attribute, layers == 0 ? ports : layers);
 }
 
 std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
@@ -163,7 +169,7 @@ std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
     node->AddDevice(ue.device);
     Ipv4ListRoutingHelper list; // static routing alone does not hand multicast up at its destination
     list.Add(Ipv4StaticRoutingHelper(), 0);
-    InstallStack(node, list);
+    Stack(list).Install(node);
     const auto interfaces = m_ueAddresses.Assign(NetDeviceContainer(ue.device));
     RoutingOf(node)->SetDefaultRoute(Ipv4Address("10.45.0.1"), interfaces.Get(0).second);
     m_gnbDevice->AddUe(number, ue.device, interfaces.GetAddress(0));
@@ -173,42 +179,21 @@ std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
 }
 
 Ptr<Node> NrHelper::AddServer(Place place, double rateBps, double delayS) {
-    auto server = CreateObject<Node>();
-    InstallStack(server, Ipv4StaticRoutingHelper());
-    auto& addresses = place == Place::Site ? m_siteAddresses : m_upfAddresses;
-    const auto interfaces = addresses.Assign(Connect(place == Place::Site ? m_gnb : m_upf, server, rateBps, delayS, 0));
-    addresses.NewNetwork();
-    RoutingOf(server)->SetDefaultRoute(interfaces.GetAddress(0), interfaces.Get(1).second);
-    return server;
+    const bool site = place == Place::Site;
+    return edgelam::AddServer(site ? m_gnb : m_upf, {rateBps, delayS, queue_packets}, Stack(Ipv4StaticRoutingHelper()),
+                              site ? m_siteAddresses : m_upfAddresses);
 }
 
 void NrHelper::InstallBackhaul() {
     m_upf = CreateObject<Node>();
-    InstallStack(m_upf, Ipv4StaticRoutingHelper());
+    Stack(Ipv4StaticRoutingHelper()).Install(m_upf);
     Ipv4AddressHelper addresses(n3_network, mask_30);
-    const auto interfaces =
-        addresses.Assign(Connect(m_gnb, m_upf, m_backhaulRate, m_backhaulDelayS, tunnel_bits / m_backhaulRate));
+    const auto interfaces = addresses.Assign(
+        Connect(m_gnb, m_upf, {m_backhaulRate, m_backhaulDelayS, queue_packets, tunnel_bits / m_backhaulRate}));
     RoutingOf(m_gnb)->SetDefaultRoute(interfaces.GetAddress(1), interfaces.Get(0).second);
     for (const char* network : {ue_network, site_network}) {
         RoutingOf(m_upf)->AddNetworkRouteTo(network, mask_16, interfaces.GetAddress(0), interfaces.Get(1).second);
     }
-}
-
-NetDeviceContainer NrHelper::Connect(Ptr<Node> a, Ptr<Node> b, double rateBps, double delayS, double gapS) const {
-    PointToPointHelper link;
-    link.DisableFlowControl(); // the device's queue is the only one
-    link.SetDeviceAttribute("DataRate", DataRateValue(RateOf(rateBps)));
-    link.SetDeviceAttribute("InterframeGap", TimeValue(Seconds(gapS)));
-    link.SetChannelAttribute("Delay", TimeValue(Seconds(delayS)));
-    link.SetQueue("ns3::DropTailQueue", "MaxSize", StringValue("20000p"));
-    return link.Install(a, b);
-}
-
-void NrHelper::InstallStack(Ptr<Node> node, const Ipv4RoutingHelper& routing) {
-    InternetStackHelper stack;
-    stack.SetIpv6StackInstall(false);
-    stack.SetRoutingHelper(routing);
-    stack.Install(node);
 }
 
 Ptr<ChannelLink> NrHelper::GetLink(std::uint32_t ue) const {
@@ -220,7 +205,7 @@ double NrHelper::PeakRateBps(bool uplink) const {
     const double symbols = (uplink ? pattern.UplinkSymbols() : pattern.DownlinkSymbols()) /
                            (1e-9 * static_cast<double>(m_cell->GetNumerology().MeanSlotNs() * pattern.NumSlots()));
     const auto table = nr::McsTableOf(static_cast<unsigned>(m_settings.Number("McsTable")));
-    const unsigned layers = uplink ? m_maxUplinkLayers : m_maxLayers;
+    const unsigned layers = Whole(m_settings, uplink ? "MaxUplinkLayers" : "MaxLayers");
     return 12 * m_cell->NumPrbs() * symbols * layers * nr::McsAt(table, nr::NumMcs(table) - 1).Efficiency();
 }
 

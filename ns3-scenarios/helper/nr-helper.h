@@ -58,7 +58,7 @@ class NrHelper {
 
     /// Add the sections "Radio", "Antennas" and "Core" to a scenario's command line.
     void AddOptions(Options& options);
-    double CarrierHz() const { return m_carrierHz; }
+    double CarrierHz() const { return m_carrier.Number("Frequency"); }
 
     /// Scheduler and beamformer of the cell: the name of a TypeId derived from nr::Scheduler or nr::Beamformer. Before
     /// AddOptions it becomes the default of the option, which still takes the others; afterwards it is what is used.
@@ -92,10 +92,8 @@ class NrHelper {
     /// Delay of the N3 link, one way, s.
     double BackhaulDelayS() const { return m_backhaulDelayS; }
     double BandwidthHz() const { return m_settings.Number("Bandwidth"); }
-    std::string SchedulerName() const { return m_settings.Text("Scheduler"); }
-    std::string BeamsName() const { return m_settings.Text("Beams"); }
     /// Most layers of a downlink block; once the gNB is installed.
-    std::uint32_t MaxLayers() const { return m_maxLayers; }
+    std::uint32_t MaxLayers() const { return Whole(m_settings, "MaxLayers"); }
     /// Largest rate of the cell, bit/s: all resource blocks, most layers, the best MCS, nothing taken off.
     double PeakRateBps(bool uplink) const;
 
@@ -107,17 +105,17 @@ class NrHelper {
         ns3::Ptr<nr::UeNetDevice> device;
         ns3::Ptr<ns3::MobilityModel> mobility;
     };
-    static void InstallStack(ns3::Ptr<ns3::Node> node, const ns3::Ipv4RoutingHelper& routing);
+    static std::uint32_t Whole(const AttributeValues& values, const std::string& attribute) {
+        return static_cast<std::uint32_t>(values.Number(attribute));
+    }
+    void LimitLayers(const std::string& attribute, const std::string& option, std::uint32_t ports);
     void InstallBackhaul();
-    ns3::NetDeviceContainer Connect(ns3::Ptr<ns3::Node> a, ns3::Ptr<ns3::Node> b, double rateBps, double delayS,
-                                    double gapS) const;
 
     // Options.
     AttributeValues m_settings{"edgelam::nr::Cell"};
-    double m_carrierHz = 3.5e9;
-    std::uint32_t m_maxLayers = 0, m_maxUplinkLayers = 1;
+    AttributeValues m_carrier{"edgelam::RadioChannel"}, m_array{"ns3::UniformPlanarArray"};
     std::string m_rlc = "am";
-    std::uint32_t m_gnbRows, m_gnbColumns, m_ueAntennas = 4;
+    std::uint32_t m_ueAntennas = 4;
     double m_downtiltDeg, m_mountingDeg = 0, m_backhaulDelayS = 2e-3, m_backhaulRate = 10e9;
 
     ns3::Ptr<RadioChannel> m_channel;

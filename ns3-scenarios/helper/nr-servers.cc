@@ -8,22 +8,19 @@ void NrServers::AddOptions(Options& options) {
     options.Integer("numEdge", m_numEdge, "edge servers at the site: edge0, ...", 0, 100);
     options.Integer("numUpfEdge", m_numUpfEdge, "edge servers behind the UPF, whose numbers follow those at the site",
                     0, 100);
-    options.Time("edgeDelay", m_edgeDelayS, "delay of each edge server's link, one way", 0, 1);
-    options.Rate("edgeRate", m_edgeRate, "rate of each edge server's link", 1e6, 1e12);
-    options.Time("cloudDelay", m_cloudDelayS, "delay between UPF and cloud0, one way", 0, 1);
-    options.Rate("cloudRate", m_cloudRate, "rate of the cloud's link", 1e6, 1e12);
+    m_links.AddOptions(options, "UPF");
 }
 
 void NrServers::Install(NrHelper& nr, Scenario& scenario) const {
-    const double farthestDelayS = nr.BackhaulDelayS() + m_cloudDelayS;
+    const double farthestDelayS = nr.BackhaulDelayS() + m_links.cloudDelayS;
     for (std::uint32_t ue = 0; ue < nr.NumUes(); ++ue) {
         nr.Tune(scenario.Expose(nr.GetUeDevice(ue)->GetNode(), "ue" + std::to_string(ue), "ue"), true, farthestDelayS);
     }
     for (std::uint32_t i = 0; i < m_numEdge + m_numUpfEdge; ++i) {
         const auto place = i < m_numEdge ? NrHelper::Place::Site : NrHelper::Place::Upf;
-        Add(nr, scenario, "edge" + std::to_string(i), "edge", place, m_edgeRate, m_edgeDelayS);
+        Add(nr, scenario, "edge" + std::to_string(i), "edge", place, m_links.edgeRate, m_links.edgeDelayS);
     }
-    Add(nr, scenario, "cloud0", "cloud", NrHelper::Place::Upf, m_cloudRate, m_cloudDelayS);
+    Add(nr, scenario, "cloud0", "cloud", NrHelper::Place::Upf, m_links.cloudRate, m_links.cloudDelayS);
     nr.Tune(scenario.Expose(nr.GetGnbDevice()->GetNode(), "gnb0", "gnb"), false, farthestDelayS);
 }
 

@@ -9,6 +9,7 @@
 #include "nr-helper.h"
 #include "options.h"
 #include "scenario.h"
+#include "wired-servers.h"
 
 namespace edgelam {
 
@@ -27,7 +28,7 @@ class NrServers {
              double rateBps, double delayS) const;
 
     std::uint32_t m_numEdge = 1, m_numUpfEdge = 1;
-    double m_edgeDelayS = 1e-4, m_edgeRate = 10e9, m_cloudDelayS = 20e-3, m_cloudRate = 1e9;
+    ServerLinks m_links{1e-4};
 };
 
 } // namespace edgelam

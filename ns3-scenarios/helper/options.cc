@@ -42,6 +42,23 @@ double ParseNumber(const std::string& text, double smallest, double largest, boo
     return number;
 }
 
+/// A number with a unit. Throws OptionError.
+double ParseQuantity(const std::string& text, double smallest, double largest,
+                     const std::vector<Options::Unit>& units) {
+    double number;
+    std::string rest;
+    const bool read = ReadNumber(text, number, rest);
+    const auto unit = std::find_if(units.begin(), units.end(), [&](const auto& u) { return u.name == rest; });
+    if (!read || unit == units.end() || number * unit->factor < smallest || number * unit->factor > largest) {
+        std::string names;
+        for (const auto& each : units) {
+            names += (names.empty() ? "" : ", ") + each.name;
+        }
+        throw OptionError("a number with a unit (" + names + ")");
+    }
+    return number * unit->factor;
+}
+
 /// One of the texts of a list. Throws OptionError.
 const std::string& ParseChoice(const std::string& text, const std::vector<std::string>& legal) {
     if (std::find(legal.begin(), legal.end(), text) == legal.end()) {
@@ -124,18 +141,7 @@ void Options::Quantity(const std::string& name, double& value, const std::string
          {},
          false,
          [&value, smallest, largest, &units](const std::string& text) {
-             double number;
-             std::string rest;
-             const bool read = ReadNumber(text, number, rest);
-             const auto unit = std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.name == rest; });
-             if (!read || unit == units.end() || number * unit->factor < smallest || number * unit->factor > largest) {
-                 std::string names;
-                 for (const auto& each : units) {
-                     names += (names.empty() ? "" : ", ") + each.name;
-                 }
-                 throw OptionError("a number with a unit (" + names + ")");
-             }
-             value = number * unit->factor;
+             value = ParseQuantity(text, smallest, largest, units);
          }});
 }
 
@@ -165,9 +171,9 @@ void Options::Text(const std::string& name, std::string& value, const std::strin
 }
 
 void Options::AttributeChoice(const std::string& name, AttributeValues& values, const std::string& attribute,
-                              const std::vector<std::string>& legal) {
+                              const std::vector<std::string>& legal, const std::string& help) {
     Add({name,
-         values.Of(attribute).help,
+         help.empty() ? values.Of(attribute).help : help,
          values.Text(attribute),
          ListOf(legal),
          {},
@@ -177,11 +183,12 @@ void Options::AttributeChoice(const std::string& name, AttributeValues& values, 
 }
 
 void Options::Attribute(const std::string& name, AttributeValues& values, const std::string& attribute,
-                        const OtherUnit& unit) {
+                        const AttributeOption& more) {
     const auto about = values.Of(attribute);
+    const std::string& help = more.help.empty() ? about.help : more.help;
     if (about.kind == "ns3::BooleanValue") {
         Add({name,
-             about.help,
+             help,
              values.Text(attribute),
              "true, false",
              {},
@@ -190,37 +197,70 @@ void Options::Attribute(const std::string& name, AttributeValues& values, const 
                  values.Set(attribute, std::string(ParseFlag(text) ? "true" : "false"));
              }});
     } else if (about.kind == "ns3::StringValue") {
-        Add({name,
-             about.help,
-             values.Text(attribute),
-             "any text",
-             {},
-             false,
-             [&values, attribute](const std::string& text) { values.Set(attribute, text); }});
+        Add({name, help, values.Text(attribute), "any text", {}, false, [&values, attribute](const std::string& text) {
+                 values.Set(attribute, text);
+             }});
+    } else if (about.kind == "ns3::TimeValue" || about.kind == "ns3::DataRateValue") {
+        AttributeQuantity(name, values, attribute, more);
     } else if (about.smallest && about.largest) {
-        AttributeNumber(name, values, attribute, unit);
+        AttributeNumber(name, values, attribute, more);
     } else {
-        throw std::logic_error("option --" + name + ": " + about.kind + " is no number, text or Boolean");
+        throw std::logic_error("option --" + name + ": " + about.kind + " is no number, time, rate, text or Boolean");
     }
     Sets(values.type(), {{attribute, name}});
 }
 
 void Options::AttributeNumber(const std::string& name, AttributeValues& values, const std::string& attribute,
-                              const OtherUnit& unit) {
+                              const AttributeOption& more) {
     auto about = values.Of(attribute);
-    const double smallest = *about.smallest / unit.factor, largest = *about.largest / unit.factor;
+    const auto& scale = more.scale;
+    const double toOption = scale.divisor / scale.factor;
+    const double smallest = !more.zero.empty() ? 0 : more.smallest.value_or(*about.smallest * toOption);
+    const double largest = more.largest.value_or(*about.largest * toOption);
     const bool whole = about.kind != "ns3::DoubleValue";
-    if (const std::string end = ", " + unit.ofAttribute + "."; !unit.ofAttribute.empty() && about.help.ends_with(end)) {
-        about.help.replace(about.help.size() - end.size(), end.size(), ", " + unit.ofOption + ".");
+    std::string help = more.help.empty() ? about.help : more.help;
+    if (const std::string end = ", " + scale.ofAttribute + "."; !scale.ofAttribute.empty() && help.ends_with(end)) {
+        help.replace(help.size() - end.size(), end.size(), ", " + scale.ofOption + ".");
+    }
+    if (!more.zero.empty()) {
+        help = help.substr(0, help.find_last_not_of('.') + 1) + "; 0: " + more.zero + ".";
     }
     Add({name,
-         about.help,
-         Number(values.Number(attribute) / unit.factor),
-         Number(smallest) + " to " + Number(largest),
+         help,
+         Number(values.Number(attribute) * toOption),
+         Number(smallest) + " to " + Number(largest) + (more.unit.empty() ? "" : " ") + more.unit,
          {},
          false,
-         [&values, attribute, smallest, largest, whole, factor = unit.factor](const std::string& text) {
-             values.Set(attribute, ParseNumber(text, smallest, largest, whole) * factor);
+         [&values, attribute, smallest, largest, whole, factor = scale.factor,
+          divisor = scale.divisor](const std::string& text) {
+             values.Set(attribute, ParseNumber(text, smallest, largest, whole) * factor / divisor);
+         }});
+}
+
+/// A time or a rate, with its unit.
+void Options::AttributeQuantity(const std::string& name, AttributeValues& values, const std::string& attribute,
+                                const AttributeOption& more) {
+    if (!more.smallest || !more.largest) {
+        throw std::logic_error("option --" + name + ": give the range, which the attribute " + attribute +
+                               " does not have");
+    }
+    const auto about = values.Of(attribute);
+    const bool time = about.kind == "ns3::TimeValue";
+    const auto& units = time ? time_units : rate_units;
+    Add({name,
+         more.help.empty() ? about.help : more.help,
+         WithUnit(time ? values.Seconds(attribute) : values.BitsPerSecond(attribute), units),
+         WithUnit(*more.smallest, units) + " to " + WithUnit(*more.largest, units),
+         {},
+         false,
+         [&values, attribute, smallest = *more.smallest, largest = *more.largest, time,
+          &units](const std::string& text) {
+             const double value = ParseQuantity(text, smallest, largest, units);
+             if (time) {
+                 values.SetSeconds(attribute, value);
+             } else {
+                 values.SetBitsPerSecond(attribute, value);
+             }
          }});
 }
 

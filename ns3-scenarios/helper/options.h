@@ -21,6 +21,22 @@ class OptionError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// A number that an option takes in another unit than the attribute it sets, whose help ends with ", UNIT.".
+struct OtherUnit {
+    std::string ofAttribute, ofOption;
+    double factor = 1, divisor = 1; ///< attribute = option x factor / divisor
+};
+
+/// What a scenario says of an option that sets an attribute, where it knows more than the attribute does.
+struct AttributeOption {
+    std::string help = {}; ///< instead of the attribute's
+    std::optional<double> smallest = {},
+                          largest = {}; ///< a narrower range, as the option takes it; times: s, rates: bit/s
+    std::string unit = {};              ///< behind the range, for a help without one
+    OtherUnit scale = {};
+    std::string zero = {}; ///< what 0 stands for, although the attribute does not take it: the scenario replaces it
+};
+
 /// Options bind variables that hold the defaults:
 ///
 ///     double rateBps = 100e6;
@@ -50,21 +66,14 @@ class Options {
     /// Any text.
     void Text(const std::string& name, std::string& value, const std::string& help);
 
-    /// An option that gives an attribute its value: default, help and range are the attribute's. Numbers, texts and
-    /// Booleans; a default on the command line for the attribute itself is refused, as after Sets.
-    void Attribute(const std::string& name, AttributeValues& values, const std::string& attribute) {
-        Attribute(name, values, attribute, {"", "", 1});
-    }
-    /// One text of a list.
-    void AttributeChoice(const std::string& name, AttributeValues& values, const std::string& attribute,
-                         const std::vector<std::string>& legal);
-    /// A number that the option takes in another unit than the attribute, whose help ends with ", UNIT.".
-    struct OtherUnit {
-        std::string ofAttribute, ofOption;
-        double factor; ///< attribute = option times this
-    };
+    /// An option that gives an attribute its value: default, help and range are the attribute's, as far as `more` does
+    /// not say otherwise. Numbers, times, rates, texts and Booleans; a default on the command line for the attribute
+    /// itself is refused, as after Sets.
     void Attribute(const std::string& name, AttributeValues& values, const std::string& attribute,
-                   const OtherUnit& unit);
+                   const AttributeOption& more = {});
+    /// One text of a list. \param help instead of the attribute's; empty: the attribute's
+    void AttributeChoice(const std::string& name, AttributeValues& values, const std::string& attribute,
+                         const std::vector<std::string>& legal, const std::string& help = {});
 
     /// Where an ns-3 attribute of the scenario comes from.
     struct AttributeSource {
@@ -102,7 +111,9 @@ class Options {
                   const std::vector<Unit>& units);
 
     void AttributeNumber(const std::string& name, AttributeValues& values, const std::string& attribute,
-                         const OtherUnit& unit);
+                         const AttributeOption& more);
+    void AttributeQuantity(const std::string& name, AttributeValues& values, const std::string& attribute,
+                           const AttributeOption& more);
     void RefuseOverwritten(const std::string& attribute) const;
 
     std::string m_name;

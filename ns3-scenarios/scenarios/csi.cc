@@ -16,14 +16,10 @@
 #include <cmath>
 #include <memory>
 
-#include "ns3/boolean.h"
 #include "ns3/constant-position-mobility-model.h"
 #include "ns3/constant-velocity-mobility-model.h"
-#include "ns3/double.h"
 #include "ns3/node-container.h"
 #include "ns3/random-variable-stream.h"
-#include "ns3/string.h"
-#include "ns3/uinteger.h"
 
 #include "csi-publisher.h"
 #include "planar-array.h"
@@ -45,22 +41,36 @@ class CsiScenario {
     explicit CsiScenario(edgelam::Scenario& scenario) : m_scenario(scenario) {
         auto& options = scenario.options();
         options.Section("Channel");
-        options.Choice(
-            "deployment", m_deployment, "TR 38.901 deployment, or Clarke's isotropic scattering",
-            {"RMa", "UMa", "UMi", "InH-Mixed", "InH-Open", "InF-SL", "InF-DL", "InF-SH", "InF-DH", "InF-HH", "Clarke"});
-        options.Real("frequency", m_frequency, "Hz", "carrier frequency", 0.5e9, 450e9);
-        options.Choice("los", m_los, "line of sight", {"Never", "Always", "Probability"});
-        options.Real("indoorFraction", m_indoor, "", "share of places inside a building", 0, 1);
-        options.Flag("shadowing", m_shadowing, "shadow fading");
-        options.Choice("angles", m_angles, "directions of rays within a window: frozen, or exact and slower",
-                       {"Frozen", "Drifting"});
+        m_radio.Set("Frequency", 2.4e9);
+        m_radio.Set("LosState", "Never");
+        options.AttributeChoice(
+            "deployment", m_radio, "Deployment",
+            {"RMa", "UMa", "UMi", "InH-Mixed", "InH-Open", "InF-SL", "InF-DL", "InF-SH", "InF-DH", "InF-HH", "Clarke"},
+            "TR 38.901 deployment, or Clarke's isotropic scattering");
+        options.Attribute("frequency", m_radio, "Frequency",
+                          {.help = "carrier frequency; above 100 GHz the statistics are extrapolated",
+                           .smallest = edgelam::smallest_carrier_hz,
+                           .largest = edgelam::largest_carrier_hz,
+                           .unit = "Hz"});
+        options.AttributeChoice("los", m_radio, "LosState", {"Never", "Always", "Probability"});
+        options.Attribute("indoorFraction", m_radio, "IndoorFraction");
+        options.Attribute("shadowing", m_radio, "Shadowing");
+        options.AttributeChoice("angles", m_radio, "Angles", {"Frozen", "Drifting"},
+                                "directions of rays within a window: frozen, or exact and slower");
         options.Flag("redraw", m_redraw, "after each block, a new place and an independent channel for every user");
         options.Section("Base station");
-        options.Integer("gnbRows", m_gnbRows, "rows of the base station's array", 1, 256);
-        options.Integer("gnbColumns", m_gnbColumns, "columns of the base station's array", 1, 256);
+        options.Attribute("gnbRows", m_array, "NumRows", {.help = "rows of the base station's array", .largest = 256});
+        options.Attribute("gnbColumns", m_array, "NumColumns",
+                          {.help = "columns of the base station's array", .largest = 256});
         options.Integer("gnbPolarisations", m_gnbPolarisations, "1: vertical; 2: slanted by 45 and -45 degrees", 1, 2);
         options.Real("gnbHeight", m_gnbHeight, "m", "height of the base station's array", 1, 1000);
-        options.Real("downtilt", m_downtilt, "degrees", "tilt of the base station's array towards the ground", -90, 90);
+        m_array.Set("DowntiltAngle", Radians(7));
+        options.Attribute("downtilt", m_array, "DowntiltAngle",
+                          {.help = "tilt of the base station's array towards the ground",
+                           .smallest = -90,
+                           .largest = 90,
+                           .unit = "degrees",
+                           .scale = {"radians", "degrees", pi, 180}});
         options.Section("Users");
         options.Integer("numUe", m_numUe, "users ue0, ue1, ...", 1, 2000);
         options.Integer("ueAntennas", m_ueAntennas, "1: one isotropic antenna; 2: two, cross-polarised", 1, 2);
@@ -75,25 +85,17 @@ class CsiScenario {
         options.Choice("direction", m_direction, "who transmits", {"uplink", "downlink"});
         options.Integer("tones", m_tones, "subcarriers, centred on the carrier", 1, 100'000);
         options.Real("toneSpacing", m_toneSpacing, "Hz", "spacing of the subcarriers", 1, 1e9);
-        options.Integer("snapshots", m_snapshots, "snapshots in each block; 1: live", 1, 100'000);
-        options.Time("period", m_period, "time between snapshots", 1e-6, 1000);
+        m_publisher.Set("Snapshots", 20);
+        options.Attribute("snapshots", m_publisher, "Snapshots",
+                          {.help = "snapshots in each block; 1: live", .smallest = 1, .largest = 100'000});
+        options.Attribute("period", m_publisher, "Period",
+                          {.help = "time between snapshots", .smallest = 1e-6, .largest = 1000});
         options.Attribute("rays", m_publisher, "Rays");
         options.Section("SNR");
         options.Attribute("txPower", m_publisher, "TransmitPower");
         options.Attribute("noiseFigure", m_publisher, "NoiseFigure");
-        options.Sets("edgelam::RadioChannel", {{"Deployment", "deployment"},
-                                               {"Frequency", "frequency"},
-                                               {"LosState", "los"},
-                                               {"IndoorFraction", "indoorFraction"},
-                                               {"Shadowing", "shadowing"},
-                                               {"Angles", "angles"}});
-        options.Sets("ns3::UniformPlanarArray", {{"NumRows", "gnbRows"},
-                                                 {"NumColumns", "gnbColumns"},
-                                                 {"DowntiltAngle", "downtilt"},
-                                                 {"IsDualPolarized", "gnbPolarisations"},
-                                                 {"PolSlantAngle", ""}});
+        options.Sets(m_array.type(), {{"IsDualPolarized", "gnbPolarisations"}, {"PolSlantAngle", ""}});
         options.Sets("ns3::PhasedArrayModel", {{"AntennaElement", ""}});
-        options.Sets("edgelam::CsiPublisher", {{"Period", "period"}, {"Snapshots", "snapshots"}});
     }
 
     void Build() {
@@ -118,12 +120,7 @@ class CsiScenario {
         m_random = CreateObject<UniformRandomVariable>();
         m_random->SetStream(1);
         m_channel = CreateObject<edgelam::RadioChannel>();
-        m_channel->SetAttribute("Deployment", StringValue(m_deployment));
-        m_channel->SetAttribute("Frequency", DoubleValue(m_frequency));
-        m_channel->SetAttribute("LosState", StringValue(m_los));
-        m_channel->SetAttribute("IndoorFraction", DoubleValue(m_indoor));
-        m_channel->SetAttribute("Shadowing", BooleanValue(m_shadowing));
-        m_channel->SetAttribute("Angles", StringValue(m_angles));
+        m_radio.Apply(m_channel);
         m_channel->AssignStreams(2);
 
         NodeContainer nodes(1 + m_numUe);
@@ -132,13 +129,13 @@ class CsiScenario {
         nodes.Get(0)->AggregateObject(gnb);
         gnb->SetPosition({0, 0, m_gnbHeight});
         using edgelam::ElementPattern;
-        const auto gnbArray = edgelam::MakePlanarArray(m_gnbRows, m_gnbColumns, m_gnbPolarisations == 2,
-                                                       ElementPattern::Sector, Radians(m_downtilt));
+        const auto rows = static_cast<std::uint32_t>(m_array.Number("NumRows"));
+        const auto columns = static_cast<std::uint32_t>(m_array.Number("NumColumns"));
+        const auto gnbArray = edgelam::MakePlanarArray(rows, columns, m_gnbPolarisations == 2, ElementPattern::Sector,
+                                                       m_array.Number("DowntiltAngle"));
         const auto ueArray = edgelam::MakePlanarArray(1, 1, m_ueAntennas == 2, ElementPattern::Isotropic);
 
         m_csi = CreateObject<edgelam::CsiPublisher>();
-        m_csi->SetAttribute("Period", TimeValue(Seconds(m_period)));
-        m_csi->SetAttribute("Snapshots", UintegerValue(m_snapshots));
         m_publisher.Apply(m_csi);
         const auto tones = edgelam::Tones(m_tones, m_toneSpacing);
         for (std::uint32_t i = 0; i < m_numUe; ++i) {
@@ -180,14 +177,14 @@ class CsiScenario {
     }
 
     edgelam::Scenario& m_scenario;
-    std::string m_deployment = "UMa", m_los = "Never", m_angles = "Frozen", m_direction = "uplink";
-    double m_frequency = 2.4e9, m_indoor = 0, m_gnbHeight = 30, m_downtilt = 7, m_ueHeight = 1.5;
+    std::string m_direction = "uplink";
+    double m_gnbHeight = 30, m_ueHeight = 1.5;
     double m_minDistance = 150, m_maxDistance = 200, m_sector = 120, m_minSpeed = 10, m_maxSpeed = 100;
-    double m_toneSpacing = 180e3, m_period = 0.5e-3;
-    bool m_shadowing = true, m_redraw = true;
-    std::uint32_t m_gnbRows = 4, m_gnbColumns = 4, m_gnbPolarisations = 2, m_numUe = 1, m_ueAntennas = 1;
-    std::uint32_t m_tones = 96, m_snapshots = 20;
-    edgelam::AttributeValues m_publisher{"edgelam::CsiPublisher"};
+    double m_toneSpacing = 180e3;
+    bool m_redraw = true;
+    std::uint32_t m_gnbPolarisations = 2, m_numUe = 1, m_ueAntennas = 1, m_tones = 96;
+    edgelam::AttributeValues m_radio{"edgelam::RadioChannel"}, m_array{"ns3::UniformPlanarArray"},
+        m_publisher{"edgelam::CsiPublisher"};
     Ptr<UniformRandomVariable> m_random;
     Ptr<edgelam::RadioChannel> m_channel;
     Ptr<edgelam::CsiPublisher> m_csi;

@@ -20,13 +20,11 @@
 #include <cmath>
 #include <numbers>
 
-#include "ns3/boolean.h"
 #include "ns3/channel-condition-model.h"
 #include "ns3/config.h"
 #include "ns3/constant-position-mobility-model.h"
 #include "ns3/data-rate.h"
 #include "ns3/internet-stack-helper.h"
-#include "ns3/ipv4-address-helper.h"
 #include "ns3/ipv4-static-routing-helper.h"
 #include "ns3/lte-enb-net-device.h"
 #include "ns3/lte-enb-phy.h"
@@ -37,7 +35,6 @@
 #include "ns3/net-device-container.h"
 #include "ns3/node-container.h"
 #include "ns3/point-to-point-epc-helper.h"
-#include "ns3/point-to-point-helper.h"
 #include "ns3/pointer.h"
 #include "ns3/random-variable-stream.h"
 #include "ns3/string.h"
@@ -46,6 +43,7 @@
 
 #include "scenario.h"
 #include "ue-motion.h"
+#include "wired-servers.h"
 
 using namespace ns3;
 
@@ -67,44 +65,48 @@ class LteMacro {
                      "speed of each device; the seed decides its direction; it turns round at the edge", 0,
                      edgelam::UeMotion::fastest_mps);
         options.Choice("bandwidth", m_bandwidth, "bandwidth of the carrier, each way, MHz", {"5", "10", "15", "20"});
-        options.Real("enbPower", m_enbPowerDbm, "dBm", "transmit power of a base station", 0, 60);
-        options.Real("enbGain", m_enbGainDbi, "dBi", "gain of a base station's antenna, the same in all directions", 0,
-                     20);
-        options.Real("uePower", m_uePowerDbm, "dBm", "largest transmit power of a device", -40, 33);
+        m_enbPhy.Set("TxPower", 46); // TR 36.814 table A.2.1.1-2
+        options.Attribute("enbPower", m_enbPhy, "TxPower",
+                          {.help = "transmit power of a base station", .smallest = 0, .largest = 60, .unit = "dBm"});
+        m_enbAntenna.Set("Gain", 11); // of a usual omnidirectional panel; a sector's would be 14
+        options.Attribute("enbGain", m_enbAntenna, "Gain",
+                          {.help = "gain of a base station's antenna, the same in all directions",
+                           .smallest = 0,
+                           .largest = 20,
+                           .unit = "dBi"});
+        m_uePhy.Set("TxPower", 23);
+        options.Attribute(
+            "uePower", m_uePhy, "TxPower",
+            {.help = "largest transmit power of a device", .smallest = -40, .largest = 33, .unit = "dBm"});
         options.Choice("rlc", m_rlc, "radio link control: am sends lost data again, um leaves this to TCP",
                        {"am", "um"});
-        options.Flag("shadowing", m_shadowing, "log-normal shadowing");
+        options.Attribute("shadowing", m_pathLoss, "ShadowingEnabled", {.help = "log-normal shadowing"});
         options.Section("Core and servers");
-        options.Integer("numEdge", m_numEdge, "edge servers edge0, ... behind the core", 0, 100);
-        options.Time("coreDelay", m_coreDelayS, "delay between base stations and core, one way", 0, 1);
-        options.Time("edgeDelay", m_edgeDelayS, "delay between core and edge servers, one way", 0, 1);
-        options.Time("cloudDelay", m_cloudDelayS, "delay between core and cloud0, one way", 0, 1);
-        options.Rate("edgeRate", m_edgeRate, "rate of each edge server's link", 1e6, 1e12);
-        options.Rate("cloudRate", m_cloudRate, "rate of the cloud's link", 1e6, 1e12);
+        m_core.SetSeconds("S1uLinkDelay", 2e-3);
+        options.Attribute("coreDelay", m_core, "S1uLinkDelay",
+                          {.help = "delay between base stations and core, one way", .smallest = 0, .largest = 1});
+        m_servers.AddOptions(options, "core");
         options.Sets("ns3::LteEnbNetDevice", {{"DlBandwidth", "bandwidth"}, {"UlBandwidth", "bandwidth"}});
         options.Sets("ns3::LteEnbRrc", {{"EpsBearerToRlcMapping", "rlc"}, {"SrsPeriodicity", ""}});
         options.Sets("ns3::LteRlcAm", {{"MaxTxBufferSize", ""}});
         options.Sets("ns3::LteRlcUm", {{"MaxTxBufferSize", ""}});
-        options.Sets("ns3::LteEnbPhy", {{"TxPower", "enbPower"}});
-        options.Sets("ns3::LteUePhy", {{"TxPower", "uePower"}});
-        options.Sets("ns3::PointToPointEpcHelper", {{"S1uLinkDelay", "coreDelay"}});
     }
 
     void Build() {
         SetDefaults();
         m_lte = CreateObject<LteHelper>();
         m_epc = CreateObject<PointToPointEpcHelper>();
-        m_epc->SetAttribute("S1uLinkDelay", TimeValue(Seconds(m_coreDelayS)));
+        m_core.Apply(m_epc);
         m_lte->SetEpcHelper(m_epc);
         m_lte->SetPathlossModelType(ThreeGppUmaPropagationLossModel::GetTypeId());
         m_lte->SetPathlossModelAttribute("ChannelConditionModel",
                                          PointerValue(CreateObject<ThreeGppUmaChannelConditionModel>()));
-        m_lte->SetPathlossModelAttribute("ShadowingEnabled", BooleanValue(m_shadowing));
+        m_lte->SetPathlossModelAttribute("ShadowingEnabled", m_pathLoss.Value("ShadowingEnabled"));
         if (m_numEnb > 1) {
             m_lte->SetHandoverAlgorithmType("ns3::A3RsrpHandoverAlgorithm");
         }
         m_lte->SetEnbAntennaModelType("ns3::IsotropicAntennaModel");
-        m_lte->SetEnbAntennaModelAttribute("Gain", DoubleValue(m_enbGainDbi));
+        m_lte->SetEnbAntennaModelAttribute("Gain", m_enbAntenna.Value("Gain"));
         const auto resourceBlocks = static_cast<std::uint16_t>(5 * std::stoi(m_bandwidth)); // TS 36.101 table 5.6-1
         m_lte->SetEnbDeviceAttribute("DlBandwidth", UintegerValue(resourceBlocks));
         m_lte->SetEnbDeviceAttribute("UlBandwidth", UintegerValue(resourceBlocks));
@@ -132,10 +134,9 @@ class LteMacro {
         for (std::uint32_t i = 0; i < m_numUe; ++i) {
             Expose(m_ues.Get(i), "ue" + std::to_string(i), "ue");
         }
-        for (std::uint32_t i = 0; i < m_numEdge; ++i) {
-            AddServer("edge" + std::to_string(i), "edge", m_edgeRate, m_edgeDelayS);
-        }
-        AddServer("cloud0", "cloud", m_cloudRate, m_cloudDelayS);
+        m_servers.Install(
+            m_epc->GetPgwNode(), "10.1.0.0",
+            [this](const auto& node, const auto& name, const auto& role, double) { Expose(node, name, role); });
         Publish();
         m_motion.Start(m_scenario.registry(),
                        {[this](const Vector& p) { return std::hypot(p.x, p.y) <= m_radiusM; }, {0, 0, ue_height_m}},
@@ -149,8 +150,8 @@ class LteMacro {
         // Room for a whole TCP window, where ns-3's 10 kB would drop most of it.
         Config::SetDefault("ns3::LteRlcAm::MaxTxBufferSize", UintegerValue(4 << 20));
         Config::SetDefault("ns3::LteRlcUm::MaxTxBufferSize", UintegerValue(4 << 20));
-        Config::SetDefault("ns3::LteEnbPhy::TxPower", DoubleValue(m_enbPowerDbm));
-        Config::SetDefault("ns3::LteUePhy::TxPower", DoubleValue(m_uePowerDbm));
+        m_enbPhy.ApplyAsDefaults();
+        m_uePhy.ApplyAsDefaults();
         // A cell takes fewer devices than the period of their sounding signals has subframes (TS 36.213 table 8.2-1).
         std::uint32_t period = 40;
         for (const std::uint32_t larger : {80u, 160u, 320u}) {
@@ -199,24 +200,6 @@ class LteMacro {
         application.Suggest("SndBufSize", UintegerValue(768 << 10));
         application.Suggest("ConnTimeout", TimeValue(MilliSeconds(100)));
         application.Suggest("UdpRate", DataRateValue(DataRate("5Mbps")));
-    }
-
-    void AddServer(const std::string& name, const std::string& role, double rateBps, double delayS) {
-        auto server = CreateObject<Node>();
-        InternetStackHelper stack;
-        stack.SetIpv6StackInstall(false);
-        stack.Install(server);
-        PointToPointHelper link;
-        link.DisableFlowControl(); // the device's queue is the only one
-        link.SetDeviceAttribute("DataRate", DataRateValue(DataRate(static_cast<std::uint64_t>(rateBps))));
-        link.SetChannelAttribute("Delay", TimeValue(Seconds(delayS)));
-        link.SetQueue("ns3::DropTailQueue", "MaxSize", StringValue("5000p"));
-        const auto interfaces = m_addresses.Assign(link.Install(m_epc->GetPgwNode(), server));
-        m_addresses.NewNetwork();
-        Ipv4StaticRoutingHelper()
-            .GetStaticRouting(server->GetObject<Ipv4>())
-            ->SetDefaultRoute(interfaces.GetAddress(0), 1);
-        Expose(server, name, role);
     }
 
     Ptr<LteUeNetDevice> Ue(std::uint32_t i) const { return DynamicCast<LteUeNetDevice>(m_ueDevices.Get(i)); }
@@ -300,18 +283,19 @@ class LteMacro {
     }
 
     edgelam::Scenario& m_scenario;
-    std::uint32_t m_numUe = 2, m_numEnb = 1, m_numEdge = 1;
-    double m_interSiteM = 500, m_speedMps = 3 / 3.6, m_enbPowerDbm = 46, m_uePowerDbm = 23; // TR 36.814 table A.2.1.1-2
-    double m_enbGainDbi = 11; ///< of a usual omnidirectional panel; a sector's would be 14
-    double m_coreDelayS = 2e-3, m_edgeDelayS = 1e-3, m_cloudDelayS = 20e-3, m_edgeRate = 10e9, m_cloudRate = 1e9;
+    edgelam::AttributeValues m_enbPhy{"ns3::LteEnbPhy"}, m_uePhy{"ns3::LteUePhy"};
+    edgelam::AttributeValues m_enbAntenna{"ns3::IsotropicAntennaModel"};
+    edgelam::AttributeValues m_pathLoss{"ns3::ThreeGppPropagationLossModel"};
+    edgelam::AttributeValues m_core{"ns3::PointToPointEpcHelper"};
+    edgelam::WiredServers m_servers;
+    std::uint32_t m_numUe = 2, m_numEnb = 1;
+    double m_interSiteM = 500, m_speedMps = 3 / 3.6;
     std::string m_bandwidth = "20", m_rlc = "am";
-    bool m_shadowing = true;
     double m_radiusM = 0;
     Ptr<LteHelper> m_lte;
     Ptr<PointToPointEpcHelper> m_epc;
     NodeContainer m_enbs, m_ues;
     NetDeviceContainer m_enbDevices, m_ueDevices;
-    Ipv4AddressHelper m_addresses{"10.1.0.0", "255.255.255.252"};
     edgelam::UeMotion m_motion;
     std::vector<double> m_sinrDb, m_uplinkSinrDb, m_rsrpDbm;
     std::int64_t m_stream = 1000;

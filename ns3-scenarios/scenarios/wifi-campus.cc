@@ -24,8 +24,8 @@
 #include <numbers>
 
 #include "ns3/arp-cache.h"
+#include "ns3/boolean.h"
 #include "ns3/bridge-helper.h"
-#include "ns3/config.h"
 #include "ns3/constant-position-mobility-model.h"
 #include "ns3/data-rate.h"
 #include "ns3/double.h"
@@ -34,7 +34,6 @@
 #include "ns3/ipv4-interface.h"
 #include "ns3/ipv4-l3-protocol.h"
 #include "ns3/ipv4-static-routing-helper.h"
-#include "ns3/point-to-point-helper.h"
 #include "ns3/simple-net-device-helper.h"
 #include "ns3/ssid.h"
 #include "ns3/sta-wifi-mac.h"
@@ -45,6 +44,7 @@
 
 #include "scenario.h"
 #include "ue-motion.h"
+#include "wired-servers.h"
 
 using namespace ns3;
 
@@ -66,24 +66,26 @@ class WifiCampus {
                      "speed of each station; the seed decides its direction; it turns round at the edge", 0,
                      edgelam::UeMotion::fastest_mps);
         options.Choice("bandwidth", m_bandwidth, "bandwidth of the channel, MHz", {"20", "40", "80"});
-        options.Real("apPower", m_apPowerDbm, "dBm", "transmit power of an access point", 0, 30);
-        options.Real("uePower", m_uePowerDbm, "dBm", "transmit power of a station", 0, 30);
-        options.Real("pathLossExponent", m_exponent, "", "exponent of the path loss over distance", 2, 5);
+        m_apPhy.Set("TxPowerEnd", 20);
+        options.Attribute("apPower", m_apPhy, "TxPowerEnd",
+                          {.help = "transmit power of an access point", .smallest = 0, .largest = 30, .unit = "dBm"});
+        m_uePhy.Set("TxPowerEnd", 15);
+        options.Attribute("uePower", m_uePhy, "TxPowerEnd",
+                          {.help = "transmit power of a station", .smallest = 0, .largest = 30, .unit = "dBm"});
+        options.Attribute("pathLossExponent", m_loss, "Exponent",
+                          {.help = "exponent of the path loss over distance", .smallest = 2, .largest = 5});
         options.Time("warmUp", m_warmUpS, "length of the warm-up, in which stations associate", 0, 1000);
         options.Section("Backhaul and servers");
-        options.Integer("numEdge", m_numEdge, "edge servers edge0, ... behind the gateway", 0, 100);
-        options.Rate("backhaulRate", m_backhaulRate, "rate of the Ethernet between an access point and the gateway",
-                     1e6, 1e12);
-        options.Time("backhaulDelay", m_backhaulDelayS, "delay of this Ethernet, one way", 0, 1);
-        options.Time("edgeDelay", m_edgeDelayS, "delay between gateway and edge servers, one way", 0, 1);
-        options.Rate("edgeRate", m_edgeRate, "rate of each edge server's link", 1e6, 1e12);
-        options.Time("cloudDelay", m_cloudDelayS, "delay between gateway and cloud0, one way", 0, 1);
-        options.Rate("cloudRate", m_cloudRate, "rate of the cloud's link", 1e6, 1e12);
+        m_backhaul.SetBitsPerSecond("DataRate", 1e9);
+        options.Attribute(
+            "backhaulRate", m_backhaul, "DataRate",
+            {.help = "rate of the Ethernet between an access point and the gateway", .smallest = 1e6, .largest = 1e12});
+        m_cable.SetSeconds("Delay", 1e-4);
+        options.Attribute("backhaulDelay", m_cable, "Delay",
+                          {.help = "delay of this Ethernet, one way", .smallest = 0, .largest = 1});
+        m_servers.AddOptions(options, "gateway");
         options.Sets("ns3::WifiPhy", {{"ChannelSettings", "bandwidth"}, {"RxNoiseFigure", ""}});
-        options.Sets("ns3::WifiPhy", {{"TxPowerStart", "uePower"}, {"TxPowerEnd", "uePower"}});
-        options.Sets("ns3::LogDistancePropagationLossModel", {{"Exponent", "pathLossExponent"}});
-        options.Sets("ns3::SimpleNetDevice", {{"DataRate", "backhaulRate"}});
-        options.Sets("ns3::SimpleChannel", {{"Delay", "backhaulDelay"}});
+        options.Sets("ns3::WifiPhy", {{"TxPowerStart", "uePower"}});
     }
 
     void Build() {
@@ -98,12 +100,12 @@ class WifiCampus {
         stack.Install(m_ues);
         InstallLan();
         for (std::uint32_t i = 0; i < m_numUe; ++i) {
-            Expose(m_ues.Get(i), "ue" + std::to_string(i), "ue", m_cloudDelayS);
+            Expose(m_ues.Get(i), "ue" + std::to_string(i), "ue", m_servers.CloudDelayS());
         }
-        for (std::uint32_t i = 0; i < m_numEdge; ++i) {
-            AddServer("edge" + std::to_string(i), "edge", m_edgeRate, m_edgeDelayS);
-        }
-        AddServer("cloud0", "cloud", m_cloudRate, m_cloudDelayS);
+        m_servers.Install(m_gateway, "10.2.0.0",
+                          [this](const auto& node, const auto& name, const auto& role, double delayS) {
+                              Expose(node, name, role, delayS);
+                          });
         for (std::uint32_t i = 0; i < m_numAp; ++i) {
             m_scenario.ExposeWithoutIp(m_aps.Get(i), "ap" + std::to_string(i), "ap");
         }
@@ -139,7 +141,7 @@ class WifiCampus {
     void InstallWifi() {
         YansWifiChannelHelper channel;
         channel.SetPropagationDelay("ns3::ConstantSpeedPropagationDelayModel");
-        channel.AddPropagationLoss("ns3::LogDistancePropagationLossModel", "Exponent", DoubleValue(m_exponent));
+        channel.AddPropagationLoss("ns3::LogDistancePropagationLossModel", "Exponent", m_loss.Value("Exponent"));
         YansWifiPhyHelper phy;
         phy.SetChannel(channel.Create());
         phy.Set("ChannelSettings", StringValue("{0, " + m_bandwidth + ", BAND_5GHZ, 0}"));
@@ -149,15 +151,15 @@ class WifiCampus {
         wifi.SetRemoteStationManager("ns3::IdealWifiManager");
         WifiMacHelper mac;
         const Ssid ssid("campus");
-        const auto power = [&](double dbm) {
-            phy.Set("TxPowerStart", DoubleValue(dbm));
-            phy.Set("TxPowerEnd", DoubleValue(dbm));
+        const auto power = [&](const edgelam::AttributeValues& values) {
+            phy.Set("TxPowerStart", values.Value("TxPowerEnd"));
+            phy.Set("TxPowerEnd", values.Value("TxPowerEnd"));
         };
         mac.SetType("ns3::ApWifiMac", "Ssid", SsidValue(ssid));
-        power(m_apPowerDbm);
+        power(m_apPhy);
         m_apDevices = wifi.Install(phy, mac, m_aps);
         mac.SetType("ns3::StaWifiMac", "Ssid", SsidValue(ssid), "ActiveProbing", BooleanValue(false));
-        power(m_uePowerDbm);
+        power(m_uePhy);
         m_ueDevices = wifi.Install(phy, mac, m_ues);
         m_stream += WifiHelper::AssignStreams(m_apDevices, m_stream);
         m_stream += WifiHelper::AssignStreams(m_ueDevices, m_stream);
@@ -167,8 +169,8 @@ class WifiCampus {
     void InstallLan() {
         SimpleNetDeviceHelper ethernet; // both ways at once, which ns-3's CSMA cannot; frames without a header
         ethernet.SetQueue("ns3::DropTailQueue", "MaxSize", StringValue("5000p"));
-        ethernet.SetDeviceAttribute("DataRate", DataRateValue(DataRate(static_cast<std::uint64_t>(m_backhaulRate))));
-        ethernet.SetChannelAttribute("Delay", TimeValue(Seconds(m_backhaulDelayS)));
+        ethernet.SetDeviceAttribute("DataRate", m_backhaul.Value("DataRate"));
+        ethernet.SetChannelAttribute("Delay", m_cable.Value("Delay"));
         BridgeHelper bridge;
         NetDeviceContainer gatewayPorts;
         for (std::uint32_t i = 0; i < m_numAp; ++i) {
@@ -208,28 +210,10 @@ class WifiCampus {
     void Expose(Ptr<Node> node, const std::string& name, const std::string& role, double farthestDelayS) {
         auto& application = m_scenario.Expose(node, name, role);
         // What the path holds, with some milliseconds for the air, and what waits unsent; more would only queue.
-        const double roundTripS = 2 * (farthestDelayS + m_backhaulDelayS) + 5e-3;
+        const double roundTripS = 2 * (farthestDelayS + m_cable.Seconds("Delay")) + 5e-3;
         application.Suggest("SndBufSize",
                             UintegerValue(static_cast<std::uint32_t>(fast_bps / 8 * roundTripS) + (128 << 10)));
         application.Suggest("UdpRate", DataRateValue(DataRate("20Mbps")));
-    }
-
-    void AddServer(const std::string& name, const std::string& role, double rateBps, double delayS) {
-        auto server = CreateObject<Node>();
-        InternetStackHelper stack;
-        stack.SetIpv6StackInstall(false);
-        stack.Install(server);
-        PointToPointHelper link;
-        link.DisableFlowControl(); // the device's queue is the only one
-        link.SetDeviceAttribute("DataRate", DataRateValue(DataRate(static_cast<std::uint64_t>(rateBps))));
-        link.SetChannelAttribute("Delay", TimeValue(Seconds(delayS)));
-        link.SetQueue("ns3::DropTailQueue", "MaxSize", StringValue("5000p"));
-        const auto interfaces = m_addresses.Assign(link.Install(m_gateway, server));
-        m_addresses.NewNetwork();
-        Ipv4StaticRoutingHelper()
-            .GetStaticRouting(server->GetObject<Ipv4>())
-            ->SetDefaultRoute(interfaces.GetAddress(0), 1);
-        Expose(server, name, role, delayS);
     }
 
     Ptr<StaWifiMac> Mac(std::uint32_t ue) const {
@@ -284,16 +268,17 @@ class WifiCampus {
     }
 
     edgelam::Scenario& m_scenario;
-    std::uint32_t m_numUe = 4, m_numAp = 2, m_numEdge = 1;
-    double m_spacingM = 50, m_speedMps = 1, m_apPowerDbm = 20, m_uePowerDbm = 15, m_exponent = 3, m_warmUpS = 1;
-    double m_backhaulRate = 1e9, m_backhaulDelayS = 1e-4, m_edgeRate = 10e9, m_edgeDelayS = 1e-3;
-    double m_cloudRate = 1e9, m_cloudDelayS = 20e-3;
+    edgelam::AttributeValues m_apPhy{"ns3::WifiPhy"}, m_uePhy{"ns3::WifiPhy"};
+    edgelam::AttributeValues m_loss{"ns3::LogDistancePropagationLossModel"};
+    edgelam::AttributeValues m_backhaul{"ns3::SimpleNetDevice"}, m_cable{"ns3::SimpleChannel"};
+    edgelam::WiredServers m_servers;
+    std::uint32_t m_numUe = 4, m_numAp = 2;
+    double m_spacingM = 50, m_speedMps = 1, m_warmUpS = 1;
     std::string m_bandwidth = "80";
     NodeContainer m_aps, m_ues;
     Ptr<Node> m_gateway;
     NetDeviceContainer m_apDevices, m_ueDevices;
     Ipv4InterfaceContainer m_lan; ///< the gateway's, the stations'
-    Ipv4AddressHelper m_addresses{"10.2.0.0", "255.255.255.252"};
     edgelam::UeMotion m_motion;
     std::int64_t m_stream = 1;
 };

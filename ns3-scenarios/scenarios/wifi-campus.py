@@ -48,7 +48,7 @@ backhaul_rate = options.Rate(
     "backhaulRate", 1e9, "rate of the Ethernet between an access point and the gateway", 1e6, 1e12
 )
 backhaul_delay = options.Time("backhaulDelay", 1e-4, "delay of this Ethernet, one way", 0, 1)
-edge_delay = options.Time("edgeDelay", 1e-3, "delay between gateway and edge servers, one way", 0, 1)
+edge_delay = options.Time("edgeDelay", 1e-3, "delay of each edge server's link, one way", 0, 1)
 edge_rate = options.Rate("edgeRate", 10e9, "rate of each edge server's link", 1e6, 1e12)
 cloud_delay = options.Time("cloudDelay", 20e-3, "delay between gateway and cloud0, one way", 0, 1)
 cloud_rate = options.Rate("cloudRate", 1e9, "rate of the cloud's link", 1e6, 1e12)

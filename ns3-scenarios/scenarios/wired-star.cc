@@ -18,7 +18,6 @@
 #include <set>
 
 #include "ns3/data-rate.h"
-#include "ns3/double.h"
 #include "ns3/error-model.h"
 #include "ns3/internet-stack-helper.h"
 #include "ns3/ipv4-address-helper.h"
@@ -26,13 +25,12 @@
 #include "ns3/ipv4-static-routing-helper.h"
 #include "ns3/ipv4.h"
 #include "ns3/node-container.h"
-#include "ns3/point-to-point-helper.h"
 #include "ns3/point-to-point-net-device.h"
 #include "ns3/queue.h"
-#include "ns3/string.h"
 #include "ns3/uinteger.h"
 
 #include "scenario.h"
+#include "wired-servers.h"
 
 using namespace ns3;
 
@@ -101,12 +99,7 @@ class WiredStar {
 
   private:
     void Connect(Ptr<Node> leaf, Ipv4AddressHelper& addresses, double rateBps, double delayS, double loss) {
-        PointToPointHelper helper;
-        helper.DisableFlowControl(); // the device's queue is the only one
-        helper.SetDeviceAttribute("DataRate", DataRateValue(DataRate(static_cast<std::uint64_t>(rateBps))));
-        helper.SetChannelAttribute("Delay", TimeValue(Seconds(delayS)));
-        helper.SetQueue("ns3::DropTailQueue", "MaxSize", StringValue(std::to_string(m_queue) + "p"));
-        const NetDeviceContainer devices = helper.Install(leaf, m_hub);
+        const NetDeviceContainer devices = edgelam::Connect(leaf, m_hub, {rateBps, delayS, m_queue});
         const auto interfaces = addresses.Assign(devices);
         addresses.NewNetwork();
         const auto ipv4 = leaf->GetObject<Ipv4>();

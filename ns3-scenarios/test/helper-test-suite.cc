@@ -11,6 +11,7 @@
 #include "ns3/type-id.h"
 
 #include "attribute-default.h"
+#include "csi-publisher.h"
 #include "nr-cell.h"
 #include "options.h"
 #include "registry.h"
@@ -106,13 +107,59 @@ class AttributeOptionsCase : public ns3::TestCase {
         }
         return {};
     }
+    /// What a scenario may say of such an option itself; times and rates.
+    void NarrowerThanTheAttribute() {
+        AttributeValues array("ns3::UniformPlanarArray"), cell("edgelam::nr::Cell"), csi("edgelam::CsiPublisher"),
+            device("ns3::PointToPointNetDevice");
+        array.Set("NumRows", 8);
+        cell.Set("MaxLayers", 0.0);
+        device.SetBitsPerSecond("DataRate", 1e9);
+        Options options("test", "a test");
+        options.Attribute("rows", array, "NumRows", {.help = "rows of the array", .largest = 64});
+        options.Attribute(
+            "tilt", array, "DowntiltAngle",
+            {.smallest = -90, .largest = 90, .unit = "degrees", .scale = {"radians", "degrees", 3.0, 180}});
+        options.Attribute("layers", cell, "MaxLayers", {.zero = "as many as fit"});
+        options.Attribute("period", csi, "Period", {.smallest = 1e-6, .largest = 1000});
+        options.Attribute("rate", device, "DataRate", {.help = "rate of the link", .smallest = 1e6, .largest = 1e12});
+        const std::string help = options.Help();
+        for (const char* line :
+             {"--rows=8", "rows of the array [1 to 64]", "--tilt=0", "[-90 to 90 degrees]", "--layers=0",
+              "Greatest number of layers of a downlink block; 0: as many as fit. [0 to 4]", "--period=500us",
+              "[1us to 16.66666667min]", "--rate=1Gbps", "rate of the link [1Mbps to 1000Gbps]"}) {
+            NS_TEST_EXPECT_MSG_NE(help.find(line), std::string::npos, line << " in " << help);
+        }
+        for (const auto& [argument, text] : {std::pair{"--rows=65", "a whole number, 1 to 64"},
+                                             {"--rows=0", "a whole number, 1 to 64"},
+                                             {"--tilt=91", "a number, -90 to 90 degrees"},
+                                             {"--layers=5", "a whole number, 0 to 4"},
+                                             {"--period=0s", "a number with a unit (ns, us, ms, s, min, h), 1us to"},
+                                             {"--rate=5", "a number with a unit (bps, kbps, Mbps, Gbps)"},
+                                             {"--ns3::PointToPointNetDevice::DataRate=1Mbps", "use --rate"}}) {
+            NS_TEST_EXPECT_MSG_NE(Refusal(options, argument).find(text), std::string::npos,
+                                  argument << " gave " << Refusal(options, argument));
+        }
+        for (const char* argument : {"--rows=64", "--tilt=60", "--layers=4", "--period=1.5ms", "--rate=2.5Mbps"}) {
+            NS_TEST_EXPECT_MSG_EQ(Refusal(options, argument), "", argument);
+        }
+        NS_TEST_EXPECT_MSG_EQ(array.Number("NumRows"), 64, "rows");
+        NS_TEST_EXPECT_MSG_EQ(array.Number("DowntiltAngle"), 1, "60 degrees, with a pi of 3");
+        NS_TEST_EXPECT_MSG_EQ(cell.Number("MaxLayers"), 4, "layers");
+        NS_TEST_EXPECT_MSG_EQ(csi.Seconds("Period"), 1.5e-3, "period");
+        NS_TEST_EXPECT_MSG_EQ(device.BitsPerSecond("DataRate"), 2.5e6, "rate");
+        const auto publisher = ns3::CreateObject<CsiPublisher>();
+        csi.Apply(publisher);
+        ns3::TimeValue period;
+        publisher->GetAttribute("Period", period);
+        NS_TEST_EXPECT_MSG_EQ(period.Get(), ns3::MicroSeconds(1500), "of the object");
+    }
     void DoRun() override {
         AttributeValues values("edgelam::nr::Cell");
         values.Set("UePower", 20.5); // of a kind of site
         Options options("test", "a test");
         options.Attribute("noise", values, "GnbNoiseFigure");
         options.Attribute("power", values, "UePower");
-        options.Attribute("bandwidth", values, "Bandwidth", {"Hz", "MHz", 1e6});
+        options.Attribute("bandwidth", values, "Bandwidth", {.scale = {"Hz", "MHz", 1e6}});
         options.Attribute("k2", values, "K2");
         options.Attribute("pattern", values, "Pattern");
         options.AttributeChoice("combining", values, "Combining", {"ir", "chase"});
@@ -147,6 +194,7 @@ class AttributeOptionsCase : public ns3::TestCase {
         NS_TEST_EXPECT_MSG_EQ(real("UePower"), 20.5, "of the site");
         NS_TEST_EXPECT_MSG_EQ(real("Bandwidth"), 40e6, "in the attribute's unit");
         NS_TEST_EXPECT_MSG_EQ(real("UeNoiseFigure"), 9, "nobody gave it");
+        NarrowerThanTheAttribute();
         bool thrown = false;
         try {
             values.Of("NoSuch");

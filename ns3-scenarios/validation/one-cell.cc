@@ -11,7 +11,7 @@ namespace edgelam::validation {
 void CellOptions::Add(Options& options) {
     options.Real("frequency", frequencyHz, "Hz", "of the carrier", 0.5e9, 71e9);
     options.Attribute("numerology", attributes, "Numerology");
-    options.Attribute("bandwidth", attributes, "Bandwidth", {"Hz", "MHz", 1e6});
+    options.Attribute("bandwidth", attributes, "Bandwidth", {.scale = {"Hz", "MHz", 1e6}});
     options.Attribute("pattern", attributes, "Pattern");
     options.Attribute("mcsTable", attributes, "McsTable");
     options.Attribute("layers", attributes, "MaxLayers");

@@ -228,7 +228,7 @@ Deployment DeploymentOf(const std::string& name) {
 ChannelStatistics::ChannelStatistics(Deployment deployment, double frequencyHz, FactoryHall hall,
                                      BuildingLoss buildingLoss, bool absorptionBelow100GHz)
     : m_deployment(deployment), m_frequencyHz(frequencyHz), m_hall(hall), m_buildingLoss(buildingLoss) {
-    if (!(frequencyHz >= 0.5e9 && frequencyHz <= 450e9)) { // so that NaN is refused
+    if (!(frequencyHz >= smallest_carrier_hz && frequencyHz <= largest_carrier_hz)) { // so that NaN is refused
         std::ostringstream text;
         text << "frequency " << frequencyHz << " Hz is not legal: it takes 0.5e9 to 450e9 Hz (0.5 to 450 GHz)";
         throw std::invalid_argument(text.str());

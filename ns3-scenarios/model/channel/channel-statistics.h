@@ -27,6 +27,9 @@ enum class Deployment : std::uint8_t {
     Clarke
 };
 
+/// Carrier frequencies that the statistics are for, Hz.
+constexpr double smallest_carrier_hz = 0.5e9, largest_carrier_hz = 450e9;
+
 /// "RMa", "UMa", "UMi", "InH-Mixed", "InH-Open", "InF-SL", "InF-DL", "InF-SH", "InF-DH", "InF-HH" or "Clarke".
 std::string NameOf(Deployment deployment);
 /// The deployment of that name; throws std::invalid_argument, which lists the legal names, if there is none.

@@ -49,7 +49,7 @@ ns3::TypeId RadioChannel::GetTypeId() {
                           MakeStringAccessor(&RadioChannel::SetDeployment, &RadioChannel::GetDeployment),
                           MakeStringChecker())
             .AddAttribute(
-                "Frequency", "Carrier frequency in Hz, 0.5e9 to 450e9; above 100e9 the statistics are extrapolated.",
+                "Frequency", "Carrier frequency, 0.5e9 to 450e9 Hz; above 100e9 Hz the statistics are extrapolated.",
                 DoubleValue(3.5e9), MakeDoubleAccessor(&RadioChannel::SetFrequency, &RadioChannel::GetFrequency), real)
             .AddAttribute("LosState",
                           "Line of sight: Probability (soft state after TR 38.901 7.4.2 and 7.6.3.3), Always or Never.",
@@ -133,7 +133,7 @@ void RadioChannel::SetDeployment(std::string name) {
 
 void RadioChannel::SetFrequency(double hz) {
     RefuseLate("Frequency");
-    RefuseOutside("Frequency", hz, 0.5e9, 450e9, " Hz");
+    RefuseOutside("Frequency", hz, smallest_carrier_hz, largest_carrier_hz, " Hz");
     m_frequencyHz = hz;
 }
 
