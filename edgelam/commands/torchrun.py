@@ -115,8 +115,8 @@ def _run(settings: Torchrun) -> int:
     from edgelam.output import terminal
     from edgelam.parallel.job import Job
     from edgelam.parallel.launch import run_ranks
-    from edgelam.parallel.recorded import RankRecorder
     from edgelam.runs.folders.folder import RunFolder
+    from edgelam.runs.rank_recording import RankRecorder
     from edgelam.runs.recording import SimulationRecorder
 
     network = settings.network
@@ -167,8 +167,8 @@ def needs_of(names: list[str]) -> Any:
 
 def summary(path: Path) -> str:
     """What the collectives of a run took, by operation and algorithm."""
-    from edgelam.parallel.recorded import TABLE
     from edgelam.runs.folders.load import load_run
+    from edgelam.runs.rank_recording import TABLE
 
     run = load_run(path)
     if TABLE not in run or not len(run[TABLE]):
