@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the report shows of a simulation: nodes, their places, transfers and computations as compact columns.
 
-Columns are packed into one block of bytes a simulation, deflated, in base64: a browser unpacks 100 000 transfers in
+Columns are packed into one block of bytes per simulation, deflated, in base64: a browser unpacks 100 000 transfers in
 well under a second. Of more than `MAX_EVENTS` those of one path that lie close together are drawn as one.
 """
 
@@ -28,7 +28,7 @@ def describe(run: Run) -> list[dict[str, Any]]:
     """All simulations of a run, in the order they ran, as plain data and packed columns.
 
     A simulation: name, scenario, options, seed, nodes (name, role, device), end_s, wall_s (None where unknown), counts,
-    summary (a row a node), ledger (heads and rows, None without), labels (texts that columns refer to by number),
+    summary (a row per node), ledger (heads and rows, None without), labels (texts that columns refer to by number),
     merged_s (the width of the bins that events were merged in, None: each event is there), columns (name, dtype,
     length) and packed.
     """

@@ -6,7 +6,7 @@ nodes        one row a node of a simulation: role, device
 transfers    one row a transfer and receiver
 compute      one row a computation on a node
 positions    where the nodes were, where the scenario says so (see places.py)
-devices      one row a node that took part: what the simulation cost it (see ledger.py)
+devices      one row for each node that took part: what the simulation cost it (see ledger.py)
 wall         wall-clock readings, seconds since the run began; everything above is in simulated time
 
 All begin with the column `simulation`, the name of the simulation within its run, and the labels of the experiment.

@@ -116,7 +116,7 @@ def hold_last(settings: HoldLastSettings, console: Console, progress: Progress |
     if settings.json:
         print(json.dumps({"snr_db": settings.snr_db, "seed": settings.seed, "speeds": rows}))
         return rows
-    title = f"Error of holding the last snapshot, {settings.samples} samples a speed, {settings.snr_db:g} dB"
+    title = f"Error of holding the last snapshot, {settings.samples} samples per speed, {settings.snr_db:g} dB"
     heads = ("km/h", "measured", "closed form", "difference", "per antenna", "published")
     table = TextTable(title, *heads, left=0)
     for row in rows:

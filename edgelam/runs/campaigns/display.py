@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How a campaign stands, on stderr: a live table on a terminal, a line a run where the output is kept."""
+"""How a campaign stands, on stderr: a live table on a terminal, a line for each run elsewhere."""
 
 import sys
 import time

@@ -19,7 +19,7 @@ from edgelam.runs.statistics import remark, with_interval
 def print_results(
     console: Console, found: Runs, metric: str, settings: Sequence[str], baseline: Mapping[str, Any]
 ) -> None:
-    """Mean of a metric with its 95 % interval, and the paired difference to the baseline, a row a cell and label.
+    """Mean of a metric with its 95 % interval, and the paired difference to the baseline, by cell and label.
 
     settings: those of the grid that take several values, also where only one of them has a finished run.
     """
