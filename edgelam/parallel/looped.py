@@ -28,6 +28,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from edgelam.errors import ConfigurationError, first_cause
@@ -105,7 +106,7 @@ async def train(
     if edge.name in nodes:
         raise ConfigurationError(f"{edge.name} is the server; a split is over other nodes")
     fleet = fleet or Fleet()
-    state = dict(weights) if weights is not None else LoopedModel(config, sim.seed).state_dict()
+    state = _checked(config, weights) if weights is not None else LoopedModel(config, sim.seed).state_dict()
     state = {name: tensor.detach().to(config.torch_dtype).clone() for name, tensor in state.items()}
     job = Job(sim, edge, nodes, config, batches, fleet, report)
     server = Server(job, _with_default(config, split, planner), state)
@@ -118,6 +119,20 @@ async def train(
         raise first_cause(failed) from None
     losses, trained = serving.result()
     return Trained(tuple(losses), trained)
+
+
+def _checked(config: LoopedConfig, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Weights of the right names and shapes. Raises ConfigurationError for others."""
+    with torch.device("meta"):
+        wanted = {name: tuple(tensor.shape) for name, tensor in LoopedModel(config).state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    if given != wanted:
+        name = next(name for name in (*wanted, *given) if given.get(name) != wanted.get(name))
+        raise ConfigurationError(
+            f"weights: {name!r} is {given.get(name, 'not there')}; by the configuration it is "
+            f"{wanted.get(name, 'not there')}"
+        )
+    return weights
 
 
 def _with_default(config: LoopedConfig, split: Split | None, planner: Planner | None) -> Planner:

@@ -22,12 +22,15 @@ end
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from edgelam.cosim.work import Work
+from edgelam.errors import BatteryEmpty, TransferError
 from edgelam.learning.conversation import Link, Parts, number, on_its_way
 from edgelam.parallel.looped_costs import device_memory
 from edgelam.parallel.looped_fleet import Job
@@ -74,13 +77,27 @@ class Device:
         self._heads = self._columns = 0
         self._attempt = -1
         self._step_start_s = job.sim.now_s
-        self._said_farewell = False
         self._noise = torch_generator(derive_seed(job.sim.seed, f"looped noise of {node.name}"))
         self._masker: Masker | None = None
         self._groups: dict[str, list[str]] = {}
 
     async def live(self) -> None:
         """Do what is asked for, until the end."""
+        farewell = asyncio.create_task(self._farewell(), name=f"farewell of {self.node.name}")
+        try:
+            await self._serve()
+        finally:
+            farewell.cancel()
+            await asyncio.gather(farewell, return_exceptions=True)
+            self._free_memory()
+
+    async def _farewell(self) -> None:
+        """Tell the server when this device is to leave; it then ends its life between two steps."""
+        await self.fleet.asked_to_leave(self.node.name)
+        with contextlib.suppress(TransferError, BatteryEmpty):  # who cannot say so is lost
+            await self.node.send(self.link.server, number(self._attempt), tag="leave")
+
+    async def _serve(self) -> None:
         while True:
             since_s = self.link.sim.now_s
             message = await self.node.receive(tag=DOWN)
@@ -160,9 +177,6 @@ class Device:
         with self.link.accounting():
             async with self.node.compute("update", key=self._key(torch.Size(), False)):
                 part.update()
-        if self.fleet.wants_to_leave(self.node.name) and not self._said_farewell:
-            self._said_farewell = True
-            await self.link.send("leave", self._attempt, {})
 
     def _note_step(self, step: int) -> None:
         parts, now_s = self.link.parts, self.link.sim.now_s
@@ -180,9 +194,7 @@ class Device:
     async def _plan(self, plan: dict[str, Any]) -> None:
         """A new shard, or none: what was there before is thrown away."""
         config, self._groups = self.config, {name: list(group) for name, group in plan["groups"].items()}
-        for label in self.node.memory.held():
-            if label.startswith("looped "):
-                self.node.memory.free(label)
+        self._free_memory()
         self._part = None
         weights = plan.get("weights")
         self._heads, self._columns = int(plan["heads"]), int(plan["columns"])
@@ -217,6 +229,11 @@ class Device:
         """What a step with sequences as in `like` [B, L, ...] holds beside the weights and moments."""
         need = device_memory(self.config, self._heads, self._columns, like.shape[0], like.shape[1])
         self.node.memory.allocate("looped activations", need.total - need.resident)
+
+    def _free_memory(self) -> None:
+        for label in self.node.memory.held():
+            if label.startswith("looped "):
+                self.node.memory.free(label)
 
     # ---- sending ---------------------------------------------------------------------------------------------------
 

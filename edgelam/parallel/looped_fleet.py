@@ -35,24 +35,26 @@ class Fleet:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ended: dict[str, asyncio.Future[None]] = {}
         self._reasons: dict[str, str] = {}
-        self._leaving: set[str] = set()
+        self._leaving: dict[str, asyncio.Event] = {}
 
     def leave(self, name: str) -> None:
-        """Have a device leave in an orderly way: it says so at the end of its present step, and goes when it has handed
+        """Have a device leave in an orderly way: it tells the server, and goes between two steps when it has handed
         over its shard. What was learned is kept."""
-        if name not in self._tasks:
-            raise ConfigurationError(f"no device {name!r} takes part; there are: {', '.join(self._tasks) or 'none'}")
-        self._leaving.add(name)
+        self._known(name)
+        self._leaving[name].set()
 
     def crash(self, name: str, reason: str = "it stopped") -> None:
         """Have a device stop where it is; its connections are reset, so the server learns it at once."""
-        if name not in self._tasks:
-            raise ConfigurationError(f"no device {name!r} takes part; there are: {', '.join(self._tasks) or 'none'}")
+        self._known(name)
         self.lose(name, reason)
 
-    def wants_to_leave(self, name: str) -> bool:
-        """Whether it was asked to leave."""
-        return name in self._leaving
+    async def asked_to_leave(self, name: str) -> None:
+        """Wait until a device is to leave."""
+        await self._leaving[name].wait()
+
+    def _known(self, name: str) -> None:
+        if name not in self._tasks:
+            raise ConfigurationError(f"no device {name!r} takes part; there are: {', '.join(self._tasks) or 'none'}")
 
     @property
     def present(self) -> tuple[str, ...]:
@@ -63,6 +65,7 @@ class Fleet:
         """Start a device's life. It ends with it, or with an empty battery, or where its connection fails."""
         ended = asyncio.get_running_loop().create_future()
         self._ended[name] = ended
+        self._leaving[name] = asyncio.Event()
 
         async def living() -> None:
             try:

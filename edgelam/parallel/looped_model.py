@@ -85,8 +85,8 @@ class LoopedConfig:
     """After so many steps each, all devices send their shards with optimiser state to the server, so that a device may
     be lost; 0: never, and then a lost device means that the training begins anew."""
     patience_s: float | None = None
-    """Simulated seconds that the server waits for a device's answer before it counts as lost; None: as long as the
-    device's connection lasts."""
+    """Simulated seconds that the server waits for a device in one exchange (also of a shard) before it counts as lost;
+    None: as long as the device's connection lasts."""
     noise: float = 0.0
     """Gaussian noise that devices add to what they send up, as a share of its root mean square. A remedy that costs
     accuracy, see docs/tensor-parallel.md."""

@@ -59,6 +59,7 @@ class Server:
         self._attempt = -1
         self._merge_s = 0.0
         self._leaving: list[str] = []
+        self._going: list[str] = []
 
     async def run(self, steps: int, replan_every: int) -> tuple[list[float], State]:
         """Losses of the steps that count, and the whole model's weights after the last."""
@@ -84,6 +85,9 @@ class Server:
             for task in farewells:
                 task.cancel()
             await asyncio.gather(*farewells, return_exceptions=True)
+            for label in self.node.memory.held():
+                if label.startswith("looped "):
+                    self.node.memory.free(label)
         await self._end(self._fleet.present)
         return losses, weights
 
@@ -252,7 +256,8 @@ class Server:
     # ---- plans, checkpoints, departures ----------------------------------------------------------------------------
 
     async def _decide(self, step: int) -> Split:
-        present = tuple(name for name in self._fleet.present if name not in self._leaving)
+        self._going = list(self._leaving)  # who says so only now stays for this plan
+        present = tuple(name for name in self._fleet.present if name not in self._going)
         self._fleet.refuse_empty(present, step)
         decision = self._planner(step, present)
         split = await decision if inspect.isawaitable(decision) else decision
@@ -277,6 +282,7 @@ class Server:
             need.check(name, self.nodes[name].device, f"training with {heads} heads and {columns} columns")
         server = server_memory(config, *shape, len(split.taking_part))
         server.check(self.node.name, self.node.device, "merging")
+        await self._let_go(step)
         self._split, self._attempt = split, self._attempt + 1
         moments = None
         if snapshot.moments is not None:
@@ -300,6 +306,16 @@ class Server:
             heads, columns = split.share(name)
             num_bytes = shard_bytes(config, heads, columns, moments=snapshot.moments is not None)
             self._report(PlanRecord(step, self.sim.now_s, reason, name, heads, columns, need.total, num_bytes))
+
+    async def _let_go(self, step: int) -> None:
+        """End the lives of the devices that said that they leave, whose shards are in the snapshot."""
+        going, split = [name for name in self._going if name in self._fleet.present], self._split
+        for name in going:
+            heads, columns = split.share(name) if split is not None else (0, 0)
+            self._report(DepartureRecord(step, self.sim.now_s, name, "it left", heads, columns, step, 0))
+        await self._end(going)
+        self._leaving = [name for name in self._leaving if name not in self._going]
+        self._going = []
 
     def _shard(self, split: Split, name: str, groups: dict[str, list[str]], snapshot: Snapshot) -> dict[str, Any]:
         heads, columns = split.share(name)
@@ -340,20 +356,13 @@ class Server:
         split: Split | None = None
         if self._leaving or (replan_every and step % replan_every == 0):
             decided = await self._decide(step)
-            split = decided if decided != self._split else None
+            split = decided if decided != self._split or self._going else None
         if split is not None or (config.checkpoint_every and step % config.checkpoint_every == 0):
             self._snapshot = await self._collect(step, moments=True)
             self.node.storage.store("looped checkpoint", 3 * _num_bytes(self._snapshot.weights))
-        leaving, before = list(self._leaving), self._split
         if split is not None:
-            assert before is not None
-            for name in leaving:
-                heads, columns = before.share(name)
-                self._report(DepartureRecord(step, self.sim.now_s, name, "it left", heads, columns, step, 0))
-            await self._end(leaving)
-            self._leaving = [name for name in self._leaving if name not in leaving]
-            reason = f"{', '.join(leaving)} left" if leaving else "planned again"
-            await self._plan(step, reason, split)
+            left = f"{', '.join(self._going)} left" if self._going else "planned again"
+            await self._plan(step, left, split)
 
     def _go_back(self, step: int, lost: Lost) -> str:
         """Devices are lost: report it; why there must be a new plan."""

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from looped_runs import UNEVEN, batches, config, run
 
 from edgelam.errors import ConfigurationError
+from edgelam.parallel.looped_device import lost_rows
 from edgelam.parallel.looped_model import Batch, LoopedConfig, LoopedModel, train_alone
 from edgelam.parallel.looped_split import (
     Split,
@@ -26,8 +29,8 @@ STEPS = 20
 
 @cache
 def alone(**given: Any) -> tuple[LoopedModel, list[float]]:
-    settings = config(**given)
-    return train_alone(settings, partial(batches, pooled=settings.head == "pooled"), STEPS, seed=1)
+    wanted = config(**given)
+    return train_alone(wanted, partial(batches, pooled=wanted.head == "pooled"), STEPS, seed=1)
 
 
 def assert_equal(done: Any, tolerance: float = 1e-10, **given: Any) -> None:
@@ -76,6 +79,12 @@ def test_any_split(split: Split) -> None:
     assert_equal(run(config(loops=2), split=split), loops=2)
 
 
+@pytest.mark.parametrize("inputs", ["replicated", "encoded"])
+def test_the_owner_of_the_data_may_have_no_share(inputs: str) -> None:
+    given = {"loops": 2, "inputs": inputs, "owner": "ue0"}
+    assert_equal(run(config(**given), split=Split(("ue1", "ue2"), (2, 4), (92, 100))), loops=2)
+
+
 def test_masked_sums_cost_rounding_only() -> None:
     assert_equal(run(config(secure_aggregation=True, loops=2)), tolerance=1e-9, loops=2)
 
@@ -89,8 +98,7 @@ def test_noise_changes_the_training_and_is_the_same_again() -> None:
 
 def test_the_model_is_one_block_applied_again_and_again() -> None:
     """Against torch's own encoder layer with the same weights, used `loops` times."""
-    settings = config(causal=False)
-    model = LoopedModel(settings, seed=5)
+    model = LoopedModel(config(causal=False), seed=5)
     layer = torch.nn.TransformerEncoderLayer(
         48, 6, 192, dropout=0.0, activation=F.gelu, batch_first=True, dtype=torch.float64
     )
@@ -111,19 +119,19 @@ def test_the_model_is_one_block_applied_again_and_again() -> None:
 
 def test_shards_put_together_are_the_whole() -> None:
     for inputs in ("replicated", "encoded"):
-        settings = config(inputs=inputs)
-        state = LoopedModel(settings, seed=2).state_dict()
-        shards = {name: shard_state(state, settings, UNEVEN, name) for name in UNEVEN.devices}
-        whole = whole_state(server_state(state, settings), shards, settings, UNEVEN)
+        wanted = config(inputs=inputs)
+        state = LoopedModel(wanted, seed=2).state_dict()
+        shards = {name: shard_state(state, wanted, UNEVEN, name) for name in UNEVEN.devices}
+        whole = whole_state(server_state(state, wanted), shards, wanted, UNEVEN)
         assert whole.keys() == state.keys()
         assert all(torch.equal(whole[name], state[name]) for name in state)
 
 
 def test_splits_by_weight() -> None:
-    settings = config()
-    assert equal_split(settings, ["a", "b", "c", "d"]) == Split(("a", "b", "c", "d"), (2, 2, 1, 1), (48,) * 4)
-    assert weighted_split(settings, ["a", "b"], [0, 2]) == Split(("a", "b"), (0, 6), (0, 192))
-    assert without(Split(("a", "b", "c"), (3, 3, 0), (96, 96, 0)), settings, ["b"]).share("a") == (6, 192)
+    wanted = config()
+    assert equal_split(wanted, ["a", "b", "c", "d"]) == Split(("a", "b", "c", "d"), (2, 2, 1, 1), (48,) * 4)
+    assert weighted_split(wanted, ["a", "b"], [0, 2]) == Split(("a", "b"), (0, 6), (0, 192))
+    assert without(Split(("a", "b", "c"), (3, 3, 0), (96, 96, 0)), wanted, ["b"]).share("a") == (6, 192)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +154,28 @@ def test_splits_by_weight() -> None:
 def test_what_is_not_legal(wrong: Any, text: str) -> None:
     with pytest.raises(ConfigurationError, match=text.replace("(", r"\(").replace(")", r"\)").replace("+", r"\+")):
         wrong()
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_rows_of_lost_bytes(data: st.DataObject) -> None:
+    """Against bytes counted one by one."""
+    rows, row_bytes = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 12))
+    size = 4 + rows * row_bytes
+    marks = data.draw(st.lists(st.integers(0, size), max_size=6).map(sorted))
+    lost = [(begin, end) for begin, end in zip(marks[::2], marks[1::2], strict=False) if begin < end]
+    gone = {byte for begin, end in lost for byte in range(begin, end)}
+    expected = [row for row in range(rows) if any(4 + row * row_bytes + k in gone for k in range(row_bytes))]
+    assert lost_rows(lost, size, rows).tolist() == expected
+
+
+def test_weights_to_begin_with() -> None:
+    begun = LoopedModel(config(loops=2), seed=9)
+    done = run(config(loops=2), 1, weights=begun.state_dict())
+    assert done.trained.losses == pytest.approx(train_alone(config(loops=2), batches, 1, model=begun)[1], abs=1e-12)
+    wrong = {**begun.state_dict(), "inner.weight": torch.zeros(3)}
+    with pytest.raises(ConfigurationError, match=r"'inner.weight' is \(3,\); by the configuration it is \(192, 48\)"):
+        run(config(loops=2), 1, weights=wrong)
 
 
 def test_configurations_have_defaults_that_are_legal() -> None:
