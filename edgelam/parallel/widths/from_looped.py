@@ -10,6 +10,7 @@ random values of the right shape; between the two it is taken as linear. Seconds
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -54,6 +55,7 @@ class Units:
         return Split(tuple(devices), heads, tuple(n * self.group for n in groups))
 
 
+@functools.cache
 def units_of(config: LoopedConfig, batch: int, length: int, groups: int, num_devices: int) -> Units:
     """Count the work of a looped transformer's parts. Raises ConfigurationError for groups that do not divide it."""
     if groups < 1 or config.feed_forward % groups:
