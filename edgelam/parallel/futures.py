@@ -15,6 +15,23 @@ def install() -> None:
     """In a rank: have everybody wait so."""
     future = torch._C.Future
     future.wait = _driving(future.wait)  # type: ignore[method-assign]
+    reducer: Any = torch._C._distributed_c10d.Reducer
+    reducer._delay_all_reduce = _at_once(reducer._delay_all_reduce)
+
+
+def _at_once(delay_all_reduce: Any) -> Any:
+    """DDP's first step with a static graph reduces everything at its end and waits in C++: nothing may be left open."""
+
+    @functools.wraps(delay_all_reduce)
+    def delayed(self: Any) -> None:
+        session = sessions.session()
+        session.at_once = True
+        try:
+            delay_all_reduce(self)
+        finally:
+            session.at_once = False
+
+    return delayed
 
 
 def _driving(wait: Any) -> Any:
@@ -22,7 +39,7 @@ def _driving(wait: Any) -> Any:
     def waits(self: Any) -> Any:
         session = sessions.current()
         if session is not None and session.may_run and not self.done():
-            session.drain()
+            session.drain(self.done)
         return wait(self)
 
     return waits

@@ -8,6 +8,7 @@ names it and has the end of what it wrote to stderr, its traceback as a rule.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pickle
 import signal
@@ -25,7 +26,7 @@ from edgelam.processes import Child, deferred_interrupt, describe_status, stop_a
 if TYPE_CHECKING:
     from edgelam.cosim.simulation import Simulation
 
-GRACE_S = 10.0  # wall time that a rank whose program is over may take to end
+GRACE_S = 60.0  # wall time that a rank whose program is over may take to end
 LAST_LINES = 30
 ATTACHED = "\0attached"
 """What a rank writes first to stderr, and is not shown: it has attached, and the run sees how it ends."""
@@ -81,23 +82,26 @@ def run_ranks(
 ) -> host.Outcome:
     """Run a program (``[script, arguments]`` or ``["-m", module, arguments]``) as all ranks of a run."""
     ranks: list[_Rank] = []
+    forge: list[Child] = []
     watch = _Watch()
 
     async def main(sim: Simulation) -> host.Outcome:
         for name in job.ranks:
             sim.node(name)
-        for rank in range(len(job.ranks)):
-            variables = {**_DEFAULTS, **os.environ, **_ALWAYS, **(environment or {})}
-            variables |= host.environment(sim, rank, job)
-            with deferred_interrupt():
-                ranks.append(_Rank(rank, job, command, variables, watch))
+        variables = [host.environment(sim, rank, job) for rank in range(len(job.ranks))]
+        common = {**_DEFAULTS, **os.environ, **_ALWAYS, **(environment or {}), **job.variables()}
+        with deferred_interrupt():
+            ranks.extend(_Rank(rank, name, watch) for rank, name in enumerate(job.ranks))
+            forge.append(_start(command, ranks, variables, common))
         return await host.serve(sim, job, on_record=on_record, call=call)
 
     try:
         outcome: host.Outcome = simulate(
             main, participants=job.participants, devices=job.devices, compute=job.compute, **settings
         )
-        _wait_for(ranks)
+        for rank in ranks:
+            if rank.wait(GRACE_S) != 0:
+                raise rank.failure(None)
         return outcome
     except ParticipantDied as error:
         watch.over = True
@@ -111,9 +115,45 @@ def run_ranks(
         raise ranks[watch.failed].failure(None) from None
     finally:
         watch.over = True
-        stop_all([rank.child for rank in ranks], 1.0)
+        stop_all(forge, 1.0)
         for rank in ranks:
             rank.close()
+
+
+def _start(
+    command: Sequence[str], ranks: Sequence[_Rank], variables: Sequence[Mapping[str, str]], common: Mapping[str, str]
+) -> Child:
+    """Start the process that all ranks are forked from (forge.py)."""
+    report = os.pipe()
+    places = [
+        {"variables": own, "output": rank.output, "errors": rank.errors}
+        for rank, own in zip(ranks, variables, strict=True)
+    ]
+    task = {"launcher": os.getpid(), "report": report[1], "ranks": places}
+    given = [report[1], *(rank.output for rank in ranks), *(rank.errors for rank in ranks)]
+    program = [sys.executable, "-m", "edgelam.parallel.forge", json.dumps(task), *command]
+    try:
+        child = Child(program, environment=common, pass_fds=given)
+    finally:
+        for descriptor in given:
+            os.close(descriptor)
+    reader = threading.Thread(target=_follow, args=(os.fdopen(report[0], "rb"), ranks), daemon=True)
+    reader.start()
+    return child
+
+
+def _follow(report: IO[bytes], ranks: Sequence[_Rank]) -> None:
+    """Note what the forge says of the ranks; when it has ended, all have."""
+    with report:
+        for line in report:
+            facts = json.loads(line)
+            rank = ranks[facts["rank"]]
+            if "pid" in facts:
+                rank.pid = facts["pid"]
+            else:
+                rank.ended(facts["status"])
+    for rank in ranks:
+        rank.ended(None)
 
 
 _DEFAULTS = {
@@ -124,7 +164,6 @@ _DEFAULTS = {
 _ALWAYS = {
     "CUDA_VISIBLE_DEVICES": "",  # the tensors are on the CPU
     "PYTHONUNBUFFERED": "1",
-    "EDGELAM_LAUNCHER": str(os.getpid()),
 }
 
 
@@ -137,8 +176,8 @@ class _Watch:
         self.over = False
         self._thread = threading.get_ident() if threading.current_thread() is threading.main_thread() else None
 
-    def ended(self, rank: int, status: int | None) -> None:
-        if rank not in self.attached and status != 0 and self.failed is None and not self.over:
+    def ended(self, rank: int) -> None:
+        if rank not in self.attached and self.failed is None and not self.over:
             self.failed = rank
             if self._thread is not None:
                 signal.pthread_kill(self._thread, signal.SIGINT)
@@ -147,21 +186,20 @@ class _Watch:
 class _Rank:
     """The process of one rank, and what it prints."""
 
-    def __init__(
-        self, rank: int, job: Job, command: Sequence[str], variables: Mapping[str, str], watch: _Watch
-    ) -> None:
-        self.rank, self.name = rank, job.ranks[rank]
+    def __init__(self, rank: int, name: str, watch: _Watch) -> None:
+        self.rank, self.name = rank, name
+        self.pid: int | None = None
+        self.status: int | None = None
+        self._over = threading.Event()
         self._watch = watch
         self._last: deque[str] = deque(maxlen=LAST_LINES)
-        program = [sys.executable, "-m", "edgelam.parallel.rank", *command]
-        pipes = [os.pipe(), os.pipe()]
-        with contextlib.ExitStack() as stack:
-            writers = [stack.enter_context(os.fdopen(pipe[1], "wb")) for pipe in pipes]
-            self.child = Child(program, output=writers[0], errors=writers[1], environment=variables)
-        readers = [os.fdopen(pipe[0], "rb") for pipe in pipes]
+        (out_of, self.output), (errors_of, self.errors) = os.pipe(), os.pipe()
+        """Where it writes."""
         self._threads = [
-            threading.Thread(target=self._forward, args=(readers[0], sys.stdout, None), daemon=True),
-            threading.Thread(target=self._forward, args=(readers[1], sys.stderr, self._last), daemon=True),
+            threading.Thread(target=self._forward, args=(os.fdopen(out_of, "rb"), sys.stdout, None), daemon=True),
+            threading.Thread(
+                target=self._forward, args=(os.fdopen(errors_of, "rb"), sys.stderr, self._last), daemon=True
+            ),
         ]
         for thread in self._threads:
             thread.start()
@@ -177,15 +215,27 @@ class _Rank:
                     last.append(text)
                 with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
                     print(f"[{self.rank}] {self.name}: {text}", file=to, flush=True)
-        if last is not None:
-            self._watch.ended(self.rank, self.child.wait(1.0))
+
+    def ended(self, status: int | None) -> None:
+        """Its process has ended; None: nobody knows how."""
+        if not self._over.is_set():
+            self.status = status
+            self._over.set()
+            self._threads[1].join(1.0)  # it may have said that it has attached
+            if status != 0:
+                self._watch.ended(self.rank)
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Its exit status once it has ended; None after the time-out."""
+        self._over.wait(timeout_s)
+        return self.status
 
     def failure(self, error: EdgelamError | None) -> RankFailed:
         """The error that says how the rank has ended."""
-        status = self.child.wait(GRACE_S)
+        status = self.wait(GRACE_S)
         self.close()
         lines = "\n".join(self._last)
-        about = f"rank {self.rank} at {self.name} (pid {self.child.pid}) has ended: {describe_status(status)}"
+        about = f"rank {self.rank} at {self.name} (pid {self.pid}) has ended: {describe_status(status)}"
         said = f"; the end of what it wrote to stderr:\n{lines}" if lines else f"; {error}" if error is not None else ""
         return RankFailed(about + said, rank=self.rank)
 
@@ -193,11 +243,3 @@ class _Rank:
         """Everything that it printed has been shown."""
         for thread in self._threads:
             thread.join(2.0)
-
-
-def _wait_for(ranks: Sequence[_Rank]) -> None:
-    """All ranks have left the run: their processes end."""
-    for rank in ranks:
-        status = rank.child.wait(GRACE_S)
-        if status != 0:
-            raise rank.failure(None)

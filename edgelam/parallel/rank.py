@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The process of a rank: ``python -m edgelam.parallel.rank [-m] PROGRAM ARGUMENTS``.
+"""The process of a rank, forked by forge.py: it runs ``[-m] PROGRAM ARGUMENTS``.
 
 It attaches to the run, runs the program as its main module, waits for what is still under way and leaves. Without a
 program it calls the function that the launcher hands over, and hands back the result.
@@ -16,7 +16,6 @@ import traceback
 from edgelam.errors import EdgelamError, RunEnded
 from edgelam.parallel.launch import ATTACHED
 from edgelam.parallel.session import Session, session
-from edgelam.processes import die_with
 
 FAILED = 1
 _INSIDE = (__file__, "<frozen runpy>", runpy.__file__)
@@ -25,12 +24,8 @@ _INSIDE = (__file__, "<frozen runpy>", runpy.__file__)
 
 def main(arguments: list[str]) -> int:
     """Run a rank; returns its exit status."""
-    parent = os.environ.pop("EDGELAM_LAUNCHER", "")
-    if parent:
-        die_with(int(parent))
     rank = session()
-    if parent:
-        print(ATTACHED, file=sys.stderr, flush=True)
+    print(ATTACHED, file=sys.stderr, flush=True)
     if rank.job.clock == "simulated":
         from edgelam.parallel import clocks
 
@@ -67,8 +62,6 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(rank: Session, arguments: list[str]) -> None:
-    import edgelam.parallel  # noqa: F401  # installs the backend, before the program imports torch
-
     if not arguments:
         path, named = pickle.loads(rank.ask("what to call", "call"))  # noqa: S301  # of the launcher
         sys.path += [folder for folder in path if folder not in sys.path]
@@ -105,7 +98,3 @@ def _tell(rank: Session, error: BaseException) -> None:
         while trace is not None and trace.tb_next and trace.tb_frame.f_code.co_filename in _INSIDE:
             trace = trace.tb_next
         traceback.print_exception(error.with_traceback(trace))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

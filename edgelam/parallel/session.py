@@ -6,15 +6,15 @@ the program waits for a communication, when what it has computed takes its simul
 communication is a task of the loop that goes on whenever the loop runs, so what a rank computes and what it sends
 overlap as they do on a machine that has a network card.
 
-What a finished communication tells PyTorch (futures with their callbacks, which may begin further communication and
-wait for it) is told after the loop has stopped, never inside.
+PyTorch is told that a communication is over (by futures with their callbacks, which may begin further communication and
+wait for it) when the program waits for it, or for the oldest one first, and never inside the loop: so all ranks begin
+everything in the same order, whatever comes when.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +28,7 @@ from edgelam.parallel.reporting import Reports
 if TYPE_CHECKING:
     from edgelam.parallel.group import Group
     from edgelam.parallel.metering import Meter
+    from edgelam.parallel.works import NetworkWork
 
 T = TypeVar("T")
 _current: Session | None = None
@@ -70,6 +71,8 @@ class Session:
         """The node's name."""
         self.meter: Meter | None = None
         """Counts what the program computes; None: nothing is counted yet."""
+        self.at_once = False
+        """A communication is waited for when PyTorch asks for its future."""
         self.reports = Reports(self._post)
         self._clock = BridgeClock(address, int(participant), name=f"rank {self.rank} at {self.name}")
         core = Core(
@@ -85,8 +88,7 @@ class Session:
         self.node = self.sim.node(self.name)
         self.sim.claim(self.node)
         self._thread = threading.get_ident()
-        self._finished: deque[Callable[[], None]] = deque()
-        self._under_way: dict[Any, None] = {}
+        self._under_way: dict[NetworkWork, None] = {}
         self._groups: list[Group] = []
         self._asked = 0
         self._over = False
@@ -107,51 +109,49 @@ class Session:
             )
         if self._over:
             raise RunEnded(f"rank {self.rank} has left the run: it communicates no more")
+        tracer = _set_tracer(None)  # PyTorch's compiler looks at the frames of the program, not at these
         try:
             if self.meter is None:
-                result: T = self.loop.run_until_complete(coroutine)
-            else:
-                with self.meter.paused():
-                    result = self.loop.run_until_complete(coroutine)
+                return self._run(coroutine)
+            with self.meter.paused():
+                return self._run(coroutine)
         finally:
-            self.tell()
+            _set_tracer(tracer)
+
+    def _run(self, coroutine: Awaitable[T]) -> T:
+        result: T = self.loop.run_until_complete(coroutine)
         return result
 
-    def begin(self, operation: Coroutine[Any, Any, None], finished: Callable[[BaseException | None], None]) -> Any:
-        """Begin a communication; `finished` is called with its error, or None, when the loop has stopped after it.
-
-        Returns a future that is done when the operation is over.
-        """
+    def begin(self, work: NetworkWork, operation: Coroutine[Any, Any, None]) -> None:
+        """Begin a communication: `operation` goes on whenever the loop runs, and then `work.done` is set."""
         self.charge()
-        done = self.loop.create_future()
-        done.why = ("a communication of the program",)
-        self._under_way[done] = None
+        self._under_way[work] = None
 
         async def whole() -> None:
-            error: BaseException | None = None
             try:
                 await operation
-            except Exception as raised:
-                error = raised
-            del self._under_way[done]
-            self._finished.append(lambda: finished(error))
-            if not done.done():
-                done.set_result(None)
+            except Exception as error:
+                work.error = error
+            if not work.done.done():
+                work.done.set_result(None)
 
-        self.loop.create_task(whole(), name="a communication")
-        return done
+        self.loop.create_task(whole(), name=f"{work.what} of the program")
 
-    def tell(self) -> None:
-        """Tell PyTorch what has finished; callbacks may communicate."""
-        while self._finished:
-            self._finished.popleft()()
+    def completed(self, work: NetworkWork) -> None:
+        """PyTorch has been told that a communication is over."""
+        self._under_way.pop(work, None)
 
-    def drain(self) -> None:
-        """Wait for all communication that is under way, and for what its callbacks begin."""
+    def drain(self, until: Callable[[], bool] | None = None) -> None:
+        """Wait for the communication that is under way, and for what its callbacks begin, the oldest first.
+
+        until: stop as soon as it holds.
+        """
         self.charge()
-        self.tell()
-        while self._under_way:
-            self.run(_done(next(iter(self._under_way))))
+        while self._under_way and not (until is not None and until()):
+            work = next(iter(self._under_way))
+            if not work.done.done():
+                self.run(work.done)
+            work.complete()
 
     def charge(self) -> None:
         """Let the time pass that the program's computing since the last call takes."""
@@ -226,5 +226,8 @@ class Session:
         self._clock.close()
 
 
-async def _done(future: Any) -> None:
-    await future
+def _set_tracer(tracer: Any) -> Any:
+    """Set what looks at every frame before it runs, and return what did so before."""
+    import torch
+
+    return torch._C._dynamo.eval_frame.set_eval_frame(tracer)  # noqa: SLF001

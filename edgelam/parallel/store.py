@@ -21,6 +21,10 @@ LONG = timedelta(minutes=5)
 """PyTorch's own time-outs are at least so long; they are not applied: who waits for ever is found without."""
 
 
+_kept: list[BridgeStore] = []
+"""All stores: of one that only PyTorch's C++ side knows, such as that behind a prefix, Python's part would be lost."""
+
+
 def _bytes(value: Any) -> bytes:
     return value.encode() if isinstance(value, str) else bytes(value)
 
@@ -36,6 +40,7 @@ class BridgeStore(dist.Store):  # type: ignore[name-defined]
         """Take the arguments of TCPStore and FileStore, which say where a store is that is not used."""
         super().__init__()
         session()
+        _kept.append(self)
         self.set_timeout(also_unused.get("timeout") or LONG)
 
     def _ask(self, what: str, kind: str, *content: Any, timeout: timedelta | None = None) -> Any:

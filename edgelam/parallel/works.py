@@ -31,35 +31,52 @@ class NetworkWork(dist.Work):
         *,
         what: str,
         timeout_s: float | None = None,
+        parts: Sequence[NetworkWork] = (),
     ) -> None:
-        """Begin `operation`; result: the tensors that it makes; timeout_s: in simulated time, from now on."""
+        """Begin `operation`.
+
+        result: the tensors that it makes; what: it is, in words; timeout_s: in simulated time, from now on; parts: are
+        over when it is.
+        """
         super().__init__()
-        self._session, self._result, self._what = session, list(result), what
-        self._error: BaseException | None = None
+        self._session, self._result, self._parts = session, list(result), parts
+        self.what = what
+        """What it is, in words."""
+        self.error: BaseException | None = None
+        """With what it has failed."""
+        self.done = session.loop.create_future()
+        """Is set when it is over."""
+        self.done.why = (what, "of the program")
         self._source: int | None = None
         self._told = False
         self._future: torch.futures.Future[list[Tensor]] = torch.futures.Future()
+        session.begin(self, self._note(operation))
         self._deadline_s = None if timeout_s is None else session.loop.time() + timeout_s
-        self._done = session.begin(self._note(operation), self._finished)
 
     async def _note(self, operation: Coroutine[Any, Any, Any]) -> None:
         self._source = await operation
 
-    def _finished(self, error: BaseException | None) -> None:
-        self._error, self._told = error, True
-        if error is None:
+    def complete(self) -> None:
+        """It is over: tell PyTorch. What waits for that may communicate."""
+        for part in self._parts:
+            part.complete()
+        if self._told:
+            return
+        self._told = True
+        self._session.completed(self)
+        if self.error is None:
             self._future.set_result(self._result)
         else:
-            self._future.set_exception(error)  # type: ignore[arg-type]
+            self._future.set_exception(self.error)  # type: ignore[arg-type]
 
     def wait(self, timeout: timedelta | None = None) -> bool:
         """Let simulated time pass until it is over. Raises its error, or RuntimeError after the time-out."""
         self._session.charge()
-        if not self._done.done():
+        if not self.done.done():
             self._session.run(self._until(timeout))
-        self._session.tell()
-        if self._error is not None:
-            raise self._error if isinstance(self._error, RunEnded) else RuntimeError(str(self._error)) from self._error
+        self.complete()
+        if self.error is not None:
+            raise self.error if isinstance(self.error, RunEnded) else RuntimeError(str(self.error)) from self.error
         return True
 
     async def _until(self, timeout: timedelta | None) -> None:
@@ -71,34 +88,37 @@ class NetworkWork(dist.Work):
             own_s = loop.time() + timeout.total_seconds()
             deadline_s = own_s if deadline_s is None else min(own_s, deadline_s)
         if deadline_s is None:
-            await self._done
+            await self.done
             return
         try:
             async with asyncio.timeout_at(deadline_s):
-                await asyncio.shield(self._done)
+                await asyncio.shield(self.done)
         except TimeoutError:
             raise RuntimeError(
-                f"{self._what} of rank {self._session.rank} timed out at {loop.time():.6f} s of simulated time"
+                f"{self.what} of rank {self._session.rank} timed out at {loop.time():.6f} s of simulated time"
             ) from None
 
     def is_completed(self) -> bool:
         """Whether it is over. An answer "no" takes `POLL_S` of simulated time."""
         self._session.charge()
-        if not self._done.done():
+        if not self.done.done():
             self._session.sleep(POLL_S)
-        self._session.tell()
+        if self.done.done():
+            self.complete()
         return self._told
 
     def is_success(self) -> bool:
         """Whether it is over, and well."""
-        return self._told and self._error is None
+        return self._told and self.error is None
 
     def exception(self) -> BaseException | None:
         """Its error."""
-        return self._error
+        return self.error
 
     def get_future(self) -> Any:
         """A future of its result."""
+        if self._session.at_once:
+            self.wait()
         return self._future
 
     getFuture = get_future  # noqa: N815  # what the C++ side calls it
@@ -124,10 +144,10 @@ def of_several(session: Session, works: Sequence[NetworkWork], what: str) -> Net
 
     async def all_of_them() -> None:
         for work in works:
-            if not work._done.done():  # noqa: SLF001
-                await work._done  # noqa: SLF001
-        for work in works:
-            if work._error is not None:  # noqa: SLF001
-                raise work._error  # noqa: SLF001
+            if not work.done.done():
+                await work.done
+            if work.error is not None:
+                raise work.error
 
-    return NetworkWork(session, all_of_them(), [t for work in works for t in work.result()], what=what)
+    result = [tensor for work in works for tensor in work.result()]
+    return NetworkWork(session, all_of_them(), result, what=what, parts=works)

@@ -62,7 +62,7 @@ def under_gloo(programs, folder):
     for rank in ranks:
         rank.start()
     for rank in ranks:
-        rank.join(100)
+        rank.join(60)
         if rank.exitcode is None:
             rank.kill()
     assert [rank.exitcode for rank in ranks] == [0] * size
@@ -78,7 +78,9 @@ def under_ns3(programs, folder, **how):
 
 
 def assert_same(gloo, ns3):
-    """The same text, its numbers equal to 1e-12."""
+    """The same text, its numbers equal to 1e-12, but where gloo refuses."""
+    pairs = list(zip(gloo.splitlines(), ns3.splitlines(), strict=True))
+    gloo, ns3 = ("\n".join(lines) for lines in zip(*(p for p in pairs if " refused " not in p[0]), strict=True))
     assert _NUMBER.sub("#", ns3) == _NUMBER.sub("#", gloo)
     for one, other in zip(_NUMBER.findall(gloo), _NUMBER.findall(ns3), strict=True):
         assert one == other or math.isclose(float(one), float(other), rel_tol=1e-12, abs_tol=1e-12), f"{gloo}\n{ns3}"

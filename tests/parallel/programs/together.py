@@ -7,11 +7,13 @@ import json
 import os
 import runpy
 import sys
+import warnings
 from pathlib import Path
 
 
 def run(folder, programs):
     """Write to FOLDER/RANK.json what each program has printed."""
+    warnings.simplefilter("ignore")
     printed = {}
     for program in programs:
         with contextlib.redirect_stdout(io.StringIO()) as output:
