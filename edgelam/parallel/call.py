@@ -54,24 +54,29 @@ class Call:
 
     # ---- messages ------------------------------------------------------------------------------------------------
 
-    async def send(self, to: int, step: Any, tensor: Tensor, *, fan_in: int = 1) -> None:
+    async def send(self, to: int, step: Any, tensor: Tensor, *, sharing: int = 1) -> None:
         """Begin to send a tensor to rank `to`; afterwards it may change."""
-        await self.send_wire(to, step, self.pack(tensor, ("to", to, step)), fan_in=fan_in)
+        await self.send_wire(to, step, self.pack(tensor, ("to", to, step)), sharing=sharing)
 
     async def receive(self, source: int, step: Any, into: Tensor) -> None:
         """Receive a tensor from rank `source` into `into`, which is contiguous."""
         self.unpack(await self.take(source, step, into), into, source)
 
     async def send_wire(
-        self, to: int | Sequence[int], step: Any, wire: Wire, *, fan_in: int = 1, protocol: str | None = None
+        self, to: int | Sequence[int], step: Any, wire: Wire, *, sharing: int = 1, protocol: str | None = None
     ) -> None:
         """Begin to send what was packed to a rank, or to several; protocol: another than the group's."""
         if wire is not None:
             nodes = [self.node(rank) for rank in ([to] if isinstance(to, int) else to)]
-            how = self.how(fan_in=fan_in)
+            how = self.how(sharing=sharing)
             if protocol is not None:
                 how["protocol"] = protocol
             await self.group.messages.begin_send(nodes, self.key(step), wire, how)
+
+    async def deliver(self, to: int, step: Any, wire: Wire) -> None:
+        """Send what was packed to a rank; returns when it is there."""
+        if wire is not None:
+            await self.group.messages.send([self.node(to)], self.key(step), wire, self.how())
 
     async def take(self, source: int, step: Any, like: Tensor) -> Wire:
         """What rank `source` has packed of a tensor like that."""
@@ -87,9 +92,9 @@ class Call:
         """What a message of that step is known by."""
         return (self.number, *self._part, step)
 
-    def how(self, *, fan_in: int = 1) -> TransferOptions:
+    def how(self, *, sharing: int = 1) -> TransferOptions:
         """How messages of this collective cross the network."""
-        return self.group.how(self.operation, fan_in=fan_in)
+        return self.group.how(self.operation, sharing=sharing)
 
     # ---- what messages carry -------------------------------------------------------------------------------------
 

@@ -92,7 +92,8 @@ class Group:
             rank: which of them is this process's.
             name: tells the messages of one group from those of another; the same on all ranks.
             protocol: tcp or udp.
-            rate_bps: udp: pace of each transfer, bits of payload a second; None: the scenario's.
+            rate_bps: udp: pace of transfers, bits of payload a second, which algorithms divide where several share a
+                link. None: the scenario's for each transfer; what is lost where several share a link is repaired.
             priority: class of traffic, 0 to 7.
             algorithm: of collectives that name none; see edgelam/parallel/collectives.
             server: the node through which the algorithm star goes: of no rank, and at which `serve` runs
@@ -183,13 +184,13 @@ class Group:
         """What messages of the group with that tag are called."""
         return f"{self.name}/{tag}" if self.name else tag
 
-    def how(self, tag: str, *, fan_in: int = 1) -> TransferOptions:
-        """How messages of that tag cross the network; fan_in: how many ranks send to one node at the same time."""
+    def how(self, tag: str, *, sharing: int = 1) -> TransferOptions:
+        """How messages of that tag cross the network; sharing: how many share a link at the same time."""
         how: TransferOptions = {
             "tag": self.tag(tag), "protocol": self.protocol, "encoding": "exact", "priority": self.priority
         }  # fmt: skip
         if self.rate_bps is not None:
-            how["rate_bps"] = self.rate_bps / fan_in
+            how["rate_bps"] = self.rate_bps / sharing
         return how
 
     async def drain(self) -> None:

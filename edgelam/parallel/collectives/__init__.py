@@ -27,6 +27,7 @@ ALGORITHMS = {
     "tree": (),
     "halving-doubling": ("ring",),
     "star": (),
+    "pipelined-star": (),
     "hierarchical": ("ring",),
     "multicast": ("ring",),
 }

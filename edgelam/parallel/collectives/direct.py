@@ -41,13 +41,13 @@ async def broadcast(call: Call, flat: Tensor, root: int) -> None:
     wire = call.pack(flat, "own")
     call.unpack(wire, flat)
     for rank in others(call):
-        await call.send_wire(rank, 0, wire)
+        await call.send_wire(rank, 0, wire, sharing=call.size - 1)
 
 
 async def reduce(call: Call, flat: Tensor, root: int, reduction: Reduction) -> None:
     """Each sends to the root, which reduces."""
     if call.rank != root:
-        await call.send(root, 0, flat, fan_in=call.size - 1)
+        await call.send(root, 0, flat, sharing=call.size - 1)
         return
     places = [flat if rank == root else torch.empty_like(flat) for rank in range(call.size)]
     await gather(call, places, root)
@@ -64,7 +64,7 @@ async def all_gather(call: Call, flats: list[Tensor]) -> None:
     wire = call.pack(mine, "own")
     call.unpack(wire, mine)
     for rank in others(call):
-        await call.send_wire(rank, 0, wire, fan_in=call.size - 1)
+        await call.send_wire(rank, 0, wire, sharing=call.size - 1)
     for rank in others(call):
         await call.receive(rank, 0, flats[rank])
 
@@ -84,7 +84,7 @@ async def reduce_scatter(call: Call, flats: list[Tensor], reduction: Reduction) 
 async def gather(call: Call, flats: list[Tensor], root: int) -> None:
     """Each sends to the root."""
     if call.rank != root:
-        await call.send(root, 0, flats[0], fan_in=call.size - 1)
+        await call.send(root, 0, flats[0], sharing=call.size - 1)
         return
     for rank in others(call):
         await call.receive(rank, 0, flats[rank])
@@ -96,13 +96,13 @@ async def scatter(call: Call, flats: list[Tensor], root: int) -> None:
         await call.receive(root, 0, flats[0])
         return
     for rank in others(call):
-        await call.send(rank, 0, flats[rank])
+        await call.send(rank, 0, flats[rank], sharing=call.size - 1)
 
 
 async def all_to_all(call: Call, outputs: list[Tensor], inputs: list[Tensor]) -> None:
     """Each sends to each what is for it."""
     for rank in others(call):
-        await call.send(rank, 0, inputs[rank], fan_in=call.size - 1)
+        await call.send(rank, 0, inputs[rank], sharing=call.size - 1)
     for rank in others(call):
         await call.receive(rank, 0, outputs[rank])
 

@@ -5,10 +5,12 @@ The node is a server of no rank, such as an edge server (`Group.server`), or els
 its tensor once and receives one, whereas in a ring it sends and receives nearly two: fewer bytes on the air. Where the
 protocol is udp and the network has multicast, one result goes to all at once.
 
-A tensor goes in segments of 1 MiB, so that the first results come back while the last segments are still sent. A server
-is told what to do with a segment by the key of the message, a `Request`, which is free of charge as the structure of
-every message is (cosim/encoding.py). `serve` runs at the server, in the process that hosts its node; it reduces in the
-order of ranks, whatever comes first.
+A tensor goes whole, and comes back when the node has all of it: no link carries much in both directions at the same
+time (pipelined_star.py is the other way).
+
+A server is told what to do with a tensor by the key of the message, a `Request`, which is free of charge as the
+structure of every message is (cosim/encoding.py). `serve` runs at the server, in the process that hosts its node; it
+reduces in the order of ranks, whatever comes first.
 """
 
 from __future__ import annotations
@@ -32,13 +34,12 @@ if TYPE_CHECKING:
     from edgelam.learning.compressors import CompressionSettings
     from edgelam.parallel.call import Call
 
-SEGMENT_BYTES = 1 << 20
 TO_SERVER = "star"
 """Tag of all messages to servers."""
 
 
 class _Part(NamedTuple):
-    """A segment: what it is called, where it lies, which ranks give something to it, and which ones get the result."""
+    """A tensor or a segment of it: what it is called, where it lies, which ranks give to it, which get the result."""
 
     step: Any
     values: Tensor
@@ -46,36 +47,38 @@ class _Part(NamedTuple):
     takers: Sequence[int]
 
 
-async def all_reduce(call: Call, flat: Tensor, reduction: Reduction) -> None:
+async def all_reduce(call: Call, flat: Tensor, reduction: Reduction, segment_bytes: int | None = None) -> None:
     """All give, all take."""
     everybody = range(call.size)
-    await _relay(call, [_Part(*each, everybody, everybody) for each in _segments(flat)], reduction)
+    await _relay(call, [_Part(*each, everybody, everybody) for each in _segments(flat, segment_bytes)], reduction)
 
 
-async def reduce(call: Call, flat: Tensor, root: int, reduction: Reduction) -> None:
+async def reduce(call: Call, flat: Tensor, root: int, reduction: Reduction, segment_bytes: int | None = None) -> None:
     """All give, the root takes."""
-    await _relay(call, [_Part(*each, range(call.size), [root]) for each in _segments(flat)], reduction)
+    await _relay(call, [_Part(*each, range(call.size), [root]) for each in _segments(flat, segment_bytes)], reduction)
 
 
-async def broadcast(call: Call, flat: Tensor, root: int) -> None:
+async def broadcast(call: Call, flat: Tensor, root: int, segment_bytes: int | None = None) -> None:
     """The root gives, the others take."""
-    await _relay(call, [_Part(*each, [root], _others(call, root)) for each in _segments(flat)], None)
+    await _relay(call, [_Part(*each, [root], _others(call, root)) for each in _segments(flat, segment_bytes)], None)
 
 
-async def all_gather(call: Call, flats: list[Tensor]) -> None:
+async def all_gather(call: Call, flats: list[Tensor], segment_bytes: int | None = None) -> None:
     """Of each place one rank gives and the others take."""
     await _relay(
         call,
         [
             _Part((place, step), values, [place], _others(call, place))
             for place, flat in enumerate(flats)
-            for step, values in _segments(flat)
+            for step, values in _segments(flat, segment_bytes)
         ],
         None,
     )
 
 
-async def reduce_scatter(call: Call, flats: list[Tensor], reduction: Reduction) -> None:
+async def reduce_scatter(
+    call: Call, flats: list[Tensor], reduction: Reduction, segment_bytes: int | None = None
+) -> None:
     """Of each place all give and one rank takes."""
     everybody = range(call.size)
     await _relay(
@@ -83,7 +86,7 @@ async def reduce_scatter(call: Call, flats: list[Tensor], reduction: Reduction) 
         [
             _Part((place, step), values, everybody, [place])
             for place, flat in enumerate(flats)
-            for step, values in _segments(flat)
+            for step, values in _segments(flat, segment_bytes)
         ],
         reduction,
     )
@@ -98,10 +101,11 @@ def _others(call: Call, rank: int) -> list[int]:
     return [each for each in range(call.size) if each != rank]
 
 
-def _segments(flat: Tensor) -> list[tuple[int, Tensor]]:
+def _segments(flat: Tensor, segment_bytes: int | None) -> list[tuple[int, Tensor]]:
     if flat.numel() == 0:
         return []
-    return list(enumerate(flat.split(max(1, SEGMENT_BYTES // flat.element_size()))))
+    length = flat.numel() if segment_bytes is None else max(1, segment_bytes // flat.element_size())
+    return list(enumerate(flat.split(length)))
 
 
 async def _relay(call: Call, parts: list[_Part], reduction: Reduction | None) -> None:
@@ -124,7 +128,7 @@ async def _through_rank_0(call: Call, parts: list[_Part], reduction: Reduction |
             wire = call.pack(part.values, ("up", part.step))
             if reduction is None:
                 call.unpack(wire, part.values)
-            await call.send_wire(0, ("up", part.step), wire, fan_in=len(part.givers) - 1)
+            await call.send_wire(0, ("up", part.step), wire, sharing=max(1, len(part.givers) - 1))
     for part in parts:
         if call.rank in part.takers:
             await call.receive(0, ("down", part.step), part.values)
@@ -196,7 +200,7 @@ async def _through_server(call: Call, server: Node, parts: list[_Part], reductio
             wire = call.pack(part.values, ("up", part.step))
             if reduction is None:
                 call.unpack(wire, part.values)
-            up: TransferOptions = {**call.how(fan_in=len(part.givers)), "tag": TO_SERVER}
+            up: TransferOptions = {**call.how(), "tag": TO_SERVER}
             await group.messages.begin_send(server, request, wire, up)
     for part in parts:
         if call.rank in part.takers:

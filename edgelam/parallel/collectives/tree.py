@@ -2,8 +2,9 @@
 """Binomial tree: ceil(log2 n) steps of whole tensors, for small ones (Thakur, Rabenseifner and Gropp 2005).
 
 Ranks are counted from the root: rank r is the place p = (r - root) mod n. The parent of place p is p without its
-lowest bit that is set; its children are p + 1, p + 2, p + 4, ... below that bit. A broadcast goes from the root down,
-the farthest subtree first; a reduction comes up, the nearest first, so that it is over the places in their order.
+lowest bit that is set; its children are p + 1, p + 2, p + 4, ... below that bit. A reduction comes up, the nearest
+first, so that it is over the places in their order. A broadcast goes from the root down, to the largest subtree first:
+one child after another, or all at the same time where the tensor is so small that latency counts for more than rate.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from edgelam.parallel.call import Call
     from edgelam.parallel.reduction import Reduction
+
+AT_ONCE_BYTES = 64 << 10
 
 
 async def all_reduce(call: Call, flat: Tensor, reduction: Reduction) -> None:
@@ -55,10 +58,12 @@ async def broadcast(call: Call, flat: Tensor, root: int) -> None:
     else:
         wire = call.pack(flat, "down")
         call.unpack(wire, flat)
+    one_by_one = call.group.protocol == "udp" or flat.numel() * flat.element_size() > AT_ONCE_BYTES
     while bit > 1:
         bit >>= 1
         if place + bit < n:
-            await call.send_wire((place + bit + root) % n, "down", wire)
+            child = (place + bit + root) % n
+            await (call.deliver if one_by_one and bit > 1 else call.send_wire)(child, "down", wire)
 
 
 async def barrier(call: Call) -> None:
