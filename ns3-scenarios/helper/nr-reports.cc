@@ -160,6 +160,16 @@ void NrReports::PublishTraffic(Registry& registry) {
             });
         },
         each);
+    registry.Publish<Array<std::uint8_t>>(
+        "ue_radio_link", "", "radio link as last measured: 0 connected, 1 out of sync, 2 failed",
+        [this, numUes] {
+            Array<std::uint8_t> states{{numUes}, {}};
+            for (std::uint32_t ue = 0; ue < numUes; ++ue) {
+                states.values.push_back(static_cast<std::uint8_t>(m_helper.GetCell()->GetRadioLink(ue)));
+            }
+            return states;
+        },
+        {{"ue", numUes}});
     registry.Publish<std::uint64_t>("control_slot", "",
                                     "first slot for which the newest prb_share, prb_least, prb_cap or precoder holds",
                                     [this] { return m_controlSlot; });

@@ -67,20 +67,30 @@ void IdleCellHasNoEvents(Case& test) {
     test.True(bed.down.bytes[7] == 50 && ns3::Simulator::GetEventCount() < events + 200, "and again");
 }
 
-/// UEs that nobody can hear: RLC gives up at last, and the cell sleeps.
+/// A UE that nobody can hear: nothing is sent, what waits is dropped when T311 runs out, and the cell sleeps.
 void DeafUesDoNotKeepTheCellAwake(Case& test) {
-    BearerSettings bearer;
-    bearer.maxRetransmissions = 3;
     CellTestbed bed({.deployment = "UMa", .los = "Never", .frequency = 3.5e9},
                     {Set("GnbPower", -60.), Set("UePower", -60.), Set("Bandwidth", 20e6)});
-    bed.Add({900, 0, 1.5}, {}, 2, bearer);
+    bed.Add({900, 0, 1.5});
     for (int i = 0; i < 50; ++i) {
         bed.cell->SendDown(0, ns3::Create<ns3::Packet>(1000));
+        bed.cell->SendUp(0, ns3::Create<ns3::Packet>(1000));
     }
-    bed.Run(30);
-    test.True(bed.cell->DownBearer(0).Failed() && bed.cell->DownBearer(0).BacklogBytes() == 0, "failed");
-    test.True(bed.blocks.back().time_ns < 20'000'000'000, "asleep");
-    test.True(!bed.cell->SendDown(0, ns3::Create<ns3::Packet>(1000)), "takes nothing any more");
+    bed.Run(0.9);
+    test.True(bed.cell->GetRadioLink(0) == RadioLink::State::Failing, "T310 runs");
+    bed.Run(0.2);
+    test.True(bed.cell->GetRadioLink(0) == RadioLink::State::Failed, "radio link failure");
+    bed.Run(29);
+    for (const auto* bearer : {&bed.cell->DownBearer(0), &bed.cell->UpBearer(0)}) {
+        test.True(bearer->counters().lostPackets == 0 && bearer->BacklogBytes() > 0, "it waits");
+    }
+    bed.Run(1);
+    for (const auto* bearer : {&bed.cell->DownBearer(0), &bed.cell->UpBearer(0)}) {
+        test.True(bearer->counters().lostPackets == 50 && bearer->BacklogBytes() == 0, "dropped");
+    }
+    const auto events = ns3::Simulator::GetEventCount();
+    bed.Run(1000);
+    test.True(bed.blocks.empty() && ns3::Simulator::GetEventCount() < events + 5, "asleep");
 }
 
 double PrbShare(const CellTestbed& bed, std::uint32_t ue, bool uplink) {
@@ -234,7 +244,7 @@ void LongDelays(Case& test) {
         }
         bed.Run(60);
         test.True(bed.down.bytes[0] == 300'000 && bed.up.bytes[0] == 300'000, each + ": everything came");
-        CellTestbed now(street, {Set("Pattern", each), Set("GnbDelay", 0u), Set("UeDelay", 0u), Set("K1", 1u),
+        CellTestbed now(street, {Set("Pattern", each), Set("GnbDelay", 0u), Set("UeDelay", 1u), Set("K1", 1u),
                                  Set("K2", 1u), Set("CsiPeriod", 1u), Set("CsiDelay", 100u)});
         now.Add({80, 20, 1.5}, {3, 0, 0});
         for (int i = 0; i < 300; ++i) {
@@ -242,7 +252,7 @@ void LongDelays(Case& test) {
             now.cell->SendUp(0, ns3::Create<ns3::Packet>(1000));
         }
         now.Run(60);
-        test.True(now.down.bytes[0] == 300'000 && now.up.bytes[0] == 300'000, each + ": everything came, no delay");
+        test.True(now.down.bytes[0] == 300'000 && now.up.bytes[0] == 300'000, each + ": everything came, little delay");
     }
 }
 
@@ -262,7 +272,7 @@ void Refusals(Case& test) {
     refuses({Set("Beams", "best")}, {"best", "eigen, codebook, direct, external"});
     const auto cell = ns3::CreateObject<Cell>();
     for (const auto& [name, value] : Attributes{
-             Set("MaxLayers", 5u), Set("MaxLayers", 0u), Set("DmrsPerPrb", 40u), Set("K2", 0u), Set("K1", 40u),
+             Set("MaxLayers", 5u), Set("MaxLayers", 0u), Set("DmrsPerPrb", 40u), Set("K2", 33u), Set("K1", 40u),
              Set("BlerTarget", 0.9), Set("MaxTransmissions", 17u), Set("McsTable", 9u), Set("ImplementationGap", 11.),
              Set("GnbPower", 300.), Set("UeNoiseFigure", -1.), Set("GnbNoiseFigure", 101.)}) {
         test.True(!cell->SetAttributeFailSafe(name, *value), name + ": its checker refuses the value");

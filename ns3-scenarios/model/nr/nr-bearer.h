@@ -17,7 +17,9 @@ namespace edgelam::nr {
 /// both; with AM it waits as long as it takes, with UM for t-Reordering.
 class Bearer : public TransmittingEntity, public ReceivingEntity {
   public:
-    explicit Bearer(const BearerSettings& settings) : TransmittingEntity(settings), ReceivingEntity(settings) {}
+    explicit Bearer(const BearerSettings& settings) : TransmittingEntity(settings), ReceivingEntity(settings) {
+        SetFail([this] { Release(); });
+    }
 
     using ReceivingEntity::Receive;
     using TransmittingEntity::Receive;
@@ -29,6 +31,12 @@ class Bearer : public TransmittingEntity, public ReceivingEntity {
     }
     /// That of the status report which waits at the receiving end: the highest that the bearer has had; 0 if none does.
     unsigned StatusPriority() const { return StatusBytes() > 0 ? HighestPriority() : 0; }
+
+    /// The connection is released: what waits at both ends, and what is not delivered yet, is lost.
+    void Release() {
+        const std::uint64_t lost = counters().sentPackets - counters().deliveredPackets - counters().lostPackets;
+        ReceivingEntity::Release(TransmittingEntity::Release(), lost);
+    }
 
     struct Counters : TransmittingEntity::Counters, ReceivingEntity::Counters {};
     Counters counters() const { return {TransmittingEntity::counters(), ReceivingEntity::counters()}; }

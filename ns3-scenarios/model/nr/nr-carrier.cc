@@ -7,6 +7,7 @@
 
 #include "ns3/log.h"
 
+#include "nr-harq.h"
 #include "nr-phy-link.h"
 
 NS_LOG_COMPONENT_DEFINE("NrCarrier");
@@ -48,7 +49,8 @@ Carrier::Carrier(const CellSettings& given, double frequencyHz)
       mcsTable(McsTableOf(settings.mcsTable)), cqiTable(static_cast<CqiTable>(mcsTable)),
       numPrbs(NumResourceBlocks(FrequencyRangeOf(frequencyHz), settings.mu, settings.bandwidthHz)),
       prbsPerGroup(GroupSize(numPrbs)), numGroups((numPrbs + prbsPerGroup - 1) / prbsPerGroup),
-      samplesPerGroup(std::max(1u, prbsPerGroup / 4)), errors(settings.gapDb) {
+      samplesPerGroup(std::max(1u, prbsPerGroup / 4)), errors(settings.gapDb), control(errors, numPrbs),
+      linkTimers{settings.n310, settings.n311, SlotsOf(settings.t310), SlotsOf(settings.t311)} {
     SetSlots();
     const double prbHz = 12.0 * static_cast<double>(numerology.SubcarrierSpacingHz());
     for (unsigned g = 0; g < numGroups; ++g) {
@@ -60,19 +62,44 @@ Carrier::Carrier(const CellSettings& given, double frequencyHz)
     noiseDownW = WattOfDbm(thermal_dbm_per_hz + settings.ueNoiseDb) * prbHz;
     noiseUpW = WattOfDbm(thermal_dbm_per_hz + settings.gnbNoiseDb) * prbHz;
     const unsigned elements = NumResourceElements(std::min(50u, numPrbs), 12, 12);
+    const auto sinrFor = [&](const Mcs& scheme) {
+        const auto blocks = Segment(TransportBlockSize(elements, scheme, 1), scheme);
+        return errors.SinrFor(settings.blerTarget, blocks, scheme.bitsPerSymbol,
+                              double(elements) * scheme.bitsPerSymbol);
+    };
+    outOfRange = sinrFor(CqiAt(cqiTable, 1));
     for (unsigned mcs = 0; mcs < NumMcs(mcsTable); ++mcs) {
         const Mcs& scheme = McsAt(mcsTable, mcs);
-        const auto blocks = Segment(TransportBlockSize(elements, scheme, 1), scheme);
-        const double sinr =
-            errors.SinrFor(settings.blerTarget, blocks, scheme.bitsPerSymbol, double(elements) * scheme.bitsPerSymbol);
-        thresholdDb.push_back(static_cast<float>(DbOf(sinr)));
+        thresholdDb.push_back(static_cast<float>(DbOf(sinrFor(scheme))));
         efficiency.push_back(static_cast<float>(scheme.Efficiency()));
         beta.push_back(EesmBeta(mcsTable, mcs));
     }
+    const double bitsPerPrb = efficiency[0] * NumResourceElements(1, symbols_per_slot, settings.dmrsPerPrb);
+    const auto leastPrbs = static_cast<unsigned>(std::ceil(least_block_bits / bitsPerPrb));
+    leastGroups = std::min(numGroups, (leastPrbs + prbsPerGroup - 1) / prbsPerGroup);
+    SetLeastUplink();
     for (std::size_t mcs = thresholdDb.size() - 1; mcs-- > 0;) { // where a constellation begins, more may need less
         thresholdDb[mcs] = std::min(thresholdDb[mcs], thresholdDb[mcs + 1]);
     }
     NS_LOG_INFO(numPrbs << " resource blocks in " << numGroups << " groups, pattern " << settings.pattern);
+}
+
+/// By halving, in dB.
+void Carrier::SetLeastUplink() {
+    const Mcs& lowest = McsAt(mcsTable, 0);
+    const unsigned elements = DataElements(std::min(leastGroups * prbsPerGroup, numPrbs), symbols_per_slot);
+    const auto blocks = Segment(TransportBlockSize(elements, lowest, 1), lowest);
+    double low = -40, high = 40;
+    while (high - low > 1e-3) {
+        const double middle = (low + high) / 2;
+        SoftBuffer soft;
+        for (unsigned i = 0; i < settings.maxTransmissions; ++i) {
+            soft.Add(std::pow(10, middle / 10), double(elements) * lowest.bitsPerSymbol,
+                     settings.incrementalRedundancy ? RedundancyVersion(i) : 0);
+        }
+        (soft.ErrorRate(errors, blocks, lowest.bitsPerSymbol) > settings.blerTarget ? low : high) = middle;
+    }
+    leastUplinkDb = high;
 }
 
 /// Which slots carry data, and when uplink slots are granted.
@@ -165,6 +192,11 @@ double Carrier::DownlinkSnr() const {
 std::uint64_t Carrier::FeedbackSlot(std::uint64_t slot) const {
     const auto soonest = static_cast<std::int64_t>(slot + std::max(settings.k1, 1 + settings.ueDelay));
     return static_cast<std::uint64_t>(pattern.NextUplink(soonest)) + 1 + settings.gnbDelay;
+}
+
+std::uint64_t Carrier::SlotsOf(ns3::Time time) const {
+    const std::int64_t slotNs = numerology.MeanSlotNs();
+    return static_cast<std::uint64_t>((time.GetNanoSeconds() + slotNs - 1) / slotNs);
 }
 
 unsigned Carrier::SoundedPrbs() const {

@@ -10,13 +10,19 @@
 #include <string>
 #include <vector>
 
+#include "ns3/nstime.h"
+
 #include "nr-bands.h"
+#include "nr-control-channel.h"
 #include "nr-error-model.h"
 #include "nr-frame.h"
 #include "nr-modulation.h"
+#include "nr-radio-link.h"
 #include "nr-transport-block.h"
 
 namespace edgelam::nr {
+
+constexpr unsigned least_block_bits = 192; ///< below, a block would be little but headers
 
 /// The attributes of a cell; its TypeId says what they mean.
 struct CellSettings {
@@ -30,6 +36,8 @@ struct CellSettings {
     int multicastMcs = -1;
     bool incrementalRedundancy = true;
     unsigned gnbDelay = 1, ueDelay = 1, k1 = 2, k2 = 2, csiPeriod = 20, csiDelay = 4;
+    unsigned n310 = 1, n311 = 1, srTransMax = 64;
+    ns3::Time t310 = ns3::MilliSeconds(1000), t311 = ns3::MilliSeconds(30000), srProhibit = ns3::MilliSeconds(0);
     /// Throws std::invalid_argument naming the attribute, the value and what is legal.
     void Check() const;
 };
@@ -71,15 +79,24 @@ struct Carrier {
     McsTable mcsTable;
     CqiTable cqiTable;
     unsigned numPrbs, prbsPerGroup, numGroups, samplesPerGroup;
+    unsigned leastGroups;          ///< that a block of the lowest MCS and least_block_bits takes
     std::vector<double> offsetsHz; ///< of the SINR samples, several a group
     double noiseDownW, noiseUpW;   ///< of one resource block
     ErrorModel errors;
+    ControlChannel control;
+    RadioLinkTimers linkTimers;
+    double leastUplinkDb = 0;       ///< SINR from which all transmissions of the smallest block together are enough
+    double outOfRange = 0;          ///< effective SINR, linear, below which a UE reports CQI 0 (TS 38.214 5.2.2.1)
     std::vector<float> thresholdDb; ///< [MCS] SINR from which it, or a higher one, meets the BLER target
     std::vector<float> efficiency;  ///< [MCS] bit/s/Hz
     std::vector<double> beta;       ///< [MCS] of EESM
 
+    /// Slots of a time, rounded up.
+    std::uint64_t SlotsOf(ns3::Time time) const;
+
   private:
     void SetSlots();
+    void SetLeastUplink();
 };
 
 /// W

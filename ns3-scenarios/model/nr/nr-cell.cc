@@ -6,6 +6,7 @@
 #include "ns3/double.h"
 #include "ns3/integer.h"
 #include "ns3/log.h"
+#include "ns3/nstime.h"
 #include "ns3/simulator.h"
 #include "ns3/string.h"
 #include "ns3/trace-source-accessor.h"
@@ -98,6 +99,24 @@ ns3::TypeId Cell::GetTypeId() {
                           MakeUintegerAccessor(of(&CellSettings::csiPeriod)), whole(1, 10000))
             .AddAttribute("CsiDelay", "Slots until the gNB uses a CSI report.", UintegerValue(4),
                           MakeUintegerAccessor(of(&CellSettings::csiDelay)), whole(0, 100))
+            .AddAttribute("N310",
+                          "Radio link failure: out-of-sync indications, one with each CSI report, until T310 starts.",
+                          UintegerValue(1), MakeUintegerAccessor(of(&CellSettings::n310)), whole(1, 20))
+            .AddAttribute("N311", "Radio link failure: in-sync indications until T310 stops.", UintegerValue(1),
+                          MakeUintegerAccessor(of(&CellSettings::n311)), whole(1, 10))
+            .AddAttribute("T310", "Radio link failure: time out of sync until the link has failed.",
+                          TimeValue(MilliSeconds(1000)), MakeTimeAccessor(of(&CellSettings::t310)),
+                          MakeTimeChecker(MilliSeconds(0), MilliSeconds(6000)))
+            .AddAttribute("T311", "Time that a failed link may need to come back before what waits is dropped.",
+                          TimeValue(MilliSeconds(30000)), MakeTimeAccessor(of(&CellSettings::t311)),
+                          MakeTimeChecker(MilliSeconds(1000), MilliSeconds(30000)))
+            .AddAttribute("SrProhibitTimer", "sr-ProhibitTimer: least time between two scheduling requests.",
+                          TimeValue(MilliSeconds(0)), MakeTimeAccessor(of(&CellSettings::srProhibit)),
+                          MakeTimeChecker(MilliSeconds(0), MilliSeconds(128)))
+            .AddAttribute("SrTransMax",
+                          "sr-TransMax: scheduling requests without a grant, none of them heard, until the link has "
+                          "failed.",
+                          UintegerValue(64), MakeUintegerAccessor(of(&CellSettings::srTransMax)), whole(1, 64))
             .AddTraceSource("TransportBlock", "Every transmission of a transport block.",
                             MakeTraceSourceAccessor(&Cell::m_blockTrace), "edgelam::nr::Cell::BlockCallback")
             .AddTraceSource("CsiReport", "Every CSI report of a UE, with what the gNB measures itself.",
@@ -252,6 +271,11 @@ const Bearer& Cell::DownBearer(std::uint32_t ue) const {
 
 const Bearer& Cell::UpBearer(std::uint32_t ue) const {
     return m_mac->Of(ue, Direction::Uplink).bearer;
+}
+
+RadioLink::State Cell::GetRadioLink(std::uint32_t ue) const {
+    m_mac->Of(ue, Direction::Downlink); // there is such a UE
+    return m_links->Radio(ue).GetState();
 }
 
 double Cell::DownThroughputBps(std::uint32_t ue) const {

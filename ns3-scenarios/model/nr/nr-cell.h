@@ -38,17 +38,21 @@ namespace edgelam::nr {
 /// GnbDelay slots later.
 ///
 /// Uplink: a UE with data that the gNB does not know of sends a scheduling request in the next slot m with uplink
-/// symbols; the gNB acts on it in slot m + 1 + GnbDelay. Slot u is granted by the last slot with downlink symbols that
-/// is K2 or more before u; who gets it is decided GnbDelay slots before that. Its blocks are handed up at the start of
-/// slot u + 1 + GnbDelay.
+/// symbols that is an occasion of its; the gNB acts on it in slot m + 1 + GnbDelay. Slot u is granted by the last slot
+/// with downlink symbols that is K2 or more before u; who gets it is decided GnbDelay slots before that. Its blocks are
+/// handed up at the start of slot u + 1 + GnbDelay.
 ///
 /// A slot carries data in a direction if it has enough symbols of it: with those of control taken off and DMRS, 36
 /// resource elements in a resource block; in uplink more than 2 symbols (2 are for sounding and short PUCCH).
 ///
-/// Simplified: control channels are never lost and never full (their symbols are taken off); buffer status is not
-/// quantised, and a report that is lost with its block is followed by a scheduling request at once; timing advance is
-/// ideal; one bearer a direction and UE; UEs are always connected, and one that slept reports as if its CSI reports had
-/// gone on; in FDD both directions fade alike.
+/// UeDelay, K1 and K2 follow the numerology. Grants and HARQ feedback that find no room in their control channels wait;
+/// scheduling requests have their occasions, and may be lost. UEs out of reach are not scheduled, and their links fail
+/// (nr-radio-link).
+///
+/// Simplified: grants and HARQ feedback are never lost; buffer status is not quantised, and a report that is lost with
+/// its block is followed by a scheduling request at once; timing advance is ideal; one bearer a direction and UE; UEs
+/// are always connected, and one that slept reports as if its CSI reports had gone on; in FDD both directions fade
+/// alike.
 class Cell : public ns3::Object, private CellSettings {
   public:
     static ns3::TypeId GetTypeId();
@@ -115,7 +119,9 @@ class Cell : public ns3::Object, private CellSettings {
     const Numerology& GetNumerology() const { return m_carrier->numerology; }
     const Bearer& DownBearer(std::uint32_t ue) const;
     const Bearer& UpBearer(std::uint32_t ue) const;
-    /// Smoothed throughput of the schedulers, bit/s.
+    /// The state of a UE's link as of its last measurement: one that sleeps is not measured.
+    RadioLink::State GetRadioLink(std::uint32_t ue) const;
+    /// Smoothed throughput of the schedulers, bit/s: what was sent, retransmissions included.
     double DownThroughputBps(std::uint32_t ue) const;
     double UpThroughputBps(std::uint32_t ue) const;
     /// Once the gNB is set.

@@ -14,6 +14,8 @@ NS_OBJECT_ENSURE_REGISTERED(ExclusiveScheduler);
 
 namespace {
 
+constexpr double retransmission_slots = 8; ///< whole ones that a UE may take for retransmissions at once
+
 float MeanBits(const Candidate& candidate, std::uint32_t numGroups) {
     float sum = 0;
     for (std::uint32_t g = 0; g < numGroups; ++g) {
@@ -40,7 +42,8 @@ void ExclusiveScheduler::Allocate(const SchedulingRequest& request, Allocation& 
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         m_meanBits[i] = std::max(MeanBits(candidates[i], numGroups), 1e-3f);
         const double groups = std::ceil(8.0 * static_cast<double>(candidates[i].wantedBytes) / m_meanBits[i]);
-        m_needed[i] = groups >= numGroups ? numGroups : static_cast<std::uint32_t>(groups);
+        const std::uint32_t most = candidates[i].mostGroups == 0 ? numGroups : candidates[i].mostGroups;
+        m_needed[i] = groups >= most ? most : static_cast<std::uint32_t>(groups);
     }
     Limit(request);
     std::uint32_t next = 0;
@@ -52,10 +55,19 @@ void ExclusiveScheduler::Allocate(const SchedulingRequest& request, Allocation& 
             }
         }
     };
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const double part = static_cast<double>(numGroups) / static_cast<double>(candidates.size());
+    const double most = retransmission_slots * numGroups;
+    if (candidates.back().ue >= m_again.size()) {
+        m_again.resize(candidates.back().ue + 1, most);
+    }
+    for (std::size_t k = 0; k < candidates.size(); ++k) {
+        const std::size_t i = (m_first + k) % candidates.size();
+        double& again = m_again[candidates[i].ue];
+        again = std::min(again + part, most);
         if (candidates[i].fixedGroups > 0 && candidates[i].fixedGroups <= numGroups - next &&
-            AdmitsRetransmission(request, i)) {
+            candidates[i].fixedGroups <= again && AdmitsRetransmission(request, i)) {
             give(i, candidates[i].fixedGroups);
+            again -= candidates[i].fixedGroups;
             NS_LOG_LOGIC("UE " << candidates[i].ue << ": retransmission of " << candidates[i].fixedGroups << " groups");
         }
     }

@@ -7,9 +7,10 @@
 
 namespace edgelam::nr {
 
-/// Retransmissions come first. Then each candidate is to have so many groups (Divide), never more than its backlog
-/// needs; where they lie comes last (Place), side by side in uplink. Higher priorities are served before lower ones. No
-/// memory is allocated once the vectors have grown.
+/// Retransmissions come first, as long as those of a UE do not take more than its fair part of the band, which is one
+/// part of as many as want something (over many slots: eight whole ones may come at once). Then each candidate is to
+/// have so many groups (Divide), never more than its backlog needs; where they lie comes last (Place), side by side in
+/// uplink. Higher priorities are served before lower ones. No memory is allocated once the vectors have grown.
 class ExclusiveScheduler : public Scheduler {
   public:
     static ns3::TypeId GetTypeId();
@@ -55,8 +56,9 @@ class ExclusiveScheduler : public Scheduler {
     std::vector<std::uint32_t> m_owner;          ///< [group] index of a candidate, or nobody
 
   private:
-    unsigned m_priority = 0;   ///< served now
-    std::uint32_t m_first = 0; ///< whose groups come first, as an index of candidates modulo their number
+    unsigned m_priority = 0;     ///< served now
+    std::vector<double> m_again; ///< [ue] groups that it may have for retransmissions
+    std::uint32_t m_first = 0;   ///< whose groups come first, as an index of candidates modulo their number
 };
 
 } // namespace edgelam::nr

@@ -12,9 +12,8 @@ namespace edgelam::nr {
 
 namespace {
 
-constexpr std::uint64_t header_bytes = 16;      ///< room for the headers of two segments
-constexpr std::uint32_t least_block_bits = 192; ///< below, a block would be little but headers
-constexpr double smoothing_s = 0.1;             ///< of the throughput that proportional fair looks at
+constexpr std::uint64_t header_bytes = 16; ///< room for the headers of two segments
+constexpr double smoothing_s = 0.1;        ///< of the throughput that proportional fair looks at
 
 } // namespace
 
@@ -37,8 +36,14 @@ void Grants::Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigne
     sender.sharedDb.clear();
     Average(sender, slot, 0);
     demand.harq = static_cast<std::uint8_t>(sender.harq.Next());
-    m_candidates.push_back({order, bytes + header_bytes, sender.harq.FixedGroups(), sender.bitsPerGroup.data(),
-                            sender.averageBps, demand.multicast, static_cast<std::uint8_t>(priority)});
+    m_candidates.push_back({.ue = order,
+                            .wantedBytes = bytes + header_bytes,
+                            .fixedGroups = sender.harq.FixedGroups(),
+                            .bitsPerGroup = sender.bitsPerGroup.data(),
+                            .averageBps = sender.averageBps,
+                            .multicast = demand.multicast,
+                            .priority = static_cast<std::uint8_t>(priority),
+                            .mostGroups = sender.adaptation.quality.mostGroups});
     m_demands.push_back(demand);
 }
 
@@ -127,11 +132,24 @@ void Grants::NewBlock(Sender& sender, unsigned harq, unsigned layers, unsigned s
 bool Grants::TakeData(Sender& sender, unsigned harq, std::uint32_t room, std::uint64_t slot, bool admitted) {
     HarqProcess& process = sender.harq[harq];
     const std::uint32_t used = admitted ? sender.bearer.Take(room, process.pdus) : 0;
-    Average(sender, slot, 8.0 * used);
+    Charge(sender, harq, slot, 8.0 * used);
     if (used == 0 && !process.status) {
         sender.harq.Release(harq);
         return false;
     }
+    return true;
+}
+
+void Grants::Charge(Sender& sender, unsigned harq, std::uint64_t slot, double bits) const {
+    sender.harq[harq].charge = bits;
+    Average(sender, slot, bits);
+}
+
+bool Grants::SendAgain(Sender& sender, unsigned harq, std::uint64_t slot) const {
+    if (!sender.harq.TakeRetransmission(harq)) {
+        return false;
+    }
+    Average(sender, slot, sender.harq[harq].charge);
     return true;
 }
 

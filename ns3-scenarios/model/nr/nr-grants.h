@@ -24,7 +24,7 @@ struct Sender {
     Bearer bearer;
     HarqEntity harq;
     LinkAdaptation& adaptation;
-    double averageBps = 0; ///< smoothed, until averagedSlot
+    double averageBps = 0; ///< of what was sent, each transmission counted; smoothed, until averagedSlot
     std::uint64_t averagedSlot = 0;
     std::vector<float> bitsPerGroup; ///< that a group would carry now
     std::vector<float> sharedDb;     ///< [group] SINR expected beside others over that alone; empty: as alone
@@ -65,9 +65,16 @@ class Grants {
     void NewBlock(Sender& sender, unsigned harq, unsigned layers, unsigned symbols, double offsetDb);
     /// Data for a new block, if `admitted`. \return false if the block is empty then, and given up
     bool TakeData(Sender& sender, unsigned harq, std::uint32_t room, std::uint64_t slot, bool admitted = true);
+    /// Draws whether something is lost that is so with this probability.
+    bool Lost(double probability) const { return probability > least_loss && m_random->GetValue() < probability; }
     void Average(Sender& sender, std::uint64_t slot, double bits) const;
+    /// A transmission of so many bits counts for its sender, and so will each further one of this block.
+    void Charge(Sender& sender, unsigned harq, std::uint64_t slot, double bits) const;
+    /// The block of a process is sent again, if it is one that waits for that: which counts as the first time did.
+    bool SendAgain(Sender& sender, unsigned harq, std::uint64_t slot) const;
 
   private:
+    static constexpr double least_loss = 1e-9; ///< below, none is drawn
     const Carrier& m_carrier;
     Links& m_links;
     std::array<ns3::Ptr<Scheduler>, 2> m_schedulers; ///< [direction]

@@ -26,6 +26,14 @@ bool HarqEntity::TakeRetransmission(unsigned process) {
     return retransmits;
 }
 
+bool HarqEntity::GiveUp() {
+    const bool any = Retransmits();
+    for (; m_retransmit != 0; m_retransmit &= static_cast<std::uint16_t>(m_retransmit - 1)) {
+        Finish(static_cast<unsigned>(std::countr_zero(m_retransmit)), false, 0);
+    }
+    return any;
+}
+
 void HarqEntity::Finish(unsigned process, bool decoded, unsigned maxTransmissions) {
     HarqProcess& each = m_processes[process];
     const auto bit = static_cast<std::uint16_t>(1U << process);

@@ -32,6 +32,7 @@ struct HarqProcess {
     std::vector<std::uint32_t> groups; ///< of the transmission that is due; other UEs may have the same ones
     std::uint64_t reportedBytes = 0;   ///< uplink: the buffer status report in it, and its number
     std::uint64_t report = 0;
+    double charge = 0;                 ///< bits that each transmission counts for its sender
     std::uint8_t reportedPriority = 0; ///< uplink: the highest in the report
     std::uint32_t bits = 0;
     std::uint8_t mcs = 0, layers = 1, attempts = 0;
@@ -67,6 +68,8 @@ class HarqEntity {
     bool TakeRetransmission(unsigned process);
     /// A block is given up before it is sent.
     void Release(unsigned process) { m_busy &= static_cast<std::uint16_t>(~(1U << process)); }
+    /// Blocks that are to be sent again are given up. \return whether there were any
+    bool GiveUp();
     /// A block is done with, or to be sent again.
     void Finish(unsigned process, bool decoded, unsigned maxTransmissions);
 

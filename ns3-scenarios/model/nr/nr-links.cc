@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "ns3/log.h"
 
@@ -25,7 +26,8 @@ Links::Links(const Carrier& carrier, ns3::Ptr<Beamformer> beamformer, const Trac
 
 void Links::Add(ns3::Ptr<ChannelLink> link) {
     m_ues.emplace_back(UeLink(NumUes(), PhyLink(link, m_carrier.offsetsHz, m_carrier.settings.maxUplinkLayers),
-                              m_beamformer, m_carrier.GroupCentresHz()));
+                              m_beamformer, m_carrier.GroupCentresHz()),
+                       m_carrier.linkTimers);
 }
 
 void Links::SetInterference(std::shared_ptr<InterferenceSource> source) {
@@ -80,7 +82,9 @@ void Links::MeasureGroups(const SinrMap& map, bool asCqi, LinkQuality& out) {
             sinrDb = DbOf(EffectiveSinr(m_sinrs, m_carrier.beta[--mcs]));
         }
         double efficiency = McsAt(m_carrier.mcsTable, mcs).Efficiency();
-        if (asCqi) { // the best CQI that this MCS allows, read as the MCS that it allows
+        if (DbOf(m_carrier.outOfRange) > sinrDb) { // CQI 0: this many layers carry nothing here
+            efficiency = 0;
+        } else if (asCqi) { // the best CQI that this MCS allows, read as the MCS that it allows
             const unsigned cqi = std::max(1u, HighestCqi(m_carrier.cqiTable, efficiency + 1e-6));
             efficiency = CqiAt(m_carrier.cqiTable, cqi).Efficiency();
             sinrDb = m_carrier.thresholdDb[HighestMcs(m_carrier.mcsTable, efficiency + 1e-6)];
@@ -91,7 +95,8 @@ void Links::MeasureGroups(const SinrMap& map, bool asCqi, LinkQuality& out) {
 }
 
 void Links::KeepBetter(LinkAdaptation& adaptation) {
-    if (m_tried.mean * m_tried.layers > adaptation.pending.mean * adaptation.pending.layers) {
+    if (adaptation.pending.layers == 0 ||
+        m_tried.mean * m_tried.layers > adaptation.pending.mean * adaptation.pending.layers) {
         std::swap(m_tried, adaptation.pending);
     }
 }
@@ -99,6 +104,9 @@ void Links::KeepBetter(LinkAdaptation& adaptation) {
 void Links::Measure(std::uint32_t number, std::uint64_t slot) {
     Ue& ue = m_ues[number];
     const auto measure = [&](bool paused) {
+        if (paused) {
+            ue.radio.Resume(slot);
+        }
         ue.link.Measure(true);
         ue.lossDb = -DbOf(ue.link.LargeScaleGain());
         if (paused) { // what was known of interference is old
@@ -110,17 +118,27 @@ void Links::Measure(std::uint32_t number, std::uint64_t slot) {
         const unsigned given = ue.link.GivenLayers(),
                        most = std::min(ue.link.MaxLayers(), m_carrier.settings.maxLayers);
         ue.down.pending.layers = ue.up.pending.layers = 0;
+        double wideband = -1;
+        const auto ofFewest = [&](const SinrMap& map) {
+            wideband = wideband < 0 ? EffectiveSinr(map.values, m_carrier.beta[0]) : wideband;
+        };
         for (unsigned layers = std::max(1u, given); layers <= (given > 0 ? given : most); ++layers) {
-            MeasureGroups(ue.link.Downlink(layers, m_carrier.DownlinkSnr(), Beams::Measured, ue.down.meanRise), true,
-                          m_tried);
+            const SinrMap& map = ue.link.Downlink(layers, m_carrier.DownlinkSnr(), Beams::Measured, ue.down.meanRise);
+            ofFewest(map);
+            MeasureGroups(map, true, m_tried);
             KeepBetter(ue.down);
         }
+        ue.down.pending.wideband = std::exchange(wideband, -1);
         // Sounding: as strong as data on a quarter of the band would be.
         const double soundingSnr = UplinkPowerW(number, m_carrier.SoundedPrbs()) / m_carrier.noiseUpW;
         for (unsigned layers = 1; layers <= ue.link.MaxUplinkLayers(); ++layers) {
-            MeasureGroups(ue.link.Uplink(layers, soundingSnr, Beams::Measured, ue.up.meanRise), false, m_tried);
+            const SinrMap& map = ue.link.Uplink(layers, soundingSnr, Beams::Measured, ue.up.meanRise);
+            ofFewest(map);
+            MeasureGroups(map, false, m_tried);
             KeepBetter(ue.up);
         }
+        ue.up.pending.wideband = wideband;
+        Monitor(ue, slot);
         NS_LOG_LOGIC("slot " << slot << " UE " << number << ": rank " << ue.down.pending.layers << ", path loss "
                              << ue.lossDb << " dB");
         if (!m_trace.IsEmpty()) {
@@ -132,6 +150,36 @@ void Links::Measure(std::uint32_t number, std::uint64_t slot) {
         std::swap(ue.down.quality, ue.down.pending);
         std::swap(ue.up.quality, ue.up.pending);
     });
+}
+
+void Links::Monitor(Ue& ue, std::uint64_t slot) {
+    LinkQuality &down = ue.down.pending, &up = ue.up.pending;
+    const ControlChannel& control = m_carrier.control;
+    down.reaches = down.wideband >= m_carrier.outOfRange;
+    // On how many groups the power may be spread: at least as many as the smallest block takes.
+    const std::uint32_t number = ue.link.GetUe();
+    const double sounded = UplinkPowerW(number, m_carrier.SoundedPrbs());
+    const auto sinrDbOn = [&](unsigned groups) {
+        const unsigned prbs = std::min(groups * m_carrier.prbsPerGroup, m_carrier.numPrbs);
+        return DbOf(up.wideband * UplinkPowerW(number, prbs) / sounded);
+    };
+    up.mostGroups = m_carrier.numGroups;
+    while (up.mostGroups > m_carrier.leastGroups && sinrDbOn(up.mostGroups) < m_carrier.thresholdDb[0]) {
+        --up.mostGroups;
+    }
+    up.reaches = sinrDbOn(up.mostGroups) >= m_carrier.leastUplinkDb;
+    const bool out = !down.reaches || !up.reaches || down.wideband < control.outOfSync;
+    ue.radio.Indicate(out ? Sync::Out : down.wideband >= control.inSync ? Sync::In : Sync::Between, slot);
+}
+
+bool Links::Reaches(std::uint32_t ue) const {
+    const Ue& each = m_ues[ue];
+    return each.down.quality.reaches && each.up.quality.reaches && !each.radio.Failed();
+}
+
+double Links::RequestLoss(std::uint32_t ue) const {
+    const double gain = UplinkPowerW(ue, 1) / UplinkPowerW(ue, m_carrier.SoundedPrbs());
+    return nr::RequestLoss(m_ues[ue].up.quality.wideband * gain);
 }
 
 const SinrMap& Links::MeasuredDownlink(std::uint32_t ue) {
@@ -155,7 +203,8 @@ void Links::TraceReport(const Ue& ue) const {
     record.adopted_slot = ue.reports.adoptSlot;
     record.ue = ue.link.GetUe();
     record.rank = static_cast<std::uint8_t>(down.layers);
-    record.cqi = static_cast<std::uint8_t>(HighestCqi(m_carrier.cqiTable, down.mean + 1e-6));
+    record.cqi =
+        static_cast<std::uint8_t>(down.reaches ? std::max(1u, HighestCqi(m_carrier.cqiTable, down.mean + 1e-6)) : 0);
     record.sinr_db = mean(down);
     record.uplink_rank = static_cast<std::uint8_t>(up.layers);
     record.uplink_sinr_db = mean(up);

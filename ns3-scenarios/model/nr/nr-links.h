@@ -15,6 +15,7 @@
 #include "nr-carrier.h"
 #include "nr-harq-entity.h"
 #include "nr-interference.h"
+#include "nr-radio-link.h"
 #include "nr-records.h"
 #include "nr-shared-slot.h"
 
@@ -25,6 +26,9 @@ struct LinkQuality {
     unsigned layers = 1;
     std::vector<float> sinrDb; ///< [RBG] effective
     double mean = 0;           ///< bit/s/Hz of one layer that they allow
+    double wideband = 0;       ///< effective SINR over the band of one layer (as few as there may be), linear
+    unsigned mostGroups = 0;   ///< uplink: groups that the power is enough for, at the lowest MCS
+    bool reaches = true;       ///< false: out of range, nothing is scheduled
 };
 
 /// What link adaptation knows of one direction of a link, or of a multicast group.
@@ -82,6 +86,13 @@ class Links {
     /// A CSI report, if one is due: beams, rank and a CQI for each group of resource blocks (downlink), and what the
     /// gNB measures itself (uplink).
     void Measure(std::uint32_t ue, std::uint64_t slot);
+    /// Whether a UE may be scheduled: its link has not failed, it reports a CQI above 0 (TS 38.214 5.2.2.1), and the
+    /// gNB can decode the lowest MCS from it with all transmissions together.
+    bool Reaches(std::uint32_t ue) const;
+    /// The state of a UE's link, by what was last measured.
+    RadioLink& Radio(std::uint32_t ue) { return m_ues[ue].radio; }
+    /// Probability that the gNB misses a scheduling request.
+    double RequestLoss(std::uint32_t ue) const;
     /// Quality of each group: the SINR at which a flat channel would allow the same MCS.
     void MeasureGroups(const SinrMap& map, bool asCqi, LinkQuality& out);
     /// SINR of one layer to a UE over its beam that was measured last, or over a given one, with the interference that
@@ -109,8 +120,9 @@ class Links {
 
   private:
     struct Ue {
-        explicit Ue(UeLink made) : link(std::move(made)) {}
+        Ue(UeLink made, const RadioLinkTimers& timers) : link(std::move(made)), radio(timers) {}
         UeLink link;
+        RadioLink radio;
         LinkAdaptation down, up;
         double lossDb = 0; ///< path loss as last measured
         CsiSchedule reports;
@@ -118,6 +130,8 @@ class Links {
     /// Noise and interference over noise at each SINR sample, as the receiving end meets it in this slot; empty if
     /// there is no source. The receiver learns from it.
     std::span<const float> Rise(std::uint32_t ue, Direction direction, std::uint64_t slot);
+    /// Who reaches whom, by what is pending, and what layer 1 says of it.
+    void Monitor(Ue& ue, std::uint64_t slot);
     /// What m_tried has measured becomes pending if it is the better one.
     void KeepBetter(LinkAdaptation& adaptation);
     void TraceReport(const Ue& ue) const;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <utility>
 
 #include "ns3/log.h"
 #include "ns3/simulator.h"
@@ -145,8 +146,7 @@ void Mac::ScheduleDown(std::uint64_t slot, unsigned symbols) {
         Ue& ue = *m_ues[i];
         const std::uint64_t waiting =
             (scheduler.AdmitsData(i) ? ue.down.bearer.BacklogBytes() : 0) + ue.up.bearer.StatusBytes();
-        if (ue.down.harq.Retransmits() || (waiting > 0 && !ue.down.harq.Full())) {
-            m_links.Measure(i, slot);
+        if ((ue.down.harq.Retransmits() || (waiting > 0 && !ue.down.harq.Full())) && Reaches(i, slot)) {
             m_grants.Add(i, {false, i, &ue.down}, slot, symbols, waiting,
                          std::max(ue.down.bearer.Priority(), ue.up.bearer.StatusPriority()));
         }
@@ -180,8 +180,7 @@ void Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols
         }
         const std::uint64_t coming = ue.BytesComing();
         const std::uint64_t wanted = scheduler.AdmitsData(i) ? ue.status.knownBytes : ue.StatusBytes();
-        if (retransmits || wanted > coming) {
-            m_links.Measure(i, slot);
+        if ((retransmits || wanted > coming) && Reaches(i, slot)) {
             m_grants.Add(i, {false, i, &ue.up}, slot, symbols, std::max(wanted, coming) - coming + report_bytes,
                          ue.status.knownPriority);
         }
@@ -208,7 +207,7 @@ std::uint64_t Mac::Ue::BytesComing() const {
 bool Mac::GrantDown(std::uint32_t number, unsigned harq, unsigned symbols, std::uint64_t slot) {
     Ue& ue = *m_ues[number];
     Sender& sender = ue.down;
-    if (sender.harq.TakeRetransmission(harq)) {
+    if (m_grants.SendAgain(sender, harq, slot)) {
         return true;
     }
     m_grants.NewBlock(sender, harq, sender.adaptation.quality.layers, symbols, 0);
@@ -225,8 +224,9 @@ void Mac::GrantUp(std::uint32_t number, unsigned harq, unsigned symbols, std::ui
     Ue& ue = *m_ues[number];
     Sender& sender = ue.up;
     ++ue.status.grants;
-    ue.status.requested = false;
-    if (sender.harq.TakeRetransmission(harq)) {
+    ue.status.requests = 0;
+    ue.status.heard = false;
+    if (m_grants.SendAgain(sender, harq, slot)) {
         return;
     }
     // The report was for another number of resource blocks than these share the power.
@@ -234,7 +234,7 @@ void Mac::GrantUp(std::uint32_t number, unsigned harq, unsigned symbols, std::ui
     const double offsetDb =
         10 * std::log10(m_links.UplinkPowerW(number, prbs) / m_links.UplinkPowerW(number, m_carrier.SoundedPrbs()));
     m_grants.NewBlock(sender, harq, sender.adaptation.quality.layers, symbols, offsetDb);
-    m_grants.Average(sender, slot, sender.harq[harq].bits);
+    m_grants.Charge(sender, harq, slot, sender.harq[harq].bits);
 }
 
 void Mac::Feedback(Sender& sender, unsigned harq, bool decoded) {
@@ -322,16 +322,51 @@ void Mac::TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot) {
 }
 
 void Mac::RequestGrants(std::uint64_t slot) {
+    const CellSettings& settings = m_carrier.settings;
     for (std::uint32_t i = 0; i < m_ues.size(); ++i) {
         Ue& ue = *m_ues[i];
-        if (ue.status.reportedBytes == 0 && ue.status.grants == 0 && !ue.status.requested &&
-            (ue.up.bearer.BacklogBytes() > 0 || ue.down.bearer.StatusBytes() > 0)) {
-            NS_LOG_LOGIC("slot " << slot << " UE " << i << " requests a grant");
-            ue.status.requested = true;
-            Schedule(slot + 1 + m_carrier.settings.gnbDelay,
-                     {ActionKind::SchedulingRequest, 0, i, ++ue.status.lastReport, ue.UplinkPriority()});
+        BufferStatus& status = ue.status;
+        const bool wants = status.reportedBytes == 0 && status.grants == 0 &&
+                           (ue.up.bearer.BacklogBytes() > 0 || ue.down.bearer.StatusBytes() > 0);
+        if (!wants || (status.requests > 0 && slot < status.nextRequest) || !Reaches(i, slot)) {
+            continue;
+        }
+        if (status.requests == settings.srTransMax) {
+            status.requests = 0;
+            if (!std::exchange(status.heard, false)) { // random access would not be heard either
+                m_links.Radio(i).Fail(slot);
+                continue;
+            }
+        }
+        ++status.requests;
+        status.nextRequest = slot + m_carrier.SlotsOf(settings.srProhibit);
+        const bool heard = !m_grants.Lost(m_links.RequestLoss(i));
+        NS_LOG_LOGIC("slot " << slot << " UE " << i << " requests a grant" << (heard ? "" : ": not heard"));
+        if (heard) {
+            status.heard = true;
+            Schedule(slot + 1 + settings.gnbDelay,
+                     {ActionKind::SchedulingRequest, 0, i, ++status.lastReport, ue.UplinkPriority()});
         }
     }
+}
+
+/// Looks at the link, too: a UE of which something waits is measured.
+bool Mac::Reaches(std::uint32_t number, std::uint64_t slot) {
+    m_links.Measure(number, slot);
+    RadioLink& radio = m_links.Radio(number);
+    radio.Advance(slot);
+    if (radio.Failed()) { // the UE resets its MAC (TS 38.321 5.12)
+        Ue& ue = *m_ues[number];
+        ue.down.harq.GiveUp();
+        ue.up.harq.GiveUp();
+        ue.status.knownBytes = ue.status.reportedBytes = 0;
+        ue.status.requests = 0;
+        if (radio.TakeRelease()) {
+            ue.down.bearer.Release();
+            ue.up.bearer.Release();
+        }
+    }
+    return m_links.Reaches(number);
 }
 
 } // namespace edgelam::nr

@@ -43,7 +43,9 @@ class Mac {
         // At the UE.
         std::uint64_t reportedBytes = 0; ///< what its last report said
         std::uint64_t lastReport = 0;    ///< number of it
-        bool requested = false;          ///< a scheduling request without a grant since
+        unsigned requests = 0;           ///< scheduling requests without a grant since (SR_COUNTER)
+        bool heard = false;              ///< whether the gNB has heard any of them
+        std::uint64_t nextRequest = 0;   ///< slot before which sr-ProhibitTimer forbids another one
         std::uint32_t grants = 0;        ///< for slots to come
         // At the gNB.
         std::uint64_t newestReport = 0; ///< number of the newest report it has
@@ -104,7 +106,10 @@ class Mac {
     void ReceiveUp(Ue& ue, unsigned harq);
     /// The gNB knows whether a block was decoded.
     void Feedback(Sender& sender, unsigned harq, bool decoded);
-    /// UEs with data that the gNB does not know of ask for a grant.
+    /// Whether a UE of which something waits may be scheduled; of one whose link has failed, what waits in HARQ is
+    /// given up, and in the bearers once T311 has run out.
+    bool Reaches(std::uint32_t number, std::uint64_t slot);
+    /// UEs with data that the gNB does not know of ask for a grant (TS 38.321 5.4.4).
     void RequestGrants(std::uint64_t slot);
 
     const Carrier& m_carrier;

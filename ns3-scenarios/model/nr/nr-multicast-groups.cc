@@ -63,15 +63,21 @@ bool MulticastGroups::Busy() const {
 }
 
 void MulticastGroups::AddDemands(std::uint64_t slot, unsigned symbols) {
-    std::uint32_t order = m_links.NumUes();
+    std::uint32_t next = m_links.NumUes();
     for (auto& [number, group] : m_groups) {
+        const std::uint32_t order = next++;
         Sender& sender = group->sender;
         const std::uint64_t waiting = sender.bearer.BacklogBytes();
         if (sender.harq.Retransmits() || (waiting > 0 && !sender.harq.Full())) {
             Measure(*group, slot);
+            if (!group->reached) {
+                NS_LOG_LOGIC("group " << number << ": nobody is in reach, what waits is lost");
+                sender.harq.GiveUp();
+                sender.bearer.TransmittingEntity::Release();
+                continue;
+            }
             m_grants.Add(order, {true, number, &sender}, slot, symbols, waiting, sender.bearer.Priority());
         }
-        ++order;
     }
 }
 
@@ -111,7 +117,7 @@ void MulticastGroups::FindBeam(Group& group) {
             gain += sinr / static_cast<double>(sinrs.size());
         }
         const double combined = EffectiveSinr(sinrs, m_carrier.beta[0]) * m_carrier.settings.multicastTransmissions;
-        receiver->reached = DbOf(combined) >= m_carrier.thresholdDb[0];
+        receiver->reached = DbOf(combined) >= m_carrier.thresholdDb[0] && !m_links.Radio(receiver->ue).Failed();
         all.push_back(m_links.Of(receiver->ue).FirstBeam(Beams::Measured));
         allGains.push_back(gain);
         if (receiver->reached) {
@@ -119,10 +125,8 @@ void MulticastGroups::FindBeam(Group& group) {
             gains.push_back(gain);
         }
     }
-    if (beams.empty()) {
-        for (const auto& receiver : group.receivers) {
-            receiver->reached = true;
-        }
+    group.reached = !beams.empty();
+    if (!group.reached) {
         beams.swap(all);
         gains.swap(allGains);
     }
@@ -131,7 +135,7 @@ void MulticastGroups::FindBeam(Group& group) {
 
 bool MulticastGroups::Grant(std::uint32_t number, unsigned harq, unsigned symbols, std::uint64_t slot) {
     Group& group = *m_groups.at(number);
-    if (group.sender.harq.TakeRetransmission(harq)) {
+    if (m_grants.SendAgain(group.sender, harq, slot)) {
         return true;
     }
     m_grants.NewBlock(group.sender, harq, 1, symbols, 0);

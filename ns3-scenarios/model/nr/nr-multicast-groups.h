@@ -10,8 +10,8 @@
 /// that any receiver did not decode at first counts as lost; without feedback it stands still.
 ///
 /// A receiver that would not decode the lowest MCS with all of the power, its own beam and all transmissions together
-/// (CQI 0, "out of range") decides nothing: beam, MCS and retransmissions are for the others. If there are no others,
-/// it does.
+/// (CQI 0, "out of range") decides nothing: beam, MCS and retransmissions are for the others. If nobody is in
+/// reach, what waits is lost: nothing is sent.
 #pragma once
 
 #include <array>
@@ -71,6 +71,7 @@ class MulticastGroups {
         std::vector<std::unique_ptr<Receiver>> receivers;
         std::optional<PortWeights> beam, pendingBeam;
         CsiSchedule reports;
+        bool reached = true; ///< anybody, as last measured
     };
     void Measure(Group& group, std::uint64_t slot);
     void FindBeam(Group& group);

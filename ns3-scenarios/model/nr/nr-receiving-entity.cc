@@ -237,4 +237,16 @@ RlcStatus ReceivingEntity::TakeStatus(std::uint32_t bytes) {
     return status;
 }
 
+void ReceivingEntity::Release(std::uint64_t next, std::uint64_t lost) {
+    m_counters.lostPackets += lost;
+    m_incoming.clear();
+    m_reorder.clear();
+    m_rxNext = m_rxHighest = m_rxHighestStatus = m_rxTrigger = m_deliverNext = m_reorderTrigger = next;
+    m_polledTo = 0;
+    m_statusWanted = false;
+    m_reassemblyEvent.Cancel();
+    m_reorderingEvent.Cancel();
+    m_prohibitEvent.Cancel();
+}
+
 } // namespace edgelam::nr

@@ -42,6 +42,9 @@ class ReceivingEntity {
     /// The report, as it is when it is sent, of at most so many bytes (16 or more): it tells as much as fits.
     RlcStatus TakeStatus(std::uint32_t bytes = UINT32_MAX);
 
+    /// What waits is dropped; SDUs below `next` come no more. \param lost packets that counts as
+    void Release(std::uint64_t next, std::uint64_t lost);
+
     struct Counters {
         std::uint64_t deliveredPackets = 0, deliveredBytes = 0, lostPackets = 0;
     };

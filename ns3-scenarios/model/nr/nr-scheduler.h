@@ -23,6 +23,8 @@ struct Candidate {
     double averageBps;         ///< throughput so far, smoothed
     bool multicast = false;    ///< shares no group with anybody
     std::uint8_t priority = 0; ///< the highest of what waits, 0 to 7
+    /// Groups of new data that its power is enough for; 0: all.
+    std::uint32_t mostGroups = 0;
 };
 
 /// What a scheduler is asked.

@@ -45,9 +45,9 @@ unsigned TransmittingEntity::Priority() const {
 bool TransmittingEntity::Send(ns3::Ptr<ns3::Packet> packet, unsigned priority) {
     NS_LOG_FUNCTION(this << packet << priority);
     const std::uint32_t size = packet->GetSize() + pdcp_header;
-    if (m_keptBytes[priority] + size > m_settings.bufferBytes || m_failed) {
+    if (m_keptBytes[priority] + size > m_settings.bufferBytes) {
         ++m_counters.droppedPackets;
-        NS_LOG_LOGIC(this << " drops a packet of priority " << priority << ": " << (m_failed ? "failed" : "full"));
+        NS_LOG_LOGIC(this << " drops a packet of priority " << priority << ": full");
         return false;
     }
     const bool idle = BacklogBytes() == 0;
@@ -167,7 +167,7 @@ void TransmittingEntity::Poll(std::vector<RlcPdu>& out) {
 
 /// TS 38.322 5.3.3.4: no report came; send something again, with a poll.
 void TransmittingEntity::PollExpired() {
-    if ((m_sdus.empty() && m_waits == 0) || m_failed) {
+    if (m_sdus.empty() && m_waits == 0) {
         return;
     }
     NS_LOG_LOGIC(this << ": t-PollRetransmit has run out");
@@ -184,19 +184,20 @@ void TransmittingEntity::PollExpired() {
 }
 
 /// A piece goes into the retransmission buffer, where it is not already.
-void TransmittingEntity::Lose(std::uint64_t sn, Piece piece) {
+/// \return false if that was once too often, and nothing waits any more
+bool TransmittingEntity::Lose(std::uint64_t sn, Piece piece) {
     const bool idle = BacklogBytes() == 0;
     auto [entry, fresh] = m_retransmit.try_emplace(sn);
     if (fresh) {
         Outgoing& sdu = m_sdus[sn - m_firstSn];
         if (++sdu.retransmissions > m_settings.maxRetransmissions) {
             Fail();
-            return;
+            return false;
         }
     }
     for (const auto& known : entry->second) {
         if (piece.from < known.to && known.from < piece.to) {
-            return; // waiting already
+            return true; // waiting already
         }
     }
     entry->second.push_back(piece);
@@ -205,27 +206,38 @@ void TransmittingEntity::Lose(std::uint64_t sn, Piece piece) {
     if (idle && m_wake) {
         m_wake();
     }
+    return true;
 }
 
 void TransmittingEntity::Fail() {
-    NS_LOG_INFO(this << ": sent maxRetxThreshold times: radio link failure, nothing is sent any more");
+    NS_LOG_INFO(this << ": sent maxRetxThreshold times: radio link failure");
     m_failed = true;
+    if (m_fail) {
+        m_fail();
+    } else {
+        Release();
+    }
+}
+
+std::uint64_t TransmittingEntity::Release() {
+    NS_LOG_INFO(this << ": what waits is dropped");
     m_pollEvent.Cancel();
+    m_pollExpired = false;
+    m_pdusWithoutPoll = m_bytesWithoutPoll = 0;
     m_retransmit.clear();
     m_sdus.clear();
     m_waiting = {};
     m_waits = 0;
+    m_nextSn += m_sentOfNext > 0; // segments of it may still be on the air
     m_firstSn = m_nextSn;
     m_sentOfNext = 0;
     m_retransmitBytes = m_backlog = 0;
     m_keptBytes = {};
+    return m_nextSn;
 }
 
 void TransmittingEntity::Receive(const RlcStatus& status) {
     NS_LOG_FUNCTION(this << status.ackSn << status.missing.size());
-    if (m_failed) {
-        return;
-    }
     if (status.ackSn > m_pollSn) { // TS 38.322 5.3.3.3; an older report must not stop the timer
         m_pollEvent.Cancel();
     }
@@ -257,10 +269,7 @@ void TransmittingEntity::Receive(const RlcStatus& status) {
         const Outgoing& sdu = m_sdus[missing.sn - m_firstSn];
         const std::uint32_t sent = missing.sn == m_nextSn ? m_sentOfNext : sdu.size;
         const std::uint32_t to = std::min(missing.to, sent);
-        if (!sdu.acknowledged && missing.from < to) {
-            Lose(missing.sn, {missing.from, to});
-        }
-        if (m_failed) {
+        if (!sdu.acknowledged && missing.from < to && !Lose(missing.sn, {missing.from, to})) {
             return;
         }
     }

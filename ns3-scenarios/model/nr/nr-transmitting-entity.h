@@ -34,6 +34,8 @@ class TransmittingEntity {
 
     /// Called when data begins to wait where none did.
     void SetWake(std::function<void()> wake) { m_wake = std::move(wake); }
+    /// Called when an SDU was sent maxRetxThreshold times, to release both ends. Not set: this end alone is.
+    void SetFail(std::function<void()> fail) { m_fail = std::move(fail); }
 
     /// \param priority 0 to 7: what waits and has not begun to be sent goes in the order of priorities, the highest
     /// first. Each has a buffer of its own, of bufferBytes.
@@ -53,9 +55,11 @@ class TransmittingEntity {
         std::uint64_t sentPackets = 0, droppedPackets = 0, retransmittedPdus = 0;
     };
     const Counters& counters() const { return m_counters; }
-    /// AM: an SDU was sent maxRetxThreshold times; the standard has RRC declare radio link failure. What waited is
-    /// dropped, and nothing is sent any more.
+    /// AM: an SDU was sent maxRetxThreshold times, once or more often; the standard has RRC declare radio link failure.
+    /// What waited was dropped, and the entity began anew: re-establishment over a link that is there takes no time.
     bool Failed() const { return m_failed; }
+    /// What waits is dropped. \return the number of the next SDU
+    std::uint64_t Release();
 
   private:
     struct Outgoing {
@@ -75,11 +79,11 @@ class TransmittingEntity {
     bool Next();
     void Poll(std::vector<RlcPdu>& out);
     void PollExpired();
-    void Lose(std::uint64_t sn, Piece piece);
+    bool Lose(std::uint64_t sn, Piece piece);
     void Fail();
 
     const BearerSettings m_settings;
-    std::function<void()> m_wake;
+    std::function<void()> m_wake, m_fail;
     Counters m_counters;
     // SDUs that wait, by priority, and have no number yet; and from m_firstSn on those that are being sent, which AM
     // keeps until acknowledged.

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-control-channel.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace edgelam::nr {
+
+namespace {
+
+constexpr unsigned symbols_per_cce = 6 * 9; ///< QPSK symbols: 6 resource element groups without their DMRS
+constexpr unsigned qpsk = 2;
+constexpr double false_alarm = 0.01;
+constexpr double request_elements = 2 * 12;
+
+/// TS 38.212 7.3.1.2.1: format 1_0 with its CRC; the field of resource blocks grows with the band.
+double FormatBits(unsigned numPrbs) {
+    const double allocation = std::ceil(std::log2(numPrbs * (numPrbs + 1) / 2.0));
+    return 28 + allocation + 24;
+}
+
+} // namespace
+
+ControlChannel::ControlChannel(const ErrorModel& errors, unsigned numPrbs)
+    : m_errors(errors), m_bits(FormatBits(numPrbs)) {
+    outOfSync = SinrFor(8, 0.1) / std::pow(10, 0.4);
+    inSync = SinrFor(4, 0.02);
+}
+
+double ControlChannel::Loss(unsigned numCces, double sinr) const {
+    return m_errors.CodeBlockErrorRate(qpsk, m_bits, numCces * symbols_per_cce, sinr);
+}
+
+/// By halving, in dB.
+double ControlChannel::SinrFor(unsigned numCces, double loss) const {
+    double low = -30, high = 30;
+    while (high - low > 1e-6) {
+        const double middle = (low + high) / 2;
+        (Loss(numCces, std::pow(10, middle / 10)) > loss ? low : high) = middle;
+    }
+    return std::pow(10, high / 10);
+}
+
+/// Energy over noise is chi-square with 2 degrees of freedom, non-central by twice the energy of the signal: a Poisson
+/// mixture of central ones.
+double RequestLoss(double snr) {
+    const double energy = request_elements * std::max(snr, 0.0), threshold = -std::log(false_alarm);
+    if (energy > 100) {
+        return 0; // below 1e-30
+    }
+    double weight = std::exp(-energy), term = std::exp(-threshold), tail = term, loss = 0;
+    for (int k = 0; k < 400; ++k) { // weight: Poisson(energy) at k; 1 - tail: central with 2 (k + 1) degrees
+        loss += weight * (1 - tail);
+        weight *= energy / (k + 1);
+        term *= threshold / (k + 1);
+        tail += term;
+    }
+    return std::clamp(loss, 0.0, 1.0);
+}
+
+} // namespace edgelam::nr

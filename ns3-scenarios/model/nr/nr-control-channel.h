@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// How well control channels are heard: PDCCH (TS 38.212 7.3, TS 38.213 10.1) and scheduling requests on PUCCH (TS
+/// 38.211 6.3.2.3).
+#pragma once
+
+#include "nr-error-model.h"
+
+namespace edgelam::nr {
+
+/// The downlink control channel of a carrier. Its code is counted as one of the error model's, QPSK at a code rate of
+/// 1/18 and more, without the gain or loss of polar codes against them.
+class ControlChannel {
+  public:
+    explicit ControlChannel(const ErrorModel& errors, unsigned numPrbs);
+
+    /// Probability that a UE misses downlink control information of the size of format 1_0 in so many control channel
+    /// elements (CCE: 6 resource blocks in one symbol, a quarter of them DMRS). \param sinr linear
+    double Loss(unsigned numCces, double sinr) const;
+
+    /// Effective SINR, linear, below which layer 1 is out of sync and from which it is in sync: 10 % of loss in 8 CCEs
+    /// of 4 dB more power, and 2 % in 4 CCEs (TS 38.133 table 8.1.2.1-1).
+    double outOfSync, inSync;
+
+  private:
+    double SinrFor(unsigned numCces, double loss) const;
+    const ErrorModel& m_errors;
+    double m_bits; ///< with CRC
+};
+
+/// Probability that a scheduling request is missed: PUCCH format 0 in one resource block and two symbols, detected by
+/// its energy, with a false alarm in 1 % of the occasions without one.
+/// \param snr of a resource element behind the receiver's combining, linear
+double RequestLoss(double snr);
+
+} // namespace edgelam::nr
