@@ -2,6 +2,7 @@
 """One-way delay of a small packet in an idle cell, reckoned slot by slot beside what the cell does."""
 
 import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,13 @@ from .patterns import slots
 from .runner import Runner
 
 TABLE = "delay"
-GNB_DELAY, UE_DELAY, K2 = 1, 1, 2  # slots, of the cell
+GNB_DELAY = 1  # slots, of the cell
+SYMBOLS = 14  # of a slot
+# TS 38.214 tables 5.3-1 (N1) and 6.4-1 (N2), symbols, numerologies 0 to 3: until a UE has decoded a block, and until it
+# has prepared one that was granted in the first symbol of a slot.
+DECODING_SYMBOLS = (8, 10, 17, 20)
+PREPARATION_SYMBOLS = (10, 12, 23, 36)
+USUAL_K2 = 2
 DATA_UPLINK = 3  # symbols a slot needs for uplink data: two are for requests and sounding
 DIRECTIONS = {False: "down", True: "up"}
 PATTERNS = ("FDD", "DDDSU")
@@ -55,7 +62,7 @@ def measure(config: Config, folder: RunFolder, runner: Runner) -> None:
     writer = folder.table(TABLE, SCHEMA)
     for (mu, pattern, uplink), lines in zip(cases, runner.run("delay", jobs), strict=True):
         for line in lines:
-            parts = reckon(pattern, uplink, line["position"], line["part"])
+            parts = reckon(pattern, uplink, line["position"], line["part"], mu)
             out = parts["boundary"] + sum(list(parts.values())[1:])
             decoding = parts["air"] + parts["decode"]
             writer.append(
@@ -71,7 +78,7 @@ def measure(config: Config, folder: RunFolder, runner: Runner) -> None:
             )  # fmt: skip
 
 
-def reckon(pattern: str, uplink: bool, position: int, part: float) -> dict[str, float]:
+def reckon(pattern: str, uplink: bool, position: int, part: float, numerology: int) -> dict[str, float]:
     """Slots that a packet spends on each of PARTS, when it comes after `part` of slot `position` of the pattern.
 
     Down: put into a block at the first boundary from which GNB_DELAY slots on there is downlink. Up: the request goes
@@ -79,6 +86,8 @@ def reckon(pattern: str, uplink: bool, position: int, part: float) -> dict[str, 
     last slot with downlink that is K2 or more before u, which is decided GNB_DELAY slots before that.
     """
     plan = slots(pattern)
+    ue_delay = math.ceil(DECODING_SYMBOLS[numerology] / SYMBOLS)
+    k2 = max(USUAL_K2, math.ceil((PREPARATION_SYMBOLS[numerology] + 1) / SYMBOLS))
 
     def at(slot: int) -> Any:
         return plan[slot % len(plan)]
@@ -87,13 +96,13 @@ def reckon(pattern: str, uplink: bool, position: int, part: float) -> dict[str, 
     parts = dict.fromkeys(PARTS, 0.0) | {"boundary": 1 - part, "prepare": GNB_DELAY, "air": 1.0}
     if not uplink:
         block = next(slot for slot in itertools.count(boundary + GNB_DELAY) if at(slot).downlink > 1)
-        return parts | {"decision": float(block - GNB_DELAY - boundary), "decode": float(UE_DELAY)}
+        return parts | {"decision": float(block - GNB_DELAY - boundary), "decode": float(ue_delay)}
     request = next(slot for slot in itertools.count(boundary) if at(slot).uplink)
     known = request + 1 + GNB_DELAY
     for block in itertools.count(known):
         if at(block).uplink < DATA_UPLINK:
             continue
-        granted = next(slot for slot in itertools.count(block - K2, -1) if at(slot).downlink)
+        granted = next(slot for slot in itertools.count(block - k2, -1) if at(slot).downlink)
         if granted - GNB_DELAY >= known:
             break
     return parts | {
@@ -103,9 +112,10 @@ def reckon(pattern: str, uplink: bool, position: int, part: float) -> dict[str, 
 
 
 def mean_parts(run: Run) -> Frame:
-    """Mean slots of each part by (pattern, direction): the same for every numerology."""
+    """Mean slots of each part by (pattern, direction) at numerology 1."""
     columns = [f"{part}_slots" for part in PARTS]
-    return run[TABLE].groupby(["pattern", "direction"], sort=False)[columns].mean()
+    rows: Frame = run[TABLE]
+    return rows[rows["numerology"] == 1].groupby(["pattern", "direction"], sort=False)[columns].mean()
 
 
 def draw(run: Run) -> list[Path]:
@@ -148,7 +158,7 @@ def draw(run: Run) -> list[Path]:
         for name, total in zip(names, start, strict=True):
             axes.annotate(f"{total:.1f}", (total, name), xytext=(3, 0), textcoords="offset points", va="center")
         axes.invert_yaxis()
-        axes.set(xlabel="mean delay (slots; a slot is $1/2^{\\mu}$ ms)", xlim=(0, start.max() * 1.08))
+        axes.set(xlabel=r"mean delay at $\mu = 1$ (slots of 0.5 ms)", xlim=(0, start.max() * 1.08))
         figure.legend(loc="outside upper center", ncols=4, columnspacing=1.0, fontsize=6)
     with figures.figure(path / "delay_distribution") as (_, (axes,)):
         shown = rows[rows["numerology"] == 1].groupby(["direction", "pattern"], sort=False)
@@ -172,7 +182,9 @@ def numbers(run: Run) -> list[TextTable]:
         cells = [f"{value:.2f}" for value in found]
         table.add_row(f"{direction}, {pattern}, mu {mu}", *cells, f"{OTHER_MODULE_MS[direction][mu]:.2f}", *met)
     means = mean_parts(run)
-    parts = TextTable("Mean delay, slots", "part", *(f"{direction}, {pattern}" for pattern, direction in means.index))
+    parts = TextTable(
+        "Mean delay at mu 1, slots", "part", *(f"{direction}, {pattern}" for pattern, direction in means.index)
+    )
     for part, label in PARTS.items():
         parts.add_row(label.replace("$", ""), *(f"{value:.1f}" for value in means[f"{part}_slots"]))
     parts.add_row("sum", *(f"{value:.1f}" for value in means.sum(axis="columns")))

@@ -35,8 +35,9 @@ constexpr std::uint32_t queue_packets = 20000;
 constexpr double tunnel_bits = 8 * 36; ///< IPv4, UDP and GTP-U headers on the N3 link
 /// IPv4 header 20 bytes, TCP header with time stamps 32, UDP header 8.
 constexpr std::uint32_t mtu = 1500, tcp_headers = 52, udp_headers = 28;
-/// Of a TCP acknowledgement with its scheduling request, and some waiting, in slots: for the size of buffers.
-constexpr double radio_round_trip_slots = 24;
+/// Of a TCP acknowledgement with its scheduling request, and some waiting, in slots: for the size of buffers. The UE's
+/// own times come in addition.
+constexpr double radio_round_trip_slots = 22;
 
 InternetStackHelper Stack(const Ipv4RoutingHelper& routing) {
     InternetStackHelper stack;
@@ -213,8 +214,11 @@ void NrHelper::Tune(TransferApplication& application, bool atUe, double farthest
     application.Suggest("SegmentSize", UintegerValue(mtu - tcp_headers));
     application.Suggest("DatagramSize", UintegerValue(mtu - udp_headers));
     // What the fastest UE's path holds and what waits unsent; more would only wait in the bearers, which hold 10 MB.
-    const double roundTripS =
-        2 * farthestDelayS + radio_round_trip_slots * 1e-9 * static_cast<double>(m_cell->GetNumerology().MeanSlotNs());
+    const nr::Numerology& numerology = m_cell->GetNumerology();
+    const double slots = radio_round_trip_slots +
+                         std::ceil(static_cast<double>(numerology.DecodingSymbols()) / nr::symbols_per_slot) +
+                         std::ceil(static_cast<double>(numerology.PreparationSymbols()) / nr::symbols_per_slot);
+    const double roundTripS = 2 * farthestDelayS + slots * 1e-9 * static_cast<double>(numerology.MeanSlotNs());
     const double bytes = PeakRateBps(atUe) / 8 * roundTripS + (128 << 10);
     application.Suggest("SndBufSize", UintegerValue(static_cast<std::uint32_t>(std::clamp(bytes, 512.0 * 1024, 8e6))));
     application.SetGroupFunction(

@@ -3,6 +3,7 @@
 /// How much a cell delivers and when: peak rates, delays slot by slot, error rates, HARQ.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "nr-cell-testbed.h"
@@ -61,8 +62,8 @@ void PeakRates(Case& test) {
         const unsigned size = TransportBlockSize(prbs * elements, mcs, peak.layers);
         double received = 0;
         std::uint64_t full = 0, first = UINT64_MAX, last = 0;
-        const auto handed = static_cast<std::int64_t>(
-            static_cast<std::uint64_t>(numerology.SlotAt(static_cast<std::int64_t>(seconds * 1e9))) - 3);
+        const unsigned decoding = peak.uplink ? 1 : (numerology.DecodingSymbols() + 13) / 14;
+        const auto handed = numerology.SlotAt(static_cast<std::int64_t>(seconds * 1e9)) - 2 - decoding;
         for (const auto& block : bed.blocks) {
             if ((block.uplink != 0) != peak.uplink || static_cast<std::int64_t>(block.slot) > handed) {
                 continue;
@@ -112,6 +113,15 @@ int SlotsTaken(Case& test, CellTestbed& bed, bool uplink, std::int64_t boundary)
     return static_cast<int>(out - boundary);
 }
 
+/// TS 38.214 table 5.3-1 (8, 10, 17, 20, 80, 160 symbols), and table 6.4-1 (10, 12, 23, 36, 144, 288) behind a grant of
+/// one symbol, but at least 2.
+int DecodingSlots(unsigned mu) {
+    return mu < 2 ? 1 : mu < 4 ? 2 : mu == 5 ? 6 : 12;
+}
+int LeastK2(unsigned mu) {
+    return mu < 3 ? 2 : mu == 3 ? 3 : mu == 5 ? 11 : 21;
+}
+
 double CarrierOf(unsigned mu) {
     return mu > 3 ? 60e9 : mu == 3 ? 28e9 : 3.5e9;
 }
@@ -123,10 +133,9 @@ Attributes StrongLink(unsigned mu, const char* pattern) {
             Set("GnbPower", 60.),  Set("UePower", 50.),         Set("P0", -20.)};
 }
 
-/// FDD, boundary in slot n. Down: into a block in n, on the air in n + 1, over at n + 2, decoded at n + 3. Up: request
-/// in n, over at n + 1, acted on in n + 2; the grant is on the air in n + 3, the block in n + 5 (K2 = 2), over at n +
-/// 6, read at n + 7. Half a slot of waiting before: 3.5 and 7.5 slots, or, for mu 0 to 3, 3.5, 1.75, 0.875, 0.44 ms and
-/// 7.5, 3.75, 1.875, 0.94 ms; for mu 5 and 6 0.11, 0.055 ms and 0.23, 0.12 ms.
+/// FDD, boundary in slot n. Down: into a block in n, on the air in n + 1, over at n + 2, decoded at n + 3 (UeDelay =
+/// 1). Up: request in n, over at n + 1, acted on in n + 2; the grant is on the air in n + 3, the block in n + 5 (K2 =
+/// 2), over at n + 6, read at n + 7. Half a slot of waiting before.
 void DelayInFdd(Case& test) {
     for (const unsigned mu : {0u, 1u, 2u, 3u, 5u, 6u}) {
         CellTestbed bed({.deployment = "Clarke", .frequency = CarrierOf(mu)}, StrongLink(mu, "FDD"));
@@ -134,9 +143,10 @@ void DelayInFdd(Case& test) {
         std::int64_t slot = 100ll << mu;
         for (int n = 0; n < 3; ++n) {
             slot += 1000ll << mu;
-            test.True(SlotsTaken(test, bed, false, slot + n) == 3, "down: 3 slots, mu " + std::to_string(mu));
+            test.True(SlotsTaken(test, bed, false, slot + n) == 2 + DecodingSlots(mu),
+                      "down, mu " + std::to_string(mu));
             slot += 1000ll << mu;
-            test.True(SlotsTaken(test, bed, true, slot + n) == 7, "up: 7 slots, mu " + std::to_string(mu));
+            test.True(SlotsTaken(test, bed, true, slot + n) == 5 + LeastK2(mu), "up, mu " + std::to_string(mu));
         }
     }
 }
@@ -149,11 +159,19 @@ void DelayInTdd(Case& test) {
     for (const unsigned mu : {0u, 1u, 2u, 3u, 5u, 6u}) {
         CellTestbed bed({.deployment = "Clarke", .frequency = CarrierOf(mu)}, StrongLink(mu, "DDDSU"));
         bed.Add({30, 5, 1.5});
-        const int down[] = {3, 3, 3, 4, 3}, up[] = {11, 10, 9, 8, 7};
+        const int down[] = {3, 3, 3, 4, 3};
+        // With K2 of 3, a request of slot 4, acted on in 6, is too late for slot 9: it is granted in 6 at the latest.
+        // With 11 and 21, slots 19 and 29 are the first to be granted, in slot 8.
+        using Slots = std::array<int, 5>;
+        const Slots up = mu < 3    ? Slots{11, 10, 9, 8, 7}
+                         : mu == 3 ? Slots{11, 10, 9, 8, 12}
+                         : mu == 5 ? Slots{21, 20, 19, 18, 17}
+                                   : Slots{31, 30, 29, 28, 27};
         std::int64_t slot = 100ll << mu;
         for (int n = 0; n < 5; ++n) {
             slot += 1000ll << mu;
-            test.True(SlotsTaken(test, bed, false, slot + n) == down[n], "down from slot " + std::to_string(n));
+            test.True(SlotsTaken(test, bed, false, slot + n) == down[n] + DecodingSlots(mu) - 1,
+                      "down from slot " + std::to_string(n));
             slot += 1000ll << mu;
             test.True(SlotsTaken(test, bed, true, slot + n) == up[n], "up from slot " + std::to_string(n));
         }

@@ -91,12 +91,15 @@ def test_ues_that_share_the_band_in_fades_get_together_what_one_gets():
 
 def test_delays_reckoned_by_hand():
     # FDD, in the middle of a slot: 0.5 + 1 + 1 + 1 down; 0.5 + 2 (request) + 1 + 2 (K2) + 1 + 1 up.
-    assert sum(reckon("FDD", False, 0, 0.5).values()) == 3.5
-    assert sum(reckon("FDD", True, 0, 0.5).values()) == 7.5
+    assert sum(reckon("FDD", False, 0, 0.5, 1).values()) == 3.5
+    assert sum(reckon("FDD", True, 0, 0.5, 1).values()) == 7.5
+    # At 120 kHz a UE decodes in two slots and needs three from grant to block.
+    assert sum(reckon("FDD", False, 0, 0.5, 3).values()) == 4.5
+    assert sum(reckon("FDD", True, 0, 0.5, 3).values()) == 8.5
     # DDDSU: a packet of slot 2 would go out in slot 4, the U, and waits for one more.
-    assert [sum(reckon("DDDSU", False, slot, 0.5).values()) for slot in range(5)] == [3.5, 3.5, 4.5, 3.5, 3.5]
+    assert [sum(reckon("DDDSU", False, slot, 0.5, 1).values()) for slot in range(5)] == [3.5, 3.5, 4.5, 3.5, 3.5]
     # Up from slot 4: request in 8 (S), known in 10, decided in 11, granted in 12, block in 14, read at 16.
-    assert sum(reckon("DDDSU", True, 4, 0.5).values()) == 16 - 4.5
+    assert sum(reckon("DDDSU", True, 4, 0.5, 1).values()) == 16 - 4.5
 
 
 def test_tcp_times_by_hand():

@@ -19,6 +19,7 @@ namespace {
 constexpr double thermal_dbm_per_hz = -174;
 constexpr unsigned short_control = 2;   ///< symbols of uplink that are for sounding and short PUCCH
 constexpr unsigned least_elements = 36; ///< of a resource block, for data
+constexpr unsigned usual_slots = 2;     ///< of K1 and K2 where the numerology allows that
 
 /// TS 38.214 table 5.1.2.2.1-1, configuration 1; twice and four times as many beyond its 275 resource blocks (FR3), so
 /// that there are never more than 18 groups.
@@ -36,21 +37,44 @@ double DbOf(double linear) {
     return 10 * std::log10(std::max(linear, 1e-30));
 }
 
-void CellSettings::Check() const {
+CellSettings CellSettings::Checked() const {
     if (const int largest = static_cast<int>(NumMcs(McsTableOf(mcsTable))) - 1;
         multicastMcs < -1 || multicastMcs > largest) {
         throw std::invalid_argument("NR cell: MulticastMcs " + std::to_string(multicastMcs) + "; legal are -1 to " +
                                     std::to_string(largest));
     }
+    // Feedback goes in the last two symbols of its slot; a grant is in the first ones of its own.
+    const Numerology numerology(mu);
+    const unsigned decoding = numerology.DecodingSymbols(), preparation = numerology.PreparationSymbols();
+    const auto slots = [](unsigned symbols) { return (symbols + symbols_per_slot - 1) / symbols_per_slot; };
+    const unsigned leastK1 = 1 + slots(decoding - std::min(decoding, symbols_per_slot - short_control)),
+                   leastK2 = slots(preparation + std::max(1u, controlSymbols));
+    CellSettings result = *this;
+    const auto choose = [&](const char* name, unsigned& value, unsigned least, unsigned byDefault, unsigned most,
+                            unsigned symbols, const char* table) {
+        if (value != 0 && value < least) {
+            throw std::invalid_argument("NR cell: " + std::string(name) + " " + std::to_string(value) +
+                                        " with numerology " + std::to_string(mu) + "; legal are " +
+                                        std::to_string(least) + " to " + std::to_string(most) + ", as a UE needs " +
+                                        std::to_string(symbols) + " symbols (TS 38.214 table " + table +
+                                        "), and 0 for the default");
+        }
+        value = value == 0 ? byDefault : value;
+    };
+    choose("UeDelay", result.ueDelay, slots(decoding), slots(decoding), most_ue_delay, decoding, "5.3-1");
+    choose("K1", result.k1, leastK1, std::max(usual_slots, leastK1), most_k, decoding, "5.3-1");
+    choose("K2", result.k2, leastK2, std::max(usual_slots, leastK2), most_k, preparation, "6.4-1");
+    return result;
 }
 
 Carrier::Carrier(const CellSettings& given, double frequencyHz)
-    : settings((given.Check(), given)), numerology(settings.mu), pattern(SlotPattern::Parse(settings.pattern)),
+    : settings(given.Checked()), numerology(settings.mu), pattern(SlotPattern::Parse(settings.pattern)),
       mcsTable(McsTableOf(settings.mcsTable)), cqiTable(static_cast<CqiTable>(mcsTable)),
       numPrbs(NumResourceBlocks(FrequencyRangeOf(frequencyHz), settings.mu, settings.bandwidthHz)),
       prbsPerGroup(GroupSize(numPrbs)), numGroups((numPrbs + prbsPerGroup - 1) / prbsPerGroup),
       samplesPerGroup(std::max(1u, prbsPerGroup / 4)), errors(settings.gapDb), control(errors, numPrbs),
       linkTimers{settings.n310, settings.n311, SlotsOf(settings.t310), SlotsOf(settings.t311)} {
+    feedbackDelay = given.ueDelay == 0 ? settings.k1 : std::max(settings.k1, 1 + settings.ueDelay);
     SetSlots();
     const double prbHz = 12.0 * static_cast<double>(numerology.SubcarrierSpacingHz());
     for (unsigned g = 0; g < numGroups; ++g) {
@@ -149,8 +173,7 @@ void Carrier::SetSlots() {
     for (auto& slot : plan) {
         std::sort(slot.grantsFor.begin(), slot.grantsFor.end());
     }
-    const std::size_t feedback =
-        settings.gnbDelay + std::max(settings.k1, 1 + settings.ueDelay) + count + 1 + settings.gnbDelay;
+    const std::size_t feedback = settings.gnbDelay + feedbackDelay + count + 1 + settings.gnbDelay;
     longestGrant = std::max<std::size_t>(longest, settings.gnbDelay);
     longestDelay = std::max(longest, feedback);
 }
@@ -190,7 +213,7 @@ double Carrier::DownlinkSnr() const {
 }
 
 std::uint64_t Carrier::FeedbackSlot(std::uint64_t slot) const {
-    const auto soonest = static_cast<std::int64_t>(slot + std::max(settings.k1, 1 + settings.ueDelay));
+    const auto soonest = static_cast<std::int64_t>(slot + feedbackDelay);
     return static_cast<std::uint64_t>(pattern.NextUplink(soonest)) + 1 + settings.gnbDelay;
 }
 

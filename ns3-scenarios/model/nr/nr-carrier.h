@@ -24,6 +24,8 @@ namespace edgelam::nr {
 
 constexpr unsigned least_block_bits = 192; ///< below, a block would be little but headers
 
+constexpr unsigned most_ue_delay = 20, most_k = 32; ///< slots, of UeDelay, and of K1 and K2
+
 /// The attributes of a cell; its TypeId says what they mean.
 struct CellSettings {
     unsigned mu = 1;
@@ -35,11 +37,13 @@ struct CellSettings {
              maxTransmissions = 4, multicastTransmissions = 4;
     int multicastMcs = -1;
     bool incrementalRedundancy = true;
-    unsigned gnbDelay = 1, ueDelay = 1, k1 = 2, k2 = 2, csiPeriod = 20, csiDelay = 4;
+    unsigned gnbDelay = 1, csiPeriod = 20, csiDelay = 4;
+    unsigned ueDelay = 0, k1 = 0, k2 = 0; ///< 0: what the numerology allows
     unsigned n310 = 1, n311 = 1, srTransMax = 64;
     ns3::Time t310 = ns3::MilliSeconds(1000), t311 = ns3::MilliSeconds(30000), srProhibit = ns3::MilliSeconds(0);
-    /// Throws std::invalid_argument naming the attribute, the value and what is legal.
-    void Check() const;
+    /// With the times that a UE needs in place of 0. Throws std::invalid_argument naming the attribute, the value and
+    /// what is legal.
+    CellSettings Checked() const;
 };
 
 /// Of each slot of the pattern.
@@ -74,6 +78,7 @@ struct Carrier {
     Numerology numerology;
     SlotPattern pattern;
     std::vector<SlotPlan> plan;
+    unsigned feedbackDelay = 0;   ///< slots from a downlink block to the first that may carry its HARQ feedback
     std::size_t longestGrant = 0; ///< slots from a decision to the latest slot that it is for
     std::size_t longestDelay = 0; ///< slots from a decision to the last of what follows from it
     McsTable mcsTable;

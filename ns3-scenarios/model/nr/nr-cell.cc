@@ -89,12 +89,19 @@ ns3::TypeId Cell::GetTypeId() {
             .AddAttribute("GnbDelay",
                           "Slots from a decision of the gNB to its transmission, and from a reception to its decoding.",
                           UintegerValue(1), MakeUintegerAccessor(of(&CellSettings::gnbDelay)), whole(0, 20))
-            .AddAttribute("UeDelay", "Slots that a UE needs to decode.", UintegerValue(1),
-                          MakeUintegerAccessor(of(&CellSettings::ueDelay)), whole(0, 20))
-            .AddAttribute("K1", "Least number of slots from a downlink block to its HARQ feedback.", UintegerValue(2),
-                          MakeUintegerAccessor(of(&CellSettings::k1)), whole(1, 32))
-            .AddAttribute("K2", "Least number of slots from a grant to its uplink block.", UintegerValue(2),
-                          MakeUintegerAccessor(of(&CellSettings::k2)), whole(1, 32))
+            .AddAttribute(
+                "UeDelay",
+                "Slots that a UE needs to decode; 0: what the numerology asks for (N1 of TS 38.214 table 5.3-1, "
+                "rounded up).",
+                UintegerValue(0), MakeUintegerAccessor(of(&CellSettings::ueDelay)), whole(0, most_ue_delay))
+            .AddAttribute("K1",
+                          "Least number of slots from a downlink block to its HARQ feedback; 0: 2, or what the "
+                          "numerology asks for (TS 38.214 table 5.3-1) if that is more.",
+                          UintegerValue(0), MakeUintegerAccessor(of(&CellSettings::k1)), whole(0, most_k))
+            .AddAttribute("K2",
+                          "Least number of slots from a grant to its uplink block; 0: 2, or what the numerology asks "
+                          "for (TS 38.214 table 6.4-1) if that is more.",
+                          UintegerValue(0), MakeUintegerAccessor(of(&CellSettings::k2)), whole(0, most_k))
             .AddAttribute("CsiPeriod", "Slots between two CSI reports of a UE.", UintegerValue(20),
                           MakeUintegerAccessor(of(&CellSettings::csiPeriod)), whole(1, 10000))
             .AddAttribute("CsiDelay", "Slots until the gNB uses a CSI report.", UintegerValue(4),

@@ -64,6 +64,14 @@ Numerology::Numerology(unsigned mu) : m_mu(mu) {
     }
 }
 
+unsigned Numerology::DecodingSymbols() const {
+    return std::array{8U, 10U, 17U, 20U, 0U, 80U, 160U}[m_mu];
+}
+
+unsigned Numerology::PreparationSymbols() const {
+    return std::array{10U, 12U, 23U, 36U, 0U, 144U, 288U}[m_mu];
+}
+
 std::int64_t Numerology::SymbolStartNs(unsigned symbolInSubframe) const {
     const unsigned half = 7U << m_mu;
     // 2048 + 144 (x kappa >> mu) each, and 16 kappa more for symbols 0 and 7 x 2^mu.

@@ -29,6 +29,12 @@ class Numerology {
     /// 1 ms / 2^mu, ns: the slots of half a subframe on average, and each of them for mu of 0 and 1.
     std::int64_t MeanSlotNs() const { return subframe_ns >> m_mu; }
 
+    /// Symbols from the end of a downlink block until a UE of processing capability 1 has decoded it (N1 of TS 38.214
+    /// table 5.3-1, with front-loaded DMRS alone), and from the end of a grant until its uplink block is prepared (N2
+    /// of table 6.4-1).
+    unsigned DecodingSymbols() const;
+    unsigned PreparationSymbols() const;
+
     /// Start of a symbol after the start of its subframe, ns, rounded to the nearest; symbol may be anything from 0 to
     /// 14 x 2^mu, the last being the end. The first symbol of each half subframe has a cyclic prefix 16 Ts = 0.52 us
     /// longer than the others (TS 38.211 5.3.1).
