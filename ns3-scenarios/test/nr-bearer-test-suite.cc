@@ -144,9 +144,9 @@ void Headers(Case& test) {
     }
     RlcStatus status;
     status.ackSn = 10;
-    test.True(status.Bytes() == 6, "a bare acknowledgement: 4 and a MAC subheader of 2");
+    test.True(status.Bytes() == 5, "a bare acknowledgement: 3 and a MAC subheader of 2");
     status.missing = {{3, 0, UINT32_MAX}, {5, 100, 200}};
-    test.True(status.Bytes() == 4 + 3 + 7 + 2, "two gaps, one within an SDU");
+    test.True(status.Bytes() == 3 + 3 + 7 + 2, "two gaps, one within an SDU");
 }
 
 void FullAndFailed(Case& test) {

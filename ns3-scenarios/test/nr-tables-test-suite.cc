@@ -252,6 +252,15 @@ void Segmentation(Case& test) {
     test.True(cut.baseGraph == 1 && cut.count == 141 && cut.infoBits == 8392 && cut.liftingSize == 384 &&
                   cut.paddedBits == 8448 && cut.bufferBits == 66 * 384 - 56,
               "the largest");
+    // Limited-buffer rate matching, TS 38.212 5.4.2.1, by hand: the largest block of 273 resource blocks and 4 layers
+    // of 256QAM at 948/1024 has 1,277,992 bits; N_ref = 1,277,992 x 3/2 / 141 = 13,595 of N = 25,344.
+    test.True(LimitedBufferBits(McsTable::Qam256, 273, 4) == 1'277'992 / 2 * 3, "the limit");
+    test.True(LimitedBufferBits(McsTable::Qam256, 240, 4) == 1'277'992 / 2 * 3, "of 218 to 273 resource blocks");
+    test.True(LimitedBufferBits(McsTable::Qam256, 273, 2) < 1'277'992 / 2 * 3, "of fewer layers");
+    const auto limited = Segment(1'179'864, McsAt(McsTable::Qam256, 27), LimitedBufferBits(McsTable::Qam256, 273, 4));
+    test.True(limited.bufferBits == 13'595 - 56 && limited.infoBits == cut.infoBits, "a shorter buffer");
+    test.True(Segment(8064, Scheme(2, 602), 1'916'988).bufferBits == Segment(8064, Scheme(2, 602)).bufferBits,
+              "a small block has all of it");
     // A = 480, R = 0.3: graph 2, B = 496, Kb = 8, Zc = 64 (8 x 60 = 480 is too small), K = 640.
     const auto small = Segment(480, Scheme(2, 308));
     test.True(small.baseGraph == 2 && small.count == 1 && small.infoBits == 496 && small.liftingSize == 64 &&

@@ -27,6 +27,17 @@ unsigned GroupSize(unsigned prbs) {
     return prbs <= 36 ? 2 : prbs <= 72 ? 4 : prbs <= 144 ? 8 : prbs <= 275 ? 16 : prbs <= 550 ? 32 : 64;
 }
 
+unsigned HarqProcessesOf(const CellSettings& settings, double frequencyHz) {
+    const FrequencyRange range = FrequencyRangeOf(frequencyHz);
+    const unsigned most = range == FrequencyRange::Fr2_2 ? 32 : 16;
+    if (settings.harqProcesses > most) {
+        throw std::invalid_argument("NR cell: HarqProcesses " + std::to_string(settings.harqProcesses) + " in " +
+                                    NameOf(range) + "; legal are 1 to " + std::to_string(most) +
+                                    ", and 0 for the most");
+    }
+    return settings.harqProcesses == 0 ? most : settings.harqProcesses;
+}
+
 } // namespace
 
 double WattOfDbm(double dbm) {
@@ -72,7 +83,9 @@ Carrier::Carrier(const CellSettings& given, double frequencyHz)
       mcsTable(McsTableOf(settings.mcsTable)), cqiTable(static_cast<CqiTable>(mcsTable)),
       numPrbs(NumResourceBlocks(FrequencyRangeOf(frequencyHz), settings.mu, settings.bandwidthHz)),
       prbsPerGroup(GroupSize(numPrbs)), numGroups((numPrbs + prbsPerGroup - 1) / prbsPerGroup),
-      samplesPerGroup(std::max(1u, prbsPerGroup / 4)), errors(settings.gapDb), control(errors, numPrbs),
+      samplesPerGroup(std::max(1u, prbsPerGroup / 4)), harqProcesses(HarqProcessesOf(settings, frequencyHz)),
+      limitedBits(LimitedBufferBits(mcsTable, numPrbs, settings.maxLayers)), errors(settings.gapDb),
+      control(errors, numPrbs),
       linkTimers{settings.n310, settings.n311, SlotsOf(settings.t310), SlotsOf(settings.t311)} {
     feedbackDelay = given.ueDelay == 0 ? settings.k1 : std::max(settings.k1, 1 + settings.ueDelay);
     SetSlots();

@@ -37,6 +37,7 @@ struct CellSettings {
              maxTransmissions = 4, multicastTransmissions = 4;
     int multicastMcs = -1;
     bool incrementalRedundancy = true;
+    unsigned harqProcesses = 0; ///< 0: as many as the frequency range allows
     unsigned gnbDelay = 1, csiPeriod = 20, csiDelay = 4;
     unsigned ueDelay = 0, k1 = 0, k2 = 0; ///< 0: what the numerology allows
     unsigned n310 = 1, n311 = 1, srTransMax = 64;
@@ -87,6 +88,8 @@ struct Carrier {
     unsigned leastGroups;          ///< that a block of the lowest MCS and least_block_bits takes
     std::vector<double> offsetsHz; ///< of the SINR samples, several a group
     double noiseDownW, noiseUpW;   ///< of one resource block
+    unsigned harqProcesses;
+    unsigned limitedBits; ///< of a downlink circular buffer, see LimitedBufferBits
     ErrorModel errors;
     ControlChannel control;
     RadioLinkTimers linkTimers;

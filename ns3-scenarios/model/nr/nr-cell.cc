@@ -70,6 +70,10 @@ ns3::TypeId Cell::GetTypeId() {
                           UintegerValue(1), MakeUintegerAccessor(of(&CellSettings::controlSymbols)), whole(0, 3))
             .AddAttribute("DmrsPerPrb", "Resource elements of DMRS in each resource block and slot.", UintegerValue(12),
                           MakeUintegerAccessor(of(&CellSettings::dmrsPerPrb)), whole(6, 36))
+            .AddAttribute("HarqProcesses",
+                          "HARQ processes of a UE and direction; 0: as many as there may be, 16, or 32 in FR2-2.",
+                          UintegerValue(0), MakeUintegerAccessor(of(&CellSettings::harqProcesses)),
+                          whole(0, HarqEntity::most_processes))
             .AddAttribute("MaxTransmissions", "Greatest number of transmissions of a block, including the first.",
                           UintegerValue(4), MakeUintegerAccessor(of(&CellSettings::maxTransmissions)), whole(1, 16))
             .AddAttribute("MulticastTransmissions",

@@ -112,7 +112,8 @@ void Grants::Share(Direction direction, std::uint64_t forSlot) {
     }
 }
 
-void Grants::NewBlock(Sender& sender, unsigned harq, unsigned layers, unsigned symbols, double offsetDb) {
+void Grants::NewBlock(Sender& sender, unsigned harq, unsigned layers, unsigned symbols, double offsetDb,
+                      unsigned limitedBits) {
     HarqProcess& process = sender.harq[harq];
     const unsigned elements = m_carrier.DataElements(m_carrier.PrbsOf(process.groups), symbols);
     const unsigned wanted = m_links.McsFor(sender.adaptation, process.groups, offsetDb, sender.sharedDb);
@@ -124,7 +125,7 @@ void Grants::NewBlock(Sender& sender, unsigned harq, unsigned layers, unsigned s
     process.mcs = static_cast<std::uint8_t>(mcs);
     process.lowest = mcs == 0 || mcs > wanted;
     process.layers = static_cast<std::uint8_t>(layers);
-    process.blocks = Segment(process.bits, McsAt(m_carrier.mcsTable, mcs));
+    process.blocks = Segment(process.bits, McsAt(m_carrier.mcsTable, mcs), limitedBits);
     process.reception.Begin(m_random->GetValue());
     sender.harq.Begin(harq);
 }

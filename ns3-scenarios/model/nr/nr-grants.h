@@ -20,7 +20,8 @@ namespace edgelam::nr {
 
 /// One who sends: a UE's bearer in one direction, or that of a multicast group.
 struct Sender {
-    Sender(const BearerSettings& settings, LinkAdaptation& to) : bearer(settings), adaptation(to) {}
+    Sender(const BearerSettings& settings, LinkAdaptation& to, unsigned harqProcesses)
+        : bearer(settings), harq(harqProcesses), adaptation(to) {}
     Bearer bearer;
     HarqEntity harq;
     LinkAdaptation& adaptation;
@@ -62,7 +63,9 @@ class Grants {
     void Share(Direction direction, std::uint64_t forSlot);
 
     /// A new block on the groups of a process: how many bits, at which MCS.
-    void NewBlock(Sender& sender, unsigned harq, unsigned layers, unsigned symbols, double offsetDb);
+    /// \param limitedBits of the circular buffer, see Segment
+    void NewBlock(Sender& sender, unsigned harq, unsigned layers, unsigned symbols, double offsetDb,
+                  unsigned limitedBits);
     /// Data for a new block, if `admitted`. \return false if the block is empty then, and given up
     bool TakeData(Sender& sender, unsigned harq, std::uint32_t room, std::uint64_t slot, bool admitted = true);
     /// Draws whether something is lost that is so with this probability.

@@ -10,25 +10,24 @@ NS_LOG_COMPONENT_DEFINE("NrHarqEntity");
 namespace edgelam::nr {
 
 unsigned HarqEntity::Next() const {
-    return static_cast<unsigned>(
-        std::countr_zero(m_retransmit != 0 ? m_retransmit : static_cast<std::uint16_t>(~m_busy)));
+    return static_cast<unsigned>(std::countr_zero(m_retransmit != 0 ? m_retransmit : ~m_busy));
 }
 
 void HarqEntity::Begin(unsigned process) {
     m_processes[process].attempts = 0;
-    m_busy |= static_cast<std::uint16_t>(1U << process);
+    m_busy |= 1U << process;
 }
 
 bool HarqEntity::TakeRetransmission(unsigned process) {
-    const auto bit = static_cast<std::uint16_t>(1U << process);
+    const std::uint32_t bit = 1U << process;
     const bool retransmits = (m_retransmit & bit) != 0;
-    m_retransmit &= static_cast<std::uint16_t>(~bit);
+    m_retransmit &= ~bit;
     return retransmits;
 }
 
 bool HarqEntity::GiveUp() {
     const bool any = Retransmits();
-    for (; m_retransmit != 0; m_retransmit &= static_cast<std::uint16_t>(m_retransmit - 1)) {
+    for (; m_retransmit != 0; m_retransmit &= m_retransmit - 1) {
         Finish(static_cast<unsigned>(std::countr_zero(m_retransmit)), false, 0);
     }
     return any;
@@ -36,10 +35,10 @@ bool HarqEntity::GiveUp() {
 
 void HarqEntity::Finish(unsigned process, bool decoded, unsigned maxTransmissions) {
     HarqProcess& each = m_processes[process];
-    const auto bit = static_cast<std::uint16_t>(1U << process);
+    const std::uint32_t bit = 1U << process;
     if (decoded || each.attempts >= maxTransmissions) {
         NS_LOG_LOGIC("process " << process << (decoded ? " decoded" : " given up") << " after " << int(each.attempts));
-        m_busy &= static_cast<std::uint16_t>(~bit);
+        m_busy &= ~bit;
         each.pdus.clear();
         each.status.reset();
     } else {

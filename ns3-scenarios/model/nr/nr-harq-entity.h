@@ -34,6 +34,7 @@ struct HarqProcess {
     std::uint64_t report = 0;
     double charge = 0;                 ///< bits that each transmission counts for its sender
     std::uint8_t reportedPriority = 0; ///< uplink: the highest in the report
+    std::uint8_t reportedGroups = 0;   ///< uplink: of how many it tells
     std::uint32_t bits = 0;
     std::uint8_t mcs = 0, layers = 1, attempts = 0;
     bool lowest = false; ///< no lower MCS could have been chosen, whatever link adaptation asked for
@@ -43,7 +44,10 @@ struct HarqProcess {
 
 class HarqEntity {
   public:
-    static constexpr unsigned num_processes = 16;
+    static constexpr unsigned most_processes = 32; ///< in FR2-2; elsewhere 16 (TS 38.214 5.1)
+
+    /// \param processes that may hold a block at the same time
+    explicit HarqEntity(unsigned processes) : m_all(processes == most_processes ? UINT32_MAX : (1U << processes) - 1) {}
 
     HarqProcess& operator[](unsigned process) { return m_processes[process]; }
     const HarqProcess& operator[](unsigned process) const { return m_processes[process]; }
@@ -51,10 +55,10 @@ class HarqEntity {
     /// Whether some process holds a block that is to be sent again.
     bool Retransmits() const { return m_retransmit != 0; }
     /// Whether every process holds a block.
-    bool Full() const { return m_busy == UINT16_MAX; }
+    bool Full() const { return m_busy == m_all; }
     bool Empty() const { return m_busy == 0; }
     /// Bit of each process that holds a block.
-    std::uint16_t Busy() const { return m_busy; }
+    std::uint32_t Busy() const { return m_busy; }
     /// The process to send next: of a block that is to be sent again, or else a free one.
     unsigned Next() const;
     /// Groups of the block that is to be sent again; 0: the next block is a new one.
@@ -67,15 +71,15 @@ class HarqEntity {
     /// \return whether the process holds a block that is to be sent again, and now will be
     bool TakeRetransmission(unsigned process);
     /// A block is given up before it is sent.
-    void Release(unsigned process) { m_busy &= static_cast<std::uint16_t>(~(1U << process)); }
+    void Release(unsigned process) { m_busy &= ~(1U << process); }
     /// Blocks that are to be sent again are given up. \return whether there were any
     bool GiveUp();
     /// A block is done with, or to be sent again.
     void Finish(unsigned process, bool decoded, unsigned maxTransmissions);
 
   private:
-    std::array<HarqProcess, num_processes> m_processes;
-    std::uint16_t m_busy = 0, m_retransmit = 0; ///< bits of processes; as the sender knows
+    std::array<HarqProcess, most_processes> m_processes;
+    std::uint32_t m_all, m_busy = 0, m_retransmit = 0; ///< bits of processes; as the sender knows
 };
 
 } // namespace edgelam::nr

@@ -30,7 +30,7 @@ Mac::~Mac() {
 void Mac::AddUe(const BearerSettings& settings) {
     const std::uint32_t number = NumUes();
     m_ues.push_back(std::make_unique<Ue>(settings, m_links.Adaptation(number, Direction::Downlink),
-                                         m_links.Adaptation(number, Direction::Uplink)));
+                                         m_links.Adaptation(number, Direction::Uplink), m_carrier.harqProcesses));
     for (Sender* sender : {&m_ues.back()->down, &m_ues.back()->up}) {
         sender->averagedSlot = NextSlot();
         sender->bitsPerGroup.resize(m_carrier.numGroups);
@@ -181,7 +181,8 @@ void Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols
         const std::uint64_t coming = ue.BytesComing();
         const std::uint64_t wanted = scheduler.AdmitsData(i) ? ue.status.knownBytes : ue.StatusBytes();
         if ((retransmits || wanted > coming) && Reaches(i, slot)) {
-            m_grants.Add(i, {false, i, &ue.up}, slot, symbols, std::max(wanted, coming) - coming + report_bytes,
+            m_grants.Add(i, {false, i, &ue.up}, slot, symbols,
+                         std::max(wanted, coming) - coming + ReportBytes(ue.status.knownGroups),
                          ue.status.knownPriority);
         }
     }
@@ -210,7 +211,7 @@ bool Mac::GrantDown(std::uint32_t number, unsigned harq, unsigned symbols, std::
     if (m_grants.SendAgain(sender, harq, slot)) {
         return true;
     }
-    m_grants.NewBlock(sender, harq, sender.adaptation.quality.layers, symbols, 0);
+    m_grants.NewBlock(sender, harq, sender.adaptation.quality.layers, symbols, 0, m_carrier.limitedBits);
     HarqProcess& process = sender.harq[harq];
     std::uint32_t room = process.bits / 8;
     if (ue.up.bearer.StatusBytes() > 0 && room >= Grants::least_status_bytes) {
@@ -233,7 +234,7 @@ void Mac::GrantUp(std::uint32_t number, unsigned harq, unsigned symbols, std::ui
     const unsigned prbs = m_carrier.PrbsOf(sender.harq[harq].groups);
     const double offsetDb =
         10 * std::log10(m_links.UplinkPowerW(number, prbs) / m_links.UplinkPowerW(number, m_carrier.SoundedPrbs()));
-    m_grants.NewBlock(sender, harq, sender.adaptation.quality.layers, symbols, offsetDb);
+    m_grants.NewBlock(sender, harq, sender.adaptation.quality.layers, symbols, offsetDb, 0);
     m_grants.Charge(sender, harq, slot, sender.harq[harq].bits);
 }
 
@@ -269,6 +270,7 @@ void Mac::ReceiveUp(Ue& ue, unsigned harq) {
             ue.status.newestReport = process.report;
             ue.status.knownBytes = process.reportedBytes;
             ue.status.knownPriority = process.reportedPriority;
+            ue.status.knownGroups = process.reportedGroups;
         }
     } else if (process.attempts >= m_carrier.settings.maxTransmissions && process.report == ue.status.lastReport) {
         ue.status.reportedBytes = 0; // the report is lost too
@@ -297,7 +299,8 @@ void Mac::TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot) {
     HarqProcess& process = ue.up.harq[harq];
     --ue.status.grants;
     if (process.attempts == 0) {
-        std::uint32_t room = process.bits / 8 - std::min(process.bits / 8, report_bytes);
+        // Its size is known before what fits beside it: it may tell of less than that.
+        std::uint32_t room = process.bits / 8 - std::min(process.bits / 8, ReportBytes(ue.UplinkGroups()));
         if (ue.down.bearer.StatusBytes() > 0 && room >= Grants::least_status_bytes) {
             process.status = ue.down.bearer.TakeStatus(room);
             room -= std::min(room, process.status->Bytes());
@@ -308,6 +311,7 @@ void Mac::TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot) {
         process.report = ++ue.status.lastReport;
         process.reportedBytes = ue.status.reportedBytes = ue.up.bearer.BacklogBytes() + ue.down.bearer.StatusBytes();
         process.reportedPriority = ue.UplinkPriority();
+        process.reportedGroups = static_cast<std::uint8_t>(ue.UplinkGroups());
     }
     const auto small = static_cast<std::uint8_t>(harq);
     TransportBlockRecord record{};

@@ -3,6 +3,7 @@
 /// The MAC of a cell, slot by slot: who sends when, buffer status and scheduling requests, HARQ feedback.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -35,9 +36,11 @@ class Mac {
     /// Something waits: go on at the next slot boundary.
     void Wake();
 
-  private:
-    static constexpr std::uint32_t report_bytes = 5; ///< long buffer status report with its MAC subheader
+    /// Of a buffer status report with its MAC subheader (TS 38.321 6.1.3.1), each priority being a logical channel
+    /// group of its own: a short one, or a long one for more groups than one.
+    static constexpr std::uint32_t ReportBytes(unsigned groups) { return groups <= 1 ? 2 : 3 + groups; }
 
+  private:
     /// Reports and requests are numbered: retransmitted ones may come late.
     struct BufferStatus {
         // At the UE.
@@ -51,12 +54,18 @@ class Mac {
         std::uint64_t newestReport = 0; ///< number of the newest report it has
         std::uint64_t knownBytes = 0;   ///< the backlog in it
         unsigned knownPriority = 0;     ///< the highest in it
+        unsigned knownGroups = 1;       ///< how many it tells of
     };
     struct Ue {
-        Ue(const BearerSettings& settings, LinkAdaptation& downlink, LinkAdaptation& uplink)
-            : down(settings, downlink), up(settings, uplink) {}
+        Ue(const BearerSettings& settings, LinkAdaptation& downlink, LinkAdaptation& uplink, unsigned harqProcesses)
+            : down(settings, downlink, harqProcesses), up(settings, uplink, harqProcesses) {}
         Sender down, up;
         BufferStatus status;
+        /// How many priorities the UE has something to send of.
+        unsigned UplinkGroups() const {
+            const unsigned status = down.bearer.StatusBytes() > 0 ? 1U << down.bearer.StatusPriority() : 0;
+            return static_cast<unsigned>(std::popcount(up.bearer.Priorities() | status));
+        }
         /// The highest of what the UE has to send.
         std::uint8_t UplinkPriority() const {
             return static_cast<std::uint8_t>(std::max(up.bearer.Priority(), down.bearer.StatusPriority()));

@@ -28,7 +28,7 @@ std::uint32_t MulticastGroups::Add(const std::vector<std::uint32_t>& ues, std::u
     BearerSettings settings;
     settings.acknowledged = false;
     const std::uint32_t number = m_next++;
-    Group& group = *m_groups.emplace(number, std::make_unique<Group>(settings)).first->second;
+    Group& group = *m_groups.emplace(number, std::make_unique<Group>(settings, m_carrier.harqProcesses)).first->second;
     group.sender.averagedSlot = slot;
     group.sender.bitsPerGroup.resize(m_carrier.numGroups);
     group.sender.bearer.SetWake(wake, {});
@@ -138,10 +138,10 @@ bool MulticastGroups::Grant(std::uint32_t number, unsigned harq, unsigned symbol
     if (m_grants.SendAgain(group.sender, harq, slot)) {
         return true;
     }
-    m_grants.NewBlock(group.sender, harq, 1, symbols, 0);
+    m_grants.NewBlock(group.sender, harq, 1, symbols, 0, m_carrier.limitedBits);
     for (const auto& receiver : group.receivers) {
         receiver->harq[harq].Begin(m_random->GetValue());
-        receiver->handed &= static_cast<std::uint16_t>(~(1u << harq));
+        receiver->handed &= ~(1u << harq);
     }
     return m_grants.TakeData(group.sender, harq, group.sender.harq[harq].bits / 8, slot);
 }
@@ -167,7 +167,7 @@ void MulticastGroups::Transmit(std::uint32_t number, unsigned harq, std::uint64_
 
 void MulticastGroups::HandUp(std::uint32_t number, unsigned harq) {
     Group& group = *m_groups.at(number);
-    const auto bit = static_cast<std::uint16_t>(1u << harq);
+    const std::uint32_t bit = 1u << harq;
     for (const auto& receiver : group.receivers) {
         if (receiver->harq[harq].decoded && (receiver->handed & bit) == 0) {
             receiver->handed |= bit;

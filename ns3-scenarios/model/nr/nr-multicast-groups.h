@@ -60,12 +60,12 @@ class MulticastGroups {
         Receiver(std::uint32_t number, const BearerSettings& settings) : ue(number), entity(settings) {}
         std::uint32_t ue;
         ReceivingEntity entity;
-        std::array<Reception, HarqEntity::num_processes> harq;
-        std::uint16_t handed = 0; ///< bit of each process whose block has gone up
+        std::array<Reception, HarqEntity::most_processes> harq;
+        std::uint32_t handed = 0; ///< bit of each process whose block has gone up
         bool reached = true;      ///< as last measured
     };
     struct Group {
-        explicit Group(const BearerSettings& settings) : sender(settings, adaptation) {}
+        Group(const BearerSettings& settings, unsigned harqProcesses) : sender(settings, adaptation, harqProcesses) {}
         LinkAdaptation adaptation;
         Sender sender;
         std::vector<std::unique_ptr<Receiver>> receivers;

@@ -200,7 +200,7 @@ std::uint32_t ReceivingEntity::StatusBytes() const {
 RlcStatus ReceivingEntity::TakeStatus(std::uint32_t bytes) {
     RlcStatus status;
     status.ackSn = m_rxHighestStatus;
-    std::uint32_t used = 4 + 3; // with the longer MAC subheader
+    std::uint32_t used = RlcStatus::header + 3; // with the longer MAC subheader
     for (std::uint64_t sn = m_rxNext; sn < m_rxHighestStatus; ++sn) {
         if (sn < m_deliverNext || m_reorder.contains(sn)) {
             continue;

@@ -31,6 +31,7 @@ std::uint32_t RlcHeaderBytes(bool acknowledged, std::uint32_t length, bool whole
 /// A status report of RLC AM.
 struct RlcStatus {
     static constexpr std::uint32_t to_the_end = UINT32_MAX;
+    static constexpr std::uint32_t header = 3; ///< bytes before those of what is missing
     struct Missing {
         std::uint64_t sn;
         std::uint32_t from, to; ///< bytes [from, to); to the end: to_the_end

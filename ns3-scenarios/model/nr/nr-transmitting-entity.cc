@@ -31,15 +31,15 @@ std::uint32_t TransmittingEntity::HeaderBytes(std::uint32_t length, bool whole, 
     return RlcHeaderBytes(m_settings.acknowledged, length, whole, first);
 }
 
-unsigned TransmittingEntity::Priority() const {
-    unsigned highest = m_waits == 0 ? 0 : static_cast<unsigned>(std::bit_width(m_waits)) - 1;
+unsigned TransmittingEntity::Priorities() const {
+    unsigned bits = m_waits;
     if (m_nextSn < m_firstSn + m_sdus.size()) {
-        highest = std::max<unsigned>(highest, m_sdus[m_nextSn - m_firstSn].priority);
+        bits |= 1U << m_sdus[m_nextSn - m_firstSn].priority;
     }
     for (const auto& [sn, pieces] : m_retransmit) {
-        highest = std::max<unsigned>(highest, m_sdus[sn - m_firstSn].priority);
+        bits |= 1U << m_sdus[sn - m_firstSn].priority;
     }
-    return highest;
+    return bits;
 }
 
 bool TransmittingEntity::Send(ns3::Ptr<ns3::Packet> packet, unsigned priority) {

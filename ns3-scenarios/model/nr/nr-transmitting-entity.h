@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -41,8 +42,13 @@ class TransmittingEntity {
     /// first. Each has a buffer of its own, of bufferBytes.
     /// \return false if the buffer is full: the packet is dropped
     bool Send(ns3::Ptr<ns3::Packet> packet, unsigned priority = 0);
-    /// The highest priority of what waits to be sent; 0 if nothing does.
-    unsigned Priority() const;
+    /// Bit of each priority of which something waits to be sent.
+    unsigned Priorities() const;
+    /// The highest of them; 0 if nothing waits.
+    unsigned Priority() const {
+        const unsigned priorities = Priorities();
+        return priorities == 0 ? 0 : static_cast<unsigned>(std::bit_width(priorities)) - 1;
+    }
     /// The highest that any packet has had so far.
     unsigned HighestPriority() const { return m_highestPriority; }
     /// What waits, retransmissions first, with headers of whole SDUs: what a buffer status report tells.

@@ -83,7 +83,7 @@ unsigned TransportBlockSize(unsigned numResourceElements, const Mcs& mcs, unsign
     return static_cast<unsigned>(8 * blocks * CeilDiv(withCrc, 8 * blocks) - 24);
 }
 
-CodeBlocks Segment(unsigned transportBits, const Mcs& mcs) {
+CodeBlocks Segment(unsigned transportBits, const Mcs& mcs, unsigned limitedBits) {
     if (transportBits == 0) {
         throw std::invalid_argument("transport block of 0 bits: must be 24 or more");
     }
@@ -113,8 +113,18 @@ CodeBlocks Segment(unsigned transportBits, const Mcs& mcs) {
     result.liftingSize =
         *std::lower_bound(lifting_sizes.begin(), lifting_sizes.end(), CeilDiv(result.infoBits, columns));
     result.paddedBits = (graph2 ? 10 : 22) * result.liftingSize;
-    result.bufferBits = (graph2 ? 50 : 66) * result.liftingSize - (result.paddedBits - result.infoBits);
+    const unsigned whole = (graph2 ? 50 : 66) * result.liftingSize;
+    const unsigned buffer = limitedBits == 0 ? whole : std::min(whole, limitedBits / result.count);
+    result.bufferBits = buffer - (result.paddedBits - result.infoBits);
     return result;
+}
+
+unsigned LimitedBufferBits(McsTable table, unsigned numPrbs, unsigned maxLayers) {
+    constexpr std::array<unsigned, 7> sizes{32, 66, 107, 135, 162, 217, 273}; // table 5.4.2.1-1
+    const auto size = std::lower_bound(sizes.begin(), sizes.end(), numPrbs);
+    const Mcs highest{McsAt(table, NumMcs(table) - 1).bitsPerSymbol, 2 * 948};
+    const unsigned prbs = size == sizes.end() ? numPrbs : *size; // FR3 has wider ones
+    return TransportBlockSize(156 * prbs, highest, std::min(maxLayers, 4U)) / 2 * 3;
 }
 
 double PeakRateOverhead(FrequencyRange range, Direction direction) {

@@ -37,14 +37,20 @@ struct CodeBlocks {
     unsigned infoBits;      ///< K': of each code block, with its CRC
     unsigned liftingSize;   ///< Zc
     unsigned paddedBits;    ///< K: 22 Zc or 10 Zc, with filler bits
-    /// Bits of one code block in the circular buffer (N = 66 Zc or 50 Zc) that can be sent, so without filler bits.
-    /// The buffer is not limited (I_LBRM = 0).
+    /// Bits of one code block in the circular buffer (at most N = 66 Zc or 50 Zc) that can be sent, so without filler
+    /// bits.
     unsigned bufferBits;
 };
 
 /// \param transportBits from TransportBlockSize: A + CRCs divide by the number of code blocks. Throws
 /// std::invalid_argument if not, or if 0.
-CodeBlocks Segment(unsigned transportBits, const Mcs& mcs);
+/// \param limitedBits N_ref x C of limited-buffer rate matching (TS 38.212 5.4.2.1): the buffers of all code blocks
+/// together; 0: not limited (I_LBRM = 0)
+CodeBlocks Segment(unsigned transportBits, const Mcs& mcs, unsigned limitedBits = 0);
+
+/// That of a downlink carrier (TS 38.212 5.4.2.1): 3/2 of the largest transport block that a UE may be sent, with the
+/// highest modulation of its table, code rate 948/1024 and 156 resource elements in each resource block.
+unsigned LimitedBufferBits(McsTable table, unsigned numPrbs, unsigned maxLayers);
 
 /// Share of resource elements that carry no data by TS 38.306 4.1.2: FR1 0.14 down, 0.08 up; FR2 0.18 down, 0.10 up.
 /// For FR3, which it does not have, FR1's.
