@@ -167,7 +167,7 @@ void ReleasedAndBack(Case& test) {
 /// PDCCH by hand: the wider, the better; layer 1 is out of sync well below where it is in sync.
 void ControlLoss(Case& test) {
     const ErrorModel errors;
-    const ControlChannel control(errors, 273);
+    const ControlChannel control(errors, 273, 1, 0);
     for (const double db : {-12., -8., -4., 0., 4.}) {
         for (const unsigned cces : {1u, 2u, 4u, 8u}) {
             const double sinr = std::pow(10, db / 10);

@@ -2,7 +2,9 @@
 #include "nr-carrier.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 
 #include "ns3/log.h"
@@ -54,6 +56,12 @@ CellSettings CellSettings::Checked() const {
         throw std::invalid_argument("NR cell: MulticastMcs " + std::to_string(multicastMcs) + "; legal are -1 to " +
                                     std::to_string(largest));
     }
+    constexpr std::array periods{0U, 1U, 2U, 4U, 5U, 8U, 10U, 16U, 20U, 40U, 80U, 160U, 320U, 640U};
+    if (std::find(periods.begin(), periods.end(), srPeriod) == periods.end()) {
+        throw std::invalid_argument("NR cell: SrPeriod " + std::to_string(srPeriod) +
+                                    "; legal are 1, 2, 4, 5, 8, 10, 16, 20, 40, 80, 160, 320 and 640 slots, and 0 for "
+                                    "the shortest in which all UEs have room");
+    }
     // Feedback goes in the last two symbols of its slot; a grant is in the first ones of its own.
     const Numerology numerology(mu);
     const unsigned decoding = numerology.DecodingSymbols(), preparation = numerology.PreparationSymbols();
@@ -85,7 +93,7 @@ Carrier::Carrier(const CellSettings& given, double frequencyHz)
       prbsPerGroup(GroupSize(numPrbs)), numGroups((numPrbs + prbsPerGroup - 1) / prbsPerGroup),
       samplesPerGroup(std::max(1u, prbsPerGroup / 4)), harqProcesses(HarqProcessesOf(settings, frequencyHz)),
       limitedBits(LimitedBufferBits(mcsTable, numPrbs, settings.maxLayers)), errors(settings.gapDb),
-      control(errors, numPrbs),
+      control(errors, numPrbs, settings.controlSymbols, settings.aggregationLevel),
       linkTimers{settings.n310, settings.n311, SlotsOf(settings.t310), SlotsOf(settings.t311)} {
     feedbackDelay = given.ueDelay == 0 ? settings.k1 : std::max(settings.k1, 1 + settings.ueDelay);
     SetSlots();
@@ -225,9 +233,26 @@ double Carrier::DownlinkSnr() const {
     return WattOfDbm(settings.gnbPowerDbm) / numPrbs / noiseDownW;
 }
 
+std::uint64_t Carrier::UplinkOf(std::uint64_t slot) const {
+    return static_cast<std::uint64_t>(pattern.NextUplink(static_cast<std::int64_t>(slot + feedbackDelay)));
+}
+
 std::uint64_t Carrier::FeedbackSlot(std::uint64_t slot) const {
-    const auto soonest = static_cast<std::int64_t>(slot + feedbackDelay);
-    return static_cast<std::uint64_t>(pattern.NextUplink(soonest)) + 1 + settings.gnbDelay;
+    return UplinkOf(slot) + 1 + settings.gnbDelay;
+}
+
+std::vector<unsigned> Carrier::RequestOffsets(unsigned period) const {
+    const auto step = std::gcd(static_cast<std::size_t>(period), plan.size());
+    std::vector<unsigned> offsets;
+    for (unsigned offset = 0; offset < period; ++offset) {
+        for (std::size_t slot = offset % step; slot < plan.size(); slot += step) {
+            if (plan[slot].uplink) {
+                offsets.push_back(offset);
+                break;
+            }
+        }
+    }
+    return offsets;
 }
 
 std::uint64_t Carrier::SlotsOf(ns3::Time time) const {

@@ -3,6 +3,7 @@
 /// What is fixed in a cell once its gNB is there: settings, resource blocks, slots, and what each MCS needs.
 #pragma once
 
+#include <algorithm>
 #include <complex>
 #include <cstdint>
 #include <memory>
@@ -37,6 +38,7 @@ struct CellSettings {
              maxTransmissions = 4, multicastTransmissions = 4;
     int multicastMcs = -1;
     bool incrementalRedundancy = true;
+    unsigned aggregationLevel = 0, feedbackPrbs = 16, srPrbs = 1, srPeriod = 0; ///< of PDCCH and PUCCH
     unsigned harqProcesses = 0; ///< 0: as many as the frequency range allows
     unsigned gnbDelay = 1, csiPeriod = 20, csiDelay = 4;
     unsigned ueDelay = 0, k1 = 0, k2 = 0; ///< 0: what the numerology allows
@@ -70,6 +72,14 @@ struct Carrier {
     unsigned HighestAt(double sinrDb) const;
     /// Power of one resource block of the gNB over the noise of one at the UE.
     double DownlinkSnr() const;
+    /// The slot with the HARQ feedback for a downlink block of this slot.
+    std::uint64_t UplinkOf(std::uint64_t slot) const;
+    /// UEs that can send HARQ feedback in a slot: one in each resource block (PUCCH format 2).
+    unsigned NumFeedbacks() const { return std::min(settings.feedbackPrbs, numPrbs); }
+    /// Scheduling requests that a slot has room for: one in each cyclic shift (PUCCH format 0).
+    unsigned NumRequests() const { return 12 * settings.srPrbs; }
+    /// Offsets in this period of slots that meet uplink symbols, ascending.
+    std::vector<unsigned> RequestOffsets(unsigned period) const;
     /// When the gNB acts on HARQ feedback for a downlink block of this slot.
     std::uint64_t FeedbackSlot(std::uint64_t slot) const;
     /// Resource blocks that sounding covers.

@@ -68,6 +68,24 @@ ns3::TypeId Cell::GetTypeId() {
                           MakeUintegerAccessor(of(&CellSettings::maxUplinkLayers)), whole(1, max_layers))
             .AddAttribute("ControlSymbols", "Symbols of each downlink slot that control channels use.",
                           UintegerValue(1), MakeUintegerAccessor(of(&CellSettings::controlSymbols)), whole(0, 3))
+            .AddAttribute("AggregationLevel",
+                          "Control channel elements of every grant: 1, 2, 4, 8 or 16; 0: for each UE the fewest with "
+                          "which it misses at most 1 % of grants.",
+                          UintegerValue(0), MakeUintegerAccessor(of(&CellSettings::aggregationLevel)), whole(0, 16))
+            .AddAttribute(
+                "FeedbackPrbs",
+                "Resource blocks of PUCCH for HARQ feedback in each slot with uplink symbols: one UE in each.",
+                UintegerValue(16), MakeUintegerAccessor(of(&CellSettings::feedbackPrbs)), whole(1, 275))
+            .AddAttribute(
+                "SrPrbs",
+                "Resource blocks of PUCCH for scheduling requests in each slot with uplink symbols: 12 UEs in "
+                "each.",
+                UintegerValue(1), MakeUintegerAccessor(of(&CellSettings::srPrbs)), whole(1, 275))
+            .AddAttribute(
+                "SrPeriod",
+                "Slots between two occasions of a UE for scheduling requests (those without uplink symbols are "
+                "none), as in TS 38.331; 0: the shortest in which all UEs have room.",
+                UintegerValue(0), MakeUintegerAccessor(of(&CellSettings::srPeriod)), whole(0, 640))
             .AddAttribute("DmrsPerPrb", "Resource elements of DMRS in each resource block and slot.", UintegerValue(12),
                           MakeUintegerAccessor(of(&CellSettings::dmrsPerPrb)), whole(6, 36))
             .AddAttribute("HarqProcesses",
@@ -186,6 +204,7 @@ std::uint32_t Cell::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::P
         throw std::invalid_argument("NR cell: a UE is higher than the gNB; legal is a gNB above its UEs");
     }
     const std::uint32_t number = NumUes();
+    m_mac->CheckRoom();
     m_links->Add(link);
     m_mac->AddUe(bearer);
     for (const bool uplink : {false, true}) {

@@ -4,6 +4,8 @@
 /// 38.211 6.3.2.3).
 #pragma once
 
+#include <array>
+
 #include "nr-error-model.h"
 
 namespace edgelam::nr {
@@ -12,11 +14,19 @@ namespace edgelam::nr {
 /// 1/18 and more, without the gain or loss of polar codes against them.
 class ControlChannel {
   public:
-    explicit ControlChannel(const ErrorModel& errors, unsigned numPrbs);
+    /// \param symbols of a slot that it has; 0: it takes no room, and is never full
+    /// \param level aggregation level of all grants; 0: the lowest with which a UE misses at most 1 % of them
+    /// Throws std::invalid_argument for a level that is not 0, 1, 2, 4, 8 or 16, or more than there are elements.
+    ControlChannel(const ErrorModel& errors, unsigned numPrbs, unsigned symbols, unsigned level);
 
     /// Probability that a UE misses downlink control information of the size of format 1_0 in so many control channel
     /// elements (CCE: 6 resource blocks in one symbol, a quarter of them DMRS). \param sinr linear
     double Loss(unsigned numCces, double sinr) const;
+    /// Elements of a slot (TS 38.211 7.3.2.2): a control resource set over the whole band.
+    unsigned NumCces() const { return m_numCces; }
+    /// Elements of a grant to a UE with this wideband SINR, linear: its aggregation level, at most 16 and what there
+    /// is.
+    unsigned Level(double sinr) const;
 
     /// Effective SINR, linear, below which layer 1 is out of sync and from which it is in sync: 10 % of loss in 8 CCEs
     /// of 4 dB more power, and 2 % in 4 CCEs (TS 38.133 table 8.1.2.1-1).
@@ -26,6 +36,8 @@ class ControlChannel {
     double SinrFor(unsigned numCces, double loss) const;
     const ErrorModel& m_errors;
     double m_bits; ///< with CRC
+    unsigned m_numCces, m_level;
+    std::array<double, 5> m_levelSinr; ///< from which 1, 2, 4, 8, 16 elements are enough
 };
 
 /// Probability that a scheduling request is missed: PUCCH format 0 in one resource block and two symbols, detected by

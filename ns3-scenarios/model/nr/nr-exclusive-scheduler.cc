@@ -45,6 +45,7 @@ void ExclusiveScheduler::Allocate(const SchedulingRequest& request, Allocation& 
         const std::uint32_t most = candidates[i].mostGroups == 0 ? numGroups : candidates[i].mostGroups;
         m_needed[i] = groups >= most ? most : static_cast<std::uint32_t>(groups);
     }
+    m_room = request.room;
     Limit(request);
     std::uint32_t next = 0;
     const auto give = [&](std::size_t i, std::uint32_t count) {
@@ -65,12 +66,14 @@ void ExclusiveScheduler::Allocate(const SchedulingRequest& request, Allocation& 
         double& again = m_again[candidates[i].ue];
         again = std::min(again + part, most);
         if (candidates[i].fixedGroups > 0 && candidates[i].fixedGroups <= numGroups - next &&
-            candidates[i].fixedGroups <= again && AdmitsRetransmission(request, i)) {
+            candidates[i].fixedGroups <= again && m_room.Fits(candidates[i]) && AdmitsRetransmission(request, i)) {
+            m_room.Take(candidates[i]);
             give(i, candidates[i].fixedGroups);
             again -= candidates[i].fixedGroups;
             NS_LOG_LOGIC("UE " << candidates[i].ue << ": retransmission of " << candidates[i].fixedGroups << " groups");
         }
     }
+    m_roomOfNew = m_room;
     Divide(request, numGroups - next);
     ++m_first; // the last group may be a small one: everybody has it in turn
     if (request.direction == Direction::Uplink) {

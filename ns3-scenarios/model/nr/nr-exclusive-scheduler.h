@@ -3,6 +3,8 @@
 /// What schedulers that give each group to one UE have in common.
 #pragma once
 
+#include <algorithm>
+
 #include "nr-scheduler.h"
 
 namespace edgelam::nr {
@@ -23,7 +25,7 @@ class ExclusiveScheduler : public Scheduler {
     virtual void Limit(const SchedulingRequest&) {}
     /// Whether this retransmission may go now.
     virtual bool AdmitsRetransmission(const SchedulingRequest&, std::size_t) const { return true; }
-    /// Raise m_want: how many groups each candidate is to have, at most m_needed.
+    /// Raise m_want with Want: how many groups each candidate is to have, at most m_needed.
     virtual void Divide(const SchedulingRequest& request, std::uint32_t free) = 0;
     /// Downlink: fill m_owner where it is nobody. By default side by side.
     virtual void Place(const SchedulingRequest& request);
@@ -45,10 +47,23 @@ class ExclusiveScheduler : public Scheduler {
             }
         }
     }
-    /// New data of this priority, or above, of which not all has been given groups.
+    /// New data of this priority, or above, of which not all has been given groups, and whose grant can be sent.
     bool Open(const SchedulingRequest& request, std::size_t i) const {
         const Candidate& each = request.candidates[i];
-        return each.fixedGroups == 0 && each.priority >= m_priority && m_want[i] < m_needed[i];
+        return each.fixedGroups == 0 && each.priority >= m_priority && m_want[i] < m_needed[i] &&
+               (m_want[i] > 0 || m_room.Fits(each));
+    }
+    /// So many groups more for an open candidate.
+    void Want(const SchedulingRequest& request, std::size_t i, std::uint32_t count = 1) {
+        if (m_want[i] == 0 && count > 0) {
+            m_room.Take(request.candidates[i]);
+        }
+        m_want[i] += count;
+    }
+    /// Nobody wants anything but retransmissions.
+    void WantNothing() {
+        std::fill(m_want.begin(), m_want.end(), 0);
+        m_room = m_roomOfNew;
     }
 
     std::vector<std::uint32_t> m_want, m_needed; ///< [candidate]: groups it gets; that its backlog fills
@@ -56,9 +71,10 @@ class ExclusiveScheduler : public Scheduler {
     std::vector<std::uint32_t> m_owner;          ///< [group] index of a candidate, or nobody
 
   private:
-    unsigned m_priority = 0;     ///< served now
-    std::vector<double> m_again; ///< [ue] groups that it may have for retransmissions
-    std::uint32_t m_first = 0;   ///< whose groups come first, as an index of candidates modulo their number
+    unsigned m_priority = 0;         ///< served now
+    ControlRoom m_room, m_roomOfNew; ///< what is left; and behind the retransmissions
+    std::vector<double> m_again;     ///< [ue] groups that it may have for retransmissions
+    std::uint32_t m_first = 0;       ///< whose groups come first, as an index of candidates modulo their number
 };
 
 } // namespace edgelam::nr

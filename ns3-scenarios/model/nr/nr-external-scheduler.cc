@@ -52,8 +52,11 @@ bool ExternalScheduler::AdmitsRetransmission(const SchedulingRequest& request, s
 void ExternalScheduler::Divide(const SchedulingRequest& request, std::uint32_t free) {
     const auto& candidates = request.candidates;
     const auto give = [&](std::size_t i, std::uint32_t upTo) {
+        if (!Open(request, i)) {
+            return;
+        }
         const std::uint32_t more = std::min(upTo - std::min(upTo, m_want[i]), free);
-        m_want[i] += more;
+        Want(request, i, more);
         free -= more;
     };
     for (std::size_t i = 0; i < candidates.size(); ++i) {

@@ -22,7 +22,8 @@ Grants::Grants(const Carrier& carrier, Links& links, ns3::Ptr<ns3::UniformRandom
       m_schedulers{Scheduler::Make(carrier.settings.scheduler), Scheduler::Make(carrier.settings.scheduler)},
       m_random(random), m_allocation(carrier.numGroups) {}
 
-void Grants::Begin() {
+void Grants::Begin(const ControlRoom& room) {
+    m_room = room;
     m_candidates.clear();
     m_demands.clear();
     m_sharing = false;
@@ -30,7 +31,7 @@ void Grants::Begin() {
 
 /// A block to be sent again goes before a new one.
 void Grants::Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigned symbols, std::uint64_t bytes,
-                 unsigned priority) {
+                 unsigned priority, unsigned cces, unsigned feedback) {
     Sender& sender = *demand.sender;
     m_links.FillRates(sender.adaptation, symbols, sender.bitsPerGroup);
     sender.sharedDb.clear();
@@ -43,7 +44,9 @@ void Grants::Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigne
                             .averageBps = sender.averageBps,
                             .multicast = demand.multicast,
                             .priority = static_cast<std::uint8_t>(priority),
-                            .mostGroups = sender.adaptation.quality.mostGroups});
+                            .mostGroups = sender.adaptation.quality.mostGroups,
+                            .cces = cces,
+                            .feedback = feedback});
     m_demands.push_back(demand);
 }
 
@@ -55,10 +58,11 @@ std::vector<Demand>& Grants::Divide(Direction direction, std::uint64_t forSlot) 
         users.clear();
     }
     const SchedulingRequest request{
-        direction, forSlot, m_candidates, m_carrier.numGroups, m_carrier.prbsPerGroup, m_carrier.numPrbs};
+        direction, forSlot, m_candidates, m_carrier.numGroups, m_carrier.prbsPerGroup, m_carrier.numPrbs, m_room};
     Scheduler& scheduler = *GetScheduler(direction);
     scheduler.Allocate(request, m_allocation);
     CheckAllocation(scheduler, request, m_allocation, m_granted);
+    SendGrants();
     const auto processOf = [&](std::size_t c) -> HarqProcess& { return m_demands[c].sender->harq[m_demands[c].harq]; };
     for (std::size_t c = 0; c < m_demands.size(); ++c) {
         if (m_granted[c].count > 0) {
@@ -99,6 +103,31 @@ std::vector<Demand>& Grants::Divide(Direction direction, std::uint64_t forSlot) 
     }
     m_demands.resize(got);
     return m_demands;
+}
+
+/// A scheduler that looks at the room has granted no more; of one that does not, each candidate is first in turn.
+void Grants::SendGrants() {
+    const std::size_t count = m_candidates.size();
+    ++m_firstGrant;
+    bool all = true;
+    for (std::size_t k = 0; k < count; ++k) {
+        const std::size_t c = (m_firstGrant + k) % count;
+        if (m_granted[c].count == 0) {
+            continue;
+        }
+        if (m_room.Fits(m_candidates[c])) {
+            m_room.Take(m_candidates[c]);
+        } else {
+            NS_LOG_LOGIC("the grant of " << m_candidates[c].ue << " waits: control channels are full");
+            m_granted[c].count = 0;
+            all = false;
+        }
+    }
+    if (!all) {
+        for (auto& users : m_allocation) {
+            std::erase_if(users, [&](std::uint32_t c) { return m_granted[c].count == 0; });
+        }
+    }
 }
 
 void Grants::Share(Direction direction, std::uint64_t forSlot) {

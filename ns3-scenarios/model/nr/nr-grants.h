@@ -50,12 +50,15 @@ class Grants {
         return m_schedulers[static_cast<std::size_t>(direction)];
     }
 
-    /// Forget the demands of before.
-    void Begin();
+    /// Forget the demands of before. \param room of the control channels that grants of this slot may take
+    void Begin(const ControlRoom& room);
+    /// What the grants have left of it.
+    const ControlRoom& Room() const { return m_room; }
     /// \param order where it stands among all that a scheduler knows
     /// \param bytes that it has to send
+    /// \param cces, feedback that a grant takes of the control channels
     void Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigned symbols, std::uint64_t bytes,
-             unsigned priority);
+             unsigned priority, unsigned cces, unsigned feedback);
     /// Divides slot `forSlot` among the demands. \return those who got something, which may be made fewer; the groups
     /// stand in their processes. It holds until the next Begin.
     std::vector<Demand>& Divide(Direction direction, std::uint64_t forSlot);
@@ -77,6 +80,8 @@ class Grants {
     bool SendAgain(Sender& sender, unsigned harq, std::uint64_t slot) const;
 
   private:
+    /// Grants that do not fit into the control channels are taken back.
+    void SendGrants();
     static constexpr double least_loss = 1e-9; ///< below, none is drawn
     const Carrier& m_carrier;
     Links& m_links;
@@ -86,8 +91,10 @@ class Grants {
     std::vector<Demand> m_demands; ///< [candidate]
     Allocation m_allocation;
     std::vector<Granted> m_granted; ///< [candidate]
-    bool m_sharing = false;         ///< some group of the slot has several UEs
-    SharedSlot m_planned;           ///< downlink, as far as it is shared
+    ControlRoom m_room;
+    std::size_t m_firstGrant = 0; ///< whose grant is sent first, as an index of candidates modulo their number
+    bool m_sharing = false;       ///< some group of the slot has several UEs
+    SharedSlot m_planned;         ///< downlink, as far as it is shared
 };
 
 } // namespace edgelam::nr

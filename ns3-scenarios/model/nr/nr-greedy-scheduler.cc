@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-greedy-scheduler.h"
 
-#include <algorithm>
-
 #include "ns3/log.h"
 
 NS_LOG_COMPONENT_DEFINE("NrGreedyScheduler");
@@ -51,13 +49,13 @@ void GreedyScheduler::Divide(const SchedulingRequest& request, std::uint32_t fre
             if (best == request.candidates.size()) {
                 return;
             }
-            ++m_want[best];
+            Want(request, best);
         }
     });
 }
 
 void GreedyScheduler::Place(const SchedulingRequest& request) {
-    std::fill(m_want.begin(), m_want.end(), 0); // what Divide wanted does not know frequency
+    WantNothing(); // what Divide wanted does not know frequency
     ByPriority(request, [&] {
         for (std::uint32_t g = 0; g < m_owner.size(); ++g) {
             if (m_owner[g] != nobody) {
@@ -67,7 +65,7 @@ void GreedyScheduler::Place(const SchedulingRequest& request) {
                 Best(request, [&](std::size_t i) { return request.candidates[i].bitsPerGroup[g]; });
             if (best < request.candidates.size()) {
                 m_owner[g] = static_cast<std::uint32_t>(best);
-                ++m_want[best];
+                Want(request, best);
             }
         }
     });

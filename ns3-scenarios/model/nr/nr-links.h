@@ -91,6 +91,8 @@ class Links {
     bool Reaches(std::uint32_t ue) const;
     /// The state of a UE's link, by what was last measured.
     RadioLink& Radio(std::uint32_t ue) { return m_ues[ue].radio; }
+    /// Control channel elements of a grant to a UE.
+    unsigned Cces(std::uint32_t ue) const { return m_carrier.control.Level(m_ues[ue].down.quality.wideband); }
     /// Probability that the gNB misses a scheduling request.
     double RequestLoss(std::uint32_t ue) const;
     /// Quality of each group: the SINR at which a flat channel would allow the same MCS.

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "ns3/log.h"
@@ -21,10 +23,21 @@ constexpr std::uint64_t request_bytes = 200; ///< a first grant: room for a buff
 
 Mac::Mac(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver, MulticastGroups& multicast)
     : m_carrier(carrier), m_links(links), m_grants(grants), m_receiver(receiver), m_multicast(multicast),
-      m_ring(std::bit_ceil(carrier.longestDelay + 2)) {}
+      m_ring(std::bit_ceil(carrier.longestDelay + 2)), m_feedbacks(m_ring.size()) {}
 
 Mac::~Mac() {
     m_event.Cancel();
+}
+
+void Mac::CheckRoom() const {
+    const CellSettings& settings = m_carrier.settings;
+    const std::size_t room = m_carrier.NumRequests() * m_carrier.RequestOffsets(settings.srPeriod).size();
+    if (settings.srPeriod > 0 && NumUes() >= room) {
+        throw std::invalid_argument("NR cell: " + std::to_string(NumUes() + 1) + " UEs with SrPeriod " +
+                                    std::to_string(settings.srPeriod) + " and SrPrbs " +
+                                    std::to_string(settings.srPrbs) + ": scheduling requests have room for " +
+                                    std::to_string(room) + "; legal is a longer period, or 0");
+    }
 }
 
 void Mac::AddUe(const BearerSettings& settings) {
@@ -80,12 +93,19 @@ void Mac::RunSlot() {
         Execute(action, slot);
     }
     due.clear();
-    if (const unsigned symbols = m_carrier.PlanOf(slot + m_carrier.settings.gnbDelay).downSymbols; symbols > 0) {
-        ScheduleDown(slot, symbols);
-    }
     const SlotPlan& plan = m_carrier.PlanOf(slot);
+    // All grants that are decided on here go in slot + GnbDelay.
+    unsigned cces = m_carrier.control.NumCces();
+    if (const unsigned symbols = m_carrier.PlanOf(slot + m_carrier.settings.gnbDelay).downSymbols; symbols > 0) {
+        const unsigned reserved = plan.grantsFor.empty() ? 0 : ReservedCces(cces);
+        cces = reserved + ScheduleDown(slot, symbols, cces - reserved);
+    }
+    auto left = static_cast<unsigned>(plan.grantsFor.size());
     for (const unsigned ahead : plan.grantsFor) {
-        ScheduleUp(slot, slot + ahead, m_carrier.PlanOf(slot + ahead).upSymbols);
+        const unsigned part = (cces + left - 1) / left;
+        cces -= part;
+        cces += ScheduleUp(slot, slot + ahead, m_carrier.PlanOf(slot + ahead).upSymbols, part);
+        --left;
     }
     if (plan.uplink) {
         RequestGrants(slot);
@@ -138,17 +158,19 @@ void Mac::Execute(const Action& action, std::uint64_t slot) {
     }
 }
 
-void Mac::ScheduleDown(std::uint64_t slot, unsigned symbols) {
+unsigned Mac::ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces) {
     const std::uint64_t forSlot = slot + m_carrier.settings.gnbDelay;
     const Scheduler& scheduler = *m_grants.GetScheduler(Direction::Downlink);
-    m_grants.Begin();
+    Feedbacks& feedbacks = FeedbacksOf(forSlot);
+    m_grants.Begin({cces, m_carrier.NumFeedbacks() - static_cast<unsigned>(feedbacks.ues.size())});
     for (std::uint32_t i = 0; i < m_ues.size(); ++i) {
         Ue& ue = *m_ues[i];
         const std::uint64_t waiting =
             (scheduler.AdmitsData(i) ? ue.down.bearer.BacklogBytes() : 0) + ue.up.bearer.StatusBytes();
         if ((ue.down.harq.Retransmits() || (waiting > 0 && !ue.down.harq.Full())) && Reaches(i, slot)) {
             m_grants.Add(i, {false, i, &ue.down}, slot, symbols, waiting,
-                         std::max(ue.down.bearer.Priority(), ue.up.bearer.StatusPriority()));
+                         std::max(ue.down.bearer.Priority(), ue.up.bearer.StatusPriority()), m_links.Cces(i),
+                         !std::ranges::binary_search(feedbacks.ues, i));
         }
     }
     m_multicast.AddDemands(slot, symbols);
@@ -166,12 +188,19 @@ void Mac::ScheduleDown(std::uint64_t slot, unsigned symbols) {
         } else {
             Schedule(forSlot, action);
         }
+        if (!each.multicast) {
+            const auto place = std::ranges::lower_bound(feedbacks.ues, each.number);
+            if (place == feedbacks.ues.end() || *place != each.number) {
+                feedbacks.ues.insert(place, each.number);
+            }
+        }
     }
+    return m_grants.Room().cces;
 }
 
-void Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols) {
+unsigned Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols, unsigned cces) {
     const Scheduler& scheduler = *m_grants.GetScheduler(Direction::Uplink);
-    m_grants.Begin();
+    m_grants.Begin({.cces = cces});
     for (std::uint32_t i = 0; i < m_ues.size(); ++i) {
         Ue& ue = *m_ues[i];
         const bool retransmits = ue.up.harq.Retransmits();
@@ -183,7 +212,7 @@ void Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols
         if ((retransmits || wanted > coming) && Reaches(i, slot)) {
             m_grants.Add(i, {false, i, &ue.up}, slot, symbols,
                          std::max(wanted, coming) - coming + ReportBytes(ue.status.knownGroups),
-                         ue.status.knownPriority);
+                         ue.status.knownPriority, m_links.Cces(i), 0);
         }
     }
     const auto& granted = m_grants.Divide(Direction::Uplink, forSlot);
@@ -192,6 +221,49 @@ void Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols
         Schedule(forSlot, {ActionKind::TransmitUp, each.harq, each.number});
     }
     m_grants.Share(Direction::Uplink, forSlot);
+    return m_grants.Room().cces;
+}
+
+Mac::Feedbacks& Mac::FeedbacksOf(std::uint64_t slot) {
+    const std::uint64_t uplink = m_carrier.UplinkOf(slot);
+    Feedbacks& feedbacks = m_feedbacks[uplink & (m_feedbacks.size() - 1)];
+    if (feedbacks.slot != uplink) {
+        feedbacks.slot = uplink;
+        feedbacks.ues.clear();
+    }
+    return feedbacks;
+}
+
+/// Half of the elements; where that is less than one grant, all of them every other time.
+unsigned Mac::ReservedCces(unsigned free) {
+    unsigned reserved = 0;
+    m_uplinkTurn = !m_uplinkTurn;
+    for (std::uint32_t i = 0; i < m_ues.size(); ++i) {
+        const Ue& ue = *m_ues[i];
+        if (ue.status.knownBytes > 0 || ue.up.harq.Retransmits()) {
+            const unsigned more = reserved + m_links.Cces(i);
+            if (more > free / 2 && (!m_uplinkTurn || reserved > 0 || more > free)) {
+                break;
+            }
+            reserved = more;
+        }
+    }
+    return reserved;
+}
+
+bool Mac::MayRequest(std::uint32_t number, std::uint64_t slot) {
+    const unsigned each = m_carrier.NumRequests();
+    if (m_requestUes != NumUes()) {
+        m_requestUes = NumUes();
+        const auto pattern = static_cast<unsigned>(m_carrier.plan.size());
+        m_requestPeriod = m_carrier.settings.srPeriod > 0 ? m_carrier.settings.srPeriod : 1;
+        m_requestOffsets = m_carrier.RequestOffsets(m_requestPeriod);
+        while (m_carrier.settings.srPeriod == 0 && each * m_requestOffsets.size() < NumUes()) {
+            m_requestPeriod = m_requestPeriod < pattern ? pattern : m_requestPeriod + pattern;
+            m_requestOffsets = m_carrier.RequestOffsets(m_requestPeriod);
+        }
+    }
+    return slot % m_requestPeriod == m_requestOffsets[number / each % m_requestOffsets.size()];
 }
 
 std::uint64_t Mac::Ue::BytesComing() const {
@@ -332,7 +404,7 @@ void Mac::RequestGrants(std::uint64_t slot) {
         BufferStatus& status = ue.status;
         const bool wants = status.reportedBytes == 0 && status.grants == 0 &&
                            (ue.up.bearer.BacklogBytes() > 0 || ue.down.bearer.StatusBytes() > 0);
-        if (!wants || (status.requests > 0 && slot < status.nextRequest) || !Reaches(i, slot)) {
+        if (!wants || !MayRequest(i, slot) || (status.requests > 0 && slot < status.nextRequest) || !Reaches(i, slot)) {
             continue;
         }
         if (status.requests == settings.srTransMax) {

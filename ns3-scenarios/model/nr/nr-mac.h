@@ -24,6 +24,8 @@ class Mac {
     Mac(const Mac&) = delete;
     Mac& operator=(const Mac&) = delete;
 
+    /// Throws std::invalid_argument if one more UE's scheduling requests had no room in SrPeriod.
+    void CheckRoom() const;
     /// The bearers of the next UE, which has a link.
     void AddUe(const BearerSettings& settings);
     std::uint32_t NumUes() const { return static_cast<std::uint32_t>(m_ues.size()); }
@@ -103,9 +105,10 @@ class Mac {
     void Schedule(std::uint64_t slot, const Action& action);
     void Execute(const Action& action, std::uint64_t slot);
     /// Downlink data of slot + GnbDelay.
-    void ScheduleDown(std::uint64_t slot, unsigned symbols);
+    /// \param cces that its grants may take \return those they have left
+    unsigned ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces);
     /// Uplink data of slot `forSlot`.
-    void ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols);
+    unsigned ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols, unsigned cces);
     /// \return false if nothing fits into the block: nothing is sent
     bool GrantDown(std::uint32_t number, unsigned harq, unsigned symbols, std::uint64_t slot);
     void GrantUp(std::uint32_t number, unsigned harq, unsigned symbols, std::uint64_t slot);
@@ -118,6 +121,13 @@ class Mac {
     /// Whether a UE of which something waits may be scheduled; of one whose link has failed, what waits in HARQ is
     /// given up, and in the bearers once T311 has run out.
     bool Reaches(std::uint32_t number, std::uint64_t slot);
+    /// Whether this slot has an occasion for a UE's scheduling request.
+    bool MayRequest(std::uint32_t number, std::uint64_t slot);
+    /// What uplink may keep of a slot's PDCCH elements before downlink takes its part.
+    unsigned ReservedCces(unsigned free);
+    /// Who sends HARQ feedback in the slot with that for downlink blocks of this slot.
+    struct Feedbacks;
+    Feedbacks& FeedbacksOf(std::uint64_t slot);
     /// UEs with data that the gNB does not know of ask for a grant (TS 38.321 5.4.4).
     void RequestGrants(std::uint64_t slot);
 
@@ -128,8 +138,18 @@ class Mac {
     MulticastGroups& m_multicast;
     std::vector<std::unique_ptr<Ue>> m_ues;
     std::vector<std::vector<Action>> m_ring; ///< [slot mod size]: what is due; longer than any delay
-    std::size_t m_outstanding = 0;           ///< actions in the ring
-    std::uint64_t m_slot = 0;                ///< next boundary
+    /// [slot mod size]: UEs with HARQ feedback in it; of another slot: none.
+    struct Feedbacks {
+        std::uint64_t slot = 0;
+        std::vector<std::uint32_t> ues;
+    };
+    std::vector<Feedbacks> m_feedbacks;
+    unsigned m_requestPeriod = 0; ///< slots; and its offsets, for so many UEs
+    std::vector<unsigned> m_requestOffsets;
+    std::uint32_t m_requestUes = 0;
+    bool m_uplinkTurn = false;     ///< uplink has the first control channel elements
+    std::size_t m_outstanding = 0; ///< actions in the ring
+    std::uint64_t m_slot = 0;      ///< next boundary
     bool m_running = false;
     ns3::EventId m_event;
 };

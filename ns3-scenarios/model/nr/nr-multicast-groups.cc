@@ -76,7 +76,12 @@ void MulticastGroups::AddDemands(std::uint64_t slot, unsigned symbols) {
                 sender.bearer.TransmittingEntity::Release();
                 continue;
             }
-            m_grants.Add(order, {true, number, &sender}, slot, symbols, waiting, sender.bearer.Priority());
+            unsigned cces = 0;
+            for (const auto& receiver : group->receivers) {
+                cces = std::max(cces, receiver->reached ? m_links.Cces(receiver->ue) : 0);
+            }
+            // NACKs of a group share one resource.
+            m_grants.Add(order, {true, number, &sender}, slot, symbols, waiting, sender.bearer.Priority(), cces, 0);
         }
     }
 }

@@ -31,7 +31,7 @@ void RoundRobinScheduler::Divide(const SchedulingRequest& request, std::uint32_t
             for (std::size_t i = 0; i < count && free > 0; ++i) {
                 const std::size_t at = (begin + i) % count;
                 if (Open(request, at)) {
-                    ++m_want[at];
+                    Want(request, at);
                     --free;
                     given = true;
                     m_turn = candidates[at].ue + 1;

@@ -25,6 +25,20 @@ struct Candidate {
     std::uint8_t priority = 0; ///< the highest of what waits, 0 to 7
     /// Groups of new data that its power is enough for; 0: all.
     std::uint32_t mostGroups = 0;
+    unsigned cces = 0;     ///< control channel elements of a grant to it: its aggregation level
+    unsigned feedback = 0; ///< PUCCH resources that a grant to it takes
+};
+
+/// Control channels of a slot that are still free.
+struct ControlRoom {
+    unsigned cces = UINT32_MAX;     ///< control channel elements (PDCCH)
+    unsigned feedback = UINT32_MAX; ///< resources for HARQ feedback (PUCCH)
+
+    bool Fits(const Candidate& each) const { return each.cces <= cces && each.feedback <= feedback; }
+    void Take(const Candidate& each) {
+        cces -= each.cces;
+        feedback -= each.feedback;
+    }
 };
 
 /// What a scheduler is asked.
@@ -36,6 +50,8 @@ struct SchedulingRequest {
     /// last, which may have fewer.
     std::uint32_t numGroups = 0;
     std::uint32_t prbsPerGroup = 1, numPrbs = 0;
+    /// What grants may take together. Those above are not sent.
+    ControlRoom room{};
 
     std::uint32_t Prbs(std::uint32_t group) const {
         return group + 1 < numGroups ? prbsPerGroup : numPrbs - (numGroups - 1) * prbsPerGroup;
