@@ -124,7 +124,7 @@ int Scenario::Main(int argc, char* argv[], const std::function<void()>& build) {
                    0, 1e8);
     m_options.Section("Built-in traffic, when nobody is attached");
     m_options.Choice("traffic", m_selfTest.traffic,
-                     "transfers: each device sends to a server, which answers; bulk-send: ns-3's own, up only",
+                     "transfers: each device sends to a server, which answers; bulk-send: ns-3's own, tcp and up only",
                      {"transfers", "bulk-send", "none"});
     m_options.Choice("protocol", m_selfTest.protocol, "protocol of the transfers", {"tcp", "udp", "ideal"});
     m_options.Count("bytes", m_selfTest.bytes, "size of each transfer, bytes", 1, 1'000'000'000'000);
@@ -153,6 +153,9 @@ int Scenario::Main(int argc, char* argv[], const std::function<void()>& build) {
         if ((m_ringBytes & (m_ringBytes - 1)) != 0) {
             Refuse("option --edgelam-ring-bytes=" + std::to_string(m_ringBytes) +
                    " is not legal: it takes a power of two");
+        }
+        if (m_selfTest.traffic == "bulk-send" && m_selfTest.protocol != "tcp") {
+            Refuse("option --protocol=" + m_selfTest.protocol + " is not legal with --traffic=bulk-send: it takes tcp");
         }
         ns3::RngSeedManager::SetSeed(m_seed);
         ns3::RngSeedManager::SetRun(m_run);

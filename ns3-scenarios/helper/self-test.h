@@ -19,8 +19,8 @@ struct SelfTestOptions {
 };
 
 /// Sends `bytes` from every node of role ue to a server (roles edge and cloud, in turn) and, when it has arrived, as
-/// much back. "bulk-send" has ns-3's BulkSend and PacketSink move the same bytes, upwards only, with the same TCP
-/// settings. Runs the simulation (at most `stopTimeS` of simulated time) and prints a result table.
+/// much back. "bulk-send", over TCP only, has ns-3's BulkSend and PacketSink move the same bytes, upwards only, with
+/// the same TCP settings. Runs the simulation (at most `stopTimeS` of simulated time) and prints a result table.
 /// \return the exit status: 0 if everything arrived
 int RunSelfTest(const SelfTestOptions& options, const std::vector<ExposedNode>& nodes, double stopTimeS);
 

@@ -86,6 +86,28 @@ def test_what_arrives_in_part_has_not_all_arrived():
     assert "partial" in done.stdout
 
 
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+def test_what_does_not_arrive_at_all_ends_by_itself_and_has_not_all_arrived(protocol):
+    deaf = ["--numUe=1", "--minDistance=100", "--maxDistance=101", "--gnbPower=-100", "--uePower=-100"]
+    done = start("nr-urban-micro", *deaf, "--bytes=1e5", f"--protocol={protocol}")
+    assert done.returncode == 1
+    assert "NOT all arrived" in done.stdout
+    rows = [line.split() for line in done.stdout.splitlines()[1:-1]]
+    assert [row[3] for row in rows] == ["0", "0"]  # bytes
+
+
+def test_without_traffic_nothing_is_said_to_have_arrived():
+    done = start("wired-star", "--traffic=none", "--protocol=udp")
+    assert done.returncode == 0
+    assert done.stdout.startswith("no test traffic: 1.000")
+
+
+def test_bulk_send_is_tcp():
+    done = start("wired-star", "--traffic=bulk-send", "--protocol=udp")
+    assert done.returncode == 2
+    assert "option --protocol=udp is not legal with --traffic=bulk-send: it takes tcp" in done.stderr
+
+
 def test_lte_macro_traffic():
     result = report("lte-macro", "--numUe=2", "--bytes=1e5")
     assert result["complete"]
