@@ -68,12 +68,16 @@ class WiredStar {
         options.Time("edgeDelay", m_edgeDelay, "propagation delay of each server's link", 0, 10);
         options.Integer("queue", m_queue, "size of the drop-tail queue at each end of each link, packets", 1,
                         1'000'000);
+        options.Flag("pacing", m_pacing,
+                     "TCP spreads its segments over a round trip (EnablePacing of ns3::TcpSocketState)");
         options.Sets("ns3::PointToPointNetDevice", {{"DataRate", "rate"}});
         options.Sets("ns3::PointToPointChannel", {{"Delay", "delay"}});
     }
 
     void Build() {
-        PaceTcp();
+        if (m_pacing) {
+            PaceTcp();
+        }
         m_hub = CreateObject<Node>();
         NodeContainer leaves;
         leaves.Create(m_numUe + m_numEdge);
@@ -101,19 +105,13 @@ class WiredStar {
     }
 
   private:
-    /// TCP paces its segments, unless somebody has said otherwise. In bursts, flows in opposite directions wait for one
-    /// another's acknowledgements in the drop-tail queues and lose 10 to 15 % of the rate (Zhang, Shenker and Clark
-    /// 1991). While a window grows, the pace is so high that only bursts beyond it are spread, and slow start is as it
-    /// would be without.
+    /// Bursts of flows in opposite directions wait for one another's acknowledgements in the drop-tail queues, by which
+    /// 10 to 15 % of the rate is lost (Zhang, Shenker and Clark 1991). While a window grows, the pace is so high that
+    /// only bursts beyond it are spread, and slow start is as it is without pacing.
     static void PaceTcp() {
         constexpr std::uint16_t percent_of_a_window_in_a_round_trip = 3200;
-        TypeId::AttributeInformation pacing;
-        TypeId::LookupByName("ns3::TcpSocketState").LookupAttributeByName("EnablePacing", &pacing);
-        if (pacing.initialValue == pacing.originalInitialValue) {
-            Config::SetDefault("ns3::TcpSocketState::EnablePacing", BooleanValue(true));
-            Config::SetDefault("ns3::TcpSocketState::PacingSsRatio",
-                               UintegerValue(percent_of_a_window_in_a_round_trip));
-        }
+        Config::SetDefault("ns3::TcpSocketState::EnablePacing", BooleanValue(true));
+        Config::SetDefault("ns3::TcpSocketState::PacingSsRatio", UintegerValue(percent_of_a_window_in_a_round_trip));
     }
 
     void Connect(Ptr<Node> leaf, Ipv4AddressHelper& addresses, double rateBps, double delayS, double loss) {
@@ -239,6 +237,7 @@ class WiredStar {
 
     edgelam::Scenario& m_scenario;
     std::uint32_t m_numUe = 4, m_numEdge = 1, m_queue = 1000;
+    bool m_pacing = false;
     double m_rate = 100e6, m_delay = 5e-3, m_loss = 0, m_edgeRate = 1e9, m_edgeDelay = 1e-3;
     Ptr<Node> m_hub;
     std::vector<Link> m_links; ///< devices, then servers
