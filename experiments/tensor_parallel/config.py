@@ -163,13 +163,12 @@ def quick() -> Config:
 def paper() -> Config:
     """One BERT-base block (768, 12 heads, 3072 columns), 12 loops, sequences of 128: 5 steps of each method."""
     model = Model(
-        width=768, num_heads=12, feed_forward=3072, loops=12, length=128, batch=6, column_groups=48, encoding="fp16",
+        width=768, num_heads=12, feed_forward=3072, loops=12, length=128, batch=4, column_groups=48, encoding="fp16",
         learning_rate=1e-4,
     )  # fmt: skip
     return Config(
-        model=model, methods=("tp-optimised", *BASELINES, "edge-server", "ddp", "pipeline"), num_devices=(6,), steps=5,
-        curve_steps=0, replan_every=0,
-        mix=("jetson-orin-nano", "phone", "jetson-nano", "phone", "jetson-nano", "jetson-orin-nano"),
+        model=model, methods=("tp-optimised", *BASELINES, "edge-server", "ddp", "pipeline"), num_devices=(4,), steps=5,
+        curve_steps=0, replan_every=0, probe_bytes=400_000,
     )  # fmt: skip
 
 

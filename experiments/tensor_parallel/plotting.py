@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Figures of a run, from its folder alone."""
+"""Figures of a run, from its folder alone, with their numbers as CSV beside them."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from edgelam.files.storage import write_atomically
 from edgelam.output import figures
 from edgelam.runs import load
 
@@ -22,6 +23,11 @@ def plot(path: Path) -> list[Path]:
     drawn: list[Path] = []
     if steps.empty:
         return drawn
+    for name, table in (
+        ("step_times", steps), ("step_times_by_seed", results.step_seconds(run)),
+        ("prediction", results.prediction_errors(run).rename_axis("method").reset_index()),
+    ):  # fmt: skip
+        write_atomically(path / f"{name}.csv", table.to_csv(index=False, float_format="%.6g").encode())
     if run.metrics["extrapolated"].any():
         with figures.figure(path / "loss_time", height_in=2.9) as (figure, (axes,)):
             _loss(axes, run.metrics)

@@ -20,17 +20,19 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
 from edgelam.cosim.work import Work
-from edgelam.errors import ConfigurationError
+from edgelam.errors import BatteryEmpty, ConfigurationError, RunEnded, TransferError
+from edgelam.learning.conversation import expect, number
+from edgelam.parallel.widths.problem import Floats
 
 if TYPE_CHECKING:
     from edgelam import cosim
-    from edgelam.parallel.widths.problem import Floats
+    from edgelam.cosim.records import TransferRecord
 
 OBSERVABLES = ("cell", "ue_block_counts", "ue_prb_slots", "trace_csi")
 CONTROLS = ("prb_share", "prb_cap")
@@ -39,6 +41,8 @@ OPTIONS = {"scheduler": "external"}
 Enforcement = Literal["share", "cap", "none"]
 DOWN, UP = 0, 1  # the axis of the cell's observables and controls
 CSI_EVERY_S = 0.1
+PATIENCE_S = 10.0
+"""Simulated: a device that takes longer for a message is left out of the plan."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +79,23 @@ class Measured:
     """Of a short message down and a short one up."""
 
 
+Counts = tuple[Floats, Floats]
+"""Decoded bits, and resource blocks times slots [direction, ue]."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Got:
+    """A message that has arrived: its content and its transfer."""
+
+    data: torch.Tensor
+    record: TransferRecord
+
+    @property
+    def seconds(self) -> float:
+        """From handing it over to its last byte."""
+        return float(self.record.last_byte_s - self.record.queued_s)
+
+
 class Cell:
     """One cell as the server sees it."""
 
@@ -95,6 +116,7 @@ class Cell:
         self.ues = [node.name for node in sim.nodes.values() if node.role == "ue"]
         self.gnb = next((node for node in sim.nodes.values() if node.role == "gnb"), None)
         self._cqi = np.zeros(len(self.ues))
+        self._round, self._capped = 0, False
         self._busy: dict[str, tuple[float, float]] = {}  # seconds computed, at which time
 
     @contextlib.asynccontextmanager
@@ -114,31 +136,43 @@ class Cell:
                     self._cqi[report["ue"]] = report["cqi"]
 
     async def measure(self, names: Sequence[str]) -> Measured:
-        """Ask these devices for their states, after probes in both directions."""
+        """Ask these devices for their states, after probes in both directions with no shares in force.
+
+        A device that does not answer within PATIENCE_S simulated seconds at any of that, or whose battery is empty, is
+        left out: `Measured.devices` are those that answered. Raises RunEnded if there are none.
+        """
+        self._round += 1
+        await self.release()
         nodes = [self.sim.node(name) for name in names]
-        numbers = [self.ues.index(name) for name in names]
         before = await self._counts()
-        asked = await asyncio.gather(*(self._short(self.server, node, "state?") for node in nodes))
-        up = await self._probe([(node, self.server) for node in nodes])
-        down = await self._probe([(self.server, node) for node in nodes])
+        asked = await self._exchanges("state?", [(self.server, node, torch.zeros(1)) for node in nodes])
+        probe = torch.zeros(self.probe_bytes, dtype=torch.uint8)
+        for _ in range(2):  # the first one of a tcp connection has to open its window
+            up = await self._exchanges("probe", [(node, self.server, probe) for node in nodes if node.name in asked])
+        for _ in range(2):
+            down = await self._exchanges("probe", [(self.server, node, probe) for node in nodes if node.name in up])
         after = await self._counts()
-        bits = [self._bits_per_block(before, after, direction)[numbers] for direction in (DOWN, UP)]
-        states = [
-            State(float(bits[DOWN][i]), float(bits[UP][i]), float(self._cqi[numbers[i]]), self._load(node),
-                  float(node.memory.capacity_bytes - _foreign(node)), node.device.flops_per_s,
-                  node.device.memory_bandwidth_bytes_per_s)
-            for i, node in enumerate(nodes)
-        ]  # fmt: skip
-        answers = await asyncio.gather(*(self._answer(n, s) for n, s in zip(nodes, states, strict=True)))
-        heard, answered = [state for state, _ in answers], [record for _, record in answers]
+        nodes = [node for node in nodes if node.name in down]
+        answers = await self._exchanges(
+            "state", [(node, self.server, self._state(node, before, after)) for node in nodes]
+        )  # fmt: skip
+        nodes = [node for node in nodes if node.name in answers]
+        if not nodes:
+            raise RunEnded(f"no device answers: {', '.join(names)} were asked for their states")
+        heard = [State(*answers[node.name].data.tolist()) for node in nodes]
+        there = [node.name for node in nodes]
         bits_down, bits_up = (np.array([getattr(s, f"bits_per_block_{way}") for s in heard]) for way in ("down", "up"))
         return Measured(
-            tuple(names),
+            tuple(there),
             tuple(heard),
-            _rates(self.probe_bytes, bits_up, up, min(map(_seconds, answered))),
-            _rates(self.probe_bytes, bits_down, down, min(map(_seconds, asked))),
-            tuple(_seconds(a) + _seconds(b) for a, b in zip(asked, answered, strict=True)),
+            self._rates(bits_up, [up[name] for name in there], min(answers[name].seconds for name in there)),
+            self._rates(bits_down, [down[name] for name in there], min(asked[name].seconds for name in there)),
+            tuple(asked[name].seconds + answers[name].seconds for name in there),
         )
+
+    async def release(self) -> None:
+        """No shares and no caps."""
+        await self._in_force(np.zeros(len(self.ues)), capped=False)
 
     async def enforce(self, names: Sequence[str], shares: Sequence[float], how: Enforcement) -> None:
         """Have the base station keep to these shares of `names`; others get what is left over.
@@ -148,52 +182,66 @@ class Cell:
         """
         given = np.zeros(len(self.ues))
         given[[self.ues.index(name) for name in names]] = shares
-        if how == "none":
-            given[:] = 0.0
-        both = np.stack([given, given])
+        await self._in_force(np.zeros_like(given) if how == "none" else given, capped=how == "cap")
+
+    async def _in_force(self, shares: Floats, *, capped: bool) -> None:
+        """Tell the base station, which keeps to it from then on; shares [ue], 0: none."""
+        both = np.stack([shares, shares])
         if self.gnb is not None:
             await self.server.send(self.gnb, torch.from_numpy(both).float(), tag="shares")
         # the last digit of a sum of 1 may be above it
         await self.sim.control("prb_share").set(np.floor(both * 2**32) / 2**32)
-        if how == "cap":
+        if capped or self._capped:
             prbs = int((await self.sim.observable("cell").read()).value["prbs"])
-            caps = np.where(both > 0, np.maximum(1, np.round(both * prbs)), prbs)
+            caps = np.where(capped & (both > 0), np.maximum(1, np.round(both * prbs)), prbs)
             await self.sim.control("prb_cap").set(caps.astype(np.uint32))
+        self._capped = capped
 
-    async def _short(self, source: cosim.Node, to: cosim.Node, tag: str) -> Any:
-        sending = asyncio.create_task(source.send(to, torch.zeros(1), tag=tag), name=f"{tag} to {to.name}")
-        await to.receive(source, tag=tag)
-        return await sending
+    async def _exchanges(self, tag: str, ways: Sequence[tuple[cosim.Node, cosim.Node, torch.Tensor]]) -> dict[str, Got]:
+        """One message each way, all at once; what has arrived, by the name of the device."""
+        found: dict[str, Got] = {}
 
-    async def _answer(self, node: cosim.Node, state: State) -> tuple[State, Any]:
-        """The state as it has arrived, and the record of its transfer."""
-        values = torch.tensor([getattr(state, field.name) for field in dataclasses.fields(state)])
-        sending = asyncio.create_task(node.send(self.server, values, tag="state"), name=f"state of {node.name}")
-        message = await self.server.receive(node, tag="state")
-        return State(*message.data.tolist()), await sending
+        async def one(source: cosim.Node, to: cosim.Node, data: torch.Tensor) -> None:
+            message = {"step": number(self._round), "data": data}
+            device = to if source is self.server else source
+            try:
+                async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+                    sending = group.create_task(source.send(to, message, tag=tag), name=f"{tag} to {to.name}")
+                    arriving = group.create_task(expect(to, source, tag, self._round), name=f"{tag} at {to.name}")
+                found[device.name] = Got(arriving.result().data["data"], sending.result())
+            except* (TimeoutError, TransferError, BatteryEmpty):
+                pass  # it is left out
 
-    async def _probe(self, ways: Sequence[tuple[cosim.Node, cosim.Node]]) -> list[Any]:
-        """A probe each way, all at once; twice, since the first one of a tcp connection has to open its window."""
-        records: list[Any] = []
-        for _ in range(2):
-            sending = [
-                asyncio.create_task(source.send(to, bytes(self.probe_bytes), tag="probe"), name="probe")
-                for source, to in ways
-            ]
-            for source, to in ways:
-                await to.receive(source, tag="probe")
-            records = [await task for task in sending]
-        return records
+        async with asyncio.TaskGroup() as group:
+            for way in ways:
+                group.create_task(one(*way), name=tag)
+        return found
 
-    async def _counts(self) -> tuple[Floats, Floats]:
-        """[direction, ue] decoded bits, and resource blocks times slots, so far."""
+    async def _counts(self) -> Counts:
+        """So far."""
         bits = (await self.sim.observable("ue_block_counts").read()).value["decoded_bits"]
         blocks = (await self.sim.observable("ue_prb_slots").read()).value
         return bits.astype(float), blocks.astype(float)
 
-    def _bits_per_block(self, before: Any, after: Any, direction: int) -> Floats:
-        bits, blocks = after[0][direction] - before[0][direction], after[1][direction] - before[1][direction]
-        return np.asarray(np.maximum(bits, 1.0) / np.maximum(blocks, 1.0))
+    def _state(self, node: cosim.Node, before: Counts, after: Counts) -> torch.Tensor:
+        """What a device says of itself: the fields of `State`, float32."""
+        ue = self.ues.index(node.name)
+        bits, blocks = (after[i][:, ue] - before[i][:, ue] for i in (0, 1))
+        carried = np.maximum(bits, 1.0) / np.maximum(blocks, 1.0)
+        free = node.memory.capacity_bytes - _foreign(node)
+        state = State(
+            carried[DOWN], carried[UP], self._cqi[ue], self._load(node), free, node.device.flops_per_s,
+            node.device.memory_bandwidth_bytes_per_s,
+        )  # fmt: skip
+        return torch.tensor(dataclasses.astuple(state), dtype=torch.float32)
+
+    def _rates(self, bits_per_block: Floats, probes: Sequence[Got], latency_s: float) -> tuple[float, ...]:
+        """[device] goodput with the whole band: the cell's resource blocks a second times the bits of each."""
+        blocks = float((self.probe_bytes * 8 / bits_per_block).sum())
+        begun = min(each.record.queued_s for each in probes)
+        ended = max(each.record.last_byte_s for each in probes)
+        used = blocks / max(float(ended - begun) - latency_s, 1e-6)
+        return tuple((used * bits_per_block).tolist())
 
     def _load(self, node: cosim.Node) -> float:
         busy_s, now_s = node.busy_s, self.sim.now_s
@@ -202,18 +250,6 @@ class Cell:
         return float((busy_s - last_busy_s) / (now_s - last_s)) if now_s > last_s else 0.0
 
 
-def _seconds(record: Any) -> float:
-    return float(record.last_byte_s - record.queued_s)
-
-
 def _foreign(node: cosim.Node) -> int:
     """Bytes of its memory that are not the training's own, which a new plan frees."""
     return sum(size for label, size in node.memory.held().items() if not label.startswith("looped "))
-
-
-def _rates(probe_bytes: int, bits_per_block: Floats, records: Sequence[Any], latency_s: float) -> tuple[float, ...]:
-    """[device] goodput with the whole band: the cell's resource blocks a second times the bits of each."""
-    blocks = float((probe_bytes * 8 / bits_per_block).sum())
-    begun, ended = min(r.queued_s for r in records), max(r.last_byte_s for r in records)
-    used = blocks / max(float(ended - begun) - latency_s, 1e-6)
-    return tuple((used * bits_per_block).tolist())

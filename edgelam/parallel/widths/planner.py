@@ -69,7 +69,7 @@ class Planner:
         self._told = told
 
     async def __call__(self, step: int, present: tuple[str, ...]) -> Split:
-        """The split from this step on, for the devices that are there; their shares are in force.
+        """The split from this step on, for the devices that are there and answer; their shares are in force.
 
         Raises OutOfDeviceMemory, with both numbers, if the rule finds no division that fits.
         """
@@ -83,7 +83,7 @@ class Planner:
             work = Work(flops=operations, bytes=BYTES_AN_OPERATION * operations)
             async with server.compute("decide widths", work=work):
                 pass
-        await self.cell.enforce(present, plan.shares, self.enforcement)
+        await self.cell.enforce(measured.devices, plan.shares, self.enforcement)
         predicted = fluid.step_s(problem, plan.widths, plan.shares)
         if self._told is not None:
             self._told(
@@ -91,7 +91,7 @@ class Planner:
                     step, start_s, measured_s, self.sim.now_s, operations, problem, measured, plan, predicted
                 )
             )  # fmt: skip
-        return self.units.split(present, plan)
+        return self.units.split(measured.devices, plan)
 
     def _decide(self, problem: Problem) -> tuple[Plan, int]:
         if self.rule == "optimised":

@@ -11,7 +11,7 @@ import torch
 from edgelam import cosim
 from edgelam.cosim.devices import DEVICES
 from edgelam.cosim.work import Work
-from edgelam.errors import ConfigurationError, OutOfDeviceMemory
+from edgelam.errors import ConfigurationError, OutOfDeviceMemory, RunEnded
 from edgelam.parallel import looped
 from edgelam.parallel.looped_costs import device_memory, step_bytes
 from edgelam.parallel.looped_model import Batch, LoopedConfig
@@ -151,7 +151,7 @@ def test_planned_training_is_the_training_and_takes_about_what_was_predicted():
     taken = np.median([step.end_s - step.start_s for step in steps if isinstance(step, StepRecord)])
     assert taken == pytest.approx(first.fluid_s, rel=0.5)
     by_tag = {tag: sum(1 for each in transfers if each.tag == tag) for tag in ("state?", "state", "probe", "shares")}
-    assert by_tag == {"state?": 6, "state": 6, "probe": 24, "shares": 2}
+    assert by_tag == {"state?": 6, "state": 6, "probe": 24, "shares": 4}
 
 
 def decide(rule, charge):
@@ -244,3 +244,33 @@ def test_what_cannot_be_planned_is_refused():
 
     with pytest.raises(OutOfDeviceMemory, match="30,000 bytes free"):
         in_cell(small, devices={"ue*": "phone,memory_bytes=30000"})
+
+
+def test_a_device_that_does_not_answer_is_left_out():
+    decisions, splits = [], []
+
+    async def main(sim):
+        cell = Cell(sim, sim.node("edge0"), 20_000)
+        units = units_of(MODEL, BATCH, LENGTH, GROUPS, 3)
+        async with cell.following():
+            planner = Planner(sim, cell, units, "equal", told=decisions.append)
+            splits.append(await planner(0, ("ue0", "ue1", "ue2")))
+
+    in_cell(main, devices=OFFICE | {"ue1": "phone,battery_j=1e-6"})
+    assert splits[0].devices == ("ue0", "ue2")
+    assert splits[0].heads == (2, 2)
+    assert decisions[0].measured.devices == ("ue0", "ue2")
+    with pytest.raises(RunEnded, match="no device answers: ue0, ue1, ue2"):
+        in_cell(main, devices={"ue*": "phone,battery_j=1e-6"})
+
+
+def test_rates_are_measured_without_the_caps_of_the_last_plan():
+    async def main(sim):
+        cell, names = Cell(sim, sim.node("edge0"), 100_000), ["ue0", "ue1", "ue2"]
+        async with cell.following():
+            first = await cell.measure(names)
+            await cell.enforce(names, (0.05, 0.05, 0.05), "cap")
+            return first, await cell.measure(names)
+
+    first, second = in_cell(main)
+    assert np.array(second.rate_up_bps) == pytest.approx(np.array(first.rate_up_bps), rel=0.3)
