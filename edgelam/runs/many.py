@@ -9,7 +9,6 @@ missing, and writes it again in one step. Whoever reads at the same time sees th
 import concurrent.futures
 import contextlib
 import functools
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,26 +16,30 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from edgelam.errors import ConfigurationError, EdgelamError
-from edgelam.files import digests
-from edgelam.files.storage import StorageError, write_atomically
-from edgelam.runs import experiments, results, statistics
+from edgelam.files.storage import StorageError
+from edgelam.runs import results, statistics
 from edgelam.runs.campaigns.folder import CampaignFolder, job_name, run_name
-from edgelam.runs.campaigns.inputs import short_name
-from edgelam.runs.configuration import leaves
-from edgelam.runs.configuration.settings import plain_text, settings_of
+from edgelam.runs.configuration.settings import plain_text
 from edgelam.runs.folders import tables
 from edgelam.runs.folders.folder import read_manifest
 from edgelam.runs.folders.load import Run
+from edgelam.runs.index import (
+    concatenate,
+    facts_of,
+    read_index,
+    result_readers,
+    scores_of,
+    table_of,
+    with_run_name,
+    write_index,
+)
 from edgelam.runs.scores import Score, merged
 from edgelam.text import suggest
 
 _FACTS = ("run", "state", "experiment", "version", "inputs", "started", "wall_s", "node")
 _ORIGINS = ("version", "inputs")  # of them: what makes two runs of the same settings and seed different
-_KEY = b"edgelam"
-_RESULTS = "2"  # how edgelam itself works out results: another number where that changes
 
 
 class Runs(Mapping[str, pd.DataFrame]):
@@ -65,12 +68,14 @@ class Runs(Mapping[str, pd.DataFrame]):
 
         version, inputs: hashes of the code and of the files that a run of a campaign has read.
         """
-        return self._cached("runs of this folder", lambda: self._collect("runs", "2", _facts_of))
+        return self._cached("runs of this folder", lambda: self._collect("runs", "2", facts_of))
 
     @property
     def results(self) -> pd.DataFrame:
         """What the experiments say came out: run, text columns that say of what, and the metrics, number columns."""
-        return self._cached("results of this folder", lambda: self._collect("results", _readers(self.runs), _scores_of))
+        return self._cached(
+            "results of this folder", lambda: self._collect("results", result_readers(self.runs), scores_of)
+        )
 
     @functools.cached_property
     def frame(self) -> pd.DataFrame:
@@ -171,7 +176,7 @@ class Runs(Mapping[str, pd.DataFrame]):
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         """The table of that name, of all runs that have it. Raises StorageError if none has."""
-        found = self._cached(name, lambda: self._collect(f"table-{name}", "1", lambda run: _table_of(run, name)))
+        found = self._cached(name, lambda: self._collect(f"table-{name}", "1", lambda run: table_of(run, name)))
         if "run" not in found:
             raise StorageError(f"no run in {self.path} has a table {name!r}; {suggest(name, self)}")
         return found
@@ -246,15 +251,15 @@ class Runs(Mapping[str, pd.DataFrame]):
         index counts for nothing.
         """
         file = self._index / f"{name}.parquet" if self._index is not None else None
-        known, table = _read_index(file, reader) if file is not None else ([], None)
+        known, table = read_index(file, reader) if file is not None else ([], None)
         there = set(known)
         missing = [name for name in self._runs if name not in there]
         if missing:
-            new = _of_all(lambda name: _named(self._readable(name, read), name), missing)
-            table = _concatenate([*([] if table is None else [table]), *new])
+            new = _of_all(lambda name: with_run_name(self._readable(name, read), name), missing)
+            table = concatenate([*([] if table is None else [table]), *new])
             known = [*known, *missing]
             if file is not None:
-                _write_index(file, table, known, reader)
+                write_index(file, table, known, reader)
         if table is None:
             return pa.table({})
         return table
@@ -293,107 +298,6 @@ def _check_name(path: Path) -> None:
     identity = (manifest.get("campaign") or {}).get("identity")
     if isinstance(identity, str) and job_name(path.name) != run_name(manifest["seeds"]["root"], identity):
         raise StorageError(f"{path} holds the run {run_name(manifest['seeds']['root'], identity)}: it was renamed")
-
-
-def _read_index(file: Path, reader: str) -> tuple[list[str], pa.Table | None]:
-    try:
-        content = file.read_bytes()
-        if not digests.check_seal(content, file):
-            return [], None
-        table = tables.parsed(content)
-        facts = json.loads(table.schema.metadata[_KEY])
-        runs, made_by = [str(run) for run in facts["runs"]], facts["reader"]
-    except (
-        OSError,
-        StorageError,
-        pa.ArrowException,
-        KeyError,
-        TypeError,
-        ValueError,
-        RecursionError,
-    ):  # none, or damaged
-        return [], None
-    return (runs, table.replace_schema_metadata(None)) if made_by == reader else ([], None)
-
-
-def _write_index(file: Path, table: pa.Table, runs: list[str], reader: str) -> None:
-    facts = json.dumps({"reader": reader, "runs": runs})
-    sink = pa.BufferOutputStream()
-    table = table.replace_schema_metadata({_KEY: facts, digests.KEY.encode(): digests.BLANK})
-    pq.write_table(table, sink, compression=tables.COMPRESSION)
-    with contextlib.suppress(StorageError):  # a folder only to be read: nothing is kept
-        write_atomically(file, digests.sealed(sink.getvalue().to_pybytes()))
-
-
-def _concatenate(parts: Sequence[pa.Table]) -> pa.Table:
-    """All rows; a column that some tables lack is null there, whole numbers become floating point where some are."""
-    # columns without rows (of a run that failed at once) have no types of their own
-    filled = [part for part in parts if part.num_rows] or [part for part in parts if part.num_columns][:1]
-    try:
-        return pa.concat_tables(filled, promote_options="permissive").combine_chunks() if filled else pa.table({})
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise EdgelamError(f"the tables of these runs do not fit together: {error}") from error
-
-
-def _facts_of(path: Path) -> pa.Table:
-    run = Run(path)
-    manifest = run.manifest
-    of_campaign = manifest.get("campaign") or {}
-    row: dict[str, Any] = {
-        "seed": manifest["seeds"]["root"],
-        "state": run.state,
-        "experiment": manifest["experiment"],
-        "version": of_campaign.get("version"),
-        "inputs": short_name(of_campaign.get("inputs") or {}) or None,
-        "started": manifest["started"],
-        "wall_s": run.wall_s,
-        "node": manifest["process"]["node"],
-    }
-    columns = _option_names(manifest["experiment"])
-    for place, value in leaves(manifest["configuration"]):
-        name = columns.get(place, ".".join(place))
-        if name != "seed":
-            row[name] = plain_text(value) if isinstance(value, list) else value
-    return pa.Table.from_pylist([row])
-
-
-@functools.cache
-def _option_names(experiment: str) -> dict[tuple[str, ...], str]:
-    """Place in the configuration -> the name the command line gives the setting; empty for an unknown experiment."""
-    try:
-        kind = experiments.find(experiment).config
-    except EdgelamError:
-        return {}
-    return {setting.path: setting.column for setting in settings_of(kind).values()}
-
-
-def _scores_of(path: Path) -> pa.Table:
-    return pa.Table.from_pandas(results.results_of(Run(path)), preserve_index=False, nthreads=1)
-
-
-def _readers(runs: pd.DataFrame) -> str:
-    """Tells one state of the code that works out results from another."""
-    from edgelam.runs.campaigns.identity import experiment_sources
-
-    found: dict[str, Any] = {"": _RESULTS}
-    for name in runs["experiment"].unique() if len(runs) else []:
-        with contextlib.suppress(EdgelamError):
-            found[str(name)] = experiment_sources(experiments.find(str(name)))
-    return json.dumps(found, sort_keys=True)
-
-
-def _table_of(path: Path, name: str) -> pa.Table:
-    return tables.read_arrow(path, name) if name in tables.table_names(path) else pa.table({})
-
-
-def _named(table: pa.Table, name: str) -> pa.Table:
-    """The table with the run's name as its first column."""
-    if not table.num_columns:
-        return table
-    if "run" in table.schema.names:
-        table = table.drop_columns("run")
-    names = pa.array([name] * table.num_rows, pa.string())
-    return table.replace_schema_metadata(None).add_column(0, pa.field("run", pa.string()), names)
 
 
 def _columns(table: pd.DataFrame) -> list[str]:
