@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``edgelam bench bridge``: what the coupling costs, from Python to C++ and back.
+"""``edgelam bench bridge`` measures what the coupling costs, from Python to C++ and back.
 
-The first figures are taken against ``bridge-echo``, a host without ns-3 that answers every message at once; the last
-two through `edgelam.cosim` on the ``wired-star`` scenario. All times are wall time.
+The first figures are measured with ``bridge-echo``, a host without ns-3 that answers every message at once; the last
+two with `edgelam.cosim` and the scenario ``wired-star``. All times are wall time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TYPES = {message["name"]: message["type"] for message in json_module.loads(_brid
 
 @contextmanager
 def _echo(cores: set[int]) -> Iterator[tuple[Child, Any]]:
-    """A `bridge-echo` process and the participant attached to it, both confined to `cores`."""
+    """Run a process `bridge-echo` and the participant attached to it, both only on `cores`."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)  # the child inherits it
     address = f"@edgelam-{os.getuid()}-{secrets.token_hex(8)}"
@@ -57,7 +57,7 @@ def _echo(cores: set[int]) -> Iterator[tuple[Child, Any]]:
 
 
 def _timed_us(action: Callable[[], object], count: int) -> np.ndarray:
-    """Wall time of each of `count` calls, us [count]."""
+    """Return the wall time of each of `count` calls, us [count]."""
     times_ns = np.empty(count)
     clock = time.perf_counter_ns
     for i in range(count):
@@ -68,7 +68,7 @@ def _timed_us(action: Callable[[], object], count: int) -> np.ndarray:
 
 
 def round_trip_us(cores: set[int]) -> dict[str, float]:
-    """Median and 99th percentile of one message there and one back, us."""
+    """Return the median and 99th percentile of the time for one message there and one back, us."""
     with _echo(cores) as (_, participant):
         body = bytes(8)
         exchange = participant.exchange
@@ -78,7 +78,7 @@ def round_trip_us(cores: set[int]) -> dict[str, float]:
 
 
 def _cpu_s(pid: int) -> float:
-    """CPU time that all threads of a process have used, s."""
+    """Return the CPU time that all threads of a process have used, s."""
     total_ns = 0
     for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
         total_ns += int(path.read_text().split()[0])
@@ -86,7 +86,7 @@ def _cpu_s(pid: int) -> float:
 
 
 def idle_cpu_percent() -> float:
-    """What a wait costs while nothing happens: both sides together, per cent of one core."""
+    """Return what waiting costs while nothing happens: both sides together, per cent of one core."""
     with _echo(os.sched_getaffinity(0)) as (process, participant):
         participant.exchange(0, bytes(8))
         before = _cpu_s(process.pid) + _cpu_s(os.getpid())
@@ -98,11 +98,11 @@ def idle_cpu_percent() -> float:
 
 
 def array_ms() -> dict[str, float]:
-    """Handing over 64 MB, ms, medians.
+    """Return the times of passing 64 MB, ms, medians.
 
-    Handover: allocate in the arena, tell the host, be told by it, have a view; no byte is copied. Copy: an array of the
-    program into the arena, into memory used before and (`array_first_copy_ms`) into memory never touched. Read: summing
-    the view, whose pages are mapped as they are read.
+    Handover: allocate in the arena, send a message to the host, get its answer and a view; no byte is copied. Copy: an
+    array of the program is copied into the arena, into memory used before and (`array_first_copy_ms`) into memory
+    never used. Read: the view, whose pages are mapped when they are read, is summed.
     """
     source = from_numbers(derive_seed(1, "array of the benchmark")).integers(0, 256, ARRAY_BYTES, dtype=np.uint8)
     handover, copy, read = [], [], []
@@ -134,7 +134,7 @@ def array_ms() -> dict[str, float]:
 
 
 async def _wakes(sim: Simulation) -> float:
-    """Mean wall time of one sleep in simulated time: loop, bridge, ns-3 and back, us."""
+    """Return the mean wall time of one sleep in simulated time: loop, bridge, ns-3 and back, us."""
     for _ in range(WAKES // 10):
         await asyncio.sleep(1e-6)
     begin = time.perf_counter()
@@ -144,7 +144,7 @@ async def _wakes(sim: Simulation) -> float:
 
 
 async def _virtual_nodes(sim: Simulation) -> dict[str, float]:
-    """A thousand coroutines that sleep, each at times of its own (so that no two share a round trip), and together."""
+    """Let a thousand coroutines sleep: each at times of its own (no two share a round trip), and all together."""
 
     async def node(index: int, offset_s: float) -> None:
         await asyncio.sleep(index * offset_s)
@@ -165,7 +165,7 @@ async def _virtual_nodes(sim: Simulation) -> dict[str, float]:
 
 
 def run(json: bool = False) -> int:
-    """Measure and print: a table, or one JSON object. Returns the exit status."""
+    """Measure, and print a table or one JSON object. Returns the exit status."""
     from edgelam import cosim
 
     usable = os.sched_getaffinity(0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The measuring executables in C++ (ns3-scenarios/bench), each on a core of its own."""
+"""Runs the C++ programs that measure (ns3-scenarios/bench), each on its own core."""
 
 import json
 import os

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``edgelam bench radio``: how many simulated seconds of an NR cell one core does in a second.
+"""``edgelam bench radio`` measures how many seconds of an NR cell one core simulates per second.
 
-An executable of its own in C++ measures (ns3-scenarios/bench/radio.cc), pinned to the highest core: UMi at
-3.5 GHz, 100 MHz at 30 kHz, TDD DDDSU, a gNB of 64 elements, UEs of 4 that walk, fast fading on. Traffic is put into the
+A C++ program (ns3-scenarios/bench/radio.cc), pinned to the highest core, measures a cell: UMi at 3.5 GHz, 100 MHz at
+30 kHz, TDD DDDSU, a gNB with 64 elements, UEs with 4 elements that walk, fast fading on. Traffic is put into the
 bearers above RLC or, in the cases named ``-ip``, sent as UDP datagrams by a server at the site.
 """
 
@@ -17,7 +17,7 @@ from edgelam.bench.pinned import run_pinned
 ROWS = {
     "1gnb-2ue": ("2 UEs, downlink full", ">= 2"),
     "1gnb-10ue": ("10 UEs, downlink full", ">= 0.5"),
-    "1gnb-100ue-idle": ("100 UEs, 100 bytes a second each", ">= 20"),
+    "1gnb-100ue-idle": ("100 UEs, 100 bytes per second each", ">= 20"),
     "1gnb-2ue-ip": ("2 UEs, downlink full by UDP from the site", ""),
     "1gnb-10ue-ip": ("10 UEs, downlink full by UDP from the site", ""),
 }
@@ -34,10 +34,10 @@ class Case(TypedDict):
 
 
 def measure(seconds: float = 2.0, growth: bool = False) -> list[Case]:
-    """The cases of `ROWS`, in their order; with `growth` those of `GROWTH` after them.
+    """Return the cases of `ROWS`, in their order, and with `growth` those of `GROWTH` after them.
 
     Args:
-        seconds: simulated time of the loaded cases, 0.01 to 600 s; the idle one takes ten times as long.
+        seconds: simulated time of the loaded cases, 0.01 to 600 s; the idle case takes ten times as long.
     """
     names = list(ROWS) + [name for name in GROWTH.values() if growth and name not in ROWS]
     cases: list[Case] = run_pinned("radio", str(seconds), *names)["cases"]
@@ -45,7 +45,7 @@ def measure(seconds: float = 2.0, growth: bool = False) -> list[Case]:
 
 
 def draw_growth(cases: list[Case], path: Path) -> None:
-    """Simulated seconds per wall second against the number of UEs, as ``path.svg`` and ``path.png``.
+    """Draw simulated seconds per wall second over the number of UEs, as ``path.svg`` and ``path.png``.
 
     Args:
         cases: from `measure` with ``growth=True``.
@@ -62,7 +62,7 @@ def draw_growth(cases: list[Case], path: Path) -> None:
 
 
 def run(json: bool = False, growth: bool = False, figure: Path | None = None) -> int:
-    """Measure and print: a table, or one JSON object ``{"cases": [...]}``. Returns the exit status.
+    """Measure, and print a table or one JSON object ``{"cases": [...]}``. Returns the exit status.
 
     Args:
         growth: measure the cases of `GROWTH`, too.

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``edgelam bench transfers``: what moving a gigabyte costs, against ns-3's own applications.
+"""``edgelam bench transfers`` measures what moving a gigabyte costs, compared with ns-3's own applications.
 
 Both move the same bytes over TCP with the same settings, one way, on the same topology (``wired-star``: one device at
-1 Gb/s, one edge server, 12 ms of round trip), in turn. ns-3's own are ``BulkSendApplication`` and ``PacketSink``; ours
-are driven over the bridge by `edgelam.cosim`, so the coupling is in the figure. Of each the fastest run counts, as the
-one that was disturbed least.
+1 Gb/s, one edge server, 12 ms of round trip), in turn. ns-3's applications are ``BulkSendApplication`` and
+``PacketSink``. Our transfers are driven over the bridge by `edgelam.cosim`, so the figure includes the coupling. The
+fastest run of each counts, since it was disturbed least.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TOPOLOGY = {"numUe": 1, "numEdge": 1, "rate": "1Gbps", "edgeRate": "1Gbps"}
 
 
 def bulk_send() -> dict[str, float]:
-    """Wall and CPU time in which BulkSend and PacketSink move `BYTES`, s."""
+    """Return the wall and CPU time in which BulkSend and PacketSink move `BYTES`, s."""
     options = {**TOPOLOGY, "traffic": "bulk-send", "bytes": BYTES, "format": "json"}
     command = [str(installed("bin/scenarios/wired-star")), *(f"--{key}={value}" for key, value in options.items())]
     done = subprocess.run([*bound("KILL"), *command], check=True, capture_output=True, text=True)
@@ -36,9 +36,9 @@ def bulk_send() -> dict[str, float]:
 
 
 def transfer() -> dict[str, float]:
-    """Wall and CPU time of a transfer of `BYTES` between two nodes of a simulation, s.
+    """Return the wall and CPU time of a transfer of `BYTES` between two nodes of a simulation, s.
 
-    CPU time is that of the scenario process, its start included.
+    CPU time is that of the scenario process, including its start.
     """
     from edgelam import cosim
 
@@ -56,7 +56,7 @@ def transfer() -> dict[str, float]:
 
 
 def measure() -> dict[str, dict[str, float]]:
-    """Seconds per simulated gigabyte: of wall and of CPU time, theirs and ours, and by how much ours is more."""
+    """Return wall and CPU seconds per simulated gigabyte, of ns-3 and of ours, and by how much ours is more."""
     runs = [(bulk_send(), transfer()) for _ in range(REPEATS)]
     figures = {}
     for kind in ("wall_s", "cpu_s"):
@@ -70,7 +70,7 @@ def measure() -> dict[str, dict[str, float]]:
 
 
 def run(json: bool = False) -> int:
-    """Measure and print: a table, or one JSON object. Returns the exit status."""
+    """Measure, and print a table or one JSON object. Returns the exit status."""
     figures = measure()
     if json:
         print(json_module.dumps(figures))

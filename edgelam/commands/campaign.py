@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``edgelam campaign EXPERIMENT``: from the command line to finished runs and a table."""
+"""``edgelam campaign EXPERIMENT``, from the command line to finished runs and a table."""
 
 import os
 import shlex
@@ -68,7 +68,8 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
     grid = grids.parse_grid([text for texts in options.grid for text in texts], experiment.config)
     if not grid.values and options.seeds == 1:
         raise ConfigurationError(
-            f"a campaign of one run: give --grid KEY=VALUE,VALUE,... or --seeds N; for one run, edgelam run {name}"
+            "this is a campaign of one run: give --grid KEY=VALUE,VALUE,... or --seeds N, or use "
+            f"edgelam run {name} for one run"
         )
     _refuse_given_twice(grid, arguments)
     baseline = grids.parse_baseline([text for texts in options.baseline for text in texts], grid)
@@ -97,7 +98,7 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
     asked = folder.ask(experiment.name, threads, request)
     if asked.threads != threads:  # another campaign began on this folder since
         raise ConfigurationError(
-            f"--out {options.out}: another campaign has just begun there, with {asked.threads} threads a run: "
+            f"--out {options.out}: another campaign has just begun there, with {asked.threads} threads per run: "
             "give the command again"
         )
     folder.note_order([job.name for job in jobs])
@@ -106,7 +107,7 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
     if todo:
         workers = _workers(options, threads)
         errors.print(
-            f"campaign folder: {folder.path} ({len(jobs)} runs, {len(jobs) - len(todo)} of them there already)",
+            f"campaign folder: {folder.path} ({len(jobs)} runs, {len(jobs) - len(todo)} of them already done)",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
         with Display(len(jobs), len(jobs) - len(todo)) as display:
@@ -140,7 +141,7 @@ def run_campaign(name: str, arguments: Sequence[str]) -> int:
 
 
 def _refuse_given_twice(grid: grids.Grid, arguments: Sequence[str]) -> None:
-    """An option that the grid sets anyway would be ignored."""
+    """Raise ConfigurationError if an option is given that the grid sets anyway: it would be ignored."""
     given = {argument.partition("=")[0].replace("_", "-") for argument in arguments}
     for key in grid.values:
         group, dot, last = key.name.rpartition(".")
@@ -150,21 +151,21 @@ def _refuse_given_twice(grid: grids.Grid, arguments: Sequence[str]) -> None:
 
 
 def _check_metric(folder: CampaignFolder, names: Iterable[str], metric: str) -> None:
-    """Refuse a metric that these finished runs do not have; one without a value in them may be one."""
+    """Refuse a metric that these finished runs do not have; it is accepted if no run has a value in that column."""
     found = campaign_runs(folder.path).named(names)
     if metric and not (metric in found.frame and found.frame[metric].isna().all()):
         found.check_metric(metric)
 
 
 def _readable(folder: CampaignFolder, jobs: Sequence[Job]) -> tuple[list[str], dict[str, StorageError]]:
-    """The finished runs whose files can be read, and those whose cannot, with why."""
+    """Return the finished runs whose files can be read, and those whose files cannot be read, with the reason."""
     names = list(folder.finished_names(jobs).values())
     damaged = campaign_runs(folder.path).named(names).damaged() if names else {}
     return [name for name in names if name not in damaged], damaged
 
 
 def _threads(workers: int) -> int:
-    """PyTorch threads of a run: what the user says with OMP_NUM_THREADS, else the cores divided among the workers."""
+    """Return PyTorch's threads for a run: OMP_NUM_THREADS if it is set, otherwise the cores divided by the workers."""
     said = os.environ.get("OMP_NUM_THREADS", "")
     if said.isdigit() and int(said) > 0:
         return int(said)
@@ -182,7 +183,7 @@ def _workers(options: Any, threads: int) -> Workers:
 def _jobs(
     experiment: experiments.Experiment, options: Any, arguments: Sequence[str], grid: grids.Grid, threads: int
 ) -> list[Job]:
-    """Every cell at every seed, checked: what cannot be run is refused here, before anything is."""
+    """Return every cell at every seed, checked: what cannot be run is refused here, before any run begins."""
     _, base = base_configuration(experiment, arguments)
     version, first = code_version(experiment), options.experiment.seed
     given = [] if options.config == experiment.default_recipe else ["--config", options.config]
@@ -200,7 +201,7 @@ def _jobs(
 
 
 def _shell(command: Sequence[str], threads: int) -> str:
-    """A line for a shell, exact from any folder."""
+    """Return a command line for a shell that does the same from any folder."""
     variables = [f"OMP_NUM_THREADS={threads}"]
     if own := os.environ.get("EDGELAM_EXPERIMENTS"):
         variables.append(f"EDGELAM_EXPERIMENTS={shlex.quote(own)}")

@@ -20,9 +20,9 @@ from edgelam.runs.configuration.options import options_of
 
 
 def script(shell: str, commands: Sequence[Any], run_options: Mapping[str, tuple[Any, Any]]) -> str:
-    """What `shell` (bash or zsh) is to source.
+    """Return the script that `shell` (bash or zsh) must source.
 
-    commands: the other commands, as tyro takes them; run_options: those of `edgelam run` itself.
+    commands: the other commands, as tyro takes them; run_options: the options of `edgelam run` itself.
     """
     with_experiment = [
         Annotated[
@@ -42,7 +42,7 @@ def script(shell: str, commands: Sequence[Any], run_options: Mapping[str, tuple[
     return "".join(_mended(line, arguments) for line in written.getvalue().splitlines(keepends=True))
 
 
-# tyro's script ends where it has nothing to offer; then the shell's own completion of files goes on.
+# where tyro's script has nothing to offer, it ends; then the shell itself completes names of files.
 _FILES_INSTEAD = {
     "complete -F ": "complete -o bashdefault -o default -F ",
     'matches+=("$completion")': '[[ -n "$completion" ]] && matches+=("$completion")',
@@ -53,7 +53,7 @@ _FILES_INSTEAD = {
 
 
 def _words_of(command: type) -> tuple[str, ...]:
-    """The words that a command takes as its argument: tyro's completion knows options and commands only."""
+    """Return the words that a command takes as its argument: tyro's completion knows only options and commands."""
     for hint in get_type_hints(command, include_extras=True).values():
         kind, *marks = get_args(hint) or (hint,)
         if get_origin(kind) is Literal and set(get_args(tyro.conf.Positional[int])[1:]) <= set(marks):
@@ -62,18 +62,18 @@ def _words_of(command: type) -> tuple[str, ...]:
 
 
 def _mended(line: str, arguments: Mapping[str, Sequence[str]]) -> str:
-    """A line of tyro's script as we want it; arguments: the words that each command takes."""
+    """Return a line of tyro's script, changed as we need it; arguments: the words that each command takes."""
     if line.startswith("COMPLETION_SPEC = "):
         spec = ast.literal_eval(line.partition(" = ")[2])
         _extend(spec, [], arguments)
-        return f"COMPLETION_SPEC = {spec!r}\n".replace("\\n", " ")  # several lines would be taken for more words
+        return f"COMPLETION_SPEC = {spec!r}\n".replace("\\n", " ")  # several lines would be read as more words
     for said, better in _FILES_INSTEAD.items():
         line = line.replace(said, better)
     return line
 
 
 def _extend(spec: dict[str, Any], words: list[str], arguments: Mapping[str, Sequence[str]]) -> None:
-    """Add to tyro's description of a command, and to those of the ones below it, what tyro does not know."""
+    """Add what tyro does not know to its description of a command, and to those of its subcommands."""
     for option in spec["options"]:
         if "--scenario" in option["flags"]:
             option |= {"type": "choice", "choices": [*paths.scenarios(), experiments.NO_SCENARIO]}
@@ -86,7 +86,7 @@ def _extend(spec: dict[str, Any], words: list[str], arguments: Mapping[str, Sequ
 
 
 def _each_experiment(command: str, fields_of: Any) -> type:
-    """A dataclass whose only field is one of the experiments, with its options."""
+    """Return a dataclass whose only field is one of the experiments, with its options."""
     kinds = []
     for name in experiments.names():
         try:
@@ -94,7 +94,7 @@ def _each_experiment(command: str, fields_of: Any) -> type:
             recipe = experiment.default_recipe
             base = experiment.start(recipe)
             kind, default = options_of(experiment, command=command, fields=fields_of(name), recipe=recipe, base=base)
-        except EdgelamError:  # a file of the user's own that is no experiment: edgelam list says why
+        except EdgelamError:  # a user's file that is not an experiment: edgelam list says why
             continue
         kinds.append(Annotated[kind, tyro.conf.subcommand(name, default=default)])
     return dataclasses.make_dataclass(

@@ -23,7 +23,7 @@ class Csi:
 
 
 def run(settings: RecordSettings | ShowSettings | HoldLastSettings) -> None:
-    """Do what one of the three says."""
+    """Carry out one of the three commands."""
     from rich.console import Console
 
     from edgelam.air import csi

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``edgelam doctor``: check what the testbed needs of this machine and installation, and say what to do about it."""
+"""``edgelam doctor`` checks this machine and installation, and says what to do about problems."""
 
 import importlib.metadata
 import importlib.util
@@ -28,7 +28,7 @@ MIN_ADDRESS_BYTES = 16 << 30  # two arenas in each of two processes, and what Py
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report: what was checked, how it stands, what was seen and what to do about it."""
+    """One line of the report: what was checked, whether it is good, what was seen, and what to do about it."""
 
     what: str
     state: Literal["ok", "warning", "problem"]
@@ -37,7 +37,7 @@ class Finding:
 
 
 def check_python() -> Finding:
-    """Python 3.11 to 3.13, for which the ns3 wheel exists."""
+    """Check for Python 3.11 to 3.13, for which the ns3 wheel exists."""
     seen = platform.python_version()
     if (3, 11) <= sys.version_info[:2] < (3, 14):
         return Finding("Python", "ok", seen)
@@ -45,7 +45,7 @@ def check_python() -> Finding:
 
 
 def check_platform() -> Finding:
-    """Linux on x86-64 with memfd_create and pidfd_open (Linux 5.3)."""
+    """Check for Linux on x86-64 with memfd_create and pidfd_open (Linux 5.3)."""
     seen = f"{platform.system()} {platform.release()} {platform.machine()}"
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         return Finding("platform", "problem", seen, "the ns3 wheel exists for Linux on x86-64 only")
@@ -57,7 +57,7 @@ def check_platform() -> Finding:
 
 
 def check_compiler() -> Finding:
-    """g++ and the Python headers: cppyy and scenarios of one's own are compiled."""
+    """Check for g++ and the Python headers: cppyy and users' scenarios are compiled."""
     compiler = shutil.which("g++")
     if compiler is None:
         return Finding("compiler", "warning", "no g++", "apt-get install g++ (to build scenarios of your own)")
@@ -71,7 +71,7 @@ def check_compiler() -> Finding:
 
 
 def check_ns3() -> Finding:
-    """The ns3 wheel in the one version the compiled parts are linked with."""
+    """Check for the ns3 wheel in the one version with which the compiled parts are linked."""
     try:
         version = importlib.metadata.version("ns3")
     except importlib.metadata.PackageNotFoundError:
@@ -82,7 +82,7 @@ def check_ns3() -> Finding:
 
 
 def check_scenarios() -> Finding:
-    """The installed scenario binaries start."""
+    """Check that the installed scenario binaries start."""
     from edgelam import paths
 
     try:
@@ -100,15 +100,15 @@ def check_scenarios() -> Finding:
 
 
 def check_shared_memory() -> Finding:
-    """Anonymous shared memory of the size the bridge's arenas have by default (64 MiB of it touched)."""
+    """Check that shared memory of the default size of the bridge's arenas can be had (64 MiB of it are touched)."""
     size = 64 << 20
     largest = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     if largest != resource.RLIM_INFINITY and largest < ARENA_BYTES:
         return Finding(
             "shared memory",
             "problem",
-            f"files are limited to {largest / 2**20:.0f} MiB (ulimit -f), which holds for shared memory too",
-            "ulimit -f unlimited; or give simulate arena_bytes below it",
+            f"files are limited to {largest / 2**20:.0f} MiB (ulimit -f), which limits shared memory, too",
+            "type ulimit -f unlimited, or give simulate an arena_bytes below the limit",
         )
     try:
         descriptor = os.memfd_create("edgelam-doctor")
@@ -127,7 +127,7 @@ def check_shared_memory() -> Finding:
 
 
 def check_limits() -> Finding:
-    """Open files, processes and address space as a run of a few participants needs them."""
+    """Check the limits of open files, processes and address space that a run of a few participants needs."""
     found = []
     for name, which, needed, option in (
         ("open files", resource.RLIMIT_NOFILE, MIN_FILES, "-n"),
@@ -137,22 +137,22 @@ def check_limits() -> Finding:
         limit = resource.getrlimit(which)[0]
         if limit != resource.RLIM_INFINITY and limit < needed:
             unit = "bytes of " if which == resource.RLIMIT_AS else ""
-            found.append(f"{limit} {unit}{name} (ulimit {option}; {needed} are safe)")
+            found.append(f"{limit} {unit}{name} (ulimit {option}; {needed} are enough)")
     if found:
-        return Finding("limits", "warning", "; ".join(found), "raise them, or runs may end for want of these")
+        return Finding("limits", "warning", "; ".join(found), "raise these limits, or runs may end when they reach one")
     return Finding("limits", "ok", f"{resource.getrlimit(resource.RLIMIT_NOFILE)[0]} open files")
 
 
 def check_cores() -> Finding:
-    """Two usable cores, so that ns-3 and Python need not take turns on one."""
+    """Check for two usable cores, so that ns-3 and Python need not take turns on one."""
     usable = len(os.sched_getaffinity(0))
     if usable < 2:
-        return Finding("cores", "warning", f"{usable} usable", "works, slower: ns-3 and Python share one core")
+        return Finding("cores", "warning", f"{usable} usable", "this works, but slowly: ns-3 and Python share one core")
     return Finding("cores", "ok", f"{usable} usable")
 
 
 def check_memory() -> Finding:
-    """Enough free memory for the quick configuration."""
+    """Check for enough free memory for the quick configuration."""
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     seen = f"{total / 2**30:.1f} GiB, {free / 2**30:.1f} GiB free"
@@ -162,7 +162,7 @@ def check_memory() -> Finding:
 
 
 def check_disk() -> Finding:
-    """Room for run folders where the command was started."""
+    """Check for room for run folders where the command was started."""
     free = shutil.disk_usage(".").free
     seen = f"{free / 2**30:.1f} GiB free here"
     try:
@@ -176,7 +176,7 @@ def check_disk() -> Finding:
 
 
 def check_torch() -> Finding:
-    """PyTorch in the tested version."""
+    """Check for PyTorch in the tested version."""
     try:
         version = importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
@@ -187,7 +187,7 @@ def check_torch() -> Finding:
 
 
 def check_weights() -> Finding:
-    """The pre-trained backbone that needs no download, by its checksum."""
+    """Check the checksum of the pre-trained backbone that needs no download."""
     from edgelam.errors import EdgelamError
     from edgelam.models.backbone import offline_folder
 
@@ -200,7 +200,7 @@ def check_weights() -> Finding:
 
 
 def check_gpu() -> Finding:
-    """A CUDA device, optional."""
+    """Check for a CUDA device, which is optional."""
     if importlib.util.find_spec("torch") is None:
         return Finding("GPU", "warning", "unknown without PyTorch", "")
     import torch
@@ -217,7 +217,7 @@ CHECKS: list[Callable[[], Finding]] = [
 
 
 def run() -> int:
-    """Print every finding; the exit status is 1 when there is a problem, 0 otherwise."""
+    """Print every finding; return the exit status: 1 if there is a problem, otherwise 0."""
     from rich.console import Console
     from rich.table import Table
 
@@ -228,7 +228,7 @@ def run() -> int:
         for check in CHECKS:
             try:
                 finding = check()
-            except Exception as error:  # a check that breaks is a finding, not a traceback
+            except Exception as error:  # a check that fails itself is a finding, not a traceback
                 name = check.__name__.removeprefix("check_").replace("_", " ")
                 finding = Finding(name, "problem", f"{type(error).__name__}: {error}", "install edgelam again")
             problems += finding.state == "problem"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``edgelam experiment new``: a first experiment, written from a template. It runs as it is, and is to be changed."""
+"""``edgelam experiment new`` writes a first experiment from a template. It runs as it is, and the user changes it."""
 
 import shlex
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Experiment:
     what: tyro.conf.Positional[Literal["new"]]
     """new: a new file."""
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """What it is called; the file is NAME.py. One that is there already is left as it is."""
+    """Name of the experiment; the file is NAME.py. An existing file is never changed."""
     template: Literal["fedavg", "fedasync"] = "fedavg"
     """fedavg: the server averages what all devices send; fedasync: it mixes in each model as it arrives."""
 
@@ -29,8 +29,8 @@ class Experiment:
 def new(name: str, template: str) -> Path:
     """Write the template to the file NAME.py (dashes become underscores) and return its path.
 
-    Raises ConfigurationError for a name that is not a plain word, that an experiment of edgelam has, or whose file is
-    there already.
+    Raises ConfigurationError if the name is not a plain word, if an experiment of edgelam has it, or if its file
+    exists.
     """
     from edgelam.runs import experiments
 
@@ -39,12 +39,12 @@ def new(name: str, template: str) -> Path:
     path = given.with_name(f"{stem.replace('-', '_')}.py")
     templates.check_name(stem, "experiment", path)
     if stem.replace("_", "-") in experiments.own_names():
-        raise ConfigurationError(f"experiment name {stem!r}: edgelam has an experiment of this name; say my-{stem}")
+        raise ConfigurationError(f"experiment name {stem!r}: edgelam has an experiment of this name; use my-{stem}")
     return templates.write(path, (FOLDER / f"{template}.py.txt").read_text(encoding="utf-8"))
 
 
 def run(command: Experiment) -> None:
-    """Write it and say how it is run."""
+    """Write the file, and print how it is run."""
     path = new(command.name, command.template)
     name = path.stem.replace("_", "-")
     folder = shlex.quote(str(path.parent.absolute()))

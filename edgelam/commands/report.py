@@ -43,14 +43,14 @@ class Trace:
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """Compare every file with the digest from when it was written; the exit status is 1 if one is damaged."""
+    """Compare every file with the digest that was stored with it; the exit status is 1 if a file is damaged."""
 
     paths: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PATH")]
     """Runs, campaigns, recordings of CSI, checkpoints, or folders that contain them."""
 
 
 def run(command: Report | Compare | Trace | Check) -> int:
-    """Do it; returns the exit status."""
+    """Carry out one of the commands; return the exit status."""
     from edgelam.runs.folders.load import reading
 
     if isinstance(command, Check):
@@ -96,7 +96,7 @@ def _check(paths: tuple[Path, ...]) -> int:
     from edgelam.text import printable
 
     if not paths:
-        raise ConfigurationError("edgelam check takes a PATH, or several")
+        raise ConfigurationError("edgelam check takes at least one PATH")
     found = [finding for path in paths for finding in check(path)]
     for verdict in ("not covered", "unverified"):
         names = [str(finding.path) for finding in found if finding.verdict == verdict]
@@ -106,14 +106,14 @@ def _check(paths: tuple[Path, ...]) -> int:
     for finding in damaged:
         print(printable(f"damaged: {finding.reason}"), file=sys.stderr)
     whole = sum(finding.verdict == "whole" for finding in found)
-    print(f"{whole} files are what was written, {len(damaged)} damaged")
+    print(f"{whole} files are as they were written, {len(damaged)} damaged")
     return 1 if damaged else 0
 
 
 def _file(out: Path | None) -> Path | None:
-    """Refuse a place where no file can be before anything is read."""
+    """Refuse a path where no file can be written, before anything is read."""
     if out is not None and out.is_dir():
-        raise ConfigurationError(f"--out {out} is a folder; it takes the name of a file")
+        raise ConfigurationError(f"--out {out} is a folder; give the name of a file")
     if out is not None and not out.parent.is_dir():
         raise ConfigurationError(f"--out {out}: there is no folder {out.parent}")
     return out

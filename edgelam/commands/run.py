@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _TRUST_HELP = "Scenario files that may run although only a configuration file names them (docs/security.md)."
 TRUST = (Annotated[tuple[str, ...], tyro.conf.arg(help=_TRUST_HELP)], ())
-"""The option --trust: naming a path on the command line is all it does."""
+"""The option --trust: it does nothing but name a path on the command line."""
 RUN_OPTIONS = {
     "out": (Annotated[Path, tyro.conf.arg(help="The folder that holds all runs.")], Path("runs")),
     "print_config": (
@@ -66,7 +66,7 @@ class Replay:
 
 
 def run_experiment(name: str, arguments: list[str]) -> int:
-    """``edgelam run NAME ARGUMENTS``: configuration from recipe or file, then options; run folder; figures; tables."""
+    """``edgelam run NAME ARGUMENTS``: read the recipe or file and the options, run, and show tables and figures."""
     from edgelam.output.progress import Progress
     from edgelam.runs import experiments
     from edgelam.runs.configuration import to_toml
@@ -76,7 +76,7 @@ def run_experiment(name: str, arguments: list[str]) -> int:
     from edgelam.scenarios.asking import scenario_help
 
     # PyTorch's idle threads spin by default, which takes the core that ns-3 needs (4 times slower on a busy machine);
-    # read when PyTorch is first imported
+    # the variable is read when PyTorch is first imported
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     experiment = experiments.find(name)
     options = parse_options(experiment, arguments, command="run", fields=RUN_OPTIONS)
@@ -107,7 +107,7 @@ def plot_run(path: Path) -> int:
     experiment = experiments.find(run.manifest["experiment"])
     if run.state != "completed":
         reason = f" ({run.manifest['reason']})" if run.manifest.get("reason") else ""
-        text = f"edgelam: this run is {run.state}{reason}; showing what there is of it"
+        text = f"edgelam: this run is {run.state}{reason}; showing what it has written so far"
         print(printable(text), file=sys.stderr)
     return _show_results(experiment, path)
 
@@ -153,7 +153,7 @@ def list_all() -> int:
         try:
             experiment = experiments.find(name)
             recipes = [(recipe, first_line(function)) for recipe, function in experiment.recipes.items()]
-        except EdgelamError as error:  # a file of the user's own
+        except EdgelamError as error:  # a file of the user
             console.print(f"  [bold]{escape(name)}[/]  {escape(str(error))}")
             continue
         console.print(f"  [bold]{escape(name)}[/]  {escape(experiment.summary)}")
@@ -167,14 +167,14 @@ def list_all() -> int:
         raise EdgelamError(str(error)) from error
     for name, binary in scenarios.items():
         console.print(f"  [bold]{name}[/]  {scenario_summary(binary)}")
-    console.print(f"  [bold]{experiments.NO_SCENARIO}[/]  no network: every transfer takes no time")
+    console.print(f"  [bold]{experiments.NO_SCENARIO}[/]  no network: transfers take no time")
     return 0
 
 
 def _show_results(experiment: "Experiment | None", path: Path, *, write_html: bool = False) -> int:
-    """Tables, figures and report of a run that is over, each whatever becomes of the others; returns the exit status.
+    """Show tables, figures and report of a run that has ended, each even if another fails; return the exit status.
 
-    What fails here leaves the run as it ended: `edgelam plot` and `edgelam report` do it again.
+    A failure here does not change how the run ended: `edgelam plot` and `edgelam report` do it again.
     """
     from edgelam.output import terminal
     from edgelam.report.marks import score_table
@@ -218,5 +218,5 @@ def _show_results(experiment: "Experiment | None", path: Path, *, write_html: bo
             print(printable(f"edgelam: {error}"), file=sys.stderr)
     say(f"run folder: {path}")
     if failed:
-        print(f"edgelam: the run itself is kept; once that is mended: edgelam plot {path}", file=sys.stderr)
+        print(f"edgelam: the run itself is kept; when the cause is removed, use: edgelam plot {path}", file=sys.stderr)
     return 1 if failed else 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``edgelam scenario new``, ``build`` and ``flags``: their options, and what they print. Imports nothing heavy."""
+"""``edgelam scenario new``, ``build`` and ``flags``: their options, and what they print. Nothing heavy is imported."""
 
 import shlex
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ class New:
 
 @dataclass(frozen=True)
 class Build:
-    """Compile a scenario in one C++ file if anything of it has changed, and print the path of the executable.
+    """Compile a scenario in one C++ file if it or what it includes has changed, and print the path of the executable.
 
-    Executables are kept in ~/.cache/edgelam/scenarios ($XDG_CACHE_HOME). $CXX, $CXXFLAGS and $LDFLAGS are heeded.
+    Executables are kept in ~/.cache/edgelam/scenarios ($XDG_CACHE_HOME). $CXX, $CXXFLAGS and $LDFLAGS are used.
     'edgelam run ... --scenario PATH' builds, too.
     """
 
@@ -78,7 +78,7 @@ def _print_flags(wanted: Flags) -> None:
     from edgelam.scenarios import cmake, toolchain
 
     if wanted.compile + wanted.link + wanted.cmake > 1:
-        raise ConfigurationError("--compile, --link and --cmake: give one of them (without, both kinds are printed)")
+        raise ConfigurationError("--compile, --link and --cmake: give one (without them, all flags are printed)")
     modules = toolchain.check_modules(wanted.modules)
     if wanted.cmake:
         print(cmake.target_file(modules), end="")

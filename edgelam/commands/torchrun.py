@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``edgelam torchrun``: a program of torch.distributed, unchanged, with its ranks at nodes of a simulated network."""
+"""``edgelam torchrun`` runs an unchanged program of torch.distributed with its ranks at nodes of a scenario."""
 
 from __future__ import annotations
 

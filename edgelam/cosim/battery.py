@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A node's battery: the instant at which it is empty, and what that ends.
 
-The node draws idle power all the time, and its share of busy power more for each compute block under way, so what is
-left falls along straight lines and the instant is worked out, to the nanosecond. At that instant every compute block
-and every `send` of the node that is under way raises `BatteryEmpty` in its coroutine (what is in a socket by then still
-crosses the network); each later one, and each `receive`, raises it at once. A coroutine that only waits or sleeps is
-told when it next asks for something: nothing in the simulation waits for a battery. What others send to the node still
-arrives there, for the network does not know. The radio's energy is not counted.
+The node always draws idle power, and in addition its share of busy power for each compute block in progress. So the
+energy falls along straight lines, and the instant is computed, to the nanosecond. At that instant, every compute block
+and every `send` of the node that is in progress raises `BatteryEmpty` in its coroutine (what is in a socket by then
+still crosses the network). Each later one, and each `receive`, raises it at once. A coroutine that only waits or sleeps
+gets the error when it next asks for something: nothing in the simulation waits for a battery. What others send to the
+node still arrives there, since the network does not know. The radio's energy is not counted.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Battery:
         self.capacity_j = capacity_j
         self._loop, self._node = loop, node
         self._idle_w, self._block_w = device.idle_w, (device.busy_w - device.idle_w) / device.ways
-        self._ended_j = 0.0  # above idle power, of compute blocks that are over
-        self._begun_ns: list[int] = []  # of those under way
+        self._ended_j = 0.0  # above idle power, of compute blocks that have ended
+        self._begun_ns: list[int] = []  # of those in progress
         self._limits: dict[asyncio.Timeout, None] = {}
         self._empty_ns: int | None = None
 
@@ -46,7 +46,7 @@ class Battery:
 
     @property
     def lifetime_s(self) -> float | None:
-        """The simulated time at which it was empty, s; None: it is not empty yet."""
+        """The simulated time at which it became empty, s; None: it is not empty yet."""
         if self._empty_ns is None and not self._begun_ns:  # in an idle time that nobody was told the end of
             idle_ns = math.ceil(1e9 * (self.capacity_j - self._ended_j) / self._idle_w) if self._idle_w else None
             if idle_ns is not None and idle_ns <= self._loop.now_ns:
@@ -63,7 +63,7 @@ class Battery:
 
     @asynccontextmanager
     async def lasting(self) -> AsyncIterator[None]:
-        """A context whose body ends with BatteryEmpty at the instant at which the battery is empty."""
+        """Return a context whose body ends with BatteryEmpty at the instant at which the battery is empty."""
         self.check()
         limit = asyncio.Timeout(None)
         try:
@@ -83,7 +83,7 @@ class Battery:
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """A context for the simulated time of a compute block."""
+        """Return a context for the simulated time of a compute block."""
         begun_ns = self._loop.now_ns
         self._begun_ns.append(begun_ns)
         self._set_limits()
@@ -95,7 +95,7 @@ class Battery:
             self._set_limits()
 
     def _set_limits(self) -> None:
-        """Compute again when it will be empty, since the power, or who must be told, has changed."""
+        """Compute again when it will be empty, because the power, or who must be told, has changed."""
         power_w = self._idle_w + self._block_w * len(self._begun_ns)
         left_j = self.capacity_j - self.used_j
         for limit in self._limits:

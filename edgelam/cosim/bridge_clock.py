@@ -52,7 +52,7 @@ class BridgeClock:
         """Attach to the scenario at `address`; `process`: the scenario, if this process has started it.
 
         timeout_s: how long to try; None, only with `process`: as long as that lives. hold_timeout_s: only with
-        `process`: StalledError once another participant has held the clock for so long.
+        `process`: StalledError when another participant has held the clock for this long.
         """
         try:
             from edgelam import _bridge  # type: ignore[attr-defined]
@@ -159,7 +159,7 @@ class BridgeClock:
             self._raise(error)
 
     def _tell_of_silence(self) -> None:
-        """Nothing has come for a while: say why, once; of other participants again and again, up to an error."""
+        """Say why nothing comes: once, or repeatedly (up to an error) if another participant is the cause."""
         assert self._process is not None
         found, absent = self._holders()
         limit_s = self._hold_timeout_s
@@ -176,7 +176,7 @@ class BridgeClock:
         self._silence_s = None if self.participants == 1 else min(patience.AGAIN_S, limit_s or patience.AGAIN_S)
 
     def explain_interrupt(self, error: KeyboardInterrupt) -> None:
-        """Say what came instead of Ctrl-C, if the run is over; otherwise note who holds the clock."""
+        """Raise what came instead of Ctrl-C, if the run is over; otherwise note who holds the clock."""
         if self._where is not None and self._where.over:
             try:
                 self._end.receive(1.0)
@@ -207,7 +207,7 @@ class BridgeClock:
         meta: bytes = b"",
         payload: Encoded | None = None,
     ) -> Any:
-        """Ask for a transfer. Returns what the caller must keep until it is over everywhere (None: nothing)."""
+        """Ask for a transfer. Returns what the caller must keep until it has ended everywhere (None: nothing)."""
         array, ref = (None, self._no_array) if payload is None else self._place(payload)
         self._send(
             "TransferRequest",
@@ -227,7 +227,7 @@ class BridgeClock:
             self._send("CancelTransfer", id)
 
     def claim(self, node: int) -> None:
-        """Have deliveries to `node` reported here."""
+        """Make the host report deliveries to `node` here."""
         self._send("ClaimNode", node)
 
     def read(self, request: int, observable: int, period_ns: int, *, aside: bool = False) -> None:
@@ -270,7 +270,7 @@ class BridgeClock:
     # ---- events ----------------------------------------------------------------------------------------------
 
     def _other(self, number: int, body: bytes, tail: bytes) -> None:
-        """A frame that is no event: a question, or the end."""
+        """Handle a frame that is not an event: a question, or the end."""
         now_ns = struct.unpack_from("<q", body)[0]
         if now_ns < self.now_ns:
             raise broken(f"simulated time {now_ns} ns after {self.now_ns} ns")
@@ -278,7 +278,7 @@ class BridgeClock:
         if number == self._number["Explain"]:
             self._send("Explanation", 0, tail=self.explain().encode(errors="replace")[:LONGEST_EXPLANATION])
             return
-        self.detach()  # the scenario ends once everybody has heard of it
+        self.detach()  # the scenario ends when everybody has been told
         text = tail.decode(errors="replace") or "the scenario does not say why the run cannot go on"
         if number == self._number["Deadlock"]:
             raise DeadlockError(text)
@@ -294,14 +294,14 @@ class BridgeClock:
         if self._attached:
             self._attached = False
             if self._where is not None:
-                self._where.wait(True)  # it holds no more: the scenario may end before this call returns
+                self._where.wait(True)  # it holds nothing any more: the scenario may end before this call returns
             try:
                 self._end.detach()
             except self._bridge.BridgeError as error:
                 self._raise(error)
 
     def close(self) -> None:
-        """Let go; without `detach` the others see this participant's death."""
+        """Release everything; without `detach`, the others see this participant's death."""
         self._attached = False
         if self._where is not None:
             self._where.close()
@@ -309,8 +309,8 @@ class BridgeClock:
         end.close()
 
     def _raise(self, error: Exception) -> NoReturn:
-        """The bridge's error as the user's."""
-        self.now_ns = max(self.now_ns, self._end.time_ns)  # the others may have gone on meanwhile
+        """Raise the bridge's error as an error for the user."""
+        self.now_ns = max(self.now_ns, self._end.time_ns)  # the others may have gone on in the meantime
         if isinstance(error, self._bridge.PeerDied):
             now = f"simulated time {self.now_ns / 1e9:.9f} s"  # of a scenario's death: events went on after its answer
             self._host_died(error, f"at {now}", f"after {now} (its last answer)")
@@ -343,7 +343,7 @@ class BridgeClock:
 
 
 class _Closed:
-    """In the place of the bridge's end once it is closed."""
+    """Stands in the place of the bridge's end when it is closed."""
 
     time_ns = 0
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The clock that the loop runs on: its interface, and the one without a network.
+"""The clock of the loop: its interface, and a clock without a network.
 
 A clock takes requests (they take effect at the next wait), and `wait` lets simulated time move until the deadline or
-until something happens, whichever is first, and returns what happened. `BridgeClock` (bridge_clock.py) is ns-3;
-`IdealClock` below needs no other process: transfers take no time and nothing is lost.
+until something happens, whichever comes first, and returns what happened. `BridgeClock` (bridge_clock.py) is ns-3;
+`IdealClock` below needs no other process: transfers take no time, and nothing is lost.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Clock(Protocol):
         """Have deliveries to `node` reported here."""
 
     def read(self, request: int, observable: int, period_ns: int, *, aside: bool = False) -> None:
-        """Read once (`period_ns` 0) or every `period_ns`; `aside`: that alone keeps no run alive."""
+        """Read once (`period_ns` 0) or every `period_ns`; aside: the reading alone does not keep a run alive."""
 
     def unsubscribe(self, request: int) -> None:
         """End a periodic reading."""
@@ -137,11 +137,11 @@ class Clock(Protocol):
         """Leave in good order."""
 
     def close(self) -> None:
-        """Let go of everything; without `detach` before, this counts as a death for the others."""
+        """Release everything; without `detach` before, the others take this as a death."""
 
 
 class IdealClock:
-    """A clock of one participant without a network: every transfer arrives at the time it was asked for."""
+    """A clock of one participant without a network: every transfer arrives at the time of its request."""
 
     def __init__(self, nodes: dict[str, str]) -> None:
         """Make a clock with `nodes`, name to role."""
@@ -160,7 +160,7 @@ class IdealClock:
         self._events: list[Event] = []
 
     def wait(self, deadline_ns: int) -> list[Event]:
-        """Return what has been asked for since, or let time jump to the deadline."""
+        """Return what has been requested since the last call, or let time jump to the deadline."""
         if self._events:
             events, self._events = self._events, []
             return events
@@ -183,7 +183,7 @@ class IdealClock:
         meta: bytes = b"",
         payload: Encoded | None = None,
     ) -> Any:
-        """Deliver at once, whatever the protocol; but nothing is sent over the air without a radio."""
+        """Deliver at once, whatever the protocol; an analog transfer is refused, since there is no radio."""
         now = self.now_ns
         if spec.protocol == "analog":
             self._events.append(Refused(id, "TransferRequest", NO_ANALOG))
@@ -213,7 +213,7 @@ class IdealClock:
         """There is nobody else."""
 
     def detach(self) -> None:
-        """Nothing to leave."""
+        """There is nothing to leave."""
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """There is nothing to release."""

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Computing takes simulated time: the compute block of a node, and the processor it waits for.
+"""Computing takes simulated time: the compute block of a node, and the processor for which it waits.
 
 How long a block takes is decided by the `compute` argument of `simulate`:
 
 - `modelled`: the roofline of the node's profile over the block's counted work (deterministic; the default);
-- `measured`: the wall-clock time it took here, times the profile's `wall_factor` (not reproducible);
+- `measured`: the wall-clock time that it took here, times the profile's `wall_factor` (not reproducible);
 - `free`: no time.
 
-A node's processor runs `ways` blocks at a time (one unless its profile says otherwise), in the order they asked, each
-with an equal, fixed share of its rates.
+A node's processor runs `ways` blocks at a time (one, unless its profile says otherwise), in the order in which they
+asked, each with an equal, fixed share of its rates.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Hashable
-from time import perf_counter  # the machine's, also where a program has replaced that of the module
+from time import perf_counter  # the machine's clock, even if a program has replaced that of the module
 from typing import TYPE_CHECKING, Any
 
 from edgelam.cosim.records import ComputeRecord
@@ -33,10 +33,10 @@ MODES = ("modelled", "measured", "free")
 
 
 class Processor:
-    """A node's: up to `ways` blocks at a time, first come, first served; and what it has done so far."""
+    """A node's processor: up to `ways` blocks at a time, first come, first served; and what it has done so far."""
 
     def __init__(self, loop: SimLoop, node: str, ways: int) -> None:
-        """Make a free one of the node named `node`."""
+        """Make a free processor of the node named `node`."""
         self.flops = 0
         self.busy_s = 0.0
         self.energy_j = 0.0
@@ -72,9 +72,10 @@ class Processor:
 
 
 class ComputeBlock:
-    """``async with node.compute(label)``: what stands inside is computed now and takes simulated time.
+    """``async with node.compute(label)``: the code inside is computed now, and takes simulated time.
 
-    No `await` inside. When the block is left the simulated time has passed; `work` and `record` tell what it was.
+    The code inside may not use `await`. When the block is left, the simulated time has passed; `work` and `record` say
+    what was computed.
     """
 
     def __init__(
@@ -141,7 +142,7 @@ class ComputeBlock:
         self._wall_s = perf_counter()
 
     async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None:
-        """Let the simulated time pass and free the node."""
+        """Let the simulated time pass, and free the node."""
         core, loop = self._core, self._core.loop
         wall_s = self._earlier_s + perf_counter() - self._wall_s
         loop.compute_block = None
@@ -202,7 +203,7 @@ class ComputeBlock:
 
 
 def check_mode(mode: str) -> str:
-    """`mode` if it is one of `MODES`."""
+    """Return `mode` if it is one of `MODES`."""
     if mode not in MODES:
         raise ConfigurationError(f"unknown compute mode {mode!r}; there are: {', '.join(MODES)}")
     return mode

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a control is set to, from what a user writes: numbers, arrays, and structs as tuples, dicts or NumPy records."""
+"""Values of controls, from what a user writes: numbers, arrays, and structs as tuples, dicts or NumPy records."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 
 def as_array(value: Any, dtype: np.dtype[Any], ndim: int) -> np.ndarray[Any, Any]:
-    """`value` as an array of `ndim` dimensions and `dtype`; of another number of dimensions if it has others.
+    """Return `value` as an array of `dtype` with `ndim` dimensions; if it has another number of dimensions, with that.
 
-    Nothing is changed on the way: no number wraps around or is cut off, no text is taken for a number, no number for a
+    No value is changed: no number wraps around or is cut off, no text becomes a number, and no number becomes a
     struct. Raises ValueError with the reason.
     """
     if dtype.fields is None:
@@ -40,7 +40,7 @@ def _plain(value: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
 
 
 def _holds(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:
-    """Whether `dtype` can hold the elements as they are (rounding aside)."""
+    """Return whether `dtype` can hold the elements without change (except rounding)."""
     if np.iscomplexobj(array) and dtype.kind != "c":
         return False
     if dtype.kind == "b":
@@ -59,7 +59,7 @@ def _legal(dtype: np.dtype[Any]) -> str:
 
 
 def _struct(value: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """One struct."""
+    """Return one struct."""
     record = np.zeros((), dtype)
     for name, each in _by_name(value, dtype).items():
         field = dtype[name]
@@ -75,7 +75,7 @@ def _struct(value: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
 
 
 def _by_name(value: Any, dtype: np.dtype[Any]) -> Mapping[str, Any]:
-    """The fields of a struct that is given as a mapping, as a record, or as a sequence in the fields' order."""
+    """Return the fields of a struct that is given as a mapping, as a record, or as a sequence in the fields' order."""
     names = dtype.names or ()
     if isinstance(value, (np.ndarray, np.void)) and value.dtype.names and value.ndim == 0:
         value = {name: value[name] for name in value.dtype.names}
@@ -89,14 +89,14 @@ def _by_name(value: Any, dtype: np.dtype[Any]) -> Mapping[str, Any]:
             raise ValueError(f"{', '.join(wrong)}; the struct's fields are {_fields(dtype)}")
         return value
     if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
-        raise ValueError(f"{value!r} is not a struct; a tuple or a dict is needed of {_fields(dtype)}")
+        raise ValueError(f"{value!r} is not a struct; give a tuple or a dict of {_fields(dtype)}")
     if len(value) != len(names):
         raise ValueError(f"{value!r} has {len(value)} values; the struct's fields are {_fields(dtype)}")
     return dict(zip(names, value, strict=True))
 
 
 def _fields(dtype: np.dtype[Any]) -> str:
-    """The fields of a struct: "ue (uint32), to (float64, shape (3,))"."""
+    """Return the fields of a struct as text: "ue (uint32), to (float64, shape (3,))"."""
     texts = []
     for name in dtype.names or ():
         base, shape = dtype[name].subdtype or (dtype[name], ())

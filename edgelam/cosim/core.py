@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the parts of one simulation share: the surface that they have of one another.
+"""What the parts of one simulation share.
 
-`Simulation` and `Node` are what a user's program sees; behind them the parts (transfers, compute blocks, observables,
-other participants, an observer) know the one `Core`, and nobody reaches into another's private state.
+`Simulation` and `Node` are what a user's program sees. Behind them, the parts (transfers, compute blocks, observables,
+other participants, an observer) know the one `Core`, and no part uses the private state of another.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from edgelam.errors import ConfigurationError
 
 
 class Core:
-    """One simulation, for its own parts."""
+    """One simulation, as its own parts see it."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Core:
         on_compute: Callable[[ComputeRecord], object] | None = None,
         program: Observer | None = None,
     ) -> None:
-        """On `clock`; the other arguments are those of `simulate`."""
+        """clock: the clock on which it runs; the other arguments are those of `simulate`."""
         if network not in (None, "ideal"):
             raise ConfigurationError(f"network = {network!r}; legal are None (as each send says) and 'ideal'")
         self.compute_mode = check_mode(compute)
@@ -52,7 +52,7 @@ class Core:
         self.participant = clock.participant
         self.participants = clock.participants
         self.work: dict[tuple[str, Hashable], Work] = {}
-        """What compute blocks of a label and key cost, counted once."""
+        """What compute blocks with the same label and key cost, counted once."""
         self.by_id: dict[int, Node] = {}
         self.nodes: dict[str, Node] = {}
         """Nodes by name, in the scenario's order."""
@@ -62,7 +62,7 @@ class Core:
         self.requests = Requests(self)
         self.others = Participants(self)
         self.observer: Observer = program or NOBODY
-        """Whoever looks on."""
+        """Is told of what happens."""
         self.observer.begin(self)
         self.loop.observer = self.observer
         clock.explain = self.loop.describe_waiting
@@ -70,7 +70,7 @@ class Core:
     def _make_nodes(self, catalogue: list[dict[str, Any]], devices: Mapping[str, str | DeviceProfile]) -> None:
         profiles = {pattern: profile(device) for pattern, device in devices.items()}
         roles = {entry["name"]: entry["role"] for entry in catalogue}
-        fitting: dict[str, set[str]] = {}  # pattern -> the nodes of such names, or, where there is none, of such a role
+        fitting: dict[str, set[str]] = {}  # pattern -> the nodes with such names or, if there is none, with such a role
         for pattern in profiles:
             by_name = {name for name in roles if fnmatchcase(name, pattern)}
             fitting[pattern] = by_name or {name for name, role in roles.items() if fnmatchcase(role, pattern)}
@@ -124,5 +124,5 @@ class Core:
             self.transfers.refused(event.id, event.reason)
         elif event.message in ("ReadObservable", "SetControl"):
             self.requests.refused(event.id, event.message, event.reason)
-        elif event.message != "CancelTransfer":  # a transfer that was over by then
+        elif event.message != "CancelTransfer":  # a transfer that had ended by then
             raise ConfigurationError(f"the scenario refused {event.message}: {event.reason}")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Device profiles: how fast a node computes, how much it holds, what power it draws.
+"""Device profiles: how fast a node computes, how much it holds, and what power it draws.
 
-Rates are *sustained* ones for dense transformer layers, a stated fraction of the vendor's peak, because no device runs
-at its peak. Every number below is either in the source named beside it or derived there. Idle powers are
-estimates. They are round figures of representative devices: for a paper about one device, change a profile by its own
-measurements, ``dataclasses.replace(DEVICES["phone"], flops_per_s=...)`` or, as text, ``"phone,flops_per_s=2e11"``.
+Rates are *sustained* rates of dense transformer layers, a stated fraction of the vendor's peak, because no device runs
+at its peak. Every number below is either in the source named beside it or derived there. Idle powers are estimates.
+These are round figures of representative devices. For a paper about one device, put its own measurements into a
+profile: ``dataclasses.replace(DEVICES["phone"], flops_per_s=...)`` or, as text, ``"phone,flops_per_s=2e11"``.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ GIB = 2**30
 
 @dataclass(frozen=True, slots=True)
 class DeviceProfile:
-    """What a device can do. See `DEVICES` for the built-in ones."""
+    """What a device can do. `DEVICES` has the built-in profiles."""
 
     name: str
-    """Shown in tables."""
+    """The name shown in tables."""
     flops_per_s: float
-    """Sustained floating-point operations a second (multiplication and addition are two)."""
+    """Sustained floating-point operations per second (multiplication and addition are two)."""
     memory_bandwidth_bytes_per_s: float
-    """Sustained memory traffic, bytes a second."""
+    """Sustained memory traffic, bytes per second."""
     memory_bytes: int
     """Memory that models and activations may use."""
     idle_w: float
@@ -40,7 +40,7 @@ class DeviceProfile:
     busy_w: float
     """Power while it computes, watts."""
     ways: int = 1
-    """Compute blocks that run side by side, each with an equal fixed share (1: first come, first served)."""
+    """Number of compute blocks that run side by side, each with an equal fixed share (1: first come, first served)."""
     wall_factor: float = 1.0
     """Simulated seconds per wall-clock second on this machine, if computing is `measured`."""
     source: str = ""
@@ -48,7 +48,7 @@ class DeviceProfile:
     storage_bytes: int = 64 * GB
     """Storage (flash, disk) that models and data may use."""
     battery_j: float | None = None
-    """What its battery holds at simulated time 0, joules; None: it has mains power."""
+    """Energy in its battery at simulated time 0, joules; None: it has mains power."""
 
     def __post_init__(self) -> None:
         """Refuse values that are not physical."""
@@ -83,7 +83,7 @@ DEVICES: dict[str, DeviceProfile] = {
             busy_w=5.0,
             source="CPU cores of a Snapdragon 8 Gen 2 (Qualcomm product page: 1 Cortex-X3 at 3.2 GHz, 4 A715/A710 at "
             "2.8 GHz, 3 A510 at 2.0 GHz) with the 128-bit FMA pipes of Arm's software optimisation guides (4, 2"
-            " and 1 a core, 8 FLOP a cycle each): 0.33 TFLOP/s fp32 peak, 45 % sustained; LPDDR5X-8400 on 64 "
+            " and 1 per core, 8 FLOP/cycle each): 0.33 TFLOP/s fp32 peak, 45 % sustained; LPDDR5X-8400 on 64 "
             "bit: 67.2 GB/s peak, half sustained; 4 GiB of 8 to 12 left to one application; 5 W is a phone's "
             "usual sustained limit; half of 128 GB of flash",
         ),
@@ -132,7 +132,7 @@ DEVICES: dict[str, DeviceProfile] = {
             storage_bytes=3_840 * GB,
             idle_w=110.0,
             busy_w=350.0,
-            source="one Intel Xeon Gold 6338 (Intel ARK): 32 cores with 2 AVX-512 FMA units (64 FLOP a cycle) at 2.0 "
+            source="one Intel Xeon Gold 6338 (Intel ARK): 32 cores with 2 AVX-512 FMA units (64 FLOP per cycle) at 2.0 "
             "GHz: 4.1 TFLOP/s fp32 peak, 40 % sustained; 8 channels of DDR4-3200, 204.8 GB/s peak, 70 % "
             "sustained; 256 GiB; TDP 205 W, about 350 W with memory, fans and supply; one NVMe drive of 3.84 TB",
         ),
@@ -157,7 +157,7 @@ DEVICES: dict[str, DeviceProfile] = {
             idle_w=0.1,
             busy_w=0.22,
             source="Espressif ESP32 series data sheet and the ESP32-WROVER-E's (16 MB of flash, 8 MB of PSRAM): two "
-            "Xtensa LX6 cores at 240 MHz, each with a single-precision unit (2 FLOP a cycle): 0.96 GFLOP/s fp32 peak, "
+            "Xtensa LX6 cores at 240 MHz, each with a single-precision unit (2 FLOP/cycle): 0.96 GFLOP/s fp32 peak, "
             "a tenth sustained, since loads and stores take the same pipeline; PSRAM on 4 bit at 80 MHz: 40 MB/s peak,"
             " half sustained, 4 MiB of it mapped at a time; 30 to 68 mA at 3.3 V with the radio off (modem sleep, 240 "
             "MHz, two cores); 12 of 16 MiB of flash left",
@@ -173,13 +173,14 @@ _NUMBERS = tuple(field.name for field in dataclasses.fields(DeviceProfile) if fi
 
 
 def profile(device: str | DeviceProfile) -> DeviceProfile:
-    """The profile that `device` stands for.
+    """Return the profile that `device` stands for.
 
     Args:
-        device: a profile; or the name of one in `DEVICES`; or such a name and numbers that are to be others, in the
-            units of `DeviceProfile`: ``"phone,battery_j=500,storage_bytes=2e9"``. Such a profile has this text as name.
+        device: a profile; or the name of one in `DEVICES`; or such a name with numbers that replace those of the
+            profile, in the units of `DeviceProfile`: ``"phone,battery_j=500,storage_bytes=2e9"``. Such a profile has
+            this text as its name.
 
-    Raises ConfigurationError for a name or a number that there is not, and for a value that is not legal.
+    Raises ConfigurationError if no profile or number has this name, and if a value is not legal.
     """
     if isinstance(device, DeviceProfile):
         return device
@@ -193,7 +194,7 @@ def profile(device: str | DeviceProfile) -> DeviceProfile:
 
 
 def _number(device: str, name: str, text: str) -> Any:
-    """The number of this name; `DeviceProfile` refuses values that are not legal."""
+    """Return the number with this name; `DeviceProfile` refuses values that are not legal."""
     if name not in _NUMBERS:
         raise ConfigurationError(f"device {device!r}: a profile has no number {name!r}; {suggest(name, _NUMBERS)}")
     try:
@@ -204,10 +205,10 @@ def _number(device: str, name: str, text: str) -> Any:
 
 
 class _Pool:
-    """So many bytes of a node: who has how many of them."""
+    """A number of bytes of a node, and who has how many of them."""
 
     def __init__(self, node: str, capacity_bytes: int) -> None:
-        """Make an empty one of the node named `node`."""
+        """Make an empty pool of the node named `node`."""
         self.node = node
         self.capacity_bytes = capacity_bytes
         self.used_bytes = 0
@@ -215,7 +216,7 @@ class _Pool:
         self._blocks: dict[str, int] = {}
 
     def free(self, label: str) -> None:
-        """Give back what there is under `label`."""
+        """Give back what is held under `label`."""
         try:
             self.used_bytes -= self._blocks.pop(label)
         except KeyError:
@@ -241,10 +242,10 @@ class _Pool:
 
 
 class MemoryPool(_Pool):
-    """A node's memory: what is allocated under which label."""
+    """A node's memory: the bytes allocated under each label."""
 
     def allocate(self, label: str, bytes: int) -> None:
-        """Take `bytes` under `label`; the same label again replaces what it had.
+        """Take `bytes` under `label`; if the label is used again, it replaces what it had.
 
         Raises `OutOfDeviceMemory`, with both numbers, if it does not fit.
         """
@@ -252,10 +253,10 @@ class MemoryPool(_Pool):
 
 
 class StoragePool(_Pool):
-    """A node's storage: which objects lie there. Storing takes no simulated time."""
+    """A node's storage: the objects that it holds. Storing takes no simulated time."""
 
     def store(self, name: str, bytes: int) -> None:
-        """Keep an object of `bytes` under `name`; the same name again replaces the one before.
+        """Keep an object of `bytes` under `name`; if the name is used again, it replaces the object before.
 
         Raises `OutOfDeviceStorage`, with both numbers, if it does not fit.
         """

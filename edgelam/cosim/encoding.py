@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Payload encodings: how tensors become the bytes that cross the network.
 
-What is sent is a tensor, an array, a number, text, bytes, or dicts, lists and tuples of these, nested at will. The
-wire carries the values only, one after another in the order of the structure; the structure itself (keys, shapes,
-dtypes) is agreed between sender and receiver and costs nothing. So the size is exact:
+What is sent is a tensor, an array, a number, text, bytes, or dicts, lists and tuples of these, nested in any way. The
+wire carries only the values, one after another in the order of the structure. The structure itself (keys, shapes,
+dtypes) is agreed between sender and receiver, and costs nothing. So the size is exact:
 
 =======  =========================================================================================================
-fp32     floating-point values as IEEE binary32: 4 bytes a value
+fp32     floating-point values as IEEE binary32: 4 bytes per value
 fp16     IEEE binary16: 2 bytes (beyond +-65504 it saturates)
 bf16     bfloat16, round to nearest even: 2 bytes
-int8     per token (row of the last axis): a binary32 scale max|x| / 127, then one signed byte a value
+int8     for each token (row of the last axis): a binary32 scale max|x| / 127, then one signed byte per value
 fp64     IEEE binary64: 8 bytes
 exact    every value in the dtype it has
 =======  =========================================================================================================
 
-Integers, booleans and bytes are sent as they are, complex numbers as pairs of the floating-point format (not int8 or
-bf16), structured arrays and floats of 8 bits as they are, a masked array as its values and a byte of mask for each. The
-receiver gets the dtype that was sent, rounded by the encoding, and the container, tuples with names and PackedSequence
-included; of kinds of `dict` it gets a dict. Byte ranges lost on the way read as zeros (a lost int8 scale makes its
-token zero).
+Integers, booleans, bytes, structured arrays and floats of 8 bits are sent as they are, complex numbers as pairs of the
+floating-point format (not int8 or bf16), and a masked array as its values and one byte of mask for each. The receiver
+gets the dtype that was sent, rounded by the encoding, and the same container, including named tuples and
+PackedSequence; instead of a subclass of `dict`, it gets a dict. Lost byte ranges read as zeros (if an int8 scale is
+lost, its token is zero).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A tuple, list or array of type `kind`, made anew from its `parts`; `extra`: what else it has (structure)."""
+    """A tuple, list or array of type `kind`, made again from its `parts`; extra: what else it has (structure)."""
 
     kind: type
     parts: tuple[Any, ...]
@@ -85,7 +85,7 @@ class Encoded:
 
 
 def encode(data: Any, encoding: str = "fp32") -> Encoded:
-    """Encode `data`; the values are copied, so that what happens to `data` afterwards changes nothing.
+    """Encode `data`; the values are copied, so later changes of `data` have no effect.
 
     Raises `ConfigurationError` for an unknown encoding and for what cannot be sent.
     """
@@ -102,9 +102,9 @@ def encode(data: Any, encoding: str = "fp32") -> Encoded:
 def decode(
     encoded: Encoded, lost: Sequence[tuple[int, int]] = (), wire: Array | None = None, *, copy: bool = True
 ) -> Any:
-    """The data as the receiver sees it, with the byte ranges `lost` zero-filled.
+    """Return the data as the receiver sees it, with the byte ranges `lost` filled with zeros.
 
-    `wire`: uint8[nbytes] received elsewhere, instead of `encoded.parts`. With `copy` False the result may share memory
+    wire: uint8[nbytes] that was received, instead of `encoded.parts`. If `copy` is False, the result may share memory
     with what was encoded or received.
     """
     if lost or (wire is None and len(encoded.parts) != 1):
@@ -119,7 +119,7 @@ def decode(
 
 
 def wire_size(data: Any, encoding: str = "fp32") -> int:
-    """Bytes that `data` takes on the wire."""
+    """Return the number of bytes that `data` takes on the wire."""
     return encode(data, encoding).nbytes
 
 
@@ -144,7 +144,7 @@ def _encode_tree(data: Any, encoding: str, parts: list[Array]) -> Any:
         leaf, part = _encode_leaf(data, encoding)
     except ConfigurationError:
         raise
-    except Exception as error:  # whatever torch and numpy say of what has no values or none that numpy knows
+    except Exception as error:  # any error of torch and numpy about data that has no values, or none that numpy knows
         raise ConfigurationError(f"{shown(data)} cannot be sent: {error}") from None
     parts.append(part)
     return leaf
@@ -168,7 +168,7 @@ def _decode_tree(tree: Any, wire: Array, at: int, copy: bool) -> tuple[Any, int]
 
 
 def _make(kind: Any, values: list[Any], extra: Any) -> Any:
-    """A container of type `kind` of these values."""
+    """Return a container of type `kind` with these values."""
     if issubclass(kind, np.ma.MaskedArray):
         fill_value, hard_mask = extra
         data, mask = values
@@ -204,7 +204,7 @@ def _encode_masked(data: Any, encoding: str, parts: list[Array]) -> Branch:
 
 
 def shown(data: Any) -> str:
-    """A value in an error, whatever its `repr` does."""
+    """Return a value as text for an error, whatever its `repr` does."""
     try:
         return f"{data!r:.200}"
     except Exception:
@@ -257,11 +257,11 @@ def _encode_tensor(torch: Any, data: Any, encoding: str) -> tuple[Leaf, Array]:
 
 
 def _to_wire(values: Array, encoding: str) -> tuple[Any, Array]:
-    """The wire format's name and the values in it, as a fresh uint8 array."""
+    """Return the wire format's name, and the values in it as a new uint8 array."""
     kind = values.dtype.kind
     if values.dtype.hasobject:
         raise ConfigurationError(f"values of dtype {values.dtype} cannot be sent: they are Python objects")
-    if values.dtype.fields:  # what lies between fields is no value: zeros
+    if values.dtype.fields:  # bytes between fields are not values: zeros
         copy = np.zeros(values.shape, values.dtype)
         copy[...] = values
         return values.dtype, _as_bytes(copy)
@@ -303,7 +303,7 @@ def _decode_leaf(leaf: Leaf, wire: Array, copy: bool) -> Any:
 
 
 def _text(wire: bytes) -> str:
-    """The text, single surrogates included; bytes that were lost in the middle of a character read as U+FFFD."""
+    """Return the text, including single surrogates; bytes lost in the middle of a character read as U+FFFD."""
     try:
         return wire.decode(errors="surrogatepass")
     except UnicodeDecodeError:
@@ -311,7 +311,7 @@ def _text(wire: bytes) -> str:
 
 
 def _from_wire(leaf: Leaf, wire: Array) -> Array:
-    """The values in their own dtype, sharing memory with `wire` where that is possible.
+    """Return the values in their own dtype, sharing memory with `wire` where that is possible.
 
     bfloat16 tensors: float32; tensors of 8-bit floats: uint8.
     """
@@ -334,7 +334,7 @@ def _to_torch(leaf: Leaf, values: Array) -> Any:
     import torch
 
     with warnings.catch_warnings():
-        # A view into shared memory is marked read-only; its pages are copy-on-write, so that a write stays in here.
+        # A view into shared memory is marked read-only; its pages are copy-on-write, so a write stays in this process.
         warnings.simplefilter("ignore", UserWarning)
         tensor = torch.from_numpy(values.reshape(leaf.shape))
     if leaf.dtype == "bfloat16":
@@ -349,7 +349,7 @@ def _as_bytes(values: Array) -> Array:
 
 
 def _to_bf16(values: Array) -> Array:
-    """Upper halves of binary32, rounded to nearest even: uint16."""
+    """Return the upper halves of binary32, rounded to nearest even: uint16."""
     single = np.array(values, np.float32, order="C").reshape(-1)
     bits = single.view(np.uint32)
     rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) >> 16
@@ -370,7 +370,7 @@ def _rows(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _to_int8(values: Array) -> Array:
-    """uint8[tokens * (4 + width)]: each token's scale (binary32), then its values / scale, rounded."""
+    """Return uint8[tokens * (4 + width)]: each token's scale (binary32), then its values / scale, rounded."""
     tokens, width = _rows(values.shape)
     x = np.array(values, np.float32).reshape(tokens, width)
     if not np.isfinite(x).all():
@@ -392,5 +392,5 @@ def _from_int8(wire: Array, shape: tuple[int, ...]) -> Array:
 
 
 def as_wire(data: bytes) -> Array:
-    """Bytes as uint8[nbytes]; writing to what is decoded from it changes nothing else."""
+    """Return bytes as uint8[nbytes]; writing to what is decoded from it changes nothing else."""
     return np.frombuffer(bytearray(data), np.uint8)

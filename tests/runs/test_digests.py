@@ -253,7 +253,7 @@ def test_check_names_what_is_damaged_or_missing_and_what_it_does_not_cover(tiny,
     assert cli.main(["check", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert f"not covered: {folder}/loss.svg\n" in out
-    assert "5 files are what was written, 0 damaged" in out
+    assert "5 files are as they were written, 0 damaged" in out
     (folder / "config.toml").write_text("seed = 2\n")
     (folder / "metrics.parquet").unlink()
     assert cli.main(["check", str(folder)]) == 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Channel state information (CSI): recorded from a scenario, read from files, drawn, and the simplest prediction.
+"""Channel state information (CSI): recording it from a scenario, reading files, drawing, and the simplest prediction.
 
 from edgelam.air import csi
 

@@ -27,10 +27,10 @@ _KEY = b"edgelam_csi"
 
 
 class ArrowWriter:
-    """Collects samples and their columns, and writes them a record batch at a time."""
+    """Collects samples and their columns, and writes them as record batches."""
 
     def __init__(self, new: NewFile, shape: tuple[int, ...], columns: Mapping[str, Array], metadata: Any) -> None:
-        """`shape` of a sample; `columns`: an empty array of each; metadata: as JSON, with `tones_hz`."""
+        """shape: of a sample; columns: an empty array for each; metadata: as JSON, with `tones_hz`."""
         self._new = new
         self._tensor = pa.fixed_shape_tensor(
             pa.float32(), (*shape, 2), dim_names=("time", "rx", "tx", "subcarrier", "re_im")
@@ -51,13 +51,13 @@ class ArrowWriter:
         self._schema = schema
 
     def write(self, csi: Array) -> bool:
-        """The next sample; True if `flush` is due, with the columns of all since the last."""
+        """Add the next sample; return True if `flush` is due, with the columns of all samples since the last one."""
         self._buffer[self._filled] = csi
         self._filled += 1
         return self._filled == self._rows
 
     def flush(self, columns: Mapping[str, Array]) -> None:
-        """Write the samples collected; `columns`: theirs."""
+        """Write the collected samples and their columns."""
         if self._filled == 0:
             return
         numbers = pa.array(self._buffer[: self._filled].reshape(-1).view(np.float32))
@@ -73,7 +73,7 @@ class ArrowWriter:
         self._new.sync()
 
     def finish(self) -> None:
-        """Everything has been flushed. The caller commits the file."""
+        """Finish the file, after everything has been flushed. The caller commits it."""
         self._writer.close()
 
 
@@ -83,7 +83,7 @@ def load_arrow(path: Path) -> CsiSet:
         return _load(path)
     except (EdgelamError, MemoryError):
         raise
-    except Exception as error:  # pyarrow, json and numpy, each with errors of its own, at the bytes of anybody
+    except Exception as error:  # the bytes may come from anybody; pyarrow, json and numpy have errors of their own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise EdgelamError(
             f"{path} is not a whole {path.suffix} file ({reason}): cut off, or of another kind"
@@ -93,7 +93,7 @@ def load_arrow(path: Path) -> CsiSet:
 def _load(path: Path) -> CsiSet:
     if path.suffix == ".parquet":
         with pa.memory_map(os.fsencode(path)) as source, pq.ParquetFile(source, pre_buffer=False) as parquet:
-            table = parquet.read(use_threads=False)  # where no thread can be made Arrow waits for it for ever
+            table = parquet.read(use_threads=False)  # if no thread can be made, Arrow waits for it for ever
     else:
         options = pa.ipc.IpcReadOptions(use_threads=False)
         with pa.memory_map(os.fsencode(path)) as source:

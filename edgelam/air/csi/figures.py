@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``edgelam csi show``: what a recording holds, and a figure of one sample."""
+"""``edgelam csi show``: prints what a recording holds, and draws one sample."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def show(settings: ShowSettings, console: Console) -> list[Path]:
 
 
 def draw(data: CsiSet, sample: int, path: Path) -> None:
-    """Four panels of one sample, as ``path.svg`` and ``path.png``. Raises StorageError."""
+    """Draw four panels of one sample, as ``path.svg`` and ``path.png``. Raises StorageError."""
     from edgelam.output.figures import PAGE_IN, figure
 
     csi = np.asarray(data.csi[sample])

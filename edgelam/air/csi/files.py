@@ -13,11 +13,11 @@ from edgelam.files import digests
 
 
 def load(path: str | os.PathLike[str]) -> CsiSet:
-    """What ``edgelam csi record`` wrote.
+    """Return what ``edgelam csi record`` wrote.
 
-    The file is read through once, and refused if its digest is not that of it. From .npz the CSI is memory-mapped
-    (writing to it changes this process's copy only), from .parquet and .arrow it is read into memory. Raises
-    EdgelamError naming the file and what is wrong with it.
+    The whole file is read once, and refused if its digest is wrong. The CSI of .npz is memory-mapped (writing to it
+    changes only this process's copy); the CSI of .parquet and .arrow is read into memory. Raises EdgelamError, which
+    names the file and what is wrong with it.
     """
     path = Path(path)
     check_suffix(str(path), path)

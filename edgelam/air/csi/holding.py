@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The simplest channel prediction: the last snapshot is held. Its error measured, and in closed form.
+"""The simplest channel prediction: the last snapshot is held. Its error is measured, and given in closed form.
 
-The setting is LLM4CP's (arXiv 2406.14440), TDD: of 20 snapshots the first 16 are known, the next 4 are predicted, on
-the lower half of the band; history and target carry noise. With Y the noisy CSI, the error of a sample is
+The setting is that of LLM4CP (arXiv 2406.14440), TDD: the first 16 of 20 snapshots are known, and the next 4 are
+predicted, on the lower half of the band; history and target have noise. With Y the noisy CSI, the error of a sample is
 
     sum_h |Y(15) - Y(15 + h)|^2 / sum_h |Y(15 + h)|^2,   h = 1..4, over all antennas and tones.
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 HISTORY, HORIZON, TONES = 16, 4, 48
 PUBLISHED = {10.0: 0.066, 30.0: 0.259, 50.0: 0.593, 70.0: 1.02, 100.0: 1.67}
-"""LLM4CP's "no prediction", TDD, by km/h; read off its figure, +-3 %."""
+"""LLM4CP's "no prediction", TDD, for each speed in km/h; read from its figure, +-3 %."""
 
 
 def prediction_error(
@@ -45,7 +45,7 @@ def prediction_error(
     """Normalised squared error of holding the last of `history` snapshots for the next `horizon`, on the first `tones`.
 
     csi: complex64 [..., time, rx, tx, subcarrier]. Returns float64 [...], or with ``axis="antenna"`` [..., rx, tx]:
-    each pair of antennas normalised by itself, which is more, as a faded antenna divides by little.
+    each pair of antennas is normalised by itself, which gives more, since a faded antenna has little power.
     """
     if axis not in ("sample", "antenna"):
         raise ConfigurationError(f"axis = {axis!r}: legal are 'sample', 'antenna'")
@@ -65,7 +65,7 @@ def prediction_error(
 def closed_form(
     gain: Array, doppler_hz: Array, period_s: float, snr_db: float | None = None, horizon: int = HORIZON
 ) -> float:
-    """The error expected of one drop: rays of power `gain` and `doppler_hz`, float64 [ray] each; see the head."""
+    """Return the error expected of one drop: rays with powers `gain` and shifts `doppler_hz`, both float64 [ray]."""
     weight = np.asarray(gain, np.float64) / np.sum(gain, dtype=np.float64)
     noise = 0.0 if snr_db is None else 10 ** (-snr_db / 10)
     delays_s = period_s * np.arange(1, horizon + 1)
@@ -74,7 +74,7 @@ def closed_form(
 
 
 def hold_last_at(settings: HoldLastSettings, speed_kmh: float, progress: Progress | None = None) -> dict[str, Any]:
-    """All figures for one speed: measured (per sample, per antenna), its standard error, closed form, published."""
+    """Return all figures for one speed: measured (per sample, per antenna), standard error, closed form, published."""
     options = parse_pairs(settings.set, "--set")
     fixed = {"minSpeed": speed_kmh, "maxSpeed": speed_kmh, "rays": True}
     if twice := fixed.keys() & options.keys():

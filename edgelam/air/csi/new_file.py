@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A large file that appears under its name only once it is whole, whatever happens while it is written."""
+"""A large file that appears under its name only when it is complete, whatever happens while it is written."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from edgelam.files import digests
 from edgelam.files.storage import StorageError, hidden_name, open_hidden, sync_folder
 from edgelam.text import si_bytes
 
-SYNC_BYTES = 256 << 20  # written to the disk along the way, so that the end does not wait for all of it
+SYNC_BYTES = 256 << 20  # written to the disk in between, so that the end does not wait for all of it
 
 
 class NewFile:
-    """``with NewFile(path) as new: write to new.file; new.commit()``. Without `commit` nothing is left.
+    """``with NewFile(path) as new: write to new.file; new.commit()``. Without `commit`, nothing is left.
 
-    On file systems that have it (O_TMPFILE) the file has no name until then, so that even a killed process leaves
-    nothing; elsewhere it is a hidden file beside.
+    On file systems that support O_TMPFILE, the file has no name until then, so even a killed process leaves nothing.
+    On others it is a hidden file in the same folder.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
-        """Refuse now what would fail at the end: ConfigurationError for an existing file, StorageError for the rest."""
+        """Refuse now what would fail at the end: ConfigurationError for an existing file, StorageError otherwise."""
         self.path = path
         self._overwrite = overwrite
         self._refuse_existing()
@@ -45,7 +45,7 @@ class NewFile:
         return descriptor
 
     def sync(self) -> None:
-        """Call now and then while writing: what has been written goes to the disk in parts."""
+        """Write to the disk what has been written so far; call this from time to time."""
         at = self.file.tell()
         if at - self._synced >= SYNC_BYTES:
             self._synced = at
@@ -53,9 +53,9 @@ class NewFile:
             os.fdatasync(self.file.fileno())
 
     def commit(self) -> None:
-        """The file is whole: put its digest where it says BLANK (edgelam.files.digests), and give it its name.
+        """Give the complete file its digest, where it says BLANK (edgelam.files.digests), and its name.
 
-        Raises ConfigurationError if the name was taken meanwhile.
+        Raises ConfigurationError if another file got the name in the meantime.
         """
         try:
             self.file.flush()
@@ -82,7 +82,7 @@ class NewFile:
             raise StorageError.of("write", self.path, error) from error
 
     def _link(self, name: Path) -> None:
-        """Name the nameless file (open(2), O_TMPFILE)."""
+        """Give the file without a name its name (open(2), O_TMPFILE)."""
         descriptors = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY)
         try:  # with a folder's descriptor, os.link follows the symbolic link that stands for the file
             os.link(str(self.file.fileno()), name, src_dir_fd=descriptors, follow_symlinks=True)
@@ -100,8 +100,8 @@ class NewFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close; without `commit` the file is gone."""
-        with contextlib.suppress(OSError):  # a full disk has been told of already
+        """Close; without `commit`, the file is removed."""
+        with contextlib.suppress(OSError):  # a full disk has been reported already
             self.file.close()
         if self._hidden is not None:
             with contextlib.suppress(OSError):
@@ -109,7 +109,7 @@ class NewFile:
 
 
 def refuse_full_disk(path: Path, needed_bytes: int) -> None:
-    """Raise StorageError if the disk that `path` will be on has not that much room."""
+    """Raise StorageError if the disk of `path` does not have this much room."""
     try:
         disk = os.statvfs(path.parent)
     except OSError as error:

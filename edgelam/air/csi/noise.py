@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Pilot noise: what an estimate of the channel from noisy pilots adds to it."""
+"""Pilot noise: what the estimation from noisy pilots adds to the channel."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from edgelam.random_streams import from_numbers
 
 
 def add_pilot_noise(csi: np.ndarray[Any, Any], snr_db: float, seed: int, sample: int) -> np.ndarray[Any, Any]:
-    """A copy with circular complex Gaussian noise of variance 10^(-snr_db/10) times the mean of |csi|^2.
+    """Return a copy with circular complex Gaussian noise of variance 10^(-snr_db/10) times the mean of |csi|^2.
 
-    csi: complex64 [...], one sample; seed, sample: non-negative, the noise depends on nothing else.
+    csi: complex64 [...], one sample. The noise depends only on `seed` and `sample` (both non-negative).
     """
     rng = from_numbers(seed, sample, bits=np.random.SFC64)
     flat = np.ascontiguousarray(csi).reshape(-1)

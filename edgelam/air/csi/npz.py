@@ -2,7 +2,7 @@
 """CSI as .npz: a zip of .npy files without compression, written as a stream, memory-mapped when read.
 
 ``numpy.load`` reads it too (into memory). The data of each array begin at a multiple of 64 bytes of the file: a zip
-entry's header may carry a field of any length, and ours (the one Android's zipalign uses) fills the gap.
+entry's header may have a field of any length, and ours (the one that Android's zipalign uses) fills the gap.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class NpzWriter:
     """Writes samples as they come; `finish` adds the columns."""
 
     def __init__(self, new: NewFile, samples: int, shape: tuple[int, ...]) -> None:
-        """`samples` of csi complex64 `shape` will follow."""
+        """samples: how many will follow; shape: of the csi of each (complex64)."""
         self._new = new
         self._zip = zipfile.ZipFile(new.file, "w", zipfile.ZIP_STORED, allowZip64=True)
         self._csi = self._open("csi")
@@ -41,12 +41,12 @@ class NpzWriter:
         np.lib.format.write_array_header_2_0(self._csi, {**header, "shape": (samples, *shape)})
 
     def write(self, csi: Array) -> None:
-        """The next sample, complex64 [time, rx, tx, subcarrier]."""
+        """Write the next sample, complex64 [time, rx, tx, subcarrier]."""
         self._csi.write(np.ascontiguousarray(csi).reshape(-1).view(np.uint8).data)
         self._new.sync()
 
     def finish(self, tones_hz: Array | None, columns: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
-        """All samples have been written: the rest. The caller commits the file."""
+        """Write the rest, after all samples. The caller commits the file."""
         self._csi.close()
         rest = {} if tones_hz is None else {"tones_hz": tones_hz}
         for name, values in {**rest, **columns, "metadata": np.array(json.dumps(metadata))}.items():
@@ -68,7 +68,7 @@ class NpzWriter:
 
 
 def load_npz(path: Path) -> CsiSet:
-    """Read what NpzWriter wrote; csi is memory-mapped, copy-on-write. Raises EdgelamError."""
+    """Read what NpzWriter wrote; the csi is memory-mapped, copy-on-write. Raises EdgelamError."""
     try:
         _refuse_cut_off(path)
         with zipfile.ZipFile(path) as archive:
@@ -84,7 +84,7 @@ def load_npz(path: Path) -> CsiSet:
         metadata = dict(json.loads(str(arrays.pop("metadata"))))
     except (EdgelamError, OSError):
         raise
-    except Exception as error:  # zipfile, zlib, numpy, json, each with errors of its own, at the bytes of anybody
+    except Exception as error:  # the bytes may come from anybody; zipfile, zlib, numpy, json have errors of their own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise EdgelamError(f"{path} is not a whole .npz file ({reason}): cut off, or of another kind") from None
     tones = arrays.pop("tones_hz", None)
@@ -93,7 +93,7 @@ def load_npz(path: Path) -> CsiSet:
 
 
 def _refuse_cut_off(path: Path) -> None:
-    """`zipfile` does not mind where an archive ends in the middle of its comment, which is where its digest is."""
+    """Raise if the archive ends in the middle of its comment, where its digest is: `zipfile` accepts that."""
     with open(path, "rb") as file:
         file.seek(max(0, file.seek(0, 2) - _END.size - len(digests.BLANK)))
         tail = file.read()
@@ -103,12 +103,12 @@ def _refuse_cut_off(path: Path) -> None:
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
-    """A member in memory; never more than the file has, whatever it says of itself."""
+    """Read a member into memory, never more than the file has, whatever its header says."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
-        raise ValueError(f"{entry.filename} is compressed, as nothing in a recording is")
+        raise ValueError(f"{entry.filename} is compressed; nothing in a recording is")
     with archive.open(entry) as member:
         shape, fortran, dtype = _header(member)
-        data = bytearray(member.read())  # to its end, where its checksum is
+        data = bytearray(member.read())  # up to its end, where its checksum is
     size = math.prod(shape) * dtype.itemsize
     if dtype.hasobject or min(shape, default=1) < 0 or size != len(data):
         raise ValueError(f"{entry.filename} says {dtype} {shape}, and has {len(data)} bytes")
@@ -123,7 +123,7 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 
 def _map(path: Path, entry: zipfile.ZipInfo) -> Array:
-    """An uncompressed member as an array that is read from the file where it is used."""
+    """Return an uncompressed member as an array, whose parts are read from the file when they are used."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
         raise ValueError("csi is compressed or encrypted")
     with open(path, "rb") as file:

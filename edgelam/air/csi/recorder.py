@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``edgelam csi record``: the CSI of a scenario's links as a file.
+"""``edgelam csi record`` writes the CSI of a scenario's links to a file.
 
-Two threads: one follows the scenario, which goes on as soon as it has taken a block over; the other adds noise,
-computes checksums and writes. So the simulation and the writing share two cores.
+It uses two threads. One follows the scenario, which goes on as soon as this thread has taken over a block. The other
+adds noise, computes checksums and writes. So simulation and writing share two cores.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 
 def record(settings: RecordSettings, progress: Progress | None = None) -> None:
-    """Record CSI as `settings` says. Raises ConfigurationError, StorageError, and what `cosim.simulate` raises.
+    """Record CSI as `settings` say. Raises ConfigurationError, StorageError, and what `cosim.simulate` raises.
 
-    Whatever happens, the file `settings.out` is there as a whole or not at all.
+    Whatever happens, the file `settings.out` is complete or does not exist.
     """
     settings.check()
     options = parse_pairs(settings.set, "--set")
@@ -56,7 +56,7 @@ def record(settings: RecordSettings, progress: Progress | None = None) -> None:
 
 
 class _Columns:
-    """What there is beside the CSI, row by row."""
+    """The columns beside the CSI, row by row."""
 
     def __init__(self, links: Sequence[Link]) -> None:
         self.paths = flat_columns(links[0].state_dtype)
@@ -71,7 +71,7 @@ class _Columns:
         self._rows.append((sample.link.name, snr_db, *values))
 
     def take(self) -> dict[str, Array]:
-        """The rows so far as arrays [row] or [row, n], and forget them."""
+        """Return the rows so far as arrays [row] or [row, n], and forget them."""
         rows, self._rows = self._rows, []
         taken = list(zip(*rows, strict=True)) if rows else [()] * len(self._dtypes)
         columns = {}
@@ -121,13 +121,13 @@ class _Arrow:
 
 
 class _Recorder:
-    """Takes blocks over from the scenario and hands them to the writing thread."""
+    """Takes blocks from the scenario and passes them to the writing thread."""
 
     def __init__(
         self, settings: RecordSettings, options: dict[str, str], new: NewFile, progress: Progress | None
     ) -> None:
         self._settings, self._options, self._new, self._progress = settings, options, new, progress
-        # Ctrl-C raises in the midst of what this thread does: SimpleQueue stays whole, Queue's conditions do not
+        # Ctrl-C can raise anywhere in this thread: SimpleQueue stays consistent, the conditions of Queue do not
         self._queue: queue.SimpleQueue[Sample | None] = queue.SimpleQueue()
         self._room = 1
         self._thread: threading.Thread | None = None
@@ -138,7 +138,7 @@ class _Recorder:
         self._noise_seed = derive_seed(settings.seed, "csi pilot noise")
 
     def begin(self, links: Sequence[Link]) -> None:
-        """The links are known: check them, and begin the file."""
+        """Check the links, which are known now, and begin the file."""
         settings = self._settings
         _refuse_different(links)
         sample_bytes = 8 * int(np.prod(links[0].shape))
@@ -162,7 +162,7 @@ class _Recorder:
             self._progress.begin("csi", settings.samples, "samples")
 
     def take(self, sample: Sample) -> None:
-        """A block: queue it, wait (the clock stands still) while there is no room."""
+        """Queue a block; while there is no room, wait (the clock stands still)."""
         self._put(sample)
         self._taken += 1
         if self._progress is not None and (self._taken % 50 == 0 or self._taken == self._settings.samples):
@@ -170,14 +170,14 @@ class _Recorder:
             self._progress.step(self._taken, simulated_s=time_s)
 
     def finish(self) -> None:
-        """All blocks have been taken: wait until they are written."""
+        """Wait until all blocks, which have been taken, are written."""
         self._put(None)
         assert self._thread is not None
         self._thread.join()
         self._raise()
 
     def stop(self) -> None:
-        """End the thread, whatever there is in the queue."""
+        """End the thread, whatever the queue holds."""
         self._stopped = True
         if self._thread is not None and self._thread.is_alive():
             while True:
@@ -216,13 +216,13 @@ class _Recorder:
             if not self._stopped:
                 writer.finish()
                 return
-        except BaseException as error:  # told by the other thread
+        except BaseException as error:  # reported by the other thread
             self._error = error
         writer.abandon()
 
 
 def _refuse_different(links: Sequence[Link]) -> None:
-    """Refuse links whose samples have different shapes: one file has one shape."""
+    """Refuse links whose samples have different shapes: a file has samples of one shape."""
     first = links[0]
     for link in links:
         same_tones = (link.tones_hz is None) == (first.tones_hz is None) and (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""CSI out of a running scenario, block by block, as it is finished; nothing is copied.
+"""CSI from a running scenario, block by block, when each is finished; nothing is copied.
 
 A link NAME is published by a scenario (ns3-scenarios/helper/csi-publisher.h) as `csi/NAME`, complex64
 [time, rx, tx, subcarrier], and perhaps `csi-state/NAME`, `csi-info/NAME`, `csi-tones/NAME` and `rays/NAME`.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgelam.cosim import Simulation
 
 AXES = ("time", "rx", "tx", "subcarrier")
-AHEAD_BYTES = 256 << 20  # most that the scenario may have finished and nobody has done with yet
+AHEAD_BYTES = 256 << 20  # the most blocks that the scenario may have finished and that are still in use
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Link:
     state_dtype: np.dtype[Any] | None = None
     """The dtype of its `csi-state`; None if it has none."""
     info: dict[str, Any] = field(default_factory=dict)
-    """Its `csi-info` as plain values: carrier_hz, snapshot_period_s, noise_dbm, rx, tx (arrays)."""
+    """Its `csi-info` as Python values: carrier_hz, snapshot_period_s, noise_dbm, rx, tx (arrays)."""
     tones_hz: np.ndarray[Any, Any] | None = None
     """float64 [subcarrier], offsets from the carrier."""
 
@@ -52,7 +52,7 @@ class Sample:
     csi: np.ndarray[Any, Any]
     """complex64 [time, rx, tx, subcarrier], in shared memory."""
     state: np.ndarray[Any, Any] | None
-    """Structured scalar: both ends at the block's first snapshot, its SNR; see csi-publisher.h."""
+    """Structured scalar: both ends at the block's first snapshot, and its SNR; see csi-publisher.h."""
     rays: np.ndarray[Any, Any] | None
     """Structured [ray]: paths at the block's first snapshot."""
 
@@ -72,8 +72,8 @@ def sample_csi(
     Args:
         scenario: name or path, as for `cosim.simulate`.
         samples: how many, at least 1.
-        on_sample: what to do with a block. Simulated time stands still meanwhile. The arrays stay as they are while
-            they are alive, and take room in the scenario's arena.
+        on_sample: is called with each block. Simulated time stands still in the meantime. The arrays do not change as
+            long as they exist, and take room in the scenario's arena.
         on_links: called once before, with all links.
         options: the scenario's own.
         links: names or patterns; the order is the scenario's.
@@ -106,7 +106,7 @@ def sample_csi(
 
 
 async def find_links(sim: Simulation, patterns: Sequence[str] = ("*",), most: int | None = None) -> list[Link]:
-    """The links of a running scenario whose names match one of `patterns`, at `most` so many.
+    """Return the links of a running scenario whose names match one of `patterns`, at most `most` links.
 
     Raises ConfigurationError.
     """

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-FINER = 8  # points of a transform for each value that goes in: interpolation, no more resolution
+FINER = 8  # points of a transform for each input value: interpolation, not more resolution
 
 
 def decibels(power: Array) -> Array:
@@ -18,7 +18,7 @@ def decibels(power: Array) -> Array:
 
 
 def delay_spectrum(csi: Array, tones_hz: Array) -> tuple[Array, Array]:
-    """Delays in s, from -0.05 to 0.95 / tone spacing (with which they repeat), and mean power over time and antennas.
+    """Return delays in s (-0.05 to 0.95 / tone spacing; they repeat), and mean power over time and antennas.
 
     csi: complex64 [time, rx, tx, subcarrier]; tones_hz: float64 [subcarrier], equally spaced, at least 2.
     """
@@ -31,7 +31,7 @@ def delay_spectrum(csi: Array, tones_hz: Array) -> tuple[Array, Array]:
 
 
 def doppler_spectrum(csi: Array, period_s: float) -> tuple[Array, Array]:
-    """Doppler shifts in Hz, -1 / (2 period) to 1 / (2 period), and mean power over antennas and tones at each.
+    """Return Doppler shifts in Hz, -1 / (2 period) to 1 / (2 period), and mean power over antennas and tones at each.
 
     csi: complex64 [time, rx, tx, subcarrier], at least 2 snapshots.
     """
@@ -42,11 +42,11 @@ def doppler_spectrum(csi: Array, period_s: float) -> tuple[Array, Array]:
 
 
 def angle_spectrum(csi: Array, info: Mapping[str, Any]) -> tuple[Array, Array, Array, str] | None:
-    """Two-dimensional transform over the larger planar array; None if neither has several places for elements.
+    """Transform over both axes of the larger planar array; return None if no array has elements at several places.
 
     csi: complex64 [time, rx, tx, subcarrier]; info: of the link, with its arrays. Returns horizontal and vertical
     direction cosines [h], [v] relative to the array's plane, power [v, h] (mean over everything else), "rx" or "tx".
-    Cosines run over one period of the array, 1 / spacing in wavelengths, both ends included.
+    Cosines cover one period of the array, 1 / spacing in wavelengths, both ends included.
     """
     ends = [end for end in ("rx", "tx") if end in info and info[end]["horizontal_spacing"] is not None]
     ends = [end for end in ends if info[end]["rows"] * info[end]["columns"] > 1]
@@ -69,5 +69,5 @@ def angle_spectrum(csi: Array, info: Mapping[str, Any]) -> tuple[Array, Array, A
 
 
 def _cosines(number: int, spacing: float) -> Array:
-    """What the points of a transform over `number` places stand for, from -1/2 to 1/2 of 1 / spacing."""
+    """Return the cosines at the points of a transform over `number` places, from -1/2 to 1/2 of 1 / spacing."""
     return (np.arange(number + 1) / number - 0.5) / spacing if number > 1 else np.zeros(1)

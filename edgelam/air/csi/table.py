@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Recorded CSI in memory: `CsiSet`; and which columns a recording has beside the CSI."""
+"""Recorded CSI in memory (`CsiSet`), and the columns that a recording has beside the CSI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = np.ndarray[Any, Any]
 class CsiSet:
     """Recorded CSI. ``torch.from_numpy(data.csi)`` takes it as it is.
 
-    What else there is of each sample stands in `columns` and is an attribute too: ``data.speed_mps``.
+    All other facts about each sample are in `columns`, and are attributes, too: ``data.speed_mps``.
     """
 
     csi: Array
@@ -24,7 +24,7 @@ class CsiSet:
     tones_hz: Array | None
     """float64 [subcarrier]: offsets from the carrier."""
     columns: Mapping[str, Array]
-    """[sample] or [sample, 3] each: link, time_s, rx_position_m, rx_velocity_mps, ..., los, snr_db; see docs."""
+    """Arrays [sample] or [sample, 3]: link, time_s, rx_position_m, rx_velocity_mps, ..., los, snr_db; see docs."""
     metadata: Mapping[str, Any]
     """scenario, options, seed, snr_db, versions, and `links`: carrier, period and arrays of each link."""
 
@@ -63,7 +63,7 @@ class CsiSet:
 
 
 def flat_columns(dtype: np.dtype[Any] | None, prefix: str = "") -> dict[str, tuple[str, ...]]:
-    """The columns of a struct, nested structs taken apart: name -> path of field names."""
+    """Return the columns of a struct, whose nested structs are taken apart: name -> path of field names."""
     columns: dict[str, tuple[str, ...]] = {}
     for name in () if dtype is None else dtype.names or ():
         field = dtype[name]  # type: ignore[index]
@@ -76,7 +76,7 @@ def flat_columns(dtype: np.dtype[Any] | None, prefix: str = "") -> dict[str, tup
 
 
 def field_of(state: Any, path: tuple[str, ...]) -> Any:
-    """The value at a path of field names."""
+    """Return the value at a path of field names."""
     for name in path:
         state = state[name]
     return state

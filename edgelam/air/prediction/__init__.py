@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Channel prediction: the past of a channel to its future, by methods from none to a large AI model.
+"""Channel prediction: from the past of a channel to its future, by methods from the simplest to a large AI model.
 
 windows = prediction.cut(csi.load("csi.npz"), prediction.WindowSettings())
 predictor = prediction.make("gru", prediction.WindowSettings(), seed=1)

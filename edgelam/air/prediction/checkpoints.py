@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Training put aside and taken up again: weights and optimiser states as safetensors, which hold no code.
+"""Saving training and resuming it: weights and optimiser states as safetensors, which hold no code.
 
-A file has the trained weights as `weight/NAME`, those that a rule for adapters changes as `frozen/NAME`, the tensors of
-optimiser K as `optimiser/K/NUMBER/KEY`, and the caller's facts (all strings) as metadata.
+A file has the trained weights as `weight/NAME`, the weights that a rule for adapters changes as `frozen/NAME`, the
+tensors of optimiser K as `optimiser/K/NUMBER/KEY`, and the caller's facts (all strings) as metadata.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ FORMAT = "edgelam channel prediction 1"
 def save_checkpoint(
     path: Path, predictor: Predictor, optimisers: Sequence[torch.optim.Optimizer], facts: Mapping[str, str]
 ) -> None:
-    """Write everything in one step; whatever happens, `path` is whole. Raises StorageError.
+    """Write everything in one step; whatever happens, `path` is complete. Raises StorageError.
 
-    facts: what the file says of itself; `format` and the file's digest (edgelam.files.digests) are added.
+    facts: what the file says about itself; `format` and the file's digest (edgelam.files.digests) are added.
     """
     tensors = everything(predictor)
     for index, optimiser in enumerate(optimisers):
@@ -43,7 +43,7 @@ def save_checkpoint(
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What a checkpoint says of itself, without its tensors. Raises ConfigurationError if it cannot be read."""
+    """Return what a checkpoint says about itself. Raises ConfigurationError if it cannot be read."""
     with _opened(path) as file:
         return dict(file.metadata() or {})
 
@@ -51,10 +51,10 @@ def read_metadata(path: Path) -> dict[str, str]:
 def load_checkpoint(
     path: Path, predictor: Predictor, optimisers: Sequence[torch.optim.Optimizer], facts: Mapping[str, str]
 ) -> dict[str, str]:
-    """Take up what `path` holds, and return its metadata.
+    """Load what `path` holds, and return its metadata.
 
-    facts: what the file must say of itself (experiment, method, seed, ...). Raises ConfigurationError, and changes
-    nothing, if it cannot be read, is of something else, or does not fit the predictor or the number of optimisers.
+    facts: what the file must say about itself (experiment, method, seed, ...). Raises ConfigurationError, and changes
+    nothing, if the file cannot be read, is of something else, or does not fit the predictor or the optimisers.
     """
     with _opened(path) as file:
         metadata = dict(file.metadata() or {})
@@ -96,7 +96,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def everything(predictor: Predictor) -> dict[str, Tensor]:
-    """All that training changes, by name: not copies."""
+    """Return all that training changes, by name, not as copies."""
     weights: dict[str, Tensor] = {f"weight/{name}": p for name, p in predictor.trained().items()}
     for name, layer in lora_layers(predictor).items():
         weights[f"frozen/{name}"] = layer.base.weight  # type: ignore[assignment]

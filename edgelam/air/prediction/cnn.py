@@ -15,7 +15,7 @@ from edgelam.errors import ConfigurationError
 
 
 class CNN(SequencePredictor):
-    """`layers` convolutions of `channels` channels with ReLU between them, added to the input."""
+    """`layers` convolutions with `channels` channels and ReLU between them; their output is added to the input."""
 
     def __init__(self, window: WindowSettings, channels: int = 64, layers: int = 8) -> None:
         """channels: at least 1; layers: at least 2."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How good a prediction is: normalised squared error, and the spectral efficiency when precoding on it."""
+"""How good a prediction is: normalised squared error, and the spectral efficiency of precoding with it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from torch import Tensor
 
 
 def nmse(prediction: Tensor, target: Tensor) -> Tensor:
-    """Normalised mean squared error of each sample: its squared error over its power.
+    """Return the normalised mean squared error of each sample: its squared error over its power.
 
-    Both complex [sample, antenna, time, tone]; returns real [sample]. Its mean over samples is what is reported and
-    what is trained on: every sample counts the same, whatever its power.
+    Both are complex [sample, antenna, time, tone]; the result is real [sample]. Its mean over samples is reported, and
+    is the training loss: every sample counts the same, whatever its power.
     """
     over = (1, 2, 3)
     return _power(prediction - target).sum(over) / _power(target).sum(over)
 
 
 def spectral_efficiency(prediction: Tensor, channel: Tensor, snr_db: float) -> Tensor:
-    """Rate in bit/s/Hz of each sample when the transmitter's precoder is matched to the prediction.
+    """Return the rate in bit/s/Hz of each sample when the transmitter's precoder is matched to the prediction.
 
     prediction, channel: complex [sample, antenna, time, tone] with one receiving antenna and the antennas of the
     transmitter; w = conj(prediction)/|prediction| for each time and tone, rate log2(1 + snr |h^T w|^2), averaged over
-    times and tones. snr_db: of one transmitting antenna of mean gain: `channel` is taken relative to its mean power in
-    the sample. A prediction equal to the channel gives the largest rate there is (maximum ratio transmission).
+    times and tones. snr_db: for one transmitting antenna of mean gain: `channel` is divided by the root of its mean
+    power in the sample. A prediction equal to the channel gives the largest possible rate (maximum ratio transmission).
     """
     mean_power = _power(channel).mean((1, 2, 3), keepdim=True)
     norm = _power(prediction).sum(1, keepdim=True).sqrt().clamp_min(torch.finfo(torch.float32).tiny)

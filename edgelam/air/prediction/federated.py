@@ -5,7 +5,7 @@
              client                               `local_epochs` epochs on its own samples
              server <--model-- client             merged, weighted by the number of samples (FedAvg)
 
-The frozen backbone, and the first values of everything else (drawn from a common seed), are at every client before.
+From the start, every client has the frozen backbone, and the first values of the rest (drawn from a common seed).
 Clients keep their optimiser's state from round to round. Predictors without adapters are averaged whole. In the case
 study (experiments/channel_prediction) the clients are edge servers and the server is called the aggregator.
 """
@@ -43,15 +43,15 @@ class FederatedRound:
     loss: float
     """Training loss (NMSE), mean over all samples of all clients."""
     up_bytes: int
-    """Sent by all clients together."""
+    """Bytes that all clients together have sent."""
     down_bytes: int
 
 
 class Federation:
-    """The server's model and one trainer for each client; knows no network."""
+    """The server's model and one trainer for each client, without a network."""
 
     def __init__(self, model: Predictor, trainers: Sequence[Trainer], rule: Aggregation) -> None:
-        """All predictors with the same weights."""
+        """All predictors have the same weights."""
         self.model, self.trainers, self.rule = model, list(trainers), rule
         for predictor in (model, *(trainer.predictor for trainer in trainers)):
             rule.prepare(predictor)
@@ -60,7 +60,7 @@ class Federation:
         self._down = self._first()
 
     def adopt(self) -> None:
-        """Give every client the server's model, as after a merge: when training is taken up again."""
+        """Give every client the server's model, as after a merge; used when training is resumed."""
         for trainer in self.trainers:
             own = everything(trainer.predictor)
             with torch.no_grad():
@@ -72,23 +72,23 @@ class Federation:
         return {"adapter": self.rule.first(self.model), "weights": plain_weights(self.model)}
 
     def download(self) -> dict[str, dict[str, Tensor]]:
-        """What every client gets at the beginning of a round."""
+        """Return what every client gets at the beginning of a round."""
         return self._down
 
     def install(self, client: int, download: Mapping[str, Any], *, begins: bool) -> None:
-        """Put it into a client's model; `begins`: it has not trained yet."""
+        """Put a download into a client's model; begins: whether the client has not trained yet."""
         trainer = self.trainers[client]
         put(trainer.predictor, download, self.rule)
         if self.rule.restarts and not begins:
             trainer.restart_adapters()
 
     def upload(self, client: int) -> dict[str, dict[str, Tensor]]:
-        """What a client sends when it has trained."""
+        """Return what a client sends when it has trained."""
         predictor = self.trainers[client].predictor
         return {"adapter": self.rule.upload(predictor), "weights": plain_weights(predictor)}
 
     def merge(self, uploads: Sequence[Mapping[str, Any]]) -> None:
-        """All clients' uploads, in their order, into the server's model and the next download."""
+        """Merge the uploads of all clients, in their order, into the server's model and the next download."""
         samples = [len(trainer.windows) for trainer in self.trainers]
         self._down = {
             "adapter": self.rule.merge([upload["adapter"] for upload in uploads], samples),
@@ -122,9 +122,9 @@ async def run(
     encoding: str = "fp32",
     report: Callable[[FederatedRound], object] = lambda record: None,
 ) -> None:
-    """All rounds over the network; `report` is called after each, when the server's model is the merged one.
+    """Do all rounds over the network; `report` is called after each, when the server's model is the merged one.
 
-    clients: as many nodes as the federation has trainers; rounds: their numbers (a resumed run begins later).
+    clients: as many nodes as the federation has trainers; rounds: numbers of the rounds (a resumed run begins later).
     """
     every = Rounds(rounds, announced=False)
     weights = [len(trainer.windows) for trainer in federation.trainers]

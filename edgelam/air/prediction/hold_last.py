@@ -11,7 +11,7 @@ from edgelam.errors import ConfigurationError
 
 
 class HoldLast(Predictor):
-    """The last known snapshot, for every time to come. Only TDD: it knows nothing of another band."""
+    """Predicts the last known snapshot for all future times. It is only for TDD: it cannot predict another band."""
 
     def __init__(self, window: WindowSettings) -> None:
         """Raises ConfigurationError for FDD."""
@@ -21,5 +21,5 @@ class HoldLast(Predictor):
         self.horizon = window.horizon
 
     def forward(self, past: Tensor) -> Tensor:
-        """The last of `past`, `horizon` times."""
+        """Return the last snapshot of `past`, `horizon` times."""
         return past[:, :, -1:].expand(-1, -1, self.horizon, -1)

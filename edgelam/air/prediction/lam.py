@@ -83,7 +83,7 @@ class Lam(SequencePredictor):
 
 
 class Branch(nn.Module):
-    """One view of the past: [sequence, history, 2 tones] -> the same shape."""
+    """One view of the past; its output has the shape of its input, [sequence, history, 2 tones]."""
 
     def __init__(self, history: int, settings: LamSettings) -> None:
         """history: a multiple of settings.patch."""
@@ -95,7 +95,7 @@ class Branch(nn.Module):
         self.narrow = nn.Conv2d(settings.channels, 2, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Patches, convolutions over (time, tone), residual."""
+        """Apply the patches, the convolutions over (time, tone), and the residual."""
         patches = x.transpose(1, 2).unflatten(-1, (-1, self.patch))
         x = self.within_patch(patches).flatten(-2).transpose(1, 2)
         image = x.unflatten(-1, (2, -1)).movedim(2, 1)  # [sequence, re/im, time, tone]
@@ -124,9 +124,9 @@ class AttentiveBlock(nn.Module):
 
 
 def first_layers(backbone: Backbone, layers: int) -> PreTrainedModel:
-    """A copy of the backbone with its first `layers` transformer layers only.
+    """Return a copy of the backbone that has only its first `layers` transformer layers.
 
-    Raises ConfigurationError if it has fewer, or if its stack of layers is not found.
+    Raises ConfigurationError if the backbone has fewer, or if its stack of layers is not found.
     """
     stacks = [
         (name, module) for name, module in backbone.model.named_modules()
@@ -138,7 +138,7 @@ def first_layers(backbone: Backbone, layers: int) -> PreTrainedModel:
     if not 1 <= layers <= len(stack):
         raise ConfigurationError(f"layers {layers} of backbone {backbone.name!r}; legal are 1 to {len(stack)}")
     left_out = {id(module): None for module in stack[layers:]}
-    model = copy.deepcopy(backbone.model, left_out)  # what is left out is not copied
+    model = copy.deepcopy(backbone.model, left_out)  # the layers that are left out are not copied
     kept = copy.deepcopy(nn.ModuleList(stack[:layers]))
     parent = model.get_submodule(name.rpartition(".")[0])
     setattr(parent, name.rpartition(".")[2], kept)

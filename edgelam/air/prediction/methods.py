@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The predictors by name. Each is made from window settings, the learned ones at weights drawn from a seed."""
+"""The predictors by name. Each is made from window settings; the weights of those that learn are drawn from a seed."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ PREDICTORS: dict[str, Callable[..., Predictor]] = {
 
 
 def make(name: str, window: WindowSettings, *, seed: int = 0, **sizes: Any) -> Predictor:
-    """The predictor of that name; `sizes` as its class takes them."""
+    """Return a predictor by its name; sizes: what its class takes."""
     with torch_seeded(seed):
         return PREDICTORS[name](window, **sizes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What every predictor is: a module from the known past of the channel to its future."""
+"""The base class of all predictors: a module that maps the known past of the channel to its future."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 class Predictor(nn.Module, ABC):
     """`forward`: past [sample, antenna, history, tone] -> future [sample, antenna, horizon, tone], both complex64.
 
-    The past is noisy and of unit mean power (`windows.cut`). One that learns has parameters that require a gradient.
+    The past is noisy and has unit mean power (`windows.cut`). Parameters of a predictor that learns require a gradient.
     """
 
     @abstractmethod
@@ -28,7 +28,7 @@ class SequencePredictor(Predictor):
     """A predictor that sees each antenna as its own sequence: a vector of real and imaginary parts at each time."""
 
     def forward(self, past: Tensor) -> Tensor:
-        """Every antenna by itself."""
+        """Predict each antenna by itself."""
         samples, antennas = past.shape[:2]
         future = self.predict(to_real(past.flatten(0, 1)))
         return to_complex(future).unflatten(0, (samples, antennas))

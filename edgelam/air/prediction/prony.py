@@ -2,13 +2,14 @@
 """Prony prediction in the delay domain (PAD: Yin et al., "Addressing the curse of mobility in massive MIMO with
 Prony-based angular-delay domain channel predictions", IEEE JSAC 2020).
 
-Over the band and the array a channel is a sum of rays; seen in one delay (and one direction), few rays remain, each a
-complex exponential in time. A sum of L exponentials obeys a linear recursion y(t) = sum_l p_l y(t - l), l = 1..L. The
-recursion of each delay is fitted to the past by least squares, jointly over all antennas, as they see the same Doppler
-shifts (the paper's vector Prony), and run on.
+Over the band and the array, a channel is a sum of rays. At one delay (and in one direction) there are only a few rays,
+and each is a complex exponential in time. A sum of L exponentials obeys a linear recursion y(t) = sum_l p_l y(t - l),
+l = 1..L. The recursion of each delay is fitted to the past by least squares, jointly over all antennas, since they see
+the same Doppler shifts (the paper's vector Prony), and is then continued.
 
-Differences: no transform over the array (which needs its geometry, and its gain is what fitting jointly over antennas
-gives), a ridge against noise in the fit, and delays too weak to fit are held at their last value.
+There are three differences. There is no transform over the array (it would need the geometry, and fitting jointly over
+antennas gives the same gain). The fit has a ridge against noise. Delays that are too weak to fit are held at their last
+value.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from edgelam.errors import ConfigurationError
 
 
 class Prony(Predictor):
-    """Prony's method learns nothing beforehand: every sample is fitted by itself. Only for TDD."""
+    """Prony's method, which learns nothing beforehand: every sample is fitted by itself. It is only for TDD."""
 
     def __init__(self, window: WindowSettings, order: int = 4, ridge: float = 0.03, energy: float = 0.99) -> None:
         """order: exponentials L of each delay, 1 to (history - 1) / 2; ridge: of the fit, relative to the power of the
@@ -63,7 +64,7 @@ class Prony(Predictor):
         return torch.linalg.solve(gram + diagonal, right)
 
     def _strong(self, delays: Tensor) -> Tensor:
-        """Which delays are fitted: bool [sample, delay]."""
+        """Return which delays are fitted: bool [sample, delay]."""
         power = (delays.real.square() + delays.imag.square()).sum((-2, -1))
         ordered, place = power.sort(dim=1, descending=True)
         before = ordered.cumsum(1) - ordered
@@ -72,6 +73,6 @@ class Prony(Predictor):
 
 
 def _bounded(x: Tensor, past: Tensor) -> Tensor:
-    """Scaled down, where it is stronger than every snapshot of the past."""
+    """Scale a prediction down if it is stronger than every snapshot of the past."""
     most = past.abs().amax(-1, keepdim=True)
     return x * (most / x.abs().clamp_min(torch.finfo(torch.float32).tiny)).clamp_max(1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Recurrent predictors: an encoder reads the past, a decoder of the same kind writes the future, step by step.
+"""Recurrent predictors: an encoder reads the past, and a decoder of the same kind writes the future, step by step.
 
 The baselines of LLM4CP (arXiv 2406.14440) are recurrent networks of four layers; each prediction is the input of the
 next step.
@@ -24,7 +24,7 @@ class Recurrent(SequencePredictor):
     cell: ClassVar[Callable[..., Any]]
 
     def __init__(self, window: WindowSettings, width: int = 192, layers: int = 4) -> None:
-        """width: of the hidden state; layers: stacked; both at least 1."""
+        """width: of the hidden state; layers: how many are stacked; both at least 1."""
         super().__init__()
         if width < 1 or layers < 1:
             raise ConfigurationError(f"width {width}, layers {layers}; legal are 1 or more")
@@ -41,6 +41,6 @@ class Recurrent(SequencePredictor):
         step, future = x[:, -1:], []
         for _ in range(self.horizon):
             hidden, state = self.decoder(self.embed(step), state)
-            step = step + self.project(hidden)  # the change from snapshot to snapshot is what there is to learn
+            step = step + self.project(hidden)  # what is learned is the change from snapshot to snapshot
             future.append(step)
         return torch.cat(future, dim=1)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Training a predictor in one place, and measuring it.
 
-A batch is a number of samples with all their antennas; the loss is the mean of the samples' NMSE. Which samples come in
-which order, which noise is on them, and what adapters' dropout leaves out follows from the seed and the epoch alone, so
-that training that is resumed goes on as if it had not been interrupted.
+A batch is a number of samples with all their antennas; the loss is the mean of the samples' NMSE. The order of the
+samples, their noise, and what the dropout of adapters leaves out depend only on the seed and the epoch. So training
+that is resumed continues as if it had not been interrupted.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class Trainer:
     """A predictor, its optimiser and the samples it learns from."""
 
     def __init__(self, predictor: Predictor, windows: Windows, settings: TrainingSettings, *, seed: int) -> None:
-        """windows: without noise; seed: of the order and of the noise. The predictor stays on its device."""
+        """windows: samples without noise; seed: for the order and the noise. The predictor stays on its device."""
         self.predictor, self.windows, self.settings, self._seed = predictor, windows, settings, seed
         self.optimiser = make_optimiser(predictor, settings)
         self.num_steps = 0
-        self._batch = 0  # the number of the batch that was last asked for, of all epochs
+        self._batch = 0  # the number of the latest batch, counted over all epochs
 
     def restart(self) -> None:
-        """Begin with a new optimiser, of what is trained now."""
+        """Begin with a new optimiser for what is trained now."""
         self.optimiser = make_optimiser(self.predictor, self.settings)
 
     def restart_adapters(self) -> None:
@@ -57,7 +57,7 @@ class Trainer:
             yield torch.from_numpy(batch.past).to(device), torch.from_numpy(batch.future).to(device)
 
     def step(self, past: Tensor, future: Tensor) -> float:
-        """One optimiser step; returns the batch's loss before it. Raises Diverged where it is not finite."""
+        """Do one optimiser step; return the batch's loss before it. Raises Diverged if it is not finite."""
         self.predictor.train()
         self.optimiser.zero_grad()
         dropout = torch_seeded(dropout_seed(self._seed, self._batch) % 2**63)
@@ -73,7 +73,7 @@ class Trainer:
         return value
 
     def epoch(self, epoch: int) -> float:
-        """All steps of an epoch; returns the mean loss of its samples."""
+        """Do all steps of an epoch; return the mean loss of its samples."""
         total = 0.0
         for past, future in self.batches(epoch):
             total += self.step(past, future) * len(past)
@@ -85,9 +85,9 @@ class Score:
     """The errors of a predictor on unseen samples; each array is [sample]."""
 
     nmse: Array
-    """Against the future without noise."""
+    """Error against the future without noise."""
     spectral_efficiency: Array
-    """Bit/s/Hz when precoding on the prediction."""
+    """Bit/s/Hz of precoding with the prediction."""
 
     @property
     def mean_nmse(self) -> float:
@@ -97,9 +97,9 @@ class Score:
 
 @torch.no_grad()
 def evaluate(predictor: Predictor, windows: Windows, snr_db: float, *, seed: int, batch_size: int = 64) -> Score:
-    """Predict from a noisy past (`snr_db`), compare with the future as it is.
+    """Predict from a noisy past (`snr_db`), and compare with the future without noise.
 
-    The noise follows from `seed` alone: the same for every predictor.
+    The noise depends only on `seed`: it is the same for every predictor.
     """
     predictor.eval()
     device = next((p.device for p in predictor.parameters()), torch.device("cpu"))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Transformer predictor, all steps in parallel: encoder over the past, decoder over the future.
+"""Transformer predictor of all steps in parallel: an encoder over the past, and a decoder over the future.
 
 After Jiang et al., "Accurate channel prediction based on transformer: making mobility negligible" (IEEE JSAC 2022), a
-baseline of LLM4CP: nothing is fed back, so errors do not pile up. The decoder's inputs are the last known snapshot with
-the position of each step to come.
+baseline of LLM4CP: nothing is fed back, so errors do not add up. The decoder's inputs are the last known snapshot with
+the position of each future step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Transformer(SequencePredictor):
     """`nn.TransformerEncoder` and `nn.TransformerDecoder` between two linear maps."""
 
     def __init__(self, window: WindowSettings, width: int = 128, heads: int = 8, layers: int = 3) -> None:
-        """width: of a token, a multiple of `heads` and of 2; layers: of the encoder and of the decoder each."""
+        """width: of a token, a multiple of `heads` and of 2; layers: how many the encoder and the decoder each have."""
         super().__init__()
         if min(width, heads, layers) < 1 or width % heads or width % 2:
             raise ConfigurationError(

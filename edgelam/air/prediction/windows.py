@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Turn CSI into the input and the target of a predictor.
 
-Setting of LLM4CP (arXiv 2406.14440): of each sample's snapshots the first `history` are known, the next `horizon` are
-predicted. TDD: both on the first `tones` tones. FDD: the past is that of the first `tones` tones (uplink), the future
-that of the last `tones` (downlink).
+The setting is that of LLM4CP (arXiv 2406.14440): the first `history` snapshots of each sample are known, and the next
+`horizon` are predicted. In TDD, both have the first `tones` tones. In FDD, the past has the first `tones` tones
+(uplink), and the future has the last `tones` tones (downlink).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Windows:
-    """Cut samples, each divided by the root mean square of its past, so that all are of one size."""
+    """Cut samples, each divided by the root mean square of its past, so that all have the same size."""
 
     past: Array
     """complex64 [sample, antenna, history, tone]."""
@@ -42,13 +42,13 @@ class Windows:
 
 
 def cut(data: CsiSet, settings: WindowSettings, samples: Array | None = None) -> Windows:
-    """Cut recorded CSI; `samples`: which, int [n], all by default. Raises ConfigurationError as `cut_sample` does."""
+    """Cut recorded CSI; samples: numbers, int [n], by default all. Raises ConfigurationError as `cut_sample` does."""
     chosen = range(len(data)) if samples is None else samples
     return stack([cut_sample(data.csi[sample], settings, f"sample {sample}") for sample in chosen])
 
 
 def refuse_shape(shape: Sequence[int], settings: WindowSettings, what: str = "the sample") -> None:
-    """Refuse a sample of CSI of this shape, [time, rx, tx, subcarrier], that has too little: ConfigurationError."""
+    """Raise ConfigurationError if CSI samples of this shape, [time, rx, tx, subcarrier], are too small."""
     snapshots, subcarriers, pairs = shape[0], shape[-1], shape[1] * shape[2]
     bands = 1 if settings.duplex == "tdd" else 2
     if settings.history + settings.horizon > snapshots:
@@ -64,11 +64,11 @@ def refuse_shape(shape: Sequence[int], settings: WindowSettings, what: str = "th
 
 
 def cut_sample(csi: Array, settings: WindowSettings, what: str = "the sample") -> tuple[Array, Array]:
-    """Past and future of one sample, complex64 [time, rx, tx, subcarrier], as in `Windows`.
+    """Return past and future of one sample, complex64 [time, rx, tx, subcarrier], as in `Windows`.
 
-    An antenna is a pair of a receiving and a transmitting one. Raises ConfigurationError, with `what` it is about,
-    if there are too few snapshots, subcarriers or pairs of antennas, for values that are not finite, and for a past
-    without power.
+    An antenna here is a pair of a receiving and a transmitting antenna. Raises ConfigurationError, which begins with
+    `what`, if there are too few snapshots, subcarriers or pairs of antennas, if values are not finite, and if the past
+    has no power.
     """
     refuse_shape(csi.shape, settings, what)
     snapshots, subcarriers = csi.shape[0], csi.shape[-1]
@@ -87,22 +87,22 @@ def cut_sample(csi: Array, settings: WindowSettings, what: str = "the sample") -
 
 
 def stack(samples: Sequence[tuple[Array, Array]]) -> Windows:
-    """Samples that were cut, at least one."""
+    """Put samples that were cut together; there must be at least one."""
     if not samples:
         raise ConfigurationError("the recording has no samples; legal is at least one")
     return Windows(np.stack([past for past, _ in samples]), np.stack([future for _, future in samples]))
 
 
 def join(parts: Sequence[Windows]) -> Windows:
-    """All samples of all parts."""
+    """Return all samples of all parts."""
     return Windows(np.concatenate([part.past for part in parts]), np.concatenate([part.future for part in parts]))
 
 
 def add_noise(windows: Windows, snr_db: tuple[float, float], rng: np.random.Generator, *, future: bool) -> Windows:
-    """A copy with circular complex Gaussian noise on the past and, with `future`, on the future too.
+    """Return a copy with circular complex Gaussian noise on the past and, if `future` is true, also on the future.
 
-    snr_db: the SNR of each sample is uniform in this interval, against the mean power of that sample's past (1 by
-    `cut`); past and future have noise of one variance.
+    snr_db: the SNR of each sample is uniform in this interval. It is relative to the mean power of that sample's past,
+    which `cut` makes 1; past and future have noise of the same variance.
     """
     low, high = snr_db
     if not (np.isfinite(low) and np.isfinite(high) and low <= high):
