@@ -44,6 +44,8 @@ class Call:
         self.ranks = tuple(range(group.size)) if ranks is None else tuple(ranks)
         self.rank, self.size = self.ranks.index(group.rank), len(self.ranks)
         self._part = part
+        self.chosen: str | None = None
+        """The algorithm that was chosen, where another one is chosen for each call."""
 
     def among(self, ranks: Sequence[int], part: Any) -> Call:
         """A part of the collective, of which only these ranks take part; this one must be among them."""

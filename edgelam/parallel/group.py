@@ -38,6 +38,7 @@ from edgelam.parallel.reduction import Reduction
 if TYPE_CHECKING:
     from edgelam.cosim import Node
     from edgelam.cosim.transfer_spec import TransferOptions
+    from edgelam.parallel.collectives.auto import Measured
     from edgelam.parallel.compression import Compressed
 
 
@@ -126,6 +127,8 @@ class Group:
         algorithm_of("all_reduce", algorithm)
         self.on_collective = on_collective
         self.messages = Messages(self.node)
+        self.measured: dict[str, list[Measured]] = {}
+        """Of each operation how long algorithms take (collectives/auto.py)."""
         self._in_order = asyncio.Lock()
         self._number = 0
         self._sent: dict[tuple[int, str], int] = {}
@@ -338,11 +341,10 @@ class Group:
                 yield carry_out
             if self.on_collective is not None:
                 size_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+                by = call.chosen or name
                 self.on_collective(
-                    CollectiveRecord(
-                        self.name, call.number, operation, name, self.rank, size_bytes, start_s, loop.time()
-                    )
-                )  # fmt: skip
+                    CollectiveRecord(self.name, call.number, operation, by, self.rank, size_bytes, start_s, loop.time())
+                )
 
     def _check_root(self, root: int) -> None:
         if root not in range(self.size):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from edgelam.errors import ConfigurationError
+from edgelam.parallel.collectives import star
 from edgelam.parallel.job import FIRST, Job
 from edgelam.parallel.store_host import StoreHost
 
@@ -96,7 +97,12 @@ async def serve(
                 case _:
                     raise AssertionError(f"rank {rank} says {kind!r}")
 
+    server = job.server_node(sim)
     async with asyncio.TaskGroup() as group:
-        for rank in range(len(job.ranks)):
-            group.create_task(follow(rank), name=f"rank {rank} at {job.ranks[rank]}")
+        serving = None if server is None else group.create_task(star.serve(sim, server), name=f"star at {server.name}")
+        async with asyncio.TaskGroup() as followers:
+            for rank in range(len(job.ranks)):
+                followers.create_task(follow(rank), name=f"rank {rank} at {job.ranks[rank]}")
+        if serving is not None:
+            serving.cancel()
     return outcome

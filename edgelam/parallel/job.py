@@ -8,9 +8,13 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from edgelam.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from edgelam.cosim.node import Node
+    from edgelam.cosim.simulation import Simulation
 
 VARIABLE = "EDGELAM_PARALLEL"
 FIRST = 1
@@ -32,7 +36,8 @@ class Job:
     algorithm: str = "ring"
     """Of collectives (edgelam/parallel/collectives)."""
     server: str | None = None
-    """The node through which the algorithm star goes."""
+    """The node through which the algorithm star goes. None: the first edge server, or cloud server, that is no rank; if
+    there is none, rank 0's node."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal without a scenario."""
@@ -46,6 +51,13 @@ class Job:
     def participants(self) -> int:
         """How many processes take part, the launcher included."""
         return len(self.ranks) + FIRST
+
+    def server_node(self, sim: Simulation) -> Node | None:
+        """The server of the algorithm star, None if it is rank 0's node. The launcher serves at it."""
+        if self.server is not None:
+            return sim.node(self.server)
+        free = [node for node in sim.nodes.values() if node.name not in self.ranks]
+        return next((node for role in ("edge", "cloud") for node in free if node.role == role), None)
 
     def variables(self) -> dict[str, str]:
         """The environment variable that tells a rank."""

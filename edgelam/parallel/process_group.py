@@ -60,7 +60,7 @@ class Ns3ProcessGroup(dist.ProcessGroup):
             rank,
             name=name,
             algorithm=job.algorithm,
-            server=None if job.server is None else session.sim.node(job.server),
+            server=job.server_node(session.sim),
             on_collective=lambda record: session.reports.collective(record, nodes[rank].name, len(nodes)),
         )
         session.add_group(self.group)

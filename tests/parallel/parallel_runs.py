@@ -4,8 +4,12 @@
 import asyncio
 
 from edgelam import cosim
+from edgelam.parallel.collectives import ALGORITHMS
 from edgelam.parallel.collectives.star import serve
 from edgelam.parallel.group import Group
+
+NAMED = sorted(set(ALGORITHMS) - {"auto"})
+"""Algorithms; auto chooses among them."""
 
 
 def run_ranks(program, size, *, scenario=None, options=None, server=None, seed=1, **of_group):

@@ -7,10 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parallel_runs import run_ranks
+from parallel_runs import NAMED, run_ranks
 
 from edgelam.errors import ConfigurationError, DeadlockError
-from edgelam.parallel.collectives import ALGORITHMS
 from edgelam.parallel.reduction import Reduction
 
 EXACT = {"sum": torch.float64, "avg": torch.float64, "product": torch.int64, "min": torch.float16, "max": torch.int8,
@@ -49,7 +48,7 @@ def same_bits(one, other):
 
 
 sizes = st.integers(1, 9)
-algorithms = st.sampled_from(sorted(ALGORITHMS))
+algorithms = st.sampled_from(NAMED)
 servers = st.sampled_from([None, "edge0"])
 lengths = st.one_of(st.integers(0, 12), st.integers(13, 60))
 common = settings(max_examples=60, deadline=None)
@@ -162,7 +161,7 @@ def test_reduce_scatter(server, size, algorithm, name, lengths):
         assert same_bits(output, plain(name, own[rank]))
 
 
-@pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
+@pytest.mark.parametrize("algorithm", NAMED)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_dtype(algorithm, dtype):
     own = tensors(3, (7,), dtype, 1)
@@ -255,3 +254,37 @@ def test_different_operations_on_two_ranks_are_named():
 
     with pytest.raises(DeadlockError, match=r"(?s)'barrier'.*'all_reduce'"):
         run_ranks(program, 2)
+
+
+def test_auto_takes_the_fastest_for_each_size_on_all_ranks():
+    records = []
+
+    async def program(group, sim):
+        times = {}
+        for length in (50, 500_000):
+            for name in ("auto", "ring", "tree", "star", "direct"):
+                tensor = torch.full((length,), 1.0)
+                await group.all_reduce(tensor, algorithm=name)
+                await group.barrier()
+                start_s = sim.now_s
+                await group.all_reduce(tensor, algorithm=name)
+                times[length, name] = start_s, sim.now_s
+                assert tensor.eq(16.0).all()
+        return times
+
+    results = run_ranks(
+        program, 4, scenario="wired-star", options={"rate": "20Mbps"}, server="edge0", on_collective=records.append
+    )
+    chosen = {}
+    for record in records:
+        if record.size_bytes:
+            chosen.setdefault((record.number, record.size_bytes), set()).add(record.algorithm)
+    assert all(len(names) == 1 for names in chosen.values())
+    times = {
+        key: max(result[key][1] for result in results) - max(result[key][0] for result in results) for key in results[0]
+    }
+    for length in (50, 500_000):
+        fastest = min(times[length, name] for name in ("ring", "tree", "star", "direct"))
+        assert times[length, "auto"] <= 1.05 * fastest
+    assert times[50, "ring"] > 2 * times[50, "auto"]
+    assert times[500_000, "direct"] > 1.5 * times[500_000, "auto"]

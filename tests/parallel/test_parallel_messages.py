@@ -5,13 +5,12 @@ import asyncio
 
 import pytest
 import torch
-from parallel_runs import run_ranks
+from parallel_runs import NAMED, run_ranks
 
 from edgelam.errors import TransferError
-from edgelam.parallel.collectives import ALGORITHMS
 
 
-@pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
+@pytest.mark.parametrize("algorithm", NAMED)
 def test_losses_are_repaired(algorithm):
     records = []
 

@@ -30,6 +30,7 @@ ALGORITHMS = {
     "pipelined-star": (),
     "hierarchical": ("ring",),
     "multicast": ("ring",),
+    "auto": (),
 }
 """Names of the algorithms; of each, which ones do what it does not have."""
 
