@@ -143,6 +143,7 @@ def _run(settings: Torchrun) -> int:
             job,
             simulate,
             on_record=RankRecorder(recorder).record,
+            idle_timeout_s=settings.hold_timeout,
         )
     console = terminal.results()
     console.print(summary(folder.path), markup=False, highlight=False, soft_wrap=True)

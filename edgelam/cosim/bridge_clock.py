@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import struct
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -48,6 +50,7 @@ class BridgeClock:
         timeout_s: float | None = 60.0,
         process: ScenarioProcess | None = None,
         hold_timeout_s: float | None = None,
+        idle_timeout_s: float | None = None,
     ) -> None:
         """Attach to the scenario at `address`; `process`: the scenario, if this process has started it.
 
@@ -76,6 +79,11 @@ class BridgeClock:
         self._address, self._hold_timeout_s = address, hold_timeout_s
         self._where: holding.Whereabouts | None = None
         self._silence_s = None if process is None else min(patience.SILENCE_S, hold_timeout_s or patience.SILENCE_S)
+        self._idleness: holding.Idleness | None = None
+        self._told_s = 0.0  # when, on the wall clock, it was last said who holds
+        if process is not None and idle_timeout_s is not None:
+            self._idleness = holding.Idleness(idle_timeout_s or math.inf)
+            self._silence_s = patience.LOOK_S
         child_pid = 0 if process is None else process.pid
         limit_s = _FOR_EVER_S if timeout_s is None else timeout_s
         try:
@@ -109,6 +117,7 @@ class BridgeClock:
         if self.participants > 1:
             about = (address, participant, name, self._end.host_pid)
             self._where = holding.Whereabouts(*about, interrupt=process is None)
+            self._where.explain = lambda: str(self.explain())  # which is set later
 
     # ---- waiting ---------------------------------------------------------------------------------------------
 
@@ -161,7 +170,9 @@ class BridgeClock:
     def _tell_of_silence(self) -> None:
         """Say why nothing comes: once, or repeatedly (up to an error) if another participant is the cause."""
         assert self._process is not None
-        found, absent = self._holders()
+        found, absent, waiting = self._holders()
+        if self._idleness is not None and not self._idle(self._idleness, found, waiting):
+            return
         limit_s = self._hold_timeout_s
         if limit_s is not None and any(told["held_s"] >= limit_s for told in found):
             raise StalledError(
@@ -172,8 +183,24 @@ class BridgeClock:
         if absent and not found:
             numbers = ", ".join(map(str, absent))
             why = f"participant {numbers} has not attached yet, has left, or does not say what it does"
+        if self._idleness is not None:
+            patience.tell_of_silence(self._process, self.now_ns, max(told["held_s"] for told in found), why)
+            return
         patience.tell_of_silence(self._process, self.now_ns, self._silence_s or 0.0, why)
         self._silence_s = None if self.participants == 1 else min(patience.AGAIN_S, limit_s or patience.AGAIN_S)
+
+    def _idle(self, idleness: holding.Idleness, found: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> bool:
+        """Raise StalledError if all who hold do nothing; return whether it should be said who holds."""
+        if idleness.is_over(found):
+            raise StalledError(
+                f"simulated time has stood still at {self.now_ns / 1e9:.9f} s, and those who hold the clock have used "
+                f"no processor for {idleness.limit_s:g} s: {holding.describe(found)}{holding.describe_waiting(waiting)}"
+            )
+        now = time.monotonic()
+        if all(told["held_s"] < patience.HELD_LONG_S for told in found) or now - self._told_s < patience.AGAIN_S:
+            return False
+        self._told_s = now
+        return True
 
     def explain_interrupt(self, error: KeyboardInterrupt) -> None:
         """Raise what came instead of Ctrl-C, if the run is over; otherwise note who holds the clock."""
@@ -185,7 +212,7 @@ class BridgeClock:
         elif found := self._holders()[0]:
             error.add_note(holding.describe(found))
 
-    def _holders(self) -> tuple[list[dict[str, Any]], list[int]]:
+    def _holders(self) -> tuple[list[dict[str, Any]], list[int], list[dict[str, Any]]]:
         return holding.holders(self._address, self.participants, self.participant)
 
     def _send(self, message: str, *fields: Any, tail: bytes = b"") -> None:

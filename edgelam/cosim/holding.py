@@ -16,6 +16,8 @@ import struct
 import sys
 import threading
 import traceback
+from collections.abc import Callable
+from pathlib import Path
 from time import monotonic  # the machine's, also where a program has replaced that of the module
 from typing import Any
 
@@ -32,6 +34,8 @@ class Whereabouts:
     def __init__(self, address: str, participant: int, name: str, scenario_pid: int, *, interrupt: bool) -> None:
         """For the thread that calls; `interrupt`: raise KeyboardInterrupt in it when the scenario ends as it holds."""
         self.waiting = False
+        self.explain: Callable[[], str] = str
+        """What this participant waits for, in words."""
         self.over = False
         """The scenario has ended, and this participant has been interrupted."""
         self._since = monotonic()
@@ -89,12 +93,21 @@ class Whereabouts:
     def _answer(self) -> dict[str, Any]:
         stack = "" if self.waiting else _stack_of(self._thread_id)
         held_s = None if self.waiting else monotonic() - self._since
-        return {**self._about, "held_s": held_s, "stack": stack}
+        waits = ""
+        if self.waiting:
+            with contextlib.suppress(RuntimeError):  # it goes on in this moment
+                waits = self.explain()
+        return {**self._about, "held_s": held_s, "stack": stack, "waits": waits}
 
 
-def holders(address: str, participants: int, me: int) -> tuple[list[dict[str, Any]], list[int]]:
-    """Those of the other participants that hold: participant, name, pid, held_s, stack; and who gives no answer."""
-    found, absent = [], []
+def holders(address: str, participants: int, me: int) -> tuple[list[dict[str, Any]], list[int], list[dict[str, Any]]]:
+    """Those of the other participants that hold: participant, name, pid, held_s, stack.
+
+    And the numbers of those that give no answer, and those that wait: participant, name, pid, waits (for what).
+    """
+    found: list[dict[str, Any]] = []
+    waiting: list[dict[str, Any]] = []
+    absent = []
     for participant in range(participants):
         if participant == me:
             continue
@@ -109,9 +122,8 @@ def holders(address: str, participants: int, me: int) -> tuple[list[dict[str, An
                 answer += part
             told = json.loads(answer)
             absent.pop()
-            if told["held_s"] is not None:
-                found.append(told)
-    return found, absent
+            (waiting if told["held_s"] is None else found).append(told)
+    return found, absent, waiting
 
 
 def describe(found: list[dict[str, Any]]) -> str:
@@ -125,9 +137,57 @@ def describe(found: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def describe_waiting(waiting: list[dict[str, Any]]) -> str:
+    """Who waits meanwhile, and for what."""
+    return "".join(
+        f"\nparticipant {told['participant']} ('{told['name']}') waits:\n{told['waits'].rstrip()}" for told in waiting
+    )
+
+
+class Idleness:
+    """Notices that all who hold do nothing: neither they nor what they have started use a processor."""
+
+    def __init__(self, limit_s: float) -> None:
+        """limit_s: of wall time, for how long."""
+        self.limit_s = limit_s
+        self._seen: dict[int, tuple[float, float]] = {}  # pid -> processor time, and since when it is that
+
+    def is_over(self, found: list[dict[str, Any]]) -> bool:
+        """Whether they have done nothing for so long, as far as this is called now and then. found: who holds."""
+        now = monotonic()
+        seen = {}
+        for told in found:
+            used_s = processor_s(told["pid"])
+            before = self._seen.get(told["pid"])
+            if before is None or used_s > before[0] + PROCESSOR_NOISE_S:
+                before = used_s, now
+            seen[told["pid"]] = before
+        self._seen = seen
+        return bool(seen) and all(now - since >= self.limit_s for _, since in seen.values())
+
+
+PROCESSOR_NOISE_S = 0.05  # of processor time: threads that only look whether there is something to do use so little
+
+
+def processor_s(pid: int) -> float:
+    """Seconds of processor time that a process and what it has started have used, as far as they still run."""
+    total_ticks, left = 0, [pid]
+    while left:
+        pid = left.pop()
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total_ticks += sum(map(int, fields[11:15]))  # of its own, in user and system mode, and of ended children
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                left += map(int, children.read_text().split())
+    return total_ticks / os.sysconf("SC_CLK_TCK")
+
+
+STACK_FRAMES = 12  # the innermost ones tell where a program is
+
+
 def _stack_of(thread_id: int) -> str:
     frame = sys._current_frames().get(thread_id)
-    return "" if frame is None else "".join(traceback.format_stack(frame))
+    return "" if frame is None else "".join(traceback.format_stack(frame, STACK_FRAMES))
 
 
 def _place(address: str, participant: int) -> str:

@@ -13,6 +13,8 @@ from edgelam.cosim.launch import ScenarioProcess
 
 LONG_S = 10.0  # wall time after which a scenario that builds its network, or writes its files, is worth a word,
 AGAIN_S = 60.0  # and every so often another
+HELD_LONG_S = 10.0  # wall time for which a participant may hold without a word, where idle ones end the run
+LOOK_S = 2.0  # and how often it is looked whether they do anything
 SILENCE_S = 30.0  # wall time without an answer after which the run says so, once
 
 

@@ -44,6 +44,7 @@ def simulate(
     scenario_folder: str | os.PathLike[str] | None = None,
     attach_timeout_s: float | None = None,
     hold_timeout_s: float | None = None,
+    idle_timeout_s: float | None = None,
     arena_bytes: int | None = None,
     address: str | None = None,
 ) -> T:
@@ -76,6 +77,9 @@ def simulate(
             to attach; None: the scenario as long as it runs (stderr says so if that is long), the participants 60 s.
         hold_timeout_s: how long (wall time) another participant may hold the clock while this one waits, before a
             StalledError names it and where its program stands; None: as long as it does (stderr says so).
+        idle_timeout_s: how long (wall time) the participants that hold the clock may use no processor, neither they
+            nor what they have started, before a StalledError names them; stderr says after 10 s who holds. 0: never;
+            None: nothing of this.
         arena_bytes: shared memory for arrays, of each process; memory is used only once touched. Default 1 GiB.
         address: where the processes meet (default: $EDGELAM_ADDRESS, otherwise a random one).
 
@@ -113,6 +117,8 @@ def simulate(
         raise ConfigurationError(f"attach_timeout_s = {attach_timeout_s!r} must be positive")
     if hold_timeout_s is not None and not hold_timeout_s > 0:
         raise ConfigurationError(f"hold_timeout_s = {hold_timeout_s!r} must be positive")
+    if idle_timeout_s is not None and not idle_timeout_s >= 0:
+        raise ConfigurationError(f"idle_timeout_s = {idle_timeout_s!r} must not be negative")
     address = address or os.environ.get("EDGELAM_ADDRESS") or launch.random_address()
     bridge: dict[str, Any] = {"participants": participants}
     if attach_timeout_s is not None:
@@ -131,7 +137,13 @@ def simulate(
                 Path(binary[-1]).name, command, scenario_log, folder=folder, variables=variables
             )
         clock = BridgeClock(
-            address, 0, name="main", timeout_s=attach_timeout_s, process=process, hold_timeout_s=hold_timeout_s
+            address,
+            0,
+            name="main",
+            timeout_s=attach_timeout_s,
+            process=process,
+            hold_timeout_s=hold_timeout_s,
+            idle_timeout_s=idle_timeout_s,
         )
         try:
             result = _run(main, clock, **settings, environment={"EDGELAM_ADDRESS": address})

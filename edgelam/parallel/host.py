@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from edgelam.errors import ConfigurationError
-from edgelam.parallel.collectives import star
 from edgelam.parallel.job import FIRST, Job
 from edgelam.parallel.store_host import StoreHost
 
@@ -98,6 +97,9 @@ async def serve(
                     raise AssertionError(f"rank {rank} says {kind!r}")
 
     server = job.server_node(sim)
+    if server is not None:
+        from edgelam.parallel.collectives import star  # here: it imports PyTorch
+
     async with asyncio.TaskGroup() as group:
         serving = None if server is None else group.create_task(star.serve(sim, server), name=f"star at {server.name}")
         async with asyncio.TaskGroup() as followers:
@@ -106,3 +108,4 @@ async def serve(
         if serving is not None:
             serving.cancel()
     return outcome
+

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edgelam.cosim.simulation import Simulation
 
 GRACE_S = 60.0  # wall time that a rank whose program is over may take to end
+HOLD_TIMEOUT_S = 60.0  # wall time for which ranks that hold the clock may do nothing
 LAST_LINES = 30
 ATTACHED = "\0attached"
 """What a rank writes first to stderr, and is not shown: it has attached, and the run sees how it ends."""
@@ -97,7 +98,11 @@ def run_ranks(
 
     try:
         outcome: host.Outcome = simulate(
-            main, participants=job.participants, devices=job.devices, compute=job.compute, **settings
+            main,
+            participants=job.participants,
+            devices=job.devices,
+            compute=job.compute,
+            **{"idle_timeout_s": HOLD_TIMEOUT_S, **settings},
         )
         for rank in ranks:
             if rank.wait(GRACE_S) != 0:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Starting ranks, and how a run ends where one of them fails."""
 
+import contextlib
 import functools
+import io
 import os
 import signal
 
@@ -10,7 +12,8 @@ from torch_runs import over_network
 
 from edgelam import cosim
 from edgelam.commands import torchrun
-from edgelam.errors import ConfigurationError, RankFailed
+from edgelam.cosim.records import ComputeRecord
+from edgelam.errors import ConfigurationError, RankFailed, StalledError
 from edgelam.parallel.job import Job
 from edgelam.parallel.launch import launch
 
@@ -64,3 +67,64 @@ def test_options_stand_before_the_program_and_its_arguments_behind():
 def test_ranks_that_cannot_be_are_refused(ranks, said):
     with pytest.raises(ConfigurationError, match=said):
         Job(ranks)
+
+
+def test_ranks_that_hold_and_do_nothing_end_the_run_and_are_named(tmp_path):
+    program = tmp_path / "waits.py"
+    program.write_text(
+        "import threading\nimport torch.distributed as dist\ndist.init_process_group()\nlock = threading.Lock()\n"
+        "lock.acquire()\nif dist.get_rank() == 1:\n    lock.acquire()  # of a peer that never gives it back\n"
+        "dist.barrier()\n"
+    )
+    with pytest.raises(StalledError, match=r"no processor for 2 s: participant 2 \('rank 1 at ue1'") as caught:
+        over_network([program], ranks=("ue0", "ue1"), idle_timeout_s=2)
+    assert "lock.acquire()  # of a peer" in str(caught.value)
+    assert "'rank 0 at ue0') waits" in str(caught.value)
+
+
+def test_a_simulated_clock_tells_what_computing_and_the_network_take(tmp_path):
+    program = tmp_path / "clocks.py"
+    program.write_text(
+        "import time\nimport torch\nimport torch.distributed as dist\ndist.init_process_group()\n"
+        "began, since = time.time(), time.perf_counter()\ntorch.randn(256, 256) @ torch.randn(256, 256)\n"
+        "computed = time.perf_counter() - since\ntime.sleep(0.25)\nslept = time.monotonic() - since - computed\n"
+        "dist.all_reduce(torch.ones(1000))\nprint(computed, slept, time.time() - began)\n"
+    )
+    records = []
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        over_network([program], ranks=("ue0", "ue1"), clock="simulated", records=records)
+    computed, slept, whole = map(float, output.getvalue().splitlines()[0].split(": ")[1].split())
+    blocks = [record for record in records if isinstance(record, ComputeRecord) and record.node == "ue0"]
+    assert computed == pytest.approx(sum(block.end_s - block.start_s for block in blocks[:1]), abs=1e-9)
+    assert blocks[0].flops == 2 * 256**3
+    assert slept == pytest.approx(0.25)
+    assert whole > 0.25 + computed
+
+
+def test_a_program_that_spawns_its_ranks_runs_as_the_ranks_that_there_are(tmp_path):
+    program = tmp_path / "spawns.py"
+    program.write_text(
+        "import os\nimport torch\nimport torch.distributed as dist\nimport torch.multiprocessing as mp\n"
+        "def work(rank, size):\n    os.environ['MASTER_PORT'] = '1234'\n"
+        "    dist.init_process_group('gloo', init_method='tcp://127.0.0.1:1234', rank=rank, world_size=size)\n"
+        "    tensor = torch.ones(1)\n    dist.all_reduce(tensor)\n    print(rank, tensor.item())\n"
+        "if __name__ == '__main__':\n    mp.spawn(work, args=(2,), nprocs=2)\n"
+    )
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        over_network([program], ranks=("ue0", "ue1"))
+    assert sorted(output.getvalue().splitlines()) == ["[0] ue0: 0 2.0", "[1] ue1: 1 2.0"]
+    program.write_text(program.read_text().replace("nprocs=2", "nprocs=3"))
+    with pytest.raises(RankFailed, match=r"spawn of 3 processes.*Change two lines"):
+        over_network([program], ranks=("ue0", "ue1"))
+
+
+def test_processes_that_a_rank_starts_are_no_ranks(tmp_path):
+    program = tmp_path / "starts.py"
+    program.write_text(
+        "import multiprocessing\nimport torch.distributed as dist\n"
+        "def work(rank):\n    dist.init_process_group('gloo', rank=rank, world_size=2)\n"
+        "if __name__ == '__main__':\n    children = [multiprocessing.Process(target=work, args=(i,)) for i in (0, 1)]\n"
+        "    for child in children:\n        child.start()\n    for child in children:\n        child.join()\n"
+    )
+    with pytest.raises(RankFailed, match="Change two lines"):
+        over_network([program], ranks=("ue0", "ue1"))

@@ -18,14 +18,16 @@ RANKS = ("ue0", "ue1", "ue2", "edge0")
 _NUMBER = re.compile(r"-?(?:\d+\.?\d*(?:e[+-]?\d+)?|nan|inf)")
 
 
-def over_network(command, *, ranks=RANKS, records=None, compute="modelled", rate="1Gbps", **of_job):
+def over_network(
+    command, *, ranks=RANKS, records=None, compute="modelled", rate="1Gbps", idle_timeout_s=60.0, **of_job
+):
     """Run a program as all ranks, over wired-star."""
     job = Job(tuple(ranks), compute=compute, **of_job)
     users = sum(name.startswith("ue") for name in ranks)
     simulate = functools.partial(cosim.simulate, scenario="wired-star", options={"numUe": max(users, 1), "rate": rate})
-    return run_ranks(
-        [str(word) for word in command], job, simulate, on_record=None if records is None else records.append
-    )
+    on_record = None if records is None else records.append
+    words = [str(word) for word in command]
+    return run_ranks(words, job, simulate, on_record=on_record, idle_timeout_s=idle_timeout_s)
 
 
 def _rank_under_gloo(rank, size, folder, out, programs):
