@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from edgelam.cosim.simulation import Simulation
 
 
+THROUGH_A_SERVER = ("star", "hierarchical", "auto")
+"""Algorithms that may use a server of no rank."""
+
+
 @dataclasses.dataclass
 class Outcome:
     """What became of the ranks."""
@@ -96,9 +100,9 @@ async def serve(
                 case _:
                     raise AssertionError(f"rank {rank} says {kind!r}")
 
-    server = job.server_node(sim)
+    server = job.server_node(sim) if job.algorithm in THROUGH_A_SERVER else None
     if server is not None:
-        from edgelam.parallel.collectives import star  # here: it imports PyTorch
+        from edgelam.parallel.collectives import star  # here: it imports PyTorch, which takes seconds
 
     async with asyncio.TaskGroup() as group:
         serving = None if server is None else group.create_task(star.serve(sim, server), name=f"star at {server.name}")
@@ -108,4 +112,3 @@ async def serve(
         if serving is not None:
             serving.cancel()
     return outcome
-
