@@ -200,7 +200,8 @@ void RoomForFeedback(Case& test) {
 /// In an idle cell a request waits for its occasion: half a period on average; with many UEs the period grows.
 void OccasionsOfRequests(Case& test) {
     const auto slotsToBlock = [&](unsigned period, int numUes) {
-        CellTestbed bed(street, {Set("SrPeriod", period), Set("Pattern", std::string("FDD")), Set("Bandwidth", 20e6)});
+        CellTestbed bed(street, {Set("SrPeriod", period), Set("SrPrbs", 1u), Set("Pattern", std::string("FDD")),
+                                 Set("Bandwidth", 20e6)});
         for (int i = 0; i < numUes; ++i) {
             bed.Add({40. + i % 20, 10. - i / 20, 1.5});
         }
@@ -229,7 +230,7 @@ void OccasionsOfRequests(Case& test) {
     test.True(slotsToBlock(0, 13) == std::pair<std::int64_t, std::int64_t>(0, 1), "room for 24");
     test.True(slotsToBlock(0, 60) == std::pair<std::int64_t, std::int64_t>(0, 4), "room for 60");
     test.Refuses([] { CellTestbed bed(street, {Set("SrPeriod", 7u)}); }, {"SrPeriod 7", "5, 8, 10"}, "period");
-    CellTestbed full(street, {Set("SrPeriod", 1u), Set("Pattern", std::string("FDD"))});
+    CellTestbed full(street, {Set("SrPeriod", 1u), Set("SrPrbs", 1u), Set("Pattern", std::string("FDD"))});
     for (int i = 0; i < 12; ++i) {
         full.Add({40. + i, 10, 1.5});
     }

@@ -38,7 +38,7 @@ struct CellSettings {
              maxTransmissions = 4, multicastTransmissions = 4;
     int multicastMcs = -1;
     bool incrementalRedundancy = true;
-    unsigned aggregationLevel = 0, feedbackPrbs = 16, srPrbs = 1, srPeriod = 0; ///< of PDCCH and PUCCH
+    unsigned aggregationLevel = 0, feedbackPrbs = 16, srPrbs = 8, srPeriod = 0; ///< of PDCCH and PUCCH
     unsigned harqProcesses = 0; ///< 0: as many as the frequency range allows
     unsigned gnbDelay = 1, csiPeriod = 20, csiDelay = 4;
     unsigned ueDelay = 0, k1 = 0, k2 = 0; ///< 0: what the numerology allows
@@ -77,7 +77,7 @@ struct Carrier {
     /// UEs that can send HARQ feedback in a slot: one in each resource block (PUCCH format 2).
     unsigned NumFeedbacks() const { return std::min(settings.feedbackPrbs, numPrbs); }
     /// Scheduling requests that a slot has room for: one in each cyclic shift (PUCCH format 0).
-    unsigned NumRequests() const { return 12 * settings.srPrbs; }
+    unsigned NumRequests() const { return 12 * std::min(settings.srPrbs, numPrbs); }
     /// Offsets in this period of slots that meet uplink symbols, ascending.
     std::vector<unsigned> RequestOffsets(unsigned period) const;
     /// When the gNB acts on HARQ feedback for a downlink block of this slot.

@@ -80,7 +80,7 @@ ns3::TypeId Cell::GetTypeId() {
                 "SrPrbs",
                 "Resource blocks of PUCCH for scheduling requests in each slot with uplink symbols: 12 UEs in "
                 "each.",
-                UintegerValue(1), MakeUintegerAccessor(of(&CellSettings::srPrbs)), whole(1, 275))
+                UintegerValue(8), MakeUintegerAccessor(of(&CellSettings::srPrbs)), whole(1, 275))
             .AddAttribute(
                 "SrPeriod",
                 "Slots between two occasions of a UE for scheduling requests (those without uplink symbols are "
