@@ -386,3 +386,18 @@ def test_log_components_tell_what_the_radio_does(monkeypatch):
         assert re.search(line, told), line
     monkeypatch.delenv("NS_LOG")
     assert start("nr-urban-micro", *options).stderr == ""
+
+
+def test_a_ue_out_of_coverage_fails_its_link_and_its_transfers_end():
+    async def main(sim):
+        ue, edge = sim.node("ue0"), sim.node("edge0")
+        before = (await sim.observable("ue_radio_link").read()).value
+        record = await edge.send(ue, bytes(10_000), protocol="udp")
+        await asyncio.sleep(2)
+        return before, record, (await sim.observable("ue_radio_link").read()).value
+
+    before, record, after = run(main, {"numUe": 2, "gnbPower": -100, "uePower": -100})
+    assert before.tolist() == [0, 0]
+    assert record.status == "partial"
+    assert record.delivered_bytes == 0
+    assert after.tolist() == [2, 0]  # nobody has looked at the other's
