@@ -77,7 +77,8 @@ def _describe(run: Run, row: pd.Series, share: int, most_places: int) -> dict[st
     transfers = ended(of_simulation(run, "transfers", name))
     compute = of_simulation(run, "compute", name)
     positions = of_simulation(run, "positions", name)
-    names = node_names(nodes, transfers, compute)
+    collectives = collectives_of(run, name)
+    names = node_names(nodes, transfers, compute, collectives)
     number = {node: index for index, node in enumerate(names)}
     labels: dict[str, int] = {}
     total = len(transfers) + len(compute)
@@ -87,7 +88,7 @@ def _describe(run: Run, row: pd.Series, share: int, most_places: int) -> dict[st
         paths = transfers.groupby(["source", "receiver"]).ngroups + compute["node"].nunique() if total else 1
         merged_s = end_s / max(50, share // max(1, paths))
     columns = _transfer_columns(transfers, number, labels, merged_s) | _compute_columns(
-        compute, number, labels, merged_s
+        pd.concat([compute, collectives]) if len(collectives) else compute, number, labels, merged_s
     )
     columns |= _place_columns(positions, number, most_places)
     return {
@@ -116,13 +117,30 @@ def ended(transfers: pd.DataFrame) -> pd.DataFrame:
     return transfers.assign(start_s=transfers["queued_s"], end_s=end_s).sort_values("start_s", kind="stable")
 
 
-def node_names(nodes: pd.DataFrame, transfers: pd.DataFrame, compute: pd.DataFrame) -> list[str]:
-    """Node names in the scenario's order, and whatever else is named in the tables."""
+def collectives_of(run: Run, name: str) -> pd.DataFrame:
+    """The collectives of a simulation as computations of their groups (runs/rank_recording.py), to be shown as bars."""
+    rows = of_simulation(run, "collectives", name)
+    if not len(rows) or "slowest" not in rows:  # of an experiment's own
+        return pd.DataFrame()
+    sizes = rows["size_bytes"].map(si_bytes)
+    return pd.DataFrame(
+        {
+            "node": "collectives of group " + rows["group"],
+            "label": rows["operation"] + " by " + rows["algorithm"] + ", " + sizes + ", slowest " + rows["slowest"],
+            "start_s": rows["start_s"],
+            "end_s": rows["end_s"],
+        }
+    )
+
+
+def node_names(nodes: pd.DataFrame, transfers: pd.DataFrame, *bars: pd.DataFrame) -> list[str]:
+    """Node names in the scenario's order, and whatever else is named in the tables; bars: with a column node."""
     found = list(nodes["node"]) if len(nodes) else []
     if len(transfers):
         found += [*transfers["source"].unique(), *transfers["receiver"].unique()]
-    if len(compute):
-        found += list(compute["node"].unique())
+    for rows in bars:
+        if len(rows):
+            found += list(rows["node"].unique())
     return [str(name) for name in dict.fromkeys(found)]
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from edgelam.files.storage import StorageError, atomic_file
-from edgelam.report.simulations import ended, names_of, node_names, of_simulation
+from edgelam.report.simulations import collectives_of, ended, names_of, node_names, of_simulation
 from edgelam.runs.folders.load import Run, load_run
 
 Event = dict[str, Any]
@@ -100,6 +100,14 @@ def _simulation(run: Run, pid: int, name: str) -> Iterator[Event]:
                     told = {fact: _plain(row[fact]) for fact in facts if fact in row}
                     label = row["label"] if isinstance(row["label"], str) else ""
                     yield _slice((pid, tid), label or what, what, (row["start_s"], row["end_s"]), told)
+    collectives = collectives_of(run, name)
+    for group in collectives["node"].unique() if len(collectives) else ():
+        for lane in _lanes(collectives[collectives["node"] == group]):
+            tid += 1
+            yield _about(pid, "thread_name", tid, name=group)
+            yield _about(pid, "thread_sort_index", tid, sort_index=tid)
+            for row in lane:
+                yield _slice((pid, tid), row["label"], "collective", (row["start_s"], row["end_s"]), {})
 
 
 def _timed(rows: pd.DataFrame, *times: str) -> pd.DataFrame:

@@ -47,6 +47,7 @@ arguments = transformers.TrainingArguments(
     logging_steps=1, disable_tqdm=True, eval_strategy="epoch", seed=3,
 )  # fmt: skip
 trainer = transformers.Trainer(network, arguments, train_dataset=Words(), eval_dataset=Words())
+trainer.remove_callback(transformers.trainer_callback.PrinterCallback)  # it prints how fast this machine is
 trainer.train()
 for entry in trainer.state.log_history:
     print({key: value for key, value in entry.items() if key in ("loss", "eval_loss", "epoch", "grad_norm", "step")})
