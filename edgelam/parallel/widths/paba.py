@@ -15,6 +15,7 @@ import math
 
 import numpy as np
 
+from edgelam.errors import OutOfDeviceMemory
 from edgelam.parallel.widths.problem import Floats, Plan, Problem
 from edgelam.parallel.widths.proportional import proportional
 from edgelam.parallel.widths.shares import best_shares
@@ -24,7 +25,12 @@ HALVES = 60
 
 def solve(problem: Problem) -> Plan:
     """Rounded continuous widths with their best shares. Raises OutOfDeviceMemory, with both numbers."""
-    return best_shares(problem, proportional(problem, parts(problem)))
+    found = parts(problem)
+    try:
+        widths = proportional(problem, found)
+    except OutOfDeviceMemory:  # whole units need more room than parts do: what is left goes to the other devices
+        widths = proportional(problem, [part + 1e-9 for part in found])
+    return best_shares(problem, widths)
 
 
 def parts(problem: Problem) -> list[float]:

@@ -214,6 +214,14 @@ def test_paba_finds_the_continuous_optimum():
     assert METHODS["paba"](problem).predicted_s == pytest.approx(step.min(), rel=0.002)
 
 
+def test_paba_gives_what_rounding_leaves_to_the_others():
+    """The continuous optimum is 2.5 and 1.5 of 4 units, which just fit; whole units do not."""
+    kind = Kind("units", 4, (1e-3, 1e-3, 1.0), up_fixed_bytes=1e4, memory_bytes_per_unit=10)
+    problem = Problem(("a", "b", "c"), (kind,), (1e8, 1e8, 1e6), (1e9,) * 3, (25, 15, 15))
+    assert paba.parts(problem)[2] == pytest.approx(0.0, abs=1e-6)
+    assert METHODS["paba"](problem).widths == ((2, 1, 1),)
+
+
 def test_multicast_goes_down_once_at_the_slowest_participant():
     kind = Kind("units", 2, (0.0, 0.0), up_fixed_bytes=125_000, down_fixed_bytes=1_250_000, merges=2, server_s=0.5)
     problem = Problem(("a", "b"), (kind,), (1e8, 1e8), (1e9, 1e8), (1, 1), multicast=True)
