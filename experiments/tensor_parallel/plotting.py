@@ -13,6 +13,7 @@ from edgelam.runs import load
 
 from . import results
 
+SMOOTH = 10  # steps, in the curve of the loss
 HATCHES = ("", "///", "...", "xx", "\\\\\\")
 
 
@@ -76,11 +77,12 @@ def _names(index: pd.Index) -> list[str]:
 
 
 def _loss(axes: Axes, metrics: pd.DataFrame) -> None:
-    """Loss against simulated time; thin beyond the steps that were run over the network."""
+    """Loss against simulated time, the mean of SMOOTH steps; thin beyond those that were run over the network."""
     seed, devices = metrics["seed"].iloc[0], metrics["devices"].iloc[0]
     rows = metrics[(metrics["seed"] == seed) & (metrics["devices"] == devices)]
-    for index, (method, curve) in enumerate(rows.groupby("method", sort=False)):
+    for index, (method, raw) in enumerate(rows.groupby("method", sort=False)):
         style = figures.line_style(index) | {"marker": ""}
+        curve = raw.assign(loss_nats=raw["loss_nats"].rolling(SMOOTH, min_periods=1).mean())
         known = curve[~curve["extrapolated"]]
         axes.plot(known["time_s"], known["loss_nats"], label=str(method), **(style | {"linewidth": 1.8}))
         beyond = curve.iloc[max(len(known) - 1, 0) :]
