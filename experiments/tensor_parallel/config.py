@@ -100,6 +100,8 @@ class Config:
     """How the cell keeps to the shares: guaranteed, with what is left over going to others; hard caps; or not."""
     probe_bytes: int = 100_000
     """What each device sends and receives before each decision so that its rate can be measured."""
+    attacks: bool = False
+    """Attack encoded inputs, and train with each remedy, instead of comparing methods."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal whatever the machine."""
@@ -192,4 +194,9 @@ def scaling() -> Config:
     )  # fmt: skip
 
 
-RECIPES = {"quick": quick, "paper": paper, "widths": widths, "scaling": scaling}
+def encoding() -> Config:
+    """What encoding inputs by shards protects: attacks by all who see some of it, and what remedies cost."""
+    return Config(attacks=True, num_devices=(3,), steps=4, curve_steps=60, stands_for_gb=0.0)
+
+
+RECIPES = {"quick": quick, "paper": paper, "widths": widths, "scaling": scaling, "encoding": encoding}

@@ -13,7 +13,7 @@ from edgelam.parallel.widths.planner import Decision
 from edgelam.runs import RunFolder
 from edgelam.runs.recording import SimulationRecorder
 
-from . import methods, tables
+from . import encoding, methods, tables
 from .config import Config
 from .data import CHARACTERS, batches_of
 from .machines import devices_of
@@ -21,6 +21,9 @@ from .machines import devices_of
 
 def run(config: Config, folder: RunFolder, progress: Progress) -> None:
     """Run what `config` names; tables go to `folder` as the run goes on."""
+    if config.attacks:
+        encoding.run(config, folder, progress)
+        return
     model = config.model
     looped = model.looped(len(CHARACTERS), methods.OWNER)
     seeds = range(config.seed, config.seed + config.num_seeds)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Figures of a run, from its folder alone, with their numbers as CSV beside them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,12 @@ def plot(path: Path) -> list[Path]:
     run = load(path)
     steps = results.step_table(run)
     drawn: list[Path] = []
+    attacks = results.attacks(run)
+    if len(attacks):
+        with figures.figure(path / "encoding", height_in=3.6, rows=2) as (figure, panels):
+            _encoding(panels, attacks[attacks["observer"] == "columns"])
+            figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=4, fontsize=6)
+        drawn.append(path / "encoding.svg")
     if steps.empty:
         return drawn
     for name, table in (
@@ -74,6 +81,23 @@ def _names(index: pd.Index) -> list[str]:
     """The method of each (devices, method), with the devices where their number varies."""
     several = len({devices for devices, _ in index}) > 1
     return [f"{method}, {devices}" if several else str(method) for devices, method in index]
+
+
+def _encoding(panels: Sequence[Axes], attacks: pd.DataFrame) -> None:
+    """What is recovered from so many of the columns: the tokens, and the embedded tokens."""
+    for index, noise in enumerate(sorted(float(noise) for noise in attacks["noise"].unique())):
+        rows = attacks[attacks["noise"] == noise].sort_values("columns")
+        style = figures.line_style(index) | {"label": f"noise {noise:g}" if noise else "no noise"}
+        panels[0].plot(rows["columns"], 100 * rows["identified"], **style)
+        panels[1].plot(rows["columns"], rows["residual"].clip(upper=1.5), **style)
+    width = float(attacks["columns"].max())
+    seen = np.linspace(0, width, 200)
+    panels[1].plot(seen, np.sqrt(1 - seen / width), color="0.6", linewidth=0.8, zorder=0)
+    panels[0].set_ylabel("identified tokens (%)")
+    panels[1].set_ylabel("residual (at most 1.5)")
+    for axes in panels:
+        axes.set_xscale("log", base=2)
+        axes.set_xlabel("columns that are seen")
 
 
 def _loss(axes: Axes, metrics: pd.DataFrame) -> None:

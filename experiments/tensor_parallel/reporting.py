@@ -18,6 +18,7 @@ from . import results
 def report(path: Path, console: Console) -> None:
     """Print the time of a step of each method, where it went, what it cost, and how good the predictions were."""
     run = load(path)
+    _attacks(run).print(console)
     for make in (_steps, _breakdown, _costs, _predictions):
         make(run).print(console)
     for row in results.refusals(run).itertuples():
@@ -26,6 +27,21 @@ def report(path: Path, console: Console) -> None:
             f"{row.method} ({row.devices} devices, seed {row.seed}) {how}: {row.reason}",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
+
+
+def _attacks(run: Run) -> TextTable:
+    table = TextTable(
+        "What is recovered from encoded inputs", "who sees", "columns", "remedy", "residual", "identified", left=1,
+        caption="residual: relative error by least squares; identified: share of the tokens",
+    )  # fmt: skip
+    attacks = results.attacks(run)
+    for row in attacks[attacks["observer"] != "columns"].to_dict("records"):
+        noise, residual = float(row["noise"]), float(row["residual"])
+        table.add_row(
+            str(row["observer"]), str(row["columns"]), f"noise {noise:g}" if noise else str(row["remedy"]),
+            "no estimate" if residual > 1000 else f"{residual:.3g}", f"{100 * float(row['identified']):.1f} %",
+        )  # fmt: skip
+    return table
 
 
 def _steps(run: Run) -> TextTable:

@@ -162,3 +162,9 @@ def by_priority(intervals: Sequence[np.ndarray], begin: float, end: float) -> np
 def refusals(run: Run) -> pd.DataFrame:
     """What does not fit the devices' memory."""
     return run["refused"] if "refused" in run else pd.DataFrame(columns=["method", "devices", "seed", "ran", "reason"])
+
+
+def attacks(run: Run) -> pd.DataFrame:
+    """Attacks on encoded inputs: observer, columns, remedy, noise, residual, identified."""
+    names = ["observer", "columns", "remedy", "noise", "residual", "identified"]
+    return run["attacks"] if "attacks" in run else pd.DataFrame(columns=names)

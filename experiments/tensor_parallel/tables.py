@@ -6,7 +6,7 @@ metrics    one row a step: method, devices, seed, step, time_s, step_s, loss_nat
 refused    one row a method that does not fit the devices' memory, with the reason; ran: it ran all the same
 decisions  one row a decision of widths and shares: when, how long, operations, what was predicted and what came of it
 shares     one row a device of a decision: its state, rates, widths and share
-bench      recipe collectives: what `edgelam bench collectives` measures
+attacks    recipe encoding: one row an attack, with who sees how many columns under which remedy, and what is recovered
 """
 
 from __future__ import annotations
