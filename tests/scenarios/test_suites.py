@@ -17,6 +17,8 @@ SUITES = [
     "edgelam-nr-bearer",
     "edgelam-nr-cell",
     "edgelam-nr-cell-rates",
+    "edgelam-nr-control",
+    "edgelam-nr-coverage",
     "edgelam-nr-error-model",
     "edgelam-nr-memory",
     "edgelam-nr-multi-user",
