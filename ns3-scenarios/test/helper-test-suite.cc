@@ -165,7 +165,7 @@ class AttributeOptionsCase : public ns3::TestCase {
         options.AttributeChoice("combining", values, "Combining", {"ir", "chase"});
         const std::string help = options.Help();
         for (const char* line : {"--noise=5", "Noise figure of the gNB, dB. [0 to 100]", "--power=20.5",
-                                 "--bandwidth=100", "5.3.2, MHz. [3 to 2000]", "--k2=2", "[1 to 32]", "--pattern=DDDSU",
+                                 "--bandwidth=100", "5.3.2, MHz. [3 to 2000]", "--k2=0", "[0 to 32]", "--pattern=DDDSU",
                                  "[any text]", "--combining=ir", "[ir, chase]"}) {
             NS_TEST_EXPECT_MSG_NE(help.find(line), std::string::npos, line << " in " << help);
         }
@@ -173,8 +173,8 @@ class AttributeOptionsCase : public ns3::TestCase {
              {std::pair{"--noise=101", "--noise=101 is not legal: it takes a number, 0 to 100"},
               {"--noise=nan", "a number, 0 to 100"},
               {"--bandwidth=2001", "a number, 3 to 2000"},
-              {"--k2=1.5", "a whole number, 1 to 32"},
-              {"--k2=0", "a whole number, 1 to 32"},
+              {"--k2=1.5", "a whole number, 0 to 32"},
+              {"--k2=33", "a whole number, 0 to 32"},
               {"--combining=no", "one of them, ir, chase"},
               {"--edgelam::nr::Cell::K2=3", "test sets this attribute itself; use --k2"}}) {
             NS_TEST_EXPECT_MSG_NE(Refusal(options, argument).find(text), std::string::npos,
@@ -226,8 +226,8 @@ class AttributeDefaultCase : public ns3::TestCase {
     }
     void DoRun() override {
         const std::string cell = "edgelam::nr::Cell::";
-        for (const char* value : {"abc", "", "-3", "3x", "5e3", "4294967296", "nan", "0", "33"}) {
-            Refused(cell + "K2", value, "is not legal: it takes uint32_t 1:32");
+        for (const char* value : {"abc", "", "-3", "3x", "5e3", "4294967296", "nan", "-1", "33"}) {
+            Refused(cell + "K2", value, "is not legal: it takes uint32_t 0:32");
         }
         for (const char* value : {"nan", "inf", "", "1e999", "0x10", "3dB", "11"}) {
             Refused(cell + "ImplementationGap", value, "is not legal: it takes double 0:10");
