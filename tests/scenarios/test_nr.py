@@ -63,7 +63,8 @@ def test_what_a_scenario_sets_itself_has_an_option(scenario):
     helper = (sources / "helper" / "nr-helper.cc").read_text()
     text = helper + (sources / "scenarios" / f"{scenario}.cc").read_text()
     types = dict.fromkeys(("m_cell", "m_settings"), "edgelam::nr::Cell")
-    types |= dict.fromkeys(("channel", "m_channel"), "edgelam::RadioChannel")
+    types |= dict.fromkeys(("channel", "m_channel", "m_carrier"), "edgelam::RadioChannel")
+    types["m_array"] = "ns3::UniformPlanarArray"
     given = re.findall(r'(m_cell|channel)->SetAttribute\("(\w+)"', text)
     given += re.findall(r'options\.Attribute(?:Choice)?\("\w+", (\w+), "(\w+)"', text)
     given += re.findall(r'(m_settings|m_channel)\.Set\("(\w+)"', text)
@@ -354,7 +355,7 @@ def test_numbers_that_a_control_does_not_hold():
 def test_precoders_need_external_beams():
     async def main(sim):
         h = (await sim.observable("ue_channel").read()).value
-        with pytest.raises(EdgelamError, match="beams are eigen"):
+        with pytest.raises(EdgelamError, match="precoders with Beams 'eigen'; legal is external"):
             await sim.control("precoder").set(best_weights(h, 4))
 
     run(main)
