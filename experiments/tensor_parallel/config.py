@@ -98,6 +98,8 @@ class Config:
     """Steps after which states are reported, and widths and shares decided again; 0: only at the beginning."""
     enforcement: Literal["share", "cap", "none"] = "share"
     """How the cell keeps to the shares: guaranteed, with what is left over going to others; hard caps; or not."""
+    algorithm: str = "ring"
+    """How collectives of ddp and pipeline are carried out (docs/collectives.md): ring, star, tree, ..."""
     probe_bytes: int = 100_000
     """What each device sends and receives before each decision so that its rate can be measured."""
     attacks: bool = False
@@ -149,9 +151,11 @@ def needs(config: Config) -> Needs:
 
 
 def check(config: Config) -> None:
-    """Refuse an unknown device profile, and a model that cannot be made."""
+    """Refuse an unknown device profile or algorithm, and a model that cannot be made."""
     from edgelam.cosim.devices import profile
+    from edgelam.parallel.collectives import algorithm_of
 
+    algorithm_of("all_reduce", config.algorithm)
     for name in config.mix:
         profile(name)
     config.model.looped(2, None)

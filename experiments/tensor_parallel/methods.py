@@ -144,7 +144,7 @@ def edge_server(case: Case) -> list[Step]:
 
 
 def data_parallel(case: Case) -> list[Step]:
-    """DistributedDataParallel with a rank on each device; gradients are summed around a ring of devices."""
+    """DistributedDataParallel with a rank on each device."""
     rows = math.ceil(case.config.model.batch / case.num_devices)
     needed = single_device_memory(case.looped, rows, case.config.model.length).total
     names = [f"ue{k}" for k in range(case.num_devices)]
@@ -182,7 +182,8 @@ def _doubt(case: Case, needed: Mapping[str, int], what: str) -> None:
 
 
 def _ranks(case: Case, names: list[str], function: Callable[..., list[ranks.Step]], *arguments: object) -> list[Step]:
-    job = Job(tuple(names), devices=_profiles(case), compute=case.config.network.compute, clock="simulated")
+    job = Job(tuple(names), devices=_profiles(case), compute=case.config.network.compute, clock="simulated",
+              algorithm=case.config.algorithm)  # fmt: skip
     found = launch(
         function, *arguments, job=job, simulate=_network(case), on_record=RankRecorder(case.recorder).record
     )  # fmt: skip

@@ -159,6 +159,10 @@ def test_an_unknown_device_and_groups_that_do_not_divide_are_refused():
     config, *_ = modules()
     with pytest.raises(ConfigurationError, match="no device profile is called 'jetson'"):
         config.check(small(mix=("jetson",)))
+    with pytest.raises(ConfigurationError, match="unknown algorithm 'circle'"):
+        config.check(small(algorithm="circle"))
+    with pytest.raises(ConfigurationError, match="ddp over 5 devices needs at least as many sequences"):
+        small(num_devices=(5,))
     with pytest.raises(ConfigurationError, match="column_groups is 7"):
         small(model=config.Model(column_groups=7))
 
