@@ -69,16 +69,25 @@ class Doctor:
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """Measure the bridge (Python to C++), transfers, the radio channel (both against ns-3's own) or an NR cell."""
+    """Measure the bridge (Python to C++), transfers, the radio channel (both against ns-3's own), an NR cell, or
+    collectives."""
 
-    what: tyro.conf.Positional[Literal["bridge", "transfers", "channel", "radio"]]
+    what: tyro.conf.Positional[Literal["bridge", "transfers", "channel", "radio", "collectives"]]
     """What to measure."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON instead of a table."""
     growth: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """radio: also measure 30, 100 and 300 UEs."""
     figure: Path | None = None
-    """radio --growth: draw speed over the number of UEs, as PATH.svg and PATH.png."""
+    """radio --growth: draw speed over the number of UEs; collectives: draw time over size; as PATH.svg and PATH.png."""
+    sizes: tuple[int, ...] = ()
+    """collectives: bytes of a rank's tensor. Default: 4096 65536 1000000."""
+    algorithms: tuple[str, ...] = ()
+    """collectives: see docs/collectives.md. Default: all."""
+    scenarios: tuple[str, ...] = ()
+    """collectives: scenarios with the option numUe. Default: wired-star nr-urban-micro."""
+    ranks: int | None = None
+    """collectives: how many ranks, each a device. Default: 4."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,11 +219,8 @@ def _dispatch(arguments: list[str]) -> int:
             from edgelam.commands import doctor
 
             return int(doctor.run() or 0)
-        case Bench(what, json, growth, figure):
-            if (growth and what != "radio") or (figure is not None and not growth):
-                raise ConfigurationError("--growth belongs to: edgelam bench radio; --figure to --growth")
-            options = {"growth": True, "figure": figure} if growth else {}
-            return int(importlib.import_module(f"edgelam.bench.{what}").run(json=json, **options) or 0)
+        case Bench():
+            return _bench(chosen)
         case csi_commands.Csi(settings):
             csi_commands.run(settings)
             return 0
@@ -239,6 +245,22 @@ def _dispatch(arguments: list[str]) -> int:
             print(flags.PYTHON_PATH if what == "python-path" else " ".join(getattr(flags, what)()))
             return 0
     raise AssertionError(f"no such command: {chosen}")
+
+
+def _bench(chosen: Bench) -> int:
+    if chosen.growth and chosen.what != "radio":
+        raise ConfigurationError("--growth belongs to: edgelam bench radio")
+    if chosen.figure is not None and chosen.what != "collectives" and not chosen.growth:
+        raise ConfigurationError("--figure belongs to: edgelam bench collectives, or to --growth")
+    mine = ("sizes", "algorithms", "scenarios", "ranks")
+    options = {name: getattr(chosen, name) for name in mine if getattr(chosen, name) not in ((), None)}
+    if options and chosen.what != "collectives":
+        raise ConfigurationError(f"--{next(iter(options))} belongs to: edgelam bench collectives")
+    if chosen.growth:
+        options["growth"] = True
+    if chosen.figure is not None:
+        options["figure"] = chosen.figure
+    return int(importlib.import_module(f"edgelam.bench.{chosen.what}").run(json=chosen.json, **options) or 0)
 
 
 def _refuse_unknown(arguments: list[str]) -> None:

@@ -10,15 +10,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from edgelam.errors import ConfigurationError
+from edgelam.parallel.collectives import THROUGH_A_SERVER
 from edgelam.parallel.job import FIRST, Job
 from edgelam.parallel.store_host import StoreHost
 
 if TYPE_CHECKING:
     from edgelam.cosim.simulation import Simulation
-
-
-THROUGH_A_SERVER = ("star", "hierarchical", "auto")
-"""Algorithms that may use a server of no rank."""
 
 
 @dataclasses.dataclass

@@ -8,7 +8,7 @@ Python code calls them. Some have two names: PyTorch 2.13 renamed them.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from edgelam.errors import ConfigurationError
+from edgelam.parallel.compression import Compressed
 from edgelam.parallel.group import Group
 from edgelam.parallel.reduction import Reduction
 from edgelam.parallel.session import Session
@@ -198,6 +199,15 @@ class Ns3ProcessGroup(dist.ProcessGroup):
                     tensor.detach().copy_(part.reshape(tensor.shape))
 
         return self._begin("all_reduce", operation(), tensors, _timeout(opts))
+
+    def average_compressed(self, tensors: Mapping[Compressed, Tensor]) -> NetworkWork:
+        """Average tensors in place over all ranks, each with its compression (hooks.py)."""
+
+        async def operation() -> None:
+            for compressed, tensor in tensors.items():
+                await self.group.all_reduce(tensor, "avg", compression=compressed)
+
+        return self._begin("all_reduce", operation(), list(tensors.values()))
 
     def broadcast(self, tensors: Any, opts: Any = None, *_: Any, **__: Any) -> NetworkWork:
         """Send a tensor of one rank to all."""

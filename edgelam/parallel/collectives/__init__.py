@@ -34,9 +34,8 @@ ALGORITHMS = {
 }
 """Names of the algorithms; of each, which ones do what it does not have."""
 
-OPERATIONS = (
-    "all_reduce", "broadcast", "reduce", "all_gather", "reduce_scatter", "gather", "scatter", "all_to_all", "barrier"
-)  # fmt: skip
+THROUGH_A_SERVER = ("star", "pipelined-star", "auto")
+"""Those that use a server of no rank where there is one (star.py)."""
 
 
 def algorithm_of(operation: str, name: str) -> tuple[str, Callable[..., Awaitable[None]]]:
