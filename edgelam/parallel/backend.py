@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed.rpc
 from torch.distributed import distributed_c10d
 
 from edgelam.errors import ConfigurationError
@@ -43,6 +44,9 @@ def install() -> None:
         module.init_process_group = init_process_group  # type: ignore[attr-defined]
         module.monitored_barrier = _monitored_barrier  # type: ignore[attr-defined]
     torch.compile = _compile_countable(torch.compile)
+    torch.distributed.rpc.init_rpc = _refuse_rpc
+    for module in (dist, distributed_c10d):
+        setattr(module, "ProcessGroupGloo", _NoGloo)  # noqa: B010  # which has no such attribute for the type checker
     futures.install()
     spawning.install()
 
@@ -108,6 +112,23 @@ def _monitored_barrier(group: Any = None, timeout: Any = None, wait_all_ranks: b
         return
     asked: Any = group or distributed_c10d._get_default_group()
     asked.monitored_barrier(timeout, wait_all_ranks)
+
+
+def _refuse_rpc(*_: Any, **__: Any) -> None:
+    raise ConfigurationError(
+        "torch.distributed.rpc has sockets of its own, which do not cross the simulated network; "
+        "use collectives, or send and recv, of torch.distributed"
+    )
+
+
+class _NoGloo(dist.ProcessGroupGloo):
+    """In the place of a process group of gloo that a program makes itself."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise ConfigurationError(
+            "ProcessGroupGloo has sockets of its own, which do not cross the simulated network; "
+            "use torch.distributed.new_group"
+        )
 
 
 def _compile_countable(compile_: Any) -> Any:

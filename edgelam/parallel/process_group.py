@@ -183,9 +183,28 @@ class Ns3ProcessGroup(dist.ProcessGroup):
 
     def allreduce(self, tensors: Any, opts: Any = None, *_: Any, **__: Any) -> NetworkWork:
         """Reduce a tensor in place, on all ranks."""
-        tensor = _one(tensors)
         reduction = reduction_of(_op(opts))
+        sparse = tensors if isinstance(tensors, Tensor) else tensors[0]
+        if sparse.layout == torch.sparse_coo:
+            return self._begin("all_reduce", self._sum_sparse(sparse, reduction), [sparse], _timeout(opts))
+        tensor = _one(tensors)
         return self._begin("all_reduce", self.group.all_reduce(tensor, reduction), [tensor], _timeout(opts))
+
+    async def _sum_sparse(self, tensor: Tensor, reduction: Reduction) -> None:
+        """The sum of sparse tensors: all indices and values go to all ranks, as under gloo."""
+        if reduction.name != "sum":
+            raise RuntimeError(f"all_reduce of sparse tensors only has the reduction sum, not {reduction.name}")
+        mine = tensor.detach().coalesce()
+        count = torch.tensor([mine.values().shape[0]])
+        counts = [torch.zeros_like(count) for _ in range(self.size())]
+        await self.group.all_gather(counts, count)
+        indices = [torch.empty(mine.sparse_dim(), int(each), dtype=torch.int64) for each in counts]
+        await self.group.all_gather(indices, mine.indices().contiguous())
+        values = [mine.values().new_empty((int(each), *mine.values().shape[1:])) for each in counts]
+        await self.group.all_gather(values, mine.values().contiguous())
+        summed = torch.sparse_coo_tensor(torch.cat(indices, 1), torch.cat(values), tensor.shape).coalesce()
+        with torch.no_grad():
+            tensor.copy_(summed)  # not its detached view, which has indices of its own
 
     def allreduce_coalesced(self, tensors: list[Tensor], opts: Any = None) -> NetworkWork:
         """Reduce several tensors in place, as one."""
