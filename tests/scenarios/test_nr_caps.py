@@ -129,7 +129,7 @@ def test_what_is_no_cap():
 
 def test_caps_need_the_external_scheduler():
     async def main(sim):
-        with pytest.raises(EdgelamError, match="scheduler is pf"):
+        with pytest.raises(EdgelamError, match="with Scheduler 'pf'; legal is external"):
             await sim.control("prb_cap").set(np.zeros((2, 2), dtype=np.uint32))
 
     run(main, {"scheduler": "pf"})
