@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Beamforming by the classical methods, one a file, for batches of channels (docs/beamforming.md).
+
+problem = beamforming.Downlink(beamforming.iid(100, users=4, antennas=4, seed=1), power=10.0)
+problem.weighted_sum_rate(beamforming.wmmse(problem)).mean()  # bit/s/Hz
+"""
+
+from typing import TYPE_CHECKING
+
+from edgelam import lazy
+
+if TYPE_CHECKING:
+    from edgelam.air.beamforming.block_descent import bcd
+    from edgelam.air.beamforming.channels.iid import iid
+    from edgelam.air.beamforming.channels.surface_cell import surface_cell
+    from edgelam.air.beamforming.duality import optimum
+    from edgelam.air.beamforming.filling import water_filling
+    from edgelam.air.beamforming.linear_mmse import Prior, lmmse, prior
+    from edgelam.air.beamforming.maximum_ratio import mrt
+    from edgelam.air.beamforming.pilots import receive_pilots
+    from edgelam.air.beamforming.problem import Downlink, transmit_power
+    from edgelam.air.beamforming.regularised import rzf
+    from edgelam.air.beamforming.relaxation import Relaxed, sdr
+    from edgelam.air.beamforming.surface import SurfaceDownlink, random_phases
+    from edgelam.air.beamforming.weighted_mmse import wmmse
+    from edgelam.air.beamforming.zf import zero_forcing
+
+_HOME = {
+    "Downlink": "problem",
+    "Prior": "linear_mmse",
+    "Relaxed": "relaxation",
+    "SurfaceDownlink": "surface",
+    "bcd": "block_descent",
+    "iid": "channels.iid",
+    "lmmse": "linear_mmse",
+    "mrt": "maximum_ratio",
+    "optimum": "duality",
+    "prior": "linear_mmse",
+    "random_phases": "surface",
+    "receive_pilots": "pilots",
+    "rzf": "regularised",
+    "sdr": "relaxation",
+    "surface_cell": "channels.surface_cell",
+    "transmit_power": "problem",
+    "water_filling": "filling",
+    "wmmse": "weighted_mmse",
+    "zero_forcing": "zf",
+}
+
+__getattr__ = lazy.attributes(__name__, _HOME)
+
+__all__ = [
+    "Downlink",
+    "Prior",
+    "Relaxed",
+    "SurfaceDownlink",
+    "bcd",
+    "iid",
+    "lmmse",
+    "mrt",
+    "optimum",
+    "prior",
+    "random_phases",
+    "receive_pilots",
+    "rzf",
+    "sdr",
+    "surface_cell",
+    "transmit_power",
+    "water_filling",
+    "wmmse",
+    "zero_forcing",
+]
