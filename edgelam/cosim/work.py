@@ -79,7 +79,7 @@ class WorkCounter:
 
 
 def counting_mode() -> Any:
-    """A dispatch mode that counts while it is entered and `paused` is 0: `flops` and `bytes` so far."""
+    """A dispatch mode that counts while it is entered: `flops` and `bytes` so far."""
     return _mode_class()()
 
 
@@ -104,7 +104,6 @@ def _mode_class() -> Any:
             super().__init__()
             self.flops = 0
             self.bytes = 0
-            self.paused = 0
             self._passes_on = False
 
         @classmethod
@@ -114,7 +113,7 @@ def _mode_class() -> Any:
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = kwargs or {}
-            if self.paused or FakeTensor in types:  # of a fake tensor a shape is asked for, nothing is computed
+            if FakeTensor in types:  # of a fake tensor a shape is asked for, nothing is computed
                 return func(*args, **kwargs)
             if any(map(_made_of_tensors, types)):
                 return self._on_parts(func, args, kwargs)

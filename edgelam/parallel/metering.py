@@ -69,14 +69,13 @@ class Meter:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Count nothing meanwhile."""
-        if self._mode is not None:
-            self._mode.paused += 1
+        """Count nothing meanwhile; no mode looks on, which makes every operator faster."""
+        import torch
+
         try:
-            yield
+            with torch._C._DisableTorchDispatch():  # noqa: SLF001
+                yield
         finally:
-            if self._mode is not None:
-                self._mode.paused -= 1
             self._since_s = _perf_counter()
 
     def charge(self) -> None:
