@@ -9,6 +9,11 @@ from edgelam.parallel.widths.problem import Plan, Problem
 
 
 def solve(problem: Problem) -> Plan:
+    """The plan of `search`."""
+    return search(problem).plan
+
+
+def search(problem: Problem) -> exact.Solution:
     """The shortest step in which each device has at least one unit of each kind.
 
     Where there are fewer units of a kind than devices, not every device can have one: then the devices with the lowest
@@ -25,13 +30,15 @@ def solve(problem: Problem) -> Plan:
     order = sorted(range(len(problem.devices)), key=lambda k: (-problem.rate_up_bps[k], k))
     out = [problem.devices[k] for k in order[most:]]
     if not out:
-        return exact.solve(problem, least=1)
-    part = exact.solve(problem.without(out), least=1)
+        return exact.search(problem, least=1)
+    solution = exact.search(problem.without(out), least=1)
+    part = solution.plan
     kept = [k for k, name in enumerate(problem.devices) if name not in out]
     place = {k: number for number, k in enumerate(kept)}
     everyone = range(len(problem.devices))
-    return Plan(
+    plan = Plan(
         tuple(tuple(row[place[k]] if k in place else 0 for k in everyone) for row in part.widths),
         tuple(part.shares[place[k]] if k in place else 0.0 for k in everyone),
         part.predicted_s,
     )
+    return exact.Solution(plan, solution.operations)

@@ -4,7 +4,7 @@
 It is what `looped.train(planner=...)` calls, at the beginning and then every `replan_every` steps, so a plan follows
 the channels. Reports, probes and the shares are transfers. The decision takes the server's time: of the exact solver
 the operations that it has counted, each one floating-point operation that reads two values of 8 bytes and writes one;
-of the other rules, which look at every device once, 100 operations for each device. Never wall time. With `charge`
+of the other rules, 100 operations for each device and those of finding the best shares. Never wall time. With `charge`
 False the decision takes no time, which shows what deciding costs.
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from edgelam.cosim.work import Work
 from edgelam.errors import ConfigurationError
 from edgelam.parallel.looped_split import Split
-from edgelam.parallel.widths import METHODS, exact, fluid
+from edgelam.parallel.widths import METHODS, all_devices, exact, fluid, shares
 from edgelam.parallel.widths.cell import Cell, Enforcement, Measured
 from edgelam.parallel.widths.from_looped import Units, problem_of
 from edgelam.parallel.widths.problem import Plan, Problem
@@ -25,8 +25,10 @@ from edgelam.parallel.widths.problem import Plan, Problem
 if TYPE_CHECKING:
     from edgelam import cosim
 
+SEARCHES = {"optimised": exact.search, "all-devices": all_devices.search}
+"""Rules whose operations are counted."""
 SIMPLE_OPERATIONS = 100
-"""Operations of a rule that is no search, for each device."""
+"""Operations of another rule for each device, beside those of the best shares."""
 BYTES_AN_OPERATION = 24
 
 
@@ -94,7 +96,7 @@ class Planner:
         return self.units.split(measured.devices, plan)
 
     def _decide(self, problem: Problem) -> tuple[Plan, int]:
-        if self.rule == "optimised":
-            solution = exact.search(problem)
+        if self.rule in SEARCHES:
+            solution = SEARCHES[self.rule](problem)
             return solution.plan, solution.operations
-        return METHODS[self.rule](problem), SIMPLE_OPERATIONS * len(problem.devices)
+        return METHODS[self.rule](problem), SIMPLE_OPERATIONS * len(problem.devices) + shares.operations(problem)
