@@ -102,6 +102,8 @@ class Config:
     """How collectives of ddp and pipeline are carried out (docs/collectives.md): ring, star, tree, ..."""
     probe_bytes: int = 100_000
     """What each device sends and receives before each decision so that its rate can be measured."""
+    bench: bool = False
+    """Measure all-reduces over this scenario by size and algorithm, as edgelam bench collectives does, instead."""
     attacks: bool = False
     """Attack encoded inputs, and train with each remedy, instead of comparing methods."""
 
@@ -203,4 +205,16 @@ def encoding() -> Config:
     return Config(attacks=True, num_devices=(3,), steps=4, curve_steps=60, stands_for_gb=0.0)
 
 
-RECIPES = {"quick": quick, "paper": paper, "widths": widths, "scaling": scaling, "encoding": encoding}
+def collectives() -> Config:
+    """All-reduces of four devices over the cell, by size and algorithm, as edgelam bench collectives measures them."""
+    return Config(bench=True, num_devices=(4,))
+
+
+RECIPES = {
+    "quick": quick,
+    "paper": paper,
+    "widths": widths,
+    "scaling": scaling,
+    "encoding": encoding,
+    "collectives": collectives,
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 
+from edgelam.bench import collectives
 from edgelam.errors import OutOfDeviceMemory
 from edgelam.output.progress import Progress
 from edgelam.parallel.looped_model import train_alone
@@ -23,6 +24,11 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
     """Run what `config` names; tables go to `folder` as the run goes on."""
     if config.attacks:
         encoding.run(config, folder, progress)
+        return
+    if config.bench:
+        tables.write_bench(
+            folder, collectives.measure(scenarios=[config.network.scenario], ranks=config.num_devices[0])
+        )
         return
     model = config.model
     looped = model.looped(len(CHARACTERS), methods.OWNER)

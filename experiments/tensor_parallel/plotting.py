@@ -29,6 +29,11 @@ def plot(path: Path) -> list[Path]:
             _encoding(panels, attacks[attacks["observer"] == "columns"])
             figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=4, fontsize=6)
         drawn.append(path / "encoding.svg")
+    if "bench" in run:
+        from edgelam.bench.collectives import draw
+
+        draw(run["bench"].to_dict("records"), path / "collectives")  # type: ignore[arg-type]
+        drawn.append(path / "collectives.svg")
     if steps.empty:
         return drawn
     for name, table in (

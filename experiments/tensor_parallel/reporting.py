@@ -18,7 +18,8 @@ from . import results
 def report(path: Path, console: Console) -> None:
     """Print the time of a step of each method, where it went, what it cost, and how good the predictions were."""
     run = load(path)
-    _attacks(run).print(console)
+    for of_other_recipes in (_attacks, _bench):
+        of_other_recipes(run).print(console)
     for make in (_steps, _breakdown, _costs, _predictions):
         make(run).print(console)
     for row in results.refusals(run).itertuples():
@@ -27,6 +28,16 @@ def report(path: Path, console: Console) -> None:
             f"{row.method} ({row.devices} devices, seed {row.seed}) {how}: {row.reason}",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
+
+
+def _bench(run: Run) -> TextTable:
+    rows = run["bench"] if "bench" in run else pd.DataFrame(columns=["algorithm", "size_bytes", "simulated_s"])
+    sizes = [int(size) for size in rows["size_bytes"].unique()]
+    table = TextTable("All-reduces (simulated s)", "algorithm", *map(si_bytes, sizes))
+    for algorithm, mine in rows.groupby("algorithm", sort=False):
+        seconds = mine.set_index("size_bytes")["simulated_s"]
+        table.add_row(str(algorithm), *(f"{seconds[size]:.4g}" for size in sizes))
+    return table
 
 
 def _attacks(run: Run) -> TextTable:

@@ -12,7 +12,7 @@ attacks    recipe encoding: one row an attack, with who sees how many columns un
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ SHARES = CASE | {
     "step": int, "device": str, "rate_up_bps": float, "rate_down_bps": float, "latency_s": float, "cqi": float,
     "load": float, "free_bytes": float, "heads": int, "column_groups": int, "share": float,
 }  # fmt: skip
+BENCH: dict[str, type] = {"scenario": str, "algorithm": str, "size_bytes": int, "simulated_s": float}
 FACTS: dict[str, type] = {"heads": int, "columns": int}
 """Columns added to the ledger."""
 
@@ -94,3 +95,10 @@ def write_decisions(
 def write_refused(folder: RunFolder, case: dict[str, Any], reason: str, *, ran: bool) -> None:
     """A method that fits the devices in no way; ran: it ran all the same, as if they had the memory."""
     folder.table("refused", REFUSED).append(case | {"ran": ran, "reason": reason})
+
+
+def write_bench(folder: RunFolder, cases: Sequence[Mapping[str, Any]]) -> None:
+    """All-reduces, without their wall times, which are no result of the network."""
+    table = folder.table("bench", BENCH)
+    for case in cases:
+        table.append({name: case[name] for name in BENCH})

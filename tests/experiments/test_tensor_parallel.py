@@ -121,6 +121,21 @@ def test_a_rule_that_fits_no_memory_is_refused_and_the_others_run(tmp_path):
     assert set(found.metrics["method"]) == {"edge-server"}
 
 
+def test_the_recipe_of_collectives(tmp_path):
+    config, *_ = modules()
+    chosen = dataclasses.replace(config.collectives(), num_devices=(2,))
+    with RunFolder.create("tensor-parallel", chosen, seed=1, out=tmp_path) as folder:
+        tensor_parallel.run(chosen, folder, Progress())
+    bench = load(folder.path)["bench"]
+    assert (bench["simulated_s"] > 0).all()
+    assert bench["scenario"].unique().tolist() == ["nr-urban-micro"]
+    assert {path.name for path in tensor_parallel.plot(folder.path)} == {"collectives.svg"}
+    console = terminal()
+    console.file = io.StringIO()
+    tensor_parallel.report(folder.path, console)
+    assert all(algorithm in console.file.getvalue() for algorithm in bench["algorithm"])
+
+
 def test_memory_is_scaled_and_devices_keep_their_draw():
     config, _, machines, _ = modules()
     chosen = small(free_memory=(0.5, 1.0), stands_for_gb=0.0)
