@@ -13,7 +13,9 @@ everything in the same order, whatever comes when.
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -92,6 +94,7 @@ class Session:
         self._groups: list[Group] = []
         self._asked = 0
         self._over = False
+        atexit.register(self._at_exit)
 
     # ---- letting time pass -----------------------------------------------------------------------------------------
 
@@ -211,6 +214,15 @@ class Session:
         self.loop.close()
         self._clock.detach()
         self._clock.close()
+
+    def _at_exit(self) -> None:
+        """A program that was started by hand ends: leave in good order, unless it has failed."""
+        if self._over or os.getpid() != self.pid:
+            return
+        if hasattr(sys, "last_value"):  # what nobody caught
+            self.let_go()
+        else:
+            self.end()
 
     def hand_over(self, kind: str, content: bytes) -> None:
         """Give the launcher something that it asks nothing about."""

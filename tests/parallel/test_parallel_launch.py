@@ -6,6 +6,8 @@ import functools
 import io
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 from torch_runs import over_network
@@ -14,6 +16,7 @@ from edgelam import cosim
 from edgelam.commands import torchrun
 from edgelam.cosim.records import ComputeRecord
 from edgelam.errors import ConfigurationError, RankFailed, StalledError
+from edgelam.parallel import environment, serve
 from edgelam.parallel.job import Job
 from edgelam.parallel.launch import launch
 
@@ -128,3 +131,29 @@ def test_processes_that_a_rank_starts_are_no_ranks(tmp_path):
     )
     with pytest.raises(RankFailed, match="Change two lines"):
         over_network([program], ranks=("ue0", "ue1"))
+
+
+def test_ranks_started_by_hand_need_an_import_and_a_name(tmp_path):
+    program = tmp_path / "by_hand.py"
+    program.write_text(
+        "import edgelam.parallel\nimport torch\nimport torch.distributed as dist\ndist.init_process_group('ns3')\n"
+        "tensor = torch.ones(2) * (dist.get_rank() + 1)\ndist.all_reduce(tensor)\n"
+        f"open(f'{tmp_path}/{{dist.get_rank()}}', 'w').write(str(tensor.tolist()))\n"
+    )
+    job, processes, records = Job(("ue0", "ue1")), [], []
+
+    async def main(sim):
+        for rank in range(2):
+            variables = {**os.environ, **environment(sim, rank, job)}
+            processes.append(subprocess.Popen([sys.executable, str(program)], env=variables))
+        await serve(sim, job, on_record=records.append)
+
+    try:
+        cosim.simulate(main, "wired-star", options={"numUe": 2}, participants=job.participants)
+        assert [process.wait(60) for process in processes] == [0, 0]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert [(tmp_path / str(rank)).read_text() for rank in range(2)] == ["[3.0, 3.0]"] * 2
+    assert records
