@@ -232,9 +232,9 @@ void WideBand(Case& test) {
 
 /// Delays and patterns that are far apart: the longest way round the ring of things to do.
 void LongDelays(Case& test) {
-    std::string pattern(160, 'D');
-    pattern += "S" + std::string(40, 'U');
-    for (const auto& each : {pattern, std::string("DSU:2,11,1"), std::string("FDD")}) {
+    std::string pattern(15, 'D');
+    pattern += "S" + std::string(4, 'U');
+    for (const auto& each : {pattern, std::string("DSUU:2,11,1"), std::string("FDD")}) {
         CellTestbed bed(street, {Set("Pattern", each), Set("GnbDelay", 20u), Set("UeDelay", 20u), Set("K1", 32u),
                                  Set("K2", 32u), Set("ControlSymbols", 2u), Set("GnbPower", 30.)});
         bed.Add({80, 20, 1.5}, {3, 0, 0});
@@ -265,8 +265,9 @@ void Refusals(Case& test) {
     refuses({Set("Numerology", 3u)}, {"3"});
     refuses({Set("Pattern", "DDDD")}, {"DDDD", "no uplink"});
     refuses({Set("Pattern", "DDDS:10,2,2")}, {"DDDS:10,2,2", "uplink data", "2 of uplink", "36"});
-    refuses({Set("Pattern", "SUU:3,9,2"), Set("ControlSymbols", 2u)},
-            {"SUU:3,9,2", "downlink data", "1 symbols", "36"});
+    refuses({Set("Pattern", "SUUU:3,9,2"), Set("ControlSymbols", 2u)},
+            {"SUUU:3,9,2", "downlink data", "1 symbols", "36"});
+    refuses({Set("Pattern", "DDDDSU")}, {"DDDDSU", "numerology 1", "1, 2, 4, 5, 6, 8, 10, 20 of them"});
     refuses({Set("Pattern", "DDDX")}, {"DDDX", "D (downlink)"});
     refuses({Set("Scheduler", "best")}, {"best", "rr, pf, max-rate, external"});
     refuses({Set("Beams", "best")}, {"best", "eigen, codebook, direct, external"});

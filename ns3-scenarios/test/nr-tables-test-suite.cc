@@ -2,8 +2,11 @@
 /// \file
 /// NR's tables against numbers of the standard.
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <tuple>
+#include <vector>
 
 #include "channel-link.h"
 #include "channel-testbed.h"
@@ -96,6 +99,64 @@ void Patterns(Case& test) {
         refuses("DDDSU:" + split, "add up to 14");
     }
     refuses("DDDSU:10,0,4", "1 to 14 symbols of guard");
+}
+
+/// TS 38.213 11.1: periods of 0.5 to 10 ms that divide 20 ms, one or two of them, downlink before uplink.
+void Periods(Case& test) {
+    const auto check = [](const std::string& text, unsigned mu) {
+        SlotPattern::Parse(text).CheckPeriod(Numerology(mu));
+    };
+    const auto of = [](std::size_t down, std::size_t up) {
+        return std::string(down, 'D') + "S" + std::string(up, 'U');
+    };
+    const std::array<std::vector<std::size_t>, 7> alone{
+        {{1, 2, 4, 5, 10, 20},                   // 15 kHz; two parts of 10 ms are legal, too
+         {1, 2, 4, 5, 8, 10, 20, 40},            // and 0.5, 2.5 ms
+         {2, 4, 5, 8, 10, 16, 20, 40, 80},       // and 1.25 ms
+         {4, 5, 8, 10, 16, 20, 32, 40, 80, 160}, // and 0.625 ms
+         {},
+         {16, 20, 32, 40, 64, 80, 128, 160, 320},
+         {32, 40, 64, 80, 128, 160, 256, 320}}};
+    for (const unsigned mu : {0U, 1U, 2U, 3U, 5U, 6U}) {
+        const auto& legal = alone.at(mu);
+        for (std::size_t slots = 3; slots <= 320; ++slots) {
+            const std::string text = of(slots - 2, 1),
+                              name = std::to_string(slots) + " slots, mu " + std::to_string(mu);
+            if (std::find(legal.begin(), legal.end(), slots) != legal.end()) {
+                check(text, mu);
+                check(of(1, slots - 2), mu);
+                if (2 * slots <= 320) {
+                    check(text + text, mu); // the same again is the same
+                }
+            } else {
+                test.Refuses([&] { check(text, mu); },
+                             {"'" + text + "'", "38.213 11.1", "numerology " + std::to_string(mu), " of them together"},
+                             name);
+            }
+        }
+        check("FDD", mu);
+    }
+    // Two parts: 2 + 3 ms, 2.5 + 2.5, 0.5 + 2; a part may be one direction alone.
+    check("DDSUDDDDSU", 1);
+    check("DDSUUDDDDD:6,4,4", 1);
+    check("DDDSUDDSUU", 1);
+    check("SDDSU:6,4,4", 1);
+    check("UDDDS", 1);
+    check("S:6,2,6", 1);
+    check("DSUUUDSUUUDSUUU", 1); // three times 2.5 ms
+    for (const auto& [text, mu, why] : std::initializer_list<std::tuple<const char*, unsigned, const char*>>{
+             {"DSU", 1, "1.5 ms"},
+             {"DDDSUU", 1, "3 ms do not divide 20 ms"},
+             {"DDSUDDDSU", 1, "2 + 2.5 ms do not divide 20 ms"},
+             {"DSSSU", 1, "three special slots"},
+             {"DSUDSUDSUS", 1, "three parts"},
+             {"DDDSU", 5, "0.16 ms"},
+             {"DDDSU", 6, "0.08 ms"},
+             {"S:6,2,6", 2, "0.25 ms"},
+             {"DDDDSUUDDDDSUU", 1, "twice 3.5 ms"}}) {
+        test.Refuses([&] { check(text, mu); }, {"slot pattern '", "20 ms"}, why);
+    }
+    test.Refuses([&] { check("DDDDSU", 1); }, {"1, 2, 4, 5, 6, 8, 10, 20 of them together", "40 slots"}, "the list");
 }
 
 // Bands
@@ -296,6 +357,7 @@ class NrTablesTestSuite : public ns3::TestSuite {
         };
         add("symbols and slots", Symbols);
         add("slot patterns", Patterns);
+        add("periods of patterns", Periods);
         add("bands and bandwidths", Bands);
         add("MCS and CQI", Modulation);
         add("transport block sizes", TransportBlocks);

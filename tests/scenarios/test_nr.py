@@ -35,6 +35,7 @@ def run(main, options=None, **more):
         (["--pattern=DDDD"], ["DDDD", "no uplink"]),
         (["--pattern=UUU"], ["UUU", "no downlink"]),
         (["--pattern=DDXU"], ["DDXU", "'X'"]),
+        (["--pattern=DDDDSU"], ["DDDDSU", "numerology 1", "1, 2, 4, 5, 6, 8, 10, 20 of them"]),
         (["--maxLayers=4", "--ueAntennas=2"], ["--maxLayers=4", "1 to 2"]),
         (["--ueAntennas=3"], ["--ueAntennas=3", "even"]),
         (["--scheduler=fair"], ["fair", "rr, pf, max-rate, external"]),

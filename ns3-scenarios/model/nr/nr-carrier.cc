@@ -96,6 +96,7 @@ Carrier::Carrier(const CellSettings& given, double frequencyHz)
       control(errors, numPrbs, settings.controlSymbols, settings.aggregationLevel),
       linkTimers{settings.n310, settings.n311, SlotsOf(settings.t310), SlotsOf(settings.t311)} {
     feedbackDelay = given.ueDelay == 0 ? settings.k1 : std::max(settings.k1, 1 + settings.ueDelay);
+    pattern.CheckPeriod(numerology);
     SetSlots();
     const double prbHz = 12.0 * static_cast<double>(numerology.SubcarrierSpacingHz());
     for (unsigned g = 0; g < numGroups; ++g) {

@@ -15,6 +15,10 @@ constexpr std::int64_t tc_per_subframe = 30720 * kappa;
 
 constexpr std::size_t max_slots = 320;
 
+/// TS 38.331 dl-UL-TransmissionPeriodicity, us.
+constexpr std::array<unsigned, 10> periods_us{500, 625, 1000, 1250, 2000, 2500, 3000, 4000, 5000, 10000};
+constexpr unsigned frames_us = 20000; ///< two frames, which whole periods must fill
+
 [[noreturn]] void Refuse(std::string_view text, const std::string& why) {
     throw std::invalid_argument("slot pattern '" + std::string(text) + "': " + why);
 }
@@ -144,6 +148,52 @@ SlotPattern SlotPattern::Parse(std::string_view text) {
         }
     }
     return pattern;
+}
+
+void SlotPattern::CheckPeriod(const Numerology& numerology) const {
+    if (IsFdd()) {
+        return;
+    }
+    std::string letters;
+    for (const auto& slot : m_slots) {
+        letters += slot.kind == SlotKind::Downlink ? 'D' : slot.kind == SlotKind::Uplink ? 'U' : 'S';
+    }
+    const std::string written = letters;
+    for (std::size_t length = 1; length < letters.size(); ++length) { // what is repeated
+        if (letters.size() % length == 0 && (letters + letters).compare(length, letters.size(), letters) == 0) {
+            letters.resize(length);
+        }
+    }
+    const auto microseconds = [&](std::size_t slots) { // 0: no period has so many slots
+        const auto us = std::find_if(periods_us.begin(), periods_us.end(), [&](unsigned each) {
+            return std::size_t{each} * numerology.SlotsPerSubframe() == 1000 * slots;
+        });
+        return us == periods_us.end() ? 0 : *us;
+    };
+    const auto inOrder = [&](std::string_view part) {
+        const auto special = part.find_first_not_of('D');
+        const auto up = special == std::string_view::npos ? part.size() : special + (part[special] == 'S');
+        return part.find_first_not_of('U', up) == std::string_view::npos;
+    };
+    for (std::size_t first = 1; first <= letters.size(); ++first) { // the whole of it: one part
+        const std::string_view all(letters), before = all.substr(0, first), after = all.substr(first);
+        const unsigned us = microseconds(before.size()), more = microseconds(after.size());
+        if (us > 0 && (more > 0 || after.empty()) && frames_us % (us + more) == 0 && inOrder(before) &&
+            inOrder(after)) {
+            return;
+        }
+    }
+    std::string legal;
+    for (const unsigned us : periods_us) {
+        if (us * numerology.SlotsPerSubframe() % 1000 == 0) {
+            const unsigned slots = us * numerology.SlotsPerSubframe() / 1000;
+            legal += (legal.empty() ? "" : ", ") + std::to_string(slots);
+        }
+    }
+    Refuse(written, "TS 38.213 11.1 does not allow it with numerology " + std::to_string(numerology.Mu()) +
+                        "; legal are downlink slots, then at most one special slot, then uplink slots, " + legal +
+                        " of them together, or two such parts one after the other, if whole periods fill 20 ms (" +
+                        std::to_string(20 * numerology.SlotsPerSubframe()) + " slots)");
 }
 
 unsigned SlotPattern::DownlinkSymbols() const {

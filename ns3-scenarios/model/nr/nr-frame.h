@@ -86,6 +86,11 @@ class SlotPattern {
     /// more than 320 slots (maxNrofSlots of TS 38.331).
     static SlotPattern Parse(std::string_view text);
 
+    /// That TS 38.213 11.1 (tdd-UL-DL-ConfigurationCommon) allows this pattern with this numerology. Throws
+    /// std::invalid_argument, with the legal periods, for a TDD pattern that is neither one part of downlink slots, at
+    /// most one special slot and uplink slots, with a legal period, nor two such parts, nor these repeated.
+    void CheckPeriod(const Numerology& numerology) const;
+
     bool IsFdd() const { return m_slots.front().kind == SlotKind::Paired; }
     std::size_t NumSlots() const { return m_slots.size(); }
     const SlotFormat& At(std::int64_t slot) const { return m_slots[static_cast<std::size_t>(slot) % m_slots.size()]; }
