@@ -283,6 +283,10 @@ void Refusals(Case& test) {
     auto lone = ns3::CreateObject<Cell>();
     const End end = MakeEnd({50, 0, 1.5});
     test.Refuses<std::logic_error>([&] { lone->AddUe(end.mobility, end.array); }, {"SetGnb"}, "order");
+    const auto wide = MakeEnd({0, 0, 10}, 4, 8, true);
+    lone->SetAttribute("Beams", ns3::StringValue("codebook"));
+    test.Refuses([&] { lone->SetGnb(bed.channel, wide.mobility, wide.array); },
+                 {"Beams 'codebook'", "(8, 4)", "(4, 2)", "(16, 1)"}, "64 ports");
     test.Refuses<std::logic_error>([&] { lone->SetShares({}, {}); }, {"SetGnb"}, "order");
 }
 

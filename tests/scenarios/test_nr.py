@@ -36,6 +36,7 @@ def run(main, options=None, **more):
         (["--pattern=UUU"], ["UUU", "no downlink"]),
         (["--pattern=DDXU"], ["DDXU", "'X'"]),
         (["--pattern=DDDDSU"], ["DDDDSU", "numerology 1", "1, 2, 4, 5, 6, 8, 10, 20 of them"]),
+        (["--beams=codebook"], ["codebook", "(8, 4)", "(4, 4), (8, 2), (16, 1)"]),
         (["--maxLayers=4", "--ueAntennas=2"], ["--maxLayers=4", "1 to 2"]),
         (["--ueAntennas=3"], ["--ueAntennas=3", "even"]),
         (["--scheduler=fair"], ["fair", "rr, pf, max-rate, external"]),
@@ -90,7 +91,7 @@ def test_what_a_scenario_sets_itself_has_an_option(scenario):
         ["--rlc=um"],
         ["--pattern=FDD", "--numerology=0", "--bandwidth=20", "--frequency=2.1e9"],
         ["--frequency=28e9", "--numerology=3", "--bandwidth=100", "--los=Always"],
-        ["--scheduler=rr", "--beams=codebook", "--mcsTable=1"],
+        ["--scheduler=rr", "--beams=codebook", "--gnbRows=4", "--gnbColumns=4", "--mcsTable=1"],
         ["--scheduler=max-rate", "--beams=direct", "--ueAntennas=1"],
     ],
 )

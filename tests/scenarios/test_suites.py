@@ -17,6 +17,7 @@ SUITES = [
     "edgelam-nr-bearer",
     "edgelam-nr-cell",
     "edgelam-nr-cell-rates",
+    "edgelam-nr-codebook",
     "edgelam-nr-control",
     "edgelam-nr-coverage",
     "edgelam-nr-error-model",

@@ -17,6 +17,7 @@ struct BeamSearch {
     std::span<const double> offsetsHz; ///< of the SINR samples, relative to the carrier
     unsigned count;                    ///< beams wanted, as many as the antennas allow and at most 4
     const PortWeights* before;         ///< what the same search found last; null: it is the first one
+    double snr;                        ///< power that the gNB sends in a resource block, over noise of one at the UE
 
     std::size_t NumElements() const { return link.NumTx(Direction::Downlink); }
     std::size_t NumAntennas() const { return link.NumRx(Direction::Downlink); }

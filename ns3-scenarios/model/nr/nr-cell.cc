@@ -177,6 +177,11 @@ void Cell::SetGnb(ns3::Ptr<RadioChannel> channel, ns3::Ptr<ns3::MobilityModel> m
     m_carrier = std::make_unique<const Carrier>(static_cast<const CellSettings&>(*this),
                                                 channel->GetStatistics().GetFrequencyHz());
     m_beamformer = Beamformer::Make(beams);
+    try {
+        m_beamformer->CheckArray(*array);
+    } catch (const std::invalid_argument& error) {
+        throw std::invalid_argument("NR cell: Beams '" + beams + "': " + error.what());
+    }
     m_links = std::make_unique<Links>(*m_carrier, m_beamformer, m_csiTrace);
     m_grants = std::make_unique<Grants>(*m_carrier, *m_links, m_random);
     m_receiver = std::make_unique<BlockReceiver>(*m_carrier, m_blockTrace);

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// A grid of beams.
+/// The codebook of 5G NR as a beamformer.
 #pragma once
 
+#include "nr-type-one-codebook.h"
 #include "nr-wideband-beamformer.h"
 
 namespace edgelam::nr {
 
-/// A type I codebook (TS 38.214 5.2.2.2.1, wideband): DFT beams over rows and columns, oversampled twice, the same for
-/// both polarisations; the strongest first, then those orthogonal to it.
+/// The Type I single-panel codebook (TypeOneCodebook): a UE reports one precoder for the whole band for each number of
+/// layers, the one over which most bits could be sent. Each element of the array is a port, so rows and columns must be
+/// a layout of the standard, the longer side first.
 class CodebookBeamformer : public WidebandBeamformer {
   public:
     static ns3::TypeId GetTypeId();
-    std::vector<std::complex<float>> FindBeams(const BeamSearch& search) const override;
+    void CheckArray(const ns3::PhasedArrayModel& array) const override;
+    std::vector<std::vector<std::complex<float>>> FindPrecoders(const BeamSearch& search) const override;
 };
 
 } // namespace edgelam::nr

@@ -107,7 +107,7 @@ void Links::Measure(std::uint32_t number, std::uint64_t slot) {
         if (paused) {
             ue.radio.Resume(slot);
         }
-        ue.link.Measure(true);
+        ue.link.Measure(true, m_carrier.DownlinkSnr());
         ue.lossDb = -DbOf(ue.link.LargeScaleGain());
         if (paused) { // what was known of interference is old
             ue.down.meanRise.clear();

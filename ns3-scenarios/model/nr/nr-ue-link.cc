@@ -14,11 +14,19 @@ namespace edgelam::nr {
 UeLink::UeLink(std::uint32_t ue, PhyLink phy, ns3::Ptr<Beamformer> beamformer, std::vector<double> groupCentresHz)
     : m_ue(ue), m_phy(std::move(phy)), m_beamformer(beamformer), m_groupCentresHz(std::move(groupCentresHz)) {}
 
-void UeLink::Measure(bool later) {
+void UeLink::Measure(bool later, double snr) {
     const unsigned count = MaxLayers();
-    auto beams = m_beamformer->FindBeams(
-        {*m_phy.link(), m_phy.OffsetsHz(), count, m_measured.beams ? &*m_measured.beams : nullptr});
-    m_measured.beams.emplace(count, std::move(beams));
+    const BeamSearch search{*m_phy.link(), m_phy.OffsetsHz(), count, m_measured.beams ? &*m_measured.beams : nullptr,
+                            snr};
+    m_measured.precoders.clear();
+    for (auto& precoder : m_beamformer->FindPrecoders(search)) {
+        m_measured.precoders.emplace_back(m_measured.precoders.size() + 1, std::move(precoder));
+    }
+    if (m_measured.precoders.empty()) {
+        m_measured.beams.emplace(count, m_beamformer->FindBeams(search));
+    } else {
+        m_measured.beams = m_measured.precoders.back();
+    }
     m_phy.FindUplinkWeights(*m_measured.beams, m_measured.uplink);
     NS_LOG_LOGIC("UE " << m_ue << ": " << count << " beams");
     if (m_beamformer->WantsChannel()) {
@@ -63,7 +71,7 @@ ServedUe UeLink::Served(std::uint32_t group, Precoder& precoder, Beams which) co
 
 const SinrMap& UeLink::Downlink(unsigned layers, double snr, Beams which, std::span<const float> rise) {
     if (m_beamformer->SendsOwnBeams(m_ue, layers)) {
-        return m_phy.Downlink(*State(which).beams, layers, snr, rise);
+        return m_phy.Downlink(State(which).Sent(layers), layers, snr, rise);
     }
     Clear(m_alone, layers);
     for (std::uint32_t g = 0; g < NumGroups(); ++g) {
@@ -74,7 +82,7 @@ const SinrMap& UeLink::Downlink(unsigned layers, double snr, Beams which, std::s
 }
 
 std::vector<std::complex<float>> UeLink::FirstBeam(Beams which) const {
-    const PortWeights& weights = *State(which).beams;
+    const PortWeights& weights = State(which).Sent(1);
     std::vector<std::complex<float>> beam(weights.numElements());
     for (std::size_t i = 0; i < beam.size(); ++i) {
         beam[i] = weights.values()[i * weights.numPorts()];

@@ -29,7 +29,8 @@ class UeLink {
     double LargeScaleGain() { return m_phy.LargeScaleGain(); }
 
     /// The channel state where the UE is now. \param later it is put into use by Adopt, otherwise at once
-    void Measure(bool later = false);
+    /// \param snr power of a resource block that the gNB sends, over noise; by default so little that noise rules
+    void Measure(bool later = false, double snr = 1);
     void Adopt() { m_inUse = m_measured; }
     /// Throws std::logic_error before the first Measure.
     const ChannelState& State(Beams which = Beams::InUse) const;
