@@ -66,7 +66,7 @@ Response RayByRay(ChannelEnvironment& environment, const RadioChannel& channel, 
     const std::size_t numUt = ut.array->GetNumElems(), numBs = bs.array->GetNumElems();
     std::vector<Complex> h(numUt * numBs * tones.size());
     for (const auto& cell : environment.Cells(LinkCondition::Nlos, user)) {
-        const auto drop = environment.Drop(LinkCondition::Nlos, cell, ChannelEnvironment::FloorOf(user));
+        const auto drop = environment.Drop(LinkCondition::Nlos, cell.place, ChannelEnvironment::FloorOf(user));
         const auto image = [&](const Images& images, std::size_t i) {
             return Vector(images.x[i], images.y[i], images.z[i]);
         };
@@ -93,8 +93,8 @@ Response RayByRay(ChannelEnvironment& environment, const RadioChannel& channel, 
                         const auto m = [&](std::size_t i) { return Complex(drop->polarisation[i][ray]); };
                         const Complex polarised =
                             utTheta * (m(0) * bsTheta + m(1) * bsPhi) + utPhi * (m(2) * bsTheta + m(3) * bsPhi);
-                        const double turns =
-                            a.x * ar.x + a.y * ar.y + a.z * ar.z + b.x * at.x + b.y * at.y + b.z * at.z - walked;
+                        const double turns = a.x * ar.x + a.y * ar.y + a.z * ar.z + b.x * at.x + b.y * at.y +
+                                             b.z * at.z - walked + drop->rays.turns0[ray];
                         for (std::size_t f = 0; f < tones.size(); ++f) {
                             h[(u * numBs + s) * tones.size() + f] +=
                                 cell.weight * std::sqrt(gain) * polarised *
@@ -165,11 +165,13 @@ void SlantsOfArrays(Case& test) {
     test.True(std::abs(pattern(false, 0) - 1.0) < 1e-12, "vertical");
 }
 
-/// Both modes of angles against the slow sum, along a way across a border between cells.
+/// Both modes of angles against the slow sum, along a way across a border between cells, and along one that leaves the
+/// finer squares near the base station.
 void FastAgainstSlow(Case& test) {
-    for (const bool drifting : {true, false}) {
+    for (const auto& [drifting, start] : {std::pair{true, Vector(190, 80, 1.5)}, std::pair{false, Vector(190, 80, 1.5)},
+                                          std::pair{true, Vector(9, 4, 1.5)}, std::pair{false, Vector(9, 4, 1.5)}}) {
         const auto channel = MakeChannel({.angles = drifting ? "Drifting" : "Frozen"});
-        const auto bs = MakeEnd({0, 0, 25}, 2, 3, true, false), ut = MakeEnd({190, 80, 1.5}, 1, 2, true);
+        const auto bs = MakeEnd({0, 0, 25}, 2, 3, true, false), ut = MakeEnd(start, 1, 2, true);
         const auto link = Link(channel, bs, ut);
         const auto tones = Tones(19);
         double worst = 0;
@@ -180,7 +182,7 @@ void FastAgainstSlow(Case& test) {
         ChannelEnvironment environment(channel->GetStatistics(), channel->GetWavelengthM(),
                                        high << 32 | twin->GetInteger(0, 0xffffffffu - 1), 0, {0, 0, 25});
         for (int step = 0; step < 12; ++step) {
-            ut.MoveTo({190 + 1.7 * step, 80 + 0.3 * step, 1.5});
+            ut.MoveTo({start.x + 1.7 * step, start.y + 0.3 * step, 1.5});
             const auto h = Measure(link, tones);
             const auto slow = RayByRay(environment, *channel, bs, ut, link->GetLargeScaleGain(), tones);
             worst = std::max(worst, Difference(h, slow));
@@ -188,6 +190,45 @@ void FastAgainstSlow(Case& test) {
         // Frozen: every step is beyond a window, so each is its own anchor.
         test.True(worst < 1e-10, std::string(drifting ? "drifting" : "frozen") +
                                      " against ray by ray: relative error " + std::to_string(std::sqrt(worst)));
+    }
+}
+
+/// Near the base station, clusters are seen from near the user, in whatever part of its cell it is: over many drops,
+/// rays leave towards the user on average, where the middle of its cell is elsewhere.
+void NearTheBaseStation(Case& test) {
+    const auto channel = MakeChannel({.deployment = "InH-Open", .los = "Never", .frequency = 3.5e9});
+    const auto bs = MakeEnd({0, 0, 3}), ut = MakeEnd({20, 0, 1.5});
+    const auto link = Link(channel, bs, ut);
+    for (const Vector& place : {Vector(3, 1, 1.5), Vector(2, 7, 1.5), Vector(12, 1.5, 1.5), Vector(-1, 18, 1.5),
+                                Vector(21, -19, 1.5)}) { // cells are 10 m long
+        ut.MoveTo(place);
+        Complex sum = 0;
+        for (int drop = 0; drop < 400; ++drop) {
+            channel->Redraw(ut.mobility);
+            double total = 0;
+            Complex mean = 0;
+            for (const Ray& ray : link->GetRays()) {
+                total += ray.gain;
+                mean += ray.gain * std::polar(1.0, ray.aod_deg * pi / 180 - std::atan2(place.y, place.x));
+            }
+            sum += mean / total;
+        }
+        const double off = std::arg(sum) * 180 / pi;
+        test.Near(off, 0, 7,
+                  "departure beside the user at " + std::to_string(place.x) + ", " + std::to_string(place.y));
+    }
+    ChannelEnvironment environment(channel->GetStatistics(), channel->GetWavelengthM(), 5, 0, {0, 0, 3});
+    for (double x = 0.1; x < 50; x += 0.37) {
+        const Vector user(x, 0.3 * x, 1.5);
+        const double distance = ns3::CalculateDistance(user, {0, 0, 3});
+        double power = 0;
+        bool coarse = false, fine = false;
+        for (const auto& cell : environment.Cells(LinkCondition::Nlos, user)) {
+            power += cell.weight * cell.weight;
+            (cell.place.level > 0 ? fine : coarse) = true;
+        }
+        test.Near(power, 1, 1e-9, "power of the drops");
+        test.True(coarse == (distance > 30 * 15 / 16.0) && fine == (distance < 30), "finer within 30 m");
     }
 }
 
@@ -375,6 +416,7 @@ CaseSuite channelTestSuite("edgelam-channel", {{"the direct ray by hand", LineOf
                                                {"responses of arrays", ResponsesOfArrays},
                                                {"slants of arrays", SlantsOfArrays},
                                                {"fast loops against ray by ray", FastAgainstSlow},
+                                               {"near the base station", NearTheBaseStation},
                                                {"frozen windows stay near the exact channel", FrozenStaysNear},
                                                {"no jumps", NoJumps},
                                                {"a function of place and seed", FunctionOfPlace},

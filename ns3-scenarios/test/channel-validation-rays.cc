@@ -123,7 +123,8 @@ void RealisedSpreads(Case& test) {
                      {"UMa", "UMa", LinkCondition::O2i, 15, 25, 3, 4},
                      {"UMi", "UMi-StreetCanyon", LinkCondition::Nlos, 15, 10, -5, 2},
                      {"UMi", "UMi-StreetCanyon", LinkCondition::Los, 12, 10, 4, 3},
-                     {"InH-Open", "InH-OfficeOpen", LinkCondition::Nlos, 10, 3, 2, 1}};
+                     {"InH-Open", "InH-OfficeOpen", LinkCondition::Nlos, 10, 3, 3, 1},
+                     {"InH-Open", "InH-OfficeOpen", LinkCondition::Nlos, 2.5, 3, 6, 4}}; // near: a finer square
     for (const auto& row : rows) {
         const bool los = row.condition == LinkCondition::Los, indoors = row.condition == LinkCondition::O2i;
         const auto channel = MakeChannel({.deployment = row.deployment,

@@ -211,7 +211,8 @@ kernels::ImageArrays Images::Arrays() const {
 
 std::shared_ptr<const ClusterDrop> DrawClusters(const ClusterStatistics& statistics, LinkCondition condition,
                                                 const LargeScaleValues& values, const Vector& user,
-                                                const Vector& baseStation, double nearestM, NamedRandom random) {
+                                                const Vector& baseStation, double nearestM, NamedRandom random,
+                                                NamedRandom* phases) {
     const Vector toBs = baseStation - user;
     const double direct = toBs.GetLength();
     const auto clusters = Clusters(statistics, condition, values, toBs, random);
@@ -267,7 +268,8 @@ std::shared_ptr<const ClusterDrop> DrawClusters(const ClusterStatistics& statist
                 const Vector departure =
                     Direction(cluster.aodDeg + statistics.clusterAsdDeg * offset(coupled[0][m]),
                               FoldZenith(cluster.zodDeg + statistics.clusterZsdDeg * offset(coupled[2][m]))); // 7.5-20
-                drop->rays.Add(user, arrival, departure, handed, length, 0); // initial phase: in the polarisation
+                // The initial phase is in the polarisation, and what `phases` adds to it here.
+                drop->rays.Add(user, arrival, departure, handed, length, phases ? phases->Uniform() : 0);
                 Polarise(*drop, amplitude, statistics.xprMeanDb + statistics.xprStdDb * random.Normal(), random);
             }
             drop->taps.Add(user, Direction(cluster.aoaDeg, FoldZenith(cluster.zoaDeg)),

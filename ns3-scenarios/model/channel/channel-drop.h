@@ -59,11 +59,13 @@ struct ClusterDrop {
 /// \param values large-scale parameters there
 /// \param user, baseStation positions, m, different
 /// \param nearestM images are put at least this far away, so that angles turn slowly within the cell
+/// \param phases adds to the initial phase of each ray; null: nothing
 /// Cluster delays and powers: 7.5-1 to 7.5-7; angles: 7.5-9 to 7.5-20; sub-clusters of the two strongest: table 7.5-5.
 /// In line of sight the direct ray is not in it: see LineOfSight. Delays of the taps are those of the absolute path.
 std::shared_ptr<const ClusterDrop> DrawClusters(const ClusterStatistics& statistics, LinkCondition condition,
                                                 const LargeScaleValues& values, const ns3::Vector& user,
-                                                const ns3::Vector& baseStation, double nearestM, NamedRandom random);
+                                                const ns3::Vector& baseStation, double nearestM, NamedRandom random,
+                                                NamedRandom* phases = nullptr);
 
 /// Two-dimensional isotropic scattering (Clarke): one tap, 120 vertically polarised rays of equal power, evenly spread
 /// around the user and turned at random, that leave the base station towards the user.

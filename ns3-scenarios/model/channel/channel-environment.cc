@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "ns3/log.h"
 
@@ -17,8 +18,22 @@ using ns3::Vector;
 constexpr double pi = std::numbers::pi;
 constexpr double ramp = 0.0625; ///< of a cell's length, on either side of its border: where two drops are mixed
 
+/// Rings around the base station: level 1 is nearer than this, and each further level than half as much.
+constexpr double near_m = 30;
+constexpr int finest_level = 4;
+constexpr double fine_length = 0.125; ///< of the outer radius of a ring: longest square in it
+
 /// What a random stream is for; the numbers are part of what a seed means.
-enum Name : std::uint64_t { large_scale = 1, los_state, indoor_state, penetration, way_in, environment_height, drop };
+enum Name : std::uint64_t {
+    large_scale = 1,
+    los_state,
+    indoor_state,
+    penetration,
+    way_in,
+    environment_height,
+    drop,
+    fine_phases
+};
 
 /// One dimension of Cells: the one or two cells that share a place, and the amplitude of each.
 struct Share {
@@ -39,6 +54,21 @@ Share SharesOf(double position, double lengthM) {
         return {{i, i + 1}, {std::cos(angle), std::sin(angle)}, 2};
     }
     return {{i, 0}, {1, 0}, 1};
+}
+
+/// The one or two levels that share a place at this distance: the inner ring is faded in over the outer sixteenth of
+/// it.
+Share LevelsOf(double distanceM) {
+    double radius = near_m;
+    for (int level = 0; level < finest_level; ++level, radius /= 2) {
+        if (distanceM >= radius) {
+            return {{level, 0}, {1, 0}, 1};
+        }
+        if (const double inside = (1 - distanceM / radius) / ramp; inside < 1) {
+            return {{level, level + 1}, {std::cos(pi / 2 * inside), std::sin(pi / 2 * inside)}, 2};
+        }
+    }
+    return {{finest_level, 0}, {1, 0}, 1};
 }
 
 std::uint64_t Bits(int value) {
@@ -155,44 +185,88 @@ double ChannelEnvironment::EnvironmentHeightUniform(const Vector& user) const {
     return NormalToUniform(m_environmentHeight(user.x, user.y));
 }
 
+double ChannelEnvironment::LengthM(LinkCondition condition, int level) const {
+    double length = m_statistics.ClusterCorrelationDistanceM(condition);
+    if (level > 0) {
+        for (const double most = fine_length * near_m / (1 << (level - 1)); length > most;) {
+            length /= 2;
+        }
+    }
+    return length;
+}
+
 std::vector<CellWeight> ChannelEnvironment::Cells(LinkCondition condition, const Vector& user) const {
-    const double length = m_statistics.ClusterCorrelationDistanceM(condition);
+    const double length = LengthM(condition, 0);
     const Share x = SharesOf(user.x, length), y = SharesOf(user.y, length);
     std::vector<CellWeight> cells;
     for (int i = 0; i < x.count; ++i) {
         for (int j = 0; j < y.count; ++j) {
-            cells.push_back({x.cell[i], y.cell[j], x.weight[i] * y.weight[j]});
+            cells.push_back({{x.cell[i], y.cell[j]}, x.weight[i] * y.weight[j]});
         }
     }
-    return cells;
+    const double distance = ns3::CalculateDistance(user, m_baseStation);
+    if (distance >= near_m || m_statistics.GetDeployment() == Deployment::Clarke) {
+        return cells;
+    }
+    const Share levels = LevelsOf(distance);
+    std::vector<CellWeight> fine;
+    for (int n = 0; n < levels.count; ++n) {
+        const int level = levels.cell[n];
+        if (level == 0) {
+            for (const auto& cell : cells) {
+                fine.push_back({cell.place, cell.weight * levels.weight[n]});
+            }
+            continue;
+        }
+        const double fineLength = LengthM(condition, level);
+        const Share fineX = SharesOf(user.x, fineLength), fineY = SharesOf(user.y, fineLength);
+        for (const auto& cell : cells) {
+            for (int i = 0; i < fineX.count; ++i) {
+                for (int j = 0; j < fineY.count; ++j) {
+                    fine.push_back({{cell.place.x, cell.place.y, level, fineX.cell[i], fineY.cell[j]},
+                                    cell.weight * levels.weight[n] * fineX.weight[i] * fineY.weight[j]});
+                }
+            }
+        }
+    }
+    return fine;
 }
 
 int ChannelEnvironment::FloorOf(const Vector& user) {
     return static_cast<int>(std::lround((user.z - 1.5) / 3));
 }
 
-std::shared_ptr<const ClusterDrop> ChannelEnvironment::Drop(LinkCondition condition, const CellWeight& cell,
+std::shared_ptr<const ClusterDrop> ChannelEnvironment::Drop(LinkCondition condition, const DropPlace& place,
                                                             int floor) {
-    auto& slot = m_drops[{condition, cell.x, cell.y, floor}];
+    auto& slot = m_drops[{condition, place, floor}];
     if (auto known = slot.lock()) {
         return known;
     }
-    const double length = m_statistics.ClusterCorrelationDistanceM(condition);
-    Vector centre((cell.x + 0.5) * length, (cell.y + 0.5) * length, 1.5 + 3.0 * floor);
+    const double length = LengthM(condition, place.level);
+    const int x = place.level > 0 ? place.fineX : place.x, y = place.level > 0 ? place.fineY : place.y;
+    Vector centre((x + 0.5) * length, (y + 0.5) * length, 1.5 + 3.0 * floor);
     if (ns3::CalculateDistance(centre, m_baseStation) < 1) {
         centre.x += 1; // the base station stands in the middle of the cell: any direction will do
     }
     const LinkGeometry geometry{std::hypot(centre.x - m_baseStation.x, centre.y - m_baseStation.y), m_baseStation.z,
                                 centre.z};
-    auto random = Named({m_site, drop, static_cast<std::uint64_t>(condition), Bits(cell.x), Bits(cell.y), Bits(floor)});
+    // The clusters are the cell's, from wherever they are seen.
+    auto random =
+        Named({m_site, drop, static_cast<std::uint64_t>(condition), Bits(place.x), Bits(place.y), Bits(floor)});
+    std::optional<NamedRandom> phases;
+    if (place.level > 0) {
+        phases = Named({m_site, fine_phases, static_cast<std::uint64_t>(condition), Bits(place.x), Bits(place.y),
+                        Bits(floor), Bits(place.level), Bits(x), Bits(y)});
+    }
     auto made = m_statistics.GetDeployment() == Deployment::Clarke
                     ? DrawIsotropic(centre, m_baseStation, random)
                     : DrawClusters(m_statistics.Clusters(condition, geometry), condition,
-                                   LargeScale(condition, geometry, centre), centre, m_baseStation, 2 * length, random);
+                                   LargeScale(condition, geometry, centre), centre, m_baseStation, 2 * length, random,
+                                   phases ? &*phases : nullptr);
     slot = made;
     ++m_numDrops;
-    NS_LOG_LOGIC("drop " << m_numDrops << ": cell (" << cell.x << ", " << cell.y << "), floor " << floor
-                         << ", condition " << static_cast<int>(condition));
+    NS_LOG_LOGIC("drop " << m_numDrops << ": cell (" << place.x << ", " << place.y << "), level " << place.level
+                         << ", floor " << floor << ", condition " << static_cast<int>(condition));
     return made;
 }
 

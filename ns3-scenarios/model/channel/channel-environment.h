@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,9 +19,17 @@
 
 namespace edgelam {
 
+/// Where a drop is: a cell, and near the base station the finer square in whose middle its clusters are seen from.
+struct DropPlace {
+    int x, y;
+    int level = 0; ///< 0: the middle of the cell
+    int fineX = 0, fineY = 0;
+    auto operator<=>(const DropPlace&) const = default;
+};
+
 /// One of the drops that a place takes part in. The squares of the weights at one place add up to 1.
 struct CellWeight {
-    int x, y;
+    DropPlace place;
     double weight;
 };
 
@@ -46,6 +55,11 @@ struct ConditionRule {
 /// Each has a drop (steps 5 to 10 at its centre, at the height of the user's floor, in steps of 3 m from 1.5 m), made
 /// when first needed and kept while a link uses it. Within a sixteenth of that distance of a border both neighbours
 /// take part, faded from one to the other; the squares of the weights add up to 1, so mean power is constant.
+///
+/// Within 30 m of the base station, the direction to the middle of a cell is not that to the user. So the clusters of a
+/// cell are seen from the middle of a finer square there, at most an eighth as long as the distance's upper bound in
+/// its ring (15 to 30 m, 7.5 to 15 m, 3.75 to 7.5 m, and nearer); each has phases of its own, and squares and rings are
+/// faded into each other like cells.
 class ChannelEnvironment {
   public:
     /// \param statistics outlives this object
@@ -71,7 +85,7 @@ class ChannelEnvironment {
 
     std::vector<CellWeight> Cells(LinkCondition condition, const ns3::Vector& user) const;
     /// \p floor: FloorOf(user)
-    std::shared_ptr<const ClusterDrop> Drop(LinkCondition condition, const CellWeight& cell, int floor);
+    std::shared_ptr<const ClusterDrop> Drop(LinkCondition condition, const DropPlace& place, int floor);
     static int FloorOf(const ns3::Vector& user);
 
     /// Drops made so far.
@@ -86,6 +100,8 @@ class ChannelEnvironment {
     const Fields& FieldsOf(LinkCondition condition, const LinkGeometry& geometry) const;
     /// Length of the way inside the building, m (d_2D-in).
     double WayIn(const ns3::Vector& user) const;
+    /// Length of the squares of a level.
+    double LengthM(LinkCondition condition, int level) const;
     double CorrelatedAt(const Fields& fields, std::size_t parameter, const ns3::Vector& user) const;
     NamedRandom Named(std::initializer_list<std::uint64_t> name) const;
 
@@ -95,7 +111,7 @@ class ChannelEnvironment {
     ns3::Vector m_baseStation;
     mutable std::array<std::optional<Fields>, 3> m_fields;
     GaussianField m_los, m_indoor, m_penetration, m_wayIn1, m_wayIn2, m_environmentHeight;
-    std::map<std::tuple<LinkCondition, int, int, int>, std::weak_ptr<const ClusterDrop>> m_drops;
+    std::map<std::tuple<LinkCondition, DropPlace, int>, std::weak_ptr<const ClusterDrop>> m_drops;
     std::uint64_t m_numDrops = 0;
 };
 

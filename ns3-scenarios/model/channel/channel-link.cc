@@ -39,7 +39,7 @@ std::string Text(const Vector& v) {
 struct ChannelLink::Part {
     LinkCondition condition;
     bool direct;
-    int x, y;             ///< cell
+    DropPlace place;      ///< of its drop; of the direct ray: none
     double amplitude = 0; ///< all factors: gain of the condition, its weight, K-factor, cell
     std::shared_ptr<const ClusterDrop> drop;
     std::unique_ptr<RayWindow> window;
@@ -206,9 +206,9 @@ void ChannelLink::RefreshRays() {
         return;
     }
     std::vector<std::unique_ptr<Part>> parts;
-    const auto take = [&](LinkCondition condition, bool direct, int x, int y) -> Part& {
+    const auto take = [&](LinkCondition condition, bool direct, const DropPlace& place) -> Part& {
         const auto known = std::find_if(m_parts.begin(), m_parts.end(), [&](const auto& part) {
-            return part && part->condition == condition && part->direct == direct && part->x == x && part->y == y;
+            return part && part->condition == condition && part->direct == direct && part->place == place;
         });
         if (known != m_parts.end()) { // the part of before, with its windows
             parts.push_back(std::move(*known));
@@ -216,8 +216,7 @@ void ChannelLink::RefreshRays() {
             parts.push_back(std::make_unique<Part>());
             parts.back()->condition = condition;
             parts.back()->direct = direct;
-            parts.back()->x = x;
-            parts.back()->y = y;
+            parts.back()->place = place;
         }
         return *parts.back();
     };
@@ -230,7 +229,7 @@ void ChannelLink::RefreshRays() {
         double amplitude = std::sqrt(m_weights[condition] * m_gain[static_cast<std::size_t>(condition)]);
         if (condition == LinkCondition::Los) { // eq. 7.5-30
             const double k = std::pow(10, m_environment->KFactorDb(m_geometry, m_utPlace) / 10);
-            Part& direct = take(condition, true, 0, 0);
+            Part& direct = take(condition, true, {});
             if (!direct.drop) {
                 direct.drop = LineOfSight(m_bsPlace, m_channel.GetWavelengthM());
             }
@@ -238,9 +237,9 @@ void ChannelLink::RefreshRays() {
             amplitude *= std::sqrt(1 / (k + 1));
         }
         for (const auto& cell : m_environment->Cells(condition, m_utPlace)) {
-            Part& part = take(condition, false, cell.x, cell.y);
+            Part& part = take(condition, false, cell.place);
             if (!part.drop) {
-                part.drop = m_environment->Drop(condition, cell, floor);
+                part.drop = m_environment->Drop(condition, cell.place, floor);
             }
             part.amplitude = amplitude * cell.weight;
         }
