@@ -25,7 +25,7 @@ SCHEMA = {
 def measure(config: Config, folder: RunFolder, runner: Runner) -> None:
     """No HARQ retransmissions: what link adaptation's target leaves over is lost for RLC to mend."""
     jobs: list[dict[str, Any]] = [
-        {"mode": mode, "packets": config.rlc_packets, "target": TARGET, "bandwidth": 20, "gnbPower": 30,
+        {"mode": mode, "packets": config.rlc_packets, "blerTarget": TARGET, "bandwidth": 20, "gnbPower": 30,
          "seed": config.seed}
         for mode in MODES
     ]  # fmt: skip

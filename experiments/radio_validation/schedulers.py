@@ -19,7 +19,8 @@ from .runner import Runner
 TABLE = "street"
 SCHEDULERS = {"rr": "round robin", "pf": "proportional fair", "max-rate": "maximum rate"}
 EQUAL: dict[str, Any] = {  # flat, slow enough for CSI to hold and fast against the 0.1 s over which PF averages
-    "place": "equal", "pattern": "FDD", "bandwidth": 5, "mcsTable": 3, "speed": 4, "csiPeriod": 1, "csiDelay": 1,
+    "place": "equal", "pattern": "FDD", "bandwidth": 5, "mcsTable": 3, "blerTarget": 0.1, "speed": 4, "csiPeriod": 1,
+    "csiDelay": 1,
 }  # fmt: skip
 EQUAL_PRBS = 11
 SNR_AT_0_DBM_DB = 15.7  # of EQUAL: free space over 100 m at 3.5 GHz, 11 resource blocks, noise figure 9 dB

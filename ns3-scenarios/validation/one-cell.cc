@@ -14,6 +14,7 @@ void CellOptions::Add(Options& options) {
     options.Attribute("bandwidth", attributes, "Bandwidth", {.scale = {"Hz", "MHz", 1e6}});
     options.Attribute("pattern", attributes, "Pattern");
     options.Attribute("mcsTable", attributes, "McsTable");
+    options.Attribute("blerTarget", attributes, "BlerTarget");
     options.Attribute("layers", attributes, "MaxLayers");
     options.Attribute("gnbPower", attributes, "GnbPower");
     options.Attribute("uePower", attributes, "UePower");

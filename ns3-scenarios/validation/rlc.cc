@@ -15,14 +15,13 @@ struct Settings {
     CellOptions cell;
     std::string mode = "am";
     std::uint32_t packets = 10000, packetBytes = 1000;
-    double everyS = 1e-3, target = 0.1, drainS = 2;
+    double everyS = 1e-3, drainS = 2;
 };
 
 void Measure(const Settings& settings) {
     OneCell one(settings.cell, {.deployment = "UMi", .los = "Never", .stream = settings.cell.seed},
                 test::MakeEnd({0, 0, 10}, 4, 4, true));
     one.cell->SetAttribute("MaxTransmissions", ns3::UintegerValue(1));
-    one.cell->SetAttribute("BlerTarget", ns3::DoubleValue(settings.target));
     std::uint64_t blocks = 0, lostBlocks = 0;
     std::vector<double> delaysMs;
     std::vector<std::int64_t> sentNs; // by the packets' own numbers
@@ -77,7 +76,6 @@ Body Rlc(Options& options) {
     options.Integer("packetBytes", settings->packetBytes, "of each", 20, 9000);
     options.Time("every", settings->everyS, "between two packets", 1e-5, 10);
     options.Time("drain", settings->drainS, "after the last", 0.5, 100);
-    options.Real("target", settings->target, "", "BLER of link adaptation", 0.001, 0.5);
     return [settings] { Measure(*settings); };
 }
 

@@ -21,6 +21,7 @@ SUITES = [
     "edgelam-nr-control",
     "edgelam-nr-coverage",
     "edgelam-nr-error-model",
+    "edgelam-nr-link-adaptation",
     "edgelam-nr-memory",
     "edgelam-nr-multi-user",
     "edgelam-nr-multicast",

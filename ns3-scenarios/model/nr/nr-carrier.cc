@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <numeric>
+#include <sstream>
 #include <stdexcept>
 
 #include "ns3/log.h"
@@ -19,9 +20,11 @@ namespace edgelam::nr {
 namespace {
 
 constexpr double thermal_dbm_per_hz = -174;
+constexpr double least_bler_target = 1e-6;
 constexpr unsigned short_control = 2;   ///< symbols of uplink that are for sounding and short PUCCH
 constexpr unsigned least_elements = 36; ///< of a resource block, for data
 constexpr unsigned usual_slots = 2;     ///< of K1 and K2 where the numerology allows that
+constexpr double table_3_bler = 1e-5, other_tables_bler = 0.1; ///< TS 38.214 5.2.2.1: what a CQI promises
 
 /// TS 38.214 table 5.1.2.2.1-1, configuration 1; twice and four times as many beyond its 275 resource blocks (FR3), so
 /// that there are never more than 18 groups.
@@ -56,6 +59,12 @@ CellSettings CellSettings::Checked() const {
         throw std::invalid_argument("NR cell: MulticastMcs " + std::to_string(multicastMcs) + "; legal are -1 to " +
                                     std::to_string(largest));
     }
+    if (blerTarget != 0 && !(blerTarget >= least_bler_target)) {
+        std::ostringstream text;
+        text << "NR cell: BlerTarget " << blerTarget << "; legal are " << least_bler_target
+             << " to 0.5, or 0 for that of the CQI table";
+        throw std::invalid_argument(text.str());
+    }
     constexpr std::array periods{0U, 1U, 2U, 4U, 5U, 8U, 10U, 16U, 20U, 40U, 80U, 160U, 320U, 640U};
     if (std::find(periods.begin(), periods.end(), srPeriod) == periods.end()) {
         throw std::invalid_argument("NR cell: SrPeriod " + std::to_string(srPeriod) +
@@ -83,6 +92,9 @@ CellSettings CellSettings::Checked() const {
     choose("UeDelay", result.ueDelay, slots(decoding), slots(decoding), most_ue_delay, decoding, "5.3-1");
     choose("K1", result.k1, leastK1, std::max(usual_slots, leastK1), most_k, decoding, "5.3-1");
     choose("K2", result.k2, leastK2, std::max(usual_slots, leastK2), most_k, preparation, "6.4-1");
+    if (blerTarget == 0) {
+        result.blerTarget = McsTableOf(mcsTable) == McsTable::Qam64LowEfficiency ? table_3_bler : other_tables_bler;
+    }
     return result;
 }
 

@@ -31,7 +31,7 @@ constexpr unsigned most_ue_delay = 20, most_k = 32; ///< slots, of UeDelay, and 
 struct CellSettings {
     unsigned mu = 1;
     double bandwidthHz = 100e6, gnbPowerDbm = 44, uePowerDbm = 23, gnbNoiseDb = 5, ueNoiseDb = 9;
-    double p0Dbm = -90, alpha = 0.8, blerTarget = 0.1;
+    double p0Dbm = -90, alpha = 0.8, blerTarget = 0;
     double gapDb = ErrorModel::default_gap_db;
     std::string pattern = "DDDSU", scheduler = "pf", beams = "eigen";
     unsigned mcsTable = 2, maxLayers = 4, maxUplinkLayers = 1, controlSymbols = 1, dmrsPerPrb = 12,
@@ -85,7 +85,7 @@ struct Carrier {
     /// Resource blocks that sounding covers.
     unsigned SoundedPrbs() const;
 
-    CellSettings settings;
+    CellSettings settings; ///< with the BLER target of the CQI table if none was given
     Numerology numerology;
     SlotPattern pattern;
     std::vector<SlotPlan> plan;

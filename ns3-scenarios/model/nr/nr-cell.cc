@@ -51,8 +51,11 @@ ns3::TypeId Cell::GetTypeId() {
                 DoubleValue(-90), MakeDoubleAccessor(of(&CellSettings::p0Dbm)), real(-300, 200))
             .AddAttribute("Alpha", "Uplink power control: share of the path loss that is compensated.",
                           DoubleValue(0.8), MakeDoubleAccessor(of(&CellSettings::alpha)), real(0, 1))
-            .AddAttribute("BlerTarget", "Target block error rate of link adaptation.", DoubleValue(0.1),
-                          MakeDoubleAccessor(of(&CellSettings::blerTarget)), real(0.001, 0.5))
+            .AddAttribute(
+                "BlerTarget",
+                "Target block error rate of link adaptation, from 1e-6 on; 0: that of the CQI table (TS 38.214 "
+                "5.2.2.1), 1e-5 with McsTable 3 and 0.1 with the others.",
+                DoubleValue(0), MakeDoubleAccessor(of(&CellSettings::blerTarget)), real(0, 0.5))
             .AddAttribute("Scheduler",
                           "rr, pf, max-rate, external, or the TypeId of a class derived from edgelam::nr::Scheduler.",
                           StringValue("pf"), MakeStringAccessor(of(&CellSettings::scheduler)), MakeStringChecker())
