@@ -248,6 +248,12 @@ void Modulation(Case& test) {
     test.Near(CqiAt(CqiTable::Qam256, 12).Efficiency(), 5.5547, 5e-5, "CQI table 2");
     test.Near(CqiAt(CqiTable::Qam1024, 14).Efficiency(), 8.3301, 5e-5, "CQI table 4");
     test.True(McsOfCqi(McsTable::Qam256, CqiTable::Qam256, 7) == 11, "CQI 7");
+    // Table 5.2.2.1-1: differences of 0, 1, 2 and more, -1 and less.
+    using Pair = std::pair<unsigned, unsigned>;
+    for (const auto& [subband, reported] :
+         {Pair{1, 6}, Pair{5, 6}, Pair{6, 6}, Pair{7, 7}, Pair{8, 8}, Pair{9, 9}, Pair{10, 9}, Pair{15, 9}}) {
+        test.True(ReportedCqi(subband, 7) == reported, "sub-band CQI " + std::to_string(subband) + " beside 7");
+    }
 }
 
 // Transport blocks

@@ -25,6 +25,7 @@ constexpr unsigned short_control = 2;   ///< symbols of uplink that are for soun
 constexpr unsigned least_elements = 36; ///< of a resource block, for data
 constexpr unsigned usual_slots = 2;     ///< of K1 and K2 where the numerology allows that
 constexpr double table_3_bler = 1e-5, other_tables_bler = 0.1; ///< TS 38.214 5.2.2.1: what a CQI promises
+constexpr unsigned least_subband = 4, least_prbs_of_subbands = 24;
 
 /// TS 38.214 table 5.1.2.2.1-1, configuration 1; twice and four times as many beyond its 275 resource blocks (FR3), so
 /// that there are never more than 18 groups.
@@ -103,7 +104,9 @@ Carrier::Carrier(const CellSettings& given, double frequencyHz)
       mcsTable(McsTableOf(settings.mcsTable)), cqiTable(static_cast<CqiTable>(mcsTable)),
       numPrbs(NumResourceBlocks(FrequencyRangeOf(frequencyHz), settings.mu, settings.bandwidthHz)),
       prbsPerGroup(GroupSize(numPrbs)), numGroups((numPrbs + prbsPerGroup - 1) / prbsPerGroup),
-      samplesPerGroup(std::max(1u, prbsPerGroup / 4)), harqProcesses(HarqProcessesOf(settings, frequencyHz)),
+      samplesPerGroup(std::max(1u, prbsPerGroup / 4)),
+      groupsPerSubband(numPrbs < least_prbs_of_subbands ? numGroups : std::max(1u, least_subband / prbsPerGroup)),
+      harqProcesses(HarqProcessesOf(settings, frequencyHz)),
       limitedBits(LimitedBufferBits(mcsTable, numPrbs, settings.maxLayers)), errors(settings.gapDb),
       control(errors, numPrbs, settings.controlSymbols, settings.aggregationLevel),
       linkTimers{settings.n310, settings.n311, SlotsOf(settings.t310), SlotsOf(settings.t311)} {

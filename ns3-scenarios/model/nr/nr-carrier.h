@@ -95,6 +95,7 @@ struct Carrier {
     McsTable mcsTable;
     CqiTable cqiTable;
     unsigned numPrbs, prbsPerGroup, numGroups, samplesPerGroup;
+    unsigned groupsPerSubband;     ///< that share a CQI (TS 38.214 table 5.2.1.4-2); numGroups: no sub-bands
     unsigned leastGroups;          ///< that a block of the lowest MCS and least_block_bits takes
     std::vector<double> offsetsHz; ///< of the SINR samples, several a group
     double noiseDownW, noiseUpW;   ///< of one resource block

@@ -58,39 +58,68 @@ std::span<const float> Links::Rise(std::uint32_t ue, Direction direction, std::u
     return m_rise;
 }
 
+Links::Allowed Links::HighestOver(std::span<const float> sinrs) const {
+    const float most = static_cast<float>(std::pow(10, m_carrier.thresholdDb.back() / 10));
+    double mean = 0; // capacity: an MCS that is hardly too low
+    for (std::size_t i = 0; i < sinrs.size();) {
+        double product = 1; // of at most 16 factors: a logarithm for all of them
+        for (const std::size_t end = std::min(i + 16, sinrs.size()); i < end; ++i) {
+            product *= 1 + std::min(sinrs[i], most);
+        }
+        mean += std::log2(product);
+    }
+    mean /= static_cast<double>(sinrs.size());
+    unsigned mcs = m_carrier.HighestAt(DbOf(std::exp2(mean) - 1) + 0.1);
+    double sinrDb = DbOf(EffectiveSinr(sinrs, m_carrier.beta[mcs]));
+    while (mcs > 0 && sinrDb < m_carrier.thresholdDb[mcs]) {
+        sinrDb = DbOf(EffectiveSinr(sinrs, m_carrier.beta[--mcs]));
+    }
+    return {mcs, sinrDb};
+}
+
 void Links::MeasureGroups(const SinrMap& map, bool asCqi, LinkQuality& out) {
     out.layers = map.numLayers;
     out.sinrDb.resize(m_carrier.numGroups);
     out.mean = 0;
-    const float most = static_cast<float>(std::pow(10, m_carrier.thresholdDb.back() / 10));
-    for (unsigned g = 0; g < m_carrier.numGroups; ++g) {
+    // The best CQI that is allowed, and the SINR that a CQI stands for: of the highest MCS that it allows. CQI 0: this
+    // many layers carry nothing here.
+    const double outOfRangeDb = DbOf(m_carrier.outOfRange);
+    const auto cqiOf = [&](const Allowed& allowed) {
+        const double efficiency = McsAt(m_carrier.mcsTable, allowed.mcs).Efficiency();
+        return allowed.sinrDb < outOfRangeDb ? 0 : std::max(1u, HighestCqi(m_carrier.cqiTable, efficiency + 1e-6));
+    };
+    const auto efficiencyOf = [&](unsigned cqi) {
+        return cqi == 0 ? 0 : CqiAt(m_carrier.cqiTable, cqi).Efficiency();
+    };
+    const auto read = [&](unsigned cqi, double sinrDb) {
+        return cqi == 0 ? static_cast<float>(sinrDb)
+                        : m_carrier.thresholdDb[HighestMcs(m_carrier.mcsTable, efficiencyOf(cqi) + 1e-6)];
+    };
+    const Allowed wideband = asCqi ? HighestOver(map.values) : Allowed{};
+    out.cqi = asCqi ? cqiOf(wideband) : 0;
+    const unsigned step = asCqi ? m_carrier.groupsPerSubband : 1;
+    for (unsigned first = 0; first < m_carrier.numGroups; first += step) {
+        const unsigned count = std::min(step, m_carrier.numGroups - first);
+        if (count == m_carrier.numGroups && asCqi) { // the band is too narrow for sub-bands
+            std::fill(out.sinrDb.begin(), out.sinrDb.end(), read(out.cqi, wideband.sinrDb));
+            out.mean = efficiencyOf(out.cqi);
+            return;
+        }
         m_sinrs.clear();
-        double mean = 0; // capacity over layers and samples: an MCS that is hardly too low
         for (unsigned l = 0; l < map.numLayers; ++l) {
-            const float* at = map.Layer(l) + g * m_carrier.samplesPerGroup;
-            double product = 1; // of at most 16 factors: a logarithm for each layer
-            for (unsigned i = 0; i < m_carrier.samplesPerGroup; ++i) {
-                product *= 1 + std::min(at[i], most);
-            }
-            mean += std::log2(product);
-            m_sinrs.insert(m_sinrs.end(), at, at + m_carrier.samplesPerGroup);
+            const float* at = map.Layer(l) + first * m_carrier.samplesPerGroup;
+            m_sinrs.insert(m_sinrs.end(), at, at + count * m_carrier.samplesPerGroup);
         }
-        mean /= map.numLayers * m_carrier.samplesPerGroup;
-        unsigned mcs = m_carrier.HighestAt(DbOf(std::exp2(mean) - 1) + 0.1);
-        double sinrDb = DbOf(EffectiveSinr(m_sinrs, m_carrier.beta[mcs]));
-        while (mcs > 0 && sinrDb < m_carrier.thresholdDb[mcs]) {
-            sinrDb = DbOf(EffectiveSinr(m_sinrs, m_carrier.beta[--mcs]));
+        const Allowed allowed = HighestOver(m_sinrs);
+        double efficiency = allowed.sinrDb < outOfRangeDb ? 0 : McsAt(m_carrier.mcsTable, allowed.mcs).Efficiency();
+        auto sinrDb = static_cast<float>(allowed.sinrDb);
+        if (asCqi) {
+            const unsigned cqi = cqiOf(allowed);
+            efficiency = efficiencyOf(cqi);
+            sinrDb = read(ReportedCqi(cqi, out.cqi), allowed.sinrDb);
         }
-        double efficiency = McsAt(m_carrier.mcsTable, mcs).Efficiency();
-        if (DbOf(m_carrier.outOfRange) > sinrDb) { // CQI 0: this many layers carry nothing here
-            efficiency = 0;
-        } else if (asCqi) { // the best CQI that this MCS allows, read as the MCS that it allows
-            const unsigned cqi = std::max(1u, HighestCqi(m_carrier.cqiTable, efficiency + 1e-6));
-            efficiency = CqiAt(m_carrier.cqiTable, cqi).Efficiency();
-            sinrDb = m_carrier.thresholdDb[HighestMcs(m_carrier.mcsTable, efficiency + 1e-6)];
-        }
-        out.sinrDb[g] = static_cast<float>(sinrDb);
-        out.mean += efficiency / m_carrier.numGroups;
+        std::fill_n(out.sinrDb.begin() + first, count, sinrDb);
+        out.mean += efficiency * count / m_carrier.numGroups;
     }
 }
 
@@ -203,8 +232,7 @@ void Links::TraceReport(const Ue& ue) const {
     record.adopted_slot = ue.reports.adoptSlot;
     record.ue = ue.link.GetUe();
     record.rank = static_cast<std::uint8_t>(down.layers);
-    record.cqi =
-        static_cast<std::uint8_t>(down.reaches ? std::max(1u, HighestCqi(m_carrier.cqiTable, down.mean + 1e-6)) : 0);
+    record.cqi = static_cast<std::uint8_t>(down.reaches ? std::max(1u, down.cqi) : 0);
     record.sinr_db = mean(down);
     record.uplink_rank = static_cast<std::uint8_t>(up.layers);
     record.uplink_sinr_db = mean(up);

@@ -26,6 +26,7 @@ struct LinkQuality {
     unsigned layers = 1;
     std::vector<float> sinrDb; ///< [RBG] effective
     double mean = 0;           ///< bit/s/Hz of one layer that they allow
+    unsigned cqi = 0;          ///< of the whole band, if it is a report
     double wideband = 0;       ///< effective SINR over the band of one layer (as few as there may be), linear
     unsigned mostGroups = 0;   ///< uplink: groups that the power is enough for, at the lowest MCS
     bool reaches = true;       ///< false: out of range, nothing is scheduled
@@ -95,7 +96,8 @@ class Links {
     unsigned Cces(std::uint32_t ue) const { return m_carrier.control.Level(m_ues[ue].down.quality.wideband); }
     /// Probability that the gNB misses a scheduling request.
     double RequestLoss(std::uint32_t ue) const;
-    /// Quality of each group: the SINR at which a flat channel would allow the same MCS.
+    /// Quality of each group: the SINR at which a flat channel would allow the same MCS. \param asCqi as a UE reports
+    /// it: a CQI of the whole band, and from 24 resource blocks on two bits beside it for each sub-band
     void MeasureGroups(const SinrMap& map, bool asCqi, LinkQuality& out);
     /// SINR of one layer to a UE over its beam that was measured last, or over a given one, with the interference that
     /// the UE has measured.
@@ -134,6 +136,12 @@ class Links {
     std::span<const float> Rise(std::uint32_t ue, Direction direction, std::uint64_t slot);
     /// Who reaches whom, by what is pending, and what layer 1 says of it.
     void Monitor(Ue& ue, std::uint64_t slot);
+    /// The highest MCS that layers with these SINRs allow, and the SINR at which a flat channel would.
+    struct Allowed {
+        unsigned mcs;
+        double sinrDb;
+    };
+    Allowed HighestOver(std::span<const float> sinrs) const;
     /// What m_tried has measured becomes pending if it is the better one.
     void KeepBetter(LinkAdaptation& adaptation);
     void TraceReport(const Ue& ue) const;

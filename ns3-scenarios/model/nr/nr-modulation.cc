@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-modulation.h"
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <stdexcept>
@@ -133,6 +134,10 @@ unsigned HighestCqi(CqiTable table, double efficiency) {
         --index;
     }
     return index;
+}
+
+unsigned ReportedCqi(unsigned subband, unsigned wideband) {
+    return subband < wideband ? wideband - 1 : std::min(subband, wideband + 2);
 }
 
 } // namespace edgelam::nr

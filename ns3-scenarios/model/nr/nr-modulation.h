@@ -40,5 +40,8 @@ unsigned HighestMcs(McsTable table, double efficiency);
 unsigned McsOfCqi(McsTable table, CqiTable cqiTable, unsigned cqi);
 /// The highest CQI whose efficiency is at most this; 0 if none is so low.
 unsigned HighestCqi(CqiTable table, double efficiency);
+/// What the gNB learns of a sub-band's CQI, which is reported in two bits beside that of the whole band (TS 38.214
+/// table 5.2.2.1-1): as much, one more, two or more (read as two more), or less (read as one less).
+unsigned ReportedCqi(unsigned subband, unsigned wideband);
 
 } // namespace edgelam::nr
