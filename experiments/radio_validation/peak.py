@@ -19,6 +19,7 @@ from .runner import Runner
 TABLE = "peak"
 MOST_RESIDUAL = 0.005
 CONTROL_SYMBOLS, DMRS = 1, 12  # of the cell, a slot; resource elements of a resource block
+FR2_HZ, FR2_OVERHEAD = 24.25e9, 6  # SSB, CSI-RS, PT-RS; PUCCH, SRS: resource elements of a resource block
 SUBCARRIERS, SYMBOLS = 12, 14
 HEADERS = 9  # bytes a packet: PDCP 3, RLC 3, MAC 3
 BEST_RATE = 948 / 1024
@@ -45,6 +46,7 @@ ROWS = (
     Row("40 MHz, 30 kHz, 4 layers down", 3.5e9, 1, 40, 4, 2, False, "FDD", 0.14),
     Row("20 MHz, 15 kHz, 2 layers down", 2.1e9, 0, 20, 2, 2, False, "FDD", 0.14),
     Row("FR2 400 MHz, 120 kHz, 2 layers down", 28e9, 3, 400, 2, 1, False, "FDD", 0.18),
+    Row("FR2 400 MHz, 120 kHz, up", 28e9, 3, 400, 1, 1, True, "FDD", 0.10),
     Row("100 MHz, DDDSU, 4 layers down", 3.5e9, 1, 100, 4, 2, False, "DDDSU", 0.14),
     Row("100 MHz, DDDSU, up", 3.5e9, 1, 100, 1, 2, True, "DDDSU", 0.08),
 )
@@ -52,6 +54,7 @@ FACTORS = {
     "overhead_undone": "OH of the formula taken back",
     "control": "control symbols",
     "dmrs": "DMRS",
+    "signals": "SSB, CSI-RS, PT-RS, PUCCH, SRS (FR2)",
     "slots": "slots of the TDD pattern",
     "code_rate": "code rate against 948/1024",
     "quantisation": "transport block sizes",
@@ -93,8 +96,13 @@ def elements(row: Row) -> list[int]:
     found = []
     for slot in slots(row.pattern):
         symbols = (slot.uplink if slot.uplink > 2 else 0) if row.uplink else max(0, slot.downlink - CONTROL_SYMBOLS)
-        found.append(max(0, SUBCARRIERS * symbols - DMRS))
+        found.append(max(0, SUBCARRIERS * symbols - DMRS - overhead(row)))
     return found
+
+
+def overhead(row: Row) -> int:
+    """Resource elements of a resource block that other signals than DMRS take, on average."""
+    return FR2_OVERHEAD if row.frequency_hz >= FR2_HZ else 0
 
 
 def explain(row: Row, line: dict[str, Any]) -> dict[str, Any]:
@@ -108,11 +116,13 @@ def explain(row: Row, line: dict[str, Any]) -> dict[str, Any]:
     )
     control = 0 if row.uplink else CONTROL_SYMBOLS
     left = full - SUBCARRIERS * control
+    data = left - DMRS - overhead(row)
     factors = {
         "overhead_undone": 1 / (1 - row.formula_overhead),
         "control": left / full,
         "dmrs": (left - DMRS) / left,
-        "slots": sum(of_slot) / len(of_slot) / (left - DMRS),
+        "signals": data / (left - DMRS),
+        "slots": sum(of_slot) / len(of_slot) / data,
         "code_rate": code_rate / BEST_RATE,
         "quantisation": scheduled_bits / exact_bits,
         "headers": line["packet_bytes"] / (line["packet_bytes"] + HEADERS),

@@ -27,6 +27,14 @@ constexpr unsigned usual_slots = 2;     ///< of K1 and K2 where the numerology a
 constexpr double table_3_bler = 1e-5, other_tables_bler = 0.1; ///< TS 38.214 5.2.2.1: what a CQI promises
 constexpr unsigned least_subband = 4, least_prbs_of_subbands = 24;
 
+/// xOverhead for one resource block. In FR2 12 symbols of 66 resource blocks and more hold 3 resource elements of PT-RS
+/// (every fourth block, every symbol), 1.6 of CSI-RS (32 ports every 20 slots) and, with 64 beams every 20 ms in 264
+/// blocks, 1.4 of SSB; up, 3 of PT-RS and about 2 of PUCCH and SRS: 6 both ways, as TS 38.306 4.1.2 reckons. In FR1,
+/// control symbols and DMRS alone are what it reckons.
+unsigned DefaultOverhead(FrequencyRange range) {
+    return range == FrequencyRange::Fr2_1 || range == FrequencyRange::Fr2_2 ? 6 : 0;
+}
+
 /// TS 38.214 table 5.1.2.2.1-1, configuration 1; twice and four times as many beyond its 275 resource blocks (FR3), so
 /// that there are never more than 18 groups.
 unsigned GroupSize(unsigned prbs) {
@@ -65,6 +73,10 @@ CellSettings CellSettings::Checked() const {
         text << "NR cell: BlerTarget " << blerTarget << "; legal are " << least_bler_target
              << " to 0.5, or 0 for that of the CQI table";
         throw std::invalid_argument(text.str());
+    }
+    if (overheadPerPrb != -1 && overheadPerPrb % 6 != 0) {
+        throw std::invalid_argument("NR cell: Overhead " + std::to_string(overheadPerPrb) +
+                                    "; legal are 0, 6, 12, 18, and -1 for that of the frequency range");
     }
     constexpr std::array periods{0U, 1U, 2U, 4U, 5U, 8U, 10U, 16U, 20U, 40U, 80U, 160U, 320U, 640U};
     if (std::find(periods.begin(), periods.end(), srPeriod) == periods.end()) {
@@ -106,6 +118,8 @@ Carrier::Carrier(const CellSettings& given, double frequencyHz)
       prbsPerGroup(GroupSize(numPrbs)), numGroups((numPrbs + prbsPerGroup - 1) / prbsPerGroup),
       samplesPerGroup(std::max(1u, prbsPerGroup / 4)),
       groupsPerSubband(numPrbs < least_prbs_of_subbands ? numGroups : std::max(1u, least_subband / prbsPerGroup)),
+      overheadPerPrb(settings.overheadPerPrb < 0 ? DefaultOverhead(FrequencyRangeOf(frequencyHz))
+                                                 : static_cast<unsigned>(settings.overheadPerPrb)),
       harqProcesses(HarqProcessesOf(settings, frequencyHz)),
       limitedBits(LimitedBufferBits(mcsTable, numPrbs, settings.maxLayers)), errors(settings.gapDb),
       control(errors, numPrbs, settings.controlSymbols, settings.aggregationLevel),
@@ -135,7 +149,7 @@ Carrier::Carrier(const CellSettings& given, double frequencyHz)
         efficiency.push_back(static_cast<float>(scheme.Efficiency()));
         beta.push_back(EesmBeta(mcsTable, mcs));
     }
-    const double bitsPerPrb = efficiency[0] * NumResourceElements(1, symbols_per_slot, settings.dmrsPerPrb);
+    const double bitsPerPrb = efficiency[0] * DataElements(1, symbols_per_slot);
     const auto leastPrbs = static_cast<unsigned>(std::ceil(least_block_bits / bitsPerPrb));
     leastGroups = std::min(numGroups, (leastPrbs + prbsPerGroup - 1) / prbsPerGroup);
     SetLeastUplink();
@@ -168,7 +182,7 @@ void Carrier::SetSlots() {
     const std::size_t count = pattern.NumSlots();
     plan.assign(count, {});
     unsigned mostDown = 0, mostUp = 0;
-    const auto left = [&](unsigned symbols) { return 12 * symbols - std::min(12 * symbols, settings.dmrsPerPrb); };
+    const auto left = [&](unsigned symbols) { return 12 * symbols - std::min(12 * symbols, ReservedPerPrb()); };
     for (std::size_t i = 0; i < count; ++i) {
         const auto& slot = pattern.At(static_cast<std::int64_t>(i));
         const unsigned down = slot.downlink.count - std::min(slot.downlink.count, settings.controlSymbols);
@@ -182,9 +196,10 @@ void Carrier::SetSlots() {
     const auto refuse = [&](const char* direction, unsigned symbols, const std::string& taken) {
         throw std::invalid_argument("NR cell: Pattern '" + settings.pattern + "' has no slot for " + direction +
                                     " data: at most " + std::to_string(symbols) + " symbols are left of " + taken +
-                                    ", and with DmrsPerPrb " + std::to_string(settings.dmrsPerPrb) + " " +
-                                    std::to_string(left(symbols)) + " resource elements in each block; legal is " +
-                                    std::to_string(least_elements) + " or more");
+                                    ", and with DmrsPerPrb " + std::to_string(settings.dmrsPerPrb) + " and Overhead " +
+                                    std::to_string(overheadPerPrb) + " " + std::to_string(left(symbols)) +
+                                    " resource elements in each block; legal is " + std::to_string(least_elements) +
+                                    " or more");
     };
     if (std::none_of(plan.begin(), plan.end(), [](const SlotPlan& slot) { return slot.downSymbols > 0; })) {
         refuse("downlink", mostDown, "ControlSymbols " + std::to_string(settings.controlSymbols));
@@ -237,7 +252,7 @@ std::vector<double> Carrier::GroupCentresHz() const {
 }
 
 unsigned Carrier::DataElements(unsigned prbs, unsigned symbols) const {
-    return NumResourceElements(prbs, symbols, settings.dmrsPerPrb);
+    return NumResourceElements(prbs, symbols, settings.dmrsPerPrb, overheadPerPrb);
 }
 
 unsigned Carrier::HighestAt(double sinrDb) const {

@@ -36,7 +36,7 @@ struct CellSettings {
     std::string pattern = "DDDSU", scheduler = "pf", beams = "eigen";
     unsigned mcsTable = 2, maxLayers = 4, maxUplinkLayers = 1, controlSymbols = 1, dmrsPerPrb = 12,
              maxTransmissions = 4, multicastTransmissions = 4;
-    int multicastMcs = -1;
+    int multicastMcs = -1, overheadPerPrb = -1;
     bool incrementalRedundancy = true;
     unsigned aggregationLevel = 0, feedbackPrbs = 16, srPrbs = 8, srPeriod = 0; ///< of PDCCH and PUCCH
     unsigned harqProcesses = 0; ///< 0: as many as the frequency range allows
@@ -68,6 +68,8 @@ struct Carrier {
     std::vector<double> GroupCentresHz() const;
     /// Resource elements for data.
     unsigned DataElements(unsigned prbs, unsigned symbols) const;
+    /// Resource elements of one resource block that are not for data: DMRS and overhead.
+    unsigned ReservedPerPrb() const { return settings.dmrsPerPrb + overheadPerPrb; }
     /// The highest MCS whose threshold is met.
     unsigned HighestAt(double sinrDb) const;
     /// Power of one resource block of the gNB over the noise of one at the UE.
@@ -96,6 +98,7 @@ struct Carrier {
     CqiTable cqiTable;
     unsigned numPrbs, prbsPerGroup, numGroups, samplesPerGroup;
     unsigned groupsPerSubband;     ///< that share a CQI (TS 38.214 table 5.2.1.4-2); numGroups: no sub-bands
+    unsigned overheadPerPrb;       ///< resource elements, xOverhead of TS 38.214 5.1.3.2
     unsigned leastGroups;          ///< that a block of the lowest MCS and least_block_bits takes
     std::vector<double> offsetsHz; ///< of the SINR samples, several a group
     double noiseDownW, noiseUpW;   ///< of one resource block

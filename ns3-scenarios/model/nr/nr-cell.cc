@@ -91,6 +91,11 @@ ns3::TypeId Cell::GetTypeId() {
                 UintegerValue(0), MakeUintegerAccessor(of(&CellSettings::srPeriod)), whole(0, 640))
             .AddAttribute("DmrsPerPrb", "Resource elements of DMRS in each resource block and slot.", UintegerValue(12),
                           MakeUintegerAccessor(of(&CellSettings::dmrsPerPrb)), whole(6, 36))
+            .AddAttribute("Overhead",
+                          "Resource elements of SSB, CSI-RS and PT-RS, or of PUCCH and SRS, in each resource block and "
+                          "slot on average: xOverhead of TS 38.214 5.1.3.2, 0, 6, 12 or 18; -1: 6 in FR2, otherwise 0.",
+                          IntegerValue(-1), MakeIntegerAccessor(of(&CellSettings::overheadPerPrb)),
+                          MakeIntegerChecker<int>(-1, 18))
             .AddAttribute("HarqProcesses",
                           "HARQ processes of a UE and direction; 0: as many as there may be, 16, or 32 in FR2-2.",
                           UintegerValue(0), MakeUintegerAccessor(of(&CellSettings::harqProcesses)),

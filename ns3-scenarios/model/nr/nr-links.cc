@@ -293,8 +293,7 @@ unsigned Links::McsFor(const LinkAdaptation& adaptation, const std::vector<std::
 }
 
 void Links::FillRates(const LinkAdaptation& adaptation, unsigned symbols, std::vector<float>& bitsPerGroup) const {
-    const auto factor =
-        static_cast<float>((12.0 * symbols - m_carrier.settings.dmrsPerPrb) * adaptation.quality.layers);
+    const auto factor = static_cast<float>((12.0 * symbols - m_carrier.ReservedPerPrb()) * adaptation.quality.layers);
     for (unsigned g = 0; g < m_carrier.numGroups; ++g) {
         const unsigned mcs =
             adaptation.givenMcs.value_or(m_carrier.HighestAt(adaptation.quality.sinrDb[g] + adaptation.outerLoopDb));
