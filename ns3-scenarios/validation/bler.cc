@@ -15,7 +15,7 @@ constexpr double least_bler = 1e-6;
 
 struct Settings {
     std::uint32_t table = 2, prbs = 50, transmissions = 1;
-    double gapDb = nr::ErrorModel::default_gap_db, stepDb = 0.1;
+    double gapDb = nr::ErrorModel::ldpc, stepDb = 0.1;
     std::string combining = "ir";
 };
 
@@ -57,7 +57,7 @@ Body Bler(Options& options) {
     auto settings = std::make_shared<Settings>();
     options.Integer("mcsTable", settings->table, "of TS 38.214", 1, 4);
     options.Integer("prbs", settings->prbs, "resource blocks, of 12 symbols with 12 elements of DMRS", 1, 275);
-    options.Real("gap", settings->gapDb, "dB", "from the normal approximation", 0, 10);
+    options.Real("gap", settings->gapDb, "dB", "from the normal approximation; -1: of LDPC codes", -1, 10);
     options.Real("step", settings->stepDb, "dB", "between two points", 0.01, 5);
     options.Integer("transmissions", settings->transmissions, "of the block, all at this SINR", 1, 16);
     options.Choice("combining", settings->combining, "of transmissions", {"ir", "chase"});

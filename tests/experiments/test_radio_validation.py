@@ -8,9 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
-from edgelam.experiments.radio_validation import cases, peak
+from edgelam.experiments.radio_validation import bler, cases, peak
 from edgelam.experiments.radio_validation.checks import jain
 from edgelam.experiments.radio_validation.config import CASES, Config
 from edgelam.experiments.radio_validation.delay import reckon
@@ -60,11 +61,29 @@ def test_every_case_has_figures(finished):
 
 def test_peak_rates_are_those_of_the_list(finished):
     rows = load(finished)["peak"].set_index("row")
-    listed = (2337.0e6, 625.0e6, 907.4e6, 226.9e6, 3232e6)
+    listed = (2337.0e6, 625.0e6, 907.4e6, 226.9e6, 3232e6, 1773.6e6)
     assert rows["formula_bps"].tolist()[: len(listed)] == pytest.approx(listed, rel=1e-3)
     assert rows["scheduled_bps"].iloc[0] == pytest.approx(1_179_864 / 0.5e-3, rel=1e-9)  # 38.214 5.1.3.2, 273 PRB
     product = rows[list(peak.FACTORS)].prod(axis="columns")
-    assert (rows["delivered_bps"] / rows["formula_bps"] / product).tolist() == pytest.approx([1] * 7, abs=0.005)
+    assert (rows["delivered_bps"] / rows["formula_bps"] / product).tolist() == pytest.approx([1] * 8, abs=0.005)
+    fdd = rows[rows["slots"] == 1]
+    assert (fdd["delivered_bps"] / fdd["formula_bps"]).tolist() == pytest.approx([1] * len(fdd), abs=0.02)
+
+
+@pytest.mark.parametrize(("prbs", "near_db"), [(50, 0.15), (10, 0.3)])
+def test_error_rates_are_near_those_of_simulated_codes(prbs, near_db):
+    points = bler.ldpc_points(prbs)
+    assert len(points) > 5
+    lines = Runner(2, Progress()).run("bler", [{"mcsTable": table, "prbs": prbs} for table in (1, 2, 3, 4)])
+    found = {
+        (scheme["bits_per_symbol"], round(1024 * scheme["code_rate"], 1)): bler.threshold_db(
+            pd.DataFrame(scheme["points"], columns=["sinr_db", "bler"])
+        )
+        for table in lines
+        for scheme in table
+    }
+    for (bits, rate), sinr_db in points.items():
+        assert found[bits, round(1024 * rate, 1)] == pytest.approx(sinr_db, abs=near_db), (bits, rate)
 
 
 def test_the_same_seed_gives_the_same_tables_and_figures(finished, tmp_path, capsys):

@@ -373,7 +373,7 @@ def test_log_components_tell_what_the_radio_does(monkeypatch):
     ]
     names += ["NrWidebandBeamformer", "NrHarq", "NrGrants", "NrBlockReceiver", "EdgelamChannelDrop", "EdgelamRayWindow"]
     monkeypatch.setenv("NS_LOG", ":".join(f"{name}=level_all|prefix_func" for name in names))
-    options = ["--numUe=2", "--bytes=20000", "--scheduler=rr", "--beams=codebook"]
+    options = ["--numUe=2", "--bytes=20000", "--scheduler=rr", "--beams=codebook", "--gnbRows=4", "--gnbColumns=4"]
     done = start("nr-urban-micro", *options)
     assert done.returncode == 0
     told = done.stderr
@@ -382,7 +382,7 @@ def test_log_components_tell_what_the_radio_does(monkeypatch):
         r"NrTransmittingEntity:Poll\(\): \S+ polls with SDU 0",
         r"NrReceivingEntity:TakeStatus\(\): \S+ reports all below SDU 1 but 0 pieces",
         r"NrRoundRobinScheduler:Divide\(\): UE 1: \d+ of the \d+ groups needed",
-        r"NrCodebookBeamformer:FindBeams\(\): UE at .*: direction \d+ of 16 along the columns, \d+ of 8 along the rows",
+        r"NrCodebookBeamformer:FindPrecoders\(\): [1-4] layers: i1 \(\d+, \d+, \d+\), i2 \d",
         r"NrHarq:ErrorRate\(\): block of \d+ bits in \d+ code blocks, after 1 transmissions: lost with probability ",
         r"EdgelamChannelDrop:DrawClusters\(\): around .*, N?LOS: delay spread ",
     ):

@@ -32,7 +32,7 @@ struct CellSettings {
     unsigned mu = 1;
     double bandwidthHz = 100e6, gnbPowerDbm = 44, uePowerDbm = 23, gnbNoiseDb = 5, ueNoiseDb = 9;
     double p0Dbm = -90, alpha = 0.8, blerTarget = 0;
-    double gapDb = ErrorModel::default_gap_db;
+    double gapDb = ErrorModel::ldpc;
     std::string pattern = "DDDSU", scheduler = "pf", beams = "eigen";
     unsigned mcsTable = 2, maxLayers = 4, maxUplinkLayers = 1, controlSymbols = 1, dmrsPerPrb = 12,
              maxTransmissions = 4, multicastTransmissions = 4;

@@ -113,9 +113,10 @@ ns3::TypeId Cell::GetTypeId() {
             .AddAttribute("Combining", "Combining of HARQ transmissions: ir (incremental redundancy) or chase.",
                           StringValue("ir"), MakeStringAccessor(&Cell::SetCombining, &Cell::GetCombining),
                           MakeStringChecker())
-            .AddAttribute("ImplementationGap", "Gap of receivers to the normal approximation, dB.",
-                          DoubleValue(ErrorModel::default_gap_db), MakeDoubleAccessor(of(&CellSettings::gapDb)),
-                          real(0, 10))
+            .AddAttribute("ImplementationGap",
+                          "Gap of receivers to the normal approximation, dB; -1: that of LDPC codes with belief "
+                          "propagation, as measured for each MCS.",
+                          DoubleValue(ErrorModel::ldpc), MakeDoubleAccessor(of(&CellSettings::gapDb)), real(-1, 10))
             .AddAttribute("GnbDelay",
                           "Slots from a decision of the gNB to its transmission, and from a reception to its decoding.",
                           UintegerValue(1), MakeUintegerAccessor(of(&CellSettings::gnbDelay)), whole(0, 20))

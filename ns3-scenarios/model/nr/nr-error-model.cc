@@ -49,6 +49,25 @@ double BetaOf(unsigned bitsPerSymbol, double rate) {
     return below->beta;
 }
 
+struct GapRow {
+    unsigned bitsPerSymbol;
+    double rate; ///< information bits over different coded bits
+    double gapDb;
+};
+
+// Measured; see LdpcGapDb. Less what short code blocks are farther away.
+constexpr GapRow gap_rows[] = {
+    {2, 0.2, 0.53},    {2, 0.247, 0.49},  {2, 0.321, 0.42},  {2, 0.37, 0.48},  {2, 0.438, 0.42}, {2, 0.516, 0.41},
+    {2, 0.584, 0.40},  {2, 0.665, 0.48},  {4, 0.333, 0.56},  {4, 0.372, 0.57}, {4, 0.43, 0.73},  {4, 0.478, 0.55},
+    {4, 0.546, 0.55},  {4, 0.604, 0.50},  {4, 0.644, 0.43},  {6, 0.429, 0.67}, {6, 0.455, 0.67}, {6, 0.507, 0.65},
+    {6, 0.559, 0.67},  {6, 0.598, 0.53},  {6, 0.65, 0.56},   {6, 0.701, 0.53}, {6, 0.753, 0.52}, {6, 0.805, 0.49},
+    {6, 0.858, 0.34},  {6, 0.883, 0.41},  {6, 0.935, 0.58},  {8, 0.662, 0.61}, {8, 0.702, 0.65}, {8, 0.74, 0.57},
+    {8, 0.779, 0.62},  {8, 0.818, 0.50},  {8, 0.876, 0.45},  {8, 0.895, 0.53}, {8, 0.935, 0.59}, {10, 0.795, 0.59},
+    {10, 0.842, 0.53}, {10, 0.888, 0.52}, {10, 0.935, 0.70},
+};
+constexpr double short_gap_db = 6; ///< over the root of the information bits, beyond that of long_block
+constexpr double long_block = 2500;
+
 using Lanes = float __attribute__((vector_size(16)));
 using IntLanes = std::int32_t __attribute__((vector_size(16)));
 constexpr std::size_t num_lanes = 4;
@@ -242,16 +261,36 @@ double AnyLost(double errorRate, unsigned count) {
     return count == 1 ? errorRate : -std::expm1(count * std::log1p(-errorRate));
 }
 
-ErrorModel::ErrorModel(double gapDb) : m_gain(std::pow(10, -gapDb / 10)) {
-    if (!(gapDb >= 0 && gapDb <= 10)) {
-        throw std::invalid_argument("implementation gap of " + std::to_string(gapDb) + " dB: must be 0 to 10 dB");
+ErrorModel::ErrorModel(double gapDb) : m_gapDb(gapDb) {
+    if (gapDb != ldpc && !(gapDb >= 0 && gapDb <= 10)) {
+        throw std::invalid_argument("implementation gap of " + std::to_string(gapDb) +
+                                    " dB: must be 0 to 10 dB, or -1 for that of LDPC codes");
     }
     Tables(); // now rather than in the first slot
 }
 
-SymbolInformation ErrorModel::InformationOf(unsigned bitsPerSymbol, double sinr) const {
+double ErrorModel::LdpcGapDb(unsigned bitsPerSymbol, double infoBits, double rate) {
+    const GapRow* below = nullptr;
+    double gapDb = 0;
+    for (const auto& row : gap_rows) {
+        if (row.bitsPerSymbol != bitsPerSymbol) {
+            continue;
+        }
+        gapDb = row.gapDb;
+        if (row.rate >= rate) {
+            if (below != nullptr) {
+                gapDb = std::lerp(below->gapDb, row.gapDb, (rate - below->rate) / (row.rate - below->rate));
+            }
+            break;
+        }
+        below = &row;
+    }
+    return gapDb + short_gap_db * std::max(0.0, 1 / std::sqrt(infoBits) - 1 / std::sqrt(long_block));
+}
+
+SymbolInformation ErrorModel::InformationOf(unsigned bitsPerSymbol, double sinr) {
     const auto& table = Tables()[bitsPerSymbol / 2 - 1];
-    const double db = 10 * std::log10(std::max(sinr * m_gain, 1e-9));
+    const double db = 10 * std::log10(std::max(sinr, 1e-9));
     const double at = std::clamp((db - table_first_db) / table_step_db, 0.0, static_cast<double>(table_size - 1));
     const std::size_t below = std::min(static_cast<std::size_t>(at), table_size - 2);
     const double part = at - static_cast<double>(below);
@@ -260,12 +299,23 @@ SymbolInformation ErrorModel::InformationOf(unsigned bitsPerSymbol, double sinr)
 }
 
 double ErrorModel::CodeBlockErrorRate(unsigned bitsPerSymbol, double infoBits, std::span<const Part> parts) const {
-    double mean = 0, variance = 0, symbols = 0;
+    double mean = 0, variance = 0, symbols = 0, gapDb = m_gapDb;
+    if (gapDb == ldpc) { // symbols count by how much they tell: those of which nothing arrives do not
+        double told = 0, square = 0;
+        for (const auto& part : parts) {
+            const double each = parts.size() == 1 ? 1 : InformationOf(bitsPerSymbol, part.sinr).mean;
+            told += part.numSymbols * each;
+            square += part.numSymbols * each * each;
+        }
+        const double alike = square > 0 ? told * told / square : 0; // symbols that tell equally much
+        gapDb = LdpcGapDb(bitsPerSymbol, infoBits, alike > 0 ? infoBits / (alike * bitsPerSymbol) : 1);
+    }
+    const double gain = std::pow(10, -gapDb / 10);
     for (const auto& part : parts) {
-        const auto information = InformationOf(bitsPerSymbol, part.sinr);
+        symbols += part.numSymbols;
+        const auto information = InformationOf(bitsPerSymbol, part.sinr * gain);
         mean += part.numSymbols * information.mean;
         variance += part.numSymbols * information.variance;
-        symbols += part.numSymbols;
     }
     const double surplus = mean - infoBits + 0.5 * std::log2(symbols);
     return 0.5 * std::erfc(surplus / std::sqrt(2 * std::max(variance, 1e-12 * symbols)));
@@ -290,9 +340,9 @@ double ErrorModel::SinrFor(double errorRate, const CodeBlocks& blocks, unsigned 
     if (!(errorRate > 0 && errorRate < 1)) {
         throw std::invalid_argument("error rate of " + std::to_string(errorRate) + ": must be in (0, 1)");
     }
-    double low = table_first_db, high = table_last_db;
+    double low = table_first_db, high = table_last_db + 10;
     const auto rate = [&](double db) {
-        return TransportBlockErrorRate(blocks, bitsPerSymbol, codedBits, std::pow(10, db / 10) / m_gain);
+        return TransportBlockErrorRate(blocks, bitsPerSymbol, codedBits, std::pow(10, db / 10));
     };
     if (rate(high) > errorRate) {
         return std::numeric_limits<double>::infinity();
@@ -301,7 +351,7 @@ double ErrorModel::SinrFor(double errorRate, const CodeBlocks& blocks, unsigned 
         const double middle = (low + high) / 2;
         (rate(middle) > errorRate ? low : high) = middle;
     }
-    return std::pow(10, high / 10) / m_gain;
+    return std::pow(10, high / 10);
 }
 
 } // namespace edgelam::nr

@@ -88,9 +88,7 @@ void Links::MeasureGroups(const SinrMap& map, bool asCqi, LinkQuality& out) {
         const double efficiency = McsAt(m_carrier.mcsTable, allowed.mcs).Efficiency();
         return allowed.sinrDb < outOfRangeDb ? 0 : std::max(1u, HighestCqi(m_carrier.cqiTable, efficiency + 1e-6));
     };
-    const auto efficiencyOf = [&](unsigned cqi) {
-        return cqi == 0 ? 0 : CqiAt(m_carrier.cqiTable, cqi).Efficiency();
-    };
+    const auto efficiencyOf = [&](unsigned cqi) { return cqi == 0 ? 0 : CqiAt(m_carrier.cqiTable, cqi).Efficiency(); };
     const auto read = [&](unsigned cqi, double sinrDb) {
         return cqi == 0 ? static_cast<float>(sinrDb)
                         : m_carrier.thresholdDb[HighestMcs(m_carrier.mcsTable, efficiencyOf(cqi) + 1e-6)];
