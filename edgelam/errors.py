@@ -3,7 +3,7 @@
 """Every error that edgelam raises on purpose.
 
 EdgelamError                 everything below; its text is written for the user, no traceback needed
-├── ConfigurationError       a value that is not legal (also a ValueError); the text says what is
+├── ConfigurationError       a value that is not legal (also a ValueError); the text says what is legal
 │   ├── NotReplayable        a run that cannot be replayed over another network; the text says why
 │   └── Diverged             what is learned is no longer a number
 ├── NotSimulatedError        an asyncio feature that has no meaning in simulated time
@@ -19,10 +19,10 @@ EdgelamError                 everything below; its text is written for the user,
 └── RunEnded                 the run cannot go on
     ├── DeadlockError        everybody waits and nothing is outstanding; says who waits for what
     ├── StalledError         the program spins without ever letting simulated time move
-    ├── ScenarioDied         the ns-3 process ended before its time
-    ├── ScenarioEnded        the scenario came to its own end while somebody still waited
+    ├── ScenarioDied         the ns-3 process ended too early
+    ├── ScenarioEnded        the scenario ended by itself while somebody still waited
     ├── ParticipantDied      another Python process of the run ended without detaching
-    ├── RankFailed           a rank of torch.distributed ended in another way than it should
+    ├── RankFailed           a rank of torch.distributed raised an error or was killed
     ├── ProtocolError        the scenario, or another participant, sent what the protocol does not allow
     └── RunCancelled         the main coroutine was cancelled
 """
@@ -42,11 +42,11 @@ class EdgelamError(Exception):
 
 
 class ConfigurationError(EdgelamError, ValueError):
-    """A value that is not legal; the text repeats it and says what is."""
+    """A value that is not legal; the text repeats it and says what is legal."""
 
 
 class NotReplayable(ConfigurationError):
-    """Over another network the run would have gone another way; the text says where."""
+    """Over another network, the run would have done something else; the text says where it depends on the network."""
 
 
 class Diverged(ConfigurationError):
@@ -66,15 +66,15 @@ class OutOfDeviceMemory(EdgelamError):
 
 
 class OutOfDeviceStorage(EdgelamError):
-    """What is to be stored does not fit a node's storage; the text gives both numbers in bytes."""
+    """An object does not fit a node's storage; the text gives both numbers in bytes."""
 
 
 class BatteryEmpty(EdgelamError):
-    """A node's battery is empty; the text says since when."""
+    """A node's battery is empty; the text says when it became empty."""
 
 
 class TransferError(EdgelamError):
-    """A transfer did not complete. `records`: one `TransferRecord` a receiver; `record`: the first that failed."""
+    """A transfer did not complete. `records`: one `TransferRecord` per receiver; `record`: the first that failed."""
 
     def __init__(self, text: str, records: Sequence[TransferRecord] = ()) -> None:
         """Make the error from its text and the records of all receivers."""
@@ -83,7 +83,7 @@ class TransferError(EdgelamError):
 
     @property
     def record(self) -> TransferRecord | None:
-        """The record of the first receiver that did not get everything, None if the transfer never started."""
+        """The record of the first receiver that did not get everything; None if the transfer never started."""
         bad = [r for r in self.records if r.status not in ("complete", "partial")]
         return bad[0] if bad else None
 
@@ -113,14 +113,14 @@ class DeadlockError(RunEnded):
 
 
 class StalledError(RunEnded):
-    """The program goes round without waiting for anything, so simulated time never moves."""
+    """The program loops without waiting for anything, so simulated time never moves."""
 
 
 class ScenarioDied(RunEnded):
-    """The scenario process ended before its time.
+    """The scenario process ended too early.
 
-    `exit_status` is the exit code, negative for a signal, None where it is not this process's child;
-    `last_lines` what the scenario last wrote to stderr; `time_s` the simulated time.
+    `exit_status` is the exit code (negative for a signal, None if it is not this process's child); `last_lines` is what
+    the scenario last wrote to stderr; `time_s` is the simulated time.
     """
 
     def __init__(self, text: str, *, exit_status: int | None = None, last_lines: str = "", time_s: float = 0.0) -> None:
@@ -132,20 +132,20 @@ class ScenarioDied(RunEnded):
 
 
 class ScenarioEnded(RunEnded):
-    """The scenario came to its own end while somebody still waited."""
+    """The scenario ended by itself while somebody still waited."""
 
 
 class ParticipantDied(RunEnded):
     """Another participant ended without detaching; `participant`: its number, from 0."""
 
     def __init__(self, text: str, *, participant: int | None = None) -> None:
-        """Make the error from its text and who has died."""
+        """Make the error from its text and the number of the participant that died."""
         super().__init__(text)
         self.participant = participant
 
 
 class RankFailed(RunEnded):
-    """A rank of torch.distributed raised, was killed or ended with another status than 0; `rank`: which."""
+    """A rank of torch.distributed raised, was killed or ended with another status than 0; `rank`: its number."""
 
     def __init__(self, text: str, *, rank: int) -> None:
         """Make the error from its text and the rank."""
@@ -162,7 +162,7 @@ class RunCancelled(RunEnded):
 
 
 def first_cause(error: BaseException) -> BaseException:
-    """The error to show of a group (asyncio's task groups raise such): an interrupt, else one raised on purpose."""
+    """Return the error of a group (from asyncio's task groups) to show: an interrupt, else one raised on purpose."""
     if not isinstance(error, BaseExceptionGroup):
         return error
     leaves = [first_cause(part) for part in error.exceptions]

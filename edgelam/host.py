@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the manifest says about where a run came from: versions, source, machine."""
+"""What the manifest says about the origin of a run: versions, source, machine."""
 
 import importlib.metadata
 import os
@@ -34,14 +34,14 @@ _THREAD_VARIABLES = (
 
 
 def versions() -> dict[str, str | None]:
-    """Versions of Python and of the packages results depend on; None where one is not installed."""
+    """Return the versions of Python and of the packages on which results depend; None if one is not installed."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = None
-    if found["edgelam"] is None:  # used from a source tree
+    if found["edgelam"] is None:  # edgelam is used from a source tree
         import edgelam
 
         found["edgelam"] = edgelam.__version__
@@ -49,7 +49,7 @@ def versions() -> dict[str, str | None]:
 
 
 def shell_line(words: Sequence[str]) -> str:
-    """A command as one types it into bash; a word that is no text in UTF-8 as ``$'Stra\\xdfe'``."""
+    """Return a command as it is typed into bash; a word that is not UTF-8 text as ``$'Stra\\xdfe'``."""
     return " ".join(map(_shell_word, words))
 
 
@@ -63,10 +63,10 @@ def _shell_word(word: str) -> str:
 
 
 def source_commit() -> dict[str, Any] | None:
-    """The git commit of edgelam's own source, and whether files differ from it; None where it is not known.
+    """Return the git commit of edgelam's own source, and whether files differ from it; None if it is not known.
 
-    A container has no checkout: what it was built from stands in EDGELAM_SOURCE_COMMIT, as `git describe --always
-    --abbrev=40 --dirty --exclude '*'` says it.
+    A container has no checkout: EDGELAM_SOURCE_COMMIT says from which commit it was built, in the form of `git describe
+    --always --abbrev=40 --dirty --exclude '*'`.
     """
     folder = Path(__file__).parent
 
@@ -79,7 +79,7 @@ def source_commit() -> dict[str, Any] | None:
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
-    # An installed copy may lie inside somebody's repository (a .venv in it) and still not be part of it.
+    # An installed copy may be inside somebody's repository (in its .venv), and still not be part of it.
     if git("ls-files", "--error-unmatch", Path(__file__).name) is None:
         told = re.fullmatch("([0-9a-f]{40})(-dirty)?", os.environ.get("EDGELAM_SOURCE_COMMIT", ""))
         return {"commit": told[1], "modified": told[2] is not None} if told else None
@@ -88,9 +88,9 @@ def source_commit() -> dict[str, Any] | None:
 
 
 def host_facts(*, learning: bool = True) -> dict[str, Any]:
-    """The machine: results are the same byte for byte on the same CPU type with the same number of threads.
+    """Describe the machine: with the same CPU type and number of threads, results are the same, byte for byte.
 
-    learning: with what PyTorch says of it, which takes some seconds to import.
+    learning: include what PyTorch says about it, whose import takes some seconds.
     """
     return (_learning_facts() if learning else {}) | {
         "system": f"{platform.system()} {platform.release()}",
@@ -114,7 +114,7 @@ def _learning_facts() -> dict[str, Any]:
 
 
 def boot_id() -> str | None:
-    """Tells one boot of one machine from every other: process numbers mean something only within it."""
+    """Return what identifies one boot of one machine: process numbers have a meaning only within it."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -122,7 +122,7 @@ def boot_id() -> str | None:
 
 
 def process_start(pid: int) -> int | None:
-    """When a process started, in clock ticks after boot; None if there is no such process (a zombie counts as none)."""
+    """When a process started, in clock ticks after boot; None if there is no such process (zombies count as none)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

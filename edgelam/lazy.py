@@ -7,7 +7,7 @@ from typing import Any
 
 
 def attributes(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """The `__getattr__` of `package`; `homes`: public name -> the module of the package that has it."""
+    """Return the `__getattr__` of `package`; homes: public name -> the module of the package that has it."""
 
     def get(name: str) -> Any:
         if name not in homes:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The folder a scenario works in: what it writes by relative names lands there, and what it reads is still found.
+"""The folder in which a scenario works: it writes files with relative names there, and still finds what it reads.
 
-A run of an experiment has such a folder for each of its simulations. What the scenario looks for by a relative name
-and is not there is looked for where the user is, by the library ``edgelam-files`` that is preloaded into it
-(ns3-scenarios/files/files.cc tells how, and what it does not see).
+A run of an experiment has such a folder for each of its simulations. If a file with a relative name is not there, the
+library ``edgelam-files``, which is preloaded into the scenario, looks for it in the user's folder
+(ns3-scenarios/files/files.cc explains how, and what it does not see).
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from edgelam.errors import ConfigurationError
 
 LIBRARY = "lib/libedgelam-files.so"
 RECORD = "EDGELAM_FILES_RECORD"
-"""The environment variable that names a file: each file that a process with the library opens is noted there."""
+"""The environment variable that names a file, in which the library notes each file that its process opens."""
 
 
 class _Outputs:
@@ -33,7 +33,7 @@ _outputs: list[_Outputs] = []  # the last counts
 def scenarios_write_to(folder: Path) -> Iterator[None]:
     """Scenarios started inside work in folders of their own in `folder`: ``scenario``, ``scenario-2``, and so on.
 
-    The number is that of the simulation, in the order they begin; of one that wrote nothing no folder stays.
+    The number is that of the simulation, in the order in which they begin. If one wrote nothing, its folder is removed.
     """
     _outputs.append(_Outputs(Path(folder).resolve()))
     try:
@@ -43,9 +43,9 @@ def scenarios_write_to(folder: Path) -> Iterator[None]:
 
 
 def working_folder(asked: str | os.PathLike[str] | None) -> Path | None:
-    """Make the folder for a scenario to work in: `asked`; one of the run's; None for the current one.
+    """Make the folder in which a scenario works: `asked`, or one of the run; None stands for the current folder.
 
-    Raises ConfigurationError where it cannot be made. Afterwards: `leave_folder`.
+    Raises ConfigurationError if it cannot be made. Afterwards, call `leave_folder`.
     """
     folder = Path(asked).absolute() if asked is not None else None
     if folder is None and _outputs:
@@ -61,22 +61,22 @@ def working_folder(asked: str | os.PathLike[str] | None) -> Path | None:
 
 
 def leave_folder(folder: Path | None) -> None:
-    """The scenario has ended: take its folder away if there is nothing in it."""
+    """Remove the folder of a scenario that has ended, if it is empty."""
     if folder is not None:
         with contextlib.suppress(OSError):
             folder.rmdir()
 
 
 def variables(folder: Path | None) -> dict[str, str]:
-    """The environment of a scenario that works in `folder` and reads from the current one."""
+    """Return the environment of a scenario that works in `folder` and reads from the current folder."""
     if folder is None:
         return {}
     return preloaded() | {"EDGELAM_FILES_FOLDER": os.path.realpath(folder), "EDGELAM_FILES_FROM": os.getcwd()}
 
 
 def preloaded() -> dict[str, str]:
-    """The environment that loads the library into a process before all others."""
+    """Return the environment that loads the library into a process before all others."""
     library = str(paths.installed(LIBRARY))
     present = os.environ.get("LD_PRELOAD", "").split()
-    checks = [*filter(None, [os.environ.get("ASAN_OPTIONS")]), "verify_asan_link_order=0"]  # it wants to be the first
+    checks = [*filter(None, [os.environ.get("ASAN_OPTIONS")]), "verify_asan_link_order=0"]  # it must be the first
     return {"LD_PRELOAD": " ".join([library, *(p for p in present if p != library)]), "ASAN_OPTIONS": ":".join(checks)}

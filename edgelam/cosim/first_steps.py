@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""An optimiser's first step, counted as any later one.
+"""Counts an optimiser's first step as a later one.
 
-PyTorch's optimisers make their state (moments, momentum) in the first step, which so costs more than the others, or
-less. Were that step counted as it is, the work that is kept for a key would depend on which step came first: training
-from the beginning would take other simulated time than the same training taken up from a checkpoint. So when a step
-has made state, it is done once more, on a copy that is thrown away, and that one is counted instead. Making the state
-takes no simulated time.
+PyTorch's optimisers make their state (moments, momentum) in the first step, which therefore costs more or less than
+the others. If that step were counted as it is, the work that is kept for a key would depend on which step came first:
+training from the beginning would take other simulated time than the same training resumed from a checkpoint. So when a
+step has made state, it is done once more, on a copy that is not kept, and this second step is counted instead. Making
+the state takes no simulated time.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ class FirstSteps:
                 twin = _twin(optimiser)
             self._mode.flops, self._mode.bytes = flops, bytes
             _step(twin)
-        except Exception:  # one that keeps what cannot be copied: what was counted stands
+        except Exception:  # an optimiser that holds what cannot be copied: what was counted is used
             self._mode.flops, self._mode.bytes = counted
             self.replaced_all = False
 
 
 def _kept(optimiser: Any) -> tuple[int, int]:
-    """How much state there is: entries and their parts that are not None."""
+    """Return how much state there is: entries and their parts that are not None."""
     states = optimiser.state.values()
     parts = sum(
         sum(value is not None for value in state.values()) if isinstance(state, dict) else 1 for state in states
@@ -75,7 +75,7 @@ def _kept(optimiser: Any) -> tuple[int, int]:
 
 
 def _twin(optimiser: Any) -> Any:
-    """A copy with its own parameters, gradients and state."""
+    """Return a copy with its own parameters, gradients and state."""
     memo: dict[int, Any] = {}
     twin = copy.deepcopy(optimiser, memo)  # what every optimiser has, without its hooks
     for name, value in vars(optimiser).items():
@@ -88,7 +88,7 @@ def _twin(optimiser: Any) -> Any:
 
 
 def _step(optimiser: Any) -> None:
-    """One step without hooks, which draws no random number of the program's."""
+    """Do one step without hooks, which draws no random number of the program."""
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     step = type(optimiser).step
     if getattr(step, "hooked", False):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""FLOP formulas for PyTorch's operators, beside those that `torch.utils.flop_counter` has.
+"""FLOP formulas for PyTorch's operators, in addition to those of `torch.utils.flop_counter`.
 
-A multiplication and an addition are 2 FLOPs. A formula is called as the operator was, with what it returned as
-`out_val`, and gives the FLOPs for real values; products of complex values are 4 times that (4 multiplications and 4
-additions each), which the counter applies. Counts of dense linear algebra are the leading terms of Golub and Van Loan,
-Matrix Computations (4th ed.) and of LAPACK Working Note 41, those of the Fourier transform the usual 5 N log2 N.
+A multiplication and an addition are 2 FLOPs. A formula is called with the operator's arguments, and with its result as
+`out_val`. It returns the FLOPs for real values; the counter multiplies them by 4 for products of complex values (4
+multiplications and 4 additions each). Counts of dense linear algebra are the leading terms of Golub and Van Loan,
+Matrix Computations (4th ed.), and of LAPACK Working Note 41. A Fourier transform has the usual 5 N log2 N.
 
 Shape letters: B batch, M N K matrix sides, L S lengths of queries and keys, D width, F inner width.
 """
@@ -18,18 +18,18 @@ from typing import Any
 
 Formula = Callable[..., int]
 FFT = ("_fft_c2c", "_fft_r2c", "_fft_c2r")
-"""Operators whose formulas know what is complex."""
+"""Operators whose formulas handle complex values themselves."""
 
 
 def sizes(tensor: Any) -> list[tuple[int, ...]]:
-    """The shapes of a nested tensor's parts, or of the one tensor it is."""
+    """Return the shapes of a nested tensor's parts, or of the one tensor."""
     if tensor.is_nested and tensor.layout is _torch().strided:
         return [tuple(row) for row in tensor._nested_tensor_size().tolist()]
     return [tuple(tensor.shape)]
 
 
 def stored(tensor: Any) -> int:
-    """Values that a sparse tensor stores, or that a dense one has."""
+    """Return the number of values that a sparse tensor stores, or that a dense one has."""
     torch = _torch()
     if tensor.layout is torch.sparse_coo:
         return int(tensor._values().numel())  # noqa: SLF001
@@ -91,12 +91,12 @@ def outer_sum(self: Any, a: Any, b: Any, *args: Any, **kwargs: Any) -> int:
 
 
 def out_times_inner(a: Any, *args: Any, out_val: Any = None, **kwargs: Any) -> int:
-    """A product [*, K] by a weight in whatever format: 2 K for each value that comes out."""
+    """Count a product of [*, K] and a weight in any format: 2 K for each value of the result."""
     return 2 * sum(math.prod(size) for size in sizes(out_val)) * sizes(a)[0][-1]
 
 
 def add_out_times_inner(self: Any, a: Any, *args: Any, out_val: Any = None, **kwargs: Any) -> int:
-    """self + such a product."""
+    """Count self + such a product."""
     return out_times_inner(a, out_val=out_val)
 
 
@@ -108,7 +108,7 @@ def grouped_product(a: Any, b: Any, *args: Any, out_val: Any = None, **kwargs: A
 
 
 def linear_backward(x: Any, gradient: Any, weight: Any, output_mask: Sequence[bool], *args: Any, **kwargs: Any) -> int:
-    """A product for each of the input's and the weight's gradient."""
+    """Count one product for the input's gradient, and one for the weight's."""
     return sum(bool(wanted) for wanted in output_mask[:2]) * out_times_inner(x, out_val=gradient)
 
 
@@ -123,7 +123,7 @@ def linear_backward_weights(gradient: Any, x: Any, *args: Any, **kwargs: Any) ->
 
 
 def matmul_backward(gradient: Any, a: Any, b: Any, mask: Sequence[bool], *args: Any, **kwargs: Any) -> int:
-    """A product for each gradient that is wanted."""
+    """Count one product for each gradient that is needed."""
     return sum(mask) * product(a, b)
 
 
@@ -166,7 +166,7 @@ def multi_head_attention(query: Any, key: Any, value: Any, embed_dim: int, *args
 
 
 def encoder_layer(src: Any, embed_dim: int, *args: Any, **kwargs: Any) -> int:
-    """A whole layer of nn.TransformerEncoder: attention, two products with [F, D], two norms."""
+    """Count a whole layer of nn.TransformerEncoder: attention, two products with [F, D], two norms."""
     values = sum(math.prod(size) for size in sizes(src))
     first_weight = args[12]  # [F, D], after the weights of attention and of the norms
     feed_forward = 2 * 2 * values * int(first_weight.shape[0])
@@ -177,7 +177,7 @@ def encoder_layer(src: Any, embed_dim: int, *args: Any, **kwargs: Any) -> int:
 
 
 def per_value(number: int) -> Formula:
-    """So many FLOPs for each value of the first argument."""
+    """Count this many FLOPs for each value of the first argument."""
 
     def formula(x: Any, *args: Any, **kwargs: Any) -> int:
         return number * sum(math.prod(size) for size in sizes(x))
@@ -197,7 +197,7 @@ def nothing(*args: Any, **kwargs: Any) -> int:
 
 
 def embedding_bag(weight: Any, indices: Any, *args: Any, **kwargs: Any) -> int:
-    """An addition a value looked up, and a multiplication if samples have weights."""
+    """Count one addition for each value looked up, and one multiplication if samples have weights."""
     weighted = len(args) > 4 and args[4] is not None  # offsets, scale, mode, sparse, weights
     return int(indices.numel() * weight.shape[-1] * (2 if weighted else 1))
 
@@ -241,7 +241,7 @@ def grid_sample_backward(gradient: Any, x: Any, grid: Any, mode: int = 0, *args:
 
 
 def convolution(x: Any, weight: Any, *args: Any, out_val: Any = None, **kwargs: Any) -> int:
-    """Weight [C_out, C_in / groups, ...] at each value that comes out; [C_in, C_out / groups, ...] where one goes in.
+    """Weight [C_out, C_in / groups, ...] for each output; if transposed, [C_in, C_out / groups, ...] for each input.
 
     Padding counts as values.
     """
@@ -282,7 +282,7 @@ def convolution_tbc(x: Any, weight: Any, *args: Any, out_val: Any = None, **kwar
 
 
 def rnn_layer(x: Any, weight_x: Any, weight_h: Any, *args: Any, **kwargs: Any) -> int:
-    """One direction of one layer of LSTM, GRU or RNN: x [L, B, K] by [gates, K], state by [gates, H] every step."""
+    """One direction of one layer of LSTM, GRU or RNN: in each step, x [L, B, K] by [gates, K], state by [gates, H]."""
     return int(2 * math.prod(x.shape[:-1]) * (weight_x.numel() + weight_h.numel()))
 
 
@@ -292,7 +292,7 @@ def rnn_layer_backward(x: Any, weight_1: Any, weight_2: Any, *args: Any, **kwarg
 
 
 def rnn(x: Any, weights: Sequence[Any], *args: Any, **kwargs: Any) -> int:
-    """All layers and directions, weights as a list: every matrix once every step."""
+    """All layers and directions, with weights as a list: every matrix once per step."""
     return int(2 * math.prod(x.shape[:-1]) * sum(w.numel() for w in weights if w.dim() > 1))
 
 
@@ -342,7 +342,7 @@ def _qr(M: float, N: float) -> float:
 
 
 def solve(a: Any, b: Any, *args: Any, out_val: Any = None, **kwargs: Any) -> int:
-    """Factor [*, N, N], then two triangular systems a right-hand side."""
+    """Factor [*, N, N], then solve two triangular systems for each right-hand side."""
     return factor(_lu)(a) + 2 * int(a.shape[-1]) * int(out_val[0].numel())
 
 
@@ -352,7 +352,7 @@ def two_triangular(b: Any, a: Any, *args: Any, out_val: Any = None, **kwargs: An
 
 
 def factored_solve(a: Any, pivots: Any, b: Any, *args: Any, out_val: Any = None, **kwargs: Any) -> int:
-    """Matrices that are factored already, b [*, N, R]."""
+    """Count for matrices that are factored already, and b [*, N, R]."""
     return 2 * int(a.shape[-1]) * int(out_val.numel())
 
 
@@ -373,7 +373,7 @@ def least_squares(a: Any, b: Any, *args: Any, **kwargs: Any) -> int:
 
 
 def qr(a: Any, mode: str = "reduced", *args: Any, **kwargs: Any) -> int:
-    """R, and Q formed from its reflections where it is wanted."""
+    """R, and Q formed from its reflections if it is needed."""
     M, N, batch = int(a.shape[-2]), int(a.shape[-1]), math.prod(a.shape[:-2])
     K = min(M, N)
     r = factor(_qr)(a)
@@ -401,12 +401,12 @@ def multiply_by_q(a: Any, tau: Any, other: Any, *args: Any, **kwargs: Any) -> in
 
 
 def eigh(a: Any, uplo: str = "L", vectors: bool = True, *args: Any, **kwargs: Any) -> int:
-    """Symmetric: to tridiagonal form 4/3 N^3, 9 N^3 in all with vectors (eigvalsh, counted, makes them too)."""
+    """Symmetric: 4/3 N^3 to tridiagonal form; 9 N^3 in all with vectors (when counted, eigvalsh also makes them)."""
     return factor(lambda M, N: (9 if vectors else 4 / 3) * N**3)(a)
 
 
 def svd(a: Any, full: bool = False, vectors: bool = True, *args: Any, **kwargs: Any) -> int:
-    """Golub and Van Loan, figure 8.6.1 (svdvals makes vectors too where it is counted)."""
+    """Golub and Van Loan, figure 8.6.1 (when counted, svdvals also makes vectors)."""
     if not vectors:
         return factor(lambda M, N: 4 * M * N * N - 4 / 3 * N**3)(a)
     if full:
@@ -423,7 +423,7 @@ _EXPONENTIAL_DEGREES = {  # 1-norms up to which Taylor polynomials of degree 1, 
 
 
 def matrix_exponential(a: Any, *args: Any, **kwargs: Any) -> int:
-    """[*, N, N]: 0 to 5 products for the polynomial and one a squaring, by each matrix's norm."""
+    """[*, N, N]: 0 to 5 products for the polynomial, and one for each squaring; each matrix's norm decides."""
     if a.numel() == 0:
         return 0
     torch = _torch()
@@ -568,6 +568,6 @@ _OTHERS: dict[Formula, str] = {
 
 @functools.cache
 def table() -> dict[str, Formula]:
-    """Formulas by the operator's name, ``aten::mm``."""
+    """Return the formulas by the operators' names, such as ``aten::mm``."""
     found = {f"aten::{name}": formula for formula, names in _ATEN.items() for name in names.split()}
     return found | {name: formula for formula, names in _OTHERS.items() for name in names.split()}

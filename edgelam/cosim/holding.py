@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who holds the clock of a run of several processes, and where in its program: each of them answers that question.
+"""Who holds the clock of a run of several processes, and where in its program: each process answers this question.
 
-The answers go over a socket of each participant beside the run's own, and serve texts only: no number depends on them.
+The answers go over a separate socket of each participant, and are used only in texts: no number depends on them.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic  # the machine's, also where a program has replaced that of the module
+from time import monotonic  # the machine's clock, even if a program has replaced that of the module
 from typing import Any
 
-ANSWER_S = 2.0  # wall time for an answer: who does not give one then is left out
+ANSWER_S = 2.0  # wall time for an answer: a process that does not answer in this time is left out
 
 
 class Whereabouts:
     """Tells the other processes whether this participant holds the clock, and the Python stack of its program.
 
-    It also ends the holding of a participant whose run is over: a program that is blocked in a socket or a lock would
-    otherwise stay for ever.
+    It also interrupts a participant that holds the clock when the run has ended: otherwise, a program that is blocked
+    in a socket or a lock would stay for ever.
     """
 
     def __init__(self, address: str, participant: int, name: str, scenario_pid: int, *, interrupt: bool) -> None:
-        """For the thread that calls; `interrupt`: raise KeyboardInterrupt in it when the scenario ends as it holds."""
+        """Watch the calling thread; interrupt: raise KeyboardInterrupt in it if the scenario ends while it holds."""
         self.waiting = False
         self.explain: Callable[[], str] = str
         """What this participant waits for, in words."""
@@ -45,7 +45,7 @@ class Whereabouts:
         self._stopped = False
         self._descriptors = contextlib.ExitStack()
         self._thread: threading.Thread | None = None
-        with contextlib.suppress(OSError, RuntimeError):  # without it the run goes on, untold
+        with contextlib.suppress(OSError, RuntimeError):  # without the socket the run goes on, but nobody can ask
             self._listener = self._descriptors.enter_context(socket.socket(socket.AF_UNIX))
             self._listener.bind(_place(address, participant))
             self._listener.listen()
@@ -59,12 +59,12 @@ class Whereabouts:
             self._thread = thread
 
     def wait(self, waiting: bool) -> None:
-        """From now on this participant waits, or holds."""
+        """Note that from now on this participant waits, or holds."""
         self.waiting = waiting
         self._since = monotonic()
 
     def close(self) -> None:
-        """Answer nobody any more."""
+        """Stop answering."""
         self._stopped = True
         if self._thread is not None and self._thread is not threading.current_thread():
             with contextlib.suppress(OSError):
@@ -101,9 +101,9 @@ class Whereabouts:
 
 
 def holders(address: str, participants: int, me: int) -> tuple[list[dict[str, Any]], list[int], list[dict[str, Any]]]:
-    """Those of the other participants that hold: participant, name, pid, held_s, stack.
+    """Return the other participants that hold: participant, name, pid, held_s, stack.
 
-    And the numbers of those that give no answer, and those that wait: participant, name, pid, waits (for what).
+    Also the numbers of those that give no answer, and those that wait: participant, name, pid, waits (for what).
     """
     found: list[dict[str, Any]] = []
     waiting: list[dict[str, Any]] = []
@@ -127,7 +127,7 @@ def holders(address: str, participants: int, me: int) -> tuple[list[dict[str, An
 
 
 def describe(found: list[dict[str, Any]]) -> str:
-    """Who holds, since when and where."""
+    """Describe who holds, for how long, and where."""
     lines = []
     for told in found:
         name = f"'{told['name']}', " if told["name"] else ""
@@ -191,7 +191,7 @@ def _stack_of(thread_id: int) -> str:
 
 
 def _place(address: str, participant: int) -> str:
-    return f"\0{address.removeprefix('@')}-{participant}"  # in the abstract name space: no file is left
+    return f"\0{address.removeprefix('@')}-{participant}"  # in the abstract namespace: no file is left
 
 
 def _user_of(peer: socket.socket) -> int:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the scenario sends, checked: frames of the bridge as events, and an error for what the protocol does not allow.
+"""Checks what the scenario sends: makes events of the bridge's frames, and errors of what the protocol does not allow.
 
 `bridge/include/edgelam/bridge/protocol.h` says what each message means. The bridge itself has checked that a message
-exists and has its size; here are counts, numbers, times and text. What a number stands for at this participant (a
-transfer that is under way, a request that is open) is checked where that is kept: transfers.py and observables.py.
+exists and has its size; this file checks counts, numbers, times and text. What a number refers to at this participant
+(a transfer in progress, an open request) is checked where that is kept: transfers.py and observables.py.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ REQUESTS = ("TransferRequest", "CancelTransfer", "ClaimNode", "ReadObservable", 
 
 
 def broken(what: str) -> ProtocolError:
-    """The error that says so; `what` is what has come."""
+    """Return the error about what has come, which `what` describes."""
     return ProtocolError(f"the scenario has sent what the protocol does not allow: {what}")
 
 
 class Incoming:
-    """Makes events of frames. `latest_ns`: the latest time that one of them names; nothing happens after a Resume."""
+    """Makes events of frames. `latest_ns` is the latest time in any of them; nothing happens after a Resume."""
 
     def __init__(
         self, protocol: Protocol, participants: int, nodes: Collection[int], view: Callable[[bytes], Any]
     ) -> None:
-        """`nodes`: the numbers of the catalogue; `view`: the array behind an ArrayRef that is not empty."""
+        """nodes: the numbers of the catalogue; view: returns the array of an ArrayRef that is not empty."""
         self.latest_ns = 0
         self._participants = participants
         self._nodes = frozenset(nodes)
@@ -57,7 +57,7 @@ class Incoming:
         self._all = {message.number: message.name for message in protocol.by_name.values()}
 
     def event(self, number: int, body: bytes, tail: bytes) -> Event:
-        """The event that a frame tells of. Raises ProtocolError."""
+        """Return the event that a frame reports. Raises ProtocolError."""
         try:
             message, read = self._readers[number]
         except KeyError:
@@ -149,7 +149,7 @@ class Incoming:
 
 
 def _lost(what: str, tail: bytes, num_lost: int, size_bytes: int) -> list[tuple[int, int]]:
-    """The lost byte ranges at the start of a tail: in order, apart, and within the transfer."""
+    """Return the lost byte ranges at the start of a tail: ordered, separate, and within the transfer."""
     if num_lost == 0:
         return []
     if 16 * num_lost > len(tail):
@@ -188,7 +188,7 @@ class _Catalogue(msgspec.Struct):
 
 
 def catalogue_of(text: str) -> dict[str, Any]:
-    """What a scenario publishes, from its JSON text. Raises AttachError for what is no catalogue."""
+    """Return what a scenario publishes, from its JSON text. Raises AttachError if it is not a catalogue."""
     try:
         plain: dict[str, Any] = json.loads(text)
         catalogue = msgspec.convert(plain, _Catalogue)

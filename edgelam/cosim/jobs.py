@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Jobs:
-    """The jobs of one loop that are not done."""
+    """The jobs of one loop that are not done yet."""
 
     def __init__(self) -> None:
         """Begin without jobs; the default executor is made when it is needed."""
@@ -39,7 +39,7 @@ class Jobs:
         return future
 
     def finish_oldest(self) -> None:
-        """Wait for the oldest job and give its future the result."""
+        """Wait for the oldest job, and give its future the result."""
         job, future = self._running.popleft()
         error = job.exception()  # blocks; Ctrl-C ends it
         if future.done():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A scenario's process: its command line, where it meets the others, and what it writes."""
+"""A scenario's process: its command line, the address at which others meet it, and what it writes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ ADDRESS_VARIABLE = "EDGELAM_SCENARIO_ADDRESS"  # in a scenario's environment, wh
 
 
 def random_address() -> str:
-    """A Unix socket address of the abstract name space (unix(7)): no file is left behind."""
+    """Return a Unix socket address of the abstract namespace (unix(7)): no file is left."""
     return f"@edgelam-{os.getuid()}-{secrets.token_hex(8)}"
 
 
 def command_line(
     executable: Sequence[str], seed: int, options: Mapping[str, Any], bridge: Mapping[str, Any]
 ) -> list[str]:
-    """The command `executable` with ``--name=value`` for every option; booleans as 1 and 0."""
+    """Return the command `executable` with ``--name=value`` for every option; booleans as 1 and 0."""
     given = {"seed": seed, **{f"edgelam-{key}": value for key, value in bridge.items()}}
     twice = {*given, "edgelam-address"} & options.keys()
     if twice:
@@ -59,8 +59,8 @@ class ScenarioProcess(Child):
     ) -> None:
         """Start `command`.
 
-        `name` is what errors call it. What it writes goes to the file `log`, or to a file without a name; with `show`
-        to where Python writes. It runs in `folder`, or in the current one, with `variables` added to the environment.
+        Errors call it `name`. What it writes goes to the file `log`, or to a file without a name, or, with `show`, to
+        where Python writes. It runs in `folder` or in the current folder, with `variables` added to the environment.
         """
         self._shown = show
         self._log: IO[bytes]
@@ -84,10 +84,10 @@ class ScenarioProcess(Child):
         self.name = name
         kept = "is kept for errors (scenario_log gives it a file)" if log is None else f"goes to {os.fspath(log)}"
         self.output = "what it writes is shown here" if show else f"what it writes {kept}"
-        """Where to look for what it writes, in words."""
+        """Says in words where its output is."""
 
     def last_lines(self) -> str:
-        """The last lines that it wrote."""
+        """Return the last lines that it wrote."""
         return "\n".join(self._end_of_log().rstrip().splitlines()[-LAST_LINES:])
 
     def _end_of_log(self) -> str:
@@ -105,7 +105,7 @@ class ScenarioProcess(Child):
         return status
 
     def describe(self, status: int | None) -> str:
-        """What ns-3 said of it, how it ended, and its last lines."""
+        """Describe what ns-3 said about it, how it ended, and its last lines."""
         if self._shown:
             return describe_status(status)
         said = reasons.of_output(self._end_of_log())
@@ -113,5 +113,5 @@ class ScenarioProcess(Child):
 
 
 def quote(lines: str) -> str:
-    """The last lines of a log, for the end of an error's text."""
+    """Return the last lines of a log, for the end of an error's text."""
     return ("; its last lines:\n  " + lines.replace("\n", "\n  ")) if lines else "; it wrote nothing"

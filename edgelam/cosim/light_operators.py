@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """PyTorch's operators that need no FLOP formula, and why.
 
-They do at most a few operations for each value that they read or write, so that their memory traffic says how long
-they take. What is neither here, nor marked by PyTorch as element-wise or a view, nor has a formula, is told to the
-user when it is met. ``x_``, ``_foreach_x`` and ``x_copy`` are `x`.
+They do at most a few operations for each value that they read or write, so their memory traffic decides how long they
+take. If an operator is not here, PyTorch does not mark it as element-wise or a view, and it has no formula, the user is
+told when it is used. ``x_``, ``_foreach_x`` and ``x_copy`` are `x`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ NAMESPACES = {
     "fsdp": "moves data between processes",
     "onnx": "looks at a tensor, or a view",
     "quantization": "changes a format",
-    "static_runtime": "copies, and a few operations a value",
+    "static_runtime": "copies, and does a few operations per value",
 }
 
 REASONS = {
-    "makes a tensor, one write a value": """
+    "makes a tensor, with one write per value": """
         arange bartlett_window blackman_window complex copy_sparse_to_sparse empty empty_like empty_permuted
         empty_quantized empty_strided _efficientzerotensor _empty_affine_quantized _empty_per_channel_affine_quantized
         eye fft_fftfreq fft_rfftfreq fill from_file full full_like hamming_window hann_window kaiser_window linspace
@@ -78,12 +78,12 @@ REASONS = {
         nanmedian searchsorted sort topk _unique _unique2 unique_consecutive unique_dim unique_dim_consecutive
         hash_tensor _coalesce _coalesced is_coalesced _nnz dense_dim sparse_dim sparse_resize
         sparse_resize_and_clear""",
-    "a reduction or a scan, one or two operations a value": """
+    "a reduction or a scan, with one or two operations per value": """
         all allclose amax amin aminmax _aminmax any cumprod cumsum dist _is_all_true _is_any_true linalg_cross
         linalg__powsum linalg_vector_norm logcumsumexp _logcumsumexp logsumexp max min mean nansum native_norm norm
         powsum prod renorm segment_reduce _segment_reduce_backward std std_mean sum trace var var_mean
         _nested_sum_backward _sparse_csr_prod _sparse_csr_sum _sparse_sum _sparse_sum_backward""",
-    "element-wise, a few operations a value": """
+    "element-wise, with a few operations per value": """
         __irshift__ __ilshift__ __irshift __ilshift abs _add_relu angle binary_cross_entropy
         binary_cross_entropy_backward binary_cross_entropy_with_logits copysign dequantize elu_backward eq
         fake_quantize_per_channel_affine_cachemask fake_quantize_per_tensor_affine_cachemask
@@ -101,8 +101,8 @@ REASONS = {
         soft_margin_loss soft_margin_loss_backward softplus_backward softshrink_backward threshold
         _thnn_fused_gru_cell _thnn_fused_gru_cell_backward _thnn_fused_lstm_cell _thnn_fused_lstm_cell_backward_impl
         _transform_bias_rescale_qkv _amp_foreach_non_finite_check_and_unscale _amp_update_scale non_finite_check""",
-    "an optimiser's step, a few operations a weight": "_fused_adagrad _fused_adam _fused_adamw _fused_sgd",
-    "softmax and the like, a few operations a value": """
+    "an optimiser's step, with a few operations per weight": "_fused_adagrad _fused_adam _fused_adamw _fused_sgd",
+    "softmax and similar, with a few operations per value": """
         _log_softmax _log_softmax_backward_data _masked_softmax _masked_softmax_backward
         _nested_tensor_softmax_with_shape _safe_softmax _softmax _softmax_backward_data _sparse_log_softmax
         _sparse_log_softmax_backward_data _sparse_softmax _sparse_softmax_backward_data _weight_norm_interface
@@ -149,7 +149,7 @@ WRITE_ONLY = _words("""
     arange bartlett_window blackman_window eye full full_like hamming_window hann_window kaiser_window linspace logspace
     new_full new_ones new_zeros ones ones_like range scalar_tensor tril_indices triu_indices zeros zeros_like rand
     rand_like randint randint_like randn randn_like randperm""")
-"""They read nothing of what they are given."""
+"""They do not read their arguments."""
 
 UNTOUCHED = _words("""
     empty empty_like empty_permuted empty_strided new_empty new_empty_strided resize_ resize_as_ set_
@@ -167,12 +167,12 @@ PACKING = ("_prepack", "_unpack", "_fp16", "_legacy", "_unpack_sizes", "_weight"
 
 @functools.cache
 def names() -> frozenset[str]:
-    """All of `REASONS`."""
+    """Return all names of `REASONS`."""
     return frozenset(name for text in REASONS.values() for name in text.split())
 
 
 def plain_name(packet: str) -> str:
-    """The operator of which ``x_``, ``_foreach_x`` and ``x_copy`` are kinds."""
+    """Return the operator of which ``x_``, ``_foreach_x`` and ``x_copy`` are variants."""
     name = packet.removeprefix("_foreach_")
     if not name.endswith("__"):
         name = name.rstrip("_")
@@ -180,7 +180,7 @@ def plain_name(packet: str) -> str:
 
 
 def is_light(operator: Any) -> bool:
-    """Whether an operator (an OpOverload) needs no formula."""
+    """Return whether an operator (an OpOverload) needs no formula."""
     import torch
 
     namespace, _, packet = operator._schema.name.partition("::")
@@ -197,7 +197,7 @@ def is_light(operator: Any) -> bool:
 
 @functools.cache
 def _is_element_wise(name: str) -> bool:
-    """Whether PyTorch marks an operator of this name so (its in-place, list and out kinds are not always marked)."""
+    """Return whether PyTorch marks an operator of this name as element-wise (not all variants are marked)."""
     import torch
 
     packet = getattr(torch.ops.aten, name, None)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """An asyncio event loop in simulated time.
 
-Time is an integer number of nanoseconds and belongs to a `Clock` (clock.py): the loop runs whatever is ready, and
-only when nothing is left asks the clock to go on to the next timer or to the next event of the network, whichever
+Time is an integer number of nanoseconds and belongs to a `Clock` (clock.py). The loop runs everything that is ready.
+Only when nothing is left, it asks the clock to go on to the next timer or to the next event of the network, whichever
 comes first. `asyncio.sleep`, `timeout`, `gather`, `TaskGroup`, `Queue`, `Event` and so on therefore all mean
 simulated time.
 
@@ -11,7 +11,7 @@ Order never depends on memory addresses or on how fast the machine is:
 - what is ready runs first in, first out; timers due at the same nanosecond run in the order they were set;
 - events of the network come before timers due at the same nanosecond;
 - tasks and futures hash by a sequence number, so that the sets asyncio keeps of them have one order;
-- an executor's results come back in the order its jobs were submitted, and the clock stands still meanwhile.
+- an executor's results come back in the order in which its jobs were submitted, and the clock stands still until then.
 
 What cannot be given a meaning in simulated time (sockets, subprocesses, signals) is refused.
 """
@@ -65,7 +65,7 @@ class SimLoop(RefusingLoop):
         self._running = False
         self._stopping = False
         self._closed = False
-        self._frozen = False  # the run is over: tasks clean up, the clock does not move any more
+        self._frozen = False  # the run has ended: tasks clean up, and the clock does not move any more
         self._thread = 0
         self._fatal: BaseException | None = None
         self.tasks = TaskBook()
@@ -104,7 +104,7 @@ class SimLoop(RefusingLoop):
         """Run until `stop` is called."""
         if self._running or self._closed:
             raise RuntimeError("this event loop is " + ("already running" if self._running else "closed"))
-        outer_loop = asyncio._get_running_loop()  # a notebook's, for example: it stands still meanwhile
+        outer_loop = asyncio._get_running_loop()  # a notebook's loop, for example: it stands still in the meantime
         outer_hooks = sys.get_asyncgen_hooks()
         self._running = True
         self._thread = threading.get_ident()
@@ -127,7 +127,7 @@ class SimLoop(RefusingLoop):
     def close(self) -> None:
         """Cancel every task that is left and let it clean up, with the clock standing still; then close.
 
-        A task that waits for simulated time or for the network in its clean-up is dropped there.
+        A task whose clean-up waits for simulated time or for the network is dropped there.
         """
         if self._closed:
             return
@@ -149,7 +149,7 @@ class SimLoop(RefusingLoop):
         self._jobs.shutdown(wait=False)
 
     def _drain(self) -> None:
-        """Run what is ready until nothing is; errors in the clean-up are of no interest any more."""
+        """Run what is ready until nothing is; errors in the clean-up are ignored."""
         for _ in range(10_000):
             if not self._ready:
                 return
@@ -298,14 +298,14 @@ class SimLoop(RefusingLoop):
         return self.call_soon(callback, *args, context=context)
 
     def next_sequence(self) -> int:
-        """The next number in the one order of everything this loop does."""
+        """Return the next number in the one order of everything that this loop does."""
         self._sequence += 1
         return self._sequence
 
     # ---- tasks and futures -----------------------------------------------------------------------------------
 
     def create_future(self) -> SimFuture:
-        """A pending `SimFuture`."""
+        """Return a pending `SimFuture`."""
         return self.observer.future_type(loop=self)
 
     def create_task(
@@ -316,7 +316,7 @@ class SimLoop(RefusingLoop):
         context: contextvars.Context | None = None,
         **unused: Any,
     ) -> SimTask:
-        """Start a coroutine. The loop keeps the task alive until it is done, also if nobody else does."""
+        """Start a coroutine. The loop keeps the task alive until it is done, even if nobody else does."""
         if self._closed:
             raise RuntimeError("the event loop is closed")
         task = self.observer.task_type(coro, loop=self, name=name, context=context)
@@ -325,7 +325,7 @@ class SimLoop(RefusingLoop):
         return task
 
     def describe_waiting(self) -> str:
-        """Who waits for what: one line a task (deadlock reports)."""
+        """Describe who waits for what, with one line for each task (for deadlock reports)."""
         return describe_tasks(self.tasks.waiting, self.tasks.failed)
 
     def _stalled(self) -> None:
@@ -351,7 +351,7 @@ class SimLoop(RefusingLoop):
         return future
 
     def set_default_executor(self, executor: Executor) -> None:
-        """Use `executor` where none is given."""
+        """Use `executor` if none is given."""
         self._jobs.executor = executor
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
@@ -378,7 +378,7 @@ class SimLoop(RefusingLoop):
 
     @property
     def is_over(self) -> bool:
-        """True once the run is over and tasks only clean up."""
+        """True when the run has ended and tasks only clean up."""
         return self._frozen
 
     def is_closed(self) -> bool:
@@ -386,13 +386,13 @@ class SimLoop(RefusingLoop):
         return self._closed
 
     def get_exception_handler(self) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None:
-        """The handler set by the user, if any."""
+        """Return the handler that the user has set, if any."""
         return self._exception_handler
 
     def set_exception_handler(
         self, handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None
     ) -> None:
-        """Let `handler(loop, context)` have the errors of callbacks, which otherwise end the run."""
+        """Give `handler(loop, context)` the errors of callbacks, which otherwise end the run."""
         self._exception_handler = handler
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:

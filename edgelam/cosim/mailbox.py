@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Messages that have arrived at a node, and the coroutines that wait for one.
 
-Both are filed under what a receiver may ask for - (source, tag), either or both of them open - so that a server
-with 1,000 devices does not search. Among several that fit, the one that came first is taken: the oldest message for a
-receiver, the oldest receiver for a message.
+Both are filed under what a receiver may ask for, (source, tag), where one or both may be open. So a server with 1,000
+devices does not search. If several fit, the one that came first is taken: the oldest message for a receiver, and the
+oldest receiver for a message.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Mailbox(Generic[M]):
         self._count = 0  # numbers messages and receivers in one order
 
     def __len__(self) -> int:
-        """Messages that nobody has taken yet."""
+        """Number of messages that nobody has taken yet."""
         return len(self._arrived.get((None, None), ()))
 
     def deliver(self, source: int, tag: str, message: M) -> None:
-        """Give the message to the receiver that has waited longest among those it fits, or keep it."""
+        """Give the message to the receiver that has waited longest of those that it fits, or keep it."""
         self._count += 1
         self._deliver(_Filed(self._count, source, tag, message), last=True)
 
@@ -56,7 +56,7 @@ class Mailbox(Generic[M]):
         best: Key | None = None
         for key in keys:
             queue = self._waiting.get(key)
-            while queue and queue[0][1].done():  # those that gave up
+            while queue and queue[0][1].done():  # receivers that have given up
                 queue.popleft()
             if queue and (best is None or queue[0][0] < self._waiting[best][0][0]):
                 best = key
@@ -75,7 +75,7 @@ class Mailbox(Generic[M]):
                 shelf.move_to_end(filed.number, last=False)
 
     async def take(self, source: int | None, tag: str | None, source_name: str) -> M:
-        """The oldest message that fits (None: any), waiting for one if there is none."""
+        """Return the oldest message that fits (None: any); if there is none, wait for one."""
         shelf = self._arrived.get((source, tag))
         if shelf is not None:
             filed = next(iter(shelf.values()))
@@ -95,6 +95,6 @@ class Mailbox(Generic[M]):
         try:
             return (await future).message
         except asyncio.CancelledError:
-            if future.done() and not future.cancelled():  # it came in the same instant: the next receiver has it
+            if future.done() and not future.cancelled():  # it came in the same instant: the next receiver gets it
                 self._deliver(future.result(), last=False)
             raise

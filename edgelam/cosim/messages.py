@@ -17,7 +17,7 @@ import numpy as np
 
 
 def dtype_of(description: Any) -> np.dtype[Any]:
-    """The NumPy dtype of a description: a dtype string, a list of fields, or an object with `fields`."""
+    """Return the NumPy dtype of a description: a dtype string, a list of fields, or an object with `fields`."""
     if isinstance(description, str):
         return np.dtype(description)
     if isinstance(description, list):
@@ -55,12 +55,12 @@ class Layout:
         self._struct = struct.Struct(layout + "x" * (self.dtype.itemsize - at))
         assert self._struct.size == self.dtype.itemsize
         self.pack = self._struct.pack
-        """Bytes of the struct from its fields' values, in order."""
+        """Makes the struct's bytes from its fields' values, in order."""
         self.unpack = self._struct.unpack
-        """The fields' values, in order, from the struct's bytes."""
+        """Returns the fields' values, in order, from the struct's bytes."""
 
     def pack_named(self, values: Mapping[str, Any]) -> bytes:
-        """Bytes of the struct from its fields' values, by name; each must be there."""
+        """Make the struct's bytes from its fields' values, by name; each must be given."""
         return self.pack(*map(values.__getitem__, self.fields))
 
 
@@ -75,7 +75,7 @@ class MessageType(Layout):
 
 
 def _code(dtype: np.dtype[Any]) -> str:
-    """The `struct` code of a field; anything but a plain number is packed as its bytes."""
+    """Return the `struct` code of a field; anything but a plain number is packed as its bytes."""
     if dtype.kind in "iufb" and dtype.subdtype is None:
         return {"b1": "?", "f4": "f", "f8": "d"}.get(dtype.str[1:]) or {1: "b", 2: "h", 4: "i", 8: "q"}[
             dtype.itemsize

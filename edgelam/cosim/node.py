@@ -85,7 +85,7 @@ class Node:
     async def send(
         self, to: Node | Sequence[Node], data: Any, **how: Unpack[TransferOptions]
     ) -> TransferRecord | list[TransferRecord]:
-        """Send `data` over the simulated network; returns when this node knows that it is over.
+        """Send `data` over the simulated network; return when this node knows that the transfer has ended.
 
         Args:
             to: the receiving node, or several (one request; each receiver has its own losses and its own record).
@@ -93,7 +93,7 @@ class Node:
                 of at least one byte. The values are taken now; changing a tensor in place afterwards does not change
                 what arrives. Gradients do not travel.
             how: how it crosses the network: the fields of `TransferSpec` (transfer_spec.py), by name, as in
-                ``tag="embedding", protocol="udp", give_up_s=0.2``; what is not given has the default that stands there.
+                ``tag="embedding", protocol="udp", give_up_s=0.2``; a field that is not given has its default.
 
         Returns:
             The `TransferRecord`; with several receivers a list of them in the order of `to`. With udp the status may
@@ -102,13 +102,13 @@ class Node:
         Raises:
             TransferError: cancelled, expired (deadline) or failed (socket); has the `records`.
             TransferRefused: no route, or the scenario does not accept it.
-            BatteryEmpty: this node's battery is empty, or is so before the transfer is over.
+            BatteryEmpty: this node's battery is empty, or becomes empty before the transfer has ended.
             ConfigurationError: a value that is not legal.
 
         Cancelling the task that awaits `send` (also by ``asyncio.timeout``) withdraws what is still queued; what is
         in the socket already still crosses the network.
         """
-        single = isinstance(to, (Node, str))  # text is no node: refused as one
+        single = isinstance(to, (Node, str))  # text is not a node: refused as one
         receivers = [to] if isinstance(to, (Node, str)) else list(to)
         async with nullcontext() if self.battery is None else self.battery.lasting():
             outgoing = self._core.transfers.start(self, receivers, data, TransferSpec(**how))
@@ -164,7 +164,7 @@ class Node:
                 time for each (label, key) and kept: put everything that changes it into the key (an optimiser's first
                 step counts as a later one). Without a key it is counted every time, which costs wall time.
             work: the work, if you know it; then nothing is counted. ``Work(flops=..., bytes=...)``.
-            wall_s: wall time of work that was done before; counts where computing is `measured`.
+            wall_s: wall time of work that was done before; it counts if computing is `measured`.
 
         Returns:
             A context manager; after the block its `work` and `record` (`ComputeRecord`) are set.

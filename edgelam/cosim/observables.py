@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Observables and controls: what a scenario lets one read and set. Names, types and shapes come from the scenario."""
+"""Observables and controls: what a program can read and set. Names, types and shapes come from the scenario."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Observable(_Described):
     """Something to read: ``reading = await sim.observable("position").read()``.
 
     Attributes: `name`, `dtype`, `shape` (-1: varies), `axes`, `unit`, `help`, and `period_s`: simulated seconds between
-    its values where they come at a period of their own (blocks of CSI), otherwise None.
+    its values if they come at a period of their own (blocks of CSI), otherwise None.
 
-    A large value lies in shared memory and is not copied: it is what the scenario wrote, and stays as it is while the
-    array (or a view or tensor made of it) is alive. It may be written to, which nobody else sees.
+    A large value is in shared memory and is not copied: it is what the scenario wrote, and does not change as long as
+    the array (or a view or tensor made of it) exists. A program may write to it; nobody else sees that.
     """
 
     def __init__(self, core: Core, entry: dict[str, Any]) -> None:
@@ -59,7 +59,7 @@ class Observable(_Described):
 
     @property
     def period_s(self) -> float | None:
-        """Simulated seconds between its values where they come at a period of their own."""
+        """Simulated seconds between its values, if they come at a period of their own."""
         return self._period_ns / 1e9 if self._period_ns else None
 
     async def read(self) -> Reading:
@@ -70,17 +70,17 @@ class Observable(_Described):
         return self._reading(await future)
 
     def subscribe(self, period_s: float | None = None, *, aside: bool = False) -> Subscription:
-        """Readings from now on every `period_s` simulated seconds, oldest first, none left out::
+        """Return readings from now on, every `period_s` simulated seconds, oldest first, with none left out::
 
             async with sim.observable("sinr").subscribe(0.1) as readings:
                 async for reading in readings:
                     ...
 
-        Where the values come at a period of their own, `period_s` is that (the default) or a whole multiple of it, and
-        each value, or every so many, is read exactly once, as soon as it is there.
+        If the values come at a period of their own, `period_s` is that period (the default) or a whole multiple of it.
+        Then each value, or every n-th value, is read exactly once, as soon as it exists.
 
-        aside: for one who only looks on. Such a subscription keeps no run alive: when everybody else waits for what
-        can never come, that is a deadlock all the same.
+        aside: for a program that only observes. Such a subscription does not keep a run alive: if everybody else waits
+        for something that can never come, that is still a deadlock.
         """
         if period_s is None:
             if not self._period_ns:
@@ -114,7 +114,7 @@ class Observable(_Described):
 
 
 class _Writable:
-    """A view of another process's array as NumPy takes it: its pages are copy-on-write, so it may be written to.
+    """A view of another process's array as NumPy takes it: its pages are copy-on-write, so a program may write to it.
 
     (PyTorch has no read-only tensors, and warns of read-only arrays.)
     """
@@ -130,7 +130,7 @@ class Subscription:
     """An asynchronous iterator of readings; leave it with `async with` or `close`, so that it ends."""
 
     def __init__(self, core: Core, name: str, read: Callable[[int], None], reading: Callable[[Value], Reading]) -> None:
-        """Use `Observable.subscribe`: `read` asks under a request's number, `reading` makes one of a value."""
+        """Use `Observable.subscribe`. read: asks under a request's number; reading: makes a reading of a value."""
         self._core = core
         self._name = name
         self._read = read
@@ -156,7 +156,7 @@ class Subscription:
         return self
 
     async def __anext__(self) -> Reading:
-        """The next reading."""
+        """Return the next reading."""
         while not self._readings:
             if self._error is not None:
                 raise self._error
@@ -233,7 +233,7 @@ class Control(_Described):
 
 
 class Requests:
-    """Readings and controls that have been asked for and not answered yet."""
+    """Requests to read and to set that have not been answered yet."""
 
     def __init__(self, core: Core) -> None:
         """Make the observables and controls of the scenario's catalogue."""
@@ -264,11 +264,11 @@ class Requests:
         return self.controls[name]
 
     def looked(self, what: str) -> None:
-        """The program looks at the network, or acts on it: it cannot be replayed over another."""
+        """Note that the program looks at the network, or acts on it: it cannot be replayed over another."""
         self._core.observer.depends_on_network(what)
 
     def expect(self, why: str) -> tuple[int, asyncio.Future[Any]]:
-        """A new request's number, and the future of its answer."""
+        """Return a new request's number, and the future of its answer."""
         future = self._core.loop.create_future()
         future.why = (why,)
         request = self._core.loop.next_sequence()
@@ -276,18 +276,18 @@ class Requests:
         return request, future
 
     def follow(self, put: Callable[[Value], None], fail: Callable[[Exception], None]) -> int:
-        """A new periodic request's number; `put` gets its values, `fail` why there are no more."""
+        """Return a new periodic request's number; `put` gets its values, and `fail` the reason if there are no more."""
         request = self._core.loop.next_sequence()
         self._subscriptions[request] = put, fail
         return request
 
     def forget(self, request: int) -> None:
-        """A subscription has ended. What was under way to it may still come."""
+        """Note that a subscription has ended. Values that were sent to it may still come."""
         if self._subscriptions.pop(request, None) is not None:
             self._ended.add(request)
 
     def value(self, event: Value) -> None:
-        """A reading has come."""
+        """Take a reading that has come."""
         if event.request in self._subscriptions:
             self._subscriptions[event.request][0](event)
         else:
@@ -298,7 +298,7 @@ class Requests:
         self._answer(event.request, event)
 
     def refused(self, request: int, message: str, reason: str) -> None:
-        """The scenario does not do it."""
+        """Take the scenario's refusal."""
         error = ControlRefused(reason) if message == "SetControl" else ObservableRefused(reason)
         if request in self._subscriptions:
             fail = self._subscriptions[request][1]
@@ -315,7 +315,7 @@ class Requests:
             future.set_result(event)
 
     def _open(self, request: int) -> SimFuture | None:
-        """The future that waits for an answer; None for a subscription that has ended."""
+        """Return the future that waits for an answer; None for a subscription that has ended."""
         if request not in self._futures and request not in self._ended:
             raise broken(f"an answer to request {request}, which nobody has made or which is answered already")
         return self._futures.pop(request, None)

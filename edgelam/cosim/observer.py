@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whoever looks on at a simulation: the loop has one observer, which cosim tells of the few events that matter.
+"""The observer of a simulation: the loop has one, and cosim tells it about the few events that matter.
 
-An `Observer` does nothing. What edgelam.replay needs (to record what the tasks do, and to do it again) is a subclass of
-it, given to `cosim.simulate` as ``program=``. An observer may read everything and changes no simulated time.
+An `Observer` does nothing. The observers of edgelam.replay (one records what the tasks do, one does it again) are
+subclasses of it, given to `cosim.simulate` as ``program=``. It may read everything, and changes no simulated time.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Looks on and does nothing: the methods that a subclass needs are overridden."""
+    """An observer that does nothing; a subclass overrides the methods that it needs."""
 
     future_type: type[SimFuture] = SimFuture
-    """What the loop's futures are made of."""
+    """The class of the loop's futures."""
     task_type: type[SimTask] = SimTask
-    """What the loop's tasks are made of."""
+    """The class of the loop's tasks."""
 
     # ---- the simulation ----------------------------------------------------------------------------------------
 
@@ -53,7 +53,7 @@ class Observer:
         return nullcontext()
 
     def depends_on_network(self, what: str) -> None:
-        """The present task does something whose outcome another network may change; `what`, in words."""
+        """The current task does something whose outcome another network may change; what: a description in words."""
 
     def task_started(self, task: SimTask) -> None:
         """A task has been made."""
@@ -67,7 +67,7 @@ class Observer:
     # ---- nodes -------------------------------------------------------------------------------------------------
 
     def transfer_started(self, outgoing: Outgoing, asked: TransferSpec) -> None:
-        """A transfer has been asked for; `asked`: as it was, where `outgoing` has what the run makes of it."""
+        """A transfer has been asked for; asked: the request itself, while `outgoing` holds what the run makes of it."""
 
     def transfer_ended(self, outgoing: Outgoing, record: TransferRecord) -> None:
         """A transfer has ended at one receiver; `on_transfer` comes next, then `told`."""
@@ -107,10 +107,10 @@ NOBODY = Observer()
 
 @contextmanager
 def looking_on() -> Iterator[None]:
-    """What the present task does inside, and the tasks it makes there, is not part of the recorded program.
+    """What the current task does inside, and the tasks that it makes there, are not part of the recorded program.
 
-    For those who only look on - follow positions, write traces - and on whom nothing of the run depends. Put it around
-    the single steps, not around the run's own code.
+    Use it for code that only observes (that follows positions, or writes traces), and on which nothing in the run
+    depends. Put it around the single steps, not around the run's own code.
     """
     observer: Observer = getattr(asyncio._get_running_loop(), "observer", NOBODY)
     with observer.looking_on():

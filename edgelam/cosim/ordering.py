@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Order in asyncio functions that would otherwise take it from memory addresses.
+"""Gives asyncio functions a fixed order that would otherwise depend on memory addresses.
 
-`asyncio.as_completed` puts the coroutines it is given into a set before it makes tasks of them, so that they start in
-address order. While a simulated loop runs, it (and `asyncio.wait`, for futures that are not the loop's own) is wrapped:
-arguments become tasks in the order they are given. For a loop that is not simulated the wrappers do nothing. Code that
-did `from asyncio import as_completed` holds the function itself, which cannot be wrapped: take `cosim.as_completed`.
-`timeout` and `wait_for` are put in place here too, for their texts (timeouts.py); a loop in another thread gets that
-text as well.
+`asyncio.as_completed` puts its coroutines into a set before it makes tasks of them, so they start in the order of their
+addresses. While a simulated loop runs, it (and `asyncio.wait`, for futures that are not the loop's own) is wrapped:
+arguments become tasks in the order in which they are given. For a loop that is not simulated, the wrappers do nothing.
+Code with `from asyncio import as_completed` holds the function itself, which cannot be wrapped: use
+`cosim.as_completed`. `timeout` and `wait_for` are wrapped here, too, because of their texts (timeouts.py); a loop in
+another thread also gets that text.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _simulated_loop() -> Any:
 
 
 def as_completed(fs: Iterable[Any], *, timeout: float | None = None) -> Any:
-    """`asyncio.as_completed` that starts coroutines in the order given and keeps the order of equal times."""
+    """Do as `asyncio.as_completed`, but start coroutines in the given order, and keep the order of equal times."""
     if (loop := _simulated_loop()) is not None:
         if asyncio.isfuture(fs) or asyncio.iscoroutine(fs):
             raise TypeError(f"expect an iterable of futures, not {type(fs).__name__}")
@@ -44,7 +44,7 @@ def as_completed(fs: Iterable[Any], *, timeout: float | None = None) -> Any:
 
 
 async def wait(fs: Iterable[Any], *, timeout: float | None = None, return_when: str = asyncio.ALL_COMPLETED) -> Any:
-    """`asyncio.wait`, refusing futures whose place in a set is their address."""
+    """Do as `asyncio.wait`, but refuse futures whose order in a set is that of their addresses."""
     if _simulated_loop() is not None:
         fs = list(fs)
         _refuse_foreign("wait", fs)
@@ -62,7 +62,7 @@ def _refuse_foreign(name: str, fs: Iterable[Any]) -> None:
 
 @contextmanager
 def fixed_order(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Have the wrappers in place while `loop` runs."""
+    """Keep the wrappers in place while `loop` runs."""
     _simulated.append(loop)
     asyncio.as_completed = asyncio.tasks.as_completed = as_completed
     asyncio.wait = asyncio.tasks.wait = wait

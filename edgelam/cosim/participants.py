@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Between participants: hand-over of data and barriers, over the bridge and in zero simulated time.
+"""Data and barriers between participants, over the bridge and in zero simulated time.
 
-A participant that blocked in a socket, a store or a lock of its own would hold the clock for ever; these do not.
+A participant that blocks in a socket, a store or a lock of its own would hold the clock for ever; these do not.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Participants:
         self._core.clock.post(to, facts, encoded if inline is None else None)
 
     async def collect(self, sender: int, tag: str) -> Any:
-        """The oldest of what `sender` posted with `tag`."""
+        """Return the oldest data that `sender` has posted with `tag`."""
         self._check(sender)
         encoded, wire = await self._mailbox.take(sender, tag, f"participant {sender}")
         return decode(encoded, (), wire, copy=False, sender=f"participant {sender}")
@@ -68,7 +68,7 @@ class Participants:
         del self._arrived[key]
 
     def posted(self, event: Posted) -> None:
-        """Something has come from another participant."""
+        """Take what has come from another participant."""
         kind, tag, tree, nbytes, inline = read_facts(event.data, event.sender, str, str, object, int, bytes | None)
         if kind == "barrier":
             key = (tag, nbytes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a user is told, on stderr, while a scenario that this process has started lets it wait."""
+"""What the user is told, on stderr, while this process waits long for a scenario that it has started."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 
 from edgelam.cosim.launch import ScenarioProcess
 
-LONG_S = 10.0  # wall time after which a scenario that builds its network, or writes its files, is worth a word,
-AGAIN_S = 60.0  # and every so often another
-HELD_LONG_S = 10.0  # wall time for which a participant may hold without a word, where idle ones end the run
-LOOK_S = 2.0  # and how often it is looked whether they do anything
-SILENCE_S = 30.0  # wall time without an answer after which the run says so, once
+LONG_S = 10.0  # wall time after which the user is told that a scenario still builds its network or writes its files,
+AGAIN_S = 60.0  # and interval of further messages
+HELD_LONG_S = 10.0  # wall time for which a participant may hold before the user is told, if idle ones end the run
+LOOK_S = 2.0  # and period of checking whether they do anything
+SILENCE_S = 30.0  # wall time without an answer after which the run says so once
 
 
 def tell_of_a_long_build(process: ScenarioProcess, waited_s: float) -> None:
@@ -37,7 +37,7 @@ def tell_of_a_long_end(process: ScenarioProcess, waited_s: float, participants: 
 
 @contextlib.contextmanager
 def told(tell: Callable[[float], object]) -> Iterator[None]:
-    """While the body waits: call `tell(seconds waited)` after a while, and every minute."""
+    """While the body waits, call `tell(seconds waited)` after a while, and then every minute."""
     over = threading.Event()
     began = time.monotonic()
 
@@ -59,7 +59,7 @@ def told(tell: Callable[[float], object]) -> Iterator[None]:
 def tell_of_silence(process: ScenarioProcess, now_ns: int, silent_s: float, why: str) -> None:
     """Say that nothing has come from the scenario for a while: others hold, or it computes, perhaps for ever.
 
-    why: what the other participants do, where they hold with their Python stacks; empty: none does.
+    why: what the other participants do, with the Python stacks of those that hold; empty: none holds.
     """
     busy = f"{process.name} (pid {process.pid}) is busy; {process.output}"
     _say(
@@ -69,5 +69,5 @@ def tell_of_silence(process: ScenarioProcess, now_ns: int, silent_s: float, why:
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(OSError):  # nobody is there to be told
+    with contextlib.suppress(OSError):  # nobody can be told
         print(f"edgelam: {text}", file=sys.stderr, flush=True)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Records of a transfer, a computation, a message and a reading, made when they are over.
+"""Records of a transfer, a computation, a message and a reading, made when these have ended.
 
-The two records are flat and hold plain values only, so that a list of them is a table:
+The two records are flat and hold only plain values, so a list of them is a table:
 ``pandas.DataFrame([dataclasses.asdict(r) for r in records])``. Times are simulated seconds since the start of the run;
-NaN where something did not happen.
+a time is NaN if that did not happen.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class TransferRecord:
     last_byte_s: float
     """When the last byte was at the receiver."""
     acknowledged_s: float
-    """When the sender knew (tcp: last byte acknowledged; udp and ideal: as last_byte_s)."""
+    """When the sender knew (tcp: last byte acknowledged; udp and ideal: same as last_byte_s)."""
     retransmissions: int
     """tcp: segments sent again while this transfer was the oldest unacknowledged."""
     goodput_bps: float

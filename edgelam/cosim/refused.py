@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What an event loop has to offer and a simulated one cannot: refused with the reason."""
+"""Refuses, with the reason, what an event loop offers and a simulated one cannot."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from typing import Any
 from edgelam.errors import NotSimulatedError
 
 _SOCKETS = (
-    "a real socket has no place on the simulated clock; use Node.send and Node.receive, or do it outside simulate()",
+    "a real socket does not work on the simulated clock; use Node.send and Node.receive, or do it outside simulate()",
     """create_connection create_server create_datagram_endpoint create_unix_connection create_unix_server
     connect_accepted_socket start_tls sendfile sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into sock_sendall
     sock_sendto sock_connect sock_accept sock_sendfile getaddrinfo getnameinfo add_reader remove_reader add_writer
     remove_writer connect_read_pipe connect_write_pipe""",
 )
 _SUBPROCESSES = (
-    "a subprocess has no place on the simulated clock; subprocess.run holds the clock until it is done",
+    "a subprocess does not work on the simulated clock; subprocess.run holds the clock until it is done",
     "subprocess_shell subprocess_exec",
 )
 _SIGNALS = (
-    "when a signal comes is not simulated; use signal.signal outside simulate()",
+    "the time of a signal is not simulated; use signal.signal outside simulate()",
     "add_signal_handler remove_signal_handler",
 )
 
 
 class RefusingLoop(asyncio.AbstractEventLoop):
-    """An event loop of which the methods listed above raise `NotSimulatedError`."""
+    """An event loop whose methods listed above raise `NotSimulatedError`."""
 
     def get_task_factory(self) -> None:
-        """None: tasks are always `SimTask`."""
+        """Return None: tasks are always `SimTask`."""
         return
 
     def set_task_factory(self, factory: Any) -> None:
-        """Refused: other tasks would hash by their address."""
+        """Raise NotSimulatedError: other tasks would hash by their address."""
         if factory is not None:
             raise NotSimulatedError("a task factory would make tasks without a fixed order")
 
     def get_debug(self) -> bool:
-        """False: asyncio's debug mode measures wall time."""
+        """Return False: asyncio's debug mode measures wall time."""
         return False
 
     def set_debug(self, enabled: bool) -> None:
-        """Ignored, see `get_debug`."""
+        """Do nothing, see `get_debug`."""
 
 
 def _refusal(name: str, reason: str) -> Any:

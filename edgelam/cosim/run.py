@@ -51,40 +51,41 @@ def simulate(
     """Run `main(sim)` in simulated time over a scenario and return its result.
 
     Args:
-        main: the main coroutine function; everything else of the run is started from it. When it returns, the run is
-            over, and tasks that are left are cancelled.
-        scenario: the name of an installed scenario, or the path of a scenario program; None or "none": no network at
-            all, transfers take no time, and the nodes are those of `nodes`.
+        main: the main coroutine function; it starts everything else in the run. When it returns, the run has
+            ended, and tasks that are left are cancelled.
+        scenario: the name of an installed scenario, or the path of a scenario program; None or "none": there is no
+            network, transfers take no time, and the nodes are those of `nodes`.
         options: the scenario's own options, for example ``{"numUe": 4}`` (``--help`` of the scenario lists them).
         nodes: without a scenario: node names to roles, ``{"ue0": "ue", "edge0": "edge"}``.
         seed: seed of the scenario and of `Simulation.rng` and `generator`; from 1.
         participants: how many processes take part. This one is participant 0 and starts the scenario; the others
-            call `attach` (see `Simulation.environment`). Simulated time starts when all are there.
-        network: "ideal": every transfer takes no time, whatever protocol it asks for; None: as each asks.
+            call `attach` (see `Simulation.environment`). Simulated time starts when all have attached.
+        network: "ideal": every transfer takes no time, whatever protocol it asks for; None: as each send says.
         devices: node name patterns to device profiles, ``{"ue*": "jetson-orin", "edge*": "cpu-server"}``; the first
-            that matches counts. One that matches no name is taken for a pattern of roles. Otherwise by role: ue
-            "phone", edge "cpu-server", cloud "datacentre-gpu", others "cpu-server".
+            that matches counts. A pattern that matches no name is a pattern of roles. Nodes without a match have the
+            profile of their role: ue "phone", edge "cpu-server", cloud "datacentre-gpu", others "cpu-server".
         compute: how long computing takes: "modelled" (deterministic), "measured" (wall time) or "free".
         on_transfer: called with the `TransferRecord` of every transfer of this participant, as it ends.
         on_compute: called with every `ComputeRecord`.
-        program: takes note of what the tasks do, to be replayed over another network (docs/replay.md); any `Observer`.
+        program: an `Observer`, for example one that records what the tasks do, for a replay (docs/replay.md).
         scenario_log: file for what the scenario writes; otherwise only its last lines are kept, for errors.
-        scenario_folder: the folder that the scenario works in, made if it is not there: what it writes by relative
-            names (pcap, FlowMonitor, NetAnim) lands there. What it reads so and is not there is looked for in the
-            current folder. None: a folder ``scenario`` of the run folder, in a run of an experiment; otherwise the
-            current one.
+        scenario_folder: the folder in which the scenario works, made if it does not exist. Files that it writes with
+            relative names (pcap, FlowMonitor, NetAnim) are put there. Files that it reads and that are not there are
+            looked for in the current folder. None: in a run of an experiment, a folder ``scenario`` of the run folder;
+            otherwise the current folder.
         attach_timeout_s: how long (wall time) the scenario may take to build its network, and then the participants
-            to attach; None: the scenario as long as it runs (stderr says so if that is long), the participants 60 s.
+            to attach; None: no limit for the scenario (stderr says so if it takes long), 60 s for the participants.
         hold_timeout_s: how long (wall time) another participant may hold the clock while this one waits, before a
-            StalledError names it and where its program stands; None: as long as it does (stderr says so).
+            StalledError names it and what its program does; None: there is no limit (stderr says so).
         idle_timeout_s: how long (wall time) the participants that hold the clock may use no processor, neither they
             nor what they have started, before a StalledError names them; stderr says after 10 s who holds. 0: never;
-            None: nothing of this.
-        arena_bytes: shared memory for arrays, of each process; memory is used only once touched. Default 1 GiB.
+            None: there is no check.
+        arena_bytes: shared memory for the arrays of each process; a page takes memory when it is first used. Default
+            1 GiB.
         address: where the processes meet (default: $EDGELAM_ADDRESS, otherwise a random one).
 
     Raises:
-        ConfigurationError: a value that is not legal, also one that the scenario does not accept.
+        ConfigurationError: a value is not legal, or the scenario does not accept it.
         DeadlockError, ScenarioDied, ParticipantDied, ...: see `edgelam.errors`.
         Whatever `main`, or a task that nobody awaited, raises.
     """
@@ -147,7 +148,7 @@ def simulate(
         )
         try:
             result = _run(main, clock, **settings, environment={"EDGELAM_ADDRESS": address})
-        except (ScenarioEnded, DeadlockError):  # it has come to its end by itself, and writes its files
+        except (ScenarioEnded, DeadlockError):  # it has ended by itself, and writes its files
             _wait_for_end(process, participants)
             raise
         _await_end(process, participants, clock.now_ns)
@@ -156,7 +157,7 @@ def simulate(
         if process is not None:
             with deferred_interrupt():
                 if participants > 1:
-                    process.wait(1.0)  # it tells the other participants who has died, and ends
+                    process.wait(1.0)  # it tells the other participants which one has died, and ends
                 process.stop()
         files.leave_folder(folder)
 
@@ -177,9 +178,9 @@ def attach(
 ) -> T:
     """Take part, as a further process, in the run that participant 0 has started (or is about to start).
 
-    `participant`, `address` and `seed` come from the environment that `Simulation.environment` gives, unless given
-    here. The other arguments are those of `simulate`; `name` is what this participant is called in errors. Returns
-    `main`'s result.
+    `participant`, `address` and `seed` come from the environment that `Simulation.environment` gives, unless they are
+    given here. The other arguments are those of `simulate`; errors call this participant `name`. Returns the result of
+    `main`.
     """
     address = address or os.environ.get("EDGELAM_ADDRESS")
     index = os.environ.get("EDGELAM_PARTICIPANT") if participant is None else str(participant)
@@ -221,7 +222,7 @@ def _simulate_ideal(
 
 
 def _run(main: Main[T], clock: Clock, *, seed: int, environment: Mapping[str, str] | None = None, **settings: Any) -> T:
-    """Drive `main` on `clock`; detach if all is well, otherwise let go so that the others see it."""
+    """Run `main` on `clock`; detach if all is well, otherwise close, so that the others see it."""
     try:
         core = Core(clock, **settings)
         try:
@@ -249,7 +250,7 @@ def _run(main: Main[T], clock: Clock, *, seed: int, environment: Mapping[str, st
 
 
 def _single(group: BaseExceptionGroup[Any]) -> BaseException:
-    """The one error of this package in a task group's error, or the group."""
+    """Return the one error of this package in a task group's error, or the group."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
@@ -257,7 +258,7 @@ def _single(group: BaseExceptionGroup[Any]) -> BaseException:
 
 
 def _await_end(process: launch.ScenarioProcess, participants: int, now_ns: int) -> None:
-    """After this participant has left: the scenario ends once all others have left too and its files are written."""
+    """Wait until the other participants have left, too, and the scenario has written its files and ended."""
     status = _wait_for_end(process, participants)
     if status != 0:
         raise ScenarioDied(

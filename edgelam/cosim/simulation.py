@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Simulation:
-    """What `simulate` and `attach` hand to the main coroutine."""
+    """What `simulate` and `attach` pass to the main coroutine."""
 
     def __init__(self, core: Core, *, seed: int = 1, environment: Mapping[str, str] | None = None) -> None:
         """Use `simulate` or `attach`."""
@@ -29,17 +29,17 @@ class Simulation:
         self.seed = seed
         """The run's seed."""
         self.scenario = core.scenario
-        """Name of the scenario, `none` without one."""
+        """Name of the scenario; `none` without one."""
         self.participant = core.participant
         """This process's number, from 0."""
         self.participants = core.participants
         """How many processes take part."""
         self.scenario_pid = core.clock.scenario_pid
-        """The scenario's process, None without one."""
+        """The scenario's process; None without one."""
         self.compute_mode = core.compute_mode
         """How long computing takes: modelled, measured or free."""
         self.network = core.network
-        """"ideal" if every transfer is, otherwise None."""
+        """"ideal" if every transfer is ideal, otherwise None."""
         self.nodes = core.nodes
         """All nodes by name, in the scenario's order."""
 
@@ -76,7 +76,7 @@ class Simulation:
     # ---- nodes -------------------------------------------------------------------------------------------------
 
     def node(self, name: str) -> Node:
-        """The node of that name; `ConfigurationError` lists those that exist."""
+        """Return the node of this name; `ConfigurationError` lists those that exist."""
         try:
             return self.nodes[name]
         except KeyError:
@@ -85,7 +85,7 @@ class Simulation:
             ) from None
 
     def nodes_with_role(self, role: str) -> list[Node]:
-        """All nodes of a role (`ue`, `gnb`, `edge`, `cloud`, ...), in the scenario's order; at least one."""
+        """Return all nodes (at least one) of a role (`ue`, `gnb`, `edge`, `cloud`, ...), in the scenario's order."""
         nodes = [node for node in self.nodes.values() if node.role == role]
         if not nodes:
             roles = sorted({node.role for node in self.nodes.values()})
@@ -95,10 +95,10 @@ class Simulation:
         return nodes
 
     def claim(self, *nodes: Node) -> None:
-        """Have what is sent to `nodes` delivered to this participant (default: all to participant 0).
+        """Let this participant get what is sent to `nodes` (by default, participant 0 gets everything).
 
-        Do it before anybody sends to them, best as the first thing: at time 0 all participants' claims take effect
-        before their first transfers are.
+        Call it before anybody sends to them, best at the very beginning: at time 0, the claims of all participants take
+        effect before their first transfers.
         """
         for node in nodes:
             if not isinstance(node, Node):
@@ -109,20 +109,20 @@ class Simulation:
 
     @property
     def observables(self) -> dict[str, Observable]:
-        """Everything the scenario lets one read, by name."""
+        """Everything that can be read in the scenario, by name."""
         return self._core.requests.observables
 
     @property
     def controls(self) -> dict[str, Control]:
-        """Everything the scenario lets one set, by name."""
+        """Everything that can be set in the scenario, by name."""
         return self._core.requests.controls
 
     def observable(self, name: str) -> Observable:
-        """The observable of that name; `ConfigurationError` lists those that exist."""
+        """Return the observable of this name; `ConfigurationError` lists those that exist."""
         return self._core.requests.observable(name)
 
     def control(self, name: str) -> Control:
-        """The control of that name; `ConfigurationError` lists those that exist."""
+        """Return the control of this name; `ConfigurationError` lists those that exist."""
         return self._core.requests.control(name)
 
     # ---- other participants ------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ class Simulation:
         self._core.others.post(participant, tag, data)
 
     async def collect(self, participant: int, tag: str) -> Any:
-        """Wait for what `participant` posted to this one with `tag`, first in first out."""
+        """Wait for what `participant` has posted to this one with `tag`, first in, first out."""
         return await self._core.others.collect(participant, tag)
 
     @property
@@ -145,7 +145,7 @@ class Simulation:
         return self._environment.get("EDGELAM_ADDRESS", "")
 
     def environment(self, participant: int) -> dict[str, str]:
-        """Environment variables with which a child process finds this run: ``cosim.attach(main)`` is all it needs."""
+        """Return the environment variables with which a child process finds this run by ``cosim.attach(main)``."""
         if not 0 < participant < self.participants:
             raise ConfigurationError(
                 f"participant {participant!r}: this run has participants 0 (this one) to {self.participants - 1}"
@@ -160,9 +160,9 @@ class Simulation:
     # ---- random streams ----------------------------------------------------------------------------------------
 
     def rng(self, name: str) -> np.random.Generator:
-        """A NumPy generator that depends on the run's seed and `name` only."""
+        """Return a NumPy generator that depends only on the run's seed and `name`."""
         return from_numbers(derive_seed(self.seed, name))
 
     def generator(self, name: str) -> torch.Generator:
-        """A PyTorch generator (CPU) that depends on the run's seed and `name` only."""
+        """Return a PyTorch generator (CPU) that depends only on the run's seed and `name`."""
         return torch_generator(derive_seed(self.seed, name))

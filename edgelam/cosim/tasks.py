@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Futures and tasks with a fixed order: they hash by sequence number, so that every set of them has one order.
 
-Also the book of tasks of a loop, which sees to it that no task's failure goes unnoticed.
+The book of tasks of a loop is here, too; it ensures that every task's failure is noticed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class SimFuture(asyncio.Future[Any]):
     """A future that hashes by a sequence number, taken when it is first put into a set or a dict.
 
-    `why` is what is awaited, as words to be joined: for deadlock reports.
+    `why` says what is awaited, as words to be joined, for deadlock reports.
     """
 
     why: tuple[str, ...] | None = None
@@ -54,10 +54,11 @@ class SimTask(asyncio.Task[Any]):
 
 
 class TaskBook:
-    """All tasks of a loop: the unfinished ones, which it keeps alive, and those that failed without anybody noticing.
+    """All tasks of a loop: the unfinished ones, which it keeps alive, and those whose failure nobody has noticed.
 
-    An exception that somebody awaits is theirs. One that nobody can ask for any more, because the task is referred to
-    nowhere else, ends the run before simulated time moves on; any other, at the end of the run or with a deadlock.
+    An exception that somebody awaits is left to them. An exception that nobody can ask for any more, because
+    nothing else refers to the task, ends the run before simulated time moves on. Any other is raised at the end of the
+    run, or with a deadlock.
     """
 
     def __init__(self) -> None:
@@ -67,7 +68,7 @@ class TaskBook:
 
     @property
     def waiting(self) -> list[SimTask]:
-        """Unfinished tasks, in the order they were made."""
+        """Unfinished tasks, in the order in which they were made."""
         return list(self._waiting)
 
     def add(self, task: SimTask) -> None:
@@ -84,7 +85,7 @@ class TaskBook:
         """Raise the exception of a task that nobody else refers to."""
         self.failed = [task for task in self.failed if task._log_traceback]
         for index in range(len(self.failed)):
-            if sys.getrefcount(self.failed[index]) <= 2:  # the list and the argument
+            if sys.getrefcount(self.failed[index]) <= 2:  # the references are the list and the argument
                 raise _seen(self.failed[index])
 
     def raise_failed(self) -> None:
@@ -94,7 +95,7 @@ class TaskBook:
             raise error
 
     def first_error(self) -> BaseException | None:
-        """The first exception that nobody has asked for."""
+        """Return the first exception that nobody has asked for."""
         for task in self.failed:
             if task._log_traceback:
                 return _seen(task)

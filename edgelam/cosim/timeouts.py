@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`asyncio.timeout` and `asyncio.wait_for` that say what was waited for.
 
-Their `TimeoutError` has no text. In a simulated loop (see ordering.py, which puts these in place) it names the task,
-what it awaited (node, sender, tag), the line, and the simulated time.
+Their `TimeoutError` has no text in asyncio. In a simulated loop (see ordering.py, which puts these in place), the text
+names the task, what it awaited (node, sender, tag), the line, and the simulated time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class SimTimeout(asyncio.Timeout):  # type: ignore[misc]
     _waited_for = ""
 
     def _on_timeout(self) -> None:
-        # before the task is cancelled: afterwards it awaits nothing any more
+        # before the task is cancelled: afterwards it awaits nothing
         task = self._task  # type: ignore[attr-defined]
         self._waited_for = f"{describe_wait(task)}; time-out at simulated time {task.get_loop().time():.9f} s"
         super()._on_timeout()  # type: ignore[misc]
@@ -30,7 +30,7 @@ class SimTimeout(asyncio.Timeout):  # type: ignore[misc]
     async def __aexit__(
         self, exc_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Leave the block; raises TimeoutError with its text if the time was over."""
+        """Leave the block; raise TimeoutError with its text if the time is over."""
         try:
             await super().__aexit__(exc_type, error, traceback)
         except TimeoutError as expired:

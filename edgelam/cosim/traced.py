@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The smaller and the larger of two times: what experiments call that were written before NumPy's functions did."""
+"""The earlier and the later of two times, for experiments that were written before NumPy's functions worked here."""
 
 import numpy as np
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How a transfer crosses the network, as one value: what `Node.send` is asked for beside the receivers and the data.
+"""How a transfer crosses the network, as one value: the arguments of `Node.send` other than receivers and data.
 
-`TransferSpec` is passed whole from `Node.send` to the clock, and packed here, in one place, for its twin of the same
-name in `bridge/include/edgelam/bridge/protocol.h`, which the scenario passes whole to its sockets. A further field is
-declared in these two places (here once more as a keyword), gets a line in `TransferSpec.packed`, and is used by whoever
-it concerns; nothing between them names it.
+`TransferSpec` is passed whole from `Node.send` to the clock, and packed here, in one place, for the struct of the same
+name in `bridge/include/edgelam/bridge/protocol.h`, which the scenario passes whole to its sockets. A new field is
+declared in these two places (here also as a keyword), gets a line in `TransferSpec.packed`, and is read where it is
+used; nothing in between names it.
 """
 
 from __future__ import annotations
@@ -39,28 +39,28 @@ class TransferOptions(TypedDict, total=False):
 class TransferSpec:
     """How a transfer crosses the network.
 
-    Raises `ConfigurationError` for a value that is not legal; what an encoding is, `encode` checks.
+    Raises `ConfigurationError` for a value that is not legal; `encode` checks the encoding.
     """
 
     tag: str = ""
-    """What to call it; `Node.receive` can ask for it."""
+    """The transfer's name; `Node.receive` can ask for it."""
     protocol: str = "tcp"
     """`tcp` (reliable, in order for each pair of nodes and priority), `udp` (paced datagrams, may lose byte ranges),
-    `ideal` (no time at all), or `analog` (sent over the air at once with others, so that the receiver gets their sum
-    with a gain and noise; refused by every scenario that has no radio for it, which today is all of them)."""
+    `ideal` (takes no time), or `analog` (sent over the air at the same time as others, so that the receiver gets their
+    sum with a gain and noise; every scenario whose radio does not support it refuses it, today all of them)."""
     encoding: str = "fp32"
     """Number format of floating-point values on the wire: `fp32`, `fp16`, `bf16`, `int8` (a scale for each token),
     `fp64`, `exact`. The wire carries exactly these bytes, see encoding.py."""
     deadline_s: float | None = None
-    """Give the transfer up so many seconds after it was asked for; None for never."""
+    """Give up the transfer this many seconds after the request; None: never."""
     give_up_s: float = 1.0
-    """udp: seconds after the last datagram was sent at which what is missing counts as lost."""
+    """udp: seconds after the last datagram was sent, after which what is missing counts as lost."""
     rate_bps: float | None = None
-    """udp: pace in bits a second of payload; None for the scenario's default for the path."""
+    """udp: pace in bits of payload per second; None: the scenario's default for the path."""
     priority: int = 0
-    """Class of traffic, 0 to 7: the packets of tcp and udp, acknowledgements too, carry the class selector of that
-    number (RFC 2474; DSCP 8 * priority). A queue or scheduler that looks at it treats them accordingly, others do not.
-    With 0 they carry none."""
+    """Class of traffic, 0 to 7: packets of tcp and udp, also acknowledgements, carry the class selector of this number
+    (RFC 2474; DSCP 8 * priority). Queues and schedulers that read it treat them accordingly; others do not. With
+    0, they carry none."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal."""
@@ -87,7 +87,7 @@ class TransferSpec:
             )
 
     def packed(self, id: int, size_bytes: int, now_ns: int) -> dict[str, int]:
-        """The fields of the twin in protocol.h: of transfer `id`, of `size_bytes`, asked for at `now_ns`."""
+        """Return the fields of the struct in protocol.h, for transfer `id` of `size_bytes`, requested at `now_ns`."""
         return {
             "id": id,
             "size_bytes": size_bytes,
@@ -99,7 +99,7 @@ class TransferSpec:
         }
 
     def noted(self) -> dict[str, Any]:
-        """What a recording keeps, as JSON: all but the deadline, which no replay can keep to. See `from_note`."""
+        """Return what a recording keeps, as JSON: all but the deadline, which no replay can keep. See `from_note`."""
         first = {
             "tag": self.tag,
             "protocol": self.protocol,
@@ -114,7 +114,7 @@ class TransferSpec:
 
     @classmethod
     def from_note(cls, note: Mapping[str, Any]) -> TransferSpec:
-        """The spec that `noted` gave this for; what else the note holds is not looked at."""
+        """Return the spec for which `noted` has returned this; other entries of the note are ignored."""
         names = {field.name for field in dataclasses.fields(cls)} - {"rate_bps"}
         return cls(
             give_up_s=note["give_up_ns"] / 1e9,
@@ -125,4 +125,4 @@ class TransferSpec:
 
 _FIRST = ("tag", "protocol", "encoding", "deadline_s", "give_up_s", "rate_bps")
 _LATER = {field.name: field.default for field in dataclasses.fields(TransferSpec) if field.name not in _FIRST}
-"""Fields that older recordings do not have, with their defaults, which no recording has."""
+"""Fields that older recordings do not have, with their defaults, which no recording holds."""

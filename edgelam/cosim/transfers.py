@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Transfers under way: from a node's `send` to the records, and from a delivery to the receiver's mailbox.
+"""Transfers in progress: from a node's `send` to the records, and from a delivery to the receiver's mailbox.
 
-A payload stays in this process when the receiver's node is ours; only its size crosses the simulated network. For
-a node that another participant claims, the encoded bytes travel with the request (beside the simulated wire).
+If the receiver's node is ours, a payload stays in this process, and only its size crosses the simulated network. For a
+node that another participant claims, the encoded bytes travel with the request (beside the simulated wire).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ INLINE_BYTES = 4096  # a payload up to this size travels in the message itself, 
 
 @dataclass(slots=True)
 class Outgoing:
-    """A transfer that is not over at every receiver yet."""
+    """A transfer that has not ended at every receiver yet."""
 
     id: int
     source: Node
@@ -74,7 +74,7 @@ class Arrival:
     transfer: int
 
     def open(self, observer: Observer) -> Message:
-        """Decode it, for the node's program."""
+        """Decode the payload, for the node's program."""
         queued_s, last_byte_s = observer.read_times(self, self.queued_ns / 1e9, self.last_byte_ns / 1e9)
         return Message(
             data=decode(self.encoded, self.lost, self.wire, copy=self.copy, sender=self.source.name),
@@ -90,9 +90,9 @@ class Arrival:
 
 
 def read_facts(data: bytes, sender: int, *types: Any) -> tuple[Any, ...]:
-    """What participant `sender` has sent beside its payload: values of these types.
+    """Return what participant `sender` has sent beside its payload: values of these types.
 
-    It is pickled, which is safe between the processes of one run only (docs/security.md).
+    It is pickled, which is safe only between the processes of one run (docs/security.md).
     """
     try:
         facts = pickle.loads(data)  # noqa: S301
@@ -106,7 +106,7 @@ def read_facts(data: bytes, sender: int, *types: Any) -> tuple[Any, ...]:
 
 
 def wire_of(payload: Any, inline: bytes | None, size_bytes: int, sender: int) -> Any:
-    """The encoded bytes from another participant, uint8[size_bytes]."""
+    """Return the encoded bytes from another participant, uint8[size_bytes]."""
     wire = payload if inline is None else codec.as_wire(inline)
     if wire is None or wire.size != size_bytes:
         size = "no" if wire is None else wire.size
@@ -126,7 +126,7 @@ class Transfers:
     """All transfers of one participant."""
 
     def __init__(self, core: Core) -> None:
-        """None yet."""
+        """Begin without transfers."""
         self._core = core
         self._outgoing: dict[int, Outgoing] = {}
         self._mailboxes: dict[int, Mailbox[Arrival]] = {
@@ -134,18 +134,18 @@ class Transfers:
         }
 
     def start(self, source: Node, receivers: Sequence[Node], data: Any, asked: TransferSpec) -> Outgoing:
-        """Check the request and hand it to the clock."""
+        """Check the request, and pass it to the clock."""
         core = self._core
         self._check_nodes(source, receivers, asked.tag)
         encoded = codec.encode(data, asked.encoding)
         if encoded.nbytes == 0:
             raise ConfigurationError(
                 f"{source.name} sends 0 bytes (tag {asked.tag!r}, {codec.shown(data)}): a transfer has at least one; "
-                "for a mere signal send True (1 byte)"
+                "to send only a signal, send True (1 byte)"
             )
         now = core.loop.now_ns
         spec = asked
-        if core.network is not None and asked.protocol != "analog":  # a sum over the air is no message
+        if core.network is not None and asked.protocol != "analog":  # a sum over the air is not a message
             spec = dataclasses.replace(asked, protocol=core.network)
         outgoing = Outgoing(
             id=core.loop.next_sequence(),
@@ -179,7 +179,7 @@ class Transfers:
         return outgoing
 
     async def finish(self, outgoing: Outgoing) -> list[TransferRecord]:
-        """Wait until the transfer is over at every receiver; being cancelled withdraws it."""
+        """Wait until the transfer has ended at every receiver; if the task is cancelled, the transfer is withdrawn."""
         try:
             await outgoing.future
         except asyncio.CancelledError:
@@ -193,7 +193,7 @@ class Transfers:
         return records
 
     async def take(self, node: Node, source: Node | None, tag: str | None) -> Arrival:
-        """The oldest message for `node` that fits, from `source` (None: anybody) with `tag` (None: any); waits."""
+        """Wait for the oldest message for `node` that fits, from `source` (None: anybody) with `tag` (None: any)."""
         id, name = (None, "anybody") if source is None else (source.id, source.name)
         return await self._mailboxes[node.id].take(id, tag, name)
 
@@ -232,7 +232,7 @@ class Transfers:
         self._mailboxes[receiver.id].deliver(source.id, spec.tag, arrival)
 
     def finished(self, event: Finished) -> None:
-        """Note one receiver's record; with the last one the sender goes on."""
+        """Note one receiver's record; with the last one, the sender goes on."""
         outgoing = self._outgoing.get(event.id)
         if outgoing is None or event.receiver not in outgoing.receivers or event.receiver in outgoing.records:
             raise broken(f"a record of transfer {event.id} to node {event.receiver}, which is not under way")
@@ -256,7 +256,7 @@ class Transfers:
         core.observer.told()
 
     def refused(self, id: int, reason: str) -> None:
-        """The network does not accept a transfer."""
+        """Take the refusal of a transfer by the network."""
         outgoing = self._outgoing.pop(id, None)
         if outgoing is None or outgoing.records:
             raise broken(f"a refusal of transfer {id}, which is not about to begin")
@@ -264,7 +264,7 @@ class Transfers:
             outgoing.future.set_exception(TransferRefused(f"{outgoing.describe()}: {reason}"))
 
     def _check_delivery(self, event: Delivered, outgoing: Outgoing | None) -> None:
-        """Check a delivery of what this participant itself has sent."""
+        """Check a delivery of data that this participant has sent itself."""
         if (
             outgoing is None
             or outgoing.source.id != event.source

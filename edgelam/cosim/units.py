@@ -11,7 +11,7 @@ NS_PER_S = 1_000_000_000
 
 
 def to_ns(seconds: float) -> int:
-    """Seconds to the nearest nanosecond; infinity, and what an int64 cannot hold, is `NEVER_NS`."""
+    """Convert seconds to the nearest nanosecond; infinity, and what an int64 cannot hold, become `NEVER_NS`."""
     if math.isnan(seconds):
         raise ValueError("a time of NaN seconds")
     if seconds >= NEVER_NS / NS_PER_S:

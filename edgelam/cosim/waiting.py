@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Saying who waits for what, for the texts of deadlocks and time-outs."""
+"""Describes who waits for what, for the texts of deadlocks and time-outs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 MAX_LINES = 40
 _PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 INSIDE = (_PACKAGE + "cosim" + os.sep, _PACKAGE + "replay" + os.sep, os.path.dirname(asyncio.__file__) + os.sep)
-"""Folders whose files stand between asyncio and the user."""
+"""Folders whose files are between asyncio and the user."""
 
 
 def is_of_user(filename: str) -> bool:
-    """False for a file of `INSIDE`, and for contextlib."""
+    """Return False for a file of `INSIDE`, and for contextlib."""
     return not filename.startswith(INSIDE) and "contextlib" not in filename
 
 
@@ -31,7 +31,7 @@ def describe_tasks(waiting: Sequence[asyncio.Task[Any]], failed: Sequence[asynci
 
 
 def describe_wait(task: asyncio.Task[Any]) -> str:
-    """A task's name, what it awaits, and where."""
+    """Return a task's name, what it awaits, and where."""
     return f"task {task.get_name()!r} waits for {_awaited(task)}{_place(task)}"
 
 
@@ -63,7 +63,7 @@ def _name_of(future: asyncio.Future[Any]) -> str:
 
 
 def _primitive(task: asyncio.Task[Any]) -> str:
-    """The asyncio function the task is in, for example Queue.get."""
+    """Return the asyncio function that the task is in, for example Queue.get."""
     frame = _frames(task)[-1:] or [None]
     if frame[0] is None:
         return "a future"
@@ -73,7 +73,7 @@ def _primitive(task: asyncio.Task[Any]) -> str:
 
 
 def _place(task: asyncio.Task[Any]) -> str:
-    """The user's line the task is at: the innermost frame outside asyncio and this package."""
+    """Return the user's line at which the task is: the innermost frame outside asyncio and this package."""
     for frame in reversed(_frames(task)):
         name = frame.f_code.co_filename
         if is_of_user(name):
@@ -82,7 +82,7 @@ def _place(task: asyncio.Task[Any]) -> str:
 
 
 def _frames(task: asyncio.Task[Any]) -> list[Any]:
-    """The frames of the coroutines a task is suspended in, outermost first."""
+    """Return the frames of the coroutines in which a task is suspended, outermost first."""
     frames = []
     step: Any = task.get_coro()
     while step is not None:

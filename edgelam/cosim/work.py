@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Counting the work of PyTorch code: floating-point operations and bytes of memory traffic.
 
-One dispatch mode sees every operator that PyTorch runs. FLOPs: what multiplies has a formula, in
+One dispatch mode sees every operator that PyTorch runs. FLOPs: an operator that multiplies has a formula, in
 `torch.utils.flop_counter` (attention on the GPU) or in flop_formulas.py; an operator that is written in terms of others
-is taken apart; the rest is element-wise and the like (light_operators.py) and counts as none, because its cost is
-memory traffic. An operator of which nothing is known, such as a user's own, counts as no FLOPs and is told once, as a
-warning; `torch.utils.flop_counter.register_flop_formula` gives it a formula. Compiled functions run operator by
+is taken apart; the others are element-wise or similar (light_operators.py) and count as none, because their cost is
+memory traffic. An operator about which nothing is known, such as a user's own, counts as no FLOPs, and a warning names
+it once; `torch.utils.flop_counter.register_flop_formula` gives it a formula. Compiled functions run operator by
 operator while they are counted.
 
-Bytes are what every operator reads and writes when run one by one, as PyTorch does (views are free): an upper bound
-where a compiler would fuse. Of a distributed tensor the local part counts.
+Bytes are what every operator reads and writes when operators run one by one, as in PyTorch (views are free). This is an
+upper bound where a compiler would fuse. Only the local part of a distributed tensor counts.
 
-An optimiser that makes its state in a step is counted as if it had had it (first_steps.py).
+If an optimiser makes its state in a step, the step is counted as if the state had existed (first_steps.py).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Work:
     bytes: int = 0
 
     def __add__(self, other: Work) -> Work:
-        """Both one after the other."""
+        """Return the work of both, one after the other."""
         return Work(self.flops + other.flops, self.bytes + other.bytes)
 
     def __mul__(self, times: float) -> Work:
@@ -45,7 +45,7 @@ class Work:
 class WorkCounter:
     """Context manager that counts the work of the PyTorch code inside; `work` is the result.
 
-    `lasting`: the same code costs the same again, as far as optimisers are concerned.
+    lasting: an optimiser's step counts as it does when the same code runs again.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class WorkCounter:
         """Begin to count."""
         import torch
 
-        # Compiled functions would refuse to run where someone looks on (fullgraph), or run as they are (others).
+        # otherwise compiled functions would refuse to run under a mode (fullgraph), or it would not see them (others)
         self._eager = torch.compiler.set_stance("force_eager")
         self._eager.__enter__()
         self._mode.__enter__()
@@ -79,12 +79,12 @@ class WorkCounter:
 
 
 def counting_mode() -> Any:
-    """A dispatch mode that counts while it is entered: `flops` and `bytes` so far."""
+    """Return a dispatch mode that counts while it is entered: `flops` and `bytes` so far."""
     return _mode_class()()
 
 
 def count(function: Any, *args: Any, **kwargs: Any) -> Work:
-    """The work of one call of `function`."""
+    """Return the work of one call of `function`."""
     with WorkCounter() as counter:
         function(*args, **kwargs)
     return counter.work
@@ -92,7 +92,7 @@ def count(function: Any, *args: Any, **kwargs: Any) -> Work:
 
 @functools.cache
 def _mode_class() -> Any:
-    """The dispatch mode; made here so that torch is imported only where something is counted."""
+    """Return the class of the dispatch mode; it is made here so that torch is imported only if something is counted."""
     import torch
     from torch._subclasses.fake_tensor import FakeTensor
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -108,12 +108,12 @@ def _mode_class() -> Any:
 
         @classmethod
         def is_infra_mode(cls) -> bool:
-            """PyTorch's compiler works in spite of it: what it makes is counted when it runs, not when it is made."""
+            """Return True, so that PyTorch's compiler works: its code is counted when it runs, not when it is made."""
             return True
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = kwargs or {}
-            if FakeTensor in types:  # of a fake tensor a shape is asked for, nothing is computed
+            if FakeTensor in types:  # a fake tensor is only asked for its shape
                 return func(*args, **kwargs)
             if any(map(_made_of_tensors, types)):
                 return self._on_parts(func, args, kwargs)
@@ -170,14 +170,14 @@ class _How:
             self._formula = flop_formulas.table().get(f"{namespace}::{plain}")
         self._factor = 1 if plain in flop_formulas.FFT else 4
         self.light = self._formula is None and light_operators.is_light(func)
-        """No FLOPs."""
+        """Whether it counts as no FLOPs."""
         composite = [keys.CompositeImplicitAutograd]
         if not self.light and self._formula is None and _registered(func._overloadpacket) is None:
             composite += [keys.CompositeExplicitAutograd, keys.CompositeExplicitAutogradNonFunctional]
         self.inside = next((key for key in composite if _has_kernel(func, key)), None)
         """The key of a kernel that calls other operators: it is run, and they are counted instead."""
         self.free = func.is_view or name in light_operators.UNTOUCHED
-        """No traffic."""
+        """Whether it counts as no traffic."""
         self._write_only = name in light_operators.WRITE_ONLY
         self._look_up = name in light_operators.LOOK_UPS
 
@@ -211,7 +211,7 @@ def _how(func: Any) -> _How:
 
 
 def _has_kernel(func: Any, key: Any) -> bool:
-    """Whether PyTorch itself has one: its decompositions in Python are not what it runs."""
+    """Return whether PyTorch itself has a kernel: it does not run its decompositions in Python."""
     import torch
 
     name = func.name()
@@ -219,8 +219,8 @@ def _has_kernel(func: Any, key: Any) -> bool:
 
 
 def _has_kernel_of_its_own(func: Any, args: Any, kwargs: Any) -> bool:
-    """Whether PyTorch runs another kernel than the one in terms of other operators: nested, quantised, sparse tensors
-    have such."""
+    """Return whether PyTorch runs another kernel than the one in terms of other operators: nested, quantised and
+    sparse tensors have such kernels."""
     import torch
 
     kinds = {
@@ -246,7 +246,7 @@ def _made_of_tensors(kind: Any) -> bool:
 
 
 def _registered(packet: Any) -> Any:
-    """PyTorch's formula, or one that the user has registered."""
+    """Return PyTorch's formula, or one that the user has registered."""
     from torch.utils.flop_counter import flop_registry
 
     return flop_registry.get(packet)

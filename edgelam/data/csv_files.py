@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A CSV file as it is written: no types are guessed, no row is shifted, filled up or left out."""
+"""Reads a CSV file as it is written: no types are guessed, and no row is shifted, filled up or left out."""
 
 import csv
 import io
@@ -12,10 +12,10 @@ _LONGEST_FIELD = 2**31 - 1  # characters; Python's own limit is 131072
 
 
 def read_rows(path: Path) -> Iterator[list[str]]:
-    """The header and then every row, as many fields as the header has.
+    """Return the header and then every row, each with as many fields as the header.
 
-    UTF-8, with or without a byte order mark; fields are separated by commas and may stand in double quotes (RFC 4180);
-    empty lines are legal at the end only. Raises ConfigurationError naming the line.
+    The file is UTF-8, with or without a byte order mark. Fields are separated by commas and may be in double quotes
+    (RFC 4180). Empty lines are legal only at the end. Raises ConfigurationError, which names the line.
     """
     limit = csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
@@ -26,7 +26,7 @@ def read_rows(path: Path) -> Iterator[list[str]]:
                 empty_line = empty_line or reader.line_num
                 continue
             if empty_line:
-                raise ConfigurationError(f"{path}: line {empty_line} is empty; legal are empty lines at the end only")
+                raise ConfigurationError(f"{path}: line {empty_line} is empty; empty lines are legal only at the end")
             columns = columns or len(fields)
             if len(fields) != columns:
                 raise ConfigurationError(
@@ -54,6 +54,6 @@ def _text(path: Path) -> str:
         if not fault:
             return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        fault, place = f"byte 0x{data[error.start]:02x} cannot stand there", error.start
+        fault, place = f"byte 0x{data[error.start]:02x} is not legal there", error.start
     line = data.count(b"\n", 0, place) + 1
     raise ConfigurationError(f"{path}: line {line} is not UTF-8 text ({fault}); save the file as UTF-8")

@@ -17,7 +17,7 @@ def patches(images: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def load(*, test_fraction: float = 0.2, seed: int = 0) -> Task:
-    """1,797 images of ten digits, pixel values scaled from 0..16 to -1..1."""
+    """Return 1,797 images of ten digits, pixel values scaled from 0..16 to -1..1."""
     from sklearn.datasets import load_digits
 
     bundle = load_digits()

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 r"""The default text task: which ns-3 module does a Doxygen comment belong to?
 
-The headers of the installed `ns3` wheel carry thousands of Doxygen comments, so this task is there wherever the
-testbed runs, needs no download, and is naturally uneven (one module holds a third of the samples). A header's
+The headers of the installed `ns3` wheel have thousands of Doxygen comments. So this task exists wherever the testbed
+runs, needs no download, and is naturally uneven (one module has a third of the samples). A header's
 module is the one whose aggregate header `<module>-module.h` includes it. A sample is the description of a comment:
 its sections (`@param`, `@return`, ...), markup and formulas are left out. Comments that name their module (as a
 word or within an identifier such as `LteRlcAm`), comments of fewer than seven words, and texts that occur in two
-modules are left out, and duplicates are kept once. The twelve largest modules make the classes.
+modules are left out, and duplicates are kept once. The twelve largest modules are the classes.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ _SUBWORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 def description(comment: str) -> str:
-    """The running text of one comment's inside (without `/**` and `*/`), as one line."""
+    """Return the text of one comment's inside (without `/**` and `*/`), as one line."""
     text = _LINE_START.sub("", comment)
     text = _GROUP.sub(lambda match: match["rest"] if "brief" in match[0][:7] else "", text)
     section = _SECTION.search(text)
@@ -70,7 +70,7 @@ def names_module(text: str, module: str) -> bool:
 
 
 def collect(include_folder: Path) -> list[tuple[str, str]]:
-    """All usable (text, module) pairs below a folder of ns-3 headers, every module, sorted by text."""
+    """Return all usable (text, module) pairs below a folder of ns-3 headers, of every module, sorted by text."""
     modules: dict[str, set[str]] = {}
     spelling: dict[str, str] = {}
     for aggregate in sorted(include_folder.glob("*-module.h")):
@@ -90,7 +90,7 @@ def collect(include_folder: Path) -> list[tuple[str, str]]:
 
 
 def header_folder() -> Path:
-    """The folder of the installed ns-3 headers. Raises ConfigurationError if the ns3 package is absent."""
+    """The folder of the installed ns-3 headers. Raises ConfigurationError if the ns3 package is not installed."""
     spec = importlib.util.find_spec("ns3")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         headers = Path(folder) / "include" / "ns3"
@@ -103,7 +103,7 @@ def header_folder() -> Path:
 
 @cache
 def load() -> Task:
-    """The task of the installed wheel: about 9,500 comments in 12 modules, about one in five for testing."""
+    """Return the task of the installed wheel: about 9,500 comments in 12 modules, about one in five for testing."""
     samples = collect(header_folder())
     largest = Counter(module for _, module in samples).most_common(NUM_MODULES)
     label_names = tuple(sorted(module for module, _ in largest))

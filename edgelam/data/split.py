@@ -8,7 +8,7 @@ from edgelam.errors import ConfigurationError
 
 
 def split_iid(num_samples: int, num_parts: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Random parts whose sizes differ by at most one. Returns `num_parts` arrays of sample indices (int64)."""
+    """Return random parts whose sizes differ by at most one: `num_parts` arrays of sample indices (int64)."""
     _check(num_samples, num_parts)
     return [np.sort(part) for part in np.array_split(rng.permutation(num_samples), num_parts)]
 
@@ -16,7 +16,7 @@ def split_iid(num_samples: int, num_parts: int, rng: np.random.Generator) -> lis
 def split_dirichlet(
     labels: NDArray[np.int64], num_parts: int, alpha: float, rng: np.random.Generator, *, min_samples: int = 1
 ) -> list[NDArray[np.int64]]:
-    """Label-skewed parts: each class is divided by shares drawn from Dirichlet(alpha) (Hsu et al., arXiv 1909.06335).
+    """Return label-skewed parts: shares of each class are drawn from Dirichlet(alpha) (Hsu et al., arXiv 1909.06335).
 
     labels: [num_samples] int64; alpha > 0 (small: each part sees few classes; large: IID). A part with fewer than
     `min_samples` takes samples from the largest part, so that every device has something to learn from.

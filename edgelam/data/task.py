@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What every learning task looks like, and `load_task`, which finds one by name or reads it from a file."""
+"""The class of all learning tasks, and `load_task`, which finds a task by name or reads it from a file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Examples:
     labels: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        """Refuse inputs and labels that do not pair up."""
+        """Refuse inputs and labels of different number."""
         if len(self.inputs) != len(self.labels):
             raise ConfigurationError(f"{len(self.inputs)} inputs but {len(self.labels)} labels")
 
@@ -37,7 +37,7 @@ class Examples:
         return len(self.labels)
 
     def subset(self, indices: NDArray[np.int64] | Sequence[int]) -> "Examples":
-        """The samples at `indices` ([num_chosen] int), in that order."""
+        """Return the samples at `indices` ([num_chosen] int), in that order."""
         chosen = np.asarray(indices, dtype=np.int64)
         if isinstance(self.inputs, np.ndarray):
             return Examples(self.inputs[chosen], self.labels[chosen])
@@ -65,7 +65,7 @@ class Task:
 
     @property
     def token_shape(self) -> tuple[int, int] | None:
-        """(num_tokens, num_features) of a continuous-token task, None for text."""
+        """(num_tokens, num_features) of a continuous-token task; None for text."""
         if isinstance(self.train.inputs, np.ndarray):
             return int(self.train.inputs.shape[1]), int(self.train.inputs.shape[2])
         return None
@@ -82,7 +82,7 @@ class Task:
                 )
         if len(np.unique(self.train.labels)) < 2:
             raise ConfigurationError(
-                f"task {self.name!r}: the training set holds one class only; at least two are needed"
+                f"task {self.name!r}: the training set has only one class; at least two are needed"
             )
 
 
@@ -90,13 +90,14 @@ def load_task(name_or_path: str | Path, *, test_fraction: float = 0.2, seed: int
     """Load "ns3-comments", "digits", or a user's .csv, .parquet or .npz file.
 
     test_fraction in (0, 1) and seed decide the split of "digits" and of user files without a `split` column; the
-    split of "ns3-comments" is fixed by a hash of each text. Raises ConfigurationError naming what is wrong with a file.
+    split of "ns3-comments" is fixed by a hash of each text. Raises ConfigurationError, which says what is wrong with a
+    file.
     """
     from edgelam.data import digits, ns3_comments, user_files
 
     check_task(name_or_path)
     if not 0.0 < test_fraction < 1.0:
-        raise ConfigurationError(f"test_fraction is {test_fraction}; it must lie between 0 and 1 (exclusive)")
+        raise ConfigurationError(f"test_fraction is {test_fraction}; it must be between 0 and 1 (exclusive)")
     if name_or_path == "ns3-comments":
         return ns3_comments.load()
     if name_or_path == "digits":
@@ -105,7 +106,7 @@ def load_task(name_or_path: str | Path, *, test_fraction: float = 0.2, seed: int
 
 
 def check_task(name_or_path: str | Path) -> None:
-    """Refuse (ConfigurationError) what is neither a built-in task nor a file that could hold one; reads nothing."""
+    """Raise ConfigurationError if this is neither a built-in task nor a file that could hold one; read nothing."""
     from edgelam.data import user_files
 
     if name_or_path in BUILT_IN:
@@ -123,7 +124,7 @@ def check_task(name_or_path: str | Path) -> None:
 def split_train_test(
     labels: NDArray[np.int64], test_fraction: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices (train, test), stratified: every class with two or more samples appears in both.
+    """Return the indices (train, test), stratified: every class with two or more samples appears in both.
 
     labels: [num_samples] int64. A class with a single sample stays in the training set.
     """

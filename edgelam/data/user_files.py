@@ -2,13 +2,13 @@
 """A user's own data: CSV or Parquet with columns `text,label`, or NPZ with `tokens,labels` (or `text,label`).
 
 - `.csv` (UTF-8, commas), `.parquet`: columns `text` (strings) and `label` (strings, whole numbers or truth values); an
-  optional column `split` holds "train" or "test" for every row. Other columns are ignored. In a CSV everything is taken
-  as it is written: "NA" and "null" are words, "007" is a text and "01" a class that is not "1".
+  optional column `split` holds "train" or "test" for every row. Other columns are ignored. In a CSV, everything is
+  taken as it is written: "NA" and "null" are words, "007" is a text, and "01" is a class that is not "1".
 - `.npz`: `tokens` [num_samples, num_tokens, num_features] (real numbers) and `labels` [num_samples] (as `label`), or
   `text` [num_samples] and `label`/`labels`; an optional `split` [num_samples]. Pickled objects are refused.
 
-Nothing is guessed: bytes are text if they are UTF-8, [num_samples, 1] is [num_samples], and all else that is not of
-these types is refused with its column, its row and its type.
+Nothing is guessed: bytes are text if they are UTF-8, [num_samples, 1] is [num_samples], and everything else that is not
+of these types is refused with its column, its row and its type.
 """
 
 import re
@@ -29,7 +29,7 @@ from edgelam.files import refuse_git_lfs_pointer
 SUFFIXES = (".csv", ".parquet", ".npz")
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,29}")
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-_EXACT_FLOAT32 = 2**24  # above, float32 leaves whole numbers out
+_EXACT_FLOAT32 = 2**24  # above this, float32 does not have all whole numbers
 _EXACT_FLOAT64 = 2**53
 
 
@@ -52,12 +52,12 @@ def load(path: Path, *, test_fraction: float = 0.2, seed: int = 0) -> Task:
         train, test = split_train_test(labels, test_fraction, seed)
     if len(test) == 0:
         raise ConfigurationError(
-            f"{path}: {len(labels)} samples in {len(label_names)} classes leave nothing to test on"
+            f"{path}: {len(labels)} samples in {len(label_names)} classes leave no samples for testing"
         )
     unseen = sorted({label_names[i] for i in set(labels[test].tolist()) - set(labels[train].tolist())})
     if unseen:
         raise ConfigurationError(
-            f"{path}: the test set holds classes the training set does not: {', '.join(unseen[:5])}"
+            f"{path}: the test set has classes that the training set does not have: {', '.join(unseen[:5])}"
         )
     return Task(
         path.stem, "tokens" if "tokens" in columns else "text", every.subset(train), every.subset(test), label_names
@@ -79,7 +79,7 @@ def _read_csv(path: Path) -> dict[str, list[str]]:
 
 
 def _read_parquet(path: Path) -> dict[str, list[Any]]:
-    """The columns as Python values."""
+    """Return the columns as Python values."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -88,7 +88,7 @@ def _read_parquet(path: Path) -> dict[str, list[Any]]:
             names = file.schema_arrow.names
             _check_columns(path, names)
             wanted = [name for name in ("text", "label", "split") if name in names]
-            table = file.read(columns=wanted, use_threads=False)  # without threads: runs/tables.py tells why
+            table = file.read(columns=wanted, use_threads=False)  # without threads: runs/folders/tables.py says why
         columns = {name: table.column(name) for name in wanted}
         for name, column in columns.items():
             if pa.types.is_dictionary(column.type):
@@ -114,7 +114,7 @@ def _parquet_values(path: Path, name: str, column: Any) -> list[Any]:
 
 
 def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays that are known, [num_samples] but for tokens."""
+    """Return the arrays that are known, [num_samples] except for tokens."""
     if not zipfile.is_zipfile(path):
         raise ConfigurationError(f"{path}: cannot be read as NPZ: it is not an archive of numpy.savez")
     try:
@@ -122,13 +122,13 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
             names = list(archive.files)
             for these in (("label", "labels"), ("tokens", "text")):
                 if set(these) <= set(names):
-                    raise ConfigurationError(f"{path}: it has both {these[0]} and {these[1]}; one of them is legal")
+                    raise ConfigurationError(f"{path}: it has both {these[0]} and {these[1]}; only one is legal")
             _refuse_twice(path, names, ("text", "tokens", "label", "labels", "split"))
             known = [name for name in ("text", "tokens", "label", "labels", "split") if name in names]
             columns = {name: archive[name] for name in known}
     except ConfigurationError:
         raise
-    except Exception as error:  # zipfile, zlib and the parser of array headers each have their own
+    except Exception as error:  # zipfile, zlib and the parser of array headers each have errors of their own
         raise ConfigurationError(f"{path}: cannot be read as NPZ: {_first_line(error)}") from None
     if "labels" in columns:
         columns["label"] = columns.pop("labels")
@@ -159,7 +159,7 @@ def _check_columns(path: Path, names: Sequence[str]) -> None:
 def _refuse_twice(path: Path, names: Sequence[str], known: Iterable[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1 and name in known]
     if twice:
-        raise ConfigurationError(f"{path}: there are {names.count(twice[0])} columns {twice[0]!r}; one is legal")
+        raise ConfigurationError(f"{path}: there are {names.count(twice[0])} columns {twice[0]!r}; only one is legal")
 
 
 def _tokens(path: Path, tokens: NDArray[Any]) -> NDArray[np.float32]:
@@ -210,7 +210,7 @@ def _labels(path: Path, values: Iterable[Any]) -> tuple[NDArray[np.int64], tuple
     label_names = tuple(sorted(set(names), key=int)) if whole else tuple(sorted(set(names)))
     if len(label_names) < 2:
         only = repr(label_names[0]) if label_names else "none"
-        raise ConfigurationError(f"{path}: one class only ({only}); at least two are needed")
+        raise ConfigurationError(f"{path}: there is only one class ({only}); at least two are needed")
     like: dict[str, str] = {}
     for name in label_names:
         if (other := like.setdefault(name.strip(), name)) != name:
@@ -225,7 +225,7 @@ def _label(path: Path, row: int, value: Any) -> str:
     if isinstance(value, (int, np.integer)):
         return str(int(value))
     if isinstance(value, (float, np.floating)) and not np.isnan(value):
-        # as pandas writes whole numbers beside a gap
+        # pandas writes whole numbers so if a value is missing
         if np.isinf(value) or int(value) != value or abs(float(value)) > _EXACT_FLOAT64:
             raise ConfigurationError(
                 f"{path}: the label of row {row} is {value!r}; labels must be strings or whole numbers, not fractions"
@@ -238,7 +238,7 @@ def _label(path: Path, row: int, value: Any) -> str:
 
 
 def _string(path: Path, column: str, row: int, value: Any) -> str | None:
-    """A string as it is, bytes decoded; None where there is none."""
+    """Return a string as it is, or bytes decoded; None if it is neither."""
     if value is None:
         return None
     fault = f"is {type(value).__name__}"

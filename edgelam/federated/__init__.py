@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Federated fine-tuning of transformers, split between devices and server or not, over a simulated network.
+"""Federated fine-tuning of transformers, split between devices and server or not split, over a simulated network.
 
 setup = prepare(SplitFedFTSettings(), seed=1)
 outcome = cosim.simulate(lambda sim: METHODS["split-fedft"](sim, setup, report), scenario="wired-star", ...)

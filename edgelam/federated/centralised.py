@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Centralised training: the devices upload their raw data once, and the server trains one model with one head on it.
 
-The ceiling, at the price of privacy. Each step takes the samples that split-fedft takes from all its devices in
-that round.
+This is the upper limit for all methods, at the price of privacy. Each step takes the samples that split-fedft takes
+from all its devices in that round.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ METHOD = "centralised"
 
 
 def raw_data(setup: Setup, index: int) -> dict[str, Any]:
-    """A device's training data as it is uploaded: UTF-8 text and lengths, or continuous tokens; labels 2 bytes each."""
+    """A device's training data for the upload: UTF-8 text and lengths, or continuous tokens; labels of 2 bytes."""
     examples = setup.task.train.subset(setup.parts[index])
     labels = examples.labels.astype(np.int16)
     if isinstance(examples.inputs, np.ndarray):
@@ -71,7 +71,7 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
 
 
 def merge(batches: list[Batch]) -> Batch:
-    """Several right-padded batches as one, padded to the longest."""
+    """Return several right-padded batches as one, padded to the longest."""
     length = max(batch.shape[1] for batch in batches)
 
     def padded(tensor: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a result must beat to mean anything: the majority class and a linear classifier, trained without any network.
+"""Controls that a good result must beat: the majority class and a linear classifier, trained without any network.
 
-(The third control, the same backbone at random weights, is a run with `weights = "random"`.)
+(The third control, the same backbone with random weights, is a run with `weights = "random"`.)
 """
 
 from dataclasses import dataclass
@@ -30,18 +30,18 @@ class ControlRow:
 
 
 def majority(setup: Setup) -> ControlRow:
-    """Always the most frequent class of the training set; loss: that of predicting the training set's class shares."""
+    """Predict always the most frequent class of the training set; the loss is that of predicting its class shares."""
     counts = np.bincount(setup.task.train.labels, minlength=setup.task.num_classes)
     labels = setup.test.labels.numpy()
-    # one count added to each class, so that a class absent from training costs a finite loss
+    # one count is added to each class, so that a class absent from training costs a finite loss
     shares = (counts + 1) / (counts + 1).sum()
     accuracy = float(np.mean(labels == counts.argmax()))
     return ControlRow("majority class", accuracy, float(-np.log(shares[labels]).mean()), int(counts.sum()))
 
 
 def linear(setup: Setup) -> list[ControlRow]:
-    """Logistic regression on TF-IDF (text) or on the raw tokens: once on the samples that split-fedft processes
-    (each once), and once on the whole training set."""
+    """Fit a logistic regression on TF-IDF (text) or on the raw tokens: once with the samples that split-fedft processes
+    (each sample once), and once with the whole training set."""
     task = setup.task
     name = "TF-IDF + linear" if task.kind == "text" else "linear"
     seen = task.train.subset(samples_processed(setup))
@@ -52,7 +52,7 @@ def linear(setup: Setup) -> list[ControlRow]:
 
 
 def samples_processed(setup: Setup) -> NDArray[np.int64]:
-    """Distinct training samples that split-fedft processes without stragglers, as indices of the training set."""
+    """Return the distinct samples that split-fedft processes without stragglers, as indices of the training set."""
     settings = setup.settings
     seen: set[int] = set()
     for step in range(settings.rounds):
@@ -75,7 +75,7 @@ def _fit(name: str, train: Examples, setup: Setup) -> ControlRow:
     model = make_pipeline(features, LogisticRegression(C=10.0, max_iter=1000))
     predicted = np.full((len(labels), setup.task.num_classes), 1e-6)
     if len(present) < 2:
-        predicted[:, present] = 1.0  # there is nothing to tell apart
+        predicted[:, present] = 1.0  # there are no classes to tell apart
     else:
         try:
             model.fit(train.inputs, train.labels)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Accuracy and loss on the test set: of every device's own head, and of the average head.
 
-Own heads are judged on the global test set and on a "local" one: the same samples weighted so that the classes have the
-shares they have on that device. Evaluation is instrumentation: no simulated time, no transfer.
+Own heads are judged on the global test set and on a "local" one: the same samples, weighted so that the classes have
+the same shares as on that device. Evaluation is instrumentation: it takes no simulated time, and makes no transfer.
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ class Scores:
 
 @torch.no_grad()
 def pooled_test(setup: Setup, embedding: nn.Module, encoder: Encoder) -> Tensor:
-    """The pooled representation of every test sample: [num_test, width]."""
+    """Return the pooled representation of every test sample: [num_test, width]."""
     was_training = encoder.training
     encoder.eval()
     pooled = torch.zeros(len(setup.test), setup.backbone.hidden_width, dtype=setup.backbone.token_table.dtype)
@@ -67,7 +67,7 @@ def pooled_test(setup: Setup, embedding: nn.Module, encoder: Encoder) -> Tensor:
 
 @torch.no_grad()
 def score(head: Head, pooled: Tensor, labels: Tensor, weights: NDArray[np.float64] | None = None) -> Scores:
-    """A head on pooled representations [N, width] with labels [N] int64; weights [N] sum to 1 (None: all equal)."""
+    """Score a head on pooled representations [N, width], labels [N] int64; weights [N] sum to 1 (None: all equal)."""
     logits = head.classify(pooled)
     right = (logits.argmax(dim=1) == labels).double().numpy()
     losses = F.cross_entropy(logits.double(), labels, reduction="none").numpy()
@@ -76,7 +76,7 @@ def score(head: Head, pooled: Tensor, labels: Tensor, weights: NDArray[np.float6
 
 
 def local_weights(labels: NDArray[np.int64], class_shares: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Weights [N] that give each class of the test labels [N] its share [num_classes]; None if none is tested."""
+    """Weights [N] that give each class of the test labels [N] its share [num_classes]; None if no class is tested."""
     counts = np.bincount(labels, minlength=len(class_shares))
     weights = np.where(counts > 0, class_shares / np.maximum(counts, 1), 0.0)[labels]
     return weights / weights.sum() if weights.sum() > 0 else None
@@ -94,9 +94,9 @@ class Evaluator:
     def __call__(self, step: int, time_s: float, models: Mapping[str, Unsplit], average: Unsplit | None = None, *,
                  mean_of_own: bool = False) -> Outcome:  # fmt: skip
         """models: by device name (they may share parts, which are then run once); average: the model whose score counts
-        as the method's; None: the heads (and embeddings, if trained) of `models`, averaged by training samples.
+        as the score of the method; None: the heads (and embeddings, if trained) of `models`, averaged by samples.
 
-        mean_of_own: nothing is averaged, the method's score is the mean of the devices' own (local training)."""
+        mean_of_own: nothing is averaged, and the method's score is the mean of the devices' own (local training)."""
         labels = self.setup.test.labels
         cache: dict[tuple[int, int], Tensor] = {}
 

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Un-split federated LoRA: adapters trained on the devices, put together on the server by a rule (`aggregation`).
+"""Un-split federated LoRA: adapters are trained on the devices, and combined on the server by a rule (`aggregation`).
 
     before:  server --model--> every device                 the frozen encoder, once
     a round: server --adapter--> device                     by FedIT: A and B (and the head, if the server averages it)
              device                                         `local_steps` optimiser steps on the whole model
              server <--adapter-- device                     merged, weighted by the samples each device processed
 
-The default rule is FedIT (arXiv 2305.05644): mean(B) mean(A) differs from mean(B A), the aggregation bias of this
-method, kept as it is. A device keeps its optimiser's state between rounds, unless the rule begins adapters anew. With
-`compression` a device sends, instead of adapter and head, their compressed difference to what came down (updates.py).
-With a deadline and `stragglers = "drop"`, a device whose adapter is not there in time is left out of the average.
+The default rule is FedIT (arXiv 2305.05644): mean(B) mean(A) differs from mean(B A); this aggregation bias of the
+method is kept. A device keeps its optimiser's state between rounds, unless the rule begins with new adapters. With
+`compression`, a device sends, instead of adapter and head, their compressed difference to what came down (updates.py).
+With a deadline and `stragglers = "drop"`, a device whose adapter is late is left out of the average.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ async def device(link: Link, learner: Learner, log: Log, setup: Setup, index: in
 
 async def serve_round(node: cosim.Node, shared: dict[str, Any], exchange: Exchange, setup: Setup,
                       receiver: Receiver | None) -> RoundResult:  # fmt: skip
-    """The server's side of one round; `shared` is what it sends down, updated in place. receiver: of what is
-    compressed."""
+    """Do the server's side of one round. shared: what it sends down, updated in place; receiver: decompresses the
+    updates."""
     encoding, rule = setup.settings.weight_encoding, RULES[setup.settings.aggregation]
 
     async def adapter(device: cosim.Node) -> dict[str, Any]:
@@ -105,20 +105,20 @@ async def serve_round(node: cosim.Node, shared: dict[str, Any], exchange: Exchan
 
 
 def num_rounds(setup: Setup) -> int:
-    """Exchanges of adapters in a run."""
+    """Return the number of exchanges of adapters in a run."""
     return -(-setup.settings.rounds // setup.settings.local_steps)
 
 
 def _steps(round_number: int, setup: Setup) -> range:
-    """The optimiser steps of a round: the last round may have fewer."""
+    """Return the optimiser steps of a round: the last round may have fewer."""
     first = round_number * setup.settings.local_steps
     return range(first, min(first + setup.settings.local_steps, setup.settings.rounds))
 
 
 async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> Outcome:
-    """Federated LoRA over the simulated network: as many optimiser steps on as many samples as split-fedft.
+    """Run federated LoRA over the simulated network, with as many optimiser steps and samples as split-fedft.
 
-    Evaluated: the merged adapters with each device's head.
+    The merged adapters are evaluated with each device's head.
     """
     settings = setup.settings
     rule = RULES[settings.aggregation]
@@ -147,7 +147,7 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
         receiver = Receiver(setup, mirror)
     evaluate = Evaluator(setup, METHOD, report, tuple(node.name for node in nodes))
     outcomes: list[Outcome] = []
-    # evaluations fall on the ends of rounds: in every round whose steps reach one
+    # evaluations are at the ends of rounds: in every round whose steps reach one
     due = [any(settings.evaluates_after(step) for step in _steps(r, setup)) for r in range(num_rounds(setup))]
 
     def finished(done: FinishedRound[RoundResult]) -> None:

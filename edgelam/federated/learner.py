@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Training an un-split model in one place: the devices of FedIT and local training, and the centralised server."""
+"""Training of an un-split model in one place: devices of FedIT and of local training, and the centralised server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Learner:
-    """An un-split model with its optimisers. Knows no network."""
+    """An un-split model with its optimisers. It knows no network."""
 
     def __init__(self, model: Unsplit, settings: SplitFedFTSettings, *, seed: int = 0) -> None:
         """Train `model`'s adapters and head (and embedding, with train_embedding). seed: of the adapters' dropout."""
@@ -43,7 +43,7 @@ class Learner:
 
     def accumulate(self, batch: Batch) -> float:
         """Add the gradient of the batch's summed loss; returns its mean loss (nats)."""
-        # the adapters' dropout is the only chance here: tie it to the step, not to what else was drawn in this process
+        # only the adapters' dropout is random: let it depend on the step, not on what else was drawn in this process
         with torch_seeded(dropout_seed(self._seed, self._forwards)), saved_for_backward(self.model) as saved:
             loss = F.cross_entropy(self.model(batch.inputs, batch.mask), batch.labels)
         self._forwards += 1
@@ -53,7 +53,7 @@ class Learner:
         return float(loss.detach())
 
     def update(self) -> None:
-        """One optimiser step on the mean gradient of the samples since the last one."""
+        """Do one optimiser step with the mean gradient of the samples since the last step."""
         if self._samples:
             optimisers.divide_gradients(self._trained, self._samples)
             for optimiser in self._optimisers:
@@ -67,17 +67,17 @@ class Learner:
         self._samples = 0
 
     def restart_adapters(self) -> None:
-        """Forget the optimiser's state of the adapters: they begin anew."""
+        """Forget the optimiser's state of the adapters: they begin again."""
         adapters = self.model.encoder.lora.values()
         self._optimisers[0] = optimisers.make(self.settings.optimiser, adapters, self.settings.learning_rate)
 
     def resident_bytes(self) -> int:
-        """Parameters, their gradients and optimiser state."""
+        """Return the bytes of parameters, their gradients and optimiser state."""
         return sum(training_bytes([self.model], optimisers.STATE_PER_WEIGHT[self.settings.optimiser]))
 
 
 async def train_step(node: cosim.Node, learner: Learner, parts: Sequence[Batch], step: int) -> tuple[float, int]:
-    """Optimiser step `step` on a node, over batches whose gradients are accumulated: (summed loss, samples)."""
+    """Do optimiser step `step` on a node, over batches whose gradients are added up; return (summed loss, samples)."""
     loss_sum, samples = 0.0, 0
     with borrowed(node.memory) as take:
         for index, batch in enumerate(parts):

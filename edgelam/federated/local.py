@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Local training: every device downloads the model once and then learns from its own shard alone.
 
-The floor that federating must beat. Devices wait for one another only to be evaluated together.
+This is the lower limit that federated training must beat. Devices wait for one another only to be evaluated together.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ METHOD = "local"
 
 
 async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> Outcome:
-    """Local training on every device, on the samples it processes in split-fedft.
+    """Train on every device, with the samples that it processes in split-fedft.
 
     The outcome's accuracy and loss are means over the devices' own models on the global test set.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Turn what the coroutines of a method know into its records. Nothing here changes the learning."""
+"""Makes records from what the coroutines of a method know. Nothing here changes the learning."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class RoundResult:
-    """What a method's server made of a round: samples that counted, by device name, and their summed loss."""
+    """The result of a round at the server: samples that counted, by device name, and their summed loss."""
 
     samples: dict[str, int]
     loss_sum: float
 
     @property
     def num_samples(self) -> int:
-        """Samples that counted, of all devices."""
+        """Number of samples that counted, over all devices."""
         return sum(self.samples.values())
 
 
@@ -52,11 +52,11 @@ class Log:
         )  # fmt: skip
 
     def device_round(self, round_number: int, device: str, parts: Parts) -> None:
-        """Report a device's round; the time it did not account for is waiting."""
+        """Report a device's round; the time that it has not accounted for is waiting."""
         done = self.rounds[round_number]
         left = done.end_s - done.start_s
         spent = []
-        # the server may be done before the device hears of it: never account for more than the round lasted
+        # the server may finish before the device knows: never account for more time than the round lasted
         for seconds in (parts.downlink_s, parts.compute_s, parts.uplink_s):
             spent.append(np.minimum(seconds, left))
             left -= spent[-1]

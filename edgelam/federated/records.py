@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a method reports while it runs: flat records, times in simulated seconds, made for tables.
+"""What a method reports while it runs: flat records for tables, with times in simulated seconds.
 
 A method calls its `report` argument with each record as soon as it is known.
 """
@@ -31,11 +31,11 @@ class RoundRecord:
 
 @dataclass(frozen=True)
 class DeviceRoundRecord:
-    """Where one device's time went in one round: the four parts add up to end_s - start_s.
+    """How one device spent its time in one round: the four parts add up to end_s - start_s.
 
-    compute_s: forward and backward on the device, with waiting for its processor; uplink_s: from handing a payload to
-    the network until its last byte is acknowledged; downlink_s: while something was on its way to this device;
-    waiting_s: the rest (for the server and for other devices). counted: whether its gradient was used.
+    compute_s: forward and backward on the device, including waiting for its processor; uplink_s: from passing a payload
+    to the network until its last byte is acknowledged; downlink_s: while something was on its way to this device;
+    waiting_s: the rest (for the server and for other devices); counted: whether its gradient was used.
     """
 
     method: str
@@ -58,7 +58,7 @@ class EvaluationRecord:
 
     head: "average" (the sample-weighted average of the heads) or a device's name (its own head); test_set: "global"
     (the global test set) or "local" (the same samples, weighted so that class shares are those of the device's
-    training shard). Evaluation looks on from outside: it takes no simulated time and sends nothing.
+    training shard). Evaluation is outside the simulation: it takes no simulated time and sends nothing.
     """
 
     method: str
@@ -73,7 +73,7 @@ class EvaluationRecord:
 
 @dataclass(frozen=True)
 class DeviceRecord:
-    """What a run cost one node: peak memory, energy and arithmetic over the whole run, and its share of the data."""
+    """The cost of a run for one node: peak memory, energy and arithmetic in the whole run, its share of the data."""
 
     method: str
     node: str

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A device's data as tensors: tokenised samples, and batches in an order fixed by the seed.
 
-The batch of (step, part) is a function of nothing but the shard and the seed, so every method, in whatever order it
-asks, trains on the same samples.
+The batch of (step, part) depends only on the shard and the seed. So every method trains on the same samples, in
+whatever order it asks for them.
 """
 
 from collections.abc import Iterator
@@ -33,12 +33,12 @@ class Batch:
     labels: Tensor
 
     def __len__(self) -> int:
-        """B."""
+        """Number of samples, B."""
         return len(self.labels)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(B, L)."""
+        """The shape (B, L)."""
         return int(self.mask.shape[0]), int(self.mask.shape[1])
 
 
@@ -46,7 +46,7 @@ class Samples:
     """Samples that are tokenised when they are first asked for; `batch(indices)` collates some of them."""
 
     def __init__(self, examples: Examples, backbone: Backbone, max_tokens: int) -> None:
-        """Texts are cut off after `max_tokens`, special tokens included."""
+        """Texts are cut off after `max_tokens`, including special tokens."""
         self.labels = torch.from_numpy(np.ascontiguousarray(examples.labels))
         self._backbone = backbone
         self._limit = min(max_tokens, backbone.max_length or max_tokens)
@@ -70,7 +70,7 @@ class Samples:
         return len(self.labels)
 
     def batch(self, indices: NDArray[np.int64]) -> Batch:
-        """Samples `indices` ([B] int64) as one right-padded batch."""
+        """Return samples `indices` ([B] int64) as one right-padded batch."""
         chosen = torch.from_numpy(np.asarray(indices, dtype=np.int64))
         labels = self.labels[chosen]
         if self._tokens is not None:
@@ -81,7 +81,7 @@ class Samples:
         return Batch(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), mask, labels)
 
     def batches(self, size: int) -> Iterator[tuple[NDArray[np.int64], Batch]]:
-        """All samples, `size` at a time and the short ones first (so that little is padded), with their indices."""
+        """Return all samples, `size` at a time, the short ones first (so that little is padded), with their indices."""
         lengths = [len(self._token_ids(i)) for i in range(len(self))] if self._tokens is None else [0] * len(self)
         order = np.argsort(np.array(lengths), kind="stable")
         for start in range(0, len(self), size):
@@ -98,13 +98,13 @@ class Samples:
 
 
 class Shard:
-    """One device's training samples in epochs of fresh random order.
+    """One device's training samples in epochs, each in a new random order.
 
-    A batch holds `batch_size` samples, or all of them where the shard is smaller.
+    A batch has `batch_size` samples, or all of them if the shard is smaller.
     """
 
     def __init__(self, samples: Samples, *, batch_size: int, accumulation: int, seed: tuple[int, ...]) -> None:
-        """seed: of the order, non-negative numbers, different for each device."""
+        """seed: for the order, non-negative numbers, different for each device."""
         self.samples = samples
         self.batch_size = min(batch_size, len(samples))
         self.accumulation = accumulation
@@ -116,13 +116,13 @@ class Shard:
         return len(self.samples)
 
     def indices(self, step: int, part: int) -> NDArray[np.int64]:
-        """Which samples make part `part` (0 .. accumulation - 1) of step `step`: [B] int64 within the shard."""
+        """Return the samples of part `part` (0 .. accumulation - 1) of step `step`: [B] int64 within the shard."""
         start = (step * self.accumulation + part) * self.batch_size
         places = np.arange(start, start + self.batch_size)
         return np.array([self._order(int(place) // len(self))[int(place) % len(self)] for place in places])
 
     def batch(self, step: int, part: int) -> Batch:
-        """The samples of (step, part)."""
+        """Return the samples of (step, part)."""
         return self.samples.batch(self.indices(step, part))
 
     def _order(self, epoch: int) -> NDArray[np.int64]:

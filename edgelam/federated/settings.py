@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The settings of split federated fine-tuning and of the methods it is compared with, and what they are worth by
-default.
+"""The settings, with defaults, of split federated fine-tuning and of the methods with which it is compared.
 
-Words: a *step* is one optimiser step on the adapters, fed by `batch_size * accumulation` samples of every device
-that takes part. In split-fedft a *round* is one step. The un-split methods do the same steps on the same samples in
-the same order, so that all methods have processed as many samples at the end; fed-lora communicates once
-every `local_steps` steps.
+A *step* is one optimiser step of the adapters with `batch_size * accumulation` samples of every device that takes
+part. In split-fedft, a *round* is one step. The un-split methods do the same steps on the same samples in the same
+order, so all methods have processed equally many samples at the end; fed-lora communicates once every `local_steps`
+steps.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ LARGEST_FLOAT32 = 3.4028234663852886e38
 
 @dataclass(frozen=True)
 class SplitFedFTSettings:
-    """Everything that decides what is learned; the network and the machines are the scenario's business."""
+    """Everything that decides what is learned; the scenario decides network and machines."""
 
     task: str = "ns3-comments"
     """What to learn: "ns3-comments" (text, 12 classes), "digits" (2x2-patch tokens, 10 classes), or a file:
@@ -108,9 +107,9 @@ class SplitFedFTSettings:
         if self.max_tokens < 2:
             raise ConfigurationError(f"max_tokens is {self.max_tokens}; it must be at least 2")
         if not 0.0 < self.test_fraction < 1.0:
-            raise ConfigurationError(f"test_fraction is {self.test_fraction}; it must lie between 0 and 1 (exclusive)")
+            raise ConfigurationError(f"test_fraction is {self.test_fraction}; it must be between 0 and 1 (exclusive)")
         if not 0.0 < self.participation <= 1.0:
-            raise ConfigurationError(f"participation is {self.participation}; it must lie above 0 and at most 1")
+            raise ConfigurationError(f"participation is {self.participation}; it must be above 0 and at most 1")
         if self.round_deadline_s is not None and not self.round_deadline_s > 0.0:
             raise ConfigurationError(f"round_deadline_s is {self.round_deadline_s}; it must be positive, or None")
         if self.stragglers == "drop" and self.round_deadline_s is None:
@@ -126,15 +125,15 @@ class SplitFedFTSettings:
 
     @property
     def against_divergence(self) -> str:
-        """Advice if the learning diverges."""
+        """Return advice for learning that diverges."""
         rates = f"learning_rate {self.learning_rate:g} and head_learning_rate {self.head_learning_rate:g}"
         if self.train_embedding:
             rates += f" and embedding_learning_rate {self.embedding_learning_rate:g}"
         half = [name for name in ("encoding", "weight_encoding") if getattr(self, name) == "fp16"]
-        wider = f"; {' and '.join(half)} fp16 transfers nothing above 65504, bf16 and fp32 do" if half else ""
+        wider = f"; {' and '.join(half)} fp16 cannot transfer values above 65504; bf16 and fp32 can" if half else ""
         return f"Smaller rates than {rates} may help (search_factors tries several){wider}"
 
     def evaluates_after(self, round_number: int) -> bool:
-        """Whether round `round_number` (0-based) is followed by an evaluation."""
+        """Return whether an evaluation follows round `round_number` (0-based)."""
         done = round_number + 1
         return done * self.evaluations // self.rounds > round_number * self.evaluations // self.rounds

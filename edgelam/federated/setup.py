@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Make tensors from settings: the task, the backbone, and each device's shard. All methods of a run share them."""
+"""Makes tensors from settings: the task, the backbone, and each device's shard. All methods of a run share them."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from edgelam.random_streams import Stream, numbered
 class Setup:
     """What all methods of one run share.
 
-    shards: one a device; class_shares: [num_devices, num_classes] float64, the class shares of each shard;
+    shards: one for each device; class_shares: [num_devices, num_classes] float64, the class shares of each shard;
     parts: the samples of each device as indices of the training set; test_examples, test: the samples evaluated on,
     raw and tokenised.
     """
@@ -35,16 +35,16 @@ class Setup:
     test: Samples
 
     def encoder(self) -> Encoder:
-        """A fresh encoder with fresh adapters; the same at every call."""
+        """Return a new encoder with new adapters; the values are the same in every call."""
         settings = self.settings
         return Encoder(self.backbone, settings.lora, cut=settings.cut, pooling=settings.pooling, seed=self.seed)
 
     def head(self) -> Head:
-        """A fresh task head; the same at every call."""
+        """Return a new task head; the values are the same in every call."""
         return Head(self.backbone, self.task.num_classes, cut=self.settings.cut, pooling=self.settings.pooling)
 
     def embedding(self) -> torch.nn.Module:
-        """A fresh embedding module; the same at every call."""
+        """Return a new embedding module; the values are the same in every call."""
         shape = self.task.token_shape
         return embedding_module(
             self.backbone,
@@ -54,21 +54,21 @@ class Setup:
         )
 
     def rounds(self, count: int) -> Rounds:
-        """The first `count` rounds, as the settings say who takes part and how long the server waits."""
+        """Return the first `count` rounds; the settings decide who takes part and how long the server waits."""
         settings = self.settings
         return Rounds(
             range(count), settings.participation, settings.round_deadline_s, settings.stragglers, seed=self.seed
         )
 
     def unsplit(self) -> Unsplit:
-        """The three parts in one model."""
+        """Return the three parts in one model."""
         return Unsplit(self.embedding(), self.encoder(), self.head())
 
 
 def prepare(settings: SplitFedFTSettings, seed: int) -> Setup:
-    """Load the task and the backbone, divide the training set among the devices, tokenise. Takes wall time only.
+    """Load the task and the backbone, divide the training set among the devices, tokenise. This takes only wall time.
 
-    Raises ConfigurationError for a task or backbone that is absent or does not fit.
+    Raises ConfigurationError if the task or the backbone is missing or does not fit.
     """
     task = load_task(settings.task, test_fraction=settings.test_fraction, seed=seed)
     backbone = load_backbone(settings.backbone, pretrained=settings.weights == "pretrained", seed=seed)

@@ -16,8 +16,8 @@ The embedding module counts as installed on the device beforehand, as in the pap
 devices; `head_averaging = "server"` averages them (weighted by samples) after every round.
 
 With a deadline and `stragglers = "drop"`, the deadline is divided into 2 * accumulation equal parts, one for each phase
-(embeddings, Jacobians): a device not in time for a phase is out of the round from there on; what it delivered
-before counts.
+(embeddings, Jacobians): a device that is late for a phase is out of the round from then on; what it delivered before
+counts.
 
 Shape suffixes: B batch, L padded length, T tokens without padding, D width.
 """
@@ -53,7 +53,7 @@ METHOD = "split-fedft"
 
 
 async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
-    """One device over the network, until the server ends the run."""
+    """Run one device over the network, until the server ends the run."""
     node, settings = link.node, setup.settings
     node.memory.allocate("model", worker.resident_bytes())
 
@@ -103,7 +103,7 @@ async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
 
 
 async def serve_round(node: cosim.Node, server: Server, exchange: Exchange, setup: Setup) -> RoundResult:
-    """The server's side of one round."""
+    """Do the server's side of one round."""
     settings = setup.settings
     phases = 2 * settings.accumulation
     counted: dict[str, int] = {}
@@ -153,7 +153,7 @@ async def serve_round(node: cosim.Node, server: Server, exchange: Exchange, setu
         if settings.head_averaging == "server":
             await _average_heads(node, exchange, counted, settings)
         return RoundResult(counted, loss_sum)
-    server.update()  # everybody was dropped before the last part: what came before counts
+    server.update()  # all devices were dropped before the last part: what came before counts
     return RoundResult(counted, loss_sum)
 
 
@@ -163,7 +163,7 @@ async def _send_gradients(node: cosim.Node, exchange: Exchange, step: int, gradi
         data = {"step": number(step), "gradient": gradients[target.name]}
         await node.send(target, data, tag="embedding_gradient", encoding=settings.encoding)
 
-    # beyond the deadline if need be: who has delivered its Jacobian has done its part
+    # beyond the deadline if necessary: a device that has delivered its Jacobian has done its part
     await asyncio.gather(*(send(target) for target in exchange.active))
 
 
@@ -183,26 +183,26 @@ async def _average_heads(node: cosim.Node, exchange: Exchange, counted: dict[str
 
 
 def _padded_shape(lengths: list[Tensor]) -> tuple[int, int]:
-    """(B, L) of the server's batch."""
+    """Return (B, L) of the server's batch."""
     every = torch.cat(lengths)
     return len(every), int(every.max())
 
 
 @dataclass
 class SplitModels:
-    """The server's part and the devices' parts (by node name): what is trained, and is left when a run is over."""
+    """The server's part and the devices' parts (by node name): they are trained, and remain when a run has ended."""
 
     server: Server
     devices: dict[str, Device]
 
     def models(self) -> dict[str, Unsplit]:
-        """Each device's view as one model: its embedding and head around the server's encoder."""
+        """Return each device's view as one model: its embedding and head around the server's encoder."""
         encoder = self.server.encoder
         return {name: Unsplit(device.embedding, encoder, device.head) for name, device in self.devices.items()}
 
 
 def build(setup: Setup, names: Sequence[str]) -> SplitModels:
-    """Fresh parts for a server and devices of these names, one for each shard of the setup."""
+    """Make new parts for a server and for devices with these names, one for each shard of the setup."""
     settings = setup.settings
     shared = setup.embedding()  # frozen: one copy serves all virtual devices
     devices = {
@@ -215,10 +215,10 @@ def build(setup: Setup, names: Sequence[str]) -> SplitModels:
 async def run(
     sim: cosim.Simulation, setup: Setup, report: Report = ignore, split: SplitModels | None = None
 ) -> Outcome:
-    """Split federated fine-tuning over the simulated network, from t = now to the last round.
+    """Run split federated fine-tuning over the simulated network, from the current time to the last round.
 
-    Uses the first `num_devices` nodes with role "ue" and the first with role "edge" (or "cloud"). split: what to train,
-    for who wants to keep it afterwards; None: fresh parts.
+    Uses the first `num_devices` nodes with role "ue" and the first with role "edge" (or "cloud"). split: what to
+    train, if the caller keeps it afterwards; None: new parts.
     """
     settings = setup.settings
     nodes, edge = device_nodes(sim, settings.num_devices), server_node(sim)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The learning of split fine-tuning, without any network: what a device and what the server computes in a step.
+"""The learning of split fine-tuning, without any network: what a device and the server compute in a step.
 
 See split_fedft.py for the messages between them. Shape suffixes: B batch, L padded length, T tokens of a device's
 batch without padding, D width.
@@ -22,10 +22,10 @@ from edgelam.random_streams import dropout_seed, torch_seeded
 
 
 class Device:
-    """The learning on one device: embed, then turn a representation into a loss and its Jacobian. Knows no network."""
+    """The learning on one device, without a network: embed, then turn a representation into a loss and its Jacobian."""
 
     def __init__(self, embedding: nn.Module, head: Head, shard: Shard, settings: SplitFedFTSettings) -> None:
-        """A device with its embedding module (shared by all where it is frozen), its head and its data."""
+        """A device has its embedding module (shared by all devices if it is frozen), its head and its data."""
         self.embedding, self.head, self.shard, self.settings = embedding, head, shard, settings
         self._head_optimiser = optimisers.make(settings.optimiser, head.parameters(), settings.head_learning_rate)
         self._embedding_optimiser = (
@@ -38,7 +38,7 @@ class Device:
         self.saved_bytes = 0
 
     def embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The batch's tokens [T, D], detached, and each sample's number of tokens [B] int32."""
+        """Return the batch's tokens [T, D], detached, and each sample's number of tokens [B] int32."""
         with saved_for_backward(self.embedding) as saved, torch.set_grad_enabled(self.settings.train_embedding):
             tokens_TD = pack(self.embedding(batch.inputs), batch.mask)
         self._embedded = tokens_TD if self.settings.train_embedding else None
@@ -46,7 +46,7 @@ class Device:
         return tokens_TD.detach(), batch.mask.sum(dim=1, dtype=torch.int32)
 
     def loss_and_jacobian(self, representation: Tensor, batch: Batch) -> tuple[float, Tensor]:
-        """Mean cross-entropy of the batch (nats), and its derivative by the representation, of the same shape.
+        """Return the batch's mean cross-entropy (nats), and its derivative by the representation, of the same shape.
 
         representation: [B, D] (cut "pooled") or [T, D] (cut "tokens"). The head's gradient is added up, weighted by
         samples.
@@ -68,7 +68,7 @@ class Device:
         self._embedded = None
 
     def update(self) -> None:
-        """One optimiser step on what the device trains, on the mean gradient of the samples since the last one."""
+        """Do one optimiser step of what the device trains, with the mean gradient of the samples since the last."""
         for optimiser, module in ((self._head_optimiser, self.head), (self._embedding_optimiser, self.embedding)):
             if optimiser is not None and self._samples:
                 optimisers.divide_gradients(module.parameters(), self._samples)
@@ -89,7 +89,7 @@ class Device:
 
 @dataclass
 class _Forward:
-    """What the server keeps between the two halves of a step, by device name in order."""
+    """What the server keeps between the two halves of a step, for each device name, in order."""
 
     embeddings: dict[str, Tensor]
     representations: dict[str, Tensor]
@@ -98,7 +98,7 @@ class _Forward:
 
 
 class Server:
-    """The learning on the server: all devices' tokens through the encoder at once, then back. Knows no network."""
+    """The learning on the server, without a network: all devices' tokens go through the encoder at once, then back."""
 
     def __init__(self, encoder: Encoder, settings: SplitFedFTSettings, *, seed: int = 0) -> None:
         """Train `encoder`'s adapters. seed: of the adapters' dropout."""
@@ -112,12 +112,12 @@ class Server:
         self.saved_bytes = 0
 
     def represent(self, embeddings: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-        """Each device's tokens [T_k, D] and lengths [B_k] int -> its representation, detached: [B_k, D] with cut
+        """Turn each device's tokens [T_k, D] and lengths [B_k] int into its representation, detached: [B_k, D] with cut
         "pooled", [T_k, D] with cut "tokens"."""
         leaves = {name: x.detach().requires_grad_(self.settings.train_embedding) for name, (x, _) in embeddings.items()}
         lengths = {name: n for name, (_, n) in embeddings.items()}
         mask_BL = mask_of(torch.cat(list(lengths.values())))
-        # adapters' dropout is the only chance here: tie it to the step, not to what else was drawn in this process
+        # only the adapters' dropout is random: let it depend on the step, not on what else was drawn in this process
         with torch_seeded(dropout_seed(self._seed, self._forwards)), saved_for_backward(self.encoder) as saved:
             out = self.encoder(unpack(torch.cat(list(leaves.values())), mask_BL), mask_BL)
             if self.settings.cut == "tokens":
@@ -156,7 +156,7 @@ class Server:
         return gradients
 
     def update(self) -> None:
-        """One optimiser step on the adapters, on the mean gradient of the samples that counted; none if none did."""
+        """Do one optimiser step of the adapters with the mean gradient of the samples that counted, if any did."""
         if self._samples:
             optimisers.divide_gradients(self.encoder.lora.values(), self._samples)
             self._optimiser.step()

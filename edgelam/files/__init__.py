@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reading files that others have made: what they are taken for, and how large they may be."""
+"""Checks before reading files that others have made: what they are, and how large they may be."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_JSON_BYTES = 64 * 2**20
 
 
 def refuse_git_lfs_pointer(path: Path) -> None:
-    """Raise ConfigurationError if the file is the few lines that Git LFS puts in a large file's place."""
+    """Raise ConfigurationError if the file has only the few lines that Git LFS puts in the place of a large file."""
     with path.open("rb") as file:
         start = file.read(1024)
     if start.startswith(_LFS):
@@ -27,12 +27,12 @@ def refuse_git_lfs_pointer(path: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds. Raises ConfigurationError for one that is no JSON, too deep, or above 64 MiB."""
+    """Return what a JSON file holds. Raises ConfigurationError if it is not JSON, too deep, or above 64 MiB."""
     try:
         if path.stat().st_size > _MOST_JSON_BYTES:
             raise ConfigurationError(f"{path} has {path.stat().st_size} bytes; legal are {_MOST_JSON_BYTES}")
         return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: also text that is no UTF-8, huge numbers
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: also text that is not UTF-8, and huge numbers
         if isinstance(error, ConfigurationError):
             raise
         raise ConfigurationError(f"{path} cannot be read as JSON: {str(error).splitlines()[0][:160]}") from None

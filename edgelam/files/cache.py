@@ -16,11 +16,11 @@ LOCK = ".lock"
 
 
 def cache_folder(name: str) -> Path:
-    """The folder `name` of the cache; in the temporary folder for a user without a home that can be written to.
+    """Return the folder `name` of the cache; it is in the temporary folder if the user has no writable home.
 
-    Executables from there are run, so nobody else may be able to put one there: the cache is this user's, and no one
-    else may write to it; in the temporary folder, which all users share, it is no link either, and closed to others.
-    Raises EdgelamError if there is no such place.
+    Executables from there are run, so nobody else may be able to put one there. The cache belongs to this user, and
+    nobody else may write to it. In the temporary folder, which all users share, it is not a link, and is closed to
+    others. Raises EdgelamError if there is no such folder.
     """
     base = os.environ.get("XDG_CACHE_HOME", "")
     home = (Path(base) if os.path.isabs(base) else Path(os.path.expanduser("~")) / ".cache") / "edgelam"
@@ -40,10 +40,10 @@ def cache_folder(name: str) -> Path:
 
 @contextlib.contextmanager
 def locked(folder: Path, waiting: str, doing: str) -> Iterator[None]:
-    """Hold a folder of the cache for this process; the kernel lets go of it when the process ends, however it does.
+    """Lock a folder of the cache for this process; the kernel unlocks it when the process ends, in whatever way.
 
-    waiting: what stderr says where another process holds it; doing: what was tried, for the EdgelamError that an
-    operating system error becomes, also one of the body.
+    waiting: what stderr says if another process holds the lock; doing: what was tried, for the EdgelamError that is
+    raised for an error of the operating system, also one in the body.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -55,15 +55,15 @@ def locked(folder: Path, waiting: str, doing: str) -> Iterator[None]:
                     print(f"edgelam: {waiting}; waiting for it", file=sys.stderr, flush=True)
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-    except OSError as error:  # also of the body: a full disk, a folder that is gone
+    except OSError as error:  # also in the body: a full disk, a folder that was removed
         reason = f"{error.strerror or error} ({os.fsdecode(error.filename)})" if error.filename else str(error)
-        raise EdgelamError(f"cannot {doing} in {folder}: {reason} (XDG_CACHE_HOME sets the place)") from error
+        raise EdgelamError(f"cannot {doing} in {folder}: {reason} (XDG_CACHE_HOME sets the folder)") from error
 
 
 def _unsafe(folder: Path, status: os.stat_result, others: int) -> str:
-    """Why files in `folder` cannot be trusted or kept; `others`: what may be allowed to nobody else."""
+    """Return why files in `folder` cannot be trusted or kept; others: the permissions that nobody else may have."""
     if not stat.S_ISDIR(status.st_mode):
-        return f"{folder} is a link or file"
+        return f"{folder} is a link or a file"
     if status.st_uid != os.getuid():
         return f"{folder} belongs to user {status.st_uid}"
     if status.st_mode & others:

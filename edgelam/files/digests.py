@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """SHA-256 digests, so that a bit that has changed on the disk is never read as another number.
 
-The manifest of a run folder has the digest of every other file that carries numbers. A file that stands alone (the
-manifest itself, a part of a growing table, campaign.toml, the index of a campaign, a recording of CSI, a checkpoint)
-carries its own: where it says MARK, 64 hexadecimal digits follow, the digest of the file with zeros in their place.
+The manifest of a run folder has the digest of every other file that holds numbers. Any other file (the manifest itself,
+a part of a growing table, campaign.toml, the index of a campaign, a recording of CSI, a checkpoint) holds its own:
+after MARK follow 64 hexadecimal digits, the digest of the file with zeros in their place.
 
-What was written before edgelam kept digests is read all the same, and said to be unverified, once in a process.
+Files that were written before edgelam kept digests are read, too; once in a process, stderr says that they are
+unverified.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from edgelam.files.storage import StorageError
 
 MARK = b"edgelam-sha256:"
 BLANK = MARK.decode() + 64 * "0"
-"""What a file that shall carry its digest says where it will be."""
+"""What a file contains at the place where its digest will be."""
 KEY = "sha256"
-"""What that entry is called where entries have names."""
-FORMAT = 2  # of the manifest; those of format 1 have no digests
+"""The name of that entry in formats whose entries have names."""
+FORMAT = 2  # format of the manifest; manifests of format 1 have no digests
 MANIFEST = "manifest.json"
-_WINDOW = 4 << 20  # bytes at the beginning and at the end of a file among which the mark is
+_WINDOW = 4 << 20  # the mark is within so many bytes of the beginning or the end of a file
 _CHUNK = 1 << 20
 _ZEROS = 64 * b"0"
 _MARKED = re.compile(re.escape(MARK) + rb"([0-9a-f]{64})")
@@ -37,14 +38,14 @@ _said: set[str] = set()
 
 
 def sealed(content: bytes) -> bytes:
-    """`content`, which says BLANK at least once, with its digest there."""
+    """Return `content`, which has BLANK at least once, with its digest there."""
     stream = io.BytesIO(content)
     seal(stream)
     return stream.getvalue()
 
 
 def seal(file: BinaryIO) -> None:
-    """The same of a file open for reading and writing."""
+    """Do the same to a file that is open for reading and writing."""
     places = [place for place, digits in _marks(file) if digits == _ZEROS]
     digest = _digest(file, places)
     for place in places:
@@ -54,7 +55,7 @@ def seal(file: BinaryIO) -> None:
 
 
 def check_seal(content: bytes | BinaryIO, path: Path, remedy: str = "") -> bool:
-    """Whether a file carries its digest. Raises StorageError, which names `path`, if the digest is not that of it."""
+    """Return whether a file holds its digest. Raises StorageError, which names `path`, if the digest is wrong."""
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     marks = _marks(file)
     if not marks:
@@ -67,7 +68,7 @@ def check_seal(content: bytes | BinaryIO, path: Path, remedy: str = "") -> bool:
 
 
 def check_file(path: Path) -> bool:
-    """`check_seal` of a file on the disk."""
+    """Do `check_seal` for a file on the disk."""
     try:
         with open(path, "rb") as file:
             return check_seal(file, path)
@@ -76,7 +77,7 @@ def check_file(path: Path) -> bool:
 
 
 def digest_of(path: Path) -> str:
-    """The SHA-256 of a whole file, as the manifest has it."""
+    """Return the SHA-256 of a whole file, as in the manifest."""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -91,9 +92,9 @@ def check_content(content: bytes, recorded: Any, path: Path, remedy: str = "") -
 
 
 def recorded(folder: Path) -> dict[str, str] | None:
-    """Name -> digest of the files of a run folder; None where no manifest says any.
+    """Return name -> digest of the files of a run folder; None if no manifest has any.
 
-    Raises StorageError for a manifest that is damaged.
+    Raises StorageError if the manifest is damaged.
     """
     file = folder / MANIFEST
     try:
@@ -109,7 +110,7 @@ def recorded(folder: Path) -> dict[str, str] | None:
 
 
 def run_of(folder: Path) -> str:
-    """What tells the run of a folder from all others, for as long as there is that run; "" where no manifest says."""
+    """Return what identifies the run of a folder as long as the run exists; "" if there is no manifest."""
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -128,30 +129,30 @@ def check_manifest(content: bytes, manifest: dict[str, Any], file: Path) -> None
 
 
 def check_of_run(content: bytes, path: Path) -> None:
-    """Raise StorageError if `path` lies in a run folder whose manifest says another digest of it."""
+    """Raise StorageError if `path` is in a run folder whose manifest has another digest for it."""
     files = recorded(path.parent)
     if files is not None and path.name in files:
         check_content(content, files[path.name], path, "to use it as it is, copy it to another folder")
 
 
 def say_unverified(path: Path) -> None:
-    """Say once that numbers are read which nothing vouches for."""
+    """Say once that numbers are read which no digest confirms."""
     if not _said:
         print(
-            f"edgelam: {path} holds no digest (written before edgelam kept them, or by something else): unverified, "
-            "as is whatever else has none",
+            f"edgelam: {path} has no digest (written before edgelam kept them, or by another program): "
+            "it is unverified, as are all other files without a digest",
             file=sys.stderr,
         )
     _said.add(os.fspath(path))
 
 
 def _damaged(path: Path, remedy: str) -> StorageError:
-    what = "its SHA-256 is not the one recorded when it was written: it is damaged, cut off, or was edited"
+    what = "its SHA-256 is not the one recorded when it was written: it is damaged or cut off, or was edited"
     return StorageError(f"{path}: {what}{'; ' if remedy else ''}{remedy}")
 
 
 def _digest(file: BinaryIO, places: list[int]) -> bytes:
-    """The digest of a file with zeros at `places`, as hexadecimal digits."""
+    """Return the digest of a file with zeros at `places`, as hexadecimal digits."""
     digest, at = hashlib.sha256(), 0
     for place in places:
         _add(digest, file, at, place)
@@ -162,7 +163,7 @@ def _digest(file: BinaryIO, places: list[int]) -> bytes:
 
 
 def _marks(file: BinaryIO) -> list[tuple[int, bytes]]:
-    """Place and content of the digits behind each mark near the beginning and the end of a file, in order."""
+    """Return place and content of the digits after each mark near the beginning and the end of a file, in order."""
     found: dict[int, bytes] = {}
     for begin in (0, max(0, file.seek(0, io.SEEK_END) - _WINDOW)):
         file.seek(begin)
@@ -179,6 +180,6 @@ def _add(digest: Any, file: BinaryIO, begin: int, end: int) -> None:
     while begin < end:
         chunk = file.read(min(_CHUNK, end - begin))
         if not chunk:
-            return  # it has become shorter
+            return  # the file has become shorter
         digest.update(chunk)
         begin += len(chunk)

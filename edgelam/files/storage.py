@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Files that are there as a whole or not at all: written beside, synced, then renamed."""
+"""Files that are complete or do not exist: they are written under another name, synced, then renamed."""
 
 import contextlib
 import errno
@@ -14,28 +14,28 @@ from edgelam.errors import EdgelamError
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free some space, or choose a folder on another disk with --out",
-    errno.EDQUOT: "the quota of this disk is used up: free some space, or choose another folder with --out",
+    errno.EDQUOT: "the quota of this disk is reached: free some space, or choose another folder with --out",
     errno.EFBIG: "the file would be larger than this process may write (ulimit -f)",
     errno.EROFS: "the file system is read-only: choose another folder (runs: --out)",
     errno.EACCES: "this user may not write there: choose another folder (runs: --out), or copy the run",
     errno.EPERM: "this user may not write there: choose another folder (runs: --out), or copy the run",
     errno.ENOTDIR: "a part of this path is a file: choose another folder (runs: --out)",
-    errno.ENOENT: "the folder is gone: was it removed while the run was writing to it?",
+    errno.ENOENT: "the folder does not exist: was it removed while the run was writing to it?",
 }
 
 
 class StorageError(EdgelamError):
-    """A run folder cannot be written or read; what was written before is whole."""
+    """A run folder cannot be written or read; what was written before is complete."""
 
     @classmethod
     def of(cls, doing: str, path: Path, error: OSError) -> "StorageError":
-        """Describe an operating system error: what was being done, to which path, why it failed, what helps."""
+        """Describe an error of the operating system: what was done, with which path, why it failed, what helps."""
         advice = _ADVICE.get(error.errno or 0, "nothing was half written")
         return cls(f"cannot {doing} {path}: {error.strerror or error}; {advice}")
 
 
 def make_folder(path: Path, *, exist_ok: bool = True) -> None:
-    """Make a folder and its parents. Raises FileExistsError if it is there and must not be, else StorageError."""
+    """Make a folder and its parents. Raises FileExistsError if it exists and must not, else StorageError."""
     try:
         path.mkdir(parents=True, exist_ok=exist_ok)
     except FileExistsError as error:
@@ -56,9 +56,9 @@ def write_atomically(path: Path, content: bytes) -> None:
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Write a file so that, whatever happens, `path` holds its old content or the new one, never a part.
 
-    What the body writes goes to a hidden file beside it, is synced to the disk, and takes the name in one step; the
-    folder is synced so that the name survives a power cut. Raises StorageError (full disk, read-only folder, ...).
-    After that, and where the body raises, no temporary file is left.
+    What the body writes goes to a hidden file in the same folder, is synced to the disk, and takes the name in one
+    step; the folder is synced, so that the name survives a power cut. Raises StorageError (full disk, read-only folder,
+    ...). After that, and if the body raises, no temporary file is left.
     """
     try:
         temporary, descriptor = open_hidden(path.parent)
@@ -79,24 +79,24 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def hidden_name(folder: Path) -> Path:
-    """A name in `folder` that nobody can foresee and no other process takes, also of another machine or container."""
+    """Return a name in `folder` that nobody can guess and no other process takes, even on another machine."""
     return folder / f".{secrets.token_hex(8)}.tmp"
 
 
 def is_hidden(path: Path) -> bool:
-    """Whether a path is of `hidden_name`: a file being written, or what a killed process left of it."""
+    """Return whether a path is from `hidden_name`: a file being written, or what a killed process has left."""
     return path.name.startswith(".") and path.suffix == ".tmp"
 
 
 def open_hidden(folder: Path) -> tuple[Path, int]:
-    """Make a hidden file in `folder`, for reading and writing: its name and descriptor. It follows no link."""
+    """Make a hidden file in `folder`, for reading and writing; return its name and descriptor. It follows no link."""
     path = hidden_name(folder)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return path, os.open(path, flags, 0o666)  # less the umask, as any new file
+    return path, os.open(path, flags, 0o666)  # minus the umask, as for any new file
 
 
 def _keep_mode(path: Path, descriptor: int) -> None:
-    """A file that replaces one is open to the same users."""
+    """Keep the mode of the file that is replaced, so that the same users may use it."""
     with contextlib.suppress(OSError):
         old = os.lstat(path)
         if stat.S_ISREG(old.st_mode):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The weighted average of tensors that devices sent (FedAvg, McMahan et al., arXiv 1602.05629)."""
+"""The weighted average of tensors that devices have sent (FedAvg, McMahan et al., arXiv 1602.05629)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,11 +10,11 @@ from edgelam.errors import ConfigurationError
 
 
 def weighted_average(parts: Sequence[Mapping[str, Tensor]], weights: Sequence[float]) -> dict[str, Tensor]:
-    """sum_k w_k part_k / sum_k w_k, tensor by tensor (name -> tensor, any shape, dtype kept; summed in the given
-    order).
+    """Return sum_k w_k part_k / sum_k w_k, tensor by tensor (name -> tensor).
 
-    Weights are sample counts, not negative and not all zero. Raises ConfigurationError otherwise, and where the
-    parts differ in names or shapes.
+    Tensors have any shape; the dtype is kept; the sum is in the given order.
+    Weights are sample counts, not negative and not all zero. Raises ConfigurationError otherwise, and if the parts
+    differ in names or shapes.
     """
     if len(parts) != len(weights) or not parts:
         raise ConfigurationError(

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Rules for aggregating LoRA adapters in federated learning, one a file.
+"""Rules for aggregating LoRA adapters in federated learning, one per file.
 
 | rule | up | down | exact |
 |---|---|---|---|
 | `fedit` | A, B | mean A, mean B | no |
 | `ffa-lora` | B | mean B | yes, A is not trained |
 | `fedex-lora` | A, B | means and residual, or all A, B | yes |
-| `flora` | A, B | all A, B stacked | yes, mixed ranks too |
+| `flora` | A, B | all A, B stacked | yes, also with mixed ranks |
 """
 
 from edgelam.learning.aggregation.fedex_lora import FedExLoRA

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""FedEx-LoRA (arXiv 2410.09432): A and B are averaged, and what that leaves out is added to the frozen weight.
+"""FedEx-LoRA (arXiv 2410.09432): A and B are averaged, and the remaining residual is added to the frozen weight.
 
     residual = s (sum_k p_k B_k A_k - mean(B) mean(A))
 
-so that frozen weight + s mean(B) mean(A) is exact. Up: A and B. Down, for each layer the smaller of: the averages and
-the residual [out, in]; or all clients' A_k and p_k B_k, of which a client makes averages and residual itself (the
-residual has rank at most (clients + 1) * rank).
+so that frozen weight + s mean(B) mean(A) is exact. Up: A and B. Down, for each layer, the smaller of two: the averages
+and the residual [out, in]; or all clients' A_k and p_k B_k, from which a client computes averages and residual itself
+(the residual has at most rank (clients + 1) * rank).
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 
 class FedExLoRA(Aggregation):
-    """Average A and B, add the residual to the frozen weight."""
+    """Average A and B, and add the residual to the frozen weight."""
 
     name = "fedex-lora"
     changes_base = True
 
     def upload(self, model: nn.Module) -> Tensors:
-        """A and B."""
+        """Return A and B."""
         return factors(model)
 
     def merge(self, uploads: Sequence[Mapping[str, Tensor]], samples: Sequence[float]) -> Tensors:
-        """NAME.A, NAME.B and NAME.residual; or NAME.stackedA [clients * rank, in], NAME.stackedB, and shares."""
+        """Return NAME.A, NAME.B and NAME.residual; or NAME.stackedA [clients * rank, in], NAME.stackedB, and shares."""
         parts = shares(samples, uploads)
         average = weighted_average(uploads, samples)  # also refuses mixed shapes
         down: Tensors = {}
@@ -51,7 +51,7 @@ class FedExLoRA(Aggregation):
         return down
 
     def install(self, model: nn.Module, download: Mapping[str, Tensor]) -> None:
-        """Overwrite A and B, add the residual."""
+        """Overwrite A and B, and add the residual."""
         weights = dict(download)
         for name, layer in lora_layers(model).items():
             if f"{name}.stackedA" in weights:
@@ -69,7 +69,7 @@ class FedExLoRA(Aggregation):
 
 
 def _mean(stacked: Tensor, parts: Sequence[float]) -> Tensor:
-    """sum_k p_k X_k of X stacked [clients * rank, n] -> [rank, n]."""
+    """Return sum_k p_k X_k of X stacked [clients * rank, n] -> [rank, n]."""
     return torch.einsum("k,krn->rn", torch.tensor(parts, dtype=stacked.dtype), stacked.unflatten(0, (len(parts), -1)))
 
 

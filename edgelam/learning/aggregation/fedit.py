@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """FedIT (arXiv 2305.05644): A and B are averaged by themselves.
 
-What results, s mean(B) mean(A), is not the mean of s B A: the aggregation bias that the other rules avoid. Up and down:
-A and B.
+The result, s mean(B) mean(A), is not the mean of s B A: this is the aggregation bias that the other rules avoid. A and
+B are sent up and down.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class FedIT(Aggregation):
     name = "fedit"
 
     def upload(self, model: nn.Module) -> Tensors:
-        """A and B."""
+        """Return A and B."""
         return factors(model)
 
     def merge(self, uploads: Sequence[Mapping[str, Tensor]], samples: Sequence[float]) -> Tensors:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""FFA-LoRA (arXiv 2403.12313): A stays as it was drawn, only B is trained and averaged.
+"""FFA-LoRA (arXiv 2403.12313): A stays as it was drawn, and only B is trained and averaged.
 
-With one A for all, mean(B) A is the mean of B A: exact, at half the bytes and half the trainable weights. Up and down:
-B. All clients have the same A, drawn from the common seed; it is never sent.
+With one A for all, mean(B) A is the mean of B A. So the rule is exact, with half the bytes and half the trainable
+weights. B is sent up and down. All clients have the same A, drawn from the common seed; it is never sent.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class FFALoRA(Aggregation):
-    """Freeze A, average B."""
+    """Freeze A, and average B."""
 
     name = "ffa-lora"
 
     def prepare(self, model: nn.Module) -> None:
-        """A is not trained."""
+        """Freeze A."""
         for layer in lora_layers(model).values():
             layer.a.requires_grad_(False)
 
     def upload(self, model: nn.Module) -> Tensors:
-        """B."""
+        """Return B."""
         return {name: value for name, value in factors(model).items() if name.endswith(".B")}
 
     def merge(self, uploads: Sequence[Mapping[str, Tensor]], samples: Sequence[float]) -> Tensors:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""FLoRA (arXiv 2409.05976): the adapters of all clients are stacked, exact for mixed ranks too.
+"""FLoRA (arXiv 2409.05976): the adapters of all clients are stacked; this is exact, also for mixed ranks.
 
     A = [A_1; A_2; ...],  B = [p_1 s_1 B_1, p_2 s_2 B_2, ...],  so B A = sum_k p_k s_k B_k A_k
 
-Every client adds B A to its frozen weights and begins the next round with new adapters (A drawn anew, B zero). Up: A_k
-and s_k B_k; down: the stack, of the ranks' sum, and nothing before the first round.
+Every client adds B A to its frozen weights and begins the next round with new adapters (A is drawn again, B is zero).
+Up: A_k and s_k B_k. Down: the stack, whose rank is the sum of the ranks, and nothing before the first round.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 
 class FLoRA(Aggregation):
-    """Stack, add to the frozen weight, begin anew."""
+    """Stack the adapters, add them to the frozen weight, and begin with new adapters."""
 
     name = "flora"
     changes_base = True
     restarts = True
 
     def first(self, model: nn.Module) -> Tensors:
-        """Nothing: adapters that are worth nothing are at hand everywhere."""
+        """Return nothing: every client already has adapters whose product is zero."""
         return {}
 
     def upload(self, model: nn.Module) -> Tensors:
-        """A and s B."""
+        """Return A and s B."""
         up: Tensors = {}
         for name, layer in lora_layers(model).items():
             up[f"{name}.A"] = layer.a.detach().clone()
@@ -44,7 +44,7 @@ class FLoRA(Aggregation):
         return up
 
     def merge(self, uploads: Sequence[Mapping[str, Tensor]], samples: Sequence[float]) -> Tensors:
-        """A [sum of ranks, in] and B [out, sum of ranks] of each layer."""
+        """Return A [sum of ranks, in] and B [out, sum of ranks] of each layer."""
         parts = shares(samples, uploads)
         down: Tensors = {}
         for name in layer_names(uploads[0]):
@@ -54,7 +54,7 @@ class FLoRA(Aggregation):
         return down
 
     def install(self, model: nn.Module, download: Mapping[str, Tensor]) -> None:
-        """Add B A to the frozen weights; A is drawn anew (as peft draws it, from what it was), B is zero."""
+        """Add B A to the frozen weights; draw A again (as peft does, seeded by what came down), and set B to zero."""
         if not download:
             return
         with torch.no_grad():
@@ -73,6 +73,6 @@ class FLoRA(Aggregation):
 
 
 def _digest(name: str, a: Tensor) -> int:
-    """A seed that all clients agree on: from the layer's name and what came down."""
+    """Return a seed that is the same for all clients: from the layer's name and what came down."""
     data = name.encode() + a.detach().cpu().contiguous().float().numpy().tobytes()
     return int.from_bytes(hashlib.sha256(data).digest()[:8], "little") >> 1

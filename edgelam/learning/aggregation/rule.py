@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a rule for aggregating LoRA adapters is.
+"""The base class of rules for aggregating LoRA adapters.
 
-A round: every client puts what came down into its model (`install`), trains, and sends `upload`; the server makes of
-all uploads what it sends down next (`merge`). What is in these dictionaries is all that crosses the network. The
-adapters of client k are worth W_k = s_k B_k A_k (s = alpha/rank); the ideal is that after a round every client has the
-frozen weights plus sum_k p_k W_k, p_k its share of the samples.
+In a round, every client puts what came down into its model (`install`), trains, and sends `upload`. From all uploads,
+the server makes what it sends down next (`merge`). Only what is in these dictionaries crosses the network. The adapters
+of client k stand for W_k = s_k B_k A_k (s = alpha/rank). Ideally, every client has after a round the frozen weights
+plus sum_k p_k W_k, where p_k is its share of the samples.
 """
 
 from __future__ import annotations
@@ -25,33 +25,34 @@ Tensors = dict[str, "Tensor"]
 
 
 class Aggregation(ABC):
-    """One rule. Has no state of its own: a model and what comes down decide everything."""
+    """One rule. It has no state of its own: a model and what comes down decide everything."""
 
     name: ClassVar[str]
     changes_base: ClassVar[bool] = False
-    """`install` adds to the frozen weights: a client has its own, and must get every download, once and in order."""
+    """Whether `install` adds to the frozen weights, so that a client must get every download, once and in order."""
     restarts: ClassVar[bool] = False
-    """Adapters begin anew after `install`: so must their optimiser's state."""
+    """Whether adapters are new after `install`: then their optimiser's state must be new, too."""
 
     def prepare(self, model: nn.Module) -> None:
-        """Before the first round, on every client and wherever the result is evaluated."""
+        """Prepare a model before the first round, on every client and wherever the result is evaluated."""
         if self.changes_base:
             for layer in lora_layers(model).values():
                 layer.own_base()
 
     def first(self, model: nn.Module) -> Tensors:
-        """What comes down before the first round: all clients begin with the adapters of `model`."""
+        """Return what comes down before the first round: all clients begin with the adapters of `model`."""
         return self.upload(model)
 
     @abstractmethod
     def upload(self, model: nn.Module) -> Tensors:
-        """What a client sends after training: float tensors by name, copies."""
+        """Return what a client sends after training: float tensors by name, copies."""
 
     @abstractmethod
     def merge(self, uploads: Sequence[Mapping[str, Tensor]], samples: Sequence[float]) -> Tensors:
-        """What the server sends to every client.
+        """Return what the server sends to every client.
 
-        samples: of each client, its weight. Raises ConfigurationError if they do not fit together.
+        samples: the number of samples of each client, its weight. Raises ConfigurationError if the uploads do not fit
+        together.
         """
 
     @abstractmethod
@@ -60,13 +61,13 @@ class Aggregation(ABC):
 
 
 def factors(model: nn.Module) -> Tensors:
-    """A and B of every adapted layer: NAME.A [rank, in], NAME.B [out, rank], copies."""
+    """Return A and B of every adapted layer: NAME.A [rank, in], NAME.B [out, rank], copies."""
     layers = lora_layers(model)
     return {f"{name}.{part}": getattr(layers[name], part.lower()).detach().clone() for name in layers for part in "AB"}
 
 
 def put_factors(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Overwrite A and B where `weights` has them. Raises ConfigurationError for another shape."""
+    """Overwrite A and B if `weights` has them. Raises ConfigurationError for another shape."""
     with torch.no_grad():
         for name, layer in lora_layers(model).items():
             for part, own in (("A", layer.a), ("B", layer.b)):
@@ -82,12 +83,12 @@ def put_factors(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def layer_names(weights: Mapping[str, Tensor]) -> list[str]:
-    """Names of the layers in a dictionary with NAME.A."""
+    """Return the names of the layers in a dictionary with NAME.A."""
     return [name.removesuffix(".A") for name in weights if name.endswith(".A")]
 
 
 def shares(samples: Sequence[float], uploads: Sequence[Mapping[str, Tensor]]) -> list[float]:
-    """Sample counts as shares with a sum of 1. Raises ConfigurationError."""
+    """Return sample counts as shares with a sum of 1. Raises ConfigurationError."""
     if len(samples) != len(uploads) or not uploads:
         raise ConfigurationError(f"{len(uploads)} uploads with {len(samples)} sample counts; legal is one each, >= 1")
     if min(samples) < 0 or sum(samples) <= 0:

@@ -2,19 +2,19 @@
 """Compressors of model updates, one per file.
 
 compressor = make(CompressionSettings("top-k", share=0.05), seed=1)
-payload = compressor.encode("head/weight", update, state)      # on a device, with a `State` of its own
+payload = compressor.encode("head/weight", update, state)      # on a device, which has its own `State`
 update = compressor.decode(payload, shape, dtype)              # on the server
 
 | compressor | bytes of a matrix [n, m], n <= m | error |
 |---|---|---|
-| `none` | as many as it has | none |
+| `none` | as many as the matrix | none |
 | `fp16` | 2 nm | rounding (11 bits), saturates beyond +-65504 |
 | `int8` | nm + 4 n | rounding to 1/127 of the largest of a line, fed back |
 | `top-k` | k (4 + 1, 2, 4 or 8 for the place) | all but the k largest, fed back |
 | `powersgd` | 4 r (n + m) | all but rank r, fed back |
 
 An error that is fed back is added to the next update of the same name, so that the decoded updates and the
-remaining error add up to the sum of all updates. None of them is unbiased in a single update, apart from `none`.
+remaining error add up to the sum of all updates. In a single update, only `none` is unbiased.
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a compressor is, and error feedback, written once (Seide et al. 2014; Karimireddy et al., arXiv 1901.09847).
+"""The base class of compressors, with error feedback (Seide et al. 2014; Karimireddy et al., arXiv 1901.09847).
 
-With a residual e of what the sender still owes, an update u becomes
+With the remaining error e of the sender, an update u becomes
 
     w = u + e,    payload = C(w),    e <- w - decoded(payload)
 
@@ -24,12 +24,12 @@ from edgelam.errors import ConfigurationError
 from edgelam.learning.divergence import refuse_divergence
 
 Payload = dict[str, "np.ndarray[Any, Any]"]
-"""What crosses the network: arrays of bytes and whole numbers, which every encoding of a message leaves as they are."""
+"""What crosses the network: arrays of bytes and whole numbers, which no encoding of a message changes."""
 
 
 @dataclass
 class State:
-    """What one sender keeps from update to update, by the name of the tensor."""
+    """What one sender keeps between updates, by the name of the tensor."""
 
     residuals: dict[str, Tensor] = field(default_factory=dict)
     """The remaining error: float32, or float64 if the updates are."""
@@ -37,11 +37,11 @@ class State:
     """PowerSGD: the right factor of the last update, [columns, rank]."""
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All of it as one flat dictionary, for a checkpoint: residuals/NAME, bases/NAME; not copies."""
+        """Return everything as one flat dictionary, for a checkpoint: residuals/NAME, bases/NAME; not copies."""
         return {f"{kind}/{name}": tensor for kind, kept in vars(self).items() for name, tensor in kept.items()}
 
     def load_state_dict(self, saved: Mapping[str, Tensor]) -> None:
-        """Become what `state_dict` gave. Raises ConfigurationError for another name, and changes nothing."""
+        """Load what `state_dict` returned. Raises ConfigurationError for another name, and then changes nothing."""
         fresh = State()
         for name, tensor in saved.items():
             kind, _, key = name.partition("/")
@@ -51,17 +51,17 @@ class State:
         self.residuals, self.bases = fresh.residuals, fresh.bases
 
     def copy(self) -> State:
-        """Another one that is the same now; its tensors are never written to in place."""
+        """Return another state with the same tensors, which are never written to in place."""
         return State(dict(self.residuals), dict(self.bases))
 
     @property
     def num_bytes(self) -> int:
-        """Bytes of all elements."""
+        """Return the number of bytes of all elements."""
         return sum(tensor.numel() * tensor.element_size() for tensor in self.state_dict().values())
 
 
 class Compressor(ABC):
-    """One way to compress. Has no state of its own: a sender's is a `State`."""
+    """One way to compress. It has no state of its own: that of a sender is a `State`."""
 
     name: ClassVar[str]
     feeds_back: ClassVar[bool] = True
@@ -70,8 +70,8 @@ class Compressor(ABC):
     def encode(self, name: str, update: Tensor, state: State) -> Payload:
         """Compress an update of the tensor `name`: floating-point, any shape.
 
-        Raises Diverged where it is not finite: it would stay in the residual for ever; and ConfigurationError for
-        whole numbers.
+        Raises Diverged if the update is not finite, since it would stay in the residual for ever, and
+        ConfigurationError for whole numbers.
         """
         if not update.is_floating_point():
             raise ConfigurationError(f"{name} to compress is {update.dtype}; floating-point tensors are legal")
