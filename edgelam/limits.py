@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Limits that the system sets a process (ulimit, containers): which one an error comes from, and how to raise it."""
+"""Limits that the system sets for a process (ulimit, containers): which one caused an error, and how to raise it."""
 
 import errno
 import re
@@ -7,7 +7,7 @@ import resource
 from pathlib import Path
 
 _THREADS = "no further thread can be made: the limit of processes (ulimit -u) or of memory (ulimit -v) is too low"
-# what shared libraries, Python and C++ say when memory or address space is used up
+# what shared libraries, Python and C++ say when there is no more memory or address space
 _MEMORY = re.compile(
     r"cannot allocate memory|failed to map segment|out of memory|bad_alloc|can't allocate memory|memory allocation|"
     r"unable to allocate|malloc of size|realloc of size",
@@ -16,7 +16,7 @@ _MEMORY = re.compile(
 
 
 def advice(error: OSError) -> str:
-    """``": open files are limited to 128 (ulimit -n)"`` if a limit is behind the error, otherwise nothing."""
+    """Return ``": open files are limited to 128 (ulimit -n)"`` if a limit caused the error, otherwise nothing."""
     match error.errno:
         case errno.EMFILE:
             return f": this process may have {_soft(resource.RLIMIT_NOFILE)} files open (ulimit -n)"
@@ -34,7 +34,7 @@ def advice(error: OSError) -> str:
 
 
 def cause(error: BaseException) -> str | None:
-    """In one line what a limit did, if `error` comes from one; None: it has another cause."""
+    """Return in one line what a limit did, if it caused `error`; None: the error has another cause."""
     text = (str(error).strip().splitlines() or [""])[0]
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
@@ -47,7 +47,7 @@ def cause(error: BaseException) -> str | None:
         return f"out of memory{f' ({text})' if text else ''}{limited if _soft(resource.RLIMIT_AS) != 'any' else ''}"
     if isinstance(error, ImportError) and "Too many open files" in text:
         return f"{text}: this process may have {_soft(resource.RLIMIT_NOFILE)} files open (ulimit -n)"
-    # Python where it could not even make a MemoryError, and modules of which a part is missing for that
+    # when Python could not even make a MemoryError, and when a part of a module is missing for this reason
     if isinstance(error, (SystemError, ImportError, AttributeError)) and _address_space_used_up():
         limited = f"this process may have {_mebibytes(resource.RLIMIT_AS)} of address space (ulimit -v)"
         return f"out of memory ({type(error).__name__}: {text}): {limited}"
@@ -55,7 +55,7 @@ def cause(error: BaseException) -> str | None:
 
 
 def _address_space_used_up() -> bool:
-    """Whether this process has at some time had all address space that it may have, but for what one library takes."""
+    """Return whether this process once used nearly all its address space: less was left than one library takes."""
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     peak = re.search(r"VmPeak:\s*(\d+) kB", Path("/proc/self/status").read_text())
     return limit != resource.RLIM_INFINITY and peak is not None and int(peak[1]) * 1024 > limit - (64 << 20)

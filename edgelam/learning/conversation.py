@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The conversation between a server and its devices: who they are, messages headed by their step, where time goes.
+"""The conversation between a server and its devices: who they are, messages that begin with their step, and times.
 
-A device that was dropped from a round may still have messages of it under way; the step that heads every message tells
-them apart.
+If a device was dropped from a round, its messages of that round may still arrive. Every message begins with its step,
+so they can be told from later ones.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def device_nodes(sim: cosim.Simulation, count: int) -> list[cosim.Node]:
 
 
 def server_node(sim: cosim.Simulation) -> cosim.Node:
-    """The node that serves: the first with role "edge", else the first with role "cloud"."""
+    """Return the server's node: the first with role "edge", or else the first with role "cloud"."""
     for role in ("edge", "cloud"):
         for node in sim.nodes.values():
             if node.role == role:
@@ -40,12 +40,12 @@ def server_node(sim: cosim.Simulation) -> cosim.Node:
 
 
 def number(value: int) -> torch.Tensor:
-    """A whole number as it travels: 4 bytes."""
+    """Return a whole number as it is sent: 4 bytes."""
     return torch.tensor(value, dtype=torch.int32)
 
 
 async def expect(node: cosim.Node, source: cosim.Node, tag: str, step: int) -> cosim.Message:
-    """The message of that step; older ones (of a round in which the source was dropped) are thrown away."""
+    """Return the message of this step; older ones (of a round from which the source was dropped) are ignored."""
     while True:
         message = await node.receive(source, tag=tag)
         if int(message.data["step"]) == step:
@@ -53,13 +53,13 @@ async def expect(node: cosim.Node, source: cosim.Node, tag: str, step: int) -> c
 
 
 def on_its_way(message: cosim.Message, from_s: float, to_s: float) -> float:
-    """The part of [from_s, to_s] in which the message was being transferred, in seconds."""
+    """Return how long the message was being transferred within [from_s, to_s], in seconds."""
     return np.maximum(0.0, to_s - np.maximum(from_s, message.queued_s))
 
 
 @dataclass
 class Parts:
-    """A device's time in one round, as it adds up (simulated seconds), and the samples it has worked on."""
+    """A device's time in one round so far (simulated seconds), and the samples that it has processed."""
 
     compute_s: float = 0.0
     uplink_s: float = 0.0
@@ -69,21 +69,21 @@ class Parts:
 
 
 class Link:
-    """One device's side of its conversation with the server, with the time each part takes added up."""
+    """One device's side of its conversation with the server; it adds up the time of each part."""
 
     def __init__(self, sim: cosim.Simulation, node: cosim.Node, server: cosim.Node, encoding: str = "fp32") -> None:
-        """Between the device `node` and `server`; encoding: of what is sent, unless `send` is told otherwise."""
+        """Connect the device `node` and `server`; encoding: of what is sent, unless `send` gets another one."""
         self.sim, self.node, self.server, self.encoding = sim, node, server, encoding
         self.parts = Parts()
 
     async def send(self, tag: str, step: int, data: dict[str, Any], *, encoding: str | None = None) -> None:
-        """Send tensors, headed by the step; returns when the last byte is acknowledged."""
+        """Send tensors after the number of the step; return when the last byte is acknowledged."""
         start_s = self.sim.now_s
         await self.node.send(self.server, {"step": number(step), **data}, tag=tag, encoding=encoding or self.encoding)
         self.parts.uplink_s += self.sim.now_s - start_s
 
     async def receive(self, tag: str, step: int) -> dict[str, Any]:
-        """The server's message of that step; older ones are thrown away."""
+        """Return the server's message of this step; older ones are ignored."""
         start_s = self.sim.now_s
         message = await expect(self.node, self.server, tag, step)
         self.parts.downlink_s += on_its_way(message, start_s, self.sim.now_s)
@@ -91,7 +91,7 @@ class Link:
 
     @contextmanager
     def accounting(self) -> Iterator[None]:
-        """Count the simulated time within as this device's computing (with waiting for its processor)."""
+        """Count the simulated time inside as this device's computing (including waiting for its processor)."""
         start_s = self.sim.now_s
         yield
         self.parts.compute_s += self.sim.now_s - start_s

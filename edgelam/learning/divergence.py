@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""End a run that has diverged: the accuracy of a model with NaN means nothing, since argmax over NaN is class 0."""
+"""Ends a run that has diverged: the accuracy of a model with NaN means nothing, since argmax over NaN is class 0."""
 
 import math
 
@@ -12,7 +12,7 @@ from edgelam.errors import Diverged
 def refuse_divergence(value: float | Tensor, what: str, advice: str) -> None:
     """Raise Diverged if a value, or any element of a tensor, is NaN or infinite.
 
-    what: named in the error; advice: its last sentence, what may help (which rates are smaller than which).
+    what: named in the error; advice: its last sentence, which says what may help (for example smaller rates).
     """
     if math.isfinite(value) if isinstance(value, float) else bool(torch.isfinite(value).all()):
         return

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How much memory training takes: what is counted is what a device would have to hold, in bytes.
+"""How much memory training takes: counted are the bytes that a device would have to hold.
 
-Parameters and optimiser state are added up from the tensors; activations are measured: the distinct storages that
-autograd saves for the backward pass, without the parameters themselves.
+Parameters and optimiser state are added up from the tensors. Activations are measured: they are the distinct storages
+that autograd saves for the backward pass, without the parameters themselves.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Saved:
-    """Bytes that autograd saved while recording."""
+    """The bytes that autograd has saved while recording."""
 
     def __init__(self, not_counted: Iterable[Tensor]) -> None:
         """Count everything but `not_counted`."""
-        # kept, so that no address of theirs is given to what is to be counted (a head replaces its buffers)
+        # kept, so that what must be counted does not get one of their addresses (a head replaces its buffers)
         self._kept = [tensor.untyped_storage() for tensor in not_counted]
         self._known = {storage.data_ptr() for storage in self._kept}
         self.num_bytes = 0
@@ -39,21 +39,21 @@ class Saved:
 
 @contextmanager
 def saved_for_backward(*modules: nn.Module) -> Iterator[Saved]:
-    """Measure the activations saved for backward within the block; `modules` are those whose weights do not count."""
+    """Measure the activations saved for backward in the block; the weights of `modules` do not count."""
     saved = Saved(tensor for module in modules for tensor in (*module.parameters(), *module.buffers()))
     with torch.autograd.graph.saved_tensors_hooks(saved.pack, lambda tensor: tensor):
         yield saved
 
 
 def tensor_bytes(tensors: Iterable[Tensor]) -> int:
-    """Bytes of all elements."""
+    """Return the number of bytes of all elements."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def training_bytes(modules: Iterable[nn.Module], state_per_weight: int) -> tuple[int, int]:
-    """(parameters and buffers, gradients and optimiser state) in bytes.
+    """Return (parameters and buffers, gradients and optimiser state) in bytes.
 
-    state_per_weight: tensors the optimiser keeps per trained weight (2 for AdamW, 0 for SGD); the gradient is added.
+    state_per_weight: tensors that the optimiser keeps for each weight (2 for AdamW, 0 for SGD); the gradient is added.
     """
     fixed = trained = 0
     for module in modules:
@@ -66,8 +66,8 @@ def training_bytes(modules: Iterable[nn.Module], state_per_weight: int) -> tuple
 def borrowed(pool: MemoryPool) -> Iterator[Callable[[str, int], None]]:
     """Memory of a node for as long as the block lasts: ``with borrowed(node.memory) as take: take("activations", n)``.
 
-    take(label, bytes): as `MemoryPool.allocate`, the same label again replaces what it had. All of it is free when the
-    block is left, also by an error or a cancellation.
+    take(label, bytes): as in `MemoryPool.allocate`, a label that is used again replaces what it had. Everything is
+    freed when the block is left, also by an error or a cancellation.
     """
     labels: dict[str, None] = {}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The optimisers offered, and how many tensors of state each keeps per weight (for the memory count)."""
+"""The optimisers, and how many tensors of state each keeps for each weight (for counting memory)."""
 
 from collections.abc import Iterable
 
@@ -12,9 +12,9 @@ STATE_PER_WEIGHT = {"adamw": 2, "adam": 2, "sgd": 0}
 def make(
     kind: str, parameters: Iterable[Parameter], learning_rate: float, *, fused: bool = False
 ) -> torch.optim.Optimizer:
-    """AdamW (arXiv 1711.05101; no weight decay), Adam (arXiv 1412.6980), both with betas 0.9 and 0.999, or plain SGD.
+    """Make AdamW (arXiv 1711.05101; no weight decay) or Adam (arXiv 1412.6980), with betas 0.9 and 0.999, or plain SGD.
 
-    fused: one kernel updates all parameters, which is faster and rounds otherwise.
+    fused: one kernel updates all parameters, which is faster and rounds differently.
     """
     fuse = True if fused else None
     if kind == "adamw":
@@ -25,7 +25,7 @@ def make(
 
 
 def divide_gradients(parameters: Iterable[Parameter], divisor: float) -> None:
-    """Divide accumulated gradients in place; a weight that got none is left alone."""
+    """Divide accumulated gradients in place; a weight without a gradient is not changed."""
     for parameter in parameters:
         if parameter.grad is not None:
             parameter.grad /= divisor

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which devices take part in a round: a share of them, drawn without replacement, afresh each round."""
+"""Which devices take part in a round: a share of them, drawn without replacement, again in each round."""
 
 from edgelam.random_streams import Stream, numbered
 
 
 def draw(num_devices: int, share: float, round_number: int, seed: int) -> list[int]:
-    """Device numbers in ascending order: round(share * num_devices) of them, at least one.
+    """Return device numbers in ascending order: round(share * num_devices) of them, at least one.
 
-    The draw is a function of (seed, round_number), the same in every method.
+    The draw depends only on (seed, round_number); it is the same in every method.
     """
     count = max(1, round(share * num_devices))
     if count >= num_devices:

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The round loop, written once: invitations, participation, deadlines, stragglers. An algorithm fills in what a device
+"""The round loop of all algorithms: invitations, participation, deadlines, stragglers. An algorithm says what a device
 and the server do in a round.
 
     server --invitation--> devices drawn for the round        (4 bytes: the round; -1 ends the run)
-      ... the algorithm's own messages, each headed by its step ...
-    server --release--> devices dropped at the deadline       (4 bytes: the round), which then give the round up
+      ... the algorithm's own messages, which begin with their step
+    server --release--> devices dropped at the deadline       (4 bytes: the round), which then give up the round
 
-Without the policy "drop" there is no release message. Where everybody takes part in every round and knows how many
-there are (`announced` False), there are no invitations either: the algorithm's messages are all that is sent.
+Without the policy "drop", there is no release message. If everybody takes part in every round and knows the number of
+rounds (`announced` is False), there are no invitations, either: only the algorithm's messages are sent.
 
-The server is not told of a device whose battery is empty. With the policy "drop" it misses that device at each
-deadline, and the rounds go on with the others; without, nobody would end the wait, so `BatteryEmpty` ends the run.
+The server does not learn that the battery of a device is empty. With the policy "drop", it misses that device at each
+deadline, and the rounds go on with the others. Without it, nobody would end the wait, so `BatteryEmpty` ends the run.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Rounds:
 
 @dataclass(frozen=True)
 class FinishedRound(Generic[T]):
-    """What the server knows about a round that is over; times in simulated seconds."""
+    """What the server knows about a round that has ended; times are in simulated seconds."""
 
     number: int
     start_s: float
@@ -62,7 +62,7 @@ class FinishedRound(Generic[T]):
     late: frozenset[str]
     """Devices that missed the deadline but were waited for."""
     result: T
-    """What the algorithm made of it."""
+    """The algorithm's result of the round."""
 
 
 async def device_loop(
@@ -73,20 +73,20 @@ async def device_loop(
     give_up: Callable[[], None] = lambda: None,
     finished: Callable[[int], None] = lambda number: None,
 ) -> None:
-    """A device's life: wait for invitations, do `work(round)`, until the server ends the run.
+    """Run a device: wait for invitations and do `work(round)`, until the server ends the run.
 
-    give_up: called when the server has dropped the device within a round; work has been cancelled by then. finished:
-    called when the device hears that a round in which it took part is over, with link.parts as they were in it.
+    give_up: called when the server has dropped the device within a round; the work has been cancelled by then.
+    finished: called when the device learns that a round in which it took part has ended, with link.parts of that round.
 
-    Raises BatteryEmpty, unless devices that are late are dropped: then such a device takes part in nothing more, and
-    does not hear that its last round is over.
+    Raises BatteryEmpty, unless late devices are dropped: then such a device takes part in nothing more, and does not
+    learn that its last round has ended.
     """
     try:
         await _take_part(link, rounds, work, give_up, finished)
     except BatteryEmpty as error:
         if rounds.stragglers != "drop":
             raise BatteryEmpty(
-                f"{error}; rounds go on without such a device where the server drops those that miss its deadline"
+                f"{error}; rounds go on without such a device if the server drops devices that miss its deadline"
             ) from error
         give_up()
 
@@ -119,11 +119,11 @@ async def _take_part(
 
 
 async def _unless_released(link: Link, round_number: int, work: Callable[[int], Awaitable[None]]) -> bool:
-    """Do the round's work, or stop when the server releases the device; whether the work was finished."""
+    """Do the round's work, or stop when the server releases the device; return whether the work was finished."""
 
     async def released() -> None:
         while int((await link.node.receive(link.server, tag="release")).data) < round_number:
-            pass  # the release of an older round, which this device finished none the less
+            pass  # the release of an older round, which this device has finished nevertheless
 
     async def working() -> None:
         await work(round_number)
@@ -143,9 +143,9 @@ async def _unless_released(link: Link, round_number: int, work: Callable[[int], 
 
 async def each(devices: Sequence[cosim.Node], exchange: Callable[[cosim.Node], Awaitable[T]], until_s: float | None,
                sim: cosim.Simulation) -> dict[str, T]:  # fmt: skip
-    """Do `exchange(device)` with all devices at once; results by name, in the order of `devices`.
+    """Do `exchange(device)` with all devices at once; return results by name, in the order of `devices`.
 
-    until_s: simulated time at which what is not finished is cancelled and left out; None: wait for all.
+    until_s: simulated time at which exchanges that are not finished are cancelled and left out; None: wait for all.
     """
 
     async def one(device: cosim.Node) -> T:
@@ -166,7 +166,7 @@ async def each(devices: Sequence[cosim.Node], exchange: Callable[[cosim.Node], A
 
 
 async def everybody(devices: Sequence[cosim.Node], exchange: Callable[[cosim.Node], Awaitable[T]]) -> dict[str, T]:
-    """As `each`, where nobody can be late: a task group, whose tasks say with whom they are."""
+    """Do as `each` if nobody can be late: in a task group, whose tasks have the names of their devices."""
 
     async def one(device: cosim.Node) -> T:
         return await exchange(device)
@@ -181,7 +181,7 @@ class Exchange:
 
     def __init__(self, sim: cosim.Simulation, node: cosim.Node, chosen: Sequence[cosim.Node], round_number: int,
                  rounds: Rounds) -> None:  # fmt: skip
-        """A round that starts now with the devices `chosen`."""
+        """Make a round that starts now with the devices `chosen`."""
         self.sim, self.node, self.round, self.rounds = sim, node, round_number, rounds
         self.chosen = list(chosen)
         self.active = list(chosen)
@@ -189,7 +189,7 @@ class Exchange:
         self.late: set[str] = set()
 
     async def invite_and(self, exchange: Callable[[cosim.Node], Awaitable[T]], share: float = 1.0) -> dict[str, T]:
-        """Invite every device (where rounds are announced), then do the first exchange with it."""
+        """Invite every device (if rounds are announced), then do the first exchange with it."""
         if not self.rounds.announced:
             return await everybody(self.active, exchange)
 
@@ -208,7 +208,7 @@ class Exchange:
         drop = self.rounds.stragglers == "drop" and deadline_s is not None
         cut_off_s = None if deadline_s is None else self.start_s + share * deadline_s
 
-        # who waited for a late device in an earlier phase is not late itself
+        # a device that waited for a late one in an earlier phase is not late itself
         nobody_was_late = not self.late
 
         async def noting(device: cosim.Node) -> T:
@@ -237,7 +237,7 @@ async def server_loop(
     serve: Callable[[Exchange], Awaitable[T]],
     finished: Callable[[FinishedRound[T]], None],
 ) -> list[T]:
-    """All rounds: `serve` does one, `finished` looks at it. Returns what `serve` made of each."""
+    """Do all rounds: `serve` does one, and `finished` gets it. Returns the results of `serve`."""
     results: list[T] = []
     releases: list[asyncio.Task[Any]] = []
     for round_number in rounds.numbers:

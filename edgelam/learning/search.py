@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The search for a learning rate: each factor of the configured rate learns for a while, and the one with the
-least held-out loss is kept.
+"""The search for a learning rate: learning is tried for a while with each factor of the configured rate, and the factor
+with the least held-out loss is kept.
 
-A factor that diverges is worth nothing. What is learned, on which samples and for how long is the caller's business.
+A factor that diverges is never kept. The caller decides what is learned, with which samples and for how long.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from edgelam.errors import Diverged, first_cause
 def best_factor(
     what: str, factors: Sequence[float], attempt: Callable[[float], float], tried: Callable[[float, float], object]
 ) -> float:
-    """The factor of the least loss; of several, the first tried.
+    """Return the factor with the least loss; if there are several, the first that was tried.
 
     Args:
         what: what learns, for the error.
-        factors: what is tried, in this order, at least one.
-        attempt: learns at the configured rates times a factor and returns its loss; raises Diverged (alone, or as the
-            cause of a group of errors) where it diverges.
-        tried: called after each attempt with the factor and the loss, NaN where it diverged.
+        factors: the factors to try, in this order, at least one.
+        attempt: learns with the configured rates times a factor and returns the loss; raises Diverged (alone, or as the
+            cause of a group of errors) if it diverges.
+        tried: called after each attempt with the factor and the loss, which is NaN if it diverged.
 
     Raises:
-        Diverged: the learning diverges at every factor.
+        Diverged: the learning diverges with every factor.
     """
     best, least = factors[0], math.inf
     fault = ""

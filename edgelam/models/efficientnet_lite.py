@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""EfficientNet-Lite, a ladder of convolutional image classifiers without squeeze-and-excitation and with ReLU6.
+"""EfficientNet-Lite, convolutional image classifiers of several sizes, without squeeze-and-excitation and with ReLU6.
 
 Source: M. Tan and Q. Le, EfficientNet, ICML 2019 (arXiv 1905.11946, table 1 and section 3.3), and the variants "Lite"
 of its authors: the stem, the head, the first and the last stage are not scaled.
@@ -27,7 +27,7 @@ _EPSILON = 1e-3  # of batch normalisation
 
 
 class Size(NamedTuple):
-    """How a variant is scaled from lite0."""
+    """How a variant is scaled relative to lite0."""
 
     width: float
     depth: float
@@ -66,17 +66,17 @@ _STAGES = (
 class EfficientNetLite(nn.Module):
     """Images [B, 3, H, W], float32, as `preprocess` makes them -> logits [B, 1000] of the ImageNet classes.
 
-    A cut lies after ``stages[i]``; `stem`, `stages` and `head` in their order are the whole model.
+    A cut is after ``stages[i]``; `stem`, `stages` and `head` in this order are the whole model.
     """
 
     def __init__(self, size: str = "lite0") -> None:
-        """With random weights. size: a key of SIZES. Raises ConfigurationError for another one."""
+        """Make a model with random weights. size: a key of SIZES. Raises ConfigurationError for another one."""
         super().__init__()
         if size not in SIZES:
             raise ConfigurationError(f"size = {size!r}; legal are {', '.join(SIZES)}")
         self.size = size
         self.repeats: list[int] = []
-        """Blocks of each stage."""
+        """Number of blocks of each stage."""
         width, depth, _ = SIZES[size]
         self.stem = _Convolution(3, _STEM, 3, stride=2)
         stages, channels = [], _STEM
@@ -97,20 +97,20 @@ class EfficientNetLite(nn.Module):
         self.classifier = nn.Linear(_HEAD, CLASSES)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """See the class."""
+        """Return the logits; see the class."""
         x_BCHW = self.stem(x_BCHW)
         for stage in self.stages:
             x_BCHW = stage(x_BCHW)
         return self.classify(x_BCHW)
 
     def classify(self, x_BCHW: Tensor) -> Tensor:
-        """What comes out of the last stage -> logits."""
+        """Turn the output of the last stage into logits."""
         logits: Tensor = self.classifier(self.head(x_BCHW).mean((2, 3)))
         return logits
 
 
 def preprocess(image_BCHW: Tensor, size: str = "lite0") -> Tensor:
-    """Images [B, 3, H, W] of 0 to 255 -> what the model takes: scaled bilinearly to its pixels, (value - 127) / 128."""
+    """Turn images [B, 3, H, W] of 0 to 255 into model input: scaled bilinearly to its size, (value - 127) / 128."""
     pixels = SIZES[size].pixels
     image = F.interpolate(image_BCHW.float(), (pixels, pixels), mode="bilinear", antialias=True)
     return (image - 127.0) / 128.0
@@ -127,7 +127,7 @@ def save(model: EfficientNetLite, folder: Path, state: dict[str, Tensor]) -> Non
 
 
 def load(folder: Path) -> EfficientNetLite:
-    """Read what `save` wrote; evaluation mode. Raises ConfigurationError for a folder that holds something else."""
+    """Read what `save` wrote, in evaluation mode. Raises ConfigurationError if the folder holds something else."""
     config = read_json(folder / "config.json")
     if not isinstance(config, dict) or config.get("model_type") != "efficientnet-lite":
         raise ConfigurationError(f"{folder}: config.json does not describe an efficientnet-lite")
@@ -151,7 +151,7 @@ class _Convolution(nn.Module):
         self.normalisation = nn.BatchNorm2d(outputs, eps=_EPSILON)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        if self.kernel > 1:  # with stride 2 the padding is not the same on both sides, so PyTorch's cannot give it
+        if self.kernel > 1:  # with stride 2, both sides differ, which PyTorch's own padding cannot do
             down, across = (self._padding(length) for length in x_BCHW.shape[2:])
             x_BCHW = F.pad(x_BCHW, (across // 2, across - across // 2, down // 2, down - down // 2))
         x_BCHW = self.normalisation(self.convolution(x_BCHW))
@@ -179,6 +179,6 @@ class _InvertedResidual(nn.Module):
 
 
 def _scaled(channels: int, width: float) -> int:
-    """Multiples of 8, at most 10 % less than asked for."""
+    """Scale to a multiple of 8, at most 10 % less than requested."""
     rounded = max(8, int(channels * width + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels * width else rounded

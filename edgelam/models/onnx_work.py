@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Floating-point operations of an ONNX graph, for models that onnxruntime runs: PyTorch's counter does not see them.
 
-Counted are the operators that hold nearly all the work, a multiplication and an addition as two operations, as
-`edgelam.cosim` counts them in PyTorch: Conv, ConvTranspose, MatMul and Gemm. What is left out (normalisations,
-activations, sums) is below 2 % in convolutional and transformer models. Shapes depend on the input, so the graph is
+The operators that do nearly all the work are counted: Conv, ConvTranspose, MatMul and Gemm. A multiplication and an
+addition are two operations, as `edgelam.cosim` counts them in PyTorch. What is left out (normalisations, activations,
+sums) is below 2 % in convolutional and transformer models. Shapes depend on the input, so the graph is
 run once with the shapes of its intermediate tensors as further outputs.
 """
 
@@ -21,7 +21,7 @@ COUNTED = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 
 
 def flops(path: Path, inputs: Mapping[str, np.ndarray]) -> int:
-    """Floating-point operations of one run of the graph in file `path` on these inputs."""
+    """Return the floating-point operations of one run of the graph in file `path` with these inputs."""
     onnx = needed("onnx", "to count the work of an ONNX graph")
     runtime = needed("onnxruntime", "to run an ONNX graph")
     model = onnx.load(str(path))

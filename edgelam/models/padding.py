@@ -14,7 +14,7 @@ Side = Literal["right", "left"]
 
 
 def mask_of(lengths_B: Tensor, *, length: int | None = None, side: Side = "right") -> Tensor:
-    """Attention mask [B, L] bool, True at tokens. length: L, at least the longest (the default)."""
+    """Return the attention mask [B, L] bool, True at tokens. length: L, at least the longest (the default)."""
     L = int(lengths_B.max()) if length is None else length
     place_L = torch.arange(L)
     lengths = lengths_B.to(torch.int64)[:, None]
@@ -22,28 +22,28 @@ def mask_of(lengths_B: Tensor, *, length: int | None = None, side: Side = "right
 
 
 def pack(x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
-    """[B, L, ...] -> [T, ...]: the tokens of the first sample, then those of the second, ... Differentiable."""
+    """Turn [B, L, ...] into [T, ...]: the tokens of the first sample, then of the second, and so on; differentiable."""
     return x_BLD[mask_BL]
 
 
 def unpack(x_TD: Tensor, mask_BL: Tensor) -> Tensor:
-    """[T, D] -> [B, L, D], zero where the mask is False. Differentiable; the inverse of `pack` at the tokens."""
+    """Turn [T, D] into [B, L, D], zero where the mask is False; differentiable; the inverse of `pack` at the tokens."""
     x_BLD = x_TD.new_zeros(*mask_BL.shape, *x_TD.shape[1:])
     return x_BLD.index_put((mask_BL,), x_TD) if x_TD.requires_grad else x_BLD.index_put_((mask_BL,), x_TD)
 
 
 def positions(mask_BL: Tensor) -> Tensor:
-    """Position of each token in its own sample, [B, L] int64 from 0, whichever side is padded (0 at padding)."""
+    """Return the position of each token in its sample, [B, L] int64 from 0, whichever side is padded (0 at padding)."""
     return (mask_BL.long().cumsum(dim=1) - 1).clamp(min=0)
 
 
 def mean_pool(x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
-    """Mean over each sample's tokens: [B, L, D] -> [B, D]."""
+    """Return the mean over each sample's tokens: [B, L, D] -> [B, D]."""
     weight_BL1 = mask_BL.to(x_BLD.dtype)[:, :, None]
     return (x_BLD * weight_BL1).sum(dim=1) / weight_BL1.sum(dim=1)
 
 
 def last_pool(x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
-    """Each sample's last token (the only one that has seen them all in a causal model): [B, L, D] -> [B, D]."""
+    """Return each sample's last token (in a causal model, only this has seen all others): [B, L, D] -> [B, D]."""
     last_B = (mask_BL.long() * torch.arange(1, mask_BL.shape[1] + 1)).argmax(dim=1)
     return x_BLD[torch.arange(len(x_BLD)), last_B]

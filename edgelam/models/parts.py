@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A transformer cut in three: embedding module (device) -> encoder with LoRA (server) -> task head (device).
+"""A transformer cut into three parts: embedding module (device) -> encoder with LoRA (server) -> task head (device).
 
     ids or patches --embedding--> tokens --[up]--> encoder + LoRA --[down]--> representation --head--> logits
 
 The cut is at `inputs_embeds`, which every transformers encoder and decoder-only model has, so positions (and whatever
-else the model adds to its token embeddings) stay on the server. Where the representation is pooled is the choice `cut`:
-"tokens" sends every token's representation down and pools on the device; "pooled" pools on the server, which
-shrinks that message and its Jacobian by the sequence length. The two are the same function.
+else the model adds to its token embeddings) stay on the server. The setting `cut` decides where the representation is
+pooled: "tokens" sends every token's representation down and pools on the device; "pooled" pools on the server, which
+divides the size of this message and of its Jacobian by the sequence length. Both compute the same function.
 
 Shape suffixes: B batch, L padded length, D width of the embeddings, H width of the hidden states,
 F features of a continuous token, C classes.
@@ -28,7 +28,7 @@ from edgelam.random_streams import torch_generator
 Cut = Literal["tokens", "pooled"]
 Pooling = Literal["auto", "mean", "last"]
 
-_MEAN_BATCHES = 10  # the head's running mean is over about so many
+_MEAN_BATCHES = 10  # the head's running mean is over about this many batches
 
 
 class Encoder(nn.Module):
@@ -37,7 +37,7 @@ class Encoder(nn.Module):
     def __init__(
         self, backbone: Backbone, lora: LoraSettings, *, cut: Cut = "pooled", pooling: Pooling = "auto", seed: int = 0
     ) -> None:
-        """Copy the backbone, take its token embeddings out, put adapters drawn from `seed` in."""
+        """Copy the backbone, remove its token embeddings, and put in adapters drawn from `seed`."""
         super().__init__()
         model = copy.deepcopy(backbone.model)
         model.set_input_embeddings(AbsentTable(backbone.token_table))  # the table stays on the devices
@@ -50,22 +50,22 @@ class Encoder(nn.Module):
     def hidden(self, x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
         """Embeddings [B, L, D] and mask [B, L] bool -> hidden states of the last layer [B, L, H].
 
-        Padding may be on either side where the model takes position numbers (`Entry`), else on the right.
+        Padding may be on either side if the model takes position numbers (`Entry`), otherwise only on the right.
         """
         return self._entry.hidden(self.model, x_BLD, mask_BL)
 
     def forward(self, x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
-        """The representation: [B, L, H] with cut "tokens", [B, H] with cut "pooled"."""
+        """Return the representation: [B, L, H] with cut "tokens", [B, H] with cut "pooled"."""
         hidden_BLH = self.hidden(x_BLD, mask_BL)
         return hidden_BLH if self.cut == "tokens" else self.pool(hidden_BLH, mask_BL)
 
     def twin(self) -> "Encoder":
-        """A copy with adapters of its own that shares the frozen weights: many virtual devices, one backbone."""
+        """A copy with its own adapters that shares the frozen weights, for many virtual devices with one backbone."""
         shared = [p for p in (*self.parameters(), *self.buffers()) if not p.requires_grad]
         return copy.deepcopy(self, {id(tensor): tensor for tensor in shared})
 
     def base(self) -> dict[str, Tensor]:
-        """The frozen weights by name (without adapters and token embeddings): what a device must download to run it."""
+        """Return the frozen weights by name, which a device must download (without adapters and token embeddings)."""
         stand_in = self.model.get_input_embeddings().weight
         named = sorted(self.model.named_parameters())
         return {name: p for name, p in named if "lora_" not in name and p is not stand_in}
@@ -84,7 +84,7 @@ class Encoder(nn.Module):
                 self.lora[name].copy_(weight)
 
     def train(self, mode: bool = True) -> "Encoder":
-        """Only the adapters' dropout follows the mode: the frozen backbone always runs without its own dropout."""
+        """Set the mode for the adapters' dropout only: the frozen backbone always runs without its own dropout."""
         super().train(mode)
         self.model.eval()
         for name, module in self.model.named_modules():
@@ -122,14 +122,14 @@ class TokenEmbedding(nn.Module):
 class PatchEmbedding(nn.Module):
     """The device's part for continuous tokens: a linear map to the backbone's width ([B, L, F] -> [B, L, D]).
 
-    Its weights are drawn from `seed` and scaled so that an embedding has the size the backbone's own have on average.
+    Its weights are drawn from `seed` and scaled so that an embedding has the average size of the backbone's own.
     """
 
     def __init__(self, backbone: Backbone, num_features: int, *, seed: int = 0) -> None:
         """num_features: F."""
         super().__init__()
         table = backbone.token_table.detach()
-        with torch.no_grad():  # as the backbone embeds them: some multiply what the table holds
+        with torch.no_grad():  # as the backbone embeds them: some backbones multiply the values of the table
             own = backbone.model.get_input_embeddings()(torch.arange(len(table)))
         generator = torch_generator(seed)
         self.linear = nn.Linear(num_features, backbone.width, dtype=table.dtype)
@@ -146,23 +146,23 @@ class PatchEmbedding(nn.Module):
 class Head(nn.Module):
     """The device's task module: pool if the server has not, centre, layer norm without weights, then a linear layer.
 
-    Centring takes the mean representation away, which all samples share and which tells nothing about them. Where it
-    is large (random weights, or a few huge features, as decoder-only models have them) the layer norm alone would
-    leave little else, and no learning rate would suit. The mean is a running one over the training batches and no
-    gradient passes through it; it is averaged with the weights. The linear layer starts at zero, so every class is
-    equally likely at first whatever the backbone.
+    Centring subtracts the mean representation, which all samples share and which says nothing about them. If it is
+    large (with random weights, or with a few huge features, as in decoder-only models), the layer norm alone would
+    leave little else, and no learning rate would work well. The mean is a running mean over the training batches, and
+    no gradient passes through it; it is averaged with the weights. The linear layer starts at zero, so every class is
+    equally likely at first, whatever the backbone.
     """
 
     batches: Tensor
     centre: Tensor
 
     def __init__(self, backbone: Backbone, num_classes: int, *, cut: Cut = "pooled", pooling: Pooling = "auto") -> None:
-        """num_classes: C; cut and pooling as for the encoder it works with."""
+        """num_classes: C; cut and pooling: as for its encoder."""
         super().__init__()
         dtype = backbone.token_table.dtype
         self.cut = cut
         self.pool = Pool(backbone, pooling)
-        self.register_buffer("batches", torch.zeros((), dtype=dtype))  # seen; real, because heads are averaged
+        self.register_buffer("batches", torch.zeros((), dtype=dtype))  # seen; real, since heads are averaged
         self.register_buffer("centre", torch.zeros(backbone.hidden_width, dtype=dtype))
         self.norm = nn.LayerNorm(backbone.hidden_width, elementwise_affine=False)
         self.linear = nn.Linear(backbone.hidden_width, num_classes, dtype=dtype)
@@ -177,12 +177,12 @@ class Head(nn.Module):
         return self.classify(pooled_BH)
 
     def classify(self, pooled_BH: Tensor) -> Tensor:
-        """Pooled representations [B, H] -> logits [B, C], whatever the cut."""
+        """Turn pooled representations [B, H] into logits [B, C], whatever the cut."""
         return self.linear(self.norm(pooled_BH - self.centre))
 
     @torch.no_grad()
     def _follow(self, pooled_BH: Tensor) -> None:
-        """The plain mean of the first batches, then an exponential one, because the adapters move the representation.
+        """Follow the mean of the first batches, then an exponential mean, because the adapters move the representation.
 
         Buffers are replaced, not overwritten: an earlier forward pass may still need their values.
         """
@@ -191,7 +191,7 @@ class Head(nn.Module):
 
 
 class Unsplit(nn.Module):
-    """The same three parts in one model: what the split one must equal, and what un-split methods train."""
+    """The same three parts in one model: the split model must equal it, and un-split methods train it."""
 
     def __init__(self, embedding: nn.Module, encoder: Encoder, head: Head) -> None:
         """Put parts together; they are shared, not copied."""
@@ -211,7 +211,7 @@ def no_tokenizer(backbone: Backbone) -> str:
 
 
 def embedding_module(backbone: Backbone, num_features: int | None, *, trainable: bool, seed: int = 0) -> nn.Module:
-    """The embedding module of a text task (num_features None) or of continuous tokens with `num_features` each."""
+    """Return the embedding module for text (num_features None) or for continuous tokens with `num_features` each."""
     module: nn.Module
     if num_features is None:
         if backbone.tokenizer is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Text to speech: a voice of Piper (VITS), run by onnxruntime, on phonemes of espeak-ng, which runs as a process.
+"""Text to speech: a voice of Piper (VITS), run by onnxruntime on phonemes of espeak-ng, which runs as a process.
 
 VITS draws noise for variety (J. Kim, J. Kong, J. Son, ICML 2021, arXiv 2106.06103). Here both noise scales are zero, so
 that the same text gives the same samples.
@@ -27,10 +27,10 @@ _CLAUSES = re.compile(r"[^.,;:!?]+[.,;:!?]?")
 
 
 class Voice:
-    """A voice out of a folder that `edgelam.models.fetch` made."""
+    """A voice from a folder that `edgelam.models.fetch` has made."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises ConfigurationError if files, onnxruntime or espeak-ng are missing."""
+        """Load the voice. Raises ConfigurationError if files, onnxruntime or espeak-ng are missing."""
         runtime = needed("onnxruntime", "to speak")
         if shutil.which("espeak-ng") is None:
             raise ConfigurationError("espeak-ng is needed to turn text into phonemes: apt-get install espeak-ng")
@@ -48,20 +48,20 @@ class Voice:
             raise ConfigurationError(f"{self.path} cannot be read ({str(error).splitlines()[0][:200]})") from None
 
     def speak(self, text: str) -> np.ndarray:
-        """Text -> samples [samples], float32 from -1 to 1, `rate` per second."""
+        """Turn text into samples [samples], float32 from -1 to 1, `rate` per second."""
         samples: np.ndarray = self._session.run(None, self._inputs(text))[0]
         return samples.reshape(-1)
 
     def work(self, text: str) -> int:
-        """Floating-point operations of `speak` on this text."""
+        """Return the floating-point operations of `speak` for this text."""
         return flops(self.path, self._inputs(text))
 
     def phonemes(self, text: str) -> str:
-        """Text -> phonemes of the International Phonetic Alphabet, with the punctuation between clauses."""
+        """Turn text into phonemes of the International Phonetic Alphabet, with the punctuation between clauses."""
         if not text.strip() or len(text) > MOST_CHARACTERS:
             raise ConfigurationError(f"a text of {len(text)} characters; legal are 1 to {MOST_CHARACTERS}, not blank")
         clauses = [clause.strip() for clause in _CLAUSES.findall(" ".join(text.split()))]
-        # one line for each clause, on standard input: no text is ever taken for an option
+        # one line for each clause, on standard input: no text is ever read as an option
         spoken = subprocess.run(
             ["espeak-ng", "-q", "--ipa", "-v", self._language, "--stdin"],
             input="\n".join(re.sub(r"[.,;:!?]$", "", clause) + "\n" for clause in clauses),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""ns3-ai's `Experiment`: the Python end of a message interface, and the ns-3 program at its other end."""
+"""ns3-ai's `Experiment`: the Python end of a message interface, and the ns-3 program at the other end."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from edgelam import _bridge, paths  # type: ignore[attr-defined]
 from edgelam.cosim.launch import ScenarioProcess
 from edgelam.errors import ConfigurationError
 
-TREE = ("ns3", "waf", "contrib", "scratch")  # one of them is in the root of every ns-3 source tree
-FINISH_GRACE_S = 10.0  # for an ns-3 program that has said that it has finished, to write its files and end
+TREE = ("ns3", "waf", "contrib", "scratch")  # the root of every ns-3 source tree has one of them
+FINISH_GRACE_S = 10.0  # time for an ns-3 program that has said that it has finished, to write its files and end
 
 
 class Experiment:
@@ -46,18 +46,18 @@ class Experiment:
     ) -> None:
         """Make the memory; nothing is started yet.
 
-        `targetName`: name or path of the program; where a name is looked for, `program` says. Options of ``./ns3 run``
-        may stand behind it: ``--cwd=FOLDER``, ``--no-build``, and the program's own behind ``--``. `ns3Path`: a further
-        folder to look in; if it is the root of an ns-3 source tree this process changes to it, as with ns3-ai.
-        `msgModule`: the binding module. `handleFinish`: PyGetFinished tells that the program has ended. `vectorSize`:
-        elements that both vectors have at first. `shmSize` in bytes. `segName`: different for interfaces that exist at
-        the same time. `debug`: `run` starts nothing but says what to start by hand, in a debugger for example.
+        `targetName`: name or path of the program (`program` says where a name is looked for). Options of ``./ns3 run``
+        may follow it: ``--cwd=FOLDER``, ``--no-build``, and the program's own after ``--``. `ns3Path`: another folder
+        to look in; if it is the root of an ns-3 source tree, this process changes to it, as with ns3-ai. `msgModule`:
+        the binding module. `handleFinish`: PyGetFinished says whether the program has ended. `vectorSize`: elements
+        that both vectors have at first. `shmSize`: in bytes. `segName`: different for interfaces that exist at the same
+        time. `debug`: `run` starts nothing, but says what to start by hand, for example in a debugger.
 
         Raises ConfigurationError for settings that do not go together.
         """
         other = self._of_segment.get(segName)
         if other is not None and other.isalive() and other.handleFinish and other.msgInterface.PyGetFinished():
-            other.kill()  # only its last files are missing
+            other.kill()  # only its last files are not written yet
         if other is not None and (other.isalive() or not other.begun):
             doing = "that runs" if other.begun else "that was made to run"
             raise ConfigurationError(
@@ -90,9 +90,9 @@ class Experiment:
     def run(self, setting: Mapping[str, Any] | None = None, show_output: bool = False) -> Any:
         """Start the program, after ending one that still runs, and return the message interface.
 
-        `setting` becomes ``--name=value``, and ``--name`` where the value is None or "". `show_output`: let the program
-        write to this terminal; otherwise its last lines are shown if it fails. Raises ConfigurationError when there is
-        no such program.
+        `setting` becomes ``--name=value``, or ``--name`` if the value is None or "". `show_output`: let the program
+        write to this terminal; otherwise its last lines are shown if it fails. Raises ConfigurationError if there is no
+        such program.
         """
         self.kill()
         self.begun = True
@@ -110,14 +110,14 @@ class Experiment:
             hint = (
                 f"; it ran in {Path.cwd()}, for ns3Path {os.fspath(self.ns3Path or '')!r} is not the root of an ns-3 "
                 f"source tree (which holds {', '.join(TREE[:-1])} or {TREE[-1]}). If the program names files from such "
-                "a root, put --cwd=FOLDER behind its name, with the folder that has them"
+                "a root, put --cwd=FOLDER after its name, with the folder that has them"
             )
         self._end = weakref.finalize(self, _end, self.proc, self.msgInterface if self.handleFinish else None, hint)
         _bridge.announce_process(self.proc.pid, others)
         return self.msgInterface
 
     def isalive(self) -> bool:
-        """Whether the ns-3 program runs."""
+        """Return whether the ns-3 program runs."""
         return self.proc is not None and self.proc.wait(0) is None
 
     def kill(self) -> None:
@@ -127,7 +127,7 @@ class Experiment:
             self._end()
 
     def program(self) -> Path:
-        """The program: `targetName` as a path, or by name where the error says. Raises ConfigurationError."""
+        """Return the program: `targetName` as a path, or by name, where the error says. Raises ConfigurationError."""
         return self._command()[0]
 
     def _command(self) -> tuple[Path, Path | None, list[str]]:

@@ -192,7 +192,7 @@ def test_an_adapter_in_the_folder_is_not_put_into_the_model_unseen(folder: Path,
     model.save_pretrained(folder)
     assert (folder / "adapter_config.json").exists()
     for pretrained in (True, False):
-        with pytest.raises(ConfigurationError, match=r"adapter_config\.json would have an adapter put into the model"):
+        with pytest.raises(ConfigurationError, match=r"adapter_config\.json would put an adapter into the model"):
             load_backbone(folder, pretrained=pretrained)
     (folder / "config.json").rename(tmp_path / "config.json")  # alone, it names a model of the hub
     with pytest.raises(ConfigurationError, match="holds no model"):

@@ -85,7 +85,7 @@ class Compressor(ABC):
         return payload
 
     def decode(self, payload: Payload, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """The update as the receiver sees it; shape and dtype: of the update, as sender and receiver have agreed."""
+        """Return the update as the receiver sees it; shape and dtype: of the update, as both sides have agreed."""
         wide = torch.float64 if dtype == torch.float64 else torch.float32
         return self.decompress(payload, tuple(shape), wide).to(dtype)
 
@@ -99,17 +99,17 @@ class Compressor(ABC):
 
 
 def wire_bytes(payload: Payload) -> int:
-    """Bytes that a payload takes on the wire."""
+    """Return the number of bytes that a payload takes on the wire."""
     return sum(array.nbytes for array in payload.values())
 
 
 def pack(values: Tensor, encoding: str) -> np.ndarray[Any, Any]:
-    """Values in an encoding of edgelam.cosim, uint8 [bytes]."""
+    """Return values in an encoding of edgelam.cosim, uint8 [bytes]."""
     return np.frombuffer(cosim.encode(values, encoding).tobytes(), np.uint8)
 
 
 def unpack(wire: np.ndarray[Any, Any], shape: Sequence[int], dtype: torch.dtype, encoding: str) -> Tensor:
-    """What `pack` was given, as the receiver sees it. Raises ConfigurationError for another number of bytes."""
+    """Return the argument of `pack`, as the receiver sees it. Raises ConfigurationError for another number of bytes."""
     agreed = cosim.encode(torch.zeros(tuple(shape), dtype=dtype), encoding)
     if wire.nbytes != agreed.nbytes:
         raise ConfigurationError(
@@ -120,5 +120,5 @@ def unpack(wire: np.ndarray[Any, Any], shape: Sequence[int], dtype: torch.dtype,
 
 
 def plain(dtype: torch.dtype) -> str:
-    """The encoding that loses nothing of float32 or float64."""
+    """Return the encoding that changes no value of float32 or float64."""
     return "fp64" if dtype == torch.float64 else "fp32"

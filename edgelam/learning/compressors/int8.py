@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One byte a value, with error feedback: int8 as edgelam.cosim encodes it, with a scale for each line.
+"""One byte per value, with error feedback: int8 as edgelam.cosim encodes it, with a scale for each line.
 
     scale = max|x| / 127,    q = round(x / scale)
 
-A line lies along the longest axis, so that there are few scales (4 bytes each).
+A line is along the longest axis, so that there are few scales (4 bytes each).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from edgelam.learning.compressors.compressor import Compressor, Payload, State, 
 
 
 class Int8(Compressor):
-    """Each value rounded to 1/127 of the largest in its line."""
+    """Rounds each value to 1/127 of the largest in its line."""
 
     name = "int8"
 
     def compress(self, name: str, values: Tensor, state: State) -> Payload:
-        """values: for each line its scale and its bytes."""
+        """Return values: the scale and the bytes of each line."""
         return {"values": pack(values.movedim(_longest(values.shape), -1) if values.dim() else values, "int8")}
 
     def decompress(self, payload: Payload, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """scale * q."""
+        """Return scale * q."""
         if not shape:
             return unpack(payload["values"], shape, dtype, "int8")
         axis = _longest(shape)

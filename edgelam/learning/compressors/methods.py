@@ -13,7 +13,7 @@ from edgelam.learning.compressors.top_k import TopK
 
 
 def make(settings: CompressionSettings, *, seed: int) -> Compressor:
-    """The compressor that the settings name; seed: of the run, for the one that draws."""
+    """Return the compressor that the settings name; seed: of the run, for a compressor that draws random numbers."""
     if settings.kind == "top-k":
         return TopK(settings.share)
     if settings.kind == "powersgd":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""No compression: every value as float32, or as float64 where it is one."""
+"""No compression: every value as float32, or as float64 if it is one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from edgelam.learning.compressors.compressor import Compressor, Payload, State, 
 
 
 class NoCompression(Compressor):
-    """All of it."""
+    """Sends all values unchanged."""
 
     name = "none"
     feeds_back = False
 
     def compress(self, name: str, values: Tensor, state: State) -> Payload:
-        """values [bytes]: float32 or float64."""
+        """Return values [bytes]: float32 or float64."""
         return {"values": pack(values, plain(values.dtype))}
 
     def decompress(self, payload: Payload, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """The same values."""
+        """Return the same values."""
         return unpack(payload["values"], shape, dtype, plain(dtype))

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """PowerSGD (Vogels et al. 2019, arXiv 1905.13727): two factors of rank r, by one step of subspace iteration.
 
-With an update W [n, m] (plus what is owed) and the right factor Q [m, r] of the last update:
+With an update W [n, m] (plus the remaining error) and the right factor Q [m, r] of the last update:
 
     P = orthonormal(W Q),    Q <- W' P,    decoded: P Q'
 
-A tensor of more axes is [n, the rest]. What has fewer, and what the factors would not make smaller, is sent as it is.
-The first Q is drawn from the seed and the tensor's name. Each sender has factors of its own, which the server decodes
-one by one: no all-reduce, hence orthonormalisation by QR in one place.
+A tensor with more axes is taken as [n, the rest]. A tensor with fewer axes, or one that the factors would not make
+smaller, is sent as it is. The first Q is drawn from the seed and the tensor's name. Each sender has its own factors,
+which the server decodes one by one: there is no all-reduce, and so one QR orthonormalises in one place.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edgelam.random_streams import derive_seed, torch_generator
 
 
 class PowerSGD(Compressor):
-    """Rank r, warm start, error feedback."""
+    """Factors of rank r, with warm start and error feedback."""
 
     name = "powersgd"
 
@@ -31,7 +31,7 @@ class PowerSGD(Compressor):
         self.rank, self.seed = rank, seed
 
     def compress(self, name: str, values: Tensor, state: State) -> Payload:
-        """p [n, r] and q [m, r]; or values."""
+        """Return p [n, r] and q [m, r]; or values."""
         encoding = plain(values.dtype)
         if not self.factorises(values.shape):
             return {"values": pack(values, encoding)}
@@ -46,7 +46,7 @@ class PowerSGD(Compressor):
         return {"p": pack(p, encoding), "q": pack(q, encoding)}
 
     def decompress(self, payload: Payload, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """P Q'."""
+        """Return P Q'."""
         if "values" in payload:
             return unpack(payload["values"], shape, dtype, plain(dtype))
         p = unpack(payload["p"], (shape[0], self.rank), dtype, plain(dtype))
@@ -54,7 +54,7 @@ class PowerSGD(Compressor):
         return (p @ q.T).reshape(shape)
 
     def factorises(self, shape: tuple[int, ...]) -> bool:
-        """Whether the two factors of a tensor of this shape are fewer bytes than the tensor."""
+        """Return whether the two factors of a tensor of this shape have fewer bytes than the tensor."""
         if len(shape) < 2:
             return False
         n, m = shape[0], math.prod(shape[1:])
@@ -62,7 +62,7 @@ class PowerSGD(Compressor):
 
 
 def factors(matrix: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
-    """P [n, r] with orthonormal columns and Q [m, r]: P Q' is matrix [n, m] on the columns' space that `start` [m, r]
-    finds; r at most n. All of the matrix where r is its rank."""
+    """Return P [n, r] with orthonormal columns, and Q [m, r]: P Q' is the matrix [n, m] projected on the space of
+    columns that `start` [m, r] finds; r is at most n. If r is the rank of the matrix, P Q' is the whole matrix."""
     p, _ = torch.linalg.qr(matrix @ start)
     return p, matrix.T @ p

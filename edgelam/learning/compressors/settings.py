@@ -23,6 +23,6 @@ class CompressionSettings:
     def __post_init__(self) -> None:
         """Refuse values that are not legal."""
         if not 0.0 < self.share <= 1.0:
-            raise ConfigurationError(f"compression share is {self.share}; it must lie above 0 and at most 1")
+            raise ConfigurationError(f"compression share is {self.share}; it must be above 0 and at most 1")
         if self.rank < 1:
             raise ConfigurationError(f"compression rank is {self.rank}; it must be at least 1")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The k values of the largest magnitude and their places, with error feedback (Stich et al., arXiv 1809.07599)."""
+"""The k values with the largest magnitude and their places, with error feedback (Stich et al., arXiv 1809.07599)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgelam.learning.compressors.compressor import Compressor, Payload, State, 
 
 
 class TopK(Compressor):
-    """k = share of the values, rounded up; of equal ones the first are taken."""
+    """Sends k = share of the values, rounded up; of equal values, the first are taken."""
 
     name = "top-k"
 
@@ -23,7 +23,7 @@ class TopK(Compressor):
         self.share = share
 
     def compress(self, name: str, values: Tensor, state: State) -> Payload:
-        """places [k]: in ascending order, whole numbers of the fewest bytes that hold any place; values [k]."""
+        """Places [k] in ascending order, whole numbers with the fewest bytes that hold any place; and values [k]."""
         flat = values.flatten()
         k = math.ceil(self.share * flat.numel())
         places = flat.abs().sort(descending=True, stable=True).indices[:k].sort().values
@@ -31,7 +31,7 @@ class TopK(Compressor):
         return {"places": places.numpy(force=True).astype(whole), "values": pack(flat[places], plain(values.dtype))}
 
     def decompress(self, payload: Payload, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """The values at their places, zeros elsewhere."""
+        """Return the values at their places, and zeros elsewhere."""
         values = torch.zeros(math.prod(shape), dtype=dtype)
         places = torch.from_numpy(payload["places"].astype(np.int64))
         if len(places) and int(places.max()) >= len(values):

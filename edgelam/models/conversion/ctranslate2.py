@@ -3,7 +3,7 @@
 
 The file is little-endian: version (uint32), name of the model's kind, its revision (uint32), the number of variables
 (uint32); then for each variable its name, rank (uint8), dimensions (uint32 each), type (uint8), bytes (uint32) and
-data; at last the aliases: their number (uint32), and for each two names. A name is its length (uint16) and characters
+data; finally the aliases: their number (uint32), and two names for each. A name is its length (uint16) and characters
 that end with a zero.
 """
 
@@ -23,9 +23,9 @@ _TYPES = {0: "<f4", 1: "<i1", 2: "<i2", 3: "<i4", 4: "<f2"}
 
 
 def read(path: Path) -> tuple[str, dict[str, Tensor]]:
-    """(kind of the model, tensors by name; an alias is the same tensor under a second name).
+    """Return the kind of the model, and tensors by name; an alias is the same tensor under a second name.
 
-    Raises ConfigurationError for a file of another kind or version, or one that is cut off.
+    Raises ConfigurationError if the file is of another kind or version, or is cut off.
     """
     reader = _Reader(path)
     if (version := reader.number("I")) != VERSION:

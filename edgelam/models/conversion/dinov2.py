@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""DINOv2 ViT-S/14 out of an ONNX graph: an image encoder, 22.06 M parameters, width 384, 12 layers.
+"""DINOv2 ViT-S/14 from an ONNX graph: an image encoder, 22.06 M parameters, width 384, 12 layers.
 
 The graph holds the encoder and a decoder for saliency, which is left out. Weights of matrix products have no names in
-it; each is found through the bias that its product meets, and is transposed (ONNX: [in, out], PyTorch: [out, in]).
+it; each is found by the bias that is added to its product, and is transposed (ONNX: [in, out], PyTorch: [out, in]).
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ _PREPROCESSOR = {
 
 
 def convert(source: Path, folder: Path) -> None:
-    """Write a transformers ``Dinov2Model``. Raises ConfigurationError if the graph is another one."""
+    """Write a transformers ``Dinov2Model``. Raises ConfigurationError if it is another graph."""
     from transformers import Dinov2Config, Dinov2Model
 
     config = Dinov2Config(
         hidden_size=384, num_hidden_layers=12, num_attention_heads=6, image_size=518, patch_size=14, mlp_ratio=4
     )
     state = encoder_weights(source / FILE)
-    # the token of masked patches is used in pre-training alone, and no inference graph holds it
+    # the token of masked patches is used only in pre-training, and no inference graph holds it
     state["embeddings.mask_token"] = torch.zeros(1, config.hidden_size)
     write_model(Dinov2Model, config, state, folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(_PREPROCESSOR, indent=2) + "\n")
 
 
 def encoder_weights(path: Path) -> dict[str, Tensor]:
-    """The encoder's weights under the names of the published checkpoint, float32."""
+    """Return the encoder's weights under the names of the published checkpoint, float32."""
     onnx = needed("onnx", "to read dinov2-small")
     graph = onnx.load(str(path)).graph
     arrays = {each.name: torch.from_numpy(onnx.numpy_helper.to_array(each).copy()) for each in graph.initializer}

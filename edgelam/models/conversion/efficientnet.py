@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""EfficientNet-Lite out of a PyTorch checkpoint with the names of its package: an image classifier of ImageNet."""
+"""EfficientNet-Lite from a PyTorch checkpoint with the names of its package: an image classifier of ImageNet."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def convert(source: Path, folder: Path, size: str) -> None:
 
 
 def weights(given: dict[str, Tensor], repeats: list[int]) -> dict[str, Tensor]:
-    """The weights under the names of `EfficientNetLite`, whose stages have so many blocks each."""
+    """Return the weights under the names of `EfficientNetLite`, whose stages have these numbers of blocks."""
     places = [f"stages.{i}.{j}" for i, count in enumerate(repeats) for j in range(count)]
     state = {}
     for name, value in given.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A model folder as transformers reads it, written from named tensors and read back before anybody uses it."""
+"""Writes a model folder for transformers from named tensors, and reads it back before anybody uses it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write_model(kind: type[PreTrainedModel], config: PreTrainedConfig, state: di
     """Write ``config.json`` and ``model.safetensors``.
 
     state: names of the published checkpoint (not of the module, which change between versions of transformers) ->
-    tensors. Raises ConfigurationError if `kind` finds a weight missing, unknown or of another shape in it.
+    tensors. Raises ConfigurationError if a weight is missing, unknown or of another shape for `kind`.
     """
     config.architectures = [kind.__name__]
     config.save_pretrained(folder)

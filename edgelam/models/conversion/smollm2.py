@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""SmolLM2-135M-Instruct out of a GGUF file: a language model, 30 layers, width 576, 9 query and 3 key heads.
+"""SmolLM2-135M-Instruct from a GGUF file: a language model, 30 layers, width 576, 9 query and 3 key heads.
 
 The file holds weights of 4 and 8 bits. They are dequantised to float32, so the model is exactly the quantised one.
 GGUF orders the rows of each query and key head so that rotary pairs are neighbours; transformers keeps the two halves
@@ -35,7 +35,7 @@ _NAMES = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-_CONTROL = 3  # of tokenizer.ggml.token_type: a token that never comes out of text
+_CONTROL = 3  # value of tokenizer.ggml.token_type: a token that text never contains
 _SPLIT = {
     "type": "Sequence",
     "pretokenizers": [
@@ -43,7 +43,7 @@ _SPLIT = {
         {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
     ],
 }
-"""How SmolLM cuts text in words before merges: each digit alone, then as GPT-2."""
+"""How SmolLM cuts text into words before merges: each digit alone, then as GPT-2."""
 
 
 def convert(source: Path, folder: Path) -> None:
@@ -74,7 +74,7 @@ def convert(source: Path, folder: Path) -> None:
 
 
 def weights(reader: Any, heads: int, key_heads: int) -> dict[str, Tensor]:
-    """The dequantised weights under the names of the published checkpoint, float32."""
+    """Return the dequantised weights under the names of the published checkpoint, float32."""
     quants = needed("gguf.quants", "to read smollm2")
     state: dict[str, Tensor] = {}
     for each in reader.tensors:
@@ -91,7 +91,7 @@ def weights(reader: Any, heads: int, key_heads: int) -> dict[str, Tensor]:
 
 
 def halves_of_pairs(weight: Tensor, heads: int) -> Tensor:
-    """[heads x 2 x half, in]: rows of a head as pairs (0, half), (1, half + 1), ... become rows 0, 1, 2, ..."""
+    """Reorder [heads x 2 x half, in]: rows of a head as pairs (0, half), (1, half + 1), ... become rows 0, 1, 2, ..."""
     rows, inputs = weight.shape
     return weight.view(heads, rows // heads // 2, 2, inputs).transpose(1, 2).reshape(rows, inputs)
 

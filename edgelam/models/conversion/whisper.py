@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whisper tiny.en out of a CTranslate2 file: speech to English text, 37.8 M parameters, width 384, 4 + 4 layers.
+"""Whisper tiny.en from a CTranslate2 file: speech to English text, 37.8 M parameters, width 384, 4 + 4 layers.
 
 CTranslate2 stacks query, key and value of self attention in linear_0, and key and value of cross attention in
 linear_1. The key has no bias in Whisper; the stack holds zeros there.
@@ -71,7 +71,7 @@ def convert(source: Path, folder: Path) -> None:
 
 
 def weights(path: Path) -> dict[str, Tensor]:
-    """The weights under the names of the published checkpoint, in float16 as they are stored."""
+    """Return the weights under the names of the published checkpoint, in float16 as they are stored."""
     kind, given = ctranslate2.read(path)
     if kind != "WhisperSpec" or f"encoder/layer_{LAYERS - 1}/ffn/linear_0/weight" not in given:
         raise ConfigurationError(f"{path} holds a {kind}; expected is a WhisperSpec of {LAYERS} layers")
