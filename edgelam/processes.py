@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Child processes: how they are started, and that none is left, however this process ends.
+"""Child processes: how they are started, and how all of them are ended, however this process ends.
 
-A `Child` has a session of its own, so that Ctrl-C in a terminal reaches this process only, which stops its children:
-`Child.stop` ends a child and whatever that has started, and reaps it. Call it in any case, in a ``finally``, and start
-children inside `deferred_interrupt`: then Ctrl-C does not come between a start and the ``try`` that ends it.
+A `Child` has its own session, so Ctrl-C in a terminal reaches only this process, which stops its children: `Child.stop`
+ends a child and everything that it has started, and reaps it. Always call it, in a ``finally``, and start children
+inside `deferred_interrupt`: then Ctrl-C cannot come between a start and the ``try`` that ends it.
 
-Where this process is killed (SIGKILL) it can do nothing any more. A scenario sees that over the bridge and ends; a
-program of ours says so itself (`die_with`); any other is started as `bound` says.
+If this process is killed (SIGKILL), it can do nothing any more. A scenario sees this over the bridge and ends; a
+program of ours uses `die_with`; any other is started with the words of `bound`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Child:
-    """A process in a session of its own. Always `stop` it."""
+    """A process in its own session. Always `stop` it."""
 
     def __init__(
         self,
@@ -39,10 +39,10 @@ class Child:
         environment: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> None:
-        """Start `command`; it reads nothing.
+        """Start `command`, with an empty standard input.
 
-        output, errors: where it writes; None: where this process does. folder: where it runs; None: here. environment:
-        the whole of it; None: this process's. pass_fds: descriptors that stay open in it. Raises OSError.
+        output, errors: where it writes; None: where this process writes. folder: where it runs; None: here.
+        environment: all variables; None: those of this process. pass_fds: descriptors that stay open. Raises OSError.
         """
         self.process = subprocess.Popen(
             command,
@@ -57,7 +57,7 @@ class Child:
         self.pid = self.process.pid
 
     def wait(self, timeout_s: float | None = None) -> int | None:
-        """The exit status once it has ended (negative: a signal), None after the time-out (0: as things are)."""
+        """The exit status when it has ended (negative: a signal), or None after the time-out (0: do not wait)."""
         if timeout_s == 0:
             return self.process.poll()
         try:
@@ -66,19 +66,19 @@ class Child:
             return None
 
     def stop(self, grace_s: float = 1.0) -> int:
-        """End it and what it has started: SIGTERM to it, after `grace_s` SIGKILL to all. Returns its exit status."""
+        """End it and what it has started: SIGTERM to it, after `grace_s` SIGKILL to all. Return its exit status."""
         stop_all([self], grace_s)
         return self.process.returncode
 
 
 def stop_all(children: Iterable[Child], grace_s: float = 1.0) -> None:
-    """End several at once, as `Child.stop` does one; they share the `grace_s` seconds."""
+    """End several at once, as `Child.stop` ends one; they share the `grace_s` seconds."""
     left = list(children)
     with deferred_interrupt():
         for child in left:
             if child.wait(0) is None:
                 child.process.terminate()
-                _signal_session(child, signal.SIGCONT)  # a stopped process ends only once it goes on
+                _signal_session(child, signal.SIGCONT)  # a stopped process ends only when it goes on
         end = time.monotonic() + grace_s
         for child in left:
             child.wait(max(0.0, end - time.monotonic()))
@@ -92,7 +92,7 @@ def _signal_session(child: Child, number: int) -> None:
 
 
 def describe_status(status: int | None) -> str:
-    """An exit status in words."""
+    """Describe an exit status in words."""
     if status is None:
         return "without an exit status"
     if status == -signal.SIGXFSZ:
@@ -109,14 +109,14 @@ def describe_status(status: int | None) -> str:
 
 
 def die_with(parent: int) -> None:
-    """For a program of ours: from now on this process is killed when the thread of `parent` that started it ends."""
+    """Let this process be killed from now on when the thread of `parent` that started it ends; for programs of ours."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the line above
         sys.exit(1)
 
 
 def bound(name: str = "TERM") -> list[str]:
-    """Words before a command, by which it gets signal `name` when its parent ends; none where setpriv is missing."""
+    """Return the words before a command with which it gets signal `name` when its parent ends; none without setpriv."""
     setpriv = shutil.which("setpriv")
     return [] if setpriv is None else [setpriv, "--pdeathsig", name, "--"]
 
@@ -126,9 +126,9 @@ def bound(name: str = "TERM") -> list[str]:
 
 @contextlib.contextmanager
 def deferred_interrupt() -> Iterator[None]:
-    """Ctrl-C inside takes effect at the end: for what must not be left half done (starting and ending processes).
+    """Delay Ctrl-C to the end of the block, which must not be left half done (starting and ending processes).
 
-    So does each other signal that a program has a function for, by which it may be ended.
+    The same holds for every other signal by which a program may be ended and for which it has a function.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Why something ended, in one line: the line of an error or of a program's output that says most."""
+"""Why something ended, in one line: the most informative line of an error or of a program's output."""
 
 import re
 
-# NS_FATAL_ERROR, NS_ASSERT, NS_ABORT and their relatives; the message in between may have several lines
+# NS_FATAL_ERROR, NS_ASSERT, NS_ABORT and similar; the message in between may have several lines
 _NS3 = re.compile(
     r'^[ \t]*((?:NS_ASSERT failed, |aborted\. |msg=")(?:(?!^[ \t]*(?:NS_ASSERT failed, |aborted\. |msg="))[^\0])*?'
     r"file=[^\n]*, line=\d+)",
@@ -16,7 +16,7 @@ _OWN = "edgelam: "
 
 
 def of_output(text: str) -> str | None:
-    """What ns-3, else C++, said as it ended a program that wrote `text`; None: neither did."""
+    """Return what ns-3, or else C++, said when it ended a program that wrote `text`; None: neither said anything."""
     if found := _NS3.findall(text):
         return " ".join(found[-1].split())
     if found := _CPP.findall(text):
@@ -26,7 +26,7 @@ def of_output(text: str) -> str | None:
 
 
 def of_log(text: str) -> str:
-    """Why a run failed, from what its process wrote to stderr: the first line of the error that it ended with."""
+    """Return why a run failed, from what its process wrote to stderr: the first line of the error that ended it."""
     lines = [line for line in text.splitlines() if line.strip()]
     own = max((i for i, line in enumerate(lines) if line.startswith(_OWN)), default=-1)
     if own >= 0 and not any(line.startswith("Traceback ") for line in lines[own:]):

@@ -131,7 +131,7 @@ class Experiment:
         return self._command()[0]
 
     def _command(self) -> tuple[Path, Path | None, list[str]]:
-        """The program, the folder it runs in (None: this one), and the command line that `targetName` makes."""
+        """The program, the folder in which it runs (None: this one), and the command line that `targetName` makes."""
         if found := self._find(self.targetName):
             return found, None, [str(found)]
         words = shlex.split(self.targetName)
@@ -169,7 +169,7 @@ class Experiment:
 
 
 class _Program(ScenarioProcess):
-    """Has what agents ask of a subprocess.Popen as well: poll, returncode, terminate, kill, args."""
+    """A child that also has what agents use of subprocess.Popen: poll, returncode, terminate, kill, args."""
 
     def __getattr__(self, name: str) -> Any:
         if name == "process":  # not started
@@ -178,7 +178,7 @@ class _Program(ScenarioProcess):
 
 
 def _places(module: ModuleType, ns3_path: str | os.PathLike[str] | None) -> list[Path]:
-    """Where programs are looked for: here, beside the script, beside the binding module, in `ns3_path`."""
+    """Return where programs are looked for: here, beside the script, beside the binding module, in `ns3_path`."""
     files = (getattr(sys.modules.get("__main__"), "__file__", None), getattr(module, "__file__", None))
     folders = [Path.cwd(), *(Path(file).resolve().parent for file in files if file)]
     if ns3_path is not None:
@@ -187,7 +187,7 @@ def _places(module: ModuleType, ns3_path: str | os.PathLike[str] | None) -> list
 
 
 def _end(process: ScenarioProcess, finishing: Any, hint: str) -> None:
-    """End the program. `finishing`: the interface that tells whether it ends by itself anyway; `hint`: if it fails."""
+    """End the program. finishing: the interface that says whether it ends by itself; hint: printed if it fails."""
     status = process.wait(0)
     if status is None and finishing is not None and finishing.PyGetFinished():
         status = process.wait(FINISH_GRACE_S)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a compiler is told, to build programs and Python modules that were written for ns3-ai."""
+"""The compiler's options to build programs and Python modules that were written for ns3-ai."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PYTHON_PATH = Path(__file__).parent / "python"
 
 
 def cflags() -> list[str]:
-    """For compiling: of a scenario, with the folders of the interface, of pybind11 and of Python before it."""
+    """The options for compiling: those of a scenario, after the folders of the interface, pybind11 and Python."""
     package, ns3 = toolchain.include_folders()
     pybind11 = find_spec("pybind11")
     if pybind11 is None or pybind11.origin is None:
@@ -25,9 +25,9 @@ def cflags() -> list[str]:
 
 
 def libs() -> list[str]:
-    """For linking, behind the sources: the interface, and every ns-3 library that is used.
+    """Return the options for linking, after the sources: the interface, and every ns-3 library that is used.
 
-    As needed: a Python module must not pull the whole simulator into the agent's process.
+    They are linked as needed: a Python module must not load the whole simulator into the agent's process.
     """
     folders = toolchain.library_folders()
     modules = sorted(path.name[3:-3] for path in folders[1].glob(f"lib{toolchain.NS3}-*.so"))

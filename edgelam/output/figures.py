@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Figures fit for a paper: one or two columns wide, SVG and PNG, colours that colour-blind readers can tell apart.
+"""Figures for papers: one or two columns wide, in SVG and PNG, with colours that colour-blind readers can tell apart.
 
 Sizes are those of an IEEE two-column page (88.9 mm and 181.9 mm). Colours are Okabe and Ito's palette ("Color
-Universal Design", 2008), with grey for its yellow, which a thin line loses on white paper; lines differ in dash and
-marker as well, so that a black-and-white print can be read.
+Universal Design", 2008), with grey in place of yellow, since a thin yellow line cannot be seen on white paper. Lines
+also differ in dash and marker, so that a black-and-white print can be read.
 """
 
 import io
@@ -46,7 +46,7 @@ _STYLE: Any = {
     "legend.frameon": False,
     "legend.handlelength": 2.6,
     "figure.constrained_layout.use": True,
-    "svg.fonttype": "path",  # looks the same wherever it is opened
+    "svg.fonttype": "path",  # the figure looks the same wherever it is opened
     "svg.hashsalt": "edgelam",  # the same file for the same figure
 }
 
@@ -58,7 +58,7 @@ def figure(
     """Draw inside ``with figure(folder / "name") as (figure, axes):``; leaving it writes ``name.svg`` and ``name.png``.
 
     width_in, height_in: size in inches (a golden rectangle by default); axes: the rows x columns panels in reading
-    order. Nothing is written when the body raises. Works without a display; raises StorageError.
+    order. Nothing is written if the body raises. No display is needed. Raises StorageError.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -73,7 +73,7 @@ def figure(
             buffer = io.BytesIO()
             try:
                 drawn.savefig(buffer, format=suffix[1:], **options)
-            except ValueError:  # of a tick's label, which is there only now
+            except ValueError:  # the text of a tick's label, which exists only now
                 _show_no_formulas(drawn)
                 drawn.savefig(buffer := io.BytesIO(), format=suffix[1:], **options)
             drawn.set_layout_engine("none")  # laid out once, for all formats
@@ -81,7 +81,7 @@ def figure(
 
 
 def _show_names_as_they_are(drawn: "Figure") -> None:
-    """A name with dollars that make no formula, or with control characters, is text like any other."""
+    """Show names with dollars that are not a formula, and names with control characters, as ordinary text."""
     from matplotlib.mathtext import MathTextParser
     from matplotlib.text import Text
 
@@ -106,7 +106,7 @@ def _show_no_formulas(drawn: "Figure") -> None:
 
 
 def line_style(index: int, points: int = 10) -> dict[str, Any]:
-    """Colour, dash and marker of the index-th curve; `points` is how many it has (markers thin out above 12)."""
+    """Return colour, dash and marker of the index-th curve with this many points (above 12, markers are fewer)."""
     return {
         "color": COLOURS[index % len(COLOURS)],
         "linestyle": DASHES[index % len(DASHES)],

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Progress of a run on stderr: a live bar on a terminal, plain lines where the output is kept (a file, CI).
 
-A terminal that is lost takes the progress with it, not the run.
+If the terminal is lost, the progress is lost, but not the run.
 """
 
 import sys
@@ -24,13 +24,13 @@ from rich.progress import (
 
 from edgelam import streams
 
-PLAIN_SECONDS = 10.0  # at most one plain line in so many wall seconds, and always the last round
+PLAIN_SECONDS = 10.0  # interval of plain lines in wall seconds; the last round always has one
 
 
 class Progress:
-    """Shows which job of a run goes on, its rounds, its simulated time, its newest values and the wall time left.
+    """Shows the current job of a run, its rounds, its simulated time, its newest values and the wall time left.
 
-    Use as a context manager around the run, then ``begin`` for every job, ``step`` for every round of it.
+    Use it as a context manager around the run; then call ``begin`` for every job and ``step`` for every round.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -42,7 +42,7 @@ class Progress:
         self._begun = self._printed = 0.0
 
     def begin(self, label: str, rounds: int, unit: str = "rounds") -> None:
-        """A new job of `rounds` rounds (or another `unit`) starts; the one before is done."""
+        """Begin a new job of `rounds` rounds (or another `unit`); the one before is done."""
         self._label, self._rounds = label, rounds
         self._begun = self._printed = time.monotonic()
         if self._bar is None:
@@ -53,7 +53,7 @@ class Progress:
         self._task = self._bar.add_task(label, total=rounds, facts="")
 
     def step(self, done: int, *, simulated_s: float | None = None, **values: float | None) -> None:
-        """`done` rounds of the job are done, at that simulated time, with these newest values (``loss=2.1``)."""
+        """Show that `done` rounds of the job are done, at this simulated time, with these new values (``loss=2.1``)."""
         facts = [] if simulated_s is None else [f"simulated {simulated_s:.2f} s"]
         facts += [f"{name} {value:.4g}" for name, value in values.items() if value is not None]
         text = "  ".join(facts)
@@ -69,7 +69,7 @@ class Progress:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
-        """One line of its own."""
+        """Print a line of its own."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _finish_task(self) -> None:
@@ -95,7 +95,7 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Leave the display as it stands."""
+        """Leave the display as it is."""
         if self._bar is not None:
             if error is None:
                 self._finish_task()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tables on the terminal whose words are whole, however narrow it is."""
+"""Tables that break no words, however narrow the terminal is."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-WIDE = 10_000  # columns where the output is kept: whoever reads that breaks no lines
+WIDE = 10_000  # columns if the output goes to a file, where lines need not be broken
 _GAP = 3  # between two columns, as rich sets them
 
 
 def results() -> Console:
-    """The console for results: as wide as the terminal, and without an edge where the output is kept.
+    """Return the console for results: as wide as the terminal, or without an edge if the output goes to a file.
 
-    $COLUMNS, where it is set, is the width in both cases. Text is printed as it is: names may have brackets, which are
-    no markup, and control characters, which are written out.
+    If $COLUMNS is set, it is the width in both cases. Text is printed as it is: brackets in names are not markup, and
+    control characters are written out.
     """
     from rich.console import Console
 
@@ -35,14 +35,14 @@ def results() -> Console:
 
 
 class TextTable:
-    """Rows of text under a title; the first `left` columns are words, the others numbers, which stand on the right.
+    """Rows of text under a title; the first `left` columns are words, and the others are right-aligned numbers.
 
-    Words are broken between words, numbers not at all. Where a row does not fit side by side, rows become columns, as
-    many beside one another as fit.
+    Text is broken only between words, and numbers are never broken. If a row does not fit, rows become columns, with as
+    many columns beside one another as fit.
     """
 
     def __init__(self, title: str, *heads: str, left: int = 1, caption: str = "") -> None:
-        """A table without rows yet; caption: a line below it."""
+        """Make a table without rows; caption: a line below it."""
         self.title, self.left, self.caption = printable(title), left, caption
         self.heads = tuple(map(printable, heads))
         self.rows: list[tuple[str, ...]] = []
@@ -52,7 +52,7 @@ class TextTable:
         self.rows.append(tuple(map(printable, cells)))
 
     def print(self, console: Console) -> None:
-        """Print it; nothing where it has no rows."""
+        """Print the table, or nothing if it has no rows."""
         columns = [_Column(head, list(cells), i >= self.left)
                    for i, (head, *cells) in enumerate(zip(self.heads, *self.rows, strict=True))]  # fmt: skip
         if self.rows and _narrowest(columns) <= console.width:
@@ -61,7 +61,7 @@ class TextTable:
         first, *heads = self.heads
         waiting = [_Column(name, list(cells), False) for name, *cells in self.rows]
         while waiting:
-            count = 1  # a single one that is too wide goes beyond the edge
+            count = 1  # a single column that is too wide goes beyond the edge
             while count < len(waiting) and _narrowest([_Column(first, heads), *waiting[: count + 1]]) <= console.width:
                 count += 1
             shown, waiting = waiting[:count], waiting[count:]
@@ -100,7 +100,7 @@ def _narrowest(columns: Sequence[_Column]) -> int:
 
 
 def _widths(columns: Sequence[_Column], edge: int) -> list[int]:
-    """The width of each column: that of its longest word; what is left goes first to those that need the least more."""
+    """Return the width of each column: that of its longest word; the rest goes first to those that need the least."""
     spare = edge - _narrowest(columns)
     widths = [column.least for column in columns]
     for i in sorted(range(len(columns)), key=lambda i: columns[i].most - columns[i].least):

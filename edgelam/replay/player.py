@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Playing a recorded program (recorder.py) again: over another network, with other devices, and without PyTorch.
+"""Plays a recorded program (recorder.py) again: over another network, with other devices, and without PyTorch.
 
-Each recorded task becomes a coroutine that does the recorded operations, with payloads of the recorded sizes, on
-the same event loop and asyncio's own groups, events and queues, so that what happens at one instant happens in the
-same order as in a real run. Whatever could have gone otherwise is compared with the recording - which message a receive
-gets, who computes first on a node, what is done when the program asks - and the replay ends with `NotReplayable`
-where it differs.
+Each recorded task becomes a coroutine that does the recorded operations, with payloads of the recorded sizes. It uses
+the same event loop and asyncio's own groups, events and queues, so what happens at one instant happens in the same
+order as in a real run. Everything that may differ is compared with the recording: which message a receive gets, who
+computes first on a node, what is done when the program asks. If it differs, the replay ends with `NotReplayable`.
 """
 
 from __future__ import annotations
@@ -46,24 +45,24 @@ def _does(*kinds: str) -> Callable[[_Do], _Do]:
 
 
 class ProgramPlayer(Observer):
-    """One program: ``cosim.simulate(player.main, ..., program=player)``, then ask for what came out."""
+    """One program: call ``cosim.simulate(player.main, ..., program=player)``, then read the results."""
 
     def __init__(self, operations: Iterable[Operation], *, any_order: bool = False) -> None:
-        """Play `operations`, in the order they were recorded.
+        """Play `operations`, in the order in which they were recorded.
 
-        any_order: compute blocks of different tasks on one node may change places (they share no state).
+        any_order: compute blocks of different tasks on one node may change their order (they share no state).
         """
         self.transfers: dict[tuple[int, str], TransferRecord] = {}
         """Records of transfers by recorded number and receiver, in the order in which they ended."""
         self.blocks: dict[int, ComputeRecord] = {}
         """Records of compute blocks by recorded number, in the order in which they ended."""
         self.sends = 0
-        """How many transfers there are."""
+        """Number of transfers."""
         self.sent = 0
-        """How many have begun."""
+        """Number of transfers that have begun."""
         self._any_order = any_order
         self._scripts: dict[int, list[Operation]] = defaultdict(list)
-        self._tasks = {1}  # numbers that are tasks
+        self._tasks = {1}  # the numbers of tasks
         self._turns: dict[str, deque[int]] = defaultdict(deque)  # node -> its compute blocks, in recorded order
         for operation in operations:
             if operation.task:
@@ -75,7 +74,7 @@ class ProgramPlayer(Observer):
             elif operation.kind == "send":
                 self.sends += 1
         self._things: dict[int, Any] = {}  # tasks, futures, groups, ... by recorded number
-        self._recorded: dict[int, int] = {}  # transfer here -> recorded
+        self._recorded: dict[int, int] = {}  # transfer in this run -> recorded transfer
         self._readings: dict[int, float] = {}
         self._queued_s: dict[int, float] = {}
         self._core: Core
@@ -96,7 +95,7 @@ class ProgramPlayer(Observer):
         self._queued_s[number] = record.queued_s
 
     def value(self, reading: list[Any]) -> float:
-        """What a reading of the clock, of a node's energy, or of a message's times gives here (see traced.py)."""
+        """Return the value of a reading here: of the clock, a node's energy, or a message's times (see traced.py)."""
         kind, number = reading[0], int(reading[1])
         if kind in ("clock", "energy"):
             return self._readings[number]
@@ -116,14 +115,14 @@ class ProgramPlayer(Observer):
         if missing:
             raise NotReplayable(
                 f"the run uses nodes {', '.join(missing)}, which scenario {self._core.scenario!r} does not have; there "
-                f"are: {', '.join(there)}. Its options say how many nodes of a kind there are (numUe=..., numEdge=...)"
+                f"are: {', '.join(there)}. Its options set the number of nodes of each kind (numUe=..., numEdge=...)"
             )
 
     async def _play(self, task: int) -> None:
         for operation in self._scripts.get(task, ()):
             await _DO[operation.kind](self, operation)
         if not self._scripts.get(task) or self._scripts[task][-1].kind != "end":
-            future = self._core.loop.create_future()  # it was still at something when the run was over
+            future = self._core.loop.create_future()  # it had not finished when the run ended
             future.why = ("the end of the run",)
             await future
 
@@ -139,7 +138,7 @@ class ProgramPlayer(Observer):
 
     def _otherwise(self, what: str) -> NotReplayable:
         return NotReplayable(
-            f"over this network the run would have gone another way: at simulated time "
+            f"over this network, the run would have done something else: at simulated time "
             f"{self._core.loop.now_ns / 1e9:.9f} s {what}"
         )
 
@@ -253,7 +252,7 @@ class ProgramPlayer(Observer):
         if op.kind == "queue-get-nowait" and queue.empty():
             raise self._otherwise("a queue is empty")
         if await queue.get() != op.amount:
-            raise self._otherwise("a queue holds other things, because others were the first to put")
+            raise self._otherwise("a queue holds other things, because others put first")
 
     # ---- nodes ---------------------------------------------------------------------------------------------------
 
@@ -290,7 +289,7 @@ class ProgramPlayer(Observer):
         if self._turns[op.node].popleft() != op.object and not self._any_order:
             raise self._otherwise(
                 f"block {op.text!r} computes on {op.node} before another task's, which was first in the recording: if "
-                "both touch the same weights, what was learned would differ. If they share nothing, say --any-order"
+                "both touch the same weights, what was learned would differ. If they share nothing, use --any-order"
             )
         block = node.compute(op.text, work=Work())
         self._things[op.object] = block

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The programs of a run's simulations as the table ``program`` of its folder: what `edgelam.replay.replay` plays.
+"""The programs of a run's simulations, as the table ``program`` of its folder, which `edgelam.replay.replay` plays.
 
-An experiment gives ``program=programs.record(folder, label)`` to `cosim.simulate`, and that is all. Rows that it
-appends to its tables are looked at: times in them that come from the simulation (`sim.now_s` and what is added to and
-subtracted from it, see traced.py) and rows about transfers and computations are noted too, so that a
-replay can fill in its own.
+An experiment only gives ``program=programs.record(folder, label)`` to `cosim.simulate`. Rows that it appends to its
+tables are examined: times in them that come from the simulation (`sim.now_s`, and what is added to it or subtracted
+from it, see traced.py) and rows about transfers and computations are recorded, too, so that a replay can put in its own
+values.
 
-manifest.json has a list ``simulations``: label, settings, number of operations, and the reasons why one cannot
+manifest.json has a list ``simulations``: label, settings, number of operations, and the reasons if a simulation cannot
 be replayed.
 """
 
@@ -26,14 +26,14 @@ from edgelam.runs.folders import tables
 from edgelam.runs.folders.folder import RunFolder
 
 TABLE = "program"
-ROW = "row"  # the kind of operation that tells where a table's row came from
+ROW = "row"  # the kind of operation that says where a table's row came from
 
 
 def record(folder: RunFolder, label: str, scenario: str | None = None) -> ProgramRecorder:
-    """A recorder for one more simulation of the run.
+    """Return a recorder for one more simulation of the run.
 
-    label: what it is called in the manifest and in progress; scenario: what it runs over, the run's setting of that
-    name unless given. A file of one's own is copied into the run folder.
+    label: its name in the manifest and in progress; scenario: its network, by default the run's setting of that name. A
+    user's scenario file is copied into the run folder.
     """
     simulations: list[dict[str, Any]] = folder.manifest.setdefault("simulations", [])
     number = len(simulations)
@@ -73,7 +73,7 @@ def record(folder: RunFolder, label: str, scenario: str | None = None) -> Progra
 
 
 def _keep_scenario(folder: RunFolder, scenario: Any) -> None:
-    """Copy the source of a scenario of one's own into the run folder, once: it may be edited after the run."""
+    """Copy the source of a user's scenario into the run folder, once: it may be edited after the run."""
     if not isinstance(scenario, str) or not scenarios.is_path(scenario):
         return
     source = Path(scenario)
@@ -83,7 +83,7 @@ def _keep_scenario(folder: RunFolder, scenario: Any) -> None:
 
 
 def read(path: Path) -> tuple[dict[int, list[Operation]], dict[str, dict[int, tuple[int, Any]]]]:
-    """The operations of each simulation, and {table: {row: (simulation, where it came from)}}."""
+    """Return the operations of each simulation, and {table: {row: (simulation, origin)}}."""
     operations: dict[int, list[Operation]] = defaultdict(list)
     rows: dict[str, dict[int, tuple[int, Any]]] = defaultdict(dict)
     table = tables.read_arrow(path, TABLE)

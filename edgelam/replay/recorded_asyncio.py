@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """asyncio's task groups, waits, time-outs, events and queues, as the recorder of the program (recorder.py) sees them.
 
-What they keep inside (who waits, whether an event is set, what is queued) decides whether a task waits at all, so it is
-not enough to see futures: while a recorded loop runs, the methods below note what they are asked for. A replay asks
-asyncio's own objects for the same. Where somebody else may come first over another network (locks, as_completed, the
-first of several) the program is refused.
+Their state (who waits, whether an event is set, what is queued) decides whether a task waits at all, so it is not
+enough to see futures: while a recorded loop runs, the methods below note the calls. A replay calls asyncio's own
+objects in the same way. If somebody else may come first over another network (locks, as_completed, the first of
+several), the program is refused.
 
-The classes' own methods are wrapped, so that ``from asyncio import Event`` makes no difference; for loops that do not
-record the wrappers pass everything on.
+The classes' own methods are wrapped, so ``from asyncio import Event`` makes no difference. For loops that do not
+record, the wrappers pass everything on.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def _create_in_group(original: Any, recorder: ProgramRecorder, group: Any, *args
 async def _wait(original: Any, recorder: ProgramRecorder, fs: Any, *how: Any) -> Any:
     timeout, return_when, loop = how
     if timeout is not None:
-        recorder.depends_on_network("asyncio.wait with a timeout: who is done by then depends on the network")
+        recorder.depends_on_network("asyncio.wait with a timeout: the network decides who is done by then")
     if return_when == asyncio.FIRST_COMPLETED and len(fs) > 1:
-        recorder.depends_on_network("asyncio.wait for the first of several: which is first depends on the network")
+        recorder.depends_on_network("asyncio.wait for the first of several: the network decides which is first")
     recorder.add("wait", text=recorder.numbers_of(fs))
     with recorder.looking_on():
         return await original(fs, timeout, return_when, loop)
@@ -93,7 +93,7 @@ async def _leave_timeout(original: Any, recorder: ProgramRecorder, timeout: asyn
 
 def _put_off(original: Any, recorder: ProgramRecorder, timeout: asyncio.Timeout, when: float | None) -> None:
     if timeout in recorder.known.numbers:  # not while it is entered
-        recorder.depends_on_network("a time-out is put off: by how much may depend on time")
+        recorder.depends_on_network("a time-out is moved: the new time may depend on time")
     original(timeout, when)
 
 
@@ -242,12 +242,12 @@ _WRAPPERS: list[tuple[Any, str, Callable[..., Any]]] = [
     (asyncio.locks.Condition, "wait", _refusing("Condition", _WHO_IS_FIRST)),
     (asyncio.locks.Barrier, "wait", _refusing("Barrier", _WHO_IS_FIRST)),
 ]
-_originals: list[Any] = []  # what the wrappers stand in for, while they do
+_originals: list[Any] = []  # the methods that the wrappers replace
 
 
 @contextmanager
 def recorded(loop: asyncio.AbstractEventLoop, recorder: ProgramRecorder) -> Iterator[None]:
-    """Have the wrappers in place while `loop` runs."""
+    """Keep the wrappers in place while `loop` runs."""
     if not _originals:
         for owner, name, wrapper in _WRAPPERS:
             original = getattr(owner, name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Futures and tasks that tell the recorder of the program (recorder.py) who waits for them and who sets them."""
+"""Futures and tasks that tell the recorder of the program (recorder.py) who waits for them, and who sets them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _recorder(future: Any) -> ProgramRecorder:
 
 
 class _Asked(asyncio.Future[Any]):
-    """A program asks a future or task whether it is done: what it hears is noted, to be compared in a replay."""
+    """Notes the answer when a program asks a future or task whether it is done; a replay compares it."""
 
     def done(self) -> bool:
         """Do as the future does, and note it."""
@@ -40,15 +40,15 @@ class _Asked(asyncio.Future[Any]):
         return super().result()
 
     def _note(self, value: bool) -> None:
-        if not sys._getframe(2).f_code.co_filename.startswith(INSIDE):  # those know when to ask a future
+        if not sys._getframe(2).f_code.co_filename.startswith(INSIDE):  # these know when to ask a future
             _recorder(self).add("done", _recorder(self).number_of(self), amount=int(value))
 
 
 class RecordedFuture(_Asked, SimFuture):
-    """A `SimFuture` of a loop that records. One that says `why` it is awaited is cosim's own: not looked at."""
+    """A `SimFuture` of a loop that records. One that says `why` it is awaited is cosim's own, and is not recorded."""
 
     number = 0  # given when the program first refers to it
-    sleep_ns: int | None = None  # asyncio.sleep's: how long
+    sleep_ns: int | None = None  # of asyncio.sleep: how long
     is_job = False  # of an executor
     _awaited = False  # by the program
     _set_by_callback = False
@@ -94,11 +94,11 @@ class RecordedFuture(_Asked, SimFuture):
 
 
 class RecordedTask(_Asked, SimTask):
-    """A `SimTask` of a loop that records. `quiet` above 0: what it does just now is not part of the program."""
+    """A `SimTask` of a loop that records. While `quiet` is above 0, what it does is not part of the program."""
 
     number = 0
     quiet = 1  # until the recorder takes it in
-    token = 0  # of what it puts into a queue or got from one
+    token = 0  # number of what it puts into a queue or gets from one
 
     def __await__(self) -> Any:
         """Do as the task does, and note it."""

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Recording a run's program: for every task the operations it did, in order, so that they can be replayed.
+"""Records a run's program: the operations of every task, in order, so that they can be replayed.
 
 An operation is a row: which task did what (`kind`), with which thing (`object`), where (`node`). No operation says
-*when*: a task goes on when what it awaits is there. Played again (player.py) over another network, the same operations
-take the time that this network takes.
+*when*: a task goes on when what it awaits has come. When they are played again (player.py) over another network, the
+same operations take the time that this network takes.
 
-What kinds there are: spawn, await, gather, wait, group, ungroup, set, sleep, yield, job, done (joins and futures);
+These kinds exist: spawn, await, gather, wait, group, ungroup, set, sleep, yield, job, done (joins and futures);
 event..., queue... (asyncio's); send, receive, compute, computed (nodes); timeout, untimeout; clock, energy (readings
-that end up in tables); row (a table's row that holds such, see programs.py); end (of a task).
+that are written into tables); row (a table's row with such a reading, see programs.py); end (of a task).
 
-A program whose operations may be others over another network cannot be replayed: `refuse` notes why.
+If the operations of a program may differ over another network, it cannot be replayed: `refuse` notes why.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ if TYPE_CHECKING:
 
 MAX_REASONS = 10
 COLUMNS: dict[str, type] = {
-    "simulation": int,  # which simulation of the run, from 0
+    "simulation": int,  # number of the simulation in the run, from 0
     "task": int,  # the task that does it, from 1 (the main coroutine); 0: none
     "kind": str,
-    "object": int,  # number of a task, future, transfer, block, reading, ... each unique in its simulation
+    "object": int,  # number of a task, future, transfer, block, reading, ...; each is unique in its simulation
     "node": str,
     "text": str,  # a name or JSON
     "amount": int,  # bytes, nanoseconds, FLOPs
     "extra": int,
-    "time_ns": int,  # when it was; not used to replay
+    "time_ns": int,  # when it happened; not used to replay
 }
 
 
@@ -67,16 +67,16 @@ class Operation(NamedTuple):
 
 
 class Known:
-    """The numbers of asyncio's objects (groups, time-outs, events, queues), and of what is in each queue."""
+    """The numbers of asyncio's objects (groups, time-outs, events, queues), and of the items in each queue."""
 
     def __init__(self) -> None:
-        """None yet."""
+        """Begin without any."""
         self.numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
         self.queued: WeakKeyDictionary[Any, deque[int]] = WeakKeyDictionary()
 
 
 class ProgramRecorder(Observer):
-    """Takes note of what the tasks of one simulation do. Give it to `cosim.simulate(..., program=recorder)`."""
+    """Records what the tasks of one simulation do. Give it to `cosim.simulate(..., program=recorder)`."""
 
     future_type = RecordedFuture
     task_type = RecordedTask
@@ -89,33 +89,33 @@ class ProgramRecorder(Observer):
         rows_at_once: int = 4096,
         simulation: int = 0,
     ) -> None:
-        """`write` gets the operations, many at a time; `on_end` is called when the simulation has ended well.
+        """write: gets the operations, many at a time; on_end: is called when the simulation has ended well.
 
         simulation: its number within its run.
         """
         self.settings: dict[str, Any] = {}
-        """What `simulate` was asked for, as JSON can hold it."""
+        """The arguments of `simulate`, as JSON can hold them."""
         self.reasons: list[str] = []
-        """Why it cannot be replayed; empty: it can."""
+        """Why it cannot be replayed; empty: it can be."""
         self.about: tuple[str, int, str] | None = None
         """While a record is reported: (transfer, its number, receiver) or (compute, the block's number, node)."""
         self.known = Known()
         self.simulation = simulation
-        self._blocks: dict[ComputeBlock, int] = {}  # those under way -> their numbers
+        self._blocks: dict[ComputeBlock, int] = {}  # those in progress -> their numbers
         self._write, self._on_end, self._rows_at_once = write, on_end, rows_at_once
         self._operations: list[Operation] = []
         self._loop: SimLoop | None = None
         self._objects = 0
-        self._last_clock: tuple[int, int] = (0, 0)  # (how many operations there were, the reading) of the last clock
+        self._last_clock: tuple[int, int] = (0, 0)  # (number of operations then, reading) of the last reading
         self._count = 0
         self._last_task = 0
-        self._senders: dict[str, dict[tuple[str, str], None]] = {}  # receiver -> (source, tag) of what it was sent
+        self._senders: dict[str, dict[tuple[str, str], None]] = {}  # receiver -> (source, tag) of what was sent to it
         self._from_anybody: dict[tuple[str, str | None], None] = {}
 
     # ---- from simulate -----------------------------------------------------------------------------------------
 
     def asked(self, **arguments: Any) -> None:
-        """Kept, with the checksum of the scenario's file."""
+        """Keep the arguments, with the checksum of the scenario's file."""
         self.settings = arguments
         if arguments["scenario"] != "none":
             self.settings["scenario_sha256"] = scenarios.checksum_of(arguments["scenario"])
@@ -127,12 +127,12 @@ class ProgramRecorder(Observer):
         self._loop = core.loop
         self.settings["nodes"] = {node.name: node.role for node in core.nodes.values()}
         if core.participants > 1:
-            self.refuse(f"{core.participants} participants: only what one process does is recorded")
+            self.refuse(f"{core.participants} participants: only what a single process does can be recorded")
         if self.settings.get("compute") == "measured":
-            self.refuse("compute is measured: how long computing takes was this machine's wall time")
+            self.refuse("compute is measured: the time of computing was this machine's wall time")
 
     def running(self) -> AbstractContextManager[None]:
-        """Look at what is asked of asyncio."""
+        """Watch the calls of asyncio."""
         assert self._loop is not None
         return recorded(self._loop, self)
 
@@ -143,14 +143,14 @@ class ProgramRecorder(Observer):
             if len(fitting) > 1:
                 self.refuse(
                     f"{node} receives {'anything' if tag is None else repr(tag)} from anybody, and {len(fitting)} nodes"
-                    f" send it: whose message comes first depends on the network"
+                    f" send it: the network decides whose message comes first"
                 )
         self.flush()
         if self._on_end is not None:
             self._on_end(self)
 
     def flush(self) -> None:
-        """Hand over what has not been handed over."""
+        """Write what has not been written."""
         if self._operations:
             self._write(self._operations)
             self._operations = []
@@ -159,13 +159,13 @@ class ProgramRecorder(Observer):
 
     @property
     def operations(self) -> int:
-        """How many there are so far."""
+        """Number of operations so far."""
         return self._count
 
     def add(
         self, kind: str, object: int = 0, *, node: str = "", text: str = "", amount: int = 0, extra: int = 0
     ) -> bool:
-        """Note what the present task does; False if it is none that is recorded."""
+        """Note what the current task does; return False if the task is not recorded."""
         task: Any = asyncio.current_task(self._loop)
         if task is None or task.quiet:
             return False
@@ -186,25 +186,25 @@ class ProgramRecorder(Observer):
         return self._loop.now_ns
 
     def new_object(self) -> int:
-        """A number for something that operations refer to."""
+        """Return a number for something to which operations refer."""
         self._objects += 1
         return self._objects
 
     def refuse(self, reason: str) -> None:
-        """The program depends on time: it cannot be replayed."""
+        """Note that the program depends on time: it cannot be replayed."""
         if reason not in self.reasons and len(self.reasons) < MAX_REASONS:
             self.reasons.append(reason)
 
     def depends_on_network(self, what: str) -> None:
-        """Refused, unless the present task only looks on."""
+        """Refuse, unless the current task only observes."""
         task: Any = asyncio.current_task(self._loop)
         if task is not None and not task.quiet:
             self.refuse(f"{what} (task {task.get_name()!r}, {self._when()}{_place()})")
 
     def compared(self) -> None:
-        """Two times were compared."""
+        """Refuse: two times were compared."""
         self.depends_on_network(
-            "simulated times are compared: what is decided by them may turn out otherwise; numpy.minimum and "
+            "simulated times are compared: what they decide may change; numpy.minimum and "
             "numpy.maximum of two times decide nothing"
         )
 

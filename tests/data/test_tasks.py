@@ -117,7 +117,7 @@ BAD_FILES = {
     "not fractions": ("csv", "text,label\na,0.5\nb,1\n"),
     "split holds 'dev'": ("csv", "text,label,split\na,x,train\nb,y,dev\n"),
     "classes that the training set does not": ("csv", "text,label,split\na,x,train\nb,y,train\nc,z,test\n"),
-    "nothing to test on": ("csv", "text,label\na,x\nb,y\n"),
+    "no samples for testing": ("csv", "text,label\na,x\nb,y\n"),
     "cannot be read as Parquet": ("parquet", "text,label\n"),
     "cannot be read as NPZ": ("npz", "text,label\n"),
     "UTF-8": ("csv", b"text,label\n\xff\xfe,a\n"),

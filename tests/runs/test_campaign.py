@@ -115,7 +115,7 @@ def test_what_cannot_be_run_is_refused_before_anything_is_made(here, capsys):
         status, _, err = campaign(capsys, *arguments)
         assert (status, message in err) == (2, True), err
     assert cli.main(["campaign", "--seeds", "3", "tiny"]) == 2
-    assert "say: edgelam campaign EXPERIMENT" in capsys.readouterr().err
+    assert "write: edgelam campaign EXPERIMENT" in capsys.readouterr().err
     (here / "other").mkdir()
     (here / "other" / "thesis.txt").write_text("mine")
     status, _, err = campaign(capsys, "--out", "other", "--seeds", "2")

@@ -274,7 +274,7 @@ def test_an_error_in_a_figure_leaves_the_run_completed_and_it_is_drawn_later(tmp
     assert load(path).state == "completed"
     assert load(path).metrics["loss"].tolist() == [0.0]
     assert "Traceback" not in done.stderr
-    assert "mended: edgelam plot" in done.stderr
+    assert "use: edgelam plot" in done.stderr
     file.write_text(OWN.replace('raise ZeroDivisionError("no such scale")', 'return [path / "loss.svg"]'))
     again = run("plot", str(path))
     assert (again.returncode, again.stderr) == (0, "")
