@@ -217,7 +217,7 @@ class ProgramRecorder(Observer):
 
     @contextmanager
     def looking_on(self) -> Iterator[None]:
-        """What the present task does inside is not part of the program."""
+        """What the current task does inside is not part of the program."""
         task: Any = asyncio.current_task(self._loop)
         if task is None:
             yield
@@ -229,7 +229,7 @@ class ProgramRecorder(Observer):
             task.quiet -= 1
 
     def task_started(self, task: Any) -> None:
-        """Noted, unless the task that made it only looks on."""
+        """Note the task, unless the task that made it only observes."""
         task.add_done_callback(self._finished)
         parent: Any = asyncio.current_task(self._loop)
         if parent is None and self._objects == 0:  # the main coroutine
@@ -253,23 +253,23 @@ class ProgramRecorder(Observer):
             self._note(Operation(task.number, "end", 0, "", "", 0, 0, self.now_ns))
 
     def number_of(self, future: Any) -> int:
-        """The number of a future, task or gather."""
+        """Return the number of a future, task or gather."""
         number: int | None = getattr(future, "number", None)
         if number is None:
-            self.depends_on_network(f"a {type(future).__name__} of another making is awaited")
+            self.depends_on_network(f"a {type(future).__name__} that was not made by the recorded loop is awaited")
             return 0
         if number == 0:
             number = future.number = self.new_object()
         return number
 
     def numbers_of(self, futures: Any) -> str:
-        """Numbers of several, as text."""
+        """Return the numbers of several, as text."""
         return " ".join(str(self.number_of(future)) for future in futures)
 
     # ---- nodes -------------------------------------------------------------------------------------------------
 
     def transfer_started(self, outgoing: Outgoing, asked: TransferSpec) -> None:
-        """Noted, with the protocol that was asked for."""
+        """Note the transfer, with the requested protocol."""
         receivers, source = list(outgoing.receivers.values()), outgoing.source.name
         text = json.dumps({"to": receivers} | asked.noted())
         if self.add("send", outgoing.id, node=source, text=text, amount=outgoing.size_bytes):
@@ -285,7 +285,7 @@ class ProgramRecorder(Observer):
             self.refuse(f"{outgoing.describe()}: {record.status}; another network may lose something else")
 
     def told(self) -> None:
-        """Rows that come now are about no transfer or computation."""
+        """Note that rows that come now are about no transfer or computation."""
         self.about = None
 
     def message_received(self, node: Node, source: Node | None, tag: str | None, arrival: Arrival) -> None:
@@ -314,7 +314,7 @@ class ProgramRecorder(Observer):
     # ---- readings ----------------------------------------------------------------------------------------------
 
     def timer_set(self, callback: Any, args: tuple[Any, ...], delay_ns: int) -> None:
-        """What `asyncio.sleep` waits for is noted where it is awaited; other callbacks are refused."""
+        """Refuse callbacks other than those of `asyncio.sleep`, whose waits are noted when they are awaited."""
         if callback is set_by_timer and isinstance(args[0], RecordedFuture):
             args[0].sleep_ns = delay_ns
         elif not isinstance(getattr(callback, "__self__", None), asyncio.Timeout):
@@ -352,7 +352,7 @@ class ProgramRecorder(Observer):
 
 
 def _place() -> str:
-    """The user's line this is about: the innermost frame outside asyncio, contextlib and this package."""
+    """Return the user's line: the innermost frame outside asyncio, contextlib and this package."""
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Replay a run over another network: what it sent and computed, again, without learning anything again.
+"""Replays a run over another network: it sends and computes the same again, without learning anything again.
 
-``replay(run, scenario="wired-star", options={"rate": "20Mbps"})`` leaves a run folder of its own, with the tables of
-the run: transfers and computations at their new times, and every row whose times came from the simulation (metrics,
-rounds, ...) at its new times. PyTorch is not imported. Exact, or refused (`NotReplayable`): docs/replay.md.
+``replay(run, scenario="wired-star", options={"rate": "20Mbps"})`` writes a new run folder with the tables of the run:
+transfers and computations have their new times, and so has every row whose times came from the simulation (metrics,
+rounds, ...). PyTorch is not imported. A replay is exact, or it is refused (`NotReplayable`): docs/replay.md.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ def replay(
     out: str | Path = "runs",
     progress: Progress | None = None,
 ) -> Run:
-    """Replay `run` (a run folder, or one loaded) and return the new run. What is None stays as it was.
+    """Replay `run` (a run folder, or a loaded run) and return the new run. Arguments that are None stay as in the run.
 
     Args:
         run: a run that is completed and whose programs were recorded (experiments do).
         scenario: another network: an installed scenario, a path, or "none".
-        options: the scenario's own, added to the run's if the scenario stays, otherwise to those that the experiment
-            gives by itself (numUe).
+        options: options of the scenario, added to the run's if the scenario stays, otherwise to those that the
+            experiment itself gives (numUe).
         devices: node name pattern to device profile, instead of the run's.
         compute: "modelled" or "free".
         seed: of the network only; what was learned stays that of the run.
-        any_order: compute blocks of different tasks on one node may change places: they share no state.
-        trust: scenario files that may run although only the run folder names them; others are asked for on a terminal
-            and refused elsewhere.
+        any_order: compute blocks of different tasks on one node may change their order: they share no state.
+        trust: scenario files that may run although only the run folder names them; for others, the user is asked on a
+            terminal, and they are refused without one.
         out: the folder that holds all runs.
         progress: where to show it; None: nowhere.
 
@@ -90,7 +90,7 @@ def replay(
                     "of": str(original.path.resolve()),
                     "differs": differs,
                     "any_order": any_order,
-                    "seed_of_what_was_learned": before.seed,  # config.toml has the network's, which may be another
+                    "seed_of_what_was_learned": before.seed,  # config.toml has that of the network, perhaps another
                 },
             )
             names = recorded_names(original)
@@ -113,7 +113,7 @@ def replay(
 
 
 def _own_texts(experiment: str) -> list[str]:
-    """What the recipes of an experiment name; nothing where it is not installed."""
+    """Return the texts in an experiment's recipes; nothing if it is not installed."""
     try:
         return own_texts(experiments.find(experiment))
     except ConfigurationError:
@@ -121,16 +121,16 @@ def _own_texts(experiment: str) -> list[str]:
 
 
 def _check_run(run: Run) -> list[dict[str, Any]]:
-    """The simulations of a run, if it can be replayed."""
+    """Return the simulations of a run, if it can be replayed."""
     if "replay" in run.manifest:
         made_of = run.manifest["replay"]["of"]
-        raise NotReplayable(f"{run.path} is itself a replay: replay the run it was made of, {made_of}")
+        raise NotReplayable(f"{run.path} is itself a replay: replay the run from which it was made, {made_of}")
     if run.state != "completed":
         raise NotReplayable(f"{run.path} is {run.state}, and only a completed run can be replayed")
     simulations: list[dict[str, Any]] = run.manifest.get("simulations", [])
     if programs.TABLE not in run or not simulations:
         raise NotReplayable(
-            f"{run.path} has no table 'program': experiments record it since they can be replayed; run it again "
+            f"{run.path} has no table 'program': experiments record it since runs can be replayed; run it again "
             f"(edgelam run {run.manifest['experiment']} --config {run.path}/config.toml)"
         )
     reasons = [
@@ -154,7 +154,7 @@ def _check_settings(after: Settings, simulations: list[dict[str, Any]]) -> None:
 
 
 def _changed_scenario(after: Settings, simulations: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """What differs where the replay is over the run's own scenario, whose file is another now; says so on stderr."""
+    """Return what differs, and say it on stderr, if the replay uses the run's own scenario, whose file has changed."""
     for facts in simulations:
         before = facts.get("scenario_sha256")
         if before is None or facts["scenario"] != after.scenario:
@@ -173,8 +173,8 @@ def _changed_scenario(after: Settings, simulations: list[dict[str, Any]]) -> dic
 def _settings(
     facts: Mapping[str, Any], player: ProgramPlayer, before: Settings, after: Settings, manifest: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The arguments of `simulate` for one simulation."""
-    # a control without a network stays one, and so does what sends nothing
+    """Return the arguments of `simulate` for one simulation."""
+    # a control without a network stays without one, and so does a simulation that sends nothing
     control = facts["label"] in manifest.get("without_network", ()) or not player.sends
     apart = facts["scenario"] == NO_SCENARIO and (before.scenario != NO_SCENARIO or control)
     networked = after.scenario != NO_SCENARIO and not apart
@@ -196,7 +196,7 @@ def _play(
         async with recorder.following(sim, settings["options"]):
             await player.main(sim)
 
-    sent: set[int] = set()  # one record a receiver comes: a transfer to several is one
+    sent: set[int] = set()  # one record for each receiver comes: a transfer to several is one
 
     def on_transfer(record: Any) -> None:
         recorder.ledger.transfer(record)
@@ -212,12 +212,12 @@ def _play(
 
 
 class _Recorder(SimulationRecorder):
-    """Keeps the ledger, which the run's own completes: nothing is allocated here."""
+    """Keeps the ledger, which that of the run completes: nothing is allocated here."""
 
     devices: list[dict[str, Any]]
 
     def write_devices(self, rows: list[dict[str, Any]]) -> None:
-        """Not yet."""
+        """Do nothing yet."""
         self.devices = rows
 
 

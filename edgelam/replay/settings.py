@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a run's network and devices were, and what a replay makes of them."""
+"""The network and devices of a run, and the changes of a replay."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Plain:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """A configuration that holds a network; experiment: whose it is, None for a `Plain` one."""
+    """A configuration that holds a network; experiment: to which it belongs, None for a `Plain` one."""
 
     config: Any
     experiment: experiments.Experiment | None = None
@@ -77,7 +77,7 @@ class Settings:
         compute: str | None,
         seed: int | None,
     ) -> Settings:
-        """Return these settings with the given changes. Another scenario keeps no options; traces are off."""
+        """Return these settings with the given changes. With another scenario, no options are kept; traces are off."""
         before = self.network
         kept = parse_pairs(before.options, "--options") if scenario in (None, before.scenario) else {}
         changes: dict[str, Any] = {"options": _pairs(kept | dict(options or {})), "traces": ()}
@@ -91,14 +91,14 @@ class Settings:
         return Settings(config if seed is None else dataclasses.replace(config, seed=seed), self.experiment)
 
     def differences(self, after: Settings) -> dict[str, list[Any]]:
-        """What differs: {name: [in the run, in the replay]}."""
+        """Return what differs: {name: [in the run, in the replay]}."""
         names = ("scenario", "scenario_options", "devices", "compute", "seed")
         pairs = {name: [getattr(self, name), getattr(after, name)] for name in names}
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def recorded_settings(run: Run) -> Settings:
-    """Return the settings of a run: its configuration, or, if that holds no network, what its simulations say."""
+    """Return the settings of a run: its configuration or, if that holds no network, the settings of its simulations."""
     try:
         experiment = experiments.find(run.manifest["experiment"])
     except ConfigurationError:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The tables of a replayed run: the run's own, with the times (and energies) that the replay gave.
+"""The tables of a replayed run: those of the run, with the times (and energies) of the replay.
 
-- a row about a transfer or a computation takes over what the replay's record of it says;
-- a row with times that were traced (traced.py) has them worked out from the replay's readings; a time in
-  such a row that was not traced is null;
-- a row without a time is copied; one with times that nobody recorded is left out, for they are not this network's;
-- the ledger has what the replay's network and devices cost, and of the run what does not depend on them (memory).
+- a row about a transfer or a computation gets the values of the replay's record of it;
+- in a row with times that were traced (traced.py), these are computed from the replay's readings; a time in such a
+  row that was not traced is null;
+- a row without a time is copied; a row with times that nobody recorded is left out, since they are not this network's;
+- the ledger has the costs of the replay's network and devices, and from the run what does not depend on them (memory).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from edgelam.runs.folders import tables
 from edgelam.runs.folders.folder import RunFolder
 from edgelam.runs.folders.load import Run
 
-_OWN = ("id", "bytes", "participant")  # numbers of the recording, or called otherwise in tables
-OWN = ("wall", "simulations", "nodes", "positions")  # which the replay writes itself
+_OWN = ("id", "bytes", "participant")  # numbers of the recording, or columns that have another name in tables
+OWN = ("wall", "simulations", "nodes", "positions")  # tables that the replay writes itself
 Row = dict[str, Any]
 Origins = Mapping[int, tuple[int, Any]]
 
@@ -39,7 +39,7 @@ def write(
 ) -> None:
     """Write into `folder` every table of `run` that a replay has.
 
-    origins: {table: {row: (simulation, where it came from)}}; ledgers: of the replay, by the name of the simulation.
+    origins: {table: {row: (simulation, origin)}}; ledgers: of the replay, by the name of the simulation.
     """
     for name in run:
         if name in (TABLE, *OWN) or name.startswith("trace_"):
@@ -55,7 +55,7 @@ def write(
 
 
 def ledger_nodes(run: Run, simulation: str) -> list[str]:
-    """The nodes in the ledger of one simulation of a run; none where it has none."""
+    """Return the nodes in the ledger of one simulation of a run; none if it has no ledger."""
     if ledger.TABLE not in run:
         return []
     table = tables.read_arrow(run.path, ledger.TABLE)
@@ -96,7 +96,7 @@ def _rows(table: pa.Table, origins: Origins, players: Mapping[int, ProgramPlayer
             continue
         what, number, where = origin
         record: Any = player.transfers.get((number, where)) if what == "transfer" else player.blocks.get(number)
-        if record is not None:  # None: it had not ended when the replay was over
+        if record is not None:  # None: it had not ended when the replay ended
             rank = ranks[simulation][what, number, where]
             ordered.setdefault(simulation, []).append((rank, row | _facts(record, row)))
             places.setdefault(simulation, []).append(len(found))
@@ -108,7 +108,7 @@ def _rows(table: pa.Table, origins: Origins, players: Mapping[int, ProgramPlayer
 
 
 def _ranks(player: ProgramPlayer) -> dict[tuple[str, int, str], int]:
-    """In which order transfers and computations ended."""
+    """Return the order in which transfers and computations ended."""
     transfers = {("transfer", *key): rank for rank, key in enumerate(player.transfers)}
     return transfers | {("compute", number, block.node): i for i, (number, block) in enumerate(player.blocks.items())}
 
@@ -124,7 +124,7 @@ def _worked_out(row: Row, formulas: Mapping[str, Any], player: ProgramPlayer) ->
         if column in formulas:
             try:
                 new[column] = evaluate(formulas[column], player.value)
-            except KeyError:  # not reached when the replay was over
+            except KeyError:  # not reached when the replay ended
                 new[column] = None
         else:
             new[column] = None if _is_time(column) and value else value

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Simulated times that remember how they came about, so that a replay can work them out anew.
+"""Simulated times that remember how they were computed, so that a replay can compute them again.
 
 While a program is recorded (recorder.py), `Simulation.now_s` and the times of messages are `Traced`: floats with a
 formula of readings of the clock. Sums and differences of them are traced, and so are NumPy's `minimum` and `maximum` of
-two. Everything else gives a plain float. Comparing them is noticed: a program that decides by the time may go another
-way over another network (say ``float(sim.now_s)`` where the comparison decides nothing).
+two. Everything else gives a plain float. Comparing them is noticed: a program that decides by the time may do something
+else over another network (write ``float(sim.now_s)`` if the comparison decides nothing).
 
-Python's own `min` and `max` cannot be traced: they return one of their arguments, the very object, which knows only how
-it came about itself, not that over another network it may be the other one. They compare, and that is noticed.
+Python's own `min` and `max` cannot be traced: they return one of their arguments itself. That object knows only how it
+was computed, not that over another network the result may be the other argument. They compare, and that is noticed.
 
-A formula is what JSON can hold: a number n of a reading of the clock as ["clock", n], others of that kind (see
+A formula can be written as JSON: reading number n of the clock as ["clock", n], similar readings (see
 `ProgramPlayer.value`), a constant, or ["+" | "-" | "min" | "max", formula, formula].
 """
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from edgelam.replay.recorder import ProgramRecorder
 
 Formula = float | list[Any]
-MAX_SIZE = 600  # parts of a formula; a longer one is not worth its place in the table
+MAX_SIZE = 600  # most parts of a formula; a longer one would take too much space in the table
 
 
 class Traced(float):
-    """A number of seconds, or joules, with the formula it came from."""
+    """A number of seconds, or joules, with the formula that gave it."""
 
     recorder: ProgramRecorder
     formula: Formula
     size: int
 
     def __new__(cls, value: float, recorder: ProgramRecorder, formula: Formula, size: int = 1) -> Traced:
-        """`value` as the recorder knows it by `formula` of `size` parts."""
+        """Make a number of `value`, which the recorder knows by `formula` with `size` parts."""
         self = super().__new__(cls, value)
         self.recorder, self.formula, self.size = recorder, formula, size
         return self
 
     def __reduce__(self) -> Any:
-        """Pickled it is a plain float."""
+        """Pickle it as a plain float."""
         return float, (float(self),)
 
     def __copy__(self) -> Traced:
@@ -70,7 +70,7 @@ class Traced(float):
         return combine("-", other, self)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        """NumPy's functions: the sum, difference, minimum and maximum of two numbers are traced."""
+        """Do as NumPy does; the sum, difference, minimum and maximum of two numbers are traced."""
         if ufunc in _OF_NUMPY and method == "__call__" and not options:
             value = combine(_OF_NUMPY[ufunc], *inputs)
             if value is not NotImplemented:
@@ -116,7 +116,7 @@ _COMPARING = {np.less, np.less_equal, np.greater, np.greater_equal}
 
 
 def combine(how: str, a: Any, b: Any) -> Any:
-    """a + b, a - b, min(a, b) or max(a, b) of two numbers; traced if one of them is."""
+    """Return a + b, a - b, min(a, b) or max(a, b) of two numbers; it is traced if one of them is."""
     if not isinstance(a, (int, float)) or not isinstance(b, (int, float)):
         return NotImplemented
     value = _VALUES[how](float(a), float(b))
@@ -128,7 +128,7 @@ def combine(how: str, a: Any, b: Any) -> Any:
 
 
 def evaluate(formula: Formula, leaf: Callable[[list[Any]], float]) -> float:
-    """A formula's value; `leaf` knows the readings."""
+    """Return a formula's value; `leaf` knows the readings."""
     if not isinstance(formula, list):
         return float(formula)
     if formula[0] in _VALUES:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The report of a campaign, or of any folder of runs: what came out of each, and means over seeds in the chart."""
+"""The report of a campaign, or of any folder of runs: the results of each, and means over seeds in the chart."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ NOT_DRAWN = ("count", "difference", "difference_interval", "pairs", "note")  # o
 
 
 def campaign_page(found: Runs) -> dict[str, Any]:
-    """The data of the page. Raises StorageError where a run folder cannot be read."""
+    """Return the data of the page. Raises StorageError if a run folder cannot be read."""
     if not found.paths:
-        raise StorageError(f"{found.folder} has no finished run yet; the same edgelam campaign command goes on with it")
+        raise StorageError(f"{found.folder} has no finished run yet; the same edgelam campaign command continues it")
     runs, results = found.runs, found.frame
     varying = found.varying()
     charts: dict[str, pd.DataFrame] = {}
@@ -32,7 +32,7 @@ def campaign_page(found: Runs) -> dict[str, Any]:
         kept = means[[*numeric, *(name for name in means if name not in (*numeric, *NOT_DRAWN))]]
         if numeric:
             kept = kept.sort_values(numeric)
-        else:  # nothing to draw across: side by side
+        else:  # no number for the horizontal axis: side by side
             kept.insert(0, "cell", range(1, len(kept) + 1))
         table = f"{metric}, means over seeds"
         charts[table] = kept
@@ -42,7 +42,7 @@ def campaign_page(found: Runs) -> dict[str, Any]:
     states = runs["state"].value_counts().to_dict()
     wall_s = float(runs["wall_s"].sum())
     if failed := sum(1 for _ in (found.folder / "failed").glob("*/")):
-        states |= {f"failed (what is left of them: {found.folder / 'failed'})": failed}
+        states |= {f"failed (what they left is in {found.folder / 'failed'})": failed}
     left_out = f"; the first {MOST_ROWS} of {len(results)} results are listed" if len(results) > MOST_ROWS else ""
     return {
         "title": f"{', '.join(map(str, runs['experiment'].unique()))}, {len(runs)} runs",
@@ -65,7 +65,7 @@ def campaign_page(found: Runs) -> dict[str, Any]:
 
 
 def _means(found: Runs, compared: dict[str, pd.DataFrame], keys: list[str]) -> dict[str, Any] | None:
-    """Heads and rows: a row for each cell and label, a column for each metric; of the first the paired difference."""
+    """Return heads and rows: a row for each cell and label, a column for each metric, the first one's difference."""
     if not compared:
         return None
     main, *_ = compared

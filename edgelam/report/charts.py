@@ -17,14 +17,14 @@ NOT_DRAWN = {"simulations", "nodes", "transfers", "compute", "positions", "progr
 
 
 def chart_tables(run: Run) -> dict[str, pd.DataFrame]:
-    """Table name -> rows, of all tables but those shown elsewhere, what is for replay, and traces of the network."""
+    """Return table name -> rows, without tables shown elsewhere, tables for replay, and traces of the network."""
     names = [name for name in run if name not in NOT_DRAWN and not name.startswith("trace_")]
     names = [name for name in names if name != ledger.TABLE or not ledger.is_ledger(run[name].columns)]
     return {name: run[name] for name in names if len(run[name])}
 
 
 def drawn(scores: Iterable[Score]) -> list[dict[str, Any]]:
-    """What the chart needs to know of scores: where each stands, what its axis says, what is drawn first."""
+    """Return what the chart needs to know about scores: where each is, what its axis says, what is drawn first."""
     return [
         {"table": score.table, "column": score.place, "title": score.title, "across": score.across}
         | {"where": {name: str(value) for name, value in score.where.items()}}
@@ -33,7 +33,7 @@ def drawn(scores: Iterable[Score]) -> list[dict[str, Any]]:
 
 
 def plain_table(rows: pd.DataFrame) -> dict[str, Any]:
-    """Columns as lists, seven digits a number; of more than MAX_ROWS every so many. `of`: how many there were."""
+    """Return columns as lists, with seven digits per number; of more than MAX_ROWS rows, every n-th. `of`: all rows."""
     of = len(rows)
     shown = rows.iloc[:: -(-of // MAX_ROWS)] if of > MAX_ROWS else rows
     columns = {str(name): [_plain(value) for value in shown[name].tolist()] for name in shown.columns}

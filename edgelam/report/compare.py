@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs beside one another: what they were told, what came of it, and their curves in one chart."""
+"""Runs beside one another: their settings, their results, and their curves in one chart."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Comparison:
     """Several runs: `overview`, `costs` and `differences` are (heads, rows of text)."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        """Read the runs. Raises StorageError, and ConfigurationError for fewer than two or the same one twice."""
+        """Read the runs. Raises StorageError, and ConfigurationError for fewer than two runs or the same run twice."""
         if not 2 <= len(paths) <= MOST_RUNS:
             raise ConfigurationError(f"compare takes 2 to {MOST_RUNS} run folders, got {len(paths)}")
         places = [Path(path).resolve() for path in paths]
@@ -42,7 +42,7 @@ class Comparison:
     def overview(self) -> tuple[list[str], list[list[str]]]:
         """The results of the runs: each has a row per combination of labels (method, test set), with all scores.
 
-        The best values are marked (marks.py); where it is known which way the main score is better, the last column has
+        The best values are marked (marks.py). If it is known which way the main score is better, the last column has
         its difference to the first run. A run without values has one row.
         """
         results_of = [
@@ -64,12 +64,12 @@ class Comparison:
 
     @property
     def note(self) -> str:
-        """What the mark of a best value means; empty where nothing is marked."""
+        """Return what the mark of a best value means; empty if nothing is marked."""
         return NOTE if any(cell.endswith(BEST) for row in self.overview[1] for cell in row) else ""
 
     @property
     def costs(self) -> tuple[list[str], list[list[str]]]:
-        """A row for each simulation of each run: both clocks and traffic."""
+        """Return a row for each simulation of each run: both clocks, and traffic."""
         heads = ["run", "simulation", "simulated", "wall", "transfers", "delivered"]
         rows = [
             [name, *_costs(run, simulation)]
@@ -80,7 +80,7 @@ class Comparison:
 
     @property
     def differences(self) -> tuple[list[str], list[list[str]]]:
-        """The settings that are not the same in all runs: a row per run, or a row per setting where those are more."""
+        """Return the settings that are not the same in all runs: a row per run, or per setting if these are more."""
         flat = [{"experiment": run.manifest["experiment"], **_flat(run.manifest["configuration"])} for run in self.runs]
         settings = dict.fromkeys(name for each in flat for name in each)
         rows = [[name, *(each.get(name, UNSET) for each in flat)] for name in settings]
@@ -119,13 +119,13 @@ class Comparison:
 
 
 def _together(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    """The rows of all; whole numbers stay so where a run lacks their column."""
+    """Return the rows of all; whole numbers stay whole if a run lacks their column."""
     whole = [part.astype(dict.fromkeys(part.select_dtypes("int64").columns, "Int64")) for part in parts]
     return pd.concat(whole)
 
 
 def _short_names(runs: list[Run]) -> list[str]:
-    """The folder's name, with as much of the path before it as tells the runs apart."""
+    """Return the folders' names, with as much of the path before them as is needed to tell the runs apart."""
     parts = [run.path.resolve().parts for run in runs]
     for count in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-count:]) for part in parts]
@@ -135,7 +135,7 @@ def _short_names(runs: list[Run]) -> list[str]:
 
 
 def _rows_of(run: Run) -> list[tuple[dict[str, str], dict[str, float]]]:
-    """Labels and values of what came of a run; one row without any where nothing did."""
+    """Return labels and values of a run's results; one row without any if it has no results."""
     scores = results.of_run(run)
     table = results.values(run, scores)
     labels = results.labels(table, scores)
@@ -149,7 +149,7 @@ def _difference(
     values: Mapping[str, float],
     first: Sequence[tuple[Any, Mapping[str, float]]],
 ) -> str:
-    """A score minus what it is in the first run: there by the same labels, or the only one."""
+    """Return a score minus that of the first run, which has the same labels, or is its only one."""
     there = [(of, known) for of, known in first if score.name in known]
     base = [known[score.name] for of, known in there if len(there) == 1 or of == labels]
     if score.name not in values or len(base) != 1:
@@ -171,7 +171,7 @@ def _costs(run: Run, simulation: str) -> list[str]:
 
 
 def _flat(plain: dict[str, Any]) -> dict[str, str]:
-    """Nested settings as 'lora.rank' -> text; without those that are left open, be it by null or by not being there."""
+    """Return nested settings as 'lora.rank' -> text, without those that are open (null, or missing)."""
     return {
         ".".join(place): ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         for place, value in leaves(plain)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Scores as cells of a table, the best of those that are comparable with a mark."""
+"""Scores as cells of a table; the best of those that can be compared has a mark."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgelam.runs.scores import BEST, Score
 from edgelam.text import si_bytes
 
 UNSET = "-"
-NOTE = "* the best, of rows that differ only in the first label or in the run"
+NOTE = "* the best of the rows that differ only in the first label or in the run"
 
 Labels = Mapping[str, str]
 
@@ -21,9 +21,9 @@ Labels = Mapping[str, str]
 def score_cells(
     scores: Sequence[Score], rows: Sequence[tuple[Labels, Mapping[str, float]]]
 ) -> tuple[list[str], list[list[str]]]:
-    """Heads and cells of some rows (labels, values by score); a value that is not there has no cell text but UNSET.
+    """Return heads and cells of some rows (labels, values by score); the cell of a missing value is UNSET.
 
-    Only the rows that have the same labels, apart from the first one, are comparable: the methods of one test set.
+    Only rows that have the same labels, except the first, can be compared: the methods of one test set.
     """
     conditions = [tuple(labels.items())[1:] for labels, _ in rows]
     cells: list[list[str]] = [[] for _ in rows]
@@ -39,7 +39,7 @@ def _text(value: float, score: Score) -> str:
 
 
 def score_table(run: Run) -> dict[str, Any] | None:
-    """Heads and rows of the scores of one run, and how many heads are labels; None where it has no values."""
+    """Return heads and rows of the scores of one run, and how many heads are labels; None if it has no values."""
     scores = results.of_run(run)
     table = results.values(run, scores)
     labels = results.labels(table, scores)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A page that needs nothing but itself: template, style and scripts of this folder around data.
+"""A page that needs no other file: template, style and scripts of this folder around data.
 
-All data goes in as one JSON text and is put on the page as text, never as HTML. The page's own policy lets it run its
-own two blocks (by their hashes) and load nothing from anywhere.
+All data goes in as one JSON text, and is put on the page as text, never as HTML. The page's own policy lets it run its
+own two blocks (by their hashes), and load nothing from anywhere.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _hash(text: str) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """The value with None for what JSON has no number for."""
+    """Return the value, with None for numbers that JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the report shows of a simulation: nodes, their places, transfers and computations as compact columns.
+"""What the report shows about a simulation: nodes, their places, transfers and computations as compact columns.
 
 Columns are packed into one block of bytes per simulation, deflated, in base64: a browser unpacks 100 000 transfers in
-well under a second. Of more than `MAX_EVENTS` those of one path that lie close together are drawn as one.
+well under a second. If there are more than `MAX_EVENTS`, events of one path that are close together are drawn as one.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from edgelam.runs.folders.load import Run
 from edgelam.text import si_bytes
 
 MAX_EVENTS = 150_000  # transfers and computations in one report
-FEWEST_EVENTS = 5_000  # of one simulation, where there are many
+FEWEST_EVENTS = 5_000  # of one simulation, if there are many
 MAX_PLACES = 60_000  # rows of the table positions in one report
 _KINDS = {"uplink": 0, "downlink": 1, "other": 2}
 
 
 def describe(run: Run) -> list[dict[str, Any]]:
-    """All simulations of a run, in the order they ran, as plain data and packed columns.
+    """Return all simulations of a run, in the order in which they ran, as plain data and packed columns.
 
-    A simulation: name, scenario, options, seed, nodes (name, role, device), end_s, wall_s (None where unknown), counts,
-    summary (a row per node), ledger (heads and rows, None without), labels (texts that columns refer to by number),
-    merged_s (the width of the bins that events were merged in, None: each event is there), columns (name, dtype,
+    A simulation has: name, scenario, options, seed, nodes (name, role, device), end_s, wall_s (None if unknown),
+    counts, summary (a row per node), ledger (heads and rows, or None), labels (texts to which columns refer by number),
+    merged_s (the width of the bins in which events were merged, None: each event is there), columns (name, dtype,
     length) and packed.
     """
     if not names_of(run):
@@ -40,20 +40,20 @@ def describe(run: Run) -> list[dict[str, Any]]:
 
 
 def names_of(run: Run) -> list[str]:
-    """The simulations of a run in the order they ran; none where it recorded none, or was killed before."""
+    """The simulations of a run in the order in which they ran; none if it recorded none, or was killed before."""
     rows = run["simulations"] if "simulations" in run else pd.DataFrame()
     return [str(name) for name in rows["simulation"].drop_duplicates()] if len(rows) else []
 
 
 def of_simulation(run: Run, table: str, name: str) -> pd.DataFrame:
-    """The rows of one simulation; none where the run has no such table."""
+    """Return the rows of one simulation; none if the run has no such table."""
     if table not in run or "simulation" not in run[table]:
         return pd.DataFrame()
     return run[table][run[table]["simulation"] == name]
 
 
 def end_of(run: Run, name: str) -> float:
-    """Simulated seconds from the start to the last thing recorded of a simulation."""
+    """Return the simulated seconds from the start to the last record of a simulation."""
     ends = [0.0]
     for table, columns in (
         ("transfers", ("queued_s", "last_byte_s", "acknowledged_s")),
@@ -66,7 +66,7 @@ def end_of(run: Run, name: str) -> float:
 
 
 def wall_of(run: Run, name: str) -> float | None:
-    """Wall-clock seconds a simulation took, None where it has no readings."""
+    """Return the wall-clock seconds of a simulation; None if it has no readings."""
     rows = of_simulation(run, "wall", name)
     return float(rows["wall_s"].max() - rows["wall_s"].min()) if len(rows) else None
 
@@ -118,7 +118,7 @@ def ended(transfers: pd.DataFrame) -> pd.DataFrame:
 
 
 def collectives_of(run: Run, name: str) -> pd.DataFrame:
-    """The collectives of a simulation as computations of their groups (runs/rank_recording.py), to be shown as bars."""
+    """Return the collectives of a simulation as computations of their groups (runs/rank_recording.py), for bars."""
     rows = of_simulation(run, "collectives", name)
     if not len(rows) or "slowest" not in rows:  # of an experiment's own
         return pd.DataFrame()
@@ -134,7 +134,7 @@ def collectives_of(run: Run, name: str) -> pd.DataFrame:
 
 
 def node_names(nodes: pd.DataFrame, transfers: pd.DataFrame, *bars: pd.DataFrame) -> list[str]:
-    """Node names in the scenario's order, and whatever else is named in the tables; bars: with a column node."""
+    """Return node names in the scenario's order, and then others in the tables; bars: tables with a column node."""
     found = list(nodes["node"]) if len(nodes) else []
     if len(transfers):
         found += [*transfers["source"].unique(), *transfers["receiver"].unique()]
@@ -154,7 +154,7 @@ def _describe_nodes(nodes: pd.DataFrame, names: list[str]) -> list[dict[str, str
 
 
 def _numbers(values: pd.Series, known: dict[str, int]) -> np.ndarray[Any, Any]:
-    """Each text as its number in `known`, to which new ones are added."""
+    """Return each text as its number in `known`, to which new ones are added."""
     codes, texts = pd.factorize(values.fillna("").astype(str))
     places = np.array([known.setdefault(text, len(known)) for text in texts] or [0])
     return places[codes].astype(np.uint16)
@@ -203,7 +203,7 @@ def _compute_columns(
 
 
 def _merge(rows: pd.DataFrame, path: list[str], width_s: float) -> pd.DataFrame:
-    """Events of one path that start in the same bin of `width_s` as one, from the first start to the last end."""
+    """Merge events of one path that start in the same bin of `width_s`, from the first start to the last end."""
     bins = rows.assign(bin=(rows["start"] // width_s).astype(np.int64)).groupby([*path, "bin"], sort=False)
     how = {
         "start": "min",
@@ -221,7 +221,7 @@ def _merge(rows: pd.DataFrame, path: list[str], width_s: float) -> pd.DataFrame:
 def _place_columns(rows: pd.DataFrame, number: dict[str, int], most: int) -> dict[str, np.ndarray[Any, Any]]:
     if not len(rows):
         return {}
-    if len(rows) > most:  # every so many of each node, and its last
+    if len(rows) > most:  # every n-th of each node, and its last
         every = -(-len(rows) // most)
         order = rows.groupby("node").cumcount()
         rows = rows[(order % every == 0) | (order == rows.groupby("node")["time_s"].transform("size") - 1)]
@@ -254,7 +254,7 @@ _UNITS = {"s": "s", "j": "J", "bytes": "B", "up": "B", "down": "B"}  # by the en
 
 
 def _ledger(run: Run, name: str) -> dict[str, Any] | None:
-    """Heads and rows of the ledger of a simulation; None where it has none."""
+    """Return heads and rows of the ledger of a simulation; None if it has no ledger."""
     rows = of_simulation(run, ledger.TABLE, name)
     if not len(rows) or not ledger.is_ledger(rows.columns):
         return None
@@ -287,7 +287,7 @@ def _narrow(name: str, values: Any) -> np.ndarray[Any, Any]:
 
 
 def _pack(columns: dict[str, np.ndarray[Any, Any]]) -> str:
-    """The columns one after the other, each at a multiple of 8 bytes, deflated, in base64."""
+    """Pack the columns one after the other, each at a multiple of 8 bytes, deflated, in base64."""
     block = bytearray()
     for values in columns.values():
         block += values.tobytes()

@@ -2,8 +2,8 @@
 """A run as a trace for Perfetto (ui.perfetto.dev) or chrome://tracing: ``edgelam trace RUN``.
 
 The file is JSON in the Trace Event Format. Each simulation is a process whose clock is simulated time, with tracks of
-its nodes: computing, sending, receiving. One further process is the run by the wall clock: simulations, their rounds,
-and how far simulated time had come. The two clocks share an axis in the viewer, and nothing else.
+its nodes: computing, sending, receiving. One more process is the run by the wall clock: simulations, their rounds, and
+how far simulated time had come. The two clocks share only an axis in the viewer.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def write_trace(path: Path, out: Path) -> int:
     """Write the trace of the run folder `path` to `out`; returns the number of events. Raises StorageError."""
     run = load_run(path)
     if not names_of(run):
-        raise StorageError(f"{path} has recorded no simulation: there is nothing to trace")
+        raise StorageError(f"{path} has recorded no simulation, so there is nothing to trace")
     count = 0
-    with atomic_file(out) as file:  # event by event: a long run is larger than memory likes
+    with atomic_file(out) as file:  # event by event: a long run may be larger than memory
         file.write(b'{"displayTimeUnit":"ms","otherData":')
         about = {"experiment": run.manifest["experiment"], "run": str(run.path), "clocks": CLOCKS}
         file.write(json.dumps(about).encode() + b',"traceEvents":[')
@@ -45,7 +45,7 @@ def write_trace(path: Path, out: Path) -> int:
 
 
 def events(run: Run) -> Iterator[Event]:
-    """All events of a run; `ts` and `dur` are microseconds of the clock that the process's name tells."""
+    """Yield all events of a run; `ts` and `dur` are microseconds of the clock that the process's name gives."""
     names = names_of(run)
     yield from _wall(run, names)
     for pid, name in enumerate(names, start=WALL + 1):
@@ -116,7 +116,7 @@ def _timed(rows: pd.DataFrame, *times: str) -> pd.DataFrame:
 
 
 def _lanes(rows: pd.DataFrame) -> list[list[dict[str, Any]]]:
-    """Rows in as few tracks as they need: in one track no two overlap."""
+    """Put rows into as few tracks as possible: no two overlap in one track."""
     lanes: list[list[dict[str, Any]]] = []
     free: list[tuple[float, int]] = []  # when a track's last slice ends, its number
     ordered: list[Any] = rows.sort_values(["start_s", "end_s"], kind="stable").to_dict("records") if len(rows) else []

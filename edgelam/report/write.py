@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The report of a run, from its folder alone."""
+"""The report of a run, made only from its folder."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ MAX_FIGURES_BYTES = 3_000_000  # of all figures together
 
 
 def write_report(path: Path, out: Path | None = None) -> Path:
-    """Write the report of `path`, a run folder or a campaign's, to `out`, by default report.html in it; returns where.
+    """Write the report of `path`, a run folder or a campaign's, to `out` (default: report.html in it); return the path.
 
-    Also of a run that goes on or was killed: it shows what there is. Raises StorageError.
+    For a run that goes on or was killed, it shows what has been written so far. Raises StorageError.
     """
     found = load(path)
     out = out or Path(path) / REPORT
@@ -58,7 +58,7 @@ def _run_page(run: Run) -> dict[str, Any]:
 
 
 def wall_clock(run: Run, shown: list[dict[str, Any]]) -> list[list[str]]:
-    """What the wall clock said: when the run began and ended, how long each simulation took."""
+    """Return wall-clock times: when the run began and ended, and how long each simulation took."""
     manifest = run.manifest
     rows = [["began", str(manifest["started"])], ["ended", str(manifest["ended"] or "-")]]
     if run.wall_s is not None:
@@ -73,7 +73,7 @@ def _state(manifest: dict[str, Any]) -> str:
 
 
 def _results(run: Run) -> str:
-    """The result tables of the experiment, as it prints them; nothing where there is no such experiment here."""
+    """Return the result tables of the experiment, as it prints them; nothing if there is no such experiment here."""
     try:
         experiment = experiments.find(run.manifest["experiment"])
     except ConfigurationError:
@@ -81,13 +81,13 @@ def _results(run: Run) -> str:
     console = Console(record=True, width=120, file=io.StringIO())
     try:
         experiment.report(run.path, console)
-    except EdgelamError as error:  # of a run that is not finished, say: the page shows all the rest
+    except EdgelamError as error:  # for example if a run is not finished: the page shows all the rest
         console.print(str(error), markup=False)
     return console.export_text().strip("\n")
 
 
 def _figures(path: Path) -> list[dict[str, str]]:
-    """The experiment's figures, as images: what is inside an image runs no scripts and loads nothing."""
+    """Return the experiment's figures as images: inside an image, no scripts run and nothing is loaded."""
     found, room = [], MAX_FIGURES_BYTES
     for file in sorted(path.glob("*.svg")):
         content = file.read_bytes()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run folders: what an execution of an experiment leaves behind, and how it is read back.
+"""Run folders: what an execution of an experiment writes, and how it is read.
 
-``Network`` is what an experiment runs over, ``Needs`` what it needs of a scenario. ``RunFolder`` writes, ``load``
-reads, ``replay`` plays a run again over another network, ``figures`` draws, ``experiments`` finds what
-can be run, and a ``Score`` declares what one measures.
+``Network`` is the network of an experiment, and ``Needs`` what the experiment needs from a scenario. ``RunFolder``
+writes, ``load`` reads, ``replay`` plays a run again over another network, ``figures`` draws, ``experiments`` finds what
+can be run, and a ``Score`` declares what an experiment measures.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Find experiments and say what one is.
+"""Finds experiments, and defines what an experiment is.
 
 An experiment is a module or package in the folder ``experiments/`` (installed as ``edgelam.experiments``), or in the
 folder that the environment variable EDGELAM_EXPERIMENTS names, with
 
     Config                          a dataclass (of dataclasses) with a field `seed`: every field is an option; a field
-                                    that is a `Network` (edgelam/runs/network.py) says what the experiment runs over
+                                    that is a `Network` (edgelam/runs/network.py) says on which network it runs
     RECIPES                         {name: function that returns a Config}; the first is the default
     needs(config) -> Needs          optional: what a scenario must have for it (edgelam/runs/needs.py)
-    check(config)                   optional: refuse what else cannot be run, before anything is made
+    check(config)                   optional: refuses other settings that cannot be run, before anything is made
     run(config, folder, progress)   does the work and writes tables into the RunFolder
     plot(path) -> list[Path]        draws the figures of a run folder from its files alone
     report(path, console)           optional: prints its result tables, from its files alone; without it, its scores are
                                     printed
     SCORES                          optional: a tuple of edgelam.runs.scores.Score, what it measures: name, unit, which
                                     way is better, where it stands in the tables; the first is the main one
-    scores(run) -> DataFrame        optional: what a campaign compares where the tables do not hold it; text columns say
-                                    of what (method, test set), number columns are the metrics
+    scores(run) -> DataFrame        optional: what a campaign compares if the tables do not hold it; text columns say
+                                    to what a row belongs (method, test set), number columns are the metrics
 
-docs/writing-an-experiment.md shows a whole one.
+docs/writing-an-experiment.md shows a complete one.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ __all__ = [
     "NO_SCENARIO", "Experiment", "check_devices", "check_scenario", "find", "names", "own_names",
 ]  # fmt: skip
 _HOW = " (docs/writing-an-experiment.md shows a whole one)"
-_told: set[str] = set()  # folders that are none, which the user knows by now
+_told: set[str] = set()  # entries that are not folders, about which the user has been told
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """One experiment: its name and its module. The parts are looked up when used: plotting needs no learning code."""
+    """One experiment: its name and its module. Parts are looked up when they are used: plotting needs no learning code."""
 
     name: str
     module: ModuleType
@@ -79,10 +79,10 @@ class Experiment:
         """The dataclass of the configuration."""
         kind: type = self._part("Config")
         if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
-            raise EdgelamError(f"the Config of experiment {self.name} is no dataclass{_HOW}")
+            raise EdgelamError(f"the Config of experiment {self.name} is not a dataclass{_HOW}")
         if "seed" not in {field.name for field in dataclasses.fields(kind)}:
             raise EdgelamError(f"the Config of experiment {self.name} lacks the field 'seed'")
-        fields_of(kind)  # of its own and of its network no two may have one name
+        fields_of(kind)  # no two settings, its own or those of its network, may have the same name
         return kind
 
     @property
@@ -102,7 +102,7 @@ class Experiment:
         return next(iter(self.recipes))
 
     def start(self, recipe: str) -> Any:
-        """The configuration that a recipe gives. Raises EdgelamError for a recipe that fails."""
+        """Return the configuration that a recipe gives. Raises EdgelamError if the recipe fails."""
         try:
             config = self.recipes[recipe]()
         except EdgelamError:
@@ -118,7 +118,7 @@ class Experiment:
         return config
 
     def needs(self, config: Any) -> Needs:
-        """What a scenario must have for it; nothing where the experiment does not say."""
+        """Return what a scenario must have for it; nothing if the experiment does not say."""
         if not hasattr(self.module, "needs"):
             return Needs()
         found = self.module.needs(config)
@@ -127,9 +127,9 @@ class Experiment:
         return found
 
     def check(self, config: Any, *, start: bool = True) -> None:
-        """Refuse what cannot be run: a network that is not what the experiment needs, then what it has to say itself.
+        """Refuse what cannot be run: a network that lacks what the experiment needs, then what its own check refuses.
 
-        start: start the scenario for a look at what it has. Raises ConfigurationError.
+        start: start the scenario to see what it has. Raises ConfigurationError.
         """
         network = network_of(config)
         if network is not None:
@@ -138,7 +138,7 @@ class Experiment:
             self.module.check(config)
 
     def run(self, config: Any, folder: RunFolder, progress: Progress) -> None:
-        """Do the work. What it measures is noted in the manifest first: the run is shown without the experiment."""
+        """Do the work. Its scores are noted in the manifest first: the run can be shown without the experiment."""
         if self.declared is not None:
             folder.record(**{declared_scores.MANIFEST: [score.plain() for score in self.declared]})
         self._part("run")(config, folder, progress)
@@ -150,24 +150,24 @@ class Experiment:
         return None if found is None else declared_scores.check(found, self.name)
 
     def plot(self, path: Path) -> list[Path]:
-        """Draw the figures of a run folder; returns their paths."""
+        """Draw the figures of a run folder; return their paths."""
         with self._told("plot", path):
             figures: list[Path] = self._part("plot")(path)
         return figures
 
     @property
     def prints(self) -> bool:
-        """Whether it prints result tables of its own; else its scores are shown."""
+        """Whether it prints result tables of its own; otherwise its scores are shown."""
         return hasattr(self.module, "report")
 
     def report(self, path: Path, console: Console) -> None:
-        """Print the result tables of a run folder, as its function `report` says; nothing where it has none."""
+        """Print the result tables of a run folder by its function `report`; nothing if it has none."""
         if self.prints:
             with self._told("report", path):
                 self.module.report(path, console)
 
     def scores(self, run: Run) -> pd.DataFrame | None:
-        """The results of a run as its function `scores` says; None where it has none."""
+        """Return the results of a run from its function `scores`; None if it has none."""
         if not hasattr(self.module, "scores"):
             return None
         with self._told("scores", run.path):
@@ -176,7 +176,7 @@ class Experiment:
 
     @contextlib.contextmanager
     def _told(self, function: str, path: Path) -> Iterator[None]:
-        """Whatever a function that reads a run raises becomes an error that says which one, where, and of what run."""
+        """Turn any error of a function that reads a run into one that says which function, where, and which run."""
         try:
             yield
         except EdgelamError:
@@ -196,11 +196,11 @@ class Experiment:
         try:
             return getattr(self.module, name)
         except AttributeError as error:
-            raise EdgelamError(f"{self.name} is no experiment: it lacks {name}{_HOW}") from error
+            raise EdgelamError(f"{self.name} is not an experiment: it lacks {name}{_HOW}") from error
 
 
 def names() -> list[str]:
-    """The experiments there are, with dashes, in alphabetical order. Imports none of them."""
+    """Return the names of all experiments, with dashes, in alphabetical order. None of them is imported."""
     return sorted(_modules(_package().__path__))
 
 
@@ -210,9 +210,9 @@ def own_names() -> list[str]:
 
 
 def find(name: str) -> Experiment:
-    """The experiment of that name (dashes or underscores). Raises ConfigurationError naming those that exist.
+    """Return the experiment of this name (dashes or underscores). Raises ConfigurationError with the existing names.
 
-    EdgelamError for one that cannot be imported.
+    Raises EdgelamError if it cannot be imported.
     """
     plain = name.replace("_", "-")
     package = _package()
@@ -224,7 +224,7 @@ def find(name: str) -> Experiment:
         module = importlib.import_module(f"{package.__name__}.{modules[plain]}")
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # also sys.exit: whatever stands in a file of the user's, the others work
+    except BaseException as error:  # also sys.exit: whatever a user's file contains, the other experiments work
         raise EdgelamError(f"experiment {plain} cannot be imported: {type(error).__name__}: {error}") from error
     return Experiment(plain, module)
 

@@ -69,7 +69,7 @@ GOOD_CSV = {
     "byte order mark": b"\xef\xbb\xbftext,label\na,x\nb,y\nc,x\nd,y\n",
     "Windows line ends": b"text,label\r\na,x\r\nb,y\r\nc,x\r\nd,y\r\n",
     "an index column": b",text,label\n0,a,x\n1,b,y\n2,c,x\n3,d,y\n",
-    "empty lines are legal only at the end": b"text,label\na,x\nb,y\nc,x\nd,y\n\n\n",
+    "empty lines at the end": b"text,label\na,x\nb,y\nc,x\nd,y\n\n\n",
     "another order": b"label,text\nx,a\ny,b\nx,c\ny,d\n",
 }
 

@@ -119,7 +119,7 @@ def test_what_cannot_be_run_is_refused_before_anything_is_made(here, capsys):
     (here / "other").mkdir()
     (here / "other" / "thesis.txt").write_text("mine")
     status, _, err = campaign(capsys, "--out", "other", "--seeds", "2")
-    assert (status, "holds something else" in err) == (2, True)
+    assert (status, "holds something other" in err) == (2, True)
     assert [path.name for path in here.rglob("*")] == ["other", "thesis.txt"]
 
 
@@ -246,7 +246,7 @@ def test_a_folder_of_a_campaign_that_was_killed_at_its_first_step_is_taken_and_a
     hidden_name(tmp_path / "mine").write_text("half of campaign.toml")
     assert CampaignFolder(tmp_path / "mine").ask("tiny", 1, request).experiment == "tiny"
     (tmp_path / "foreign" / "runs" / "thesis").mkdir(parents=True)
-    with pytest.raises(ConfigurationError, match="foreign: the folder holds something else than a campaign"):
+    with pytest.raises(ConfigurationError, match="foreign: the folder holds something other than a campaign"):
         CampaignFolder(tmp_path / "foreign").ask("tiny", 1, request)
     assert [path.name for path in (tmp_path / "foreign").rglob("*")] == ["runs", "thesis"]
 

@@ -65,7 +65,7 @@ def test_toml_round_trip(tmp_path_factory, config):
         ("seed = 'one'", "Expected `int`, got `str` - at `.*seed`"),
         ("[learning]\ncut = 'middle'", "cut is 'middle'; legal are tokens, pooled"),
         ("seed = ", "is not TOML"),
-        ("name = " + "[" * 100_000 + "]" * 100_000, "it nests too deep"),
+        ("name = " + "[" * 100_000 + "]" * 100_000, "it is nested too deeply"),
         ("seed = " + "9" * 5000, "is not TOML: Exceeds the limit"),
     ],
 )

@@ -221,7 +221,7 @@ def test_a_run_that_failed_at_once_does_not_hide_the_others(tiny, tmp_path):
 def test_the_report_of_a_campaign_has_means_with_intervals_and_paired_differences(campaign):
     (campaign / "failed" / "seed4-dddd").mkdir()
     page = campaign_page(load(campaign))
-    assert page["state"] == f"6 completed, 1 failed (what is left of them: {campaign / 'failed'})"
+    assert page["state"] == f"6 completed, 1 failed (what they left is in {campaign / 'failed'})"
     space = "\N{NO-BREAK SPACE}"
     # scores 11, 21, 31: the t quantile 4.303 times 10 / sqrt(3) is 24.8
     assert page["means"]["heads"] == ["scale", "method", "runs", "score", "score: difference to the baseline"]

@@ -11,7 +11,7 @@ import pytest
 GOOD = (Path(__file__).parent / "own_experiments" / "tiny.py").read_text()
 CONFIG = "import dataclasses\n@dataclasses.dataclass(frozen=True)\nclass Config:\n    seed: int = 1\n"
 STRAY = {
-    "helper": ("VALUE = 1\n", "helper is no experiment: it lacks RECIPES"),
+    "helper": ("VALUE = 1\n", "helper is not an experiment: it lacks RECIPES"),
     "empty": ("RECIPES = {}\n", "the RECIPES of experiment empty are {}"),
     "listed": (CONFIG + "RECIPES = [Config]\n", "the RECIPES of experiment listed are"),
     "exits": ("import sys\nsys.exit(3)\n", "cannot be imported: SystemExit: 3"),

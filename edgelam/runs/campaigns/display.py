@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How a campaign stands, on stderr: a live table on a terminal, a line for each run elsewhere."""
+"""The progress of a campaign, on stderr: a live table on a terminal, otherwise a line for each run."""
 
 import sys
 import time
@@ -17,14 +17,14 @@ from rich.text import Text
 from edgelam import reasons, streams
 from edgelam.runs.campaigns.folder import Claim, Job
 
-_ROWS = 20  # of runs under way; the rest is counted
+_ROWS = 20  # rows of running runs; the others are counted
 
 
 class Display:
-    """Counts runs and tells the time left from how long those before took."""
+    """Counts runs, and estimates the time left from the durations so far."""
 
     def __init__(self, total: int, present: int, console: Console | None = None) -> None:
-        """`present` of `total` runs were there already."""
+        """`present` of `total` runs exist already."""
         self.console = console or Console(file=streams.lasting(sys.stderr))
         self.total, self.present = total, present
         self.done = self.failed = self.elsewhere = 0
@@ -33,11 +33,11 @@ class Display:
         self._live: Live | None = None
 
     def started(self, claim: Claim) -> None:
-        """A run begins."""
+        """Show that a run begins."""
         self._running[claim.job.name] = (claim, time.monotonic())
 
     def ended(self, job: Job, finished: bool, reason: str = "") -> None:
-        """A run is over; reason: why it failed, one line."""
+        """Show that a run has ended; reason: why it failed, in one line."""
         begun = self._running.pop(job.name)[1]
         seconds = time.monotonic() - begun
         self._seconds.append(seconds)
@@ -49,11 +49,11 @@ class Display:
             self.say(f"{place}  {job.label}: {what}{left}")
 
     def found(self) -> None:
-        """A run that another campaign had was finished by it."""
+        """Count a run that another campaign has finished."""
         self.present += 1
 
     def seconds_left(self) -> float | None:
-        """The mean duration of a run times what is left, over the runs at a time; None before the first has ended."""
+        """The mean duration of a run times the runs left, over the runs at a time; None before the first has ended."""
         waiting = self.total - self.present - self.done - self.failed
         if not self._seconds or waiting <= 0:
             return None
@@ -66,7 +66,7 @@ class Display:
         return "" if left is None else f"  about {duration(left)} left"
 
     def say(self, text: str) -> None:
-        """One line of its own."""
+        """Print a line of its own."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _table(self) -> Group:
@@ -95,14 +95,14 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Take the live table away."""
+        """Remove the live table."""
         if self._live is not None:
             self._live.stop()
             self._live = None
 
 
 def duration(seconds: float) -> str:
-    """'48 s', '12 min', '3 h 20 min'."""
+    """Return a duration as '48 s', '12 min', '3 h 20 min'."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -110,13 +110,13 @@ def duration(seconds: float) -> str:
 
 
 def last_line(file: Path) -> str:
-    """The last line with something in it, of the last 4 kB; empty if there is none."""
+    """Return the last line that is not empty in the last 4 kB; empty if there is none."""
     lines = _end_of(file, 4096).splitlines()
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def reason_of(scratch: Path) -> str:
-    """Why the run with this folder failed, in one line; empty if it left no word."""
+    """Return why the run with this folder failed, in one line; empty if it wrote nothing."""
     return reasons.of_log(_end_of(scratch / "stderr.txt", 1 << 16))
 
 

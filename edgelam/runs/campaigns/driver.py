@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs the jobs of a campaign that are not finished, so many at a time, until all are finished or have failed."""
+"""Runs the unfinished jobs of a campaign, several at a time, until all are finished or have failed."""
 
 import time
 from collections import deque
@@ -24,10 +24,10 @@ def run_jobs(
     recipe: str,
     on_first: Callable[[Job], object],
 ) -> list[Job]:
-    """Run `jobs`; returns those that failed. A run that another campaign has is waited for, and run if it lets go.
+    """Run `jobs`; return those that failed. A run that another campaign has is waited for, and run if that gives it up.
 
-    on_first: called with the first job that is finished; what it raises ends the campaign, finished runs stay.
-    Whatever ends this (Ctrl-C, a full disk): no run is left running, nothing half done is left.
+    on_first: called with the first job that is finished; what it raises ends the campaign, and finished runs stay.
+    Whatever ends this (Ctrl-C, a full disk), no run is left running, and nothing half done is left.
     """
     waiting, elsewhere, failed = deque(jobs), deque[Job](), list[Job]()
     running: dict[str, Claim] = {}

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The folder of a campaign. A run appears in it when it is finished, whole and in one step.
+"""The folder of a campaign. When a run is finished, it appears there complete, in one step.
 
-campaign.toml    the experiment, and every request made: grid, seeds, command; with its digest
-order.txt        the names of the runs asked for, in the order of the grid; with its digest
-runs/NAME/       finished run folders; the name says the seed, what the run is (edgelam.runs.campaigns.identity) and
-                 what it has read (edgelam.runs.campaigns.inputs)
-failed/NAME/     what is left of runs that failed: config.toml, stderr.txt, the run folder; gone once the run succeeds
-index/           tables over all runs, made from the run folders whenever they are behind (edgelam.runs.many)
-.work/NAME/      runs under way; the lock on it is held by the campaign and the run's process
+campaign.toml    the experiment, and every request: grid, seeds, command; with its digest
+order.txt        the names of the requested runs, in the order of the grid; with its digest
+runs/NAME/       finished run folders; the name gives the seed, the run's identity (edgelam.runs.campaigns.identity)
+                 and what it has read (edgelam.runs.campaigns.inputs)
+failed/NAME/     what failed runs have left: config.toml, stderr.txt, the run folder; removed when the run succeeds
+index/           tables over all runs, updated from the run folders when runs are missing (edgelam.runs.many)
+.work/NAME/      runs in progress; the campaign and the run's process hold the lock on it
 """
 
 import contextlib
@@ -38,11 +38,11 @@ class Request:
 
     command: str
     asked: str
-    """When, UTC."""
+    """Time of the request, UTC."""
     first_seed: int
     seeds: int
     grid: dict[str, list[str]] = dataclasses.field(default_factory=dict)
-    """Setting -> values as text, in the order they were given."""
+    """Setting -> values as text, in the order in which they were given."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,14 +51,14 @@ class Asked:
 
     experiment: str
     threads: int
-    """OMP_NUM_THREADS of every run: results depend on it, so it stays what it was at the first request."""
+    """OMP_NUM_THREADS of every run: results depend on it, so it stays as it was at the first request."""
     requests: dict[str, Request] = dataclasses.field(default_factory=dict)
     """Requests by number, from 1."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One run to be there: a cell of the grid at one seed."""
+    """One requested run: a cell of the grid with one seed."""
 
     label: str
     """The cell and seed for people: ``rounds=5 seed 3``."""
@@ -76,7 +76,7 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A job that this campaign, and nobody else, works on, as long as the lock is held."""
+    """A job on which only this campaign works, as long as the lock is held."""
 
     job: Job
     scratch: Path
@@ -85,10 +85,10 @@ class Claim:
 
 
 class CampaignFolder:
-    """Finds finished runs, hands out claims, and puts away what came of them."""
+    """Finds finished runs, gives claims, and puts the results of claimed runs in their places."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is made yet."""
+        """Take the folder; nothing is made yet."""
         self.path = Path(path)
         self.runs, self.failed, self.index = self.path / "runs", self.path / "failed", self.path / "index"
         self.work = self.path / ".work"
@@ -96,7 +96,7 @@ class CampaignFolder:
         self._inputs: dict[str, dict[str, str | None]] = {}  # of finished runs, by folder
 
     def asked(self) -> Asked | None:
-        """campaign.toml; None if there is none yet. Raises ConfigurationError, StorageError."""
+        """Return the content of campaign.toml; None if there is none yet. Raises ConfigurationError, StorageError."""
         file = self.path / CAMPAIGN_FILE
         if not file.exists():
             return None
@@ -105,7 +105,7 @@ class CampaignFolder:
         return from_toml(file, Asked)
 
     def ask(self, experiment: str, threads: int, request: Request) -> Asked:
-        """Make the folder, or refuse one of another experiment; note the request unless it is the last one again."""
+        """Make the folder, or refuse one of another experiment; note the request unless it repeats the last one."""
         make_folder(self.path)
         with self._locked():  # another campaign may begin on this folder at the same moment
             asked = self.asked()
@@ -124,14 +124,14 @@ class CampaignFolder:
         return asked
 
     def _refuse_foreign(self) -> None:
-        """Raise ConfigurationError if anything is here that no campaign, killed early, has left."""
+        """Raise ConfigurationError if the folder holds anything that a campaign killed early cannot have left."""
         for there in self.path.iterdir():
             empty_folder = there in self._folders and there.is_dir() and not any(there.iterdir())
             if not (empty_folder or is_hidden(there)):
-                raise ConfigurationError(f"--out {self.path}: the folder holds something else than a campaign")
+                raise ConfigurationError(f"--out {self.path}: the folder holds something other than a campaign")
 
     def note_order(self, names: Sequence[str]) -> None:
-        """Keep the order of these runs, that of the last grid; those asked for earlier come after them."""
+        """Keep the order of these runs, that of the last grid; runs that were requested earlier come after them."""
         with self._locked():
             before = self._order()
             order = list(dict.fromkeys([*names, *before]))
@@ -143,7 +143,7 @@ class CampaignFolder:
         file = self.path / _ORDER_FILE
         try:
             content = file.read_bytes()
-        except FileNotFoundError:  # of a campaign that began before there was one
+        except FileNotFoundError:  # of a campaign that began before such a file was written
             return []
         except OSError as error:
             raise StorageError.of("read", file, error) from error
@@ -152,7 +152,7 @@ class CampaignFolder:
         return [line for line in content.decode("utf-8", "replace").splitlines() if not line.startswith("#")]
 
     def finished(self) -> list[Path]:
-        """The finished runs: in the order of the grid, those that nobody asked for since that was noted at the end."""
+        """Return the finished runs in the order of the grid; runs that are not in the noted order come last."""
         place = {name: index for index, name in enumerate(self._order())}
         try:
             there = sorted(self.runs.iterdir())
@@ -170,11 +170,11 @@ class CampaignFolder:
             )
 
     def is_finished(self, job: Job) -> bool:
-        """Whether its run is there; only completed ones are ever put there."""
+        """Return whether its run is there; only completed runs are put there."""
         return bool(self.finished_names([job]))
 
     def finished_names(self, jobs: Iterable[Job]) -> dict[str, str]:
-        """Of those jobs that are finished, by name: the folder of the run that has read its files as they are now."""
+        """Return, for each finished job by name, the folder of the run that has read its files as they are now."""
         there: dict[str, list[str]] = {}
         for run in self.finished():
             there.setdefault(job_name(run.name), []).append(run.name)
@@ -182,7 +182,7 @@ class CampaignFolder:
         return {job: runs[0] for job, runs in names.items() if runs}
 
     def _is_current(self, name: str) -> bool:
-        """Whether a run has read its files as they are now. One whose manifest is damaged counts: it is named later."""
+        """Whether a run has read its files as they are now. A damaged manifest counts as yes: it is reported later."""
         if name not in self._inputs:
             if not (self.runs / name / "manifest.json").exists():
                 return False
@@ -193,7 +193,7 @@ class CampaignFolder:
         return unchanged(self._inputs[name])
 
     def claim(self, job: Job) -> Claim | None:
-        """The right to run `job`, with an empty scratch folder; None if somebody else has it or finished it."""
+        """The right to run `job`, with an empty scratch folder; None if somebody else has it or finished the job."""
         scratch = self.work / job.name
         while True:
             make_folder(scratch)
@@ -206,7 +206,7 @@ class CampaignFolder:
             except BlockingIOError:
                 os.close(lock)
                 return None
-            if not _is_still(scratch, lock):  # put away between opening and locking
+            if not _is_still(scratch, lock):  # removed between opening and locking
                 os.close(lock)
                 continue
             if self.is_finished(job):
@@ -217,7 +217,7 @@ class CampaignFolder:
             return Claim(job, scratch, lock)
 
     def prepare(self, claim: Claim, experiment: str, recipe: str) -> None:
-        """Write what the run's process reads: config.toml and job.json."""
+        """Write the files that the run's process reads: config.toml and job.json."""
         job = claim.job
         write_atomically(claim.scratch / "config.toml", to_toml(job.config).encode())
         facts = {
@@ -227,7 +227,7 @@ class CampaignFolder:
         write_atomically(claim.scratch / "job.json", json.dumps(facts, indent=2).encode())
 
     def collect(self, claim: Claim, experiment: str) -> bool:
-        """Put away what a run left in its scratch folder; True if it is finished, False if it failed."""
+        """Put what a run left in its scratch folder in its place; return True if it is finished, False if it failed."""
         found = [path.parent for path in (claim.scratch / experiment).glob("*/manifest.json")]
         failed = self.failed / claim.job.name
         finished = len(found) == 1 and read_manifest(found[0])["state"] == "completed"
@@ -244,23 +244,23 @@ class CampaignFolder:
         return finished
 
     def _place_of(self, job: Job, run: Path) -> Path:
-        """Where a finished run belongs: its name says the files it has read."""
+        """Return the place of a finished run: its name says which files it has read."""
         read = short_name((read_manifest(run).get("campaign") or {}).get("inputs") or {})
         place = self.runs / "-".join([job.name, *filter(None, [read])])
-        with contextlib.suppress(FileNotFoundError):  # of the same files, which were others when this one began
+        with contextlib.suppress(FileNotFoundError):  # a run with the same files, which differed when this one began
             shutil.rmtree(place)
         return place
 
     def release(self, claim: Claim) -> None:
-        """Give up a claim and what is in its scratch folder."""
+        """Give up a claim, and remove its scratch folder."""
         shutil.rmtree(claim.scratch, ignore_errors=True)
         with contextlib.suppress(OSError):
             os.close(claim.lock)
 
     def sweep(self) -> None:
-        """Remove what campaigns that were killed left under way."""
+        """Remove unfinished runs of campaigns that were killed."""
         for scratch in self.work.iterdir():
-            with contextlib.suppress(OSError):  # somebody else puts it away, or works on it
+            with contextlib.suppress(OSError):  # somebody else removes it, or works on it
                 lock = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY)
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -285,12 +285,12 @@ def run_name(seed: int, identity: str) -> str:
 
 
 def job_name(run: str) -> str:
-    """The job's part of the name of a run's folder."""
+    """Return the job's part of the name of a run's folder."""
     return "-".join(run.split("-")[:2])
 
 
 def now() -> str:
-    """The time a request is noted with."""
+    """Return the time that is noted with a request."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A grid of settings times seeds: every cell's configuration, made and checked before anything runs."""
+"""A grid of settings times seeds: every cell's configuration is made and checked before anything runs."""
 
 import csv
 import dataclasses
@@ -13,7 +13,7 @@ from edgelam.runs.configuration.settings import Setting, find_setting, settings_
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """The settings that vary and their values, in the order they were given; the last varies fastest."""
+    """The settings that vary and their values, in the order in which they were given; the last varies fastest."""
 
     values: Mapping[Setting, tuple[Any, ...]]
 
@@ -23,10 +23,10 @@ class Grid:
             yield dict(zip(self.values, combination, strict=True))
 
     def configurations(self, base: Any, seeds: Iterable[int]) -> Iterator[tuple[dict[Setting, Any], Any]]:
-        """Each cell at each seed, all cells of a seed before the next seed: pairs to compare are complete early.
+        """Yield each cell with each seed; all cells of a seed come before the next seed, so pairs are complete early.
 
-        A cell has the same seed, and so the same random numbers, as every other: differences between cells are those
-        of the settings. Raises ConfigurationError for combinations that are not legal.
+        All cells have the same seeds, and so the same random numbers: differences between cells come from the settings.
+        Raises ConfigurationError for combinations that are not legal.
         """
         for seed in seeds:
             for cell in self.cells():
@@ -41,9 +41,9 @@ class Grid:
 
 
 def parse_grid(texts: Sequence[str], kind: type) -> Grid:
-    """``KEY=VALUE,VALUE,...`` each; a value that holds a comma stands in double quotes: ``options="a=1,b=2",a=3``.
+    """Parse texts ``KEY=VALUE,VALUE,...``; a value with a comma is in double quotes: ``options="a=1,b=2",a=3``.
 
-    kind: the configuration's dataclass. Raises ConfigurationError naming what is wrong and what is legal.
+    kind: the configuration's dataclass. Raises ConfigurationError, which says what is wrong and what is legal.
     """
     settings = settings_of(kind)
     found: dict[Setting, tuple[Any, ...]] = {}
@@ -53,7 +53,7 @@ def parse_grid(texts: Sequence[str], kind: type) -> Grid:
             raise ConfigurationError(f"--grid takes KEY=VALUE,VALUE,..., got {text!r}")
         setting = find_setting(name, settings, "--grid")
         if setting.path == ("seed",):
-            raise ConfigurationError("--grid seed: every cell gets the same seeds; say how many with --seeds")
+            raise ConfigurationError("--grid seed: every cell gets the same seeds; give their number with --seeds")
         if setting in found:
             raise ConfigurationError(f"--grid gives {setting.name} twice; give all its values at once, KEY=VALUE,VALUE")
         found[setting] = tuple(setting.parse(value, "--grid") for value in _split(setting, rest))
@@ -64,9 +64,9 @@ def parse_grid(texts: Sequence[str], kind: type) -> Grid:
 
 
 def parse_baseline(texts: Sequence[str], grid: Grid) -> dict[Setting, Any]:
-    """``KEY=VALUE`` of the grid each: what every cell is compared with. Keys left out keep the cell's own value.
+    """Parse texts ``KEY=VALUE`` of the grid, with which every cell is compared; other keys keep the cell's own value.
 
-    Without any: the first value of every key.
+    Without any text, the baseline is the first value of every key.
     """
     if not texts:
         return {setting: values[0] for setting, values in grid.values.items()}
@@ -86,7 +86,7 @@ def parse_baseline(texts: Sequence[str], grid: Grid) -> dict[Setting, Any]:
 
 
 def _replace_all(config: Any, values: Mapping[tuple[str, ...], Any]) -> Any:
-    """All values at once, group by group: a pair of settings may be legal only together."""
+    """Replace all values at once, group by group: a pair of settings may be legal only together."""
     changes: dict[str, Any] = {}
     for name in dict.fromkeys(path[0] for path in values):
         inner = {path[1:]: value for path, value in values.items() if path[0] == name}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What makes two runs the same: the whole configuration, the files it names, and the code that computes the results.
 
-Left out, because no result depends on it: edgelam/runs (storing, campaigns; but for the network and what is needed of
-it), edgelam/report, edgelam/bench, the commands, and of an experiment the modules plotting, reporting and results,
-which read a finished run.
+Left out, because no result depends on it: edgelam/runs (storing, campaigns; but not the network and what is needed from
+it), edgelam/report, edgelam/bench, the commands, and an experiment's modules plotting, reporting and results, which
+read a finished run.
 """
 
 import functools
@@ -29,7 +29,7 @@ _PACKAGES = ("ns3", "torch", "transformers", "peft", "numpy", "scikit-learn")
 
 @functools.cache
 def code_version(experiment: Experiment) -> str:
-    """A hash of all code the experiment's results depend on: 16 hex digits. The same sources, the same version."""
+    """Return a hash of all code on which the results depend: 16 hex digits. The same sources give the same version."""
     parts = {f"package {name}": str(host.versions()[name]) for name in _PACKAGES}
     source = Path(edgelam.__file__).parent
     python = (file for file in source.rglob("*.py") if file.relative_to(source).parts[0] not in _NO_RESULT)
@@ -43,7 +43,7 @@ def code_version(experiment: Experiment) -> str:
 
 
 def experiment_sources(experiment: Experiment, without: Iterable[str] = ()) -> dict[str, str]:
-    """The Python files of an experiment, with those beside it that they import, by name: their hashes."""
+    """Return the hashes, by name, of the Python files of an experiment and of those beside it that they import."""
     file, without = Path(str(experiment.module.__file__)), set(without)
     if file.name != "__init__.py":
         return _digests(python_sources([file], file.parent, without), file.parent)
@@ -53,7 +53,7 @@ def experiment_sources(experiment: Experiment, without: Iterable[str] = ()) -> d
 
 
 def experiment_files(experiment: Experiment) -> list[Path]:
-    """The Python files of an experiment, also those that only read its results: those `code_version` decides about."""
+    """The Python files of an experiment, also those that only read its results; `code_version` chooses from them."""
     file = Path(str(experiment.module.__file__))
     if file.name != "__init__.py":
         found = python_sources([file], file.parent)
@@ -63,7 +63,7 @@ def experiment_files(experiment: Experiment) -> list[Path]:
 
 
 def identity(experiment: Experiment, config: Any, version: str) -> str:
-    """A hash of the configuration, of the files its texts name (from the working folder), and of the code's version."""
+    """A hash of the configuration, the files that its texts name (from the working folder), and the code's version."""
     plain = to_plain(config)
     files = {name: _digest_of_named(Path(name)) for name in named_files(plain)}
     files |= {name: digest_of(Path(name)) for name in _values_naming_files(plain)}
@@ -71,19 +71,19 @@ def identity(experiment: Experiment, config: Any, version: str) -> str:
 
 
 def files_to_carry(plain: Any) -> list[Path]:
-    """The files that a run with this plain configuration reads by the paths in it, and what Python files import."""
+    """Return the files that a run reads by the paths in this plain configuration, and what Python files import."""
     named = [Path(name) for name in named_files(plain)]
     imported = (path for file in named if file.suffix == ".py" for path in python_sources([file], file.parent))
     return list(dict.fromkeys([*named, *imported, *map(Path, _values_naming_files(plain))]))
 
 
 def named_files(plain: Any) -> Iterator[str]:
-    """The texts in a plain configuration that are paths of files there are: a scenario's binary, a task's table."""
+    """The texts in a plain configuration that are paths of existing files: a scenario's binary, a task's table."""
     return (text for text in texts(plain) if _is_file(text))
 
 
 def _values_naming_files(plain: Any) -> Iterator[str]:
-    """The same of what follows the first "=" in a text: an option of the scenario, ``positions=./places.csv``."""
+    """Do the same for what follows the first "=" in a text: an option of the scenario, ``positions=./places.csv``."""
     return (value for text in texts(plain) if _is_there(value := text.partition("=")[2]))
 
 
@@ -99,7 +99,7 @@ def _is_there(text: str) -> bool:
 
 
 def _digest_of_named(file: Path) -> str:
-    """A C++ file stands for the executable built from it and what it includes, a Python file for its imports too."""
+    """A file's digest; a C++ file stands for the executable built from it, a Python file also for its imports."""
     if file.suffix in SUFFIXES:
         return digest_of(scenarios.build(file).executable)
     if file.suffix == ".py":
@@ -108,7 +108,7 @@ def _digest_of_named(file: Path) -> str:
 
 
 def digest_of(file: Path) -> str:
-    """The SHA-256 of a file's content; read again only when the file has changed."""
+    """Return the SHA-256 of a file's content; it is read again only when the file has changed."""
     status = file.stat()
     return _digest(file.resolve(), status.st_size, status.st_mtime_ns)
 

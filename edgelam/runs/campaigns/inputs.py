@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The files that a run has read, whoever named them: noted while it runs, compared before its result is taken again.
+"""The files that a run has read, whoever named them: they are noted while it runs, and compared before a result is used
+again.
 
-The library ``edgelam-files`` notes what the run's process and those it starts open (ns3-scenarios/files/files.cc). Left
-out is what counts otherwise (edgelam, the experiment's modules, installed packages, a scenario's program) and what is
-no input: what the run wrote itself, files of the system, those hidden in the home folder (caches, settings), git's.
+The library ``edgelam-files`` notes which files the run's process and its children open (ns3-scenarios/files/files.cc).
+Left out are files that count in another way (edgelam, the experiment's modules, installed packages, a scenario's
+program) and files that are not inputs: those that the run wrote itself, files of the system, hidden files in the home
+folder (caches, settings), and git's.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from edgelam.files.cache import cache_folder
 from edgelam.runs.campaigns.identity import digest_of
 
 Inputs = dict[str, str | None]
-"""Path, from the working folder where it lies in it: SHA-256 of the content, None where no file was there."""
+"""Path (relative to the working folder if it is inside): SHA-256 of the content, None if there was no file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +42,10 @@ class _Opened:
 
 
 def inputs_of(record: Path, began_ns: int, own: Iterable[Path]) -> Inputs:
-    """What a run has read that began at `began_ns` (wall clock, ns), from the library's record.
+    """Return what a run that began at `began_ns` (wall clock, ns) has read, from the library's record.
 
-    own: files and folders that count otherwise. Raises EdgelamError for a file that changed meanwhile: what the run has
-    read of it is not known.
+    own: files and folders that count in another way. Raises EdgelamError if a file has changed in the meantime: it is
+    not known what the run has read.
     """
     opened = list(_records(record))
     written = {each.file for each in opened if each.kind == "W"}
@@ -73,15 +75,15 @@ def inputs_of(record: Path, began_ns: int, own: Iterable[Path]) -> Inputs:
 
 
 def unchanged(inputs: Mapping[str, str | None]) -> bool:
-    """Whether all these files are now as the run has read them."""
+    """Return whether all these files are now as the run has read them."""
     return all(_digest_now(name) == digest for name, digest in inputs.items())
 
 
 def short_name(inputs: Mapping[str, str | None]) -> str:
-    """A hash of what was read; empty for nothing.
+    """Return a hash of what was read; empty if nothing was read.
 
-    What was not there is left out: that varies by chance (a run that compiles looks in more places), and a file that is
-    there later is among what is read then.
+    Missing files are left out: they vary by chance (a run that compiles looks in more places), and if such a file
+    exists later, it is among the files that are read then.
     """
     read = {name: digest for name, digest in inputs.items() if digest is not None}
     text = json.dumps(read, sort_keys=True)
@@ -106,7 +108,7 @@ def _records(record: Path) -> Iterator[_Opened]:
 
 
 def _source_of(path: str) -> str:
-    """The path without detours; of a compiled Python module its source."""
+    """Return the real path; for a compiled Python module, that of its source."""
     path = os.path.normpath(path)
     folder, name = os.path.split(path)
     if name.endswith(".pyc") and os.path.basename(folder) == "__pycache__":
@@ -121,7 +123,7 @@ def _name(path: str) -> str:
 
 @functools.cache
 def _elsewhere() -> tuple[Path, ...]:
-    """Folders whose files count by versions and checksums, or not at all."""
+    """Return folders whose files count by versions and checksums, or not at all."""
     package = Path(edgelam.__file__).parent
     return (Path(sys.prefix), Path(sys.base_prefix), package, paths.package_folder(), cache_folder("scenarios"))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs on this machine: so many processes at a time."""
+"""Runs on this machine, in several processes at a time."""
 
 import os
 from typing import Protocol
@@ -9,7 +9,7 @@ from edgelam.runs.campaigns import worker
 from edgelam.runs.campaigns.folder import Claim
 
 MEMORY_OF_A_RUN = 1_500_000_000
-"""Bytes a run is thought to need where nobody says --workers: PyTorch, a small backbone, and ns-3."""
+"""Bytes that a run is assumed to need if --workers is not given: PyTorch, a small backbone, and ns-3."""
 
 
 class Workers(Protocol):
@@ -24,11 +24,11 @@ class Workers(Protocol):
         ...
 
     def ended(self) -> list[Claim]:
-        """The runs that have ended since the last call; all they left is in their scratch folders."""
+        """Return the runs that have ended since the last call; what they left is in their scratch folders."""
         ...
 
     def stop(self) -> list[Claim]:
-        """End all runs at once, and whatever they started; returns them."""
+        """End all runs at once, and what they have started; return them."""
         ...
 
 
@@ -36,7 +36,7 @@ class LocalWorkers:
     """Processes on this machine."""
 
     def __init__(self, count: int, threads: int) -> None:
-        """At most `count` runs at a time, each with so many PyTorch threads."""
+        """Take at most `count` runs at a time, each with `threads` PyTorch threads."""
         self._count, self._environment = count, worker.environment(threads)
         self._running: list[tuple[Claim, Child]] = []
 
@@ -51,11 +51,11 @@ class LocalWorkers:
             self._running.append((claim, process))
 
     def ended(self) -> list[Claim]:
-        """The runs that have ended since the last call."""
+        """Return the runs that have ended since the last call."""
         over = [(claim, process) for claim, process in self._running if process.wait(0) is not None]
         self._running = [entry for entry in self._running if entry not in over]
         for claim, process in over:
-            worker.note_end(claim.scratch, process.stop())  # and what a run that crashed may have left
+            worker.note_end(claim.scratch, process.stop())  # and processes that a crashed run may have left
         return [claim for claim, _ in over]
 
     def stop(self) -> list[Claim]:

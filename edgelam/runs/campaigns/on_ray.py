@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs on a Ray cluster. Nodes need the same edgelam installed, and share no disk: files travel with the tasks.
 
-A task gets config.toml, job.json and the files the configuration names by relative paths, runs the same worker process
-as a campaign on one machine does, and returns what that left.
+A task gets config.toml, job.json and the files that the configuration names by relative paths, runs the same worker
+process as a campaign on one machine, and returns what that has left.
 """
 
 import io
@@ -25,7 +25,7 @@ from edgelam.runs.configuration import to_plain
 
 
 class RayWorkers:
-    """Tasks on a cluster, one a run."""
+    """Tasks on a cluster, one for each run."""
 
     def __init__(self, address: str, count: int, threads: int) -> None:
         """Connect to the cluster; at most `count` runs at a time (0: as its CPUs allow), `threads` CPUs each."""
@@ -69,7 +69,7 @@ class RayWorkers:
             except self._ray.exceptions.RayError as error:  # the node or its Ray process died, again and again
                 (claim.scratch / "stderr.txt").write_text(f"the Ray cluster could not run this: {error}\n")
             except StorageError as error:
-                (claim.scratch / "stderr.txt").write_text(f"what the Ray cluster sent back is not to be had: {error}\n")
+                (claim.scratch / "stderr.txt").write_text(f"what the Ray cluster sent back cannot be read: {error}\n")
         return claims
 
     def stop(self) -> list[Claim]:
@@ -85,7 +85,7 @@ class RayWorkers:
 
 
 def run_on_node(files: bytes, inputs: bytes, threads: int, experiments: str) -> bytes:
-    """Runs on a node of the cluster: one run in a folder of its own. Returns what the run left, packed."""
+    """Do one run on a node of the cluster, in a folder of its own. Returns what the run has left, packed."""
     here = Path(tempfile.mkdtemp(prefix="edgelam-campaign-"))
     scratch, cwd = here / "scratch", here / "cwd"
     process: Child | None = None
@@ -94,7 +94,7 @@ def run_on_node(files: bytes, inputs: bytes, threads: int, experiments: str) -> 
         unpack(inputs, cwd)
         env = worker.environment(threads) | ({"EDGELAM_EXPERIMENTS": experiments} if experiments else {})
         process = worker.start(scratch, env=env, cwd=cwd)
-        while (status := process.wait(0.2)) is None:  # in short waits: Ray cancels a task between them
+        while (status := process.wait(0.2)) is None:  # in short waits: Ray cancels a task only between them
             pass
         worker.note_end(scratch, status)
         return pack(list(scratch.iterdir()), scratch)
@@ -105,7 +105,7 @@ def run_on_node(files: bytes, inputs: bytes, threads: int, experiments: str) -> 
 
 
 def _refuse_silence(address: str) -> None:
-    """Knock at HOST:PORT first: Ray itself tries for minutes where nobody answers."""
+    """Try to connect to HOST:PORT first: if nobody answers, Ray itself tries for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not (colon and port.isdigit()):
         if address != "auto":
@@ -120,16 +120,16 @@ def _refuse_silence(address: str) -> None:
 
 
 def relative_inputs(config: Any) -> list[Path]:
-    """The files that the configuration names by relative paths; absolute ones must be on every node."""
+    """Return the files that the configuration names by relative paths; absolute ones must be on every node."""
     found = [path for path in files_to_carry(to_plain(config)) if not path.is_absolute()]
     for path in found:
         if ".." in path.parts:
-            raise ConfigurationError(f"--ray: {path} lies outside the working folder and cannot travel to other nodes")
+            raise ConfigurationError(f"--ray: {path} is outside the working folder and cannot be sent to other nodes")
     return found
 
 
 def pack(paths: list[Path], folder: Path) -> bytes:
-    """Files and folders with all in them, by their names relative to `folder`; links and the like stay behind."""
+    """Pack files and folders, by their names relative to `folder`; links and other special files are left out."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", dereference=True) as archive:  # two names of one file are two files
 
@@ -140,7 +140,7 @@ def pack(paths: list[Path], folder: Path) -> bytes:
                     add(inner)
 
         for path in paths:
-            if path.is_symlink() and path.is_file():  # an input, named by whoever began the campaign
+            if path.is_symlink() and path.is_file():  # an input, named by the user who began the campaign
                 archive.add(path, arcname=str(path.relative_to(folder)))
             else:
                 add(path)
@@ -148,9 +148,9 @@ def pack(paths: list[Path], folder: Path) -> bytes:
 
 
 def unpack(packed: bytes, folder: Path) -> None:
-    """Write what `pack` packed into a folder, which is made; nothing is written outside it, and no more than was sent.
+    """Unpack what `pack` packed into a new folder; nothing is written outside it, and not more than was sent.
 
-    Raises StorageError for anything else; nothing is unpacked then.
+    Raises StorageError for anything else; then nothing is unpacked.
     """
     folder.mkdir(parents=True, exist_ok=True)
     place, size = folder.resolve(), 0
@@ -161,9 +161,9 @@ def unpack(packed: bytes, folder: Path) -> None:
                 if not inside or not (member.isfile() or member.isdir()):
                     raise StorageError(f"{member.name!r} is not a file or folder inside {folder}; nothing was unpacked")
                 size += member.size
-                if size > len(packed):  # holes count: a file of nothing but them can be of any size
+                if size > len(packed):  # holes count: a file that has only holes can have any size
                     raise StorageError(f"{member.name!r} is larger than what was sent; nothing was unpacked")
-            if hasattr(tarfile, "data_filter"):  # Python 3.11.4 and later: says how carefully, the default changes
+            if hasattr(tarfile, "data_filter"):  # Python 3.11.4 and later; given, because the default changes
                 archive.extraction_filter = tarfile.data_filter
             archive.extractall(folder)
     except (tarfile.TarError, ValueError, OverflowError) as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a campaign found, and what failed, on the console."""
+"""Prints the results of a campaign, and what failed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,9 +19,9 @@ from edgelam.runs.statistics import remark, with_interval
 def print_results(
     console: Console, found: Runs, metric: str, settings: Sequence[str], baseline: Mapping[str, Any]
 ) -> None:
-    """Mean of a metric with its 95 % interval, and the paired difference to the baseline, by cell and label.
+    """Print the mean of a metric with its 95 % interval, and the paired difference to the baseline, by cell and label.
 
-    settings: those of the grid that take several values, also where only one of them has a finished run.
+    settings: those of the grid that have several values, even if only one of them has a finished run.
     """
     if not found.metrics:
         console.print("These runs have no metrics to compare: the experiment has no `scores` and no table `metrics`.")
@@ -60,19 +60,19 @@ def print_results(
 
 
 def print_failures(console: Console, folder: CampaignFolder, failed: Sequence[Job]) -> None:
-    """Each run that failed: why, where what is left of it lies, and the command that reproduces it."""
+    """Print for each failed run: why it failed, where its files are, and the command that reproduces it."""
     for job in failed:
         left = folder.failed / job.name
         for line in (
             f"FAILED {job.label}: {reason_of(left) or 'without a word'}",
-            f"  left of it: {left}/ (stderr.txt)",
+            f"  its files: {left}/ (stderr.txt)",
             f"  reproduce: {job.command}",
         ):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _has_finished(found: Runs, baseline: Mapping[str, Any]) -> bool:
-    """Whether there is a run with these settings that has results."""
+    """Return whether there is a run with these settings that has results."""
     runs = found.runs[found.runs["run"].isin(found.results["run"])]
     for name, value in baseline.items():
         runs = runs[runs[name].isna() if value is None else runs[name] == value]

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which files beside it a Python file is made of: the modules it imports, and those that these import."""
+"""Finds the files on which a Python file depends: modules beside it that it imports, and those that these import."""
 
 import ast
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-_EXPERIMENTS = ["edgelam", "experiments"]  # the package that experiments of one's own are imported in
+_EXPERIMENTS = ["edgelam", "experiments"]  # the package in which users' experiments are imported
 
 
 def python_sources(files: Iterable[Path], folder: Path, without: Collection[str] = ()) -> list[Path]:
-    """`files` and the modules in `folder` that they import, those that these import, and so on.
+    """Return `files` and the modules in `folder` that they import, those that these import, and so on.
 
-    Modules whose file is called as in `without` are left out. Not seen is what is imported by a name worked out as the
-    program runs (importlib); edgelam itself has a version of its own.
+    Modules whose file names are in `without` are left out. Modules that are imported by a name computed at run time
+    (importlib) are not seen. edgelam itself has a version of its own.
     """
     found: dict[Path, None] = {}
     waiting = list(files)
@@ -27,7 +27,7 @@ def python_sources(files: Iterable[Path], folder: Path, without: Collection[str]
 def _imported(file: Path, folder: Path) -> Iterator[Path]:
     try:
         tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError):  # whoever runs it is told
+    except (SyntaxError, ValueError):  # the user is told when the file runs
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -41,7 +41,7 @@ def _imported(file: Path, folder: Path) -> Iterator[Path]:
 
 
 def _modules(folder: Path, parts: list[str]) -> Iterator[Path]:
-    """The files in `folder` that importing ``a.b.c`` reads."""
+    """Return the files in `folder` that importing ``a.b.c`` reads."""
     parts = [part for part in parts if part]
     if parts[:2] == _EXPERIMENTS:
         parts = parts[2:]

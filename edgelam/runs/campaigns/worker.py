@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One run of a campaign, in a process of its own: ``python -m edgelam.runs.campaigns.worker SCRATCH PARENT``.
 
-SCRATCH holds config.toml and job.json and gets stderr.txt and the run folder. The process dies with the process
-PARENT, and ns-3 with it, also when that one is killed.
+SCRATCH holds config.toml and job.json, and gets stderr.txt and the run folder. The process, and ns-3 with it, ends when
+the process PARENT ends, even if PARENT is killed.
 """
 
 import json
@@ -17,17 +17,17 @@ from typing import Any
 from edgelam.errors import EdgelamError
 from edgelam.processes import Child, die_with
 
-STOP_S = 10.0  # for a run to stop ns-3 and to close its files
-_RECORD = "files"  # in SCRATCH: what the run has opened (edgelam.runs.campaigns.inputs)
+STOP_S = 10.0  # time for a run to stop ns-3 and to close its files
+_RECORD = "files"  # in SCRATCH: the files that the run has opened (edgelam.runs.campaigns.inputs)
 
 
 def environment(threads: int) -> dict[str, str]:
-    """What a run's process sees: its share of the cores; idle threads sleep (ns-3 needs their core)."""
+    """Return the environment of a run's process: its share of the cores; idle threads sleep (ns-3 needs their core)."""
     return {"OMP_WAIT_POLICY": "passive"} | os.environ | {"OMP_NUM_THREADS": str(threads)}
 
 
 def start(scratch: Path, *, env: Mapping[str, str], cwd: Path | None = None, keep_open: tuple[int, ...] = ()) -> Child:
-    """Start a run. It stops ns-3 and closes its files when it is stopped: give it STOP_S."""
+    """Start a run. When it is stopped, it stops ns-3 and closes its files: give it STOP_S."""
     from edgelam.cosim import files
 
     recorded = files.preloaded() | {files.RECORD: str((scratch / _RECORD).resolve())}
@@ -43,7 +43,7 @@ def start(scratch: Path, *, env: Mapping[str, str], cwd: Path | None = None, kee
 
 
 def note_end(scratch: Path, status: int) -> None:
-    """Say in stderr.txt how a run's process ended, where it could not say so itself."""
+    """Say in stderr.txt how a run's process ended, if it could not say so itself."""
     if status < 0:
         with open(scratch / "stderr.txt", "a") as log:
             log.write(f"the run was ended by signal {-status} ({signal.strsignal(-status)})\n")
@@ -82,7 +82,7 @@ def run(scratch: Path) -> None:
 
 
 def main() -> int:
-    """Run it; the exit status says how it ended, stderr why."""
+    """Do the run; the exit status says how it ended, and stderr why."""
     scratch, parent = Path(sys.argv[1]), int(sys.argv[2])
     die_with(parent)
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -11,7 +11,7 @@ from edgelam.runs.configuration.text import (
     to_plain,
     to_toml,
 )
-from edgelam.text import parse_pairs, suggest  # under the names by which experiments import them
+from edgelam.text import parse_pairs, suggest  # experiments import them under these names
 
 __all__ = [
     "fields_of",

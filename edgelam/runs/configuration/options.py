@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The command line of an experiment: where its configuration starts from, and every field of it as an option."""
+"""The command line of an experiment: a recipe or file for its configuration, and each field as an option."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from edgelam.text import suggest
 
 
 def base_configuration(experiment: Experiment, arguments: Sequence[str]) -> tuple[str, Any]:
-    """What ``--config`` names: (recipe or file name, configuration). Looked up before the arguments are parsed."""
+    """Return what ``--config`` names: (recipe or file name, configuration), before the arguments are parsed."""
     name = experiment.default_recipe
     for index, argument in enumerate(arguments):
         if argument == "--config" and index + 1 < len(arguments):
@@ -42,8 +42,8 @@ def parse_options(
     """Parse `arguments` of ``edgelam COMMAND EXPERIMENT``: --config, `fields`, and every field of the configuration.
 
     fields: the command's own options, {name: (annotated type, default)}. Returns an object with the attributes
-    `config` (recipe or file name), those of `fields`, and `experiment` (the configuration asked for). Raises
-    ConfigurationError; leaves with status 2 and a message as tyro does.
+    `config` (recipe or file name), those of `fields`, and `experiment` (the requested configuration). Raises
+    ConfigurationError; exits with status 2 and a message as tyro does.
     """
     _refuse_twice(arguments, fields)
     name, base = base_configuration(experiment, arguments)
@@ -62,12 +62,12 @@ def parse_options(
 
 
 def own_texts(experiment: Experiment) -> list[str]:
-    """Every text in the recipes of an experiment: a scenario that its own code names is among them."""
+    """Return every text in the recipes of an experiment; a scenario that its own code names is among them."""
     return [text for recipe in experiment.recipes for text in texts(to_plain(experiment.start(recipe)))]
 
 
 def _refuse_twice(arguments: Sequence[str], fields: Mapping[str, tuple[Any, Any]]) -> None:
-    """Of an option given twice the parser would take the last without a word; `fields` of several texts may be."""
+    """Refuse an option that is given twice: the parser would silently take the last. `fields` of texts may be."""
     repeatable = {name for name, (_, default) in fields.items() if isinstance(default, tuple)}
     seen: set[str] = set()
     for argument in arguments:
@@ -83,7 +83,7 @@ def _refuse_twice(arguments: Sequence[str], fields: Mapping[str, tuple[Any, Any]
 def options_of(
     experiment: Experiment, *, command: str, fields: Mapping[str, tuple[Any, Any]], recipe: str, base: Any
 ) -> tuple[type, Any]:
-    """A dataclass with --config, `fields`, and the fields of the configuration; and its value without arguments."""
+    """Return a dataclass with --config, `fields` and the configuration's fields, and its value without arguments."""
     for setting in settings_of(experiment.config).values():
         if setting.column in ("config", *fields):
             raise EdgelamError(
@@ -93,7 +93,7 @@ def options_of(
     kind = dataclasses.make_dataclass(
         "Options",
         [
-            ("config", Annotated[str, tyro.conf.arg(help=f"Where to start from, a recipe or FILE.toml. {recipes}")]),
+            ("config", Annotated[str, tyro.conf.arg(help=f"Settings to start from: a recipe or FILE.toml. {recipes}")]),
             *((field, kind) for field, (kind, _) in fields.items()),
             ("experiment", Annotated[experiment.config, tyro.conf.arg(name="")]),
         ],
@@ -103,6 +103,6 @@ def options_of(
 
 
 def first_line(function: Callable[..., Any]) -> str:
-    """The first line of a docstring; nothing for a dataclass that has none of its own."""
+    """Return the first line of a docstring; nothing for a dataclass without its own."""
     text = (function.__doc__ or "").strip()
     return "" if text.startswith(f"{function.__name__}(") else text.partition("\n")[0]

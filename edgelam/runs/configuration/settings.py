@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The settings of a configuration by the names the command line gives them: ``rounds``, ``lora.rank``."""
+"""The settings of a configuration by their names on the command line: ``rounds``, ``lora.rank``."""
 
 import dataclasses
 import shlex
@@ -38,9 +38,9 @@ class Setting:
         return config
 
     def parse(self, text: str, what: str) -> Any:
-        """Parse a value; a list's items are separated by spaces (quoted as in a shell where they hold some).
+        """Parse a value; a list's items are separated by spaces (items with spaces are quoted as in a shell).
 
-        what: the option to name in the ConfigurationError of what is not legal.
+        what: the option that the ConfigurationError names if the value is not legal.
         """
         if text.lower() == "none" and type(None) in typing.get_args(self.kind):
             return None
@@ -56,7 +56,7 @@ class Setting:
             raise ConfigurationError(f"{what} {self.name}: {text!r} is not legal; {_legal(self.kind, text)}") from error
 
     def arguments(self, value: Any) -> list[str]:
-        """The command line arguments that give it this value."""
+        """Return the command line arguments that give it this value."""
         if isinstance(value, bool):
             head, dot, last = self.name.rpartition(".")
             return [f"--{self.name}" if value else f"--{head}{dot}no-{last}"]
@@ -64,12 +64,12 @@ class Setting:
 
 
 def settings_of(kind: type) -> dict[str, Setting]:
-    """All settings of a configuration's dataclass by name, in the order of its fields."""
+    """Return all settings of a configuration's dataclass by name, in the order of its fields."""
     return {setting.name: setting for setting in _settings(kind, (), "")}
 
 
 def find_setting(name: str, settings: Mapping[str, Setting], what: str) -> Setting:
-    """The setting of that name (dashes or underscores). Raises ConfigurationError naming `what` and the nearest."""
+    """The setting of this name (dashes or underscores). Raises ConfigurationError with `what` and similar names."""
     plain = name.replace("_", "-")
     if plain not in settings:
         raise ConfigurationError(f"{what}: no setting is called {name!r}; {suggest(name, settings)}")
@@ -77,12 +77,12 @@ def find_setting(name: str, settings: Mapping[str, Setting], what: str) -> Setti
 
 
 def plain_text(value: Any) -> str:
-    """A value as a table shows it; the items of a list are separated by spaces."""
+    """Return a value as a table shows it; the items of a list are separated by spaces."""
     return " ".join(_texts(value)) if isinstance(value, list | tuple) else _text(value)
 
 
 def differing_arguments(base: Any, config: Any) -> list[str]:
-    """The options that turn the configuration `base` into `config`, of the same dataclass."""
+    """Return the options that turn the configuration `base` into `config`, of the same dataclass."""
     return [
         argument
         for setting in settings_of(type(base)).values()
@@ -98,7 +98,7 @@ def _settings(kind: type, path: tuple[str, ...], prefix: str) -> Iterable[Settin
         notes = getattr(hint, "__metadata__", ())
         plain = typing.get_args(hint)[0] if notes else hint
         named = [note.name for note in notes if getattr(note, "name", None) is not None]
-        # an empty one: its fields stand for themselves
+        # an empty group: its fields stand for themselves
         name = "" if is_flat(plain) else named[0] if named else field.name.replace("_", "-")
         if dataclasses.is_dataclass(plain):
             assert isinstance(plain, type)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A configuration is a dataclass (of dataclasses); here it becomes TOML and JSON and comes back.
+"""A configuration is a dataclass (of dataclasses); this file converts it to TOML and JSON and back.
 
-A dataclass in it becomes a table of TOML. One that is `flat` does not: its settings stand beside those of the dataclass
-that holds it, as they do on the command line.
+A dataclass in it becomes a table of TOML. If it is `flat`, it does not: its settings are beside those of the dataclass
+that holds it, as on the command line.
 """
 
 import dataclasses
@@ -26,18 +26,18 @@ _flat: set[type] = set()
 
 
 def flat(kind: type[Config]) -> type[Config]:
-    """Class decorator for a dataclass whose settings stand beside those of the configuration that holds it."""
+    """Decorate a dataclass whose settings are beside those of the configuration that holds it."""
     _flat.add(kind)
     return kind
 
 
 def is_flat(kind: Any) -> bool:
-    """Whether a field of this type adds its settings to those of the dataclass that holds it."""
+    """Return whether a field of this type adds its settings to those of the dataclass that holds it."""
     return isinstance(kind, type) and kind in _flat
 
 
 def fields_of(kind: Any) -> dict[str, Any]:
-    """The settings of a configuration's dataclass by the names they have outside Python, and their types.
+    """Return the settings of a configuration's dataclass by their names outside Python, and their types.
 
     Raises ConfigurationError if a flat part of it has a name that is taken.
     """
@@ -53,7 +53,7 @@ def fields_of(kind: Any) -> dict[str, Any]:
 
 
 def to_plain(config: Any) -> dict[str, Any]:
-    """The configuration as dicts, lists, strings, numbers, booleans and None."""
+    """Return the configuration as dicts, lists, strings, numbers, booleans and None."""
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
         raise ConfigurationError(f"a configuration is a dataclass, not {type(config).__name__}")
     plain = msgspec.to_builtins(dataclasses.asdict(config), enc_hook=str)  # asdict: msgspec leaves defaults out
@@ -61,7 +61,7 @@ def to_plain(config: Any) -> dict[str, Any]:
 
 
 def leaves(plain: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every setting of a plain configuration, in its order: where it is (("lora", "rank")) and its value."""
+    """Yield every setting of a plain configuration, in its order: where it is (("lora", "rank")), and its value."""
     for name, value in plain.items():
         if isinstance(value, dict):
             yield from leaves(value, (*place, name))
@@ -70,7 +70,7 @@ def leaves(plain: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[tu
 
 
 def texts(plain: Any) -> Iterator[str]:
-    """Every text in a plain configuration, also in lists."""
+    """Yield every text in a plain configuration, also in lists."""
     if isinstance(plain, Mapping):
         plain = list(plain.values())
     if isinstance(plain, list | tuple):
@@ -81,7 +81,7 @@ def texts(plain: Any) -> Iterator[str]:
 
 
 def to_toml(config: Any) -> str:
-    """The configuration as TOML, nested dataclasses as tables. What is None is left out: its default is None."""
+    """Return the configuration as TOML, nested dataclasses as tables. Settings that are None are left out."""
     _refuse_lost_none(config, "")
     lines: list[str] = []
     _write_table(to_plain(config), (), lines)
@@ -91,9 +91,9 @@ def to_toml(config: Any) -> str:
 def from_toml(path: Path, kind: type[Config]) -> Config:
     """Read a TOML file into the dataclass `kind`; what the file leaves out keeps its default.
 
-    Raises ConfigurationError naming the file and the place: a name that does not exist (with the nearest one that
-    does), a value of the wrong type, a syntax error; StorageError if the file cannot be read, or lies in a run folder
-    and is not what the run wrote.
+    Raises ConfigurationError, which names the file and the place, if a name does not exist (with the nearest one that
+    does), if a value has the wrong type, or if the syntax is wrong; StorageError if the file cannot be read, or is in a
+    run folder and is not what the run wrote.
     """
     try:
         content = Path(path).read_bytes()
@@ -104,7 +104,7 @@ def from_toml(path: Path, kind: type[Config]) -> Config:
     except ConfigurationError:
         raise
     except RecursionError:
-        raise ConfigurationError(f"{path} is not TOML of a configuration: it nests too deep") from None
+        raise ConfigurationError(f"{path} is not TOML of a configuration: it is nested too deeply") from None
     except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise ConfigurationError(f"{path} is not TOML: {error}") from error
     _refuse_unknown(plain, kind, str(path), "")
@@ -120,7 +120,7 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def _flattened(plain: Mapping[str, Any], kind: Any) -> dict[str, Any]:
-    """`plain` as msgspec gives it, with the settings of what is flat beside the others."""
+    """Return `plain` from msgspec, with the settings of flat parts beside the others."""
     found: dict[str, Any] = {}
     for name, inner in _hints(kind).items():
         value = plain[name]
@@ -131,7 +131,7 @@ def _flattened(plain: Mapping[str, Any], kind: Any) -> dict[str, Any]:
 
 
 def _nested(plain: Mapping[str, Any], kind: Any) -> dict[str, Any]:
-    """The other way round; what is left out of a flat part is as the dataclass that holds it says."""
+    """Do the opposite; settings left out of a flat part are as the dataclass that holds it says."""
     found = dict(plain)
     hints = _hints(kind)
     for field in dataclasses.fields(kind):
