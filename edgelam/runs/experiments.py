@@ -64,7 +64,7 @@ _told: set[str] = set()  # entries that are not folders, about which the user ha
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """One experiment: its name and its module. Parts are looked up when they are used: plotting needs no learning code."""
+    """One experiment: its name and its module. Parts are looked up when used: plotting needs no learning code."""
 
     name: str
     module: ModuleType
@@ -230,13 +230,13 @@ def find(name: str) -> Experiment:
 
 
 def _modules(folders: Iterable[str]) -> dict[str, str]:
-    """The modules in these folders: name as an experiment -> name in Python."""
+    """Return the modules in these folders: name as an experiment -> name in Python."""
     found = (module.name for module in pkgutil.iter_modules(folders) if not module.name.startswith("_"))
     return {name.replace("_", "-"): name for name in sorted(found)}
 
 
 def _where_own(name: str) -> str:
-    """Where an experiment of one's own would be found, for the end of an error."""
+    """Return where a user's experiment would be found, for the end of an error."""
     own = os.environ.get("EDGELAM_EXPERIMENTS", "")
     if own:
         return f". EDGELAM_EXPERIMENTS is {own!r}" + ("" if Path(own).is_dir() else ", which is no folder")
@@ -247,7 +247,7 @@ def _where_own(name: str) -> str:
 
 
 def _package() -> ModuleType:
-    """The experiments there are, as a package: ours, and the folder that EDGELAM_EXPERIMENTS names."""
+    """Return all experiments as a package: ours, and those in the folder that EDGELAM_EXPERIMENTS names."""
     package = _own_package()
     own = os.environ.get("EDGELAM_EXPERIMENTS", "")
     if own and own not in package.__path__:
@@ -263,7 +263,7 @@ def _package() -> ModuleType:
 
 
 def _own_package() -> ModuleType:
-    """``edgelam.experiments``; in a source tree not installed, the folder ``experiments/`` beside ``edgelam/``."""
+    """Return ``edgelam.experiments``; in a source tree that is not installed, ``experiments/`` beside ``edgelam/``."""
     name = "edgelam.experiments"
     try:
         return importlib.import_module(name)

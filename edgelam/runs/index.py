@@ -28,11 +28,11 @@ from edgelam.runs.folders import tables
 from edgelam.runs.folders.load import Run
 
 _KEY = b"edgelam"
-_RESULTS = "2"  # how edgelam itself works out results: another number where that changes
+_RESULTS = "2"  # how edgelam itself computes results: increase this if that changes
 
 
 def read_index(file: Path, reader: str) -> tuple[list[str], pa.Table | None]:
-    """Return the names of the runs that the file has read, and their rows; none where another reader wrote it."""
+    """Return the names of the runs that the file has read, and their rows; none if another reader wrote it."""
     try:
         content = file.read_bytes()
         if not digests.check_seal(content, file):
@@ -59,7 +59,7 @@ def write_index(file: Path, table: pa.Table, runs: list[str], reader: str) -> No
     sink = pa.BufferOutputStream()
     table = table.replace_schema_metadata({_KEY: facts, digests.KEY.encode(): digests.BLANK})
     pq.write_table(table, sink, compression=tables.COMPRESSION)
-    with contextlib.suppress(StorageError):  # a folder only to be read: nothing is kept
+    with contextlib.suppress(StorageError):  # a read-only folder: nothing is kept
         write_atomically(file, digests.sealed(sink.getvalue().to_pybytes()))
 
 
@@ -102,7 +102,7 @@ def facts_of(path: Path) -> pa.Table:
 
 @functools.cache
 def _option_names(experiment: str) -> dict[tuple[str, ...], str]:
-    """Place in the configuration -> the name the command line gives the setting; empty for an unknown experiment."""
+    """Return place in the configuration -> the setting's name on the command line; empty for unknown experiments."""
     try:
         kind = experiments.find(experiment).config
     except EdgelamError:
@@ -111,12 +111,12 @@ def _option_names(experiment: str) -> dict[tuple[str, ...], str]:
 
 
 def scores_of(path: Path) -> pa.Table:
-    """Return what the run's experiment says came out of it."""
+    """Return the results of a run, as its experiment gives them."""
     return pa.Table.from_pandas(results.results_of(Run(path)), preserve_index=False, nthreads=1)
 
 
 def result_readers(runs: pd.DataFrame) -> str:
-    """Return a text that changes when the code that works out the results of these runs changes."""
+    """Return a text that changes when the code that computes the results of these runs changes."""
     from edgelam.runs.campaigns.identity import experiment_sources
 
     found: dict[str, Any] = {"": _RESULTS}

@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ledger: table `devices`, what a simulation cost each node that took part in it, whatever the workload.
+"""The ledger: table `devices`, the cost of a simulation for each node that took part, whatever the workload.
 
 node, role         as in table `nodes`
 compute_s          seconds of its compute blocks, added up (blocks side by side count each)
 compute_j          joules of these blocks above idle power
-radio_j            joules of its radio; null: nobody knows them yet
+radio_j            joules of its radio; null: they are not known yet
 idle_j             joules of idle power over the whole simulation, from its first to its last simulated second
-peak_memory_bytes  most that was allocated at a time; null where the workload allocates nothing
-storage_bytes      most that it stored at a time; null where the workload stores nothing
-lifetime_s         simulated second at which its battery was empty; null: it was not, or there is none
-bytes_up           payload bytes it sent: of a transfer that came to its end (complete, partial) all of them, lost or
-                   not, of one that was stopped (cancelled, expired, failed) those that had arrived; once for each
+peak_memory_bytes  the most that was allocated at a time; null if the workload allocates nothing
+storage_bytes      the most that it stored at a time; null if the workload stores nothing
+lifetime_s         simulated second at which its battery became empty; null: it did not, or there is none
+bytes_up           payload bytes that it sent: all bytes, lost or not, of a transfer that ended (complete, partial), and
+                   those that had arrived of a transfer that was stopped (cancelled, expired, failed); once for each
                    receiver, as in table `transfers`
 bytes_down         payload bytes that arrived at it
-prb_slots          resource blocks times slots that a cell gave it, both directions, retransmissions too, what it shares
-                   with others (multicast) not; null where the scenario has no observable `ue_prb_slots`
+prb_slots          resource blocks times slots that a cell gave it, in both directions, including retransmissions, but
+                   not those shared with others (multicast); null without the observable `ue_prb_slots`
 
-A node takes part when it computes, allocates memory, or is an end of a transfer that is over; network equipment that
+A node takes part if it computes, allocates memory, or is an end of a transfer that has ended; network equipment that
 only forwards has no row. Sums are over what this process has recorded in the tables `transfers` and `compute`, up to
-the end of the simulation or to where it failed; a process that is killed (SIGKILL) leaves no rows of the simulation
-that was under way. Workloads add columns of their own with `Ledger.note`.
+the end of the simulation or until it failed. A process that is killed (SIGKILL) leaves no rows of the simulation in
+progress. Workloads add columns of their own with `Ledger.note`.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ COLUMNS: dict[str, type] = {
     "prb_slots": int,
 }  # fmt: skip
 OF_THE_NETWORK = ("compute_s", "compute_j", "radio_j", "idle_j", "lifetime_s", "bytes_up", "bytes_down", "prb_slots")
-"""What a replay over another network, or on other devices, has anew."""
+"""Columns that are new in a replay over another network or on other devices."""
 PRB_SLOTS = "ue_prb_slots"
-"""The observable [direction, ue] that counts them, of the nodes of role ue in the scenario's order."""
-_WHOLE = ("complete", "partial")  # of a transfer: it was sent to its end
+"""The observable [direction, ue] that counts them, for the nodes of role ue in the scenario's order."""
+_WHOLE = ("complete", "partial")  # states of a transfer that was sent to its end
 
 
 @dataclass(slots=True)
@@ -60,30 +60,30 @@ class Ledger:
     """Adds up the records of one simulation by node."""
 
     def __init__(self) -> None:
-        """Nothing yet."""
+        """Begin with no records."""
         self._sums: defaultdict[str, _Sums] = defaultdict(_Sums)
         self._facts: defaultdict[str, dict[str, Any]] = defaultdict(dict)
 
     def transfer(self, record: TransferRecord) -> None:
-        """A transfer is over at one receiver."""
+        """Add a transfer that has ended at one receiver."""
         sent = record.size_bytes if record.status in _WHOLE else record.delivered_bytes
         self._sums[record.source].bytes_up += sent
         self._sums[record.receiver].bytes_down += record.delivered_bytes
 
     def compute(self, record: ComputeRecord) -> None:
-        """A computation is over."""
+        """Add a computation that has ended."""
         sums = self._sums[record.node]
         sums.compute_s += record.end_s - record.start_s
         sums.compute_j += record.energy_j
 
     def note(self, node: str, **facts: Any) -> None:
-        """What else is known of a node: columns, of the workload's own or instead of what is known here."""
+        """Note more about a node: columns of the workload's own, or values that replace those known here."""
         self._facts[node] |= facts
 
     def rows(
         self, nodes: Iterable[Node], simulated_s: float, prb_slots: Mapping[str, int] | None = None
     ) -> list[dict[str, Any]]:
-        """A row for each of `nodes` that took part in a simulation of `simulated_s` seconds, in their order."""
+        """Return a row for each of `nodes` that took part in a simulation of `simulated_s` seconds, in their order."""
         return [
             self._row(node, simulated_s) | {"prb_slots": (prb_slots or {}).get(node.name)} | self._facts[node.name]
             for node in nodes
@@ -107,12 +107,12 @@ class Ledger:
 
 
 def is_ledger(columns: Iterable[str]) -> bool:
-    """Whether a table `devices` of these columns is one: that of an older run, or of an experiment's own, is not."""
+    """Whether a table `devices` with these columns is a ledger; that of an older run, or an experiment's, is not."""
     return {"simulation", *COLUMNS} <= set(columns)
 
 
 async def read_prb_slots(sim: Simulation) -> dict[str, int]:
-    """Node name -> resource blocks times slots so far; empty where the scenario does not count them."""
+    """Return node name -> resource blocks times slots so far; empty if the scenario does not count them."""
     if PRB_SLOTS not in sim.observables:
         return {}
     counts = (await sim.observable(PRB_SLOTS).read()).value.sum(axis=0)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Many runs at once: ``edgelam.runs.load("campaigns/...")``, or of a folder with run folders in it.
+"""Many runs at once: ``edgelam.runs.load("campaigns/...")``, also for any folder with run folders in it.
 
-Reading thousands of small files takes seconds, so what was read once is kept, for all runs in one Parquet file a table
-(a campaign's folder index/). It is a cache: every reading compares it with the run folders there are, reads what is
-missing, and writes it again in one step. Whoever reads at the same time sees the old file or the new one.
+Reading thousands of small files takes seconds, so what was read once is kept for all runs, in one Parquet file for each
+table (edgelam.runs.index; a campaign's folder index/). Every reading compares it with the existing run folders, reads
+what is missing, and writes it again in one step. Another process that reads at the same time sees the old file or the
+new one.
 """
 
 import concurrent.futures
@@ -39,14 +40,14 @@ from edgelam.runs.scores import Score, merged
 from edgelam.text import suggest
 
 _FACTS = ("run", "state", "experiment", "version", "inputs", "started", "wall_s", "node")
-_ORIGINS = ("version", "inputs")  # of them: what makes two runs of the same settings and seed different
+_ORIGINS = ("version", "inputs")  # those in which two runs with the same settings and seed may differ
 
 
 class Runs(Mapping[str, pd.DataFrame]):
     """Run folders as one mapping from table name to DataFrame; `run`, the first column, is the folder under `path`."""
 
     def __init__(self, path: Path, runs: Sequence[Path], index: Path | None = None) -> None:
-        """`runs`: the run folders, in the order of rows; index: where what was read is kept, None: nowhere."""
+        """runs: the run folders, in the order of rows; index: the folder that keeps what was read, or None."""
         self.path = Path(path)
         self._runs = {str(run.relative_to(self.path)): run for run in runs}
         self._index = index
@@ -64,15 +65,15 @@ class Runs(Mapping[str, pd.DataFrame]):
 
     @property
     def runs(self) -> pd.DataFrame:
-        """One row a run: run (folder name), state, experiment, version, inputs, started, wall_s, node; every setting.
+        """One row per run: run (folder name), state, experiment, version, inputs, started, wall_s, node; every setting.
 
-        version, inputs: hashes of the code and of the files that a run of a campaign has read.
+        version, inputs: hashes of the code, and of the files that a run of a campaign has read.
         """
         return self._cached("runs of this folder", lambda: self._collect("runs", "2", facts_of))
 
     @property
     def results(self) -> pd.DataFrame:
-        """What the experiments say came out: run, text columns that say of what, and the metrics, number columns."""
+        """The results that the experiments give: run, text columns that label a row, and numbers, the metrics."""
         return self._cached(
             "results of this folder", lambda: self._collect("results", result_readers(self.runs), scores_of)
         )
@@ -95,8 +96,8 @@ class Runs(Mapping[str, pd.DataFrame]):
     def varying(self) -> list[str]:
         """The settings that are not the same in all runs, without the seed.
 
-        With them `version` (of the code) and `inputs` (a hash of the files read), where runs of the same settings and
-        seed differ in it: they are not to be averaged.
+        `version` (of the code) and `inputs` (a hash of the files read) are among them if runs with the same settings
+        and seed differ in them: such runs must not be averaged.
         """
         settings = [name for name in _columns(self.runs) if name not in (*_FACTS, "seed")]
         found = [name for name in settings if len(self.runs[name].unique()) > 1]
@@ -109,9 +110,9 @@ class Runs(Mapping[str, pd.DataFrame]):
     def only(self, **settings: Any) -> "Runs":
         """Return the runs whose settings (or state, experiment, version) have these values; a dot is written ``__``.
 
-        ``found.only(rounds=5, lora__rank=8, encoding=["int8", "fp16"])``: a list means any of its items, but for a
-        setting that takes lists it is one value. Raises ConfigurationError for an unknown name, and for a value that no
-        run has (but for a state).
+        ``found.only(rounds=5, lora__rank=8, encoding=["int8", "fp16"])``: a list means any of its items, but if a
+        setting takes lists, it is one value. Raises ConfigurationError for an unknown name, and for a value that no run
+        has (except for a state).
         """
         chosen = self.runs
         for name, value in settings.items():
@@ -122,7 +123,7 @@ class Runs(Mapping[str, pd.DataFrame]):
         return self.named(chosen["run"])
 
     def _wanted(self, column: str, value: Any) -> list[Any]:
-        """The values that a run may have in this column."""
+        """Return the values that a run may have in this column."""
         present = self.runs[column]
         wanted = [value]
         if isinstance(value, list | tuple):
@@ -151,7 +152,7 @@ class Runs(Mapping[str, pd.DataFrame]):
         return next((score for score in self.declared if score.name == metric), Score(metric))
 
     def check_metric(self, name: str) -> None:
-        """Raise ConfigurationError, with those there are, unless a metric is called so."""
+        """Raise ConfigurationError, which names the existing metrics, unless there is a metric of this name."""
         if name not in self.metrics:
             raise ConfigurationError(f"no metric is called {name!r}; {suggest(name, self.metrics)}")
 
@@ -161,11 +162,11 @@ class Runs(Mapping[str, pd.DataFrame]):
         baseline: Mapping[str, Any] | None = None,
         settings: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """Mean of a metric and 95 % interval over seeds, and the paired difference to a baseline, by cell and label.
+        """Return a metric's mean and 95 % interval over seeds, and paired difference to a baseline, by cell and label.
 
-        metric: a column of `metrics`, by default the first; baseline: {setting: value}, settings left out keep the
-        row's own value; by default each setting's value in the first row; settings: what tells cells apart, by default
-        those that vary. Columns: settings, labels, then count, mean, interval (half of it), difference,
+        metric: a column of `metrics`, by default the first; baseline: {setting: value}, where other settings keep the
+        row's own value; by default each setting's value in the first row; settings: those that define the cells, by
+        default those that vary. Columns: settings, labels, then count, mean, interval (half of it), difference,
         difference_interval, pairs. Runs of a pair have the same seed.
         """
         metric = metric or next(iter(self.metrics), "")
@@ -175,7 +176,7 @@ class Runs(Mapping[str, pd.DataFrame]):
         return statistics.compare(frame, settings, _labels_in(frame, settings), metric, baseline)
 
     def __getitem__(self, name: str) -> pd.DataFrame:
-        """The table of that name, of all runs that have it. Raises StorageError if none has."""
+        """Return the table of this name, of all runs that have it. Raises StorageError if no run has it."""
         found = self._cached(name, lambda: self._collect(f"table-{name}", "1", lambda run: table_of(run, name)))
         if "run" not in found:
             raise StorageError(f"no run in {self.path} has a table {name!r}; {suggest(name, self)}")
@@ -191,11 +192,11 @@ class Runs(Mapping[str, pd.DataFrame]):
         raise AttributeError(f"Runs has no attribute {name!r}")
 
     def __iter__(self) -> Iterator[str]:
-        """Names of tables, as the first run has them."""
+        """Yield the names of tables, as the first run has them."""
         return iter(tables.table_names(next(iter(self._runs.values()))) if self._runs else [])
 
     def __len__(self) -> int:
-        """How many tables there are."""
+        """Return the number of tables."""
         return len(list(iter(self)))
 
     def __repr__(self) -> str:
@@ -214,7 +215,7 @@ class Runs(Mapping[str, pd.DataFrame]):
         return self._read[name]
 
     def _in_order(self, table: pd.DataFrame) -> pd.DataFrame:
-        """The rows of these runs alone, in the order of the runs."""
+        """Return only the rows of these runs, in the order of the runs."""
         if "run" not in table:
             return table
         place = table["run"].map({name: index for index, name in enumerate(self._runs)})
@@ -228,15 +229,15 @@ class Runs(Mapping[str, pd.DataFrame]):
         except StorageError as error:
             remedy = f"move {self._runs[name]} away to read the other runs"
             if self._index is not None:  # of a campaign
-                remedy = f"delete {self._runs[name]} and give the campaign's command again: that run is done again"
+                remedy = f"delete {self._runs[name]} and give the campaign's command again: then that run is done again"
             raise StorageError(f"{error}; {remedy}") from error
 
     def damaged(self) -> dict[str, StorageError]:
-        """The runs that have no results because their files cannot be read, and why."""
+        """Return the runs that have no results because their files cannot be read, and why."""
         found: dict[str, StorageError] = {}
         try:
             _ = self.frame
-        except StorageError:  # of the first; the others are looked at one by one
+        except StorageError:  # it is about the first; the others are tried one by one
             for name in self._runs:
                 try:
                     _ = self.named([name]).frame
@@ -245,10 +246,9 @@ class Runs(Mapping[str, pd.DataFrame]):
         return found
 
     def _collect(self, name: str, reader: str, read: Callable[[Path], pa.Table]) -> pa.Table:
-        """The rows of all runs, from the index and, where that is behind, from the run folders.
+        """Return the rows of all runs, from the index and, for runs that it lacks, from the run folders.
 
-        reader: what decides, beside the runs, what is read; where it is another than the index was made with, the
-        index counts for nothing.
+        reader: what decides, beside the runs, what is read; if the index was made with another reader, it is not used.
         """
         file = self._index / f"{name}.parquet" if self._index is not None else None
         known, table = read_index(file, reader) if file is not None else ([], None)
@@ -266,19 +266,19 @@ class Runs(Mapping[str, pd.DataFrame]):
 
 
 def campaign_runs(path: Path) -> Runs:
-    """The finished runs of a campaign's folder, in the order of its grid."""
+    """Return the finished runs of a campaign's folder, in the order of its grid."""
     campaign = CampaignFolder(path)
     return Runs(campaign.runs, campaign.finished(), campaign.index)
 
 
 def update_index(path: Path) -> None:
-    """Read those finished runs of a campaign that its index lacks, so that the next query need not."""
-    with contextlib.suppress(EdgelamError):  # whoever asks for results is told
+    """Read the finished runs of a campaign that its index lacks, so that the next query need not read them."""
+    with contextlib.suppress(EdgelamError):  # errors are reported when results are asked for
         _ = campaign_runs(path).results
 
 
 def find_runs(path: Path) -> list[Path]:
-    """The run folders in a folder, and in the folders in it."""
+    """Return the run folders in a folder, and in the folders in it."""
     found = (file.parent for pattern in ("*", "*/*") for file in Path(path).glob(f"{pattern}/manifest.json"))
     return sorted(run for run in found if not run.name.startswith("."))  # hidden: being made just now
 

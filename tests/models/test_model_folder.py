@@ -47,7 +47,7 @@ def edit(folder: Path, **settings: Any) -> None:
 
 
 REFUSED: dict[str, dict[str, Any]] = {
-    "gives num_hidden_layers 1000000; legal is 1000 at most": {"num_hidden_layers": 10**6},
+    "gives num_hidden_layers 1000000; legal is at most 1000": {"num_hidden_layers": 10**6},
     "gives vocab_size 100000000000": {"vocab_size": 10**11},
     "gives vocab_size a number of": {"vocab_size": 10**1000},
     "this machine has": {"hidden_size": 2**24},

@@ -194,7 +194,7 @@ def test_a_folder_of_runs_needs_no_campaign(tiny, tmp_path):
 
 
 def test_a_folder_of_runs_is_not_a_run(campaign):
-    with pytest.raises(StorageError, match=r"holds 6 runs and is none itself; give one of them, e\.g\. .*s3-2"):
+    with pytest.raises(StorageError, match=r"holds 6 runs and is not a run itself; give one of them, e\.g\. .*s3-2"):
         load_run(campaign)
     with pytest.raises(StorageError, match="holds 6 runs"):
         replay(campaign)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run folders on the disk: written whole or not at all, with digests of every file, and read back."""
+"""Run folders on the disk: files are written completely or not at all, with digests of all, and read."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``edgelam check``: every file below a path, against the digests that were kept when it was written."""
+"""``edgelam check`` compares every file below a path with the digest that was stored when it was written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgelam.runs.folders import tables
 from edgelam.runs.folders.folder import covered, read_manifest
 
 CARRYING = (".npz", ".parquet", ".arrow", ".safetensors", ".json", ".toml", "order.txt")
-"""Files that may carry their digest themselves."""
+"""Files that may hold their own digest."""
 
 
 class Finding(NamedTuple):
@@ -22,14 +22,14 @@ class Finding(NamedTuple):
 
     path: Path
     verdict: Literal["whole", "damaged", "unverified", "not covered"]
-    """unverified: nothing says its digest; not covered: a figure, a page, or added to a run folder afterwards."""
+    """unverified: there is no digest; not covered: a figure, a page, or a file added to a run folder afterwards."""
     reason: str = ""
 
 
 def check(path: Path) -> Iterator[Finding]:
-    """Look at all files of a run, a campaign, a folder of recordings or checkpoints, or at one file.
+    """Check all files of a run, a campaign, a folder of recordings or checkpoints, or one file.
 
-    Raises StorageError where there is no such path.
+    Raises StorageError if there is no such path.
     """
     path = Path(path)
     if path.is_file():
@@ -70,7 +70,7 @@ def _run(folder: Path) -> Iterator[Finding]:
             yield from (_carrying(part) for part in sorted(table.glob("[0-9]*.parquet")))
             try:
                 tables.read_arrow(folder, table.stem)
-            except StorageError as error:  # a part is missing, say
+            except StorageError as error:  # for example, a part is missing
                 yield Finding(table, "damaged", str(error))
     for file in sorted(folder.iterdir()):
         if file.is_file() and file.name not in (*files, digests.MANIFEST) and not file.name.startswith("."):

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The run folder: ``<out>/<experiment>/<time>-<seed>/``, one for every execution of an experiment, never written over.
+"""The run folder: ``<out>/<experiment>/<time>-<seed>/``, one for every execution of an experiment, never overwritten.
 
-manifest.json    what was run, with what, where, and how it ended
+manifest.json    what was run, with which versions, where, and how it ended
 config.toml      the configuration, to run it again: edgelam run EXPERIMENT --config .../config.toml
 metrics.parquet, transfers.parquet, ...    tables in simulated time (edgelam.runs.folders.tables)
 wall.parquet     wall-clock readings, the only table that differs between two runs of one seed
 *.svg, *.png     figures, drawn from the tables
-scenario/        what the scenario wrote by relative names, it runs there (scenario-2/: that of the second simulation)
+scenario/        files with relative names of the scenario, which runs there (scenario-2/: of the second simulation)
 
-The manifest has the SHA-256 of each of the others, and of itself (edgelam.files.digests).
+The manifest has the SHA-256 of each of the other files, and of itself (edgelam.files.digests).
 """
 
 import contextlib
@@ -37,21 +37,21 @@ from edgelam.files.storage import StorageError, make_folder, sync_folder, write_
 from edgelam.runs.configuration import to_plain, to_toml
 from edgelam.runs.folders import tables
 
-_NEW = ".new-"  # of the name of a folder that is being made
-_RESERVE_BYTES = 1 << 16  # given back when the run ends, so that its end can be written even on a full disk
-DRAWN = {".svg", ".png", ".pdf", ".html"}  # from the tables: may be edited, and drawn again
+_NEW = ".new-"  # begins the name of a folder that is being made
+_RESERVE_BYTES = 1 << 16  # freed when the run ends, so that its end can be written even on a full disk
+DRAWN = {".svg", ".png", ".pdf", ".html"}  # made from the tables: may be edited, and drawn again
 State = Literal["running", "completed", "failed", "interrupted"]
 
 
 class RunFolder:
-    """The folder of one run while it is being written. Use as a context manager: leaving it records how the run ended.
+    """The folder of one run while it is written. Use it as a context manager: leaving it records how the run ended.
 
     An exception sets the state to ``failed`` (or ``interrupted`` for Ctrl-C and SIGTERM) with its text as the reason.
     A process that is killed leaves ``running``; `edgelam.runs.load` then says ``killed``.
     """
 
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
-        """Used by ``create``; `path`: where the folder will be."""
+        """Use ``create``. path: where the folder will be."""
         self.path = path
         self.manifest = manifest
         self._tables: dict[str, tables.TableWriter] = {}
@@ -75,13 +75,16 @@ class RunFolder:
 
         config: a dataclass; seed: the run's root seed; out: the folder that holds all runs; recipe: the name `config`
         started from; now: the time in the folder's name (UTC by default). Two runs of the same second get ``-2``,
-        ``-3``, ...; learning: whether PyTorch does anything in it. Raises StorageError.
+        ``-3``, ...; learning: whether the run uses PyTorch. Raises StorageError.
         """
-        # a replay takes it from a manifest, which may be a stranger's
+        # a replay takes it from a manifest, which may come from anybody
         if experiment in ("", "..") or Path(experiment).name != experiment or "\0" in experiment:
             raise StorageError(f"an experiment's name is one part of a path, not {experiment!r}")
         now = now or datetime.datetime.now(datetime.UTC)
-        configuration, text = to_plain(config), to_toml(config)  # first: nothing is made for what cannot be written
+        configuration, text = (
+            to_plain(config),
+            to_toml(config),
+        )  # at first, so that nothing is made for what cannot be written
         manifest = {
             "format": digests.FORMAT,
             "experiment": experiment,
@@ -96,7 +99,7 @@ class RunFolder:
             "configuration": configuration,
             "versions": host.versions(),
             "source": host.source_commit(),
-            "host": host.host_facts(learning=learning),  # takes seconds: before there is a folder
+            "host": host.host_facts(learning=learning),  # it takes seconds, so it comes before the folder is made
             "process": {
                 "node": platform.node(),
                 "boot": host.boot_id(),
@@ -122,7 +125,7 @@ class RunFolder:
         return time.monotonic() - self._begun
 
     def table(self, name: str, schema: pa.Schema | Mapping[str, Any] | None = None) -> tables.TableWriter:
-        """The writer of one table, made at the first call, which gives the schema (pyarrow, or {column: type})."""
+        """Return the writer of one table; the first call makes it and gives the schema (pyarrow, or {column: type})."""
         if name not in self._tables:
             if schema is None:
                 raise EdgelamError(f"table {name!r} has no schema yet: give one with the first use of it")
@@ -133,7 +136,7 @@ class RunFolder:
         return self._tables[name]
 
     def watch(self, on_append: Callable[[str, int, Mapping[str, Any]], object]) -> None:
-        """Have `on_append(table, row number, row)` called for every row that is appended to any table from now on."""
+        """Let `on_append(table, row number, row)` be called for every row that is appended to any table from now on."""
         self._on_append = on_append
         for table in self._tables.values():
             table.on_append = on_append
@@ -154,9 +157,9 @@ class RunFolder:
         write_atomically(self.path / digests.MANIFEST, digests.sealed(text.encode("utf-8", "backslashreplace")))
 
     def close(self, state: State = "completed", reason: str | None = None) -> None:
-        """Compact the tables and record how the run ended, and the digest of every file that there is.
+        """Compact the tables and record how the run ended, and the digests of all files.
 
-        If the disk is full the manifest still says so where it can, and the tables stay as parts; StorageError is
+        If the disk is full, the manifest still says so if possible, and the tables stay as parts; StorageError is
         raised once.
         """
         trouble: StorageError | None = None
@@ -170,7 +173,9 @@ class RunFolder:
         with contextlib.suppress(OSError):
             (self.path / ".reserve").unlink()
         self.manifest["ended"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        self.manifest["wall_s"] = round(self.wall_s, 3)  # not from the dates: a clock may be set while a run goes on
+        self.manifest["wall_s"] = round(
+            self.wall_s, 3
+        )  # not from the dates: the clock may be changed while a run goes on
         try:
             self.manifest["files"] = {name: digests.digest_of(self.path / name) for name in covered(self.path)}
             self.write_manifest()
@@ -182,7 +187,7 @@ class RunFolder:
             raise trouble
 
     def _compact_tables(self) -> None:
-        """Compact the tables, to which nothing is added any more. Raises StorageError; written parts are kept."""
+        """Compact the tables; afterwards nothing is added to them. Raises StorageError; written parts are kept."""
         trouble: StorageError | None = None
         for name, table in self._tables.items():
             try:
@@ -195,7 +200,7 @@ class RunFolder:
 
     def __enter__(self) -> Self:
         """From now on, scenarios write files with relative names into this folder."""
-        from edgelam.cosim.files import scenarios_write_to  # here: reading a folder needs none of it
+        from edgelam.cosim.files import scenarios_write_to  # imported here: reading a folder does not need it
 
         self._writing = scenarios_write_to(self.path)
         self._writing.__enter__()
@@ -216,7 +221,7 @@ class RunFolder:
             state, reason = "failed", str(error)
         else:
             state, reason = "failed", f"{type(error).__name__}: {error}"
-        with contextlib.suppress(StorageError):  # the first error is the one to show
+        with contextlib.suppress(StorageError):  # the first error is shown
             self.close(state, reason)  # type: ignore[arg-type]
 
 
@@ -227,12 +232,12 @@ def explanation(cause: BaseException) -> str:
 
 @contextlib.contextmanager
 def _new_folder(parent: Path) -> Iterator[Path]:
-    """A hidden folder, to be filled and then named; what raises meanwhile removes it.
+    """Make a hidden folder, to be filled and then named; if the body raises, it is removed.
 
-    A process that is killed leaves it: the next call removes it, for the lock on it went with the process.
+    A process that is killed leaves it: the next call removes it, since the lock on it ended with the process.
     """
     for left in parent.glob(f"{_NEW}*"):
-        with contextlib.suppress(StorageError), _locked(left) as mine:  # another user's may stay
+        with contextlib.suppress(StorageError), _locked(left) as mine:  # the folder of another user may stay
             if mine:
                 shutil.rmtree(left, ignore_errors=True)
     while True:
@@ -240,7 +245,7 @@ def _new_folder(parent: Path) -> Iterator[Path]:
         make_folder(path, exist_ok=False)
         try:
             with _locked(path) as mine:
-                if mine is False or not path.is_dir():  # taken for a left one just now
+                if mine is False or not path.is_dir():  # another process has just removed it as an old one
                     continue
                 yield path
         except BaseException:
@@ -251,9 +256,9 @@ def _new_folder(parent: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[bool | None]:
-    """Hold the lock on a folder: True. False: somebody else does, or it is gone. None: no locks on this file system.
+    """Lock a folder: True. False: somebody else holds it, or it was removed. None: this file system has no locks.
 
-    Raises StorageError for a folder that cannot be opened.
+    Raises StorageError if the folder cannot be opened.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -274,7 +279,7 @@ def _locked(folder: Path) -> Iterator[bool | None]:
 
 
 def _give_name(folder: Path, name: str) -> Path:
-    """Rename a folder that is not empty, in one step; to NAME-2, NAME-3, ... where NAME is taken."""
+    """Rename a folder that is not empty, in one step, to NAME, or to NAME-2, NAME-3, ... if NAME exists."""
     for attempt in range(1, 1000):
         path = folder.with_name(name if attempt == 1 else f"{name}-{attempt}")
         try:
@@ -289,7 +294,7 @@ def _give_name(folder: Path, name: str) -> Path:
 
 
 def covered(path: Path) -> list[str]:
-    """The files of a run folder whose digests its manifest has when the run ends: all but what is drawn from them."""
+    """Return the files of a run folder whose digests the manifest gets at the end: all but what is drawn from them."""
     found = (file.relative_to(path) for file in path.rglob("*") if file.is_file() and not file.is_symlink())
     return sorted(
         name.as_posix()
@@ -301,9 +306,9 @@ def covered(path: Path) -> list[str]:
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a run folder. Its state is ``killed`` if it says ``running`` and that process is gone.
+    """Return the manifest of a run folder. Its state is ``killed`` if it says ``running`` and its process has ended.
 
-    Raises StorageError where `path` is not a run folder, or its manifest is not what was written.
+    Raises StorageError if `path` is not a run folder, or if its manifest is not what was written.
     """
     file = Path(path) / digests.MANIFEST
     try:
@@ -327,7 +332,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if manifest["format"] == 1:
         digests.say_unverified(file)
     if manifest["state"] == "running" and not _alive(manifest.get("process") or {}):
-        manifest["state"], manifest["reason"] = "killed", "the process ended without a word (SIGKILL, power, memory)"
+        manifest["state"], manifest["reason"] = "killed", "the process ended without a message (SIGKILL, power, memory)"
     return manifest
 
 
@@ -342,7 +347,7 @@ _MAY_BE: dict[str, Any] = {
 
 
 def _unlike_a_manifest(manifest: Mapping[str, Any]) -> str:
-    """What its readers could not make sense of; empty for a manifest."""
+    """Return what its readers could not understand; empty for a manifest."""
     for name, kind in (*_NEEDED.items(), *_MAY_BE.items()):
         if not isinstance(manifest.get(name), kind) and (name in _NEEDED or manifest.get(name) is not None):
             return f"{name} is {_shown(manifest, name)}"
@@ -373,7 +378,7 @@ def _shown(manifest: Mapping[str, Any], name: str) -> str:
 
 def _alive(process: Mapping[str, Any]) -> bool:
     if process.get("node") != platform.node():
-        return True  # it runs, or ran, on another machine: nothing can be said from here
+        return True  # it runs, or ran, on another machine: it cannot be checked from here
     if process.get("boot") != host.boot_id():
         return False
     return host.process_start(int(process.get("pid", -1))) == process.get("start")

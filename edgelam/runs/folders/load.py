@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Read a run folder back: ``run = edgelam.runs.load("runs/split-fedft/...")``, ``run["metrics"]``.
+"""Reads a run folder: ``run = edgelam.runs.load("runs/split-fedft/...")``, ``run["metrics"]``.
 
-Many at once: edgelam.runs.many."""
+edgelam.runs.many reads many runs at once."""
 
 import contextlib
 import traceback
@@ -20,22 +20,22 @@ from edgelam.text import suggest
 
 
 class Run(Mapping[str, pd.DataFrame]):
-    """A run as a mapping from table name to DataFrame, read when asked for. Also of a run that goes on, or was killed.
+    """A run as a mapping from table name to DataFrame, read when needed; also of a run that goes on or was killed.
 
-    Every table is an attribute as well: ``run.merges`` is ``run["merges"]``, where nothing else here is called so.
+    Every table is an attribute, too: ``run.merges`` is ``run["merges"]``, unless something else here has this name.
 
     path: the folder; manifest: a dict; state: running, completed, failed, interrupted or killed.
     """
 
     def __init__(self, path: Path) -> None:
-        """Read the manifest; tables are read when asked for."""
+        """Read the manifest; tables are read when needed."""
         self.path = Path(path)
         self.manifest: dict[str, Any] = folder.read_manifest(self.path)
         self.state: str = self.manifest["state"]
         self._read: dict[str, pd.DataFrame] = {}
 
     def __getitem__(self, name: str) -> pd.DataFrame:
-        """The table of that name. Raises StorageError if there is none: ask ``name in run``."""
+        """The table of this name. Raises StorageError if there is none; ``name in run`` says whether there is one."""
         if name not in self._read:
             known = f"{name}.parquet" in (self.manifest.get("files") or {})
             if not known and name not in tables.table_names(self.path):
@@ -44,38 +44,38 @@ class Run(Mapping[str, pd.DataFrame]):
         return self._read[name]
 
     def __getattr__(self, name: str) -> pd.DataFrame:
-        """The table of that name. Raises AttributeError, which names those there are."""
+        """Return the table of this name. Raises AttributeError, which names the existing ones."""
         if name.startswith("_") or "path" not in self.__dict__ or name not in self:
             found = suggest(name, self) if "path" in self.__dict__ else "it was not opened"
             raise AttributeError(f"{self.__dict__.get('path')} has no table {name!r}; {found}")
         return self[name]
 
     def __contains__(self, name: object) -> bool:
-        """Whether there is a table of that name."""
+        """Return whether there is a table of this name."""
         return name in tables.table_names(self.path)
 
     def __iter__(self) -> Iterator[str]:
-        """Table names in alphabetical order."""
+        """Yield the table names in alphabetical order."""
         return iter(tables.table_names(self.path))
 
     def __len__(self) -> int:
-        """How many tables there are."""
+        """Return the number of tables."""
         return len(tables.table_names(self.path))
 
     def __repr__(self) -> str:
-        """Say which run this is and how it stands."""
+        """Say which run this is, and its state."""
         return f"Run({str(self.path)!r}, state={self.state!r}, tables={list(self)})"
 
     @property
     def verified(self) -> bool:
-        """Whether its files have digests, by which a changed bit is found: not in a folder of an older edgelam."""
+        """Whether its files have digests, by which a changed bit is found; folders of an older edgelam have none."""
         return bool(self.manifest["format"] == digests.FORMAT)
 
     @property
     def wall_s(self) -> float | None:
-        """Wall-clock seconds from its beginning to its end; None while it goes on, or where it was killed.
+        """Wall-clock seconds from its beginning to its end; None while it goes on, or if it was killed.
 
-        In folders that do not hold it, the time between both dates; None where the clock was set back in between.
+        In folders that do not hold it, it is the time between both dates; None if the clock was set back in between.
         """
         if "wall_s" in self.manifest:
             found: float | None = self.manifest["wall_s"]
@@ -93,23 +93,23 @@ class Run(Mapping[str, pd.DataFrame]):
 
     @property
     def transfers(self) -> pd.DataFrame:
-        """The transfers table, one row a transfer."""
+        """The transfers table, with one row for each transfer."""
         return self["transfers"]
 
 
 def load_run(path: str | Path) -> Run:
-    """Open one run folder. Raises StorageError for what is none, and names a run where the folder holds several."""
+    """Open one run folder. Raises StorageError for anything else, and names a run if the folder holds several."""
     found = load(path)
     if not isinstance(found, Run):
         example = f"; give one of them, e.g. {found.paths[-1]}" if found.paths else ""
-        raise StorageError(f"{path} holds {len(found.paths)} runs and is none itself{example}")
+        raise StorageError(f"{path} holds {len(found.paths)} runs and is not a run itself{example}")
     return found
 
 
 def load(path: str | Path) -> "Run | Any":
     """Open for reading: a run folder as a `Run`; a campaign's folder, or one that holds run folders, as `Runs`.
 
-    Raises StorageError where it is none of these. (The type says Any beside Run: what it is the folder decides.)
+    Raises StorageError if it is none of these. (The type is Run or Any, since the folder decides what is returned.)
     """
     from edgelam.runs import many
     from edgelam.runs.campaigns.folder import CAMPAIGN_FILE
@@ -124,9 +124,9 @@ def load(path: str | Path) -> "Run | Any":
 
 @contextlib.contextmanager
 def reading(*paths: str | Path) -> Iterator[None]:
-    """Around what shows runs: whatever it raises at one that edgelam did not write, or not to its end, is told.
+    """Wrap code that shows runs: errors caused by runs that edgelam did not write, or not to the end, are explained.
 
-    It becomes one StorageError that names the first such run. Of runs that are whole it is a fault of the program's.
+    They become one StorageError that names the first such run. For complete runs, an error is a fault of the program.
     """
     try:
         yield

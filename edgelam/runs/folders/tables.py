@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tables of a run as Parquet, written while the run goes on.
 
-A Parquet file without its footer cannot be read, so a growing table is a folder of small whole files,
+A Parquet file without its footer cannot be read, so a growing table is a folder of small complete files,
 ``<name>.parts/000000.parquet``, ``000001.parquet``, ... Closing the table compacts them into ``<name>.parquet``.
 Readers take the compacted file if it is there, and the parts otherwise; both hold the same rows in the same order.
 
-The compacted bytes depend on the rows alone: not on when parts were cut, nor on the wall clock.
+The compacted bytes depend only on the rows, not on when parts were written, nor on the wall clock.
 """
 
 import contextlib
@@ -28,16 +28,16 @@ from edgelam.files import digests
 from edgelam.files.storage import StorageError, atomic_file, make_folder, sync_folder, write_atomically
 
 ROWS_PER_PART = 4096
-SECONDS_PER_PART = 2.0  # wall clock: what a SIGKILL may cost of a run that goes on adding rows
-ROWS_PER_GROUP = 1 << 16  # of the compacted file
+SECONDS_PER_PART = 2.0  # wall clock: how much a SIGKILL may cost of a run that keeps adding rows
+ROWS_PER_GROUP = 1 << 16  # rows per group of the compacted file
 COMPRESSION = "zstd"
-_PART = "edgelam_part"  # what a part says of itself: run, table, number
+_PART = "edgelam_part"  # what a part says about itself: run, table, number
 
 _ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
 def schema_of(record: type, **extra: type) -> pa.Schema:
-    """The table schema of a flat dataclass: str, int, float, bool fields or such a type | None (null in the table).
+    """Return the table schema of a flat dataclass with fields of str, int, float, bool, or such a type | None (null).
 
     `extra` columns come first: ``schema_of(TransferRecord, method=str, round=int)``.
     """
@@ -47,7 +47,7 @@ def schema_of(record: type, **extra: type) -> pa.Schema:
 
 
 def schema_from(columns: Mapping[str, Any]) -> pa.Schema:
-    """A schema from column names and Python types (str, int, float, bool, each | None). All columns take null."""
+    """Return a schema of column names and Python types (str, int, float, bool, each | None). All columns take null."""
     return pa.schema([pa.field(name, _arrow_type(name, hint)) for name, hint in columns.items()])
 
 
@@ -62,19 +62,19 @@ def _arrow_type(name: str, hint: Any) -> pa.DataType:
 
 
 class Tables:
-    """Tables that grow together: a row of any of them takes along to the disk what has waited too long in the others.
+    """Tables that grow together: when a row is added to one, rows that have waited too long in others are written, too.
 
-    A table that gets few rows (metrics) so loses no more to a kill than one that gets many (transfers).
+    So a table with few rows (metrics) loses no more by a kill than one with many (transfers).
     """
 
     def __init__(self) -> None:
-        """No table yet: each `TableWriter` made with this one adds itself."""
+        """Begin without tables: each `TableWriter` made with this object adds itself."""
         self.writers: list[TableWriter] = []
         self.due_s = math.inf
         """Time of the monotonic clock until which no row has waited too long."""
 
     def flush_due(self, now_s: float) -> None:
-        """Write the rows of each table whose oldest is due by `now_s`. Raises StorageError."""
+        """Write the rows of each table whose oldest row is due by `now_s`. Raises StorageError."""
         for writer in self.writers:
             if writer.due_s <= now_s:
                 writer.flush()
@@ -84,9 +84,9 @@ class Tables:
 class TableWriter:
     """Appends rows to one table of a run folder.
 
-    Rows are kept in memory until there are `rows_per_part` of them or the oldest is `seconds_per_part` wall seconds
-    old, whichever comes first (looked at when a row is added, to this table or another of `together`). Not safe for
-    several threads or processes: one writer a table.
+    Rows are kept in memory until there are `rows_per_part` of them, or the oldest is `seconds_per_part` wall seconds
+    old, whichever comes first (this is checked when a row is added, to this table or another of `together`). It is not
+    safe for several threads or processes: each table has one writer.
     """
 
     def __init__(
@@ -99,13 +99,13 @@ class TableWriter:
         seconds_per_part: float = SECONDS_PER_PART,
         together: Tables | None = None,
     ) -> None:
-        """Start the table `name` in `folder`; refused (StorageError) if it is there already."""
+        """Start the table `name` in `folder`. Raises StorageError if it exists."""
         self.folder, self.name, self.schema = folder, name, schema
         self.rows_written = 0
         self.on_append: Callable[[str, int, Mapping[str, Any]], object] | None = None
         """Called with the table's name, the row's number and the row, for each row that `append` adds."""
         self._rows_per_part, self._seconds_per_part = rows_per_part, seconds_per_part
-        self._rows: list[dict[str, Any]] = []  # after what is in _columns
+        self._rows: list[dict[str, Any]] = []  # follow those in _columns
         self._columns: list[pa.Table] = []
         self._waiting = 0  # rows in both
         self._parts = 0
@@ -144,7 +144,7 @@ class TableWriter:
         self._added(count)
 
     def flush(self) -> None:
-        """Write the rows in memory as one more part. Raises StorageError; the parts before it stay whole."""
+        """Write the rows in memory as one more part. Raises StorageError; the earlier parts stay complete."""
         if self._waiting:
             self._columns_of_rows()
             path = parts_folder(self.folder, self.name) / f"{self._parts:06d}.parquet"
@@ -188,12 +188,12 @@ class TableWriter:
             raise EdgelamError(f"table {self.name!r} ({self.schema}) cannot hold a row: {error}") from error
 
     def close(self) -> None:
-        """Write what is left, compact the parts into one file and remove them."""
+        """Write the remaining rows, compact the parts into one file, and remove them."""
         self.compact()
         self.remove_parts()
 
     def compact(self) -> None:
-        """Write what is left and compact the parts into one file, beside them. A kill leaves the parts to be read."""
+        """Write the remaining rows, and compact the parts into one file beside them. A kill leaves the parts."""
         if self._closed:
             return
         self.flush()
@@ -206,7 +206,7 @@ class TableWriter:
         self._closed = True
 
     def remove_parts(self) -> None:
-        """Remove what the compacted file holds as well."""
+        """Remove the parts, whose rows the compacted file holds."""
         if not self._closed:
             return
         parts = parts_folder(self.folder, self.name)
@@ -228,9 +228,9 @@ def table_file(folder: Path, name: str) -> Path:
 
 
 def table_names(folder: Path) -> list[str]:
-    """The tables of a run folder, compacted or in parts, in alphabetical order.
+    """Return the names of the tables of a run folder, compacted or in parts, in alphabetical order.
 
-    Among them those that the manifest has a digest of and that are gone: to read one is an error, not an empty table.
+    Missing tables whose digest is in the manifest are among them: reading one is an error, not an empty table.
     """
     whole = {path.stem for path in folder.glob("*.parquet")}
     recorded = {Path(name).stem for name in digests.recorded(folder) or () if re.fullmatch(r"[^/]+\.parquet", name)}
@@ -240,8 +240,8 @@ def table_names(folder: Path) -> list[str]:
 def read_arrow(folder: Path, name: str) -> pa.Table:
     """Read a table, compacted or in parts. A table without a single part yet has no rows and no columns.
 
-    Raises StorageError for a file that cannot be read, or is not what was written: its digest is in the manifest of
-    `folder`, or in the part itself.
+    Raises StorageError if a file cannot be read, or is not what was written (by its digest in the manifest of `folder`,
+    or in the part itself).
     """
     whole = table_file(folder, name)
     for _ in range(_TRIES):
@@ -259,11 +259,11 @@ def read_arrow(folder: Path, name: str) -> pa.Table:
     raise StorageError(f"{whole} is missing: the manifest has its digest, so it was there when the run ended")
 
 
-_TRIES = 3  # a run that ends meanwhile replaces its parts
+_TRIES = 3  # a run that ends in the meantime replaces its parts
 
 
 class _GoneError(Exception):
-    """A file that was there is no more."""
+    """A file that existed does not exist any more."""
 
 
 def _content(file: Path, recorded: str | None = None) -> bytes:
@@ -297,7 +297,7 @@ def _read_part(part: Path, number: int, run: str) -> pa.Table:
 
 
 def parsed(content: bytes) -> pa.Table:
-    """A Parquet file, read in this thread alone: where no further one can be made (ulimit), Arrow waits for ever.
+    """Return a Parquet file, read only in this thread: if no other can be made (ulimit), Arrow waits for ever.
 
     Raises whatever a reader of damaged bytes raises.
     """
@@ -335,12 +335,12 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
     table = read_arrow(folder, name)
     try:
         return to_pandas(table)
-    except Exception as error:  # a column that is no text, say: of something else than edgelam
+    except Exception as error:  # for example, a column is not text: another program has written it
         raise StorageError(f"table {name!r} in {folder} is damaged: {type(error).__name__}: {error}") from error
 
 
 def _row_groups(schema: pa.Schema, parts: Path, run: str) -> Iterator[pa.Table]:
-    """The rows of all parts, in tables of ROWS_PER_GROUP rows and one of what is left: never the whole in memory."""
+    """Yield the rows of all parts, in tables of ROWS_PER_GROUP rows and a last one: never all rows are in memory."""
     waiting = schema.empty_table()
     for number, part in enumerate(sorted(parts.glob("[0-9]*.parquet"))):
         waiting = pa.concat_tables([waiting, _read_part(part, number, run).cast(schema)])
@@ -352,7 +352,7 @@ def _row_groups(schema: pa.Schema, parts: Path, run: str) -> Iterator[pa.Table]:
 
 
 def _part_bytes(table: pa.Table, of: str) -> bytes:
-    """A part as a file, with its digest and `of` what it is a part."""
+    """Return a part as a file, with its digest; of: of what it is a part."""
     sink = pa.BufferOutputStream()
     sealed = table.combine_chunks().replace_schema_metadata({digests.KEY: digests.BLANK, _PART: of})
     pq.write_table(sealed, sink, compression=COMPRESSION)
