@@ -284,16 +284,16 @@ def find_runs(path: Path) -> list[Path]:
 
 
 def _of_all(read: Callable[[str], pa.Table], names: Sequence[str]) -> list[pa.Table]:
-    """`read` of each name, several at once where threads can be made."""
+    """Call `read` for each name, several at once if threads can be made."""
     try:
         with concurrent.futures.ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
             return list(pool.map(read, names))
-    except RuntimeError:  # no further thread may be made (ulimit -u, -v)
+    except RuntimeError:  # no more threads may be made (ulimit -u, -v)
         return [read(name) for name in names]
 
 
 def _check_name(path: Path) -> None:
-    """Raise StorageError where a run of a campaign is another than its folder's name says: copied, or renamed."""
+    """Raise StorageError if a run of a campaign does not fit its folder's name: it was copied or renamed."""
     manifest = read_manifest(path)
     identity = (manifest.get("campaign") or {}).get("identity")
     if isinstance(identity, str) and job_name(path.name) != run_name(manifest["seeds"]["root"], identity):
@@ -305,7 +305,7 @@ def _columns(table: pd.DataFrame) -> list[str]:
 
 
 def _any_of(values: pd.Series, wanted: Sequence[Any]) -> pd.Series:
-    """Which of `values` is one of `wanted`; None stands for what a setting leaves open."""
+    """Return which of `values` are one of `wanted`; None stands for an open setting."""
     found = pd.Series(False, index=values.index)
     for value in wanted:
         found |= values.isna() if value is None else (values == value).fillna(False).astype(bool)
@@ -313,7 +313,7 @@ def _any_of(values: pd.Series, wanted: Sequence[Any]) -> pd.Series:
 
 
 def _outcomes_in(frame: pd.DataFrame, settings: Sequence[str]) -> list[str]:
-    """The columns after run, seed and the settings."""
+    """Return the columns after run, seed and the settings."""
     return _columns(frame)[2 + len(settings) :]
 
 

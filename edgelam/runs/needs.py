@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The needs of an experiment: nodes of some roles, observables and controls that a scenario must have.
 
-One declaration serves for all that depends on it: how many nodes an installed scenario is told to make, which nodes
-there are without a scenario, which nodes the experiment uses, and what is refused before a run begins.
+One declaration decides everything that depends on it: how many nodes an installed scenario makes, which nodes there are
+without a scenario, which nodes the experiment uses, and what is refused before a run begins.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The network of an experiment as one value: which scenario with which options, and what machine each node is.
+"""The network of an experiment as one value: the scenario, its options, and the machine of each node.
 
-An experiment holds a `Network` in its configuration, says what it needs of a scenario (`Needs`), and runs its main
-coroutine with `Network.simulate`, which records all there is to record. Its settings are the options --scenario,
---options, --devices, --compute and --traces of the command line, and stand in config.toml under these names.
+An experiment holds a `Network` in its configuration, says what it needs from a scenario (`Needs`), and runs its main
+coroutine with `Network.simulate`, which records everything. Its settings are the options --scenario, --options,
+--devices, --compute and --traces of the command line, and have these names in config.toml.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ class Network:
     """Record what happens in the network as tables trace_NAME; a 5G scenario has the traces blocks, csi and packets."""
 
     def __post_init__(self) -> None:
-        """Refuse what is not legal whatever the machine."""
+        """Refuse values that are not legal on any machine."""
         if len(set(self.traces)) < len(self.traces):
             raise ConfigurationError(f"traces are {', '.join(self.traces)}; each may be given once")
 
     @property
     def is_ideal(self) -> bool:
-        """Whether there is no network: every transfer takes no time."""
+        """Whether there is no network, so that every transfer takes no time."""
         return self.scenario == NO_SCENARIO
 
     def ideal(self) -> Network:
@@ -76,14 +76,15 @@ class Network:
         return given if self.is_ideal or is_path(self.scenario) else needs.installed_options | given
 
     def device_profiles(self) -> dict[str, str]:
-        """`devices` as a dict from node name pattern to profile name."""
+        """Return `devices` as a dict from node name pattern to profile name."""
         return parse_pairs(self.devices, "--devices")
 
     def check(self, needs: Needs, *, start: bool = True) -> None:
         """Refuse what cannot be run, before anything is made.
 
-        Raises ConfigurationError for a scenario that is not there, an option it does not take and a device profile that
-        there is not; and, when it has been started (start), for a trace, or anything of `needs`, that it lacks.
+        Raises ConfigurationError if the scenario or a device profile does not exist, or if the scenario does not take
+        an option; with `start`, the scenario is started, and a missing trace or anything missing of `needs` is an
+        error.
         """
         from edgelam.runs import traces
 
@@ -113,14 +114,14 @@ class Network:
 
         Args:
             main: the main coroutine function, as for `cosim.simulate`.
-            needs: what is needed of the scenario; without one its nodes are those of `needs.ideal_nodes`.
+            needs: what is needed from the scenario; without a scenario, the nodes are those of `needs.ideal_nodes`.
             folder: the run folder that gets the tables of the simulation (edgelam/runs/recording.py), its traces, its
                 program for `edgelam replay`, and what the scenario prints (scenario-LABEL.log). None: nothing is kept.
-            label: what the simulation is called there; rows of other tables with a column ``method`` of this value
-                belong to it.
+            label: the name of the simulation there; rows of other tables whose column ``method`` has this value belong
+                to it.
             seed: of the network, and of `Simulation.rng`.
-            recorder: what writes the tables, where a `SimulationRecorder` by this label is not enough.
-            settings: further arguments of `cosim.simulate`, which they override.
+            recorder: writes the tables, if a `SimulationRecorder` with this label is not enough.
+            settings: more arguments of `cosim.simulate`, which override others.
 
         Raises what `cosim.simulate` raises.
         """
@@ -163,19 +164,19 @@ class Network:
 
 
 def network_of(config: Any) -> Network | None:
-    """The network that a configuration holds; None if it holds none."""
+    """Return the network that a configuration holds; None if it holds none."""
     name = _field(type(config))
     return None if name is None else getattr(config, name)
 
 
 def with_network(config: T, network: Network) -> T:
-    """A configuration that holds a network, with another one."""
+    """Return a configuration that holds a network, with another network."""
     changed: T = dataclasses.replace(config, **{str(_field(type(config))): network})  # type: ignore[type-var]
     return changed
 
 
 def holds_network(kind: type) -> bool:
-    """Whether a configuration's dataclass has a field that is a network."""
+    """Return whether a configuration's dataclass has a field that is a network."""
     return _field(kind) is not None
 
 
@@ -185,8 +186,8 @@ def _field(kind: type) -> str | None:
 
 
 def check_devices(profiles: Mapping[str, str]) -> None:
-    """Refuse device profiles that there are not; profiles: node name pattern -> profile, as `devices.profile` takes."""
-    from edgelam.cosim import devices  # here: listing experiments needs none
+    """Refuse unknown device profiles; profiles: node name pattern -> profile, as `devices.profile` takes it."""
+    from edgelam.cosim import devices  # imported here: listing experiments needs no devices
 
     for pattern, text in profiles.items():
         try:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the nodes of a simulation are: the table `positions`, kept short.
+"""Where the nodes of a simulation are: the table `positions`, which is kept short.
 
-The positions are read every 0.1 simulated seconds at first, then at periods twice as long after every 256 readings, so
-that a run of any length leaves a bounded number. Of the readings of a node those are kept that a straight walk at
-constant speed between its neighbours does not tell: a node that stands still has two.
+At first the positions are read every 0.1 simulated seconds, and after every 256 readings the period is doubled, so a
+run of any length has a bounded number of readings. A reading is kept if it is not on a straight walk at constant speed
+between its neighbours: a node that stands still has two.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from edgelam.cosim.simulation import Simulation
 
 OBSERVABLE = "node_position"
-FIRST_PERIOD_S = 0.1  # simulated
+FIRST_PERIOD_S = 0.1  # simulated seconds
 READINGS_PER_PERIOD = 256
-TOLERANCE_M = 0.01  # between a reading that was left out and the straight walk
+TOLERANCE_M = 0.01  # largest distance between a reading that was left out and the straight walk
 
 _COLUMNS = {"time_s": float, "node": str, "x_m": float, "y_m": float, "z_m": float}
 
 
 @dataclass
 class _Walk:
-    """A node's: the last place that was kept, and what came after it (places are (time_s, x, y, z))."""
+    """The walk of a node: the last place that was kept, and those after it (places are (time_s, x, y, z))."""
 
     kept: np.ndarray[Any, Any]
     last: np.ndarray[Any, Any] | None = None
     speed: np.ndarray[Any, Any] | None = None
 
     def add(self, place: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
-        """A new reading; returns the one before if it turned there, and must be kept."""
+        """Add a reading; return the one before if the node turned there, so that it must be kept."""
         turned = None
         if self.last is not None and self.speed is not None:
             expected = self.kept[1:] + (place[0] - self.kept[0]) * self.speed
@@ -60,8 +60,8 @@ class Walks:
         self._time_s = -1.0
 
     def add(self, time_s: float, places: np.ndarray[Any, Any]) -> Iterator[dict[str, Any]]:
-        """A reading, metres [node, xyz], NaN for no place: rows of the table. One of the same time as the last is not
-        looked at."""
+        """Add a reading, metres [node, xyz] (NaN: no place), and return rows of the table. A reading at the time of the
+        last one is ignored."""
         if time_s <= self._time_s:
             return
         self._time_s = time_s
@@ -76,7 +76,7 @@ class Walks:
                 yield _row(name, turned)
 
     def end(self) -> Iterator[dict[str, Any]]:
-        """The last place of each."""
+        """Return the last place of each node."""
         for name, walk in self._walks.items():
             if walk.last is not None:
                 yield _row(name, walk.last)
@@ -89,7 +89,7 @@ async def follow_places(
     types: Mapping[str, type],
     on_time: Callable[[float], object],
 ) -> None:
-    """Write the table `positions`, each row with `labels` (of `types`), until cancelled; `on_time` gets the times."""
+    """Write the table `positions`, whose rows have `labels` (of `types`), until cancelled; `on_time` gets the times."""
     walks = Walks(list(sim.nodes))
     table = folder.table("positions", schema_from({**types, **_COLUMNS}))
     period_s = FIRST_PERIOD_S

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``programs.record(folder, label)``, for experiments: it is told in edgelam/replay/programs.py."""
+"""``programs.record(folder, label)`` for experiments, which edgelam/replay/programs.py describes."""
 
 from edgelam.replay.programs import record
 

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a run keeps of its simulations, whatever the experiment: the tables that reports and traces are made of.
+"""What a run records of its simulations, whatever the experiment: the tables from which reports and traces are made.
 
-simulations  one row a simulation, in the order they ran: scenario, its options, seed
-nodes        one row a node of a simulation: role, device
-transfers    one row a transfer and receiver
-compute      one row a computation on a node
-positions    where the nodes were, where the scenario says so (see places.py)
+simulations  one row for each simulation, in the order in which they ran: scenario, its options, seed
+nodes        one row for each node of a simulation: role, device
+transfers    one row for each transfer and receiver
+compute      one row for each computation on a node
+positions    where the nodes were, if the scenario publishes it (see places.py)
 devices      one row for each node that took part: what the simulation cost it (see ledger.py)
 wall         wall-clock readings, seconds since the run began; everything above is in simulated time
 
 All begin with the column `simulation`, the name of the simulation within its run, and the labels of the experiment.
-Recording asks for nothing that changes the simulation: all its times are the same without.
+Recording asks for nothing that changes the simulation: all its times are the same without recording.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ Label = str | int
 CLOCK_EVERY_S = 0.05  # wall: of the readings of both clocks, at first
 CLOCK_READINGS = 256  # then at intervals twice as long, and so on: a long run keeps few
 
-_RENAMED = {"id": "transfer", "bytes": "traffic_bytes"}  # what a record calls in the context of its class
+_RENAMED = {"id": "transfer", "bytes": "traffic_bytes"}  # functions that a record calls in the context of its class
 _SIMULATION = {"scenario": str, "options": str, "seed": int}
 _NODE = {"node": str, "role": str, "device": str}
 _WALL = {"what": str, "round": int, "simulated_s": float, "wall_s": float}
 
 
 class SimulationRecorder:
-    """Writes what one simulation does under its name.
+    """Writes the tables of one simulation under its name.
 
     `Network.simulate` does all of this. Around `cosim.simulate` it is used like this::
 
@@ -70,18 +70,18 @@ class SimulationRecorder:
         *,
         facts: Mapping[str, type] | None = None,
     ) -> None:
-        """Write to `folder`. labels: further columns and their values, text or whole numbers, the same for a run.
+        """Write to `folder`. labels: more columns and their values (text or whole numbers), the same in a whole run.
 
         facts: columns that the workload adds to the ledger, with `ledger.note`.
         """
         self.folder, self.name = folder, name
         self.ledger = ledger.Ledger()
-        """What the simulation costs each node."""
+        """The cost of the simulation for each node."""
         self._facts = dict(facts or {})
         self.nodes: Mapping[str, Any] = {}
-        """The simulation's nodes by name, once it has begun."""
+        """The simulation's nodes by name, after it has begun."""
         self.labels: Mapping[str, Label] = labels or {}
-        """Further columns of its tables and their values."""
+        """More columns of its tables, and their values."""
         self._labels: dict[str, Any] = {"simulation": name, **self.labels}
         self._types: dict[str, type] = {column: type(value) for column, value in self._labels.items()}
         self._simulated_s = 0.0
@@ -90,22 +90,25 @@ class SimulationRecorder:
 
     @contextlib.asynccontextmanager
     async def following(self, sim: Simulation, options: Mapping[str, Any] | None = None) -> AsyncIterator[None]:
-        """Note which nodes `sim` has, and where they are while the body goes on. options: those of the scenario."""
+        """Note which nodes `sim` has, and where they are while the body runs. options: those of the scenario."""
         self.nodes = sim.nodes
         text = " ".join(f"{name}={value}" for name, value in (options or {}).items())
         self._append("simulations", _SIMULATION, {"scenario": sim.scenario, "options": text, "seed": sim.seed})
         for node in sim.nodes.values():
             self._append("nodes", _NODE, {"node": node.name, "role": node.role, "device": node.device.name})
-        for table in ("simulations", "nodes"):  # what all else is shown by: there from now on, also after a kill
+        for table in (
+            "simulations",
+            "nodes",
+        ):  # others need it: it exists from now on, also after a kill
             self.folder.table(table).flush()
-        with looking_on():  # a replay follows its own
+        with looking_on():  # a replay follows its own positions
             places = self._follow_places(sim)
         prb_slots: dict[str, int] = {}
         try:
             yield
             with looking_on():
                 prb_slots = await ledger.read_prb_slots(sim)
-        finally:  # also where it fails: no more awaiting then
+        finally:  # also if the body fails: then nothing is awaited
             with looking_on():
                 if places is not None:
                     places.cancel()
@@ -118,7 +121,7 @@ class SimulationRecorder:
         return asyncio.create_task(follow, name="positions of the nodes")
 
     def write_devices(self, rows: list[dict[str, Any]]) -> None:
-        """Write the ledger. An experiment that has made a table of that name keeps its own, and there is no ledger."""
+        """Write the ledger. If the experiment has a table of this name, it keeps its own, and there is no ledger."""
         schema = schema_from({**self._types, **ledger.COLUMNS, **self._facts})
         table = self.folder.table(ledger.TABLE, schema)
         if set(ledger.COLUMNS) <= set(table.schema.names):
@@ -139,7 +142,7 @@ class SimulationRecorder:
         self._clock(record.end_s)
 
     def direction(self, record: TransferRecord) -> str:
-        """``uplink`` from a user device, ``downlink`` to one, ``other`` between servers."""
+        """Return ``uplink`` from a user device, ``downlink`` to one, or ``other`` between servers."""
         if self.nodes[record.source].role == "ue":
             return "uplink"
         return "downlink" if self.nodes[record.receiver].role == "ue" else "other"
@@ -151,7 +154,7 @@ class SimulationRecorder:
         self._append("wall", _WALL, row)
 
     def done(self) -> None:
-        """The simulation has ended."""
+        """Finish the records of a simulation that has ended."""
         self.wall("end")
 
     @functools.cached_property
@@ -163,8 +166,8 @@ class SimulationRecorder:
         return self.folder.table("compute", _schema(ComputeRecord, self._types))
 
     def _clock(self, simulated_s: float) -> None:
-        """Simulated time has come to here: now and then note both clocks."""
-        self._simulated_s = max(self._simulated_s, float(simulated_s))  # as it is where that is NaN
+        """Take the simulated time, and note both clocks from time to time."""
+        self._simulated_s = max(self._simulated_s, float(simulated_s))  # unchanged if that is NaN
         now = time.monotonic()
         if now - self._read_at >= self._read_every_s:
             self.wall("clock")
@@ -178,7 +181,7 @@ class SimulationRecorder:
 
 
 def recorded_names(run: Run) -> dict[int, tuple[str, dict[str, Label]]]:
-    """Number of a simulation in the order they ran -> its name and labels, as a run has recorded them."""
+    """Return number of a simulation in the order in which they ran -> its name and labels, as a run recorded them."""
     if "simulations" not in run:
         return {}
     found: dict[int, tuple[str, dict[str, Label]]] = {}

@@ -22,7 +22,7 @@ COUNTERS = ["round", "epoch", "step", "iteration", "batch", "time_s"]
 
 
 def of_run(run: Run) -> tuple[Score, ...]:
-    """The scores of a run: as its manifest has them; of an older one as its experiment, or table metrics, has them."""
+    """Return the scores of a run from its manifest, or, for an older run, from its experiment or table metrics."""
     kept = run.manifest.get(MANIFEST)
     if kept is not None:
         try:
@@ -37,10 +37,10 @@ def of_run(run: Run) -> tuple[Score, ...]:
 
 
 def results_of(run: Run) -> pd.DataFrame:
-    """What a campaign compares of a run: text columns say of what, number columns are the metrics, the main one first.
+    """Return what a campaign compares: text columns label a row, number columns are metrics, the main one first.
 
-    As the function `scores` of its experiment says; without one the values of its scores, or, where nothing is
-    declared, the last rows of table metrics.
+    They come from the function `scores` of the experiment; without one, they are the values of its scores or, if none
+    is declared, the last rows of table metrics.
     """
     try:
         experiment = experiments.find(run.manifest["experiment"])
@@ -56,8 +56,8 @@ def results_of(run: Run) -> pd.DataFrame:
 def values(run: Run, scores: Iterable[Score]) -> pd.DataFrame:
     """Return the results of a run: text columns (`labels`) that name each row, then a column of numbers for each score.
 
-    A row for each combination of labels, in the order of the tables; NaN where a score has no value. Without rows where
-    the run has none of the tables. Raises EdgelamError for a column that a table does not have.
+    There is a row for each combination of labels, in the order of the tables; NaN if a score has no value. There are no
+    rows if the run has none of the tables. Raises EdgelamError if a table lacks a column.
     """
     scores = list(scores)
     found: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
@@ -71,13 +71,13 @@ def values(run: Run, scores: Iterable[Score]) -> pd.DataFrame:
 
 
 def labels(table: pd.DataFrame, scores: Iterable[Score]) -> list[str]:
-    """The columns of `values` that say of what."""
+    """Return the columns of `values` that label a row."""
     names = {score.name for score in scores}
     return [str(name) for name in table if name not in names]
 
 
 def known(row: Mapping[Any, Any], scores: Iterable[Score]) -> dict[str, float]:
-    """The scores that a row of `values` has a value of."""
+    """Return the scores for which a row of `values` has a value."""
     return {score.name: row[score.name] for score in scores if not pd.isna(row[score.name])}
 
 
@@ -109,7 +109,7 @@ def _values_of(run: Run, score: Score) -> Iterable[tuple[tuple[tuple[str, str], 
 
 
 def _taken(rows: pd.DataFrame, each: list[str], score: Score) -> pd.DataFrame:
-    """One value for each combination of the columns `each`."""
+    """Take one value for each combination of the columns `each`."""
     rows = rows[[*each, score.place]].astype({score.place: float})
     if not each:
         values = rows[score.place]
@@ -138,7 +138,7 @@ def _text(value: Any) -> str:
 
 
 def _guessed(run: Run) -> tuple[Score, ...]:
-    """Where nothing is declared: the columns of numbers of table metrics, by the labels of the run's simulations."""
+    """Scores if none are declared: the number columns of table metrics, by the labels of the run's simulations."""
     if "metrics" not in run or run["metrics"].empty:
         return ()
     labels = run["simulations"].columns if "simulations" in run else ()
@@ -152,13 +152,13 @@ def _numbers(metrics: pd.DataFrame) -> list[str]:
     """Return the number columns, measured ones (floating point) first, without counters if there is any other."""
     numbers = [str(name) for name in metrics if pd.api.types.is_numeric_dtype(metrics[name])]
     found = [name for name in numbers if name not in COUNTERS] or numbers
-    return sorted(found, key=lambda name: not pd.api.types.is_float_dtype(metrics[name]))  # stable
+    return sorted(found, key=lambda name: not pd.api.types.is_float_dtype(metrics[name]))  # a stable order
 
 
 def last_metrics(run: Run) -> pd.DataFrame:
-    """The last row of table metrics for each combination of its text columns; none without that table.
+    """Return the last row of table metrics for each combination of its text columns; no row without that table.
 
-    Columns: texts, measured numbers (floating point), counted ones. COUNTERS are left out where there is another.
+    Columns: texts, measured numbers (floating point), counts. COUNTERS are left out if there is another column.
     """
     if "metrics" not in run or run["metrics"].empty:
         return pd.DataFrame()

@@ -87,7 +87,7 @@ class Score:
         return found
 
     def verdict(self, difference: float) -> str:
-        """What a difference is: ``better``, ``worse`` or ``no difference``; empty where no way is better."""
+        """Return the verdict on a difference: ``better``, ``worse`` or ``no difference``; empty if no way is better."""
         if difference == 0:
             return "no difference"
         if self.better is None or math.isnan(difference):

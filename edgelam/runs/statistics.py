@@ -16,7 +16,7 @@ Key = tuple[Any, ...]
 
 
 def half_interval(values: pd.Series) -> float:
-    """Half the width of the 95 % interval of the mean (Student's t); NaN for fewer than two values."""
+    """Return half the width of the 95 % interval of the mean (Student's t); NaN for fewer than two values."""
     count = len(values)
     if count < 2:
         return math.nan
@@ -26,13 +26,13 @@ def half_interval(values: pd.Series) -> float:
 
 
 def with_interval(mean: float, interval: float, *, sign: str = "", between: str = " +- ") -> str:
-    """Half an interval with two significant digits and the mean as finely; "-" for a mean that is NaN.
+    """Return half an interval with two significant digits, and the mean rounded alike; "-" if the mean is NaN.
 
-    Without an interval (one seed) the mean has four digits, or all before the point. sign: "+" to show it always.
+    Without an interval (one seed), the mean has four digits, or all before the point. sign: "+" shows it always.
     """
     if math.isnan(mean):
         return "-"
-    exact = math.isnan(interval) or interval <= 1e-9 * abs(mean)  # one seed, or no more than rounding
+    exact = math.isnan(interval) or interval <= 1e-9 * abs(mean)  # one seed, or only rounding
     if exact:
         text = f"{mean:{sign}.0f}" if 1e4 <= abs(mean) < 1e15 else f"{mean:{sign}.4g}"
         return text if math.isnan(interval) else f"{text}{between}0"
@@ -53,15 +53,15 @@ class Difference:
 
     @property
     def decided(self) -> bool:
-        """Whether the interval leaves zero out; what has none (one pair) counts as decided where it is not zero."""
+        """Whether the interval does not contain zero; without one (one pair), whether the difference is not zero."""
         return self.mean != 0.0 if math.isnan(self.interval) else abs(self.mean) > self.interval
 
 
 def remark(row: Mapping[Any, Any], score: Score) -> str:
     """Return the text for a difference to the baseline, a row of `compare`: its note, or its verdict.
 
-    ``no difference`` where all pairs are equal, ``undecided`` where the interval leaves the sign open, ``better`` or
-    ``worse`` where the score says which way is better.
+    It is ``no difference`` if all pairs are equal, ``undecided`` if the interval leaves the sign open, and ``better``
+    or ``worse`` if the score says which way is better.
     """
     if row["note"]:
         return str(row["note"])
@@ -73,21 +73,21 @@ def remark(row: Mapping[Any, Any], score: Score) -> str:
 
 
 def paired_difference(values: pd.Series, baseline: pd.Series) -> Difference:
-    """The mean of `values` minus `baseline` over the pairs that both have; each is indexed by the pair (the seed)."""
+    """Return the mean of `values` minus `baseline` over the pairs in both; each is indexed by the pair (the seed)."""
     differences = (values - baseline).dropna()
     mean = float(differences.mean()) if len(differences) else math.nan
     return Difference(mean, half_interval(differences), len(differences))
 
 
 def groups(frame: pd.DataFrame, columns: list[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
-    """`DataFrame.groupby` in the order of the rows, its keys as tuples, of rows with nulls as well."""
+    """Do `DataFrame.groupby` in the order of the rows, with keys as tuples, also for rows with nulls."""
     for key, rows in frame.groupby(columns, sort=False, dropna=False):
         assert isinstance(key, tuple)
         yield key, rows
 
 
 def there_are(values: pd.Series) -> str:
-    """``there are: a, b``, for an error about a value that is not among them."""
+    """Return ``there are: a, b``, for an error about a value that is not among them."""
     found = [None if pd.isna(value) else value for value in values.unique().tolist()]
     return f"there are: {', '.join(map(repr, found))}"
 
@@ -95,13 +95,13 @@ def there_are(values: pd.Series) -> str:
 def compare(
     frame: pd.DataFrame, settings: list[str], labels: list[str], metric: str, baseline: Mapping[str, object] | None
 ) -> pd.DataFrame:
-    """Means and paired differences to a baseline, one row for each combination of settings and labels in `frame`.
+    """Return means and paired differences to a baseline, a row for each combination of settings and labels in `frame`.
 
     frame: columns seed, `settings`, `labels`, `metric`; baseline: {setting: value} (others keep the row's own), None
     for the values of the first row. Columns: settings, labels, count, mean, interval (half the 95 % interval of the
     mean), difference (mean of row minus baseline at the same seed), difference_interval, pairs, and note: why a row has
-    no difference (``baseline``: it is its own), empty where it has one. Raises ConfigurationError for an unknown
-    setting, and for a baseline that no row has.
+    no difference (``baseline``: it is its own), empty if it has one. Raises ConfigurationError for an unknown setting,
+    and for a baseline that no row has.
     """
     for name in baseline or ():
         if name not in settings:
@@ -110,7 +110,7 @@ def compare(
     keys = [*settings, *labels]
     cells: dict[Key, dict[Key, pd.Series]] = {}  # settings -> labels -> mean by seed
     for key, rows in groups(frame, keys) if keys else [((), frame)]:
-        plain = tuple(None if pd.isna(part) else part for part in key)  # what a setting leaves open: NaN is not NaN
+        plain = tuple(None if pd.isna(part) else part for part in key)  # an open setting: NaN is not equal to NaN
         by_seed = rows.groupby("seed")[metric].mean().dropna()
         cells.setdefault(plain[: len(settings)], {})[plain[len(settings) :]] = by_seed
     first = next(iter(cells), ())
@@ -140,18 +140,18 @@ def compare(
     outcomes = ["count", "mean", "interval", "difference", "difference_interval", "pairs", "note"]
     table = pd.DataFrame(found, columns=[*keys, *outcomes])
     for name in keys:
-        if frame[name].dtype == "Int64":  # 4 and nothing, not 4.0 and NaN
+        if frame[name].dtype == "Int64":  # shows 4 and nothing, not 4.0 and NaN
             whole = [None if row[name] is None else int(row[name]) for row in found]
             table[name] = pd.array(whole, dtype="Int64")
     return table
 
 
 def _partner(label: Key, own: Mapping[Key, pd.Series], base: Mapping[Key, pd.Series]) -> pd.Series | None:
-    """The values of the baseline cell that those labelled `label` in their own cell are compared with, None if none.
+    """Return the values of the baseline cell with which those labelled `label` in their cell are compared, or None.
 
-    Of the same labels where there are such. Of the rows that only one of the two cells has, a label that is the same
-    throughout each (the method, where the grid chooses it) tells the cells apart, not the rows in them: the others
-    decide.
+    They have the same labels, if there are such values. Otherwise, among the rows that only one of the two cells has, a
+    label that is the same in each whole cell (the method, if the grid chooses it) distinguishes the cells, not their
+    rows: the other labels decide.
     """
     if label in base:
         return base[label]
