@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Standard output and error that may get lost while a command runs: a closed terminal, ``| head``, a full disk.
+"""Standard output and error that may be lost while a command runs: a closed terminal, ``| head``, a full disk.
 
-What goes there is for somebody who looks; the work goes on without.
+They are only for a person who reads them; the work goes on without them.
 """
 
 import contextlib
@@ -12,10 +12,10 @@ from typing import Any, TextIO, cast
 
 
 class Lasting:
-    """A text stream that can be written to for ever: once that fails, what is written is dropped."""
+    """A text stream to which one can always write: after the first failure, what is written is dropped."""
 
     def __init__(self, stream: TextIO) -> None:
-        """Write to `stream`, as long as it lasts."""
+        """Write to `stream`, as long as this works."""
         self._stream = stream
         self.lost: OSError | None = None
         """Why the stream was lost."""
@@ -29,7 +29,7 @@ class Lasting:
         return len(text)
 
     def flush(self) -> None:
-        """Write what has been kept back, or drop it."""
+        """Write what is in the buffer, or drop it."""
         try:
             self._stream.flush()
         except OSError as error:
@@ -39,18 +39,18 @@ class Lasting:
         if self.lost is not None:
             return
         self.lost = error
-        with contextlib.suppress(OSError, ValueError):  # what is kept back, and what C writes, goes nowhere either
+        with contextlib.suppress(OSError, ValueError):  # what is in the buffer, and what C writes, is dropped, too
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)
 
     def __getattr__(self, name: str) -> Any:
-        """All else is the stream's."""
+        """Return any other attribute of the stream."""
         return getattr(self._stream, name)
 
 
 def lasting(stream: TextIO | None) -> TextIO:
-    """`stream` as one that lasts; None (closed before Python started) as one that drops everything."""
+    """Return `stream` as a lasting one; None (closed before Python started) as one that drops everything."""
     if isinstance(stream, Lasting):
         return cast("TextIO", stream)
     if stream is None:
@@ -60,7 +60,7 @@ def lasting(stream: TextIO | None) -> TextIO:
 
 @contextlib.contextmanager
 def lasting_streams() -> Iterator[Lasting]:
-    """Have `sys.stdout` and `sys.stderr` last while the body runs; gives the first of them.
+    """Make `sys.stdout` and `sys.stderr` lasting while the body runs; give the first of them.
 
     Paths that are not text in the encoding of the locale are written to stdout as the bytes that they are.
     """

@@ -8,7 +8,7 @@ from edgelam.errors import ConfigurationError, EdgelamError
 
 
 def check_name(name: str, what: str, path: Path) -> None:
-    """Refuse a `name` that is not a plain word; what: of which thing; path: what it becomes."""
+    """Refuse a `name` that is not a plain word; what: the kind of thing; path: what it becomes."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
         raise ConfigurationError(
             f"{what} name {name!r}: a letter, then letters, digits, - and _ (it becomes {path.name}; "
@@ -17,7 +17,7 @@ def check_name(name: str, what: str, path: Path) -> None:
 
 
 def write(path: Path, text: str) -> Path:
-    """Write a new file and return its path. Raises ConfigurationError for one that is there already."""
+    """Write a new file and return its path. Raises ConfigurationError if the file exists."""
     try:
         with open(path, "x", encoding="utf-8") as file:
             file.write(text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Text that people write (NAME=VALUE, names) and text for people to read (near names, sizes, names from files)."""
+"""Text that people write (NAME=VALUE, names), and text that people read (similar names, sizes, names from files)."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from edgelam.errors import ConfigurationError
 
 
 def parse_pairs(pairs: Iterable[str], what: str) -> dict[str, str]:
-    """``("name=value", ...)`` as a dict; `what` names the option in errors (no ``=``, given twice)."""
+    """Return ``("name=value", ...)`` as a dict; `what` names the option in errors (no ``=``, given twice)."""
     found: dict[str, str] = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
@@ -21,7 +21,7 @@ def parse_pairs(pairs: Iterable[str], what: str) -> dict[str, str]:
 
 
 def suggest(wrong: str, known: Iterable[str]) -> str:
-    """'did you mean X?' for the nearest known name, and all of them: what an error about an unknown name ends with."""
+    """Return 'did you mean X?' for the nearest known name, and all names: the end of an error about an unknown name."""
     known = list(known)
     folded = {name.lower().replace("_", "-"): name for name in known}
     near = difflib.get_close_matches(wrong.lower().replace("_", "-"), list(folded), n=1)
@@ -36,7 +36,7 @@ def printable(text: str) -> str:
 
 
 def si_bytes(count: float) -> str:
-    """A number of bytes for people: '1.25 MB' (decimal units, as on a link)."""
+    """Return a number of bytes for people: '1.25 MB' (decimal units, as for a link)."""
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if abs(count) >= size:
             return f"{count / size:.3g} {unit}"

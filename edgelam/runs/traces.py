@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Traces of a scenario as tables of the run folder: what happened in the network, record by record.
 
-A scenario that has traces publishes observables ``trace_NAME`` of shape [record], which hold what happened since they
-were last read (an NR cell: blocks, csi, packets; see docs/nr-network.md). Each becomes the table ``trace_NAME``:
-columns as the scenario types them, their units in the metadata of the Parquet fields. Nothing is kept, here or in the
-scenario, of traces that nobody asks for, and asking for them changes no simulated time.
+A scenario that has traces publishes observables ``trace_NAME`` of shape [record], which hold what has happened since
+they were last read (an NR cell has blocks, csi, packets; see docs/nr-network.md). Each becomes the table
+``trace_NAME``, with the types of the scenario; units are in the metadata of the Parquet fields. If nobody asks for a
+trace, nothing is kept, here or in the scenario. Asking for it changes no simulated time.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from edgelam.cosim.simulation import Simulation
 
 PREFIX = "trace_"
-PERIOD_S = 0.1  # simulated: how often records are fetched; the scenario keeps at most so much
+PERIOD_S = 0.1  # simulated: the period of fetching records, the most that the scenario keeps
 _UNITS = {"ns": "ns", "s": "s", "db": "dB", "dbm": "dBm", "hz": "Hz", "bps": "bit/s", "bits": "bit", "bytes": "byte"}
 
 
 def names_of(sim: Simulation) -> list[str]:
-    """The traces a scenario has."""
+    """Return the names of a scenario's traces."""
     return [name.removeprefix(PREFIX) for name in sim.observables if name.startswith(PREFIX)]
 
 
@@ -53,17 +53,17 @@ def refuse_unknown(names: Sequence[str], sim: Simulation) -> None:
 async def recording(
     sim: Simulation, names: Iterable[str], folder: RunFolder, *, labels: Mapping[str, str | int] | None = None
 ) -> AsyncIterator[None]:
-    """Write the traces `names` into `folder` while the body goes on, to its very end.
+    """Write the traces `names` into `folder` while the body runs, up to its end.
 
-    labels: first columns and their value in all these rows, {"method": "split FedFT"}, where several simulations write
-    into one folder. Raises ConfigurationError for a trace the scenario does not have.
+    labels: first columns and their value in all these rows, {"method": "split FedFT"}, if several simulations write
+    into one folder. Raises ConfigurationError if the scenario does not have a trace.
     """
     wanted = list(names)
     if not wanted:
         yield
         return
     refuse_unknown(wanted, sim)
-    with looking_on():  # a replay does without
+    with looking_on():  # a replay has no traces
         recorders = [_Recorder(sim.observable(PREFIX + name), folder, labels or {}) for name in wanted]
     try:
         async with asyncio.TaskGroup() as group:
@@ -79,14 +79,14 @@ async def recording(
                     recorder.subscription.close()
             with looking_on():
                 await asyncio.gather(*tasks)
-    except BaseExceptionGroup as group_error:  # what the body raised, as it was
+    except BaseExceptionGroup as group_error:  # what the body has raised, unchanged
         if len(group_error.exceptions) == 1:
             raise group_error.exceptions[0] from None
         raise
 
 
 class _Recorder:
-    """One trace on its way into one table."""
+    """Writes one trace into one table."""
 
     def __init__(self, trace: Observable, folder: RunFolder, labels: Mapping[str, str | int]) -> None:
         self.trace, self.labels = trace, labels
@@ -95,7 +95,7 @@ class _Recorder:
         self.last: Reading | None = None
 
     async def follow(self) -> None:
-        """Write records as they come, until the subscription is closed, then the last ones."""
+        """Write records when they come, until the subscription is closed, and then the last ones."""
         async for reading in self.subscription:
             self._write(reading)
         if self.last is not None:
@@ -120,11 +120,11 @@ def _schema(trace: Observable, labels: Mapping[str, str | int]) -> pa.Schema:
 
 
 def throughput(blocks: pd.DataFrame, window_s: float) -> pd.DataFrame:
-    """Throughput of each UE from the trace of transport blocks.
+    """Return the throughput of each UE from the trace of transport blocks.
 
     blocks: table trace_blocks of one simulation; window_s: length of the windows, from 0 on, above 0.
     Returns columns time_s (a window's start), ue, uplink (0, 1), throughput_bps: bits of decoded transport blocks,
-    by the slot they were sent in. Windows without a decoded block have no row.
+    by the slot in which they were sent. Windows without a decoded block have no row.
     """
     if not window_s > 0:
         raise ConfigurationError(f"window_s = {window_s!r} must be positive")

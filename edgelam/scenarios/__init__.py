@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Scenarios in one file: written from a template, built from C++ or run as Python, found by name or path.
 
-``find`` gives the command that runs a scenario, building it first where that is needed; ``build`` compiles one;
-``toolchain`` has the flags; ``new`` writes a first one. Nothing here imports the learning or the coupling.
+``find`` gives the command that runs a scenario, and builds it first if necessary; ``build`` compiles a scenario;
+``toolchain`` has the flags; ``new`` writes a first scenario. Nothing here imports the learning or the coupling.
 """
 
 from edgelam.scenarios.build import SUFFIXES, build

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Asking a scenario what it takes: its ``--help``, without building the network. Refuses what cannot be run."""
+"""Asks a scenario what it takes, by its ``--help``, without building the network, and refuses what cannot be run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_SCENARIO = "none"
 
 
 def check_scenario(name: str, options: Mapping[str, str], what: str = "--options") -> None:
-    """Refuse a scenario that is not there, and options it does not take (the scenario itself is asked).
+    """Refuse a scenario that does not exist, and options that it does not take (the scenario itself is asked).
 
     Legal: an installed name, a path (see `scenarios.find`; a C++ file is built), ``none`` (no network). `what` names
     the option that gave the options, for errors.
@@ -36,7 +36,7 @@ def check_scenario(name: str, options: Mapping[str, str], what: str = "--options
 
 
 def scenario_help(name: str) -> str:
-    """What a scenario says of itself and its options. Raises ConfigurationError for one that is not there."""
+    """Return what a scenario says about itself and its options. Raises ConfigurationError if it does not exist."""
     if name == NO_SCENARIO:
         return "scenario none has no options\n"
     asked = _ask_scenario(_find_scenario(name))
@@ -70,7 +70,7 @@ def _ask_scenario(command: list[str]) -> subprocess.CompletedProcess[str]:
         )
     except subprocess.TimeoutExpired as error:
         raise ConfigurationError(
-            f"{Path(command[-1]).name} --help did not end in a minute: is its main an edgelam scenario's?"
+            f"{Path(command[-1]).name} --help did not end in a minute: is it a scenario of edgelam?"
         ) from error
     except OSError as error:
         raise ConfigurationError(
@@ -79,5 +79,5 @@ def _ask_scenario(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def scenario_summary(binary: Path) -> str:
-    """What an installed scenario says of itself: the first line of its ``--help``, without its name."""
+    """Return what an installed scenario says about itself: the first line of its ``--help``, without its name."""
     return _ask_scenario([str(binary)]).stdout.partition("\n")[0].removeprefix(f"{binary.name}:").strip()

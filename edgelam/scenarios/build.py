@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compile a scenario of one file, once: the executable is kept in the user's cache until what it was made of changes.
+"""Compiles a scenario of one file once: the executable is kept in the user's cache until one of its files changes.
 
 The cache is ``$XDG_CACHE_HOME/edgelam/scenarios`` (``~/.cache/edgelam/scenarios``), one folder for each source file and
-installation of edgelam. In it lie the executable and ``.built-from.json``: the commands, the compiler, and the checksum
-of each file that the compiler read. An executable without this list, or whose list does not hold any more, is built
-again. Whatever lies beside the executable begins with a dot, which the name of an executable never does.
+installation of edgelam. It holds the executable and ``.built-from.json``: the commands, the compiler, and the checksum
+of each file that the compiler read. If this list is missing or does not hold any more, the executable is built again.
+All other names in the folder begin with a dot, which the name of an executable never does.
 """
 
 import contextlib
@@ -39,15 +39,15 @@ class Built(NamedTuple):
 
     @property
     def program(self) -> Path:
-        """`executable`, as it was called before."""
+        """`executable`, under its earlier name."""
         return self.executable
 
 
 def build(source: Path) -> Built:
-    """Compile `source` unless its executable is up to date; says so on stderr, where the compiler writes as well.
+    """Compile `source` unless its executable is up to date, and say so on stderr, where the compiler also writes.
 
-    Several processes may build at the same time: one of them compiles. Raises ConfigurationError for a file that is
-    not there or does not compile, or no compiler.
+    Several processes may build at the same time: one of them compiles. Raises ConfigurationError if the file does not
+    exist or does not compile, or if there is no compiler.
     """
     if source.suffix not in SUFFIXES:
         raise ConfigurationError(f"{source}: a C++ scenario is a file .cc (also .cpp, .cxx)")
@@ -64,7 +64,7 @@ def build(source: Path) -> Built:
         recipe = _recipe()
         if _is_up_to_date(folder, executable, recipe):
             return Built(executable, 0.0)
-        for left in folder.glob(".building-*"):  # of a build that was killed: the lock says that none goes on
+        for left in folder.glob(".building-*"):  # from a build that was killed: the lock shows that none still runs
             shutil.rmtree(left, ignore_errors=True)
         _say(f"building {source} (some seconds)")
         began = time.monotonic()
@@ -74,24 +74,24 @@ def build(source: Path) -> Built:
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(OSError):  # nobody is there to be told
+    with contextlib.suppress(OSError):  # nobody can be told
         print(text, file=sys.stderr, flush=True)
 
 
 def _plain(stem: str) -> str:
-    """What an executable is called: as its source, but for characters that are not the same everywhere."""
+    """Return the name of an executable: that of its source, without characters that differ between systems."""
     plain = re.sub(r"[^A-Za-z0-9_.+-]", "_", stem)[:100]
     return "_" + plain[1:] if plain[0] in ".-" else plain
 
 
 def _folder_of(source: Path, name: str) -> Path:
-    """The folder of a source file's executable: of its name, and a checksum of its place and edgelam's."""
+    """Return the folder of a source file's executable: its name, and a checksum of its path and edgelam's."""
     place = os.fsencode(source.resolve()) + b"\n" + os.fsencode(toolchain.include_folders()[0])
     return cache_folder("scenarios") / f"{name}-{hashlib.sha256(place).hexdigest()[:12]}"
 
 
 def _recipe() -> dict[str, Any]:
-    """What decides the executable beside the files: compared as a whole."""
+    """Return what decides the executable beside the files; it is compared as a whole."""
     compiler = toolchain.compiler()
     return {
         "compiler": [*compiler, toolchain.compiler_version(compiler)],
@@ -116,7 +116,7 @@ def _compile(source: Path, scratch: Path, folder: Path, executable: Path, recipe
     object_file, list_file, new = scratch / "object.o", scratch / "files.d", scratch / "executable"
     compiler = toolchain.compiler()
     text = str(source)
-    text = f"./{text}" if text[0] in "-@" else text  # these mean something to a compiler
+    text = f"./{text}" if text[0] in "-@" else text  # these have a meaning for a compiler
     dependencies = ["-MD", "-MT", "it", "-MF", list_file]
     _call([*compiler, *recipe["compile"], *dependencies, "-c", text, "-o", object_file], source, scratch)
     read = [Path.cwd() / path for path in _prerequisites(os.fsdecode(list_file.read_bytes()))]
@@ -124,10 +124,10 @@ def _compile(source: Path, scratch: Path, folder: Path, executable: Path, recipe
     modules = toolchain.modules_of(path.resolve() for path in read)
     _call([*compiler, object_file, "-o", new, *toolchain.link_flags(modules)], source, scratch)
 
-    (folder / RECORD).unlink(missing_ok=True)  # first: it must never stand beside another executable than its own
+    (folder / RECORD).unlink(missing_ok=True)  # at first: it must never be beside an executable that is not its own
     os.replace(new, executable)
     if any(path.stat().st_mtime_ns >= began_ns for path in read):
-        return  # changed meanwhile, so what was compiled is not what lies there: the next call builds again
+        return  # a file changed in the meantime, so what was compiled differs from it: the next call builds again
     files = [*read, executable, *toolchain.library_folders()[0].glob("*.so")]
     record = {
         "source": str(source.resolve()),
@@ -139,7 +139,7 @@ def _compile(source: Path, scratch: Path, folder: Path, executable: Path, recipe
 
 
 def _call(command: list[Any], source: Path, scratch: Path) -> None:
-    """Run the compiler. It and what it starts end with this process, also where that is killed."""
+    """Run the compiler. It and what it starts end with this process, even if that is killed."""
     words = [str(word) for word in command]
     if kill := processes.bound("KILL"):
         words = [*processes.bound(), *words, "-wrapper", ",".join(kill)]
@@ -152,12 +152,12 @@ def _call(command: list[Any], source: Path, scratch: Path) -> None:
 
 
 def _prerequisites(rule: str) -> list[str]:
-    """The files after the colon of a make rule (what -MD writes): unescapes blanks, # and $."""
+    """Return the files after the colon of a make rule (written by -MD), with blanks, # and $ unescaped."""
     files = rule.replace("\\\n", " ").partition(": ")[2]
     words = re.findall(r"(?:\\.|[^\s\\])+", files)
     return [re.sub(r"\\([ #\\])", r"\1", word).replace("$$", "$") for word in words]
 
 
 def checksum(path: Path) -> str:
-    """The SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

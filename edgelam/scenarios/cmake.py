@@ -7,7 +7,7 @@ from edgelam.scenarios import toolchain
 
 
 def target_file(modules: Iterable[str] = ()) -> str:
-    """CMake code that defines ``edgelam::scenario``; `modules`: further ns-3 modules to link."""
+    """Return CMake code that defines ``edgelam::scenario``; modules: more ns-3 modules to link."""
     libraries = toolchain.libraries(modules)
     lines = [
         "# Written by: edgelam scenario flags --cmake. Use: target_link_libraries(NAME PRIVATE edgelam::scenario)",

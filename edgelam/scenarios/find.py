@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Find the command that runs a scenario, from the name or path that a user gives."""
+"""Finds the command that runs a scenario, from the name or path that a user gives."""
 
 import os
 import sys
@@ -14,17 +14,17 @@ USAGE_STATUS = 2  # a scenario's exit status after a mistake on its command line
 
 
 def is_path(scenario: str | os.PathLike[str]) -> bool:
-    """Whether this is the path of a scenario rather than the name of an installed one."""
+    """Return whether this is the path of a scenario, not the name of an installed one."""
     text = os.fspath(scenario)
     return isinstance(scenario, Path) or os.sep in text or text.endswith((*SUFFIXES, ".py"))
 
 
 def find(scenario: str | os.PathLike[str]) -> list[str]:
-    """The command of a scenario without its options.
+    """Return the command of a scenario without its options.
 
-    Legal: the name of an installed one; the path of an executable; of a C++ file, which is built where that is needed;
-    of a Python file, which this Python runs. Raises ConfigurationError for anything else, and for a path that only a
-    file names and that the user does not trust (`trust`).
+    Legal are the name of an installed scenario, the path of an executable, of a C++ file, which is built if necessary,
+    and of a Python file, which this Python runs. Raises ConfigurationError for anything else, and for a path that only
+    a file names and that the user does not trust (`trust`).
     """
     text = os.fspath(scenario)
     if not is_path(scenario):
@@ -43,9 +43,9 @@ def find(scenario: str | os.PathLike[str]) -> list[str]:
 
 
 def checksum_of(scenario: str | os.PathLike[str] | None) -> str | None:
-    """The SHA-256 of the executable that `find` gives for a scenario of one's own; None for an installed one.
+    """Return the SHA-256 of the executable that `find` gives for a user's scenario; None for an installed one.
 
-    That of a C++ file depends on all it is built from, also what it includes. Raises as `find`.
+    For a C++ file, it depends on all files from which it is built, also those that it includes. Raises as `find` does.
     """
     return checksum(Path(find(scenario)[-1])) if scenario is not None and is_path(scenario) else None
 

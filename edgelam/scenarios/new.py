@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A first scenario, written from a template: it runs as it is, and is there to be changed."""
+"""Writes a first scenario from a template: it runs as it is, and the user changes it."""
 
 import re
 import sys
@@ -14,12 +14,12 @@ TEMPLATES = {".cc": FOLDER / "scenario.cc", ".py": FOLDER / "scenario.py.txt"}
 
 
 def new(name: str, suffix: str, *, wifi: bool = False) -> Path:
-    """Write the template of that suffix (``.cc``, ``.py``) to the file ``NAME.cc`` or ``NAME.py``; returns its path.
+    """Write the template of this suffix (``.cc``, ``.py``) to the file ``NAME.cc`` or ``NAME.py``; return its path.
 
     The template is a 5G cell; with `wifi` it is the text of the scenario wifi-campus.
 
-    Raises ConfigurationError for a name that is not a plain word, the name of a Python module (its users would import
-    the scenario instead), or a file that is there already.
+    Raises ConfigurationError if the name is not a plain word, if a Python module has it (its users would import the
+    scenario instead), or if the file exists.
     """
     path = Path(name)
     path = path if path.suffix == suffix else path.with_name(path.name + suffix)
@@ -34,6 +34,6 @@ def new(name: str, suffix: str, *, wifi: bool = False) -> Path:
 
 
 def _wifi(suffix: str) -> str:
-    """The text of wifi-campus as a template: its name to be put in, headers where programs of users see them."""
+    """The text of wifi-campus as a template: with a place for its name, and headers as users' programs see them."""
     text = paths.installed(f"share/scenarios/wifi-campus{suffix}").read_text(encoding="utf-8")
     return re.sub(r'#include "([\w-]+\.h)"', r"#include <edgelam/\1>", text).replace("wifi-campus", "@NAME@")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Scenarios in Python: ns-3's bindings, with the names of C++ and the headers a scenario asks for.
+"""Scenarios in Python: ns-3's bindings, with the names of C++ and the headers that a scenario includes.
 
     from edgelam.scenarios.python import Scenario, edgelam, include, ns3
 
@@ -13,9 +13,9 @@
 
     sys.exit(scenario.Main(sys.argv, build))
 
-``edgelam`` and ``ns3`` are the C++ namespaces. This is the lean way: everything that ns-3 has takes 15 s to import,
-this module about 2 s. It is for a process of its own, which ns-3 may abort: programs that use `edgelam.cosim` do not
-import it.
+``edgelam`` and ``ns3`` are the C++ namespaces. This module takes about 2 s to import, while everything that ns-3 has
+would take 15 s. It is for a process of its own, which ns-3 may abort: programs that use `edgelam.cosim` do not import
+it.
 """
 
 import ctypes
@@ -41,14 +41,14 @@ import cppyy  # noqa: E402
 import libcppyy  # noqa: E402
 
 _loaded: set[str] = set(toolchain.MODULES)
-_kept: list[Any] = []  # Python functions and variables that C++ refers to
-_held: list[Any] = []  # what a scenario keeps until the run is over
+_kept: list[Any] = []  # Python functions and variables to which C++ refers
+_held: list[Any] = []  # what a scenario keeps until the run has ended
 
 
 def include(*headers: str) -> None:
-    """Make what these headers declare available, as ``#include`` does, and load the ns-3 modules they belong to.
+    """Make what these headers declare available, as ``#include`` does, and load their ns-3 modules.
 
-    Raises ImportError for a header that is not there or does not compile.
+    Raises ImportError if a header does not exist or does not compile.
     """
     for header in headers:
         for folder in toolchain.include_folders():
@@ -60,8 +60,8 @@ def include(*headers: str) -> None:
 
 for _number in (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS):
     signal.signal(_number, signal.SIG_DFL)  # cppyy's handlers write pages of addresses, for seconds
-faulthandler.enable(all_threads=False)  # the line of Python, behind what ns-3 said
-libcppyy.AddSmartPtrType("Ptr")  # before anything that has one
+faulthandler.enable(all_threads=False)  # the line of Python, after what ns-3 said
+libcppyy.AddSmartPtrType("Ptr")  # before everything that has one
 for _folder in toolchain.include_folders():
     cppyy.add_include_path(str(_folder))
 cppyy.load_library(str(toolchain.library_folders()[0] / "libedgelam-ns3.so"))
@@ -74,7 +74,7 @@ class Option:
     """An option of the command line; its `value` is the default until the scenario's options are read."""
 
     def __init__(self, variable: Any) -> None:
-        """Wrap the C++ variable that the option is bound to."""
+        """Wrap the C++ variable to which the option is bound."""
         self.variable = variable
 
     @property
@@ -84,10 +84,10 @@ class Option:
 
 
 def _main(scenario: Any, arguments: Sequence[str], build: Callable[[], object]) -> int:
-    """``Scenario.Main``: read the command line, call `build`, run; returns the exit status.
+    """Do ``Scenario.Main``: read the command line, call `build`, run; return the exit status.
 
-    An exception that `build` raises comes out of it; one of C++ about settings that do not go together is a refusal,
-    with exit status 2.
+    An exception that `build` raises is passed on; an exception of C++ about settings that do not fit together is a
+    refusal, with exit status 2.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python would notice only after ns-3 has ended
     caught: list[BaseException] = []
@@ -110,16 +110,16 @@ def _main(scenario: Any, arguments: Sequence[str], build: Callable[[], object]) 
 
 
 def _hold(scenario: Any, thing: Any) -> Any:
-    """``Scenario.Keep``: hold `thing`, a helper of ns-3's for example, until the run is over; returns it.
+    """Do ``Scenario.Keep``: hold `thing`, for example a helper of ns-3, until the run has ended; return it.
 
-    What `build` holds in its own variables ends with it, before the run begins.
+    What `build` holds in its own variables is destroyed when it returns, before the run begins.
     """
     _held.append(thing)
     return thing
 
 
 def Schedule(delay: Any, function: Callable[..., object], *arguments: object) -> None:  # noqa: N802
-    """Call `function(*arguments)` after `delay`, an ``ns3.Time``; an exception it raises ends the process."""
+    """Call `function(*arguments)` after `delay`, an ``ns3.Time``; an exception in it ends the process."""
     number = next(_numbers)
     _scheduled[number] = (function, arguments)
     edgelam.python.Schedule(delay, _dispatcher, number)
@@ -143,13 +143,13 @@ Axes = Sequence[tuple[str, int]]
 def _publish(  # noqa: PLR0917  # the order is that of C++
     registry: Any, name: str, unit: str, help: str, function: Callable[[], Any], axes: Axes = (), *, dtype: Any = "f8"
 ) -> None:
-    """Add an observable: `function` gives a number or an array, of NumPy type `dtype` and of the shape of `axes`."""
+    """Add an observable: `function` returns a number or an array, of NumPy type `dtype` and of the shape of `axes`."""
     kind = np.dtype(dtype)
 
     def read(value: Any) -> None:
         try:
             _fill(value, np.ascontiguousarray(function(), kind), len(axes))
-        except BaseException as error:  # also sys.exit: C++ has nowhere to pass it on to
+        except BaseException as error:  # also sys.exit: C++ cannot pass it on
             value.refusal = _refusal(error)
 
     edgelam.python.Publish(registry, _describe(name, unit, help, axes, kind), _keep(read), _no_record)
@@ -158,7 +158,7 @@ def _publish(  # noqa: PLR0917  # the order is that of C++
 def _publish_trace(
     registry: Any, name: str, help: str, take: Callable[[], Any], record: Callable[[bool], object], *, dtype: Any
 ) -> None:
-    """Add a trace: `take` gives what happened since the last call, `record` is told whether to keep what happens."""
+    """Add a trace: `take` returns what has happened since the last call; `record` is told whether to keep events."""
     kind = np.dtype(dtype)
 
     def read(value: Any) -> None:
@@ -181,7 +181,7 @@ def _control(  # noqa: PLR0917
     registry: Any, name: str, unit: str, help: str, function: Callable[[Any], Any], axes: Axes = (), *,
     dtype: Any = "f8",
 ) -> None:  # fmt: skip
-    """Add a control: `function` gets a NumPy scalar or array, and returns why not; None: it has taken effect."""
+    """Add a control: `function` gets a NumPy scalar or array, and returns why it refuses; None: it took effect."""
     kind = np.dtype(dtype)
 
     def take(value: Any) -> None:
@@ -197,7 +197,7 @@ def _control(  # noqa: PLR0917
 
 def _fill(value: Any, array: np.ndarray, dimensions: int) -> None:
     if dimensions == 0 and array.size == 1:
-        array = array.reshape(())  # ascontiguousarray makes one dimension of none
+        array = array.reshape(())  # ascontiguousarray turns no dimension into one
     value.shape = cppyy.gbl.std.vector["std::int64_t"](list(array.shape))
     value.Copy(array.ctypes.data, array.nbytes)
 
@@ -208,7 +208,7 @@ def _describe(name: str, unit: str, help: str, axes: Axes, kind: np.dtype) -> An
 
 
 def _dtype_json(kind: np.dtype) -> Any:
-    """Describe a type as ``DescribeJson`` (schema.h) does."""
+    """Describe a type in the same way as ``DescribeJson`` (schema.h)."""
     if kind.names is None or kind.fields is None:
         if kind.kind not in "biufcS":
             raise TypeError(f"dtype {kind}: legal are numbers, booleans, bytes (S) and structs of these")
@@ -234,7 +234,7 @@ def _text(error: BaseException) -> str:
 
 
 def _die() -> None:
-    """End the process after an exception in a function that ns-3 called: C++ has nowhere to pass it on to."""
+    """End the process after an exception in a function that ns-3 called: C++ cannot pass it on."""
     traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()

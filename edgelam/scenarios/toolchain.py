@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compile an executable against the installed package: compiler, include folders, libraries, flags."""
+"""What is needed to compile against the installed package: compiler, include folders, libraries, flags."""
 
 import functools
 import importlib.util
@@ -14,7 +14,7 @@ from pathlib import Path
 from edgelam import paths
 from edgelam.errors import ConfigurationError, EdgelamError
 
-# As ns-3 itself was compiled: logging and assertions in a scenario's own code work as in ns-3's.
+# The same as for ns-3 itself, so that logging and assertions in a scenario's own code work as in ns-3.
 DEFINITIONS = ("NS3_LOG_ENABLE", "NS3_ASSERT_ENABLE", "HAVE_GSL")
 NS3 = "ns3.44"
 # What edgelam's own library uses; programs that use its headers use these too.
@@ -25,7 +25,7 @@ MODULES = (
 
 
 def compiler() -> list[str]:
-    """The command of the C++ compiler: $CXX, otherwise g++. Raises ConfigurationError where there is none."""
+    """Return the command of the C++ compiler: $CXX, otherwise g++. Raises ConfigurationError if there is none."""
     command = shlex.split(os.environ.get("CXX", "")) or ["g++"]
     if shutil.which(command[0]) is None:
         where = "$CXX" if os.environ.get("CXX") else "C++ scenarios are compiled"
@@ -34,7 +34,7 @@ def compiler() -> list[str]:
 
 
 def compiler_version(command: list[str]) -> str:
-    """What the compiler says of itself. Raises ConfigurationError where it does not start."""
+    """Return what the compiler says about itself. Raises ConfigurationError if it does not start."""
     try:
         asked = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -54,25 +54,25 @@ def library_folders() -> list[Path]:
 
 def compile_flags() -> list[str]:
     """Return the flags for compiling; $CXXFLAGS come last."""
-    # -isystem: warnings about the user's own code only
+    # -isystem: warnings only about the user's own code
     folders = [flag for folder in include_folders() for flag in ("-isystem", str(folder))]
     return ["-std=c++20", "-O2", "-Wall", *(f"-D{name}" for name in DEFINITIONS), *folders, *_flags("CXXFLAGS")]
 
 
 def link_flags(modules: Iterable[str] = ()) -> list[str]:
     """Return the flags for linking, after the objects; $LDFLAGS come last. `modules`: more ns-3 modules to link."""
-    # as needed would drop a module whose types are only named in a text
+    # with --as-needed, a module whose types are only named in a text would be dropped
     named = ["-Wl,--no-as-needed", *(f"-l{name}" for name in libraries(modules)), "-Wl,--as-needed"]
     return [*(f"-L{folder}" for folder in library_folders()), *named, *link_options(), *_flags("LDFLAGS")]
 
 
 def libraries(modules: Iterable[str] = ()) -> list[str]:
-    """The libraries of a scenario by name, with those of further ns-3 `modules`."""
+    """Return the names of the libraries of a scenario, with those of more ns-3 `modules`."""
     return ["edgelam-ns3", *(f"{NS3}-{name}" for name in [*MODULES, *sorted(set(modules) - set(MODULES))])]
 
 
 def link_options() -> list[str]:
-    """What the linker is told beside the libraries."""
+    """Return the linker's options other than the libraries."""
     return [
         f"-Wl,-rpath,{':'.join(map(str, library_folders()))}",
         # ns-3's config-store, which lte needs, leaves GTK symbols open that nobody calls
@@ -82,7 +82,7 @@ def link_options() -> list[str]:
 
 
 def check_modules(names: Iterable[str]) -> list[str]:
-    """`names`, if ns-3 has modules of these names. Raises ConfigurationError otherwise."""
+    """Return `names`, if ns-3 has modules of these names. Raises ConfigurationError otherwise."""
     names, known = list(names), {path.stem.partition("-")[2] for path in library_folders()[1].glob(f"lib{NS3}-*.so")}
     for name in names:
         if name not in known:
@@ -91,7 +91,7 @@ def check_modules(names: Iterable[str]) -> list[str]:
 
 
 def modules_of(headers: Iterable[Path]) -> set[str]:
-    """The ns-3 modules that these headers belong to; headers of others are passed over."""
+    """Return the ns-3 modules to which these headers belong; other headers are ignored."""
     folder = include_folders()[1] / "ns3"
     homes = _module_of_header()
     return {homes[path.name] for path in headers if path.parent == folder and path.name in homes}
@@ -99,7 +99,7 @@ def modules_of(headers: Iterable[Path]) -> set[str]:
 
 @functools.cache
 def _module_of_header() -> dict[str, str]:
-    """Header name -> ns-3 module, from the lists that ns-3 installs (``core-module.h``, ...)."""
+    """Return header name -> ns-3 module, from the lists that ns-3 installs (``core-module.h``, ...)."""
     folder, libraries = include_folders()[1] / "ns3", library_folders()[1]
     found = {}
     for listing in sorted(folder.glob("*-module.h")):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whose program a scenario's path names: a file that comes from somebody else must not start a program unasked.
+"""Decides whether a scenario may run: a file that comes from somebody else must not start a program without asking.
 
 A scenario is a program that runs as the user who starts it. It is the user's own if it was installed, if the code of an
-experiment names it, or if the user typed its path. A path that only a configuration or a manifest names is not,
-wherever it lies: on a terminal the user is asked, anywhere else it is refused with what to type. docs/security.md has
-the rule.
+experiment names it, or if the user typed its path. If only a configuration or a manifest names a path, it is not the
+user's own, wherever the file is. On a terminal, the user is asked; anywhere else it is refused, and the error says what
+to type. docs/security.md has the rule.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ from pathlib import Path
 
 from edgelam.errors import ConfigurationError
 
-_scopes: list[dict[Path, str]] = []  # one for each command or replay under way: path -> the file that names it
+_scopes: list[dict[Path, str]] = []  # one for each command or replay in progress: path -> the file that names it
 
 
 @contextlib.contextmanager
 def scope() -> Iterator[None]:
-    """A scope: what `named_by` says holds until it is left."""
+    """Open a scope: what `named_by` says holds until it is left."""
     _scopes.append({})
     try:
         yield
@@ -30,9 +30,9 @@ def scope() -> Iterator[None]:
 
 
 def named_by(file: str | os.PathLike[str], texts: Iterable[str], own: Iterable[str]) -> None:
-    """From now on in this `scope` a scenario whose path is one of `texts` is run only if the user says yes.
+    """From now on in this `scope`, run a scenario whose path is one of `texts` only if the user says yes.
 
-    file: what holds `texts`, for the question; own: paths that are the user's own all the same, since the command line,
+    file: what holds `texts`, for the question; own: paths that are the user's own nevertheless, since the command line,
     the caller or the experiment's own code gives them.
     """
     trusted = {_place(text) for text in own}
@@ -48,11 +48,11 @@ def check(path: str | os.PathLike[str]) -> None:
     for named in _scopes:
         if place in named:
             _ask(os.fspath(path), named[place])
-            del named[place]  # once is enough
+            del named[place]  # asking once is enough
 
 
 def typed(arguments: Iterable[str]) -> list[str]:
-    """Every text that command line `arguments` may give as a path: each word, and what stands behind = and commas."""
+    """Return every text that command line `arguments` may give as a path: each word, and what follows = and commas."""
     words: list[str] = []
     for argument in arguments:
         words += [argument, *(value for part in argument.split(",") for value in (part, part.partition("=")[2]))]
@@ -60,14 +60,14 @@ def typed(arguments: Iterable[str]) -> list[str]:
 
 
 def _place(path: str | os.PathLike[str]) -> Path:
-    """Return the file to which a path leads, so that two spellings of one file are equal."""
+    """Return the file to which a path leads, so that two spellings of the same file are equal."""
     return Path(os.path.realpath(path))
 
 
 def _ask(path: str, file: str) -> None:
     who = f"{file} names the scenario {path!r}, a program that would run as you"
     if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
-        print(f"{who}. Run it? [y/N]", file=sys.stderr, flush=True)  # a whole line: a progress display keeps parts back
+        print(f"{who}. Run it? [y/N]", file=sys.stderr, flush=True)  # a whole line: parts are not shown
         if sys.stdin.readline().strip().lower() in ("y", "yes"):
             return
-    raise ConfigurationError(f"{who}; it was not run. If you trust it, say so: --trust {shlex.quote(path)}")
+    raise ConfigurationError(f"{who}; it was not run. If you trust it, use: --trust {shlex.quote(path)}")

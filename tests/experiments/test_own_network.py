@@ -114,7 +114,7 @@ def test_csi_of_a_scenario_outside_the_tree_is_predicted(place):
     config = str(path / "config.toml")
     unasked = edgelam(place, "run", "channel-prediction", "--config", config, "--out", "none")
     assert unasked.returncode == 2
-    assert "If you trust it, say so: --trust ./" in unasked.stderr
+    assert "If you trust it, use: --trust ./" in unasked.stderr
 
 
 @pytest.mark.parametrize(
