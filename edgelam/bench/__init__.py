@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Benchmarks: ``edgelam bench bridge``, ``transfers``, ``channel`` and ``radio``."""
+"""Benchmarks: ``edgelam bench bridge``, ``transfers``, ``channel``, ``radio``, ``collectives`` and ``beamforming``."""

@@ -69,10 +69,10 @@ class Doctor:
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """Measure the bridge (Python to C++), transfers, the radio channel (both against ns-3's own), an NR cell, or
-    collectives."""
+    """Measure the bridge (Python to C++), transfers, the radio channel (both against ns-3's own), an NR cell,
+    collectives, or methods of beamforming."""
 
-    what: tyro.conf.Positional[Literal["bridge", "transfers", "channel", "radio", "collectives"]]
+    what: tyro.conf.Positional[Literal["bridge", "transfers", "channel", "radio", "collectives", "beamforming"]]
     """What to measure."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON instead of a table."""

@@ -11,12 +11,18 @@ from edgelam import lazy
 
 if TYPE_CHECKING:
     from edgelam.air.beamforming.block_descent import bcd
+    from edgelam.air.beamforming.channels.clustered import Clustered, clustered
     from edgelam.air.beamforming.channels.iid import iid
     from edgelam.air.beamforming.channels.surface_cell import surface_cell
     from edgelam.air.beamforming.duality import optimum
     from edgelam.air.beamforming.filling import water_filling
+    from edgelam.air.beamforming.hybrid import Hybrid, digital_optimum, spectral_efficiency
     from edgelam.air.beamforming.linear_mmse import Prior, lmmse, prior
+    from edgelam.air.beamforming.manifold import mo_altmin
+    from edgelam.air.beamforming.matching_pursuit import omp
     from edgelam.air.beamforming.maximum_ratio import mrt
+    from edgelam.air.beamforming.partly import partly_connected
+    from edgelam.air.beamforming.phase_extraction import pe_altmin
     from edgelam.air.beamforming.pilots import receive_pilots
     from edgelam.air.beamforming.problem import Downlink, transmit_power
     from edgelam.air.beamforming.regularised import rzf
@@ -26,20 +32,29 @@ if TYPE_CHECKING:
     from edgelam.air.beamforming.zf import zero_forcing
 
 _HOME = {
+    "Clustered": "channels.clustered",
     "Downlink": "problem",
+    "Hybrid": "hybrid",
     "Prior": "linear_mmse",
     "Relaxed": "relaxation",
     "SurfaceDownlink": "surface",
     "bcd": "block_descent",
+    "clustered": "channels.clustered",
+    "digital_optimum": "hybrid",
     "iid": "channels.iid",
     "lmmse": "linear_mmse",
+    "mo_altmin": "manifold",
     "mrt": "maximum_ratio",
+    "omp": "matching_pursuit",
     "optimum": "duality",
+    "partly_connected": "partly",
+    "pe_altmin": "phase_extraction",
     "prior": "linear_mmse",
     "random_phases": "surface",
     "receive_pilots": "pilots",
     "rzf": "regularised",
     "sdr": "relaxation",
+    "spectral_efficiency": "hybrid",
     "surface_cell": "channels.surface_cell",
     "transmit_power": "problem",
     "water_filling": "filling",
@@ -50,20 +65,29 @@ _HOME = {
 __getattr__ = lazy.attributes(__name__, _HOME)
 
 __all__ = [
+    "Clustered",
     "Downlink",
+    "Hybrid",
     "Prior",
     "Relaxed",
     "SurfaceDownlink",
     "bcd",
+    "clustered",
+    "digital_optimum",
     "iid",
     "lmmse",
+    "mo_altmin",
     "mrt",
+    "omp",
     "optimum",
+    "partly_connected",
+    "pe_altmin",
     "prior",
     "random_phases",
     "receive_pilots",
     "rzf",
     "sdr",
+    "spectral_efficiency",
     "surface_cell",
     "transmit_power",
     "water_filling",
