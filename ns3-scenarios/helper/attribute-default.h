@@ -14,7 +14,7 @@ namespace edgelam {
 /// that cannot be set, a value of the wrong form or range, and an empty value where no text is meant.
 void SetAttributeDefault(const std::string& name, const std::string& value);
 
-/// The attributes whose default can be changed, of the types whose names begin with `prefix`: a line each, by type.
+/// The attributes whose default can be changed, of types whose names begin with `prefix`: one line for each, by type.
 std::string DescribeAttributes(const std::string& prefix);
 
 /// Edit distance without regard to case, to guess what was meant by a name.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Values for the attributes of an ns-3 object that is made later, and what the attributes themselves say of them.
+/// Values for the attributes of an ns-3 object that is made later, and what the attributes themselves say about them.
 #pragma once
 
 #include <map>
@@ -18,7 +18,7 @@ namespace edgelam {
 /// (Options::Attribute).
 class AttributeValues {
   public:
-    /// What an attribute says of itself.
+    /// What an attribute says about itself.
     struct About {
         std::string help;
         std::string kind;  ///< name of its value's class: ns3::DoubleValue
@@ -44,9 +44,9 @@ class AttributeValues {
     double BitsPerSecond(const std::string& attribute) const;
     /// For helpers that take attributes one by one.
     ns3::StringValue Value(const std::string& attribute) const { return ns3::StringValue(Text(attribute)); }
-    /// Set at an object of the type what was given.
+    /// Set the given values in an object of the type.
     void Apply(const ns3::Ptr<ns3::Object>& object) const;
-    /// Make what was given the defaults of the type, for objects that ns-3 makes itself.
+    /// Make the given values the defaults of the type, for objects that ns-3 makes itself.
     void ApplyAsDefaults() const;
 
   private:

@@ -5,13 +5,13 @@
 
 namespace edgelam {
 
-/// ns-3's own simulator, which also notes that Simulator::Stop was called: in a build function it is a line of an ns-3
-/// main() too many, and leaves no other trace until the run ends early. A scenario that chooses another
-/// SimulatorImplementationType has that one instead, and no note is taken.
+/// ns-3's own simulator, which also notes that Simulator::Stop was called: a build function must not call it, as an
+/// ns-3 main() does, and nothing else shows the call until the run ends early. If a scenario chooses another
+/// SimulatorImplementationType, that one is used instead, and nothing is noted.
 class BuildWatch : public ns3::DefaultSimulatorImpl {
   public:
     static ns3::TypeId GetTypeId();
-    /// Make it the simulator, unless another has been chosen or is at work.
+    /// Make it the simulator, unless another one has been chosen or is in use.
     static void Install();
     /// Whether Simulator::Stop has been called since.
     static bool Stopped();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
 /// What the author of a scenario with an NR cell calls: the cell, its devices, and the IPv4 network around it. See
-/// scenarios/nr-urban-micro.cc for a whole one.
+/// scenarios/nr-urban-micro.cc for a complete one.
 ///
 ///     edgelam::NrHelper nr;
 ///     nr.AddOptions(scenario.options());
@@ -36,7 +36,7 @@
 
 namespace edgelam {
 
-/// What differs from one kind of site to the next before the command line is read.
+/// The defaults that differ between kinds of sites, before the command line is read.
 struct NrGnbDefaults {
     std::optional<double> powerDbm; ///< empty: that of nr::Cell
     std::uint32_t rows = 8, columns = 4;
@@ -49,9 +49,9 @@ struct NrGnbDefaults {
 ///                             |          N3
 ///                             servers at the site 10.46.0.0/16 (local breakout: they never cross the N3 link)
 ///
-/// Everybody reaches everybody; UEs reach each other through the gNB. Packets are routed as they are, without GTP-U
-/// tunnels; of these only the 36 bytes of headers (IPv4 20, UDP 8, GTP-U 8) are there, as a gap after each packet on
-/// the N3 link, whose MTU is taken to be large enough.
+/// All nodes reach each other; UEs reach each other through the gNB. Packets are routed without change, without GTP-U
+/// tunnels; only the 36 bytes of their headers (IPv4 20, UDP 8, GTP-U 8) are modelled, as a gap after each packet on
+/// the N3 link, whose MTU is assumed to be large enough.
 class NrHelper {
   public:
     explicit NrHelper(const NrGnbDefaults& defaults = {});

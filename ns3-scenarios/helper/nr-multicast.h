@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Multicast groups of an NR cell for transfers: addresses, routes, and which receivers.
+/// Multicast groups of an NR cell for transfers: addresses, routes and receivers.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ namespace edgelam {
 
 /// Gives a transfer to several UEs a group of the cell, so that its datagrams cross the air and each link on the way
 /// once. Groups are made on demand, 239.45.0.1 and on, and kept for the next transfer to the same UEs. There are at
-/// most max_groups of them: then the one that was used longest ago, and that nothing is sent to, makes place.
+/// most max_groups of them: then the least recently used group, to which nothing is sent, is replaced.
 class NrMulticast {
   public:
     static constexpr std::size_t max_groups = 32;
@@ -27,8 +27,8 @@ class NrMulticast {
     /// \param gnb with IPv4 addresses, its routes static as those of the UPF
     explicit NrMulticast(ns3::Ptr<nr::GnbNetDevice> gnb);
 
-    /// \return the group's address, which holds as long as somebody has the pointer; null if a receiver is no UE of the
-    /// cell, or if all groups are in use
+    /// \return the group's address, which is valid as long as somebody has the pointer; null if a receiver is not a UE
+    /// of the cell, or if all groups are in use
     std::shared_ptr<const ns3::Ipv4Address> Find(const TransferApplication& source,
                                                  const std::vector<ns3::Ptr<TransferApplication>>& receivers);
 

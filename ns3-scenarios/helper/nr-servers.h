@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// The servers of a scenario with an NR cell, and what participants see of its nodes.
+/// The servers of a scenario with an NR cell, and the nodes that participants see.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// What happens in an NR cell, record by record, for those who want it.
+/// What happens in an NR cell, record by record, if somebody subscribes.
 #pragma once
 
 #include <string>

@@ -27,7 +27,7 @@ struct OtherUnit {
     double factor = 1, divisor = 1; ///< attribute = option x factor / divisor
 };
 
-/// What a scenario says of an option that sets an attribute, where it knows more than the attribute does.
+/// What a scenario says about an option that sets an attribute, if it knows more than the attribute does.
 struct AttributeOption {
     std::string help = {}; ///< instead of the attribute's
     std::optional<double> smallest = {},

@@ -86,7 +86,7 @@ class Scenario {
         return Keep<ns3::Ptr<T>, const ns3::Ptr<T>&>(pointer);
     }
 
-    /// The participants' t = 0 comes this long after ns-3's: meanwhile stations associate, UEs attach, routes converge,
+    /// The participants' t = 0 is this long after ns-3's. Before it, stations associate, UEs attach, routes converge,
     /// and applications of the scenario run. Participants' times, and --stopTime, count from there (NowNs of
     /// participant-time.h); ns3::Simulator::Now() and times given to ns-3 count from ns-3's own 0. Call it in the
     /// build function. Throws std::invalid_argument for a time that is negative or not finite.
@@ -103,7 +103,7 @@ class Scenario {
     std::uint32_t seed() const { return m_seed; }
 
   private:
-    /// What stands behind the network in an ns-3 main() leaves traces: BuildWatch sees Stop.
+    /// Refuse what follows the network in an ns-3 main(): BuildWatch sees Stop.
     void RefuseRunInBuild() const;
     void BeginExposing();
     void RefuseExposedTwice(ns3::Ptr<ns3::Node> node, const std::string& name) const;

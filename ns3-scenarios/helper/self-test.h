@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// The traffic a scenario makes when nobody is attached: every device sends to a server and is answered.
+/// The traffic that a scenario makes if nobody is attached: every device sends to a server and gets an answer.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +18,9 @@ struct SelfTestOptions {
     std::string format = "table";    ///< or "json"
 };
 
-/// Sends `bytes` from every node of role ue to a server (roles edge and cloud, in turn) and, when it has arrived, as
-/// much back. "bulk-send", over TCP only, has ns-3's BulkSend and PacketSink move the same bytes, upwards only, with
-/// the same TCP settings. Runs the simulation (at most `stopTimeS` of simulated time) and prints a result table.
+/// Sends `bytes` from every node of role ue to a server (roles edge and cloud, in turn) and, when they have arrived,
+/// as many back. "bulk-send", only over TCP, lets ns-3's BulkSend and PacketSink move the same bytes, only upwards,
+/// with the same TCP settings. Runs the simulation (at most `stopTimeS` of simulated time) and prints a result table.
 /// \return the exit status: 0 if everything arrived
 int RunSelfTest(const SelfTestOptions& options, const std::vector<ExposedNode>& nodes, double stopTimeS);
 

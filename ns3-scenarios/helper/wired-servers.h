@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Servers behind a router, edge servers and a cloud, each on a wired link of its own.
+/// Servers behind a router: edge servers and a cloud, each on its own wired link.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,7 @@ struct ServerLinks {
     double edgeDelayS, edgeRate = 10e9, cloudDelayS = 20e-3, cloudRate = 1e9;
 
     /// Add edgeDelay, edgeRate, cloudDelay and cloudRate to a scenario's command line.
-    /// \param router that the cloud's link begins at, for the help
+    /// \param router at which the cloud's link begins, for the help
     void AddOptions(Options& options, const std::string& router);
 };
 
@@ -46,7 +46,7 @@ class WiredServers {
     /// Add numEdge and those of ServerLinks. \param router its name, for the help
     void AddOptions(Options& options, const std::string& router);
 
-    /// Make edge0, ... and cloud0, one after the other, and have each exposed with its name, role and delay.
+    /// Make edge0, ... and cloud0, one after the other, and expose each with its name, role and delay.
     using Expose = std::function<void(ns3::Ptr<ns3::Node> server, const std::string& name, const std::string& role,
                                       double delayS)>;
     void Install(ns3::Ptr<ns3::Node> router, const ns3::Ipv4Address& network, const Expose& expose) const;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// What lies in shared memory while the host works with it, and what goes into the tail of a message.
+/// Arrays in shared memory while the host works with them, and what goes into the tail of a message.
 #pragma once
 
 #include <string>
@@ -10,12 +10,12 @@
 
 namespace edgelam {
 
-/// One hold of the host on an array; on none where the reference says that there is none.
+/// One hold of the host on an array, or on none if the reference says that there is none.
 class HeldArray {
   public:
     /// An array that the host has just allocated, and so holds already.
     HeldArray(bridge::Host& host, const bridge::ArrayRef& array) : ref(array), m_host(host) {}
-    /// An array of participant p, which holds it itself at least as long as it waits. Ends the run if it is not.
+    /// An array of participant p, which itself holds it at least as long as it waits. If it is not, the run ends.
     HeldArray(bridge::Host& host, const bridge::ArrayRef& array, int p) : HeldArray(host, array) {
         m_host.CheckOwn(p, ref);
         if (ref.size_bytes > 0) {
@@ -30,7 +30,7 @@ class HeldArray {
     HeldArray(const HeldArray&) = delete;
     HeldArray& operator=(const HeldArray&) = delete;
 
-    /// Count participant p in, which is about to be sent the reference.
+    /// Count participant p, to which the reference is about to be sent.
     void ShareWith(int p) const {
         if (ref.size_bytes > 0) {
             m_host.Hold(ref, p + 1, 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// The little JSON that a catalogue and a machine-readable report need: writing only.
+/// The small part of JSON that a catalogue and a machine-readable report need: only writing.
 #pragma once
 
 #include <cstdint>

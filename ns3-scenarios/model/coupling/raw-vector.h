@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Vectors of numbers that nobody sets to zero before they are written.
+/// Vectors of numbers that are not set to zero before they are written.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@
 
 namespace edgelam {
 
-/// Leaves new elements as they are where std::allocator would make them zero.
+/// Does not initialise new elements, while std::allocator would make them zero.
 template<class T>
 struct RawAllocator : std::allocator<T> {
     template<class U>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Readings of observables: once, every so often, and at the period that an observable has itself.
+/// Readings of observables: once, periodically, and at the period that an observable itself has.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Carries out what participants ask for: transfers (TransferRequests), readings of observables (Readings), and here
-/// settings of controls and what participants hand to each other.
+/// Carries out the requests of participants: transfers (TransferRequests), readings of observables (Readings), and here
+/// settings of controls and data that participants pass to each other.
 #pragma once
 
 #include <string>

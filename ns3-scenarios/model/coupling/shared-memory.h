@@ -12,8 +12,8 @@
 
 namespace edgelam {
 
-/// A block of bytes that lies in the arena of the scenario while participants are attached, and in private memory when
-/// the scenario runs alone. Freed once neither the scenario nor a participant holds it.
+/// A block of bytes that is in the arena of the scenario while participants are attached, and in private memory if
+/// the scenario runs alone. It is freed when neither the scenario nor a participant holds it.
 class SharedBlock {
   public:
     ~SharedBlock();
@@ -40,7 +40,7 @@ class SharedMemory {
     /// A block, not initialised, at least one byte. Throws BridgeError naming the setting and who holds how much when
     /// the arena is full.
     std::shared_ptr<SharedBlock> Allocate(std::size_t bytes);
-    /// From now on blocks come from `arena`; null: from private memory, and the arena that was is about to end.
+    /// From now on, blocks come from `arena`; null: from private memory, and the previous arena is about to end.
     void Connect(bridge::Arena* arena);
 
   private:

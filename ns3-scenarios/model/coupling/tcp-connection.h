@@ -26,8 +26,8 @@ namespace edgelam {
 /// stream each transfer begins and ends: the receiving side counts bytes in order, the sending side learns what is
 /// acknowledged from the room in its socket's buffer.
 ///
-/// The socket is handed at most `notSentBytes` that it has not sent yet (as TCP_NOTSENT_LOWAT does on Linux), so
-/// that a cancelled or expired transfer really stops, however large the send buffer is.
+/// The socket gets at most `notSentBytes` that it has not sent yet (like TCP_NOTSENT_LOWAT on Linux), so a cancelled
+/// or expired transfer really stops, however large the send buffer is.
 class TcpConnection : public ns3::SimpleRefCount<TcpConnection> {
   public:
     TcpConnection(TransferApplication& source, TransferApplication& receiver, std::uint8_t tos,
@@ -36,7 +36,7 @@ class TcpConnection : public ns3::SimpleRefCount<TcpConnection> {
 
     /// Connect `socket` (configured, not bound) to `remote`.
     void Open(ns3::Ptr<ns3::Socket> socket, const ns3::Address& remote);
-    /// Close both ends; what is outstanding has failed for `reason`.
+    /// Close both ends; outstanding transfers fail for `reason`.
     void Close(const std::string& reason);
     /// The receiving end: a socket that the receiver accepted.
     void Accept(ns3::Ptr<ns3::Socket> socket);
@@ -45,8 +45,8 @@ class TcpConnection : public ns3::SimpleRefCount<TcpConnection> {
 
     void Enqueue(ns3::Ptr<Transfer> transfer, std::size_t share);
 
-    /// Withdraw what the socket has not been handed.
-    /// \return false if it has been handed everything
+    /// Withdraw what the socket has not got yet.
+    /// \return false if the socket has got everything
     bool Withdraw(const Transfer& transfer, std::size_t share);
 
     const TransferApplication& Source() const { return m_source; }

@@ -52,15 +52,15 @@ class TransferApplication : public ns3::Application {
     using GroupFunction = std::function<std::shared_ptr<const ns3::Ipv4Address>(
         const TransferApplication& source, const std::vector<ns3::Ptr<TransferApplication>>& receivers)>;
 
-    /// Why such a transfer cannot be, empty if it can: size, protocol, receivers, a route.
+    /// Why such a transfer is not possible, or empty if it is: size, protocol, receivers, a route.
     std::string Refusal(const TransferSpec& spec, const std::vector<ns3::Ptr<TransferApplication>>& receivers) const;
 
-    /// Start a transfer (which Refusal has nothing against). The callbacks come during simulation events, for
-    /// `ideal` and for a node that is stopped already within this call.
+    /// Start a transfer (which Refusal accepts). The callbacks come during simulation events; for `ideal`, and for a
+    /// node that has stopped, they come within this call.
     ns3::Ptr<Transfer> Send(const TransferSpec& spec, const std::vector<ns3::Ptr<TransferApplication>>& receivers,
                             ShareCallback onDelivered, ShareCallback onEnded);
 
-    /// Withdraw what is still queued. Shares whose bytes the socket has all been handed go on.
+    /// Withdraw what is still queued. Shares go on if the socket has got all their bytes.
     void Cancel(Transfer& transfer);
 
     const std::string& GetName() const { return m_name; }
@@ -73,8 +73,8 @@ class TransferApplication : public ns3::Application {
     bool IsSet(const std::string& attribute) const { return m_set.contains(attribute); }
     /// A TCP socket as transfers use it.
     ns3::Ptr<ns3::Socket> MakeTcpSocket() const;
-    /// What at this node takes packets that are meant for transfers to it: another application, or a socket. To be
-    /// asked before the simulation starts; empty if there is nothing.
+    /// What takes packets at this node that are meant for transfers to it: another application, or a socket. Call it
+    /// before the simulation starts; empty if there is nothing.
     std::string PortConflict() const;
     void SetGroupFunction(GroupFunction function) { m_group = std::move(function); }
 
@@ -100,13 +100,13 @@ class TransferApplication : public ns3::Application {
     std::string PortTaken(const std::string& by) const;
     bool ConnectionRequested(ns3::Ptr<ns3::Socket> listener, const ns3::Address& from);
     void NewConnection(ns3::Ptr<ns3::Socket> socket, const ns3::Address& from);
-    /// The connection to this node that comes from there; null for somebody who is no transfer application.
+    /// The connection to this node from there; null if the other end is not a transfer application.
     ns3::Ptr<TcpConnection> Incoming(const ns3::Address& from) const;
     void ReadDatagrams(ns3::Ptr<ns3::Socket> socket);
     void SendTcp(ns3::Ptr<Transfer> transfer);
     void SendUdp(ns3::Ptr<Transfer> transfer);
     void SendIdeal(ns3::Ptr<Transfer> transfer);
-    /// End what Cancel (only what is still queued) or the deadline (everything) takes away.
+    /// End what Cancel (only what is still queued) or the deadline (everything) stops.
     void Withdraw(Transfer& transfer, bridge::TransferStatus status);
 
     std::string m_name;

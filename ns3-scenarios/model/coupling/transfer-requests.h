@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// The transfers that participants ask for, from the request to what is told of each receiver.
+/// The transfers that participants request, from the request to the reports about each receiver.
 #pragma once
 
 #include <cstdint>
@@ -29,9 +29,9 @@ class TransferRequests {
     void Start(int p, const Request& frame);
     void Cancel(int p, const bridge::CancelTransfer& cancel);
     void Claim(int p, const bridge::ClaimNode& claim);
-    /// Participant p has left: what arrives at the nodes it had claimed is told to participant 0.
+    /// Participant p has left: what arrives at the nodes that it had claimed is reported to participant 0.
     void Detached(int p);
-    /// True while one is under way.
+    /// True while a transfer is in progress.
     bool Outstanding() const { return !m_running.empty(); }
 
   private:
@@ -42,12 +42,12 @@ class TransferRequests {
         std::string meta;
     };
 
-    /// The application of a node; null, with the reason, for a node that is none or has none.
+    /// The application of a node; null, with the reason, if there is no such node or it has no application.
     ns3::Ptr<TransferApplication> ApplicationOf(std::uint32_t node, std::string& reason) const;
     void DeliveredAt(Key key, Transfer& transfer, std::size_t share);
     void EndedAt(Key key, Transfer& transfer, std::size_t share);
     const ExposedNode* Find(std::uint32_t id) const;
-    /// Why there is no such node, and which there are.
+    /// The text that there is no such node, and which nodes exist.
     std::string Unknown(std::uint32_t id) const;
 
     ClockHost& m_clock;

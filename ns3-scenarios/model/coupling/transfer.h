@@ -26,7 +26,7 @@ struct ByteRange {
     bool operator==(const ByteRange&) const = default;
 };
 
-/// What is asked for, as it has come over the bridge.
+/// The request, as it has come over the bridge.
 using bridge::TransferSpec;
 
 /// The TOS byte of a transfer's IP packets: the class selector of its priority (RFC 2474), 0 for priority 0.
@@ -43,7 +43,7 @@ struct TransferShare {
     bool ended = false;
 };
 
-/// A transfer and what has become of it at each receiver.
+/// A transfer, and its state at each receiver.
 class Transfer : public ns3::SimpleRefCount<Transfer> {
   public:
     TransferSpec spec;
@@ -61,7 +61,7 @@ class Transfer : public ns3::SimpleRefCount<Transfer> {
 
     /// Fill in the record of share i and tell who asked. Nothing happens if it has ended already.
     void End(std::size_t i, bridge::TransferStatus status, std::string failure = {});
-    /// As End, for a share whose bytes are all there that will be: tells the receiver first.
+    /// As End, for a share all of whose bytes that will ever arrive have arrived: tells the receiver first.
     void Deliver(std::size_t i);
 };
 
