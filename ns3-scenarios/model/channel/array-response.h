@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// What the elements of an antenna array add to a ray, and the weights that make ports of elements.
+/// What the elements of an antenna array add to a ray, and the weights that combine elements into ports.
 #pragma once
 
 #include <complex>
@@ -20,7 +20,7 @@ class PortWeights {
     /// \p values complex64 [element, port], C order. Throws std::invalid_argument for no ports, a number of values that
     /// is no multiple of the ports, or one that is not finite.
     PortWeights(std::size_t numPorts, std::vector<std::complex<float>> values);
-    /// Every element a port of its own.
+    /// Every element is a port.
     static PortWeights Elements(std::size_t numElements);
 
     std::size_t numElements() const { return m_values.size() / m_numPorts; }
@@ -49,7 +49,7 @@ struct ArrayResponse {
     std::size_t numElements() const { return numPlaces * numPolarisations; }
 };
 
-/// What makes an array look different to a channel; compared to notice that an array was turned or changed.
+/// What makes an array different for a channel; it is compared to notice that an array was turned or changed.
 struct ArrayShape {
     std::size_t numElements = 0, numPolarisations = 0;
     ns3::Ptr<const ns3::AntennaModel> element;

@@ -19,13 +19,13 @@ namespace edgelam {
 /// Large-scale parameters of one place, in LargeScale order: SF dB, K dB, DS s, ASD, ASA, ZSD, ZSA degrees.
 using LargeScaleValues = std::array<double, 7>;
 
-/// Mirror images of the base station, one a ray (or one a tap): where the wave that a user receives seems to start.
+/// Mirror images of the base station, one per ray (or per tap): where the wave that a user receives seems to start.
 ///
 /// A ray that leaves the base station in direction b and arrives from direction a, after a path of length L, is a
 /// straight line from the image a L away from the user. A plane mirror (or a turned one) makes that image, so it stays
 /// where it is when the user moves, and moves by Q d when the base station moves by d, where the isometry Q takes b to
 /// -a. So lengths, both directions, and with them delay, phase and Doppler shift are exact at any pair of places, the
-/// same whatever way led there, and the same in both directions. It is procedure A of TR 38.901 7.6.3.2, summed up.
+/// same whatever path led there, and the same in both directions. It is procedure A of TR 38.901 7.6.3.2, summed up.
 struct Images {
     std::vector<double> x, y, z, length0M, turns0;
     std::array<std::vector<double>, 9> q;

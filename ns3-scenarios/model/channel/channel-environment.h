@@ -48,8 +48,8 @@ struct ConditionRule {
     double indoorFraction = 0; ///< share of places that are indoors
 };
 
-/// Spatially consistent randomness (TR 38.901 7.6.3) as pure functions of position: the same answer in whatever order
-/// and however often it is asked for.
+/// Spatially consistent randomness (TR 38.901 7.6.3) as pure functions of position: the answer does not depend on the
+/// order and number of calls.
 ///
 /// The plane is tiled in squares as long as the correlation distance of cluster-specific variables (table 7.6.3.1-2).
 /// Each has a drop (steps 5 to 10 at its centre, at the height of the user's floor, in steps of 3 m from 1.5 m), made

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// One link of a RadioChannel: what a radio, or whoever wants CSI, asks.
+/// One link of a RadioChannel: what a radio, or a user of CSI, can ask.
 #pragma once
 
 #include <complex>
@@ -24,7 +24,7 @@ namespace edgelam {
 
 class RadioChannel;
 
-/// A link at one moment. Where its states are mixed (`los` or `indoor` between 0 and 1), all values but `gain_db`
+/// A link at one moment. If its states are mixed (`los` or `indoor` between 0 and 1), all values except `gain_db`
 /// are those of the state with the largest weight.
 struct LinkState {
     double distance_2d_m, distance_3d_m;
@@ -76,7 +76,7 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     std::size_t NumRx(Direction direction) const;
     std::size_t NumTx(Direction direction) const;
 
-    /// Large-scale state; does not draw clusters. Throws std::invalid_argument where both ends are at one point.
+    /// Large-scale state; does not draw clusters. Throws std::invalid_argument if both ends are at one point.
     LinkState GetState();
     /// Large-scale gain, linear: all of LinkState::gain_db.
     double GetLargeScaleGain();
@@ -98,7 +98,7 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     const std::vector<std::complex<float>>& GetEffectiveChannel(Direction direction, const PortWeights& rxWeights,
                                                                 const PortWeights& txWeights,
                                                                 std::span<const double> frequencyOffsetsHz);
-    /// Of what GetEffectiveChannel gave last: a number of its own, above 0, for each time values were computed.
+    /// Identifies the last result of GetEffectiveChannel: another number, above 0, for each time values were computed.
     std::uint64_t GetEffectiveVersion() const { return m_effective.empty() ? 0 : m_effective.front().version; }
 
     /// Power gain averaged over a band much wider than the inverse delay spread, summed over all pairs of ports: the
@@ -107,7 +107,7 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
 
   private:
     struct Part;
-    /// What GetEffectiveChannel keeps, and what for.
+    /// What GetEffectiveChannel keeps, and for which arguments.
     struct Effective {
         Direction direction;
         std::uint64_t rxId, txId, arrayVersion, surfaceVersion, realisation;

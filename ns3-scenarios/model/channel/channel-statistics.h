@@ -27,7 +27,7 @@ enum class Deployment : std::uint8_t {
     Clarke
 };
 
-/// Carrier frequencies that the statistics are for, Hz.
+/// Carrier frequencies for which the statistics hold, Hz.
 constexpr double smallest_carrier_hz = 0.5e9, largest_carrier_hz = 450e9;
 
 /// "RMa", "UMa", "UMi", "InH-Mixed", "InH-Open", "InF-SL", "InF-DL", "InF-SH", "InF-DH", "InF-HH" or "Clarke".
@@ -102,11 +102,11 @@ struct ClusterStatistics {
 /// The statistics of one deployment at one carrier frequency.
 ///
 /// TR 38.901 covers 0.5-100 GHz (RMa: to 30 GHz). Above, this class goes on with the same formulas, extrapolated, and
-/// adds the absorption of air (AbsorptionDb): a stop-gap in the absence of standard statistics, to be read as such.
+/// adds the absorption of air (AbsorptionDb). There are no standard statistics yet, so take the results with care.
 ///
-/// The clusters' statistics come from ns-3's ThreeGppChannelModel (table 7.5-6), with what differs from TR 38.901 v17
-/// put right, see channel-statistics.cc. Path loss and probabilities of line of sight are written here and tested
-/// against ns-3's classes, which cannot serve: see outdoor-path-loss.h.
+/// The clusters' statistics come from ns-3's ThreeGppChannelModel (table 7.5-6), corrected where they differ from TR
+/// 38.901 v17, see channel-statistics.cc. Path loss and probabilities of line of sight are written here and tested
+/// against ns-3's classes, which cannot be used: see outdoor-path-loss.h.
 ///
 /// Distances shorter than the table's (10 m horizontally outdoors, 1 m in a straight line elsewhere) give the loss at
 /// that distance; longer ones are extrapolated. Terminals below 1.5 m (UMa, UMi) or 1 m (RMa) count as that high.
@@ -124,7 +124,7 @@ class ChannelStatistics {
     double LosProbability(const LinkGeometry& geometry) const;
 
     /// Path loss in dB, table 7.4.1-1, without shadowing, penetration and absorption. Clarke: free space.
-    /// O2i counts as Nlos: the outdoor part's own state is the caller's to choose.
+    /// O2i counts as Nlos: the caller chooses the state of the outdoor part.
     /// \param environmentHeightUniform in [0, 1): chooses h_E of note 1 for UMa terminals above 13 m, where the table
     ///        draws it at random. The loss is a continuous function of it (steps are smoothed over 0.1) and of the
     ///        distance, so a caller that takes it from a field over position gets a loss without jumps.
@@ -137,7 +137,7 @@ class ChannelStatistics {
     /// offset of O2i are those of an outdoor part without line of sight.
     ClusterStatistics Clusters(LinkCondition condition, const LinkGeometry& geometry) const;
 
-    /// Mean loss of an outer wall (table 7.4.3-2) and of the way behind it (0.5 dB a metre), dB.
+    /// Mean loss of an outer wall (table 7.4.3-2) and of the way behind it (0.5 dB per metre), dB.
     double PenetrationMeanDb(double indoorDistanceM) const;
     /// sigma_P of table 7.4.3-2, dB.
     double PenetrationStdDb() const;
@@ -150,7 +150,7 @@ class ChannelStatistics {
     double LosCorrelationDistanceM() const;
     /// being indoors or outdoors,
     double IndoorCorrelationDistanceM() const { return 50; }
-    /// and the random part of the penetration loss (of our choosing: the report has none).
+    /// and the random part of the penetration loss (our own choice: the report has none).
     double PenetrationCorrelationDistanceM() const { return 10; }
 
     /// Loss in the gases of air over that way, dB: ITU-R P.676 at 1013.25 hPa, 7.5 g/m3 of vapour and 288.15 K. 0 at

@@ -12,10 +12,10 @@ namespace edgelam {
 /// A smooth function of the horizontal position whose values over many realisations are normal with mean 0, variance 1
 /// and autocorrelation exp(-distance / correlationDistance), as TR 38.901 7.5 step 4 and 7.6.3.1 ask for.
 ///
-/// Made of 160 plane waves of random direction, phase and wavelength. The spectrum of the exponential
+/// It is a sum of 160 plane waves of random direction, phase and wavelength. The spectrum of the exponential
 /// autocorrelation in the plane is a bivariate Cauchy distribution of wave vectors (Matern class, nu = 1/2).
-/// Wavelengths below 1/30 of the correlation distance are redrawn, so the field has slopes everywhere; that takes 0.5 %
-/// off the variance of the smallest scales.
+/// Wavelengths below 1/30 of the correlation distance are redrawn, so the field has slopes everywhere; this reduces
+/// the variance of the smallest scales by 0.5 %.
 class GaussianField {
   public:
     /// \p correlationDistanceM: metres; at 0 or below the field is constant.

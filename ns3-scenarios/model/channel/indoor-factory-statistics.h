@@ -10,8 +10,8 @@ namespace edgelam {
 /// True for the five InF deployments.
 bool IsFactory(Deployment deployment);
 
-/// The hall with its zeros replaced by the defaults of that kind of factory. Throws std::invalid_argument for what is
-/// out of the ranges of TR 38.901 table 7.2-4.
+/// The hall with its zeros replaced by the defaults of that kind of factory. Throws std::invalid_argument for values
+/// outside the ranges of TR 38.901 table 7.2-4.
 FactoryHall CompleteHall(Deployment deployment, FactoryHall hall);
 
 /// Table 7.4.2-1. A base station of SH or DH that is not above the clutter counts as one of SL or DL; a terminal above
