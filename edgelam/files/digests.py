@@ -29,7 +29,7 @@ KEY = "sha256"
 """The name of that entry in formats whose entries have names."""
 FORMAT = 2  # format of the manifest; manifests of format 1 have no digests
 MANIFEST = "manifest.json"
-_WINDOW = 4 << 20  # the mark is within so many bytes of the beginning or the end of a file
+_WINDOW = 4 << 20  # the mark is within this many bytes of the beginning or the end of a file
 _CHUNK = 1 << 20
 _ZEROS = 64 * b"0"
 _MARKED = re.compile(re.escape(MARK) + rb"([0-9a-f]{64})")

@@ -48,7 +48,7 @@ def _unfinished(config: Config, store: Store, first_seed: int) -> list[str]:
 
 
 def jobs_of(config: Config, seed: int) -> list[Job]:
-    """What there is to do for one seed, in the order of the methods."""
+    """Return the jobs of one seed, in the order of the methods."""
     jobs: list[Job] = []
     most = max(config.servers)
     for method in config.methods:

@@ -52,7 +52,7 @@ def plot(path: Path) -> list[Path]:
 
 
 def _styles(points: dict[tuple[Any, ...], int]) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """A line style for each (method, servers), of so many points: colour tells the model, dash and marker the rest."""
+    """Return a line style for each (method, servers): colour shows the model, dash and marker show the rest."""
     models = list(dict.fromkeys(results.model_of(method) for method, _ in points))
     models.sort(key=lambda model: model in FIXED)  # last: not in every figure, and colours stay the same in all
     trained: dict[str, int] = dict.fromkeys(models, 0)
@@ -67,7 +67,7 @@ def _styles(points: dict[tuple[Any, ...], int]) -> dict[tuple[Any, ...], dict[st
 
 
 def _bars(axes: Axes, rows: pd.DataFrame) -> None:
-    """A bar a method with its 95 % interval."""
+    """Draw a bar for each method with its 95 % interval."""
     keys = [key for key, _ in groups(rows.reset_index(), results.ROW)]
     styles = _styles(dict.fromkeys(keys, 1))
     for index, (_, row) in enumerate(rows.iterrows()):
@@ -86,7 +86,7 @@ def _bars(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _speeds(run: Run, path: Path) -> Path | None:
-    """Error against speed, where there are at least two."""
+    """Draw the error over speed, if there are at least two speeds."""
     scores = results.final_scores(run)
     scores = scores[scores["test_set"].str.endswith(" km/h")] if len(scores) else scores
     if not len(scores) or scores["test_set"].nunique() < 2:

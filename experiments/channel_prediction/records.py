@@ -38,7 +38,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Epoch:
-    """Table `epochs`: training after so many epochs."""
+    """Table `epochs`: training after a number of epochs."""
 
     epoch: int
     """Passes over the samples so far, from 1."""

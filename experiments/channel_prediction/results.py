@@ -79,7 +79,7 @@ def in_network(run: Run, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def model_of(method: str) -> str:
-    """The model that a method trains: 'lam-random' for 'lam-random-pooled'; itself where nothing is trained."""
+    """The model that a method trains: 'lam-random' for 'lam-random-pooled'; the method itself if nothing is trained."""
     return method if method in FIXED else method.rpartition("-")[0]
 
 

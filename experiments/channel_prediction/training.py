@@ -37,7 +37,7 @@ class Learners:
 
     trainers: list[Trainer]
     predictor: Predictor
-    """The one that is tested and put aside: the aggregator's where there is one."""
+    """The model that is tested and stored: the aggregator's, if there is one."""
     federation: prediction.Federation | None = None
 
     @property
@@ -135,7 +135,7 @@ def _simulate(context: Context, job: Job, course: Course) -> None:
 
 
 def _is_tested(config: Config, epochs: int) -> bool:
-    """Whether the models are tested after so many epochs."""
+    """Return whether the models are tested after this number of epochs."""
     before = epochs - config.local_epochs
     return epochs * config.evaluations // config.epochs > before * config.evaluations // config.epochs
 

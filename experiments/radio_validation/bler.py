@@ -81,7 +81,7 @@ def ldpc_points(prbs: int = 50) -> Frame:
 
 
 def from_ldpc_db(run: Run) -> Frame:
-    """How far the cell's 10 % are above those of simulated LDPC codes, dB, by (mcs_table, mcs), where there is one."""
+    """Return how far the cell's 10 % are above those of simulated LDPC codes, dB, by (mcs_table, mcs), if simulated."""
     rows: Frame = run[TABLE]
     found, points = thresholds(run), ldpc_points()
     off: dict[tuple[int, int], float] = {}
@@ -95,7 +95,7 @@ def from_ldpc_db(run: Run) -> Frame:
 
 
 def draw(run: Run) -> list[Path]:
-    """Curves of every third MCS of each table; HARQ of one MCS; what HARQ gains for all of table 2."""
+    """Draw curves of every third MCS of each table, HARQ of one MCS, and the gain of HARQ for all of table 2."""
     rows: Frame = run[TABLE]
     first = rows[rows["transmissions"] == 1]
     with figures.figure(run.path / "bler", width_in=figures.PAGE_IN, height_in=2.7, columns=3) as (figure, panels):

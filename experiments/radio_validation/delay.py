@@ -192,7 +192,7 @@ def numbers(run: Run) -> list[TextTable]:
 
 
 def checks(run: Run) -> list[Check]:
-    """Every single packet takes the slots reckoned for it, and so many ms."""
+    """Check that every packet takes the slots that were calculated for it, and this many ms."""
     rows: Frame = run[TABLE]
     same = (rows["block_slots"] == rows["reckoned_block_slots"]) & (rows["out_slots"] == rows["reckoned_out_slots"])
     off_us = 1e6 * (rows["delay_s"] - rows["reckoned_s"]).abs().max()

@@ -56,9 +56,7 @@ class Config:
         if self.search_rounds < 1:
             raise ConfigurationError(f"search_rounds is {self.search_rounds}; it must be at least 1")
         if not 0.0 < self.search_holdout < 1.0:
-            raise ConfigurationError(
-                f"search_holdout is {self.search_holdout}; it must lie between 0 and 1 (exclusive)"
-            )
+            raise ConfigurationError(f"search_holdout is {self.search_holdout}; it must be between 0 and 1 (exclusive)")
         if any(not 0.0 < factor < float("inf") for factor in self.search_factors):
             raise ConfigurationError(f"search_factors are {self.search_factors}; they must be positive numbers")
         for name in ("methods", "controls"):

@@ -94,7 +94,7 @@ def _breakdown(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _costs(axes: Axes, costs: pd.DataFrame, column: str, unit: float) -> None:
-    """The mean over user devices as a bar, every device as a stroke, one row a method."""
+    """Draw the mean over user devices as a bar, and every device as a stroke, one row for each method."""
     devices = costs[costs["role"] == "ue"] if (costs["role"] == "ue").any() else costs
     methods = list(dict.fromkeys(devices.index.get_level_values("method")))
     for index, method in enumerate(methods):

@@ -44,7 +44,7 @@ def own_head_accuracy(run: Run) -> pd.Series:
 
 
 def round_breakdown(run: Run) -> pd.DataFrame:
-    """Mean seconds of a round by (method, device), columns compute_s, uplink_s, downlink_s, waiting_s."""
+    """Return the mean seconds of a round by (method, device): columns compute_s, uplink_s, downlink_s, waiting_s."""
     columns = [f"{part}_s" for part in PARTS]
     if "device_rounds" not in run or run["device_rounds"].empty:
         return pd.DataFrame(columns=columns, index=_NO_PLACES)
@@ -58,7 +58,7 @@ def _padded_numbers(names: pd.Series) -> pd.Series:
 
 
 def steps_of_a_round(run: Run) -> dict[str, int]:
-    """Method -> optimiser steps of one of its rounds, of the methods that have a server's rounds."""
+    """Return method -> optimiser steps in one of its rounds, for the methods that have rounds at a server."""
     if "rounds" not in run or run["rounds"].empty:
         return {}
     return {str(method): int(rows["step"].iloc[0]) for method, rows in run["rounds"].groupby("method", sort=False)}

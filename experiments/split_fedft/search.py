@@ -26,7 +26,7 @@ from .config import Config, needs
 def learning_rates(
     config: Config, setup: Setup, method: str, label: str, *, folder: RunFolder, progress: Progress
 ) -> Setup:
-    """`setup` with the best learning rates found for `method`; unchanged where there is nothing to search.
+    """`setup` with the best learning rates found for `method`; unchanged if there is nothing to search.
 
     label: the row of the results that the search is for.
     """

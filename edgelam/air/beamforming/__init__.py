@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Beamforming by the classical methods, one a file, for batches of channels (docs/beamforming.md).
+"""Beamforming by the classical methods, one per file, for batches of channels (docs/beamforming.md).
 
 problem = beamforming.Downlink(beamforming.iid(100, users=4, antennas=4, seed=1), power=10.0)
 problem.weighted_sum_rate(beamforming.wmmse(problem)).mean()  # bit/s/Hz
