@@ -56,6 +56,8 @@ def _create(options: Any, unused: Any = None) -> Any:
     from edgelam.parallel.process_group import Ns3ProcessGroup
 
     session = sessions.session()
+    if not options.global_ranks_in_group:
+        session.worlds += 1
     ranks = list(options.global_ranks_in_group) or list(range(options.group_size))
     if options.group_size > session.size:
         raise ConfigurationError(

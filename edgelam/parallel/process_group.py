@@ -59,7 +59,8 @@ class Ns3ProcessGroup(dist.ProcessGroup):
         self.group = Group(
             nodes,
             rank,
-            name=name,
+            # a later world has groups by the same names, and messages of the one before may still be on their way
+            name=name if session.worlds <= 1 else f"{name} of world {session.worlds}",
             algorithm=job.algorithm,
             server=job.server_node(session.sim),
             on_collective=lambda record: session.reports.collective(record, nodes[rank].name, len(nodes)),

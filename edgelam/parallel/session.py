@@ -73,6 +73,8 @@ class Session:
         """The node's name."""
         self.meter: Meter | None = None
         """Counts what the program computes; None: nothing is counted yet."""
+        self.worlds = 0
+        """How many times the program has made its default process group."""
         self.at_once = False
         """A communication is waited for when PyTorch asks for its future."""
         self.reports = Reports(self._post)
