@@ -23,10 +23,12 @@ FrequencyRange FrequencyRangeOf(double carrierHz);
 
 /// Transmission bandwidth configuration N_RB of TS 38.104 tables 5.3.2-1 (FR1), 5.3.2-2 (FR2-1) and 5.3.2-3 (FR2-2).
 ///
-/// FR3 has no table yet. Ours is FR1's for 30 and 60 kHz, and for 200 and 400 MHz two and four times what 100 MHz has:
-/// with 30 kHz, and with 60 kHz and 400 MHz, that is more than the 275 resource blocks of one carrier in TS 38.331.
+/// FR3 has no table yet. Here it has the table of FR1 for 30 and 60 kHz. 200 and 400 MHz have two and four times the
+/// resource blocks of 100 MHz: with 30 kHz, and with 60 kHz and 400 MHz, that is more than the 275 resource blocks of
+/// one carrier in TS 38.331.
 ///
-/// Throws std::invalid_argument for a numerology or bandwidth that the range does not have, and lists those it has.
+/// Throws std::invalid_argument for a numerology or bandwidth that the range does not have, and lists those that it
+/// has.
 unsigned NumResourceBlocks(FrequencyRange range, unsigned mu, double bandwidthHz);
 
 /// Numerologies of a range, ascending.

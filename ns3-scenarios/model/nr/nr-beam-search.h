@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// What finds the beams of a link: the channel over the band, and orthonormal columns.
+/// The tools that find the beams of a link: the channel over the band, and orthonormal columns.
 #pragma once
 
 #include <complex>
@@ -11,26 +11,26 @@
 
 namespace edgelam::nr {
 
-/// A link whose beams are looked for.
+/// A link whose beams are searched for.
 struct BeamSearch {
     ChannelLink& link;
     std::span<const double> offsetsHz; ///< of the SINR samples, relative to the carrier
     unsigned count;                    ///< beams wanted, as many as the antennas allow and at most 4
-    const PortWeights* before;         ///< what the same search found last; null: it is the first one
-    double snr;                        ///< power that the gNB sends in a resource block, over noise of one at the UE
+    const PortWeights* before;         ///< the result of the last search; null: this is the first one
+    double snr;                        ///< power that the gNB sends in a resource block over the UE's noise in one
 
     std::size_t NumElements() const { return link.NumTx(Direction::Downlink); }
     std::size_t NumAntennas() const { return link.NumRx(Direction::Downlink); }
-    /// H [UE antenna, element, sample] at so many of the offsets, evenly over the band.
+    /// H [UE antenna, element, sample] at this number of offsets, spread evenly over the band.
     std::vector<std::complex<float>> Sample(std::size_t samples) const;
 };
 
-/// Make the columns of [rows, columns] orthonormal, in their order (modified Gram-Schmidt). A column that depends on
-/// those before becomes a unit vector of its own.
+/// Make the columns of [rows, columns] orthonormal, in their order (modified Gram-Schmidt). A column that depends
+/// linearly on those before it is replaced by another unit vector.
 void Orthonormalise(std::vector<std::complex<float>>& a, std::size_t rows, std::size_t columns);
 
-/// Dominant eigenvectors of the transmit covariance over the whole band: orthogonal iteration on sum_f H^H H, begun
-/// with the beams of before. \return [element, beam], orthonormal, the strongest first
+/// Dominant eigenvectors of the transmit covariance over the whole band: orthogonal iteration on sum_f H^H H, which
+/// starts from the beams of `before`. \return [element, beam], orthonormal, the strongest first
 std::vector<std::complex<float>> EigenBeams(const BeamSearch& search);
 
 } // namespace edgelam::nr

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Through which weights the gNB sends: the interface of beamformers.
+/// The interface of beamformers, which choose the weights that the gNB sends with.
 #pragma once
 
 #include <complex>
@@ -16,32 +16,33 @@
 
 namespace edgelam::nr {
 
-/// What the gNB knows of the channel to a UE: as of the last CSI report in use.
+/// What the gNB knows about the channel to a UE, from the last CSI report in use.
 struct ChannelState {
     std::optional<PortWeights> beams; ///< [element, beam], orthonormal, over the whole band
-    /// [layers - 1] of [element, layer], orthonormal, over the whole band: what a block of so many layers is sent
-    /// through; empty: the first of the beams
+    /// [layers - 1] of [element, layer], orthonormal, over the whole band: the precoder for a block with this number of
+    /// layers; if empty, the first of the beams are used
     std::vector<PortWeights> precoders;
     std::vector<std::complex<float>> uplink;   ///< weights of the UE [antenna, layer], orthonormal
     std::vector<std::complex<float>> downlink; ///< H [group, antenna, element]; empty if the beamformer wants none
-    /// [element, layer or more] for a block of so many layers.
+    /// [element, layer or more] for a block with this number of layers.
     const PortWeights& Sent(unsigned layers) const { return precoders.empty() ? *beams : precoders[layers - 1]; }
 };
 
-/// One of the UEs that a resource block group is sent to.
+/// One of the UEs to which a resource block group is sent.
 struct ServedUe {
-    std::uint32_t ue; ///< the cell's number of it
+    std::uint32_t ue; ///< its number in the cell
     unsigned layers;  ///< of its block, 1 to 4
     std::size_t antennas, elements;
     const ChannelState* state;
     std::uint32_t group;
-    std::span<std::complex<float>> weights; ///< [element, layer], zeros: to be filled
+    std::span<std::complex<float>> weights; ///< [element, layer], zeros, to be filled in
 
-    /// From an element to an antenna in the middle of the group: the received amplitude for a transmitted one of 1.
+    /// The channel from an element to an antenna in the middle of the group: the received amplitude if the transmitted
+    /// one is 1.
     std::complex<float> Channel(std::size_t antenna, std::size_t element) const {
         return state->downlink[(group * antennas + antenna) * elements + element];
     }
-    /// Of the UE's own beams for a block of these layers, the strongest first.
+    /// An entry of the UE's own beams for a block with these layers; the strongest beam is the first.
     std::complex<float> Beam(std::size_t element, std::size_t beam) const {
         const PortWeights& sent = state->Sent(layers);
         return sent.values()[element * sent.numPorts() + beam];
@@ -51,42 +52,43 @@ struct ServedUe {
     }
 };
 
-/// Chooses the gNB's weights. A cell has one, chosen by its attribute Beams; a class of your own is one derived from
-/// this or from one of the others, with a TypeId that has a constructor.
+/// Chooses the gNB's weights. A cell has one, chosen by its attribute Beams. To write another one, derive a class from
+/// this or from one of the others, and give it a TypeId with a constructor.
 ///
-/// What a UE reports, rank and CQI, is for what it would be sent alone: that is asked of Form, too.
+/// The rank and CQI that a UE reports are for a transmission to this UE alone: Form is also called for that.
 class Beamformer : public ns3::Object {
   public:
     static ns3::TypeId GetTypeId();
 
     /// Weights of one resource block group. The gNB sends sum over UEs and layers of weights x symbol, with the power
-    /// of a resource block times the sum of |weight|^2, over all UEs, which is to be at most `power`. A UE gets H
+    /// of a resource block times the sum of |weight|^2 over all UEs; this sum must be at most `power`. A UE receives H
     /// weights, without a conjugate.
     virtual void Form(std::uint32_t group, std::span<const ServedUe> ues, double power) = 0;
 
-    /// Beams of a UE alone over the whole band, by which the gNB also receives from it, and from which those of
-    /// multicast groups are made. \return [element, beam], orthonormal, the best first; by default eigenvectors
+    /// Beams of one UE over the whole band. The gNB also receives from the UE with them, and the beams of multicast
+    /// groups are made from them. \return [element, beam], orthonormal, the best first; by default eigenvectors
     virtual std::vector<std::complex<float>> FindBeams(const BeamSearch& search) const { return EigenBeams(search); }
-    /// The same where the best beams of few layers are not the first of those of many. \return [layers - 1] of
-    /// [element, layer], orthonormal, for 1 to search.count layers; the last are those by which the gNB receives. By
-    /// default none: FindBeams is asked.
+    /// The same, for beamformers whose best beams for few layers are not the first of those for many layers. \return
+    /// [layers - 1] of [element, layer], orthonormal, for 1 to search.count layers; the gNB receives with the last
+    /// ones. By default there are none, and FindBeams is called instead.
     virtual std::vector<std::vector<std::complex<float>>> FindPrecoders(const BeamSearch&) const { return {}; }
-    /// Throws std::invalid_argument for an array of the gNB that there are no beams for.
+    /// Throws std::invalid_argument for an array of the gNB for which there are no beams.
     virtual void CheckArray(const ns3::PhasedArrayModel&) const {}
-    /// Layers that a block to this UE must have; 0: as many as it reports.
+    /// The number of layers that a block to this UE must have; 0: as many as the UE reports.
     virtual unsigned GivenLayers(std::uint32_t) const { return 0; }
-    /// true: a UE that has all its groups for itself is sent its first beams, which share the power; Form is not asked.
+    /// true: a UE that shares none of its groups is served with its first beams, which share the power; Form is not
+    /// called.
     virtual bool SendsOwnBeams(std::uint32_t, unsigned) const { return false; }
-    /// Whether ServedUe::Channel is to be known.
+    /// Whether the beamformer needs ServedUe::Channel.
     virtual bool WantsChannel() const { return true; }
 
     /// \param name "eigen": dominant eigenvectors of the transmit covariance over the band; "codebook": the best of the
-    /// Type I codebook; "direct": along the straight line to the UE; "external": weights from outside; or the TypeId
-    /// of a class of your own. Throws std::invalid_argument for another name.
+    /// Type I codebook; "direct": along the straight line to the UE; "external": weights from outside; or the TypeId of
+    /// another class. Throws std::invalid_argument for another name.
     static ns3::Ptr<Beamformer> Make(const std::string& name);
 
   protected:
-    /// A UE's own beams as its weights, equally strong, with this power together.
+    /// Use a UE's own beams as its weights: all have the same power, and together they have `power`.
     static void UseOwnBeams(const ServedUe& ue, double power);
 };
 

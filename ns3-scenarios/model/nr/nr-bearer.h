@@ -9,12 +9,12 @@
 
 namespace edgelam::nr {
 
-/// Both ends of it. They share nothing: what one knows of the other has come in PDUs and status reports.
+/// Both ends of a bearer. They share nothing: each knows about the other only what came in PDUs and status reports.
 ///
-/// The bytes on the air are counted as the standards have them: PDCP header of 3 bytes (18 bit sequence number), and
+/// The bytes on the air are counted as in the standards: a PDCP header of 3 bytes (18 bit sequence number), and
 /// RlcHeaderBytes. Sequence numbers do not wrap around, but the windows of 18 (AM) and 12 bits (UM, segmented SDUs)
-/// hold. One RLC entity delivers out of order, PDCP puts in order: as both count the same packets, one number serves
-/// both; with AM it waits as long as it takes, with UM for t-Reordering.
+/// hold. The RLC entity delivers out of order, and PDCP restores the order: as both count the same packets, one number
+/// serves both. With AM, PDCP waits as long as necessary; with UM it waits for t-Reordering.
 class Bearer : public TransmittingEntity, public ReceivingEntity {
   public:
     explicit Bearer(const BearerSettings& settings) : TransmittingEntity(settings), ReceivingEntity(settings) {
@@ -24,12 +24,13 @@ class Bearer : public TransmittingEntity, public ReceivingEntity {
     using ReceivingEntity::Receive;
     using TransmittingEntity::Receive;
 
-    /// Called when data or a status report begins to wait at an end that had none.
+    /// Set the functions that are called when data or a status report begins to wait at an end that had none.
     void SetWake(std::function<void()> data, std::function<void()> status) {
         TransmittingEntity::SetWake(std::move(data));
         ReceivingEntity::SetWake(std::move(status));
     }
-    /// That of the status report which waits at the receiving end: the highest that the bearer has had; 0 if none does.
+    /// Priority of the status report that waits at the receiving end: the highest that the bearer has had; 0 if no
+    /// report waits.
     unsigned StatusPriority() const { return StatusBytes() > 0 ? HighestPriority() : 0; }
 
     /// The connection is released: what waits at both ends, and what is not delivered yet, is lost.

@@ -17,16 +17,17 @@ class BlockReceiver {
     using Trace = ns3::TracedCallback<const TransportBlockRecord&>;
     BlockReceiver(const Carrier& carrier, const Trace& trace) : m_carrier(carrier), m_trace(trace) {}
 
-    /// A transmission of a block arrives: reception.decoded says what came of it, the trace what it was.
+    /// A transmission of a block arrives. The result is in reception.decoded, and the transmission is written to the
+    /// trace.
     /// \param map SINR of its layers in all groups
-    /// \param record slot, UE, direction and process of it
+    /// \param record its slot, UE, direction and process
     void Receive(const HarqProcess& process, Reception& reception, const SinrMap& map, unsigned symbols,
                  TransportBlockRecord record);
 
   private:
     const Carrier& m_carrier;
     const Trace& m_trace;
-    std::vector<float> m_sinrs; ///< of one call
+    std::vector<float> m_sinrs; ///< used within one call
 };
 
 } // namespace edgelam::nr

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// What is fixed in a cell once its gNB is there: settings, resource blocks, slots, and what each MCS needs.
+/// What is fixed in a cell once it has its gNB: settings, resource blocks, slots, and the SINR that each MCS needs.
 #pragma once
 
 #include <algorithm>
@@ -23,11 +23,11 @@
 
 namespace edgelam::nr {
 
-constexpr unsigned least_block_bits = 192; ///< below, a block would be little but headers
+constexpr unsigned least_block_bits = 192; ///< a smaller block would be mostly headers
 
-constexpr unsigned most_ue_delay = 20, most_k = 32; ///< slots, of UeDelay, and of K1 and K2
+constexpr unsigned most_ue_delay = 20, most_k = 32; ///< in slots: of UeDelay, and of K1 and K2
 
-/// The attributes of a cell; its TypeId says what they mean.
+/// The attributes of a cell; its TypeId explains what they mean.
 struct CellSettings {
     unsigned mu = 1;
     double bandwidthHz = 100e6, gnbPowerDbm = 44, uePowerDbm = 23, gnbNoiseDb = 5, ueNoiseDb = 9;
@@ -44,16 +44,16 @@ struct CellSettings {
     unsigned ueDelay = 0, k1 = 0, k2 = 0; ///< 0: what the numerology allows
     unsigned n310 = 1, n311 = 1, srTransMax = 64;
     ns3::Time t310 = ns3::MilliSeconds(1000), t311 = ns3::MilliSeconds(30000), srProhibit = ns3::MilliSeconds(0);
-    /// With the times that a UE needs in place of 0. Throws std::invalid_argument naming the attribute, the value and
-    /// what is legal.
+    /// The same settings, with the times that a UE needs in place of 0. Throws std::invalid_argument naming the
+    /// attribute, the value and what is legal.
     CellSettings Checked() const;
 };
 
-/// Of each slot of the pattern.
+/// The plan of one slot of the pattern.
 struct SlotPlan {
     unsigned downSymbols = 0, upSymbols = 0; ///< for data
-    bool uplink = false;                     ///< has uplink symbols
-    std::vector<unsigned> grantsFor;         ///< uplink slots decided on here: so many slots ahead
+    bool uplink = false;                     ///< whether the slot has uplink symbols
+    std::vector<unsigned> grantsFor;         ///< uplink slots decided on here, as numbers of slots ahead
 };
 
 struct Carrier {
@@ -66,25 +66,25 @@ struct Carrier {
     unsigned PrbsOf(const std::vector<std::uint32_t>& groups) const;
     /// Middle of each group, relative to the carrier.
     std::vector<double> GroupCentresHz() const;
-    /// Resource elements for data.
+    /// The number of resource elements for data.
     unsigned DataElements(unsigned prbs, unsigned symbols) const;
     /// Resource elements of one resource block that are not for data: DMRS and overhead.
     unsigned ReservedPerPrb() const { return settings.dmrsPerPrb + overheadPerPrb; }
-    /// The highest MCS whose threshold is met.
+    /// The highest MCS whose threshold this SINR reaches.
     unsigned HighestAt(double sinrDb) const;
-    /// Power of one resource block of the gNB over the noise of one at the UE.
+    /// Power that the gNB sends in one resource block over the UE's noise in one.
     double DownlinkSnr() const;
     /// The slot with the HARQ feedback for a downlink block of this slot.
     std::uint64_t UplinkOf(std::uint64_t slot) const;
-    /// UEs that can send HARQ feedback in a slot: one in each resource block (PUCCH format 2).
+    /// The number of UEs that can send HARQ feedback in a slot: one in each resource block (PUCCH format 2).
     unsigned NumFeedbacks() const { return std::min(settings.feedbackPrbs, numPrbs); }
-    /// Scheduling requests that a slot has room for: one in each cyclic shift (PUCCH format 0).
+    /// The number of scheduling requests that fit into a slot: one in each cyclic shift (PUCCH format 0).
     unsigned NumRequests() const { return 12 * std::min(settings.srPrbs, numPrbs); }
-    /// Offsets in this period of slots that meet uplink symbols, ascending.
+    /// Offsets in this period, in slots, that fall on uplink symbols, in ascending order.
     std::vector<unsigned> RequestOffsets(unsigned period) const;
-    /// When the gNB acts on HARQ feedback for a downlink block of this slot.
+    /// The slot in which the gNB acts on HARQ feedback for a downlink block of this slot.
     std::uint64_t FeedbackSlot(std::uint64_t slot) const;
-    /// Resource blocks that sounding covers.
+    /// The number of resource blocks that sounding covers.
     unsigned SoundedPrbs() const;
 
     CellSettings settings; ///< with the BLER target of the CQI table if none was given
@@ -93,27 +93,27 @@ struct Carrier {
     std::vector<SlotPlan> plan;
     unsigned feedbackDelay = 0;   ///< slots from a downlink block to the first that may carry its HARQ feedback
     std::size_t longestGrant = 0; ///< slots from a decision to the latest slot that it is for
-    std::size_t longestDelay = 0; ///< slots from a decision to the last of what follows from it
+    std::size_t longestDelay = 0; ///< slots from a decision to its last consequence
     McsTable mcsTable;
     CqiTable cqiTable;
     unsigned numPrbs, prbsPerGroup, numGroups, samplesPerGroup;
-    unsigned groupsPerSubband;     ///< that share a CQI (TS 38.214 table 5.2.1.4-2); numGroups: no sub-bands
+    unsigned groupsPerSubband;     ///< groups with one CQI (TS 38.214 table 5.2.1.4-2); numGroups: no sub-bands
     unsigned overheadPerPrb;       ///< resource elements, xOverhead of TS 38.214 5.1.3.2
-    unsigned leastGroups;          ///< that a block of the lowest MCS and least_block_bits takes
-    std::vector<double> offsetsHz; ///< of the SINR samples, several a group
+    unsigned leastGroups;          ///< groups that least_block_bits take with the lowest MCS
+    std::vector<double> offsetsHz; ///< of the SINR samples, several for each group
     double noiseDownW, noiseUpW;   ///< of one resource block
     unsigned harqProcesses;
     unsigned limitedBits; ///< of a downlink circular buffer, see LimitedBufferBits
     ErrorModel errors;
     ControlChannel control;
     RadioLinkTimers linkTimers;
-    double leastUplinkDb = 0;       ///< SINR from which all transmissions of the smallest block together are enough
+    double leastUplinkDb = 0;       ///< SINR from which all transmissions together decode the smallest block
     double outOfRange = 0;          ///< effective SINR, linear, below which a UE reports CQI 0 (TS 38.214 5.2.2.1)
-    std::vector<float> thresholdDb; ///< [MCS] SINR from which it, or a higher one, meets the BLER target
+    std::vector<float> thresholdDb; ///< [MCS] SINR from which this or a higher MCS meets the BLER target
     std::vector<float> efficiency;  ///< [MCS] bit/s/Hz
     std::vector<double> beta;       ///< [MCS] of EESM
 
-    /// Slots of a time, rounded up.
+    /// The number of slots in a time, rounded up.
     std::uint64_t SlotsOf(ns3::Time time) const;
 
   private:
@@ -123,7 +123,7 @@ struct Carrier {
 
 /// W
 double WattOfDbm(double dbm);
-/// Of a power ratio.
+/// A power ratio in dB.
 double DbOf(double linear);
 
 } // namespace edgelam::nr

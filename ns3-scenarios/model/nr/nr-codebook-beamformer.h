@@ -9,8 +9,8 @@
 namespace edgelam::nr {
 
 /// The Type I single-panel codebook (TypeOneCodebook): a UE reports one precoder for the whole band for each number of
-/// layers, the one over which most bits could be sent. Each element of the array is a port, so rows and columns must be
-/// a layout of the standard, the longer side first.
+/// layers, the one that carries the most bits. Each element of the array is a port, so rows and columns must be a
+/// layout of the standard, the longer side first.
 class CodebookBeamformer : public WidebandBeamformer {
   public:
     static ns3::TypeId GetTypeId();

@@ -11,7 +11,7 @@
 
 namespace edgelam::nr {
 
-/// A short name of a class that edgelam brings.
+/// A short name of a class that is part of edgelam.
 struct ShortName {
     const char* name;
     const char* type; ///< name of the TypeId

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Straight to the UE.
+/// The beamformer along the straight line to the UE.
 #pragma once
 
 #include "nr-wideband-beamformer.h"
 
 namespace edgelam::nr {
 
-/// Steered along the straight line to the UE, one beam a polarisation.
+/// The beams are steered along the straight line to the UE, one beam for each polarisation.
 class DirectBeamformer : public WidebandBeamformer {
   public:
     static ns3::TypeId GetTypeId();

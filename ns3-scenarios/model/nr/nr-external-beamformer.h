@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Weights from outside.
+/// A beamformer whose weights come from outside.
 #pragma once
 
 #include <array>
@@ -10,13 +10,14 @@
 
 namespace edgelam::nr {
 
-/// A UE that has been given a precoder is sent through it; another is sent its eigenvectors. A block is sent again with
-/// as many layers as at first: the newest precoder of each number of layers is kept, and without one for that number
-/// the block goes through eigenvectors. UEs that have a group together have equal parts of its power.
+/// A UE that has been given a precoder is served with it; any other UE is served with its eigenvectors. A
+/// retransmission has as many layers as the first transmission: the newest precoder for each number of layers is kept,
+/// and without one for that number the block is sent with eigenvectors. UEs that share a group get equal parts of its
+/// power.
 class ExternalBeamformer : public Beamformer {
   public:
     static ns3::TypeId GetTypeId();
-    /// The newest precoder of a UE is this; `layers` 0: none any more.
+    /// Set the newest precoder of a UE; `layers` 0: the UE has none any more.
     void SetPrecoder(std::uint32_t ue, const Precoder& precoder);
 
     void Form(std::uint32_t group, std::span<const ServedUe> ues, double power) override;
@@ -27,7 +28,7 @@ class ExternalBeamformer : public Beamformer {
     bool WantsChannel() const override { return false; }
 
   private:
-    std::vector<unsigned> m_layers; ///< [ue] of the newest; 0: none
+    std::vector<unsigned> m_layers; ///< [ue] layers of the newest precoder; 0: none
     std::vector<std::array<std::vector<std::complex<float>>, 4>>
         m_weights; ///< [ue][layers - 1]: [group, element, layer]
 };
