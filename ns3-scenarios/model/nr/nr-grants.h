@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// A cell's grants: who has something to send in a slot, which resource blocks each gets, and the blocks to put on
-/// them.
+/// A cell's grants: who has something to send in a slot, which resource blocks each sender gets, and the blocks that
+/// are sent on them.
 #pragma once
 
 #include <array>
@@ -18,20 +18,20 @@
 
 namespace edgelam::nr {
 
-/// One who sends: a UE's bearer in one direction, or that of a multicast group.
+/// A sender: a UE's bearer in one direction, or that of a multicast group.
 struct Sender {
     Sender(const BearerSettings& settings, LinkAdaptation& to, unsigned harqProcesses)
         : bearer(settings), harq(harqProcesses), adaptation(to) {}
     Bearer bearer;
     HarqEntity harq;
     LinkAdaptation& adaptation;
-    double averageBps = 0; ///< of what was sent, each transmission counted; smoothed, until averagedSlot
+    double averageBps = 0; ///< smoothed rate of all transmissions, until averagedSlot
     std::uint64_t averagedSlot = 0;
-    std::vector<float> bitsPerGroup; ///< that a group would carry now
-    std::vector<float> sharedDb;     ///< [group] SINR expected beside others over that alone; empty: as alone
+    std::vector<float> bitsPerGroup; ///< the bits that a group would carry now
+    std::vector<float> sharedDb;     ///< [group] expected SINR beside others over that alone; empty: alone
 };
 
-/// A UE's bearer, or a multicast group's, that has something to send, and the process to do it with.
+/// A UE's bearer, or a multicast group's, that has something to send, and the HARQ process for it.
 struct Demand {
     bool multicast;
     std::uint32_t number; ///< of the UE or multicast group
@@ -41,48 +41,48 @@ struct Demand {
 
 class Grants {
   public:
-    static constexpr std::uint32_t least_status_bytes = 16; ///< of room, for a report that tells of what is missing
+    static constexpr std::uint32_t least_status_bytes = 16; ///< room for a report of missing data
 
-    /// \param random numbers that decide whether blocks are lost
+    /// \param random draws the numbers that decide whether blocks are lost
     Grants(const Carrier& carrier, Links& links, ns3::Ptr<ns3::UniformRandomVariable> random);
 
     const ns3::Ptr<Scheduler>& GetScheduler(Direction direction) const {
         return m_schedulers[static_cast<std::size_t>(direction)];
     }
 
-    /// Forget the demands of before. \param room of the control channels that grants of this slot may take
+    /// Forget the earlier demands. \param room in the control channels that grants of this slot may take
     void Begin(const ControlRoom& room);
-    /// What the grants have left of it.
+    /// The room that the grants have left.
     const ControlRoom& Room() const { return m_room; }
-    /// \param order where it stands among all that a scheduler knows
-    /// \param bytes that it has to send
-    /// \param cces, feedback that a grant takes of the control channels
+    /// \param order its place among all that a scheduler knows
+    /// \param bytes the bytes that it has to send
+    /// \param cces, feedback what a grant takes from the control channels
     void Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigned symbols, std::uint64_t bytes,
              unsigned priority, unsigned cces, unsigned feedback);
-    /// Divides slot `forSlot` among the demands. \return those who got something, which may be made fewer; the groups
-    /// stand in their processes. It holds until the next Begin.
+    /// Divides slot `forSlot` among the demands. \return those who got something; the caller may remove some of them.
+    /// Their groups are in their processes. The list is valid until the next Begin.
     std::vector<Demand>& Divide(Direction direction, std::uint64_t forSlot);
-    /// What is left of those who got something: they know who is beside them.
+    /// Tell the links the groups of those who are left in the list, so that each UE knows who is beside it.
     void Share(Direction direction, std::uint64_t forSlot);
 
-    /// A new block on the groups of a process: how many bits, at which MCS.
+    /// Choose the MCS and the number of bits of a new block on the groups of a process.
     /// \param limitedBits of the circular buffer, see Segment
     void NewBlock(Sender& sender, unsigned harq, unsigned layers, unsigned symbols, double offsetDb,
                   unsigned limitedBits);
-    /// Data for a new block, if `admitted`. \return false if the block is empty then, and given up
+    /// Take data for a new block, if `admitted`. \return false if the block is still empty, and is given up
     bool TakeData(Sender& sender, unsigned harq, std::uint32_t room, std::uint64_t slot, bool admitted = true);
-    /// Draws whether something is lost that is so with this probability.
+    /// Draws whether something that is lost with this probability is lost.
     bool Lost(double probability) const { return probability > least_loss && m_random->GetValue() < probability; }
     void Average(Sender& sender, std::uint64_t slot, double bits) const;
-    /// A transmission of so many bits counts for its sender, and so will each further one of this block.
+    /// Count a transmission of `bits` bits for its sender; each further transmission of this block will count the same.
     void Charge(Sender& sender, unsigned harq, std::uint64_t slot, double bits) const;
-    /// The block of a process is sent again, if it is one that waits for that: which counts as the first time did.
+    /// Send the block of a process again, if it waits for that; it counts as much as the first transmission did.
     bool SendAgain(Sender& sender, unsigned harq, std::uint64_t slot) const;
 
   private:
     /// Grants that do not fit into the control channels are taken back.
     void SendGrants();
-    static constexpr double least_loss = 1e-9; ///< below, none is drawn
+    static constexpr double least_loss = 1e-9; ///< no number is drawn below this probability
     const Carrier& m_carrier;
     Links& m_links;
     std::array<ns3::Ptr<Scheduler>, 2> m_schedulers; ///< [direction]
@@ -92,9 +92,9 @@ class Grants {
     Allocation m_allocation;
     std::vector<Granted> m_granted; ///< [candidate]
     ControlRoom m_room;
-    std::size_t m_firstGrant = 0; ///< whose grant is sent first, as an index of candidates modulo their number
-    bool m_sharing = false;       ///< some group of the slot has several UEs
-    SharedSlot m_planned;         ///< downlink, as far as it is shared
+    std::size_t m_firstGrant = 0; ///< the candidate whose grant is sent first, as an index modulo their number
+    bool m_sharing = false;       ///< whether some group of the slot has several UEs
+    SharedSlot m_planned;         ///< downlink, the part that is shared
 };
 
 } // namespace edgelam::nr

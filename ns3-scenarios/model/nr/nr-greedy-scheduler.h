@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Schedulers that give group by group to the largest metric.
+/// Schedulers that give each group to the candidate with the largest metric.
 #pragma once
 
 #include "nr-exclusive-scheduler.h"
 
 namespace edgelam::nr {
 
-/// The metric of a candidate in a group is what the group would carry over Weight of the candidate.
+/// The metric of a candidate in a group is the bits that the group would carry, divided by Weight of the candidate.
 class GreedyScheduler : public ExclusiveScheduler {
   public:
     static ns3::TypeId GetTypeId();

@@ -30,11 +30,11 @@ struct HarqProcess {
     std::vector<RlcPdu> pdus;
     std::optional<RlcStatus> status;
     std::vector<std::uint32_t> groups; ///< of the transmission that is due; other UEs may have the same ones
-    std::uint64_t reportedBytes = 0;   ///< uplink: the buffer status report in it, and its number
+    std::uint64_t reportedBytes = 0;   ///< uplink: the buffer status report in the block, and its number
     std::uint64_t report = 0;
     double charge = 0;                 ///< bits that each transmission counts for its sender
     std::uint8_t reportedPriority = 0; ///< uplink: the highest in the report
-    std::uint8_t reportedGroups = 0;   ///< uplink: of how many it tells
+    std::uint8_t reportedGroups = 0;   ///< uplink: how many groups it reports
     std::uint32_t bits = 0;
     std::uint8_t mcs = 0, layers = 1, attempts = 0;
     bool lowest = false; ///< no lower MCS could have been chosen, whatever link adaptation asked for
@@ -46,7 +46,7 @@ class HarqEntity {
   public:
     static constexpr unsigned most_processes = 32; ///< in FR2-2; elsewhere 16 (TS 38.214 5.1)
 
-    /// \param processes that may hold a block at the same time
+    /// \param processes number of them that may hold a block at the same time
     explicit HarqEntity(unsigned processes) : m_all(processes == most_processes ? UINT32_MAX : (1U << processes) - 1) {}
 
     HarqProcess& operator[](unsigned process) { return m_processes[process]; }
@@ -57,29 +57,29 @@ class HarqEntity {
     /// Whether every process holds a block.
     bool Full() const { return m_busy == m_all; }
     bool Empty() const { return m_busy == 0; }
-    /// Bit of each process that holds a block.
+    /// One bit for each process; it is set if the process holds a block.
     std::uint32_t Busy() const { return m_busy; }
-    /// The process to send next: of a block that is to be sent again, or else a free one.
+    /// The process to send next: one whose block is to be sent again, otherwise a free one.
     unsigned Next() const;
-    /// Groups of the block that is to be sent again; 0: the next block is a new one.
+    /// The number of groups of the block that is to be sent again; 0: the next block is a new one.
     std::uint32_t FixedGroups() const {
         return Retransmits() ? static_cast<std::uint32_t>(m_processes[Next()].groups.size()) : 0;
     }
 
-    /// A process has a new block, and no attempt yet.
+    /// Begin a new block in a process, without an attempt yet.
     void Begin(unsigned process);
-    /// \return whether the process holds a block that is to be sent again, and now will be
+    /// \return whether the process holds a block that is to be sent again; it is then marked as sent
     bool TakeRetransmission(unsigned process);
-    /// A block is given up before it is sent.
+    /// Give up a block before it is sent.
     void Release(unsigned process) { m_busy &= ~(1U << process); }
-    /// Blocks that are to be sent again are given up. \return whether there were any
+    /// Give up all blocks that are to be sent again. \return whether there were any
     bool GiveUp();
-    /// A block is done with, or to be sent again.
+    /// After a transmission: the block is finished, or it is to be sent again.
     void Finish(unsigned process, bool decoded, unsigned maxTransmissions);
 
   private:
     std::array<HarqProcess, most_processes> m_processes;
-    std::uint32_t m_all, m_busy = 0, m_retransmit = 0; ///< bits of processes; as the sender knows
+    std::uint32_t m_all, m_busy = 0, m_retransmit = 0; ///< one bit for each process; as the sender knows
 };
 
 } // namespace edgelam::nr

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// A cell's links: channel state reports, link adaptation, power control, interference, and the SINR of what is sent.
+/// A cell's links: channel state reports, link adaptation, power control, interference, and the SINR of transmissions.
 #pragma once
 
 #include <algorithm>
@@ -25,14 +25,14 @@ namespace edgelam::nr {
 struct LinkQuality {
     unsigned layers = 1;
     std::vector<float> sinrDb; ///< [RBG] effective
-    double mean = 0;           ///< bit/s/Hz of one layer that they allow
-    unsigned cqi = 0;          ///< of the whole band, if it is a report
-    double wideband = 0;       ///< effective SINR over the band of one layer (as few as there may be), linear
-    unsigned mostGroups = 0;   ///< uplink: groups that the power is enough for, at the lowest MCS
+    double mean = 0;           ///< bit/s/Hz of one layer that these SINRs allow
+    unsigned cqi = 0;          ///< of the whole band, if this is a report
+    double wideband = 0;       ///< effective SINR of one layer (or the fewest possible) over the band, linear
+    unsigned mostGroups = 0;   ///< uplink: groups for which the power is enough, at the lowest MCS
     bool reaches = true;       ///< false: out of range, nothing is scheduled
 };
 
-/// What link adaptation knows of one direction of a link, or of a multicast group.
+/// What link adaptation knows about one direction of a link, or about a multicast group.
 struct LinkAdaptation {
     LinkQuality quality, pending;
     std::vector<float> meanRise; ///< [sample] measured mean of noise and interference over noise; empty: none yet
@@ -45,8 +45,8 @@ struct CsiSchedule {
     std::uint64_t measuredSlot = 0, adoptSlot = 0;
     bool measured = false, pending = false;
 
-    /// What was measured is used csiDelay slots later: calls measure(paused) and adopt() when they are due; paused:
-    /// reports have been missing.
+    /// Calls measure(paused) and adopt() when they are due: a measurement is used csiDelay slots later. `paused` is
+    /// true if reports have been missing.
     template<class Measure, class Adopt>
     void Update(const CellSettings& settings, std::uint64_t slot, Measure measure, Adopt adopt) {
         const auto adoptIfDue = [&] {
@@ -59,7 +59,8 @@ struct CsiSchedule {
         if (pending || (measured && slot < measuredSlot + settings.csiPeriod)) {
             return;
         }
-        // A first report is there when it is needed, and one after a pause has been going on.
+        // The first report is there when it is needed, and after a pause the reports count as if they had continued:
+        // both are used at once.
         const bool paused = slot >= measuredSlot + settings.csiPeriod + settings.csiDelay;
         *this = {slot, slot + (measured && !paused ? settings.csiDelay : 0), true, true};
         measure(paused);
@@ -72,7 +73,7 @@ class Links {
     using Trace = ns3::TracedCallback<const CsiReportRecord&>;
     Links(const Carrier& carrier, ns3::Ptr<Beamformer> beamformer, const Trace& trace);
 
-    /// The next UE.
+    /// Add the next UE.
     void Add(ns3::Ptr<ChannelLink> link);
     std::uint32_t NumUes() const { return static_cast<std::uint32_t>(m_ues.size()); }
     UeLink& Of(std::uint32_t ue) { return m_ues[ue].link; }
@@ -80,31 +81,31 @@ class Links {
         return direction == Direction::Downlink ? m_ues[ue].down : m_ues[ue].up;
     }
     Beamformer& GetBeamformer() const { return *m_beamformer; }
-    /// A report comes with the UE's next block.
+    /// Forget the last report, so that a new one comes with the UE's next block.
     void ForgetReport(std::uint32_t ue) { m_ues[ue].reports.measured = m_ues[ue].reports.pending = false; }
     void SetInterference(std::shared_ptr<InterferenceSource> source);
 
-    /// A CSI report, if one is due: beams, rank and a CQI for each group of resource blocks (downlink), and what the
-    /// gNB measures itself (uplink).
+    /// Make a CSI report, if one is due: beams, rank and a CQI for each group of resource blocks (downlink), and what
+    /// the gNB measures itself (uplink).
     void Measure(std::uint32_t ue, std::uint64_t slot);
     /// Whether a UE may be scheduled: its link has not failed, it reports a CQI above 0 (TS 38.214 5.2.2.1), and the
     /// gNB can decode the lowest MCS from it with all transmissions together.
     bool Reaches(std::uint32_t ue) const;
-    /// The state of a UE's link, by what was last measured.
+    /// The state of a UE's link after the last measurement.
     RadioLink& Radio(std::uint32_t ue) { return m_ues[ue].radio; }
     /// Control channel elements of a grant to a UE.
     unsigned Cces(std::uint32_t ue) const { return m_carrier.control.Level(m_ues[ue].down.quality.wideband); }
     /// Probability that the gNB misses a scheduling request.
     double RequestLoss(std::uint32_t ue) const;
     /// Quality of each group: the SINR at which a flat channel would allow the same MCS. \param asCqi as a UE reports
-    /// it: a CQI of the whole band, and from 24 resource blocks on two bits beside it for each sub-band
+    /// it: a CQI of the whole band and, from 24 resource blocks on, two more bits for each sub-band
     void MeasureGroups(const SinrMap& map, bool asCqi, LinkQuality& out);
-    /// SINR of one layer to a UE over its beam that was measured last, or over a given one, with the interference that
-    /// the UE has measured.
+    /// SINR of one layer to a UE over its beam from the last measurement, or over a given beam, with the interference
+    /// that the UE has measured.
     const SinrMap& MeasuredDownlink(std::uint32_t ue);
     const SinrMap& MeasuredDownlinkOver(std::uint32_t ue, const PortWeights& beam);
 
-    /// UEs that have groups of a slot together.
+    /// Add a UE, with the groups and layers of its block, to a slot in which UEs share groups.
     void Share(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process);
     /// The SINR of a UE's block: alone on its groups, or beside others.
     const SinrMap& Downlink(std::uint32_t ue, unsigned layers, std::uint64_t slot);
@@ -115,11 +116,11 @@ class Links {
     /// \param sharedDb [group] SINR expected beside others over that alone; empty: the UE is alone
     unsigned McsFor(const LinkAdaptation& adaptation, const std::vector<std::uint32_t>& groups, double offsetDb,
                     const std::vector<float>& sharedDb) const;
-    /// What each group would carry, as the outer loop corrects it.
+    /// The bits that each group would carry, with the correction of the outer loop.
     void FillRates(const LinkAdaptation& adaptation, unsigned symbols, std::vector<float>& bitsPerGroup) const;
-    /// The outer loop, after the first transmission of a block.
+    /// Run the outer loop after the first transmission of a block.
     void Adapt(LinkAdaptation& adaptation, const HarqProcess& process, bool decoded) const;
-    /// TS 38.213 7.1.1, open loop; power of one of `prbs` resource blocks, W.
+    /// The power of one of `prbs` resource blocks, W: open loop of TS 38.213 7.1.1.
     double UplinkPowerW(std::uint32_t ue, unsigned prbs) const;
 
   private:
@@ -128,21 +129,21 @@ class Links {
         UeLink link;
         RadioLink radio;
         LinkAdaptation down, up;
-        double lossDb = 0; ///< path loss as last measured
+        double lossDb = 0; ///< path loss at the last measurement
         CsiSchedule reports;
     };
-    /// Noise and interference over noise at each SINR sample, as the receiving end meets it in this slot; empty if
-    /// there is no source. The receiver learns from it.
+    /// Noise and interference over noise at each SINR sample, as the receiving end has it in this slot; empty if there
+    /// is no source. The receiver updates its mean with it.
     std::span<const float> Rise(std::uint32_t ue, Direction direction, std::uint64_t slot);
-    /// Who reaches whom, by what is pending, and what layer 1 says of it.
+    /// Update from the pending report whether UE and gNB reach each other, and pass on what layer 1 indicates.
     void Monitor(Ue& ue, std::uint64_t slot);
-    /// The highest MCS that layers with these SINRs allow, and the SINR at which a flat channel would.
+    /// The highest MCS that layers with these SINRs allow, and the SINR at which a flat channel would allow it.
     struct Allowed {
         unsigned mcs;
         double sinrDb;
     };
     Allowed HighestOver(std::span<const float> sinrs) const;
-    /// What m_tried has measured becomes pending if it is the better one.
+    /// Make the measurement in m_tried the pending one if it is better.
     void KeepBetter(LinkAdaptation& adaptation);
     void TraceReport(const Ue& ue) const;
     SharedSlot& Shared(Direction direction, std::uint64_t slot);
@@ -150,11 +151,11 @@ class Links {
     const Carrier& m_carrier;
     ns3::Ptr<Beamformer> m_beamformer;
     const Trace& m_trace;
-    std::deque<Ue> m_ues; ///< they stay where they are
+    std::deque<Ue> m_ues; ///< their addresses do not change
     std::shared_ptr<InterferenceSource> m_interference;
     std::vector<SharedSlot> m_sharedDown, m_sharedUp; ///< [slot mod size]
     LinkQuality m_tried;
-    std::vector<float> m_sinrs, m_rise; ///< of one call
+    std::vector<float> m_sinrs, m_rise; ///< used within one call
 };
 
 } // namespace edgelam::nr

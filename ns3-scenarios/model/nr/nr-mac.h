@@ -16,7 +16,8 @@
 
 namespace edgelam::nr {
 
-/// It works at slot boundaries, and only while there is something to do; Cell says when what happens.
+/// It works at slot boundaries, and only while there is something to do. The comment of Cell tells when each step
+/// happens.
 class Mac {
   public:
     Mac(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver, MulticastGroups& multicast);
@@ -24,59 +25,59 @@ class Mac {
     Mac(const Mac&) = delete;
     Mac& operator=(const Mac&) = delete;
 
-    /// Throws std::invalid_argument if one more UE's scheduling requests had no room in SrPeriod.
+    /// Throws std::invalid_argument if SrPeriod has no room for the scheduling requests of one more UE.
     void CheckRoom() const;
-    /// The bearers of the next UE, which has a link.
+    /// Add the bearers of the next UE, whose link exists already.
     void AddUe(const BearerSettings& settings);
     std::uint32_t NumUes() const { return static_cast<std::uint32_t>(m_ues.size()); }
     /// One direction of a UE's bearer. Throws std::out_of_range for a UE that does not exist.
     Sender& Of(std::uint32_t ue, Direction direction) {
         return direction == Direction::Downlink ? m_ues.at(ue)->down : m_ues.at(ue)->up;
     }
-    /// The next slot boundary, or this moment if it is one.
+    /// The next slot boundary, or the present time if it is one.
     std::uint64_t NextSlot() const;
-    /// Something waits: go on at the next slot boundary.
+    /// Called when something begins to wait: work continues at the next slot boundary.
     void Wake();
 
-    /// Of a buffer status report with its MAC subheader (TS 38.321 6.1.3.1), each priority being a logical channel
-    /// group of its own: a short one, or a long one for more groups than one.
+    /// Size of a buffer status report with its MAC subheader (TS 38.321 6.1.3.1), where each priority is a logical
+    /// channel group: a short report, or a long one for more than one group.
     static constexpr std::uint32_t ReportBytes(unsigned groups) { return groups <= 1 ? 2 : 3 + groups; }
 
   private:
     /// Reports and requests are numbered: retransmitted ones may come late.
     struct BufferStatus {
         // At the UE.
-        std::uint64_t reportedBytes = 0; ///< what its last report said
-        std::uint64_t lastReport = 0;    ///< number of it
-        unsigned requests = 0;           ///< scheduling requests without a grant since (SR_COUNTER)
-        bool heard = false;              ///< whether the gNB has heard any of them
+        std::uint64_t reportedBytes = 0; ///< bytes in its last report
+        std::uint64_t lastReport = 0;    ///< number of that report
+        unsigned requests = 0;           ///< scheduling requests since the last grant (SR_COUNTER)
+        bool heard = false;              ///< whether the gNB has received any of them
         std::uint64_t nextRequest = 0;   ///< slot before which sr-ProhibitTimer forbids another one
         std::uint32_t grants = 0;        ///< for slots to come
         // At the gNB.
-        std::uint64_t newestReport = 0; ///< number of the newest report it has
+        std::uint64_t newestReport = 0; ///< number of the newest report that it has
         std::uint64_t knownBytes = 0;   ///< the backlog in it
-        unsigned knownPriority = 0;     ///< the highest in it
-        unsigned knownGroups = 1;       ///< how many it tells of
+        unsigned knownPriority = 0;     ///< the highest priority in it
+        unsigned knownGroups = 1;       ///< how many groups it reports
     };
     struct Ue {
         Ue(const BearerSettings& settings, LinkAdaptation& downlink, LinkAdaptation& uplink, unsigned harqProcesses)
             : down(settings, downlink, harqProcesses), up(settings, uplink, harqProcesses) {}
         Sender down, up;
         BufferStatus status;
-        /// How many priorities the UE has something to send of.
+        /// The number of priorities for which the UE has something to send.
         unsigned UplinkGroups() const {
             const unsigned status = down.bearer.StatusBytes() > 0 ? 1U << down.bearer.StatusPriority() : 0;
             return static_cast<unsigned>(std::popcount(up.bearer.Priorities() | status));
         }
-        /// The highest of what the UE has to send.
+        /// The highest priority of the data that the UE has to send.
         std::uint8_t UplinkPriority() const {
             return static_cast<std::uint8_t>(std::max(up.bearer.Priority(), down.bearer.StatusPriority()));
         }
-        /// What a UE that may not send data is asked for: the RLC status report that it has been polled for.
+        /// The bytes that a UE that may not send data is asked for: the RLC status report for which it has been polled.
         std::uint64_t StatusBytes() const {
             return std::min<std::uint64_t>(status.knownBytes, down.bearer.StatusBytes());
         }
-        /// Bytes of grants whose blocks say more than the newest report that the gNB has.
+        /// Bytes of grants whose blocks carry newer information than the newest report that the gNB has.
         std::uint64_t BytesComing() const;
     };
 
@@ -105,30 +106,30 @@ class Mac {
     void Schedule(std::uint64_t slot, const Action& action);
     void Execute(const Action& action, std::uint64_t slot);
     /// Downlink data of slot + GnbDelay.
-    /// \param cces that its grants may take \return those they have left
+    /// \param cces that its grants may take \return those that they have left
     unsigned ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces);
     /// Uplink data of slot `forSlot`.
     unsigned ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols, unsigned cces);
-    /// \return false if nothing fits into the block: nothing is sent
+    /// \return false if nothing fits into the block; then nothing is sent
     bool GrantDown(std::uint32_t number, unsigned harq, unsigned symbols, std::uint64_t slot);
     void GrantUp(std::uint32_t number, unsigned harq, unsigned symbols, std::uint64_t slot);
     void TransmitDown(std::uint32_t number, unsigned harq, std::uint64_t slot);
     void TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot);
     void HandUpDown(Ue& ue, unsigned harq);
     void ReceiveUp(Ue& ue, unsigned harq);
-    /// The gNB knows whether a block was decoded.
+    /// The gNB learns whether a block was decoded.
     void Feedback(Sender& sender, unsigned harq, bool decoded);
-    /// Whether a UE of which something waits may be scheduled; of one whose link has failed, what waits in HARQ is
-    /// given up, and in the bearers once T311 has run out.
+    /// Whether a UE with waiting data may be scheduled. If its link has failed, the data that waits in HARQ is given
+    /// up, and the data in the bearers is given up once T311 has run out.
     bool Reaches(std::uint32_t number, std::uint64_t slot);
     /// Whether this slot has an occasion for a UE's scheduling request.
     bool MayRequest(std::uint32_t number, std::uint64_t slot);
-    /// What uplink may keep of a slot's PDCCH elements before downlink takes its part.
+    /// The PDCCH elements of a slot that uplink may keep before downlink takes its part.
     unsigned ReservedCces(unsigned free);
-    /// Who sends HARQ feedback in the slot with that for downlink blocks of this slot.
+    /// The UEs that send HARQ feedback in the slot that carries the feedback for downlink blocks of this slot.
     struct Feedbacks;
     Feedbacks& FeedbacksOf(std::uint64_t slot);
-    /// UEs with data that the gNB does not know of ask for a grant (TS 38.321 5.4.4).
+    /// UEs with data that the gNB does not know about ask for a grant (TS 38.321 5.4.4).
     void RequestGrants(std::uint64_t slot);
 
     const Carrier& m_carrier;
@@ -137,19 +138,19 @@ class Mac {
     BlockReceiver& m_receiver;
     MulticastGroups& m_multicast;
     std::vector<std::unique_ptr<Ue>> m_ues;
-    std::vector<std::vector<Action>> m_ring; ///< [slot mod size]: what is due; longer than any delay
-    /// [slot mod size]: UEs with HARQ feedback in it; of another slot: none.
+    std::vector<std::vector<Action>> m_ring; ///< [slot mod size]: the actions that are due; longer than any delay
+    /// [slot mod size]: UEs with HARQ feedback in that slot; if `slot` is another one: none.
     struct Feedbacks {
         std::uint64_t slot = 0;
         std::vector<std::uint32_t> ues;
     };
     std::vector<Feedbacks> m_feedbacks;
-    unsigned m_requestPeriod = 0; ///< slots; and its offsets, for so many UEs
+    unsigned m_requestPeriod = 0; ///< in slots; its offsets and its number of UEs follow
     std::vector<unsigned> m_requestOffsets;
     std::uint32_t m_requestUes = 0;
-    bool m_uplinkTurn = false;     ///< uplink has the first control channel elements
+    bool m_uplinkTurn = false;     ///< whether uplink gets the first control channel elements
     std::size_t m_outstanding = 0; ///< actions in the ring
-    std::uint64_t m_slot = 0;      ///< next boundary
+    std::uint64_t m_slot = 0;      ///< the next boundary
     bool m_running = false;
     ns3::EventId m_event;
 };

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Maximum rate.
+/// The maximum rate scheduler.
 #pragma once
 
 #include "nr-greedy-scheduler.h"
 
 namespace edgelam::nr {
 
-/// Each group to the largest rate.
+/// Gives each group to the candidate with the largest rate.
 class MaxRateScheduler : public GreedyScheduler {
   public:
     static ns3::TypeId GetTypeId();

@@ -20,8 +20,9 @@
 
 namespace edgelam::nr {
 
-/// What the gNB's and a UE's device have in common. It behaves as one end of a point-to-point link: no ARP, addresses
-/// of the link layer mean nothing, and the queue is the bearer's (RLC), without a queue disc above. Only IPv4.
+/// What the gNB's and a UE's device have in common. It behaves like one end of a point-to-point link: there is no ARP,
+/// link-layer addresses have no meaning, and the queue is that of the bearer (RLC), without a queue disc above it. It
+/// carries IPv4 only.
 class NrNetDevice : public ns3::NetDevice {
   public:
     static ns3::TypeId GetTypeId();
@@ -31,7 +32,7 @@ class NrNetDevice : public ns3::NetDevice {
     struct Counters {
         std::uint64_t sent = 0, received = 0;
         std::uint64_t droppedFull = 0;    ///< the bearer's buffer was full
-        std::uint64_t droppedUnknown = 0; ///< gNB: no UE has this destination; or not IPv4
+        std::uint64_t droppedUnknown = 0; ///< at the gNB: no UE has this destination; or the packet is not IPv4
     };
     const Counters& GetCounters() const { return m_counters; }
 
@@ -40,11 +41,11 @@ class NrNetDevice : public ns3::NetDevice {
     ns3::Ptr<ns3::Channel> GetChannel() const override { return nullptr; }
     void SetAddress(ns3::Address address) override { m_address = ns3::Mac48Address::ConvertFrom(address); }
     ns3::Address GetAddress() const override { return m_address; }
-    /// 68 (RFC 791) to 9000 bytes, the largest PDCP SDU (TS 38.323 4.3.1); 1500 at first.
+    /// 68 (RFC 791) to 9000 bytes, the largest PDCP SDU (TS 38.323 4.3.1); 1500 by default.
     bool SetMtu(std::uint16_t mtu) override;
     std::uint16_t GetMtu() const override { return m_mtu; }
     bool IsLinkUp() const override { return m_cell != nullptr; }
-    /// The link is up from the beginning to the end: nobody is ever told.
+    /// The link is up from the beginning to the end, so the callback is never called.
     void AddLinkChangeCallback(ns3::Callback<void>) override {}
     bool IsBroadcast() const override { return true; }
     ns3::Address GetBroadcast() const override { return ns3::Mac48Address::GetBroadcast(); }
@@ -69,12 +70,12 @@ class NrNetDevice : public ns3::NetDevice {
     void DoDispose() override;
     void SetCell(ns3::Ptr<Cell> cell) { m_cell = cell; }
     Cell& GetCell() const { return *m_cell; }
-    /// Into the bearer or bearers. \return false if it was dropped, or a copy of it
+    /// Puts a packet into the bearer or bearers. \return false if the packet, or a copy of it, was dropped
     virtual bool DoSend(ns3::Ptr<ns3::Packet> packet) = 0;
-    /// To the node, still at this time.
+    /// Hands a packet to the node at the present simulated time.
     void Receive(ns3::Ptr<ns3::Packet> packet);
     bool DropUnknown(ns3::Ptr<ns3::Packet> packet);
-    /// Counts and traces a packet that the bearer has taken or not. \return accepted
+    /// Counts and traces a packet, which the bearer has accepted or not. \return accepted
     bool Count(bool accepted, ns3::Ptr<ns3::Packet> packet);
 
   private:
@@ -87,7 +88,7 @@ class NrNetDevice : public ns3::NetDevice {
     ns3::Mac48Address m_address;
     ReceiveCallback m_receive;
     PromiscReceiveCallback m_promiscuous;
-    std::vector<ns3::Ptr<ns3::Packet>> m_arrived, m_handed; ///< not yet with the node; on their way up
+    std::vector<ns3::Ptr<ns3::Packet>> m_arrived, m_handed; ///< not at the node yet; on their way up
     Counters m_counters;
     ns3::TracedCallback<ns3::Ptr<const ns3::Packet>> m_sentTrace, m_droppedTrace, m_receivedTrace;
 
@@ -107,20 +108,20 @@ class UeNetDevice : public NrNetDevice {
 };
 
 /// The gNB's end: a packet goes to the UE that has its IPv4 destination, found by one look-up, or to the group of UEs
-/// (Cell::AddMulticast). A multicast packet that is for no group, or a broadcast packet, goes to every UE of the cell
-/// by replication: one copy in each UE's bearer, each paid for on the air.
+/// that has this address (Cell::AddMulticast). A multicast packet without a group, or a broadcast packet, goes to every
+/// UE of the cell by replication: one copy in each UE's bearer, each with its own resource blocks on the air.
 class GnbNetDevice : public NrNetDevice {
   public:
     static ns3::TypeId GetTypeId();
-    /// From now on the cell's packets come here. The cell lives as long as this device.
+    /// Let the cell's packets come to this device from now on. The cell lives as long as this device.
     void SetCell(ns3::Ptr<Cell> cell);
-    /// `device` becomes the end of this UE, whose address is `address`. Throws std::invalid_argument for an address
-    /// that another UE has.
+    /// Make `device` the end of this UE, whose address is `address`. Throws std::invalid_argument for an address that
+    /// another UE has.
     void AddUe(std::uint32_t ue, ns3::Ptr<UeNetDevice> device, ns3::Ipv4Address address);
     /// The number of the UE with this address.
     std::optional<std::uint32_t> FindUe(ns3::Ipv4Address address) const;
-    /// Packets to a multicast address go to these UEs, once over the air. Throws std::invalid_argument for an address
-    /// that is no multicast address or has a group already, and as Cell::AddMulticast.
+    /// Send packets to a multicast address to these UEs, once over the air. Throws std::invalid_argument for an address
+    /// that is not a multicast address or has a group already, and in the cases of Cell::AddMulticast.
     void AddGroup(ns3::Ipv4Address address, const std::vector<std::uint32_t>& ues);
     /// \return false, and the group stays, while packets of it are in the cell
     bool RemoveGroup(ns3::Ipv4Address address);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// What a cell is told from outside: shares, minima and caps of resource blocks, and precoders.
+/// What is set in a cell from outside: shares, minima and caps of resource blocks, and precoders.
 #pragma once
 
 #include <array>
@@ -16,8 +16,8 @@
 
 namespace edgelam::nr {
 
-/// Checks, and hands on to the external scheduler or beamformer. Everything throws std::invalid_argument for what is
-/// not legal, and then changes nothing.
+/// Checks the values and hands them on to the external scheduler or beamformer. Every method throws
+/// std::invalid_argument for values that are not legal, and then changes nothing.
 class OutsideControl {
   public:
     OutsideControl(const Carrier& carrier, Links& links, const Grants& grants, ns3::Ptr<Beamformer> beamformer,

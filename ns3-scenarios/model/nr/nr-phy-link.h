@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// The physical channel between one gNB and one UE: what layers become at the receiver, and their SINR.
+/// The physical channel between one gNB and one UE: how layers arrive at the receiver, and their SINR.
 #pragma once
 
 #include <algorithm>
@@ -27,8 +27,8 @@ struct SinrMap {
     const float* Layer(unsigned layer) const { return values.data() + layer * numGroups; }
 };
 
-/// The channel at several samples of frequency in each group of resource blocks, and the SINR after an MMSE receiver of
-/// what is sent over it. By reciprocity it serves both directions. It is taken anew when an end has moved by the
+/// The channel at several samples of frequency in each group of resource blocks, and the SINR of transmissions over it
+/// after an MMSE receiver. By reciprocity it serves both directions. It is computed anew when an end has moved by the
 /// channel's CoherenceDistance.
 class PhyLink {
   public:
@@ -38,58 +38,58 @@ class PhyLink {
     struct UplinkSignal {
         PhyLink* link;
         const std::vector<Complex>* weights; ///< [antenna, layer of MaxUplinkLayers]
-        unsigned layers;                     ///< which share the power
+        unsigned layers;                     ///< they share the power
         double snr;                          ///< power of a resource block over noise
-        /// Of `numGroups` groups those that it is sent on, as bits; 0 groups: everywhere.
+        /// The groups on which it is sent, as bits, out of `numGroups` groups; if `numGroups` is 0, it is sent in all.
         std::uint32_t groups = 0, numGroups = 0;
     };
 
     /// \param offsetsHz of the samples, relative to the carrier
-    /// \param uplinkLayers most that the UE sends, at most MaxLayers
+    /// \param uplinkLayers the most that the UE sends, at most MaxLayers
     PhyLink(ns3::Ptr<ChannelLink> link, std::vector<double> offsetsHz, unsigned uplinkLayers = 1);
 
     std::size_t NumUeAntennas() const { return m_ueElements.numElements(); }
     std::size_t NumElements() const { return m_link->NumTx(Direction::Downlink); }
     std::size_t NumGroups() const { return m_offsets.size(); }
     const std::vector<double>& OffsetsHz() const { return m_offsets; }
-    /// Layers that the antennas allow, at most 4.
+    /// The number of layers that the antennas allow, at most 4.
     unsigned MaxLayers() const;
     unsigned MaxUplinkLayers() const { return std::min(MaxLayers(), m_uplinkLayers); }
 
-    /// SINR of `layers` layers that share the power, over the first of orthonormal beams.
-    /// \param snr power over noise of one resource block at the antenna: transmit power per resource block / noise per
-    /// resource block
+    /// SINR of `layers` layers that share the power, over the first `layers` of orthonormal beams.
+    /// \param snr transmit power per resource block / noise per resource block at the antenna
     /// \param rise [sample] noise and interference over noise, the same at each antenna and independent between them;
     /// empty: 1
-    /// \return the map, which holds until the next call
+    /// \return the map, which is valid until the next call
     const SinrMap& Downlink(const PortWeights& beams, unsigned layers, double snr, std::span<const float> rise = {});
-    /// SINR of layers that are sent through weights of their own in each group, beside what the gNB sends to `others`,
-    /// whose covariance the receiver knows (MMSE with interference rejection combining). Weights of zero: not sent.
+    /// SINR of layers that are sent through separate weights in each group, while the gNB also sends to `others`; the
+    /// receiver knows the covariance of that (MMSE with interference rejection combining). Layers with zero weights are
+    /// not sent.
     const SinrMap& Downlink(const Precoder& own, std::span<const Precoder* const> others, double snr,
                             std::span<const float> rise = {});
-    /// SINR of a UE's layers behind the gNB's beams for it, beside what `others` send; the gNB knows their covariance.
+    /// SINR of a UE's layers after the gNB's beams for it, while `others` also send; the gNB knows their covariance.
     /// `rise` is that at each beam.
     const SinrMap& Uplink(const PortWeights& beams, const UplinkSignal& own, std::span<const UplinkSignal> others = {},
                           std::span<const float> rise = {});
 
     /// Weights of the UE's layers: dominant right singular vectors of the channel to the gNB's beams over the whole
-    /// band, which it knows by reciprocity (PUSCH without a codebook, TS 38.214 6.1.1.2).
-    /// \param weights [antenna, layer], orthonormal: of before, or empty; filled
+    /// band, which the UE knows by reciprocity (PUSCH without a codebook, TS 38.214 6.1.1.2).
+    /// \param weights [antenna, layer], orthonormal: on entry the earlier ones, or empty; on return the new ones
     void FindUplinkWeights(const PortWeights& beams, std::vector<Complex>& weights);
 
-    /// Path gain between the ends without small-scale fading, linear: for power control.
+    /// Path gain between the ends without small-scale fading, linear, for power control.
     double LargeScaleGain() { return m_link->GetLargeScaleGain(); }
     const ns3::Ptr<ChannelLink>& link() const { return m_link; }
 
   private:
-    /// What others' layers are at the receiver, their amplitudes over that of noise.
+    /// The layers of others as they arrive at the receiver, with amplitudes relative to that of the noise.
     struct Interference {
         std::vector<Complex> values; ///< [receiver, layer, sample]
         std::size_t layers = 0;
     };
-    /// [UE antenna, beam, sample], kept by the link until asked for other beams or places.
+    /// [UE antenna, beam, sample], kept by the link until it is asked for other beams or places.
     const std::vector<Complex>& Response(const PortWeights& beams);
-    /// [beam, layer, sample] of what this UE sends.
+    /// The layers of this UE after the beams, [beam, layer, sample].
     void ReceiveBehind(const PortWeights& beams, const std::vector<Complex>& weights, std::vector<Complex>& out);
     /// SINR of layers with a channel [receiver, layer of `columns`, sample].
     void Receive(const std::vector<Complex>& channel, std::size_t receivers, std::size_t columns, unsigned layers,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Precoders from outside: the gNB's weights of each layer, chosen by somebody else for each UE and each group of
+/// Precoders from outside: the gNB's weights for each layer, chosen outside the cell for each UE and each group of
 /// resource blocks.
 #pragma once
 
@@ -12,20 +12,20 @@
 
 namespace edgelam::nr {
 
-/// Sum of |weight|^2 over elements and layers of a group, at most; above 1 only for what rounding does.
+/// The largest legal sum of |weight|^2 over elements and layers of a group; it is above 1 only because of rounding.
 constexpr double most_precoder_power = 1 + 1e-4;
 
-/// Of one UE. In group g the gNB sends sum over layers l of weights[g, :, l] x symbol of layer l, with the power of a
-/// resource block times the sum of |weight|^2: less than 1 sends with less. With H[antenna, element] the UE gets
-/// H weights (no conjugate), so that the best weights are right singular vectors of H.
+/// The precoder of one UE. In group g the gNB sends sum over layers l of weights[g, :, l] x symbol of layer l, with the
+/// power of a resource block times the sum of |weight|^2: with a sum below 1 it sends with less power. With H[antenna,
+/// element] the UE receives H weights (no conjugate), so that the best weights are right singular vectors of H.
 struct Precoder {
     unsigned layers = 0;                      ///< 0: none
     std::vector<std::complex<float>> weights; ///< [group, element, layer]
 };
 
-/// What a cell takes.
+/// The shape of precoders that a cell accepts.
 struct PrecoderShape {
-    std::size_t ues, groups, elements, layers; ///< layers: most of a block
+    std::size_t ues, groups, elements, layers; ///< layers: the most that a block has
 };
 
 /// Check precoders, and take out the layers in use: a layer is used if its weights are not all zero, and must be in
@@ -36,17 +36,17 @@ struct PrecoderShape {
 /// \return [ue]
 std::vector<Precoder> ReadPrecoders(std::span<const std::complex<float>> weights, const PrecoderShape& shape);
 
-/// What layers sent through a precoder are at each antenna.
+/// Compute the layers sent through a precoder as they arrive at each antenna.
 /// \param h complex64 [antenna, element, sample]; the samples are a multiple of the groups
 /// \param out complex64 [antenna, layer, sample]
 void ThroughPrecoder(const Precoder& precoder, const std::vector<std::complex<float>>& h, std::size_t antennas,
                      std::size_t elements, std::size_t samples, std::vector<std::complex<float>>& out);
 
-/// One link's channel through its precoders, kept for each number of layers while neither changes.
+/// One link's channel through its precoders, kept for each number of layers as long as neither changes.
 class PrecodedChannel {
   public:
-    /// \param h as in ThroughPrecoder, the same as before if `version` is
-    /// \return complex64 [antenna, layer, sample], which holds until the next call
+    /// \param h as in ThroughPrecoder; unchanged since the last call if `version` is unchanged
+    /// \return complex64 [antenna, layer, sample], which is valid until the next call
     const std::vector<std::complex<float>>& Response(const Precoder& precoder,
                                                      const std::vector<std::complex<float>>& h, std::uint64_t version,
                                                      std::size_t antennas, std::size_t elements, std::size_t samples);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Proportional fair.
+/// The proportional fair scheduler.
 #pragma once
 
 #include "nr-greedy-scheduler.h"
 
 namespace edgelam::nr {
 
-/// Each group to the largest ratio of rate to throughput so far.
+/// Gives each group to the candidate with the largest ratio of rate to throughput so far.
 class ProportionalFairScheduler : public GreedyScheduler {
   public:
     static ns3::TypeId GetTypeId();

@@ -22,9 +22,9 @@ struct RadioLinkTimers {
 };
 
 /// The state of one link. N310 out-of-sync indications without an in-sync one between start T310; N311 in-sync ones
-/// without an out-of-sync one between stop it; when it runs out the link has failed. A failed link is up again with the
-/// first in-sync indication (re-establishment, whose messages are not simulated). As long as it has failed, T311 runs,
-/// and each time that it runs out the connection is released: what waits is dropped.
+/// without an out-of-sync one between stop it. When it runs out, the link has failed. A failed link is up again with
+/// the first in-sync indication (re-establishment, whose messages are not simulated). T311 runs as long as the link has
+/// failed, and each time that it runs out the connection is released: the waiting data is dropped.
 class RadioLink {
   public:
     enum class State : std::uint8_t { Connected, Failing, Failed };
@@ -33,15 +33,15 @@ class RadioLink {
 
     State GetState() const { return m_state; }
     bool Failed() const { return m_state == State::Failed; }
-    /// T310 and T311 as of this slot.
+    /// Bring T310 and T311 up to date with this slot.
     void Advance(std::uint64_t slot);
-    /// Whether T311 has run out since the last call: the connection is released.
+    /// Whether T311 has run out since the last call, so that the connection is released.
     bool TakeRelease() { return std::exchange(m_release, false); }
-    /// An indication of layer 1.
+    /// Take an indication of layer 1.
     void Indicate(Sync sync, std::uint64_t slot);
-    /// The link has failed for another reason: RLC or random access.
+    /// Let the link fail for another reason: RLC or random access.
     void Fail(std::uint64_t slot);
-    /// There was nothing to send for a while, and nobody looked: T311 begins again.
+    /// Called after a time in which there was nothing to send and the link was not watched: T311 begins again.
     void Resume(std::uint64_t slot);
 
   private:

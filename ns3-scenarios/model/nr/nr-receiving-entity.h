@@ -16,7 +16,7 @@
 
 namespace edgelam::nr {
 
-/// Puts segments together and packets in order, and reports what is missing.
+/// Reassembles segments, puts packets in order, and reports what is missing.
 class ReceivingEntity {
   public:
     /// Throws std::invalid_argument as BearerSettings::Check does.
@@ -25,24 +25,26 @@ class ReceivingEntity {
     ReceivingEntity(const ReceivingEntity&) = delete;
     ReceivingEntity& operator=(const ReceivingEntity&) = delete;
 
-    /// What gets the packets, in order.
+    /// The function that gets the packets, in order.
     using Deliver = std::function<void(ns3::Ptr<ns3::Packet>)>;
     void SetDeliver(Deliver deliver) { m_deliver = std::move(deliver); }
-    /// Whom to tell of each packet delivered (empty: nobody): when the transmitting entity took it, and its bytes.
+    /// The function that is called for each delivered packet (empty: none), with the time when the transmitting entity
+    /// took it, and its bytes.
     using Trace = std::function<void(ns3::Time arrived, std::uint32_t bytes)>;
     void SetTrace(Trace trace) { m_trace = std::move(trace); }
-    /// Called when a status report begins to wait where none did.
+    /// Set the function that is called when a status report begins to wait and none waited before.
     void SetWake(std::function<void()> wake) { m_wake = std::move(wake); }
 
     void Receive(const RlcPdu& pdu);
-    /// Packets that wait for one before them.
+    /// Whether packets wait for one before them.
     bool Reorders() const { return !m_reorder.empty(); }
-    /// Bytes of the status report that waits to be sent the other way, 0 if none does.
+    /// Bytes of the status report that waits to be sent in the other direction; 0 if none waits.
     std::uint32_t StatusBytes() const;
-    /// The report, as it is when it is sent, of at most so many bytes (16 or more): it tells as much as fits.
+    /// The report at the time of sending, of at most `bytes` bytes (16 or more): it contains as much as fits.
     RlcStatus TakeStatus(std::uint32_t bytes = UINT32_MAX);
 
-    /// What waits is dropped; SDUs below `next` come no more. \param lost packets that counts as
+    /// Drop what waits; SDUs below `next` will not come any more. \param lost number of packets that are counted as
+    /// lost
     void Release(std::uint64_t next, std::uint64_t lost);
 
     struct Counters {
@@ -78,12 +80,12 @@ class ReceivingEntity {
     Trace m_trace;
     std::function<void()> m_wake;
     Counters m_counters;
-    std::map<std::uint64_t, Incoming> m_incoming; ///< SDUs of which something has come, from m_rxNext on
+    std::map<std::uint64_t, Incoming> m_incoming; ///< SDUs of which some bytes have come, from m_rxNext on
     std::uint64_t m_rxNext = 0, m_rxHighest = 0, m_rxHighestStatus = 0, m_rxTrigger = 0; ///< names of TS 38.322 7.1
     ns3::EventId m_reassemblyEvent, m_prohibitEvent, m_reorderingEvent;
-    std::uint64_t m_polledTo = 0; ///< one above the highest polled SDU that no report could tell of yet; 0: none
+    std::uint64_t m_polledTo = 0; ///< one above the highest polled SDU that no report could cover yet; 0: none
     bool m_statusWanted = false;
-    std::map<std::uint64_t, Complete> m_reorder; ///< waiting for one before
+    std::map<std::uint64_t, Complete> m_reorder; ///< waiting for one before them
     std::uint64_t m_deliverNext = 0, m_reorderTrigger = 0;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// What the trace sources of an NR cell tell.
+/// The records of the trace sources of an NR cell.
 #pragma once
 
 #include <cstdint>
@@ -9,21 +9,21 @@
 
 namespace edgelam::nr {
 
-/// One transmission of a transport block, as the trace source TransportBlock tells it. Of one to a multicast group
-/// there is a record for each receiver that has not decoded the block yet: sums of what is on the air (prbs, bits) take
-/// those with `repeated` 0, sums of what a UE gets take all of that UE.
+/// One transmission of a transport block, given by the trace source TransportBlock. A transmission to a multicast group
+/// has one record for each receiver that has not decoded the block yet: for sums over the air (prbs, bits), use the
+/// records with `repeated` 0; for sums of what a UE gets, use all records of that UE.
 struct TransportBlockRecord {
-    std::int64_t time_ns; ///< start of the slot it is sent in
+    std::int64_t time_ns; ///< start of the slot in which it is sent
     std::uint64_t slot;
     std::uint32_t ue;        ///< number of the UE in its cell; multicast: the receiver
     std::int32_t group = -1; ///< number of the multicast group; -1: the UE's own bearer
-    std::uint8_t repeated;   ///< 1: this transmission, to another receiver, has a record already
+    std::uint8_t repeated;   ///< 1: this transmission has a record for another receiver already
     std::uint8_t uplink;     ///< 1: uplink
     std::uint8_t harq;       ///< process
     std::uint8_t attempt;    ///< 1: first transmission
     std::uint8_t mcs, layers;
     std::uint8_t received;         ///< 1: decoded
-    std::uint16_t prbs, first_prb; ///< how many, and the lowest
+    std::uint16_t prbs, first_prb; ///< their number, and the lowest one
     std::uint32_t rbgs;            ///< bit g: resource block group g (TS 38.214 5.1.2.2.1) is part of it
     std::uint32_t bits;            ///< transport block size
     float sinr_db;                 ///< effective, of this transmission
@@ -32,25 +32,25 @@ struct TransportBlockRecord {
 EDGELAM_MESSAGE(TransportBlockRecord, time_ns, slot, ue, group, repeated, uplink, harq, attempt, mcs, layers, received,
                 prbs, first_prb, rbgs, bits, sinr_db, bler)
 
-/// One CSI report of a UE: what the gNB uses from `adopted_slot` on. The trace source CsiReport tells it.
+/// One CSI report of a UE, which the gNB uses from `adopted_slot` on; given by the trace source CsiReport.
 struct CsiReportRecord {
     std::int64_t time_ns; ///< start of the slot in which it was measured
     std::uint64_t slot, adopted_slot;
     std::uint32_t ue;
-    std::uint8_t rank;        ///< layers the UE asks for
+    std::uint8_t rank;        ///< layers that the UE asks for
     std::uint8_t cqi;         ///< wideband: the highest that the mean over the band allows
-    float sinr_db;            ///< downlink, effective, of a layer, mean over the resource block groups
-    std::uint8_t uplink_rank; ///< of the gNB's own measurement
-    float uplink_sinr_db;     ///< likewise, with the power that it would have on a quarter of the band
-    float path_loss_db;       ///< with shadowing, as power control takes it
+    float sinr_db;            ///< downlink, effective, of one layer, mean over the resource block groups
+    std::uint8_t uplink_rank; ///< from the gNB's own measurement
+    float uplink_sinr_db;     ///< the same for uplink, with the power that it would have on a quarter of the band
+    float path_loss_db;       ///< with shadowing, as power control uses it
 };
 EDGELAM_MESSAGE(CsiReportRecord, time_ns, slot, adopted_slot, ue, rank, cqi, sinr_db, uplink_rank, uplink_sinr_db,
                 path_loss_db)
 
-/// One packet that has crossed the cell, as the trace source PacketDelivered tells it.
+/// One packet that has crossed the cell, given by the trace source PacketDelivered.
 struct PacketRecord {
     std::int64_t time_ns = 0;    ///< when PDCP handed it up
-    std::int64_t arrived_ns = 0; ///< when PDCP took it; in between: waiting, the air, RLC and putting in order
+    std::int64_t arrived_ns = 0; ///< when PDCP took it; between the two: waiting, the air, RLC and reordering
     std::uint32_t ue = 0;        ///< multicast: the receiver
     std::int32_t group = -1;     ///< number of the multicast group; -1: the UE's own bearer
     std::uint8_t uplink = 0;     ///< 1: uplink

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// What RLC puts into transport blocks (3GPP TS 38.322): data PDUs and status reports, and the bytes that they have.
+/// What RLC puts into transport blocks (3GPP TS 38.322): data PDUs and status reports, and their sizes in bytes.
 #pragma once
 
 #include <cstdint>
@@ -31,14 +31,14 @@ std::uint32_t RlcHeaderBytes(bool acknowledged, std::uint32_t length, bool whole
 /// A status report of RLC AM.
 struct RlcStatus {
     static constexpr std::uint32_t to_the_end = UINT32_MAX;
-    static constexpr std::uint32_t header = 3; ///< bytes before those of what is missing
+    static constexpr std::uint32_t header = 3; ///< bytes before those for missing data
     struct Missing {
         std::uint64_t sn;
         std::uint32_t from, to; ///< bytes [from, to); to the end: to_the_end
     };
-    std::uint64_t ackSn = 0; ///< everything below is received, but for what is missing
+    std::uint64_t ackSn = 0; ///< everything below is received, except what is in `missing`
     std::vector<Missing> missing;
-    /// On the air, MAC subheader included (TS 38.322 6.2.2.5, 18 bit sequence numbers).
+    /// Bytes on the air, including the MAC subheader (TS 38.322 6.2.2.5, 18 bit sequence numbers).
     std::uint32_t Bytes() const;
 };
 

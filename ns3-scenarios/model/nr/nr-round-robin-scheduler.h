@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Round robin.
+/// The round robin scheduler.
 #pragma once
 
 #include "nr-exclusive-scheduler.h"
 
 namespace edgelam::nr {
 
-/// Equal numbers of groups, one at a time in turn, beginning behind the UE that came last before.
+/// Gives equal numbers of groups, one at a time in turn, beginning after the UE that was served last.
 class RoundRobinScheduler : public ExclusiveScheduler {
   public:
     static ns3::TypeId GetTypeId();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Who gets which resource blocks of a slot: the interface of schedulers.
+/// The interface of schedulers, which decide who gets which resource blocks of a slot.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +14,16 @@
 
 namespace edgelam::nr {
 
-/// One UE, or multicast group, that wants something in a slot and direction.
+/// One UE or multicast group that wants resources in a slot and direction.
 struct Candidate {
-    std::uint32_t ue;          ///< the cell's number of it; multicast groups count on behind the UEs
-    std::uint64_t wantedBytes; ///< backlog as known to the gNB, > 0
-    std::uint32_t fixedGroups; ///< groups of a retransmission, which needs just as many as before; 0: new data
-    const float* bitsPerGroup; ///< [group]: what one group would carry in this slot, estimated; > 0
+    std::uint32_t ue;          ///< its number in the cell; multicast groups are numbered after the UEs
+    std::uint64_t wantedBytes; ///< backlog that the gNB knows, > 0
+    std::uint32_t fixedGroups; ///< groups of a retransmission, which needs exactly as many as before; 0: new data
+    const float* bitsPerGroup; ///< [group]: estimate of what one group would carry in this slot; > 0
     double averageBps;         ///< throughput so far, smoothed
-    bool multicast = false;    ///< shares no group with anybody
-    std::uint8_t priority = 0; ///< the highest of what waits, 0 to 7
-    /// Groups of new data that its power is enough for; 0: all.
+    bool multicast = false;    ///< it shares no group with others
+    std::uint8_t priority = 0; ///< the highest of the waiting data, 0 to 7
+    /// The number of groups of new data for which its power is enough; 0: all.
     std::uint32_t mostGroups = 0;
     unsigned cces = 0;     ///< control channel elements of a grant to it: its aggregation level
     unsigned feedback = 0; ///< PUCCH resources that a grant to it takes
@@ -41,56 +41,59 @@ struct ControlRoom {
     }
 };
 
-/// What a scheduler is asked.
+/// What a scheduler has to decide about.
 struct SchedulingRequest {
     Direction direction = Direction::Downlink;
-    std::uint64_t slot = 0;                ///< that it is for
+    std::uint64_t slot = 0;                ///< the slot to be divided
     std::span<const Candidate> candidates; ///< by `ue`, one or more
-    /// Frequency is given out in groups of resource blocks (RBGs, TS 38.214 5.1.2.2.1), all of `prbsPerGroup` but the
-    /// last, which may have fewer.
+    /// Frequency is allocated in groups of resource blocks (RBGs, TS 38.214 5.1.2.2.1). Each has `prbsPerGroup` blocks,
+    /// but the last may have fewer.
     std::uint32_t numGroups = 0;
     std::uint32_t prbsPerGroup = 1, numPrbs = 0;
-    /// What grants may take together. Those above are not sent.
+    /// The room that all grants together may take. Grants that exceed it are not sent.
     ControlRoom room{};
 
     std::uint32_t Prbs(std::uint32_t group) const {
         return group + 1 < numGroups ? prbsPerGroup : numPrbs - (numGroups - 1) * prbsPerGroup;
     }
-    /// Size of the last group, as a part of the others'.
+    /// Size of the last group, as a fraction of the size of the others.
     double LastGroup() const { return static_cast<double>(Prbs(numGroups - 1)) / prbsPerGroup; }
 };
 
-/// [group]: who has it, as indices of candidates. Several have it together (multi-user MIMO); nobody: an empty list.
+/// [group]: the candidates that have it, as indices. Several may have it together (multi-user MIMO); an empty list:
+/// nobody has it.
 using Allocation = std::vector<std::vector<std::uint32_t>>;
 
-/// Divides a slot. A cell has one for each direction, chosen by its attribute Scheduler; a class of your own is one
-/// derived from this or from one of the others, with a TypeId that has a constructor. What it gives is checked by
-/// CheckAllocation.
+/// Divides a slot. A cell has one for each direction, chosen by its attribute Scheduler. To write another one, derive a
+/// class from this or from one of the others, and give it a TypeId with a constructor. CheckAllocation checks its
+/// allocations.
 class Scheduler : public ns3::Object {
   public:
     static ns3::TypeId GetTypeId();
 
-    /// \param allocation has request.numGroups empty lists; filled. The lists keep their memory from slot to slot.
+    /// \param allocation has request.numGroups empty lists, to be filled. The lists keep their memory from slot to
+    /// slot.
     ///
     /// A retransmission gets `fixedGroups` groups or none. In uplink each UE's groups lie side by side (resource
-    /// allocation type 1, TS 38.214 6.1.2.2.2). A multicast group has its groups for itself.
+    /// allocation type 1, TS 38.214 6.1.2.2.2). A multicast group shares its resource block groups with nobody.
     virtual void Allocate(const SchedulingRequest& request, Allocation& allocation) = 0;
 
     /// false: this UE is sent control and HARQ retransmissions only.
     virtual bool AdmitsData(std::uint32_t) const { return true; }
 
     /// \param name "rr": round robin; "pf": proportional fair; "max-rate": maximum rate; "external": shares, minima and
-    /// caps from outside; or the TypeId of a class of your own. Throws std::invalid_argument for another name.
+    /// caps from outside; or the TypeId of another class. Throws std::invalid_argument for another name.
     static ns3::Ptr<Scheduler> Make(const std::string& name);
 };
 
-/// Groups of one candidate.
+/// The groups of one candidate.
 struct Granted {
     std::uint32_t count = 0, first = 0, last = 0;
 };
 
-/// Throws std::logic_error, with the name of the scheduler, for an allocation that is not as Scheduler::Allocate says.
-/// \param granted [candidate] filled
+/// Throws std::logic_error, with the name of the scheduler, for an allocation that breaks the rules of
+/// Scheduler::Allocate.
+/// \param granted [candidate] to be filled
 void CheckAllocation(const Scheduler& scheduler, const SchedulingRequest& request, const Allocation& allocation,
                      std::vector<Granted>& granted);
 

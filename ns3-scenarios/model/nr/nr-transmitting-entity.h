@@ -19,10 +19,11 @@
 
 namespace edgelam::nr {
 
-/// Gives packets numbers, cuts them for transport blocks, polls, and sends again what status reports say is missing.
+/// Numbers packets, segments them for transport blocks, polls, and sends again what is missing according to status
+/// reports.
 ///
-/// Priorities are of waiting only: all share one RLC entity, so that what has begun is finished first, and what is lost
-/// holds up what was sent after it.
+/// Priorities apply to waiting packets only: all share one RLC entity, so a packet that has begun is finished first,
+/// and a lost packet delays those that were sent after it.
 class TransmittingEntity {
   public:
     static constexpr unsigned num_priorities = 8;
@@ -33,25 +34,27 @@ class TransmittingEntity {
     TransmittingEntity(const TransmittingEntity&) = delete;
     TransmittingEntity& operator=(const TransmittingEntity&) = delete;
 
-    /// Called when data begins to wait where none did.
+    /// Set the function that is called when data begins to wait and none waited before.
     void SetWake(std::function<void()> wake) { m_wake = std::move(wake); }
-    /// Called when an SDU was sent maxRetxThreshold times, to release both ends. Not set: this end alone is.
+    /// Set the function that is called when an SDU was sent maxRetxThreshold times, to release both ends. If it is not
+    /// set, only this end is released.
     void SetFail(std::function<void()> fail) { m_fail = std::move(fail); }
 
-    /// \param priority 0 to 7: what waits and has not begun to be sent goes in the order of priorities, the highest
-    /// first. Each has a buffer of its own, of bufferBytes.
+    /// \param priority 0 to 7: packets that wait and whose sending has not begun are sent in the order of priorities,
+    /// the highest first. Each priority has a separate buffer of bufferBytes.
     /// \return false if the buffer is full: the packet is dropped
     bool Send(ns3::Ptr<ns3::Packet> packet, unsigned priority = 0);
-    /// Bit of each priority of which something waits to be sent.
+    /// One bit for each priority; it is set if something of this priority waits to be sent.
     unsigned Priorities() const;
-    /// The highest of them; 0 if nothing waits.
+    /// The highest of these priorities; 0 if nothing waits.
     unsigned Priority() const {
         const unsigned priorities = Priorities();
         return priorities == 0 ? 0 : static_cast<unsigned>(std::bit_width(priorities)) - 1;
     }
-    /// The highest that any packet has had so far.
+    /// The highest priority that any packet has had so far.
     unsigned HighestPriority() const { return m_highestPriority; }
-    /// What waits, retransmissions first, with headers of whole SDUs: what a buffer status report tells.
+    /// The bytes that wait, including retransmissions, with headers of whole SDUs: this is the value in a buffer status
+    /// report.
     std::uint64_t BacklogBytes() const { return m_backlog + m_retransmitBytes; }
     /// Fill a transport block: add PDUs of together at most `bytes` to `out`. \return bytes used
     std::uint32_t Take(std::uint32_t bytes, std::vector<RlcPdu>& out);
@@ -61,10 +64,11 @@ class TransmittingEntity {
         std::uint64_t sentPackets = 0, droppedPackets = 0, retransmittedPdus = 0;
     };
     const Counters& counters() const { return m_counters; }
-    /// AM: an SDU was sent maxRetxThreshold times, once or more often; the standard has RRC declare radio link failure.
-    /// What waited was dropped, and the entity began anew: re-establishment over a link that is there takes no time.
+    /// AM: an SDU was sent maxRetxThreshold times, once or more often; in the standard, RRC then declares radio link
+    /// failure. The waiting data was dropped, and the entity began anew: re-establishment over a link that works takes
+    /// no time.
     bool Failed() const { return m_failed; }
-    /// What waits is dropped. \return the number of the next SDU
+    /// Drop what waits. \return the number of the next SDU
     std::uint64_t Release();
 
   private:
@@ -91,19 +95,19 @@ class TransmittingEntity {
     const BearerSettings m_settings;
     std::function<void()> m_wake, m_fail;
     Counters m_counters;
-    // SDUs that wait, by priority, and have no number yet; and from m_firstSn on those that are being sent, which AM
-    // keeps until acknowledged.
+    // m_waiting has the SDUs that wait, by priority, and have no number yet. m_sdus has, from m_firstSn on, those that
+    // are being sent, which AM keeps until they are acknowledged.
     std::array<std::deque<Outgoing>, num_priorities> m_waiting;
-    unsigned m_waits = 0; ///< bit of each priority of which something waits
+    unsigned m_waits = 0; ///< one bit for each priority: something of it waits
     unsigned m_highestPriority = 0;
     std::deque<Outgoing> m_sdus;
-    std::uint64_t m_firstSn = 0, m_nextSn = 0; ///< oldest kept; next to be sent for the first time
-    std::uint32_t m_sentOfNext = 0;            ///< bytes of it that have gone
+    std::uint64_t m_firstSn = 0, m_nextSn = 0; ///< the oldest kept; the next to be sent for the first time
+    std::uint32_t m_sentOfNext = 0;            ///< bytes of it that have been sent
     std::uint64_t m_backlog = 0, m_retransmitBytes = 0;
     std::array<std::uint64_t, num_priorities> m_keptBytes{};
     std::map<std::uint64_t, std::vector<Piece>> m_retransmit;
     std::uint32_t m_pdusWithoutPoll = 0, m_bytesWithoutPoll = 0;
-    std::uint64_t m_pollSn = 0; ///< the highest one sent when a poll last was
+    std::uint64_t m_pollSn = 0; ///< the highest number sent at the time of the last poll
     ns3::EventId m_pollEvent;
     bool m_pollExpired = false, m_failed = false;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// One UE's link as a cell uses it: the physical channel, what the gNB knows of it, and the weights that it sends
-/// through.
+/// One UE's link as a cell uses it: the physical channel, what the gNB knows about it, and the weights that the gNB
+/// uses to send.
 #pragma once
 
 #include "nr-beamformer.h"
@@ -14,9 +14,9 @@ enum class Beams : std::uint8_t { InUse, Measured };
 
 class UeLink {
   public:
-    /// \param ue the cell's number of it
-    /// \param groupCentresHz of the groups of resource blocks, relative to the carrier; the samples of `phy` are a
-    /// multiple
+    /// \param ue its number in the cell
+    /// \param groupCentresHz of the groups of resource blocks, relative to the carrier; the number of samples of `phy`
+    /// is a multiple of their number
     UeLink(std::uint32_t ue, PhyLink phy, ns3::Ptr<Beamformer> beamformer, std::vector<double> groupCentresHz);
 
     std::uint32_t GetUe() const { return m_ue; }
@@ -24,20 +24,22 @@ class UeLink {
     unsigned MaxLayers() const { return m_phy.MaxLayers(); }
     unsigned MaxUplinkLayers() const { return m_phy.MaxUplinkLayers(); }
     std::size_t NumGroups() const { return m_groupCentresHz.size(); }
-    /// Layers that a downlink block must have; 0: any number.
+    /// The number of layers that a downlink block must have; 0: any number.
     unsigned GivenLayers() const { return m_beamformer->GivenLayers(m_ue); }
     double LargeScaleGain() { return m_phy.LargeScaleGain(); }
 
-    /// The channel state where the UE is now. \param later it is put into use by Adopt, otherwise at once
-    /// \param snr power of a resource block that the gNB sends, over noise; by default so little that noise rules
+    /// Measure the channel state where the UE is now. \param later true: Adopt puts it into use; false: it is in use at
+    /// once
+    /// \param snr power of a resource block that the gNB sends, over noise; the default is so small that noise
+    /// dominates
     void Measure(bool later = false, double snr = 1);
     void Adopt() { m_inUse = m_measured; }
     /// Throws std::logic_error before the first Measure.
     const ChannelState& State(Beams which = Beams::InUse) const;
 
-    /// SINR of layers that the UE is sent alone; see PhyLink.
+    /// SINR of layers that are sent to this UE alone; see PhyLink.
     const SinrMap& Downlink(unsigned layers, double snr, Beams which = Beams::InUse, std::span<const float> rise = {});
-    /// SINR of what a beam carries that other UEs share (multicast), with maximum ratio combining.
+    /// SINR of one layer over a beam that other UEs share (multicast), with maximum ratio combining.
     const SinrMap& DownlinkOver(const PortWeights& beam, double snr, std::span<const float> rise = {}) {
         return m_phy.Downlink(beam, 1, snr, rise);
     }
@@ -54,7 +56,7 @@ class UeLink {
 
     /// For Beamformer::Form. \param weights of a precoder of all groups, whose group it becomes
     ServedUe Served(std::uint32_t group, Precoder& precoder, Beams which = Beams::InUse) const;
-    /// A precoder of zeros.
+    /// Make a precoder all zeros.
     void Clear(Precoder& precoder, unsigned layers) const;
 
   private:
@@ -63,11 +65,11 @@ class UeLink {
     ns3::Ptr<Beamformer> m_beamformer;
     std::vector<double> m_groupCentresHz;
     ChannelState m_inUse, m_measured;
-    Precoder m_alone; ///< of one call
+    Precoder m_alone; ///< used within one call
 };
 
-/// Asks the beamformer for weights, all of the power. Throws std::logic_error, with the name of the beamformer, for
-/// weights that are not finite or of more power together.
+/// Asks the beamformer for weights with all of the power. Throws std::logic_error, with the name of the beamformer, if
+/// weights are not finite or together have more power than that.
 void FormWeights(Beamformer& beamformer, std::uint32_t group, std::span<const ServedUe> ues);
 
 } // namespace edgelam::nr

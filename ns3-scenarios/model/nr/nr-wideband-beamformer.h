@@ -7,8 +7,8 @@
 
 namespace edgelam::nr {
 
-/// The same weights in all groups: the UE's own beams (FindBeams). UEs that have a group together share its power
-/// equally by layers, whatever they do to each other.
+/// The same weights in all groups: the UE's own beams (FindBeams). UEs that share a group divide its power equally by
+/// layers, without regard to the interference between them.
 class WidebandBeamformer : public Beamformer {
   public:
     static ns3::TypeId GetTypeId();
