@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Random numbers that depend on a name and not on the order of calls: the drop of a cell is the same whichever user
-/// walked into it first.
+/// Random numbers that depend on a name and not on the order of calls: the drop of a cell is the same no matter which
+/// user entered it first.
 #pragma once
 
 #include <cmath>
@@ -13,7 +13,7 @@
 
 namespace edgelam {
 
-/// A stream of its own for every (seed, name). SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number
+/// A separate stream for every (seed, name). SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number
 /// Generators, 2014): a counter through a 64-bit mixing function.
 class NamedRandom {
   public:
@@ -34,7 +34,7 @@ class NamedRandom {
     }
     /// -1 or +1.
     int Sign() { return (Bits() >> 63) ? 1 : -1; }
-    /// Uniform in 0 ... count - 1; count is small against 2^32.
+    /// Uniform in 0 to count - 1; count is small compared with 2^32.
     std::size_t Below(std::size_t count) { return static_cast<std::size_t>(((Bits() >> 32) * count) >> 32); }
     template<class T>
     void Shuffle(std::span<T> items) {

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Path loss outdoors, TR 38.901 table 7.4.1-1, as functions without steps.
+/// Outdoor path loss, TR 38.901 table 7.4.1-1, as functions without steps.
 ///
-/// ns-3's own loss models are the reference they are tested against, and no more: their formulas are private, RMa's
-/// asserts above 30 GHz, UMa's draws at random on every call, UMi's takes whichever end is exactly 10 m high for the
-/// base station, and each call makes objects.
+/// ns-3's own loss models serve only as the reference in tests: their formulas are private, the RMa model asserts above
+/// 30 GHz, the UMa model draws a random number on every call, the UMi model takes the end that is exactly 10 m high as
+/// the base station, and each call makes objects.
 #pragma once
 
 #include "channel-statistics.h"
 
 namespace edgelam {
 
-// Loss in dB. Horizontal distances below 10 m count as 10 m, terminals below 1 m (RMa) or 1.5 m (UMa, UMi) as that
-// high, base stations below 10 m (RMa) or 1.5 m likewise. Frequencies in GHz.
+// Losses are in dB, frequencies in GHz. Horizontal distances below 10 m count as 10 m, terminal heights below 1 m (RMa)
+// or 1.5 m (UMa, UMi) as this height, and base station heights below 10 m (RMa) or 1.5 m (UMa, UMi) likewise.
 
-/// Buildings 5 m high, streets 20 m wide (the table's defaults). Beyond the breakpoint the loss starts from the
-/// straight distance there; the table has the horizontal one, and so a step of up to 0.04 dB.
+/// Buildings are 5 m high and streets 20 m wide (the defaults of the table). Beyond the breakpoint the loss starts from
+/// the straight distance there; the table uses the horizontal distance, which gives a step of up to 0.04 dB.
 double RmaPathLossDb(bool los, const LinkGeometry& geometry, double frequencyGHz);
 
 /// d_BP of note 5, m.

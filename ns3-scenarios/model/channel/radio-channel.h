@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// A radio channel after 3GPP TR 38.901 that evolves in time as a real one does. Start here; a link's answers are in
-/// channel-link.h.
+/// A radio channel according to 3GPP TR 38.901 that evolves in time as a real one does. Start here; channel-link.h has
+/// what a link can be asked.
 ///
 ///     auto channel = CreateObject<edgelam::RadioChannel>();
 ///     channel->SetAttribute("Deployment", StringValue("UMa"));
@@ -31,31 +31,33 @@
 namespace edgelam {
 
 /// All links at one carrier frequency in one deployment. The channel between two places is a function of the places
-/// alone (and of the seed): it does not matter when, how often or in what order it is asked for, or which way led
-/// there.
+/// alone (and of the seed): it does not matter when, how often or in what order it is asked for, or on which way a node
+/// came there.
 ///
-/// Left out of TR 38.901: blockage (7.6.4), large bandwidths and arrays (7.6.2), time-varying Doppler by moving
-/// scatterers (7.6.10), ground reflection (7.6.8). Waves are plane.
+/// These parts of TR 38.901 are left out: blockage (7.6.4), large bandwidths and arrays (7.6.2), time-varying Doppler
+/// from moving scatterers (7.6.10), and ground reflection (7.6.8). Waves are plane.
 class RadioChannel : public ns3::Object {
   public:
     static ns3::TypeId GetTypeId();
     RadioChannel();
     ~RadioChannel() override;
 
-    /// The link between two nodes, the same object whichever end comes first. Each mobility model is aggregated to an
-    /// ns3::Node. The higher antenna is the base station's, at equal height that of the lower node id.
-    /// Throws std::invalid_argument for an array without elements, a mobility model without node, or one node twice.
+    /// The link between two nodes: the same object for both orders of the ends. Each mobility model must be aggregated
+    /// to an ns3::Node. The end with the higher antenna is the base station; at equal height, it is the end with the
+    /// lower node id.
+    /// Throws std::invalid_argument for an array without elements, a mobility model without a node, or the same node
+    /// twice.
     ns3::Ptr<ChannelLink> GetLink(ns3::Ptr<ns3::MobilityModel> a, ns3::Ptr<ns3::PhasedArrayModel> aArray,
                                   ns3::Ptr<ns3::MobilityModel> b, ns3::Ptr<ns3::PhasedArrayModel> bArray);
 
-    /// From now on this node's links have an environment of their own, independent of everybody else's and of what
-    /// it was before: one more drop, in the sense of TR 38.901.
+    /// From now on this node's links have a separate environment, independent of all others and of the earlier one: one
+    /// more drop, in the sense of TR 38.901.
     void Redraw(ns3::Ptr<ns3::MobilityModel> ut);
 
     void AddSurface(ns3::Ptr<ReflectingSurface> surface);
     const std::vector<ns3::Ptr<ReflectingSurface>>& GetSurfaces() const { return m_surfaces; }
 
-    /// One stream; everything random follows from one number drawn from it. \return 1
+    /// Uses one stream: everything random follows from one number drawn from it. \return 1
     std::int64_t AssignStreams(std::int64_t stream);
 
     const ChannelStatistics& GetStatistics();
@@ -70,7 +72,7 @@ class RadioChannel : public ns3::Object {
 
   private:
     friend class ChannelLink;
-    /// A setting that cannot change once a link has been asked for.
+    /// Refuses to change a setting that is fixed once a link has been asked for.
     void RefuseLate(const char* attribute) const;
     void SetDeployment(std::string name);
     std::string GetDeployment() const { return NameOf(m_deployment); }
@@ -110,7 +112,7 @@ class RadioChannel : public ns3::Object {
     std::map<std::tuple<double, double, double, std::uint64_t>, std::weak_ptr<ChannelEnvironment>> m_environments;
     std::vector<std::shared_ptr<ChannelEnvironment>> m_shared;
     std::vector<ns3::Ptr<ReflectingSurface>> m_surfaces;
-    /// base station's node id, user's node id, state: whenever a link is looked at in a new place
+    /// base station's node id, user's node id, state; fired when a link is evaluated in a new place
     ns3::TracedCallback<std::uint32_t, std::uint32_t, const LinkState&> m_stateTrace;
     /// base station's node id, user's node id, number of drops the environment has made so far
     ns3::TracedCallback<std::uint32_t, std::uint32_t, std::uint64_t> m_dropTrace;

@@ -15,7 +15,7 @@
 
 namespace edgelam {
 
-/// A few complex coefficients for each ray, planar: [ray, width], and some entries more for kernels::Multiply.
+/// A few complex coefficients for each ray, planar: [ray, width], and some more entries for kernels::Multiply.
 struct Coefficients {
     std::size_t width = 0;
     RawVector<float> re, im;
@@ -33,10 +33,10 @@ struct Taps {
     RawVector<float> re, im;
 };
 
-/// A drop seen from where the user and the base station are now (the anchor): directions and all that follows from them
-/// are those of the anchor; phases and delays go on linearly with the way from it, which is ray-level Doppler
-/// (TR 38.901 eq. 7.5-22, 7.5-28) with the phase integrated over the way. For more than about a metre, take a new
-/// window.
+/// A drop as seen from the present places of the user and the base station (the anchor). Directions, and everything
+/// that follows from them, are those at the anchor. Phases and delays change linearly with the displacement from it,
+/// which is ray-level Doppler (TR 38.901 eq. 7.5-22, 7.5-28) with the phase integrated over the way. For more than
+/// about a metre, take a new window.
 class RayWindow {
   public:
     RayWindow(std::shared_ptr<const ClusterDrop> drop, const ns3::PhasedArrayModel& utArray,
@@ -47,10 +47,11 @@ class RayWindow {
 
     /// Add the drop's taps between the elements, [user element, base-station element], for the present places.
     /// \param amplitude factor of every ray
-    /// \param absorptionDbPerM of the excess delay
+    /// \param absorptionDbPerM for the length of the excess delay
     void AddElementTaps(const ns3::Vector& ut, const ns3::Vector& bs, double amplitude, double absorptionDbPerM,
                         Taps& taps);
-    /// The same between ports. What the weights make of each ray is kept for the pairs of weights used last.
+    /// The same between ports. The result of the weights for each ray is kept for the pairs of weights that were used
+    /// last.
     void AddPortTaps(const PortWeights& utWeights, const PortWeights& bsWeights, const ns3::Vector& ut,
                      const ns3::Vector& bs, double amplitude, double absorptionDbPerM, Taps& taps);
 
@@ -60,7 +61,7 @@ class RayWindow {
     const ClusterDrop& drop() const { return *m_drop; }
     const std::shared_ptr<const ClusterDrop>& shared() const { return m_drop; }
 
-    /// For inspection: unit vectors at the anchor, per ray: from the user, from the base station.
+    /// For inspection: unit vectors at the anchor for each ray, from the user and from the base station.
     ns3::Vector Arrival(std::size_t ray) const;
     ns3::Vector Departure(std::size_t ray) const;
     /// Delay of a ray's tap relative to the straight line, s.
@@ -85,7 +86,7 @@ class RayWindow {
     RawVector<double> m_turns, m_turnGradient; ///< [ray], [6, ray]: turns per metre of user and base station
     RawVector<double> m_delayS, m_delayGradient;
     ArrayResponse m_utResponse, m_bsResponse;
-    Coefficients m_userElements; ///< of UserElements, when first needed
+    Coefficients m_userElements; ///< of UserElements, computed when first needed
     std::list<Kept> m_kept;      ///< newest first
     RawVector<double> m_now;
     RawVector<float> m_phasorRe, m_phasorIm, m_weightRe, m_weightIm;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// All arenas as one participant sees them: its own to allocate from, and every one to view, copy-on-write. Arrays
-/// share it, so that they stay valid after the participant has closed.
+/// All arenas as one participant sees them: it allocates from its own, and views all of them, copy-on-write. The arrays
+/// share this object, so that they stay valid after the participant has closed.
 #pragma once
 
 #include <map>
@@ -22,13 +22,13 @@ class ArenaAccess {
 
     Arena& own() { return m_own; }
     /// Maps the arena on first use; throws BridgeError for a reference that lies outside its arena. `counted`: this
-    /// process already stands in the hold counts.
+    /// process is already in the hold counts.
     std::byte* AddView(const ArrayRef& ref, bool counted);
-    /// Gives the pages of a block back to the shared data when its last view in this process goes.
+    /// Gives the pages of a block back to the shared data when its last view in this process is dropped.
     void DropView(const ArrayRef& ref);
-    /// Closes what only further mappings need: no further arena can be looked into.
+    /// Closes what is needed only for further mappings: no further arena can be mapped.
     void CloseDescriptors();
-    /// True in a process forked from the one that attached: nothing here is its own.
+    /// True in a process that was forked from the one that attached: nothing here belongs to it.
     bool Forked() const { return ForkGeneration() != m_generation; }
 
   private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// What a participant says of itself when it attaches, and how the host judges it.
+/// What a participant says about itself when it attaches, and how the host checks it.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace edgelam::bridge {
 
-/// The first message of a participant: lines "key<TAB>value", an empty line, then the layout of every message as
-/// ProtocolMessages::DescribeAllLines gives it.
+/// The first message of a participant: lines "key<TAB>value", an empty line, then the layout of every message, as given
+/// by ProtocolMessages::DescribeAllLines.
 struct Hello {
     std::uint32_t version = 0;
     int participant = -1;
@@ -18,11 +18,12 @@ struct Hello {
     std::string schema;
 
     std::string ToText() const;
-    /// Throws BridgeError when it cannot be read.
+    /// Throws BridgeError if the text cannot be read.
     static Hello FromText(const std::string& text);
 };
 
-/// Compares layouts line by line. Empty when they are the same, otherwise what differs, naming both sides.
+/// Compares layouts line by line. Returns an empty text if they are the same, otherwise the differences, with both
+/// sides named.
 std::string CompareSchemas(const std::string& who, const std::string& theirs, const std::string& ours);
 
 } // namespace edgelam::bridge

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Waiting. Each process has one doorbell, which all its peers ring after they have put something in a ring. The
-/// owner spins for a moment, adaptively, and then sleeps on a futex in slices short enough that signals and the
-/// death of a peer are seen.
+/// How processes wait. Each process has one doorbell, which all its peers ring after they have put something in a ring.
+/// The owner spins for an adaptive time, and then sleeps on a futex in slices that are short enough to notice signals
+/// and the death of a peer.
 #pragma once
 
 #include <atomic>
@@ -15,12 +15,12 @@ namespace edgelam::bridge {
 
 using WallClock = std::chrono::steady_clock;
 
-/// In shared memory, on a cache line of its own.
+/// In shared memory, on its own cache line.
 struct alignas(64) Doorbell {
     std::atomic<std::uint32_t> rings;
     std::atomic<std::uint32_t> sleepers;
 
-    /// Wakes whoever sleeps on it.
+    /// Wakes the threads that sleep on it.
     void Ring();
 };
 
@@ -30,7 +30,7 @@ class Waiter {
     explicit Waiter(Doorbell& doorbell);
 
     /// Returns true once `ready()` is true, false at the deadline. `look_up`, if given, is called after every slice
-    /// of sleep (at most 50 ms); what it throws ends the wait.
+    /// of sleep (at most 50 ms); an exception from it ends the wait.
     template<class Ready>
     bool WaitUntil(Ready&& ready, std::optional<WallClock::time_point> deadline,
                    const std::function<void()>& look_up = {}) {
@@ -54,7 +54,7 @@ class Waiter {
                 slice = std::min<std::chrono::nanoseconds>(slice, left);
             }
             m_doorbell.sleepers.fetch_add(1);
-            // A ring between the load above and here is seen by the kernel, which compares the value again.
+            // A ring between the load above and here is noticed by the kernel, which compares the value again.
             SleepWhile(rings, slice);
             m_doorbell.sleepers.fetch_sub(1);
             if (ready()) {
@@ -68,7 +68,7 @@ class Waiter {
 
   private:
     static constexpr std::chrono::nanoseconds max_slice = std::chrono::milliseconds(50);
-    // A round trip between two cores takes about 1 us; sleeping and waking costs 3 to 5 us a side.
+    // A round trip between two cores takes about 1 us; sleeping and waking costs 3 to 5 us on each side.
     static constexpr std::int64_t full_spin_ns = 50'000;
     static constexpr std::int64_t one_core = -1;
 
@@ -92,8 +92,8 @@ class Waiter {
         return false;
     }
 
-    /// With one core, whoever is awaited needs it: give it away a few times, which is cheaper than a sleep and a
-    /// wake-up if it is the peer that takes it. When others take it, no more of that for a while.
+    /// With one core, the peer that is awaited needs it: give it away a few times, which is cheaper than a sleep and a
+    /// wake-up if the peer takes it. If others take it, this is not tried again for a while.
     template<class Ready>
     bool Yield(Ready&& ready) {
         if (m_no_yield.load(std::memory_order_relaxed) > 0) {
@@ -117,8 +117,8 @@ class Waiter {
         return false;
     }
 
-    /// How long to spin now. A spin that paid restores the full length, one that did not halves it; every 16th wait
-    /// tries in full. `one_core` when only one core is usable.
+    /// How long to spin now. A successful spin restores the full length, an unsuccessful one halves it; every 16th wait
+    /// spins for the full length. `one_core` if only one core is usable.
     std::int64_t SpinLimit();
     static void GiveCoreAway();
     void SleepWhile(std::uint32_t rings, std::chrono::nanoseconds slice);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// What the bridge throws. Python sees the same five under the same names.
+/// The exceptions of the bridge. Python has the same five under the same names.
 ///
 ///     BridgeError            anything the bridge cannot do
 ///      +- PeerDied           the process on the other side, or another participant, is gone
@@ -23,8 +23,8 @@ class BridgeError : public std::runtime_error {
 /// Why a run cannot go on.
 enum class AbortCause : std::uint32_t {
     none = 0,
-    host = 1,             ///< the host could not do what it should
-    participant_died = 2, ///< without Detach
+    host = 1,             ///< the host could not do what it has to do
+    participant_died = 2, ///< it died without Detach
     violation = 3         ///< a participant has sent what the protocol does not allow
 };
 
@@ -52,7 +52,8 @@ class ProtocolError : public BridgeError {
     using BridgeError::BridgeError;
 };
 
-/// For destructors that give an array back: counts that another process has damaged are no reason to end this one.
+/// For destructors that give an array back: if another process has damaged the counts, that is no reason to end this
+/// process.
 template<class F>
 void Quietly(F&& f) noexcept {
     try {

@@ -20,13 +20,13 @@ struct ParticipantOptions {
     std::string address;
     int participant = 0;
     std::string name;      ///< for messages
-    double timeout_s = 60; ///< to connect and be taken in
-    int child_pid = 0;     ///< the scenario, if this process has started it: its end ends the attach at once
+    double timeout_s = 60; ///< to connect and to be admitted
+    int child_pid = 0;     ///< the scenario, if this process has started it: if it ends, the attach ends at once
 };
 
 class Participant {
   public:
-    /// Called at least every 50 ms while this side waits: what it throws ends the wait (Python's signals).
+    /// Called at least every 50 ms while this side waits; an exception from it ends the wait (for Python's signals).
     using LookUp = std::function<void()>;
 
     Participant(const ParticipantOptions& options, const LookUp& look_up);
@@ -39,27 +39,27 @@ class Participant {
     int participants() const;
     int participant() const;
     int host_pid() const;
-    /// The simulated time that the host has noted last, for messages: it may be ahead of what this side was told.
+    /// The simulated time that the host noted last, for messages; it may be ahead of the time that this side was told.
     std::int64_t time_ns() const;
 
-    /// Puts a frame into the ring to the host; returns its sequence number. While the ring is full, drains what comes
-    /// in. Throws PeerDied; BridgeError for a message of the wrong size or larger than the ring.
+    /// Puts a frame into the ring to the host; returns its sequence number. While the ring is full, this side receives
+    /// what comes in. Throws PeerDied; BridgeError for a message of the wrong size or larger than the ring.
     std::uint64_t Send(std::uint16_t type, std::span<const std::byte> body, std::span<const std::byte> tail,
                        const LookUp& look_up);
-    /// Appends all frames there are, at least one.
+    /// Appends all frames that have arrived, at least one.
     void Receive(std::vector<OwnedFrame>& frames, std::optional<double> timeout_s, const LookUp& look_up);
     /// Sends, then waits for one frame.
     OwnedFrame Exchange(std::uint16_t type, std::span<const std::byte> body, const LookUp& look_up);
 
-    /// Releases its block when destroyed, unless in a forked child. Outlives the Participant.
+    /// An array that releases its block when it is destroyed, unless in a forked child. It may outlive the Participant.
     class Array;
     /// A new array in this participant's arena: shared memory, writable.
     std::unique_ptr<Array> Allocate(std::uint64_t bytes);
-    /// The array behind a reference: copy-on-write memory. `counted`: this process already stands in its hold
-    /// counts (the sender of the message counted it in).
+    /// The array behind a reference: copy-on-write memory. `counted`: this process is already in its hold counts (the
+    /// sender of the message counted it in).
     std::unique_ptr<Array> View(const ArrayRef& ref, bool counted);
 
-    /// Leaves in good order; what comes after raises. Does nothing the second time, or when the host has gone.
+    /// Leaves the run in an orderly way; calls after it throw. Does nothing the second time, or if the host has gone.
     void Detach(const LookUp& look_up);
     /// Gives everything back except what arrays still need.
     void Close();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Every message that crosses the bridge, declared once. Python gets NumPy structured types made from these
-/// declarations (see schema.h), so there is no second copy to keep in step.
+/// Every message that crosses the bridge, declared once. Python gets NumPy structured types that are made from these
+/// declarations (see schema.h), so there is no second copy that has to agree.
 ///
-/// Directions: P->H is from a participant to the host (the scenario process), H->P the other way. A frame is a
-/// FrameHeader (ring.h), the struct, and an optional tail of bytes whose meaning is given beside each struct.
-/// Simulated times are integer nanoseconds since the start of the simulation, in fields ending in `_ns`.
+/// Directions: P->H is from a participant to the host (the scenario process), H->P is from the host to a participant. A
+/// frame is a FrameHeader (ring.h), the struct, and an optional tail of bytes, whose meaning is given at each struct.
+/// Simulated times are integer nanoseconds since the start of the simulation, in fields whose names end in `_ns`.
 ///
 /// The one rule of time: simulated time moves only while every attached participant waits. A participant's
 /// requests take effect when all of them wait, merged by (participant, sequence number).
@@ -18,7 +18,8 @@
 
 namespace edgelam::bridge {
 
-/// Raised whenever a declaration below changes meaning; the layout itself is compared field by field at attach.
+/// Increased whenever the meaning of a declaration below changes; the layout itself is compared field by field at
+/// attach.
 inline constexpr std::uint32_t protocol_version = 1;
 
 /// "No deadline" in any `_ns` field of a request.
@@ -27,7 +28,8 @@ inline constexpr std::int64_t never_ns = std::numeric_limits<std::int64_t>::max(
 /// "Did not happen" in any `_ns` field of a record.
 inline constexpr std::int64_t not_yet_ns = -1;
 
-/// Where an array lies: `slot` of arena `arena` (0 is the host's, i + 1 participant i's). `size_bytes` 0: no array.
+/// Where an array lies: `slot` of arena `arena` (0 is the host's, i + 1 is that of participant i). If `size_bytes` is
+/// 0, there is no array.
 struct ArrayRef {
     std::uint32_t arena;
     std::uint32_t slot;
@@ -41,13 +43,13 @@ enum class TransferProtocol : std::int32_t {
     ideal = 0, ///< takes no time
     tcp = 1,
     udp = 2,
-    analog = 3 ///< over the air, at once with others: the receiver gets their sum, with a gain and noise
+    analog = 3 ///< over the air, at the same time as others: the receiver gets their sum, with a gain and noise
 };
 
 /// How a transfer ended at one receiver.
 enum class TransferStatus : std::int32_t {
     complete = 0,  ///< every byte arrived
-    partial = 1,   ///< udp: ended, some byte ranges are lost
+    partial = 1,   ///< udp: the transfer has ended, and some byte ranges are lost
     cancelled = 2, ///< withdrawn by the sender before the last byte was handed to the socket
     expired = 3,   ///< the deadline passed; what was still queued was withdrawn
     failed = 4     ///< the socket reported an error (for example a connection that could not be set up)
@@ -55,13 +57,14 @@ enum class TransferStatus : std::int32_t {
 
 // ---- P->H ------------------------------------------------------------------------------------------------------
 
-/// The participant waits for an event or until `deadline_ns` (never_ns: event only). It holds until this is sent.
+/// The participant waits for an event or until `deadline_ns` (never_ns: only for an event). It holds the simulated time
+/// until it sends this.
 struct Wait {
     std::int64_t deadline_ns;
 };
 EDGELAM_MESSAGE(Wait, deadline_ns)
 
-/// The participant leaves in good order: it is not waited for any more. Nothing follows it.
+/// The participant leaves in an orderly way: it is not waited for any more. No message follows this one.
 struct Detach {
     std::int32_t unused;
 };
@@ -73,22 +76,22 @@ struct ClaimNode {
 };
 EDGELAM_MESSAGE(ClaimNode, node)
 
-/// A transfer as it is asked for, passed whole from the participant to the sockets of the scenario. Its twin in Python,
-/// with further fields that no scenario needs to know, is edgelam.cosim.TransferSpec, which packs it.
+/// A transfer as it was requested, passed whole from the participant to the sockets of the scenario. Its counterpart in
+/// Python, edgelam.cosim.TransferSpec, has further fields that no scenario needs to know, and packs this struct.
 struct TransferSpec {
-    std::uint64_t id = 0;         ///< the asker's own number, unique in the participant
+    std::uint64_t id = 0;         ///< a number chosen by the sender, unique in the participant
     std::uint64_t size_bytes = 0; ///< at least 1
     TransferProtocol protocol = TransferProtocol::tcp;
     std::uint32_t priority = 0;              ///< class of traffic, 0 to 7: tcp and udp packets have DSCP 8 * priority
     std::int64_t deadline_ns = never_ns;     ///< absolute
-    std::int64_t give_up_ns = 1'000'000'000; ///< udp: complete at the latest this long after the last datagram was sent
+    std::int64_t give_up_ns = 1'000'000'000; ///< udp: ends at the latest this long after the last datagram was sent
     std::uint64_t rate_bps = 0; ///< udp: pacing rate of the application bytes; 0: the scenario's default for the path
 };
 EDGELAM_MESSAGE(TransferSpec, id, size_bytes, protocol, priority, deadline_ns, give_up_ns, rate_bps)
 
-/// Send what `spec` says from node `source` to the nodes in the tail.
-/// Tail: uint32[num_receivers], then uint8[meta_bytes] handed unread to the receivers' participants.
-/// `payload`: an array of the sender's arena, kept alive by the host until every receiver has been told.
+/// Send a transfer with this `spec` from node `source` to the nodes in the tail.
+/// Tail: uint32[num_receivers], then uint8[meta_bytes], which is handed unread to the receivers' participants.
+/// `payload`: an array in the sender's arena, kept alive by the host until every receiver has been told.
 struct TransferRequest {
     TransferSpec spec;
     std::uint32_t source;
@@ -99,14 +102,15 @@ struct TransferRequest {
 };
 EDGELAM_MESSAGE(TransferRequest, spec, source, num_receivers, meta_bytes, reserved, payload)
 
-/// Withdraw what transfer `id` has still queued; what is in the socket crosses.
+/// Withdraw the bytes of transfer `id` that are still queued; bytes that are in the socket are still sent.
 struct CancelTransfer {
     std::uint64_t id;
 };
 EDGELAM_MESSAGE(CancelTransfer, id)
 
-/// Read observable `observable` once (`period_ns` 0), or from now on every `period_ns` (> 0) until Unsubscribe. With
-/// `aside` 1 that subscription does not count as outstanding: it keeps no run alive in which all else is at an end.
+/// Read observable `observable` once (`period_ns` 0), or from now on every `period_ns` (> 0) until Unsubscribe. If
+/// `aside` is 1, this subscription does not count as outstanding: it does not keep a run alive when everything else has
+/// ended.
 struct ReadObservable {
     std::uint64_t request;
     std::uint32_t observable;
@@ -129,7 +133,7 @@ struct SetControl {
 };
 EDGELAM_MESSAGE(SetControl, request, control, reserved, value)
 
-/// Hand bytes (tail) and perhaps an array to participant `to`, in zero simulated time.
+/// Hand bytes (the tail) and perhaps an array to participant `to`, in zero simulated time.
 struct Post {
     std::uint32_t to;
     std::uint32_t reserved;
@@ -137,7 +141,7 @@ struct Post {
 };
 EDGELAM_MESSAGE(Post, to, reserved, payload)
 
-/// Answer to Explain. Tail: UTF-8 text, what this participant waits for.
+/// The answer to Explain. Tail: UTF-8 text that says what this participant waits for.
 struct Explanation {
     std::int32_t unused;
 };
@@ -145,33 +149,34 @@ EDGELAM_MESSAGE(Explanation, unused)
 
 // ---- H->P ------------------------------------------------------------------------------------------------------
 
-/// The wait is over: the participant holds again. Whatever happened stands in the frames before this one.
+/// The wait is over: the participant holds the simulated time again. The frames before this one say what has happened.
 struct Resume {
     std::int64_t now_ns;
 };
 EDGELAM_MESSAGE(Resume, now_ns)
 
-/// One receiver's share of a transfer has ended: told to the sender. Tail: if partial, uint64[num_lost][2], the
-/// lost byte ranges [begin, end). If failed, UTF-8 text of the reason.
+/// One receiver's part of a transfer has ended; this is sent to the sender. Tail: if partial, uint64[num_lost][2], the
+/// lost byte ranges [begin, end); if failed, UTF-8 text with the reason.
 struct TransferRecord {
     std::uint64_t id;
     std::uint32_t receiver;        ///< node
     std::int32_t status;           ///< TransferStatus
     std::uint64_t size_bytes;      ///< asked for
-    std::uint64_t delivered_bytes; ///< arrived at the receiver
-    std::int64_t queued_ns;        ///< the request took effect
-    std::int64_t first_byte_ns;    ///< first byte at the receiver
-    std::int64_t last_byte_ns;     ///< last byte at the receiver
-    std::int64_t acknowledged_ns;  ///< the sender knows (tcp: last byte acknowledged; udp, ideal: as last_byte_ns)
-    std::uint32_t retransmissions; ///< tcp: segments sent again while this transfer was the oldest unacknowledged
+    std::uint64_t delivered_bytes; ///< bytes that arrived at the receiver
+    std::int64_t queued_ns;        ///< when the request took effect
+    std::int64_t first_byte_ns;    ///< when the first byte was at the receiver
+    std::int64_t last_byte_ns;     ///< when the last byte was at the receiver
+    std::int64_t acknowledged_ns;  ///< when the sender knew (tcp: last byte acknowledged; udp, ideal: last_byte_ns)
+    std::uint32_t retransmissions; ///< tcp: segments resent while this transfer was the oldest unacknowledged one
     std::uint32_t num_lost;        ///< udp: number of lost ranges in the tail
 };
 EDGELAM_MESSAGE(TransferRecord, id, receiver, status, size_bytes, delivered_bytes, queued_ns, first_byte_ns,
                 last_byte_ns, acknowledged_ns, retransmissions, num_lost)
 
-/// A transfer's last byte has arrived at `receiver`: told to the participant that claims it, at `last_byte_ns`.
-/// Tail: uint64[num_lost][2] lost ranges, then uint8[meta_bytes] as the sender gave them. When `payload` holds an
-/// array, the receiving participant is already counted as its holder and must release it.
+/// A transfer's last byte has arrived at `receiver`; this is sent at `last_byte_ns` to the participant that claims the
+/// receiver.
+/// Tail: uint64[num_lost][2] lost ranges, then uint8[meta_bytes] as given by the sender. If `payload` holds an array,
+/// the receiving participant is already counted as its holder and must release it.
 struct Delivery {
     std::uint64_t id;
     std::uint32_t sender_participant;
@@ -187,7 +192,7 @@ struct Delivery {
 EDGELAM_MESSAGE(Delivery, id, sender_participant, source, receiver, num_lost, meta_bytes, reserved, size_bytes,
                 last_byte_ns, payload)
 
-/// Request `id` of kind `message` (its type number) was refused. Tail: UTF-8 text of the reason.
+/// Request `id` of kind `message` (its type number) was refused. Tail: UTF-8 text with the reason.
 struct Refused {
     std::uint64_t id;
     std::uint32_t message;
@@ -195,7 +200,8 @@ struct Refused {
 };
 EDGELAM_MESSAGE(Refused, id, message, reserved)
 
-/// A reading. Tail: int64[num_dims] shape, then, unless `value` holds an array, the value's bytes in C order.
+/// A value of an observable. Tail: int64[num_dims] shape, then, unless `value` holds an array, the value's bytes in C
+/// order.
 struct ObservableValue {
     std::uint64_t request;
     std::int64_t time_ns;
@@ -211,7 +217,7 @@ struct ControlApplied {
 };
 EDGELAM_MESSAGE(ControlApplied, request, applied_at_ns)
 
-/// What another participant handed over with Post. Tail: its bytes.
+/// The data that another participant handed over with Post. Tail: its bytes.
 struct Posted {
     std::uint32_t from;
     std::uint32_t reserved;
@@ -219,7 +225,8 @@ struct Posted {
 };
 EDGELAM_MESSAGE(Posted, from, reserved, payload)
 
-/// Everybody waits without a deadline and nothing is outstanding: say what you wait for (Explanation).
+/// All participants wait without a deadline and nothing is outstanding: the participant is to say what it waits for
+/// (Explanation).
 struct Explain {
     std::int64_t now_ns;
 };
@@ -231,13 +238,13 @@ struct Deadlock {
 };
 EDGELAM_MESSAGE(Deadlock, now_ns)
 
-/// The scenario is over: no more events will come. Tail: UTF-8 text, why.
+/// The scenario is over: no more events will come. Tail: UTF-8 text with the reason.
 struct Ended {
     std::int64_t now_ns;
 };
 EDGELAM_MESSAGE(Ended, now_ns)
 
-/// The type numbers of frames: a message's place in this list.
+/// The type number of a frame is the place of its message in this list.
 using ProtocolMessages = MessageList<Wait, Detach, ClaimNode, TransferRequest, CancelTransfer, ReadObservable,
                                      Unsubscribe, SetControl, Post, Explanation, Resume, TransferRecord, Delivery,
                                      Refused, ObservableValue, ControlApplied, Posted, Explain, Deadlock, Ended>;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// A ring of bytes in shared memory with one producer and one consumer, without locks, carrying frames.
+/// A ring of bytes in shared memory that carries frames, with one producer and one consumer, and without locks.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,8 @@
 
 namespace edgelam::bridge {
 
-/// In front of every message. The frame takes up its size rounded up to 8 bytes, so that headers stay aligned.
+/// The header in front of every message. The frame takes up its size rounded up to 8 bytes, so that headers stay
+/// aligned.
 struct FrameHeader {
     std::uint32_t body_bytes;
     std::uint32_t tail_bytes;
@@ -26,14 +27,15 @@ struct FrameHeader {
 };
 static_assert(sizeof(FrameHeader) == 24);
 
-/// The part of a ring that both sides write: each index on a cache line of its own. Indices count bytes for ever.
+/// The part of a ring that both sides write: each index has its own cache line. Indices count bytes and never wrap
+/// around.
 struct RingState {
     alignas(64) std::atomic<std::uint64_t> written;        ///< by the producer
     alignas(64) std::atomic<std::uint64_t> consumed;       ///< by the consumer
-    alignas(64) std::atomic<std::uint32_t> producer_waits; ///< the producer wants to hear of space
+    alignas(64) std::atomic<std::uint32_t> producer_waits; ///< the producer wants to be told of space
 };
 
-/// A frame taken out of a ring. Eight-byte aligned.
+/// A frame that was taken out of a ring. It is eight-byte aligned.
 struct OwnedFrame {
     FrameHeader header;
     std::vector<std::byte> bytes; ///< body, then tail
@@ -60,7 +62,7 @@ class Ring {
         return m_capacity - (m_state->written.load(std::memory_order_relaxed) - m_state->consumed.load()) >=
                frame_bytes;
     }
-    /// False when there is no space now. The caller has made sure that the frame is not larger than the ring.
+    /// Returns false if there is no space now. The caller must make sure that the frame is not larger than the ring.
     bool TryWrite(const FrameHeader& header, std::span<const std::byte> body, std::span<const std::byte> tail) {
         const std::uint64_t frame_bytes = FrameBytes(body.size(), tail.size());
         const std::uint64_t begin = m_state->written.load(std::memory_order_relaxed);
@@ -76,7 +78,7 @@ class Ring {
         m_state->written.store(begin + frame_bytes, std::memory_order_release);
         return true;
     }
-    /// Asks the consumer to ring when it has made space.
+    /// Asks the consumer to ring the doorbell when it has made space.
     void SetProducerWaits(bool waits) { m_state->producer_waits.store(waits); }
 
     // ---- consumer ----
@@ -84,7 +86,8 @@ class Ring {
     bool Empty() const {
         return m_state->written.load(std::memory_order_acquire) == m_state->consumed.load(std::memory_order_relaxed);
     }
-    /// Takes the next frame out; false if there is none. Throws BridgeError when the ring holds nonsense.
+    /// Takes the next frame out; returns false if there is none. Throws BridgeError if the bytes in the ring are not a
+    /// valid frame.
     bool TryRead(OwnedFrame& frame) {
         const std::uint64_t begin = m_state->consumed.load(std::memory_order_relaxed);
         const std::uint64_t available = m_state->written.load(std::memory_order_acquire) - begin;
@@ -100,11 +103,11 @@ class Ring {
         }
         frame.bytes.resize(size);
         CopyOut(begin + sizeof(FrameHeader), frame.bytes);
-        // Sequentially consistent, as the load of producer_waits after it: space is never made unheard.
+        // Sequentially consistent, like the load of producer_waits after it: the producer never misses space.
         m_state->consumed.store(begin + frame_bytes);
         return true;
     }
-    /// True once after the producer has asked to hear of space.
+    /// True if the producer has asked to be told of space.
     bool ProducerWaits() { return m_state->producer_waits.load() != 0; }
 
   private:

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Messages declared once. A struct listed with EDGELAM_MESSAGE can describe its own memory layout, in the terms
-/// NumPy uses, so that Python builds its structured types from the declaration:
+/// Messages that are declared once. A struct that is listed with EDGELAM_MESSAGE can describe its own memory layout in
+/// NumPy's terms, so that Python builds its structured types from the declaration:
 ///
 ///     struct Position { double x_m; double y_m; std::array<float, 3> velocity_mps; };
 ///     EDGELAM_MESSAGE(Position, x_m, y_m, velocity_mps)
 ///
-/// The macro stands at namespace scope, in the namespace of the struct. It takes up to 64 fields: integers, float,
+/// The macro must be at namespace scope, in the namespace of the struct. It takes up to 64 fields: integers, float,
 /// double, bool, enumerations (as their integers), std::complex<float> and <double>, char[N] (NumPy 'S', padded with
-/// zeros), std::array and C arrays of these, and other structs listed before. It lists every field, in order:
-/// a field left out does not compile.
+/// zeros), std::array and C arrays of these, and other structs that were listed before. It must list every field, in
+/// order: if a field is left out, the code does not compile.
 #pragma once
 
 #include <array>
@@ -40,12 +40,12 @@ std::string DescribeJson();
 
 namespace detail {
 
-/// Where a field lies, as far as the compiler can check it.
+/// The place of a field, as far as the compiler can check it.
 struct FieldPlace {
     std::size_t offset, size, alignment;
 };
 
-/// True if the fields, laid out one after another as C++ does, fill a struct of that size and alignment.
+/// True if the fields, laid out one after another as in C++, fill a struct of this size and alignment.
 template<std::size_t N>
 constexpr bool CoversStruct(const std::array<FieldPlace, N>& fields, std::size_t size, std::size_t alignment) {
     const auto align = [](std::size_t at, std::size_t to) { return (at + to - 1) / to * to; };
@@ -91,7 +91,7 @@ std::string ScalarDtype() {
     }
 }
 
-/// Takes the array dimensions off T, adding them to `shape`; returns the dtype of what is left, as JSON.
+/// Removes the array dimensions from T and adds them to `shape`; returns the dtype of what is left, as JSON.
 template<class T>
 std::string ElementDtype(std::vector<std::size_t>& shape) {
     if constexpr (std::is_array_v<T>) {
@@ -181,7 +181,7 @@ struct MessageList {
         return place;
     }
 
-    /// The size of the struct with that type number, 0 if there is none.
+    /// The size of the struct with this type number; 0 if there is none.
     static constexpr std::size_t SizeOf(std::uint16_t type) {
         constexpr std::array<std::size_t, sizeof...(M)> sizes{sizeof(M)...};
         return type < size ? sizes[type] : 0;
@@ -192,7 +192,7 @@ struct MessageList {
         return type < size ? names[type] : "message " + std::to_string(type);
     }
 
-    /// JSON: what DescribeJson gives for each message, with its "type" in front.
+    /// JSON: the result of DescribeJson for each message, with its "type" in front.
     static std::string DescribeAllJson() {
         std::string json;
         int type = 0;
@@ -203,7 +203,8 @@ struct MessageList {
         return json + "]";
     }
 
-    /// The same, one line a fact ("Wait.deadline_ns<TAB>type 0, ..."), to be compared line by line at attach.
+    /// The same, with one line for each fact ("Wait.deadline_ns<TAB>type 0, ..."), to be compared line by line at
+    /// attach.
     static std::string DescribeAllLines() {
         std::string lines;
         int type = 0;
@@ -228,7 +229,8 @@ struct MessageList {
 
 } // namespace edgelam::bridge
 
-// F(Struct, field), for each of up to 64 fields, with commas between: the rescanning of EDGELAM_EXPAND makes the loop.
+// F(Struct, field) for each of up to 64 fields, with commas between them: the rescanning of EDGELAM_EXPAND makes the
+// loop.
 #define EDGELAM_PARENS ()
 #define EDGELAM_EXPAND(...) EDGELAM_EXPAND3(EDGELAM_EXPAND3(EDGELAM_EXPAND3(EDGELAM_EXPAND3(__VA_ARGS__))))
 #define EDGELAM_EXPAND3(...) EDGELAM_EXPAND2(EDGELAM_EXPAND2(EDGELAM_EXPAND2(EDGELAM_EXPAND2(__VA_ARGS__))))
@@ -246,7 +248,7 @@ struct MessageList {
         offsetof(Struct, field), sizeof(Struct::field), alignof(decltype(Struct::field))                               \
     }
 
-/// Lists the fields of a struct; see the head of this file.
+/// Lists the fields of a struct; see the beginning of this file.
 #define EDGELAM_MESSAGE(Struct, ...)                                                                                   \
     static_assert(std::is_trivially_copyable_v<Struct> && std::is_standard_layout_v<Struct>,                           \
                   #Struct " crosses as plain bytes: no pointers, no virtual functions, no std::string");               \

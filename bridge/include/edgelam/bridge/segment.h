@@ -36,9 +36,9 @@ class UniqueFd {
 
 /// How a segment is mapped.
 enum class Access {
-    shared,       ///< read and write, seen by everybody
+    shared,       ///< read and write, visible to all processes
     read_only,    ///< read
-    copy_on_write ///< read; a write changes a private copy of the page and nobody else's data
+    copy_on_write ///< read; a write changes only a private copy of the page
 };
 
 /// A mapping that unmaps itself.
@@ -63,36 +63,37 @@ class Mapping {
     std::size_t m_size = 0;
 };
 
-/// A new memfd of that many zero bytes, closed on exec, its size sealed (nobody can shrink it under a reader).
-/// Pages cost memory only once touched.
+/// A new memfd with `size` zero bytes. It is closed on exec, and its size is sealed (nobody can shrink it under a
+/// reader). Pages take memory only after they are touched.
 UniqueFd MakeMemory(const char* label, std::size_t size);
 
 /// Size of the memory behind a descriptor.
 std::size_t MemorySize(int fd);
 
-/// Bytes rounded up to whole pages.
+/// The number of bytes rounded up to whole pages.
 std::uint64_t PageAlign(std::uint64_t bytes);
 
-/// Counts the forks between the process that first asked and this one: a value that differs from the one an object
-/// was made with means that the object belongs to a parent process.
+/// Counts the forks between the process that called this first and the present one: if the value differs from the one
+/// at which an object was made, the object belongs to a parent process.
 std::uint32_t ForkGeneration();
 
-/// An eventfd, by which one thread wakes another out of poll(2). Throws BridgeError.
+/// An eventfd, with which one thread wakes another from poll(2). Throws BridgeError.
 UniqueFd MakeEventFd();
 
-/// Runs `run` in a thread that takes no signals: these are for the threads of the program. Throws BridgeError.
+/// Runs `run` in a thread that receives no signals: these are for the threads of the program. Throws BridgeError.
 std::thread StartThread(std::function<void()> run);
 
-/// A text from another process, with '?' for each byte that is no part of UTF-8: Python's texts take nothing else.
+/// A text from another process, with '?' for each byte that is not part of valid UTF-8: Python's strings accept nothing
+/// else.
 std::string Utf8(std::string text);
 
 /// Opens a pidfd, which becomes readable when the process ends. Throws BridgeError.
 UniqueFd OpenPidFd(int pid);
 
-/// "64.0 MB" and the like, for messages.
+/// A size as text for messages, such as "64.0 MB".
 std::string FormatBytes(std::uint64_t bytes);
 
-/// errno as text.
+/// The text for errno.
 std::string ErrnoText();
 
 } // namespace edgelam::bridge
