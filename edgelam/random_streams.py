@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -52,6 +53,13 @@ def from_numbers(*numbers: int, bits: type[np.random.BitGenerator] = np.random.P
 def derive_seed(seed: int, name: str) -> int:
     """Return a 128-bit seed from the run's seed and the name of a random stream (SHA-256)."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:16], "little")
+
+
+def seed_process(seed: int, name: str) -> None:
+    """Seed what Python seeds from the system: `random` and NumPy's global generator. PyTorch's has a fixed seed."""
+    number = derive_seed(seed, name)
+    random.seed(number)
+    np.random.seed(number % 2**32)  # noqa: NPY002
 
 
 def torch_generator(seed: int) -> torch.Generator:

@@ -12,7 +12,6 @@ import atexit
 import contextlib
 import json
 import os
-import random
 import signal
 import sys
 import threading
@@ -20,6 +19,7 @@ from typing import Any, NoReturn
 
 from edgelam.parallel import rank as rank_process
 from edgelam.processes import die_with
+from edgelam.random_streams import seed_process
 
 
 def main(arguments: list[str]) -> int:
@@ -58,10 +58,9 @@ def _become(place: dict[str, Any], forge: int, others: list[dict[str, Any]], rep
         os.close(each["errors"])
     os.close(report)
     os.environ.update(place["variables"])
-    random.seed()  # as in a process of its own: the program that seeds nothing gets other numbers on each rank
-    import numpy as np
-
-    np.random.seed()  # noqa: NPY002
+    # a program that seeds nothing gets other numbers on each rank, and the same again in a run of the same seed
+    seed = int(place["variables"].get("EDGELAM_SEED", "1"))
+    seed_process(seed, f"globals of rank {place['variables']['RANK']}")
 
 
 def _leave(status: int) -> NoReturn:

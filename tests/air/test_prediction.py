@@ -110,7 +110,7 @@ def test_noise_has_the_power_asked_for():
         assert np.mean(np.abs(values) ** 2) == pytest.approx(0.1, rel=0.02)
         assert np.mean(values.real * values.imag) == pytest.approx(0, abs=1e-3)
     assert prediction.add_noise(windows, (5, 20), np.random.default_rng(0), future=False).future is windows.future
-    with pytest.raises(ConfigurationError, match="SNR from 20 to 5"):
+    with pytest.raises(ConfigurationError, match="SNR is 20 to 5 dB"):
         prediction.add_noise(windows, (20, 5), np.random.default_rng(0), future=False)
 
 

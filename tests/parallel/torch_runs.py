@@ -4,9 +4,9 @@
 import functools
 import json
 import math
-import multiprocessing
-import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from edgelam import cosim
@@ -30,44 +30,14 @@ def over_network(
     return run_ranks(words, job, simulate, on_record=on_record, idle_timeout_s=idle_timeout_s)
 
 
-def _rank_under_gloo(rank, size, folder, out, programs):
-    os.environ |= {
-        "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size),
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "GLOO_SOCKET_IFNAME": "lo",
-    }  # fmt: skip
-    import torch
-    from torch.distributed import FileStore, distributed_c10d
-
-    torch.set_num_threads(1)
-    count = [0]
-
-    def rendezvous(*_, **__):  # a file in the place of a port, which another run may take
-        count[0] += 1
-        yield FileStore(f"{folder}/store{count[0]}", size), rank, size
-
-    distributed_c10d.rendezvous = rendezvous
-    import sys
-
-    sys.path.insert(0, str(PROGRAMS))
-    import together
-
-    together.run(out, programs)
-
-
 def under_gloo(programs, folder):
     """What each program prints on each rank under gloo: [rank][program]."""
     out, size = folder / "gloo", len(RANKS)
     out.mkdir()
-    context = multiprocessing.get_context("fork")
-    arguments = (size, str(folder), str(out), [str(program) for program in programs])
-    ranks = [context.Process(target=_rank_under_gloo, args=(rank, *arguments)) for rank in range(size)]
-    for rank in ranks:
-        rank.start()
-    for rank in ranks:
-        rank.join(60)
-        if rank.exitcode is None:
-            rank.kill()
-    assert [rank.exitcode for rank in ranks] == [0] * size
+    # a process of its own forks the ranks: this one may have threads, which a fork does not take along
+    command = [sys.executable, Path(__file__).with_name("gloo_ranks.py"), str(size), folder, out, *programs]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
     return [json.loads((out / f"{rank}.json").read_text()) for rank in range(size)]
 
 

@@ -123,7 +123,7 @@ def test_start_up_does_not_import_torch():
         (["compare", "a", "b", "--out", "nowhere/c.html"], "--out nowhere/c.html: there is no folder nowhere"),
         (["bench", "brige"], "bridge"),
         (["bench", "channel", "--growth"], "--growth belongs to: edgelam bench radio"),
-        (["bench", "radio", "--figure", "x"], "--figure to --growth"),
+        (["bench", "radio", "--figure", "x"], "--figure belongs to: edgelam bench collectives, or to --growth"),
     ],
 )
 def test_wrong_usage_is_one_clear_block_with_what_is_right(capsys, tmp_path, monkeypatch, arguments, message):
