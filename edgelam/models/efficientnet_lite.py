@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch.nn.functional as F
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from edgelam.errors import ConfigurationError
@@ -118,8 +118,6 @@ def preprocess(image_BCHW: Tensor, size: str = "lite0") -> Tensor:
 
 def save(model: EfficientNetLite, folder: Path, state: dict[str, Tensor]) -> None:
     """Write ``config.json`` and ``model.safetensors`` of `state`, after it was loaded into `model`, strictly."""
-    from safetensors.torch import save_file
-
     model.load_state_dict(state)
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "model.safetensors")
     config = {"model_type": "efficientnet-lite", "size": model.size}

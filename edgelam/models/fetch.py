@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import json
 import os
-import secrets
 import shutil
 import sys
 import tempfile
@@ -25,7 +23,8 @@ from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.files import read_json
 from edgelam.files.cache import cache_folder, locked
 from edgelam.files.digests import digest_of
-from edgelam.models.catalogue import MODELS, Pinned, pinned
+from edgelam.models.catalogue import Pinned, pinned
+from edgelam.models.conversion.packages import needed
 from edgelam.processes import Child, deferred_interrupt, describe_status
 
 RECORD = "edgelam-model.json"
@@ -74,10 +73,7 @@ def fetch(name: str, say: Callable[[str], object] = print) -> Path:
     if _is_complete(place, model):
         return place
     for module in model.needs:
-        if importlib.util.find_spec(module) is None:
-            raise ConfigurationError(
-                f"{module} is needed to convert {name} and is not installed: pip install 'edgelam[models]'"
-            )
+        needed(module, f"to convert {name}")
     models = place.parent
     with locked(models, "another process is fetching a model", f"fetch {name}"):
         if _is_complete(place, model):  # the other process has fetched this one
@@ -96,9 +92,8 @@ def fetch(name: str, say: Callable[[str], object] = print) -> Path:
             converter.convert(source, folder, *model.arguments)
             (folder / RECORD).write_text(json.dumps(_record(model, folder), indent=2) + "\n")
             if place.exists():  # incomplete, or of another format
-                place.rename(models / f".fetching-old-{secrets.token_hex(4)}")
+                place.rename(scratch / "old")
             folder.rename(place)
-            shutil.rmtree(scratch / "source")
     return place
 
 
@@ -171,6 +166,3 @@ def _record(model: Pinned, folder: Path) -> dict[str, object]:
         "origin": model.origin,
         "files": {os.fspath(path.relative_to(folder)): digest_of(path) for path in files},
     }
-
-
-__all__ = ["MODELS", "command", "fetch", "is_fetched", "model_folder"]

@@ -32,11 +32,11 @@ from torch import Tensor
 from edgelam.cosim.work import Work
 from edgelam.errors import BatteryEmpty, TransferError
 from edgelam.learning.conversation import Link, Parts, number, on_its_way
+from edgelam.learning.secure_sum import MASK_OPERATIONS_A_BYTE, FixedPoint, Masker
 from edgelam.parallel.looped_costs import device_memory
 from edgelam.parallel.looped_fleet import Job
 from edgelam.parallel.looped_parts import DevicePart
 from edgelam.parallel.looped_records import DeviceStepRecord
-from edgelam.privacy.secure_sum import MASK_OPERATIONS_A_BYTE, FixedPoint, Masker
 from edgelam.random_streams import derive_seed, torch_generator
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from torch import Tensor
 from edgelam.errors import ConfigurationError, RunEnded, TransferError
 from edgelam.learning.conversation import expect, number
 from edgelam.learning.divergence import refuse_divergence
+from edgelam.learning.secure_sum import unmasked_sum
 from edgelam.parallel.looped_costs import device_memory, server_memory, shard_bytes
 from edgelam.parallel.looped_device import DOWN, REPAIR, fixed_point
 from edgelam.parallel.looped_fleet import Job, Lost
@@ -26,7 +27,6 @@ from edgelam.parallel.looped_model import Batch
 from edgelam.parallel.looped_parts import ServerPart
 from edgelam.parallel.looped_records import DepartureRecord, PlanRecord, StepRecord
 from edgelam.parallel.looped_split import Split, State, server_state, shard_state, whole_state
-from edgelam.privacy.secure_sum import unmasked_sum
 
 if TYPE_CHECKING:
     from edgelam import cosim

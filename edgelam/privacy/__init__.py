@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a server or a device can learn from what passes through it, and what can be done about it.
+"""What a server or a device can learn from what passes through it. Remedies that learning uses are in edgelam.learning.
 
 | module | what |
 |---|---|
 | `least_squares` | the input of a linear map from some of its output's columns, weights known or learnt |
 | `token_lookup` | which tokens were encoded, by comparison with every token of the vocabulary |
-| `secure_sum` | pairwise masks: a server learns the sum of what devices send and nothing else of it |
 
 An attack is a function of what was seen and what is known; it knows no network and no experiment.
 """

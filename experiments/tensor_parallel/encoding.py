@@ -22,13 +22,13 @@ from torch import Tensor
 
 from edgelam import cosim
 from edgelam.data import ns3_comments
+from edgelam.learning.secure_sum import FixedPoint, Masker, unmasked_sum
 from edgelam.models import Backbone, load_backbone
 from edgelam.output.progress import Progress
 from edgelam.parallel import looped
 from edgelam.parallel.looped_records import Record, StepRecord
 from edgelam.parallel.looped_split import equal_split
 from edgelam.privacy.least_squares import recover, relative_error
-from edgelam.privacy.secure_sum import FixedPoint, Masker, unmasked_sum
 from edgelam.privacy.token_lookup import identify, share_identified
 from edgelam.random_streams import derive_seed, torch_generator
 from edgelam.runs import RunFolder

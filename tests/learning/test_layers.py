@@ -25,7 +25,7 @@ def imported(package):
         ("learning", ("edgelam.federated", "edgelam.air", "edgelam.parallel", "edgelam.runs", "edgelam.data")),
         ("air", ("edgelam.federated", "edgelam.parallel", "edgelam.runs")),
         ("federated", ("edgelam.air", "edgelam.parallel", "edgelam.runs")),
-        ("parallel", ("edgelam.air", "edgelam.federated", "edgelam.runs")),
+        ("parallel", ("edgelam.air", "edgelam.federated", "edgelam.privacy", "edgelam.runs")),
         ("privacy", ("edgelam.air", "edgelam.federated", "edgelam.parallel", "edgelam.cosim", "edgelam.runs")),
         ("scenarios", ("edgelam.runs",)),
         ("cosim", ("edgelam.runs", "edgelam.output")),

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from edgelam.errors import ConfigurationError
+from edgelam.learning.secure_sum import FixedPoint, Masker, unmasked_sum
 from edgelam.models import Backbone, load_backbone
 from edgelam.privacy.least_squares import learn_map, recover, relative_error
-from edgelam.privacy.secure_sum import FixedPoint, Masker, unmasked_sum
 from edgelam.privacy.token_lookup import identify, nearest, share_identified
 
 D = 384

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgelam.errors import ConfigurationError
-from edgelam.privacy.secure_sum import KEY_BYTES, PRIME, FixedPoint, Masker, unmasked_sum
+from edgelam.learning.secure_sum import KEY_BYTES, PRIME, FixedPoint, Masker, unmasked_sum
 
 NAMES = ("ue0", "ue1", "ue2", "ue3")
 FIXED = FixedPoint(44)
