@@ -84,8 +84,10 @@ class Encoded:
             at += part.size
 
 
-def encode(data: Any, encoding: str = "fp32") -> Encoded:
+def encode(data: Any, encoding: str = "fp32", *, copy: bool = True) -> Encoded:
     """Encode `data`; the values are copied, so later changes of `data` have no effect.
+
+    If `copy` is False, the parts may share memory with `data`: for one who writes them elsewhere at once.
 
     Raises `ConfigurationError` for an unknown encoding and for what cannot be sent.
     """
@@ -93,7 +95,7 @@ def encode(data: Any, encoding: str = "fp32") -> Encoded:
         raise ConfigurationError(f"unknown encoding {encoding!r}; there are: {', '.join(ENCODINGS)}")
     parts: list[Array] = []
     try:
-        tree = _encode_tree(data, encoding, parts)
+        tree = _encode_tree(data, encoding, parts, copy)
     except RecursionError:
         raise ConfigurationError("what is sent is nested too deeply, or contains itself") from None
     return Encoded(encoding, sum(part.size for part in parts), tuple(parts), tree)
@@ -120,28 +122,28 @@ def decode(
 
 def wire_size(data: Any, encoding: str = "fp32") -> int:
     """Return the number of bytes that `data` takes on the wire."""
-    return encode(data, encoding).nbytes
+    return encode(data, encoding, copy=False).nbytes
 
 
 # ---- structure ---------------------------------------------------------------------------------------------------
 
 
-def _encode_tree(data: Any, encoding: str, parts: list[Array]) -> Any:
+def _encode_tree(data: Any, encoding: str, parts: list[Array], copy: bool) -> Any:
     if data is None:
         return None
     if isinstance(data, dict):
-        return {key: _encode_tree(value, encoding, parts) for key, value in data.items()}
+        return {key: _encode_tree(value, encoding, parts, copy) for key, value in data.items()}
     if isinstance(data, np.ma.MaskedArray):
-        return _encode_masked(data, encoding, parts)
+        return _encode_masked(data, encoding, parts, copy)
     if isinstance(data, (list, tuple)):
         kind = type(data)
-        children = tuple(_encode_tree(value, encoding, parts) for value in data)
+        children = tuple(_encode_tree(value, encoding, parts, copy) for value in data)
         if kind in (list, tuple):
             return kind(children)
         _check_container(data)
         return Branch(kind, children)
     try:
-        leaf, part = _encode_leaf(data, encoding)
+        leaf, part = _encode_leaf(data, encoding, copy)
     except ConfigurationError:
         raise
     except Exception as error:  # any error of torch and numpy about data that has no values, or none that numpy knows
@@ -193,13 +195,13 @@ def _check_container(data: Any) -> None:
         )
 
 
-def _encode_masked(data: Any, encoding: str, parts: list[Array]) -> Branch:
+def _encode_masked(data: Any, encoding: str, parts: list[Array], copy: bool) -> Branch:
     if type(data) is not np.ma.MaskedArray:
         raise ConfigurationError(
             f"a {type(data).__name__} cannot be sent; send a numpy.ma.MaskedArray, or its data and its mask"
         )
     values, mask = np.asarray(data.data), np.ma.getmaskarray(data)
-    children = tuple(_encode_tree(part, encoding, parts) for part in (values, mask))
+    children = tuple(_encode_tree(part, encoding, parts, copy) for part in (values, mask))
     return Branch(np.ma.MaskedArray, children, (data.fill_value, bool(data.hardmask)))
 
 
@@ -214,10 +216,10 @@ def shown(data: Any) -> str:
 # ---- one value ---------------------------------------------------------------------------------------------------
 
 
-def _encode_leaf(data: Any, encoding: str) -> tuple[Leaf, Array]:
+def _encode_leaf(data: Any, encoding: str, copy: bool) -> tuple[Leaf, Array]:
     torch = sys.modules.get("torch")  # a tensor cannot be here before torch is
     if torch is not None and isinstance(data, torch.Tensor):
-        return _encode_tensor(torch, data, encoding)
+        return _encode_tensor(torch, data, encoding, copy)
     if isinstance(data, str):
         part = np.frombuffer(data.encode(errors="surrogatepass"), np.uint8)
         return Leaf("str", "", (part.size,), "|u1", part.size), part
@@ -225,7 +227,7 @@ def _encode_leaf(data: Any, encoding: str) -> tuple[Leaf, Array]:
         if isinstance(data, np.ndarray) and type(data) not in (np.ndarray, np.memmap):
             raise ConfigurationError(f"a {type(data).__name__} cannot be sent; send numpy.asarray(...) of it")
         array = np.asarray(data)
-        wire, part = _to_wire(array, encoding)
+        wire, part = _to_wire(array, encoding, copy)
         kind = "numpy" if isinstance(data, np.ndarray) else "scalar"
         return Leaf(kind, array.dtype if array.dtype.fields else array.dtype.str, array.shape, wire, part.size), part
     if isinstance(data, (bool, int, float, complex)):
@@ -242,7 +244,7 @@ def _encode_leaf(data: Any, encoding: str) -> tuple[Leaf, Array]:
     )
 
 
-def _encode_tensor(torch: Any, data: Any, encoding: str) -> tuple[Leaf, Array]:
+def _encode_tensor(torch: Any, data: Any, encoding: str, copy: bool) -> tuple[Leaf, Array]:
     if type(data).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:  # DTensor, MaskedTensor, FakeTensor, ...
         raise ConfigurationError(f"a {type(data).__name__} cannot be sent; send the plain tensors that it is made of")
     tensor = data.detach().resolve_conj().resolve_neg()
@@ -252,39 +254,39 @@ def _encode_tensor(torch: Any, data: Any, encoding: str) -> tuple[Leaf, Array]:
         encoding = "bf16" if encoding == "exact" else encoding
     elif dtype.startswith("float8_"):
         tensor = tensor.contiguous().view(torch.uint8)
-    wire, part = _to_wire(tensor.cpu().numpy(), encoding)
+    wire, part = _to_wire(tensor.cpu().numpy(), encoding, copy)
     return Leaf("torch", dtype, shape, wire, part.size, str(data.device)), part
 
 
-def _to_wire(values: Array, encoding: str) -> tuple[Any, Array]:
-    """Return the wire format's name, and the values in it as a new uint8 array."""
+def _to_wire(values: Array, encoding: str, copy: bool) -> tuple[Any, Array]:
+    """Return the wire format's name, and the values in it as a uint8 array, which is new if `copy` is True."""
     kind = values.dtype.kind
     if values.dtype.hasobject:
         raise ConfigurationError(f"values of dtype {values.dtype} cannot be sent: they are Python objects")
     if values.dtype.fields:  # bytes between fields are not values: zeros
-        copy = np.zeros(values.shape, values.dtype)
-        copy[...] = values
-        return values.dtype, _as_bytes(copy)
+        clean = np.zeros(values.shape, values.dtype)
+        clean[...] = values
+        return values.dtype, _as_bytes(clean)
     if kind in "biuVS" or (encoding == "exact" and kind in "fc"):
-        return values.dtype.str, _as_bytes(np.array(values, order="C"))
+        return values.dtype.str, _as_bytes(np.array(values, order="C") if copy else np.ascontiguousarray(values))
     if kind == "c":
         if encoding in ("int8", "bf16"):
             raise ConfigurationError(f"complex values cannot be sent as {encoding}; use fp64, fp32 or fp16")
         pairs = np.ascontiguousarray(values).view(f"<f{values.dtype.itemsize // 2}")
-        return encoding, _float_bytes(pairs, encoding)
+        return encoding, _float_bytes(pairs, encoding, copy)
     if kind != "f":
         raise ConfigurationError(f"values of dtype {values.dtype} cannot be sent; use numbers, booleans or bytes")
-    return encoding, _float_bytes(values, encoding)
+    return encoding, _float_bytes(values, encoding, copy)
 
 
-def _float_bytes(values: Array, encoding: str) -> Array:
+def _float_bytes(values: Array, encoding: str, copy: bool) -> Array:
     if encoding == "bf16":
         return _as_bytes(_to_bf16(values))
     if encoding == "int8":
         return _to_int8(values)
     if encoding == "fp16":
         values = np.clip(values, -65504, 65504)
-    return _as_bytes(values.astype(_FLOATS[encoding], order="C"))  # a copy
+    return _as_bytes(values.astype(_FLOATS[encoding], order="C", copy=copy))
 
 
 def _decode_leaf(leaf: Leaf, wire: Array, copy: bool) -> Any:

@@ -35,7 +35,7 @@ class Participants:
     def post(self, to: int, tag: str, data: Any) -> None:
         """Hand `data` to participant `to`."""
         self._check(to)
-        encoded = codec.encode(data, "exact")
+        encoded = codec.encode(data, "exact", copy=to == self._core.participant)
         if to == self._core.participant:
             self._mailbox.deliver(to, tag, (encoded, None))
             return

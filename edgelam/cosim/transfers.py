@@ -137,7 +137,8 @@ class Transfers:
         """Check the request, and pass it to the clock."""
         core = self._core
         self._check_nodes(source, receivers, asked.tag)
-        encoded = codec.encode(data, asked.encoding)
+        delivered_here = any(core.is_mine(node) for node in receivers)
+        encoded = codec.encode(data, asked.encoding, copy=delivered_here)
         if encoded.nbytes == 0:
             raise ConfigurationError(
                 f"{source.name} sends 0 bytes (tag {asked.tag!r}, {codec.shown(data)}): a transfer has at least one; "
@@ -152,7 +153,7 @@ class Transfers:
             source=source,
             receivers={node.id: node.name for node in receivers},
             spec=spec,
-            encoded=encoded,
+            encoded=encoded if delivered_here else None,
             size_bytes=encoded.nbytes,
             future=core.loop.create_future(),
             queued_ns=now,

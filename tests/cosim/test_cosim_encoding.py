@@ -290,6 +290,13 @@ def test_exact_comes_back_as_it_was(data):
 
 
 @settings(max_examples=50, deadline=None)
+@given(structures)
+def test_the_wire_is_the_same_without_a_copy(data):
+    whole, view = encode(data, "exact"), encode(data, "exact", copy=False)
+    assert view.tobytes() == whole.tobytes()
+    assert [part.nbytes for part in view.parts] == [part.nbytes for part in whole.parts]
+
+
 @given(structures, st.data())
 def test_losses_never_raise(data, draw):
     encoded = encode(data, "exact")
