@@ -26,6 +26,7 @@ def imported(package):
         ("air", ("edgelam.federated", "edgelam.parallel", "edgelam.runs")),
         ("federated", ("edgelam.air", "edgelam.parallel", "edgelam.runs")),
         ("parallel", ("edgelam.air", "edgelam.federated", "edgelam.privacy", "edgelam.runs")),
+        ("inference", ("edgelam.air", "edgelam.federated", "edgelam.parallel", "edgelam.privacy", "edgelam.runs")),
         ("privacy", ("edgelam.air", "edgelam.federated", "edgelam.parallel", "edgelam.cosim", "edgelam.runs")),
         ("scenarios", ("edgelam.runs",)),
         ("cosim", ("edgelam.runs", "edgelam.output")),
