@@ -103,16 +103,16 @@ class SimulationRecorder:
             self.folder.table(table).flush()
         with looking_on():  # a replay follows its own positions
             places = self._follow_places(sim)
-        prb_slots: dict[str, int] = {}
+        radio: dict[str, dict[str, Any]] = {}
         try:
             yield
             with looking_on():
-                prb_slots = await ledger.read_prb_slots(sim)
+                radio = await ledger.read_radio(sim)
         finally:  # also if the body fails: then nothing is awaited
             with looking_on():
                 if places is not None:
                     places.cancel()
-            self.write_devices(self.ledger.rows(sim.nodes.values(), sim.now_ns / 1e9, prb_slots))
+            self.write_devices(self.ledger.rows(sim.nodes.values(), sim.now_ns / 1e9, radio))
 
     def _follow_places(self, sim: Simulation) -> asyncio.Task[None] | None:
         if OBSERVABLE not in sim.observables:

@@ -96,6 +96,9 @@ void NrHelper::AddOptions(Options& options) {
     options.Attribute("uePower", m_settings, "UePower");
     options.Attribute("gnbNoiseFigure", m_settings, "GnbNoiseFigure");
     options.Attribute("ueNoiseFigure", m_settings, "UeNoiseFigure");
+    options.Attribute("drxCycle", m_settings, "DrxCycle", {.smallest = 0, .largest = 10.24});
+    options.Attribute("drxOnDuration", m_settings, "DrxOnDuration", {.smallest = 0, .largest = 1.6});
+    options.Attribute("drxInactivity", m_settings, "DrxInactivity", {.smallest = 0, .largest = 2.56});
     options.Section("Antennas");
     options.Attribute("gnbRows", m_array, "NumRows",
                       {.help = "rows of the gNB's array, elements of TR 38.901 7.3", .largest = 64});

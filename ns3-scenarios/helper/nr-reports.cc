@@ -160,6 +160,23 @@ void NrReports::PublishTraffic(Registry& registry) {
             });
         },
         each);
+    const auto direction = [](bool uplink) { return uplink ? Direction::Uplink : Direction::Downlink; };
+    registry.Publish<Array<double>>(
+        "ue_radio_j", "J", "energy of the radio so far, downlink (with listening and sleeping) and uplink",
+        [this, numUes, direction] {
+            return EachDirection<double>(
+                numUes, [&](bool uplink, auto ue) { return m_helper.GetCell()->UeJoules(ue, direction(uplink)); });
+        },
+        each);
+    registry.Publish<Array<double>>("gnb_radio_j", "J", "energy of the gNB so far, downlink (with sleeping) and uplink",
+                                    [this, direction] {
+                                        Array<double> joules{{2}, {}};
+                                        for (const bool uplink : {false, true}) {
+                                            joules.values.push_back(m_helper.GetCell()->GnbJoules(direction(uplink)));
+                                        }
+                                        return joules;
+                                    },
+                                    {{"direction", 2}});
     registry.Publish<Array<std::uint8_t>>(
         "ue_radio_link", "", "radio link as last measured: 0 connected, 1 out of sync, 2 failed",
         [this, numUes] {

@@ -56,6 +56,8 @@ EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets
 ///     ue_throughput_bps        of decoded transport blocks, smoothed over 0.1 s
 ///     ue_backlog_bytes         waiting in RLC
 ///     ue_bearer_counts         NrBearerCounts
+///     ue_radio_j               energy of its radio so far
+///     gnb_radio_j              energy of the gNB so far [direction]
 ///     ue_channel               H [ue, ue_antenna, element, prb_group], amplitudes; computed when read
 ///     trace_blocks, ...        see NrTraces
 ///     control_slot             first slot for which the newest control of these holds

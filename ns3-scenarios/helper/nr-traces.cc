@@ -8,6 +8,9 @@ NrTraces::NrTraces(const ns3::Ptr<nr::Cell>& cell, Registry& registry)
                "every transmission of a transport block: scheduling, MCS, SINR, error probability, HARQ"),
       m_packets(cell, "PacketDelivered", registry, "trace_packets",
                 "every packet a bearer delivers: when PDCP took it, when it handed it up"),
-      m_csi(cell, "CsiReport", registry, "trace_csi", "every CSI report: rank, wideband CQI and SINR") {}
+      m_csi(cell, "CsiReport", registry, "trace_csi", "every CSI report: rank, wideband CQI and SINR"),
+      m_power(cell, "Power", registry, "trace_power",
+              "power of the radio of each UE and of the gNB (ue -1), in stretches of slots",
+              &nr::Cell::AccountForEnergy) {}
 
 } // namespace edgelam

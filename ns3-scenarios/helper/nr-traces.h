@@ -21,17 +21,29 @@ namespace edgelam {
 template<class Record>
 class NrTrace {
   public:
-    NrTrace(ns3::Ptr<nr::Cell> cell, std::string source, Registry& registry, std::string name, std::string help)
-        : m_cell(std::move(cell)), m_source(std::move(source)) {
+    /// \param tell lets the cell tell what it has not told so far; empty: it tells everything at once
+    NrTrace(ns3::Ptr<nr::Cell> cell, std::string source, Registry& registry, std::string name, std::string help,
+            void (nr::Cell::*tell)() = nullptr)
+        : m_cell(std::move(cell)), m_source(std::move(source)), m_tell(tell) {
         registry.PublishTrace<Record>(
-            std::move(name), std::move(help), [this] { return std::exchange(m_records, {}); },
+            std::move(name), std::move(help),
+            [this] {
+                Tell();
+                return std::exchange(m_records, {});
+            },
             [this](bool on) { Connect(on); });
     }
     NrTrace(const NrTrace&) = delete;
     NrTrace& operator=(const NrTrace&) = delete;
 
   private:
+    void Tell() {
+        if (m_tell != nullptr) {
+            ((*m_cell).*m_tell)();
+        }
+    }
     void Connect(bool on) {
+        Tell();
         const auto add = ns3::MakeCallback(&NrTrace::Add, this);
         if (on) {
             m_cell->TraceConnectWithoutContext(m_source, add);
@@ -50,6 +62,7 @@ class NrTrace {
 
     ns3::Ptr<nr::Cell> m_cell;
     std::string m_source;
+    void (nr::Cell::*m_tell)();
     std::vector<Record> m_records;
 };
 
@@ -58,6 +71,7 @@ class NrTrace {
 ///     trace_blocks     nr::TransportBlockRecord of each transmission
 ///     trace_packets    nr::PacketRecord of each packet delivered
 ///     trace_csi        nr::CsiReportRecord of each report
+///     trace_power      nr::PowerRecord of each stretch of slots
 ///
 /// Must live as long as the run.
 class NrTraces {
@@ -68,6 +82,7 @@ class NrTraces {
     NrTrace<nr::TransportBlockRecord> m_blocks;
     NrTrace<nr::PacketRecord> m_packets;
     NrTrace<nr::CsiReportRecord> m_csi;
+    NrTrace<nr::PowerRecord> m_power;
 };
 
 } // namespace edgelam

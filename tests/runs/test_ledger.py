@@ -98,6 +98,7 @@ def test_it_says_what_the_tables_add_up_to(tmp_path):
         pd.testing.assert_frame_equal(rows[expected.columns], expected, check_dtype=False, check_names=False)
         assert rows["peak_memory_bytes"].tolist() == [5700, pd.NA, pd.NA]
         assert rows[["radio_j", "storage_bytes", "prb_slots"]].isna().all(axis=None)
+        assert rows["total_j"].tolist() == (rows["compute_j"] + rows["idle_j"]).tolist()
     assert 0 < rows.loc["ue1", "bytes_up"] < 50_000_000  # what had arrived when it was given up
     assert rows.loc["edge0", "bytes_up"] == 3 * 2 * 4000  # of a transfer to two receivers, both
     assert rows.loc["ue0", "bytes_up"] == 3 * 60_000
@@ -128,6 +129,57 @@ def test_a_cell_says_how_much_of_its_band_each_took(tmp_path):
         blocks = traced[0][traced[0]["ue"] == number]
         assert rows.loc[f"ue{number}", "prb_slots"] == blocks["prbs"].sum() > 0
     assert rows["prb_slots"].isna().tolist() == [False, False, True]
+
+
+def test_the_radio_costs_what_its_trace_adds_up_to(tmp_path):
+    cell = {"numUe": 2, "speed": 0, "drxCycle": "40ms", "drxInactivity": "10ms"}
+    traced, read = [], []
+
+    async def main(sim):
+        trace, stretches = sim.observable("trace_power"), []
+        async with trace.subscribe(0.01) as readings:
+
+            async def follow():
+                async for reading in readings:
+                    stretches.append(reading.value)
+
+            following = asyncio.ensure_future(follow())
+            async with sim.node("ue0").compute("forward", work=Work(flops=3 * 10**9, bytes=10**6)):
+                pass
+            await sim.node("ue0").send(sim.node("edge0"), bytes(200_000))
+            await sim.node("gnb0").send(sim.node("ue1"), bytes(100_000))
+            await asyncio.sleep(0.3)
+            stretches.append((await trace.read()).value)
+            read.append((await sim.observable("ue_radio_j").read()).value)
+            following.cancel()
+        traced.append(np.concatenate(stretches))
+
+    rows = record(tmp_path, main, "nr-urban-micro", cell)["devices"].set_index("node")
+    (stretches,), (joules,) = traced, read
+    for number, name in [(0, "ue0"), (1, "ue1"), (-1, "gnb0")]:
+        own = stretches[stretches["ue"] == number]
+        assert (own["slot"][1:] == own["slot"][:-1] + own["slots"][:-1]).all()
+        assert own["slot"][0] == 0
+        assert rows.loc[name, "radio_j"] == pytest.approx(own["down_j"].sum() + own["up_j"].sum(), rel=1e-9)
+        if number >= 0:
+            assert joules[:, number] == pytest.approx([own["down_j"].sum(), own["up_j"].sum()], rel=1e-9)
+            assert set(own["state"]) >= {0, 3, 4}  # deep sleep, listening, data
+    costs = rows[["compute_j", "radio_j", "idle_j"]].fillna(0)
+    assert rows["total_j"].to_numpy() == pytest.approx(costs.sum(axis=1).to_numpy(), rel=1e-12)
+    assert pd.isna(rows.loc["edge0", "radio_j"])
+    assert rows.loc["ue0", "compute_j"] > 0
+
+
+def test_drx_values_that_the_standard_does_not_have_are_refused(tmp_path):
+    async def main(sim):
+        pass
+
+    for options, legal in [
+        ({"drxCycle": "15ms"}, "10, 20, 32"),
+        ({"drxOnDuration": "7ms", "drxCycle": "40ms"}, "1, 2, 3"),
+    ]:
+        with pytest.raises(EdgelamError, match=legal):
+            cosim.simulate(main, scenario="nr-indoor", options=options)
 
 
 def test_a_simulation_that_fails_leaves_what_it_had_cost(tmp_path):

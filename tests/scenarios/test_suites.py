@@ -20,6 +20,7 @@ SUITES = [
     "edgelam-nr-codebook",
     "edgelam-nr-control",
     "edgelam-nr-coverage",
+    "edgelam-nr-energy",
     "edgelam-nr-error-model",
     "edgelam-nr-link-adaptation",
     "edgelam-nr-memory",

@@ -63,6 +63,8 @@ double DbOf(double linear) {
 }
 
 CellSettings CellSettings::Checked() const {
+    CheckDrx();
+    CheckPower();
     if (const int largest = static_cast<int>(NumMcs(McsTableOf(mcsTable))) - 1;
         multicastMcs < -1 || multicastMcs > largest) {
         throw std::invalid_argument("NR cell: MulticastMcs " + std::to_string(multicastMcs) + "; legal are -1 to " +
@@ -112,8 +114,9 @@ CellSettings CellSettings::Checked() const {
 }
 
 Carrier::Carrier(const CellSettings& given, double frequencyHz)
-    : settings(given.Checked()), numerology(settings.mu), pattern(SlotPattern::Parse(settings.pattern)),
-      mcsTable(McsTableOf(settings.mcsTable)), cqiTable(static_cast<CqiTable>(mcsTable)),
+    : range(FrequencyRangeOf(frequencyHz)), settings(given.Checked()), numerology(settings.mu),
+      pattern(SlotPattern::Parse(settings.pattern)), mcsTable(McsTableOf(settings.mcsTable)),
+      cqiTable(static_cast<CqiTable>(mcsTable)),
       numPrbs(NumResourceBlocks(FrequencyRangeOf(frequencyHz), settings.mu, settings.bandwidthHz)),
       prbsPerGroup(GroupSize(numPrbs)), numGroups((numPrbs + prbsPerGroup - 1) / prbsPerGroup),
       samplesPerGroup(std::max(1u, prbsPerGroup / 4)),

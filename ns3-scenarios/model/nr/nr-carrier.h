@@ -15,9 +15,11 @@
 
 #include "nr-bands.h"
 #include "nr-control-channel.h"
+#include "nr-drx.h"
 #include "nr-error-model.h"
 #include "nr-frame.h"
 #include "nr-modulation.h"
+#include "nr-power-model.h"
 #include "nr-radio-link.h"
 #include "nr-transport-block.h"
 
@@ -28,7 +30,7 @@ constexpr unsigned least_block_bits = 192; ///< a smaller block would be mostly 
 constexpr unsigned most_ue_delay = 20, most_k = 32; ///< in slots: of UeDelay, and of K1 and K2
 
 /// The attributes of a cell; its TypeId explains what they mean.
-struct CellSettings {
+struct CellSettings : DrxSettings, PowerSettings {
     unsigned mu = 1;
     double bandwidthHz = 100e6, gnbPowerDbm = 44, uePowerDbm = 23, gnbNoiseDb = 5, ueNoiseDb = 9;
     double p0Dbm = -90, alpha = 0.8, blerTarget = 0;
@@ -87,6 +89,7 @@ struct Carrier {
     /// The number of resource blocks that sounding covers.
     unsigned SoundedPrbs() const;
 
+    FrequencyRange range;
     CellSettings settings; ///< with the BLER target of the CQI table if none was given
     Numerology numerology;
     SlotPattern pattern;

@@ -161,7 +161,8 @@ ns3::TypeId Cell::GetTypeId() {
                             MakeTraceSourceAccessor(&Cell::m_csiTrace), "edgelam::nr::Cell::CsiCallback")
             .AddTraceSource("PacketDelivered", "Every packet that a bearer delivers.",
                             MakeTraceSourceAccessor(&Cell::m_packetTrace), "edgelam::nr::Cell::PacketCallback");
-    return tid;
+    static const TypeId complete = AddEnergy(tid);
+    return complete;
 }
 
 Cell::Cell() : m_random(ns3::CreateObject<ns3::UniformRandomVariable>()) {}
@@ -172,6 +173,7 @@ void Cell::DoDispose() {
     m_mac.reset();
     m_outside.reset();
     m_multicast.reset();
+    m_energy.reset();
     m_receiver.reset();
     m_grants.reset();
     m_links.reset();
@@ -194,9 +196,10 @@ void Cell::SetGnb(ns3::Ptr<RadioChannel> channel, ns3::Ptr<ns3::MobilityModel> m
     m_links = std::make_unique<Links>(*m_carrier, m_beamformer, m_csiTrace);
     m_grants = std::make_unique<Grants>(*m_carrier, *m_links, m_random);
     m_receiver = std::make_unique<BlockReceiver>(*m_carrier, m_blockTrace);
-    m_multicast = std::make_unique<MulticastGroups>(*m_carrier, *m_links, *m_grants, *m_receiver, m_random);
+    m_energy = std::make_unique<RadioEnergy>(*m_carrier, *m_links, array->GetNumElems(), m_powerTrace);
+    m_multicast = std::make_unique<MulticastGroups>(*m_carrier, *m_links, *m_grants, *m_receiver, *m_energy, m_random);
     m_outside = std::make_unique<OutsideControl>(*m_carrier, *m_links, *m_grants, m_beamformer, array->GetNumElems());
-    m_mac = std::make_unique<Mac>(*m_carrier, *m_links, *m_grants, *m_receiver, *m_multicast);
+    m_mac = std::make_unique<Mac>(*m_carrier, *m_links, *m_grants, *m_receiver, *m_multicast, *m_energy);
     m_channel = channel;
     m_gnbMobility = mobility;
     m_gnbArray = array;
@@ -221,6 +224,7 @@ std::uint32_t Cell::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::P
     m_mac->CheckRoom();
     m_links->Add(link);
     m_mac->AddUe(bearer);
+    m_energy->AddUe(static_cast<unsigned>(link->NumRx(Direction::Downlink)), m_mac->NextSlot());
     for (const bool uplink : {false, true}) {
         Bearer& each = m_mac->Of(number, uplink ? Direction::Uplink : Direction::Downlink).bearer;
         TracePackets(each, {.ue = number, .uplink = uplink});

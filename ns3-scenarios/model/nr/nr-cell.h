@@ -24,6 +24,7 @@
 #include "nr-mac.h"
 #include "nr-multicast-groups.h"
 #include "nr-outside-control.h"
+#include "nr-radio-energy.h"
 #include "nr-records.h"
 #include "radio-channel.h"
 
@@ -126,6 +127,11 @@ class Cell : public ns3::Object, private CellSettings {
     /// Smoothed throughput of the schedulers, bit/s: all bits sent, including retransmissions.
     double DownThroughputBps(std::uint32_t ue) const;
     double UpThroughputBps(std::uint32_t ue) const;
+    /// Energy of the radio of a UE, and of the gNB, up to the beginning of the present slot, J (nr-radio-energy).
+    double UeJoules(std::uint32_t ue, Direction direction);
+    double GnbJoules(Direction direction);
+    /// Let the trace source Power tell everything up to the beginning of the present slot.
+    void AccountForEnergy();
     /// To be called after SetGnb.
     const ns3::Ptr<Scheduler>& GetScheduler(Direction direction) const { return m_grants->GetScheduler(direction); }
     const ns3::Ptr<Beamformer>& GetBeamformer() const { return m_beamformer; }
@@ -136,11 +142,14 @@ class Cell : public ns3::Object, private CellSettings {
     using BlockCallback = void (*)(const TransportBlockRecord&);
     using CsiCallback = void (*)(const CsiReportRecord&);
     using PacketCallback = void (*)(const PacketRecord&);
+    using PowerCallback = void (*)(const PowerRecord&);
 
   protected:
     void DoDispose() override;
 
   private:
+    /// The attributes of DRX and of energy.
+    static ns3::TypeId AddEnergy(ns3::TypeId tid);
     /// Throws std::logic_error before SetGnb.
     void CheckSet(const char* what) const;
     /// Connect the packets that this bearer delivers to the trace source PacketDelivered; `like` says to whom they
@@ -158,11 +167,13 @@ class Cell : public ns3::Object, private CellSettings {
     ns3::TracedCallback<const TransportBlockRecord&> m_blockTrace;
     ns3::TracedCallback<const CsiReportRecord&> m_csiTrace;
     ns3::TracedCallback<const PacketRecord&> m_packetTrace;
+    ns3::TracedCallback<const PowerRecord&> m_powerTrace;
     // The parts are made by SetGnb; each knows those before it.
     std::unique_ptr<const Carrier> m_carrier;
     std::unique_ptr<Links> m_links;
     std::unique_ptr<Grants> m_grants;
     std::unique_ptr<BlockReceiver> m_receiver;
+    std::unique_ptr<RadioEnergy> m_energy;
     std::unique_ptr<MulticastGroups> m_multicast;
     std::unique_ptr<OutsideControl> m_outside;
     std::unique_ptr<Mac> m_mac;

@@ -128,7 +128,7 @@ void Links::KeepBetter(LinkAdaptation& adaptation) {
     }
 }
 
-void Links::Measure(std::uint32_t number, std::uint64_t slot) {
+bool Links::Measure(std::uint32_t number, std::uint64_t slot) {
     Ue& ue = m_ues[number];
     const auto measure = [&](bool paused) {
         if (paused) {
@@ -172,7 +172,7 @@ void Links::Measure(std::uint32_t number, std::uint64_t slot) {
             TraceReport(ue);
         }
     };
-    ue.reports.Update(m_carrier.settings, slot, measure, [&] {
+    return ue.reports.Update(m_carrier.settings, slot, measure, [&] {
         ue.link.Adopt();
         std::swap(ue.down.quality, ue.down.pending);
         std::swap(ue.up.quality, ue.up.pending);

@@ -46,9 +46,9 @@ struct CsiSchedule {
     bool measured = false, pending = false;
 
     /// Calls measure(paused) and adopt() when they are due: a measurement is used csiDelay slots later. `paused` is
-    /// true if reports have been missing.
+    /// true if reports have been missing. \return whether a measurement was due
     template<class Measure, class Adopt>
-    void Update(const CellSettings& settings, std::uint64_t slot, Measure measure, Adopt adopt) {
+    bool Update(const CellSettings& settings, std::uint64_t slot, Measure measure, Adopt adopt) {
         const auto adoptIfDue = [&] {
             if (pending && slot >= adoptSlot) {
                 adopt();
@@ -57,7 +57,7 @@ struct CsiSchedule {
         };
         adoptIfDue();
         if (pending || (measured && slot < measuredSlot + settings.csiPeriod)) {
-            return;
+            return false;
         }
         // The first report is there when it is needed, and after a pause the reports count as if they had continued:
         // both are used at once.
@@ -65,6 +65,7 @@ struct CsiSchedule {
         *this = {slot, slot + (measured && !paused ? settings.csiDelay : 0), true, true};
         measure(paused);
         adoptIfDue();
+        return true;
     }
 };
 
@@ -86,8 +87,8 @@ class Links {
     void SetInterference(std::shared_ptr<InterferenceSource> source);
 
     /// Make a CSI report, if one is due: beams, rank and a CQI for each group of resource blocks (downlink), and what
-    /// the gNB measures itself (uplink).
-    void Measure(std::uint32_t ue, std::uint64_t slot);
+    /// the gNB measures itself (uplink). \return whether one was due
+    bool Measure(std::uint32_t ue, std::uint64_t slot);
     /// Whether a UE may be scheduled: its link has not failed, it reports a CQI above 0 (TS 38.214 5.2.2.1), and the
     /// gNB can decode the lowest MCS from it with all transmissions together.
     bool Reaches(std::uint32_t ue) const;

@@ -17,13 +17,15 @@ namespace edgelam::nr {
 
 namespace {
 
+constexpr std::uint64_t energy_slots = 64;   ///< slots after which energy is accounted for
 constexpr std::uint64_t request_bytes = 200; ///< a first grant: room for a buffer status report and a small packet
 
 } // namespace
 
-Mac::Mac(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver, MulticastGroups& multicast)
+Mac::Mac(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver, MulticastGroups& multicast,
+         RadioEnergy& energy)
     : m_carrier(carrier), m_links(links), m_grants(grants), m_receiver(receiver), m_multicast(multicast),
-      m_ring(std::bit_ceil(carrier.longestDelay + 2)), m_feedbacks(m_ring.size()) {}
+      m_energy(energy), m_ring(std::bit_ceil(carrier.longestDelay + 2)), m_feedbacks(m_ring.size()) {}
 
 Mac::~Mac() {
     m_event.Cancel();
@@ -110,6 +112,9 @@ void Mac::RunSlot() {
     if (plan.uplink) {
         RequestGrants(slot);
     }
+    if (slot % energy_slots == 0) {
+        m_energy.Advance(slot);
+    }
     if (Busy()) {
         ScheduleSlot();
     } else {
@@ -167,7 +172,8 @@ unsigned Mac::ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces) 
         Ue& ue = *m_ues[i];
         const std::uint64_t waiting =
             (scheduler.AdmitsData(i) ? ue.down.bearer.BacklogBytes() : 0) + ue.up.bearer.StatusBytes();
-        if ((ue.down.harq.Retransmits() || (waiting > 0 && !ue.down.harq.Full())) && Reaches(i, slot)) {
+        if ((ue.down.harq.Retransmits() || (waiting > 0 && !ue.down.harq.Full())) && m_energy.Listens(i, forSlot) &&
+            Reaches(i, slot)) {
             m_grants.Add(i, {false, i, &ue.down}, slot, symbols, waiting,
                          std::max(ue.down.bearer.Priority(), ue.up.bearer.StatusPriority()), m_links.Cces(i),
                          !std::ranges::binary_search(feedbacks.ues, i));
@@ -181,6 +187,10 @@ unsigned Mac::ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces) 
     });
     m_grants.Share(Direction::Downlink, forSlot);
     for (const auto& each : granted) {
+        if (!each.multicast) {
+            m_energy.Grant(each.number, forSlot, Direction::Downlink, each.harq,
+                           each.sender->harq[each.harq].attempts == 0);
+        }
         const Action action{each.multicast ? ActionKind::TransmitMulticast : ActionKind::TransmitDown, each.harq,
                             each.number};
         if (forSlot == slot) {
@@ -204,7 +214,8 @@ unsigned Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned sym
     for (std::uint32_t i = 0; i < m_ues.size(); ++i) {
         Ue& ue = *m_ues[i];
         const bool retransmits = ue.up.harq.Retransmits();
-        if (!retransmits && (ue.status.knownBytes == 0 || ue.up.harq.Full())) {
+        if ((!retransmits && (ue.status.knownBytes == 0 || ue.up.harq.Full())) ||
+            !m_energy.Listens(i, slot + m_carrier.settings.gnbDelay)) {
             continue;
         }
         const std::uint64_t coming = ue.BytesComing();
@@ -219,6 +230,8 @@ unsigned Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned sym
     for (const auto& each : granted) {
         GrantUp(each.number, each.harq, symbols, slot);
         Schedule(forSlot, {ActionKind::TransmitUp, each.harq, each.number});
+        m_energy.Grant(each.number, slot + m_carrier.settings.gnbDelay, Direction::Uplink, each.harq,
+                       each.sender->harq[each.harq].attempts == 0);
     }
     m_grants.Share(Direction::Uplink, forSlot);
     return m_grants.Room().cces;
@@ -359,6 +372,8 @@ void Mac::TransmitDown(std::uint32_t number, unsigned harq, std::uint64_t slot) 
     record.harq = small;
     m_receiver.Receive(process, process.reception, m_links.Downlink(number, process.layers, slot),
                        m_carrier.PlanOf(slot).downSymbols, record);
+    m_energy.SendGroups(slot, process.groups);
+    m_energy.SendDown(number, slot, harq, process.reception.decoded);
     ++process.attempts;
     if (process.reception.decoded) {
         Schedule(slot + 1 + m_carrier.settings.ueDelay, {ActionKind::HandUpDown, small, number});
@@ -393,6 +408,7 @@ void Mac::TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot) {
     record.harq = small;
     m_receiver.Receive(process, process.reception, m_links.Uplink(number, process, slot),
                        m_carrier.PlanOf(slot).upSymbols, record);
+    m_energy.SendUp(number, slot, process, harq);
     ++process.attempts;
     Schedule(slot + 1 + m_carrier.settings.gnbDelay, {ActionKind::ReceiveUp, small, number});
 }
@@ -415,6 +431,7 @@ void Mac::RequestGrants(std::uint64_t slot) {
             }
         }
         ++status.requests;
+        m_energy.Request(i, slot);
         status.nextRequest = slot + m_carrier.SlotsOf(settings.srProhibit);
         const bool heard = !m_grants.Lost(m_links.RequestLoss(i));
         NS_LOG_LOGIC("slot " << slot << " UE " << i << " requests a grant" << (heard ? "" : ": not heard"));
@@ -428,7 +445,9 @@ void Mac::RequestGrants(std::uint64_t slot) {
 
 /// Looks at the link, too: a UE of which something waits is measured.
 bool Mac::Reaches(std::uint32_t number, std::uint64_t slot) {
-    m_links.Measure(number, slot);
+    if (m_links.Measure(number, slot)) {
+        m_energy.Report(number, slot);
+    }
     RadioLink& radio = m_links.Radio(number);
     radio.Advance(slot);
     if (radio.Failed()) { // the UE resets its MAC (TS 38.321 5.12)
@@ -437,6 +456,7 @@ bool Mac::Reaches(std::uint32_t number, std::uint64_t slot) {
         ue.up.harq.GiveUp();
         ue.status.knownBytes = ue.status.reportedBytes = 0;
         ue.status.requests = 0;
+        m_energy.Reset(number, slot);
         if (radio.TakeRelease()) {
             ue.down.bearer.Release();
             ue.up.bearer.Release();

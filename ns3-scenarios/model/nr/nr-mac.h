@@ -13,6 +13,7 @@
 #include "nr-block-receiver.h"
 #include "nr-grants.h"
 #include "nr-multicast-groups.h"
+#include "nr-radio-energy.h"
 
 namespace edgelam::nr {
 
@@ -20,7 +21,8 @@ namespace edgelam::nr {
 /// happens.
 class Mac {
   public:
-    Mac(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver, MulticastGroups& multicast);
+    Mac(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver, MulticastGroups& multicast,
+        RadioEnergy& energy);
     ~Mac();
     Mac(const Mac&) = delete;
     Mac& operator=(const Mac&) = delete;
@@ -137,6 +139,7 @@ class Mac {
     Grants& m_grants;
     BlockReceiver& m_receiver;
     MulticastGroups& m_multicast;
+    RadioEnergy& m_energy;
     std::vector<std::unique_ptr<Ue>> m_ues;
     std::vector<std::vector<Action>> m_ring; ///< [slot mod size]: the actions that are due; longer than any delay
     /// [slot mod size]: UEs with HARQ feedback in that slot; if `slot` is another one: none.

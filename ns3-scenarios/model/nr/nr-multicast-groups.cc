@@ -89,7 +89,9 @@ void MulticastGroups::AddDemands(std::uint64_t slot, unsigned symbols) {
 /// The quality of a multicast group is that of its worst receiver in each group of resource blocks.
 void MulticastGroups::Measure(Group& group, std::uint64_t slot) {
     for (const auto& receiver : group.receivers) {
-        m_links.Measure(receiver->ue, slot);
+        if (m_links.Measure(receiver->ue, slot)) {
+            m_energy.Report(receiver->ue, slot);
+        }
     }
     const auto measure = [&](bool) {
         FindBeam(group);
@@ -158,12 +160,17 @@ void MulticastGroups::Transmit(std::uint32_t number, unsigned harq, std::uint64_
     record.slot = slot;
     record.group = static_cast<std::int32_t>(number);
     record.harq = static_cast<std::uint8_t>(harq);
+    m_energy.SendGroups(slot, process.groups);
     for (const auto& receiver : group.receivers) {
         Reception& reception = receiver->harq[harq];
         if (!reception.decoded) {
             record.ue = receiver->ue;
             m_receiver.Receive(process, reception, m_links.DownlinkOver(receiver->ue, *group.beam, slot),
                                m_carrier.PlanOf(slot).downSymbols, record);
+            // NACKs only, and only where they matter (see Feedback).
+            m_energy.SendMulticast(record.ue, slot,
+                                   m_carrier.settings.multicastTransmissions > 1 && receiver->reached &&
+                                       !reception.decoded);
             record.repeated = 1;
         }
     }

@@ -25,6 +25,7 @@
 
 #include "nr-block-receiver.h"
 #include "nr-grants.h"
+#include "nr-radio-energy.h"
 
 namespace edgelam::nr {
 
@@ -32,9 +33,10 @@ class MulticastGroups {
   public:
     /// Connects a group's receiving end at a UE.
     using Connect = std::function<void(std::uint32_t group, std::uint32_t ue, ReceivingEntity& entity)>;
-    MulticastGroups(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver,
+    MulticastGroups(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver, RadioEnergy& energy,
                     ns3::Ptr<ns3::UniformRandomVariable> random)
-        : m_carrier(carrier), m_links(links), m_grants(grants), m_receiver(receiver), m_random(random) {}
+        : m_carrier(carrier), m_links(links), m_grants(grants), m_receiver(receiver), m_energy(energy),
+          m_random(random) {}
 
     /// See Cell. \param slot from which its throughput is counted
     std::uint32_t Add(const std::vector<std::uint32_t>& ues, std::uint64_t slot, const std::function<void()>& wake,
@@ -81,6 +83,7 @@ class MulticastGroups {
     Links& m_links;
     Grants& m_grants;
     BlockReceiver& m_receiver;
+    RadioEnergy& m_energy;
     ns3::Ptr<ns3::UniformRandomVariable> m_random;
     std::map<std::uint32_t, std::unique_ptr<Group>> m_groups; ///< by number
     std::uint32_t m_next = 0;

@@ -58,4 +58,18 @@ struct PacketRecord {
 };
 EDGELAM_MESSAGE(PacketRecord, time_ns, arrived_ns, ue, group, uplink, bytes)
 
+/// A stretch of slots in which the radio of a UE, or of the gNB, takes the same power; given by the trace source Power.
+struct PowerRecord {
+    enum State : std::uint8_t { deep_sleep, light_sleep, micro_sleep, control, data };
+    std::int64_t time_ns; ///< start of the first slot
+    std::uint64_t slot;   ///< the first slot
+    std::uint32_t slots;  ///< their number
+    std::int32_t ue;      ///< number of the UE in its cell; -1: the gNB
+    std::uint8_t state;   ///< a State: a UE listens to PDCCH (control), or gets data; the gNB sends
+    std::uint8_t uplink;  ///< 0: nothing is sent; 1: short PUCCH or sounding; 2: a block. The gNB receives it
+    double power_w;       ///< mean over the slots
+    double down_j, up_j;  ///< energy that belongs to downlink and uplink, that of entering and leaving sleep included
+};
+EDGELAM_MESSAGE(PowerRecord, time_ns, slot, slots, ue, state, uplink, power_w, down_j, up_j)
+
 } // namespace edgelam::nr

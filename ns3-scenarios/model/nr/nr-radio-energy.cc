@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-radio-energy.h"
+
+#include <algorithm>
+
+namespace edgelam::nr {
+
+RadioEnergy::RadioEnergy(const Carrier& carrier, Links& links, std::size_t elements, const Trace& trace)
+    : m_carrier(carrier), m_links(links), m_trace(trace),
+      m_drx(carrier.settings, carrier.numerology, carrier.settings.gnbDelay), m_gnb(carrier, elements, trace) {}
+
+void RadioEnergy::AddUe(unsigned antennas, std::uint64_t slot) {
+    m_ues.push_back(std::make_unique<UeEnergy>(m_carrier, m_drx, static_cast<std::uint32_t>(m_ues.size()), antennas,
+                                               slot, m_trace));
+}
+
+void RadioEnergy::SendShort(std::uint32_t ue, std::uint64_t slot, std::uint64_t known) {
+    m_ues[ue]->SendShort(slot, PowerDbm(ue, 1), known);
+    m_gnb.ReceiveShort(slot);
+}
+
+void RadioEnergy::Grant(std::uint32_t ue, std::uint64_t slot, Direction direction, unsigned harq, bool fresh) {
+    m_ues[ue]->GetDrx().Grant(slot, direction, harq, fresh);
+    if (direction == Direction::Uplink) {
+        m_gnb.SendGrant(slot, m_links.Cces(ue));
+    }
+}
+
+void RadioEnergy::Request(std::uint32_t ue, std::uint64_t slot) {
+    m_ues[ue]->GetDrx().Request(slot);
+    SendShort(ue, slot, slot);
+}
+
+void RadioEnergy::Report(std::uint32_t ue, std::uint64_t slot) {
+    const auto at = static_cast<std::uint64_t>(m_carrier.pattern.NextUplink(static_cast<std::int64_t>(slot)));
+    m_ues[ue]->SendShort(at, PowerDbm(ue, m_carrier.SoundedPrbs()), slot);
+    m_gnb.ReceiveShort(at);
+}
+
+void RadioEnergy::SendDown(std::uint32_t ue, std::uint64_t slot, unsigned harq, bool decoded) {
+    const std::uint64_t feedback = m_carrier.UplinkOf(slot);
+    m_ues[ue]->Receive(slot);
+    SendShort(ue, feedback, slot);
+    if (!decoded) {
+        m_ues[ue]->GetDrx().AwaitRetransmission(feedback, Direction::Downlink, harq, slot);
+    }
+}
+
+void RadioEnergy::SendMulticast(std::uint32_t ue, std::uint64_t slot, bool answers) {
+    m_ues[ue]->Receive(slot);
+    if (answers) {
+        SendShort(ue, m_carrier.UplinkOf(slot), slot);
+    }
+}
+
+void RadioEnergy::SendUp(std::uint32_t ue, std::uint64_t slot, const HarqProcess& process, unsigned harq) {
+    m_ues[ue]->SendLong(slot, PowerDbm(ue, m_carrier.PrbsOf(process.groups)), process.layers,
+                        slot - std::min<std::uint64_t>(slot, m_carrier.settings.k2));
+    m_ues[ue]->GetDrx().AwaitRetransmission(slot, Direction::Uplink, harq, slot);
+    m_gnb.ReceiveBlock(slot);
+}
+
+void RadioEnergy::Advance(std::uint64_t slot) {
+    for (auto& ue : m_ues) {
+        ue->Advance(slot);
+    }
+    m_gnb.Advance(slot);
+}
+
+} // namespace edgelam::nr

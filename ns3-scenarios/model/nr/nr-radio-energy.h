@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// The energy of the radio of a cell, and the discontinuous reception of its UEs: what the MAC tells of each slot.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "nr-gnb-energy.h"
+#include "nr-harq-entity.h"
+#include "nr-links.h"
+#include "nr-ue-energy.h"
+
+namespace edgelam::nr {
+
+class RadioEnergy {
+  public:
+    using Trace = ns3::TracedCallback<const PowerRecord&>;
+    /// \param elements of the gNB's array
+    RadioEnergy(const Carrier& carrier, Links& links, std::size_t elements, const Trace& trace);
+
+    /// Add the next UE. \param slot the first that counts
+    void AddUe(unsigned antennas, std::uint64_t slot);
+
+    /// Whether a UE listens to grants in this slot.
+    bool Listens(std::uint32_t ue, std::uint64_t slot) const { return m_ues[ue]->GetDrx().Active(slot); }
+    /// A UE gets a grant in this slot. \param fresh for a new block
+    void Grant(std::uint32_t ue, std::uint64_t slot, Direction direction, unsigned harq, bool fresh);
+    /// A scheduling request is sent.
+    void Request(std::uint32_t ue, std::uint64_t slot);
+    /// A CSI report is due in this slot; it, or sounding, is sent in the next slot with uplink symbols.
+    void Report(std::uint32_t ue, std::uint64_t slot);
+    /// A block is sent to a UE, whose feedback follows.
+    void SendDown(std::uint32_t ue, std::uint64_t slot, unsigned harq, bool decoded);
+    /// A block is sent to a UE as one of a multicast group. \param answers it sends HARQ feedback
+    void SendMulticast(std::uint32_t ue, std::uint64_t slot, bool answers);
+    void SendUp(std::uint32_t ue, std::uint64_t slot, const HarqProcess& process, unsigned harq);
+    /// What the gNB sends for one UE or group.
+    void SendGroups(std::uint64_t slot, const std::vector<std::uint32_t>& groups) { m_gnb.SendBlock(slot, groups); }
+    /// A UE resets its MAC.
+    void Reset(std::uint32_t ue, std::uint64_t slot) { m_ues[ue]->GetDrx().Reset(slot); }
+
+    /// Account for all slots before this one. May be called at any time; slots are kept until then.
+    void Advance(std::uint64_t slot);
+    /// So far, J.
+    double UeJoules(std::uint32_t ue, Direction direction) const { return m_ues[ue]->Joules(direction); }
+    double GnbJoules(Direction direction) const { return m_gnb.Joules(direction); }
+
+  private:
+    /// A short PUCCH in one resource block.
+    void SendShort(std::uint32_t ue, std::uint64_t slot, std::uint64_t known);
+    double PowerDbm(std::uint32_t ue, unsigned prbs) const { return 30 + DbOf(m_links.UplinkPowerW(ue, prbs) * prbs); }
+
+    const Carrier& m_carrier;
+    Links& m_links;
+    const Trace& m_trace;
+    const DrxTimes m_drx;
+    GnbEnergy m_gnb;
+    std::vector<std::unique_ptr<UeEnergy>> m_ues;
+};
+
+} // namespace edgelam::nr
