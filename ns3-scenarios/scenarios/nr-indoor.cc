@@ -66,6 +66,7 @@ class NrIndoor {
         options.AttributeChoice("los", m_channel, "LosState", {"Probability", "Always", "Never"});
         m_nr.AddOptions(options);
         m_servers.AddOptions(options);
+        m_motion.AddOptions(options);
     }
 
     void Build() {
@@ -111,7 +112,12 @@ class NrIndoor {
         m_nr.InstallGnb(nodes.Get(0), channel);
 
         auto random = CreateObject<UniformRandomVariable>();
-        random->SetStream(stream);
+        random->SetStream(stream++);
+        m_motion.AssignStreams(stream);
+        const auto inside = [mostX, mostY](const Vector& p) {
+            return std::abs(p.x) <= mostX && std::abs(p.y) <= mostY;
+        };
+        m_motion.SetArea({inside, {0, 0, ue_height_m}, {-mostX, mostX, -mostY, mostY}}, m_numUe, m_speedMps);
         for (std::uint32_t i = 0; i < m_numUe; ++i) {
             const double x = random->GetValue(-mostX, mostX), y = random->GetValue(-mostY, mostY);
             m_motion.Add(nodes.Get(1 + i), {x, y, ue_height_m}, m_speedMps,
@@ -120,11 +126,7 @@ class NrIndoor {
         }
         m_servers.Install(m_nr, m_scenario);
         m_reports = std::make_unique<edgelam::NrReports>(m_nr, m_scenario.registry());
-        const auto inside = [mostX, mostY](const Vector& p) {
-            return std::abs(p.x) <= mostX && std::abs(p.y) <= mostY;
-        };
-        m_motion.Start(m_scenario.registry(), {inside, {0, 0, ue_height_m}},
-                       "the middle of the hall's floor is the origin");
+        m_motion.Start(m_scenario.registry(), "the middle of the hall's floor is the origin");
     }
 
     static std::string Text(double metres) { return edgelam::WithUnit(metres, {{"m", 1}}); }

@@ -53,6 +53,7 @@ class NrUrbanMicro {
         options.Sets(m_channel.type(), {{"Deployment", ""}});
         m_nr.AddOptions(options);
         m_servers.AddOptions(options);
+        m_motion.AddOptions(options);
     }
 
     void Build() {
@@ -81,7 +82,13 @@ class NrUrbanMicro {
 
         auto random = CreateObject<UniformRandomVariable>();
         random->SetStream(stream++);
+        stream += m_motion.AssignStreams(stream);
         const double pi = std::numbers::pi;
+        const double side = m_maxDistance;
+        m_motion.SetArea({[this](const Vector& p) { return Inside(p); },
+                          {0.5 * (m_minDistance + m_maxDistance), 0, ue_height_m},
+                          {-side, side, -side, side}},
+                         m_numUe, m_speedMps);
         for (std::uint32_t i = 0; i < m_numUe; ++i) {
             // Uniformly over the area of the ring's sector.
             const double distance =
@@ -93,10 +100,7 @@ class NrUrbanMicro {
         }
         m_servers.Install(m_nr, m_scenario);
         m_reports = std::make_unique<edgelam::NrReports>(m_nr, m_scenario.registry());
-        m_motion.Start(
-            m_scenario.registry(),
-            {[this](const Vector& p) { return Inside(p); }, {0.5 * (m_minDistance + m_maxDistance), 0, ue_height_m}},
-            "gnb0 stands at the origin and faces +x");
+        m_motion.Start(m_scenario.registry(), "gnb0 stands at the origin and faces +x");
     }
 
     bool Inside(const Vector& p) const {

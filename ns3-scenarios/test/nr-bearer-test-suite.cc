@@ -2,6 +2,8 @@
 /// \file
 /// RLC and PDCP of one bearer over transport blocks that get lost.
 
+#include <deque>
+
 #include "ns3/simulator.h"
 
 #include "channel-testbed.h"
@@ -29,7 +31,10 @@ class Air {
     void SendAt(double seconds, std::uint32_t bytes) {
         auto packet = ns3::Create<Packet>(bytes);
         ns3::Simulator::Schedule(ns3::Seconds(seconds), [this, packet] {
-            if (bearer.Send(packet)) {
+            if (m_forwards) {
+                m_way.push_back({packet, ns3::Simulator::Now(), 0, std::nullopt});
+                sent.push_back(packet->GetUid());
+            } else if (bearer.Send(packet)) {
                 sent.push_back(packet->GetUid());
             }
         });
@@ -42,11 +47,41 @@ class Air {
         ns3::Simulator::Destroy();
     }
 
+    /// What is on its way is lost, RLC begins anew at both ends, and SDUs are forwarded to another gNB one by one: each
+    /// takes `forwardingMs`, or is lost there if it has a number. What is sent meanwhile goes the same way.
+    void Handover(std::uint64_t forwardingMs, double lossThere) {
+        ++m_cell;
+        bearer.Reestablish();
+        for (const auto& each : bearer.TakeForwarded()) {
+            m_way.push_back(each);
+        }
+        m_forwards = true;
+        Forward(forwardingMs, lossThere);
+    }
+    bool Forwards() const { return m_forwards; }
+
     Bearer bearer;
     std::vector<std::uint64_t> sent, delivered;
+    std::uint64_t lostThere = 0;
     std::uint64_t bytes = 0, blocks = 0, tooLong = 0;
 
   private:
+    void Forward(std::uint64_t forwardingMs, double lossThere) {
+        if (m_way.empty()) {
+            m_forwards = false;
+            bearer.GiveUpForwarded();
+            return;
+        }
+        ns3::Simulator::Schedule(ns3::MilliSeconds(forwardingMs), [=, this] {
+            if (m_way.front().sn && m_random.Uniform() < lossThere) {
+                ++lostThere;
+            } else {
+                bearer.Restore(m_way.front());
+            }
+            m_way.pop_front();
+            Forward(forwardingMs, lossThere);
+        });
+    }
     void Slot() {
         std::vector<RlcPdu> block;
         const auto room = m_smallest + static_cast<std::uint32_t>(m_random.Below(m_largest - m_smallest + 1));
@@ -59,16 +94,22 @@ class Air {
         bytes += used;
         blocks += used > 0;
         if (!block.empty() && m_random.Uniform() >= m_loss) {
-            ns3::Simulator::Schedule(ns3::MilliSeconds(4), [this, block] {
+            ns3::Simulator::Schedule(ns3::MilliSeconds(4), [this, block, cell = m_cell] {
                 for (const auto& pdu : block) {
-                    bearer.Receive(pdu);
+                    if (cell == m_cell) {
+                        bearer.Receive(pdu);
+                    }
                 }
             });
         }
         if (bearer.StatusBytes() > 0) {
             const auto status = bearer.TakeStatus();
             if (m_random.Uniform() >= m_loss) {
-                ns3::Simulator::Schedule(ns3::MilliSeconds(4), [this, status] { bearer.Receive(status); });
+                ns3::Simulator::Schedule(ns3::MilliSeconds(4), [this, status, cell = m_cell] {
+                    if (cell == m_cell) {
+                        bearer.Receive(status);
+                    }
+                });
             }
         }
         ns3::Simulator::Schedule(ns3::MilliSeconds(1), &Air::Slot, this);
@@ -77,6 +118,9 @@ class Air {
     std::uint32_t m_smallest, m_largest;
     double m_loss;
     NamedRandom m_random;
+    unsigned m_cell = 0;
+    bool m_forwards = false;
+    std::deque<Bearer::Forwarded> m_way; ///< to the other gNB
     bool m_stop = false;
 };
 
@@ -96,6 +140,81 @@ void NothingLost(Case& test) {
             test.True(air.bearer.BacklogBytes() == 0, what + ": nothing waits at the end");
             test.True((loss > 0) == (air.bearer.counters().retransmittedPdus > 0), what + ": sends again if it must");
         }
+    }
+}
+
+/// The numbers go on when RLC begins anew: nothing is lost, comes twice or in another order, however often and whenever
+/// this happens, and whether SDUs stay where they are (the UE's end) or are forwarded (the gNB's end).
+void Handovers(Case& test) {
+    for (const double loss : {0.0, 0.3}) {
+        for (const std::uint64_t forwardingMs : {0, 1, 7}) {
+            Air air({.acknowledged = true}, 20, 3000, loss, 11);
+            for (int i = 0; i < 1000; ++i) {
+                air.SendAt(1e-3 * i, 1 + 1400 * static_cast<std::uint32_t>(i % 3 > 0));
+            }
+            NamedRandom times(6, {forwardingMs});
+            int handovers = 0;
+            for (int i = 0; i < 20; ++i) {
+                ns3::Simulator::Schedule(ns3::Seconds(1.5 * times.Uniform()), [&air, &handovers, forwardingMs] {
+                    if (!air.Forwards()) {
+                        ++handovers;
+                        air.Handover(forwardingMs, 0);
+                    }
+                });
+            }
+            air.Run(60);
+            const std::string what = "loss " + std::to_string(loss) + ", " + std::to_string(forwardingMs) + " ms";
+            test.True(air.sent.size() == 1000 && air.delivered == air.sent,
+                      what + ": all, once, in order; got " + std::to_string(air.delivered.size()));
+            test.True(air.bearer.BacklogBytes() == 0 && air.bearer.counters().lostPackets == 0,
+                      what + ": nothing waits");
+        }
+    }
+}
+
+/// What the way between the gNBs loses is lost, and the rest is not held up by it.
+void LostBetweenGnbs(Case& test) {
+    Air air({.acknowledged = true}, 20, 3000, 0.2, 12);
+    for (int i = 0; i < 1000; ++i) {
+        air.SendAt(1e-3 * i, 1400);
+    }
+    for (int i = 0; i < 10; ++i) {
+        ns3::Simulator::Schedule(ns3::Seconds(0.05 + 0.1 * i), [&air] { air.Handover(0, 0.2); });
+    }
+    air.Run(60);
+    test.True(air.lostThere > 5 && air.delivered.size() + air.lostThere >= 1000, "only that is lost");
+    test.True(air.bearer.counters().lostPackets == 1000 - air.delivered.size(), "and counted");
+    test.True(std::is_sorted(air.delivered.begin(), air.delivered.end()), "in order");
+    test.True(air.bearer.BacklogBytes() == 0, "nothing waits");
+}
+
+/// Priorities are kept when what waits is forwarded, also for what was sent in part.
+void ForwardedPriorities(Case& test) {
+    for (const bool acknowledged : {true, false}) {
+        Bearer bearer({.acknowledged = acknowledged});
+        std::vector<std::uint32_t> sizes;
+        bearer.SetDeliver([&](Ptr<Packet> packet) { sizes.push_back(packet->GetSize()); });
+        bearer.Send(ns3::Create<Packet>(1000), 2);
+        std::vector<RlcPdu> block;
+        bearer.Take(500, block); // half of it
+        bearer.Send(ns3::Create<Packet>(600), 1);
+        bearer.Send(ns3::Create<Packet>(700), 5);
+        const std::uint64_t before = bearer.BacklogBytes();
+        bearer.Reestablish();
+        test.True(bearer.BacklogBytes() > before, "the half waits again");
+        const auto forwarded = bearer.TakeForwarded();
+        test.True(bearer.BacklogBytes() == 0 && forwarded.size() == 3, "everything is taken");
+        for (const auto& each : forwarded) {
+            test.True(!each.sn, "without numbers");
+            bearer.Restore(each);
+        }
+        block.clear();
+        bearer.Take(5000, block);
+        for (const auto& pdu : block) {
+            bearer.Receive(pdu);
+        }
+        test.True(sizes == std::vector<std::uint32_t>{700, 1000, 600}, "the highest first");
+        ns3::Simulator::Destroy();
     }
 }
 
@@ -262,6 +381,9 @@ void Priorities(Case& test) {
 }
 
 CaseSuite bearerTestSuite("edgelam-nr-bearer", {{"acknowledged mode loses nothing", NothingLost},
+                                                {"handovers lose nothing", Handovers},
+                                                {"lost between gNBs", LostBetweenGnbs},
+                                                {"priorities of what is forwarded", ForwardedPriorities},
                                                 {"unacknowledged mode", UnacknowledgedMode},
                                                 {"headers by hand", Headers},
                                                 {"t-Reordering of each gap", ReorderingWaitsForEach},

@@ -24,6 +24,7 @@ SUITES = [
     "edgelam-nr-error-model",
     "edgelam-nr-link-adaptation",
     "edgelam-nr-memory",
+    "edgelam-nr-mobility",
     "edgelam-nr-multi-user",
     "edgelam-nr-multicast",
     "edgelam-nr-network",
@@ -34,6 +35,7 @@ SUITES = [
     "edgelam-transfer-priority",
     "edgelam-transfer-settings",
     "edgelam-transfers",
+    "edgelam-ue-motion",
 ]
 
 

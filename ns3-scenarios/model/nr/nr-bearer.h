@@ -39,6 +39,14 @@ class Bearer : public TransmittingEntity, public ReceivingEntity {
         ReceivingEntity::Release(TransmittingEntity::Release(), lost);
     }
 
+    /// RLC begins anew at both ends; PDCP goes on with its numbers.
+    void Reestablish() {
+        TransmittingEntity::Reestablish();
+        ReceivingEntity::Reestablish();
+    }
+    /// What was forwarded and has not been restored is lost.
+    void GiveUpForwarded() { GiveUp(TransmittingEntity::GiveUpForwarded()); }
+
     struct Counters : TransmittingEntity::Counters, ReceivingEntity::Counters {};
     Counters counters() const { return {TransmittingEntity::counters(), ReceivingEntity::counters()}; }
 };

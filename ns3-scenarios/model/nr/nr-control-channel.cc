@@ -66,12 +66,12 @@ double ControlChannel::SinrFor(unsigned numCces, double loss) const {
     return std::pow(10, high / 10);
 }
 
-/// Energy over noise is chi-square with 2 degrees of freedom, non-central by twice the energy of the signal: a Poisson
-/// mixture of central ones.
-double RequestLoss(double snr) {
-    const double energy = request_elements * std::max(snr, 0.0), threshold = -std::log(false_alarm);
+/// The detector's output over noise is chi-square with 2 degrees of freedom, non-central by twice the energy of the
+/// signal: a Poisson mixture of central ones.
+double MissedDetection(double energy, double falseAlarm) {
+    const double threshold = -std::log(falseAlarm);
     if (energy > 100) {
-        return 0; // below 1e-30
+        return 0; // below 1e-20
     }
     double weight = std::exp(-energy), term = std::exp(-threshold), tail = term, loss = 0;
     for (int k = 0; k < 400; ++k) { // weight: Poisson(energy) at k; 1 - tail: central with 2 (k + 1) degrees
@@ -81,6 +81,10 @@ double RequestLoss(double snr) {
         tail += term;
     }
     return std::clamp(loss, 0.0, 1.0);
+}
+
+double RequestLoss(double snr) {
+    return MissedDetection(request_elements * std::max(snr, 0.0), false_alarm);
 }
 
 } // namespace edgelam::nr

@@ -40,6 +40,11 @@ class ControlChannel {
     std::array<double, 5> m_levelSinr; ///< SINR from which 1, 2, 4, 8, 16 elements are enough
 };
 
+/// Probability that a known sequence is missed by a detector that compares its energy with a threshold.
+/// \param energy of the whole sequence over the noise of a resource element, linear
+/// \param falseAlarm probability that the threshold is exceeded without a signal
+double MissedDetection(double energy, double falseAlarm);
+
 /// Probability that a scheduling request is missed: PUCCH format 0 in one resource block and two symbols, detected by
 /// its energy, with a false alarm in 1 % of the occasions that have no request.
 /// \param snr of a resource element after the receiver's combining, linear

@@ -62,6 +62,9 @@ void ReceivingEntity::Receive(const RlcPdu& pdu) {
         if (m_settings.acknowledged) {
             UpdateReassembly();
         }
+    } else if (m_settings.acknowledged && pdu.sn >= m_rxHighest) { // whole before RLC began anew
+        m_rxHighest = pdu.sn + 1;
+        UpdateReassembly();
     }
     // TS 38.322 5.3.4: a poll is answered once the report can tell of its SDU, which HARQ may still be bringing.
     if (pdu.poll && m_settings.acknowledged) {
@@ -76,6 +79,11 @@ void ReceivingEntity::Receive(const RlcPdu& pdu) {
 /// In order to whoever wants the packets (TS 38.323 5.2.2).
 void ReceivingEntity::Hand(std::uint64_t sn, Complete sdu) {
     const auto give = [&](const Complete& each) {
+        if (!each.packet) {
+            ++m_counters.lostPackets;
+            ++m_deliverNext;
+            return;
+        }
         ++m_counters.deliveredPackets;
         m_counters.deliveredBytes += each.packet->GetSize();
         ++m_deliverNext;
@@ -235,6 +243,27 @@ RlcStatus ReceivingEntity::TakeStatus(std::uint32_t bytes) {
         }
     });
     return status;
+}
+
+void ReceivingEntity::Reestablish() {
+    m_incoming.clear();
+    m_rxNext = m_rxHighest = m_rxHighestStatus = m_rxTrigger = m_deliverNext;
+    m_polledTo = 0;
+    m_statusWanted = false;
+    m_reassemblyEvent.Cancel();
+    m_prohibitEvent.Cancel();
+}
+
+void ReceivingEntity::GiveUp(const std::vector<std::uint64_t>& numbers) {
+    for (const auto sn : numbers) {
+        if (sn >= m_deliverNext && !m_reorder.contains(sn)) {
+            m_incoming.erase(sn);
+            Hand(sn, {});
+        }
+    }
+    if (m_settings.acknowledged) {
+        UpdateReassembly();
+    }
 }
 
 void ReceivingEntity::Release(std::uint64_t next, std::uint64_t lost) {

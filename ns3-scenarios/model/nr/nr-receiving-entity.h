@@ -47,6 +47,12 @@ class ReceivingEntity {
     /// lost
     void Release(std::uint64_t next, std::uint64_t lost);
 
+    /// RLC begins anew, as in a handover (TS 38.323 5.1.2): parts of SDUs are dropped; SDUs that are whole, and the
+    /// numbers, are kept.
+    void Reestablish();
+    /// These SDUs will not come any more: what waits behind them is delivered.
+    void GiveUp(const std::vector<std::uint64_t>& numbers);
+
     struct Counters {
         std::uint64_t deliveredPackets = 0, deliveredBytes = 0, lostPackets = 0;
     };
@@ -63,8 +69,8 @@ class ReceivingEntity {
         ns3::Time first;           ///< when the first piece came
     };
     struct Complete {
-        ns3::Ptr<ns3::Packet> packet;
-        ns3::Time arrived; ///< at the transmitting entity
+        ns3::Ptr<ns3::Packet> packet; ///< null: it was given up
+        ns3::Time arrived;            ///< at the transmitting entity
     };
 
     bool Add(Incoming& sdu, const RlcPdu& pdu);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "ns3/log.h"
 #include "ns3/simulator.h"
@@ -175,7 +176,7 @@ void TransmittingEntity::PollExpired() {
     if (BacklogBytes() == 0) {
         for (std::uint64_t sn = m_nextSn; sn-- > m_firstSn;) { // the last one sent that is not acknowledged
             const Outgoing& sdu = m_sdus[sn - m_firstSn];
-            if (!sdu.acknowledged) {
+            if (!sdu.acknowledged && !sdu.away) {
                 Lose(sn, {0, sdu.size});
                 break;
             }
@@ -186,6 +187,9 @@ void TransmittingEntity::PollExpired() {
 /// A piece goes into the retransmission buffer, where it is not already.
 /// \return false if that was once too often, and nothing waits any more
 bool TransmittingEntity::Lose(std::uint64_t sn, Piece piece) {
+    if (m_sdus[sn - m_firstSn].away) {
+        return true; // sent again once it is here
+    }
     const bool idle = BacklogBytes() == 0;
     auto [entry, fresh] = m_retransmit.try_emplace(sn);
     if (fresh) {
@@ -236,6 +240,91 @@ std::uint64_t TransmittingEntity::Release() {
     return m_nextSn;
 }
 
+void TransmittingEntity::Reestablish() {
+    NS_LOG_INFO(this << ": RLC begins anew at SDU " << m_firstSn);
+    m_pollEvent.Cancel();
+    m_pollExpired = false;
+    m_pdusWithoutPoll = m_bytesWithoutPoll = 0;
+    m_retransmit.clear();
+    m_retransmitBytes = 0;
+    if (m_firstSn + m_sdus.size() > m_nextSn) { // the one whose sending had begun waits again
+        Outgoing& sdu = m_sdus.back();
+        m_backlog += m_sentOfNext > 0 ? m_sentOfNext + HeaderBytes(sdu.size, true, true) : 0;
+        m_sentOfNext = 0;
+        m_waits |= 1U << sdu.priority;
+        m_waiting[sdu.priority].push_front(std::move(sdu));
+        m_sdus.pop_back();
+    }
+    for (std::uint64_t sn = m_firstSn; sn < m_nextSn; ++sn) {
+        Outgoing& sdu = m_sdus[sn - m_firstSn];
+        sdu.retransmissions = 0;
+        if (!sdu.acknowledged && !sdu.away) {
+            m_retransmit[sn] = {{0, sdu.size}};
+            m_retransmitBytes += sdu.size;
+        }
+    }
+}
+
+std::vector<TransmittingEntity::Forwarded> TransmittingEntity::TakeForwarded() {
+    std::vector<Forwarded> taken;
+    for (const auto& [sn, pieces] : m_retransmit) {
+        Outgoing& sdu = m_sdus[sn - m_firstSn];
+        taken.push_back({std::exchange(sdu.packet, nullptr), sdu.arrived, sdu.priority, sn});
+        sdu.away = true;
+        m_keptBytes[sdu.priority] -= sdu.size;
+    }
+    m_retransmit.clear();
+    m_retransmitBytes = 0;
+    while (m_waits != 0) {
+        const auto priority = static_cast<unsigned>(std::bit_width(m_waits)) - 1;
+        for (auto& sdu : m_waiting[priority]) {
+            m_keptBytes[priority] -= sdu.size;
+            taken.push_back({std::move(sdu.packet), sdu.arrived, sdu.priority, std::nullopt});
+        }
+        m_waiting[priority].clear();
+        m_waits &= ~(1U << priority);
+    }
+    m_backlog = 0;
+    NS_LOG_INFO(this << ": " << taken.size() << " SDUs are forwarded");
+    return taken;
+}
+
+void TransmittingEntity::Restore(const Forwarded& forwarded) {
+    const bool idle = BacklogBytes() == 0;
+    const std::uint32_t size = forwarded.packet->GetSize() + pdcp_header;
+    if (forwarded.sn) {
+        if (*forwarded.sn < m_firstSn || !m_sdus[*forwarded.sn - m_firstSn].away) {
+            return; // given up
+        }
+        Outgoing& sdu = m_sdus[*forwarded.sn - m_firstSn];
+        sdu.packet = forwarded.packet;
+        sdu.away = false;
+        m_retransmit[*forwarded.sn] = {{0, size}};
+        m_retransmitBytes += size;
+    } else {
+        m_backlog += size + HeaderBytes(size, true, true);
+        m_waiting[forwarded.priority].push_back({forwarded.packet, size, forwarded.arrived, forwarded.priority});
+        m_waits |= 1U << forwarded.priority;
+    }
+    m_keptBytes[forwarded.priority] += size;
+    if (idle && m_wake) {
+        m_wake();
+    }
+}
+
+std::vector<std::uint64_t> TransmittingEntity::GiveUpForwarded() {
+    std::vector<std::uint64_t> lost;
+    for (std::uint64_t sn = m_firstSn; sn < m_nextSn; ++sn) {
+        Outgoing& sdu = m_sdus[sn - m_firstSn];
+        if (std::exchange(sdu.away, false)) {
+            sdu.acknowledged = true;
+            sdu.size = 0; // it is not kept
+            lost.push_back(sn);
+        }
+    }
+    return lost;
+}
+
 void TransmittingEntity::Receive(const RlcStatus& status) {
     NS_LOG_FUNCTION(this << status.ackSn << status.missing.size());
     if (status.ackSn > m_pollSn) { // TS 38.322 5.3.3.3; an older report must not stop the timer
@@ -253,6 +342,9 @@ void TransmittingEntity::Receive(const RlcStatus& status) {
         if (!sdu.acknowledged) {
             sdu.acknowledged = true;
             sdu.packet = nullptr;
+            if (std::exchange(sdu.away, false)) {
+                sdu.size = 0; // it is not kept
+            }
             if (const auto waiting = m_retransmit.find(sn); waiting != m_retransmit.end()) {
                 for (const auto& piece : waiting->second) {
                     m_retransmitBytes -= piece.to - piece.from;

@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "ns3/event-id.h"
@@ -71,6 +72,24 @@ class TransmittingEntity {
     /// Drop what waits. \return the number of the next SDU
     std::uint64_t Release();
 
+    /// RLC begins anew, as in a handover (TS 38.323 5.1.2): all SDUs that are not acknowledged are sent again from
+    /// their beginnings, with the numbers they have. UM: what was sent in part is sent again as a whole.
+    void Reestablish();
+    /// An SDU on its way to another gNB, which goes on with this bearer.
+    struct Forwarded {
+        ns3::Ptr<ns3::Packet> packet;
+        ns3::Time arrived;
+        std::uint8_t priority = 0;
+        std::optional<std::uint64_t> sn; ///< empty: not sent yet
+    };
+    /// Take all SDUs: those that are not acknowledged in the order of numbers, then those that wait in the order of
+    /// sending. Their numbers are kept free until Restore or GiveUpForwarded. To be called after Reestablish.
+    std::vector<Forwarded> TakeForwarded();
+    /// An SDU of TakeForwarded has arrived: it is sent before what has not been sent yet, or waits behind that.
+    void Restore(const Forwarded& sdu);
+    /// No SDUs will be restored any more. \return the numbers of those that were not
+    std::vector<std::uint64_t> GiveUpForwarded();
+
   private:
     struct Outgoing {
         ns3::Ptr<ns3::Packet> packet;
@@ -78,7 +97,8 @@ class TransmittingEntity {
         ns3::Time arrived;
         std::uint8_t priority;
         std::uint32_t retransmissions = 0;
-        bool acknowledged = false;
+        bool acknowledged = false; ///< or given up
+        bool away = false;         ///< forwarded, and not restored yet
     };
     struct Piece {
         std::uint32_t from, to;

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How UEs move in the 5G scenarios: mobility files and ways, as options."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from scenario_runs import start
+
+from edgelam import cosim
+
+FILE = """
+$node_(0) set X_ 30
+$node_(0) set Y_ 0
+$node_(1) set X_ 40
+$node_(1) set Y_ -10
+$ns_ at 0.5 "$node_(0) setdest 50 0 10"
+$ns_ at 1.0 "$node_(1) setdest 40 -20 5"
+"""
+
+
+def places(seconds, **options):
+    """ue_position [time, ue, xyz] at these times."""
+
+    async def main(sim):
+        seen = []
+        for time in seconds:
+            await asyncio.sleep(time - sim.now_s)
+            seen.append((await sim.observable("ue_position").read()).value)
+        return np.array(seen)
+
+    return cosim.simulate(main, scenario="nr-urban-micro", options=options)
+
+
+def test_a_mobility_file_moves_ues(tmp_path):
+    path = tmp_path / "movements.tcl"
+    path.write_text(FILE)
+    seen = places([0.25, 1, 2, 4], numUe=2, mobilityFile=str(path))
+    assert seen[:, 0, 0] == pytest.approx([30, 35, 45, 50])
+    assert seen[:, 1, 1] == pytest.approx([-10, -10, -15, -20])
+    assert seen[:, :, 2] == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("mobility", ["waypoints", "grid"])
+def test_ways_stay_in_the_area_and_are_the_same_again(mobility):
+    options = {"numUe": 6, "mobility": mobility, "block": 20, "speed": 15}
+    seen = places(range(1, 30), **options)
+    distance = np.hypot(seen[:, :, 0], seen[:, :, 1])
+    assert (distance < 150 + 1e-6).all()
+    assert (np.ptp(seen, axis=0)[:, :2].max(axis=1) > 20).all()
+    np.testing.assert_array_equal(places([5], **options)[0], places([5], **options)[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "texts"),
+    [
+        (FILE, ["--numUe=1"], ["line 4", "$node_(1)", "$node_(0) to $node_(0)"]),
+        (FILE, ["--numUe=3"], ["node 2 has no line"]),
+        (FILE.replace("50 0 10", "5000 0 10"), ["--numUe=2"], ["line 6", "(5000, 0)", "outside"]),
+        (FILE + '$ns_ at 0.2 "$node_(0) setdest 30 0 1"', ["--numUe=2"], ["line 8", "0.2 s", "goes back", "0.5 s"]),
+        (FILE, ["--numUe=2", "--mobility=grid"], ["--mobility=grid", "--mobilityFile"]),
+    ],
+)
+def test_bad_files_are_refused(tmp_path, text, arguments, texts):
+    path = tmp_path / "movements.tcl"
+    path.write_text(text)
+    done = start("nr-urban-micro", f"--mobilityFile={path}", *arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("nr-urban-micro: ")
+    assert done.stderr.count("\n") == 1
+    for each in texts:
+        assert each in done.stderr
