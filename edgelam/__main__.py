@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """``python -m edgelam`` is the command ``edgelam``."""
 
-import sys
-
-from edgelam.commands.main import main
+from edgelam.commands.main import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

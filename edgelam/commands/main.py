@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, NoReturn, get_args
 
 import tyro
 
@@ -22,6 +22,7 @@ from edgelam.commands import report as report_commands
 from edgelam.commands import run as run_commands
 from edgelam.commands import scenario as scenario_commands
 from edgelam.errors import ConfigurationError, EdgelamError
+from edgelam.processes import leave
 from edgelam.scenarios import trust
 
 EXIT_ERROR, EXIT_USAGE, EXIT_SIGNAL = 1, 2, 128
@@ -134,6 +135,11 @@ Command = (
     | Annotated[Completion, tyro.conf.subcommand("completion")]
 )
 _DESCRIPTION = "Large AI models at the edge of 5G/6G networks: real PyTorch learning over packet-level ns-3 networks."
+
+
+def program() -> NoReturn:
+    """The command `edgelam` as a process of its own."""
+    leave(main())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,7 +17,7 @@ from edgelam.runs.network import Network
 from edgelam.text import suggest
 
 USAGE = "edgelam torchrun --ranks ue0 ue1 edge0 [options] PROGRAM.py [arguments]; or -m MODULE [arguments]"
-SEVERAL = ("--ranks", "--options", "--devices", "--traces")
+SEVERAL = ("--ranks", "--clusters", "--options", "--devices", "--traces")
 """Options that take several words."""
 FLAGS = ("--no-report", "-h", "--help")
 """Options that take none."""
@@ -37,6 +37,13 @@ class Torchrun:
     """How collectives are carried out (docs/collectives.md)."""
     server: str | None = None
     """The node through which the algorithm star goes. None: the first edge server that is no rank, or rank 0's node."""
+    clusters: tuple[str, ...] = ()
+    """For the algorithm hierarchical, the ranks that are near one another, a word for each cluster: ue0,ue1 ue2,edge0.
+    None: blocks of about the square root of their number."""
+    protocol: Literal["tcp", "udp"] = "tcp"
+    """By which messages cross the network; what udp loses is repaired."""
+    rate_bps: float | None = None
+    """udp: pace of a transfer that has its links to itself, bits of payload a second. None: the scenario's."""
     clock: Literal["wall", "simulated"] = "wall"
     """What time.time, perf_counter and sleep mean in the program."""
     hold_timeout: float = 60.0
@@ -75,7 +82,7 @@ def _is_value(option: str, word: str) -> bool:
     """Whether a word behind an option that takes several is one of them."""
     if word.startswith("-"):
         return False
-    if option == "--ranks":
+    if option in ("--ranks", "--clusters"):
         return re.fullmatch(r"[\w.-]+(,[\w.-]+)*,?", word) is not None and not word.endswith(".py")
     return "=" in word if option in ("--options", "--devices") else not word.endswith(".py")
 
@@ -128,6 +135,9 @@ def _run(settings: Torchrun) -> int:
         clock=settings.clock,
         algorithm=settings.algorithm,
         server=settings.server,
+        clusters=tuple(tuple(name for name in word.split(",") if name) for word in settings.clusters),
+        protocol=settings.protocol,
+        rate_bps=settings.rate_bps,
     )
     network.check(needs)
     label = Path(settings.program[1] if settings.program[0] == "-m" else settings.program[0]).stem

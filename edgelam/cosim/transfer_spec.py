@@ -33,6 +33,7 @@ class TransferOptions(TypedDict, total=False):
     give_up_s: float
     rate_bps: float | None
     priority: int
+    paced: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +46,10 @@ class TransferSpec:
     tag: str = ""
     """The transfer's name; `Node.receive` can ask for it."""
     protocol: str = "tcp"
-    """`tcp` (reliable, in order for each pair of nodes and priority), `udp` (paced datagrams, may lose byte ranges),
-    `ideal` (takes no time), or `analog` (sent over the air at the same time as others, so that the receiver gets their
-    sum with a gain and noise; every scenario whose radio does not support it refuses it, today all of them)."""
+    """`tcp` (reliable, in order for each pair of nodes, priority and value of `paced`), `udp` (datagrams at a pace, may
+    lose byte ranges), `ideal` (takes no time), or `analog` (sent over the air at the same time as others, so that the
+    receiver gets their sum with a gain and noise; every scenario whose radio does not support it refuses it, today all
+    of them)."""
     encoding: str = "fp32"
     """Number format of floating-point values on the wire: `fp32`, `fp16`, `bf16`, `int8` (a scale for each token),
     `fp64`, `exact`. The wire carries exactly these bytes, see encoding.py."""
@@ -61,6 +63,9 @@ class TransferSpec:
     """Class of traffic, 0 to 7: packets of tcp and udp, also acknowledgements, carry the class selector of this number
     (RFC 2474; DSCP 8 * priority). Queues and schedulers that read it treat them accordingly; others do not. With
     0, they carry none."""
+    paced: bool = False
+    """tcp: over a connection of its own that spreads its segments over a round trip, so that large transfers in
+    opposite directions do not hold up one another's acknowledgements (EnablePacing of ns3::TcpSocketState)."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal."""
@@ -85,6 +90,8 @@ class TransferSpec:
                 f"priority = {self.priority!r}: a class of traffic is an int from {PRIORITIES[0]} (none) to "
                 f"{PRIORITIES[-1]}"
             )
+        if type(self.paced) is not bool:
+            raise ConfigurationError(f"paced = {self.paced!r}; legal are True and False")
 
     def packed(self, id: int, size_bytes: int, now_ns: int) -> dict[str, int]:
         """Return the fields of the struct in protocol.h, for transfer `id` of `size_bytes`, requested at `now_ns`."""
@@ -96,6 +103,7 @@ class TransferSpec:
             "deadline_ns": NEVER_NS if self.deadline_s is None else min(now_ns + to_ns(self.deadline_s), NEVER_NS),
             "give_up_ns": to_ns(self.give_up_s),
             "rate_bps": 0 if self.rate_bps is None else round(self.rate_bps),
+            "paced": int(self.paced),
         }
 
     def noted(self) -> dict[str, Any]:

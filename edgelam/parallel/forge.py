@@ -8,17 +8,14 @@ process a rank is and how it has ended.
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import json
 import os
 import signal
 import sys
-import threading
-from typing import Any, NoReturn
+from typing import Any
 
 from edgelam.parallel import rank as rank_process
-from edgelam.processes import die_with
+from edgelam.processes import die_with, leave
 from edgelam.random_streams import seed_process
 
 
@@ -33,7 +30,7 @@ def main(arguments: list[str]) -> int:
         pid = os.fork()
         if pid == 0:
             _become(place, forge, [other for other in task["ranks"] if other is not place], task["report"])
-            _leave(rank_process.main(arguments[1:]))
+            leave(rank_process.main(arguments[1:]))
         running[pid] = rank
         _report(task["report"], rank=rank, pid=pid)
     for place in task["ranks"]:
@@ -61,16 +58,6 @@ def _become(place: dict[str, Any], forge: int, others: list[dict[str, Any]], rep
     # a program that seeds nothing gets other numbers on each rank, and the same again in a run of the same seed
     seed = int(place["variables"].get("EDGELAM_SEED", "1"))
     seed_process(seed, f"globals of rank {place['variables']['RANK']}")
-
-
-def _leave(status: int) -> NoReturn:
-    """End this process as Python does, but for taking apart all that PyTorch has made, which takes seconds."""
-    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  # waits for threads
-    atexit._run_exitfuncs()  # noqa: SLF001
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(status)
 
 
 def _report(descriptor: int, **facts: int) -> None:

@@ -38,7 +38,7 @@ from edgelam.parallel.reduction import Reduction
 if TYPE_CHECKING:
     from edgelam.cosim import Node
     from edgelam.cosim.transfer_spec import TransferOptions
-    from edgelam.parallel.collectives.auto import Measured
+    from edgelam.parallel.collectives.auto import Times
     from edgelam.parallel.compression import Compressed
 
 
@@ -80,6 +80,7 @@ class Group:
         name: str = "",
         protocol: str = "tcp",
         rate_bps: float | None = None,
+        paced: bool = True,
         priority: int = 0,
         algorithm: str = "ring",
         server: Node | None = None,
@@ -95,6 +96,8 @@ class Group:
             protocol: tcp or udp.
             rate_bps: udp: pace of transfers, bits of payload a second, which algorithms divide where several share a
                 link. None: the scenario's for each transfer; what is lost where several share a link is repaired.
+            paced: tcp: segments are spread over a round trip, so that messages in opposite directions do not hold up
+                one another's acknowledgements.
             priority: class of traffic, 0 to 7.
             algorithm: of collectives that name none; see edgelam/parallel/collectives.
             server: the node through which the algorithm star goes: of no rank, and at which `serve` runs
@@ -116,7 +119,7 @@ class Group:
             raise ConfigurationError(f"protocol {protocol!r} of group {name!r}; legal are tcp and udp")
         self.name, self.rank, self.size = name, rank, len(nodes)
         self.nodes, self.node = tuple(nodes), nodes[rank]
-        self.protocol, self.rate_bps, self.priority = protocol, rate_bps, priority
+        self.protocol, self.rate_bps, self.paced, self.priority = protocol, rate_bps, paced, priority
         self.algorithm, self.server = algorithm, server
         self.clusters = _clusters(clusters, len(nodes), name)
         if server is not None and server.name in {node.name for node in nodes}:
@@ -127,8 +130,8 @@ class Group:
         algorithm_of("all_reduce", algorithm)
         self.on_collective = on_collective
         self.messages = Messages(self.node)
-        self.measured: dict[str, list[Measured]] = {}
-        """Of each operation how long algorithms take (collectives/auto.py)."""
+        self.measured: dict[str, dict[str, Times]] = {}
+        """Of each operation how long each algorithm takes (collectives/auto.py)."""
         self._in_order = asyncio.Lock()
         self._number = 0
         self._sent: dict[tuple[int, str], int] = {}
@@ -190,7 +193,8 @@ class Group:
     def how(self, tag: str, *, sharing: int = 1) -> TransferOptions:
         """How messages of that tag cross the network; sharing: how many share a link at the same time."""
         how: TransferOptions = {
-            "tag": self.tag(tag), "protocol": self.protocol, "encoding": "exact", "priority": self.priority
+            "tag": self.tag(tag), "protocol": self.protocol, "encoding": "exact", "priority": self.priority,
+            "paced": self.paced,
         }  # fmt: skip
         if self.rate_bps is not None:
             how["rate_bps"] = self.rate_bps / sharing

@@ -61,7 +61,10 @@ class Ns3ProcessGroup(dist.ProcessGroup):
             rank,
             # a later world has groups by the same names, and messages of the one before may still be on their way
             name=name if session.worlds <= 1 else f"{name} of world {session.worlds}",
+            protocol=job.protocol,
+            rate_bps=job.rate_bps,
             algorithm=job.algorithm,
+            clusters=job.clusters_of(ranks),
             server=job.server_node(session.sim),
             on_collective=lambda record: session.reports.collective(record, nodes[rank].name, len(nodes)),
         )

@@ -17,6 +17,8 @@ TensorParallel = Literal[
     "tp-optimised", "tp-free-decision", "tp-smallest-memory", "tp-equal", "tp-by-compute", "tp-by-bandwidth",
     "tp-all-devices", "tp-paba",
 ]  # fmt: skip
+Fault = Literal["none", "leaves", "stops", "silenced", "straggler", "straggler-left"]
+FAULTS: tuple[Fault, ...] = ("none", "leaves", "stops", "silenced", "straggler", "straggler-left")
 Method = Literal[TensorParallel, "edge-server", "ddp", "pipeline"]
 BASELINES: tuple[Method, ...] = (
     "tp-smallest-memory", "tp-equal", "tp-by-compute", "tp-by-bandwidth", "tp-all-devices", "tp-paba",
@@ -106,6 +108,16 @@ class Config:
     """Measure all-reduces over this scenario by size and algorithm, as edgelam bench collectives does, instead."""
     attacks: bool = False
     """Attack encoded inputs, and train with each remedy, instead of comparing methods."""
+    faults: tuple[Fault, ...] = ()
+    """Instead of comparing methods, train by tp-optimised while this happens to the device with the largest share: it
+    leaves in good order; its program stops; a control takes all resource blocks from it (silenced); another program
+    takes its processor, and it is waited for (straggler) or left behind (straggler-left)."""
+    fault_step: int = 6
+    """The step after which it happens, from 0."""
+    checkpoint_every: int = 4
+    """With faults: steps between two checkpoints on the server; 0: a loss begins the training anew."""
+    patience: float = 2.0
+    """With faults silenced and straggler-left: seconds without an answer after which a device counts as lost."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal whatever the machine."""
@@ -114,11 +126,13 @@ class Config:
         for name in ("num_seeds", "steps", "probe_bytes"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("curve_steps", "replan_every"):
+        for name in ("curve_steps", "replan_every", "fault_step", "checkpoint_every"):
             if getattr(self, name) < 0:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be 0 or more")
-        for name in ("methods", "num_devices", "mix"):
+        for name in ("methods", "num_devices", "mix", "faults"):
             given = getattr(self, name)
+            if name == "faults" and not given:
+                continue
             if not given or (name != "mix" and len(set(given)) < len(given)):
                 raise ConfigurationError(f"{name} are {given!r}; at least one, each once")
         if min(self.num_devices) < 1:
@@ -130,6 +144,12 @@ class Config:
             )
         if not 0.0 < self.free_memory[0] <= self.free_memory[1] <= 1.0:
             raise ConfigurationError(f"free_memory is {self.free_memory!r}; two numbers above 0 and at most 1")
+        if self.faults and self.fault_step >= self.steps:
+            raise ConfigurationError(
+                f"fault_step is {self.fault_step}; a step before the last of {self.steps} is legal"
+            )
+        if not 0.0 < self.patience < float("inf"):
+            raise ConfigurationError(f"patience is {self.patience!r}; it must be above 0")
         if not 0.0 <= self.stands_for_gb < float("inf"):
             raise ConfigurationError(f"stands_for_gb is {self.stands_for_gb!r}; it must be 0 or more")
         model = self.model
@@ -200,6 +220,11 @@ def scaling() -> Config:
     )  # fmt: skip
 
 
+def faults() -> Config:
+    """A device that leaves, stops, is cut off or is slow: what is lost, and how the others go on."""
+    return Config(num_devices=(5,), steps=14, curve_steps=0, replan_every=0, faults=FAULTS)
+
+
 def encoding() -> Config:
     """What encoding inputs by shards protects: attacks by all who see some of it, and what remedies cost."""
     return Config(attacks=True, num_devices=(3,), steps=4, curve_steps=60, stands_for_gb=0.0)
@@ -215,6 +240,7 @@ RECIPES = {
     "paper": paper,
     "widths": widths,
     "scaling": scaling,
+    "faults": faults,
     "encoding": encoding,
     "collectives": collectives,
 }

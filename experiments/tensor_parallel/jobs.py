@@ -14,7 +14,7 @@ from edgelam.parallel.widths.planner import Decision
 from edgelam.runs import RunFolder
 from edgelam.runs.recording import SimulationRecorder
 
-from . import encoding, methods, tables
+from . import encoding, faults, methods, tables
 from .config import Config
 from .data import CHARACTERS, batches_of
 from .machines import devices_of
@@ -24,6 +24,9 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
     """Run what `config` names; tables go to `folder` as the run goes on."""
     if config.attacks:
         encoding.run(config, folder, progress)
+        return
+    if config.faults:
+        faults.run(config, folder, progress)
         return
     if config.bench:
         tables.write_bench(

@@ -29,6 +29,12 @@ def plot(path: Path) -> list[Path]:
             _encoding(panels, attacks[attacks["observer"] == "columns"])
             figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=4, fontsize=6)
         drawn.append(path / "encoding.svg")
+    if "fault_steps" in run:
+        write_atomically(path / "faults.csv", run["faults"].to_csv(index=False, float_format="%.6g").encode())
+        with figures.figure(path / "faults", height_in=2.9) as (figure, (axes,)):
+            _faults(axes, run["fault_steps"], run["faults"])
+            figure.legend(loc="outside upper left", ncols=3, columnspacing=1.0, fontsize=6)
+        drawn.append(path / "faults.svg")
     if "bench" in run:
         from edgelam.bench.collectives import draw
 
@@ -103,6 +109,16 @@ def _encoding(panels: Sequence[Axes], attacks: pd.DataFrame) -> None:
     for axes in panels:
         axes.set_xscale("log", base=2)
         axes.set_xlabel("columns that are seen")
+
+
+def _faults(axes: Axes, steps: pd.DataFrame, faults: pd.DataFrame) -> None:
+    """Steps whose result counts, against simulated time; where they go back, they were lost."""
+    seed = steps["seed"].iloc[0]
+    for index, (fault, rows) in enumerate(steps[steps["seed"] == seed].groupby("fault", sort=False)):
+        axes.plot(rows["end_s"], rows["step"] + 1, label=str(fault), **figures.line_style(index))
+    axes.axvline(faults[faults["seed"] == seed]["hit_s"].min(), color="0.6", linewidth=0.8, zorder=0)
+    axes.set_xlabel("simulated time (s); vertical: the fault")
+    axes.set_ylabel("steps done")
 
 
 def _loss(axes: Axes, metrics: pd.DataFrame) -> None:

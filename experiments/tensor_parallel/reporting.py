@@ -18,7 +18,7 @@ from . import results
 def report(path: Path, console: Console) -> None:
     """Print the time of a step of each method, where it went, what it cost, and how good the predictions were."""
     run = load(path)
-    for of_other_recipes in (_attacks, _bench):
+    for of_other_recipes in (_attacks, _bench, _faults):
         of_other_recipes(run).print(console)
     for make in (_steps, _breakdown, _costs, _predictions):
         make(run).print(console)
@@ -37,6 +37,25 @@ def _bench(run: Run) -> TextTable:
     for algorithm, mine in rows.groupby("algorithm", sort=False):
         seconds = mine.set_index("size_bytes")["simulated_s"]
         table.add_row(str(algorithm), *(f"{seconds[size]:.4g}" for size in sizes))
+    return table
+
+
+def _faults(run: Run) -> TextTable:
+    table = TextTable(
+        "What a fault of a device costs", "fault", "device", "its share", "noticed after (s)", "steps lost",
+        "next step after (s)", "moved", "step (s)", "devices", left=2,
+        caption="step and devices: before and after; the losses are those of one device "
+        f"within {results.faults(run)['loss_error'].max():.1g}",
+    )  # fmt: skip
+    for row in results.faults(run).to_dict("records"):
+        gone = pd.notna(row["noticed_s"])
+        table.add_row(
+            str(row["fault"]), str(row["device"]), f"{row['heads']} / {row['columns']}" if gone else "-",
+            f"{row['noticed_s'] - row['hit_s']:.3f}" if gone else "-", str(row["steps_lost"]),
+            f"{row['next_step_s'] - row['hit_s']:.3f}" if pd.notna(row["next_step_s"]) else "-",
+            si_bytes(float(row["moved_bytes"])), f"{row['step_before_s']:.3f} / {row['step_after_s']:.3f}",
+            f"{row['participants_before']} / {row['participants_after']}",
+        )  # fmt: skip
     return table
 
 

@@ -164,6 +164,11 @@ def refusals(run: Run) -> pd.DataFrame:
     return run["refused"] if "refused" in run else pd.DataFrame(columns=["method", "devices", "seed", "ran", "reason"])
 
 
+def faults(run: Run) -> pd.DataFrame:
+    """What faults of a device have cost; see tables.py."""
+    return run["faults"] if "faults" in run else pd.DataFrame(columns=["fault", "loss_error"])
+
+
 def attacks(run: Run) -> pd.DataFrame:
     """Attacks on encoded inputs: observer, columns, remedy, noise, residual, identified."""
     names = ["observer", "columns", "remedy", "noise", "residual", "identified"]

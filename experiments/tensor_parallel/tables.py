@@ -7,6 +7,11 @@ refused    one row a method that does not fit the devices' memory, with the reas
 decisions  one row a decision of widths and shares: when, how long, operations, what was predicted and what came of it
 shares     one row a device of a decision: its state, rates, widths and share
 attacks    recipe encoding: one row an attack, with who sees how many columns under which remedy, and what is recovered
+faults     recipe faults: one row a fault: device (to which it happens), hit_s, noticed_s (when the server knows),
+           reason, heads and columns (that the device had), steps_lost, next_step_s (when training has gone one step
+           further than it was), moved_bytes (shards of the new plans), step_before_s and step_after_s (medians),
+           participants before and after, end_s, loss_error (greatest difference to the losses of one device)
+fault_steps  one row a step that was done, also of those whose result was lost: step, attempt, end_s, loss_nats
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from edgelam.parallel.looped_records import StepRecord
 from edgelam.parallel.widths.planner import Decision
 from edgelam.runs import RunFolder
 
@@ -32,6 +38,14 @@ DECISIONS = CASE | {
 SHARES = CASE | {
     "step": int, "device": str, "rate_up_bps": float, "rate_down_bps": float, "latency_s": float, "cqi": float,
     "load": float, "free_bytes": float, "heads": int, "column_groups": int, "share": float,
+}  # fmt: skip
+FAULTS: dict[str, type] = {"fault": str, "devices": int, "seed": int} | {
+    "device": str, "hit_s": float, "noticed_s": float, "reason": str, "heads": int, "columns": int, "steps_lost": int,
+    "next_step_s": float, "moved_bytes": int, "step_before_s": float, "step_after_s": float,
+    "participants_before": int, "participants_after": int, "end_s": float, "loss_error": float,
+}  # fmt: skip
+FAULT_STEPS: dict[str, type] = {"fault": str, "devices": int, "seed": int} | {
+    "step": int, "attempt": int, "end_s": float, "loss_nats": float,
 }  # fmt: skip
 BENCH: dict[str, type] = {"scenario": str, "algorithm": str, "size_bytes": int, "simulated_s": float}
 FACTS: dict[str, type] = {"heads": int, "columns": int}
@@ -95,6 +109,20 @@ def write_decisions(
 def write_refused(folder: RunFolder, case: dict[str, Any], reason: str, *, ran: bool) -> None:
     """A method that fits the devices in no way; ran: it ran all the same, as if they had the memory."""
     folder.table("refused", REFUSED).append(case | {"ran": ran, "reason": reason})
+
+
+def write_fault(folder: RunFolder, row: dict[str, Any]) -> None:
+    """What a fault has cost."""
+    folder.table("faults", FAULTS).append(row)
+
+
+def write_fault_steps(folder: RunFolder, case: dict[str, Any], steps: Sequence[StepRecord]) -> None:
+    """The steps that were done, in their order."""
+    table = folder.table("fault_steps", FAULT_STEPS)
+    for record in steps:
+        table.append(
+            case | {"step": record.step, "attempt": record.attempt, "end_s": record.end_s, "loss_nats": record.loss}
+        )
 
 
 def write_bench(folder: RunFolder, cases: Sequence[Mapping[str, Any]]) -> None:

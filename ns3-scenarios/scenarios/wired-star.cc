@@ -105,13 +105,11 @@ class WiredStar {
     }
 
   private:
-    /// Bursts of flows in opposite directions wait for one another's acknowledgements in the drop-tail queues, by which
-    /// 10 to 15 % of the rate is lost (Zhang, Shenker and Clark 1991). While a window grows, the pace is so high that
-    /// only bursts beyond it are spread, and slow start is as it is without pacing.
+    /// All transfers by TCP are paced, also those that do not ask for it.
     static void PaceTcp() {
-        constexpr std::uint16_t percent_of_a_window_in_a_round_trip = 3200;
         Config::SetDefault("ns3::TcpSocketState::EnablePacing", BooleanValue(true));
-        Config::SetDefault("ns3::TcpSocketState::PacingSsRatio", UintegerValue(percent_of_a_window_in_a_round_trip));
+        Config::SetDefault("ns3::TcpSocketState::PacingSsRatio",
+                           UintegerValue(edgelam::TransferApplication::pacing_while_a_window_grows));
     }
 
     void Connect(Ptr<Node> leaf, Ipv4AddressHelper& addresses, double rateBps, double delayS, double loss) {

@@ -38,10 +38,11 @@ def test_keywords_and_fields_are_the_same():
 
 def test_every_field_of_the_twin_is_packed_and_no_other():
     twin = Protocol(_bridge.SCHEMA)["TransferRequest"].dtype["spec"]
-    packed = TransferSpec(protocol="udp", deadline_s=2.5, give_up_s=0.25, rate_bps=3e6, priority=6).packed(7, 99, 10**9)
+    spec = TransferSpec(protocol="udp", deadline_s=2.5, give_up_s=0.25, rate_bps=3e6, priority=6, paced=True)
+    packed = spec.packed(7, 99, 10**9)
     assert packed == {
         "id": 7, "size_bytes": 99, "protocol": 2, "priority": 6, "deadline_ns": 3_500_000_000,
-        "give_up_ns": 250_000_000, "rate_bps": 3_000_000,
+        "give_up_ns": 250_000_000, "rate_bps": 3_000_000, "paced": 1,
     }  # fmt: skip
     assert set(packed) == set(twin.names)
     assert TransferSpec().packed(1, 1, 5)["deadline_ns"] == NEVER_NS
@@ -57,6 +58,12 @@ def test_it_cannot_be_changed():
 def test_a_priority_that_is_none_is_refused_with_what_is_legal(priority):
     with pytest.raises(ConfigurationError, match=f"priority = {priority!r}: a class of traffic is an int from 0 "):
         TransferSpec(priority=priority)
+
+
+@pytest.mark.parametrize("paced", [1, "yes", None])
+def test_pacing_is_a_yes_or_no(paced):
+    with pytest.raises(ConfigurationError, match=f"paced = {paced!r}; legal are True and False"):
+        TransferSpec(paced=paced)
 
 
 def test_an_unknown_keyword_is_an_error_of_the_call():
@@ -76,6 +83,7 @@ def test_an_unknown_keyword_is_an_error_of_the_call():
         rate_bps=st.none() | st.integers(1, 10**12),
         encoding=st.sampled_from(cosim.ENCODINGS),
         priority=st.integers(0, 7),
+        paced=st.booleans(),
     )
 )
 def test_a_recording_gives_it_back(spec):
@@ -184,3 +192,34 @@ def test_a_recording_keeps_the_priority_and_a_replay_plays_it():
     times = {(r.size_bytes, r.priority): r.last_byte_s for r in first}
     assert {(r.size_bytes, r.priority): r.last_byte_s for r in player.transfers.values()} == times
     assert len(times) == 3
+
+
+# ---- pacing ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("paced", [False, True])
+def test_paced_transfers_in_opposite_directions_keep_the_rate(paced):
+    """Two transfers of 8 MB, warmed by one each: acknowledgements that wait behind data cost a tenth of the rate."""
+
+    async def main(sim):
+        ends = sim.node("ue0"), sim.node("ue1")
+        for _ in range(2):
+            start_s = sim.now_s
+            ways = [a.send(b, bytes(8_000_000), paced=paced) for a, b in (ends, ends[::-1])]
+            records = await asyncio.gather(*ways)
+        return max(record.last_byte_s for record in records) - start_s
+
+    took_s = cosim.simulate(main, "wired-star", options={"numUe": 2, "rate": "100Mbps"})
+    alone_s = 8_000_000 * 8 / 100e6 * (1 + 81 / 1400) + 0.01
+    assert took_s < 1.02 * alone_s if paced else took_s > 1.05 * alone_s
+
+
+def test_a_paced_transfer_has_a_connection_of_its_own():
+    async def main(sim):
+        ue, edge = sim.node("ue0"), sim.node("edge0")
+        ways = [ue.send(edge, bytes(size), paced=paced) for size, paced in ((2_000_000, False), (1000, True))]
+        large, small = await asyncio.gather(*ways)
+        return large.last_byte_s, small.last_byte_s
+
+    large_s, small_s = simulate(main)
+    assert small_s < large_s / 2

@@ -33,7 +33,7 @@ def simulated_s(algorithm, size, size_bytes, *, warm_bytes=0, **of_group):
         assert tensor.eq(size).all()
         return sim.now_s - start_s
 
-    return max(run_ranks(program, size, scenario="wired-star", options={"rate": "20Mbps", "pacing": True}, **of_group))
+    return max(run_ranks(program, size, scenario="wired-star", options={"rate": "20Mbps"}, **of_group))
 
 
 def form_s(algorithm, size, size_bytes, send):

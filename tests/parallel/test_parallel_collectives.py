@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from parallel_runs import NAMED, run_ranks
 
 from edgelam.errors import ConfigurationError, DeadlockError
+from edgelam.parallel.collectives.auto import seconds
 from edgelam.parallel.reduction import Reduction
 
 EXACT = {"sum": torch.float64, "avg": torch.float64, "product": torch.int64, "min": torch.float16, "max": torch.int8,
@@ -288,3 +289,24 @@ def test_auto_takes_the_fastest_for_each_size_on_all_ranks():
         assert times[length, "auto"] <= 1.05 * fastest
     assert times[50, "ring"] > 2 * times[50, "auto"]
     assert times[500_000, "direct"] > 1.5 * times[500_000, "auto"]
+
+
+def test_auto_measures_little_for_a_tiny_tensor():
+    async def program(group, sim):
+        started_s = sim.now_s
+        await group.all_reduce(torch.ones(4))
+        first_s, started_s = sim.now_s - started_s, sim.now_s
+        await group.all_reduce(torch.ones(4))
+        return first_s, sim.now_s - started_s
+
+    results = run_ranks(program, 4, scenario="wired-star", server="edge0", algorithm="auto")
+    assert max(first_s for first_s, _ in results) < 25 * max(second_s for _, second_s in results)
+
+
+def test_lines_between_measured_times():
+    times = {256: 0.01, 8192: 0.02, 262_144: 0.1}
+    assert seconds(times, 1) == seconds(times, 256) == 0.01
+    assert seconds(times, (256 + 8192) // 2) == pytest.approx(0.015)
+    assert seconds(times, 8192) == pytest.approx(0.02)
+    assert seconds(times, 2 * 262_144 - 8192) == pytest.approx(0.18)
+    assert seconds({256: 0.01, 8192: 0.02}, 16128) == pytest.approx(0.03)

@@ -62,6 +62,8 @@ def test_options_stand_before_the_program_and_its_arguments_behind():
     assert torchrun.split([*own, "train.py", "--epochs", "3"]) == (own, ["train.py", "--epochs", "3"])
     assert torchrun.split([*own, "--no-report", "-m", "train"]) == ([*own, "--no-report"], ["-m", "train"])
     assert torchrun.split(["--ranks", "ue0", "train.py"]) == (["--ranks", "ue0"], ["train.py"])
+    clusters = ["--ranks", "ue0,ue1,ue2", "--clusters", "ue0", "ue1,ue2"]
+    assert torchrun.split([*clusters, "train.py", "ue1"]) == (clusters, ["train.py", "ue1"])
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,29 @@ def test_options_stand_before_the_program_and_its_arguments_behind():
 def test_ranks_that_cannot_be_are_refused(ranks, said):
     with pytest.raises(ConfigurationError, match=said):
         Job(ranks)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"protocol": "quic"}, "protocol is 'quic'; legal are tcp and udp"),
+        ({"rate_bps": 1e6}, "it is the pace of udp"),
+        ({"protocol": "udp", "rate_bps": 0.0}, r"rate_bps = 0\.0; legal are 1 to"),
+        ({"clusters": (("ue0",),)}, "clusters are ue0: each of the ranks ue0, ue1 must be in one of them"),
+        ({"clusters": (("ue0", "ue1"), ())}, "each of the ranks"),
+    ],
+)
+def test_ways_of_communication_that_cannot_be_are_refused(given, said):
+    with pytest.raises(ConfigurationError, match=said):
+        Job(("ue0", "ue1"), **given)
+
+
+def test_clusters_are_those_of_the_members_of_a_group():
+    job = Job(("ue0", "ue1", "ue2", "edge0"), clusters=(("ue0", "edge0"), ("ue1", "ue2")))
+    assert job.clusters_of([0, 1, 2, 3]) == [[0, 3], [1, 2]]
+    assert job.clusters_of([1, 3]) == [[1], [0]]
+    assert job.clusters_of([2, 1]) == [[1, 0]]
+    assert Job(("ue0", "ue1")).clusters_of([0, 1]) is None
 
 
 def test_ranks_that_hold_and_do_nothing_end_the_run_and_are_named(tmp_path):

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Auto: the algorithm that is fastest for the size, as measured in this group over this network.
 
-The first time that a group does an operation by auto, it measures all algorithms of the operation, each with two sizes,
-by doing it with zeros: this takes simulated time and crosses the network, under the same tag. The time of an algorithm
-is taken to be a straight line through its two points, and that of the smaller size below it. All ranks agree on the
-times (of the slowest rank), so that they choose the same, and the same run chooses the same again.
+A group measures by doing an operation with zeros, which takes simulated time and crosses the network under the same
+tag. The first time that it does an operation, it measures with 256 B and 8 KiB, and the first time that it does so with
+a tensor of more than 8 KiB, with 256 KiB. Between these, and beyond the last, the time of an algorithm is taken to be a
+straight line.
+
+With the small sizes, direct and the star come first: they have the fewest messages in a row. Of the others, those are
+left out that would need longer for the latency of their messages alone. All ranks agree on the times (of the slowest
+rank), so that they choose the same, and the same run chooses the same again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,21 +28,24 @@ from edgelam.parallel.reduction import Reduction
 if TYPE_CHECKING:
     from edgelam.parallel.call import Call
 
-SMALL_BYTES, LARGE_BYTES = 1 << 10, 256 << 10
+SMALL_BYTES, LARGE_BYTES = (256, 8 << 10), (256 << 10,)
+FEW_MESSAGES = ("direct", "star")
+SAME_AS_ANOTHER = ("auto", "pipelined-star")
+"""Not measured: the pipelined star is the star up to 1 MiB."""
+
+Probe = Callable[[Callable[..., Awaitable[None]], "Call", Tensor], Awaitable[None]]
+"""Does the operation by a function with zeros."""
+Times = dict[int, float]
+"""Bytes -> how long an algorithm takes, s; at the least, of one that was left out. In the order of bytes."""
 
 
-@dataclass(frozen=True)
-class Measured:
-    """An algorithm's times, s."""
-
-    algorithm: str
-    small_s: float
-    large_s: float
-
-    def seconds(self, size_bytes: int) -> float:
-        """The time that a tensor of that size is taken to need."""
-        beyond = max(0, size_bytes - SMALL_BYTES) / (LARGE_BYTES - SMALL_BYTES)
-        return self.small_s + (self.large_s - self.small_s) * beyond
+def seconds(times: Times, size_bytes: int) -> float:
+    """The time that a tensor of that size is taken to need."""
+    sizes = list(times)
+    place = min(max(bisect_left(sizes, size_bytes), 1), len(sizes) - 1)
+    less, more = sizes[place - 1], sizes[place]
+    slope = (times[more] - times[less]) / (more - less)
+    return times[less] + slope * (max(size_bytes, sizes[0]) - less)
 
 
 async def all_reduce(call: Call, flat: Tensor, reduction: Reduction) -> None:
@@ -91,34 +98,76 @@ async def reduce_scatter(call: Call, flats: list[Tensor], reduction: Reduction) 
     await function(part, flats, reduction)
 
 
-async def _choice(
-    call: Call, probe: Callable[..., Awaitable[None]], flats: list[Tensor]
-) -> tuple[Callable[..., Awaitable[None]], Call]:
+async def _choice(call: Call, probe: Probe, flats: list[Tensor]) -> tuple[Callable[..., Awaitable[None]], Call]:
     """The function of the fastest algorithm, and the part of the collective for it."""
-    measured = call.group.measured
-    if call.operation not in measured:
-        measured[call.operation] = [
-            await _measure(call, name, probe)
-            for name in ALGORITHMS
-            if algorithm_of(call.operation, name)[0] == name != "auto"
-        ]
     size_bytes = sum(flat.numel() * flat.element_size() for flat in flats)
-    call.chosen = min(measured[call.operation], key=lambda each: each.seconds(size_bytes)).algorithm
+    known = call.group.measured.setdefault(call.operation, {})
+    if not known:
+        known.update(await _with_small_sizes(call, probe))
+    if size_bytes > max(SMALL_BYTES) and any(max(times) < max(LARGE_BYTES) for times in known.values()):
+        for name, times in (await _measured(call, probe, list(known), LARGE_BYTES)).items():
+            known[name].update(times)
+    call.chosen = min(known, key=lambda name: seconds(known[name], size_bytes))
     return algorithm_of(call.operation, call.chosen)[1], call.among(range(call.size), "chosen")
 
 
-async def _measure(call: Call, name: str, probe: Callable[..., Awaitable[None]]) -> Measured:
-    """Do it with each size; once more before, so that connections are there."""
-    function = algorithm_of(call.operation, name)[1]
-    loop: Any = asyncio.get_running_loop()
-    took: list[float] = []
-    for number, size_bytes in enumerate((call.size, SMALL_BYTES, LARGE_BYTES)):
-        part = call.among(range(call.size), (name, number))
+async def _with_small_sizes(call: Call, probe: Probe) -> dict[str, Times]:
+    """The times of those that may be the fastest; of the others what their messages need at least."""
+    names = [
+        name for name in ALGORITHMS
+        if name not in SAME_AS_ANOTHER and algorithm_of(call.operation, name)[0] == name
+    ]  # fmt: skip
+    first = await _measured(call, probe, ["latency", *(name for name in FEW_MESSAGES if name in names)], SMALL_BYTES)
+    latency_s = min(first.pop("latency").values())
+    slowest_s = min(max(times.values()) for times in first.values())
+    least = {name: latency_s * _in_a_row(call, name) for name in names if name not in first}
+    others = await _measured(call, probe, [name for name in least if least[name] < slowest_s], SMALL_BYTES)
+    left_out = {name: dict.fromkeys(SMALL_BYTES, least_s) for name, least_s in least.items()}
+    return {name: (left_out | first | others)[name] for name in names}
+
+
+def _in_a_row(call: Call, name: str) -> int:
+    """How many messages follow one another at least."""
+    one_way = {
+        "ring": call.size - 1,
+        "multicast": 1 if call.operation == "broadcast" else call.size - 1,
+        "hierarchical": 1,
+    }.get(name, (call.size - 1).bit_length())  # of trees, and of halving and doubling
+    return one_way if call.operation != "all_reduce" else 2 * one_way
+
+
+async def _measured(call: Call, probe: Probe, names: list[str], sizes: Sequence[int]) -> dict[str, Times]:
+    """How long the operation takes by each algorithm, from when the last rank begins until the last one has ended.
+
+    With the small sizes connections are opened before. ``latency``: a byte from each rank to each.
+    """
+    if not names:
+        return {}
+    everybody, loop = range(call.size), _loop()
+    marks: list[int] = []  # begin and end of each, ns
+
+    async def once(name: str, size_bytes: int, what: str) -> None:
+        part = call.among(everybody, (name, size_bytes, what))
         part.compressed = None
-        await direct.barrier(part.among(range(call.size), "together"))
-        times = torch.tensor([loop.now_ns, 0])
-        await probe(function, part.among(range(call.size), "probe"), torch.zeros(size_bytes, dtype=torch.uint8))
-        times[1] = loop.now_ns
-        await tree.all_reduce(part.among(range(call.size), "times"), times, Reduction("max"))
-        took.append(float(times[1] - times[0]) / 1e9)
-    return Measured(name, took[1], took[2])
+        if name == "latency":
+            await direct.barrier(part)
+        else:
+            await probe(algorithm_of(call.operation, name)[1], part, torch.zeros(size_bytes, dtype=torch.uint8))
+
+    for name in names:
+        if sizes == SMALL_BYTES:
+            await once(name, call.size, "connect")
+        for size_bytes in sizes:
+            marks.append(loop.now_ns)
+            await once(name, size_bytes, "measured")
+            marks.append(loop.now_ns)
+    agreed, part = torch.tensor(marks), call.among(everybody, ("times", *names, *sizes))
+    part.compressed = None
+    await tree.all_reduce(part, agreed, Reduction("max"))
+    begun, ended = agreed.view(len(names), len(sizes), 2).double().unbind(2)
+    took = ((ended - begun) / 1e9).tolist()
+    return {name: dict(zip(sizes, times, strict=True)) for name, times in zip(names, took, strict=True)}
+
+
+def _loop() -> Any:
+    return asyncio.get_running_loop()

@@ -214,11 +214,12 @@ void TransferApplication::SendIdeal(Ptr<Transfer> transfer) {
 void TransferApplication::SendTcp(Ptr<Transfer> transfer) {
     for (std::size_t i = 0; i < transfer->shares.size(); ++i) {
         TransferApplication& receiver = *transfer->shares[i].receiver;
-        auto& connection = m_connections[{receiver.GetNode()->GetId(), transfer->spec.priority}];
+        auto& connection = m_connections[KeyOf(transfer->spec, receiver)];
         if (!connection) {
             connection = ns3::Create<TcpConnection>(*this, receiver, TosOf(transfer->spec), m_notSentBytes);
             receiver.m_incoming.push_back(connection);
-            connection->Open(MakeTcpSocket(), ns3::InetSocketAddress(receiver.m_address, receiver.m_port));
+            connection->Open(transfer->spec.paced != 0 ? MakePacedTcpSocket() : MakeTcpSocket(),
+                             ns3::InetSocketAddress(receiver.m_address, receiver.m_port));
         }
         connection->Enqueue(transfer, i);
     }
@@ -264,8 +265,7 @@ void TransferApplication::Withdraw(Transfer& transfer, TransferStatus status) {
         }
         bool queued = udp && udp->Sending();
         if (transfer.spec.protocol == TransferProtocol::tcp) {
-            const auto connection =
-                m_connections.find({transfer.shares[i].receiver->GetNode()->GetId(), transfer.spec.priority});
+            const auto connection = m_connections.find(KeyOf(transfer.spec, *transfer.shares[i].receiver));
             queued = connection != m_connections.end() && connection->second->Withdraw(transfer, i);
         }
         if (queued || status == TransferStatus::expired) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -27,15 +28,15 @@ namespace edgelam {
 
 /// Sends and receives transfers at one node.
 ///
-/// tcp: one connection for each ordered pair of nodes and priority, opened by the first transfer and kept; transfers
-///   on one connection cross one after another. What a scenario sets in ns-3's way holds: defaults of ns3::TcpSocket,
-///   TcpSocketBase, ..., and what a node's ns3::TcpL4Protocol says; only an attribute of this application, set itself,
-///   goes before it. What nobody has set suits fast and long paths, near what a Linux host does today: 1400-byte
-///   segments (they fit an MTU of 1500 with a GTP tunnel around them), buffers of 16 MiB with window scaling (the
-///   product of 1 Gb/s and 130 ms), CUBIC (RFC 9438) with SACK, a minimum RTO of 200 ms. CUBIC is what servers and
-///   phones run, and of ns-3's algorithms none did better over wired-star (clean, lossy, shared) and lte-macro
-///   together. A scenario suggests a smaller send buffer for its paths: what fills them and no more, since the rest
-///   would only wait in queues, and ns-3's cost per segment grows with the window.
+/// tcp: one connection for each ordered pair of nodes and priority, opened by the first transfer and kept, and another
+///   one for paced transfers; transfers on one connection cross one after another. What a scenario sets in ns-3's way
+///   holds: defaults of ns3::TcpSocket, TcpSocketBase, ..., and what a node's ns3::TcpL4Protocol says; only an
+///   attribute of this application, set itself, goes before it. What nobody has set suits fast and long paths, near
+///   what a Linux host does today: 1400-byte segments (they fit an MTU of 1500 with a GTP tunnel around them), buffers
+///   of 16 MiB with window scaling (the product of 1 Gb/s and 130 ms), CUBIC (RFC 9438) with SACK, a minimum RTO of 200
+///   ms. CUBIC is what servers and phones run, and of ns-3's algorithms none did better over wired-star (clean, lossy,
+///   shared) and lte-macro together. A scenario suggests a smaller send buffer for its paths: what fills them and no
+///   more, since the rest would only wait in queues, and ns-3's cost per segment grows with the window.
 /// udp: paced datagrams; see UdpFlow.
 /// ideal: arrives at once, without touching the network.
 /// analog: refused, as no radio here has the receiver take the sum of what several nodes send.
@@ -73,6 +74,13 @@ class TransferApplication : public ns3::Application {
     bool IsSet(const std::string& attribute) const { return m_set.contains(attribute); }
     /// A TCP socket as transfers use it.
     ns3::Ptr<ns3::Socket> MakeTcpSocket() const;
+    /// The same that spreads its segments over a round trip (EnablePacing of ns3::TcpSocketState). Bursts of flows in
+    /// opposite directions wait for one another's acknowledgements in drop-tail queues, by which 10 to 15 % of the rate
+    /// is lost (Zhang, Shenker and Clark 1991).
+    ns3::Ptr<ns3::Socket> MakePacedTcpSocket() const;
+    /// PacingSsRatio of ns3::TcpSocketState, percent of a window in a round trip: while a window grows, only bursts
+    /// beyond it are spread, and slow start is as it is without pacing.
+    static constexpr std::uint16_t pacing_while_a_window_grows = 3200;
     /// What takes packets at this node that are meant for transfers to it: another application, or a socket. Call it
     /// before the simulation starts; empty if there is nothing.
     std::string PortConflict() const;
@@ -130,8 +138,11 @@ class TransferApplication : public ns3::Application {
     bool m_running = false;
     ns3::Ptr<ns3::Socket> m_listener;
     ns3::Ptr<ns3::Socket> m_udpSocket;
-    /// The receiver's node id, and the priority.
-    using ConnectionKey = std::pair<std::uint32_t, std::uint32_t>;
+    /// The receiver's node id, the priority, and whether it is paced.
+    using ConnectionKey = std::tuple<std::uint32_t, std::uint32_t, bool>;
+    static ConnectionKey KeyOf(const TransferSpec& spec, const TransferApplication& receiver) {
+        return {receiver.GetNode()->GetId(), spec.priority, spec.paced != 0};
+    }
     std::map<ConnectionKey, ns3::Ptr<TcpConnection>> m_connections;
     std::vector<ns3::Ptr<TcpConnection>> m_incoming;
     std::map<std::uint64_t, ns3::Ptr<UdpFlow>> m_flows; ///< by serial, those this node sends

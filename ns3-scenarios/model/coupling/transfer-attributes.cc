@@ -13,6 +13,7 @@
 #include "ns3/tcp-cubic.h"
 #include "ns3/tcp-l4-protocol.h"
 #include "ns3/tcp-socket-base.h"
+#include "ns3/tcp-socket-state.h"
 #include "ns3/type-id.h"
 #include "ns3/uinteger.h"
 
@@ -185,6 +186,23 @@ Ptr<Socket> TransferApplication::MakeTcpSocket() const {
     socket->GetAttribute("ConnTimeout", connectTimeout);
     const double doublings = std::log2(connect_patience_s / connectTimeout.Get().GetSeconds());
     set("ConnCount", UintegerValue(static_cast<std::uint64_t>(std::max(doublings, 1.0))));
+    return socket;
+}
+
+Ptr<Socket> TransferApplication::MakePacedTcpSocket() const {
+    // The ratio is an attribute of the socket's state, which is made with the socket: it is reached by its default.
+    ns3::TypeId state = ns3::TcpSocketState::GetTypeId();
+    std::size_t ratio = 0;
+    while (state.GetAttribute(ratio).name != "PacingSsRatio") {
+        ++ratio;
+    }
+    const auto attribute = state.GetAttribute(ratio);
+    if (attribute.initialValue == attribute.originalInitialValue) { // nobody has set it
+        state.SetAttributeInitialValue(ratio, ns3::Create<UintegerValue>(pacing_while_a_window_grows));
+    }
+    const auto socket = MakeTcpSocket();
+    state.SetAttributeInitialValue(ratio, attribute.initialValue);
+    ns3::DynamicCast<ns3::TcpSocketBase>(socket)->SetPacingStatus(true);
     return socket;
 }
 

@@ -86,8 +86,9 @@ struct TransferSpec {
     std::int64_t deadline_ns = never_ns;     ///< absolute
     std::int64_t give_up_ns = 1'000'000'000; ///< udp: ends at the latest this long after the last datagram was sent
     std::uint64_t rate_bps = 0; ///< udp: pacing rate of the application bytes; 0: the scenario's default for the path
+    std::uint64_t paced = 0;    ///< tcp, not 0: a connection that spreads its segments over a round trip
 };
-EDGELAM_MESSAGE(TransferSpec, id, size_bytes, protocol, priority, deadline_ns, give_up_ns, rate_bps)
+EDGELAM_MESSAGE(TransferSpec, id, size_bytes, protocol, priority, deadline_ns, give_up_ns, rate_bps, paced)
 
 /// Send a transfer with this `spec` from node `source` to the nodes in the tail.
 /// Tail: uint32[num_receivers], then uint8[meta_bytes], which is handed unread to the receivers' participants.
