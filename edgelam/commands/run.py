@@ -104,11 +104,16 @@ def plot_run(path: Path) -> int:
     from edgelam.text import printable
 
     run = load_run(path)
-    experiment = experiments.find(run.manifest["experiment"])
+    ranks = run.manifest["experiment"] == "torchrun"
+    experiment = None if ranks else experiments.find(run.manifest["experiment"])
     if run.state != "completed":
         reason = f" ({run.manifest['reason']})" if run.manifest.get("reason") else ""
         text = f"edgelam: this run is {run.state}{reason}; showing what it has written so far"
         print(printable(text), file=sys.stderr)
+    if experiment is None:
+        from edgelam.commands import torchrun
+
+        return torchrun.show(path)
     return _show_results(experiment, path)
 
 

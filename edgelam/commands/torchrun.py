@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -15,6 +15,9 @@ from edgelam.errors import ConfigurationError
 from edgelam.parallel.collectives import ALGORITHMS
 from edgelam.runs.network import Network
 from edgelam.text import suggest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 USAGE = "edgelam torchrun --ranks ue0 ue1 edge0 [options] PROGRAM.py [arguments]; or -m MODULE [arguments]"
 SEVERAL = ("--ranks", "--clusters", "--options", "--devices", "--traces")
@@ -176,18 +179,48 @@ def needs_of(names: list[str]) -> Any:
     return Needs(roles)
 
 
-def summary(path: Path) -> str:
-    """What the collectives of a run took, by operation and algorithm."""
+def show(path: Path) -> int:
+    """``edgelam plot`` of a run of ranks: the summary, and a figure with its numbers beside it."""
+    from edgelam.files.storage import write_atomically
+    from edgelam.output import figures, terminal
+
+    console, rows = terminal.results(), collectives_of(path)
+    console.print(summary(path), markup=False, highlight=False, soft_wrap=True)
+    rows = rows[rows["size_bytes"] > 0]
+    if not len(rows):
+        return 0
+    write_atomically(path / "collectives.csv", rows.to_csv(index=False, float_format="%.9g").encode())
+    with figures.figure(path / "collectives", height_in=2.9) as (figure, (axes,)):
+        for index, ((operation, algorithm), group) in enumerate(rows.groupby(["operation", "algorithm"])):
+            style = figures.line_style(index) | {"linestyle": ""}
+            axes.loglog(group["size_bytes"], group["took_s"], label=f"{operation}, {algorithm}", **style)
+        axes.set_xlabel("bytes of a rank's tensors")
+        axes.set_ylabel("simulated s from when the last rank begins")
+        figure.legend(loc="outside upper left", ncols=3, columnspacing=1.0, fontsize=6)
+    console.print(f"figure: {path / 'collectives.svg'}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def collectives_of(path: Path) -> pd.DataFrame:
+    """The collectives of a run, with took_s: from when the last rank began until the last one had its result."""
+    import pandas as pd
+
     from edgelam.runs.folders.load import load_run
     from edgelam.runs.rank_recording import TABLE
 
     run = load_run(path)
-    if TABLE not in run or not len(run[TABLE]):
+    if TABLE not in run:
+        return pd.DataFrame(columns=["operation", "algorithm", "size_bytes", "took_s"])
+    return run[TABLE].assign(took_s=lambda rows: rows["end_s"] - rows["last_start_s"])
+
+
+def summary(path: Path) -> str:
+    """What the collectives of a run took, by operation and algorithm."""
+    rows = collectives_of(path)
+    if not len(rows):
         return "no collective crossed the network"
-    rows = run[TABLE]
-    groups = rows.assign(took_s=rows["end_s"] - rows["last_start_s"]).groupby(["operation", "algorithm"])
     lines = [f"{'collective':16} {'algorithm':14} {'times':>6} {'bytes':>14} {'mean s':>10}"]
-    for (operation, algorithm), group in groups:
+    for (operation, algorithm), group in rows.groupby(["operation", "algorithm"]):
         mean = group["took_s"].mean()
         lines.append(f"{operation:16} {algorithm:14} {len(group):6} {group['size_bytes'].sum():14,} {mean:10.6f}")
     return "\n".join(lines)

@@ -17,9 +17,11 @@ TensorParallel = Literal[
     "tp-optimised", "tp-free-decision", "tp-smallest-memory", "tp-equal", "tp-by-compute", "tp-by-bandwidth",
     "tp-all-devices", "tp-paba",
 ]  # fmt: skip
-Fault = Literal["none", "leaves", "stops", "silenced", "straggler", "straggler-left"]
-FAULTS: tuple[Fault, ...] = ("none", "leaves", "stops", "silenced", "straggler", "straggler-left")
+Fault = Literal["none", "leaves", "stops", "silenced", "coverage", "straggler", "straggler-left"]
+FAULTS: tuple[Fault, ...] = ("none", "leaves", "stops", "silenced", "coverage", "straggler", "straggler-left")
 Method = Literal[TensorParallel, "edge-server", "ddp", "pipeline"]
+COVERAGE_IN = "nr-urban-micro"
+"""The scenario whose area can be so large that a device drives out of coverage."""
 BASELINES: tuple[Method, ...] = (
     "tp-smallest-memory", "tp-equal", "tp-by-compute", "tp-by-bandwidth", "tp-all-devices", "tp-paba",
 )  # fmt: skip
@@ -110,14 +112,15 @@ class Config:
     """Attack encoded inputs, and train with each remedy, instead of comparing methods."""
     faults: tuple[Fault, ...] = ()
     """Instead of comparing methods, train by tp-optimised while this happens to the device with the largest share: it
-    leaves in good order; its program stops; a control takes all resource blocks from it (silenced); another program
-    takes its processor, and it is waited for (straggler) or left behind (straggler-left)."""
+    leaves in good order; its program stops; a control takes all resource blocks from it (silenced); it drives out of
+    coverage (over nr-urban-micro); another program takes its processor, and it is waited for (straggler) or left behind
+    (straggler-left)."""
     fault_step: int = 6
     """The step after which it happens, from 0."""
     checkpoint_every: int = 4
     """With faults: steps between two checkpoints on the server; 0: a loss begins the training anew."""
     patience: float = 2.0
-    """With faults silenced and straggler-left: seconds without an answer after which a device counts as lost."""
+    """With faults silenced, coverage, straggler-left: seconds without an answer after which a device counts as lost."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal whatever the machine."""
@@ -178,6 +181,11 @@ def check(config: Config) -> None:
     from edgelam.parallel.collectives import algorithm_of
 
     algorithm_of("all_reduce", config.algorithm)
+    if "coverage" in config.faults and config.network.scenario != COVERAGE_IN:
+        raise ConfigurationError(
+            f"fault coverage over {config.network.scenario}: a device can drive out of coverage in {COVERAGE_IN}; "
+            "name the other faults with --faults"
+        )
     for name in config.mix:
         profile(name)
     config.model.looped(2, None)

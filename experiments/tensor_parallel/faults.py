@@ -27,7 +27,9 @@ from edgelam.parallel.looped_records import DepartureRecord, PlanRecord, Record,
 from edgelam.parallel.widths.cell import Cell
 from edgelam.parallel.widths.from_looped import units_of
 from edgelam.parallel.widths.planner import Planner
+from edgelam.random_streams import derive_seed, from_numbers
 from edgelam.runs import RunFolder
+from edgelam.runs.network import Network
 from edgelam.runs.recording import SimulationRecorder
 
 from . import tables
@@ -38,6 +40,8 @@ from .methods import OWNER
 
 OTHER_WORK_S = 0.1
 """How long each piece of the other program's work takes that makes a device a straggler."""
+DRIVE_MPS, AREA_M, STAND_M = 150.0, 5000, (30.0, 120.0)
+"""Of fault coverage: how fast a device drives off, how far it could, and how far from the gNB all stand before."""
 
 
 @dataclass
@@ -48,6 +52,7 @@ class Scene:
     fleet: Fleet
     hit_after: int
     """The step after which the fault happens."""
+    patience_s: float
     hit: asyncio.Event = field(default_factory=asyncio.Event)
     hit_s: float = float("nan")
     plans: list[PlanRecord] = field(default_factory=list)
@@ -97,13 +102,27 @@ async def _silence(scene: Scene) -> None:
     await scene.sim.control("prb_cap").set(caps)
 
 
-async def _other_work(scene: Scene) -> None:
+async def _drive_off(scene: Scene) -> None:
+    """It drives away from the gNB, out of coverage."""
+    ues = [node.name for node in scene.sim.nodes.values() if node.role == "ue"]
+    places = (await scene.sim.observable("ue_position").read()).value
+    velocities, away = np.zeros_like(places), places[ues.index(scene.device), :2]
+    velocities[ues.index(scene.device), :2] = DRIVE_MPS * away / np.hypot(*away)
+    await scene.sim.control("ue_velocity").set(velocities)
+
+
+async def _other_work(scene: Scene, piece_s: float = OTHER_WORK_S) -> None:
     """From now on another program takes its processor again and again: training waits for its turn."""
     node = scene.sim.node(scene.device)
-    work = Work(flops=round(OTHER_WORK_S * node.device.flops_per_s), bytes=0)
+    work = Work(flops=round(piece_s * node.device.flops_per_s), bytes=0)
     while True:
         async with node.compute("another program", work=work):
             pass
+
+
+async def _much_other_work(scene: Scene) -> None:
+    """The same in pieces for which the server does not wait."""
+    await _other_work(scene, 2 * scene.patience_s)
 
 
 HAPPENINGS: dict[Fault, tuple[Callable[[Scene], Awaitable[None]], bool]] = {
@@ -111,8 +130,9 @@ HAPPENINGS: dict[Fault, tuple[Callable[[Scene], Awaitable[None]], bool]] = {
     "leaves": (_leave, False),
     "stops": (_stop, False),
     "silenced": (_silence, True),
+    "coverage": (_drive_off, True),
     "straggler": (_other_work, False),
-    "straggler-left": (_other_work, True),
+    "straggler-left": (_much_other_work, True),
 }
 """What happens, and whether the server gives up on a device that does not answer for a while (`patience_s`)."""
 
@@ -147,7 +167,7 @@ class _Training:
 
     def run(self, folder: RunFolder) -> tuple[Scene, looped.Trained]:
         """Train over the network; what happened, and what was learned."""
-        config, network = self.config, self.config.network
+        config, network = self.config, _standing(self.config, folder, self.num_devices, self.seed)
         label = self.fault if config.num_seeds == 1 else f"{self.fault}, seed {self.seed}"
         labels = {"method": self.fault, "devices": self.num_devices, "seed": self.seed}
         recorder = SimulationRecorder(folder, label, labels, facts=tables.FACTS)
@@ -159,7 +179,7 @@ class _Training:
         return found
 
     async def _main(self, sim: cosim.Simulation) -> tuple[Scene, looped.Trained]:
-        config, scene = self.config, Scene(sim, Fleet(), self.config.fault_step)
+        config, scene = self.config, Scene(sim, Fleet(), self.config.fault_step, self.config.patience)
 
         async def happen() -> None:
             await scene.hit.wait()
@@ -181,6 +201,25 @@ class _Training:
             if over:
                 happening.result()  # raises what went wrong with it
         return scene, trained
+
+
+def _standing(config: Config, folder: RunFolder, num_devices: int, seed: int) -> Network:
+    """The network of all faults: where a device is to drive off, they stand near the gNB of a large area."""
+    network = config.network
+    if "coverage" not in config.faults:
+        return network
+    path = folder.path / f"places-{seed}.tcl"
+    random = from_numbers(derive_seed(seed, "places of the devices"))
+    distances, azimuths = random.uniform(*STAND_M, num_devices), np.radians(random.uniform(-60, 60, num_devices))
+    lines = [
+        f"$node_({ue}) set {axis}_ {value:.3f}\n"
+        for ue, (distance, azimuth) in enumerate(zip(distances, azimuths, strict=True))
+        for axis, value in (("X", distance * np.cos(azimuth)), ("Y", distance * np.sin(azimuth)))
+    ]
+    path.write_text("".join(lines))
+    return dataclasses.replace(
+        network, options=(f"mobilityFile={path}", f"maxDistance={AREA_M}", "sector=180", *network.options)
+    )
 
 
 def _costs(scene: Scene) -> dict[str, object]:

@@ -93,7 +93,7 @@ def prediction_errors(run: Run) -> pd.DataFrame:
 
 def costs(run: Run) -> pd.DataFrame:
     """By (devices, method): over devices and seeds, greatest peak memory, and joules of all devices for each step."""
-    if "devices" not in run or run["devices"].empty:
+    if any(name not in run or run[name].empty for name in ("devices", "metrics")):
         return pd.DataFrame(columns=["peak_memory_bytes", "energy_j"])
     ledger = run["devices"]
     ledger = ledger[ledger["role"] == "ue"].assign(joules=lambda rows: rows["compute_j"] + rows["idle_j"])

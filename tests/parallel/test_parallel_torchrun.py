@@ -81,6 +81,15 @@ def test_collectives_are_rows_between_the_transfers_and_computations_of_one_fold
     assert transfers["size_bytes"].sum() > 0
 
 
+def test_plot_draws_the_collectives(steps, capsys):
+    path = steps["overlap"][2].path
+    assert main(["plot", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "all_reduce" in said
+    assert (path / "collectives.svg").stat().st_size > 1000
+    assert (path / "collectives.csv").read_text().splitlines()[0].endswith("took_s")
+
+
 def test_collectives_are_bars_of_report_and_trace(steps, tmp_path):
     run = steps["overlap"][2]
     assert "collectives of group 0" in (run.path / "report.html").read_text()
