@@ -31,6 +31,7 @@ SUITES = [
     "edgelam-nr-outside",
     "edgelam-nr-phy-link",
     "edgelam-nr-scheduler",
+    "edgelam-nr-several-cells",
     "edgelam-nr-tables",
     "edgelam-transfer-priority",
     "edgelam-transfer-settings",

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The attributes of a cell for discontinuous reception and for the energy of the radio, and what it tells of that.
+#include <stdexcept>
+#include <string>
+
 #include "ns3/double.h"
 #include "ns3/nstime.h"
 #include "ns3/simulator.h"
@@ -56,7 +59,10 @@ void Cell::AccountForEnergy() {
 
 double Cell::UeJoules(std::uint32_t ue, Direction direction) {
     AccountForEnergy();
-    m_mac->Of(ue, direction); // there is such a UE
+    if (ue >= m_links->NumNumbers()) {
+        throw std::out_of_range("NR cell: UE " + std::to_string(ue) + "; legal are numbers below " +
+                                std::to_string(m_links->NumNumbers()));
+    }
     return m_energy->UeJoules(ue, direction);
 }
 

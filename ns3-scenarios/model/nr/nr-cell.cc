@@ -212,30 +212,58 @@ void Cell::CheckSet(const char* what) const {
     }
 }
 
-std::uint32_t Cell::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
-                          const BearerSettings& bearer) {
-    CheckSet("AddUe");
-    bearer.Check();
+void Cell::Join(const Surroundings& surroundings) {
+    CheckSet("Join");
+    if (NumUes() > 0 || m_isOneOfSeveral) {
+        throw std::logic_error("NR cell: a cell joins one network, and before its first UE");
+    }
+    m_isOneOfSeveral = true;
+    m_mac->Join(surroundings.clock, surroundings.rank);
+    m_links->Join(surroundings.air, surroundings.number);
+}
+
+ns3::Ptr<ChannelLink> Cell::LinkTo(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array) const {
     const auto link = m_channel->GetLink(m_gnbMobility, m_gnbArray, mobility, array);
     if (link->GetBaseStation() != m_gnbMobility) {
         throw std::invalid_argument("NR cell: a UE is higher than the gNB; legal is a gNB above its UEs");
     }
+    return link;
+}
+
+std::uint32_t Cell::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
+                          const BearerSettings& bearer) {
+    CheckSet("AddUe");
+    if (m_isOneOfSeveral) {
+        throw std::logic_error("NR cell: UEs of a cell of a network are added with Network::AddUe");
+    }
+    bearer.Check();
     const std::uint32_t number = NumUes();
+    Attach(number, mobility, array, std::make_shared<Connection>(bearer));
+    return number;
+}
+
+void Cell::Attach(std::uint32_t ue, ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
+                  std::shared_ptr<Connection> connection) {
+    const auto link = LinkTo(mobility, array);
     m_mac->CheckRoom();
-    m_links->Add(link);
-    m_mac->AddUe(bearer);
-    m_energy->AddUe(static_cast<unsigned>(link->NumRx(Direction::Downlink)), m_mac->NextSlot());
+    m_links->Add(ue, link);
+    m_energy->AddUe(ue, static_cast<unsigned>(link->NumRx(Direction::Downlink)), m_mac->NextSlot());
     for (const bool uplink : {false, true}) {
-        Bearer& each = m_mac->Of(number, uplink ? Direction::Uplink : Direction::Downlink).bearer;
-        TracePackets(each, {.ue = number, .uplink = uplink});
-        each.SetDeliver([this, number, uplink](ns3::Ptr<ns3::Packet> packet) {
+        Bearer& each = uplink ? connection->up : connection->down;
+        TracePackets(each, {.ue = ue, .uplink = uplink});
+        each.SetDeliver([this, ue, uplink](ns3::Ptr<ns3::Packet> packet) {
             if (const Deliver& deliver = uplink ? m_atGnb : m_atUe) {
-                deliver(number, packet);
+                deliver(ue, packet);
             }
         });
     }
-    NS_LOG_INFO("UE " << number);
-    return number;
+    m_mac->AddUe(ue, std::move(connection));
+    NS_LOG_INFO("UE " << ue);
+}
+
+void Cell::Detach(std::uint32_t ue) {
+    m_mac->RemoveUe(ue);
+    NS_LOG_INFO("UE " << ue << " leaves");
 }
 
 bool Cell::SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority) {

@@ -15,9 +15,11 @@
 #include "ns3/random-variable-stream.h"
 #include "ns3/traced-callback.h"
 
+#include "nr-air.h"
 #include "nr-bearer.h"
 #include "nr-block-receiver.h"
 #include "nr-carrier.h"
+#include "nr-connection.h"
 #include "nr-grants.h"
 #include "nr-interference.h"
 #include "nr-links.h"
@@ -26,6 +28,7 @@
 #include "nr-outside-control.h"
 #include "nr-radio-energy.h"
 #include "nr-records.h"
+#include "nr-slot-clock.h"
 #include "radio-channel.h"
 
 namespace edgelam::nr {
@@ -54,6 +57,8 @@ namespace edgelam::nr {
 /// its block is followed by a scheduling request at once; timing advance is ideal; each UE has one bearer in each
 /// direction; UEs are always connected, and one that slept reports as if its CSI reports had continued; in FDD both
 /// directions have the same fading.
+///
+/// A cell by itself, as here, has no interference; several of them are a Network.
 class Cell : public ns3::Object, private CellSettings {
   public:
     static ns3::TypeId GetTypeId();
@@ -67,7 +72,28 @@ class Cell : public ns3::Object, private CellSettings {
     /// \return the UE's number, 0, 1, ...
     std::uint32_t AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
                         const BearerSettings& bearer = {});
-    std::uint32_t NumUes() const { return m_mac ? m_mac->NumUes() : 0; }
+    std::uint32_t NumUes() const { return m_links ? m_links->NumUes() : 0; }
+
+    /// For Network, which has UEs of its own numbers and lets them come and go.
+    struct Surroundings {
+        std::shared_ptr<SlotClock> clock; ///< of all cells of the carrier
+        std::shared_ptr<Air> air;
+        std::uint32_t number; ///< of this cell
+        std::uint64_t rank;   ///< among the cells of the carrier
+    };
+    /// Become one of several cells. After SetGnb, and before the first UE; AddUe is refused from now on.
+    void Join(const Surroundings& surroundings);
+    /// UEs have numbers below this one, wherever they are.
+    void SetNumNumbers(std::uint32_t count) { m_links->SetNumNumbers(count); }
+    void Attach(std::uint32_t ue, ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
+                std::shared_ptr<Connection> connection);
+    void Detach(std::uint32_t ue);
+    /// The numbers of the UEs in the cell, in ascending order.
+    const std::vector<std::uint32_t>& Ues() const { return m_links->Ues(); }
+    const Carrier& GetCarrier() const { return *m_carrier; }
+    const ns3::Ptr<RadioChannel>& GetChannel() const { return m_channel; }
+    const ns3::Ptr<ns3::MobilityModel>& GetGnbMobility() const { return m_gnbMobility; }
+    const ns3::Ptr<ns3::PhasedArrayModel>& GetGnbArray() const { return m_gnbArray; }
 
     /// Send a packet through the bearer to (downlink) or from (uplink) a UE. \return false if its buffer is full
     /// \param priority 0 to 7: higher priorities are sent first
@@ -89,8 +115,9 @@ class Cell : public ns3::Object, private CellSettings {
 
     /// External scheduler: for each UE in both directions, its share of the band, its least number of resource blocks
     /// (rounded up to groups of them), and its cap in resource blocks in a slot (see ExternalScheduler). Throws
-    /// std::invalid_argument, and changes nothing, for another number of UEs, shares outside 0 to 1, a sum above 1,
-    /// more blocks than the band has, or another scheduler. The values take effect in the next slot that is scheduled;
+    /// std::invalid_argument, and changes nothing, for another number of UEs, shares outside 0 to 1, a sum above 1 (of
+    /// the UEs in the cell), more blocks than the band has, or another scheduler. The values take effect in the next
+    /// slot that is scheduled;
     /// \return its number; for caps, the number of the first slot in which nothing has been granted yet
     std::uint64_t SetShares(const std::vector<double>& down, const std::vector<double>& up);
     std::uint64_t SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up);
@@ -155,6 +182,8 @@ class Cell : public ns3::Object, private CellSettings {
     /// Connect the packets that this bearer delivers to the trace source PacketDelivered; `like` says to whom they
     /// belong.
     void TracePackets(ReceivingEntity& entity, PacketRecord like);
+    /// Throws std::invalid_argument for a UE that is higher than the gNB.
+    ns3::Ptr<ChannelLink> LinkTo(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array) const;
     void SetCombining(std::string name);
     std::string GetCombining() const { return incrementalRedundancy ? "ir" : "chase"; }
 
@@ -164,6 +193,7 @@ class Cell : public ns3::Object, private CellSettings {
     ns3::Ptr<ns3::UniformRandomVariable> m_random;
     ns3::Ptr<Beamformer> m_beamformer;
     Deliver m_atUe, m_atGnb;
+    bool m_isOneOfSeveral = false;
     ns3::TracedCallback<const TransportBlockRecord&> m_blockTrace;
     ns3::TracedCallback<const CsiReportRecord&> m_csiTrace;
     ns3::TracedCallback<const PacketRecord&> m_packetTrace;

@@ -18,11 +18,10 @@
 
 namespace edgelam::nr {
 
-/// A sender: a UE's bearer in one direction, or that of a multicast group.
+/// A sender: a UE's bearer in one direction, or that of a multicast group. It may be used as long as the bearer exists.
 struct Sender {
-    Sender(const BearerSettings& settings, LinkAdaptation& to, unsigned harqProcesses)
-        : bearer(settings), harq(harqProcesses), adaptation(to) {}
-    Bearer bearer;
+    Sender(Bearer& of, LinkAdaptation& to, unsigned harqProcesses) : bearer(of), harq(harqProcesses), adaptation(to) {}
+    Bearer& bearer;
     HarqEntity harq;
     LinkAdaptation& adaptation;
     double averageBps = 0; ///< smoothed rate of all transmissions, until averagedSlot

@@ -16,6 +16,7 @@ namespace {
 
 constexpr float newest_interference = 0.1f; ///< weight of the newest slot in the mean of what was measured
 constexpr double outer_loop_step_db = 0.3;  ///< down for a lost first transmission; up by what balances it
+constexpr unsigned interference_slots = 4;  ///< with data, over which others are measured
 constexpr double least_loop_db = -20, most_loop_db = 10;
 
 } // namespace
@@ -24,18 +25,46 @@ Links::Links(const Carrier& carrier, ns3::Ptr<Beamformer> beamformer, const Trac
     : m_carrier(carrier), m_beamformer(beamformer), m_trace(trace),
       m_sharedDown(std::bit_ceil(carrier.longestDelay + 2)), m_sharedUp(m_sharedDown.size()) {}
 
-void Links::Add(ns3::Ptr<ChannelLink> link) {
-    m_ues.emplace_back(UeLink(NumUes(), PhyLink(link, m_carrier.offsetsHz, m_carrier.settings.maxUplinkLayers),
-                              m_beamformer, m_carrier.GroupCentresHz()),
-                       m_carrier.linkTimers);
+void Links::Add(std::uint32_t ue, ns3::Ptr<ChannelLink> link) {
+    if (m_ues.size() <= ue) {
+        m_ues.resize(ue + 1);
+    }
+    m_ues[ue] = std::make_unique<Ue>(UeLink(ue, PhyLink(link, m_carrier.offsetsHz, m_carrier.settings.maxUplinkLayers),
+                                            m_beamformer, m_carrier.GroupCentresHz()),
+                                     m_carrier.linkTimers);
+    m_numbers.insert(std::ranges::lower_bound(m_numbers, ue), ue);
+}
+
+void Links::Remove(std::uint32_t ue) {
+    for (auto* slots : {&m_sharedDown, &m_sharedUp}) {
+        for (auto& shared : *slots) {
+            shared.Remove(ue);
+        }
+    }
+    std::erase(m_numbers, ue);
+    m_ues[ue].reset();
+}
+
+std::string Links::Names() const {
+    if (m_numbers.empty()) {
+        return "none";
+    }
+    if (m_numbers.back() - m_numbers.front() + 1 == NumUes()) {
+        return std::to_string(m_numbers.front()) + " to " + std::to_string(m_numbers.back());
+    }
+    std::string names;
+    for (const auto each : m_numbers) {
+        names += (names.empty() ? "" : ", ") + std::to_string(each);
+    }
+    return names;
 }
 
 void Links::SetInterference(std::shared_ptr<InterferenceSource> source) {
     m_interference = std::move(source);
     if (!m_interference) {
-        for (auto& ue : m_ues) {
-            ue.down.meanRise.clear();
-            ue.up.meanRise.clear();
+        for (const auto ue : m_numbers) {
+            m_ues[ue]->down.meanRise.clear();
+            m_ues[ue]->up.meanRise.clear();
         }
     }
 }
@@ -56,6 +85,115 @@ std::span<const float> Links::Rise(std::uint32_t ue, Direction direction, std::u
         mean[i] += weight * (m_rise[i] - mean[i]);
     }
     return m_rise;
+}
+
+std::uint32_t Links::Bits(const std::vector<std::uint32_t>& groups) const {
+    std::uint32_t bits = 0;
+    for (const auto g : groups) {
+        bits |= 1U << g;
+    }
+    return bits;
+}
+
+Noise Links::Around(std::uint32_t ue, Direction direction, std::uint64_t slot,
+                    const std::vector<std::uint32_t>& groups) {
+    const auto rise = Rise(ue, direction, slot);
+    if (!AreHeard()) {
+        return rise;
+    }
+    const auto hear = [&] {
+        UeLink& link = m_ues[ue]->link;
+        const PortWeights& beams = *link.State().beams;
+        const bool down = direction == Direction::Downlink;
+        m_around.Reset(down ? link.Phy().NumUeAntennas() : beams.numPorts(), m_carrier.offsetsHz.size());
+        return down ? m_air->HearDown(m_cell, ue, slot, Bits(groups), m_around)
+                    : m_air->HearUp(m_cell, beams, slot, Bits(groups), m_around);
+    };
+    if (!hear()) {
+        return rise;
+    }
+    for (std::size_t f = 0; f < rise.size(); ++f) {
+        m_around.AddWhite(f, 1, rise[f] - 1);
+    }
+    return m_around;
+}
+
+void Links::MeasureOthers(std::uint32_t ue, Direction direction, std::uint64_t slot) {
+    LinkAdaptation& adaptation = Adaptation(ue, direction);
+    adaptation.around.Clear();
+    if (!AreHeard()) {
+        return;
+    }
+    UeLink& link = m_ues[ue]->link;
+    const PortWeights& beams = *link.State(Beams::Measured).beams;
+    const bool down = direction == Direction::Downlink;
+    Covariance& sum = adaptation.around;
+    const std::uint32_t all = m_carrier.numGroups == 32 ? UINT32_MAX : (1U << m_carrier.numGroups) - 1;
+    sum.Reset(down ? link.Phy().NumUeAntennas() : beams.numPorts(), m_carrier.offsetsHz.size());
+    unsigned slots = 0;
+    bool any = false;
+    for (std::uint64_t back = 1; back < Air::memory && back <= slot && slots < interference_slots; ++back) {
+        const SlotPlan& plan = m_carrier.PlanOf(slot - back);
+        if ((down ? plan.downSymbols : plan.upSymbols) > 0) {
+            ++slots;
+            any |= down ? m_air->HearDown(m_cell, ue, slot - back, all, sum)
+                        : m_air->HearUp(m_cell, beams, slot - back, all, sum);
+        }
+    }
+    if (!any) {
+        sum.Clear();
+        return;
+    }
+    // The sum has the noise once and all that was heard; with the interference of the source beside it.
+    m_around.Reset(sum.NumReceivers(), sum.NumSamples());
+    sum.Mix(1.0 / slots, m_around, 1 - 1.0 / slots);
+    for (std::size_t f = 0; f < adaptation.meanRise.size(); ++f) {
+        sum.AddWhite(f, 1, adaptation.meanRise[f] - 1);
+    }
+}
+
+void Links::PutOnAir(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process) {
+    UeLink& link = m_ues[ue]->link;
+    const auto fill = [&](Emission& emission, const std::vector<std::complex<float>>& weights, std::size_t columns,
+                          double power) {
+        // The first layers of [row, column]; they share the power.
+        const auto amplitude = static_cast<float>(std::sqrt(power));
+        emission.perGroup = false;
+        emission.weights.clear();
+        for (std::size_t i = 0; i < weights.size(); ++i) {
+            if (i % columns < emission.layers) {
+                emission.weights.push_back(amplitude * weights[i]);
+            }
+        }
+    };
+    const bool down = direction == Direction::Downlink;
+    Emission& emission = down ? m_air->SendDown(slot, m_cell) : m_air->SendUp(slot, m_cell, ue);
+    emission.groups = Bits(process.groups);
+    emission.layers = process.layers;
+    if (!down) {
+        emission.powerW = UplinkPowerW(ue, m_carrier.PrbsOf(process.groups));
+        fill(emission, link.State().uplink, link.MaxUplinkLayers(), 1.0 / process.layers);
+        return;
+    }
+    emission.powerW = WattOfDbm(m_carrier.settings.gnbPowerDbm) / m_carrier.numPrbs;
+    SharedSlot& shared = Shared(direction, slot);
+    if (!shared.Shares(slot, ue)) {
+        if (const PortWeights* own = link.Alone(process.layers, Beams::InUse, m_alone)) {
+            fill(emission, own->values(), own->numPorts(), 1.0 / process.layers);
+            return;
+        }
+    }
+    emission.perGroup = true;
+    emission.weights = shared.Shares(slot, ue) ? shared.Weights(ue, *m_beamformer).weights : m_alone.weights;
+}
+
+void Links::PutOnAir(std::uint64_t slot, const PortWeights& beam, const std::vector<std::uint32_t>& groups) {
+    Emission& emission = m_air->SendDown(slot, m_cell);
+    emission.groups = Bits(groups);
+    emission.layers = 1;
+    emission.perGroup = false;
+    emission.powerW = WattOfDbm(m_carrier.settings.gnbPowerDbm) / m_carrier.numPrbs;
+    emission.weights = beam.values();
 }
 
 Links::Allowed Links::HighestOver(std::span<const float> sinrs) const {
@@ -129,7 +267,7 @@ void Links::KeepBetter(LinkAdaptation& adaptation) {
 }
 
 bool Links::Measure(std::uint32_t number, std::uint64_t slot) {
-    Ue& ue = m_ues[number];
+    Ue& ue = *m_ues[number];
     const auto measure = [&](bool paused) {
         if (paused) {
             ue.radio.Resume(slot);
@@ -142,6 +280,11 @@ bool Links::Measure(std::uint32_t number, std::uint64_t slot) {
         }
         Rise(number, Direction::Downlink, slot);
         Rise(number, Direction::Uplink, slot);
+        if (AreHeard()) {
+            m_air->Locate(number);
+        }
+        MeasureOthers(number, Direction::Downlink, slot);
+        MeasureOthers(number, Direction::Uplink, slot);
         const unsigned given = ue.link.GivenLayers(),
                        most = std::min(ue.link.MaxLayers(), m_carrier.settings.maxLayers);
         ue.down.pending.layers = ue.up.pending.layers = 0;
@@ -150,7 +293,7 @@ bool Links::Measure(std::uint32_t number, std::uint64_t slot) {
             wideband = wideband < 0 ? EffectiveSinr(map.values, m_carrier.beta[0]) : wideband;
         };
         for (unsigned layers = std::max(1u, given); layers <= (given > 0 ? given : most); ++layers) {
-            const SinrMap& map = ue.link.Downlink(layers, m_carrier.DownlinkSnr(), Beams::Measured, ue.down.meanRise);
+            const SinrMap& map = ue.link.Downlink(layers, m_carrier.DownlinkSnr(), Beams::Measured, ue.down.Known());
             ofFewest(map);
             MeasureGroups(map, true, m_tried);
             KeepBetter(ue.down);
@@ -159,7 +302,7 @@ bool Links::Measure(std::uint32_t number, std::uint64_t slot) {
         // Sounding: as strong as data on a quarter of the band would be.
         const double soundingSnr = UplinkPowerW(number, m_carrier.SoundedPrbs()) / m_carrier.noiseUpW;
         for (unsigned layers = 1; layers <= ue.link.MaxUplinkLayers(); ++layers) {
-            const SinrMap& map = ue.link.Uplink(layers, soundingSnr, Beams::Measured, ue.up.meanRise);
+            const SinrMap& map = ue.link.Uplink(layers, soundingSnr, Beams::Measured, ue.up.Known());
             ofFewest(map);
             MeasureGroups(map, false, m_tried);
             KeepBetter(ue.up);
@@ -200,21 +343,21 @@ void Links::Monitor(Ue& ue, std::uint64_t slot) {
 }
 
 bool Links::Reaches(std::uint32_t ue) const {
-    const Ue& each = m_ues[ue];
+    const Ue& each = *m_ues[ue];
     return each.down.quality.reaches && each.up.quality.reaches && !each.radio.Failed();
 }
 
 double Links::RequestLoss(std::uint32_t ue) const {
     const double gain = UplinkPowerW(ue, 1) / UplinkPowerW(ue, m_carrier.SoundedPrbs());
-    return nr::RequestLoss(m_ues[ue].up.quality.wideband * gain);
+    return nr::RequestLoss(m_ues[ue]->up.quality.wideband * gain);
 }
 
 const SinrMap& Links::MeasuredDownlink(std::uint32_t ue) {
-    return m_ues[ue].link.Downlink(1, m_carrier.DownlinkSnr(), Beams::Measured, m_ues[ue].down.meanRise);
+    return m_ues[ue]->link.Downlink(1, m_carrier.DownlinkSnr(), Beams::Measured, m_ues[ue]->down.Known());
 }
 
 const SinrMap& Links::MeasuredDownlinkOver(std::uint32_t ue, const PortWeights& beam) {
-    return m_ues[ue].link.DownlinkOver(beam, m_carrier.DownlinkSnr(), m_ues[ue].down.meanRise);
+    return m_ues[ue]->link.DownlinkOver(beam, m_carrier.DownlinkSnr(), m_ues[ue]->down.Known());
 }
 
 /// Before what was measured is used.
@@ -244,27 +387,29 @@ SharedSlot& Links::Shared(Direction direction, std::uint64_t slot) {
 }
 
 void Links::Share(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process) {
-    Shared(direction, slot).Add(slot, m_ues[ue].link, process.groups, process.layers);
+    Shared(direction, slot).Add(slot, m_ues[ue]->link, process.groups, process.layers);
 }
 
-const SinrMap& Links::Downlink(std::uint32_t ue, unsigned layers, std::uint64_t slot) {
-    const auto rise = Rise(ue, Direction::Downlink, slot);
+const SinrMap& Links::Downlink(std::uint32_t ue, const HarqProcess& process, std::uint64_t slot) {
+    const Noise noise = Around(ue, Direction::Downlink, slot, process.groups);
     SharedSlot& shared = Shared(Direction::Downlink, slot);
-    return shared.Shares(slot, ue) ? shared.Downlink(ue, *m_beamformer, m_carrier.DownlinkSnr(), rise)
-                                   : m_ues[ue].link.Downlink(layers, m_carrier.DownlinkSnr(), Beams::InUse, rise);
+    return shared.Shares(slot, ue)
+               ? shared.Downlink(ue, *m_beamformer, m_carrier.DownlinkSnr(), noise)
+               : m_ues[ue]->link.Downlink(process.layers, m_carrier.DownlinkSnr(), Beams::InUse, noise);
 }
 
-const SinrMap& Links::DownlinkOver(std::uint32_t ue, const PortWeights& beam, std::uint64_t slot) {
-    return m_ues[ue].link.DownlinkOver(beam, m_carrier.DownlinkSnr(), Rise(ue, Direction::Downlink, slot));
+const SinrMap& Links::DownlinkOver(std::uint32_t ue, const PortWeights& beam, const std::vector<std::uint32_t>& groups,
+                                   std::uint64_t slot) {
+    return m_ues[ue]->link.DownlinkOver(beam, m_carrier.DownlinkSnr(), Around(ue, Direction::Downlink, slot, groups));
 }
 
 const SinrMap& Links::Uplink(std::uint32_t ue, const HarqProcess& process, std::uint64_t slot) {
-    const auto rise = Rise(ue, Direction::Uplink, slot);
+    const Noise noise = Around(ue, Direction::Uplink, slot, process.groups);
     SharedSlot& shared = Shared(Direction::Uplink, slot);
     if (!shared.Shares(slot, ue)) {
-        return m_ues[ue].link.Uplink(process.layers,
-                                     UplinkPowerW(ue, m_carrier.PrbsOf(process.groups)) / m_carrier.noiseUpW,
-                                     Beams::InUse, rise);
+        return m_ues[ue]->link.Uplink(process.layers,
+                                      UplinkPowerW(ue, m_carrier.PrbsOf(process.groups)) / m_carrier.noiseUpW,
+                                      Beams::InUse, noise);
     }
     const auto snr = [&](std::uint32_t other, std::uint32_t groups) {
         unsigned prbs = 0;
@@ -273,7 +418,7 @@ const SinrMap& Links::Uplink(std::uint32_t ue, const HarqProcess& process, std::
         }
         return UplinkPowerW(other, prbs) / m_carrier.noiseUpW;
     };
-    return shared.Uplink(ue, snr, rise);
+    return shared.Uplink(ue, snr, noise);
 }
 
 unsigned Links::McsFor(const LinkAdaptation& adaptation, const std::vector<std::uint32_t>& groups, double offsetDb,
@@ -312,7 +457,7 @@ void Links::Adapt(LinkAdaptation& adaptation, const HarqProcess& process, bool d
 double Links::UplinkPowerW(std::uint32_t ue, unsigned prbs) const {
     const CellSettings& settings = m_carrier.settings;
     const double wantedDbm =
-        settings.p0Dbm + 10 * std::log10(prbs * std::exp2(settings.mu)) + settings.alpha * m_ues[ue].lossDb;
+        settings.p0Dbm + 10 * std::log10(prbs * std::exp2(settings.mu)) + settings.alpha * m_ues[ue]->lossDb;
     return WattOfDbm(std::min(wantedDbm, settings.uePowerDbm)) / prbs;
 }
 

@@ -4,14 +4,15 @@
 #pragma once
 
 #include <algorithm>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "ns3/traced-callback.h"
 
+#include "nr-air.h"
 #include "nr-carrier.h"
 #include "nr-harq-entity.h"
 #include "nr-interference.h"
@@ -36,6 +37,9 @@ struct LinkQuality {
 struct LinkAdaptation {
     LinkQuality quality, pending;
     std::vector<float> meanRise; ///< [sample] measured mean of noise and interference over noise; empty: none yet
+    Covariance around;           ///< the same with what other cells sent, as last measured; empty: they are not heard
+    /// What is known of noise and interference.
+    Noise Known() const { return around.Empty() ? Noise(meanRise) : Noise(around); }
     double outerLoopDb = 0;
     std::optional<unsigned> givenMcs; ///< instead of link adaptation
 };
@@ -74,16 +78,33 @@ class Links {
     using Trace = ns3::TracedCallback<const CsiReportRecord&>;
     Links(const Carrier& carrier, ns3::Ptr<Beamformer> beamformer, const Trace& trace);
 
-    /// Add the next UE.
-    void Add(ns3::Ptr<ChannelLink> link);
-    std::uint32_t NumUes() const { return static_cast<std::uint32_t>(m_ues.size()); }
-    UeLink& Of(std::uint32_t ue) { return m_ues[ue].link; }
+    /// Tell other cells what is sent here, and hear what they send, from now on. Before the first UE.
+    /// \param cell its number on the air
+    void Join(std::shared_ptr<Air> air, std::uint32_t cell) {
+        m_air = std::move(air);
+        m_cell = cell;
+    }
+    /// Whether other cells may hear what is sent here.
+    bool AreHeard() const { return m_air && m_air->NumCells() > 1; }
+    /// UEs have numbers below this one.
+    void SetNumNumbers(std::uint32_t count) { m_ues.resize(count); }
+    std::uint32_t NumNumbers() const { return static_cast<std::uint32_t>(m_ues.size()); }
+    /// Add a UE that is not in the cell.
+    void Add(std::uint32_t ue, ns3::Ptr<ChannelLink> link);
+    void Remove(std::uint32_t ue);
+    bool Has(std::uint32_t ue) const { return ue < m_ues.size() && m_ues[ue]; }
+    /// The numbers of the UEs in the cell, in ascending order.
+    const std::vector<std::uint32_t>& Ues() const { return m_numbers; }
+    std::uint32_t NumUes() const { return static_cast<std::uint32_t>(m_numbers.size()); }
+    /// These numbers as a text.
+    std::string Names() const;
+    UeLink& Of(std::uint32_t ue) { return m_ues[ue]->link; }
     LinkAdaptation& Adaptation(std::uint32_t ue, Direction direction) {
-        return direction == Direction::Downlink ? m_ues[ue].down : m_ues[ue].up;
+        return direction == Direction::Downlink ? m_ues[ue]->down : m_ues[ue]->up;
     }
     Beamformer& GetBeamformer() const { return *m_beamformer; }
     /// Forget the last report, so that a new one comes with the UE's next block.
-    void ForgetReport(std::uint32_t ue) { m_ues[ue].reports.measured = m_ues[ue].reports.pending = false; }
+    void ForgetReport(std::uint32_t ue) { m_ues[ue]->reports.measured = m_ues[ue]->reports.pending = false; }
     void SetInterference(std::shared_ptr<InterferenceSource> source);
 
     /// Make a CSI report, if one is due: beams, rank and a CQI for each group of resource blocks (downlink), and what
@@ -93,9 +114,9 @@ class Links {
     /// gNB can decode the lowest MCS from it with all transmissions together.
     bool Reaches(std::uint32_t ue) const;
     /// The state of a UE's link after the last measurement.
-    RadioLink& Radio(std::uint32_t ue) { return m_ues[ue].radio; }
+    RadioLink& Radio(std::uint32_t ue) { return m_ues[ue]->radio; }
     /// Control channel elements of a grant to a UE.
-    unsigned Cces(std::uint32_t ue) const { return m_carrier.control.Level(m_ues[ue].down.quality.wideband); }
+    unsigned Cces(std::uint32_t ue) const { return m_carrier.control.Level(m_ues[ue]->down.quality.wideband); }
     /// Probability that the gNB misses a scheduling request.
     double RequestLoss(std::uint32_t ue) const;
     /// Quality of each group: the SINR at which a flat channel would allow the same MCS. \param asCqi as a UE reports
@@ -108,9 +129,13 @@ class Links {
 
     /// Add a UE, with the groups and layers of its block, to a slot in which UEs share groups.
     void Share(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process);
-    /// The SINR of a UE's block: alone on its groups, or beside others.
-    const SinrMap& Downlink(std::uint32_t ue, unsigned layers, std::uint64_t slot);
-    const SinrMap& DownlinkOver(std::uint32_t ue, const PortWeights& beam, std::uint64_t slot);
+    /// Tell other cells what is sent in this slot: the block of a UE's process, or one layer over a beam.
+    void PutOnAir(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process);
+    void PutOnAir(std::uint64_t slot, const PortWeights& beam, const std::vector<std::uint32_t>& groups);
+    /// The SINR of a UE's block, which holds in the block's groups: alone there, or beside others.
+    const SinrMap& Downlink(std::uint32_t ue, const HarqProcess& process, std::uint64_t slot);
+    const SinrMap& DownlinkOver(std::uint32_t ue, const PortWeights& beam, const std::vector<std::uint32_t>& groups,
+                                std::uint64_t slot);
     const SinrMap& Uplink(std::uint32_t ue, const HarqProcess& process, std::uint64_t slot);
 
     /// The MCS of a block on these groups.
@@ -136,6 +161,12 @@ class Links {
     /// Noise and interference over noise at each SINR sample, as the receiving end has it in this slot; empty if there
     /// is no source. The receiver updates its mean with it.
     std::span<const float> Rise(std::uint32_t ue, Direction direction, std::uint64_t slot);
+    /// The same with what other cells send on these groups, between the UE's antennas or the beams in use.
+    Noise Around(std::uint32_t ue, Direction direction, std::uint64_t slot, const std::vector<std::uint32_t>& groups);
+    /// Measure what other cells have sent in the last slots (CSI-IM of TS 38.214 5.2.2.4), between the UE's antennas or
+    /// the beams that were measured last.
+    void MeasureOthers(std::uint32_t ue, Direction direction, std::uint64_t slot);
+    std::uint32_t Bits(const std::vector<std::uint32_t>& groups) const;
     /// Update from the pending report whether UE and gNB reach each other, and pass on what layer 1 indicates.
     void Monitor(Ue& ue, std::uint64_t slot);
     /// The highest MCS that layers with these SINRs allow, and the SINR at which a flat channel would allow it.
@@ -152,8 +183,13 @@ class Links {
     const Carrier& m_carrier;
     ns3::Ptr<Beamformer> m_beamformer;
     const Trace& m_trace;
-    std::deque<Ue> m_ues; ///< their addresses do not change
+    std::vector<std::unique_ptr<Ue>> m_ues; ///< by number; null: not in this cell
+    std::vector<std::uint32_t> m_numbers;   ///< of those in the cell
     std::shared_ptr<InterferenceSource> m_interference;
+    std::shared_ptr<Air> m_air; ///< null: no other cells
+    std::uint32_t m_cell = 0;
+    Precoder m_alone;                                 ///< used within one call
+    Covariance m_around;                              ///< used within one call
     std::vector<SharedSlot> m_sharedDown, m_sharedUp; ///< [slot mod size]
     LinkQuality m_tried;
     std::vector<float> m_sinrs, m_rise; ///< used within one call

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "ns3/log.h"
-#include "ns3/simulator.h"
 
 NS_LOG_COMPONENT_DEFINE("NrMac");
 
@@ -25,61 +24,107 @@ constexpr std::uint64_t request_bytes = 200; ///< a first grant: room for a buff
 Mac::Mac(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver, MulticastGroups& multicast,
          RadioEnergy& energy)
     : m_carrier(carrier), m_links(links), m_grants(grants), m_receiver(receiver), m_multicast(multicast),
-      m_energy(energy), m_ring(std::bit_ceil(carrier.longestDelay + 2)), m_feedbacks(m_ring.size()) {}
+      m_energy(energy), m_ring(std::bit_ceil(carrier.longestDelay + 2)), m_feedbacks(m_ring.size()) {
+    Join(std::make_shared<SlotClock>(carrier.numerology), 0);
+}
 
 Mac::~Mac() {
-    m_event.Cancel();
+    for (const auto number : m_links.Ues()) { // bearers may live longer
+        Quieten(*m_ues[number]);
+    }
+    m_clock->Remove(*this);
+}
+
+void Mac::Join(std::shared_ptr<SlotClock> clock, std::uint64_t rank) {
+    if (m_clock) {
+        m_clock->Remove(*this);
+    }
+    m_clock = std::move(clock);
+    m_clock->Add(*this, rank);
 }
 
 void Mac::CheckRoom() const {
     const CellSettings& settings = m_carrier.settings;
     const std::size_t room = m_carrier.NumRequests() * m_carrier.RequestOffsets(settings.srPeriod).size();
-    if (settings.srPeriod > 0 && NumUes() >= room) {
-        throw std::invalid_argument("NR cell: " + std::to_string(NumUes() + 1) + " UEs with SrPeriod " +
+    if (settings.srPeriod > 0 && m_links.NumUes() >= room) {
+        throw std::invalid_argument("NR cell: " + std::to_string(m_links.NumUes() + 1) + " UEs with SrPeriod " +
                                     std::to_string(settings.srPeriod) + " and SrPrbs " +
                                     std::to_string(settings.srPrbs) + ": scheduling requests have room for " +
                                     std::to_string(room) + "; legal is a longer period, or 0");
     }
 }
 
-void Mac::AddUe(const BearerSettings& settings) {
-    const std::uint32_t number = NumUes();
-    m_ues.push_back(std::make_unique<Ue>(settings, m_links.Adaptation(number, Direction::Downlink),
-                                         m_links.Adaptation(number, Direction::Uplink), m_carrier.harqProcesses));
-    for (Sender* sender : {&m_ues.back()->down, &m_ues.back()->up}) {
+Mac::Ue& Mac::UeOf(std::uint32_t number) const {
+    if (number >= m_ues.size() || !m_ues[number]) {
+        throw std::out_of_range("NR cell: UE " + std::to_string(number) + "; here are " + m_links.Names());
+    }
+    return *m_ues[number];
+}
+
+void Mac::AddUe(std::uint32_t number, std::shared_ptr<Connection> connection) {
+    std::vector<bool> taken(m_links.NumUes());
+    for (const auto other : m_links.Ues()) {
+        if (other != number && m_ues[other]->place < taken.size()) {
+            taken[m_ues[other]->place] = true;
+        }
+    }
+    if (m_ues.size() <= number) {
+        m_ues.resize(number + 1);
+    }
+    m_ues[number] = std::make_unique<Ue>(std::move(connection), m_links.Adaptation(number, Direction::Downlink),
+                                         m_links.Adaptation(number, Direction::Uplink), m_carrier.harqProcesses);
+    Ue& ue = *m_ues[number];
+    ue.place = static_cast<std::uint32_t>(std::find(taken.begin(), taken.end(), false) - taken.begin());
+    m_places = std::max(m_places, ue.place + 1);
+    for (Sender* sender : {&ue.down, &ue.up}) {
         sender->averagedSlot = NextSlot();
         sender->bitsPerGroup.resize(m_carrier.numGroups);
         sender->bearer.SetWake([this] { Wake(); }, [this] { Wake(); });
     }
-}
-
-std::uint64_t Mac::NextSlot() const {
-    const std::int64_t now = ns3::Simulator::Now().GetNanoSeconds();
-    const std::int64_t slot = m_carrier.numerology.SlotAt(now);
-    return std::max(m_slot, static_cast<std::uint64_t>(slot + (m_carrier.numerology.SlotStartNs(slot) < now)));
-}
-
-void Mac::Wake() {
-    if (m_running) {
-        return;
+    if (IsBusy(ue)) { // what waited while it was nowhere
+        Wake();
     }
-    m_running = true;
-    m_slot = NextSlot();
-    NS_LOG_LOGIC("awake from slot " << m_slot << " on");
-    ScheduleSlot();
 }
 
-void Mac::ScheduleSlot() {
-    const std::int64_t startNs = m_carrier.numerology.SlotStartNs(static_cast<std::int64_t>(m_slot));
-    m_event = ns3::Simulator::Schedule(ns3::NanoSeconds(startNs) - ns3::Simulator::Now(), &Mac::RunSlot, this);
+void Mac::RemoveUe(std::uint32_t number) {
+    for (auto& due : m_ring) {
+        for (auto& action : due) {
+            const bool multicast = action.kind == ActionKind::TransmitMulticast ||
+                                   action.kind == ActionKind::HandUpMulticast ||
+                                   action.kind == ActionKind::FeedbackMulticast;
+            if (action.number == number && !multicast) {
+                action.kind = ActionKind::Nothing;
+            }
+        }
+    }
+    for (auto& feedbacks : m_feedbacks) {
+        std::erase(feedbacks.ues, number);
+    }
+    Quieten(*m_ues[number]);
+    m_ues[number].reset();
+    m_energy.RemoveUe(number, NextSlot());
+    m_multicast.RemoveReceiver(number);
+    m_links.Remove(number);
+    m_places = 0;
+    for (const auto other : m_links.Ues()) {
+        m_places = std::max(m_places, m_ues[other]->place + 1);
+    }
+}
+
+void Mac::Quieten(Ue& ue) {
+    ue.down.bearer.SetWake({}, {});
+    ue.up.bearer.SetWake({}, {});
+}
+
+bool Mac::IsBusy(const Ue& ue) {
+    return ue.down.bearer.BacklogBytes() > 0 || ue.up.bearer.BacklogBytes() > 0 || ue.status.knownBytes > 0 ||
+           ue.down.harq.Retransmits() || ue.up.harq.Retransmits() || ue.down.bearer.StatusBytes() > 0 ||
+           ue.up.bearer.StatusBytes() > 0;
 }
 
 bool Mac::Busy() const {
-    return m_outstanding > 0 || m_multicast.Busy() || std::any_of(m_ues.begin(), m_ues.end(), [](const auto& ue) {
-               return ue->down.bearer.BacklogBytes() > 0 || ue->up.bearer.BacklogBytes() > 0 ||
-                      ue->status.knownBytes > 0 || ue->down.harq.Retransmits() || ue->up.harq.Retransmits() ||
-                      ue->down.bearer.StatusBytes() > 0 || ue->up.bearer.StatusBytes() > 0;
-           });
+    return m_outstanding > 0 || m_multicast.Busy() ||
+           std::ranges::any_of(m_links.Ues(), [this](std::uint32_t number) { return IsBusy(*m_ues[number]); });
 }
 
 void Mac::Schedule(std::uint64_t slot, const Action& action) {
@@ -87,21 +132,49 @@ void Mac::Schedule(std::uint64_t slot, const Action& action) {
     ++m_outstanding;
 }
 
-void Mac::RunSlot() {
-    const std::uint64_t slot = m_slot++;
+void Mac::Announce(const std::vector<Action>& actions, std::uint64_t slot) {
+    if (!m_links.AreHeard()) {
+        return;
+    }
+    for (const auto& action : actions) {
+        if (action.kind == ActionKind::TransmitDown) {
+            m_links.PutOnAir(Direction::Downlink, slot, action.number, m_ues[action.number]->down.harq[action.harq]);
+        } else if (action.kind == ActionKind::TransmitUp) {
+            m_links.PutOnAir(Direction::Uplink, slot, action.number, m_ues[action.number]->up.harq[action.harq]);
+        } else if (action.kind == ActionKind::TransmitMulticast) {
+            m_multicast.PutOnAir(action.number, action.harq, slot);
+        }
+    }
+}
+
+void Mac::Execute(std::uint64_t slot) {
     auto& due = m_ring[slot & (m_ring.size() - 1)];
     for (const auto& action : due) { // what an action adds is for later slots
         --m_outstanding;
         Execute(action, slot);
     }
     due.clear();
-    const SlotPlan& plan = m_carrier.PlanOf(slot);
+}
+
+void Mac::DecideDown(std::uint64_t slot) {
     // All grants that are decided on here go in slot + GnbDelay.
-    unsigned cces = m_carrier.control.NumCces();
+    m_freeCces = m_carrier.control.NumCces();
     if (const unsigned symbols = m_carrier.PlanOf(slot + m_carrier.settings.gnbDelay).downSymbols; symbols > 0) {
-        const unsigned reserved = plan.grantsFor.empty() ? 0 : ReservedCces(cces);
-        cces = reserved + ScheduleDown(slot, symbols, cces - reserved);
+        const unsigned reserved = m_carrier.PlanOf(slot).grantsFor.empty() ? 0 : ReservedCces(m_freeCces);
+        m_freeCces = reserved + ScheduleDown(slot, symbols, m_freeCces - reserved);
     }
+}
+
+void Mac::ExecuteAtOnce(std::uint64_t slot) {
+    for (const auto& action : m_atOnce) {
+        Execute(action, slot);
+    }
+    m_atOnce.clear();
+}
+
+void Mac::DecideUp(std::uint64_t slot) {
+    const SlotPlan& plan = m_carrier.PlanOf(slot);
+    unsigned cces = m_freeCces;
     auto left = static_cast<unsigned>(plan.grantsFor.size());
     for (const unsigned ahead : plan.grantsFor) {
         const unsigned part = (cces + left - 1) / left;
@@ -115,17 +188,13 @@ void Mac::RunSlot() {
     if (slot % energy_slots == 0) {
         m_energy.Advance(slot);
     }
-    if (Busy()) {
-        ScheduleSlot();
-    } else {
-        NS_LOG_LOGIC("asleep after slot " << slot);
-        m_running = false;
-    }
 }
 
 void Mac::Execute(const Action& action, std::uint64_t slot) {
     const auto ue = [&]() -> Ue& { return *m_ues[action.number]; };
     switch (action.kind) {
+    case ActionKind::Nothing:
+        return;
     case ActionKind::TransmitDown:
         TransmitDown(action.number, action.harq, slot);
         return;
@@ -168,7 +237,7 @@ unsigned Mac::ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces) 
     const Scheduler& scheduler = *m_grants.GetScheduler(Direction::Downlink);
     Feedbacks& feedbacks = FeedbacksOf(forSlot);
     m_grants.Begin({cces, m_carrier.NumFeedbacks() - static_cast<unsigned>(feedbacks.ues.size())});
-    for (std::uint32_t i = 0; i < m_ues.size(); ++i) {
+    for (const auto i : m_links.Ues()) {
         Ue& ue = *m_ues[i];
         const std::uint64_t waiting =
             (scheduler.AdmitsData(i) ? ue.down.bearer.BacklogBytes() : 0) + ue.up.bearer.StatusBytes();
@@ -194,7 +263,7 @@ unsigned Mac::ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces) 
         const Action action{each.multicast ? ActionKind::TransmitMulticast : ActionKind::TransmitDown, each.harq,
                             each.number};
         if (forSlot == slot) {
-            Execute(action, slot);
+            m_atOnce.push_back(action);
         } else {
             Schedule(forSlot, action);
         }
@@ -211,7 +280,7 @@ unsigned Mac::ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces) 
 unsigned Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols, unsigned cces) {
     const Scheduler& scheduler = *m_grants.GetScheduler(Direction::Uplink);
     m_grants.Begin({.cces = cces});
-    for (std::uint32_t i = 0; i < m_ues.size(); ++i) {
+    for (const auto i : m_links.Ues()) {
         Ue& ue = *m_ues[i];
         const bool retransmits = ue.up.harq.Retransmits();
         if ((!retransmits && (ue.status.knownBytes == 0 || ue.up.harq.Full())) ||
@@ -251,7 +320,7 @@ Mac::Feedbacks& Mac::FeedbacksOf(std::uint64_t slot) {
 unsigned Mac::ReservedCces(unsigned free) {
     unsigned reserved = 0;
     m_uplinkTurn = !m_uplinkTurn;
-    for (std::uint32_t i = 0; i < m_ues.size(); ++i) {
+    for (const auto i : m_links.Ues()) {
         const Ue& ue = *m_ues[i];
         if (ue.status.knownBytes > 0 || ue.up.harq.Retransmits()) {
             const unsigned more = reserved + m_links.Cces(i);
@@ -266,17 +335,17 @@ unsigned Mac::ReservedCces(unsigned free) {
 
 bool Mac::MayRequest(std::uint32_t number, std::uint64_t slot) {
     const unsigned each = m_carrier.NumRequests();
-    if (m_requestUes != NumUes()) {
-        m_requestUes = NumUes();
+    if (m_requestUes != m_places) {
+        m_requestUes = m_places;
         const auto pattern = static_cast<unsigned>(m_carrier.plan.size());
         m_requestPeriod = m_carrier.settings.srPeriod > 0 ? m_carrier.settings.srPeriod : 1;
         m_requestOffsets = m_carrier.RequestOffsets(m_requestPeriod);
-        while (m_carrier.settings.srPeriod == 0 && each * m_requestOffsets.size() < NumUes()) {
+        while (m_carrier.settings.srPeriod == 0 && each * m_requestOffsets.size() < m_requestUes) {
             m_requestPeriod = m_requestPeriod < pattern ? pattern : m_requestPeriod + pattern;
             m_requestOffsets = m_carrier.RequestOffsets(m_requestPeriod);
         }
     }
-    return slot % m_requestPeriod == m_requestOffsets[number / each % m_requestOffsets.size()];
+    return slot % m_requestPeriod == m_requestOffsets[m_ues[number]->place / each % m_requestOffsets.size()];
 }
 
 std::uint64_t Mac::Ue::BytesComing() const {
@@ -370,7 +439,7 @@ void Mac::TransmitDown(std::uint32_t number, unsigned harq, std::uint64_t slot) 
     record.slot = slot;
     record.ue = number;
     record.harq = small;
-    m_receiver.Receive(process, process.reception, m_links.Downlink(number, process.layers, slot),
+    m_receiver.Receive(process, process.reception, m_links.Downlink(number, process, slot),
                        m_carrier.PlanOf(slot).downSymbols, record);
     m_energy.SendGroups(slot, process.groups);
     m_energy.SendDown(number, slot, harq, process.reception.decoded);
@@ -415,7 +484,7 @@ void Mac::TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot) {
 
 void Mac::RequestGrants(std::uint64_t slot) {
     const CellSettings& settings = m_carrier.settings;
-    for (std::uint32_t i = 0; i < m_ues.size(); ++i) {
+    for (const auto i : m_links.Ues()) {
         Ue& ue = *m_ues[i];
         BufferStatus& status = ue.status;
         const bool wants = status.reportedBytes == 0 && status.grants == 0 &&

@@ -8,38 +8,42 @@
 #include <memory>
 #include <vector>
 
-#include "ns3/event-id.h"
-
 #include "nr-block-receiver.h"
+#include "nr-connection.h"
 #include "nr-grants.h"
 #include "nr-multicast-groups.h"
 #include "nr-radio-energy.h"
+#include "nr-slot-clock.h"
 
 namespace edgelam::nr {
 
 /// It works at slot boundaries, and only while there is something to do. The comment of Cell tells when each step
 /// happens.
-class Mac {
+class Mac : private SlotWorker {
   public:
     Mac(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver, MulticastGroups& multicast,
         RadioEnergy& energy);
-    ~Mac();
+    ~Mac() override;
     Mac(const Mac&) = delete;
     Mac& operator=(const Mac&) = delete;
 
+    /// Work in the rhythm of other cells. Before the first UE.
+    /// \param rank its place among them
+    void Join(std::shared_ptr<SlotClock> clock, std::uint64_t rank);
     /// Throws std::invalid_argument if SrPeriod has no room for the scheduling requests of one more UE.
     void CheckRoom() const;
-    /// Add the bearers of the next UE, whose link exists already.
-    void AddUe(const BearerSettings& settings);
-    std::uint32_t NumUes() const { return static_cast<std::uint32_t>(m_ues.size()); }
-    /// One direction of a UE's bearer. Throws std::out_of_range for a UE that does not exist.
+    /// Add a UE, whose link exists already; it has its own number.
+    void AddUe(std::uint32_t number, std::shared_ptr<Connection> connection);
+    /// Forget a UE, before its link; blocks that are under way are lost.
+    void RemoveUe(std::uint32_t number);
+    /// One direction of a UE's bearer. Throws std::out_of_range for a UE that is not here.
     Sender& Of(std::uint32_t ue, Direction direction) {
-        return direction == Direction::Downlink ? m_ues.at(ue)->down : m_ues.at(ue)->up;
+        return direction == Direction::Downlink ? UeOf(ue).down : UeOf(ue).up;
     }
     /// The next slot boundary, or the present time if it is one.
-    std::uint64_t NextSlot() const;
+    std::uint64_t NextSlot() const { return m_clock->NextSlot(*this); }
     /// Called when something begins to wait: work continues at the next slot boundary.
-    void Wake();
+    void Wake() { m_clock->Wake(*this); }
 
     /// Size of a buffer status report with its MAC subheader (TS 38.321 6.1.3.1), where each priority is a logical
     /// channel group: a short report, or a long one for more than one group.
@@ -62,10 +66,13 @@ class Mac {
         unsigned knownGroups = 1;       ///< how many groups it reports
     };
     struct Ue {
-        Ue(const BearerSettings& settings, LinkAdaptation& downlink, LinkAdaptation& uplink, unsigned harqProcesses)
-            : down(settings, downlink, harqProcesses), up(settings, uplink, harqProcesses) {}
+        Ue(std::shared_ptr<Connection> of, LinkAdaptation& downlink, LinkAdaptation& uplink, unsigned harqProcesses)
+            : connection(std::move(of)), down(connection->down, downlink, harqProcesses),
+              up(connection->up, uplink, harqProcesses) {}
+        std::shared_ptr<Connection> connection;
         Sender down, up;
         BufferStatus status;
+        std::uint32_t place = 0; ///< among the UEs of the cell, for the occasions of scheduling requests
         /// The number of priorities for which the UE has something to send.
         unsigned UplinkGroups() const {
             const unsigned status = down.bearer.StatusBytes() > 0 ? 1U << down.bearer.StatusPriority() : 0;
@@ -84,6 +91,7 @@ class Mac {
     };
 
     enum class ActionKind : std::uint8_t {
+        Nothing,
         TransmitDown,
         HandUpDown,
         FeedbackDown,
@@ -102,9 +110,20 @@ class Mac {
         std::uint8_t priority = 0; ///< of a scheduling request
     };
 
-    void RunSlot();
-    void ScheduleSlot();
-    bool Busy() const;
+    void PutOnAir(std::uint64_t slot) override { Announce(m_ring[slot & (m_ring.size() - 1)], slot); }
+    void Execute(std::uint64_t slot) override;
+    void DecideDown(std::uint64_t slot) override;
+    void PutOnAirAtOnce(std::uint64_t slot) override { Announce(m_atOnce, slot); }
+    void ExecuteAtOnce(std::uint64_t slot) override;
+    void DecideUp(std::uint64_t slot) override;
+    bool Busy() const override;
+    static bool IsBusy(const Ue& ue);
+    /// A UE's bearers wake this cell no more.
+    static void Quieten(Ue& ue);
+    /// Throws std::out_of_range for a UE that is not here.
+    Ue& UeOf(std::uint32_t number) const;
+    /// Tell the other cells what these actions send.
+    void Announce(const std::vector<Action>& actions, std::uint64_t slot);
     void Schedule(std::uint64_t slot, const Action& action);
     void Execute(const Action& action, std::uint64_t slot);
     /// Downlink data of slot + GnbDelay.
@@ -140,22 +159,23 @@ class Mac {
     BlockReceiver& m_receiver;
     MulticastGroups& m_multicast;
     RadioEnergy& m_energy;
-    std::vector<std::unique_ptr<Ue>> m_ues;
+    std::shared_ptr<SlotClock> m_clock;
+    std::vector<std::unique_ptr<Ue>> m_ues;  ///< by number; null: not in this cell
     std::vector<std::vector<Action>> m_ring; ///< [slot mod size]: the actions that are due; longer than any delay
+    std::vector<Action> m_atOnce;            ///< those that were decided on in this slot for this slot
     /// [slot mod size]: UEs with HARQ feedback in that slot; if `slot` is another one: none.
     struct Feedbacks {
         std::uint64_t slot = 0;
         std::vector<std::uint32_t> ues;
     };
     std::vector<Feedbacks> m_feedbacks;
-    unsigned m_requestPeriod = 0; ///< in slots; its offsets and its number of UEs follow
+    std::uint32_t m_places = 0;   ///< one above the highest place of a UE
+    unsigned m_requestPeriod = 0; ///< in slots; its offsets and its number of places follow
     std::vector<unsigned> m_requestOffsets;
     std::uint32_t m_requestUes = 0;
     bool m_uplinkTurn = false;     ///< whether uplink gets the first control channel elements
     std::size_t m_outstanding = 0; ///< actions in the ring
-    std::uint64_t m_slot = 0;      ///< the next boundary
-    bool m_running = false;
-    ns3::EventId m_event;
+    unsigned m_freeCces = 0;       ///< of the present slot, after downlink
 };
 
 } // namespace edgelam::nr

@@ -187,18 +187,36 @@ void MmseSinr(const std::complex<float>* g, std::size_t antennas, std::size_t be
 
 EDGELAM_VECTOR
 void CombineAntennas(const std::complex<float>* g, const std::complex<float>* weights, std::size_t antennas,
-                     std::size_t beams, std::size_t layers, std::size_t frequencies, std::complex<float>* out) {
+                     std::size_t beams, std::size_t layers, std::size_t stride, std::size_t frequencies,
+                     std::complex<float>* out) {
     for (std::size_t b = 0; b < beams; ++b) {
         for (std::size_t l = 0; l < layers; ++l) {
             auto* to = reinterpret_cast<float*>(out + (b * layers + l) * frequencies);
             std::fill(to, to + 2 * frequencies, 0.f);
             for (std::size_t u = 0; u < antennas; ++u) {
-                const auto* row = reinterpret_cast<const float*>(g + (u * beams + b) * frequencies);
+                const auto* row = reinterpret_cast<const float*>(g + (u * beams + b) * stride);
                 const float wr = weights[u * layers + l].real(), wi = weights[u * layers + l].imag();
                 for (std::size_t k = 0; k < 2 * frequencies; k += 2) {
                     to[k] += row[k] * wr - row[k + 1] * wi;
                     to[k + 1] += row[k] * wi + row[k + 1] * wr;
                 }
+            }
+        }
+    }
+}
+
+EDGELAM_VECTOR
+void CombineRows(const std::complex<float>* y, const std::complex<float>* weights, std::size_t rows, std::size_t ports,
+                 std::size_t count, std::complex<float>* out) {
+    std::fill(out, out + ports * count, std::complex<float>());
+    for (std::size_t r = 0; r < rows; ++r) {
+        const auto* row = reinterpret_cast<const float*>(y + r * count);
+        for (std::size_t p = 0; p < ports; ++p) {
+            auto* to = reinterpret_cast<float*>(out + p * count);
+            const float wr = weights[r * ports + p].real(), wi = weights[r * ports + p].imag();
+            for (std::size_t k = 0; k < 2 * count; k += 2) {
+                to[k] += row[k] * wr - row[k + 1] * wi;
+                to[k + 1] += row[k] * wi + row[k + 1] * wr;
             }
         }
     }

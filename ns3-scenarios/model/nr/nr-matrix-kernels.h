@@ -24,9 +24,16 @@ void MmseSinr(const std::complex<float>* g, std::size_t antennas, std::size_t be
 
 /// The layers that the UE sends through its weights, as received at each beam: out_blf = sum over antennas u of g_ubf
 /// w_ul.
-/// \param g [antenna, beam, frequency]; \param weights [antenna, layer]; \param out [beam, layer, frequency]
+/// \param g [antenna, beam, frequency of `stride`]: the first `frequencies` are used; \param weights [antenna, layer];
+/// \param out [beam, layer, frequency]
 void CombineAntennas(const std::complex<float>* g, const std::complex<float>* weights, std::size_t antennas,
-                     std::size_t beams, std::size_t layers, std::size_t frequencies, std::complex<float>* out);
+                     std::size_t beams, std::size_t layers, std::size_t stride, std::size_t frequencies,
+                     std::complex<float>* out);
+
+/// out_pk = sum over rows r of w_rp y_rk.
+/// \param y [row, k], k < count; \param weights [row, port]; \param out [port, k]
+void CombineRows(const std::complex<float>* y, const std::complex<float>* weights, std::size_t rows, std::size_t ports,
+                 std::size_t count, std::complex<float>* out);
 
 /// The layers that the gNB sends through separate weights at each frequency, as received at each antenna: out_ulf = sum
 /// over elements e of h_uef w_elf.

@@ -19,10 +19,9 @@ std::uint32_t MulticastGroups::Add(const std::vector<std::uint32_t>& ues, std::u
         throw std::invalid_argument("NR cell: a multicast group of no UEs; legal is one or more");
     }
     for (auto ue = ues.begin(); ue != ues.end(); ++ue) {
-        if (*ue >= m_links.NumUes() || std::find(ues.begin(), ue, *ue) != ue) {
+        if (!m_links.Has(*ue) || std::find(ues.begin(), ue, *ue) != ue) {
             throw std::invalid_argument("NR cell: a multicast group with UE " + std::to_string(*ue) +
-                                        "; legal are the UEs of the cell, 0 to " +
-                                        std::to_string(m_links.NumUes() - 1) + ", each once");
+                                        "; legal are the UEs of the cell, " + m_links.Names() + ", each once");
         }
     }
     BearerSettings settings;
@@ -55,6 +54,12 @@ bool MulticastGroups::Remove(std::uint32_t number) {
     return true;
 }
 
+void MulticastGroups::RemoveReceiver(std::uint32_t ue) {
+    for (auto& [number, group] : m_groups) {
+        std::erase_if(group->receivers, [&](const auto& each) { return each->ue == ue; });
+    }
+}
+
 bool MulticastGroups::Busy() const {
     return std::any_of(m_groups.begin(), m_groups.end(), [](const auto& each) {
         const Sender& sender = each.second->sender;
@@ -63,7 +68,7 @@ bool MulticastGroups::Busy() const {
 }
 
 void MulticastGroups::AddDemands(std::uint64_t slot, unsigned symbols) {
-    std::uint32_t next = m_links.NumUes();
+    std::uint32_t next = m_links.NumNumbers();
     for (auto& [number, group] : m_groups) {
         const std::uint32_t order = next++;
         Sender& sender = group->sender;
@@ -133,6 +138,9 @@ void MulticastGroups::FindBeam(Group& group) {
         }
     }
     group.reached = !beams.empty();
+    if (all.empty()) {
+        return;
+    }
     if (!group.reached) {
         beams.swap(all);
         gains.swap(allGains);
@@ -153,6 +161,11 @@ bool MulticastGroups::Grant(std::uint32_t number, unsigned harq, unsigned symbol
     return m_grants.TakeData(group.sender, harq, group.sender.harq[harq].bits / 8, slot);
 }
 
+void MulticastGroups::PutOnAir(std::uint32_t number, unsigned harq, std::uint64_t slot) {
+    const Group& group = *m_groups.at(number);
+    m_links.PutOnAir(slot, *group.beam, group.sender.harq[harq].groups);
+}
+
 void MulticastGroups::Transmit(std::uint32_t number, unsigned harq, std::uint64_t slot) {
     Group& group = *m_groups.at(number); // it stays while a process is busy
     HarqProcess& process = group.sender.harq[harq];
@@ -165,7 +178,8 @@ void MulticastGroups::Transmit(std::uint32_t number, unsigned harq, std::uint64_
         Reception& reception = receiver->harq[harq];
         if (!reception.decoded) {
             record.ue = receiver->ue;
-            m_receiver.Receive(process, reception, m_links.DownlinkOver(receiver->ue, *group.beam, slot),
+            m_receiver.Receive(process, reception,
+                               m_links.DownlinkOver(receiver->ue, *group.beam, process.groups, slot),
                                m_carrier.PlanOf(slot).downSymbols, record);
             // NACKs only, and only where they matter (see Feedback).
             m_energy.SendMulticast(record.ue, slot,

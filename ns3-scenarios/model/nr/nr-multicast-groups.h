@@ -45,11 +45,15 @@ class MulticastGroups {
     Bearer& SendingEnd(std::uint32_t number) { return m_groups.at(number)->sender.bearer; }
     /// Whether something waits or is to be sent again.
     bool Busy() const;
+    /// The UE leaves all groups. A group that has no receivers any more loses what it is sent.
+    void RemoveReceiver(std::uint32_t ue);
 
     /// Add the demands of the groups that have something to send.
     void AddDemands(std::uint64_t slot, unsigned symbols);
     /// \return false if nothing fits into the block; then nothing is sent
     bool Grant(std::uint32_t number, unsigned harq, unsigned symbols, std::uint64_t slot);
+    /// Tell the other cells of the block of a process in this slot.
+    void PutOnAir(std::uint32_t number, unsigned harq, std::uint64_t slot);
     /// Send the block of a process in this slot.
     void Transmit(std::uint32_t number, unsigned harq, std::uint64_t slot);
     /// Hand up what the receivers have decoded.
@@ -68,8 +72,10 @@ class MulticastGroups {
         bool reached = true;      ///< as last measured
     };
     struct Group {
-        Group(const BearerSettings& settings, unsigned harqProcesses) : sender(settings, adaptation, harqProcesses) {}
+        Group(const BearerSettings& settings, unsigned harqProcesses)
+            : bearer(settings), sender(bearer, adaptation, harqProcesses) {}
         LinkAdaptation adaptation;
+        Bearer bearer;
         Sender sender;
         std::vector<std::unique_ptr<Receiver>> receivers;
         std::optional<PortWeights> beam, pendingBeam;

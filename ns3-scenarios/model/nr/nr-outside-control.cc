@@ -42,16 +42,17 @@ void OutsideControl::SetShares(const std::vector<double>& down, const std::vecto
     const auto schedulers = Schedulers("shares");
     for (const auto* shares : {&down, &up}) {
         double sum = 0;
-        for (const double share : *shares) {
+        for (std::uint32_t ue = 0; ue < shares->size(); ++ue) {
+            const double share = (*shares)[ue];
             if (!(share >= 0 && share <= 1)) {
                 throw std::invalid_argument("NR cell: share " + Text(share) + "; legal are 0 to 1");
             }
-            sum += share;
+            sum += m_links.Has(ue) ? share : 0;
         }
-        if (shares->size() != m_links.NumUes() || sum > 1 + 1e-9) {
+        if (shares->size() != m_links.NumNumbers() || sum > 1 + 1e-9) {
             throw std::invalid_argument("NR cell: " + std::to_string(shares->size()) + " shares with a sum of " +
                                         Text(sum) + "; legal is one for each of the " +
-                                        std::to_string(m_links.NumUes()) + " UEs, with a sum of at most 1");
+                                        std::to_string(m_links.NumNumbers()) + " UEs, with a sum of at most 1");
         }
     }
     schedulers[0]->SetShares(down);
@@ -62,18 +63,19 @@ void OutsideControl::SetLeastPrbs(const std::vector<std::uint32_t>& down, const 
     const auto schedulers = Schedulers("least numbers of resource blocks");
     for (const auto* least : {&down, &up}) {
         std::uint64_t sum = 0;
-        for (const auto prbs : *least) {
+        for (std::uint32_t ue = 0; ue < least->size(); ++ue) {
+            const std::uint32_t prbs = (*least)[ue];
             if (prbs > m_carrier.numPrbs) {
                 throw std::invalid_argument("NR cell: least number of resource blocks " + std::to_string(prbs) +
                                             "; legal are 0 to " + std::to_string(m_carrier.numPrbs));
             }
-            sum += (std::uint64_t{prbs} + m_carrier.prbsPerGroup - 1) / m_carrier.prbsPerGroup;
+            sum += m_links.Has(ue) ? (std::uint64_t{prbs} + m_carrier.prbsPerGroup - 1) / m_carrier.prbsPerGroup : 0;
         }
-        if (least->size() != m_links.NumUes() || sum > m_carrier.numGroups) {
+        if (least->size() != m_links.NumNumbers() || sum > m_carrier.numGroups) {
             throw std::invalid_argument("NR cell: " + std::to_string(least->size()) +
                                         " least numbers of resource blocks, together " + std::to_string(sum) +
                                         " groups of " + std::to_string(m_carrier.prbsPerGroup) +
-                                        "; legal is one for each of the " + std::to_string(m_links.NumUes()) +
+                                        "; legal is one for each of the " + std::to_string(m_links.NumNumbers()) +
                                         " UEs, together at most " + std::to_string(m_carrier.numGroups) + " groups");
         }
     }
@@ -97,10 +99,10 @@ void OutsideControl::SetPrbCaps(const std::vector<std::uint32_t>& down, const st
                                             ", which is no cap");
             }
         }
-        if (caps->size() != m_links.NumUes()) {
+        if (caps->size() != m_links.NumNumbers()) {
             throw std::invalid_argument("NR cell: " + std::to_string(caps->size()) +
                                         " caps of resource blocks; legal is one for each of the " +
-                                        std::to_string(m_links.NumUes()) + " UEs");
+                                        std::to_string(m_links.NumNumbers()) + " UEs");
         }
     }
     schedulers[0]->SetCaps(down);
@@ -113,18 +115,20 @@ void OutsideControl::SetPrecoders(std::span<const std::complex<float>> weights) 
         Refuse("precoders", "Beams", m_carrier.settings.beams, ExternalBeamformer::GetTypeId());
     }
     const auto precoders =
-        ReadPrecoders(weights, {m_links.NumUes(), m_carrier.numGroups, m_elements, m_carrier.settings.maxLayers});
-    for (std::uint32_t i = 0; i < m_links.NumUes(); ++i) {
-        if (precoders[i].layers > m_links.Of(i).MaxLayers()) {
+        ReadPrecoders(weights, {m_links.NumNumbers(), m_carrier.numGroups, m_elements, m_carrier.settings.maxLayers});
+    for (std::uint32_t i = 0; i < m_links.NumNumbers(); ++i) {
+        if (m_links.Has(i) && precoders[i].layers > m_links.Of(i).MaxLayers()) {
             throw std::invalid_argument("NR cell: a precoder of " + std::to_string(precoders[i].layers) +
                                         " layers for UE " + std::to_string(i) + "; its antennas allow 1 to " +
                                         std::to_string(m_links.Of(i).MaxLayers()));
         }
     }
-    for (std::uint32_t ue = 0; ue < m_links.NumUes(); ++ue) {
+    for (std::uint32_t ue = 0; ue < m_links.NumNumbers(); ++ue) {
         if (precoders[ue].layers > 0 || beamformer->GivenLayers(ue) > 0) {
             beamformer->SetPrecoder(ue, precoders[ue]);
-            m_links.ForgetReport(ue); // a report comes with the first block
+            if (m_links.Has(ue)) {
+                m_links.ForgetReport(ue); // a report comes with the first block
+            }
         }
     }
     NS_LOG_INFO("precoders of " << precoders.size() << " UEs");

@@ -8,7 +8,6 @@
 
 #include "nr-beam-search.h"
 #include "nr-matrix-kernels.h"
-#include "nr-whitening.h"
 
 NS_LOG_COMPONENT_DEFINE("NrPhyLink");
 
@@ -74,18 +73,17 @@ const std::vector<PhyLink::Complex>& PhyLink::Response(const PortWeights& beams)
 }
 
 void PhyLink::Receive(const std::vector<Complex>& channel, std::size_t receivers, std::size_t columns, unsigned layers,
-                      double snr, std::span<const float> rise, SinrMap& out) {
+                      double snr, const Noise& noise, SinrMap& out) {
     const std::size_t groups = NumGroups();
     const auto* g = channel.data();
-    if (m_interference.layers > 0) {
-        Whiten(channel, receivers, columns, groups, rise, m_interference.values, m_interference.layers, m_whitened);
+    if (noise.covariance) {
+        noise.covariance->Whiten(channel, columns, m_whitened);
         g = m_whitened.data();
-        m_interference.layers = 0;
-    } else if (!rise.empty()) { // as if noise had stayed and the channel become weaker
+    } else if (!noise.rise.empty()) { // as if noise had stayed and the channel become weaker
         m_whitened.resize(channel.size());
         for (std::size_t row = 0; row < receivers * columns; ++row) {
             for (std::size_t f = 0; f < groups; ++f) {
-                m_whitened[row * groups + f] = channel[row * groups + f] / std::sqrt(rise[f]);
+                m_whitened[row * groups + f] = channel[row * groups + f] / std::sqrt(noise.rise[f]);
             }
         }
         g = m_whitened.data();
@@ -96,43 +94,38 @@ void PhyLink::Receive(const std::vector<Complex>& channel, std::size_t receivers
     kernels::MmseSinr(g, receivers, columns, layers, groups, static_cast<float>(snr / layers), out.values.data());
 }
 
-/// \param sent [receiver, layer of `columns`, sample], of which the first `layers` are sent; `power` of each over noise
-void PhyLink::AddInterference(const std::vector<Complex>& sent, std::size_t receivers, std::size_t columns,
-                              unsigned layers, double power) {
-    const std::size_t groups = NumGroups(), before = m_interference.layers, after = before + layers;
-    const auto amplitude = static_cast<float>(std::sqrt(power));
-    std::vector<Complex> values(receivers * after * groups);
-    for (std::size_t r = 0; r < receivers; ++r) {
-        std::copy_n(m_interference.values.begin() + static_cast<std::ptrdiff_t>(r * before * groups), before * groups,
-                    values.begin() + static_cast<std::ptrdiff_t>(r * after * groups));
-        for (std::size_t i = 0; i < layers * groups; ++i) {
-            values[(r * after + before) * groups + i] = amplitude * sent[r * columns * groups + i];
-        }
+Covariance& PhyLink::Around(const Noise& noise, std::size_t receivers) {
+    if (noise.covariance) {
+        m_around = *noise.covariance;
+        return m_around;
     }
-    m_interference.values.swap(values);
-    m_interference.layers = after;
-    NS_LOG_LOGIC(after << " layers of others");
+    m_around.Reset(receivers, NumGroups());
+    for (std::size_t f = 0; f < noise.rise.size(); ++f) {
+        m_around.AddWhite(f, 1, noise.rise[f] - 1);
+    }
+    return m_around;
 }
 
-const SinrMap& PhyLink::Downlink(const PortWeights& beams, unsigned layers, double snr, std::span<const float> rise) {
-    Receive(Response(beams), NumUeAntennas(), beams.numPorts(), layers, snr, rise, m_down);
+const SinrMap& PhyLink::Downlink(const PortWeights& beams, unsigned layers, double snr, const Noise& noise) {
+    Receive(Response(beams), NumUeAntennas(), beams.numPorts(), layers, snr, noise, m_down);
     return m_down;
 }
 
 const SinrMap& PhyLink::Downlink(const Precoder& own, std::span<const Precoder* const> others, double snr,
-                                 std::span<const float> rise) {
+                                 const Noise& noise) {
     if (!m_bsElements) {
         m_bsElements = PortWeights::Elements(NumElements());
     }
     const auto& h = m_link->GetEffectiveChannel(Direction::Downlink, m_ueElements, *m_bsElements, m_offsets);
+    Covariance* const around = others.empty() ? nullptr : &Around(noise, NumUeAntennas());
     for (const auto* other : others) {
         ThroughPrecoder(*other, h, NumUeAntennas(), NumElements(), NumGroups(), m_otherSent);
-        AddInterference(m_otherSent, NumUeAntennas(), other->layers, other->layers, snr);
+        around->AddLayers(m_otherSent.data(), other->layers, other->layers, NumGroups(), 0, NumGroups(), snr);
     }
     const auto& sent =
         m_precoded.Response(own, h, m_link->GetEffectiveVersion(), NumUeAntennas(), NumElements(), NumGroups());
     // Power is in the weights, not shared out.
-    Receive(sent, NumUeAntennas(), own.layers, own.layers, snr * own.layers, rise, m_down);
+    Receive(sent, NumUeAntennas(), own.layers, own.layers, snr * own.layers, around ? Noise(*around) : noise, m_down);
     return m_down;
 }
 
@@ -140,22 +133,23 @@ void PhyLink::ReceiveBehind(const PortWeights& beams, const std::vector<Complex>
     const std::size_t sent = MaxUplinkLayers();
     out.resize(beams.numPorts() * sent * NumGroups());
     kernels::CombineAntennas(Response(beams).data(), weights.data(), NumUeAntennas(), beams.numPorts(), sent,
-                             NumGroups(), out.data());
+                             NumGroups(), NumGroups(), out.data());
 }
 
 const SinrMap& PhyLink::Uplink(const PortWeights& beams, const UplinkSignal& own, std::span<const UplinkSignal> others,
-                               std::span<const float> rise) {
+                               const Noise& noise) {
+    Covariance* const around = others.empty() ? nullptr : &Around(noise, beams.numPorts());
     for (const auto& other : others) {
         other.link->ReceiveBehind(beams, *other.weights, m_otherSent);
         for (std::size_t i = 0; i < m_otherSent.size() && other.numGroups > 0; ++i) {
             const std::size_t group = i % NumGroups() * other.numGroups / NumGroups();
             m_otherSent[i] = (other.groups >> group & 1U) != 0 ? m_otherSent[i] : 0;
         }
-        AddInterference(m_otherSent, beams.numPorts(), other.link->MaxUplinkLayers(), other.layers,
-                        other.snr / other.layers);
+        around->AddLayers(m_otherSent.data(), other.link->MaxUplinkLayers(), other.layers, NumGroups(), 0, NumGroups(),
+                          other.snr / other.layers);
     }
     ReceiveBehind(beams, *own.weights, m_sent);
-    Receive(m_sent, beams.numPorts(), MaxUplinkLayers(), own.layers, own.snr, rise, m_up);
+    Receive(m_sent, beams.numPorts(), MaxUplinkLayers(), own.layers, own.snr, around ? Noise(*around) : noise, m_up);
     return m_up;
 }
 

@@ -13,6 +13,7 @@
 #include "ns3/ptr.h"
 
 #include "channel-link.h"
+#include "nr-covariance.h"
 #include "nr-precoder.h"
 
 namespace edgelam::nr {
@@ -58,19 +59,18 @@ class PhyLink {
 
     /// SINR of `layers` layers that share the power, over the first `layers` of orthonormal beams.
     /// \param snr transmit power per resource block / noise per resource block at the antenna
-    /// \param rise [sample] noise and interference over noise, the same at each antenna and independent between them;
-    /// empty: 1
+    /// \param noise between the UE's antennas; the receiver knows its covariance (MMSE with interference rejection
+    /// combining)
     /// \return the map, which is valid until the next call
-    const SinrMap& Downlink(const PortWeights& beams, unsigned layers, double snr, std::span<const float> rise = {});
+    const SinrMap& Downlink(const PortWeights& beams, unsigned layers, double snr, const Noise& noise = {});
     /// SINR of layers that are sent through separate weights in each group, while the gNB also sends to `others`; the
-    /// receiver knows the covariance of that (MMSE with interference rejection combining). Layers with zero weights are
-    /// not sent.
+    /// receiver knows the covariance of that, too. Layers with zero weights are not sent.
     const SinrMap& Downlink(const Precoder& own, std::span<const Precoder* const> others, double snr,
-                            std::span<const float> rise = {});
+                            const Noise& noise = {});
     /// SINR of a UE's layers after the gNB's beams for it, while `others` also send; the gNB knows their covariance.
-    /// `rise` is that at each beam.
+    /// `noise` is that between the beams.
     const SinrMap& Uplink(const PortWeights& beams, const UplinkSignal& own, std::span<const UplinkSignal> others = {},
-                          std::span<const float> rise = {});
+                          const Noise& noise = {});
 
     /// Weights of the UE's layers: dominant right singular vectors of the channel to the gNB's beams over the whole
     /// band, which the UE knows by reciprocity (PUSCH without a codebook, TS 38.214 6.1.1.2).
@@ -82,28 +82,23 @@ class PhyLink {
     const ns3::Ptr<ChannelLink>& link() const { return m_link; }
 
   private:
-    /// The layers of others as they arrive at the receiver, with amplitudes relative to that of the noise.
-    struct Interference {
-        std::vector<Complex> values; ///< [receiver, layer, sample]
-        std::size_t layers = 0;
-    };
     /// [UE antenna, beam, sample], kept by the link until it is asked for other beams or places.
     const std::vector<Complex>& Response(const PortWeights& beams);
     /// The layers of this UE after the beams, [beam, layer, sample].
     void ReceiveBehind(const PortWeights& beams, const std::vector<Complex>& weights, std::vector<Complex>& out);
     /// SINR of layers with a channel [receiver, layer of `columns`, sample].
     void Receive(const std::vector<Complex>& channel, std::size_t receivers, std::size_t columns, unsigned layers,
-                 double snr, std::span<const float> rise, SinrMap& out);
-    void AddInterference(const std::vector<Complex>& sent, std::size_t receivers, std::size_t columns, unsigned layers,
-                         double power);
+                 double snr, const Noise& noise, SinrMap& out);
+    /// Noise, and the layers of others beside it: a covariance to add to, with `receivers` antennas or beams.
+    Covariance& Around(const Noise& noise, std::size_t receivers);
 
     ns3::Ptr<ChannelLink> m_link;
     std::vector<double> m_offsets;
     PortWeights m_ueElements;
     unsigned m_uplinkLayers;
     std::vector<Complex> m_sent, m_whitened; ///< of one call
-    Interference m_interference;             ///< of one call
     std::vector<Complex> m_otherSent;        ///< of one call
+    Covariance m_around;                     ///< of one call
     PrecodedChannel m_precoded;
     std::optional<PortWeights> m_bsElements; ///< for precoders
     SinrMap m_down, m_up;

@@ -9,9 +9,20 @@ RadioEnergy::RadioEnergy(const Carrier& carrier, Links& links, std::size_t eleme
     : m_carrier(carrier), m_links(links), m_trace(trace),
       m_drx(carrier.settings, carrier.numerology, carrier.settings.gnbDelay), m_gnb(carrier, elements, trace) {}
 
-void RadioEnergy::AddUe(unsigned antennas, std::uint64_t slot) {
-    m_ues.push_back(std::make_unique<UeEnergy>(m_carrier, m_drx, static_cast<std::uint32_t>(m_ues.size()), antennas,
-                                               slot, m_trace));
+void RadioEnergy::AddUe(std::uint32_t ue, unsigned antennas, std::uint64_t slot) {
+    if (m_ues.size() <= ue) {
+        m_ues.resize(ue + 1);
+        m_earlier.resize(ue + 1);
+    }
+    m_ues[ue] = std::make_unique<UeEnergy>(m_carrier, m_drx, ue, antennas, slot, m_trace);
+}
+
+void RadioEnergy::RemoveUe(std::uint32_t ue, std::uint64_t slot) {
+    m_ues[ue]->Advance(slot);
+    for (const auto direction : {Direction::Downlink, Direction::Uplink}) {
+        m_earlier[ue][static_cast<std::size_t>(direction)] += m_ues[ue]->Joules(direction);
+    }
+    m_ues[ue].reset();
 }
 
 void RadioEnergy::SendShort(std::uint32_t ue, std::uint64_t slot, std::uint64_t known) {
@@ -62,7 +73,9 @@ void RadioEnergy::SendUp(std::uint32_t ue, std::uint64_t slot, const HarqProcess
 
 void RadioEnergy::Advance(std::uint64_t slot) {
     for (auto& ue : m_ues) {
-        ue->Advance(slot);
+        if (ue) {
+            ue->Advance(slot);
+        }
     }
     m_gnb.Advance(slot);
 }

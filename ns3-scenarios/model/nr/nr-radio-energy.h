@@ -3,6 +3,7 @@
 /// The energy of the radio of a cell, and the discontinuous reception of its UEs: what the MAC tells of each slot.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -19,8 +20,10 @@ class RadioEnergy {
     /// \param elements of the gNB's array
     RadioEnergy(const Carrier& carrier, Links& links, std::size_t elements, const Trace& trace);
 
-    /// Add the next UE. \param slot the first that counts
-    void AddUe(unsigned antennas, std::uint64_t slot);
+    /// Add a UE. \param slot the first that counts
+    void AddUe(std::uint32_t ue, unsigned antennas, std::uint64_t slot);
+    /// The UE leaves the cell, and what follows does not count here. \param slot the first that does not count
+    void RemoveUe(std::uint32_t ue, std::uint64_t slot);
 
     /// Whether a UE listens to grants in this slot.
     bool Listens(std::uint32_t ue, std::uint64_t slot) const { return m_ues[ue]->GetDrx().Active(slot); }
@@ -43,7 +46,11 @@ class RadioEnergy {
     /// Account for all slots before this one. May be called at any time; slots are kept until then.
     void Advance(std::uint64_t slot);
     /// So far, J.
-    double UeJoules(std::uint32_t ue, Direction direction) const { return m_ues[ue]->Joules(direction); }
+    double UeJoules(std::uint32_t ue, Direction direction) const {
+        return ue >= m_ues.size() ? 0
+                                  : m_earlier[ue][static_cast<std::size_t>(direction)] +
+                                        (m_ues[ue] ? m_ues[ue]->Joules(direction) : 0);
+    }
     double GnbJoules(Direction direction) const { return m_gnb.Joules(direction); }
 
   private:
@@ -56,7 +63,8 @@ class RadioEnergy {
     const Trace& m_trace;
     const DrxTimes m_drx;
     GnbEnergy m_gnb;
-    std::vector<std::unique_ptr<UeEnergy>> m_ues;
+    std::vector<std::unique_ptr<UeEnergy>> m_ues; ///< by number; null: not in this cell
+    std::vector<std::array<double, 2>> m_earlier; ///< [ue][direction] J of earlier stays in the cell
 };
 
 } // namespace edgelam::nr

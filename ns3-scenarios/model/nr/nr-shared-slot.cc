@@ -7,8 +7,8 @@
 
 #include "ns3/log.h"
 
+#include "nr-covariance.h"
 #include "nr-matrix-kernels.h"
-#include "nr-whitening.h"
 
 NS_LOG_COMPONENT_DEFINE("NrSharedSlot");
 
@@ -69,8 +69,8 @@ void SharedSlot::Form(Beamformer& beamformer) {
 double SharedSlot::ExpectedRate(Member& member, Precoder& own, std::uint32_t group, bool alone, double snr) {
     using Complex = std::complex<float>;
     const ServedUe served = member.link->Served(group, own);
-    const auto receive = [&](const Precoder& sent, std::vector<Complex>& out, std::size_t layers, std::size_t first,
-                             float amplitude) {
+    const auto receive = [&](const Precoder& sent, std::vector<Complex>& out) {
+        out.resize(served.antennas * sent.layers);
         const Complex* weights = sent.weights.data() + group * served.elements * sent.layers;
         for (std::size_t a = 0; a < served.antennas; ++a) {
             for (unsigned l = 0; l < sent.layers; ++l) {
@@ -78,24 +78,21 @@ double SharedSlot::ExpectedRate(Member& member, Precoder& own, std::uint32_t gro
                 for (std::size_t e = 0; e < served.elements; ++e) {
                     sum += served.Channel(a, e) * weights[e * sent.layers + l];
                 }
-                out[a * layers + first + l] = amplitude * sum;
+                out[a * sent.layers + l] = sum;
             }
         }
     };
-    std::size_t others = 0;
-    for (const auto& each : m_members) {
-        others += !alone && &each != &member && (each.groups >> group & 1U) != 0 ? each.weights.layers : 0;
-    }
-    std::vector<Complex> channel(served.antennas * own.layers), interference(served.antennas * others), white;
-    receive(own, channel, own.layers, 0, 1);
-    std::size_t first = 0;
+    Covariance around;
+    around.Reset(served.antennas, 1);
+    std::vector<Complex> channel, other, white;
+    receive(own, channel);
     for (const auto& each : m_members) {
         if (!alone && &each != &member && (each.groups >> group & 1U) != 0) {
-            receive(each.weights, interference, others, first, static_cast<float>(std::sqrt(snr)));
-            first += each.weights.layers;
+            receive(each.weights, other);
+            around.AddLayers(other.data(), each.weights.layers, each.weights.layers, 1, 0, 1, snr);
         }
     }
-    Whiten(channel, served.antennas, own.layers, 1, {}, interference, others, white);
+    around.Whiten(channel, own.layers, white);
     std::array<float, max_layers> sinr{};
     kernels::MmseSinr(white.data(), served.antennas, own.layers, own.layers, 1, static_cast<float>(snr), sinr.data());
     double rate = 0;
@@ -135,7 +132,14 @@ void SharedSlot::ExpectedDb(std::uint32_t ue, Beamformer& beamformer, double snr
     }
 }
 
-const SinrMap& SharedSlot::Downlink(std::uint32_t ue, Beamformer& beamformer, double snr, std::span<const float> rise) {
+const Precoder& SharedSlot::Weights(std::uint32_t ue, Beamformer& beamformer) {
+    if (!m_formed) {
+        Form(beamformer);
+    }
+    return Find(ue).weights;
+}
+
+const SinrMap& SharedSlot::Downlink(std::uint32_t ue, Beamformer& beamformer, double snr, const Noise& noise) {
     if (!m_formed) {
         Form(beamformer);
     }
@@ -146,12 +150,12 @@ const SinrMap& SharedSlot::Downlink(std::uint32_t ue, Beamformer& beamformer, do
             others.push_back(&each.weights);
         }
     }
-    return own.link->Phy().Downlink(own.weights, others, snr, rise);
+    return own.link->Phy().Downlink(own.weights, others, snr, noise);
 }
 
 const SinrMap& SharedSlot::Uplink(std::uint32_t ue,
                                   const std::function<double(std::uint32_t ue, std::uint32_t groups)>& snr,
-                                  std::span<const float> rise) {
+                                  const Noise& noise) {
     const Member& own = Find(ue);
     std::vector<PhyLink::UplinkSignal> others;
     for (const auto& each : m_members) {
@@ -161,7 +165,7 @@ const SinrMap& SharedSlot::Uplink(std::uint32_t ue,
             others.back().numGroups = static_cast<std::uint32_t>(each.link->NumGroups());
         }
     }
-    return own.link->Uplink(own.weights.layers, snr(ue, own.groups), Beams::InUse, rise, others);
+    return own.link->Uplink(own.weights.layers, snr(ue, own.groups), Beams::InUse, noise, others);
 }
 
 } // namespace edgelam::nr

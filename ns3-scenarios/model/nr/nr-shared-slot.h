@@ -24,7 +24,7 @@ class SharedSlot {
 
     /// SINR of the layers to a UE beside those to the others, through the weights that `beamformer` gives for all of
     /// them, with the channel states in use; see PhyLink::Downlink.
-    const SinrMap& Downlink(std::uint32_t ue, Beamformer& beamformer, double snr, std::span<const float> rise);
+    const SinrMap& Downlink(std::uint32_t ue, Beamformer& beamformer, double snr, const Noise& noise);
     /// The SINR that the gNB expects for a UE in each group, relative to the SINR if the UE were alone there, in dB. It
     /// is computed from the channel state in use, if the beamformer wants it; otherwise it is the UE's part of the
     /// power, in proportion to its layers.
@@ -33,7 +33,13 @@ class SharedSlot {
     /// SINR of the layers that a UE sends beside the others. \param snr gives that of a UE that sends on `groups`
     /// (bits); see PhyLink::Uplink
     const SinrMap& Uplink(std::uint32_t ue, const std::function<double(std::uint32_t ue, std::uint32_t groups)>& snr,
-                          std::span<const float> rise);
+                          const Noise& noise);
+    /// The weights that are sent to a UE, zero in groups that are not its own.
+    const Precoder& Weights(std::uint32_t ue, Beamformer& beamformer);
+    /// The UE leaves: nothing is sent to it, or by it, any more.
+    void Remove(std::uint32_t ue) {
+        std::erase_if(m_members, [&](const Member& each) { return each.link->GetUe() == ue; });
+    }
 
   private:
     struct Member {

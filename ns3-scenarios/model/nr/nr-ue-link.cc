@@ -69,16 +69,21 @@ ServedUe UeLink::Served(std::uint32_t group, Precoder& precoder, Beams which) co
             std::span(precoder.weights).subspan(group * perGroup, perGroup)};
 }
 
-const SinrMap& UeLink::Downlink(unsigned layers, double snr, Beams which, std::span<const float> rise) {
+const PortWeights* UeLink::Alone(unsigned layers, Beams which, Precoder& precoder) const {
     if (m_beamformer->SendsOwnBeams(m_ue, layers)) {
-        return m_phy.Downlink(State(which).Sent(layers), layers, snr, rise);
+        return &State(which).Sent(layers);
     }
-    Clear(m_alone, layers);
+    Clear(precoder, layers);
     for (std::uint32_t g = 0; g < NumGroups(); ++g) {
-        const ServedUe served = Served(g, m_alone, which);
+        const ServedUe served = Served(g, precoder, which);
         FormWeights(*m_beamformer, g, {&served, 1});
     }
-    return m_phy.Downlink(m_alone, {}, snr, rise);
+    return nullptr;
+}
+
+const SinrMap& UeLink::Downlink(unsigned layers, double snr, Beams which, const Noise& noise) {
+    const PortWeights* own = Alone(layers, which, m_alone);
+    return own ? m_phy.Downlink(*own, layers, snr, noise) : m_phy.Downlink(m_alone, {}, snr, noise);
 }
 
 std::vector<std::complex<float>> UeLink::FirstBeam(Beams which) const {

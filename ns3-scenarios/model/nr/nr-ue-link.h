@@ -38,10 +38,10 @@ class UeLink {
     const ChannelState& State(Beams which = Beams::InUse) const;
 
     /// SINR of layers that are sent to this UE alone; see PhyLink.
-    const SinrMap& Downlink(unsigned layers, double snr, Beams which = Beams::InUse, std::span<const float> rise = {});
+    const SinrMap& Downlink(unsigned layers, double snr, Beams which = Beams::InUse, const Noise& noise = {});
     /// SINR of one layer over a beam that other UEs share (multicast), with maximum ratio combining.
-    const SinrMap& DownlinkOver(const PortWeights& beam, double snr, std::span<const float> rise = {}) {
-        return m_phy.Downlink(beam, 1, snr, rise);
+    const SinrMap& DownlinkOver(const PortWeights& beam, double snr, const Noise& noise = {}) {
+        return m_phy.Downlink(beam, 1, snr, noise);
     }
     /// The strongest of the beams: [element], unit norm.
     std::vector<std::complex<float>> FirstBeam(Beams which = Beams::InUse) const;
@@ -49,15 +49,18 @@ class UeLink {
     PhyLink::UplinkSignal Signal(unsigned layers, double snr, Beams which = Beams::InUse) {
         return {&m_phy, &State(which).uplink, layers, snr};
     }
-    const SinrMap& Uplink(unsigned layers, double snr, Beams which = Beams::InUse, std::span<const float> rise = {},
+    const SinrMap& Uplink(unsigned layers, double snr, Beams which = Beams::InUse, const Noise& noise = {},
                           std::span<const PhyLink::UplinkSignal> others = {}) {
-        return m_phy.Uplink(*State(which).beams, Signal(layers, snr, which), others, rise);
+        return m_phy.Uplink(*State(which).beams, Signal(layers, snr, which), others, noise);
     }
 
     /// For Beamformer::Form. \param weights of a precoder of all groups, whose group it becomes
     ServedUe Served(std::uint32_t group, Precoder& precoder, Beams which = Beams::InUse) const;
     /// Make a precoder all zeros.
     void Clear(Precoder& precoder, unsigned layers) const;
+    /// The weights of layers that are sent to this UE alone: those of the whole band, if the UE has its own beams, of
+    /// which the first `layers` share the power; otherwise null, and the precoder is formed.
+    const PortWeights* Alone(unsigned layers, Beams which, Precoder& precoder) const;
 
   private:
     std::uint32_t m_ue;

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-air.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ns3/log.h"
+
+#include "nr-matrix-kernels.h"
+
+NS_LOG_COMPONENT_DEFINE("NrAir");
+
+namespace edgelam::nr {
+
+namespace {
+
+constexpr double located_m = 1; ///< a UE that has moved less is heard as before
+
+using Complex = std::complex<float>;
+
+/// Runs of consecutive groups, as ranges of samples; of one group each if `single`.
+template<class F>
+void ForRuns(const Carrier& carrier, std::uint32_t groups, bool single, F body) {
+    for (unsigned g = 0; g < carrier.numGroups; ++g) {
+        if ((groups >> g & 1U) == 0) {
+            continue;
+        }
+        unsigned end = g + 1;
+        while (!single && end < carrier.numGroups && (groups >> end & 1U) != 0) {
+            ++end;
+        }
+        body(g, std::size_t{g} * carrier.samplesPerGroup, std::size_t{end - g} * carrier.samplesPerGroup);
+        g = end - 1;
+    }
+}
+
+/// Field patterns of an array's polarisations towards a unit vector: [polarisation] of (theta, phi).
+std::vector<std::pair<double, double>> Patterns(const ns3::PhasedArrayModel& array, const ns3::Vector& to) {
+    const ArrayResponse response = Respond(array, &to.x, &to.y, &to.z, 1);
+    std::vector<std::pair<double, double>> patterns;
+    for (std::size_t p = 0; p < response.numPolarisations; ++p) {
+        patterns.emplace_back(response.theta[p], response.phi[p]);
+    }
+    return patterns;
+}
+
+} // namespace
+
+Emission& Air::Sent::Add(std::uint64_t now) {
+    if (slot != now) {
+        slot = now;
+        count = 0;
+    }
+    if (count == emissions.size()) {
+        emissions.emplace_back();
+    }
+    return emissions[count++];
+}
+
+void Air::AddCell(std::uint32_t cell, std::uint64_t rank, ns3::Ptr<RadioChannel> channel,
+                  ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
+                  const Carrier& carrier) {
+    if (m_cells.size() <= cell) {
+        m_cells.resize(cell + 1);
+    }
+    const double powerW = WattOfDbm(carrier.settings.gnbPowerDbm) / carrier.numPrbs;
+    m_cells[cell].reset(
+        new CellEnd{rank, channel, mobility, array, &carrier, PortWeights::Elements(array->GetNumElems()), powerW});
+    const auto before = [&](std::uint32_t a, std::uint32_t b) { return m_cells[a]->rank < m_cells[b]->rank; };
+    m_order.insert(std::upper_bound(m_order.begin(), m_order.end(), cell, before), cell);
+    NS_LOG_INFO("cell " << cell << " is on the air, " << m_order.size() << " in all");
+}
+
+void Air::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array) {
+    m_ues.push_back({mobility, array, PortWeights::Elements(array->GetNumElems()), false, {}, {}, {}, {}});
+}
+
+ns3::Ptr<ChannelLink> Air::GetLink(std::uint32_t cell, std::uint32_t ue) const {
+    const CellEnd& gnb = *m_cells.at(cell);
+    const UeEnd& end = m_ues.at(ue);
+    return gnb.channel->GetLink(gnb.mobility, gnb.array, end.mobility, end.array);
+}
+
+const ns3::Ptr<ChannelLink>& Air::Link(std::uint32_t cell, std::uint32_t ue) {
+    auto& links = m_ues[ue].links;
+    if (links.size() <= cell) {
+        links.resize(m_cells.size());
+    }
+    if (!links[cell]) {
+        links[cell] = GetLink(cell, ue);
+    }
+    return links[cell];
+}
+
+double Air::MeanGain(std::uint32_t cell, std::uint32_t ue) const {
+    const CellEnd& gnb = *m_cells.at(cell);
+    const UeEnd& end = m_ues.at(ue);
+    const ns3::Vector from = gnb.mobility->GetPosition(), to = end.mobility->GetPosition();
+    const double distance = ns3::CalculateDistance(from, to);
+    const ns3::Vector down((to.x - from.x) / distance, (to.y - from.y) / distance, (to.z - from.z) / distance);
+    const auto sent = Patterns(*gnb.array, down), received = Patterns(*end.array, {-down.x, -down.y, -down.z});
+    double sum = 0;
+    for (const auto& [theta, phi] : sent) {
+        for (const auto& [otherTheta, otherPhi] : received) {
+            sum += theta * theta * otherTheta * otherTheta + phi * phi * otherPhi * otherPhi;
+        }
+    }
+    return GetLink(cell, ue)->GetLargeScaleGain() * sum / static_cast<double>(sent.size() * received.size());
+}
+
+void Air::Locate(std::uint32_t ue) {
+    UeEnd& end = m_ues[ue];
+    const ns3::Vector place = end.mobility->GetPosition();
+    if (end.located && ns3::CalculateDistance(place, end.place) < located_m) {
+        return;
+    }
+    end.located = true;
+    end.place = place;
+    end.gain.resize(m_cells.size());
+    for (const auto cell : m_order) {
+        end.gain[cell] = MeanGain(cell, ue);
+    }
+    end.strongest = m_order;
+    std::stable_sort(end.strongest.begin(), end.strongest.end(), [&](std::uint32_t a, std::uint32_t b) {
+        return end.gain[a] * m_cells[a]->powerW > end.gain[b] * m_cells[b]->powerW;
+    });
+    NS_LOG_LOGIC("UE " << ue << " at " << place << ": cell " << end.strongest.front() << " is the strongest");
+}
+
+Emission& Air::SendDown(std::uint64_t slot, std::uint32_t cell) {
+    Emission& emission = m_cells[cell]->sent[slot % memory].Add(slot);
+    emission.sender = emission.cell = cell;
+    return emission;
+}
+
+Emission& Air::SendUp(std::uint64_t slot, std::uint32_t cell, std::uint32_t ue) {
+    Emission& emission = m_up[slot % memory].Add(slot);
+    emission.sender = ue;
+    emission.cell = cell;
+    return emission;
+}
+
+const std::vector<Complex>& Air::Channel(std::uint32_t cell, std::uint32_t ue) {
+    const CellEnd& gnb = *m_cells[cell];
+    return Link(cell, ue)->GetEffectiveChannel(Direction::Downlink, m_ues[ue].elements, gnb.elements,
+                                               gnb.carrier->offsetsHz);
+}
+
+template<class Arrive>
+void Air::AddExplicit(const Carrier& carrier, const Emission& emission, std::uint32_t groups, double noiseW,
+                      std::size_t receivers, Covariance& around, Arrive arrive) {
+    const std::size_t perGroup = emission.perGroup ? emission.weights.size() / carrier.numGroups : 0;
+    ForRuns(carrier, groups, emission.perGroup, [&](unsigned group, std::size_t first, std::size_t count) {
+        m_arrived.resize(receivers * emission.layers * count);
+        arrive(emission.weights.data() + group * perGroup, first, count);
+        around.AddLayers(m_arrived.data(), emission.layers, emission.layers, count, first, count,
+                         emission.powerW / noiseW);
+    });
+}
+
+void Air::AddWhite(const Carrier& carrier, const Emission& emission, std::size_t elements, std::uint32_t groups,
+                   double power, Covariance& around) {
+    ForRuns(carrier, groups, emission.perGroup, [&](unsigned group, std::size_t first, std::size_t count) {
+        double part = 1;
+        if (emission.perGroup) {
+            const std::size_t perGroup = elements * emission.layers;
+            part = 0;
+            for (std::size_t i = group * perGroup; i < (group + 1) * perGroup; ++i) {
+                part += std::norm(emission.weights[i]);
+            }
+        }
+        around.AddWhite(first, count, part * power);
+    });
+}
+
+bool Air::HearDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std::uint32_t groups, Covariance& around) {
+    const UeEnd& end = m_ues[ue];
+    const Carrier& carrier = *m_cells[cell]->carrier;
+    const double noiseW = carrier.noiseDownW, leastW = noiseW * std::pow(10, -m_settings.relevanceDb / 10);
+    const std::size_t antennas = end.elements.numElements(), samples = carrier.offsetsHz.size();
+    unsigned number = 0;
+    bool any = false;
+    for (const auto other : end.strongest) {
+        if (other == cell) {
+            continue;
+        }
+        CellEnd& gnb = *m_cells[other];
+        if (end.gain[other] * gnb.powerW < leastW) {
+            break;
+        }
+        const bool isExplicit = number++ < m_settings.explicitInterferers;
+        const std::size_t elements = gnb.elements.numElements();
+        for (const auto& emission : gnb.sent[slot % memory].In(slot)) {
+            const std::uint32_t both = emission.groups & groups;
+            if (both == 0) {
+                continue;
+            }
+            any = true;
+            if (!isExplicit) {
+                AddWhite(carrier, emission, elements, both, emission.powerW * end.gain[other] / noiseW, around);
+                continue;
+            }
+            const auto& h = Channel(other, ue);
+            AddExplicit(carrier, emission, both, noiseW, antennas, around,
+                        [&](const Complex* weights, std::size_t first, std::size_t count) {
+                            for (std::size_t a = 0; a < antennas; ++a) {
+                                kernels::CombineAntennas(h.data() + a * elements * samples + first, weights, elements,
+                                                         1, emission.layers, samples, count,
+                                                         m_arrived.data() + a * emission.layers * count);
+                            }
+                        });
+        }
+    }
+    return any;
+}
+
+const Air::Heard& Air::HeardAt(CellEnd& at, std::uint32_t cell, std::uint64_t slot) {
+    Heard& heard = at.heard[slot % memory];
+    const auto sent = m_up[slot % memory].In(slot);
+    if (heard.slot == slot && heard.emissions == sent.size()) {
+        return heard;
+    }
+    heard.slot = slot;
+    heard.emissions = sent.size();
+    heard.list.clear();
+    const double least = std::pow(10, -m_settings.relevanceDb / 10);
+    for (std::uint32_t i = 0; i < sent.size(); ++i) {
+        const UeEnd& end = m_ues[sent[i].sender];
+        const double power = sent[i].powerW * end.gain[cell] / at.carrier->noiseUpW;
+        if (sent[i].cell != cell && power >= least) {
+            heard.list.push_back({power, i});
+        }
+    }
+    std::sort(heard.list.begin(), heard.list.end(), [&](const Heard::One& a, const Heard::One& b) {
+        return a.power != b.power ? a.power > b.power : sent[a.number].sender < sent[b.number].sender;
+    });
+    return heard;
+}
+
+bool Air::HearUp(std::uint32_t cell, const PortWeights& beams, std::uint64_t slot, std::uint32_t groups,
+                 Covariance& around) {
+    CellEnd& gnb = *m_cells[cell];
+    const Carrier& carrier = *gnb.carrier;
+    const auto sent = m_up[slot % memory].In(slot);
+    const std::size_t elements = gnb.elements.numElements(), samples = carrier.offsetsHz.size(),
+                      ports = beams.numPorts();
+    unsigned number = 0;
+    bool any = false;
+    for (const auto& one : HeardAt(gnb, cell, slot).list) {
+        const Emission& emission = sent[one.number];
+        const std::uint32_t both = emission.groups & groups;
+        if (both == 0) {
+            continue;
+        }
+        any = true;
+        const std::size_t antennas = m_ues[emission.sender].elements.numElements();
+        if (number++ >= m_settings.explicitInterferers) {
+            AddWhite(carrier, emission, antennas, both, one.power, around);
+            continue;
+        }
+        const auto& h = Channel(cell, emission.sender);
+        AddExplicit(carrier, emission, both, carrier.noiseUpW, ports, around,
+                    [&](const Complex* weights, std::size_t first, std::size_t count) {
+                        // [element, layer, sample], then [beam, layer, sample]
+                        m_partly.resize(elements * emission.layers * count);
+                        kernels::CombineAntennas(h.data() + first, weights, antennas, elements, emission.layers,
+                                                 samples, count, m_partly.data());
+                        const auto& through = beams.values();
+                        kernels::CombineRows(m_partly.data(), through.data(), elements, ports, emission.layers * count,
+                                             m_arrived.data());
+                    });
+    }
+    return any;
+}
+
+} // namespace edgelam::nr

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// What is on the air on one carrier: who sends what in which slot, and what of it arrives at a receiver.
+#pragma once
+
+#include <complex>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "ns3/mobility-model.h"
+#include "ns3/phased-array-model.h"
+
+#include "channel-link.h"
+#include "nr-carrier.h"
+#include "nr-covariance.h"
+#include "radio-channel.h"
+
+namespace edgelam::nr {
+
+/// What one gNB sends to one UE or group, or what one UE sends, in one slot.
+struct Emission {
+    std::uint32_t sender;  ///< the UE, or the cell
+    std::uint32_t cell;    ///< whose resource blocks these are
+    std::uint32_t groups;  ///< of resource blocks, as bits
+    unsigned layers;       ///< columns of the weights
+    bool perGroup = false; ///< whether each group has weights of its own
+    double powerW = 0;     ///< of one resource block, if the squared magnitudes of its weights have the sum 1
+    std::vector<std::complex<float>> weights; ///< [element, layer], or [group, element, layer]
+};
+
+/// The gNBs and UEs of one carrier. Only its cells' data is on the air, see Network.
+///
+/// Interference at a UE in a slot is what the other cells send in that slot: of the strongest (`explicitInterferers`)
+/// the covariance between the UE's antennas that follows from channel and weights; of the others the mean power,
+/// independent between antennas. At a gNB the same holds for the UEs of other cells. Who stays `relevanceDb` below the
+/// noise is not heard at all. How strong somebody is on average, is looked at again when a UE has moved by a metre.
+class Air {
+  public:
+    struct Settings {
+        unsigned explicitInterferers = 8;
+        double relevanceDb = 30; ///< below the receiver's noise
+    };
+
+    explicit Air(const Settings& settings) : m_settings(settings) {}
+    Air(const Air&) = delete;
+    Air& operator=(const Air&) = delete;
+
+    /// \param cell its number, at most once
+    /// \param rank the order of cells where all else is equal; it must follow from their places
+    /// \param carrier must live as long as this object; the same frequencies for all cells
+    void AddCell(std::uint32_t cell, std::uint64_t rank, ns3::Ptr<RadioChannel> channel,
+                 ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array, const Carrier& carrier);
+    /// Add the next UE, 0, 1, ...
+    void AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array);
+    std::size_t NumCells() const { return m_order.size(); }
+
+    ns3::Ptr<ChannelLink> GetLink(std::uint32_t cell, std::uint32_t ue) const;
+    /// Mean power gain from an element of the gNB to an antenna of the UE, where they are now: path loss, shadowing,
+    /// and the field patterns of both along the straight line between them, as a mean over their polarisations.
+    double MeanGain(std::uint32_t cell, std::uint32_t ue) const;
+
+    /// A new entry in what is sent in a slot, to be filled in by the caller: everything but the sender and the cell.
+    Emission& SendDown(std::uint64_t slot, std::uint32_t cell);
+    Emission& SendUp(std::uint64_t slot, std::uint32_t cell, std::uint32_t ue);
+
+    /// Add what a UE of a cell hears of other cells in a slot, relative to the UE's noise, to a covariance of its
+    /// antennas at the samples of these groups. \return whether there was anything
+    bool HearDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std::uint32_t groups, Covariance& around);
+    /// Add what a cell hears of other cells' UEs in a slot, relative to the gNB's noise, to a covariance of these
+    /// orthonormal beams. \return whether there was anything
+    bool HearUp(std::uint32_t cell, const PortWeights& beams, std::uint64_t slot, std::uint32_t groups,
+                Covariance& around);
+    /// Look again at how strong the cells are at this UE, if it has moved since the last time.
+    void Locate(std::uint32_t ue);
+
+    /// Slots that are remembered.
+    static constexpr std::size_t memory = 64;
+
+  private:
+    /// A list whose entries keep their memory.
+    struct Sent {
+        std::uint64_t slot = UINT64_MAX;
+        std::size_t count = 0;
+        std::vector<Emission> emissions;
+        Emission& Add(std::uint64_t now);
+        std::span<const Emission> In(std::uint64_t asked) const {
+            return {emissions.data(), asked == slot ? count : 0};
+        }
+    };
+    /// The emissions of other cells' UEs that a cell hears in a slot, the strongest first.
+    struct Heard {
+        std::uint64_t slot = UINT64_MAX;
+        std::size_t emissions = 0; ///< of that slot, when this was made
+        struct One {
+            double power;         ///< of a resource block, over noise
+            std::uint32_t number; ///< in the list of the slot
+        };
+        std::vector<One> list;
+    };
+    struct CellEnd {
+        std::uint64_t rank;
+        ns3::Ptr<RadioChannel> channel;
+        ns3::Ptr<ns3::MobilityModel> mobility;
+        ns3::Ptr<ns3::PhasedArrayModel> array;
+        const Carrier* carrier;
+        PortWeights elements;
+        double powerW; ///< of one resource block
+        std::vector<Sent> sent = std::vector<Sent>(memory);
+        std::vector<Heard> heard = std::vector<Heard>(memory);
+    };
+    struct UeEnd {
+        ns3::Ptr<ns3::MobilityModel> mobility;
+        ns3::Ptr<ns3::PhasedArrayModel> array;
+        PortWeights elements;
+        bool located = false;
+        ns3::Vector place;                        ///< of the last look
+        std::vector<double> gain;                 ///< [cell] mean, at that place
+        std::vector<std::uint32_t> strongest;     ///< cells by received power, descending
+        std::vector<ns3::Ptr<ChannelLink>> links; ///< [cell] asked for so far
+    };
+    const ns3::Ptr<ChannelLink>& Link(std::uint32_t cell, std::uint32_t ue);
+    /// H [UE antenna, element, sample].
+    const std::vector<std::complex<float>>& Channel(std::uint32_t cell, std::uint32_t ue);
+    const Heard& HeardAt(CellEnd& at, std::uint32_t cell, std::uint64_t slot);
+    /// Add layers of an emission, [group of `perGroup`] weights applied by `arrive`, on the samples of `groups`.
+    template<class Arrive>
+    void AddExplicit(const Carrier& carrier, const Emission& emission, std::uint32_t groups, double noiseW,
+                     std::size_t receivers, Covariance& around, Arrive arrive);
+    static void AddWhite(const Carrier& carrier, const Emission& emission, std::size_t elements, std::uint32_t groups,
+                         double power, Covariance& around);
+
+    Settings m_settings;
+    std::vector<std::unique_ptr<CellEnd>> m_cells; ///< by number; null: a cell of another carrier
+    std::vector<std::uint32_t> m_order;            ///< their numbers, by rank
+    std::vector<UeEnd> m_ues;
+    std::vector<Sent> m_up = std::vector<Sent>(memory);   ///< of all UEs
+    std::vector<std::complex<float>> m_arrived, m_partly; ///< used within one call
+};
+
+} // namespace edgelam::nr
