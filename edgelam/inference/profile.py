@@ -8,7 +8,7 @@ The modules really run, once, without a network; all steps of Switches and Split
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from edgelam.cosim import encoding as codec
@@ -56,6 +56,26 @@ class Profile:
     """In the order in which they are reached; each service once."""
     edges: tuple[Edge, ...]
     """Those that end at a service, in the order of `calls`, then those that end at the user."""
+
+
+def mean(profiles: Iterable[Profile]) -> Profile:
+    """Return the mean of profiles of one graph, measured on several samples."""
+    every = list(profiles)
+    steps: dict[str, list[Work]] = {}
+    sizes: dict[tuple[str, str], float] = {}
+    for each in every:
+        for call in each.calls:
+            steps.setdefault(call.service, []).extend(work * (1 / len(every)) for work in call.steps)
+        for edge in each.edges:
+            place = (edge.source, edge.target)
+            sizes[place] = sizes.get(place, 0.0) + edge.bytes / len(every)
+    memory = {call.service: max(c.memory_bytes for p in every for c in p.calls if c.service == call.service)
+              for call in every[0].calls}  # fmt: skip
+    return Profile(
+        every[0].graph,
+        tuple(CallCost(c.service, c.visits, tuple(steps[c.service]), memory[c.service]) for c in every[0].calls),
+        tuple(dataclasses.replace(e, bytes=round(sizes[e.source, e.target])) for e in every[0].edges),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

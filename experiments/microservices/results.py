@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The numbers of a run, worked out from the tables of its folder: what `report` prints and `plot` draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from edgelam.runs import Run
+from edgelam.runs.scores import Score
+from edgelam.runs.statistics import Difference, half_interval, paired_difference
+
+_OVER = ("seed",)
+SCORES = (
+    Score("on_time_ratio", better="higher", group=("method",), over=_OVER),
+    Score("e2e_p95_s", "s", "lower", group=("method",), over=_OVER),
+    Score("memory_bytes", "B", "lower", group=("method",), over=_OVER),
+)
+PARTS = ("decision", "uplink", "backhaul", "downlink", "load", "queue", "compute", "retry")
+FIRST = "shared-exact"
+
+
+def metrics(run: Run) -> pd.DataFrame:
+    """Table metrics; no rows if there is none."""
+    return run.metrics if "metrics" in run else pd.DataFrame(columns=["method", "seed"])
+
+
+def by_method(run: Run) -> pd.DataFrame:
+    """Means of all numbers over seeds, by method."""
+    rows = metrics(run)
+    numbers = [name for name in rows.columns if pd.api.types.is_numeric_dtype(rows[name]) and name != "seed"]
+    return rows.groupby("method", sort=False)[numbers].mean() if len(rows) else pd.DataFrame()
+
+
+def parts(run: Run) -> pd.DataFrame:
+    """Mean seconds of a completed request by `PARTS`, by method: they add up to its mean end-to-end latency."""
+    if "requests" not in run or run["requests"].empty:
+        return pd.DataFrame(columns=list(PARTS))
+    done = run["requests"][run["requests"]["status"] == "complete"]
+    table = done.groupby("method", sort=False)[[f"{part}_s" for part in PARTS]].mean()
+    return table.set_axis(list(PARTS), axis=1)
+
+
+def compared(run: Run, column: str) -> pd.DataFrame:
+    """A number of each method minus that of shared-exact at the same seed; one row a method.
+
+    Columns: mean, interval (half of the 95 % one), difference, difference_interval, pairs.
+    """
+    rows = metrics(run)
+    found = []
+    for method, mine in rows.groupby("method", sort=False):
+        values = mine.set_index("seed")[column]
+        difference = paired_difference(values, rows[rows["method"] == FIRST].set_index("seed")[column])
+        found.append(
+            {
+                "method": method, "mean": values.mean(), "interval": half_interval(values),
+                "difference": difference.mean, "difference_interval": difference.interval, "pairs": difference.pairs,
+            }
+        )  # fmt: skip
+    return pd.DataFrame(found)
+
+
+def verdict(row: Mapping[Any, Any]) -> str:
+    """Whether a method's number differs from that of shared-exact: ``more``, ``less``, ``the same``, ``undecided``."""
+    difference = Difference(row["difference"], row["difference_interval"], row["pairs"])
+    if not difference.pairs:
+        return "no pair"
+    if difference.mean == 0 and not difference.interval > 0:
+        return "the same"
+    if difference.pairs < 2 or not difference.decided:
+        return "undecided"
+    return "more" if difference.mean > 0 else "less"
+
+
+def refused(run: Run) -> pd.DataFrame:
+    """Methods that found no plan."""
+    return run["refused"] if "refused" in run else pd.DataFrame(columns=["method", "seed", "reason"])
+
+
+def hosts(run: Run) -> pd.DataFrame:
+    """Mean busy share and weight bytes by (method, node)."""
+    if "hosts" not in run:
+        return pd.DataFrame(columns=["busy_share", "weight_bytes"])
+    return run["hosts"].groupby(["method", "node"], sort=False)[["busy_share", "weight_bytes"]].mean()

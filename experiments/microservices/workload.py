@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What users ask: kinds of users, their tasks, deadlines, and the services and graphs behind them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from edgelam.inference import Burst, Diurnal, Graph, Poisson, Request, Service, Task, drawn
+from edgelam.inference.arrivals import Arrivals
+
+from .config import Config
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edgelam.inference.requests import Inputs
+
+Worth = Callable[[Mapping[str, "Tensor"]], float]
+"""What an answer is worth: 1 for a right one."""
+
+KINDS: dict[str, tuple[tuple[str, Callable[[float], Arrivals], float, int], ...]] = {
+    # graph, process of arrivals for a load, deadline in seconds, priority
+    "driving": (("image-speech", lambda load: Burst(2.0 * load, 2.0, 4.0), 0.5, 4),),
+    "robotics": (("image-question", lambda load: Poisson(0.8 * load), 0.3, 3),),
+    "healthcare": (("sensor-text", lambda load: Diurnal(0.8 * load, 0.8, 10.0), 1.0, 2),),
+    "assistant": (
+        ("spoken-question", lambda load: Poisson(0.5 * load), 1.0, 0),
+        ("image-text", lambda load: Poisson(0.5 * load), 1.0, 0),
+    ),
+}
+"""Kinds of users: a car that asks about what its camera sees, in bursts; a robot; a watch; a person with a phone."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """Services, graphs, and what requests bring."""
+
+    services: dict[str, Service]
+    graphs: dict[str, Graph]
+    samples: Mapping[str, Sequence[tuple[dict[str, Tensor], Worth | None]]]
+    """Graph -> inputs that requests may bring, and what an answer to them is worth."""
+
+    def inputs(self, graph: str) -> Inputs:
+        """Return what draws inputs of a graph."""
+        samples = self.samples[graph]
+        return lambda rng: samples[int(rng.integers(len(samples)))][0]
+
+    def worth(self, request: Request, answer: Mapping[str, Tensor]) -> float | None:
+        """Return what an answer is worth; None if nobody can say."""
+        for given, worth in self.samples[request.graph]:
+            if given is request.inputs:
+                return None if worth is None else worth(answer)
+        return None
+
+
+def tasks(config: Config, users: Sequence[str], workload: Workload) -> dict[str, list[Task]]:
+    """Return user -> tasks."""
+    found: dict[str, list[Task]] = {}
+    for i, user in enumerate(users):
+        kind = list(KINDS)[i % len(KINDS)]
+        found[user] = [
+            Task(f"{kind}: {graph}", graph, arrivals(config.load), deadline_s, workload.inputs(graph), priority)
+            for graph, arrivals, deadline_s, priority in KINDS[kind]
+        ]
+    return found
+
+
+def requests(config: Config, users: Sequence[str], workload: Workload, seed: int) -> list[Request]:
+    """Return the requests of a simulation."""
+    return drawn(tasks(config, users, workload), config.duration_s, seed, config.max_requests)
+
+
+def graph_names() -> list[str]:
+    """Return the names of all graphs that users ask for."""
+    return list(dict.fromkeys(graph for kind in KINDS.values() for graph, *_ in kind))
