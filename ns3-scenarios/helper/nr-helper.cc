@@ -114,8 +114,12 @@ void NrHelper::AddOptions(Options& options) {
     options.Sets(m_array.type(),
                  {{"DowntiltAngle", "downtilt"}, {"IsDualPolarized", "ueAntennas"}, {"PolSlantAngle", ""}});
     options.Sets("ns3::PhasedArrayModel", {{"AntennaElement", ""}});
-    options.Sets("ns3::PointToPointNetDevice", {{"DataRate", "backhaulRate"}, {"InterframeGap", ""}});
-    options.Sets("ns3::PointToPointChannel", {{"Delay", "backhaulDelay"}});
+    options.Integer("joined", m_joined,
+                    "packets of 1500 bytes of one transfer that are simulated as one: cheaper, and less exact. 2 and 5 "
+                    "keep TCP's initial window",
+                    1, nr::NrNetDevice::largest_mtu / mtu);
+    SetsWires(options, "backhaulRate", "backhaulDelay");
+    options.Sets("edgelam::WiredDevice", {{"InterframeGap", ""}});
 }
 
 std::int64_t NrHelper::AssignStreams(std::int64_t stream) {
@@ -147,6 +151,7 @@ void NrHelper::InstallGnb(Ptr<Node> gnb, Ptr<RadioChannel> channel) {
 
     m_gnbDevice = CreateObject<nr::GnbNetDevice>();
     gnb->AddDevice(m_gnbDevice);
+    AllowTrains(*m_gnbDevice);
     m_gnbDevice->SetCell(m_cell);
     Stack(Ipv4StaticRoutingHelper()).Install(gnb);
     m_ueAddresses.Assign(NetDeviceContainer(m_gnbDevice));
@@ -171,6 +176,7 @@ std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
     Ue ue{CreateObject<nr::UeNetDevice>(), node->GetObject<MobilityModel>()};
     const std::uint32_t number = m_cell->AddUe(ue.mobility, m_ueArray, bearer);
     node->AddDevice(ue.device);
+    AllowTrains(*ue.device);
     Ipv4ListRoutingHelper list; // static routing alone does not hand multicast up at its destination
     list.Add(Ipv4StaticRoutingHelper(), 0);
     Stack(list).Install(node);
@@ -184,16 +190,24 @@ std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
 
 Ptr<Node> NrHelper::AddServer(Place place, double rateBps, double delayS) {
     const bool site = place == Place::Site;
-    return edgelam::AddServer(site ? m_gnb : m_upf, {rateBps, delayS, queue_packets}, Stack(Ipv4StaticRoutingHelper()),
-                              site ? m_siteAddresses : m_upfAddresses);
+    return edgelam::AddServer(site ? m_gnb : m_upf, {rateBps, delayS, queue_packets, 0, m_joined},
+                              Stack(Ipv4StaticRoutingHelper()), site ? m_siteAddresses : m_upfAddresses);
+}
+
+/// Packets that are simulated as one are no larger than the largest that PDCP takes.
+void NrHelper::AllowTrains(nr::NrNetDevice& device) const {
+    if (m_joined > 1) {
+        device.SetAttribute("PacketSize", UintegerValue(mtu));
+        device.SetMtu(static_cast<std::uint16_t>(m_joined * mtu));
+    }
 }
 
 void NrHelper::InstallBackhaul() {
     m_upf = CreateObject<Node>();
     Stack(Ipv4StaticRoutingHelper()).Install(m_upf);
     Ipv4AddressHelper addresses(n3_network, mask_30);
-    const auto interfaces = addresses.Assign(
-        Connect(m_gnb, m_upf, {m_backhaulRate, m_backhaulDelayS, queue_packets, tunnel_bits / m_backhaulRate}));
+    const auto interfaces = addresses.Assign(Connect(
+        m_gnb, m_upf, {m_backhaulRate, m_backhaulDelayS, queue_packets, tunnel_bits / m_backhaulRate, m_joined}));
     RoutingOf(m_gnb)->SetDefaultRoute(interfaces.GetAddress(1), interfaces.Get(0).second);
     for (const char* network : {ue_network, site_network}) {
         RoutingOf(m_upf)->AddNetworkRouteTo(network, mask_16, interfaces.GetAddress(0), interfaces.Get(1).second);
@@ -216,6 +230,7 @@ double NrHelper::PeakRateBps(bool uplink) const {
 void NrHelper::Tune(TransferApplication& application, bool atUe, double farthestDelayS) const {
     application.Suggest("SegmentSize", UintegerValue(mtu - tcp_headers));
     application.Suggest("DatagramSize", UintegerValue(mtu - udp_headers));
+    application.Suggest("Joined", UintegerValue(m_joined));
     // What the fastest UE's path holds and what waits unsent; more would only wait in the bearers, which hold 10 MB.
     const nr::Numerology& numerology = m_cell->GetNumerology();
     const double slots = radio_round_trip_slots +

@@ -110,12 +110,14 @@ class NrHelper {
     }
     void LimitLayers(const std::string& attribute, const std::string& option, std::uint32_t ports);
     void InstallBackhaul();
+    void AllowTrains(nr::NrNetDevice& device) const;
 
     // Options.
     AttributeValues m_settings{"edgelam::nr::Cell"};
     AttributeValues m_carrier{"edgelam::RadioChannel"}, m_array{"ns3::UniformPlanarArray"};
     std::string m_rlc = "am";
     std::uint32_t m_ueAntennas = 4;
+    std::uint32_t m_joined = 1;
     double m_downtiltDeg, m_mountingDeg = 0, m_backhaulDelayS = 2e-3, m_backhaulRate = 10e9;
 
     ns3::Ptr<RadioChannel> m_channel;

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "wired-servers.h"
 
+#include <algorithm>
+
 #include "ns3/data-rate.h"
 #include "ns3/ipv4-static-routing-helper.h"
 #include "ns3/nstime.h"
-#include "ns3/point-to-point-helper.h"
-#include "ns3/string.h"
+#include "ns3/uinteger.h"
+
+#include "wired-device.h"
 
 using namespace ns3;
 
@@ -14,19 +17,39 @@ namespace edgelam {
 namespace {
 
 constexpr std::uint32_t queue_packets = 5000;
+constexpr std::uint32_t largest_mtu = 65535;
 
 } // namespace
 
 NetDeviceContainer Connect(Ptr<Node> a, Ptr<Node> b, const WiredLink& link) {
-    PointToPointHelper helper;
-    helper.DisableFlowControl(); // the device's queue is the only one
-    helper.SetDeviceAttribute("DataRate", DataRateValue(DataRate(static_cast<std::uint64_t>(link.rateBps))));
-    if (link.gapS > 0) {
-        helper.SetDeviceAttribute("InterframeGap", TimeValue(Seconds(link.gapS)));
+    NetDeviceContainer devices;
+    for (const auto& node : {a, b}) {
+        const auto device = CreateObject<WiredDevice>();
+        device->SetAttribute("DataRate", DataRateValue(DataRate(static_cast<std::uint64_t>(link.rateBps))));
+        device->SetAttribute("QueueSize", UintegerValue(link.queuePackets));
+        if (link.joined > 1) {
+            device->SetAttribute("Mtu", UintegerValue(std::min(link.joined * link.packetBytes, largest_mtu)));
+            device->SetAttribute("PacketSize", UintegerValue(link.packetBytes));
+        }
+        if (link.gapS > 0) {
+            device->SetAttribute("InterframeGap", TimeValue(Seconds(link.gapS)));
+        }
+        node->AddDevice(device);
+        devices.Add(device);
     }
-    helper.SetChannelAttribute("Delay", TimeValue(Seconds(link.delayS)));
-    helper.SetQueue("ns3::DropTailQueue", "MaxSize", StringValue(std::to_string(link.queuePackets) + "p"));
-    return helper.Install(a, b);
+    const auto channel = CreateObject<WiredChannel>();
+    channel->SetAttribute("Delay", TimeValue(Seconds(link.delayS)));
+    channel->Connect(DynamicCast<WiredDevice>(devices.Get(0)), DynamicCast<WiredDevice>(devices.Get(1)));
+    return devices;
+}
+
+void SetsWires(Options& options, const std::string& rate, const std::string& delay) {
+    const std::string device = "edgelam::WiredDevice";
+    options.Sets(device, {{"DataRate", rate}, {"QueueSize", ""}});
+    options.Sets("edgelam::WiredChannel", {{"Delay", delay}});
+    options.Sets("ns3::PointToPointNetDevice",
+                 {{"DataRate", rate}, {"InterframeGap", device + "::InterframeGap"}, {"Mtu", device + "::Mtu"}});
+    options.Sets("ns3::PointToPointChannel", {{"Delay", delay}});
 }
 
 Ptr<Node> AddServer(Ptr<Node> router, const WiredLink& link, const InternetStackHelper& stack,
@@ -46,8 +69,7 @@ void ServerLinks::AddOptions(Options& options, const std::string& router) {
     options.Rate("edgeRate", edgeRate, "rate of each edge server's link", 1e6, 1e12);
     options.Time("cloudDelay", cloudDelayS, "delay between " + router + " and cloud0, one way", 0, 1);
     options.Rate("cloudRate", cloudRate, "rate of the cloud's link", 1e6, 1e12);
-    options.Sets("ns3::PointToPointNetDevice", {{"DataRate", "edgeRate"}});
-    options.Sets("ns3::PointToPointChannel", {{"Delay", "edgeDelay"}});
+    SetsWires(options, "edgeRate", "edgeDelay");
 }
 
 void WiredServers::AddOptions(Options& options, const std::string& router) {

@@ -19,12 +19,18 @@ namespace edgelam {
 /// A point-to-point link, the same both ways.
 struct WiredLink {
     double rateBps, delayS;
-    std::uint32_t queuePackets; ///< drop-tail queue at each end, the only one there
-    double gapS = 0;            ///< after each packet
+    std::uint32_t queuePackets;       ///< drop-tail queue at each end, the only one there
+    double gapS = 0;                  ///< after each packet
+    std::uint32_t joined = 1;         ///< packets that may be simulated as one (packet-train.h)
+    std::uint32_t packetBytes = 1500; ///< the largest of them
 };
 
-/// \return the devices at a and at b
+/// \return the devices at a and at b, which are edgelam::WiredDevice
 ns3::NetDeviceContainer Connect(ns3::Ptr<ns3::Node> a, ns3::Ptr<ns3::Node> b, const WiredLink& link);
+
+/// Declare what Connect sets, and that these wires are none of ns-3's point-to-point links.
+/// \param rate, delay names of the options to use instead
+void SetsWires(Options& options, const std::string& rate, const std::string& delay);
 
 /// A new node with IPv4 of that stack on a link to the router, through which its default route goes.
 /// \param addresses of networks of one link each

@@ -27,11 +27,10 @@
 #include "ns3/ipv4-static-routing-helper.h"
 #include "ns3/ipv4.h"
 #include "ns3/node-container.h"
-#include "ns3/point-to-point-net-device.h"
-#include "ns3/queue.h"
 #include "ns3/uinteger.h"
 
 #include "scenario.h"
+#include "wired-device.h"
 #include "wired-servers.h"
 
 using namespace ns3;
@@ -49,10 +48,12 @@ struct LinkState {
 EDGELAM_MESSAGE(LinkState, rate_bps, loss, up_packets, down_packets, dropped_packets)
 
 struct Link {
-    Ptr<PointToPointNetDevice> node, hub;
+    Ptr<edgelam::WiredDevice> node, hub;
     Ptr<RateErrorModel> atNode, atHub; ///< receiving sides
     double rateBps, loss;
 };
+
+constexpr std::uint32_t packet_bytes = 1452; ///< of a TCP segment of 1400 bytes
 
 class WiredStar {
   public:
@@ -68,10 +69,13 @@ class WiredStar {
         options.Time("edgeDelay", m_edgeDelay, "propagation delay of each server's link", 0, 10);
         options.Integer("queue", m_queue, "size of the drop-tail queue at each end of each link, packets", 1,
                         1'000'000);
+        options.Integer("joined", m_joined,
+                        "packets of one transfer that are simulated as one: cheaper, and less exact. 2, 5 and 10 keep "
+                        "TCP's initial window",
+                        1, 43);
         options.Flag("pacing", m_pacing,
                      "TCP spreads its segments over a round trip (EnablePacing of ns3::TcpSocketState)");
-        options.Sets("ns3::PointToPointNetDevice", {{"DataRate", "rate"}});
-        options.Sets("ns3::PointToPointChannel", {{"Delay", "delay"}});
+        edgelam::SetsWires(options, "rate", "delay");
     }
 
     void Build() {
@@ -97,6 +101,7 @@ class WiredStar {
             auto& application = m_scenario.Expose(leaves.Get(i), name, ue ? "ue" : "edge");
             // Room for the 30 bytes of headers on 1400, and for what flows beside it.
             application.Suggest("UdpRate", DataRateValue(DataRate(0.9 * std::min(m_rate, m_edgeRate))));
+            application.Suggest("Joined", UintegerValue(m_joined));
             application.Suggest("SndBufSize", UintegerValue(SendBuffer(ue)));
             application.SetGroupFunction(
                 [this](const auto& source, const auto& receivers) { return Group(source, receivers); });
@@ -113,14 +118,15 @@ class WiredStar {
     }
 
     void Connect(Ptr<Node> leaf, Ipv4AddressHelper& addresses, double rateBps, double delayS, double loss) {
-        const NetDeviceContainer devices = edgelam::Connect(leaf, m_hub, {rateBps, delayS, m_queue});
+        const NetDeviceContainer devices =
+            edgelam::Connect(leaf, m_hub, {rateBps, delayS, m_queue, 0, m_joined, packet_bytes});
         const auto interfaces = addresses.Assign(devices);
         addresses.NewNetwork();
         const auto ipv4 = leaf->GetObject<Ipv4>();
         Ipv4StaticRoutingHelper().GetStaticRouting(ipv4)->SetDefaultRoute(interfaces.GetAddress(1), 1);
 
-        Link link{DynamicCast<PointToPointNetDevice>(devices.Get(0)),
-                  DynamicCast<PointToPointNetDevice>(devices.Get(1)),
+        Link link{DynamicCast<edgelam::WiredDevice>(devices.Get(0)),
+                  DynamicCast<edgelam::WiredDevice>(devices.Get(1)),
                   nullptr,
                   nullptr,
                   rateBps,
@@ -186,9 +192,8 @@ class WiredStar {
             [this] {
                 std::vector<LinkState> states;
                 for (const auto& link : m_links) {
-                    const auto up = link.node->GetQueue(), down = link.hub->GetQueue();
-                    states.push_back({link.rateBps, link.loss, up->GetNPackets(), down->GetNPackets(),
-                                      up->GetTotalDroppedPackets() + down->GetTotalDroppedPackets()});
+                    states.push_back({link.rateBps, link.loss, link.node->NumWaiting(), link.hub->NumWaiting(),
+                                      link.node->NumDropped() + link.hub->NumDropped()});
                 }
                 return states;
             },
@@ -198,7 +203,7 @@ class WiredStar {
                                                      [this] {
                                                          std::vector<std::uint32_t> bytes;
                                                          for (const auto& link : m_links) {
-                                                             bytes.push_back(link.hub->GetQueue()->GetNBytes());
+                                                             bytes.push_back(link.hub->WaitingBytes());
                                                          }
                                                          return bytes;
                                                      },
@@ -234,7 +239,7 @@ class WiredStar {
     }
 
     edgelam::Scenario& m_scenario;
-    std::uint32_t m_numUe = 4, m_numEdge = 1, m_queue = 1000;
+    std::uint32_t m_numUe = 4, m_numEdge = 1, m_queue = 1000, m_joined = 1;
     bool m_pacing = false;
     double m_rate = 100e6, m_delay = 5e-3, m_loss = 0, m_edgeRate = 1e9, m_edgeDelay = 1e-3;
     Ptr<Node> m_hub;

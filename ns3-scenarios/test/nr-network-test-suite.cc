@@ -9,7 +9,6 @@
 #include "ns3/ipv4-header.h"
 #include "ns3/ipv4-l3-protocol.h"
 #include "ns3/node-container.h"
-#include "ns3/point-to-point-net-device.h"
 #include "ns3/simulator.h"
 #include "ns3/socket.h"
 #include "ns3/string.h"
@@ -17,6 +16,7 @@
 
 #include "channel-testbed.h"
 #include "nr-helper.h"
+#include "wired-device.h"
 
 using namespace edgelam;
 using namespace edgelam::test;
@@ -194,7 +194,7 @@ void MulticastCrossesEachLinkOnce(Case& test) {
         const ns3::Callback<void, Ptr<const Packet>> count([&](Ptr<const Packet>) { ++wired; });
         const auto gnb = network.helper.GetGnbDevice();
         for (std::uint32_t i = 0; i < network.nodes[0]->GetNDevices(); ++i) { // at the gNB: from servers there, and N3
-            if (const auto link = ns3::DynamicCast<ns3::PointToPointNetDevice>(network.nodes[0]->GetDevice(i))) {
+            if (const auto link = ns3::DynamicCast<WiredDevice>(network.nodes[0]->GetDevice(i))) {
                 link->TraceConnectWithoutContext("MacRx", count);
             }
         }

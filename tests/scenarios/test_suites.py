@@ -37,6 +37,7 @@ SUITES = [
     "edgelam-transfer-settings",
     "edgelam-transfers",
     "edgelam-ue-motion",
+    "edgelam-wired",
 ]
 
 

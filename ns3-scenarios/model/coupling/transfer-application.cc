@@ -241,8 +241,8 @@ void TransferApplication::SendUdp(Ptr<Transfer> transfer) {
         }
     }
     const std::uint64_t rateBps = transfer->spec.rate_bps > 0 ? transfer->spec.rate_bps : m_udpRate.GetBitRate();
-    auto flow = ns3::Create<UdpFlow>(transfer, m_udpSocket, std::move(destinations), std::move(group), m_datagramBytes,
-                                     rateBps);
+    auto flow = ns3::Create<UdpFlow>(transfer, m_udpSocket, std::move(destinations), std::move(group),
+                                     m_joined * m_datagramBytes, rateBps);
     m_flows[transfer->serial] = flow;
     for (std::size_t i = 0; i < receivers.size(); ++i) {
         receivers[i]->m_inbound[{GetNode()->GetId(), transfer->serial}] = {flow, i};

@@ -105,6 +105,7 @@ class TransferApplication : public ns3::Application {
     void StartApplication() override;
     void StopApplication() override;
 
+    void ScaleCongestionControl(const ns3::Socket& socket) const;
     std::string PortTaken(const std::string& by) const;
     bool ConnectionRequested(ns3::Ptr<ns3::Socket> listener, const ns3::Address& from);
     void NewConnection(ns3::Ptr<ns3::Socket> socket, const ns3::Address& from);
@@ -121,6 +122,7 @@ class TransferApplication : public ns3::Application {
     std::set<std::string> m_set; ///< attributes that have been set
     ns3::Ipv4Address m_address;
     std::uint16_t m_port;
+    std::uint32_t m_joined;
     std::uint32_t m_segmentBytes;
     std::uint32_t m_sendBufferBytes;
     std::uint32_t m_receiveBufferBytes;

@@ -7,7 +7,9 @@
 #include <stdexcept>
 #include <utility>
 
+#include "ns3/double.h"
 #include "ns3/log.h"
+#include "ns3/pointer.h"
 #include "ns3/string.h"
 #include "ns3/tcp-congestion-ops.h"
 #include "ns3/tcp-cubic.h"
@@ -28,6 +30,7 @@ using ns3::UintegerValue;
 namespace {
 
 constexpr double connect_patience_s = 60; ///< how long TCP tries to set up a connection
+constexpr std::uint32_t most_joined = 44;
 
 /// Whether an object's attribute comes from a default that somebody has changed: with ns3::Config::SetDefault, also to
 /// the value it had, or in NS_ATTRIBUTE_DEFAULT.
@@ -140,6 +143,11 @@ ns3::TypeId TransferApplication::GetTypeId() {
             .AddAttribute("UdpRate", "Pace of UDP transfers without a rate of their own, bit/s of payload",
                           ns3::DataRateValue(ns3::DataRate("10Mbps")),
                           noted("UdpRate", ns3::MakeDataRateAccessor(&T::m_udpRate)), ns3::MakeDataRateChecker())
+            .AddAttribute("Joined",
+                          "TCP segments of SegmentSize, or datagrams of DatagramSize, that cross the network as one "
+                          "packet, as with segmentation offload; the network must take packets so large",
+                          UintegerValue(1), noted("Joined", MakeUintegerAccessor(&T::m_joined)),
+                          MakeUintegerChecker<std::uint32_t>(1, most_joined))
             .AddTraceSource("TransferQueued", "A transfer has begun, at each receiver",
                             ns3::MakeTraceSourceAccessor(&T::m_queuedTrace),
                             "edgelam::TransferApplication::TransferTracedCallback")
@@ -162,6 +170,33 @@ void TransferApplication::Suggest(const std::string& attribute, const ns3::Attri
     }
 }
 
+/// What CUBIC counts in segments, or in acknowledgements (of two of them, or one of those that are joined), is as much
+/// as before in bytes.
+void TransferApplication::ScaleCongestionControl(const Socket& socket) const {
+    ns3::PointerValue pointer;
+    socket.GetAttribute("CongestionOps", pointer);
+    const auto cubic = ns3::DynamicCast<ns3::TcpCubic>(pointer.GetObject());
+    if (!cubic) {
+        return;
+    }
+    const auto scale = [&](const char* attribute, double factor) {
+        if (HasChangedDefault(*cubic, attribute)) {
+            return;
+        }
+        if (ns3::UintegerValue whole; cubic->GetAttributeFailSafe(attribute, whole)) {
+            const double scaled = std::round(factor * static_cast<double>(whole.Get()));
+            cubic->SetAttribute(attribute, UintegerValue(static_cast<std::uint64_t>(std::max(1.0, scaled))));
+        } else if (ns3::TimeValue time; cubic->GetAttributeFailSafe(attribute, time)) {
+            cubic->SetAttribute(attribute, ns3::TimeValue(ns3::Seconds(factor * time.Get().GetSeconds())));
+        } else if (ns3::DoubleValue real; cubic->GetAttributeFailSafe(attribute, real)) {
+            cubic->SetAttribute(attribute, ns3::DoubleValue(factor * real.Get()));
+        }
+    };
+    scale("HyStartLowWindow", 1.0 / m_joined);
+    scale("HyStartMinSamples", 2.0 / m_joined);
+    scale("C", 1.0 / m_joined);
+}
+
 Ptr<Socket> TransferApplication::MakeTcpSocket() const {
     const auto tcp = GetNode()->GetObject<ns3::TcpL4Protocol>();
     const Ptr<Socket> socket =
@@ -174,14 +209,18 @@ Ptr<Socket> TransferApplication::MakeTcpSocket() const {
                                 << " of its TCP socket keeps the default that the program has set");
         }
     };
-    set("SegmentSize", UintegerValue(m_segmentBytes));
+    set("SegmentSize", UintegerValue(m_joined * m_segmentBytes));
     set("SndBufSize", UintegerValue(m_sendBufferBytes));
     set("RcvBufSize", UintegerValue(m_receiveBufferBytes));
-    set("InitialCwnd", UintegerValue(m_initialWindow));
+    set("InitialCwnd", UintegerValue(std::max(1U, (m_initialWindow + m_joined / 2) / m_joined)));
     set("DelAckTimeout", ns3::TimeValue(m_delayedAck));
     set("MinRto", ns3::TimeValue(m_minRto));
     set("DataRetries", UintegerValue(m_dataRetries));
     set("ConnTimeout", ns3::TimeValue(m_connectTimeout));
+    if (m_joined > 1) {
+        set("DelAckCount", UintegerValue(1)); // an acknowledgement for two of them would come late
+        ScaleCongestionControl(*socket);
+    }
     ns3::TimeValue connectTimeout;
     socket->GetAttribute("ConnTimeout", connectTimeout);
     const double doublings = std::log2(connect_patience_s / connectTimeout.Get().GetSeconds());

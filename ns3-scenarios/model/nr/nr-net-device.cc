@@ -10,6 +10,8 @@
 #include "ns3/trace-source-accessor.h"
 #include "ns3/uinteger.h"
 
+#include "packet-train.h"
+
 NS_LOG_COMPONENT_DEFINE("NrNetDevice");
 
 namespace edgelam::nr {
@@ -23,7 +25,7 @@ NS_OBJECT_ENSURE_REGISTERED(GnbNetDevice);
 
 namespace {
 
-constexpr std::uint16_t smallest_mtu = 68, largest_mtu = 9000;
+constexpr std::uint16_t smallest_mtu = 68;
 constexpr std::uint32_t destination_offset = 16; ///< of the IPv4 header
 
 /// 0 to 7: the class selector of the IPv4 header's DSCP, CS0 to CS7 (RFC 2474 4.2.2); of another code point its first
@@ -53,6 +55,10 @@ ns3::TypeId NrNetDevice::GetTypeId() {
             .SetGroupName("Edgelam")
             .AddAttribute("Mtu", "Largest IPv4 packet, 68 to 9000 bytes.", UintegerValue(1500),
                           MakeUintegerAccessor(&NrNetDevice::SetMtu, &NrNetDevice::GetMtu),
+                          MakeUintegerChecker<std::uint16_t>(smallest_mtu, largest_mtu))
+            .AddAttribute("PacketSize",
+                          "Largest packet in the network, bytes; what is larger, up to the Mtu, stands for several.",
+                          UintegerValue(largest_mtu), MakeUintegerAccessor(&NrNetDevice::m_packetBytes),
                           MakeUintegerChecker<std::uint16_t>(smallest_mtu, largest_mtu))
             .AddTraceSource("MacTx", "A packet has gone into a bearer.",
                             MakeTraceSourceAccessor(&NrNetDevice::m_sentTrace), "ns3::Packet::TracedCallback")
@@ -86,7 +92,15 @@ bool NrNetDevice::Send(Ptr<Packet> packet, const ns3::Address&, std::uint16_t pr
     if (!m_cell || protocol != ns3::Ipv4L3Protocol::PROT_NUMBER) {
         return DropUnknown(packet);
     }
+    if (packet->GetSize() > m_packetBytes) {
+        AddTrainBytes(*packet);
+    }
     return DoSend(packet);
+}
+
+void NrNetDevice::AddTrainBytes(Packet& packet) const {
+    constexpr std::uint32_t radio_headers = 9; // PDCP, RLC AM, MAC
+    packet.AddPaddingAtEnd(TrainOf(packet, m_packetBytes).MoreBytes(radio_headers));
 }
 
 bool NrNetDevice::DropUnknown(Ptr<Packet> packet) {

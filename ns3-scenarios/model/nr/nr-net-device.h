@@ -26,6 +26,7 @@ namespace edgelam::nr {
 class NrNetDevice : public ns3::NetDevice {
   public:
     static ns3::TypeId GetTypeId();
+    static constexpr std::uint16_t largest_mtu = 9000; ///< the largest PDCP SDU, TS 38.323 4.3.1
     NrNetDevice();
 
     /// Packets of this device so far.
@@ -41,7 +42,8 @@ class NrNetDevice : public ns3::NetDevice {
     ns3::Ptr<ns3::Channel> GetChannel() const override { return nullptr; }
     void SetAddress(ns3::Address address) override { m_address = ns3::Mac48Address::ConvertFrom(address); }
     ns3::Address GetAddress() const override { return m_address; }
-    /// 68 (RFC 791) to 9000 bytes, the largest PDCP SDU (TS 38.323 4.3.1); 1500 by default.
+    /// 68 (RFC 791) to 9000 bytes, the largest PDCP SDU (TS 38.323 4.3.1); 1500 by default. Packets larger than
+    /// PacketSize have the bytes of several on the air (see packet-train.h).
     bool SetMtu(std::uint16_t mtu) override;
     std::uint16_t GetMtu() const override { return m_mtu; }
     bool IsLinkUp() const override { return m_cell != nullptr; }
@@ -72,6 +74,8 @@ class NrNetDevice : public ns3::NetDevice {
     Cell& GetCell() const { return *m_cell; }
     /// Puts a packet into the bearer or bearers. \return false if the packet, or a copy of it, was dropped
     virtual bool DoSend(ns3::Ptr<ns3::Packet> packet) = 0;
+    /// What a train has more on the air than one packet is put at its end; the receiving IP takes it off as padding.
+    void AddTrainBytes(ns3::Packet& packet) const;
     /// Hands a packet to the node at the present simulated time.
     void Receive(ns3::Ptr<ns3::Packet> packet);
     bool DropUnknown(ns3::Ptr<ns3::Packet> packet);
@@ -84,7 +88,7 @@ class NrNetDevice : public ns3::NetDevice {
     ns3::Ptr<Cell> m_cell;
     ns3::Ptr<ns3::Node> m_node;
     std::uint32_t m_index = 0;
-    std::uint16_t m_mtu = 1500;
+    std::uint16_t m_mtu = 1500, m_packetBytes;
     ns3::Mac48Address m_address;
     ReceiveCallback m_receive;
     PromiscReceiveCallback m_promiscuous;
