@@ -22,6 +22,7 @@ SUITES = [
     "edgelam-nr-coverage",
     "edgelam-nr-energy",
     "edgelam-nr-error-model",
+    "edgelam-nr-handover",
     "edgelam-nr-link-adaptation",
     "edgelam-nr-memory",
     "edgelam-nr-mobility",

@@ -17,7 +17,7 @@ void BearerSettings::Check() const {
     for (const auto& [name, timer] :
          {std::pair{"t-Reassembly", reassembly}, std::pair{"t-StatusProhibit", statusProhibit},
           std::pair{"t-PollRetransmit", pollRetransmit}, std::pair{"t-Reordering", reordering}}) {
-        if (timer.IsNegative() || timer > ns3::Seconds(60)) {
+        if (timer.IsStrictlyNegative() || timer > ns3::Seconds(60)) {
             refuse(name, std::to_string(timer.GetSeconds()) + " s", "0 to 60 s");
         }
     }

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-handover.h"
+
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+#include <stdexcept>
+#include <utility>
+
+#include "ns3/log.h"
+#include "ns3/simulator.h"
+
+NS_LOG_COMPONENT_DEFINE("NrHandover");
+
+namespace edgelam::nr {
+
+namespace {
+
+std::int32_t Signed(std::uint32_t cell) {
+    return static_cast<std::int32_t>(cell);
+}
+
+RandomAccessCarrier AccessOf(const Carrier& carrier) {
+    const auto slots = [&carrier](unsigned count) { return ns3::NanoSeconds(count * carrier.numerology.MeanSlotNs()); };
+    const CellSettings& settings = carrier.settings;
+    // The gNB decodes, decides and sends; the UE decodes. Message 3 comes K2 slots and its delta of TS 38.214 table
+    // 6.1.2.1.1-5 later, and is answered like a preamble.
+    const unsigned response = 2 + 2 * settings.gnbDelay + settings.ueDelay;
+    const unsigned delta = settings.mu == 0 ? 2 : settings.mu == 1 ? 3 : settings.mu == 2 ? 4 : 6;
+    return {15e3 * std::exp2(settings.mu),
+            settings.gnbNoiseDb,
+            settings.uePowerDbm,
+            slots(response),
+            slots(settings.k2 + delta + response),
+            [&carrier](ns3::Time from) {
+                std::int64_t slot = carrier.numerology.SlotAt(from.GetNanoSeconds());
+                slot += carrier.numerology.SlotStartNs(slot) < from.GetNanoSeconds();
+                while (carrier.PlanOf(static_cast<std::uint64_t>(slot)).upSymbols == 0) {
+                    ++slot;
+                }
+                return ns3::NanoSeconds(carrier.numerology.SlotStartNs(slot));
+            }};
+}
+
+} // namespace
+
+void HandoverSettings::Check() const {
+    measurements.Check();
+    access.Check();
+    const auto check = [](const char* name, ns3::Time value, ns3::Time smallest, ns3::Time largest) {
+        if (value < smallest || value > largest) {
+            std::ostringstream text;
+            text << "handover: " << name << " " << value.As(ns3::Time::MS) << "; legal are "
+                 << smallest.As(ns3::Time::MS) << " to " << largest.As(ns3::Time::MS);
+            throw std::invalid_argument(text.str());
+        }
+    };
+    check("T304", t304, ns3::MilliSeconds(50), ns3::Seconds(10));
+    check("T301", t301, ns3::MilliSeconds(100), ns3::Seconds(2));
+    check("T311", t311, ns3::Seconds(1), ns3::Seconds(30));
+}
+
+Handover::Handover(Network& network, Backhaul& backhaul, const std::vector<std::uint32_t>& gnbOf,
+                   const HandoverSettings& settings, ns3::Ptr<ns3::UniformRandomVariable> random)
+    : m_network(network), m_backhaul(backhaul), m_gnbOf(gnbOf), m_settings(settings),
+      m_measurements(network, settings.measurements), m_signalling(network),
+      m_path(network, backhaul, gnbOf, settings.path), m_ues(network.NumUes()) {
+    settings.Check();
+    for (std::uint32_t cell = 0; cell < network.NumCells(); ++cell) {
+        m_access.push_back(std::make_unique<RandomAccessChannel>(
+            settings.access, AccessOf(network.GetCell(cell)->GetCarrier()), random));
+    }
+    for (std::uint32_t ue = 0; ue < m_ues.size(); ++ue) {
+        m_ues[ue].last.time_ns = -1;
+        const std::uint32_t cell = network.ServingCell(ue).value(); // its bearers have grown: it enters once more
+        network.Detach(ue);
+        network.Attach(ue, cell);
+    }
+    m_signalling.SetFailed([this](std::uint32_t ue) {
+        if (m_network.ServingCell(ue)) {
+            LinkFailed(ue);
+        }
+    });
+    m_measurements.Start({[this](std::uint32_t ue, const std::vector<std::uint32_t>& cells) { Report(ue, cells); },
+                          [this] { CheckLinks(); },
+                          {}});
+}
+
+Handover::~Handover() {
+    for (auto& ue : m_ues) {
+        ue.timer.Cancel();
+        ue.t311.Cancel();
+        ue.step.Cancel();
+    }
+}
+
+std::function<void()> Handover::Guarded(std::uint32_t ue, std::function<void()> next) {
+    return [this, ue, next = std::move(next), procedure = m_ues[ue].procedure] {
+        if (m_ues[ue].procedure == procedure) {
+            next();
+        }
+    };
+}
+
+void Handover::After(std::uint32_t ue, ns3::Time delay, std::function<void()> next) {
+    m_ues[ue].step = ns3::Simulator::Schedule(delay, Guarded(ue, std::move(next)));
+}
+
+void Handover::Between(std::uint32_t fromCell, std::uint32_t toCell, std::uint32_t bytes,
+                       std::function<void()> arrived) {
+    const std::uint32_t from = m_gnbOf[fromCell], to = m_gnbOf[toCell];
+    if (from == to) {
+        ns3::Simulator::ScheduleNow(std::move(arrived));
+    } else {
+        m_backhaul.Send(from, to, bytes, std::move(arrived));
+    }
+}
+
+void Handover::Begin(std::uint32_t ue, Phase phase) {
+    ++m_ues[ue].procedure;
+    m_ues[ue].phase = phase;
+    m_ues[ue].timer.Cancel();
+}
+
+double Handover::LossDb(std::uint32_t ue, std::uint32_t cell) const {
+    const Carrier& carrier = m_network.GetCell(cell)->GetCarrier();
+    const double referenceDbm = carrier.settings.gnbPowerDbm - 10 * std::log10(12.0 * carrier.numPrbs);
+    return referenceDbm - m_network.RsrpDbm(cell, ue);
+}
+
+void Handover::Record(std::uint32_t ue, HandoverRecord record) {
+    record.time_ns = ns3::Simulator::Now().GetNanoSeconds();
+    record.ue = ue;
+    HandoverCounts& counts = m_ues[ue].counts;
+    switch (static_cast<HandoverEvent>(record.event)) {
+    case HandoverEvent::Handover:
+        ++counts.handovers;
+        break;
+    case HandoverEvent::HandoverFailure:
+        ++counts.handover_failures;
+        break;
+    case HandoverEvent::LinkFailure:
+        ++counts.link_failures;
+        break;
+    case HandoverEvent::Reestablishment:
+        ++counts.reestablishments;
+        break;
+    case HandoverEvent::Abandoned:
+        ++counts.abandoned;
+    }
+    counts.too_late += record.too_late;
+    counts.too_early += record.too_early;
+    counts.wrong_cell += record.wrong_cell;
+    counts.ping_pongs += record.ping_pong;
+    if (record.access_ns >= 0) {
+        counts.interruption_s += 1e-9 * static_cast<double>(record.access_ns - record.left_ns);
+    }
+    NS_LOG_INFO("UE " << ue << ": event " << int(record.event) << ", cell " << record.source << " to "
+                      << record.target);
+    m_ues[ue].last = record;
+    if (m_trace) {
+        m_trace(record);
+    }
+}
+
+/// The best cell of a report is the target, unless a handover goes on already.
+void Handover::Report(std::uint32_t ue, const std::vector<std::uint32_t>& cells) {
+    const std::uint32_t best = cells.front();
+    m_signalling.SendUp(ue, m_settings.reportBytes, [this, ue, best] {
+        if (!m_settings.automatic || m_ues[ue].phase != Phase::Connected) {
+            return;
+        }
+        After(ue, m_settings.gnbProcessing, [this, ue, best] {
+            if (Refusal(ue, best).empty()) {
+                Start(ue, best);
+            }
+        });
+    });
+}
+
+std::string Handover::Refusal(std::uint32_t ue, std::uint32_t target) const {
+    std::ostringstream text;
+    if (target >= m_network.NumCells()) {
+        text << "cell " << target << " for UE " << ue << "; legal are 0 to " << m_network.NumCells() - 1;
+    } else if (m_ues[ue].phase != Phase::Connected) {
+        text << "UE " << ue << " is in a handover or has lost its cell (phase " << int(m_ues[ue].phase)
+             << "); legal are UEs in phase 0";
+    } else if (m_network.ServingCell(ue) == target) {
+        text << "UE " << ue << " is in cell " << target << " already; legal are other cells";
+    }
+    return text.str();
+}
+
+std::string Handover::Request(std::uint32_t ue, std::uint32_t target) {
+    std::string refusal = Refusal(ue, target);
+    if (refusal.empty()) {
+        Start(ue, target);
+    }
+    return refusal;
+}
+
+void Handover::Start(std::uint32_t number, std::uint32_t target) {
+    Ue& ue = m_ues[number];
+    Begin(number, Phase::Preparing);
+    ue.source = m_network.ServingCell(number).value();
+    ue.target = target;
+    ue.started = ns3::Simulator::Now();
+    ue.timer = ns3::Simulator::Schedule(m_settings.preparation, &Handover::Abandon, this, number);
+    NS_LOG_INFO("UE " << number << ": handover from cell " << ue.source << " to " << target);
+    Between(ue.source, target, m_settings.requestBytes, Guarded(number, [this, number] {
+                After(number, m_settings.gnbProcessing, [this, number] {
+                    const Ue& ue = m_ues[number];
+                    Between(ue.target, ue.source, m_settings.acknowledgeBytes,
+                            Guarded(number, [this, number] { Command(number); }));
+                });
+            }));
+}
+
+/// From here on the UE leaves, or its link fails.
+void Handover::Command(std::uint32_t number) {
+    m_ues[number].timer.Cancel();
+    m_signalling.SendDown(number, m_settings.commandBytes, Guarded(number, [this, number] { Execute(number); }));
+}
+
+void Handover::Abandon(std::uint32_t number) {
+    const Ue& ue = m_ues[number];
+    Begin(number, Phase::Connected);
+    Record(number, {.started_ns = ue.started.GetNanoSeconds(),
+                    .left_ns = -1,
+                    .access_ns = -1,
+                    .source = Signed(ue.source),
+                    .target = Signed(ue.target),
+                    .event = static_cast<std::uint8_t>(HandoverEvent::Abandoned)});
+}
+
+/// RLC begins anew in both directions; PDCP keeps its numbers.
+void Handover::Leave(std::uint32_t number) {
+    m_network.Detach(number);
+    Connection& connection = m_network.GetConnection(number);
+    connection.down.Reestablish();
+    connection.up.Reestablish();
+    m_signalling.Reset(number);
+    m_ues[number].left = ns3::Simulator::Now();
+}
+
+/// The UE has the command.
+void Handover::Execute(std::uint32_t number) {
+    Begin(number, Phase::Executing);
+    Ue& ue = m_ues[number];
+    Leave(number);
+    ue.timer = ns3::Simulator::Schedule(m_settings.t304, &Handover::HandoverFailed, this, number);
+    Between(ue.source, ue.target, m_settings.statusBytes, [] {}); // before the SDUs, on the same way
+    m_path.MoveTo(number, m_gnbOf[ue.target]);
+    After(number, m_settings.ueProcessing, [this, number] {
+        const std::uint32_t target = m_ues[number].target;
+        m_access[target]->Start(
+            number, true, [this, number, target] { return LossDb(number, target); },
+            [this, number](unsigned attempts) { Enter(number, attempts); });
+    });
+}
+
+void Handover::Enter(std::uint32_t number, unsigned attempts) {
+    Begin(number, Phase::Completing);
+    Ue& ue = m_ues[number];
+    ue.access = ns3::Simulator::Now();
+    ue.preambles = attempts;
+    m_network.Attach(number, ue.target);
+    m_measurements.Restart(number);
+    m_signalling.SendUp(number, m_settings.completeBytes, Guarded(number, [this, number] { Complete(number); }));
+    // T304 has stopped: whatever fails from now on is a failure of the link in the new cell.
+    const bool back = ue.moved && ue.movedFrom == ue.target && ue.access - ue.movedAt <= m_settings.pingPong;
+    ue.moved = true;
+    ue.movedFrom = ue.source;
+    ue.movedAt = ue.access;
+    Record(number, {.started_ns = ue.started.GetNanoSeconds(),
+                    .left_ns = ue.left.GetNanoSeconds(),
+                    .access_ns = ue.access.GetNanoSeconds(),
+                    .source = Signed(ue.source),
+                    .target = Signed(ue.target),
+                    .event = static_cast<std::uint8_t>(HandoverEvent::Handover),
+                    .preambles = static_cast<std::uint8_t>(std::min(attempts, 255u)),
+                    .ping_pong = back});
+}
+
+/// The gNB has the UE's message.
+void Handover::Complete(std::uint32_t number) {
+    Begin(number, Phase::Connected);
+    m_path.SwitchPath(number);
+}
+
+/// Looks at the links of all UEs, with each measurement.
+void Handover::CheckLinks() {
+    for (std::uint32_t number = 0; number < m_ues.size(); ++number) {
+        const auto cell = m_network.ServingCell(number);
+        if (cell && m_network.GetCell(*cell)->GetRadioLink(number) == RadioLink::State::Failed) {
+            LinkFailed(number);
+        }
+    }
+}
+
+void Handover::LinkFailed(std::uint32_t number) {
+    Ue& ue = m_ues[number];
+    const ns3::Time now = ns3::Simulator::Now();
+    const std::uint32_t cell = m_network.ServingCell(number).value();
+    ue.handoverFailed = false;
+    ue.afterHandover = ue.moved && now - ue.movedAt <= m_settings.store;
+    ue.failedFrom = ue.movedFrom;
+    ue.failedIn = cell;
+    ue.started = now;
+    Record(number, {.started_ns = now.GetNanoSeconds(),
+                    .left_ns = now.GetNanoSeconds(),
+                    .access_ns = -1,
+                    .source = Signed(cell),
+                    .target = -1,
+                    .event = static_cast<std::uint8_t>(HandoverEvent::LinkFailure)});
+    Leave(number);
+    Search(number);
+}
+
+/// T304 has run out.
+void Handover::HandoverFailed(std::uint32_t number) {
+    Ue& ue = m_ues[number];
+    m_access[ue.target]->Stop(number);
+    ue.handoverFailed = true;
+    ue.failedFrom = ue.source;
+    ue.failedIn = ue.target;
+    Record(number, {.started_ns = ue.started.GetNanoSeconds(),
+                    .left_ns = ue.left.GetNanoSeconds(),
+                    .access_ns = -1,
+                    .source = Signed(ue.source),
+                    .target = Signed(ue.target),
+                    .event = static_cast<std::uint8_t>(HandoverEvent::HandoverFailure)});
+    ue.started = ns3::Simulator::Now();
+    Search(number);
+}
+
+void Handover::StartT311(std::uint32_t number) {
+    m_ues[number].t311 = ns3::Simulator::Schedule(m_settings.t311, [this, number] {
+        Connection& connection = m_network.GetConnection(number);
+        connection.down.Release();
+        connection.up.Release();
+        StartT311(number);
+    });
+}
+
+void Handover::Search(std::uint32_t number) {
+    Begin(number, Phase::Searching);
+    if (!m_ues[number].t311.IsPending()) {
+        StartT311(number);
+    }
+    After(number, m_settings.cellSearch, [this, number] { Select(number); });
+}
+
+/// The strongest cell, if it can be heard.
+void Handover::Select(std::uint32_t number) {
+    const std::uint32_t cell = m_network.StrongestCell(number);
+    if (!(m_network.RsrpDbm(cell, number) >= m_settings.leastRsrpDbm)) {
+        After(number, m_settings.measurements.period, [this, number] { Select(number); });
+        return;
+    }
+    Begin(number, Phase::Reestablishing);
+    Ue& ue = m_ues[number];
+    ue.target = cell;
+    ue.timer = ns3::Simulator::Schedule(m_settings.t301, [this, number, cell] { // T301: search again
+        m_access[cell]->Stop(number);
+        Search(number);
+    });
+    m_access[cell]->Start(
+        number, false, [this, number, cell] { return LossDb(number, cell); },
+        [this, number](unsigned attempts) { FetchContext(number, attempts); });
+}
+
+/// The request has come with message 3. The gNB that has the UE's SDUs may be another one.
+void Handover::FetchContext(std::uint32_t number, unsigned attempts) {
+    Ue& ue = m_ues[number];
+    ue.preambles = attempts;
+    const std::uint32_t home = m_path.Home(number), here = m_gnbOf[ue.target];
+    if (home == here) {
+        Reestablish(number);
+        return;
+    }
+    m_backhaul.Send(here, home, m_settings.contextBytes, Guarded(number, [this, number, home, here] {
+                        m_backhaul.Send(home, here, m_settings.requestBytes,
+                                        Guarded(number, [this, number] { Reestablish(number); }));
+                        m_path.MoveTo(number, here); // behind the context, on the same way
+                    }));
+}
+
+void Handover::Reestablish(std::uint32_t number) {
+    Begin(number, Phase::Completing);
+    Ue& ue = m_ues[number];
+    ue.t311.Cancel();
+    ue.access = ns3::Simulator::Now();
+    m_network.Attach(number, ue.target);
+    m_measurements.Restart(number);
+    const bool fault = ue.handoverFailed || ue.afterHandover; // of the handover before it
+    const bool tooEarly = fault && ue.target == ue.failedFrom;
+    const bool wrongCell = fault && ue.target != ue.failedFrom && ue.target != ue.failedIn;
+    const bool tooLate = !fault && ue.target != ue.failedIn;
+    ue.moved = false;
+    // RRCReestablishment and its completion, then RRCReconfiguration and its completion.
+    m_signalling.SendDown(
+        number, m_settings.reestablishmentBytes, Guarded(number, [this, number] {
+            m_signalling.SendUp(number, m_settings.completeBytes, Guarded(number, [this, number] {
+                                    m_signalling.SendDown(
+                                        number, m_settings.commandBytes, Guarded(number, [this, number] {
+                                            m_signalling.SendUp(number, m_settings.completeBytes,
+                                                                Guarded(number, [this, number] { Complete(number); }));
+                                        }));
+                                }));
+        }));
+    Record(number, {.started_ns = ue.started.GetNanoSeconds(),
+                    .left_ns = ue.left.GetNanoSeconds(),
+                    .access_ns = ue.access.GetNanoSeconds(),
+                    .source = Signed(ue.failedIn),
+                    .target = Signed(ue.target),
+                    .event = static_cast<std::uint8_t>(HandoverEvent::Reestablishment),
+                    .preambles = static_cast<std::uint8_t>(std::min(ue.preambles, 255u)),
+                    .too_late = tooLate,
+                    .too_early = tooEarly,
+                    .wrong_cell = wrongCell});
+}
+
+} // namespace edgelam::nr

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// Handover and re-establishment: what reaches IP, what is counted, what is refused.
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "ns3/constant-velocity-mobility-model.h"
+#include "ns3/simulator.h"
+
+#include "channel-testbed.h"
+#include "nr-cell-testbed.h"
+#include "nr-handover.h"
+
+using namespace edgelam;
+using namespace edgelam::nr;
+using namespace edgelam::test;
+using ns3::MilliSeconds;
+using ns3::Packet;
+using ns3::Ptr;
+
+namespace {
+
+/// gNBs that are 1 ms away from the UPF, and 2 ms from one another.
+class SimpleBackhaul : public Backhaul {
+  public:
+    void Send(std::uint32_t from, std::uint32_t to, std::uint32_t, std::function<void()> arrived) override {
+        if (!lost) {
+            ns3::Simulator::Schedule(MilliSeconds(from == upf || to == upf ? 1 : 2), std::move(arrived));
+        }
+    }
+    void Forward(std::uint32_t, std::uint32_t, const Forwarded& sdu,
+                 std::function<void(const Forwarded&)> arrived) override {
+        ns3::Simulator::Schedule(MilliSeconds(2), [arrived, sdu] { arrived(sdu); });
+    }
+    void SwitchPath(std::uint32_t ue, std::uint32_t gnb) override { path[ue] = gnb; }
+
+    std::map<std::uint32_t, std::uint32_t> path; ///< gNB by UE
+    bool lost = false;
+};
+
+/// Cells in a row, each a gNB, and UEs with packets in both directions that have numbers.
+class Road {
+  public:
+    explicit Road(const Settings& settings, double gnbPowerDbm = 30) : channel(MakeChannel(settings)) {
+        m_powerDbm = gnbPowerDbm;
+    }
+    ~Road() {
+        ns3::Simulator::Destroy();
+        handover.reset();
+        network->Dispose();
+        channel->Dispose();
+    }
+
+    void AddCell(const ns3::Vector& place) {
+        gnbs.push_back(MakeEnd(place, 2, 2, true));
+        auto cell = ns3::CreateObject<Cell>();
+        for (const auto& [name, value] : {Set("Bandwidth", 20e6), Set("GnbPower", m_powerDbm)}) {
+            cell->SetAttribute(name, *value);
+        }
+        cell->SetGnb(channel, gnbs.back().mobility, gnbs.back().array);
+        network->AddCell(cell);
+        gnbOf.push_back(static_cast<std::uint32_t>(gnbOf.size()));
+    }
+    void AddUe(const ns3::Vector& place, const ns3::Vector& velocity, bool acknowledged = true) {
+        ues.push_back(MakeEnd(place, 1, 1, true));
+        ues.back().mobility->SetVelocity(velocity);
+        BearerSettings bearer;
+        bearer.acknowledged = acknowledged;
+        network->AddUe(ues.back().mobility, ues.back().array, bearer);
+    }
+    void Start(const HandoverSettings& settings = {}) {
+        network->SetDeliver([this](std::uint32_t ue, Ptr<Packet> packet) { down[ue].push_back(packet->GetUid()); },
+                            [this](std::uint32_t ue, Ptr<Packet> packet) { up[ue].push_back(packet->GetUid()); });
+        for (std::uint32_t ue = 0; ue < ues.size(); ++ue) {
+            network->Attach(ue, network->StrongestCell(ue));
+            backhaul.path[ue] = gnbOf[*network->ServingCell(ue)];
+        }
+        auto random = ns3::CreateObject<ns3::UniformRandomVariable>();
+        random->SetStream(77);
+        handover = std::make_unique<Handover>(*network, backhaul, gnbOf, settings, random);
+        handover->SetTrace([this](const HandoverRecord& record) { records.push_back(record); });
+    }
+    /// Packets for and from each UE from now on, until a time.
+    void Traffic(ns3::Time interval, std::uint32_t bytes, double untilS) {
+        if (ns3::Simulator::Now().GetSeconds() >= untilS) {
+            return;
+        }
+        for (std::uint32_t ue = 0; ue < ues.size(); ++ue) {
+            auto packet = ns3::Create<Packet>(bytes);
+            sentDown[ue].push_back(packet->GetUid());
+            ns3::Simulator::Schedule(MilliSeconds(1), [this, ue, packet, gnb = backhaul.path[ue]] {
+                dropped += !handover->SendDown(gnb, ue, packet, 0);
+            });
+            packet = ns3::Create<Packet>(bytes);
+            sentUp[ue].push_back(packet->GetUid());
+            network->SendUp(ue, packet);
+        }
+        ns3::Simulator::Schedule(interval, [=, this] { Traffic(interval, bytes, untilS); });
+    }
+    void Run(double seconds) {
+        ns3::Simulator::Stop(ns3::Seconds(seconds));
+        ns3::Simulator::Run();
+    }
+    std::size_t Count(HandoverEvent event) const {
+        return static_cast<std::size_t>(std::ranges::count_if(
+            records, [event](const auto& record) { return record.event == static_cast<std::uint8_t>(event); }));
+    }
+    HandoverCounts Sum() const {
+        HandoverCounts sum{};
+        for (std::uint32_t ue = 0; ue < ues.size(); ++ue) {
+            const HandoverCounts& each = handover->GetCounts(ue);
+            sum.handovers += each.handovers;
+            sum.link_failures += each.link_failures;
+            sum.reestablishments += each.reestablishments;
+            sum.too_late += each.too_late;
+            sum.too_early += each.too_early;
+            sum.wrong_cell += each.wrong_cell;
+            sum.ping_pongs += each.ping_pongs;
+        }
+        return sum;
+    }
+
+    Ptr<RadioChannel> channel;
+    Ptr<Network> network = ns3::CreateObject<Network>();
+    SimpleBackhaul backhaul;
+    std::vector<End> gnbs, ues;
+    std::vector<std::uint32_t> gnbOf;
+    std::unique_ptr<Handover> handover;
+    using Numbers = std::map<std::uint32_t, std::vector<std::uint64_t>>; ///< of packets, by UE
+    Numbers sentDown, sentUp, down, up;
+    std::uint64_t dropped = 0;
+    std::vector<HandoverRecord> records;
+
+  private:
+    double m_powerDbm;
+};
+
+const Settings street{.deployment = "UMi", .los = "Always", .frequency = 3.5e9, .shadowing = false};
+
+/// Ten handovers to and fro, decided on from outside, with data in both directions all the time.
+void TenHandovers(Case& test, bool forwarding, bool acknowledged) {
+    Road road(street);
+    road.AddCell({0, 0, 10});
+    road.AddCell({120, 0, 10});
+    road.AddUe({60, 20, 1.5}, {1, 0, 0}, acknowledged);
+    HandoverSettings settings;
+    settings.automatic = false;
+    settings.path.forwarding = forwarding;
+    road.Start(settings);
+    road.Traffic(ns3::MicroSeconds(500), 1200, 3.2); // 19 Mbit/s
+    for (int i = 0; i < 10; ++i) {
+        ns3::Simulator::Schedule(ns3::Seconds(0.1 + 0.31 * i), [&] {
+            const std::uint32_t other = 1 - *road.network->ServingCell(0);
+            test.True(road.handover->Request(0, other).empty(), "accepted");
+        });
+    }
+    road.Run(6);
+    const std::string what =
+        std::string(forwarding ? "forwarding" : "no forwarding") + (acknowledged ? ", AM" : ", UM");
+    test.True(road.Count(HandoverEvent::Handover) == 10 && road.records.size() == 10, what + ": ten handovers");
+    const auto &sent = road.sentDown[0], &got = road.down[0];
+    test.True(std::ranges::is_sorted(got) && std::ranges::adjacent_find(got) == got.end(), what + ": once, in order");
+    test.True(std::ranges::is_sorted(road.up[0]) && std::ranges::adjacent_find(road.up[0]) == road.up[0].end(),
+              what + ": up as well");
+    if (acknowledged) {
+        test.True(road.up[0] == road.sentUp[0], what + ": nothing is lost up, got " +
+                                                    std::to_string(road.up[0].size()) + " of " +
+                                                    std::to_string(road.sentUp[0].size()));
+    }
+    const double lost = 1 - static_cast<double>(got.size()) / static_cast<double>(sent.size());
+    if (forwarding && acknowledged) {
+        test.True(got == sent && road.dropped == 0,
+                  what + ": nothing is lost, got " + std::to_string(got.size()) + " of " + std::to_string(sent.size()));
+        test.True(road.handover->GetPath().GetCounts().forwarded > 100, what + ": over Xn");
+    } else if (!forwarding) {
+        test.True(lost > 0.005 && lost < 0.3, what + ": some is lost: " + std::to_string(lost));
+    } else {
+        test.True(lost < 0.03, what + ": blocks on their way are lost: " + std::to_string(lost));
+    }
+    for (const auto& record : road.records) {
+        const double ms = 1e-6 * static_cast<double>(record.access_ns - record.left_ns);
+        // 10 ms for the command, up to 12.5 ms until an occasion, 2.5 ms for the response.
+        test.True(ms >= 12 && ms <= 25, what + ": interruption of " + std::to_string(ms) + " ms");
+        test.True(record.ping_pong == (&record != &road.records.front()), what + ": each but the first comes back");
+    }
+    test.True(road.handover->GetPath().IsSwitched(0), what + ": the path is switched");
+}
+
+void Lossless(Case& test) {
+    TenHandovers(test, true, true);
+    TenHandovers(test, true, false);
+}
+
+void WithoutForwarding(Case& test) {
+    TenHandovers(test, false, true);
+    TenHandovers(test, false, false);
+}
+
+/// A UE that drives from one cell to the next one is handed over where event A3 says.
+void DrivesOn(Case& test) {
+    Road road(street);
+    for (const double x : {0., 100., 200.}) {
+        road.AddCell({x, 0, 10});
+    }
+    road.AddUe({10, 15, 1.5}, {30, 0, 0});
+    road.AddUe({50, 15, 1.5}, {}); // stands where two cells are equal
+    road.AddUe({130, 15, 1.5}, {});
+    HandoverSettings settings;
+    settings.measurements.event = {.offDb = 2, .hysteresisDb = 1, .timeToTrigger = MilliSeconds(160)};
+    road.Start(settings);
+    std::vector<MeasurementRecord> reported;
+    road.handover->GetMeasurements().SetTrace([&](const MeasurementRecord& record) {
+        if (record.reported != 0 && record.triggered != 0) {
+            reported.push_back(record);
+        }
+    });
+    road.Traffic(MilliSeconds(5), 500, 6);
+    road.Run(6.5);
+    test.True(road.records.size() == 2, "two handovers: " + std::to_string(road.records.size()));
+    for (std::size_t i = 0; i < std::min<std::size_t>(2, road.records.size()); ++i) {
+        const HandoverRecord& record = road.records[i];
+        test.True(record.ue == 0 && record.source == static_cast<int>(i) && record.target == static_cast<int>(i) + 1,
+                  "those that stand stay");
+        const auto report = std::ranges::find_if(
+            reported, [&](const auto& each) { return each.cell == static_cast<std::uint32_t>(record.target); });
+        const double delayMs = 1e-6 * static_cast<double>(record.started_ns - report->time_ns);
+        test.True(delayMs > 2 && delayMs < 20, "decided on after the report: " + std::to_string(delayMs) + " ms");
+        // 3 dB of LOS path loss, 21 dB a decade: 10^(3/21) = 1.39 times as far; then the filter and 160 ms.
+        const double x = 10 + 30e-9 * static_cast<double>(report->time_ns);
+        test.True(x > 100 * static_cast<double>(i) + 55 && x < 100 * static_cast<double>(i) + 75,
+                  "at " + std::to_string(x) + " m");
+    }
+    for (const std::uint32_t ue : {0u, 1u, 2u}) {
+        test.True(road.down[ue] == road.sentDown[ue] && road.up[ue] == road.sentUp[ue], "nothing is lost");
+    }
+}
+
+/// 120 km/h past gNBs of little power, in and out of line of sight behind corners.
+HandoverCounts Corners(std::uint32_t timeToTriggerMs, double hysteresisDb) {
+    Road road({.deployment = "UMi", .los = "Probability", .frequency = 3.5e9, .shadowing = true}, -10);
+    for (int i = 0; i < 5; ++i) {
+        road.AddCell({120. * i, i % 2 == 0 ? 0. : 40., 10});
+    }
+    for (int i = 0; i < 8; ++i) {
+        road.AddUe({15. * i, 10. + 2 * i, 1.5}, {120 / 3.6, 0, 0});
+    }
+    HandoverSettings settings;
+    settings.measurements.event = {
+        .offDb = 0, .hysteresisDb = hysteresisDb, .timeToTrigger = MilliSeconds(timeToTriggerMs)};
+    settings.measurements.filterCoefficient = timeToTriggerMs == 0 ? 0 : 4;
+    settings.leastRsrpDbm = -140;
+    road.Start(settings);
+    road.Traffic(MilliSeconds(20), 200, 10);
+    road.Run(10.5);
+    return road.Sum();
+}
+
+void TimeToTrigger(Case& test) {
+    const HandoverCounts late = Corners(1280, 2), hasty = Corners(0, 0);
+    test.True(late.too_late > 0 && late.ping_pongs == 0, "1280 ms: too late " + std::to_string(late.too_late) +
+                                                             ", ping-pongs " + std::to_string(late.ping_pongs) +
+                                                             ", link failures " + std::to_string(late.link_failures));
+    test.True(hasty.ping_pongs > 0 && hasty.too_late < late.too_late,
+              "0 ms: too late " + std::to_string(hasty.too_late) + ", ping-pongs " + std::to_string(hasty.ping_pongs));
+}
+
+/// Coverage is lost and regained: in the same cell, in another one; TS 38.300 15.5.2 by hand.
+void Classification(Case& test) {
+    struct Step {
+        double atS;
+        ns3::Vector place;
+        int request = -1; ///< a handover to this cell
+    };
+    const auto run = [](const std::vector<Step>& steps) {
+        auto road = std::make_unique<Road>(street);
+        road->AddCell({0, 0, 10});
+        road->AddCell({1000, 0, 10});
+        road->AddCell({0, 1000, 10});
+        road->AddUe({30, 0, 1.5}, {});
+        HandoverSettings settings;
+        settings.automatic = false;
+        road->Start(settings);
+        road->Traffic(MilliSeconds(5), 500, 6);
+        for (const auto& step : steps) {
+            ns3::Simulator::Schedule(ns3::Seconds(step.atS), [&road = *road, step] {
+                if (step.request >= 0) {
+                    road.handover->Request(0, static_cast<std::uint32_t>(step.request));
+                } else {
+                    road.ues[0].MoveTo(step.place);
+                }
+            });
+        }
+        road->Run(9);
+        return road;
+    };
+    const ns3::Vector nowhere{30000, 30000, 1.5}, at0{30, 0, 1.5}, at1{970, 0, 1.5}, at2{0, 970, 1.5};
+    const auto one = [&](const std::string& what, const std::vector<Step>& steps, int tooLate, int tooEarly,
+                         int wrongCell, int handovers) {
+        const auto road = run(steps);
+        const HandoverCounts& counts = road->handover->GetCounts(0);
+        test.True(static_cast<int>(counts.too_late) == tooLate && static_cast<int>(counts.too_early) == tooEarly &&
+                      static_cast<int>(counts.wrong_cell) == wrongCell,
+                  what + ": " + std::to_string(counts.too_late) + ", " + std::to_string(counts.too_early) + ", " +
+                      std::to_string(counts.wrong_cell));
+        test.True(static_cast<int>(counts.handovers) == handovers, what + ": handovers");
+        test.True(counts.reestablishments == 1, what + ": re-established");
+        test.True(road->down[0] == road->sentDown[0] && road->up[0] == road->sentUp[0], what + ": nothing is lost");
+    };
+    one("a hole", {{0.5, nowhere}, {3, at0}}, 0, 0, 0, 0);
+    one("too late", {{0.5, nowhere}, {3, at1}}, 1, 0, 0, 0);
+    const ns3::Vector middle{500, 0, 1.5};
+    one("too early", {{0.2, middle}, {0.5, {}, 1}, {0.62, nowhere}, {3, at0}}, 0, 1, 0, 1);
+    one("wrong cell", {{0.2, middle}, {0.5, {}, 1}, {0.62, nowhere}, {3, at2}}, 0, 0, 1, 1);
+    // T304: the UE is away when it would send its preamble.
+    one("failed handover", {{0.2, middle}, {0.5, {}, 1}, {0.5185, nowhere}, {3, at0}}, 0, 1, 0, 0);
+}
+
+void Refusals(Case& test) {
+    Road road(street);
+    road.AddCell({0, 0, 10});
+    road.AddCell({100, 0, 10});
+    road.AddUe({20, 0, 1.5}, {});
+    HandoverSettings settings;
+    settings.automatic = false;
+    road.Start(settings);
+    const auto refused = [&](std::uint32_t target, const std::string& part) {
+        const std::string why = road.handover->Request(0, target);
+        test.True(why.find(part) != std::string::npos, part + " in: " + why);
+    };
+    ns3::Simulator::Schedule(MilliSeconds(10), [&] {
+        refused(0, "in cell 0 already; legal are other cells");
+        refused(2, "cell 2 for UE 0; legal are 0 to 1");
+        test.True(road.handover->Request(0, 1).empty(), "legal");
+        refused(1, "in a handover");
+    });
+    // Nothing comes from the other gNB: the handover is given up, and another one may begin.
+    ns3::Simulator::Schedule(MilliSeconds(500), [&] { road.backhaul.lost = true; });
+    ns3::Simulator::Schedule(MilliSeconds(510), [&] { test.True(road.handover->Request(0, 0).empty(), "back"); });
+    ns3::Simulator::Schedule(MilliSeconds(1100), [&] {
+        test.True(road.handover->GetPhase(0) == Handover::Phase::Connected, "given up");
+        road.backhaul.lost = false;
+        test.True(road.handover->Request(0, 0).empty(), "again");
+    });
+    road.Run(2);
+    test.True(road.Count(HandoverEvent::Abandoned) == 1 && road.Count(HandoverEvent::Handover) == 2, "counted");
+    HandoverSettings bad;
+    bad.t304 = MilliSeconds(10);
+    test.Refuses([&] { bad.Check(); }, {"T304", "50"}, "T304");
+    bad.t304 = MilliSeconds(100);
+    bad.measurements.period = MilliSeconds(1);
+    test.Refuses([&] { bad.Check(); }, {"measurement period", "5 ms to 1 s"}, "period");
+}
+
+CaseSuite handoverTestSuite("edgelam-nr-handover", {{"failures by hand", Classification},
+                                                    {"refusals", Refusals},
+                                                    {"ten handovers lose nothing", Lossless},
+                                                    {"without forwarding", WithoutForwarding},
+                                                    {"event A3 on the way", DrivesOn},
+                                                    {"too late and ping-pong", TimeToTrigger}});
+
+} // namespace
