@@ -127,7 +127,7 @@ std::int64_t NrHelper::AssignStreams(std::int64_t stream) {
     return 2;
 }
 
-void NrHelper::InstallGnb(Ptr<Node> gnb, Ptr<RadioChannel> channel) {
+Ptr<nr::Cell> NrHelper::MakeCell(Ptr<Node> gnb, Ptr<RadioChannel> channel, double bearingRad) {
     if (m_ueAntennas > 1 && m_ueAntennas % 2 != 0) {
         throw std::invalid_argument("option --ueAntennas=" + std::to_string(m_ueAntennas) +
                                     " is not legal: it takes 1 or an even number");
@@ -137,9 +137,11 @@ void NrHelper::InstallGnb(Ptr<Node> gnb, Ptr<RadioChannel> channel) {
     LimitLayers("MaxLayers", "maxLayers", ports);
     LimitLayers("MaxUplinkLayers", "maxUplinkLayers", ports);
     m_gnb = gnb;
-    m_channel = channel;
-    m_carrier.Apply(channel);
-    channel->AssignStreams(m_stream);
+    if (m_channel != channel) { // the first cell
+        m_channel = channel;
+        m_carrier.Apply(channel);
+        channel->AssignStreams(m_stream);
+    }
     m_gnbArray = MakePlanarArray(rows, columns, true, ElementPattern::Sector,
                                  (m_mountingDeg + m_downtiltDeg) * std::numbers::pi / 180);
     m_ueArray = MakePlanarArray(1, std::max(1u, m_ueAntennas / 2), m_ueAntennas > 1, ElementPattern::Isotropic);
@@ -147,8 +149,13 @@ void NrHelper::InstallGnb(Ptr<Node> gnb, Ptr<RadioChannel> channel) {
     m_cell = CreateObject<nr::Cell>();
     m_settings.Apply(m_cell);
     m_cell->AssignStreams(m_stream + 1);
+    m_gnbArray->SetAlpha(bearingRad);
     m_cell->SetGnb(channel, gnb->GetObject<MobilityModel>(), m_gnbArray);
+    return m_cell;
+}
 
+void NrHelper::InstallGnb(Ptr<Node> gnb, Ptr<RadioChannel> channel) {
+    MakeCell(gnb, channel, 0);
     m_gnbDevice = CreateObject<nr::GnbNetDevice>();
     gnb->AddDevice(m_gnbDevice);
     AllowTrains(*m_gnbDevice);
@@ -171,8 +178,7 @@ void NrHelper::LimitLayers(const std::string& attribute, const std::string& opti
 }
 
 std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
-    nr::BearerSettings bearer;
-    bearer.acknowledged = m_rlc == "am";
+    const nr::BearerSettings bearer = GetBearer();
     Ue ue{CreateObject<nr::UeNetDevice>(), node->GetObject<MobilityModel>()};
     const std::uint32_t number = m_cell->AddUe(ue.mobility, m_ueArray, bearer);
     node->AddDevice(ue.device);
@@ -186,6 +192,12 @@ std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
     m_ues.push_back(ue);
     NS_LOG_INFO("UE " << number << " at node " << node->GetId() << ", " << interfaces.GetAddress(0));
     return number;
+}
+
+nr::BearerSettings NrHelper::GetBearer() const {
+    nr::BearerSettings bearer;
+    bearer.acknowledged = m_rlc == "am";
+    return bearer;
 }
 
 Ptr<Node> NrHelper::AddServer(Place place, double rateBps, double delayS) {
@@ -239,8 +251,11 @@ void NrHelper::Tune(TransferApplication& application, bool atUe, double farthest
     const double roundTripS = 2 * farthestDelayS + slots * 1e-9 * static_cast<double>(numerology.MeanSlotNs());
     const double bytes = PeakRateBps(atUe) / 8 * roundTripS + (128 << 10);
     application.Suggest("SndBufSize", UintegerValue(static_cast<std::uint32_t>(std::clamp(bytes, 512.0 * 1024, 8e6))));
-    application.SetGroupFunction(
-        [groups = m_multicast](const auto& source, const auto& receivers) { return groups->Find(source, receivers); });
+    if (m_multicast) {
+        application.SetGroupFunction([groups = m_multicast](const auto& source, const auto& receivers) {
+            return groups->Find(source, receivers);
+        });
+    }
     application.Suggest("UdpRate", DataRateValue(DataRate("20Mbps")));
 }
 

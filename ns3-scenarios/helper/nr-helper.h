@@ -71,6 +71,14 @@ class NrHelper {
     /// Make the cell at this node, with the core network behind it. Throws std::invalid_argument for settings that do
     /// not go together; the text names the value and what is legal.
     void InstallGnb(ns3::Ptr<ns3::Node> gnb, ns3::Ptr<RadioChannel> channel);
+    /// For a network of several cells (NrNetworkHelper): a cell at this node, with the radio's options, whose array
+    /// faces this way (from the x axis towards y). Throws like InstallGnb.
+    ns3::Ptr<nr::Cell> MakeCell(ns3::Ptr<ns3::Node> gnb, ns3::Ptr<RadioChannel> channel, double bearingRad);
+    /// The array of all UEs, once there is a cell.
+    const ns3::Ptr<ns3::UniformPlanarArray>& GetUeArray() const { return m_ueArray; }
+    nr::BearerSettings GetBearer() const;
+    /// Of the N3 link, bit/s.
+    double BackhaulRateBps() const { return m_backhaulRate; }
     /// \return the UE's number in the cell
     std::uint32_t InstallUe(ns3::Ptr<ns3::Node> ue);
 

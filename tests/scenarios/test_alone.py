@@ -8,7 +8,8 @@ from scenario_runs import report, start
 
 from edgelam.paths import scenarios
 
-ALL = ["lte-macro", "nr-indoor", "nr-urban-micro", "wifi-campus", "wired-star"]  # those with an IP network
+# Those with an IP network.
+ALL = ["lte-macro", "nr-highway", "nr-indoor", "nr-urban-micro", "wifi-campus", "wired-star"]
 
 
 def test_all_are_installed():

@@ -2,6 +2,7 @@
 #include "nr-measurements.h"
 
 #include <algorithm>
+#include <cmath>
 #include <sstream>
 #include <stdexcept>
 
@@ -37,14 +38,14 @@ Measurements::Measurements(Network& network, const MeasurementSettings& settings
         m_weight.push_back(FilterWeight(settings.filterCoefficient, settings.period, FilterPeriod(carrierHz)));
     }
     for (std::uint32_t ue = 0; ue < network.NumUes(); ++ue) {
-        m_ues.push_back(
-            {std::vector<Layer3Filter>(m_numCells), std::vector<double>(m_numCells), EventA3(m_numCells), ns3::Time()});
+        m_ues.push_back({std::vector<Layer3Filter>(m_numCells), std::vector<double>(m_numCells, std::nan("")),
+                         EventA3(m_numCells), ns3::Time()});
     }
 }
 
 void Measurements::Start(Listener listener) {
     m_listener = std::move(listener);
-    m_tick = ns3::Simulator::ScheduleNow(&Measurements::Tick, this);
+    m_tick = ns3::Simulator::Schedule(m_settings.period, &Measurements::Tick, this);
 }
 
 void Measurements::SetPair(std::uint32_t serving, std::uint32_t cell, const EventA3Settings& settings) {

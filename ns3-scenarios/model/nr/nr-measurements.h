@@ -44,7 +44,7 @@ class Measurements {
         std::function<void()> after;                         ///< all UEs have measured
         std::function<void(const MeasurementRecord&)> trace; ///< each measurement; empty: nobody wants to know
     };
-    /// Measure now, and from now on.
+    /// Measure a period from now, and from then on.
     void Start(Listener listener);
     /// Set the function that gets each measurement.
     void SetTrace(std::function<void(const MeasurementRecord&)> trace) { m_listener.trace = std::move(trace); }
