@@ -19,7 +19,8 @@ ROWS = {
     "1gnb-10ue": ("10 UEs, downlink full", ">= 0.5"),
     "1gnb-100ue-idle": ("100 UEs, 100 bytes per second each", ">= 20"),
     "1gnb-2ue-ip": ("2 UEs, downlink full by UDP from the site", ""),
-    "1gnb-10ue-ip": ("10 UEs, downlink full by UDP from the site", ""),
+    "1gnb-10ue-ip": ("10 UEs, downlink full by UDP from the site", ">= 0.9"),
+    "1gnb-10ue-ip-large": ("10 UEs, the same with six datagrams simulated as one", ">= 1"),
 }
 GROWTH = {10: "1gnb-10ue", 30: "1gnb-30ue", 100: "1gnb-100ue", 300: "1gnb-300ue"}
 """Cases with full downlink buffers, by number of UEs."""

@@ -7,8 +7,10 @@
 //   full  packets of 1500 bytes are put into the downlink bearers above RLC, as many as they take
 //   idle  a packet of 100 bytes each second and UE
 //   ip    the same as UDP datagrams from a server at the site; goodput is what reached the sockets of the UEs
+//   large the same with six datagrams simulated as one (--joined=6)
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -33,6 +35,7 @@
 #include "named-random.h"
 #include "nr-cell.h"
 #include "nr-helper.h"
+#include "options.h"
 #include "planar-array.h"
 
 using namespace ns3;
@@ -42,7 +45,7 @@ namespace {
 constexpr std::uint32_t packet_bytes = 1500;
 constexpr std::uint64_t full_bytes = 500'000; ///< of a full bearer: twice what the cell carries in a millisecond
 
-enum class Load : std::uint8_t { Full, Idle, Ip };
+enum class Load : std::uint8_t { Full, Idle, Ip, LargeIp };
 
 struct Case {
     const char* name;
@@ -52,10 +55,12 @@ struct Case {
     bool byDefault;
 };
 
-constexpr Case cases[] = {{"1gnb-2ue", 2, Load::Full, 1, true},           {"1gnb-10ue", 10, Load::Full, 1, true},
-                          {"1gnb-100ue-idle", 100, Load::Idle, 10, true}, {"1gnb-2ue-ip", 2, Load::Ip, 1, true},
-                          {"1gnb-10ue-ip", 10, Load::Ip, 1, true},        {"1gnb-30ue", 30, Load::Full, 1, false},
-                          {"1gnb-100ue", 100, Load::Full, 1, false},      {"1gnb-300ue", 300, Load::Full, 1, false}};
+constexpr Case cases[] = {
+    {"1gnb-2ue", 2, Load::Full, 1, true},           {"1gnb-10ue", 10, Load::Full, 1, true},
+    {"1gnb-100ue-idle", 100, Load::Idle, 10, true}, {"1gnb-2ue-ip", 2, Load::Ip, 1, true},
+    {"1gnb-10ue-ip", 10, Load::Ip, 1, true},        {"1gnb-10ue-ip-large", 10, Load::LargeIp, 1, true},
+    {"1gnb-30ue", 30, Load::Full, 1, false},        {"1gnb-100ue", 100, Load::Full, 1, false},
+    {"1gnb-300ue", 300, Load::Full, 1, false}};
 
 /// The gNB, the UEs and the channel between them.
 struct Street {
@@ -132,7 +137,13 @@ class AboveRlc {
 /// Datagrams from a server at the site, as many as keep the bearers full.
 class OverIp {
   public:
-    explicit OverIp(const Street& street) {
+    /// \param joined packets that are simulated as one
+    OverIp(const Street& street, std::uint32_t joined) : m_joined(joined) {
+        edgelam::Options options("radio", "a cell");
+        m_nr.AddOptions(options);
+        const std::string join = "--joined=" + std::to_string(joined);
+        const std::array line{"radio", join.c_str()};
+        options.Parse(static_cast<int>(line.size()), line.data());
         m_nr.AssignStreams(1);
         m_nr.InstallGnb(street.gnb, street.channel);
         for (const auto& ue : street.ues) {
@@ -163,8 +174,9 @@ class OverIp {
         for (std::uint32_t i = 0; i < m_sockets.size(); ++i) {
             const auto address = m_sockets[i]->GetNode()->GetObject<Ipv4>()->GetAddress(1, 0).GetLocal();
             const std::uint64_t waiting = m_nr.GetCell()->DownBearer(i).BacklogBytes();
-            for (std::uint64_t bytes = waiting; bytes < full_bytes; bytes += packet_bytes) {
-                m_server->SendTo(Create<Packet>(packet_bytes - udp_headers), 0, InetSocketAddress(address, port));
+            for (std::uint64_t bytes = waiting; bytes < full_bytes; bytes += m_joined * packet_bytes) {
+                m_server->SendTo(Create<Packet>(m_joined * (packet_bytes - udp_headers)), 0,
+                                 InetSocketAddress(address, port));
             }
         }
         Simulator::Schedule(MilliSeconds(1), &OverIp::Fill, this);
@@ -172,6 +184,7 @@ class OverIp {
 
     static constexpr std::uint16_t port = 9;
     static constexpr std::uint32_t udp_headers = 28; ///< IPv4 and UDP
+    std::uint32_t m_joined;
     edgelam::NrHelper m_nr;
     Ptr<Socket> m_server;
     std::vector<Ptr<Socket>> m_sockets; ///< of the UEs
@@ -197,8 +210,9 @@ Result Run(const Case& which, double simulatedS) {
     RngSeedManager::SetSeed(1);
     RngSeedManager::SetRun(1);
     const Street street(which.numUe);
-    if (which.load == Load::Ip) {
-        OverIp traffic(street);
+    if (which.load == Load::Ip || which.load == Load::LargeIp) {
+        constexpr std::uint32_t largest = 6; // 9000 bytes
+        OverIp traffic(street, which.load == Load::LargeIp ? largest : 1);
         return Measure(traffic, simulatedS);
     }
     AboveRlc traffic(street, which.load);
