@@ -10,7 +10,7 @@ from edgelam.output.progress import Progress
 from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, RunFolder, load
 
-from . import bler, delay, distance, peak, rlc, schedulers, tcp
+from . import bler, delay, distance, geometry, peak, rlc, schedulers, tcp
 from .checks import Check
 from .config import Config
 from .runner import Runner
@@ -25,6 +25,7 @@ MODULES: dict[str, ModuleType] = {
     "schedulers": schedulers,
     "rlc": rlc,
     "tcp": tcp,
+    "geometry": geometry,
 }
 
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from edgelam.errors import ConfigurationError, EdgelamError
 
-Case = Literal["bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp"]
-CASES: tuple[Case, ...] = ("bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp")
+Case = Literal["bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp", "geometry"]
+CASES: tuple[Case, ...] = ("bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp", "geometry")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,12 +51,16 @@ class Config:
     """TCP: one-way delays between the UPF and the cloud, ms."""
     tcp_bytes: int = 10_000_000
     """TCP: bytes of each transfer."""
+    geometry_drops: int = 10
+    """Geometry: number of drops, at least 2."""
+    geometry_ues: int = 570
+    """Geometry: number of UEs in each drop of 57 cells."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal whatever the machine."""
         whole = {"seed": (1, 1_000_000), "processes": (1, 1000), "arrivals": (1, 10_000), "drops": (2, 100_000)}
         whole |= {"street_ues": (2, 300), "street_drops": (2, 10_000), "rlc_packets": (100, 10_000_000)}
-        whole |= {"tcp_bytes": (100_000, 1_000_000_000)}
+        whole |= {"tcp_bytes": (100_000, 1_000_000_000), "geometry_drops": (2, 10_000), "geometry_ues": (57, 20_000)}
         real = {"peak_seconds": (0.05, 10), "drop_seconds": (0.01, 10), "fading_seconds": (0.1, 1000)}
         real |= {"street_seconds": (0.05, 100)}
         for name, (least, most) in (whole | real).items():
@@ -102,6 +106,7 @@ def full() -> Config:
         street_seconds=1.0,
         rlc_packets=100_000,
         tcp_delays_ms=(2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
+        geometry_drops=50,
     )
 
 

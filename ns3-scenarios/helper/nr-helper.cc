@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <stdexcept>
 
 #include "ns3/data-rate.h"
@@ -61,10 +60,8 @@ Ptr<Ipv4StaticRouting> RoutingOf(const Ptr<Node>& node) {
 } // namespace
 
 NrHelper::NrHelper(const NrGnbDefaults& defaults)
-    : m_downtiltDeg(defaults.downtiltDeg), m_ueAddresses(ue_network, mask_16), m_siteAddresses(site_network, mask_30),
-      m_upfAddresses("10.47.0.0", mask_30) {
-    m_array.Set("NumRows", defaults.rows);
-    m_array.Set("NumColumns", defaults.columns);
+    : m_antennas({.rows = defaults.rows, .columns = defaults.columns, .tiltDeg = defaults.downtiltDeg}),
+      m_ueAddresses(ue_network, mask_16), m_siteAddresses(site_network, mask_30), m_upfAddresses("10.47.0.0", mask_30) {
     m_settings.Set("MaxLayers", 0.0);
     m_carrier.Set("Frequency", m_carrier.Number("Frequency"));
     if (defaults.powerDbm) {
@@ -99,21 +96,10 @@ void NrHelper::AddOptions(Options& options) {
     options.Attribute("drxCycle", m_settings, "DrxCycle", {.smallest = 0, .largest = 10.24});
     options.Attribute("drxOnDuration", m_settings, "DrxOnDuration", {.smallest = 0, .largest = 1.6});
     options.Attribute("drxInactivity", m_settings, "DrxInactivity", {.smallest = 0, .largest = 2.56});
-    options.Section("Antennas");
-    options.Attribute("gnbRows", m_array, "NumRows",
-                      {.help = "rows of the gNB's array, elements of TR 38.901 7.3", .largest = 64});
-    options.Attribute("gnbColumns", m_array, "NumColumns",
-                      {.help = "columns of the gNB's array; each place has two polarisations", .largest = 64});
-    options.Real("downtilt", m_downtiltDeg, "degrees",
-                 "tilt of the gNB's array towards the ground, beyond its mounting", -90, 90);
-    options.Integer("ueAntennas", m_ueAntennas, "isotropic antennas of a UE: 1, or 2, 4, ... in pairs of polarisations",
-                    1, 16);
+    m_antennas.AddOptions(options);
     options.Section("Core");
     options.Time("backhaulDelay", m_backhaulDelayS, "delay of the N3 link between gNB and UPF, one way", 0, 1);
     options.Rate("backhaulRate", m_backhaulRate, "rate of the N3 link", 1e6, 1e12);
-    options.Sets(m_array.type(),
-                 {{"DowntiltAngle", "downtilt"}, {"IsDualPolarized", "ueAntennas"}, {"PolSlantAngle", ""}});
-    options.Sets("ns3::PhasedArrayModel", {{"AntennaElement", ""}});
     options.Integer("joined", m_joined,
                     "packets of 1500 bytes of one transfer that are simulated as one: cheaper, and less exact. 2 and 5 "
                     "keep TCP's initial window",
@@ -128,12 +114,10 @@ std::int64_t NrHelper::AssignStreams(std::int64_t stream) {
 }
 
 Ptr<nr::Cell> NrHelper::MakeCell(Ptr<Node> gnb, Ptr<RadioChannel> channel, double bearingRad) {
-    if (m_ueAntennas > 1 && m_ueAntennas % 2 != 0) {
-        throw std::invalid_argument("option --ueAntennas=" + std::to_string(m_ueAntennas) +
-                                    " is not legal: it takes 1 or an even number");
-    }
-    const std::uint32_t rows = Whole(m_array, "NumRows"), columns = Whole(m_array, "NumColumns");
-    const std::uint32_t ports = std::min({2 * rows * columns, m_ueAntennas, nr::max_layers});
+    const ArrayLayout antennas = m_antennas.Gnb(m_mountingDeg);
+    m_ueArray = m_antennas.MakeUe();
+    m_gnbArray = MakeArray(antennas);
+    const std::uint32_t ports = std::min({antennas.NumPorts(), m_antennas.NumUeAntennas(), nr::max_layers});
     LimitLayers("MaxLayers", "maxLayers", ports);
     LimitLayers("MaxUplinkLayers", "maxUplinkLayers", ports);
     m_gnb = gnb;
@@ -142,9 +126,6 @@ Ptr<nr::Cell> NrHelper::MakeCell(Ptr<Node> gnb, Ptr<RadioChannel> channel, doubl
         m_carrier.Apply(channel);
         channel->AssignStreams(m_stream);
     }
-    m_gnbArray = MakePlanarArray(rows, columns, true, ElementPattern::Sector,
-                                 (m_mountingDeg + m_downtiltDeg) * std::numbers::pi / 180);
-    m_ueArray = MakePlanarArray(1, std::max(1u, m_ueAntennas / 2), m_ueAntennas > 1, ElementPattern::Isotropic);
 
     m_cell = CreateObject<nr::Cell>();
     m_settings.Apply(m_cell);

@@ -26,6 +26,7 @@
 #include "ns3/node.h"
 #include "ns3/uniform-planar-array.h"
 
+#include "antenna-options.h"
 #include "attribute-values.h"
 #include "nr-cell.h"
 #include "nr-multicast.h"
@@ -122,11 +123,11 @@ class NrHelper {
 
     // Options.
     AttributeValues m_settings{"edgelam::nr::Cell"};
-    AttributeValues m_carrier{"edgelam::RadioChannel"}, m_array{"ns3::UniformPlanarArray"};
+    AttributeValues m_carrier{"edgelam::RadioChannel"};
+    AntennaOptions m_antennas;
     std::string m_rlc = "am";
-    std::uint32_t m_ueAntennas = 4;
     std::uint32_t m_joined = 1;
-    double m_downtiltDeg, m_mountingDeg = 0, m_backhaulDelayS = 2e-3, m_backhaulRate = 10e9;
+    double m_mountingDeg = 0, m_backhaulDelayS = 2e-3, m_backhaulRate = 10e9;
 
     ns3::Ptr<RadioChannel> m_channel;
     ns3::Ptr<nr::Cell> m_cell;

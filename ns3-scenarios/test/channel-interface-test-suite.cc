@@ -169,7 +169,7 @@ void Refusals(Case& test) {
     test.Refuses(real("WindowLength", 0), {"WindowLength 0", "0.001 to 10 m"}, "window");
     test.Refuses(real("CoherenceDistance", 1), {"0 to 0.5 wavelengths"}, "coherence");
     test.Refuses(text("Deployment", "Uma"), {"Uma", "UMa", "InF-HH"}, "deployment");
-    test.Refuses(text("LosState", "yes"), {"yes", "Probability, Always, Never"}, "line of sight");
+    test.Refuses(text("LosState", "yes"), {"yes", "Probability, Hard, Always, Never"}, "line of sight");
     test.Refuses(text("Angles", "fast"), {"fast", "Frozen, Drifting"}, "angles");
 
     const auto bs = MakeEnd({0, 0, 25}), same = MakeEnd({0, 0, 25}), lost = MakeEnd({std::nan(""), 0, 1});

@@ -30,6 +30,7 @@ SMALL = (
     "--drops", "5", "--drop-seconds", "0.05", "--fading-ues", "1", "4", "--fading-snr-db", "8",
     "--fading-seconds", "1.5", "--street-ues", "4", "--street-drops", "2", "--street-seconds", "0.1",
     "--rlc-packets", "1000", "--tcp-delays-ms", "20", "--tcp-bytes", "3000000",
+    "--geometry-drops", "3", "--geometry-ues", "114",
 )  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def test_every_case_has_figures(finished):
     names = {path.stem for path in finished.glob("*.svg")}
     assert names == {
         "bler", "harq", "peak", "delay", "delay_parts", "delay_distribution", "distance", "pf_gain", "schedulers",
-        "rlc", "tcp",
+        "rlc", "tcp", "geometry",
     }  # fmt: skip
     assert names == {path.stem for path in finished.glob("*.png")}
 

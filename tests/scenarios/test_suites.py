@@ -10,10 +10,12 @@ from edgelam.paths import installed
 SUITES = [
     "edgelam-channel",
     "edgelam-channel-interface",
+    "edgelam-channel-sites",
     "edgelam-channel-statistics",
     "edgelam-channel-validation",
     "edgelam-csi",
     "edgelam-helpers",
+    "edgelam-network-layout",
     "edgelam-nr-bearer",
     "edgelam-nr-cell",
     "edgelam-nr-cell-rates",

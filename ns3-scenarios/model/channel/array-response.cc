@@ -14,6 +14,8 @@
 #include "ns3/uniform-planar-array.h"
 
 #include "channel-kernels.h"
+#include "panel-array.h"
+#include "subarray-antenna.h"
 
 namespace edgelam {
 
@@ -74,16 +76,23 @@ double TurnOfSecond(const ns3::PhasedArrayModel& array) {
     return std::atan2(theta0 * phi1 - phi0 * theta1, theta0 * theta1 + phi0 * phi1);
 }
 
-/// Amplitudes of an array's elements towards unit vectors in its own coordinates. The two patterns of TR 38.901 are
-/// worked out here, any other is asked.
-RawVector<float> ElementAmplitudes(const ns3::PhasedArrayModel& array, const double* along, const double* across,
-                                   const double* up, std::size_t count) {
-    const auto element = ns3::ConstCast<ns3::AntennaModel>(array.GetAntennaElement()); // GetGainDb is not const
+/// Amplitudes of an element towards unit vectors in the coordinates of its array. The two patterns of TR 38.901, and
+/// sub-arrays of such elements, are worked out here; any other is asked.
+RawVector<float> ElementAmplitudes(const ns3::Ptr<ns3::AntennaModel>& element, const double* along,
+                                   const double* across, const double* up, std::size_t count) {
     const auto amplitude = [&](const ns3::Angles& angles) {
         return static_cast<float>(std::pow(10, element->GetGainDb(angles) / 20));
     };
-    RawVector<float> out(count);
     const auto& model = *element;
+    if (typeid(model) == typeid(SubarrayAntenna)) {
+        const auto& subarray = dynamic_cast<const SubarrayAntenna&>(model);
+        RawVector<float> out = ElementAmplitudes(subarray.GetElement(), along, across, up, count);
+        for (std::size_t d = 0; d < count; ++d) {
+            out[d] *= static_cast<float>(subarray.Factor(across[d], up[d]));
+        }
+        return out;
+    }
+    RawVector<float> out(count);
     if (typeid(model) == typeid(ns3::IsotropicAntennaModel)) {
         std::fill(out.begin(), out.end(), amplitude(ns3::Angles(0.0, 0.0)));
     } else if (typeid(model) == typeid(ns3::ThreeGppAntennaModel)) {
@@ -117,7 +126,8 @@ void RespondPlanar(const ns3::UniformPlanarArray& array, const double* x, const 
         across[d] = y[d] * cosAlpha - x[d] * sinAlpha;
         up[d] = cosBeta * z[d] + sinBeta * forward;
     }
-    const RawVector<float> gains = ElementAmplitudes(array, along, across, up, count);
+    const auto element = ns3::ConstCast<ns3::AntennaModel>(array.GetAntennaElement()); // GetGainDb is not const
+    const RawVector<float> gains = ElementAmplitudes(element, along, across, up, count);
     for (std::size_t d = 0; d < count; ++d) {
         const double flat = std::sqrt(x[d] * x[d] + y[d] * y[d]); // sine of the inclination
         const double cosAzimuth = flat > 0 ? (x[d] * cosAlpha + y[d] * sinAlpha) / flat : cosAlpha;
@@ -139,10 +149,30 @@ void RespondPlanar(const ns3::UniformPlanarArray& array, const double* x, const 
 
 } // namespace
 
-ArrayResponse Respond(const ns3::PhasedArrayModel& array, const double* x, const double* y, const double* z,
-                      std::size_t count) {
+ArrayResponse RespondElements(const ns3::PhasedArrayModel& array, const double* x, const double* y, const double* z,
+                              std::size_t count) {
     ArrayResponse out;
     out.numPolarisations = array.GetNumPols();
+    out.theta.resize(count * out.numPolarisations);
+    out.phi.resize(count * out.numPolarisations);
+    if (typeid(array) == typeid(ns3::UniformPlanarArray) || typeid(array) == typeid(PanelArray)) {
+        RespondPlanar(dynamic_cast<const ns3::UniformPlanarArray&>(array), x, y, z, count, out);
+        return out;
+    }
+    for (std::size_t d = 0; d < count; ++d) {
+        const ns3::Angles angles(std::atan2(y[d], x[d]), std::acos(std::min(1.0, std::max(-1.0, z[d]))));
+        for (std::size_t p = 0; p < out.numPolarisations; ++p) {
+            const auto [horizontal, vertical] = array.GetElementFieldPattern(angles, static_cast<std::uint8_t>(p));
+            out.theta[d * out.numPolarisations + p] = static_cast<float>(vertical);
+            out.phi[d * out.numPolarisations + p] = static_cast<float>(horizontal);
+        }
+    }
+    return out;
+}
+
+ArrayResponse Respond(const ns3::PhasedArrayModel& array, const double* x, const double* y, const double* z,
+                      std::size_t count) {
+    ArrayResponse out = RespondElements(array, x, y, z, count);
     const std::size_t elements = array.GetNumElems();
     if (elements == 0 || elements % out.numPolarisations != 0) {
         throw std::invalid_argument("antenna array with " + std::to_string(elements) + " elements in " +
@@ -168,20 +198,6 @@ ArrayResponse Respond(const ns3::PhasedArrayModel& array, const double* x, const
     }
     kernels::PlacePhasors(x, y, z, count, placeX, placeY, placeZ, out.numPlaces, out.phaseRe.data(),
                           out.phaseIm.data());
-    out.theta.resize(count * out.numPolarisations);
-    out.phi.resize(count * out.numPolarisations);
-    if (typeid(array) == typeid(ns3::UniformPlanarArray)) {
-        RespondPlanar(dynamic_cast<const ns3::UniformPlanarArray&>(array), x, y, z, count, out);
-        return out;
-    }
-    for (std::size_t d = 0; d < count; ++d) {
-        const ns3::Angles angles(std::atan2(y[d], x[d]), std::acos(std::min(1.0, std::max(-1.0, z[d]))));
-        for (std::size_t p = 0; p < out.numPolarisations; ++p) {
-            const auto [horizontal, vertical] = array.GetElementFieldPattern(angles, static_cast<std::uint8_t>(p));
-            out.theta[d * out.numPolarisations + p] = static_cast<float>(vertical);
-            out.phi[d * out.numPolarisations + p] = static_cast<float>(horizontal);
-        }
-    }
     return out;
 }
 

@@ -61,6 +61,10 @@ struct ArrayShape {
 
 ArrayShape ShapeOf(const ns3::PhasedArrayModel& array);
 
+/// Only theta and phi of Respond: what an element of each polarisation radiates, wherever it is.
+ArrayResponse RespondElements(const ns3::PhasedArrayModel& array, const double* x, const double* y, const double* z,
+                              std::size_t count);
+
 /// \param x, y, z unit vectors of `count` directions
 /// Throws std::invalid_argument for an array without elements or with another order of elements.
 ArrayResponse Respond(const ns3::PhasedArrayModel& array, const double* x, const double* y, const double* z,

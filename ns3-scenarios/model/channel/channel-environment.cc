@@ -23,6 +23,9 @@ constexpr double near_m = 30;
 constexpr int finest_level = 4;
 constexpr double fine_length = 0.125; ///< of the outer radius of a ring: longest square in it
 
+/// A user takes part in up to four drops of each of three conditions, and in as many of a second image of the site.
+constexpr std::size_t recent_drops = 24;
+
 /// What a random stream is for; the numbers are part of what a seed means.
 enum Name : std::uint64_t {
     large_scale = 1,
@@ -100,21 +103,40 @@ NamedRandom ChannelEnvironment::Named(std::initializer_list<std::uint64_t> name)
     return {own.Bits(), name};
 }
 
-ConditionWeights ChannelEnvironment::Conditions(const ConditionRule& rule, const LinkGeometry& geometry,
-                                                const Vector& user) const {
-    const auto soft = [&](double probability, const GaussianField& field) {
-        if (probability <= 0 || probability >= 1) {
-            return probability <= 0 ? 0.0 : 1.0;
-        }
-        const double z = UniformToNormal(probability) + field(user.x, user.y);
-        const double curve = 0.5 + std::atan(std::sqrt(20 / m_wavelengthM) * z) / pi;
-        return std::clamp((curve - 0.1) / 0.8, 0.0, 1.0);
-    };
+double ChannelEnvironment::StateAt(double probability, const GaussianField& field, const Vector& user,
+                                   bool hard) const {
+    if (probability <= 0 || probability >= 1) {
+        return probability <= 0 ? 0.0 : 1.0;
+    }
+    const double z = UniformToNormal(probability) + field(user.x, user.y);
+    if (hard) {
+        return z > 0 ? 1 : 0;
+    }
+    const double curve = 0.5 + std::atan(std::sqrt(20 / m_wavelengthM) * z) / pi;
+    return std::clamp((curve - 0.1) / 0.8, 0.0, 1.0);
+}
+
+Surroundings ChannelEnvironment::SurroundingsAt(double indoorFraction, const Vector& user) const {
+    Surroundings out;
+    out.indoor = StateAt(indoorFraction, m_indoor, user);
+    if (out.indoor > 0) {
+        const double first = NormalToUniform(m_wayIn1(user.x, user.y));
+        const bool legacy = m_statistics.GetBuildingLoss() == BuildingLoss::Legacy; // table 7.4.3-3: one number
+        out.wayInM = m_statistics.LongestIndoorDistanceM() *
+                     (legacy ? first : std::min(first, NormalToUniform(m_wayIn2(user.x, user.y))));
+        out.penetrationDb = m_statistics.PenetrationMeanDb(out.wayInM) +
+                            m_statistics.PenetrationStdDb() * m_penetration(user.x, user.y);
+    }
+    return out;
+}
+
+ConditionWeights ChannelEnvironment::Conditions(const LosRule& rule, const LinkGeometry& geometry, const Vector& user,
+                                                const Surroundings& surroundings) const {
     ConditionWeights out;
-    const double indoor = soft(rule.indoorFraction, m_indoor);
+    const double indoor = surroundings.indoor;
     LinkGeometry outdoors = geometry; // table 7.4.2-1 counts the way to the building only
-    outdoors.distance2dM = std::max(0.0, geometry.distance2dM - (indoor > 0 ? indoor * WayIn(user) : 0));
-    out.outdoorLos = rule.los ? *rule.los : soft(m_statistics.LosProbability(outdoors), m_los);
+    outdoors.distance2dM = std::max(0.0, geometry.distance2dM - (indoor > 0 ? indoor * surroundings.wayInM : 0));
+    out.outdoorLos = rule.fixed ? *rule.fixed : StateAt(m_statistics.LosProbability(outdoors), m_los, user, rule.hard);
     out.o2i = indoor;
     out.los = (1 - indoor) * out.outdoorLos;
     out.nlos = (1 - indoor) * (1 - out.outdoorLos);
@@ -169,16 +191,6 @@ LargeScaleValues ChannelEnvironment::LargeScale(LinkCondition condition, const L
     values[ZSA] = std::min(values[ZSA], 52.0);
     values[ZSD] = std::min(values[ZSD], 52.0);
     return values;
-}
-
-double ChannelEnvironment::WayIn(const Vector& user) const {
-    return m_statistics.LongestIndoorDistanceM() *
-           std::min(NormalToUniform(m_wayIn1(user.x, user.y)), NormalToUniform(m_wayIn2(user.x, user.y)));
-}
-
-double ChannelEnvironment::PenetrationDb(const Vector& user) const {
-    return m_statistics.PenetrationMeanDb(WayIn(user)) +
-           m_statistics.PenetrationStdDb() * m_penetration(user.x, user.y);
 }
 
 double ChannelEnvironment::EnvironmentHeightUniform(const Vector& user) const {
@@ -264,6 +276,10 @@ std::shared_ptr<const ClusterDrop> ChannelEnvironment::Drop(LinkCondition condit
                                    LargeScale(condition, geometry, centre), centre, m_baseStation, 2 * length, random,
                                    phases ? &*phases : nullptr);
     slot = made;
+    m_recent.push_back(made);
+    if (m_recent.size() > recent_drops) {
+        m_recent.pop_front();
+    }
     ++m_numDrops;
     NS_LOG_LOGIC("drop " << m_numDrops << ": cell (" << place.x << ", " << place.y << "), level " << place.level
                          << ", floor " << floor << ", condition " << static_cast<int>(condition));

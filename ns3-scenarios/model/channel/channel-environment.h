@@ -5,6 +5,7 @@
 
 #include <array>
 #include <compare>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "channel-drop.h"
 #include "channel-statistics.h"
 #include "gaussian-field.h"
+#include "user-surroundings.h"
 
 namespace edgelam {
 
@@ -42,10 +44,10 @@ struct ConditionWeights {
     }
 };
 
-/// How a channel decides on the state of its links.
-struct ConditionRule {
-    std::optional<bool> los;   ///< always, never, or (nothing) by the probability of TR 38.901 7.4.2
-    double indoorFraction = 0; ///< share of places that are indoors
+/// How a channel decides whether there is line of sight.
+struct LosRule {
+    std::optional<bool> fixed; ///< always, never, or (nothing) by the probability of TR 38.901 7.4.2
+    bool hard = false; ///< by probability: one state or the other everywhere, without the soft state between them
 };
 
 /// Spatially consistent randomness (TR 38.901 7.6.3) as pure functions of position: the answer does not depend on the
@@ -71,15 +73,17 @@ class ChannelEnvironment {
     /// probability and G is the field. That curve never quite ends; below 0.1 and above 0.9 it is taken for 0 and 1
     /// (and stretched between), so that most places have one state and mixing stays the exception. Its use for being
     /// indoors is ours: the report has no soft state there.
-    ConditionWeights Conditions(const ConditionRule& rule, const LinkGeometry& geometry, const ns3::Vector& user) const;
+    ConditionWeights Conditions(const LosRule& rule, const LinkGeometry& geometry, const ns3::Vector& user,
+                                const Surroundings& surroundings) const;
+    /// What is around a user there, the same for all sites. Building loss: wall, way behind it, and their deviation.
+    /// \param indoorFraction share of places that are indoors
+    Surroundings SurroundingsAt(double indoorFraction, const ns3::Vector& user) const;
 
     /// Shadowing in dB (positive: more power) and K-factor in dB at a place. O2i has its own field.
     double Shadowing(LinkCondition condition, const LinkGeometry& geometry, const ns3::Vector& user) const;
     double KFactorDb(const LinkGeometry& geometry, const ns3::Vector& user) const;
     /// All large-scale parameters.
     LargeScaleValues LargeScale(LinkCondition condition, const LinkGeometry& geometry, const ns3::Vector& user) const;
-    /// Penetration loss in dB of a user indoors: wall, way behind it, and their deviation.
-    double PenetrationDb(const ns3::Vector& user) const;
     /// In (0, 1), one for the place: see ChannelStatistics::PathLossDb.
     double EnvironmentHeightUniform(const ns3::Vector& user) const;
 
@@ -90,6 +94,7 @@ class ChannelEnvironment {
 
     /// Drops made so far.
     std::uint64_t numDrops() const { return m_numDrops; }
+    const ChannelStatistics& statistics() const { return m_statistics; }
 
   private:
     /// The seven fields of one condition, made when first needed.
@@ -98,8 +103,8 @@ class ChannelEnvironment {
         ClusterStatistics statistics; ///< root, mean and std of K: they do not depend on the geometry
     };
     const Fields& FieldsOf(LinkCondition condition, const LinkGeometry& geometry) const;
-    /// Length of the way inside the building, m (d_2D-in).
-    double WayIn(const ns3::Vector& user) const;
+    /// 0 to 1: the state of a place that holds with this probability.
+    double StateAt(double probability, const GaussianField& field, const ns3::Vector& user, bool hard = false) const;
     /// Length of the squares of a level.
     double LengthM(LinkCondition condition, int level) const;
     double CorrelatedAt(const Fields& fields, std::size_t parameter, const ns3::Vector& user) const;
@@ -112,6 +117,7 @@ class ChannelEnvironment {
     mutable std::array<std::optional<Fields>, 3> m_fields;
     GaussianField m_los, m_indoor, m_penetration, m_wayIn1, m_wayIn2, m_environmentHeight;
     std::map<std::tuple<LinkCondition, DropPlace, int>, std::weak_ptr<const ClusterDrop>> m_drops;
+    std::deque<std::shared_ptr<const ClusterDrop>> m_recent; ///< kept a little longer: sectors look one after another
     std::uint64_t m_numDrops = 0;
 };
 

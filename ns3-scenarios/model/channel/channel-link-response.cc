@@ -82,7 +82,7 @@ const std::vector<std::complex<float>>& ChannelLink::GetEffectiveChannel(Directi
     const Vector ut = m_ut->GetPosition(), bs = m_bs->GetPosition();
     const double near = m_channel.m_coherence * m_channel.GetWavelengthM();
     const auto realisation = m_channel.RealisationOf(m_utNode);
-    const auto surfaces = SurfaceVersion();
+    const auto settings = SettingsVersion();
     const auto asked = [&](const Effective& kept) {
         return kept.direction == direction && kept.rxId == rxWeights.id() && kept.txId == txWeights.id() &&
                std::equal(kept.frequenciesHz.begin(), kept.frequenciesHz.end(), frequencyOffsetsHz.begin(),
@@ -108,7 +108,7 @@ const std::vector<std::complex<float>>& ChannelLink::GetEffectiveChannel(Directi
         m_effective.splice(m_effective.begin(), m_effective, found);
     }
     Effective& kept = m_effective.front();
-    if (kept.values.empty() || kept.arrayVersion != m_arrayVersion || kept.surfaceVersion != surfaces ||
+    if (kept.values.empty() || kept.arrayVersion != m_arrayVersion || kept.settingsVersion != settings ||
         kept.realisation != realisation || ns3::CalculateDistance(ut, kept.utPlace) > near ||
         ns3::CalculateDistance(bs, kept.bsPlace) > near) {
         NS_LOG_LOGIC("nodes " << m_bsNode << " and " << m_utNode << ": effective channel " << m_computed + 1 << ", "
@@ -120,7 +120,7 @@ const std::vector<std::complex<float>>& ChannelLink::GetEffectiveChannel(Directi
         kept.values = std::move(values);
         kept.version = ++m_computed;
         kept.arrayVersion = m_arrayVersion;
-        kept.surfaceVersion = surfaces;
+        kept.settingsVersion = settings;
         kept.realisation = realisation;
         kept.utPlace = ut;
         kept.bsPlace = bs;

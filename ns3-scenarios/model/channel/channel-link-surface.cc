@@ -20,8 +20,8 @@ bool ChannelLink::IsOverSurface() const {
            });
 }
 
-std::uint64_t ChannelLink::SurfaceVersion() const {
-    std::uint64_t sum = m_channel.GetSurfaces().size();
+std::uint64_t ChannelLink::SettingsVersion() const {
+    std::uint64_t sum = m_channel.GetSurfaces().size() + m_channel.m_surroundingsVersion;
     for (const auto& surface : m_channel.GetSurfaces()) {
         sum += surface->GetVersion();
     }

@@ -35,19 +35,6 @@ std::string Text(const Vector& v) {
 
 } // namespace
 
-/// A drop's share in a link: the direct ray, or one cell in one condition.
-struct ChannelLink::Part {
-    LinkCondition condition;
-    bool direct;
-    DropPlace place;      ///< of its drop; of the direct ray: none
-    double amplitude = 0; ///< all factors: gain of the condition, its weight, K-factor, cell
-    std::shared_ptr<const ClusterDrop> drop;
-    std::unique_ptr<RayWindow> window;
-    std::unique_ptr<RayWindow> previous; ///< fading out
-    Vector utPlace, bsPlace;             ///< of the last look
-    std::uint64_t arrayVersion = 0;
-};
-
 ChannelLink::ChannelLink(RadioChannel& channel, ns3::Ptr<ns3::MobilityModel> baseStation,
                          ns3::Ptr<ns3::PhasedArrayModel> bsArray, ns3::Ptr<ns3::MobilityModel> user,
                          ns3::Ptr<ns3::PhasedArrayModel> utArray)
@@ -97,17 +84,24 @@ bool ChannelLink::Settle() {
     const auto realisation = m_channel.RealisationOf(m_utNode);
     if (!m_environment || realisation != m_realisation) {
         m_parts.clear();
-        m_environment = m_channel.Environment(m_site, realisation);
+        m_environment = m_channel.Environment(m_site, m_channel.DeploymentAt(m_bsNode), realisation);
         m_realisation = realisation;
         m_placed = false;
     }
-    if (m_placed && Same(ut, m_utPlace) && Same(bs, m_bsPlace)) {
+    if (m_placed && Same(ut, m_utPlace) && Same(bs, m_bsPlace) &&
+        m_surroundingsVersion == m_channel.m_surroundingsVersion) {
         return false;
     }
     CheckPlaces(ut, bs);
     m_utPlace = ut;
     m_bsPlace = bs;
-    m_geometry = {std::hypot(ut.x - bs.x, ut.y - bs.y), bs.z, ut.z};
+    m_surroundingsVersion = m_channel.m_surroundingsVersion;
+    m_surroundings = m_channel.SurroundingsOf(m_utNode, *m_environment, ut);
+    m_views.clear();
+    for (const auto& image : m_channel.m_wrapAround.Images(bs, ut)) {
+        const Vector seen = ut - image.shift;
+        m_views.push_back({image, seen, {std::hypot(seen.x - bs.x, seen.y - bs.y), bs.z, seen.z}, {}, {}});
+    }
     m_placed = true;
     m_raysCurrent = false;
     return true;
@@ -117,68 +111,87 @@ void ChannelLink::RefreshLargeScale() {
     if (!Settle()) {
         return;
     }
-    const auto& statistics = m_channel.GetStatistics();
-    m_weights = m_environment->Conditions(m_channel.m_rule, m_geometry, m_utPlace);
-    const double uniform = m_environment->EnvironmentHeightUniform(m_utPlace);
-    const double air = statistics.AbsorptionDb(m_geometry.Distance3d());
-    const auto loss = [&](LinkCondition condition) {
-        return std::pow(10, -statistics.PathLossDb(condition, m_geometry, uniform) / 10);
-    };
-    for (const auto condition : conditions) {
-        double& gain = m_gain[static_cast<std::size_t>(condition)];
-        gain = 0;
-        if (m_weights[condition] <= 0) {
-            continue;
-        }
-        double db = -air;
-        if (m_channel.m_shadowing) {
-            db += m_environment->Shadowing(condition, m_geometry, m_utPlace);
-        }
-        if (condition == LinkCondition::O2i) { // the outdoor part has a state of its own
-            const double los = m_weights.outdoorLos;
-            gain =
-                (los > 0 ? los * loss(LinkCondition::Los) : 0) + (los < 1 ? (1 - los) * loss(LinkCondition::Nlos) : 0);
-            db -= m_environment->PenetrationDb(m_utPlace);
-        } else {
-            gain = loss(condition);
-        }
-        gain *= std::pow(10, db / 10);
+    for (auto& view : m_views) {
+        RefreshView(view);
     }
-    NS_LOG_LOGIC("nodes " << m_bsNode << " and " << m_utNode << ": large scale at " << Text(m_utPlace));
+    NS_LOG_LOGIC("nodes " << m_bsNode << " and " << m_utNode << ": large scale at " << Text(m_utPlace) << ", "
+                          << m_views.size() << " images of the site");
     if (!m_channel.m_stateTrace.IsEmpty()) {
         m_channel.m_stateTrace(m_bsNode, m_utNode, GetState());
     }
 }
 
+void ChannelLink::RefreshView(View& view) {
+    const auto& statistics = m_environment->statistics();
+    const auto& geometry = view.geometry;
+    view.weights = m_environment->Conditions(m_channel.m_los, geometry, view.utPlace, m_surroundings);
+    const double uniform = m_environment->EnvironmentHeightUniform(view.utPlace);
+    const double air = statistics.AbsorptionDb(geometry.Distance3d());
+    const auto loss = [&](LinkCondition condition) {
+        return std::pow(10, -statistics.PathLossDb(condition, geometry, uniform) / 10);
+    };
+    for (const auto condition : conditions) {
+        double& gain = view.gain[static_cast<std::size_t>(condition)];
+        if (view.weights[condition] <= 0) {
+            continue;
+        }
+        double db = -air;
+        if (m_channel.m_shadowing) {
+            db += m_environment->Shadowing(condition, geometry, view.utPlace);
+        }
+        if (condition == LinkCondition::O2i) { // the outdoor part has a state of its own
+            const double los = view.weights.outdoorLos;
+            gain =
+                (los > 0 ? los * loss(LinkCondition::Los) : 0) + (los < 1 ? (1 - los) * loss(LinkCondition::Nlos) : 0);
+            db -= m_surroundings.penetrationDb;
+        } else {
+            gain = loss(condition);
+            db -= m_surroundings.carDb;
+        }
+        gain *= std::pow(10, db / 10);
+    }
+}
+
+double ChannelLink::View::Gain() const {
+    double sum = 0;
+    for (const auto condition : conditions) {
+        sum += weights[condition] * gain[static_cast<std::size_t>(condition)];
+    }
+    return sum;
+}
+
 double ChannelLink::GetLargeScaleGain() {
     RefreshLargeScale();
     double gain = 0;
-    for (const auto condition : conditions) {
-        gain += m_weights[condition] * m_gain[static_cast<std::size_t>(condition)];
+    for (const auto& view : m_views) {
+        gain += view.image.weight * view.Gain();
     }
     return gain;
 }
 
 LinkState ChannelLink::GetState() {
     const double gain = GetLargeScaleGain();
-    const auto strongest =
-        *std::max_element(std::begin(conditions), std::end(conditions),
-                          [&](LinkCondition a, LinkCondition b) { return m_weights[a] < m_weights[b]; });
-    const auto& statistics = m_channel.GetStatistics();
-    const auto values = m_environment->LargeScale(strongest, m_geometry, m_utPlace);
+    const View& view = m_views.front();
+    const auto& weights = view.weights;
+    const auto& geometry = view.geometry;
+    const Vector& place = view.utPlace;
+    const auto strongest = *std::max_element(std::begin(conditions), std::end(conditions),
+                                             [&](LinkCondition a, LinkCondition b) { return weights[a] < weights[b]; });
+    const auto& statistics = m_environment->statistics();
+    const auto values = m_environment->LargeScale(strongest, geometry, place);
     const bool indoors = strongest == LinkCondition::O2i;
     const auto outdoors =
-        m_weights.outdoorLos > 0.5 || strongest == LinkCondition::Los ? LinkCondition::Los : LinkCondition::Nlos;
+        weights.outdoorLos > 0.5 || strongest == LinkCondition::Los ? LinkCondition::Los : LinkCondition::Nlos;
     LinkState state{};
-    state.distance_2d_m = m_geometry.distance2dM;
-    state.distance_3d_m = m_geometry.Distance3d();
-    state.los = m_weights.outdoorLos;
-    state.indoor = m_weights.o2i;
-    state.path_loss_db = statistics.PathLossDb(indoors ? outdoors : strongest, m_geometry,
-                                               m_environment->EnvironmentHeightUniform(m_utPlace));
-    state.shadowing_db = m_channel.m_shadowing ? m_environment->Shadowing(strongest, m_geometry, m_utPlace) : 0;
-    state.penetration_db = indoors ? m_environment->PenetrationDb(m_utPlace) : 0;
-    state.absorption_db = statistics.AbsorptionDb(m_geometry.Distance3d());
+    state.distance_2d_m = geometry.distance2dM;
+    state.distance_3d_m = geometry.Distance3d();
+    state.los = weights.outdoorLos;
+    state.indoor = weights.o2i;
+    state.path_loss_db =
+        statistics.PathLossDb(indoors ? outdoors : strongest, geometry, m_environment->EnvironmentHeightUniform(place));
+    state.shadowing_db = m_channel.m_shadowing ? m_environment->Shadowing(strongest, geometry, place) : 0;
+    state.penetration_db = indoors ? m_surroundings.penetrationDb : m_surroundings.carDb;
+    state.absorption_db = statistics.AbsorptionDb(geometry.Distance3d());
     state.gain_db = 10 * std::log10(gain);
     state.k_factor_db = strongest == LinkCondition::Los ? values[K] : std::nan("");
     state.delay_spread_s = values[DS];
@@ -206,9 +219,10 @@ void ChannelLink::RefreshRays() {
         return;
     }
     std::vector<std::unique_ptr<Part>> parts;
-    const auto take = [&](LinkCondition condition, bool direct, const DropPlace& place) -> Part& {
+    const auto take = [&](const View& view, LinkCondition condition, bool direct, const DropPlace& place) -> Part& {
         const auto known = std::find_if(m_parts.begin(), m_parts.end(), [&](const auto& part) {
-            return part && part->condition == condition && part->direct == direct && part->place == place;
+            return part && part->condition == condition && part->direct == direct && part->place == place &&
+                   Same(part->shift, view.image.shift);
         });
         if (known != m_parts.end()) { // the part of before, with its windows
             parts.push_back(std::move(*known));
@@ -217,31 +231,37 @@ void ChannelLink::RefreshRays() {
             parts.back()->condition = condition;
             parts.back()->direct = direct;
             parts.back()->place = place;
+            parts.back()->shift = view.image.shift;
         }
         return *parts.back();
     };
     const int floor = ChannelEnvironment::FloorOf(m_utPlace);
     const auto before = m_environment->numDrops();
-    for (const auto condition : conditions) {
-        if (m_weights[condition] <= 0) {
-            continue;
-        }
-        double amplitude = std::sqrt(m_weights[condition] * m_gain[static_cast<std::size_t>(condition)]);
+    const auto add = [&](const View& view, LinkCondition condition) {
+        double amplitude = std::sqrt(view.weights[condition] * view.gain[static_cast<std::size_t>(condition)]);
+        amplitude *= std::sqrt(view.image.weight);
         if (condition == LinkCondition::Los) { // eq. 7.5-30
-            const double k = std::pow(10, m_environment->KFactorDb(m_geometry, m_utPlace) / 10);
-            Part& direct = take(condition, true, {});
+            const double k = std::pow(10, m_environment->KFactorDb(view.geometry, view.utPlace) / 10);
+            Part& direct = take(view, condition, true, {});
             if (!direct.drop) {
                 direct.drop = LineOfSight(m_bsPlace, m_channel.GetWavelengthM());
             }
             direct.amplitude = amplitude * std::sqrt(k / (k + 1));
             amplitude *= std::sqrt(1 / (k + 1));
         }
-        for (const auto& cell : m_environment->Cells(condition, m_utPlace)) {
-            Part& part = take(condition, false, cell.place);
+        for (const auto& cell : m_environment->Cells(condition, view.utPlace)) {
+            Part& part = take(view, condition, false, cell.place);
             if (!part.drop) {
                 part.drop = m_environment->Drop(condition, cell.place, floor);
             }
             part.amplitude = amplitude * cell.weight;
+        }
+    };
+    for (const auto& view : m_views) {
+        for (const auto condition : conditions) {
+            if (view.weights[condition] > 0) {
+                add(view, condition);
+            }
         }
     }
     m_parts = std::move(parts);
@@ -258,9 +278,10 @@ void ChannelLink::RefreshRays() {
 
 void ChannelLink::UpdateWindow(Part& part) {
     const double longest = m_channel.m_windowM;
-    const Vector lastUt = std::exchange(part.utPlace, m_utPlace), lastBs = std::exchange(part.bsPlace, m_bsPlace);
+    const Vector place = m_utPlace - part.shift;
+    const Vector lastUt = std::exchange(part.utPlace, place), lastBs = std::exchange(part.bsPlace, m_bsPlace);
     const bool sameArrays = part.window && part.arrayVersion == m_arrayVersion;
-    const double moved = sameArrays ? part.window->Moved(m_utPlace, m_bsPlace) : 0;
+    const double moved = sameArrays ? part.window->Moved(place, m_bsPlace) : 0;
     const bool exact = part.direct || m_channel.m_drifting;
     if (sameArrays && moved <= (exact ? 0 : longest)) {
         if (part.previous && moved >= window_fade * longest) {
@@ -269,10 +290,10 @@ void ChannelLink::UpdateWindow(Part& part) {
         return;
     }
     // Who comes in a step longer than the fade takes would not see it.
-    const double step = std::max(ns3::CalculateDistance(m_utPlace, lastUt), ns3::CalculateDistance(m_bsPlace, lastBs));
+    const double step = std::max(ns3::CalculateDistance(place, lastUt), ns3::CalculateDistance(m_bsPlace, lastBs));
     part.previous = sameArrays && !exact && step < window_fade * longest ? std::move(part.window) : nullptr;
-    part.window = std::make_unique<RayWindow>(part.drop, *m_utArray, *m_bsArray, m_utPlace, m_bsPlace,
-                                              m_channel.GetWavelengthM());
+    part.window =
+        std::make_unique<RayWindow>(part.drop, *m_utArray, *m_bsArray, place, m_bsPlace, m_channel.GetWavelengthM());
     part.arrayVersion = m_arrayVersion;
 }
 
@@ -286,22 +307,22 @@ Taps ChannelLink::CollectTaps(const PortWeights* utWeights, const PortWeights* b
     };
     check(utWeights, *m_utArray, "user's array");
     check(bsWeights, *m_bsArray, "base station's array");
-    const double air = m_channel.GetStatistics().AbsorptionDb(1);
+    const double air = m_environment->statistics().AbsorptionDb(1);
     Taps taps;
-    const auto add = [&](RayWindow& window, double amplitude) {
+    const auto add = [&](RayWindow& window, const Vector& place, double amplitude) {
         if (utWeights) {
-            window.AddPortTaps(*utWeights, *bsWeights, m_utPlace, m_bsPlace, amplitude, air, taps);
+            window.AddPortTaps(*utWeights, *bsWeights, place, m_bsPlace, amplitude, air, taps);
         } else {
-            window.AddElementTaps(m_utPlace, m_bsPlace, amplitude, air, taps);
+            window.AddElementTaps(place, m_bsPlace, amplitude, air, taps);
         }
     };
     for (auto& part : m_parts) {
         double share = 1;
         if (part->previous) {
-            share = part->window->Moved(m_utPlace, m_bsPlace) / (window_fade * m_channel.m_windowM);
-            add(*part->previous, part->amplitude * (1 - share));
+            share = part->window->Moved(part->utPlace, m_bsPlace) / (window_fade * m_channel.m_windowM);
+            add(*part->previous, part->utPlace, part->amplitude * (1 - share));
         }
-        add(*part->window, part->amplitude * share);
+        add(*part->window, part->utPlace, part->amplitude * share);
     }
     return taps;
 }
@@ -309,7 +330,7 @@ Taps ChannelLink::CollectTaps(const PortWeights* utWeights, const PortWeights* b
 std::vector<Ray> ChannelLink::GetRays() {
     RefreshRays();
     const Vector ut = m_ut->GetVelocity(), bs = m_bs->GetVelocity();
-    const double wavelength = m_channel.GetWavelengthM(), air = m_channel.GetStatistics().AbsorptionDb(1);
+    const double wavelength = m_channel.GetWavelengthM(), air = m_environment->statistics().AbsorptionDb(1);
     const auto dot = [](const Vector& a, const Vector& b) { return a.x * b.x + a.y * b.y + a.z * b.z; };
     const auto azimuth = [](const Vector& v) { return std::atan2(v.y, v.x) * 180 / pi; };
     const auto zenith = [](const Vector& v) { return std::acos(std::clamp(v.z, -1.0, 1.0)) * 180 / pi; };
@@ -317,7 +338,7 @@ std::vector<Ray> ChannelLink::GetRays() {
     std::uint32_t tap = 0;
     for (auto& part : m_parts) {
         RayWindow& window = *part->window;
-        const auto delays = window.Delays(m_utPlace, m_bsPlace);
+        const auto delays = window.Delays(part->utPlace, m_bsPlace);
         for (std::size_t i = 0; i < delays.size(); ++i, ++tap) {
             for (std::size_t ray = window.drop().tapBegin[i]; ray < window.drop().tapBegin[i + 1]; ++ray) {
                 const Vector arrival = window.Arrival(ray), departure = window.Departure(ray);

@@ -19,6 +19,8 @@
 #include "channel-environment.h"
 #include "edgelam/bridge/schema.h"
 #include "ray-window.h"
+#include "user-surroundings.h"
+#include "wrap-around.h"
 
 namespace edgelam {
 
@@ -53,6 +55,13 @@ struct Ray {
 };
 EDGELAM_MESSAGE(Ray, delay_s, gain, doppler_hz, aod_deg, zod_deg, aoa_deg, zoa_deg, tap)
 
+/// Which gain of the antennas a mean received power is taken with (ChannelLink::GetPortGain).
+enum class AntennaGain : std::uint8_t {
+    Rays,     ///< of each ray in its direction: TR 36.873 eq. 8.1-1
+    Mean,     ///< averaged over the spreads of the link's angles; nothing is drawn
+    Direction ///< towards the other end, along the straight line; polarisations do not matter
+};
+
 /// Which end transmits.
 enum class Direction : std::uint8_t {
     Downlink, ///< from the base station (the higher antenna) to the user
@@ -82,6 +91,11 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     double GetLargeScaleGain();
     /// Every path, with the gains of the present arrays. Reflecting surfaces are left out.
     std::vector<Ray> GetRays();
+    /// Power gain from the first port of the base station's array (its first element) to one antenna of the user: the
+    /// mean over the user's antennas and over small-scale fading, large-scale gain included. Transmit power times this
+    /// is the received power of a reference signal (RSRP, TS 38.215 5.1.1). Surfaces are left out. Rays that are made
+    /// for this alone are not kept.
+    double GetPortGain(AntennaGain gain);
 
     /// H(f), from every transmitting to every receiving element, large-scale gain and element patterns included:
     /// the received amplitude for a transmitted one of 1 (square root of a power ratio).
@@ -106,11 +120,32 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     double GetWidebandGain(Direction direction, const PortWeights& rxWeights, const PortWeights& txWeights);
 
   private:
-    struct Part;
+    /// A drop's share in a link: the direct ray, or one cell in one condition.
+    struct Part {
+        LinkCondition condition;
+        bool direct;
+        DropPlace place;      ///< of its drop; of the direct ray: none
+        ns3::Vector shift;    ///< of the image of the site
+        double amplitude = 0; ///< all factors: gain of the condition, its weight, K-factor, cell
+        std::shared_ptr<const ClusterDrop> drop;
+        std::unique_ptr<RayWindow> window;
+        std::unique_ptr<RayWindow> previous; ///< fading out
+        ns3::Vector utPlace, bsPlace;        ///< of the last look
+        std::uint64_t arrayVersion = 0;
+    };
+    /// The site as the user sees it: where it is, or one of its images (WrapAround).
+    struct View {
+        WorldImage image;
+        ns3::Vector utPlace; ///< where the user would be if this image were the site itself
+        LinkGeometry geometry;
+        ConditionWeights weights;
+        std::array<double, 3> gain{}; ///< linear, by LinkCondition
+        double Gain() const;
+    };
     /// What GetEffectiveChannel keeps, and for which arguments.
     struct Effective {
         Direction direction;
-        std::uint64_t rxId, txId, arrayVersion, surfaceVersion, realisation;
+        std::uint64_t rxId, txId, arrayVersion, settingsVersion, realisation;
         std::vector<double> frequenciesHz;
         ns3::Vector utPlace, bsPlace;
         std::vector<std::complex<float>> values;
@@ -120,7 +155,12 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     void CheckPlaces(const ns3::Vector& ut, const ns3::Vector& bs) const;
     bool Settle();
     void RefreshLargeScale();
+    void RefreshView(View& view);
     void RefreshRays();
+    double RayGain();
+    double SpreadGain(const View& view, LinkCondition condition);
+    double DirectGain(const ns3::Vector& fromBs, const ns3::Vector& toBs) const;
+    double StraightGain(const View& view) const;
     void CheckArrays();
     void UpdateWindow(Part& part);
     /// Taps between ports (or, with null weights, elements), user x base station.
@@ -131,7 +171,8 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     void Respond(Direction direction, const PortWeights* rxWeights, const PortWeights* txWeights,
                  std::span<const double> frequencyOffsetsHz, std::span<std::complex<float>> out);
     bool IsOverSurface() const;
-    std::uint64_t SurfaceVersion() const;
+    /// Grows when a surface changes, and when a user's surroundings do.
+    std::uint64_t SettingsVersion() const;
 
     RadioChannel& m_channel;
     ns3::Ptr<ns3::MobilityModel> m_bs, m_ut;
@@ -143,9 +184,9 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
 
     bool m_placed = false, m_raysCurrent = false;
     ns3::Vector m_bsPlace, m_utPlace; ///< the places that everything below is for
-    LinkGeometry m_geometry{};
-    ConditionWeights m_weights;
-    std::array<double, 3> m_gain{}; ///< linear, by LinkCondition
+    std::uint64_t m_surroundingsVersion = 0;
+    Surroundings m_surroundings;
+    std::vector<View> m_views; ///< the one with the largest weight first
     ArrayShape m_bsShape, m_utShape;
     std::uint64_t m_arrayVersion = 0;
     std::vector<std::unique_ptr<Part>> m_parts;

@@ -225,6 +225,17 @@ Deployment DeploymentOf(const std::string& name) {
     throw std::invalid_argument("deployment '" + name + "' is not legal: it is one of " + legal);
 }
 
+std::string NameOf(BuildingLoss loss) {
+    return loss == BuildingLoss::Low ? "Low" : loss == BuildingLoss::High ? "High" : "Legacy";
+}
+
+BuildingLoss BuildingLossOf(const std::string& name) {
+    for (const auto loss : {BuildingLoss::Low, BuildingLoss::High, BuildingLoss::Legacy})
+        if (NameOf(loss) == name)
+            return loss;
+    throw std::invalid_argument("building loss '" + name + "' is not legal: it is one of Low, High, Legacy");
+}
+
 ChannelStatistics::ChannelStatistics(Deployment deployment, double frequencyHz, FactoryHall hall,
                                      BuildingLoss buildingLoss, bool absorptionBelow100GHz)
     : m_deployment(deployment), m_frequencyHz(frequencyHz), m_hall(hall), m_buildingLoss(buildingLoss) {
@@ -339,17 +350,19 @@ ClusterStatistics ChannelStatistics::Clusters(LinkCondition condition, const Lin
     return s;
 }
 
-double ChannelStatistics::PenetrationMeanDb(double indoorDistanceM) const {
+double ChannelStatistics::PenetrationMeanDb(BuildingLoss building, double indoorDistanceM) const {
+    if (building == BuildingLoss::Legacy)
+        return 20 + 0.5 * indoorDistanceM;
     // Table 7.4.3-1: loss of the materials in dB
     const double f = m_frequencyHz / 1e9, glass = 2 + 0.2 * f, infraredReflecting = 23 + 0.3 * f, concrete = 5 + 4 * f;
     auto share = [](double part, double loss) { return part * std::pow(10, -loss / 10); };
-    const double passed = m_buildingLoss == BuildingLoss::Low ? share(0.3, glass) + share(0.7, concrete)
-                                                              : share(0.7, infraredReflecting) + share(0.3, concrete);
+    const double passed = building == BuildingLoss::Low ? share(0.3, glass) + share(0.7, concrete)
+                                                        : share(0.7, infraredReflecting) + share(0.3, concrete);
     return 5 - 10 * std::log10(passed) + 0.5 * indoorDistanceM;
 }
 
-double ChannelStatistics::PenetrationStdDb() const {
-    return m_buildingLoss == BuildingLoss::Low ? 4.4 : 6.5;
+double ChannelStatistics::PenetrationStdDb(BuildingLoss building) {
+    return building == BuildingLoss::Low ? 4.4 : building == BuildingLoss::High ? 6.5 : 0;
 }
 
 double ChannelStatistics::LongestIndoorDistanceM() const {

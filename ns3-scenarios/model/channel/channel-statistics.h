@@ -68,8 +68,14 @@ struct FactoryHall {
     double clutterHeightM = 0; ///< effective height of the machines, less than heightM and at most 10 m
 };
 
-/// Which outer walls buildings have: TR 38.901 table 7.4.3-2.
-enum class BuildingLoss : std::uint8_t { Low, High };
+/// Which outer walls buildings have: the low-loss and high-loss model of TR 38.901 table 7.4.3-2, or the 20 dB of table
+/// 7.4.3-3, which is for comparisons with older results below 6 GHz.
+enum class BuildingLoss : std::uint8_t { Low, High, Legacy };
+
+/// "Low", "High" or "Legacy".
+std::string NameOf(BuildingLoss loss);
+/// Throws std::invalid_argument, which lists the legal names, for another name.
+BuildingLoss BuildingLossOf(const std::string& name);
 
 /// Large-scale parameters, in the order in which every array of ClusterStatistics lists them.
 enum LargeScale : std::uint8_t { SF, K, DS, ASD, ASA, ZSD, ZSA };
@@ -137,11 +143,16 @@ class ChannelStatistics {
     /// offset of O2i are those of an outdoor part without line of sight.
     ClusterStatistics Clusters(LinkCondition condition, const LinkGeometry& geometry) const;
 
-    /// Mean loss of an outer wall (table 7.4.3-2) and of the way behind it (0.5 dB per metre), dB.
-    double PenetrationMeanDb(double indoorDistanceM) const;
-    /// sigma_P of table 7.4.3-2, dB.
-    double PenetrationStdDb() const;
-    /// d_2D-in is the least of two uniform numbers between 0 and this: 25 m in UMa and UMi, 10 m in RMa, else 0.
+    /// Mean loss of an outer wall (tables 7.4.3-2, 7.4.3-3) and of the way behind it (0.5 dB per metre), dB.
+    double PenetrationMeanDb(BuildingLoss building, double indoorDistanceM) const;
+    double PenetrationMeanDb(double indoorDistanceM) const {
+        return PenetrationMeanDb(m_buildingLoss, indoorDistanceM);
+    }
+    /// sigma_P of these tables, dB.
+    static double PenetrationStdDb(BuildingLoss building);
+    double PenetrationStdDb() const { return PenetrationStdDb(m_buildingLoss); }
+    /// d_2D-in is the least of two uniform numbers between 0 and this (Legacy: one number): 25 m in UMa and UMi, 10 m
+    /// in RMa, else 0.
     double LongestIndoorDistanceM() const;
 
     /// Correlation distances of table 7.6.3.1-2 in m: cluster- and ray-specific random variables,

@@ -33,6 +33,14 @@ void RefuseOutside(const char* name, double value, double smallest, double large
     }
 }
 
+std::uint32_t NodeOf(const ns3::Ptr<ns3::MobilityModel>& mobility) {
+    const auto node = mobility->GetObject<ns3::Node>();
+    if (!node) {
+        throw std::invalid_argument("radio channel: a mobility model without a node; aggregate it to one");
+    }
+    return node->GetId();
+}
+
 } // namespace
 
 ns3::TypeId RadioChannel::GetTypeId() {
@@ -52,7 +60,8 @@ ns3::TypeId RadioChannel::GetTypeId() {
                 "Frequency", "Carrier frequency, 0.5e9 to 450e9 Hz; above 100e9 Hz the statistics are extrapolated.",
                 DoubleValue(3.5e9), MakeDoubleAccessor(&RadioChannel::SetFrequency, &RadioChannel::GetFrequency), real)
             .AddAttribute("LosState",
-                          "Line of sight: Probability (soft state after TR 38.901 7.4.2 and 7.6.3.3), Always or Never.",
+                          "Line of sight: Probability (soft state after TR 38.901 7.4.2 and 7.6.3.3), Hard (the same "
+                          "without states between), Always or Never.",
                           StringValue("Probability"),
                           MakeStringAccessor(&RadioChannel::SetLosState, &RadioChannel::GetLosState),
                           MakeStringChecker())
@@ -60,9 +69,10 @@ ns3::TypeId RadioChannel::GetTypeId() {
                           DoubleValue(0),
                           MakeDoubleAccessor(&RadioChannel::SetIndoorFraction, &RadioChannel::GetIndoorFraction),
                           MakeDoubleChecker<double>(0, 1))
-            .AddAttribute("BuildingLoss", "Outer walls (TR 38.901 table 7.4.3-2): Low or High.", StringValue("Low"),
-                          MakeStringAccessor(&RadioChannel::SetBuildingLoss, &RadioChannel::GetBuildingLoss),
-                          MakeStringChecker())
+            .AddAttribute(
+                "BuildingLoss", "Outer walls (TR 38.901 tables 7.4.3-2 and 7.4.3-3): Low, High or Legacy, 20 dB.",
+                StringValue("Low"), MakeStringAccessor(&RadioChannel::SetBuildingLoss, &RadioChannel::GetBuildingLoss),
+                MakeStringChecker())
             .AddAttribute("Shadowing", "Whether there is shadow fading.", BooleanValue(true),
                           MakeBooleanAccessor(&RadioChannel::m_shadowing), MakeBooleanChecker())
             .AddAttribute("Absorption",
@@ -120,7 +130,7 @@ void RadioChannel::DoDispose() {
 }
 
 void RadioChannel::RefuseLate(const char* attribute) const {
-    if (m_statistics) {
+    if (!m_statistics.empty()) {
         throw std::logic_error(std::string("radio channel: ") + attribute +
                                " cannot change any more: the channel is in use. Set it before the first GetLink");
     }
@@ -139,34 +149,32 @@ void RadioChannel::SetFrequency(double hz) {
 
 void RadioChannel::SetLosState(std::string state) {
     RefuseLate("LosState");
-    if (state == "Probability") {
-        m_rule.los.reset();
+    if (state == "Probability" || state == "Hard") {
+        m_los = {{}, state == "Hard"};
     } else if (state == "Always" || state == "Never") {
-        m_rule.los = state == "Always";
+        m_los = {state == "Always"};
     } else {
-        throw std::invalid_argument("radio channel: LosState '" + state + "'; legal are Probability, Always, Never");
+        throw std::invalid_argument("radio channel: LosState '" + state +
+                                    "'; legal are Probability, Hard, Always, Never");
     }
 }
 
 std::string RadioChannel::GetLosState() const {
-    return !m_rule.los ? "Probability" : *m_rule.los ? "Always" : "Never";
+    return m_los.fixed ? (*m_los.fixed ? "Always" : "Never") : m_los.hard ? "Hard" : "Probability";
 }
 
 void RadioChannel::SetIndoorFraction(double fraction) {
     RefuseLate("IndoorFraction");
-    m_rule.indoorFraction = fraction;
+    m_indoorFraction = fraction;
 }
 
 void RadioChannel::SetBuildingLoss(std::string name) {
     RefuseLate("BuildingLoss");
-    if (name != "Low" && name != "High") {
-        throw std::invalid_argument("radio channel: BuildingLoss '" + name + "'; legal are Low, High");
-    }
-    m_buildingLoss = name == "Low" ? BuildingLoss::Low : BuildingLoss::High;
+    m_buildingLoss = BuildingLossOf(name);
 }
 
 std::string RadioChannel::GetBuildingLoss() const {
-    return m_buildingLoss == BuildingLoss::Low ? "Low" : "High";
+    return NameOf(m_buildingLoss);
 }
 
 void RadioChannel::SetAngles(std::string mode) {
@@ -186,20 +194,19 @@ void RadioChannel::SetCoherenceDistance(double wavelengths) {
     m_coherence = wavelengths;
 }
 
-const ChannelStatistics& RadioChannel::GetStatistics() {
-    if (!m_statistics) {
-        const FactoryHall hall{m_hallLength,  m_hallWidth,      m_hallHeight,
-                               m_clutterSize, m_clutterDensity, m_clutterHeight};
-        m_statistics =
-            std::make_unique<ChannelStatistics>(m_deployment, m_frequencyHz, hall, m_buildingLoss, m_absorption);
-        if (m_rule.indoorFraction > 0 && m_statistics->LongestIndoorDistanceM() == 0) {
-            m_statistics.reset();
-            throw std::invalid_argument("radio channel: IndoorFraction " + Number(m_rule.indoorFraction) +
-                                        " with Deployment " + NameOf(m_deployment) +
-                                        "; legal is 0: buildings are entered in RMa, UMa and UMi only");
-        }
+const ChannelStatistics& RadioChannel::StatisticsOf(Deployment deployment) {
+    const auto known = m_statistics.find(deployment);
+    if (known != m_statistics.end()) {
+        return *known->second;
     }
-    return *m_statistics;
+    const FactoryHall hall{m_hallLength, m_hallWidth, m_hallHeight, m_clutterSize, m_clutterDensity, m_clutterHeight};
+    auto made = std::make_unique<ChannelStatistics>(deployment, m_frequencyHz, hall, m_buildingLoss, m_absorption);
+    if (m_indoorFraction > 0 && made->LongestIndoorDistanceM() == 0) {
+        throw std::invalid_argument("radio channel: IndoorFraction " + Number(m_indoorFraction) + " with Deployment " +
+                                    NameOf(deployment) +
+                                    "; legal is 0: buildings are entered in RMa, UMa and UMi only");
+    }
+    return *(m_statistics[deployment] = std::move(made));
 }
 
 double RadioChannel::GetWavelengthM() const {
@@ -212,11 +219,7 @@ ns3::Ptr<ChannelLink> RadioChannel::GetLink(ns3::Ptr<ns3::MobilityModel> a, ns3:
         if (!mobility || !array) {
             throw std::invalid_argument("radio channel: a link needs a mobility model and an array at both ends");
         }
-        const auto owner = mobility->GetObject<ns3::Node>();
-        if (!owner) {
-            throw std::invalid_argument("radio channel: a mobility model without a node; aggregate it to one");
-        }
-        return owner->GetId();
+        return NodeOf(mobility);
     };
     std::uint32_t aNode = node(a, aArray), bNode = node(b, bArray);
     if (aNode == bNode) {
@@ -230,11 +233,11 @@ ns3::Ptr<ChannelLink> RadioChannel::GetLink(ns3::Ptr<ns3::MobilityModel> a, ns3:
     }
     auto& link = m_links[{aNode, bNode, aArray->GetId(), bArray->GetId()}];
     if (!link) {
-        GetStatistics();
         if (b->GetPosition().z > a->GetPosition().z) {
             std::swap(a, b);
             std::swap(aArray, bArray);
         }
+        StatisticsOf(DeploymentAt(a->GetObject<ns3::Node>()->GetId()));
         link = ns3::Create<ChannelLink>(*this, a, aArray, b, bArray);
         NS_LOG_INFO("link " << m_links.size() << ": nodes " << a->GetObject<ns3::Node>()->GetId() << " (higher) and "
                             << b->GetObject<ns3::Node>()->GetId() << ", " << aArray->GetNumElems() << " x "
@@ -244,12 +247,51 @@ ns3::Ptr<ChannelLink> RadioChannel::GetLink(ns3::Ptr<ns3::MobilityModel> a, ns3:
 }
 
 void RadioChannel::Redraw(ns3::Ptr<ns3::MobilityModel> ut) {
-    const auto node = ut->GetObject<ns3::Node>();
-    if (!node) {
-        throw std::invalid_argument("radio channel: a mobility model without a node; aggregate it to one");
+    const auto node = NodeOf(ut);
+    ++m_redraws[node];
+    NS_LOG_LOGIC("node " << node << " is elsewhere, in another environment");
+}
+
+void RadioChannel::SetSurroundings(ns3::Ptr<ns3::MobilityModel> ut, const GivenSurroundings& surroundings) {
+    const auto node = NodeOf(ut);
+    RefuseOutside("way inside a building", surroundings.wayInM, 0, 1000, " m");
+    RefuseOutside("deviation of a building's loss", surroundings.deviation, -10, 10, " standard deviations");
+    RefuseOutside("loss of a car", surroundings.carDb, 0, 100, " dB");
+    if (surroundings.indoor && StatisticsOf(m_deployment).LongestIndoorDistanceM() == 0) {
+        throw std::invalid_argument("radio channel: a user in a building with Deployment " + NameOf(m_deployment) +
+                                    "; buildings are entered in RMa, UMa and UMi only");
     }
-    ++m_redraws[node->GetId()];
-    NS_LOG_LOGIC("node " << node->GetId() << " is elsewhere, in another environment");
+    m_surroundings[node] = surroundings;
+    ++m_surroundingsVersion;
+}
+
+void RadioChannel::SetDeploymentAt(ns3::Ptr<ns3::MobilityModel> baseStation, const std::string& deployment) {
+    m_deployments[NodeOf(baseStation)] = DeploymentOf(deployment);
+}
+
+void RadioChannel::SetWrapAround(const WrapAround& wrapAround) {
+    RefuseLate("the wrap-around");
+    m_wrapAround = wrapAround;
+}
+
+Deployment RadioChannel::DeploymentAt(std::uint32_t bsNode) const {
+    const auto found = m_deployments.find(bsNode);
+    return found == m_deployments.end() ? m_deployment : found->second;
+}
+
+Surroundings RadioChannel::SurroundingsOf(std::uint32_t utNode, const ChannelEnvironment& environment,
+                                          const ns3::Vector& place) const {
+    const auto found = m_surroundings.find(utNode);
+    if (found == m_surroundings.end()) {
+        return environment.SurroundingsAt(m_indoorFraction, place);
+    }
+    const GivenSurroundings& given = found->second;
+    if (!given.indoor) {
+        return {.carDb = given.carDb};
+    }
+    const double loss = environment.statistics().PenetrationMeanDb(given.building, given.wayInM) +
+                        ChannelStatistics::PenetrationStdDb(given.building) * given.deviation;
+    return {1, given.wayInM, loss, 0};
 }
 
 void RadioChannel::AddSurface(ns3::Ptr<ReflectingSurface> surface) {
@@ -284,13 +326,13 @@ std::uint64_t RadioChannel::RealisationOf(std::uint32_t utNode) const {
     return found == m_redraws.end() ? 0 : NamedRandom(utNode, {found->second}).Bits() | 1;
 }
 
-std::shared_ptr<ChannelEnvironment> RadioChannel::Environment(const ns3::Vector& baseStation,
+std::shared_ptr<ChannelEnvironment> RadioChannel::Environment(const ns3::Vector& baseStation, Deployment deployment,
                                                               std::uint64_t realisation) {
-    auto& known = m_environments[{baseStation.x, baseStation.y, baseStation.z, realisation}];
+    auto& known = m_environments[{baseStation.x, baseStation.y, baseStation.z, deployment, realisation}];
     auto environment = known.lock();
     if (!environment) {
-        environment =
-            std::make_shared<ChannelEnvironment>(GetStatistics(), GetWavelengthM(), Seed(), realisation, baseStation);
+        environment = std::make_shared<ChannelEnvironment>(StatisticsOf(deployment), GetWavelengthM(), Seed(),
+                                                           realisation, baseStation);
         known = environment;
         if (realisation == 0) {
             m_shared.push_back(environment); // for the next user who comes

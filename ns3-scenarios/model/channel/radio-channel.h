@@ -27,6 +27,8 @@
 #include "channel-link.h"
 #include "channel-statistics.h"
 #include "reflecting-surface.h"
+#include "user-surroundings.h"
+#include "wrap-around.h"
 
 namespace edgelam {
 
@@ -54,13 +56,27 @@ class RadioChannel : public ns3::Object {
     /// more drop, in the sense of TR 38.901.
     void Redraw(ns3::Ptr<ns3::MobilityModel> ut);
 
+    /// From now on this node's links go by these surroundings, and not by those of the place (IndoorFraction,
+    /// BuildingLoss). Throws std::invalid_argument for values outside of their ranges, and for a building where the
+    /// deployment has none.
+    void SetSurroundings(ns3::Ptr<ns3::MobilityModel> ut, const GivenSurroundings& surroundings);
+
+    /// The deployment of the links of a base station that differs from the others: a small cell below a macro cell, for
+    /// example. Call it before the first GetLink to it. Throws std::invalid_argument for an unknown name.
+    void SetDeploymentAt(ns3::Ptr<ns3::MobilityModel> baseStation, const std::string& deployment);
+
+    /// Users see the nearest image of each base station. What is around a user is that of the place where it really is.
+    /// Call it before the first GetLink.
+    void SetWrapAround(const WrapAround& wrapAround);
+    const WrapAround& GetWrapAround() const { return m_wrapAround; }
+
     void AddSurface(ns3::Ptr<ReflectingSurface> surface);
     const std::vector<ns3::Ptr<ReflectingSurface>>& GetSurfaces() const { return m_surfaces; }
 
     /// Uses one stream: everything random follows from one number drawn from it. \return 1
     std::int64_t AssignStreams(std::int64_t stream);
 
-    const ChannelStatistics& GetStatistics();
+    const ChannelStatistics& GetStatistics() { return StatisticsOf(m_deployment); }
     double GetWavelengthM() const;
 
     /// Signatures of the trace sources LinkState and NewDrop.
@@ -81,7 +97,7 @@ class RadioChannel : public ns3::Object {
     void SetLosState(std::string state);
     std::string GetLosState() const;
     void SetIndoorFraction(double fraction);
-    double GetIndoorFraction() const { return m_rule.indoorFraction; }
+    double GetIndoorFraction() const { return m_indoorFraction; }
     void SetBuildingLoss(std::string name);
     std::string GetBuildingLoss() const;
     void SetAngles(std::string mode);
@@ -93,23 +109,35 @@ class RadioChannel : public ns3::Object {
 
     std::uint64_t Seed();
     std::uint64_t RealisationOf(std::uint32_t utNode) const;
-    std::shared_ptr<ChannelEnvironment> Environment(const ns3::Vector& baseStation, std::uint64_t realisation);
+    const ChannelStatistics& StatisticsOf(Deployment deployment);
+    Deployment DeploymentAt(std::uint32_t bsNode) const;
+    std::shared_ptr<ChannelEnvironment> Environment(const ns3::Vector& baseStation, Deployment deployment,
+                                                    std::uint64_t realisation);
+    /// Of a user at a place, for its links in this environment.
+    Surroundings SurroundingsOf(std::uint32_t utNode, const ChannelEnvironment& environment,
+                                const ns3::Vector& place) const;
 
     Deployment m_deployment = Deployment::UMa;
     double m_frequencyHz = 3.5e9;
-    ConditionRule m_rule;
+    LosRule m_los;
+    double m_indoorFraction = 0;
     double m_hallLength, m_hallWidth, m_hallHeight, m_clutterSize, m_clutterDensity, m_clutterHeight; ///< FactoryHall
     BuildingLoss m_buildingLoss = BuildingLoss::Low;
     bool m_shadowing = true, m_drifting = false, m_absorption = false;
     double m_windowM = 0.5, m_coherence = 0.01;
 
-    std::unique_ptr<ChannelStatistics> m_statistics;
+    std::map<Deployment, std::unique_ptr<ChannelStatistics>> m_statistics; ///< made when first needed
+    std::map<std::uint32_t, Deployment> m_deployments;                     ///< of base stations that differ
+    std::map<std::uint32_t, GivenSurroundings> m_surroundings;             ///< of each node that has its own
+    std::uint64_t m_surroundingsVersion = 0;
+    WrapAround m_wrapAround;
     ns3::Ptr<ns3::UniformRandomVariable> m_random;
     std::uint64_t m_seed = 0;
     bool m_seeded = false;
     std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t>, ns3::Ptr<ChannelLink>> m_links;
     std::map<std::uint32_t, std::uint64_t> m_redraws; ///< of each node
-    std::map<std::tuple<double, double, double, std::uint64_t>, std::weak_ptr<ChannelEnvironment>> m_environments;
+    std::map<std::tuple<double, double, double, Deployment, std::uint64_t>, std::weak_ptr<ChannelEnvironment>>
+        m_environments;
     std::vector<std::shared_ptr<ChannelEnvironment>> m_shared;
     std::vector<ns3::Ptr<ReflectingSurface>> m_surfaces;
     /// base station's node id, user's node id, state; fired when a link is evaluated in a new place

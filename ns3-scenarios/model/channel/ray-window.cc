@@ -151,6 +151,19 @@ double RayWindow::Power(std::size_t ray) {
     return power * static_cast<double>(m_bsResponse.numPlaces); // all of them have phases of size 1
 }
 
+double RayWindow::PortPower(std::size_t ray) const {
+    const auto &ut = m_utResponse, &bs = m_bsResponse;
+    const auto& m = m_drop->polarisation;
+    const std::size_t numP = ut.numPolarisations;
+    const float theta = bs.theta[ray * bs.numPolarisations], phi = bs.phi[ray * bs.numPolarisations];
+    const auto toTheta = m[0][ray] * theta + m[1][ray] * phi, toPhi = m[2][ray] * theta + m[3][ray] * phi;
+    double power = 0;
+    for (std::size_t p = 0; p < numP; ++p) {
+        power += std::norm(ut.theta[ray * numP + p] * toTheta + ut.phi[ray * numP + p] * toPhi);
+    }
+    return power / static_cast<double>(numP);
+}
+
 void RayWindow::Delta(const ns3::Vector& ut, const ns3::Vector& bs, double delta[6]) const {
     delta[0] = ut.x - m_ut.x;
     delta[1] = ut.y - m_ut.y;

@@ -57,6 +57,8 @@ class RayWindow {
 
     /// Power gain of a ray, summed over all pairs of elements.
     double Power(std::size_t ray);
+    /// Power gain of a ray from the first element of the base station, mean over the user's elements.
+    double PortPower(std::size_t ray) const;
 
     const ClusterDrop& drop() const { return *m_drop; }
     const std::shared_ptr<const ClusterDrop>& shared() const { return m_drop; }

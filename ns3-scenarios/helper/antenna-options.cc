@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "antenna-options.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace edgelam {
+
+AntennaOptions::AntennaOptions(const ArrayLayout& gnb, std::uint32_t ueAntennas)
+    : m_gnb(gnb), m_ueAntennas(ueAntennas) {
+    m_array.Set("NumRows", gnb.rows);
+    m_array.Set("NumColumns", gnb.columns);
+}
+
+void AntennaOptions::AddOptions(Options& options) {
+    options.Section("Antennas");
+    options.Attribute("gnbRows", m_array, "NumRows",
+                      {.help = "rows of the gNB's array, elements of TR 38.901 7.3 (M)", .largest = 64});
+    options.Attribute("gnbColumns", m_array, "NumColumns",
+                      {.help = "columns of the gNB's array (N); each place has all polarisations", .largest = 64});
+    options.Integer("gnbPolarisations", m_gnb.polarisations, "1: vertical; 2: slanted, at right angles (P)", 1, 2);
+    options.Integer("gnbPanelRows", m_gnb.panelRows, "rows of panels of that size (Mg)", 1, 16);
+    options.Integer("gnbPanelColumns", m_gnb.panelColumns, "columns of panels (Ng)", 1, 16);
+    options.Integer("gnbPortRows", m_gnb.portRows,
+                    "rows of antenna ports of a panel and polarisation (Mp), a divisor of gnbRows; 0: each row", 0, 64);
+    options.Integer("gnbPortColumns", m_gnb.portColumns,
+                    "columns of antenna ports (Np), a divisor of gnbColumns; 0: each column", 0, 64);
+    options.Real("gnbVerticalSpacing", m_gnb.verticalSpacing, "wavelengths", "from row to row of elements (dV)", 0.1,
+                 10);
+    options.Real("gnbHorizontalSpacing", m_gnb.horizontalSpacing, "wavelengths",
+                 "from column to column of elements (dH)", 0.1, 10);
+    options.Real("gnbPanelVerticalSpacing", m_gnb.panelVerticalSpacing, "wavelengths",
+                 "from panel to panel (dgV); 0: without a gap", 0, 1000);
+    options.Real("gnbPanelHorizontalSpacing", m_gnb.panelHorizontalSpacing, "wavelengths",
+                 "from panel to panel (dgH); 0: without a gap", 0, 1000);
+    options.Real("gnbSlant", m_gnb.slantDeg, "degrees", "slant of the first of two polarisations", -90, 90);
+    options.Choice("gnbElement", m_element,
+                   "pattern of each element: 65 degrees and 8 dBi (TR 38.901 table 7.3-1), 90 degrees and 5 dBi for "
+                   "ceilings, or the same everywhere",
+                   {"sector", "indoor", "isotropic"});
+    options.Real("downtilt", m_gnb.tiltDeg, "degrees",
+                 "tilt of the gNB's array towards the ground, beyond its mounting", -90, 90);
+    options.Real("electricalTilt", m_gnb.electricalTiltDeg, "degrees",
+                 "tilt of each port's beam, by the phases of its rows; for ports of several rows", -90, 90);
+    options.Integer("ueAntennas", m_ueAntennas, "isotropic antennas of a UE: 1, or 2, 4, ... in pairs of polarisations",
+                    1, 16);
+    options.Sets(m_array.type(), {{"DowntiltAngle", "downtilt"},
+                                  {"IsDualPolarized", "gnbPolarisations"},
+                                  {"PolSlantAngle", "gnbSlant"},
+                                  {"AntennaVerticalSpacing", "gnbVerticalSpacing"},
+                                  {"AntennaHorizontalSpacing", "gnbHorizontalSpacing"},
+                                  {"BearingAngle", ""}});
+    options.Sets("ns3::PhasedArrayModel", {{"AntennaElement", "gnbElement"}});
+}
+
+ArrayLayout AntennaOptions::Gnb(double mountingDeg, double bearingDeg) const {
+    ArrayLayout layout = m_gnb;
+    layout.rows = static_cast<std::uint32_t>(m_array.Number("NumRows"));
+    layout.columns = static_cast<std::uint32_t>(m_array.Number("NumColumns"));
+    layout.pattern = m_element == "sector"   ? ElementPattern::Sector
+                     : m_element == "indoor" ? ElementPattern::Indoor
+                                             : ElementPattern::Isotropic;
+    layout.tiltDeg = mountingDeg + m_gnb.tiltDeg;
+    layout.bearingDeg = bearingDeg;
+    return layout;
+}
+
+ns3::Ptr<ns3::UniformPlanarArray> AntennaOptions::MakeUe() const {
+    if (m_ueAntennas > 1 && m_ueAntennas % 2 != 0) {
+        throw std::invalid_argument("option --ueAntennas=" + std::to_string(m_ueAntennas) +
+                                    " is not legal: it takes 1 or an even number");
+    }
+    return MakePlanarArray(1, std::max(1u, m_ueAntennas / 2), m_ueAntennas > 1, ElementPattern::Isotropic);
+}
+
+} // namespace edgelam

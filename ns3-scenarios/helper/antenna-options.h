@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// The antennas of gNBs and UEs, as a command line gives them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "attribute-values.h"
+#include "options.h"
+#include "planar-array.h"
+
+namespace edgelam {
+
+/// The options of the section "Antennas", and the arrays that follow from them.
+class AntennaOptions {
+  public:
+    /// \param gnb defaults of the gNB's array
+    explicit AntennaOptions(const ArrayLayout& gnb, std::uint32_t ueAntennas = 4);
+
+    void AddOptions(Options& options);
+
+    /// The gNB's array. \param mountingDeg further tilt of the whole array; \param bearingDeg direction that it faces
+    ArrayLayout Gnb(double mountingDeg = 0, double bearingDeg = 0) const;
+    /// Throws std::invalid_argument, which names the option, for a number of antennas that cannot be.
+    ns3::Ptr<ns3::UniformPlanarArray> MakeUe() const;
+    std::uint32_t NumUeAntennas() const { return m_ueAntennas; }
+
+  private:
+    AttributeValues m_array{"ns3::UniformPlanarArray"};
+    ArrayLayout m_gnb;
+    std::string m_element = "sector";
+    std::uint32_t m_ueAntennas;
+};
+
+} // namespace edgelam

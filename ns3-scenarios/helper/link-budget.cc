@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "link-budget.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "ns3/simulator.h"
+
+namespace edgelam {
+
+namespace {
+
+double Db(double gain) {
+    return 10 * std::log10(gain);
+}
+
+double Linear(double db) {
+    return std::pow(10, db / 10);
+}
+
+} // namespace
+
+void LinkBudget::AddOptions(Options& options) {
+    options.Section("Received power");
+    options.Choice(
+        "rsrp", m_rsrp,
+        "gains of antennas in a received power: of each ray (rays); averaged over the angular spreads of the "
+        "link (mean); of each ray for the strongest cells and averaged for the rest (strongest); or along the "
+        "straight line (direction)",
+        {"strongest", "rays", "mean", "direction"});
+    options.Integer("rayCells", m_numRays, "with --rsrp=strongest: how many cells of each UE are the strongest", 1,
+                    1000);
+    options.Real("attachMargin", m_marginDb, "dB",
+                 "a UE is served by any of the cells that are at most this much weaker than the strongest", 0, 30);
+}
+
+void LinkBudget::Set(ns3::Ptr<RadioChannel> channel, std::vector<Cell> cells, std::vector<Ue> ues, double subcarriers,
+                     double noiseDbm, NamedRandom random) {
+    m_channel = channel;
+    m_cells = std::move(cells);
+    m_ues = std::move(ues);
+    m_subcarriers = subcarriers;
+    m_noiseDbm = noiseDbm;
+    m_serving.assign(m_ues.size(), -1);
+    m_choices.clear();
+    for (std::size_t ue = 0; ue < m_ues.size(); ++ue) {
+        m_choices.push_back(random.Uniform());
+    }
+}
+
+std::vector<double> LinkBudget::CouplingGains(std::uint32_t ue) {
+    const Ue& at = m_ues.at(ue);
+    const auto link = [&](std::size_t cell) {
+        return m_channel->GetLink(m_cells[cell].mobility, m_cells[cell].array, at.mobility, at.array);
+    };
+    const auto form = m_rsrp == "rays"        ? AntennaGain::Rays
+                      : m_rsrp == "direction" ? AntennaGain::Direction
+                                              : AntennaGain::Mean;
+    std::vector<double> gains(m_cells.size());
+    for (std::size_t cell = 0; cell < m_cells.size(); ++cell) { // sectors of a site one after another: shared drops
+        gains[cell] = link(cell)->GetPortGain(form);
+    }
+    if (m_rsrp == "strongest") {
+        std::vector<std::size_t> order(m_cells.size());
+        std::iota(order.begin(), order.end(), 0);
+        const auto power = [&](std::size_t cell) { return Db(gains[cell]) + m_cells[cell].powerDbm; };
+        const auto count = std::min<std::size_t>(m_numRays, order.size());
+        std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
+                          [&](std::size_t a, std::size_t b) { return power(a) > power(b); });
+        std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count));
+        for (std::size_t i = 0; i < count; ++i) {
+            gains[order[i]] = link(order[i])->GetPortGain(AntennaGain::Rays);
+        }
+    }
+    return gains;
+}
+
+const std::vector<double>& LinkBudget::GainsNow(std::uint32_t ue) {
+    const std::int64_t now = ns3::Simulator::Now().GetNanoSeconds();
+    if (m_now.timeNs != now || m_now.gains.empty()) {
+        m_now = {now, std::vector<std::vector<double>>(m_ues.size())};
+    }
+    auto& gains = m_now.gains[ue];
+    if (gains.empty()) {
+        gains = CouplingGains(ue);
+    }
+    return gains;
+}
+
+std::uint32_t LinkBudget::ServingCell(std::uint32_t ue) {
+    if (m_serving[ue] < 0) {
+        const auto& gains = GainsNow(ue);
+        std::vector<double> powers;
+        for (std::size_t cell = 0; cell < gains.size(); ++cell) {
+            powers.push_back(Db(gains[cell]) + m_cells[cell].powerDbm);
+        }
+        const double least = *std::max_element(powers.begin(), powers.end()) - m_marginDb;
+        std::vector<std::size_t> alike;
+        for (std::size_t cell = 0; cell < powers.size(); ++cell) {
+            if (powers[cell] >= least) {
+                alike.push_back(cell);
+            }
+        }
+        m_serving[ue] = static_cast<std::int64_t>(
+            alike[static_cast<std::size_t>(m_choices[ue] * static_cast<double>(alike.size()))]);
+    }
+    return static_cast<std::uint32_t>(m_serving[ue]);
+}
+
+double LinkBudget::SinrDb(std::uint32_t ue, bool withNoise) {
+    const std::uint32_t serving = ServingCell(ue);
+    const auto& gains = GainsNow(ue);
+    double others = withNoise ? Linear(m_noiseDbm) : 0;
+    for (std::size_t cell = 0; cell < gains.size(); ++cell) {
+        others += cell == serving ? 0 : gains[cell] * Linear(m_cells[cell].powerDbm);
+    }
+    return Db(gains[serving]) + m_cells[serving].powerDbm - Db(others);
+}
+
+void LinkBudget::Publish(Registry& registry) {
+    const auto numUes = static_cast<std::int64_t>(m_ues.size()), numCells = static_cast<std::int64_t>(m_cells.size());
+    const auto perCell = [this, numUes, numCells](auto value) {
+        return [this, numUes, numCells, value] {
+            Array<double> array{{numUes, numCells}, {}};
+            for (std::uint32_t ue = 0; ue < m_ues.size(); ++ue) {
+                const auto& gains = GainsNow(ue);
+                for (std::size_t cell = 0; cell < gains.size(); ++cell) {
+                    array.values.push_back(Db(gains[cell]) + value(cell));
+                }
+            }
+            return array;
+        };
+    };
+    const std::vector<Axis> each{{"ue", numUes}, {"cell", numCells}};
+    registry.Publish<Array<double>>(
+        "rsrp", "dBm", "reference signal received power of each cell: of one subcarrier, from its first port",
+        perCell([this](std::size_t cell) { return m_cells[cell].powerDbm - Db(m_subcarriers); }), each);
+    registry.Publish<Array<double>>(
+        "coupling_gain", "dB",
+        "from the first port of each cell to the mean over the UE's antennas; the coupling loss is its negative",
+        perCell([](std::size_t) { return 0.0; }), each);
+    registry.Publish<std::vector<std::uint32_t>>("serving_cell", "", "the cell that each UE is attached to",
+                                                 [this] {
+                                                     std::vector<std::uint32_t> cells;
+                                                     for (std::uint32_t ue = 0; ue < m_ues.size(); ++ue) {
+                                                         cells.push_back(ServingCell(ue));
+                                                     }
+                                                     return cells;
+                                                 },
+                                                 {{"ue", numUes}});
+    for (const bool noise : {true, false}) {
+        registry.Publish<std::vector<double>>(
+            noise ? "geometry" : "sir", "dB",
+            noise ? "received power of the serving cell over that of all others and noise"
+                  : "received power of the serving cell over that of all others",
+            [this, noise] {
+                std::vector<double> values;
+                for (std::uint32_t ue = 0; ue < m_ues.size(); ++ue) {
+                    values.push_back(SinrDb(ue, noise));
+                }
+                return values;
+            },
+            {{"ue", numUes}});
+    }
+}
+
+} // namespace edgelam

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+//      /\     /\              gnb0, gnb1, gnb2: the sectors of the site in the middle
+//     /  \   /  \             19 sites x 3 sectors; each UE sees the nearest of 7 images of each site
+//    | () | | () |  ...       ue0 is dropped in the area of gnb0, ue1 in that of gnb1, ...
+//     \  /   \  /
+//      \/ ue0 \/
+//
+// The cells of a network and UEs that are dropped among them, and what each UE receives of each cell: RSRP, coupling
+// gain, geometry and SIR as observables (helper/link-budget.h). No packets are sent. The defaults are the UMa-URLLC
+// evaluation of TR 37.910 at 4 GHz (RP-180524, configuration A, channel model A): ports of eight elements in a column,
+// 10 UEs in each of 57 cells, 20 % of them in buildings of 20 dB. docs/calibration.md gives the options of other
+// evaluations.
+//
+// Try:     nr-link-budget --numUe=57 --rsrp=mean
+// Expect:  the program checks its options and ends; in Python, sim.observable("geometry").read() has a median of 5 dB
+
+#include <cmath>
+#include <stdexcept>
+
+#include "ns3/constant-position-mobility-model.h"
+#include "ns3/node-container.h"
+#include "ns3/random-variable-stream.h"
+#include "ns3/string.h"
+
+#include "antenna-options.h"
+#include "link-budget.h"
+#include "nr-bands.h"
+#include "radio-channel.h"
+#include "scenario.h"
+#include "site-options.h"
+#include "ue-drop.h"
+
+using namespace ns3;
+
+namespace {
+
+constexpr double thermal_noise_dbm_hz = -174;
+
+class NrLinkBudget {
+  public:
+    explicit NrLinkBudget(edgelam::Scenario& scenario) : m_scenario(scenario) {
+        auto& options = scenario.options();
+        m_sites.AddOptions(options);
+        options.Section("Radio");
+        m_channel.Set("Frequency", 4e9);
+        options.Attribute("frequency", m_channel, "Frequency",
+                          {.help = "carrier frequency", .smallest = 0.5e9, .largest = 100e9, .unit = "Hz"});
+        options.Real("bandwidth", m_bandwidthMHz, "MHz", "of the carrier, in which noise is received", 0.1, 2000);
+        options.Integer("subcarriers", m_subcarriers, "over which a cell's power is spread, for RSRP", 12,
+                        275 * 12 * 16);
+        options.Real("ueNoiseFigure", m_noiseFigureDb, "dB", "noise figure of a UE", 0, 50);
+        options.Section("Channel");
+        options.AttributeChoice(
+            "deployment", m_channel, "Deployment",
+            {"UMa", "UMi", "RMa", "InH-Mixed", "InH-Open", "InF-SL", "InF-DL", "InF-SH", "InF-DH", "InF-HH"},
+            "TR 38.901 deployment");
+        m_channel.Set("LosState", "Hard"); // soft states are for users that move; evaluations have none
+        options.AttributeChoice("los", m_channel, "LosState", {"Hard", "Probability", "Always", "Never"});
+        options.Attribute("shadowing", m_channel, "Shadowing");
+        m_antennas.AddOptions(options);
+        m_drop.AddOptions(options);
+        options.Integer("numUe", m_numUe, "UEs ue0, ue1, ..., dropped in the areas of the layout's cells in turn", 1,
+                        20000);
+        m_budget.AddOptions(options);
+        options.Sets(m_channel.type(), {{"IndoorFraction", "indoorFraction"}, {"BuildingLoss", "buildingLoss"}});
+    }
+
+    void Build() {
+        try {
+            BuildNetwork();
+        } catch (const std::invalid_argument& error) { // settings that do not go together
+            m_scenario.Refuse(error.what());
+        }
+    }
+
+  private:
+    void BuildNetwork() {
+        m_sites.Build();
+        m_drop.Apply(m_channel);
+        auto channel = CreateObject<edgelam::RadioChannel>();
+        m_channel.Apply(channel);
+        channel->AssignStreams(1);
+        channel->SetWrapAround(m_sites.Images());
+        const auto random = CreateObject<UniformRandomVariable>();
+        random->SetStream(2);
+        const std::uint64_t high = random->GetInteger(0, 0xffffffffu - 1);
+        const std::uint64_t seed = high << 32 | random->GetInteger(0, 0xffffffffu - 1);
+
+        std::vector<edgelam::LinkBudget::Cell> cells;
+        NodeContainer nodes(static_cast<std::uint32_t>(m_sites.Cells().size()) + m_numUe);
+        for (const auto& cell : m_sites.Cells()) {
+            const auto number = static_cast<std::uint32_t>(cells.size());
+            const auto place = Place(nodes.Get(number), cell.place);
+            if (!cell.deployment.empty()) {
+                channel->SetDeploymentAt(place, cell.deployment);
+            }
+            cells.push_back({place, edgelam::MakeArray(m_antennas.Gnb(0, cell.bearingDeg)), cell.powerDbm});
+            m_scenario.ExposeWithoutIp(nodes.Get(number), "gnb" + std::to_string(number), "gnb");
+        }
+        const auto ueArray = m_antennas.MakeUe();
+        std::vector<edgelam::LinkBudget::Ue> ues;
+        for (std::uint32_t i = 0; i < m_numUe; ++i) {
+            // A stream for each UE and purpose: no option moves what it does not name.
+            edgelam::NamedRandom ground(seed, {1, i}), around(seed, {2, i});
+            auto dropped = m_drop.Draw(around);
+            const Vector at = m_sites.Layout().Drop(i % m_sites.NumLayoutCells(), m_drop.LeastDistanceM(), ground);
+            dropped.x = at.x;
+            dropped.y = at.y;
+            const auto node = nodes.Get(static_cast<std::uint32_t>(cells.size()) + i);
+            const auto place = Place(node, {dropped.x, dropped.y, dropped.z});
+            m_drop.Apply(*channel, place, dropped);
+            m_dropped.push_back(dropped);
+            ues.push_back({place, ueArray});
+            m_scenario.ExposeWithoutIp(node, "ue" + std::to_string(i), "ue");
+        }
+        channel->GetLink(cells[0].mobility, cells[0].array, ues[0].mobility, ueArray)->GetState(); // refuses early
+        const double noiseDbm = thermal_noise_dbm_hz + 10 * std::log10(m_bandwidthMHz * 1e6) + m_noiseFigureDb;
+        m_budget.Set(channel, cells, ues, m_subcarriers, noiseDbm, edgelam::NamedRandom(seed, {3}));
+        m_budget.Publish(m_scenario.registry());
+        m_scenario.registry().Publish<std::vector<edgelam::DroppedUe>>(
+            "ue_drop", "", "where each UE is, and what is around it", [this] { return m_dropped; }, {{"ue", m_numUe}});
+    }
+
+    static Ptr<MobilityModel> Place(Ptr<Node> node, const Vector& at) {
+        auto mobility = CreateObject<ConstantPositionMobilityModel>();
+        node->AggregateObject(mobility);
+        mobility->SetPosition(at);
+        return mobility;
+    }
+
+    edgelam::Scenario& m_scenario;
+    edgelam::SiteOptions m_sites;
+    edgelam::AntennaOptions m_antennas{
+        {.rows = 8, .columns = 8, .portRows = 1, .verticalSpacing = 0.8, .electricalTiltDeg = 9}, 2};
+    edgelam::UeDrop m_drop{{.indoorFraction = 0.2, .building = "legacy", .wayIn = "uniform"}};
+    edgelam::LinkBudget m_budget;
+    edgelam::AttributeValues m_channel{"edgelam::RadioChannel"};
+    std::uint32_t m_numUe = 570, m_subcarriers = 624;
+    double m_bandwidthMHz = 10, m_noiseFigureDb = 7;
+    std::vector<edgelam::DroppedUe> m_dropped;
+};
+
+} // namespace
+
+int main(int argc, char* argv[]) {
+    edgelam::Scenario scenario("nr-link-budget", "sites and dropped UEs: received power, coupling gain and geometry");
+    NrLinkBudget budget(scenario);
+    return scenario.Main(argc, argv, [&] { budget.Build(); });
+}
