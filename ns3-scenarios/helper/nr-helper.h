@@ -78,6 +78,8 @@ class NrHelper {
     /// The array of all UEs, once there is a cell.
     const ns3::Ptr<ns3::UniformPlanarArray>& GetUeArray() const { return m_ueArray; }
     nr::BearerSettings GetBearer() const;
+    /// The option --joined.
+    std::uint32_t Joined() const { return m_joined; }
     /// Of the N3 link, bit/s.
     double BackhaulRateBps() const { return m_backhaulRate; }
     /// \return the UE's number in the cell

@@ -134,6 +134,10 @@ void NrNetworkHelper::RouteTo(std::uint32_t ue, std::uint32_t gnb) {
 }
 
 void NrNetworkHelper::Install(Scenario& scenario) {
+    if (m_radio.Joined() > 1) {
+        throw std::invalid_argument("option --joined=" + std::to_string(m_radio.Joined()) +
+                                    " is not legal with several gNBs; legal is 1");
+    }
     m_settings.measurements.event.offDb = m_offsetDb;
     m_settings.measurements.event.hysteresisDb = m_hysteresisDb;
     m_settings.measurements.event.timeToTrigger =

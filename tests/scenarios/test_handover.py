@@ -163,6 +163,7 @@ def test_who_stands_stays():
         (["--timeToTrigger=90ms"], ["time-to-trigger", "80, 100"]),
         (["--speed=151"], ["--speed=151", "150"]),
         (["--handover=never"], ["a3, external"]),
+        (["--joined=4"], ["--joined=4", "legal is 1"]),
     ],
 )
 def test_bad_options_are_refused(arguments, texts):
