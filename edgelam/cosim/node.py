@@ -59,6 +59,11 @@ class Node:
         return f"Node({self.name!r}, role={self.role!r}, device={self.device.name!r})"
 
     @property
+    def roles_around(self) -> frozenset[str]:
+        """The roles of all nodes of the network."""
+        return frozenset(node.role for node in self._core.nodes.values())
+
+    @property
     def flops(self) -> int:
         """Floating-point operations so far."""
         return self._processor.flops

@@ -80,7 +80,7 @@ class Group:
         name: str = "",
         protocol: str = "tcp",
         rate_bps: float | None = None,
-        paced: bool = True,
+        paced: bool | None = None,
         priority: int = 0,
         algorithm: str = "ring",
         server: Node | None = None,
@@ -97,7 +97,7 @@ class Group:
             rate_bps: udp: pace of transfers, bits of payload a second, which algorithms divide where several share a
                 link. None: the scenario's for each transfer; what is lost where several share a link is repaired.
             paced: tcp: segments are spread over a round trip, so that messages in opposite directions do not hold up
-                one another's acknowledgements.
+                one another's acknowledgements. None: unless there is a gNB, in whose cell pacing costs time.
             priority: class of traffic, 0 to 7.
             algorithm: of collectives that name none; see edgelam/parallel/collectives.
             server: the node through which the algorithm star goes: of no rank, and at which `serve` runs
@@ -119,7 +119,9 @@ class Group:
             raise ConfigurationError(f"protocol {protocol!r} of group {name!r}; legal are tcp and udp")
         self.name, self.rank, self.size = name, rank, len(nodes)
         self.nodes, self.node = tuple(nodes), nodes[rank]
-        self.protocol, self.rate_bps, self.paced, self.priority = protocol, rate_bps, paced, priority
+        self.protocol, self.rate_bps, self.priority = protocol, rate_bps, priority
+        in_a_cell = "gnb" in self.node.roles_around
+        self.paced = not in_a_cell if paced is None else paced
         self.algorithm, self.server = algorithm, server
         self.clusters = _clusters(clusters, len(nodes), name)
         if server is not None and server.name in {node.name for node in nodes}:

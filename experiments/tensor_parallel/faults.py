@@ -42,6 +42,8 @@ OTHER_WORK_S = 0.1
 """How long each piece of the other program's work takes that makes a device a straggler."""
 DRIVE_MPS, AREA_M, STAND_M = 150.0, 5000, (30.0, 120.0)
 """Of fault coverage: how fast a device drives off, how far it could, and how far from the gNB all stand before."""
+SMALL_CELL = ("uePower=3", "los=Never")
+"""With 3 dBm and without line of sight, a device is out of coverage after a few seconds on its way."""
 
 
 @dataclass
@@ -217,9 +219,10 @@ def _standing(config: Config, folder: RunFolder, num_devices: int, seed: int) ->
         for axis, value in (("X", distance * np.cos(azimuth)), ("Y", distance * np.sin(azimuth)))
     ]
     path.write_text("".join(lines))
-    return dataclasses.replace(
-        network, options=(f"mobilityFile={path}", f"maxDistance={AREA_M}", "sector=180", *network.options)
-    )
+    own = (f"mobilityFile={path}", f"maxDistance={AREA_M}", "sector=180", *SMALL_CELL)
+    given = {option.partition("=")[0] for option in network.options}
+    kept = [option for option in own if option.partition("=")[0] not in given]
+    return dataclasses.replace(network, options=(*kept, *network.options))
 
 
 def _costs(scene: Scene) -> dict[str, object]:
