@@ -93,6 +93,10 @@ void NrHelper::AddOptions(Options& options) {
     options.Attribute("uePower", m_settings, "UePower");
     options.Attribute("gnbNoiseFigure", m_settings, "GnbNoiseFigure");
     options.Attribute("ueNoiseFigure", m_settings, "UeNoiseFigure");
+    options.Text("bearers", m_bearers,
+                 "bearers of each UE: 5QI, DSCPs, guaranteed rate down and up, as 1/46+40/128kbps,2/34/5Mbps/1Mbps,9; "
+                 "one has no DSCPs");
+    options.Attribute("slices", m_settings, "Slices");
     options.Attribute("drxCycle", m_settings, "DrxCycle", {.smallest = 0, .largest = 10.24});
     options.Attribute("drxOnDuration", m_settings, "DrxOnDuration", {.smallest = 0, .largest = 1.6});
     options.Attribute("drxInactivity", m_settings, "DrxInactivity", {.smallest = 0, .largest = 2.56});
@@ -120,6 +124,10 @@ Ptr<nr::Cell> NrHelper::MakeCell(Ptr<Node> gnb, Ptr<RadioChannel> channel, doubl
     const std::uint32_t ports = std::min({antennas.NumPorts(), m_antennas.NumUeAntennas(), nr::max_layers});
     LimitLayers("MaxLayers", "maxLayers", ports);
     LimitLayers("MaxUplinkLayers", "maxUplinkLayers", ports);
+    m_quality = NrQuality::Parse(m_bearers);
+    for (auto& bearer : m_quality.bearers) {
+        bearer.settings.acknowledged = m_rlc == "am";
+    }
     m_gnb = gnb;
     if (m_channel != channel) { // the first cell
         m_channel = channel;
@@ -141,6 +149,7 @@ void NrHelper::InstallGnb(Ptr<Node> gnb, Ptr<RadioChannel> channel) {
     gnb->AddDevice(m_gnbDevice);
     AllowTrains(*m_gnbDevice);
     m_gnbDevice->SetCell(m_cell);
+    m_gnbDevice->SetBearers(m_quality.bearerOf);
     Stack(Ipv4StaticRoutingHelper()).Install(gnb);
     m_ueAddresses.Assign(NetDeviceContainer(m_gnbDevice));
     InstallBackhaul();
@@ -159,9 +168,9 @@ void NrHelper::LimitLayers(const std::string& attribute, const std::string& opti
 }
 
 std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
-    const nr::BearerSettings bearer = GetBearer();
     Ue ue{CreateObject<nr::UeNetDevice>(), node->GetObject<MobilityModel>()};
-    const std::uint32_t number = m_cell->AddUe(ue.mobility, m_ueArray, bearer);
+    const std::uint32_t number = m_cell->AddUe(ue.mobility, m_ueArray, m_quality.bearers);
+    ue.device->SetBearers(m_quality.bearerOf);
     node->AddDevice(ue.device);
     AllowTrains(*ue.device);
     Ipv4ListRoutingHelper list; // static routing alone does not hand multicast up at its destination
@@ -176,6 +185,10 @@ std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
 }
 
 nr::BearerSettings NrHelper::GetBearer() const {
+    if (m_bearers != "9") {
+        throw std::invalid_argument("option --bearers=" + m_bearers +
+                                    " is not legal: with several cells, UEs have one bearer, 9");
+    }
     nr::BearerSettings bearer;
     bearer.acknowledged = m_rlc == "am";
     return bearer;
@@ -212,12 +225,7 @@ Ptr<ChannelLink> NrHelper::GetLink(std::uint32_t ue) const {
 }
 
 double NrHelper::PeakRateBps(bool uplink) const {
-    const auto pattern = nr::SlotPattern::Parse(m_settings.Text("Pattern"));
-    const double symbols = (uplink ? pattern.UplinkSymbols() : pattern.DownlinkSymbols()) /
-                           (1e-9 * static_cast<double>(m_cell->GetNumerology().MeanSlotNs() * pattern.NumSlots()));
-    const auto table = nr::McsTableOf(static_cast<unsigned>(m_settings.Number("McsTable")));
-    const unsigned layers = Whole(m_settings, uplink ? "MaxUplinkLayers" : "MaxLayers");
-    return 12 * m_cell->NumPrbs() * symbols * layers * nr::McsAt(table, nr::NumMcs(table) - 1).Efficiency();
+    return m_cell->PeakBps(uplink ? Direction::Uplink : Direction::Downlink);
 }
 
 void NrHelper::Tune(TransferApplication& application, bool atUe, double farthestDelayS) const {

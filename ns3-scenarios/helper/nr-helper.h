@@ -31,6 +31,7 @@
 #include "nr-cell.h"
 #include "nr-multicast.h"
 #include "nr-net-device.h"
+#include "nr-quality.h"
 #include "options.h"
 #include "radio-channel.h"
 #include "transfer-application.h"
@@ -102,6 +103,8 @@ class NrHelper {
     ns3::Ptr<ChannelLink> GetLink(std::uint32_t ue) const;
     /// Delay of the N3 link, one way, s.
     double BackhaulDelayS() const { return m_backhaulDelayS; }
+    /// The bearers of each UE, once the gNB is installed.
+    const NrQuality& Quality() const { return m_quality; }
     double BandwidthHz() const { return m_settings.Number("Bandwidth"); }
     /// Most layers of a downlink block; once the gNB is installed.
     std::uint32_t MaxLayers() const { return Whole(m_settings, "MaxLayers"); }
@@ -127,7 +130,8 @@ class NrHelper {
     AttributeValues m_settings{"edgelam::nr::Cell"};
     AttributeValues m_carrier{"edgelam::RadioChannel"};
     AntennaOptions m_antennas;
-    std::string m_rlc = "am";
+    std::string m_rlc = "am", m_bearers = "9";
+    NrQuality m_quality;
     std::uint32_t m_joined = 1;
     double m_mountingDeg = 0, m_backhaulDelayS = 2e-3, m_backhaulRate = 10e9;
 

@@ -35,6 +35,10 @@ std::array<std::vector<T>, 2> Directions(const Array<T>& array) {
     return {std::vector<T>(array.values.begin(), middle), std::vector<T>(middle, array.values.end())};
 }
 
+NrBearerCounts CountsOf(const nr::Bearer::Counters& c) {
+    return {c.sentPackets, c.droppedPackets, c.deliveredPackets, c.deliveredBytes, c.lostPackets, c.retransmittedPdus};
+}
+
 } // namespace
 
 NrReports::NrReports(const NrHelper& helper, Registry& registry)
@@ -57,6 +61,7 @@ NrReports::NrReports(const NrHelper& helper, Registry& registry)
     PublishTraffic(registry);
     AddControls(registry);
     AddPrecoding(registry);
+    AddQuality(registry);
 }
 
 void NrReports::Record(const nr::TransportBlockRecord& record) {
@@ -140,27 +145,24 @@ void NrReports::PublishTraffic(Registry& registry) {
             });
         },
         each);
-    const auto bearer = [this](bool uplink, std::uint32_t ue) -> const nr::Bearer& {
-        return uplink ? m_helper.GetCell()->UpBearer(ue) : m_helper.GetCell()->DownBearer(ue);
+    const auto direction = [](bool uplink) { return uplink ? Direction::Uplink : Direction::Downlink; };
+    const auto bearers = [this, direction](bool uplink, std::uint32_t ue) -> const nr::Bearers& {
+        return m_helper.GetCell()->GetBearers(ue, direction(uplink));
     };
     registry.Publish<Array<std::uint64_t>>(
         "ue_backlog_bytes", "byte", "bytes that wait in RLC, downlink and uplink",
-        [numUes, bearer] {
+        [numUes, bearers] {
             return EachDirection<std::uint64_t>(
-                numUes, [&](bool uplink, auto ue) { return bearer(uplink, ue).BacklogBytes(); });
+                numUes, [&](bool uplink, auto ue) { return bearers(uplink, ue).BacklogBytes(); });
         },
         each);
     registry.Publish<Array<NrBearerCounts>>(
         "ue_bearer_counts", "", "packets so far, downlink and uplink",
-        [numUes, bearer] {
-            return EachDirection<NrBearerCounts>(numUes, [&](bool uplink, auto ue) {
-                const auto& c = bearer(uplink, ue).counters();
-                return NrBearerCounts{c.sentPackets,    c.droppedPackets, c.deliveredPackets,
-                                      c.deliveredBytes, c.lostPackets,    c.retransmittedPdus};
-            });
+        [numUes, bearers] {
+            return EachDirection<NrBearerCounts>(
+                numUes, [&](bool uplink, auto ue) { return CountsOf(bearers(uplink, ue).counters()); });
         },
         each);
-    const auto direction = [](bool uplink) { return uplink ? Direction::Uplink : Direction::Downlink; };
     registry.Publish<Array<double>>(
         "ue_radio_j", "J", "energy of the radio so far, downlink (with listening and sleeping) and uplink",
         [this, numUes, direction] {
@@ -190,6 +192,83 @@ void NrReports::PublishTraffic(Registry& registry) {
     registry.Publish<std::uint64_t>("control_slot", "",
                                     "first slot for which the newest prb_share, prb_least, prb_cap or precoder holds",
                                     [this] { return m_controlSlot; });
+}
+
+void NrReports::AddQuality(Registry& registry) {
+    const auto& cell = m_helper.GetCell();
+    registry.Control<Array<std::uint32_t>>(
+        "cell_prb_cap", "",
+        "greatest number of resource blocks of the cell in a slot, downlink and uplink, with retransmissions; as many "
+        "as the band has: no cap",
+        [this](const Array<std::uint32_t>& caps) {
+            return SetSlot([&] { return m_helper.GetCell()->SetCellCaps(caps.values.at(0), caps.values.at(1)); });
+        },
+        {{"direction", 2}});
+    if (const auto sliceOf = cell->SliceOfUes(); cell->NumSlices() > 0) {
+        const std::vector<Axis> each{{"direction", 2}, {"slice", cell->NumSlices()}};
+        registry.Publish<std::vector<std::int32_t>>("ue_slice", "", "slice of each UE; -1: none",
+                                                    [this] { return m_helper.GetCell()->SliceOfUes(); },
+                                                    {{"ue", m_helper.NumUes()}});
+        registry.Control<Array<double>>(
+            "slice_share", "", "share of the band of each slice, downlink and uplink; the sum is at most 1",
+            [this](const Array<double>& shares) {
+                return SetSlot([&] {
+                    const auto [down, up] = Directions(shares);
+                    return m_helper.GetCell()->SetSliceShares(down, up);
+                });
+            },
+            each);
+        registry.Control<Array<std::uint32_t>>(
+            "slice_prb_cap", "",
+            "greatest number of resource blocks of each slice in a slot, downlink and uplink, with retransmissions; as "
+            "many as the band has: no cap",
+            [this](const Array<std::uint32_t>& caps) {
+                return SetSlot([&] {
+                    const auto [down, up] = Directions(caps);
+                    return m_helper.GetCell()->SetSliceCaps(down, up);
+                });
+            },
+            each);
+    }
+    if (m_helper.Quality().IsDefault()) {
+        return;
+    }
+    const auto numUes = m_helper.NumUes();
+    const auto numBearers = static_cast<std::uint32_t>(m_helper.Quality().bearers.size());
+    const std::vector<Axis> each{{"direction", 2}, {"ue", numUes}, {"bearer", numBearers}};
+    const auto ofEach = [this, numUes, numBearers]<class T>(auto get) {
+        Array<T> array{{2, numUes, numBearers}, {}};
+        for (const Direction direction : {Direction::Downlink, Direction::Uplink}) {
+            for (std::uint32_t ue = 0; ue < numUes; ++ue) {
+                for (unsigned i = 0; i < numBearers; ++i) {
+                    array.values.push_back(get(m_helper.GetCell()->GetBearers(ue, direction)[i]));
+                }
+            }
+        }
+        return array;
+    };
+    registry.Publish<Array<std::uint64_t>>(
+        "bearer_backlog_bytes", "byte", "bytes that wait in RLC of each bearer, downlink and uplink",
+        [ofEach] {
+            return ofEach.template operator()<std::uint64_t>([](const nr::Bearer& at) { return at.BacklogBytes(); });
+        },
+        each);
+    registry.Publish<Array<NrBearerCounts>>(
+        "bearer_counts", "", "packets of each bearer so far, downlink and uplink",
+        [ofEach] {
+            return ofEach.template operator()<NrBearerCounts>(
+                [](const nr::Bearer& at) { return CountsOf(at.counters()); });
+        },
+        each);
+    registry.Control<Array<double>>(
+        "guaranteed_bps", "bit/s", "guaranteed rate of each bearer, downlink and uplink; 0 with 5QIs that have none",
+        [this](const Array<double>& bps) {
+            return SetSlot([&] {
+                m_helper.GetCell()->SetGuaranteed(bps.values);
+                return m_helper.GetCell()->NextSlot();
+            });
+        },
+        each);
 }
 
 std::string NrReports::SetSlot(const std::function<std::uint64_t()>& apply) {

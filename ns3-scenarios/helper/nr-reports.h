@@ -56,6 +56,8 @@ EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets
 ///     ue_throughput_bps        of decoded transport blocks, smoothed over 0.1 s
 ///     ue_backlog_bytes         waiting in RLC
 ///     ue_bearer_counts         NrBearerCounts
+///     bearer_backlog_bytes, bearer_counts   of each bearer [direction, ue, bearer], if there are several
+///     ue_slice                 slice of each UE [ue], if there are slices
 ///     ue_radio_j               energy of its radio so far
 ///     gnb_radio_j              energy of the gNB so far [direction]
 ///     ue_channel               H [ue, ue_antenna, element, prb_group], amplitudes; computed when read
@@ -67,6 +69,12 @@ EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets
 ///     prb_share                part of the band of each UE
 ///     prb_least                least resource blocks of each UE that has so much to send
 ///     prb_cap                  most resource blocks of each UE in a slot (nr::ExternalScheduler)
+///
+/// and with nr::ExclusiveScheduler or a class derived from it (all but those that put several UEs on a group):
+///
+///     cell_prb_cap             most resource blocks of the cell in a slot [direction]
+///     slice_share, slice_prb_cap   of each slice [direction, slice], if there are slices (nr::SliceBudget)
+///     guaranteed_bps           guaranteed rates [direction, ue, bearer], if there are several bearers
 ///
 /// and with nr::ExternalBeamformer or a class derived from it:
 ///
@@ -93,6 +101,7 @@ class NrReports {
     void PublishTraffic(Registry& registry);
     void AddControls(Registry& registry);
     void AddPrecoding(Registry& registry);
+    void AddQuality(Registry& registry);
     /// Let a control take effect. \return why not, or empty
     std::string SetSlot(const std::function<std::uint64_t()>& apply);
 

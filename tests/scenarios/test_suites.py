@@ -33,6 +33,7 @@ SUITES = [
     "edgelam-nr-network",
     "edgelam-nr-outside",
     "edgelam-nr-phy-link",
+    "edgelam-nr-quality",
     "edgelam-nr-scheduler",
     "edgelam-nr-several-cells",
     "edgelam-nr-tables",

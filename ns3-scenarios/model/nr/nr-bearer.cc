@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-bearer.h"
 
+#include <algorithm>
+
 namespace edgelam::nr {
 
-std::uint32_t Bearer::Take(std::uint32_t bytes, std::vector<RlcPdu>& out, bool data) {
+std::uint32_t Bearer::Take(std::uint32_t bytes, std::vector<RlcPdu>& out, bool data, std::uint32_t enough) {
     std::uint32_t used = 0;
     if (m_signalling) {
         const std::size_t before = out.size();
@@ -12,7 +14,7 @@ std::uint32_t Bearer::Take(std::uint32_t bytes, std::vector<RlcPdu>& out, bool d
             out[i].signalling = true;
         }
     }
-    return data ? used + TransmittingEntity::Take(bytes - used, out) : used;
+    return data ? used + TransmittingEntity::Take(bytes - used, out, enough - std::min(enough, used)) : used;
 }
 
 RlcStatus Bearer::TakeStatus(std::uint32_t bytes) {

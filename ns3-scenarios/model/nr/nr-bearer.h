@@ -40,9 +40,10 @@ class Bearer : public TransmittingEntity, public ReceivingEntity {
     std::uint64_t BacklogBytes() const { return TransmittingEntity::BacklogBytes() + SignallingBytes(); }
     /// The messages that wait in the signalling bearer.
     std::uint64_t SignallingBytes() const { return m_signalling ? m_signalling->BacklogBytes() : 0; }
-    /// Fill a transport block: add PDUs of together at most `bytes` to `out`. \param data false: messages only
-    /// \return bytes used
-    std::uint32_t Take(std::uint32_t bytes, std::vector<RlcPdu>& out, bool data = true);
+    /// Fill a transport block: add PDUs of together at most `bytes` to `out`, until they have `enough`.
+    /// \param data false: messages only \return bytes used
+    std::uint32_t Take(std::uint32_t bytes, std::vector<RlcPdu>& out, bool data = true,
+                       std::uint32_t enough = UINT32_MAX);
     /// One bit for each priority; it is set if something of this priority waits to be sent. Messages have the highest.
     unsigned Priorities() const {
         return TransmittingEntity::Priorities() | (SignallingBytes() > 0 ? 1U << (num_priorities - 1) : 0);

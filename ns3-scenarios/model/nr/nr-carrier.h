@@ -35,7 +35,7 @@ struct CellSettings : DrxSettings, PowerSettings {
     double bandwidthHz = 100e6, gnbPowerDbm = 44, uePowerDbm = 23, gnbNoiseDb = 5, ueNoiseDb = 9;
     double p0Dbm = -90, alpha = 0.8, blerTarget = 0;
     double gapDb = ErrorModel::ldpc;
-    std::string pattern = "DDDSU", scheduler = "pf", beams = "eigen";
+    std::string pattern = "DDDSU", scheduler = "pf", beams = "eigen", slices;
     unsigned mcsTable = 2, maxLayers = 4, maxUplinkLayers = 1, controlSymbols = 1, dmrsPerPrb = 12,
              maxTransmissions = 4, multicastTransmissions = 4;
     int multicastMcs = -1, overheadPerPrb = -1;

@@ -161,7 +161,7 @@ ns3::TypeId Cell::GetTypeId() {
                             MakeTraceSourceAccessor(&Cell::m_csiTrace), "edgelam::nr::Cell::CsiCallback")
             .AddTraceSource("PacketDelivered", "Every packet that a bearer delivers.",
                             MakeTraceSourceAccessor(&Cell::m_packetTrace), "edgelam::nr::Cell::PacketCallback");
-    static const TypeId complete = AddEnergy(tid);
+    static const TypeId complete = AddQuality(AddEnergy(tid));
     return complete;
 }
 
@@ -200,6 +200,7 @@ void Cell::SetGnb(ns3::Ptr<RadioChannel> channel, ns3::Ptr<ns3::MobilityModel> m
     m_multicast = std::make_unique<MulticastGroups>(*m_carrier, *m_links, *m_grants, *m_receiver, *m_energy, m_random);
     m_outside = std::make_unique<OutsideControl>(*m_carrier, *m_links, *m_grants, m_beamformer, array->GetNumElems());
     m_mac = std::make_unique<Mac>(*m_carrier, *m_links, *m_grants, *m_receiver, *m_multicast, *m_energy);
+    MakeSlices();
     m_channel = channel;
     m_gnbMobility = mobility;
     m_gnbArray = array;
@@ -231,14 +232,14 @@ ns3::Ptr<ChannelLink> Cell::LinkTo(ns3::Ptr<ns3::MobilityModel> mobility, ns3::P
 }
 
 std::uint32_t Cell::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
-                          const BearerSettings& bearer) {
+                          const std::vector<QosBearer>& bearers) {
     CheckSet("AddUe");
     if (m_isOneOfSeveral) {
         throw std::logic_error("NR cell: UEs of a cell of a network are added with Network::AddUe");
     }
-    bearer.Check();
+    CheckBearers(bearers);
     const std::uint32_t number = NumUes();
-    Attach(number, mobility, array, std::make_shared<Connection>(bearer));
+    Attach(number, mobility, array, std::make_shared<Connection>(bearers));
     return number;
 }
 
@@ -249,13 +250,15 @@ void Cell::Attach(std::uint32_t ue, ns3::Ptr<ns3::MobilityModel> mobility, ns3::
     m_links->Add(ue, link);
     m_energy->AddUe(ue, static_cast<unsigned>(link->NumRx(Direction::Downlink)), m_mac->NextSlot());
     for (const bool uplink : {false, true}) {
-        Bearer& each = uplink ? connection->up : connection->down;
-        TracePackets(each, {.ue = ue, .uplink = uplink});
-        each.SetDeliver([this, ue, uplink](ns3::Ptr<ns3::Packet> packet) {
-            if (const Deliver& deliver = uplink ? m_atGnb : m_atUe) {
-                deliver(ue, packet);
-            }
-        });
+        Bearers& bearers = uplink ? connection->up : connection->down;
+        for (unsigned i = 0; i < bearers.Size(); ++i) {
+            TracePackets(bearers[i], {.ue = ue, .group = -1 - static_cast<std::int32_t>(i), .uplink = uplink});
+            bearers[i].SetDeliver([this, ue, uplink](ns3::Ptr<ns3::Packet> packet) {
+                if (const Deliver& deliver = uplink ? m_atGnb : m_atUe) {
+                    deliver(ue, packet);
+                }
+            });
+        }
     }
     m_mac->AddUe(ue, std::move(connection));
     NS_LOG_INFO("UE " << ue);
@@ -266,12 +269,12 @@ void Cell::Detach(std::uint32_t ue) {
     NS_LOG_INFO("UE " << ue << " leaves");
 }
 
-bool Cell::SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority) {
-    return m_mac->Of(ue, Direction::Downlink).bearer.Send(packet, priority);
+bool Cell::SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority, unsigned bearer) {
+    return m_mac->Of(ue, Direction::Downlink).bearers[bearer].Send(packet, priority);
 }
 
-bool Cell::SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority) {
-    return m_mac->Of(ue, Direction::Uplink).bearer.Send(packet, priority);
+bool Cell::SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority, unsigned bearer) {
+    return m_mac->Of(ue, Direction::Uplink).bearers[bearer].Send(packet, priority);
 }
 
 std::uint32_t Cell::AddMulticast(const std::vector<std::uint32_t>& ues) {
@@ -341,12 +344,12 @@ void Cell::SetInterference(std::shared_ptr<InterferenceSource> source) {
     m_links->SetInterference(std::move(source));
 }
 
-const Bearer& Cell::DownBearer(std::uint32_t ue) const {
-    return m_mac->Of(ue, Direction::Downlink).bearer;
+const Bearer& Cell::DownBearer(std::uint32_t ue, unsigned bearer) const {
+    return GetBearers(ue, Direction::Downlink)[bearer];
 }
 
-const Bearer& Cell::UpBearer(std::uint32_t ue) const {
-    return m_mac->Of(ue, Direction::Uplink).bearer;
+const Bearer& Cell::UpBearer(std::uint32_t ue, unsigned bearer) const {
+    return GetBearers(ue, Direction::Uplink)[bearer];
 }
 
 RadioLink::State Cell::GetRadioLink(std::uint32_t ue) const {

@@ -3,6 +3,7 @@
 /// One 5G NR cell: a gNB and its UEs, from bearers down to transport blocks, slot by slot.
 #pragma once
 
+#include <array>
 #include <complex>
 #include <cstdint>
 #include <functional>
@@ -16,7 +17,7 @@
 #include "ns3/traced-callback.h"
 
 #include "nr-air.h"
-#include "nr-bearer.h"
+#include "nr-bearers.h"
 #include "nr-block-receiver.h"
 #include "nr-carrier.h"
 #include "nr-connection.h"
@@ -28,6 +29,7 @@
 #include "nr-outside-control.h"
 #include "nr-radio-energy.h"
 #include "nr-records.h"
+#include "nr-slices.h"
 #include "nr-slot-clock.h"
 #include "radio-channel.h"
 
@@ -54,9 +56,9 @@ namespace edgelam::nr {
 /// and their links fail (nr-radio-link).
 ///
 /// Simplified: grants and HARQ feedback are never lost; buffer status is not quantised, and a report that is lost with
-/// its block is followed by a scheduling request at once; timing advance is ideal; each UE has one bearer in each
-/// direction; UEs are always connected, and one that slept reports as if its CSI reports had continued; in FDD both
-/// directions have the same fading.
+/// its block is followed by a scheduling request at once; timing advance is ideal; guaranteed rates have no
+/// admission control; UEs are always connected, and one that slept reports as if its CSI reports had continued; in FDD
+/// both directions have the same fading.
 ///
 /// A cell by itself, as here, has no interference; several of them are a Network.
 class Cell : public ns3::Object, private CellSettings {
@@ -69,9 +71,15 @@ class Cell : public ns3::Object, private CellSettings {
     /// together: bandwidth and numerology, frequency range, pattern.
     void SetGnb(ns3::Ptr<RadioChannel> channel, ns3::Ptr<ns3::MobilityModel> mobility,
                 ns3::Ptr<ns3::PhasedArrayModel> array);
+    /// Add a UE with these bearers (see Bearers); by default it has one. Throws std::invalid_argument for bearers that
+    /// are not legal, and for a guaranteed rate above what the cell can carry.
     /// \return the UE's number, 0, 1, ...
     std::uint32_t AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
-                        const BearerSettings& bearer = {});
+                        const std::vector<QosBearer>& bearers);
+    std::uint32_t AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
+                        const BearerSettings& bearer = {}) {
+        return AddUe(mobility, array, std::vector{QosBearer{bearer}});
+    }
     std::uint32_t NumUes() const { return m_links ? m_links->NumUes() : 0; }
 
     /// For Network, which has UEs of its own numbers and lets them come and go.
@@ -95,10 +103,10 @@ class Cell : public ns3::Object, private CellSettings {
     const ns3::Ptr<ns3::MobilityModel>& GetGnbMobility() const { return m_gnbMobility; }
     const ns3::Ptr<ns3::PhasedArrayModel>& GetGnbArray() const { return m_gnbArray; }
 
-    /// Send a packet through the bearer to (downlink) or from (uplink) a UE. \return false if its buffer is full
-    /// \param priority 0 to 7: higher priorities are sent first
-    bool SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority = 0);
-    bool SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority = 0);
+    /// Send a packet through a bearer to (downlink) or from (uplink) a UE. \return false if its buffer is full
+    /// \param priority 0 to 7: higher priorities of a bearer are sent first
+    bool SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority = 0, unsigned bearer = 0);
+    bool SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority = 0, unsigned bearer = 0);
     /// Point-to-multipoint delivery (PTM of TS 38.300 16.10): a separate downlink bearer (PDCP, RLC UM) to these UEs,
     /// which sends each block once; see MulticastGroups. Throws std::invalid_argument if there is no UE, if one does
     /// not exist, or if one is named twice.
@@ -147,8 +155,27 @@ class Cell : public ns3::Object, private CellSettings {
     /// the table has.
     unsigned PrbsPerGroup() const { return m_carrier->prbsPerGroup; }
     const Numerology& GetNumerology() const { return m_carrier->numerology; }
-    const Bearer& DownBearer(std::uint32_t ue) const;
-    const Bearer& UpBearer(std::uint32_t ue) const;
+    const Bearer& DownBearer(std::uint32_t ue, unsigned bearer = 0) const;
+    const Bearer& UpBearer(std::uint32_t ue, unsigned bearer = 0) const;
+    /// All bearers of a UE in one direction.
+    const Bearers& GetBearers(std::uint32_t ue, Direction direction) const;
+    /// The next slot boundary, or the present time if it is one.
+    std::uint64_t NextSlot() const { return m_mac->NextSlot(); }
+    /// Greatest rate of the cell in this direction, bit/s: all resource blocks, most layers, the best MCS.
+    double PeakBps(Direction direction) const;
+    /// Set guaranteed rates, bit/s, [direction, ue, bearer], from now on. Throws std::invalid_argument, and changes
+    /// nothing, for rates that AddUe would refuse.
+    void SetGuaranteed(std::span<const double> bps);
+    /// Shares, and caps in resource blocks, of each slice (attribute Slices) in both directions, and the cap of the
+    /// whole cell [direction], from the next slot that is scheduled on; see SliceBudget. Throw std::invalid_argument,
+    /// and change nothing, for another number of slices, shares that are not legal, caps above the band, and a
+    /// scheduler that is not derived from ExclusiveScheduler. \return the number of the slot; for caps as SetPrbCaps
+    std::uint64_t SetSliceShares(const std::vector<double>& down, const std::vector<double>& up);
+    std::uint64_t SetSliceCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up);
+    std::uint64_t SetCellCaps(std::uint32_t down, std::uint32_t up);
+    std::uint32_t NumSlices() const { return static_cast<std::uint32_t>(m_slices.size()); }
+    /// [ue] its slice; -1: none. Throws std::invalid_argument if Slices names a UE that does not exist.
+    std::vector<std::int32_t> SliceOfUes() const;
     /// The state of a UE's link at its last measurement: a UE that sleeps is not measured.
     RadioLink::State GetRadioLink(std::uint32_t ue) const;
     /// Smoothed throughput of the schedulers, bit/s: all bits sent, including retransmissions.
@@ -177,6 +204,16 @@ class Cell : public ns3::Object, private CellSettings {
   private:
     /// The attributes of DRX and of energy.
     static ns3::TypeId AddEnergy(ns3::TypeId tid);
+    /// Throws std::invalid_argument for bearers that are not legal.
+    void CheckBearers(const std::vector<QosBearer>& bearers) const;
+    void CheckGuaranteed(double bps, Direction direction) const;
+    void CheckCap(std::uint32_t prbs) const;
+    /// Read the attribute Slices.
+    void MakeSlices();
+    /// What slices and the cell may use in each direction.
+    std::array<SliceBudget*, 2> Budgets(const char* what) const;
+    /// The attributes of quality of service.
+    static ns3::TypeId AddQuality(ns3::TypeId tid);
     /// Throws std::logic_error before SetGnb.
     void CheckSet(const char* what) const;
     /// Connect the packets that this bearer delivers to the trace source PacketDelivered; `like` says to whom they
@@ -194,6 +231,8 @@ class Cell : public ns3::Object, private CellSettings {
     ns3::Ptr<Beamformer> m_beamformer;
     Deliver m_atUe, m_atGnb;
     bool m_isOneOfSeveral = false;
+    std::vector<SliceSettings::Slice> m_slices;
+    std::vector<std::int32_t> m_sliceOf;
     ns3::TracedCallback<const TransportBlockRecord&> m_blockTrace;
     ns3::TracedCallback<const CsiReportRecord&> m_csiTrace;
     ns3::TracedCallback<const PacketRecord&> m_packetTrace;

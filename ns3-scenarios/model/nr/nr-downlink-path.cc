@@ -46,7 +46,7 @@ void DownlinkPath::Forward(std::uint32_t ue, std::uint32_t gnb, const Backhaul::
     ++m_counts.forwarded;
     m_backhaul.Forward(gnb, home, sdu, [this, ue, home](const Backhaul::Forwarded& arrived) {
         if (home == m_ues[ue].home) {
-            m_network.GetConnection(ue).down.Restore(arrived);
+            m_network.GetConnection(ue).down[0].Restore(arrived);
         } else { // the UE has gone on
             Forward(ue, home, arrived);
         }
@@ -61,7 +61,7 @@ void DownlinkPath::MoveTo(std::uint32_t ue, std::uint32_t gnb) {
     }
     NS_LOG_INFO("UE " << ue << " moves from gNB " << from << " to " << gnb);
     ++moving.moves;
-    Bearer& bearer = m_network.GetConnection(ue).down;
+    Bearer& bearer = m_network.GetConnection(ue).down[0];
     if (m_settings.forwarding) {
         for (const auto& sdu : bearer.TakeForwarded()) {
             Forward(ue, from, sdu);
@@ -111,7 +111,7 @@ void DownlinkPath::EndMarker(std::uint32_t ue) {
     Ue& moving = m_ues[ue];
     moving.guard.Cancel();
     moving.holds = false;
-    m_network.GetConnection(ue).down.GiveUpForwarded();
+    m_network.GetConnection(ue).down[0].GiveUpForwarded();
     NS_LOG_INFO("UE " << ue << ": end marker; " << moving.held.size() << " packets have waited for it");
     for (const auto& each : std::exchange(moving.held, {})) {
         m_network.SendDown(ue, each.packet, each.priority);

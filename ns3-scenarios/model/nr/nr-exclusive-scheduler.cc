@@ -47,6 +47,9 @@ void ExclusiveScheduler::Allocate(const SchedulingRequest& request, Allocation& 
     }
     m_room = request.room;
     Limit(request);
+    if (m_budget.Active()) {
+        m_budget.Begin(request);
+    }
     std::uint32_t next = 0;
     const auto give = [&](std::size_t i, std::uint32_t count) {
         for (; count > 0 && next < numGroups; ++next) {
@@ -66,14 +69,17 @@ void ExclusiveScheduler::Allocate(const SchedulingRequest& request, Allocation& 
         double& again = m_again[candidates[i].ue];
         again = std::min(again + part, most);
         if (candidates[i].fixedGroups > 0 && candidates[i].fixedGroups <= numGroups - next &&
-            candidates[i].fixedGroups <= again && m_room.Fits(candidates[i]) && AdmitsRetransmission(request, i)) {
+            candidates[i].fixedGroups <= again && m_room.Fits(candidates[i]) && AdmitsRetransmission(request, i) &&
+            (!m_budget.Active() || m_budget.AdmitsRetransmission(candidates[i].ue, candidates[i].fixedGroups))) {
             m_room.Take(candidates[i]);
+            m_budget.Take(candidates[i].ue, candidates[i].fixedGroups);
             give(i, candidates[i].fixedGroups);
             again -= candidates[i].fixedGroups;
             NS_LOG_LOGIC("UE " << candidates[i].ue << ": retransmission of " << candidates[i].fixedGroups << " groups");
         }
     }
     m_roomOfNew = m_room;
+    m_budget.Keep();
     Divide(request, numGroups - next);
     ++m_first; // the last group may be a small one: everybody has it in turn
     if (request.direction == Direction::Uplink) {
@@ -85,6 +91,13 @@ void ExclusiveScheduler::Allocate(const SchedulingRequest& request, Allocation& 
         Place(request);
     }
     Placed(request);
+    if (m_budget.Active()) {
+        m_unserved.assign(candidates.size(), false);
+        for (std::size_t i = 0; i < candidates.size(); ++i) {
+            m_unserved[i] = candidates[i].fixedGroups > 0 || m_want[i] < m_needed[i];
+        }
+        m_budget.End(request, m_owner, m_unserved);
+    }
     for (std::uint32_t g = 0; g < numGroups; ++g) {
         if (m_owner[g] != nobody) {
             allocation[g].push_back(m_owner[g]);

@@ -4,20 +4,25 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 
 #include "nr-scheduler.h"
+#include "nr-slices.h"
 
 namespace edgelam::nr {
 
 /// Retransmissions are served first, as long as those of a UE do not take more than its fair part of the band: the band
 /// divided by the number of UEs that want something (on average over many slots; at most eight whole slots may be used
 /// at once). Then Divide decides how many groups each candidate gets, never more than its backlog needs. Place decides
-/// last where they lie; in uplink they are side by side. Higher priorities are served before lower ones. No memory is
-/// allocated once the vectors have reached their size.
+/// last where they lie; in uplink they are side by side. Each slice gets its share first, then what is left is divided
+/// among all. In both, guaranteed rates are served first, in the order of their levels, and then higher priorities
+/// before lower ones. No memory is allocated once the vectors have reached their size.
 class ExclusiveScheduler : public Scheduler {
   public:
     static ns3::TypeId GetTypeId();
     void Allocate(const SchedulingRequest& request, Allocation& allocation) final;
+    /// What slices and the cell may use.
+    SliceBudget& Budget() { return m_budget; }
 
   protected:
     static constexpr std::uint32_t nobody = UINT32_MAX;
@@ -33,18 +38,25 @@ class ExclusiveScheduler : public Scheduler {
     /// Called when the groups of all candidates are in m_owner.
     virtual void Placed(const SchedulingRequest&) {}
 
-    /// Calls serve() once for each priority that some candidate has, the highest first. During the call, Open is true
-    /// for candidates of this priority or above that want more.
+    /// Calls serve() once for each level of guaranteed rates, the lowest first, and then for each priority that some
+    /// candidate has, the highest first; with slices, all of that for their shares and again for what is left. During
+    /// the call, Open is true for candidates of this level, or of this priority or above, that want more.
     template<class Serve>
     void ByPriority(const SchedulingRequest& request, Serve serve) {
-        unsigned priorities = 0;
-        for (const auto& each : request.candidates) {
-            priorities |= 1U << each.priority;
-        }
-        for (int priority = 7; priority >= 0; --priority) {
-            if ((priorities >> priority & 1U) != 0) {
-                m_priority = static_cast<unsigned>(priority);
-                serve();
+        for (m_ofShare = m_budget.HasShares();; m_ofShare = false) {
+            ByLevel(request, serve);
+            unsigned priorities = 0;
+            for (const auto& each : request.candidates) {
+                priorities |= 1U << each.priority;
+            }
+            for (int priority = 7; priority >= 0; --priority) {
+                if ((priorities >> priority & 1U) != 0) {
+                    m_priority = static_cast<unsigned>(priority);
+                    serve();
+                }
+            }
+            if (!m_ofShare) {
+                return;
             }
         }
     }
@@ -52,20 +64,29 @@ class ExclusiveScheduler : public Scheduler {
     /// can be sent.
     bool Open(const SchedulingRequest& request, std::size_t i) const {
         const Candidate& each = request.candidates[i];
-        return each.fixedGroups == 0 && each.priority >= m_priority && m_want[i] < m_needed[i] &&
-               (m_want[i] > 0 || m_room.Fits(each));
+        const bool wants = m_level < no_level ? each.guaranteedBytes > 0 && each.level == m_level &&
+                                                    m_want[i] < GuaranteedGroups(each, i)
+                                              : each.priority >= m_priority && m_want[i] < m_needed[i];
+        return wants && each.fixedGroups == 0 && (m_want[i] > 0 || m_room.Fits(each)) &&
+               (!m_budget.Active() || m_budget.Room(each.ue, m_ofShare) > 0);
     }
-    /// Give an open candidate `count` more groups.
+    /// The number of groups that slices and caps leave to a candidate.
+    std::uint32_t Left(const SchedulingRequest& request, std::size_t i) const {
+        return m_budget.Active() ? m_budget.Room(request.candidates[i].ue, m_ofShare) : request.numGroups;
+    }
+    /// Give an open candidate `count` more groups, at most as many as are left to it.
     void Want(const SchedulingRequest& request, std::size_t i, std::uint32_t count = 1) {
         if (m_want[i] == 0 && count > 0) {
             m_room.Take(request.candidates[i]);
         }
         m_want[i] += count;
+        m_budget.Take(request.candidates[i].ue, count);
     }
     /// Take back everything but retransmissions.
     void WantNothing() {
         std::fill(m_want.begin(), m_want.end(), 0);
         m_room = m_roomOfNew;
+        m_budget.Rewind();
     }
 
     std::vector<std::uint32_t> m_want, m_needed; ///< [candidate]: groups that it gets; groups that its backlog fills
@@ -73,6 +94,33 @@ class ExclusiveScheduler : public Scheduler {
     std::vector<std::uint32_t> m_owner;          ///< [group] index of a candidate, or nobody
 
   private:
+    static constexpr unsigned no_level = 256;
+    /// The ByPriority of guaranteed rates.
+    template<class Serve>
+    void ByLevel(const SchedulingRequest& request, Serve serve) {
+        for (unsigned after = 0;;) {
+            m_level = no_level;
+            for (const auto& each : request.candidates) {
+                if (each.guaranteedBytes > 0 && each.level >= after) {
+                    m_level = std::min<unsigned>(m_level, each.level);
+                }
+            }
+            if (m_level == no_level) {
+                return;
+            }
+            after = m_level + 1;
+            serve();
+        }
+    }
+    std::uint32_t GuaranteedGroups(const Candidate& each, std::size_t i) const {
+        const float groups = std::ceil(8 * static_cast<float>(each.guaranteedBytes) / m_meanBits[i]);
+        return groups >= static_cast<float>(m_needed[i]) ? m_needed[i] : static_cast<std::uint32_t>(groups);
+    }
+
+    SliceBudget m_budget;
+    bool m_ofShare = false;          ///< whether slices get their shares now
+    unsigned m_level = no_level;     ///< the level of guaranteed rates that is served now; no_level: none
+    std::vector<bool> m_unserved;    ///< [candidate]
     unsigned m_priority = 0;         ///< the priority that is served now
     ControlRoom m_room, m_roomOfNew; ///< what is left; what was left after the retransmissions
     std::vector<double> m_again;     ///< [ue] groups that it may use for retransmissions

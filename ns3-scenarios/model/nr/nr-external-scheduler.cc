@@ -55,7 +55,7 @@ void ExternalScheduler::Divide(const SchedulingRequest& request, std::uint32_t f
         if (!Open(request, i)) {
             return;
         }
-        const std::uint32_t more = std::min(upTo - std::min(upTo, m_want[i]), free);
+        const std::uint32_t more = std::min({upTo - std::min(upTo, m_want[i]), free, Left(request, i)});
         Want(request, i, more);
         free -= more;
     };

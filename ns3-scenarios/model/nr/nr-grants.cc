@@ -31,7 +31,7 @@ void Grants::Begin(const ControlRoom& room) {
 
 /// A block to be sent again goes before a new one.
 void Grants::Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigned symbols, std::uint64_t bytes,
-                 unsigned priority, unsigned cces, unsigned feedback) {
+                 unsigned priority, unsigned cces, unsigned feedback, const Guarantee& guarantee) {
     Sender& sender = *demand.sender;
     m_links.FillRates(sender.adaptation, symbols, sender.bitsPerGroup);
     sender.sharedDb.clear();
@@ -45,6 +45,8 @@ void Grants::Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigne
                             .multicast = demand.multicast,
                             .priority = static_cast<std::uint8_t>(priority),
                             .mostGroups = sender.adaptation.quality.mostGroups,
+                            .guaranteedBytes = guarantee.bytes > 0 ? guarantee.bytes + header_bytes : 0,
+                            .level = static_cast<std::uint8_t>(guarantee.priority),
                             .cces = cces,
                             .feedback = feedback});
     m_demands.push_back(demand);
@@ -161,9 +163,9 @@ void Grants::NewBlock(Sender& sender, unsigned harq, unsigned layers, unsigned s
 
 bool Grants::TakeData(Sender& sender, unsigned harq, std::uint32_t room, std::uint64_t slot, bool admitted) {
     HarqProcess& process = sender.harq[harq];
-    const std::uint32_t used = admitted ? sender.bearer.Take(room, process.pdus) : 0;
+    const std::uint32_t used = admitted ? sender.bearers.Take(room, process.pdus) : 0;
     Charge(sender, harq, slot, 8.0 * used);
-    if (used == 0 && !process.status) {
+    if (used == 0 && process.statuses.empty()) {
         sender.harq.Release(harq);
         return false;
     }

@@ -11,17 +11,18 @@
 
 #include "ns3/random-variable-stream.h"
 
-#include "nr-bearer.h"
+#include "nr-bearers.h"
 #include "nr-harq-entity.h"
 #include "nr-links.h"
 #include "nr-scheduler.h"
 
 namespace edgelam::nr {
 
-/// A sender: a UE's bearer in one direction, or that of a multicast group. It may be used as long as the bearer exists.
+/// A sender: a UE's bearers in one direction, or that of a multicast group. It may be used as long as they exist.
 struct Sender {
-    Sender(Bearer& of, LinkAdaptation& to, unsigned harqProcesses) : bearer(of), harq(harqProcesses), adaptation(to) {}
-    Bearer& bearer;
+    Sender(Bearers& of, LinkAdaptation& to, unsigned harqProcesses)
+        : bearers(of), harq(harqProcesses), adaptation(to) {}
+    Bearers& bearers;
     HarqEntity harq;
     LinkAdaptation& adaptation;
     double averageBps = 0; ///< smoothed rate of all transmissions, until averagedSlot
@@ -30,7 +31,7 @@ struct Sender {
     std::vector<float> sharedDb;     ///< [group] expected SINR beside others over that alone; empty: alone
 };
 
-/// A UE's bearer, or a multicast group's, that has something to send, and the HARQ process for it.
+/// A UE, or a multicast group, that has something to send, and the HARQ process for it.
 struct Demand {
     bool multicast;
     std::uint32_t number; ///< of the UE or multicast group
@@ -40,8 +41,6 @@ struct Demand {
 
 class Grants {
   public:
-    static constexpr std::uint32_t least_status_bytes = 16; ///< room for a report of missing data
-
     /// \param random draws the numbers that decide whether blocks are lost
     Grants(const Carrier& carrier, Links& links, ns3::Ptr<ns3::UniformRandomVariable> random);
 
@@ -56,8 +55,9 @@ class Grants {
     /// \param order its place among all that a scheduler knows
     /// \param bytes the bytes that it has to send
     /// \param cces, feedback what a grant takes from the control channels
+    /// \param guarantee of its bytes, what guaranteed rates ask for
     void Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigned symbols, std::uint64_t bytes,
-             unsigned priority, unsigned cces, unsigned feedback);
+             unsigned priority, unsigned cces, unsigned feedback, const Guarantee& guarantee = {});
     /// Divides slot `forSlot` among the demands. \return those who got something; the caller may remove some of them.
     /// Their groups are in their processes. The list is valid until the next Begin.
     std::vector<Demand>& Divide(Direction direction, std::uint64_t forSlot);

@@ -237,8 +237,8 @@ void Handover::Abandon(std::uint32_t number) {
 void Handover::Leave(std::uint32_t number) {
     m_network.Detach(number);
     Connection& connection = m_network.GetConnection(number);
-    connection.down.Reestablish();
-    connection.up.Reestablish();
+    connection.down[0].Reestablish();
+    connection.up[0].Reestablish();
     m_signalling.Reset(number);
     m_ues[number].left = ns3::Simulator::Now();
 }

@@ -40,7 +40,7 @@ void HarqEntity::Finish(unsigned process, bool decoded, unsigned maxTransmission
         NS_LOG_LOGIC("process " << process << (decoded ? " decoded" : " given up") << " after " << int(each.attempts));
         m_busy &= ~bit;
         each.pdus.clear();
-        each.status.reset();
+        each.statuses.clear();
     } else {
         m_retransmit |= bit;
     }

@@ -5,10 +5,9 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
-#include "nr-bearer.h"
+#include "nr-bearers.h"
 #include "nr-harq.h"
 #include "nr-transport-block.h"
 
@@ -28,11 +27,12 @@ struct Reception {
 
 struct HarqProcess {
     std::vector<RlcPdu> pdus;
-    std::optional<RlcStatus> status;
+    std::vector<RlcStatus> statuses;
     std::vector<std::uint32_t> groups; ///< of the transmission that is due; other UEs may have the same ones
     std::uint64_t reportedBytes = 0;   ///< uplink: the buffer status report in the block, and its number
     std::uint64_t report = 0;
     double charge = 0;                 ///< bits that each transmission counts for its sender
+    Bearers::PerClass reportedOf{};    ///< uplink: the bytes of each class in the report, with several bearers
     std::uint8_t reportedPriority = 0; ///< uplink: the highest in the report
     std::uint8_t reportedGroups = 0;   ///< uplink: how many groups it reports
     std::uint32_t bits = 0;

@@ -79,7 +79,7 @@ void Mac::AddUe(std::uint32_t number, std::shared_ptr<Connection> connection) {
     for (Sender* sender : {&ue.down, &ue.up}) {
         sender->averagedSlot = NextSlot();
         sender->bitsPerGroup.resize(m_carrier.numGroups);
-        sender->bearer.SetWake([this] { Wake(); }, [this] { Wake(); });
+        sender->bearers.SetWake([this] { Wake(); });
     }
     if (IsBusy(ue)) { // what waited while it was nowhere
         Wake();
@@ -112,14 +112,14 @@ void Mac::RemoveUe(std::uint32_t number) {
 }
 
 void Mac::Quieten(Ue& ue) {
-    ue.down.bearer.SetWake({}, {});
-    ue.up.bearer.SetWake({}, {});
+    ue.down.bearers.SetWake({});
+    ue.up.bearers.SetWake({});
 }
 
 bool Mac::IsBusy(const Ue& ue) {
-    return ue.down.bearer.BacklogBytes() > 0 || ue.up.bearer.BacklogBytes() > 0 || ue.status.knownBytes > 0 ||
-           ue.down.harq.Retransmits() || ue.up.harq.Retransmits() || ue.down.bearer.StatusBytes() > 0 ||
-           ue.up.bearer.StatusBytes() > 0;
+    return ue.down.bearers.BacklogBytes() > 0 || ue.up.bearers.BacklogBytes() > 0 || ue.status.knownBytes > 0 ||
+           ue.down.harq.Retransmits() || ue.up.harq.Retransmits() || ue.down.bearers.StatusBytes() > 0 ||
+           ue.up.bearers.StatusBytes() > 0;
 }
 
 bool Mac::Busy() const {
@@ -208,8 +208,14 @@ void Mac::Execute(const Action& action, std::uint64_t slot) {
         BufferStatus& status = ue().status;
         if (action.report > status.newestReport) {
             status.newestReport = action.report;
+            const Bearers& bearers = ue().up.bearers;
+            if (bearers.Plain() || status.knownBytes == 0 || !bearers.Guarantees(action.priority)) {
+                status.knownPriority = std::max<unsigned>(status.knownPriority, action.priority);
+            }
+            if (!bearers.Plain()) {
+                status.knownOf[action.priority] = std::max(status.knownOf[action.priority], request_bytes);
+            }
             status.knownBytes = std::max(status.knownBytes, request_bytes);
-            status.knownPriority = std::max<unsigned>(status.knownPriority, action.priority);
         }
         return;
     }
@@ -240,12 +246,13 @@ unsigned Mac::ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces) 
     for (const auto i : m_links.Ues()) {
         Ue& ue = *m_ues[i];
         const std::uint64_t waiting =
-            (scheduler.AdmitsData(i) ? ue.down.bearer.BacklogBytes() : 0) + ue.up.bearer.StatusBytes();
+            (scheduler.AdmitsData(i) ? ue.down.bearers.BacklogBytes() : 0) + ue.up.bearers.StatusBytes();
         if ((ue.down.harq.Retransmits() || (waiting > 0 && !ue.down.harq.Full())) && m_energy.Listens(i, forSlot) &&
             Reaches(i, slot)) {
             m_grants.Add(i, {false, i, &ue.down}, slot, symbols, waiting,
-                         std::max(ue.down.bearer.Priority(), ue.up.bearer.StatusPriority()), m_links.Cces(i),
-                         !std::ranges::binary_search(feedbacks.ues, i));
+                         std::max(ue.down.bearers.Priority(), ue.up.bearers.StatusPriority()), m_links.Cces(i),
+                         !std::ranges::binary_search(feedbacks.ues, i),
+                         scheduler.AdmitsData(i) ? ue.down.bearers.Guaranteed() : Guarantee{});
         }
     }
     m_multicast.AddDemands(slot, symbols);
@@ -290,9 +297,11 @@ unsigned Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned sym
         const std::uint64_t coming = ue.BytesComing();
         const std::uint64_t wanted = scheduler.AdmitsData(i) ? ue.status.knownBytes : ue.StatusBytes();
         if ((retransmits || wanted > coming) && Reaches(i, slot)) {
+            Guarantee guarantee = scheduler.AdmitsData(i) ? ue.up.bearers.Guaranteed(ue.status.knownOf) : Guarantee{};
+            guarantee.bytes -= std::min(guarantee.bytes, coming);
             m_grants.Add(i, {false, i, &ue.up}, slot, symbols,
                          std::max(wanted, coming) - coming + ReportBytes(ue.status.knownGroups),
-                         ue.status.knownPriority, m_links.Cces(i), 0);
+                         ue.status.knownPriority, m_links.Cces(i), 0, guarantee);
         }
     }
     const auto& granted = m_grants.Divide(Direction::Uplink, forSlot);
@@ -368,10 +377,7 @@ bool Mac::GrantDown(std::uint32_t number, unsigned harq, unsigned symbols, std::
     m_grants.NewBlock(sender, harq, sender.adaptation.quality.layers, symbols, 0, m_carrier.limitedBits);
     HarqProcess& process = sender.harq[harq];
     std::uint32_t room = process.bits / 8;
-    if (ue.up.bearer.StatusBytes() > 0 && room >= Grants::least_status_bytes) {
-        process.status = ue.up.bearer.TakeStatus(room);
-        room -= std::min(room, process.status->Bytes());
-    }
+    room -= std::min(room, ue.up.bearers.TakeStatuses(room, process.statuses));
     return m_grants.TakeData(sender, harq, room, slot, m_grants.GetScheduler(Direction::Downlink)->AdmitsData(number));
 }
 
@@ -402,29 +408,30 @@ void Mac::Feedback(Sender& sender, unsigned harq, bool decoded) {
 void Mac::HandUpDown(Ue& ue, unsigned harq) {
     HarqProcess& process = ue.down.harq[harq];
     for (const auto& pdu : process.pdus) {
-        ue.down.bearer.Receive(pdu);
+        ue.down.bearers.Receive(pdu);
     }
-    if (process.status) {
-        ue.up.bearer.Receive(*process.status);
+    for (const auto& status : process.statuses) {
+        ue.up.bearers.Receive(status);
     }
     process.pdus.clear();
-    process.status.reset();
+    process.statuses.clear();
 }
 
 void Mac::ReceiveUp(Ue& ue, unsigned harq) {
     HarqProcess& process = ue.up.harq[harq];
     if (process.reception.decoded) {
         for (const auto& pdu : process.pdus) {
-            ue.up.bearer.Receive(pdu);
+            ue.up.bearers.Receive(pdu);
         }
-        if (process.status) {
-            ue.down.bearer.Receive(*process.status);
+        for (const auto& status : process.statuses) {
+            ue.down.bearers.Receive(status);
         }
         if (process.report > ue.status.newestReport) {
             ue.status.newestReport = process.report;
             ue.status.knownBytes = process.reportedBytes;
             ue.status.knownPriority = process.reportedPriority;
             ue.status.knownGroups = process.reportedGroups;
+            ue.status.knownOf = process.reportedOf;
         }
     } else if (process.attempts >= m_carrier.settings.maxTransmissions && process.report == ue.status.lastReport) {
         ue.status.reportedBytes = 0; // the report is lost too
@@ -457,17 +464,16 @@ void Mac::TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot) {
     if (process.attempts == 0) {
         // Its size is known before what fits beside it: it may tell of less than that.
         std::uint32_t room = process.bits / 8 - std::min(process.bits / 8, ReportBytes(ue.UplinkGroups()));
-        if (ue.down.bearer.StatusBytes() > 0 && room >= Grants::least_status_bytes) {
-            process.status = ue.down.bearer.TakeStatus(room);
-            room -= std::min(room, process.status->Bytes());
-        }
+        room -= std::min(room, ue.down.bearers.TakeStatuses(room, process.statuses));
         if (m_grants.GetScheduler(Direction::Uplink)->AdmitsData(number)) {
-            ue.up.bearer.Take(room, process.pdus);
+            ue.up.bearers.Take(room, process.pdus);
         }
         process.report = ++ue.status.lastReport;
-        process.reportedBytes = ue.status.reportedBytes = ue.up.bearer.BacklogBytes() + ue.down.bearer.StatusBytes();
+        process.reportedBytes = ue.status.reportedBytes = ue.up.bearers.BacklogBytes() + ue.down.bearers.StatusBytes();
         process.reportedPriority = ue.UplinkPriority();
+        ue.status.reportedUrgency = ue.up.bearers.Urgency();
         process.reportedGroups = static_cast<std::uint8_t>(ue.UplinkGroups());
+        ue.up.bearers.FillBacklog(process.reportedOf);
     }
     const auto small = static_cast<std::uint8_t>(harq);
     TransportBlockRecord record{};
@@ -487,8 +493,10 @@ void Mac::RequestGrants(std::uint64_t slot) {
     for (const auto i : m_links.Ues()) {
         Ue& ue = *m_ues[i];
         BufferStatus& status = ue.status;
-        const bool wants = status.reportedBytes == 0 && status.grants == 0 &&
-                           (ue.up.bearer.BacklogBytes() > 0 || ue.down.bearer.StatusBytes() > 0);
+        // What has come since the last report is more urgent than all in it (a regular report, TS 38.321 5.4.5).
+        const bool urgent = !ue.up.bearers.Plain() && ue.up.bearers.Urgency() > status.reportedUrgency;
+        const bool wants = (status.reportedBytes == 0 || urgent) && status.grants == 0 &&
+                           (ue.up.bearers.BacklogBytes() > 0 || ue.down.bearers.StatusBytes() > 0);
         if (!wants || !MayRequest(i, slot) || (status.requests > 0 && slot < status.nextRequest) || !Reaches(i, slot)) {
             continue;
         }
@@ -507,7 +515,7 @@ void Mac::RequestGrants(std::uint64_t slot) {
         if (heard) {
             status.heard = true;
             Schedule(slot + 1 + settings.gnbDelay,
-                     {ActionKind::SchedulingRequest, 0, i, ++status.lastReport, ue.UplinkPriority()});
+                     {ActionKind::SchedulingRequest, 0, i, ++status.lastReport, ue.UplinkUrgency()});
         }
     }
 }
@@ -524,11 +532,12 @@ bool Mac::Reaches(std::uint32_t number, std::uint64_t slot) {
         ue.down.harq.GiveUp();
         ue.up.harq.GiveUp();
         ue.status.knownBytes = ue.status.reportedBytes = 0;
+        ue.status.knownOf = {};
         ue.status.requests = 0;
         m_energy.Reset(number, slot);
         if (radio.TakeRelease()) {
-            ue.down.bearer.Release();
-            ue.up.bearer.Release();
+            ue.down.bearers.Release();
+            ue.up.bearers.Release();
         }
     }
     return m_links.Reaches(number);

@@ -36,7 +36,7 @@ class Mac : private SlotWorker {
     void AddUe(std::uint32_t number, std::shared_ptr<Connection> connection);
     /// Forget a UE, before its link; blocks that are under way are lost.
     void RemoveUe(std::uint32_t number);
-    /// One direction of a UE's bearer. Throws std::out_of_range for a UE that is not here.
+    /// One direction of a UE's bearers. Throws std::out_of_range for a UE that is not here.
     Sender& Of(std::uint32_t ue, Direction direction) {
         return direction == Direction::Downlink ? UeOf(ue).down : UeOf(ue).up;
     }
@@ -54,6 +54,7 @@ class Mac : private SlotWorker {
     struct BufferStatus {
         // At the UE.
         std::uint64_t reportedBytes = 0; ///< bytes in its last report
+        unsigned reportedUrgency = 0;    ///< the highest class of data in it
         std::uint64_t lastReport = 0;    ///< number of that report
         unsigned requests = 0;           ///< scheduling requests since the last grant (SR_COUNTER)
         bool heard = false;              ///< whether the gNB has received any of them
@@ -64,6 +65,7 @@ class Mac : private SlotWorker {
         std::uint64_t knownBytes = 0;   ///< the backlog in it
         unsigned knownPriority = 0;     ///< the highest priority in it
         unsigned knownGroups = 1;       ///< how many groups it reports
+        Bearers::PerClass knownOf{};    ///< with several bearers: the backlog of each class in it
     };
     struct Ue {
         Ue(std::shared_ptr<Connection> of, LinkAdaptation& downlink, LinkAdaptation& uplink, unsigned harqProcesses)
@@ -75,16 +77,20 @@ class Mac : private SlotWorker {
         std::uint32_t place = 0; ///< among the UEs of the cell, for the occasions of scheduling requests
         /// The number of priorities for which the UE has something to send.
         unsigned UplinkGroups() const {
-            const unsigned status = down.bearer.StatusBytes() > 0 ? 1U << down.bearer.StatusPriority() : 0;
-            return static_cast<unsigned>(std::popcount(up.bearer.Priorities() | status));
+            const unsigned status = down.bearers.StatusBytes() > 0 ? 1U << down.bearers.StatusPriority() : 0;
+            return static_cast<unsigned>(std::popcount(up.bearers.Priorities() | status));
         }
         /// The highest priority of the data that the UE has to send.
         std::uint8_t UplinkPriority() const {
-            return static_cast<std::uint8_t>(std::max(up.bearer.Priority(), down.bearer.StatusPriority()));
+            return static_cast<std::uint8_t>(std::max(up.bearers.Priority(), down.bearers.StatusPriority()));
+        }
+        /// The same for a scheduling request, which does not say how much waits.
+        std::uint8_t UplinkUrgency() const {
+            return static_cast<std::uint8_t>(std::max(up.bearers.Urgency(), down.bearers.StatusPriority()));
         }
         /// The bytes that a UE that may not send data is asked for: the RLC status report for which it has been polled.
         std::uint64_t StatusBytes() const {
-            return std::min<std::uint64_t>(status.knownBytes, down.bearer.StatusBytes());
+            return std::min<std::uint64_t>(status.knownBytes, down.bearers.StatusBytes());
         }
         /// Bytes of grants whose blocks carry newer information than the newest report that the gNB has.
         std::uint64_t BytesComing() const;

@@ -30,7 +30,7 @@ std::uint32_t MulticastGroups::Add(const std::vector<std::uint32_t>& ues, std::u
     Group& group = *m_groups.emplace(number, std::make_unique<Group>(settings, m_carrier.harqProcesses)).first->second;
     group.sender.averagedSlot = slot;
     group.sender.bitsPerGroup.resize(m_carrier.numGroups);
-    group.sender.bearer.SetWake(wake, {});
+    group.sender.bearers.SetWake(wake);
     if (m_carrier.settings.multicastMcs >= 0) {
         group.adaptation.givenMcs = static_cast<unsigned>(m_carrier.settings.multicastMcs);
     }
@@ -45,7 +45,7 @@ std::uint32_t MulticastGroups::Add(const std::vector<std::uint32_t>& ues, std::u
 bool MulticastGroups::Remove(std::uint32_t number) {
     const auto found = m_groups.find(number);
     const Group& group = *found->second;
-    if (group.sender.bearer.BacklogBytes() > 0 || !group.sender.harq.Empty() ||
+    if (group.sender.bearers.BacklogBytes() > 0 || !group.sender.harq.Empty() ||
         std::any_of(group.receivers.begin(), group.receivers.end(),
                     [](const auto& each) { return each->entity.Reorders(); })) {
         return false;
@@ -63,7 +63,7 @@ void MulticastGroups::RemoveReceiver(std::uint32_t ue) {
 bool MulticastGroups::Busy() const {
     return std::any_of(m_groups.begin(), m_groups.end(), [](const auto& each) {
         const Sender& sender = each.second->sender;
-        return sender.bearer.BacklogBytes() > 0 || sender.harq.Retransmits();
+        return sender.bearers.BacklogBytes() > 0 || sender.harq.Retransmits();
     });
 }
 
@@ -72,13 +72,13 @@ void MulticastGroups::AddDemands(std::uint64_t slot, unsigned symbols) {
     for (auto& [number, group] : m_groups) {
         const std::uint32_t order = next++;
         Sender& sender = group->sender;
-        const std::uint64_t waiting = sender.bearer.BacklogBytes();
+        const std::uint64_t waiting = sender.bearers.BacklogBytes();
         if (sender.harq.Retransmits() || (waiting > 0 && !sender.harq.Full())) {
             Measure(*group, slot);
             if (!group->reached) {
                 NS_LOG_LOGIC("group " << number << ": nobody is in reach, what waits is lost");
                 sender.harq.GiveUp();
-                sender.bearer.TransmittingEntity::Release();
+                sender.bearers[0].TransmittingEntity::Release();
                 continue;
             }
             unsigned cces = 0;
@@ -86,7 +86,7 @@ void MulticastGroups::AddDemands(std::uint64_t slot, unsigned symbols) {
                 cces = std::max(cces, receiver->reached ? m_links.Cces(receiver->ue) : 0);
             }
             // NACKs of a group share one resource.
-            m_grants.Add(order, {true, number, &sender}, slot, symbols, waiting, sender.bearer.Priority(), cces, 0);
+            m_grants.Add(order, {true, number, &sender}, slot, symbols, waiting, sender.bearers.Priority(), cces, 0);
         }
     }
 }

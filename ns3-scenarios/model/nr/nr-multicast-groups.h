@@ -42,7 +42,7 @@ class MulticastGroups {
     std::uint32_t Add(const std::vector<std::uint32_t>& ues, std::uint64_t slot, const std::function<void()>& wake,
                       const Connect& connect);
     bool Remove(std::uint32_t number);
-    Bearer& SendingEnd(std::uint32_t number) { return m_groups.at(number)->sender.bearer; }
+    Bearer& SendingEnd(std::uint32_t number) { return m_groups.at(number)->sender.bearers[0]; }
     /// Whether something waits or is to be sent again.
     bool Busy() const;
     /// The UE leaves all groups. A group that has no receivers any more loses what it is sent.
@@ -73,9 +73,9 @@ class MulticastGroups {
     };
     struct Group {
         Group(const BearerSettings& settings, unsigned harqProcesses)
-            : bearer(settings), sender(bearer, adaptation, harqProcesses) {}
+            : bearers(settings), sender(bearers, adaptation, harqProcesses) {}
         LinkAdaptation adaptation;
-        Bearer bearer;
+        Bearers bearers;
         Sender sender;
         std::vector<std::unique_ptr<Receiver>> receivers;
         std::optional<PortWeights> beam, pendingBeam;

@@ -28,12 +28,17 @@ namespace {
 constexpr std::uint16_t smallest_mtu = 68;
 constexpr std::uint32_t destination_offset = 16; ///< of the IPv4 header
 
+/// The code point of an IPv4 header; 0 for what is none.
+unsigned DscpOf(const Packet& packet) {
+    std::array<std::uint8_t, 2> begin{};
+    packet.CopyData(begin.data(), begin.size());
+    return begin[0] >> 4 == 4 ? begin[1] >> 2 : 0;
+}
+
 /// 0 to 7: the class selector of the IPv4 header's DSCP, CS0 to CS7 (RFC 2474 4.2.2); of another code point its first
 /// three bits.
 unsigned PriorityOf(const Packet& packet) {
-    std::array<std::uint8_t, 2> begin{};
-    packet.CopyData(begin.data(), begin.size());
-    return begin[0] >> 4 == 4 ? begin[1] >> 5 : 0;
+    return DscpOf(packet) >> 3;
 }
 
 /// 0.0.0.0 for what is too short for an IPv4 header.
@@ -78,6 +83,10 @@ void NrNetDevice::DoDispose() {
     m_promiscuous.Nullify();
     m_arrived.clear();
     NetDevice::DoDispose();
+}
+
+unsigned NrNetDevice::BearerOf(const Packet& packet) const {
+    return m_bearerOf[DscpOf(packet)];
 }
 
 bool NrNetDevice::SetMtu(std::uint16_t mtu) {
@@ -149,7 +158,7 @@ ns3::TypeId UeNetDevice::GetTypeId() {
 }
 
 bool UeNetDevice::DoSend(Ptr<Packet> packet) {
-    return Count(GetCell().SendUp(m_ue, packet, PriorityOf(*packet)), packet);
+    return Count(GetCell().SendUp(m_ue, packet, PriorityOf(*packet), BearerOf(*packet)), packet);
 }
 
 ns3::TypeId GnbNetDevice::GetTypeId() {
@@ -213,7 +222,7 @@ void GnbNetDevice::DoDispose() {
 bool GnbNetDevice::DoSend(Ptr<Packet> packet) {
     const ns3::Ipv4Address destination = DestinationOf(*packet);
     if (const auto found = m_ueOf.find(destination.Get()); found != m_ueOf.end()) {
-        return Count(GetCell().SendDown(found->second, packet, PriorityOf(*packet)), packet);
+        return Count(GetCell().SendDown(found->second, packet, PriorityOf(*packet), BearerOf(*packet)), packet);
     }
     if (const auto found = m_groupOf.find(destination.Get()); found != m_groupOf.end()) {
         return Count(GetCell().SendMulticast(found->second, packet, PriorityOf(*packet)), packet);
@@ -224,7 +233,7 @@ bool GnbNetDevice::DoSend(Ptr<Packet> packet) {
     bool all = true;
     for (const auto& device : m_ues) {
         const auto copy = packet->Copy();
-        all &= Count(GetCell().SendDown(device->GetUe(), copy, PriorityOf(*copy)), copy);
+        all &= Count(GetCell().SendDown(device->GetUe(), copy, PriorityOf(*copy), BearerOf(*copy)), copy);
     }
     return all;
 }

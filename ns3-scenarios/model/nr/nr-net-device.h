@@ -3,6 +3,7 @@
 /// Network devices of an NR cell: IPv4 packets into and out of its bearers.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
@@ -62,6 +63,9 @@ class NrNetDevice : public ns3::NetDevice {
     void SetReceiveCallback(ReceiveCallback callback) override { m_receive = callback; }
     void SetPromiscReceiveCallback(PromiscReceiveCallback callback) override { m_promiscuous = callback; }
     bool SupportsSendFrom() const override { return false; }
+    /// Which bearer packets with a code point (DSCP) take, from now on; at first all take bearer 0.
+    using BearerMap = std::array<std::uint8_t, 64>;
+    void SetBearers(const BearerMap& bearerOf) { m_bearerOf = bearerOf; }
     /// \return false if the packet was dropped
     bool Send(ns3::Ptr<ns3::Packet> packet, const ns3::Address& destination, std::uint16_t protocol) override;
     bool SendFrom(ns3::Ptr<ns3::Packet>, const ns3::Address&, const ns3::Address&, std::uint16_t) override {
@@ -72,6 +76,7 @@ class NrNetDevice : public ns3::NetDevice {
     void DoDispose() override;
     void SetCell(ns3::Ptr<Cell> cell) { m_cell = cell; }
     Cell& GetCell() const { return *m_cell; }
+    unsigned BearerOf(const ns3::Packet& packet) const;
     /// Puts a packet into the bearer or bearers. \return false if the packet, or a copy of it, was dropped
     virtual bool DoSend(ns3::Ptr<ns3::Packet> packet) = 0;
     /// What a train has more on the air than one packet is put at its end; the receiving IP takes it off as padding.
@@ -89,6 +94,7 @@ class NrNetDevice : public ns3::NetDevice {
     ns3::Ptr<ns3::Node> m_node;
     std::uint32_t m_index = 0;
     std::uint16_t m_mtu = 1500, m_packetBytes;
+    BearerMap m_bearerOf{};
     ns3::Mac48Address m_address;
     ReceiveCallback m_receive;
     PromiscReceiveCallback m_promiscuous;

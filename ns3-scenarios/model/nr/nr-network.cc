@@ -224,12 +224,12 @@ void Network::Detach(std::uint32_t ue) {
     m_attachmentTrace(ue, cell, false);
 }
 
-bool Network::SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority) {
-    return m_ues.at(ue).connection->down.Send(packet, priority);
+bool Network::SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority, unsigned bearer) {
+    return m_ues.at(ue).connection->down[bearer].Send(packet, priority);
 }
 
-bool Network::SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority) {
-    return m_ues.at(ue).connection->up.Send(packet, priority);
+bool Network::SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority, unsigned bearer) {
+    return m_ues.at(ue).connection->up[bearer].Send(packet, priority);
 }
 
 void Network::SetDeliver(const Cell::Deliver& atUe, const Cell::Deliver& atGnb) {

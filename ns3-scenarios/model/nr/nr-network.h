@@ -74,10 +74,10 @@ class Network : public ns3::Object {
 
     /// The bearers of a UE, in whatever cell it is.
     Connection& GetConnection(std::uint32_t ue) const { return *m_ues.at(ue).connection; }
-    /// Send a packet through the UE's bearer; it waits while the UE is attached to no cell. \return false if the buffer
-    /// is full
-    bool SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority = 0);
-    bool SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority = 0);
+    /// Send a packet through a bearer of the UE; it waits while the UE is attached to no cell. \return false if the
+    /// buffer is full
+    bool SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority = 0, unsigned bearer = 0);
+    bool SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority = 0, unsigned bearer = 0);
     /// Set the receivers of packets at the UEs (downlink) and at the gNBs (uplink), for all cells: they are called with
     /// the UE's number.
     void SetDeliver(const Cell::Deliver& atUe, const Cell::Deliver& atGnb);

@@ -52,7 +52,7 @@ struct PacketRecord {
     std::int64_t time_ns = 0;    ///< when PDCP handed it up
     std::int64_t arrived_ns = 0; ///< when PDCP took it; between the two: waiting, the air, RLC and reordering
     std::uint32_t ue = 0;        ///< multicast: the receiver
-    std::int32_t group = -1;     ///< number of the multicast group; -1: the UE's own bearer
+    std::int32_t group = -1;     ///< number of the multicast group; -1, -2, ...: the UE's first, second, ... bearer
     std::uint8_t uplink = 0;     ///< 1: uplink
     std::uint32_t bytes = 0;     ///< of the IP packet
 };

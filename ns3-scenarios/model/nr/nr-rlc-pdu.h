@@ -21,6 +21,7 @@ struct RlcPdu {
     std::uint32_t headerBytes;    ///< RLC header and MAC subheader
     ns3::Time arrived;            ///< when the transmitting entity took the SDU
     bool signalling = false;      ///< of the signalling bearer
+    std::uint8_t bearer = 0;      ///< of the UE: the logical channel
     std::uint32_t Bytes() const { return length + headerBytes; }
 };
 
@@ -40,6 +41,7 @@ struct RlcStatus {
     std::uint64_t ackSn = 0; ///< everything below is received, except what is in `missing`
     std::vector<Missing> missing;
     bool signalling = false; ///< of the signalling bearer
+    std::uint8_t bearer = 0; ///< of the UE: the logical channel
     /// Bytes on the air, including the MAC subheader (TS 38.322 6.2.2.5, 18 bit sequence numbers).
     std::uint32_t Bytes() const;
 };

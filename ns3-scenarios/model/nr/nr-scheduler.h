@@ -25,8 +25,10 @@ struct Candidate {
     std::uint8_t priority = 0; ///< the highest of the waiting data, 0 to 7
     /// The number of groups of new data for which its power is enough; 0: all.
     std::uint32_t mostGroups = 0;
-    unsigned cces = 0;     ///< control channel elements of a grant to it: its aggregation level
-    unsigned feedback = 0; ///< PUCCH resources that a grant to it takes
+    std::uint64_t guaranteedBytes = 0; ///< of wantedBytes, what guaranteed rates ask for in this slot
+    std::uint8_t level = 127;          ///< of these bytes: priority level of their 5QI, the lowest first
+    unsigned cces = 0;                 ///< control channel elements of a grant to it: its aggregation level
+    unsigned feedback = 0;             ///< PUCCH resources that a grant to it takes
 };
 
 /// Control channels of a slot that are still free.

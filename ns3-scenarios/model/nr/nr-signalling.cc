@@ -25,7 +25,7 @@ Signalling::Signalling(Network& network) : m_ues(network.NumUes()) {
     for (std::uint32_t ue = 0; ue < network.NumUes(); ++ue) {
         Connection& connection = network.GetConnection(ue);
         for (Way* way : {&m_ues[ue].down, &m_ues[ue].up}) {
-            Bearer& data = way == &m_ues[ue].down ? connection.down : connection.up;
+            Bearer& data = way == &m_ues[ue].down ? connection.down[0] : connection.up[0];
             way->bearer = &data.AddSignalling(SignallingBearer());
             way->bearer->SetDeliver([way](const ns3::Ptr<ns3::Packet>&) {
                 ns3::Simulator::ScheduleNow(std::exchange(way->arrived.front(), {}));

@@ -103,10 +103,10 @@ bool TransmittingEntity::Next() {
     return true;
 }
 
-std::uint32_t TransmittingEntity::Take(std::uint32_t bytes, std::vector<RlcPdu>& out) {
+std::uint32_t TransmittingEntity::Take(std::uint32_t bytes, std::vector<RlcPdu>& out, std::uint32_t enough) {
     std::uint32_t room = bytes;
     const std::size_t before = out.size();
-    while (!m_retransmit.empty()) {
+    while (!m_retransmit.empty() && bytes - room < enough) {
         const auto entry = m_retransmit.begin();
         auto& pieces = entry->second;
         Piece& piece = pieces.front();
@@ -123,7 +123,7 @@ std::uint32_t TransmittingEntity::Take(std::uint32_t bytes, std::vector<RlcPdu>&
             m_retransmit.erase(entry);
         }
     }
-    while ((!m_settings.acknowledged || m_nextSn < m_firstSn + am_window) && Next()) {
+    while (bytes - room < enough && (!m_settings.acknowledged || m_nextSn < m_firstSn + am_window) && Next()) {
         const Outgoing& sdu = m_sdus[m_nextSn - m_firstSn];
         Piece piece{m_sentOfNext, sdu.size};
         const std::uint32_t whole = HeaderBytes(sdu.size, true, true);

@@ -57,8 +57,9 @@ class TransmittingEntity {
     /// The bytes that wait, including retransmissions, with headers of whole SDUs: this is the value in a buffer status
     /// report.
     std::uint64_t BacklogBytes() const { return m_backlog + m_retransmitBytes; }
-    /// Fill a transport block: add PDUs of together at most `bytes` to `out`. \return bytes used
-    std::uint32_t Take(std::uint32_t bytes, std::vector<RlcPdu>& out);
+    /// Fill a transport block: add PDUs of together at most `bytes` to `out`, until they have `enough`. \return bytes
+    /// used
+    std::uint32_t Take(std::uint32_t bytes, std::vector<RlcPdu>& out, std::uint32_t enough = UINT32_MAX);
     void Receive(const RlcStatus& status);
 
     struct Counters {
