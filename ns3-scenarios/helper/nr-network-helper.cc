@@ -94,11 +94,18 @@ std::uint32_t NrNetworkHelper::AddGnb(Ptr<Node> node, Ptr<RadioChannel> channel,
             CreateObject<NrNetworkGnbDevice>(),
             interfaces.GetAddress(0),
             interfaces.GetAddress(1),
+            interfaces.Get(0).second,
             interfaces.Get(1).second,
             Ipv4AddressHelper(Ipv4Address(site.c_str()), "255.255.255.252")};
     node->AddDevice(gnb.device);
     gnb.device->Set(m_ues, number);
-    m_ueNetwork.Assign(NetDeviceContainer(gnb.device));
+    // All gNBs are in the network of the UEs; a packet from a UE of another gNB comes over the N3 links.
+    gnb.ueSideAddress = m_ueNetwork.Assign(NetDeviceContainer(gnb.device)).GetAddress(0);
+    RoutingOf(m_upf)->AddHostRouteTo(gnb.ueSideAddress, gnb.address, gnb.upfInterface);
+    for (const Gnb& other : m_gnbs) {
+        RoutingOf(node)->AddHostRouteTo(other.ueSideAddress, gnb.upfAddress, interfaces.Get(0).second);
+        RoutingOf(other.node)->AddHostRouteTo(gnb.ueSideAddress, other.upfAddress, other.n3Interface);
+    }
     m_backhaul->AddGnb(node, gnb.address, gnb.upfAddress);
     m_gnbs.push_back(std::move(gnb));
     return number;

@@ -70,8 +70,9 @@ class NrNetworkHelper {
         ns3::Ptr<ns3::Node> node;
         ns3::Ptr<NrNetworkGnbDevice> device;
         ns3::Ipv4Address address, upfAddress; ///< of the ends of its N3 link
-        std::uint32_t upfInterface;
+        std::uint32_t n3Interface, upfInterface;
         ns3::Ipv4AddressHelper siteAddresses;
+        ns3::Ipv4Address ueSideAddress = {};
     };
     struct Edge {
         std::int64_t gnb; ///< -1: behind the UPF
