@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Speech to text: the two halves of Whisper tiny.en (A. Radford et al., arXiv 2212.04356), as modules of their own.
 
-Whisper pads all speech to 30 s, so its encoder always gives 1,500 states. Here the input is cut where the speech ends,
-plus 6 s of silence: an utterance of 2 s takes a quarter of the work and of the bytes.
+Whisper pads all speech to 30 s, so its encoder always gives 1,500 states, however short the speech is. Input that is
+cut shorter saves work and bytes, but then Whisper writes some sentences again and again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Generator
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from edgelam.errors import ConfigurationError
@@ -24,18 +23,17 @@ RATE = 16_000
 """Samples of speech per second."""
 STATE_SAMPLES = 320
 """Samples of speech for each state of the encoder: 20 ms."""
-SILENCE_STATES = 300
-"""States of silence after the speech: 6 s. With 3 s or less, it writes some sentences again and again."""
-MOST_STATES = 1500
+STATES = 1500
+"""States of the encoder: those of 30 s."""
 MOST_TOKENS = 64
 WIDTH = 384
 _START, _NO_TIMESTAMPS, _END = 50257, 50362, 50256
 
 
 class SpeechEncoder(Module):
-    """``speech`` int16 [samples], 16,000 per second, at most 30 s -> ``speech_states`` float32 [states, 384].
+    """``speech`` int16 [samples], 16,000 per second, at most 30 s -> ``speech_states`` float32 [1500, 384].
 
-    There is a state for each 20 ms, and 300 more.
+    There is a state for each 20 ms of 30 s; silence follows the speech.
     """
 
     takes = ("speech",)
@@ -49,30 +47,18 @@ class SpeechEncoder(Module):
         self.network = _whisper(random_seed).model.encoder
         self._spectrum = WhisperFeatureExtractor.from_pretrained(model_folder(NAME), local_files_only=True)
 
-    @property
-    def settings(self) -> str:
-        """How much silence follows."""
-        return f"{type(self).__qualname__} {SILENCE_STATES}"
-
     @torch.no_grad()
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """See the class."""
         speech = taken(self, inputs, "speech", torch.int16, None)
-        if len(speech) > MOST_STATES * STATE_SAMPLES:
+        if len(speech) > STATES * STATE_SAMPLES:
             raise ConfigurationError(
                 f"module {self.name!r}: 'speech' has {len(speech)} samples; legal are at most "
-                f"{MOST_STATES * STATE_SAMPLES} (30 s)"
+                f"{STATES * STATE_SAMPLES} (30 s)"
             )
         samples = (speech.float() / 32768.0).numpy()
-        states = min(-(-len(samples) // STATE_SAMPLES) + SILENCE_STATES, MOST_STATES)
-        mel_BMT = self._spectrum(samples, sampling_rate=RATE, return_tensors="pt").input_features[:, :, : 2 * states]
-        encoder: Any = self.network
-        x_BDT = F.gelu(encoder.conv2(F.gelu(encoder.conv1(mel_BMT))))
-        x_BTD = x_BDT.permute(0, 2, 1) + encoder.embed_positions.weight[:states]
-        for layer in encoder.layers:
-            x_BTD = layer(x_BTD, None)
-            x_BTD = x_BTD[0] if isinstance(x_BTD, tuple) else x_BTD
-        return {"speech_states": encoder.layer_norm(x_BTD)[0]}
+        mel_BMT = self._spectrum(samples, sampling_rate=RATE, return_tensors="pt").input_features
+        return {"speech_states": self.network(mel_BMT).last_hidden_state[0]}
 
 
 class SpeechDecoder(Module):

@@ -125,7 +125,7 @@ def request(rng: random.Random, now_ns: int, count: int) -> tuple[str, bytes, by
     if name == "TransferRequest":
         source, target = rng.sample((1, 2, 3), 2)
         meta = rng.randbytes(rng.randrange(9))
-        spec = (count, 1000, rng.randrange(4), rng.choice((0, 0, 5)), 2**63 - 1, 10**6, 0)
+        spec = (count, 1000, rng.randrange(4), rng.choice((0, 0, 5)), 2**63 - 1, 10**6, 0, rng.randrange(2))
         values = (*spec, source, 1, len(meta), 0, *array)
         return name, body(name, *values), struct.pack("<I", target) + meta
     if name == "SetControl":
@@ -274,7 +274,7 @@ class Answers(threading.Thread):
                     self.send("Resume", now)
                     self.told = False
                 elif name == "TransferRequest":
-                    id, size, source, meta = struct.unpack_from("<QQ32xI4xI", data)
+                    id, size, source, meta = struct.unpack_from("<QQ40xI4xI", data)
                     (target,) = struct.unpack_from("<I", tail)
                     lost = struct.pack("<2Q", 1, 3)
                     self.send("Delivery", id, 0, source, target, 1, meta, 0, size, now, tail=lost + tail[4:])

@@ -35,7 +35,10 @@ def script(tmp_path_factory):
         (["run", "split-fedft", "--ran"], set()),
         (["csi", "rec"], {"record"}),
         (["nothing", "like"], set()),
-        (["run", "split-fedft", "--scenario", "nr-"], {"nr-highway", "nr-indoor", "nr-urban-grid", "nr-urban-micro"}),
+        (
+            ["run", "split-fedft", "--scenario", "nr-"],
+            {"nr-highway", "nr-indoor", "nr-link-budget", "nr-urban-grid", "nr-urban-micro"},
+        ),
         (["run", "channel-prediction", "--config", "s"], {"small", "speeds"}),
         (["bench", "r"], {"radio"}),
         (["bench", "radio", "--g"], {"--growth"}),

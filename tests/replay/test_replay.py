@@ -118,7 +118,7 @@ def test_recorded_without_a_network(base, original, tmp_path):
 
 def test_the_command_needs_no_torch_and_draws_the_figures(original, tmp_path):
     code = (
-        "import sys; from edgelam.__main__ import main; status = main(sys.argv[1:]);"
+        "import sys; from edgelam.commands.main import main; status = main(sys.argv[1:]);"
         "sys.exit(9 if 'torch' in sys.modules else status)"
     )
     command = ["replay", str(original.path), "--options", "rate=90Mbps", "--out", str(tmp_path)]

@@ -67,7 +67,7 @@ def test_every_field_of_the_configuration_is_an_option(capsys, split_fedft):
 
 
 def test_start_up_does_not_import_torch():
-    code = "import sys, edgelam.__main__ as m\ntry: m.main(['--help'])\nexcept SystemExit: pass\n"
+    code = "import sys, edgelam.commands.main as m\ntry: m.main(['--help'])\nexcept SystemExit: pass\n"
     code += "print('heavy', [m for m in ('torch', 'pandas', 'matplotlib') if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -127,7 +127,7 @@ def test_faults_of_a_file_of_sites_are_named(tmp_path, line, text):
 
 
 def test_calibration_within_the_envelope_of_companies():
-    """Two small drops: within 2 dB; ten whole ones are a case of radio-validation, within 0.5 dB."""
+    """Two small drops, so within 2 dB; ten whole ones are a case of radio-validation."""
     rows = [
         row for drop in (1, 2) for row in geometry.observe({"numUe": 285, "rsrp": "rays", "runNumber": drop}, seed=1)
     ]
