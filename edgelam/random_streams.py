@@ -38,6 +38,8 @@ class Stream(enum.IntEnum):
     """Which devices take part in a round [round]."""
     HELD_OUT = 20
     """Which training samples judge a learning rate [device], and the order of the others [device, 1, epoch]."""
+    RESAMPLING = 21
+    """Which drops make up a resampled set of drops, for an interval."""
 
 
 def numbered(stream: Stream, seed: int, *keys: int) -> np.random.Generator:

@@ -152,7 +152,7 @@ def test_it_runs_from_any_folder(site, tmp_path):
     code = (
         f"import sys; sys.path.insert(0, {str(site)!r});"
         "sys.meta_path = [f for f in sys.meta_path if 'ScikitBuild' not in type(f).__name__];"
-        "import edgelam.__main__ as m; assert m.__file__.startswith(sys.path[0]), m.__file__;"
+        "import edgelam.commands.main as m; assert m.__file__.startswith(sys.path[0]), m.__file__;"
         "sys.argv = ['edgelam', 'list']; m.main()"
     )
     listing = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from edgelam import cosim
 from edgelam.output.terminal import TextTable
-from edgelam.random_streams import from_numbers
+from edgelam.random_streams import Stream, numbered
 from edgelam.runs import Run, RunFolder, figures
 
 from .checks import Check, Frame
@@ -63,7 +63,7 @@ def companies() -> pd.DataFrame:
 def percentiles(rows: Frame) -> Frame:
     """Measured percentiles by (quantity, percentile): value, and the middle 95 % over resampled drops, dB."""
     known = companies()
-    random = from_numbers(1)
+    random = numbered(Stream.RESAMPLING, 1)
     drops = [of_drop for _, of_drop in rows.groupby("drop")]
     chosen = [random.integers(len(drops), size=len(drops)) for _ in range(200)]
     found = {}
