@@ -34,7 +34,7 @@ def test_two_names_of_one_number_are_refused():
 def test_the_numbers_are_those_of_recorded_runs():
     """The seeds of every run so far: a number that changes makes another run of the same seed."""
     assert {stream.name: int(stream) for stream in Stream} == {
-        "PARTITION": 1, "SAMPLE_ORDER": 2, "TEST_SAMPLES": 3, "PARTICIPATION": 4, "HELD_OUT": 20
+        "PARTITION": 1, "SAMPLE_ORDER": 2, "TEST_SAMPLES": 3, "PARTICIPATION": 4, "HELD_OUT": 20, "RESAMPLING": 21
     }  # fmt: skip
     for stream in Stream:
         expected = np.random.default_rng([int(stream), 7, 11]).integers(0, 2**62, 5)
