@@ -56,6 +56,16 @@ class Difference:
         """Whether the interval does not contain zero; without one (one pair), whether the difference is not zero."""
         return self.mean != 0.0 if math.isnan(self.interval) else abs(self.mean) > self.interval
 
+    def verdict(self, more: str, less: str) -> str:
+        """Return `more` or `less` by the sign, or ``no pair``, ``the same``, ``undecided`` (also with one pair)."""
+        if not self.pairs:
+            return "no pair"
+        if self.mean == 0 and not self.interval > 0:
+            return "the same"
+        if self.pairs < 2 or not self.decided:
+            return "undecided"
+        return more if self.mean > 0 else less
+
 
 def remark(row: Mapping[Any, Any], score: Score) -> str:
     """Return the text for a difference to the baseline, a row of `compare`: its note, or its verdict.

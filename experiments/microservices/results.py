@@ -64,14 +64,7 @@ def compared(run: Run, column: str) -> pd.DataFrame:
 
 def verdict(row: Mapping[Any, Any]) -> str:
     """Whether a method's number differs from that of shared-exact: ``more``, ``less``, ``the same``, ``undecided``."""
-    difference = Difference(row["difference"], row["difference_interval"], row["pairs"])
-    if not difference.pairs:
-        return "no pair"
-    if difference.mean == 0 and not difference.interval > 0:
-        return "the same"
-    if difference.pairs < 2 or not difference.decided:
-        return "undecided"
-    return "more" if difference.mean > 0 else "less"
+    return Difference(row["difference"], row["difference_interval"], row["pairs"]).verdict("more", "less")
 
 
 def refused(run: Run) -> pd.DataFrame:

@@ -55,14 +55,7 @@ def step_table(run: Run) -> pd.DataFrame:
 
 def verdict(row: Mapping[Any, Any]) -> str:
     """Whether tp-optimised is faster than the method of a row of `step_table`: ``no pair``, ``undecided``, ..."""
-    difference = Difference(row["longer_s"], row["longer_interval"], row["pairs"])
-    if not difference.pairs:
-        return "no pair"
-    if difference.mean == 0 and not difference.interval > 0:
-        return "the same"
-    if difference.pairs < 2 or not difference.decided:
-        return "undecided"
-    return "slower" if difference.mean > 0 else "faster"
+    return Difference(row["longer_s"], row["longer_interval"], row["pairs"]).verdict("slower", "faster")
 
 
 def decisions(run: Run) -> pd.DataFrame:

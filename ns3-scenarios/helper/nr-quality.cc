@@ -6,19 +6,11 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "nr-split.h"
+
 namespace edgelam {
 
 namespace {
-
-std::vector<std::string_view> Split(std::string_view text, char separator) {
-    std::vector<std::string_view> parts;
-    for (std::size_t begin = 0; begin <= text.size();) {
-        const std::size_t end = std::min(text.find(separator, begin), text.size());
-        parts.push_back(text.substr(begin, end - begin));
-        begin = end + 1;
-    }
-    return parts;
-}
 
 [[noreturn]] void Refuse(std::string_view part, const std::string& legal) {
     throw std::invalid_argument("bearers: '" + std::string(part) + "' is not legal: " + legal);
@@ -51,8 +43,8 @@ NrQuality NrQuality::Parse(const std::string& text) {
     quality.bearers.clear();
     std::array<bool, 64> taken{};
     int rest = -1; // the bearer without DSCPs
-    for (const auto part : Split(text, ',')) {
-        const auto fields = Split(part, '/');
+    for (const auto part : nr::SplitAt(text, ',')) {
+        const auto fields = nr::SplitAt(part, '/');
         const auto number = static_cast<std::uint8_t>(quality.bearers.size());
         nr::QosBearer bearer;
         bearer.fiveQi = Whole(fields[0], part, 255, "a 5QI");
@@ -62,7 +54,7 @@ NrQuality NrQuality::Parse(const std::string& text) {
             Refuse(text, "one bearer has no DSCPs; the others are as 1/46+40/128kbps");
         }
         rest = all ? number : rest;
-        for (const auto dscp : all ? std::vector<std::string_view>{} : Split(fields[1], '+')) {
+        for (const auto dscp : all ? std::vector<std::string_view>{} : nr::SplitAt(fields[1], '+')) {
             const unsigned value = Whole(dscp, part, 63, "a DSCP");
             if (taken[value]) {
                 Refuse(text, "each DSCP belongs to one bearer, and " + std::to_string(value) + " to two");

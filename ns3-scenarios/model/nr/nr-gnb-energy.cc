@@ -19,8 +19,7 @@ SleepState SleepOf(const std::string& name) {
 GnbEnergy::GnbEnergy(const Carrier& carrier, std::size_t elements, const Trace& trace)
     : m_carrier(carrier),
       m_model(carrier.settings, carrier.range, carrier.pattern.IsFdd(), elements, carrier.settings.gnbPowerDbm),
-      m_trace(trace), m_deepest(SleepOf(carrier.settings.gnbSleep)),
-      m_slotMs(1e-6 * static_cast<double>(carrier.numerology.MeanSlotNs())) {}
+      m_deepest(SleepOf(carrier.settings.gnbSleep)), m_account(carrier, carrier.settings.gnbPowerUnitW, -1, 0, trace) {}
 
 GnbEnergy::Mark& GnbEnergy::At(std::uint64_t slot) {
     auto place = m_marks.end();
@@ -38,8 +37,8 @@ void GnbEnergy::SendBlock(std::uint64_t slot, const std::vector<std::uint32_t>& 
 }
 
 void GnbEnergy::Advance(std::uint64_t end) {
-    while (m_next < end) {
-        if (!m_marks.empty() && m_marks.front().slot == m_next) {
+    while (m_account.Next() < end) {
+        if (!m_marks.empty() && m_marks.front().slot == m_account.Next()) {
             BusySlot(m_marks.front());
             m_marks.pop_front();
         } else {
@@ -50,7 +49,7 @@ void GnbEnergy::Advance(std::uint64_t end) {
 
 void GnbEnergy::BusySlot(const Mark& mark) {
     m_idle = 0;
-    const auto& slot = m_carrier.pattern.At(static_cast<std::int64_t>(m_next));
+    const auto& slot = m_carrier.pattern.At(static_cast<std::int64_t>(m_account.Next()));
     unsigned prbs = 0;
     for (unsigned g = 0; g < m_carrier.numGroups; ++g) {
         prbs += (mark.groups >> g & 1U) != 0 ? m_carrier.PrbsOf(g) : 0;
@@ -70,20 +69,21 @@ void GnbEnergy::BusySlot(const Mark& mark) {
     const double micro = m_model.micro();
     const double down = (m_model.Down(load) - micro) * sends / symbols_per_slot,
                  up = (m_model.Up() - micro) * receives / symbols_per_slot;
-    Count(1,
-          prbs > 0    ? PowerRecord::data
-          : sends > 0 ? PowerRecord::control
-                      : PowerRecord::micro_sleep,
-          mark.receives, micro + down, up);
+    m_account.Count(1,
+                    prbs > 0    ? PowerRecord::data
+                    : sends > 0 ? PowerRecord::control
+                                : PowerRecord::micro_sleep,
+                    mark.receives, micro + down, up);
 }
 
 /// Each state begins at a slot boundary.
 void GnbEnergy::Idle(std::uint64_t end) {
     const auto slotsFor = [&](SleepState state) {
-        return state < m_deepest ? UINT64_MAX
-                                 : static_cast<std::uint64_t>(std::ceil(m_model.Of(state).leastMs / m_slotMs));
+        return state < m_deepest
+                   ? UINT64_MAX
+                   : static_cast<std::uint64_t>(std::ceil(m_model.Of(state).leastMs / m_account.SlotMs()));
     };
-    while (m_next < end) {
+    while (m_account.Next() < end) {
         const std::uint64_t light = slotsFor(SleepState::Light), deep = slotsFor(SleepState::Deep);
         const SleepState state = m_idle >= deep    ? SleepState::Deep
                                  : m_idle >= light ? SleepState::Light
@@ -91,32 +91,12 @@ void GnbEnergy::Idle(std::uint64_t end) {
         const std::uint64_t changes = state == SleepState::Deep    ? UINT64_MAX
                                       : state == SleepState::Light ? deep
                                                                    : light;
-        const std::uint64_t slots = std::min(end - m_next, changes - m_idle);
+        const std::uint64_t slots = std::min(end - m_account.Next(), changes - m_idle);
         const bool enters = m_idle == (state == SleepState::Deep ? deep : light) && state != SleepState::Micro;
-        Count(slots, static_cast<PowerRecord::State>(state), 0, m_model.Of(state).units, 0,
-              enters ? m_model.Of(state).transition : 0);
+        m_account.Count(slots, static_cast<PowerRecord::State>(state), 0, m_model.Of(state).units, 0,
+                        enters ? m_model.Of(state).transition : 0);
         m_idle += slots;
     }
-}
-
-void GnbEnergy::Count(std::uint64_t slots, PowerRecord::State state, std::uint8_t uplink, double down, double up,
-                      double transition) {
-    const double unitJ = 1e-3 * m_carrier.settings.gnbPowerUnitW, ms = static_cast<double>(slots) * m_slotMs;
-    const double downJ = (down * ms + transition) * unitJ, upJ = up * ms * unitJ;
-    m_joules[0] += downJ;
-    m_joules[1] += upJ;
-    if (!m_trace.IsEmpty()) {
-        m_trace({.time_ns = m_carrier.numerology.SlotStartNs(static_cast<std::int64_t>(m_next)),
-                 .slot = m_next,
-                 .slots = static_cast<std::uint32_t>(slots),
-                 .ue = -1,
-                 .state = static_cast<std::uint8_t>(state),
-                 .uplink = uplink,
-                 .power_w = (down + up) * m_carrier.settings.gnbPowerUnitW,
-                 .down_j = downJ,
-                 .up_j = upJ});
-    }
-    m_next += slots;
 }
 
 } // namespace edgelam::nr

@@ -3,17 +3,14 @@
 /// The energy of a gNB, slot by slot.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <vector>
 
-#include "ns3/traced-callback.h"
-
 #include "nr-carrier.h"
+#include "nr-power-account.h"
 #include "nr-power-model.h"
-#include "nr-records.h"
 
 namespace edgelam::nr {
 
@@ -26,7 +23,7 @@ namespace edgelam::nr {
 /// take to enter and leave. It wakes in no time: no packet waits for that. SSB, paging and broadcast are not counted.
 class GnbEnergy {
   public:
-    using Trace = ns3::TracedCallback<const PowerRecord&>;
+    using Trace = PowerAccount::Trace;
     GnbEnergy(const Carrier& carrier, std::size_t elements, const Trace& trace);
 
     /// It sends a block on these groups of a slot; several UEs may share groups.
@@ -40,7 +37,7 @@ class GnbEnergy {
     }
     /// Account for all slots before this one.
     void Advance(std::uint64_t slot);
-    double Joules(Direction direction) const { return m_joules[static_cast<std::size_t>(direction)]; }
+    double Joules(Direction direction) const { return m_account.Joules(direction); }
 
   private:
     struct Mark {
@@ -52,18 +49,13 @@ class GnbEnergy {
     Mark& At(std::uint64_t slot);
     void BusySlot(const Mark& mark);
     void Idle(std::uint64_t end);
-    void Count(std::uint64_t slots, PowerRecord::State state, std::uint8_t uplink, double down, double up,
-               double transition = 0);
 
     const Carrier& m_carrier;
     const GnbPowerModel m_model;
-    const Trace& m_trace;
     const SleepState m_deepest;
-    double m_slotMs;
-    std::uint64_t m_next = 0; ///< the first slot that has not been accounted for
-    std::uint64_t m_idle = 0; ///< idle slots before it
+    PowerAccount m_account;
+    std::uint64_t m_idle = 0; ///< idle slots so far
     std::deque<Mark> m_marks; ///< by slot
-    std::array<double, 2> m_joules{};
 };
 
 } // namespace edgelam::nr

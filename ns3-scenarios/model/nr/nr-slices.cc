@@ -8,22 +8,14 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "nr-split.h"
+
 namespace edgelam::nr {
 
 namespace {
 
 constexpr std::uint32_t most_ues = 10000;
 constexpr double rounding = 1e-9;
-
-std::vector<std::string_view> Split(std::string_view text, char separator) {
-    std::vector<std::string_view> parts;
-    for (std::size_t begin = 0; begin <= text.size();) {
-        const std::size_t end = std::min(text.find(separator, begin), text.size());
-        parts.push_back(text.substr(begin, end - begin));
-        begin = end + 1;
-    }
-    return parts;
-}
 
 template<class T>
 bool Read(std::string_view text, T& value) {
@@ -60,8 +52,8 @@ SliceSettings SliceSettings::Parse(const std::string& text) {
         return settings;
     }
     std::vector<double> shares;
-    for (const auto part : Split(text, ',')) {
-        const auto fields = Split(part, ':');
+    for (const auto part : SplitAt(text, ',')) {
+        const auto fields = SplitAt(part, ':');
         Slice slice{0, 1};
         const auto refuse = [&] {
             Refuse("'" + std::string(part) +
@@ -72,8 +64,8 @@ SliceSettings SliceSettings::Parse(const std::string& text) {
             !(slice.share >= 0 && slice.share <= slice.most && slice.most <= 1)) {
             refuse();
         }
-        for (const auto range : Split(fields[0], '+')) {
-            const auto ends = Split(range, '-');
+        for (const auto range : SplitAt(fields[0], '+')) {
+            const auto ends = SplitAt(range, '-');
             std::uint32_t first = 0, last = 0;
             if (ends.size() > 2 || !Read(ends[0], first) || !Read(ends.back(), last) || first > last ||
                 last >= most_ues) {

@@ -3,17 +3,14 @@
 /// The energy of one UE's radio, slot by slot.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
 
-#include "ns3/traced-callback.h"
-
 #include "nr-carrier.h"
 #include "nr-drx.h"
+#include "nr-power-account.h"
 #include "nr-power-model.h"
-#include "nr-records.h"
 
 namespace edgelam::nr {
 
@@ -30,7 +27,7 @@ namespace edgelam::nr {
 /// not been accounted for.
 class UeEnergy {
   public:
-    using Trace = ns3::TracedCallback<const PowerRecord&>;
+    using Trace = PowerAccount::Trace;
     /// \param slot the first that counts \param trace is called with each stretch of slots
     UeEnergy(const Carrier& carrier, const DrxTimes& drx, std::uint32_t ue, unsigned rxAntennas, std::uint64_t slot,
              const Trace& trace);
@@ -43,7 +40,7 @@ class UeEnergy {
     void SendShort(std::uint64_t slot, double dbm, std::uint64_t known);
     /// Account for all slots before this one.
     void Advance(std::uint64_t slot);
-    double Joules(Direction direction) const { return m_joules[static_cast<std::size_t>(direction)]; }
+    double Joules(Direction direction) const { return m_account.Joules(direction); }
 
   private:
     /// What is known to happen in a slot.
@@ -57,20 +54,15 @@ class UeEnergy {
     void AsleepUntil(std::uint64_t end);
     /// \return the number of slots that were accounted for as whole patterns
     std::uint64_t ListenInPatterns(std::uint64_t slots);
-    void Count(std::uint64_t slots, PowerRecord::State state, std::uint8_t uplink, double down, double up,
-               double transition = 0);
 
     const Carrier& m_carrier;
     const UePowerModel m_model;
-    const Trace& m_trace;
     Drx m_drx;
+    PowerAccount m_account;
     std::uint32_t m_ue;
-    double m_slotMs;
-    std::uint64_t m_next;              ///< the first slot that has not been accounted for
     std::deque<Mark> m_marks;          ///< by slot
-    std::optional<SleepState> m_sleep; ///< that of the slots before m_next
+    std::optional<SleepState> m_sleep; ///< that of the slots before the next
     double m_patternUnits = 0;         ///< of a whole pattern in which the UE only listens
-    std::array<double, 2> m_joules{};
 };
 
 } // namespace edgelam::nr
