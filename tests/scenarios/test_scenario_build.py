@@ -86,6 +86,7 @@ def test_built_again_after_the_package_changed(folder, tmp_path, monkeypatch):
     for part in ("include/edgelam/json.h", "lib/libedgelam-ns3.so"):
         (installed / part).parent.mkdir(parents=True, exist_ok=True)
         (installed / part).write_bytes(paths.installed(part).read_bytes())
+    (tmp_path / "ns3").symlink_to(toolchain.library_folders()[1].parent)  # the library finds ns-3 beside its package
     monkeypatch.setattr(paths, "package_folder", lambda: installed)
     (folder / "mine.cc").write_text("#include <edgelam/json.h>\n" + SOURCE)
     for part in ("include/edgelam/json.h", "lib/libedgelam-ns3.so"):
