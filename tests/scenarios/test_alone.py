@@ -9,7 +9,16 @@ from scenario_runs import report, start
 from edgelam.paths import scenarios
 
 # Those with an IP network.
-ALL = ["lte-macro", "nr-highway", "nr-indoor", "nr-urban-grid", "nr-urban-micro", "wifi-campus", "wired-star"]
+ALL = [
+    "lte-macro",
+    "nr-highway",
+    "nr-indoor",
+    "nr-office",
+    "nr-urban-grid",
+    "nr-urban-micro",
+    "wifi-campus",
+    "wired-star",
+]
 
 
 def test_all_are_installed():
