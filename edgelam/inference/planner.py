@@ -3,8 +3,9 @@
 
 Every host sends its state to the deciding node (free memory, seconds it has computed, and calls that it has not ended:
 4 bytes each), the solver's operations take this node's processor, and each host is told what it gets (4 bytes for each
-service). All of this is a transfer or a computation. Operations are those that the solver states, never wall time. With
-`charge` False, states are known at once and deciding takes no time, which shows what deciding costs.
+service). All of this is a transfer or a computation. Operations are those that the solver states or that PyTorch's
+counter saw, never wall time. With `charge` False, states are known at once and deciding takes no time, which shows
+what deciding costs.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ async def decide(
     asked = problem()
     plan = solver(asked)
     if charge:
-        work = Work(plan.operations, BYTES_AN_OPERATION * plan.operations)
+        traffic = BYTES_AN_OPERATION * plan.operations if plan.bytes is None else plan.bytes
+        work = Work(plan.operations, traffic)
         async with node.compute("decide deployment", work=work):
             pass
         told = np.zeros(len(asked.services), np.uint32)

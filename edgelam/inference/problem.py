@@ -152,6 +152,8 @@ class Plan:
     """Flow -> {service: node}."""
     operations: int = 0
     """Floating-point operations of finding it, by the solver's stated model."""
+    bytes: int | None = None
+    """Memory traffic of finding it, if it was counted; None: that of its operations, by the planner's stated rule."""
     gap: float = float("nan")
     """Relative gap to the optimum that the solver guarantees; NaN: none."""
 

@@ -53,7 +53,7 @@ def solve(problem: Problem, *, gap: float = 1e-4, limit_s: float = 120.0) -> Pla
     )
     rows, columns = matrix.shape
     operations = max(1, int(found.mip_node_count)) * 2 * matrix.nnz * (rows + columns)
-    return Plan(at, operations, float(found.mip_gap))
+    return Plan(at, operations, gap=float(found.mip_gap))
 
 
 class _Program:
