@@ -109,6 +109,7 @@ class Instance:
         self._queue: list[tuple[int, int, Call]] = []
         self._running: list[_Running] = []
         self._wake = asyncio.Event()
+        self._loaded = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._asked_ns = self._ready_ns = self._end_ns = -1
         self._file_bytes = self._calls = self._batches = 0
@@ -123,9 +124,15 @@ class Instance:
         self._asked_ns = self.sim.now_ns
         self.site.node.memory.allocate(self.label, self.service.weight_bytes)
         if repository is None:
-            self._ready_ns = self.sim.now_ns
+            self._ready()
         name = f"{self.service.name} on {self.site.node.name}"
         self._task = asyncio.create_task(self._live(repository), name=name)
+
+    async def loaded(self) -> None:
+        """Wait until the weights are there. Raises the error for which they never will be."""
+        await self._loaded.wait()
+        if self.failure is not None:
+            raise self.failure
 
     @property
     def started(self) -> bool:
@@ -158,6 +165,7 @@ class Instance:
     def refuse(self, error: EdgelamError) -> None:
         """Give this error to all calls, from now on."""
         self.failure = error
+        self._loaded.set()
         for _, _, call in self._queue:
             if not call.future.done():
                 call.future.set_exception(error)
@@ -201,7 +209,11 @@ class Instance:
             self._file_bytes = await self._transport.carry(repository, node, data, f"weights of {service.name}")
         async with node.compute(f"load {service.name}", work=Work(0, 2 * service.weight_bytes)):
             pass
+        self._ready()
+
+    def _ready(self) -> None:
         self._ready_ns = self.sim.now_ns
+        self._loaded.set()
 
     # ---- serving ---------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import asyncio
 from typing import Any
 
 from edgelam.cosim.node import Node
+from edgelam.cosim.records import Message
 
 
 class Transport:
@@ -20,7 +21,13 @@ class Transport:
     async def carry(
         self, source: Node, to: Node, data: Any, what: str, *, encoding: str = "exact", priority: int = 0
     ) -> int:
-        """Send `data`, and return its size in bytes when the last byte has arrived.
+        """Send `data`, and return its size in bytes when the last byte has arrived. See `message`."""
+        return (await self.message(source, to, data, what, encoding=encoding, priority=priority)).size_bytes
+
+    async def message(
+        self, source: Node, to: Node, data: Any, what: str, *, encoding: str = "exact", priority: int = 0
+    ) -> Message:
+        """Send `data`, and return what has arrived when its last byte has.
 
         what: the beginning of the transfer's tag. Raises TransferError if it does not arrive, BatteryEmpty.
         """
@@ -42,7 +49,7 @@ class Transport:
             raise
         self._open.add(sending)
         sending.add_done_callback(self._ended)
-        return message.size_bytes
+        return message
 
     async def close(self) -> None:
         """Wait until all senders know that their transfers have ended."""

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from edgelam.errors import ConfigurationError
 from edgelam.files.digests import digest_of
 from edgelam.modalities import pretrained
-from edgelam.modalities.module import Module, bytes_to_text, taken, text_to_bytes
-from edgelam.modalities.speech import result_of
+from edgelam.modalities.module import Module, bytes_to_text, result_of, taken, text_to_bytes
+from edgelam.modalities.session import Session, cache_bytes
 from edgelam.models.fetch import model_folder
 from edgelam.models.offline import offline_and_quiet
 
@@ -65,22 +65,19 @@ class LanguageModel(Module):
         most = int(taken(self, inputs, "most_tokens", torch.int64, 1)[0])
         if not 0 <= most <= MOST_ANSWER:
             raise ConfigurationError(f"module {self.name!r}: 'most_tokens' is {most}; legal is 0 to {MOST_ANSWER}")
-        model: Any = self.network
-        output = model.model(inputs_embeds=self.embed(inputs)[None], use_cache=True)
-        hidden = state = output.last_hidden_state[0, -1]
+        session = Session(self.network)
+        session.read(self.embed(inputs))
+        state = session.hidden
         written: list[int] = []
         for _ in range(most):
-            token = int((hidden @ model.lm_head.weight.T).argmax())
+            token = session.next()
             if token in self._special or (written and token in self._lines):
                 break
             if token not in self._lines:  # an answer does not begin with an empty line
                 written.append(token)
                 yield {"token": torch.tensor([token])}
             if len(written) < most:
-                output = model.model(
-                    input_ids=torch.tensor([[token]]), past_key_values=output.past_key_values, use_cache=True
-                )
-                hidden = output.last_hidden_state[0, -1]
+                session.write(token)
         text = self._tokenizer.decode(written, skip_special_tokens=True).strip()
         return {"answer": text_to_bytes(text or " "), "state": state}
 
@@ -111,8 +108,7 @@ class LanguageModel(Module):
 
     def cache_bytes(self, tokens: int) -> int:
         """Bytes of a session's keys and values after `tokens` tokens, in float32."""
-        config: Any = self.network.config
-        return tokens * config.num_hidden_layers * 2 * config.num_key_value_heads * config.head_dim * 4
+        return cache_bytes(self.network, tokens)
 
 
 class Prompt(Module):

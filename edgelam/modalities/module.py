@@ -51,6 +51,15 @@ class Module(ABC):
         return weight_bytes(self.network)
 
 
+def result_of(steps: Any) -> dict[str, Tensor]:
+    """Run a generator to its end; return what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return dict(end.value)
+
+
 def text_to_bytes(text: str) -> Tensor:
     """Turn text into its UTF-8 bytes: uint8 [bytes]."""
     return torch.tensor(list(text.encode()), dtype=torch.uint8)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from edgelam.errors import ConfigurationError
 from edgelam.modalities import pretrained
-from edgelam.modalities.module import Module, taken, text_to_bytes
+from edgelam.modalities.module import Module, result_of, taken, text_to_bytes
 from edgelam.models.fetch import model_folder
 
 NAME = "whisper-tiny.en"
@@ -113,15 +113,6 @@ class SpeechDecoder(Module):
             ids, past = torch.tensor([[token]]), output.past_key_values
         text = str(self._tokenizer.decode(written, skip_special_tokens=True)).strip()
         return {"transcript": text_to_bytes(text or " ")}
-
-
-def result_of(steps: Any) -> dict[str, Tensor]:
-    """Run a generator to its end; return what it returns."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return dict(end.value)
 
 
 def _whisper(random_seed: int | None) -> Any:
