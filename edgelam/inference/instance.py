@@ -111,6 +111,7 @@ class Instance:
         self._wake = asyncio.Event()
         self._loaded = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._repository: Node | None = None
         self._asked_ns = self._ready_ns = self._end_ns = -1
         self._file_bytes = self._calls = self._batches = 0
 
@@ -122,6 +123,7 @@ class Instance:
         Raises OutOfDeviceMemory, with both numbers, if the weights do not fit.
         """
         self._asked_ns = self.sim.now_ns
+        self._repository = repository
         self.site.node.memory.allocate(self.label, self.service.weight_bytes)
         if repository is None:
             self._ready()
@@ -138,6 +140,10 @@ class Instance:
     def started(self) -> bool:
         """Whether it loads or serves."""
         return self._task is not None
+
+    def loads_from(self, node: str) -> bool:
+        """Return whether its weights are on their way from this node."""
+        return self.started and self._ready_ns < 0 and self._repository is not None and self._repository.name == node
 
     async def stop(self, error: EdgelamError | None = None) -> None:
         """End at once, and give back all memory. Calls that have not ended get `error`; None: they get no answer."""

@@ -232,7 +232,8 @@ def problem_of(
     """Return the problem of a simulation as it is now.
 
     Args:
-        sim: has the nodes: their device profiles, and the memory that is free.
+        sim: has the nodes: their device profiles, and the memory that is free. The most that one request needs is left
+            free on each of them.
         services: those that may be deployed; only those of demanded graphs are in the problem.
         profiles: graph -> what one request costs.
         demand: who asks for what.
@@ -249,6 +250,8 @@ def problem_of(
     number = {name: s for s, name in enumerate(names)} | {USER: AT_USER}
     steps = {call.service: call.steps for graph in profiles.values() for call in graph.calls}
     nodes = [sim.node(name) for name in hosts]
+    # one request can always be computed beside the weights
+    request_bytes = max(call.memory_bytes for each in demand for call in profiles[each.graph].calls)
     seconds = np.array(
         [[sum(node.device.seconds(w.flops, w.bytes) for w in steps[name]) for node in nodes] for name in names]
     )  # fmt: skip
@@ -274,7 +277,9 @@ def problem_of(
     return Problem(
         nodes=tuple(hosts), services=names, seconds=seconds,
         weight_bytes=np.array([services[name].weight_bytes for name in names], dtype=float),
-        memory_bytes=np.array([node.memory.capacity_bytes - node.memory.used_bytes for node in nodes], dtype=float),
+        memory_bytes=np.array(
+            [max(node.memory.capacity_bytes - node.memory.used_bytes - request_bytes, 0) for node in nodes], dtype=float
+        ),
         flows=flows, latency_s=latency, byte_s=byte, up_latency_s=up_latency, up_byte_s=up_byte,
         down_latency_s=down_latency, down_byte_s=down_byte, most_utilisation=most_utilisation,
     )  # fmt: skip

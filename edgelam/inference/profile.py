@@ -100,7 +100,7 @@ def profile(
     calls = tuple(
         CallCost(name, visits, *walk.costs[name]) for name, visits in walk.visits.items()
     )  # fmt: skip
-    edges = tuple(Edge(a, b, round(size / visits), visits) for (a, b), (size, visits) in walk.edges.items())
+    edges = tuple(Edge(a, b, max(round(size / visits), 1), visits) for (a, b), (size, visits) in walk.edges.items())
     return Profile(graph.name, calls, edges)
 
 

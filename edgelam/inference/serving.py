@@ -170,7 +170,7 @@ class Serving:
         if not found.started and found.failure is None:
             try:
                 if self.repository is not None and self.is_down(self.repository.name):
-                    raise EdgelamError(f"{self.repository.name}, which has the weights of {service}, has failed")
+                    raise self._no_weights(service)
                 found.start(self.repository)
             except EdgelamError as error:
                 found.refuse(error)
@@ -205,12 +205,15 @@ class Serving:
         if node in self._failed:
             return
         self._failed[node] = asyncio.Event()
+        loading = [instance for instance in self._instances.values() if instance.loads_from(node)]
         for (_, place), instance in self._instances.items():
-            if place == node:
+            if place == node or instance in loading:
                 await instance.stop()
         if self.detect_s:
             await asyncio.sleep(self.detect_s)
         self._failed[node].set()
+        for instance in loading:
+            instance.refuse(self._no_weights(instance.service.name))
         for task, attempt in list(self._attempts.items()):
             if attempt.uses[node] > 0 and not task.done():
                 attempt.lost = node
@@ -229,12 +232,16 @@ class Serving:
 
         failures: node -> seconds from now at which it fails.
 
-        Raises ConfigurationError if a request names an unknown user or graph, or lacks a value, or if a service has no
-        instance.
+        Raises ConfigurationError if a request names an unknown user or graph, or lacks a value, if a service has no
+        instance, and for a failure of an unknown node or at a time that is not legal.
         """
         self.begin_ns = self.sim.now_ns
         for request in requests:
             self._check(request)
+        for node, at_s in (failures or {}).items():
+            self.sim.node(node)
+            if not 0 <= at_s < math.inf:
+                raise ConfigurationError(f"{node} is to fail at {at_s!r} s; legal is 0 or more, and finite")
         for graph in {request.graph: None for request in requests}:
             for name in self.graphs[graph].services():
                 if not self.replicas(name):
@@ -266,6 +273,10 @@ class Serving:
     def seconds(self, time_ns: int) -> float:
         """Return a time as records have it."""
         return (time_ns - self.begin_ns) / 1e9
+
+    def _no_weights(self, service: str) -> EdgelamError:
+        assert self.repository is not None
+        return EdgelamError(f"{self.repository.name}, which has the weights of {service}, has failed")
 
     async def _fail_at(self, node: str, at_s: float) -> None:
         await asyncio.sleep(at_s)

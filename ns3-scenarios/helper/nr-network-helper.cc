@@ -53,6 +53,8 @@ void NrNetworkHelper::AddOptions(Options& options) {
     options.Integer("numSiteEdge", m_numSiteEdge, "edge servers at each gNB: edge0, ...", 0, 20);
     options.Integer("numUpfEdge", m_numUpfEdge, "edge servers behind the UPF, whose numbers follow those at the gNBs",
                     0, 100);
+    options.Integer("numEdge", m_numEdge, "edge servers at least: those that are missing are added behind the UPF", 0,
+                    1000);
     m_links.AddOptions(options, "UPF");
 }
 
@@ -191,7 +193,9 @@ void NrNetworkHelper::InstallServers(Scenario& scenario) {
             m_edges.push_back({gnb});
         }
     }
-    for (std::uint32_t i = 0; i < m_numUpfEdge; ++i) {
+    const std::uint32_t atSites = NumGnbs() * m_numSiteEdge;
+    const std::uint32_t missing = m_numEdge > atSites ? m_numEdge - atSites : 0;
+    for (std::uint32_t i = 0; i < std::max(m_numUpfEdge, missing); ++i) {
         add(m_upf, m_upfAddresses, "edge" + std::to_string(m_edges.size()), "edge", m_links.edgeRate,
             m_links.edgeDelayS);
         m_edges.push_back({-1});

@@ -91,7 +91,7 @@ class NrNetworkHelper {
     nr::HandoverSettings m_settings;
     std::string m_decision = "a3";
     double m_offsetDb = 3, m_hysteresisDb = 1, m_timeToTriggerS = 0.16, m_t304S = 1;
-    std::uint32_t m_filter = 4, m_numSiteEdge = 1, m_numUpfEdge = 1;
+    std::uint32_t m_filter = 4, m_numSiteEdge = 1, m_numUpfEdge = 1, m_numEdge = 0;
     bool m_noForwarding = false;
     ServerLinks m_links{1e-4};
     std::int64_t m_stream = 0;

@@ -2,12 +2,17 @@
 """microservices: a small run of every method, what its tables say, and the numbers made of them."""
 
 import dataclasses
+import functools
 import io
+import json
+import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from edgelam.errors import ConfigurationError
+from edgelam.files import digests
 from edgelam.output.progress import Progress
 from edgelam.output.terminal import results as terminal
 from edgelam.runs import RunFolder, experiments, load
@@ -15,10 +20,12 @@ from edgelam.runs import RunFolder, experiments, load
 microservices = experiments.find("microservices")
 
 
-def small(**changes):
-    from edgelam.experiments.microservices import config
+def small(network=None, **changes):
+    from edgelam.experiments.microservices.recipes.declared import declared
 
-    return dataclasses.replace(config.declared(), **{"max_requests": 12, "duration_s": 4.0} | changes)
+    start = declared()
+    serving = dataclasses.replace(start.serving, **{"max_requests": 12, "duration_s": 4.0} | changes)
+    return dataclasses.replace(start, serving=serving, network=network or start.network)
 
 
 def run_of(tmp_path, **changes):
@@ -35,7 +42,7 @@ def run(tmp_path_factory):
 
 def test_every_method_answers_every_request_with_the_same_bits(run):
     rows = run["requests"]
-    methods = small().methods
+    methods = small().serving.methods
     assert set(rows["method"]) == set(methods)
     assert (rows["status"] == "complete").all()
     assert rows["declared"].all()
@@ -45,7 +52,7 @@ def test_every_method_answers_every_request_with_the_same_bits(run):
 
 
 def test_parts_add_up_and_metrics_are_those_of_the_requests(run):
-    from edgelam.experiments.microservices import results
+    from edgelam.experiments.microservices.serving import results
 
     rows = run["requests"]
     parts = rows[[f"{part}_s" for part in results.PARTS]].sum(axis=1)
@@ -92,20 +99,63 @@ def test_a_node_that_fails_loses_no_request(tmp_path):
 
 
 def test_a_method_without_a_plan_is_recorded_and_the_others_run(tmp_path):
-    tight = dataclasses.replace(small().network, devices=("edge*=phone,memory_bytes=1e6", "cloud*=datacentre-gpu"))
-    found = run_of(tmp_path, network=tight, load=2000.0, max_requests=2, methods=("shared-exact", "cloud-only"))
-    assert set(found["refused"]["method"]) == {"shared-exact", "cloud-only"}
-    assert found["refused"]["reason"].str.contains("times what all 3 nodes together can compute").any()
+    tight = dataclasses.replace(small().network, devices=("cloud*=datacentre-gpu,memory_bytes=1e9",))
+    found = run_of(tmp_path, network=tight, max_requests=2, methods=("cloud-only", "shared-greedy"))
+    assert set(found["refused"]["method"]) == {"cloud-only"}
+    assert "its memory or its processor is too small" in found["refused"]["reason"].iloc[0]
+    assert set(found.metrics["method"]) == {"shared-greedy"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"load": 1e5}, r"the demand is [\d.e+]+ times what all 3 nodes together can compute"),
+        ({"fail": "edge9"}, "no node 'edge9'"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_runs(changes, text):
+    with pytest.raises(ConfigurationError, match=text):
+        microservices.check(small(**changes))
+
+
+def test_seeds_that_are_not_legal_are_refused():
+    for seed, num_seeds in ((0, 1), (2**31 - 1, 2)):
+        with pytest.raises(ConfigurationError, match=f"seed is {seed}"):
+            dataclasses.replace(small(num_seeds=num_seeds), seed=seed)
+
+
+def test_outputs_that_are_computed_anew_give_the_same_tables(run, tmp_path, monkeypatch):
+    from edgelam.experiments.microservices.serving import jobs
+
+    monkeypatch.setattr(jobs, "Computing", functools.partial(jobs.Computing, keep=False))
+    anew = run_of(tmp_path, methods=("shared-greedy",))
+    for name in ("requests", "calls", "moves", "instances", "hosts", "metrics"):
+        kept = run[name][run[name]["method"] == "shared-greedy"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(anew[name], kept)
+
+
+def test_an_older_run_without_a_study_is_shown(run, tmp_path):
+    path = tmp_path / "old"
+    shutil.copytree(run.path, path)
+    manifest = json.loads((path / "manifest.json").read_text())
+    del manifest["configuration"]["study"]
+    manifest[digests.KEY] = digests.BLANK
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    (path / "manifest.json").write_bytes(digests.sealed(text.encode()))
+    console = terminal()
+    console.file = io.StringIO()
+    microservices.report(path, console)
+    assert "shared-exact" in console.file.getvalue()
 
 
 def test_figures_and_tables(run):
     drawn = microservices.plot(run.path)
-    assert {path.name for path in drawn} == {"parts.svg", "latency.svg", "memory.svg"}
+    assert {path.name for path in drawn} == {"parts.svg", "latency.svg", "memory.svg", "nodes.svg"}
     console = terminal()
     console.file = io.StringIO()
     microservices.report(run.path, console)
     text = console.file.getvalue()
-    for method in small().methods:
+    for method in small().serving.methods:
         assert method in text
     assert "Services are declared" in text
 
@@ -113,7 +163,6 @@ def test_figures_and_tables(run):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"seed": 0}, "seed is 0"),
         ({"num_users": 0}, "num_users is 0"),
         ({"load": float("nan")}, "load is nan"),
         ({"most_utilisation": 1.5}, "most_utilisation is 1.5"),

@@ -19,6 +19,7 @@ from edgelam.inference import (
     Graph,
     Poisson,
     Request,
+    Service,
     Serving,
     Task,
     catalogue,
@@ -341,3 +342,93 @@ def test_wrong_requests_are_refused():
     ):
         with pytest.raises(ConfigurationError, match=text):
             serve(EVERYWHERE, [request])
+
+
+@pytest.mark.parametrize(
+    ("failures", "text"),
+    [
+        ({"edge9": 0.1}, "no node 'edge9'"),
+        ({"edge1": -1.0}, r"edge1 is to fail at -1\.0 s"),
+        ({"edge1": math.nan}, "edge1 is to fail at nan s"),
+    ],
+)
+def test_failures_that_cannot_be_are_refused_before_anything_runs(failures, text):
+    with pytest.raises(ConfigurationError, match=text):
+        serve(EVERYWHERE, requests(), failures=failures)
+
+
+def test_weights_stop_where_their_source_fails():
+    """The repository fails while weights cross its link of 50 Mb/s: all requests end with the reason."""
+    made = catalogue([declared("big", ("x",), "y", weight_bytes=5_000_000)])
+    graph = Graph("one", ("x",), ("y",), {"root": sequence("big")})
+    asked = [Request(i, "ue0", "one", 0.1 * i, {"x": torch.zeros(4)}) for i in range(12)]
+    slow = {"scenario": "wired-star", "options": WIRED["options"] | {"edgeRate": "50Mbps"}}
+    outcome, held = serve({"big": ["edge1"]}, asked, made, {"one": graph}, cold=True, failures={"edge0": 0.4}, **slow)
+    assert len(outcome.requests) == len(asked)
+    assert {row.reason for row in outcome.requests} == {"edge0, which has the weights of big, has failed"}
+    assert all(row.end_s <= max(row.arrive_s + 0.05, 0.51) for row in outcome.requests)
+    assert not any(held.values())
+
+
+def test_an_instance_without_room_for_its_weights_answers_with_both_numbers():
+    """Two cold services share a node that has room for one of them."""
+    device = dataclasses.replace(profile("cpu-server"), memory_bytes=1_500_000)
+    made = catalogue([declared("one", ("x",), "y"), declared("two", ("x",), "z")])
+    graphs = {
+        name: Graph(name, ("x",), (key,), {"root": sequence(name)}) for name, key in (("one", "y"), ("two", "z"))
+    }  # fmt: skip
+
+    async def main(sim):
+        serving = Serving(sim, made, graphs, repository="cloud0")
+        serving.deploy({"one": ["edge0"]}, cold=True)
+        serving.deploy({"two": ["edge0"]}, cold=True)
+        asked = [
+            Request(i, "ue0", name, 0.1 * i, {"x": torch.zeros(1)}) for i, name in enumerate(("one", "two", "one"))
+        ]
+        return await serving.serve(asked)
+
+    outcome = cosim.simulate(main, nodes=NODES, devices={"edge0": device})
+    assert [row.status for row in outcome.requests] == ["complete", "failed", "complete"]
+    assert "1,500,000" in outcome.requests[1].reason
+    assert "1,000,000" in outcome.requests[1].reason
+
+
+class Gate:
+    """A module that gives soft tokens: as many as it is told, or none."""
+
+    name = "gate"
+    takes = ("count",)
+    gives = ("soft",)
+    weights_hash = "gate"
+    weight_bytes = 0
+
+    def forward(self, values):
+        count = int(values["count"][0])
+        return {"soft": torch.ones(count, 576) * 0.3}
+
+
+class Adder:
+    """A module that takes nothing but soft tokens."""
+
+    name = "adder"
+    takes = ("soft",)
+    gives = ("sum",)
+    weights_hash = "adder"
+    weight_bytes = 0
+
+    def forward(self, values):
+        return {"sum": values["soft"].sum(dim=0)}
+
+
+@pytest.mark.parametrize("encoding", ["fp32", "fp16", "int8", "exact"])
+def test_soft_tokens_may_be_none(encoding):
+    made = catalogue([Service("gate", Gate(), encoding=encoding), Service("adder", Adder())])
+    graph = Graph("soft", ("count",), ("sum",), {"root": sequence("gate", "adder")})
+    asked = [Request(i, "ue0", "soft", 0.1 * i, {"count": torch.tensor([i])}) for i in range(3)]
+    outcome, _ = serve({"gate": ["edge0"], "adder": ["edge1"]}, asked, made, {"soft": graph}, **WIRED)
+    assert [row.status for row in outcome.requests] == ["complete"] * 3
+    for i in range(3):
+        assert torch.allclose(outcome.answers[i]["sum"], torch.full((576,), 0.3 * i), atol=2e-3 * max(i, 1))
+        (move,) = [move for move in outcome.moves if move.request == i and move.what == "soft"]
+        size = {"fp32": 4 * 576, "fp16": 2 * 576, "int8": 580, "exact": 4 * 576}[encoding]
+        assert move.bytes == max(i * size, 1)  # the message that there are none

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Figures of a run, from its folder alone, with their numbers as CSV beside them."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,18 @@ def plot(path: Path) -> list[Path]:
             axes.set_ylabel("share of requests")
             figure.legend(loc="outside upper left", ncols=3, columnspacing=1.0, fontsize=6)
         drawn.append(path / "latency.svg")
+    hosts = results.hosts(run)
+    if len(hosts):
+        shares = 100 * hosts["busy_share"].unstack("node", sort=False)
+        with figures.figure(path / "nodes", height_in=0.9 + 0.3 * len(shares)) as (figure, (axes,)):
+            width = 0.8 / len(shares.columns)
+            for i, (node, colour) in enumerate(zip(shares.columns, itertools.cycle(figures.COLOURS), strict=False)):
+                axes.barh(np.arange(len(shares)) + i * width, shares[node], width, label=node, color=colour)
+            axes.set_yticks(np.arange(len(shares)) + 0.4 - width / 2, shares.index)
+            axes.invert_yaxis()
+            axes.set_xlabel("time in which a node computes (%)")
+            figure.legend(loc="outside upper left", ncols=5, columnspacing=1.0, fontsize=6)
+        drawn.append(path / "nodes.svg")
     with figures.figure(path / "memory", height_in=0.8 + 0.22 * len(means)) as (_, (axes,)):
         axes.barh(np.arange(len(means)), means["memory_bytes"] / 1e6, color=figures.COLOURS[0], height=0.7)
         axes.set_yticks(np.arange(len(means)), means.index)

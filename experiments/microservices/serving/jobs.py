@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The run itself: for each seed and method, calibrate, decide, deploy, serve; everything written to the run folder."""
+"""The run itself: for each seed, calibrate; for each method, decide, deploy, serve; all written to the run folder."""
 
 from __future__ import annotations
 
@@ -16,22 +16,19 @@ from edgelam.inference.calibration import Links, fit, of_moves, probed
 from edgelam.inference.deployment import SOLVERS, monolithic
 from edgelam.inference.metrics import percentile, summary
 from edgelam.inference.planner import Decision, decide
-from edgelam.inference.problem import Demand, Plan, Problem, delay, problem_of
-from edgelam.inference.profile import mean, profile
+from edgelam.inference.problem import Plan, Problem, delay
 from edgelam.inference.records import RequestRecord
 from edgelam.inference.routing import Planned
 from edgelam.inference.serving import Outcome
 from edgelam.output.progress import Progress
 from edgelam.runs import RunFolder
 
-from . import declared, tables, workload
-from .config import Config, Method, needs
+from ..config import Config
+from . import declared, demand, multimodal, needs, tables, workload
+from .settings import Method
 
 PROBES = (500, 5_000, 60_000)
 """Bytes of the probes from which the links are calibrated."""
-
-PROFILED = 4
-"""Samples of each graph whose mean work and bytes the solvers are given."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +40,7 @@ class _Case:
     seed: int
     load: workload.Workload
     computing: Computing
+    links: Links
     services: dict[str, Service]
     graphs: dict[str, Graph]
 
@@ -59,24 +57,48 @@ class _Served:
     asked: list[Request]
     outcome: Outcome
     decision: Decision
-    links: Links
     hosts: list[dict[str, Any]]
 
 
 def run(config: Config, folder: RunFolder, progress: Progress) -> None:
     """Run what `config` names."""
     computing = Computing()
-    seeds = range(config.seed, config.seed + config.num_seeds)
-    loads = {seed: declared.make(seed) for seed in seeds}
-    cases = list(itertools.product(seeds, config.methods))
-    progress.begin("methods", len(cases), "simulations")
-    for done, (seed, method) in enumerate(cases, 1):
-        load = loads[seed]
-        services, graphs = load.services, load.graphs
-        if method == "monolithic":
-            services, graphs = unshared(services, graphs)
-        _simulate(_Case(config, method, seed, load, computing, services, graphs), folder)
-        progress.step(done)
+    settings = config.serving
+    seeds = range(config.seed, config.seed + settings.num_seeds)
+    loads = {seed: make(config, seed) for seed in seeds}
+    demand.refuse_overload(config, list(loads.values()), computing)
+    progress.begin("methods", len(seeds) * (1 + len(settings.methods)), "simulations")
+    done = itertools.count(1)
+    for seed, load in loads.items():
+        links = _calibrated(config, seed, folder)
+        progress.step(next(done))
+        for method in settings.methods:
+            services, graphs = load.services, load.graphs
+            if method == "monolithic":
+                services, graphs = unshared(services, graphs)
+            _simulate(_Case(config, method, seed, load, computing, links, services, graphs), folder)
+            progress.step(next(done))
+
+
+def make(config: Config, seed: int) -> workload.Workload:
+    """Return the workload of a seed."""
+    return declared.make(seed) if config.serving.workload == "declared" else multimodal.make(seed)
+
+
+def _label(config: Config, what: str, seed: int) -> str:
+    return what if config.serving.num_seeds == 1 else f"{what}, seed {seed}"
+
+
+def _calibrated(config: Config, seed: int, folder: RunFolder) -> Links:
+    """Send probes over the network of a seed, in a simulation of their own, and return how long transfers take."""
+
+    async def main(sim: cosim.Simulation) -> Links:
+        users, hosts = demand.users_of(sim, config), demand.hosts_of(sim)
+        pairs = [(a, b) for a in (*users, *hosts) for b in (*users, *hosts) if a != b and not {a, b} <= set(users)]
+        roles = {node.name: node.role for node in sim.nodes.values()}
+        return fit(await probed(sim, pairs, PROBES, times=1), roles)
+
+    return config.network.simulate(main, needs(config), folder, _label(config, "calibration", seed), seed=seed)
 
 
 def _simulate(case: _Case, folder: RunFolder) -> None:
@@ -86,7 +108,7 @@ def _simulate(case: _Case, folder: RunFolder) -> None:
     async def main(sim: cosim.Simulation) -> _Served | None:
         return await _serve(sim, case, refused)
 
-    label = case.method if config.num_seeds == 1 else f"{case.method}, seed {case.seed}"
+    label = _label(config, case.method, case.seed)
     served = config.network.simulate(main, needs(config), folder, label, seed=case.seed)
     if served is None:
         folder.table("refused", tables.REFUSED).append(case.row | {"reason": refused[0]})
@@ -95,30 +117,30 @@ def _simulate(case: _Case, folder: RunFolder) -> None:
 
 
 async def _serve(sim: cosim.Simulation, case: _Case, refused: list[str]) -> _Served | None:
-    """Calibrate, decide, deploy, serve; if there is no plan, append the reason to `refused`, and return None."""
-    config = case.config
-    users = [node.name for node in needs(config).nodes(sim)[0]]
-    hosts = [node.name for node in sim.nodes.values() if node.role in ("edge", "cloud")]
+    """Decide, deploy, serve; if there is no plan, append the reason to `refused`, and return None."""
+    config, settings = case.config, case.config.serving
+    users, hosts = demand.users_of(sim, config), demand.hosts_of(sim)
     cloud = next(node.name for node in sim.nodes.values() if node.role == "cloud")
     serving = Serving(
         sim, case.services, case.graphs, computing=case.computing, dispatcher=Dispatcher(Planned({})), repository=cloud
     )  # fmt: skip
-    pairs = [(a, b) for a in (*users, *hosts) for b in (*users, *hosts) if a != b and not {a, b} <= set(users)]
-    links = fit(await probed(sim, pairs, PROBES, times=1), {node.name: node.role for node in sim.nodes.values()})
     try:
-        problem = _problem(sim, case, links, hosts, users)
+        problem = demand.problem(
+            sim, config, case.load, services=case.services, graphs=case.graphs, computing=case.computing,
+            links=case.links,
+        )  # fmt: skip
         decision = await decide(
             serving, hosts[0], hosts, lambda: problem, lambda given: _plan(case.method, given, case.seed, cloud),
-            charge=config.charge,
+            charge=settings.charge,
         )  # fmt: skip
     except ConfigurationError as error:
         refused.append(str(error))
         return None
-    serving.deploy(decision.plan.placement(problem), cold=config.cold)
+    serving.deploy(decision.plan.placement(problem), cold=settings.cold)
     serving.dispatcher.rule = Planned(decision.plan.routes(problem))
-    asked = workload.requests(config, users, case.load, case.seed)
+    asked = workload.requests(settings, users, case.load, case.seed)
     before = {name: (sim.node(name).busy_s, sim.node(name).energy_j) for name in hosts}
-    outcome = await serving.serve(asked, failures={config.fail: config.duration_s / 2} if config.fail else None)
+    outcome = await serving.serve(asked, failures={settings.fail: settings.duration_s / 2} if settings.fail else None)
     took_s = outcome.end_s - outcome.begin_s
     rows = [
         {
@@ -129,24 +151,7 @@ async def _serve(sim: cosim.Simulation, case: _Case, refused: list[str]) -> _Ser
         for name, (busy_s, energy_j) in before.items()
     ]  # fmt: skip
     await serving.close()
-    return _Served(asked, outcome, decision, links, rows)
-
-
-def _problem(sim: cosim.Simulation, case: _Case, links: Links, hosts: list[str], users: list[str]) -> Problem:
-    profiles = {
-        name: mean(
-            profile(graph, case.services, case.computing, sample) for sample, _ in case.load.samples[name][:PROFILED]
-        )
-        for name, graph in case.graphs.items()
-    }
-    demand = [
-        Demand(user, task.graph, task.arrivals.mean_rate, task.deadline_s)
-        for user, mine in workload.tasks(case.config, users, case.load).items()
-        for task in mine
-    ]
-    return problem_of(
-        sim, case.services, profiles, demand, links, hosts=hosts, most_utilisation=case.config.most_utilisation
-    )  # fmt: skip
+    return _Served(asked, outcome, decision, rows)
 
 
 def _plan(method: Method, problem: Problem, seed: int, cloud: str) -> Plan:
@@ -175,7 +180,7 @@ def _write(folder: RunFolder, case: _Case, served: _Served) -> None:
         row | times | {"operations": decision.operations, "gap": decision.plan.gap}
     )
     done = [each.e2e_s for each in outcome.requests if each.status == "complete"]
-    errors = served.links.errors(of_moves(outcome.moves))
+    errors = case.links.errors(of_moves(outcome.moves))
     known = [value for value in worth.values() if value is not None]
     more = {
         "e2e_mean_s": float(np.mean(done)) if done else None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edgelam.inference import Burst, Diurnal, Graph, Poisson, Request, Service, Task, drawn
 from edgelam.inference.arrivals import Arrivals
 
-from .config import Config
+from .settings import ServingSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,17 +20,24 @@ if TYPE_CHECKING:
 Worth = Callable[[Mapping[str, "Tensor"]], float]
 """What an answer is worth: 1 for a right one."""
 
+JOINED = {"image-question+speech": ("image-question", "image-speech")}
+"""Graphs that do two tasks for one request: what both compute from the same values is computed once."""
+
 KINDS: dict[str, tuple[tuple[str, Callable[[float], Arrivals], float, int], ...]] = {
     # graph, process of arrivals for a load, deadline in seconds, priority
     "driving": (("image-speech", lambda load: Burst(2.0 * load, 2.0, 4.0), 0.5, 4),),
-    "robotics": (("image-question", lambda load: Poisson(0.8 * load), 0.3, 3),),
+    "robotics": (
+        ("image-question", lambda load: Poisson(0.6 * load), 0.3, 3),
+        ("image-question+speech", lambda load: Poisson(0.3 * load), 0.5, 3),
+    ),
     "healthcare": (("sensor-text", lambda load: Diurnal(0.8 * load, 0.8, 10.0), 1.0, 2),),
     "assistant": (
         ("spoken-question", lambda load: Poisson(0.5 * load), 1.0, 0),
         ("image-text", lambda load: Poisson(0.5 * load), 1.0, 0),
     ),
 }
-"""Kinds of users: a car that asks about what its camera sees, in bursts; a robot; a watch; a person with a phone."""
+"""Kinds of users: a car that asks about what its camera sees, in bursts; a robot that also hears questions about it; a
+watch; a person with a phone."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,21 +62,21 @@ class Workload:
         return None
 
 
-def tasks(config: Config, users: Sequence[str], workload: Workload) -> dict[str, list[Task]]:
+def tasks(settings: ServingSettings, users: Sequence[str], workload: Workload) -> dict[str, list[Task]]:
     """Return user -> tasks."""
     found: dict[str, list[Task]] = {}
     for i, user in enumerate(users):
         kind = list(KINDS)[i % len(KINDS)]
         found[user] = [
-            Task(f"{kind}: {graph}", graph, arrivals(config.load), deadline_s, workload.inputs(graph), priority)
+            Task(f"{kind}: {graph}", graph, arrivals(settings.load), deadline_s, workload.inputs(graph), priority)
             for graph, arrivals, deadline_s, priority in KINDS[kind]
         ]
     return found
 
 
-def requests(config: Config, users: Sequence[str], workload: Workload, seed: int) -> list[Request]:
+def requests(settings: ServingSettings, users: Sequence[str], workload: Workload, seed: int) -> list[Request]:
     """Return the requests of a simulation."""
-    return drawn(tasks(config, users, workload), config.duration_s, seed, config.max_requests)
+    return drawn(tasks(settings, users, workload), settings.duration_s, seed, settings.max_requests)
 
 
 def graph_names() -> list[str]:

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The study serving: the same requests, served by services that are placed by each of some methods."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgelam import lazy
+from edgelam.runs.needs import Needs
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgelam.output.progress import Progress
+    from edgelam.runs import RunFolder
+
+    from ..config import Config
+    from .results import SCORES
+
+__all__ = ["SCORES", "check", "needs", "plot", "report", "run"]
+
+__getattr__ = lazy.attributes(__name__, {"SCORES": "results"})
+
+
+def needs(config: "Config") -> Needs:
+    """Users, an edge server, and a cloud."""
+    return Needs(roles={"ue": config.serving.num_users, "edge": 1, "cloud": 1})
+
+
+def check(config: "Config") -> None:
+    """Refuse a run whose models are not there (the error names the commands that bring them), or that asks too much.
+
+    What real models are asked is known when some requests have been computed, so it is checked when the run begins.
+    """
+    from edgelam.inference import Computing
+
+    from . import declared, demand, multimodal
+
+    settings = config.serving
+    if settings.workload == "multimodal":
+        multimodal.check()
+    else:
+        seeds = range(config.seed, config.seed + settings.num_seeds)
+        demand.refuse_overload(config, [declared.make(seed) for seed in seeds], Computing())
+
+
+def run(config: "Config", folder: "RunFolder", progress: "Progress") -> None:
+    """Run the methods that `config` names."""
+    from . import jobs
+
+    jobs.run(config, folder, progress)
+
+
+def plot(path: Path) -> list[Path]:
+    """Draw the figures of a run folder from its files alone."""
+    from . import plotting
+
+    return plotting.plot(path)
+
+
+def report(path: Path, console: "Console") -> None:
+    """Print the result tables of a run folder from its files alone."""
+    from . import reporting
+
+    reporting.report(path, console)
