@@ -79,6 +79,8 @@ class Bench:
     """Print JSON instead of a table."""
     growth: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """radio: also measure 30, 100 and 300 UEs."""
+    cells: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """radio: also measure networks of 3, 21 and 57 cells (some minutes), and work on two threads."""
     figure: Path | None = None
     """radio --growth: draw speed over the number of UEs; collectives: draw time over size; as PATH.svg and PATH.png."""
     sizes: tuple[int, ...] = ()
@@ -254,16 +256,18 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _bench(chosen: Bench) -> int:
-    if chosen.growth and chosen.what != "radio":
-        raise ConfigurationError("--growth belongs to: edgelam bench radio")
+    for flag in ("growth", "cells"):
+        if getattr(chosen, flag) and chosen.what != "radio":
+            raise ConfigurationError(f"--{flag} belongs to: edgelam bench radio")
     if chosen.figure is not None and chosen.what != "collectives" and not chosen.growth:
         raise ConfigurationError("--figure belongs to: edgelam bench collectives, or to --growth")
     mine = ("sizes", "algorithms", "scenarios", "ranks")
     options = {name: getattr(chosen, name) for name in mine if getattr(chosen, name) not in ((), None)}
     if options and chosen.what != "collectives":
         raise ConfigurationError(f"--{next(iter(options))} belongs to: edgelam bench collectives")
-    if chosen.growth:
-        options["growth"] = True
+    for flag in ("growth", "cells"):
+        if getattr(chosen, flag):
+            options[flag] = True
     if chosen.figure is not None:
         options["figure"] = chosen.figure
     return int(importlib.import_module(f"edgelam.bench.{chosen.what}").run(json=chosen.json, **options) or 0)

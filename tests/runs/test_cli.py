@@ -123,6 +123,7 @@ def test_start_up_does_not_import_torch():
         (["compare", "a", "b", "--out", "nowhere/c.html"], "--out nowhere/c.html: there is no folder nowhere"),
         (["bench", "brige"], "bridge"),
         (["bench", "channel", "--growth"], "--growth belongs to: edgelam bench radio"),
+        (["bench", "transfers", "--cells"], "--cells belongs to: edgelam bench radio"),
         (["bench", "radio", "--figure", "x"], "--figure belongs to: edgelam bench collectives, or to --growth"),
     ],
 )

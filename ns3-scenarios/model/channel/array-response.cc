@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <typeinfo>
@@ -78,15 +79,14 @@ double TurnOfSecond(const ns3::PhasedArrayModel& array) {
 
 /// Amplitudes of an element towards unit vectors in the coordinates of its array. The two patterns of TR 38.901, and
 /// sub-arrays of such elements, are worked out here; any other is asked.
-RawVector<float> ElementAmplitudes(const ns3::Ptr<ns3::AntennaModel>& element, const double* along,
-                                   const double* across, const double* up, std::size_t count) {
+RawVector<float> ElementAmplitudes(ns3::AntennaModel& model, const double* along, const double* across,
+                                   const double* up, std::size_t count) {
     const auto amplitude = [&](const ns3::Angles& angles) {
-        return static_cast<float>(std::pow(10, element->GetGainDb(angles) / 20));
+        return static_cast<float>(std::pow(10, model.GetGainDb(angles) / 20));
     };
-    const auto& model = *element;
     if (typeid(model) == typeid(SubarrayAntenna)) {
         const auto& subarray = dynamic_cast<const SubarrayAntenna&>(model);
-        RawVector<float> out = ElementAmplitudes(subarray.GetElement(), along, across, up, count);
+        RawVector<float> out = ElementAmplitudes(*subarray.GetElement(), along, across, up, count);
         for (std::size_t d = 0; d < count; ++d) {
             out[d] *= static_cast<float>(subarray.Factor(across[d], up[d]));
         }
@@ -108,6 +108,14 @@ RawVector<float> ElementAmplitudes(const ns3::Ptr<ns3::AntennaModel>& element, c
     return out;
 }
 
+/// The element of an array, which owns it. The array can only be asked for a counted reference, and such counts are not
+/// atomic: one thread at a time.
+ns3::AntennaModel& ElementOf(const ns3::PhasedArrayModel& array) {
+    static std::mutex counting;
+    const std::scoped_lock lock(counting);
+    return *ns3::ConstCast<ns3::AntennaModel>(array.GetAntennaElement()); // GetGainDb is not const
+}
+
 /// The field pattern towards unit vectors, as ns3::UniformPlanarArray::GetElementFieldPattern has it, for all
 /// polarisations at once and without the detour over angles: TR 38.901 7.1 (bearing alpha, downtilt beta), 7.3.
 void RespondPlanar(const ns3::UniformPlanarArray& array, const double* x, const double* y, const double* z,
@@ -126,8 +134,7 @@ void RespondPlanar(const ns3::UniformPlanarArray& array, const double* x, const 
         across[d] = y[d] * cosAlpha - x[d] * sinAlpha;
         up[d] = cosBeta * z[d] + sinBeta * forward;
     }
-    const auto element = ns3::ConstCast<ns3::AntennaModel>(array.GetAntennaElement()); // GetGainDb is not const
-    const RawVector<float> gains = ElementAmplitudes(element, along, across, up, count);
+    const RawVector<float> gains = ElementAmplitudes(ElementOf(array), along, across, up, count);
     for (std::size_t d = 0; d < count; ++d) {
         const double flat = std::sqrt(x[d] * x[d] + y[d] * y[d]); // sine of the inclination
         const double cosAzimuth = flat > 0 ? (x[d] * cosAlpha + y[d] * sinAlpha) / flat : cosAlpha;

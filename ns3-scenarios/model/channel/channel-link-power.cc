@@ -143,7 +143,7 @@ double ChannelLink::RayGain() {
     }
     if (!inUse) {
         m_parts.clear();
-        m_raysCurrent = false;
+        m_partsCurrent = m_raysCurrent = false;
     }
     return sum;
 }

@@ -74,21 +74,38 @@ void ChannelLink::GetFrequencyResponse(Direction direction, std::span<const doub
     Respond(direction, nullptr, nullptr, frequencyOffsetsHz, out);
 }
 
+std::list<ChannelLink::Effective>::iterator ChannelLink::FindEffective(Direction direction,
+                                                                       const PortWeights& rxWeights,
+                                                                       const PortWeights& txWeights,
+                                                                       std::span<const double> frequencyOffsetsHz) {
+    return std::find_if(m_effective.begin(), m_effective.end(), [&](const Effective& kept) {
+        return kept.direction == direction && kept.rxId == rxWeights.id() && kept.txId == txWeights.id() &&
+               std::equal(kept.frequenciesHz.begin(), kept.frequenciesHz.end(), frequencyOffsetsHz.begin(),
+                          frequencyOffsetsHz.end());
+    });
+}
+
+bool ChannelLink::Holds(const Effective& kept) const {
+    const double near = m_channel.m_coherence * m_channel.GetWavelengthM();
+    return !kept.values.empty() && kept.arrayVersion == m_arrayVersion && kept.settingsVersion == SettingsVersion() &&
+           kept.realisation == m_channel.RealisationOf(m_utNode) &&
+           ns3::CalculateDistance(GetUserPlace(), kept.utPlace) <= near &&
+           ns3::CalculateDistance(GetBaseStationPlace(), kept.bsPlace) <= near;
+}
+
+bool ChannelLink::HasEffectiveChannel(Direction direction, const PortWeights& rxWeights, const PortWeights& txWeights,
+                                      std::span<const double> frequencyOffsetsHz) {
+    CheckArrays();
+    const auto found = FindEffective(direction, rxWeights, txWeights, frequencyOffsetsHz);
+    return found != m_effective.end() && Holds(*found);
+}
+
 const std::vector<std::complex<float>>& ChannelLink::GetEffectiveChannel(Direction direction,
                                                                          const PortWeights& rxWeights,
                                                                          const PortWeights& txWeights,
                                                                          std::span<const double> frequencyOffsetsHz) {
     CheckArrays();
-    const Vector ut = m_ut->GetPosition(), bs = m_bs->GetPosition();
-    const double near = m_channel.m_coherence * m_channel.GetWavelengthM();
-    const auto realisation = m_channel.RealisationOf(m_utNode);
-    const auto settings = SettingsVersion();
-    const auto asked = [&](const Effective& kept) {
-        return kept.direction == direction && kept.rxId == rxWeights.id() && kept.txId == txWeights.id() &&
-               std::equal(kept.frequenciesHz.begin(), kept.frequenciesHz.end(), frequencyOffsetsHz.begin(),
-                          frequencyOffsetsHz.end());
-    };
-    auto found = std::find_if(m_effective.begin(), m_effective.end(), asked);
+    auto found = FindEffective(direction, rxWeights, txWeights, frequencyOffsetsHz);
     if (found == m_effective.end()) {
         if (m_effective.size() >= kept_channels) {
             m_effective.pop_back();
@@ -100,30 +117,28 @@ const std::vector<std::complex<float>>& ChannelLink::GetEffectiveChannel(Directi
                                 0,
                                 0,
                                 {frequencyOffsetsHz.begin(), frequencyOffsetsHz.end()},
-                                ut,
-                                bs,
+                                {},
+                                {},
                                 {}});
         found = m_effective.begin();
     } else {
         m_effective.splice(m_effective.begin(), m_effective, found);
     }
     Effective& kept = m_effective.front();
-    if (kept.values.empty() || kept.arrayVersion != m_arrayVersion || kept.settingsVersion != settings ||
-        kept.realisation != realisation || ns3::CalculateDistance(ut, kept.utPlace) > near ||
-        ns3::CalculateDistance(bs, kept.bsPlace) > near) {
+    if (!Holds(kept)) {
         NS_LOG_LOGIC("nodes " << m_bsNode << " and " << m_utNode << ": effective channel " << m_computed + 1 << ", "
                               << rxWeights.numPorts() << " x " << txWeights.numPorts() << " ports at "
-                              << frequencyOffsetsHz.size() << " frequencies, user at " << ut);
+                              << frequencyOffsetsHz.size() << " frequencies, user at " << GetUserPlace());
         std::vector<std::complex<float>> values(rxWeights.numPorts() * txWeights.numPorts() *
                                                 frequencyOffsetsHz.size());
         Respond(direction, &rxWeights, &txWeights, frequencyOffsetsHz, values);
         kept.values = std::move(values);
         kept.version = ++m_computed;
         kept.arrayVersion = m_arrayVersion;
-        kept.settingsVersion = settings;
-        kept.realisation = realisation;
-        kept.utPlace = ut;
-        kept.bsPlace = bs;
+        kept.settingsVersion = SettingsVersion();
+        kept.realisation = m_realisation;
+        kept.utPlace = m_utPlace;
+        kept.bsPlace = m_bsPlace;
     }
     return kept.values;
 }

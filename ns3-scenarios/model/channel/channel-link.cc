@@ -103,12 +103,20 @@ bool ChannelLink::Settle() {
         m_views.push_back({image, seen, {std::hypot(seen.x - bs.x, seen.y - bs.y), bs.z, seen.z}, {}, {}});
     }
     m_placed = true;
-    m_raysCurrent = false;
+    m_partsCurrent = m_raysCurrent = false;
     return true;
 }
 
+void ChannelLink::Hold() {
+    if (!CanBeHeld()) {
+        throw std::logic_error("a link over a surface is not held");
+    }
+    PlaceParts();
+    m_held = true;
+}
+
 void ChannelLink::RefreshLargeScale() {
-    if (!Settle()) {
+    if (m_held || !Settle()) {
         return;
     }
     for (auto& view : m_views) {
@@ -203,19 +211,22 @@ LinkState ChannelLink::GetState() {
 }
 
 void ChannelLink::CheckArrays() {
+    if (m_held) {
+        return;
+    }
     const auto bs = ShapeOf(*m_bsArray), ut = ShapeOf(*m_utArray);
     if (!(bs == m_bsShape) || !(ut == m_utShape)) {
         m_bsShape = bs;
         m_utShape = ut;
         ++m_arrayVersion;
-        m_raysCurrent = false;
+        m_partsCurrent = m_raysCurrent = false;
     }
 }
 
-void ChannelLink::RefreshRays() {
+void ChannelLink::PlaceParts() {
     RefreshLargeScale();
     CheckArrays();
-    if (m_raysCurrent) {
+    if (m_partsCurrent) {
         return;
     }
     std::vector<std::unique_ptr<Part>> parts;
@@ -269,6 +280,14 @@ void ChannelLink::RefreshRays() {
         NS_LOG_INFO("nodes " << m_bsNode << " and " << m_utNode << ": " << m_environment->numDrops()
                              << " drops of clusters now");
         m_channel.m_dropTrace(m_bsNode, m_utNode, m_environment->numDrops());
+    }
+    m_partsCurrent = true;
+}
+
+void ChannelLink::RefreshRays() {
+    PlaceParts();
+    if (m_raysCurrent) {
+        return;
     }
     for (auto& part : m_parts) {
         UpdateWindow(*part);

@@ -79,11 +79,23 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
 
     /// The direction in which this node transmits. Throws std::invalid_argument if it is not an end of the link.
     Direction From(const ns3::MobilityModel& transmitter) const;
-    ns3::Ptr<ns3::MobilityModel> GetBaseStation() const { return m_bs; }
-    ns3::Ptr<ns3::MobilityModel> GetUser() const { return m_ut; }
-    ns3::Ptr<ns3::PhasedArrayModel> GetBaseStationArray() const { return m_bsArray; }
+    const ns3::Ptr<ns3::MobilityModel>& GetBaseStation() const { return m_bs; }
+    const ns3::Ptr<ns3::MobilityModel>& GetUser() const { return m_ut; }
+    const ns3::Ptr<ns3::PhasedArrayModel>& GetBaseStationArray() const { return m_bsArray; }
+    /// Where the ends are.
+    ns3::Vector GetUserPlace() const { return m_held ? m_utPlace : m_ut->GetPosition(); }
+    ns3::Vector GetBaseStationPlace() const { return m_held ? m_bsPlace : m_bs->GetPosition(); }
     std::size_t NumRx(Direction direction) const;
     std::size_t NumTx(Direction direction) const;
+
+    /// For work on several threads: look at places, arrays and what is drawn, so that until Release the functions below
+    /// neither look at a node nor draw. Then any thread may call them, one at a time for each link; reference counts
+    /// of ns-3 are not atomic, so nothing in them copies a Ptr. Throws std::logic_error over surfaces, which links
+    /// share.
+    void Hold();
+    void Release() { m_held = false; }
+    /// Whether Hold is possible.
+    bool CanBeHeld() const { return !IsOverSurface(); }
 
     /// Large-scale state; does not draw clusters. Throws std::invalid_argument if both ends are at one point.
     LinkState GetState();
@@ -112,6 +124,9 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     const std::vector<std::complex<float>>& GetEffectiveChannel(Direction direction, const PortWeights& rxWeights,
                                                                 const PortWeights& txWeights,
                                                                 std::span<const double> frequencyOffsetsHz);
+    /// Whether GetEffectiveChannel has kept the answer.
+    bool HasEffectiveChannel(Direction direction, const PortWeights& rxWeights, const PortWeights& txWeights,
+                             std::span<const double> frequencyOffsetsHz);
     /// Identifies the last result of GetEffectiveChannel: another number, above 0, for each time values were computed.
     std::uint64_t GetEffectiveVersion() const { return m_effective.empty() ? 0 : m_effective.front().version; }
 
@@ -156,6 +171,8 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     bool Settle();
     void RefreshLargeScale();
     void RefreshView(View& view);
+    /// Find the drops that the present place takes part in, without their windows.
+    void PlaceParts();
     void RefreshRays();
     double RayGain();
     double SpreadGain(const View& view, LinkCondition condition);
@@ -173,6 +190,11 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     bool IsOverSurface() const;
     /// Grows when a surface changes, and when a user's surroundings do.
     std::uint64_t SettingsVersion() const;
+    std::list<Effective>::iterator FindEffective(Direction direction, const PortWeights& rxWeights,
+                                                 const PortWeights& txWeights,
+                                                 std::span<const double> frequencyOffsetsHz);
+    /// Whether what is kept holds here, with the present arrays and settings.
+    bool Holds(const Effective& kept) const;
 
     RadioChannel& m_channel;
     ns3::Ptr<ns3::MobilityModel> m_bs, m_ut;
@@ -182,7 +204,8 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     std::shared_ptr<ChannelEnvironment> m_environment;
     std::uint64_t m_realisation = 0;
 
-    bool m_placed = false, m_raysCurrent = false;
+    bool m_held = false;
+    bool m_placed = false, m_partsCurrent = false, m_raysCurrent = false;
     ns3::Vector m_bsPlace, m_utPlace; ///< the places that everything below is for
     std::uint64_t m_surroundingsVersion = 0;
     Surroundings m_surroundings;

@@ -81,17 +81,6 @@ ns3::Ptr<ChannelLink> Air::GetLink(std::uint32_t cell, std::uint32_t ue) const {
     return gnb.channel->GetLink(gnb.mobility, gnb.array, end.mobility, end.array);
 }
 
-const ns3::Ptr<ChannelLink>& Air::Link(std::uint32_t cell, std::uint32_t ue) {
-    auto& links = m_ues[ue].links;
-    if (links.size() <= cell) {
-        links.resize(m_cells.size());
-    }
-    if (!links[cell]) {
-        links[cell] = GetLink(cell, ue);
-    }
-    return links[cell];
-}
-
 double Air::MeanGain(std::uint32_t cell, std::uint32_t ue) const {
     const CellEnd& gnb = *m_cells.at(cell);
     const UeEnd& end = m_ues.at(ue);
@@ -140,20 +129,30 @@ Emission& Air::SendUp(std::uint64_t slot, std::uint32_t cell, std::uint32_t ue) 
     return emission;
 }
 
-const std::vector<Complex>& Air::Channel(std::uint32_t cell, std::uint32_t ue) {
+void Air::Fetch(std::uint32_t cell, std::uint32_t ue, ChannelFetch& fetch) {
     const CellEnd& gnb = *m_cells[cell];
-    return Link(cell, ue)->GetEffectiveChannel(Direction::Downlink, m_ues[ue].elements, gnb.elements,
-                                               gnb.carrier->offsetsHz);
+    UeEnd& end = m_ues[ue];
+    end.paths.resize(m_cells.size());
+    Path& path = end.paths[cell];
+    if (path.fetch == fetch.Id()) {
+        return;
+    }
+    path.fetch = fetch.Id();
+    if (!path.link) {
+        path.link = GetLink(cell, ue);
+    }
+    fetch.Add(*path.link, end.elements, gnb.elements, gnb.carrier->offsetsHz, &path.channel);
 }
 
 template<class Arrive>
 void Air::AddExplicit(const Carrier& carrier, const Emission& emission, std::uint32_t groups, double noiseW,
                       std::size_t receivers, Covariance& around, Arrive arrive) {
     const std::size_t perGroup = emission.perGroup ? emission.weights.size() / carrier.numGroups : 0;
+    std::vector<Complex> arrived;
     ForRuns(carrier, groups, emission.perGroup, [&](unsigned group, std::size_t first, std::size_t count) {
-        m_arrived.resize(receivers * emission.layers * count);
-        arrive(emission.weights.data() + group * perGroup, first, count);
-        around.AddLayers(m_arrived.data(), emission.layers, emission.layers, count, first, count,
+        arrived.resize(receivers * emission.layers * count);
+        arrive(emission.weights.data() + group * perGroup, first, count, arrived.data());
+        around.AddLayers(arrived.data(), emission.layers, emission.layers, count, first, count,
                          emission.powerW / noiseW);
     });
 }
@@ -173,52 +172,70 @@ void Air::AddWhite(const Carrier& carrier, const Emission& emission, std::size_t
     });
 }
 
-bool Air::HearDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std::uint32_t groups, Covariance& around) {
+template<class F>
+void Air::ForHeardDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std::uint32_t groups, F body) const {
     const UeEnd& end = m_ues[ue];
-    const Carrier& carrier = *m_cells[cell]->carrier;
-    const double noiseW = carrier.noiseDownW, leastW = noiseW * std::pow(10, -m_settings.relevanceDb / 10);
-    const std::size_t antennas = end.elements.numElements(), samples = carrier.offsetsHz.size();
+    const double leastW = m_cells[cell]->carrier->noiseDownW * std::pow(10, -m_settings.relevanceDb / 10);
     unsigned number = 0;
-    bool any = false;
     for (const auto other : end.strongest) {
         if (other == cell) {
             continue;
         }
-        CellEnd& gnb = *m_cells[other];
+        const CellEnd& gnb = *m_cells[other];
         if (end.gain[other] * gnb.powerW < leastW) {
             break;
         }
         const bool isExplicit = number++ < m_settings.explicitInterferers;
-        const std::size_t elements = gnb.elements.numElements();
         for (const auto& emission : gnb.sent[slot % memory].In(slot)) {
-            const std::uint32_t both = emission.groups & groups;
-            if (both == 0) {
-                continue;
+            if ((emission.groups & groups) != 0) {
+                body(emission, isExplicit, other);
             }
-            any = true;
-            if (!isExplicit) {
-                AddWhite(carrier, emission, elements, both, emission.powerW * end.gain[other] / noiseW, around);
-                continue;
-            }
-            const auto& h = Channel(other, ue);
-            AddExplicit(carrier, emission, both, noiseW, antennas, around,
-                        [&](const Complex* weights, std::size_t first, std::size_t count) {
-                            for (std::size_t a = 0; a < antennas; ++a) {
-                                kernels::CombineAntennas(h.data() + a * elements * samples + first, weights, elements,
-                                                         1, emission.layers, samples, count,
-                                                         m_arrived.data() + a * emission.layers * count);
-                            }
-                        });
         }
     }
+}
+
+void Air::FetchDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std::uint32_t groups,
+                    ChannelFetch& fetch) {
+    ForHeardDown(cell, ue, slot, groups, [&](const Emission&, bool isExplicit, std::uint32_t other) {
+        if (isExplicit) {
+            Fetch(other, ue, fetch);
+        }
+    });
+}
+
+bool Air::HearDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std::uint32_t groups,
+                   Covariance& around) const {
+    const UeEnd& end = m_ues[ue];
+    const Carrier& carrier = *m_cells[cell]->carrier;
+    const double noiseW = carrier.noiseDownW;
+    const std::size_t antennas = end.elements.numElements(), samples = carrier.offsetsHz.size();
+    bool any = false;
+    ForHeardDown(cell, ue, slot, groups, [&](const Emission& emission, bool isExplicit, std::uint32_t other) {
+        any = true;
+        const std::uint32_t both = emission.groups & groups;
+        const std::size_t elements = m_cells[other]->elements.numElements();
+        if (!isExplicit) {
+            AddWhite(carrier, emission, elements, both, emission.powerW * end.gain[other] / noiseW, around);
+            return;
+        }
+        const auto& h = *end.paths[other].channel;
+        AddExplicit(carrier, emission, both, noiseW, antennas, around,
+                    [&](const Complex* weights, std::size_t first, std::size_t count, Complex* arrived) {
+                        for (std::size_t a = 0; a < antennas; ++a) {
+                            kernels::CombineAntennas(h.data() + a * elements * samples + first, weights, elements, 1,
+                                                     emission.layers, samples, count,
+                                                     arrived + a * emission.layers * count);
+                        }
+                    });
+    });
     return any;
 }
 
-const Air::Heard& Air::HeardAt(CellEnd& at, std::uint32_t cell, std::uint64_t slot) {
+void Air::HearAll(CellEnd& at, std::uint32_t cell, std::uint64_t slot) {
     Heard& heard = at.heard[slot % memory];
     const auto sent = m_up[slot % memory].In(slot);
     if (heard.slot == slot && heard.emissions == sent.size()) {
-        return heard;
+        return;
     }
     heard.slot = slot;
     heard.emissions = sent.size();
@@ -234,42 +251,57 @@ const Air::Heard& Air::HeardAt(CellEnd& at, std::uint32_t cell, std::uint64_t sl
     std::sort(heard.list.begin(), heard.list.end(), [&](const Heard::One& a, const Heard::One& b) {
         return a.power != b.power ? a.power > b.power : sent[a.number].sender < sent[b.number].sender;
     });
-    return heard;
+}
+
+template<class F>
+void Air::ForHeardUp(std::uint32_t cell, std::uint64_t slot, std::uint32_t groups, F body) const {
+    const auto sent = m_up[slot % memory].In(slot);
+    unsigned number = 0;
+    for (const auto& one : m_cells[cell]->heard[slot % memory].list) {
+        const Emission& emission = sent[one.number];
+        if ((emission.groups & groups) != 0) {
+            body(emission, number++ < m_settings.explicitInterferers, one.power);
+        }
+    }
+}
+
+void Air::FetchUp(std::uint32_t cell, std::uint64_t slot, std::uint32_t groups, ChannelFetch& fetch) {
+    HearAll(*m_cells[cell], cell, slot);
+    ForHeardUp(cell, slot, groups, [&](const Emission& emission, bool isExplicit, double) {
+        if (isExplicit) {
+            Fetch(cell, emission.sender, fetch);
+        }
+    });
 }
 
 bool Air::HearUp(std::uint32_t cell, const PortWeights& beams, std::uint64_t slot, std::uint32_t groups,
-                 Covariance& around) {
-    CellEnd& gnb = *m_cells[cell];
+                 Covariance& around) const {
+    const CellEnd& gnb = *m_cells[cell];
     const Carrier& carrier = *gnb.carrier;
-    const auto sent = m_up[slot % memory].In(slot);
     const std::size_t elements = gnb.elements.numElements(), samples = carrier.offsetsHz.size(),
                       ports = beams.numPorts();
-    unsigned number = 0;
     bool any = false;
-    for (const auto& one : HeardAt(gnb, cell, slot).list) {
-        const Emission& emission = sent[one.number];
-        const std::uint32_t both = emission.groups & groups;
-        if (both == 0) {
-            continue;
-        }
+    std::vector<Complex> partly;
+    ForHeardUp(cell, slot, groups, [&](const Emission& emission, bool isExplicit, double power) {
         any = true;
-        const std::size_t antennas = m_ues[emission.sender].elements.numElements();
-        if (number++ >= m_settings.explicitInterferers) {
-            AddWhite(carrier, emission, antennas, both, one.power, around);
-            continue;
+        const std::uint32_t both = emission.groups & groups;
+        const UeEnd& end = m_ues[emission.sender];
+        const std::size_t antennas = end.elements.numElements();
+        if (!isExplicit) {
+            AddWhite(carrier, emission, antennas, both, power, around);
+            return;
         }
-        const auto& h = Channel(cell, emission.sender);
+        const auto& h = *end.paths[cell].channel;
         AddExplicit(carrier, emission, both, carrier.noiseUpW, ports, around,
-                    [&](const Complex* weights, std::size_t first, std::size_t count) {
+                    [&](const Complex* weights, std::size_t first, std::size_t count, Complex* arrived) {
                         // [element, layer, sample], then [beam, layer, sample]
-                        m_partly.resize(elements * emission.layers * count);
+                        partly.resize(elements * emission.layers * count);
                         kernels::CombineAntennas(h.data() + first, weights, antennas, elements, emission.layers,
-                                                 samples, count, m_partly.data());
-                        const auto& through = beams.values();
-                        kernels::CombineRows(m_partly.data(), through.data(), elements, ports, emission.layers * count,
-                                             m_arrived.data());
+                                                 samples, count, partly.data());
+                        kernels::CombineRows(partly.data(), beams.values().data(), elements, ports,
+                                             emission.layers * count, arrived);
                     });
-    }
+    });
     return any;
 }
 

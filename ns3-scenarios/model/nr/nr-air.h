@@ -15,6 +15,7 @@
 
 #include "channel-link.h"
 #include "nr-carrier.h"
+#include "nr-channel-fetch.h"
 #include "nr-covariance.h"
 #include "radio-channel.h"
 
@@ -66,13 +67,19 @@ class Air {
     Emission& SendDown(std::uint64_t slot, std::uint32_t cell);
     Emission& SendUp(std::uint64_t slot, std::uint32_t cell, std::uint32_t ue);
 
+    /// Add the channels that HearDown, or HearUp, takes with these arguments. They must have been fetched before, in
+    /// the same event; then others may be heard on several threads.
+    void FetchDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std::uint32_t groups, ChannelFetch& fetch);
+    void FetchUp(std::uint32_t cell, std::uint64_t slot, std::uint32_t groups, ChannelFetch& fetch);
+
     /// Add what a UE of a cell hears of other cells in a slot, relative to the UE's noise, to a covariance of its
     /// antennas at the samples of these groups. \return whether there was anything
-    bool HearDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std::uint32_t groups, Covariance& around);
+    bool HearDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std::uint32_t groups,
+                  Covariance& around) const;
     /// Add what a cell hears of other cells' UEs in a slot, relative to the gNB's noise, to a covariance of these
     /// orthonormal beams. \return whether there was anything
     bool HearUp(std::uint32_t cell, const PortWeights& beams, std::uint64_t slot, std::uint32_t groups,
-                Covariance& around);
+                Covariance& around) const;
     /// Look again at how strong the cells are at this UE, if it has moved since the last time.
     void Locate(std::uint32_t ue);
 
@@ -111,24 +118,36 @@ class Air {
         std::vector<Sent> sent = std::vector<Sent>(memory);
         std::vector<Heard> heard = std::vector<Heard>(memory);
     };
+    /// Between a gNB and a UE.
+    struct Path {
+        ns3::Ptr<ChannelLink> link;
+        std::uint64_t fetch = 0; ///< by which the channel was fetched last
+        /// H [UE antenna, element, sample] from then
+        const std::vector<std::complex<float>>* channel = nullptr;
+    };
     struct UeEnd {
         ns3::Ptr<ns3::MobilityModel> mobility;
         ns3::Ptr<ns3::PhasedArrayModel> array;
         PortWeights elements;
         bool located = false;
-        ns3::Vector place;                        ///< of the last look
-        std::vector<double> gain;                 ///< [cell] mean, at that place
-        std::vector<std::uint32_t> strongest;     ///< cells by received power, descending
-        std::vector<ns3::Ptr<ChannelLink>> links; ///< [cell] asked for so far
+        ns3::Vector place;                    ///< of the last look
+        std::vector<double> gain;             ///< [cell] mean, at that place
+        std::vector<std::uint32_t> strongest; ///< cells by received power, descending
+        std::vector<Path> paths;              ///< [cell] empty before the first fetch
     };
-    const ns3::Ptr<ChannelLink>& Link(std::uint32_t cell, std::uint32_t ue);
-    /// H [UE antenna, element, sample].
-    const std::vector<std::complex<float>>& Channel(std::uint32_t cell, std::uint32_t ue);
-    const Heard& HeardAt(CellEnd& at, std::uint32_t cell, std::uint64_t slot);
+    void Fetch(std::uint32_t cell, std::uint32_t ue, ChannelFetch& fetch);
+    /// Find out whom a cell hears in a slot.
+    void HearAll(CellEnd& at, std::uint32_t cell, std::uint64_t slot);
+    /// Calls body(emission, whether it is explicit, the other cell) for what a UE of a cell hears in these groups.
+    template<class F>
+    void ForHeardDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std::uint32_t groups, F body) const;
+    /// The same for what a cell hears: body(emission, whether it is explicit, power over noise).
+    template<class F>
+    void ForHeardUp(std::uint32_t cell, std::uint64_t slot, std::uint32_t groups, F body) const;
     /// Add layers of an emission, [group of `perGroup`] weights applied by `arrive`, on the samples of `groups`.
     template<class Arrive>
-    void AddExplicit(const Carrier& carrier, const Emission& emission, std::uint32_t groups, double noiseW,
-                     std::size_t receivers, Covariance& around, Arrive arrive);
+    static void AddExplicit(const Carrier& carrier, const Emission& emission, std::uint32_t groups, double noiseW,
+                            std::size_t receivers, Covariance& around, Arrive arrive);
     static void AddWhite(const Carrier& carrier, const Emission& emission, std::size_t elements, std::uint32_t groups,
                          double power, Covariance& around);
 
@@ -136,8 +155,7 @@ class Air {
     std::vector<std::unique_ptr<CellEnd>> m_cells; ///< by number; null: a cell of another carrier
     std::vector<std::uint32_t> m_order;            ///< their numbers, by rank
     std::vector<UeEnd> m_ues;
-    std::vector<Sent> m_up = std::vector<Sent>(memory);   ///< of all UEs
-    std::vector<std::complex<float>> m_arrived, m_partly; ///< used within one call
+    std::vector<Sent> m_up = std::vector<Sent>(memory); ///< of all UEs
 };
 
 } // namespace edgelam::nr

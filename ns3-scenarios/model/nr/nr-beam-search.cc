@@ -78,7 +78,7 @@ std::vector<Complex> EigenBeams(const BeamSearch& search) {
         }
     }
     const bool begun = search.before != nullptr;
-    NS_LOG_LOGIC("UE at " << search.link.GetUser()->GetPosition() << ": " << count << " eigenvectors of " << elements
+    NS_LOG_LOGIC("UE at " << search.link.GetUserPlace() << ": " << count << " eigenvectors of " << elements
                           << " elements, from " << (begun ? "those before" : "H"));
     for (unsigned c = 0; c < count; ++c) {
         // At first: the rows of H at a few antennas and frequencies span what matters.

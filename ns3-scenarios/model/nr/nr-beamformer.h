@@ -81,6 +81,9 @@ class Beamformer : public ns3::Object {
     virtual bool SendsOwnBeams(std::uint32_t, unsigned) const { return false; }
     /// Whether the beamformer needs ServedUe::Channel.
     virtual bool WantsChannel() const { return true; }
+    /// Whether all of this may be called on several threads at once, each for another UE (attribute Threads of Cell):
+    /// it changes nothing, and copies no ns3::Ptr, whose counts are not atomic.
+    virtual bool IsThreadSafe() const { return false; }
 
     /// \param name "eigen": dominant eigenvectors of the transmit covariance over the band; "codebook": the best of the
     /// Type I codebook; "direct": along the straight line to the UE; "external": weights from outside; or the TypeId of

@@ -41,6 +41,7 @@ struct CellSettings : DrxSettings, PowerSettings {
     int multicastMcs = -1, overheadPerPrb = -1;
     bool incrementalRedundancy = true;
     unsigned aggregationLevel = 0, feedbackPrbs = 16, srPrbs = 8, srPeriod = 0; ///< of PDCCH and PUCCH
+    unsigned threads = 1;
     unsigned harqProcesses = 0; ///< 0: as many as the frequency range allows
     unsigned gnbDelay = 1, csiPeriod = 20, csiDelay = 4;
     unsigned ueDelay = 0, k1 = 0, k2 = 0; ///< 0: what the numerology allows

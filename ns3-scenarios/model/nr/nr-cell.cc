@@ -133,6 +133,10 @@ ns3::TypeId Cell::GetTypeId() {
                           "Least number of slots from a grant to its uplink block; 0: 2, or what the numerology asks "
                           "for (TS 38.214 table 6.4-1) if that is more.",
                           UintegerValue(0), MakeUintegerAccessor(of(&CellSettings::k2)), whole(0, most_k))
+            .AddAttribute("Threads",
+                          "Threads that work on the channels of UEs; results do not depend on it. Of no effect with "
+                          "surfaces, or with a beamformer that is not thread-safe.",
+                          UintegerValue(1), MakeUintegerAccessor(of(&CellSettings::threads)), whole(1, 64))
             .AddAttribute("CsiPeriod", "Slots between two CSI reports of a UE.", UintegerValue(20),
                           MakeUintegerAccessor(of(&CellSettings::csiPeriod)), whole(1, 10000))
             .AddAttribute("CsiDelay", "Slots until the gNB uses a CSI report.", UintegerValue(4),

@@ -166,7 +166,7 @@ void CodebookBeamformer::CheckArray(const ns3::PhasedArrayModel& array) const {
 }
 
 std::vector<std::vector<Complex>> CodebookBeamformer::FindPrecoders(const BeamSearch& search) const {
-    const auto array = search.link.GetBaseStationArray();
+    const auto& array = search.link.GetBaseStationArray();
     const TypeOneCodebook codebook = CodebookOf(*array);
     const auto elementOfPort = ElementOfPort(*array, codebook);
     const std::size_t samples = std::min(samples_over_band, search.offsetsHz.size()), antennas = search.NumAntennas();

@@ -16,6 +16,7 @@ class CodebookBeamformer : public WidebandBeamformer {
     static ns3::TypeId GetTypeId();
     void CheckArray(const ns3::PhasedArrayModel& array) const override;
     std::vector<std::vector<std::complex<float>>> FindPrecoders(const BeamSearch& search) const override;
+    bool IsThreadSafe() const override { return true; }
 };
 
 } // namespace edgelam::nr

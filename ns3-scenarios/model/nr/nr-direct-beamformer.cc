@@ -31,12 +31,12 @@ ns3::TypeId DirectBeamformer::GetTypeId() {
 
 std::vector<Complex> DirectBeamformer::FindBeams(const BeamSearch& search) const {
     const unsigned count = search.count;
-    const auto array = search.link.GetBaseStationArray();
-    const ns3::Vector way = search.link.GetUser()->GetPosition() - search.link.GetBaseStation()->GetPosition();
+    const auto& array = search.link.GetBaseStationArray();
+    const ns3::Vector way = search.link.GetUserPlace() - search.link.GetBaseStationPlace();
     const double length = way.GetLength();
     const std::size_t elements = array->GetNumElems(), polarisations = array->GetNumPols();
     const std::size_t places = elements / polarisations;
-    NS_LOG_LOGIC("UE at " << search.link.GetUser()->GetPosition() << ": " << count << " beams along " << way);
+    NS_LOG_LOGIC("UE at " << search.link.GetUserPlace() << ": " << count << " beams along " << way);
     std::vector<Complex> beams(elements * count);
     for (unsigned c = 0; c < count; ++c) {
         const std::size_t p = c % polarisations;

@@ -12,6 +12,7 @@ class DirectBeamformer : public WidebandBeamformer {
   public:
     static ns3::TypeId GetTypeId();
     std::vector<std::complex<float>> FindBeams(const BeamSearch& search) const override;
+    bool IsThreadSafe() const override { return true; }
 };
 
 } // namespace edgelam::nr

@@ -11,6 +11,7 @@ namespace edgelam::nr {
 class EigenBeamformer : public WidebandBeamformer {
   public:
     static ns3::TypeId GetTypeId();
+    bool IsThreadSafe() const override { return true; }
 };
 
 } // namespace edgelam::nr

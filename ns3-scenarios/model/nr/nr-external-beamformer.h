@@ -26,6 +26,7 @@ class ExternalBeamformer : public Beamformer {
         return GivenLayers(ue) == 0 || m_weights[ue][layers - 1].empty();
     }
     bool WantsChannel() const override { return false; }
+    bool IsThreadSafe() const override { return true; }
 
   private:
     std::vector<unsigned> m_layers; ///< [ue] layers of the newest precoder; 0: none

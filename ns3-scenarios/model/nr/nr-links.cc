@@ -23,7 +23,8 @@ constexpr double least_loop_db = -20, most_loop_db = 10;
 
 Links::Links(const Carrier& carrier, ns3::Ptr<Beamformer> beamformer, const Trace& trace)
     : m_carrier(carrier), m_beamformer(beamformer), m_trace(trace),
-      m_sharedDown(std::bit_ceil(carrier.longestDelay + 2)), m_sharedUp(m_sharedDown.size()) {}
+      m_sharedDown(std::bit_ceil(carrier.longestDelay + 2)), m_sharedUp(m_sharedDown.size()),
+      m_workers(Workers::Shared(carrier.settings.threads)) {}
 
 void Links::Add(std::uint32_t ue, ns3::Ptr<ChannelLink> link) {
     if (m_ues.size() <= ue) {
@@ -95,12 +96,35 @@ std::uint32_t Links::Bits(const std::vector<std::uint32_t>& groups) const {
     return bits;
 }
 
+void Links::FetchOthers(std::uint32_t ue, Direction direction, std::uint64_t slot, std::uint32_t groups,
+                        ChannelFetch& fetch) {
+    if (direction == Direction::Downlink) {
+        m_air->FetchDown(m_cell, ue, slot, groups, fetch);
+    } else {
+        m_air->FetchUp(m_cell, slot, groups, fetch);
+    }
+}
+
+void Links::Fetch(std::span<const Transmission> transmissions, std::uint64_t slot) {
+    ChannelFetch fetch(*m_workers);
+    for (const auto& [direction, ue, process] : transmissions) {
+        m_ues[ue]->link.Fetch(direction, process->layers, !Shared(direction, slot).Shares(slot, ue), fetch);
+        if (AreHeard()) {
+            FetchOthers(ue, direction, slot, Bits(process->groups), fetch);
+        }
+    }
+    fetch.Run();
+}
+
 Noise Links::Around(std::uint32_t ue, Direction direction, std::uint64_t slot,
                     const std::vector<std::uint32_t>& groups) {
     const auto rise = Rise(ue, direction, slot);
     if (!AreHeard()) {
         return rise;
     }
+    ChannelFetch fetch(*m_workers);
+    FetchOthers(ue, direction, slot, Bits(groups), fetch);
+    fetch.Run();
     const auto hear = [&] {
         UeLink& link = m_ues[ue]->link;
         const PortWeights& beams = *link.State().beams;
@@ -118,6 +142,19 @@ Noise Links::Around(std::uint32_t ue, Direction direction, std::uint64_t slot,
     return m_around;
 }
 
+/// The slots of a direction, the newest first, over which others are measured.
+template<class F>
+void Links::ForMeasuredSlots(Direction direction, std::uint64_t slot, F body) const {
+    unsigned slots = 0;
+    for (std::uint64_t back = 1; back < Air::memory && back <= slot && slots < interference_slots; ++back) {
+        const SlotPlan& plan = m_carrier.PlanOf(slot - back);
+        if ((direction == Direction::Downlink ? plan.downSymbols : plan.upSymbols) > 0) {
+            ++slots;
+            body(slot - back);
+        }
+    }
+}
+
 void Links::MeasureOthers(std::uint32_t ue, Direction direction, std::uint64_t slot) {
     LinkAdaptation& adaptation = Adaptation(ue, direction);
     adaptation.around.Clear();
@@ -128,25 +165,22 @@ void Links::MeasureOthers(std::uint32_t ue, Direction direction, std::uint64_t s
     const PortWeights& beams = *link.State(Beams::Measured).beams;
     const bool down = direction == Direction::Downlink;
     Covariance& sum = adaptation.around;
-    const std::uint32_t all = m_carrier.numGroups == 32 ? UINT32_MAX : (1U << m_carrier.numGroups) - 1;
     sum.Reset(down ? link.Phy().NumUeAntennas() : beams.numPorts(), m_carrier.offsetsHz.size());
     unsigned slots = 0;
     bool any = false;
-    for (std::uint64_t back = 1; back < Air::memory && back <= slot && slots < interference_slots; ++back) {
-        const SlotPlan& plan = m_carrier.PlanOf(slot - back);
-        if ((down ? plan.downSymbols : plan.upSymbols) > 0) {
-            ++slots;
-            any |= down ? m_air->HearDown(m_cell, ue, slot - back, all, sum)
-                        : m_air->HearUp(m_cell, beams, slot - back, all, sum);
-        }
-    }
+    ForMeasuredSlots(direction, slot, [&](std::uint64_t then) {
+        ++slots;
+        any |= down ? m_air->HearDown(m_cell, ue, then, AllGroups(), sum)
+                    : m_air->HearUp(m_cell, beams, then, AllGroups(), sum);
+    });
     if (!any) {
         sum.Clear();
         return;
     }
     // The sum has the noise once and all that was heard; with the interference of the source beside it.
-    m_around.Reset(sum.NumReceivers(), sum.NumSamples());
-    sum.Mix(1.0 / slots, m_around, 1 - 1.0 / slots);
+    Covariance noise;
+    noise.Reset(sum.NumReceivers(), sum.NumSamples());
+    sum.Mix(1.0 / slots, noise, 1 - 1.0 / slots);
     for (std::size_t f = 0; f < adaptation.meanRise.size(); ++f) {
         sum.AddWhite(f, 1, adaptation.meanRise[f] - 1);
     }
@@ -215,7 +249,7 @@ Links::Allowed Links::HighestOver(std::span<const float> sinrs) const {
     return {mcs, sinrDb};
 }
 
-void Links::MeasureGroups(const SinrMap& map, bool asCqi, LinkQuality& out) {
+void Links::MeasureGroups(const SinrMap& map, bool asCqi, LinkQuality& out) const {
     out.layers = map.numLayers;
     out.sinrDb.resize(m_carrier.numGroups);
     out.mean = 0;
@@ -231,6 +265,7 @@ void Links::MeasureGroups(const SinrMap& map, bool asCqi, LinkQuality& out) {
         return cqi == 0 ? static_cast<float>(sinrDb)
                         : m_carrier.thresholdDb[HighestMcs(m_carrier.mcsTable, efficiencyOf(cqi) + 1e-6)];
     };
+    std::vector<float> sinrs;
     const Allowed wideband = asCqi ? HighestOver(map.values) : Allowed{};
     out.cqi = asCqi ? cqiOf(wideband) : 0;
     const unsigned step = asCqi ? m_carrier.groupsPerSubband : 1;
@@ -241,12 +276,12 @@ void Links::MeasureGroups(const SinrMap& map, bool asCqi, LinkQuality& out) {
             out.mean = efficiencyOf(out.cqi);
             return;
         }
-        m_sinrs.clear();
+        sinrs.clear();
         for (unsigned l = 0; l < map.numLayers; ++l) {
             const float* at = map.Layer(l) + first * m_carrier.samplesPerGroup;
-            m_sinrs.insert(m_sinrs.end(), at, at + count * m_carrier.samplesPerGroup);
+            sinrs.insert(sinrs.end(), at, at + count * m_carrier.samplesPerGroup);
         }
-        const Allowed allowed = HighestOver(m_sinrs);
+        const Allowed allowed = HighestOver(sinrs);
         double efficiency = allowed.sinrDb < outOfRangeDb ? 0 : McsAt(m_carrier.mcsTable, allowed.mcs).Efficiency();
         auto sinrDb = static_cast<float>(allowed.sinrDb);
         if (asCqi) {
@@ -259,67 +294,105 @@ void Links::MeasureGroups(const SinrMap& map, bool asCqi, LinkQuality& out) {
     }
 }
 
-void Links::KeepBetter(LinkAdaptation& adaptation) {
-    if (adaptation.pending.layers == 0 ||
-        m_tried.mean * m_tried.layers > adaptation.pending.mean * adaptation.pending.layers) {
-        std::swap(m_tried, adaptation.pending);
+template<class Map>
+double Links::MeasureRanks(LinkAdaptation& adaptation, unsigned least, unsigned most, bool asCqi, Map map) const {
+    LinkQuality& best = adaptation.pending;
+    LinkQuality tried;
+    double first = 0;
+    best.layers = 0;
+    for (unsigned layers = least; layers <= most; ++layers) {
+        const SinrMap& sinrs = map(layers);
+        if (layers == least) {
+            first = EffectiveSinr(sinrs.values, m_carrier.beta[0]);
+        }
+        MeasureGroups(sinrs, asCqi, tried);
+        if (best.layers == 0 || tried.mean * tried.layers > best.mean * best.layers) {
+            std::swap(tried, best);
+        }
+    }
+    return first;
+}
+
+void Links::Begin(std::uint32_t number, std::uint64_t slot, bool paused, ChannelFetch& fetch) {
+    Ue& ue = *m_ues[number];
+    if (paused) { // what was known of interference is old
+        ue.radio.Resume(slot);
+        ue.down.meanRise.clear();
+        ue.up.meanRise.clear();
+    }
+    ue.lossDb = -DbOf(ue.link.LargeScaleGain());
+    Rise(number, Direction::Downlink, slot);
+    Rise(number, Direction::Uplink, slot);
+    if (AreHeard()) {
+        m_air->Locate(number);
+        for (const auto direction : {Direction::Downlink, Direction::Uplink}) {
+            ForMeasuredSlots(direction, slot,
+                             [&](std::uint64_t then) { FetchOthers(number, direction, then, AllGroups(), fetch); });
+        }
     }
 }
 
-bool Links::Measure(std::uint32_t number, std::uint64_t slot) {
+void Links::MeasureOne(std::uint32_t number, std::uint64_t slot) {
     Ue& ue = *m_ues[number];
-    const auto measure = [&](bool paused) {
-        if (paused) {
-            ue.radio.Resume(slot);
+    ue.link.Measure(true, m_carrier.DownlinkSnr());
+    MeasureOthers(number, Direction::Downlink, slot);
+    MeasureOthers(number, Direction::Uplink, slot);
+    const unsigned given = ue.link.GivenLayers(), most = std::min(ue.link.MaxLayers(), m_carrier.settings.maxLayers);
+    ue.down.pending.wideband =
+        MeasureRanks(ue.down, std::max(1u, given), given > 0 ? given : most, true, [&](unsigned layers) -> auto& {
+            return ue.link.Downlink(layers, m_carrier.DownlinkSnr(), Beams::Measured, ue.down.Known());
+        });
+    // Sounding: as strong as data on a quarter of the band would be.
+    const double soundingSnr = UplinkPowerW(number, m_carrier.SoundedPrbs()) / m_carrier.noiseUpW;
+    ue.up.pending.wideband = MeasureRanks(ue.up, 1, ue.link.MaxUplinkLayers(), false, [&](unsigned layers) -> auto& {
+        return ue.link.Uplink(layers, soundingSnr, Beams::Measured, ue.up.Known());
+    });
+}
+
+const std::vector<std::uint32_t>& Links::Measure(std::span<const std::uint32_t> ues, std::uint64_t slot) {
+    m_measured.clear();
+    ChannelFetch fetch(*m_workers);
+    for (const auto number : ues) {
+        Ue& ue = *m_ues[number];
+        Adopt(ue, slot);
+        if (const auto paused = ue.reports.Begin(m_carrier.settings, slot)) {
+            Begin(number, slot, *paused, fetch);
+            m_measured.push_back(number);
         }
-        ue.link.Measure(true, m_carrier.DownlinkSnr());
-        ue.lossDb = -DbOf(ue.link.LargeScaleGain());
-        if (paused) { // what was known of interference is old
-            ue.down.meanRise.clear();
-            ue.up.meanRise.clear();
+    }
+    fetch.Run();
+    HeldLinks held;
+    const bool onThreads = m_beamformer->IsThreadSafe() && std::ranges::all_of(m_measured, [this](std::uint32_t each) {
+                               return m_ues[each]->link.Phy().link()->CanBeHeld();
+                           });
+    if (onThreads) {
+        for (const auto number : m_measured) {
+            held.Hold(*m_ues[number]->link.Phy().link());
         }
-        Rise(number, Direction::Downlink, slot);
-        Rise(number, Direction::Uplink, slot);
-        if (AreHeard()) {
-            m_air->Locate(number);
-        }
-        MeasureOthers(number, Direction::Downlink, slot);
-        MeasureOthers(number, Direction::Uplink, slot);
-        const unsigned given = ue.link.GivenLayers(),
-                       most = std::min(ue.link.MaxLayers(), m_carrier.settings.maxLayers);
-        ue.down.pending.layers = ue.up.pending.layers = 0;
-        double wideband = -1;
-        const auto ofFewest = [&](const SinrMap& map) {
-            wideband = wideband < 0 ? EffectiveSinr(map.values, m_carrier.beta[0]) : wideband;
-        };
-        for (unsigned layers = std::max(1u, given); layers <= (given > 0 ? given : most); ++layers) {
-            const SinrMap& map = ue.link.Downlink(layers, m_carrier.DownlinkSnr(), Beams::Measured, ue.down.Known());
-            ofFewest(map);
-            MeasureGroups(map, true, m_tried);
-            KeepBetter(ue.down);
-        }
-        ue.down.pending.wideband = std::exchange(wideband, -1);
-        // Sounding: as strong as data on a quarter of the band would be.
-        const double soundingSnr = UplinkPowerW(number, m_carrier.SoundedPrbs()) / m_carrier.noiseUpW;
-        for (unsigned layers = 1; layers <= ue.link.MaxUplinkLayers(); ++layers) {
-            const SinrMap& map = ue.link.Uplink(layers, soundingSnr, Beams::Measured, ue.up.Known());
-            ofFewest(map);
-            MeasureGroups(map, false, m_tried);
-            KeepBetter(ue.up);
-        }
-        ue.up.pending.wideband = wideband;
+        m_workers->Run(m_measured.size(), [&](std::size_t i) { MeasureOne(m_measured[i], slot); });
+        held.Release();
+    } else {
+        std::ranges::for_each(m_measured, [&](std::uint32_t number) { MeasureOne(number, slot); });
+    }
+    for (const auto number : m_measured) {
+        Ue& ue = *m_ues[number];
         Monitor(ue, slot);
         NS_LOG_LOGIC("slot " << slot << " UE " << number << ": rank " << ue.down.pending.layers << ", path loss "
                              << ue.lossDb << " dB");
         if (!m_trace.IsEmpty()) {
             TraceReport(ue);
         }
-    };
-    return ue.reports.Update(m_carrier.settings, slot, measure, [&] {
+        Adopt(ue, slot);
+    }
+    return m_measured;
+}
+
+void Links::Adopt(Ue& ue, std::uint64_t slot) {
+    if (ue.reports.Adopts(slot)) {
         ue.link.Adopt();
         std::swap(ue.down.quality, ue.down.pending);
         std::swap(ue.up.quality, ue.up.pending);
-    });
+    }
 }
 
 void Links::Monitor(Ue& ue, std::uint64_t slot) {

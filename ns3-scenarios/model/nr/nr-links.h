@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ns3/traced-callback.h"
@@ -19,6 +20,7 @@
 #include "nr-radio-link.h"
 #include "nr-records.h"
 #include "nr-shared-slot.h"
+#include "nr-workers.h"
 
 namespace edgelam::nr {
 
@@ -49,28 +51,20 @@ struct CsiSchedule {
     std::uint64_t measuredSlot = 0, adoptSlot = 0;
     bool measured = false, pending = false;
 
-    /// Calls measure(paused) and adopt() when they are due: a measurement is used csiDelay slots later. `paused` is
-    /// true if reports have been missing. \return whether a measurement was due
-    template<class Measure, class Adopt>
-    bool Update(const CellSettings& settings, std::uint64_t slot, Measure measure, Adopt adopt) {
-        const auto adoptIfDue = [&] {
-            if (pending && slot >= adoptSlot) {
-                adopt();
-                pending = false;
-            }
-        };
-        adoptIfDue();
+    /// Whether a measurement is due, which is then to be made: it is used csiDelay slots later. \return nothing, or
+    /// whether reports have been missing
+    std::optional<bool> Begin(const CellSettings& settings, std::uint64_t slot) {
         if (pending || (measured && slot < measuredSlot + settings.csiPeriod)) {
-            return false;
+            return std::nullopt;
         }
         // The first report is there when it is needed, and after a pause the reports count as if they had continued:
         // both are used at once.
         const bool paused = slot >= measuredSlot + settings.csiPeriod + settings.csiDelay;
         *this = {slot, slot + (measured && !paused ? settings.csiDelay : 0), true, true};
-        measure(paused);
-        adoptIfDue();
-        return true;
+        return paused;
     }
+    /// Whether a measurement is to be used from now on: once for each.
+    bool Adopts(std::uint64_t slot) { return pending && slot >= adoptSlot && std::exchange(pending, false); }
 };
 
 class Links {
@@ -107,9 +101,10 @@ class Links {
     void ForgetReport(std::uint32_t ue) { m_ues[ue]->reports.measured = m_ues[ue]->reports.pending = false; }
     void SetInterference(std::shared_ptr<InterferenceSource> source);
 
-    /// Make a CSI report, if one is due: beams, rank and a CQI for each group of resource blocks (downlink), and what
-    /// the gNB measures itself (uplink). \return whether one was due
-    bool Measure(std::uint32_t ue, std::uint64_t slot);
+    /// Make the CSI reports of these UEs that are due: beams, rank and a CQI for each group of resource blocks
+    /// (downlink), and what the gNB measures itself (uplink). On several threads; what is drawn, asked of others and
+    /// told to others is so in the order of the UEs. \return whose report was due; valid until the next call
+    const std::vector<std::uint32_t>& Measure(std::span<const std::uint32_t> ues, std::uint64_t slot);
     /// Whether a UE may be scheduled: its link has not failed, it reports a CQI above 0 (TS 38.214 5.2.2.1), and the
     /// gNB can decode the lowest MCS from it with all transmissions together.
     bool Reaches(std::uint32_t ue) const;
@@ -121,12 +116,20 @@ class Links {
     double RequestLoss(std::uint32_t ue) const;
     /// Quality of each group: the SINR at which a flat channel would allow the same MCS. \param asCqi as a UE reports
     /// it: a CQI of the whole band and, from 24 resource blocks on, two more bits for each sub-band
-    void MeasureGroups(const SinrMap& map, bool asCqi, LinkQuality& out);
+    void MeasureGroups(const SinrMap& map, bool asCqi, LinkQuality& out) const;
     /// SINR of one layer to a UE over its beam from the last measurement, or over a given beam, with the interference
     /// that the UE has measured.
     const SinrMap& MeasuredDownlink(std::uint32_t ue);
     const SinrMap& MeasuredDownlinkOver(std::uint32_t ue, const PortWeights& beam);
 
+    /// A block that is sent.
+    struct Transmission {
+        Direction direction;
+        std::uint32_t ue;
+        const HarqProcess* process;
+    };
+    /// Compute the channels that Downlink and Uplink of these blocks take, on several threads.
+    void Fetch(std::span<const Transmission> transmissions, std::uint64_t slot);
     /// Add a UE, with the groups and layers of its block, to a slot in which UEs share groups.
     void Share(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process);
     /// Tell other cells what is sent in this slot: the block of a UE's process, or one layer over a beam.
@@ -161,6 +164,12 @@ class Links {
     /// Noise and interference over noise at each SINR sample, as the receiving end has it in this slot; empty if there
     /// is no source. The receiver updates its mean with it.
     std::span<const float> Rise(std::uint32_t ue, Direction direction, std::uint64_t slot);
+    /// Add the channels of what other cells send on these groups.
+    void FetchOthers(std::uint32_t ue, Direction direction, std::uint64_t slot, std::uint32_t groups,
+                     ChannelFetch& fetch);
+    template<class F>
+    void ForMeasuredSlots(Direction direction, std::uint64_t slot, F body) const;
+    std::uint32_t AllGroups() const { return m_carrier.numGroups == 32 ? UINT32_MAX : (1U << m_carrier.numGroups) - 1; }
     /// The same with what other cells send on these groups, between the UE's antennas or the beams in use.
     Noise Around(std::uint32_t ue, Direction direction, std::uint64_t slot, const std::vector<std::uint32_t>& groups);
     /// Measure what other cells have sent in the last slots (CSI-IM of TS 38.214 5.2.2.4), between the UE's antennas or
@@ -175,8 +184,15 @@ class Links {
         double sinrDb;
     };
     Allowed HighestOver(std::span<const float> sinrs) const;
-    /// Make the measurement in m_tried the pending one if it is better.
-    void KeepBetter(LinkAdaptation& adaptation);
+    /// What others take part in when a report is made: those who draw, and other cells' channels.
+    void Begin(std::uint32_t ue, std::uint64_t slot, bool paused, ChannelFetch& fetch);
+    /// The rest. It changes only what belongs to this UE.
+    void MeasureOne(std::uint32_t ue, std::uint64_t slot);
+    /// Use the pending report, if it is time.
+    void Adopt(Ue& ue, std::uint64_t slot);
+    /// The best of the ranks 1, 2, ...; `map` gives the SINRs of one. \return the effective SINR of the first
+    template<class Map>
+    double MeasureRanks(LinkAdaptation& adaptation, unsigned least, unsigned most, bool asCqi, Map map) const;
     void TraceReport(const Ue& ue) const;
     SharedSlot& Shared(Direction direction, std::uint64_t slot);
 
@@ -191,8 +207,9 @@ class Links {
     Precoder m_alone;                                 ///< used within one call
     Covariance m_around;                              ///< used within one call
     std::vector<SharedSlot> m_sharedDown, m_sharedUp; ///< [slot mod size]
-    LinkQuality m_tried;
-    std::vector<float> m_sinrs, m_rise; ///< used within one call
+    std::vector<float> m_rise;                        ///< used within one call
+    std::shared_ptr<Workers> m_workers;
+    std::vector<std::uint32_t> m_measured; ///< by the last call of Measure
 };
 
 } // namespace edgelam::nr

@@ -149,11 +149,23 @@ void Mac::Announce(const std::vector<Action>& actions, std::uint64_t slot) {
 
 void Mac::Execute(std::uint64_t slot) {
     auto& due = m_ring[slot & (m_ring.size() - 1)];
+    Fetch(due, slot);
     for (const auto& action : due) { // what an action adds is for later slots
         --m_outstanding;
         Execute(action, slot);
     }
     due.clear();
+}
+
+void Mac::Fetch(const std::vector<Action>& actions, std::uint64_t slot) {
+    m_transmissions.clear();
+    for (const auto& action : actions) {
+        if (action.kind == ActionKind::TransmitDown || action.kind == ActionKind::TransmitUp) {
+            const auto direction = action.kind == ActionKind::TransmitDown ? Direction::Downlink : Direction::Uplink;
+            m_transmissions.push_back({direction, action.number, &Of(action.number, direction).harq[action.harq]});
+        }
+    }
+    m_links.Fetch(m_transmissions, slot);
 }
 
 void Mac::DecideDown(std::uint64_t slot) {
@@ -166,6 +178,7 @@ void Mac::DecideDown(std::uint64_t slot) {
 }
 
 void Mac::ExecuteAtOnce(std::uint64_t slot) {
+    Fetch(m_atOnce, slot);
     for (const auto& action : m_atOnce) {
         Execute(action, slot);
     }
@@ -243,12 +256,22 @@ unsigned Mac::ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces) 
     const Scheduler& scheduler = *m_grants.GetScheduler(Direction::Downlink);
     Feedbacks& feedbacks = FeedbacksOf(forSlot);
     m_grants.Begin({cces, m_carrier.NumFeedbacks() - static_cast<unsigned>(feedbacks.ues.size())});
+    m_candidates.clear();
+    const auto waitingOf = [&](std::uint32_t i) {
+        const Ue& ue = *m_ues[i];
+        return (scheduler.AdmitsData(i) ? ue.down.bearers.BacklogBytes() : 0) + ue.up.bearers.StatusBytes();
+    };
     for (const auto i : m_links.Ues()) {
+        const HarqEntity& harq = m_ues[i]->down.harq;
+        if ((harq.Retransmits() || (!harq.Full() && waitingOf(i) > 0)) && m_energy.Listens(i, forSlot)) {
+            m_candidates.push_back(i);
+        }
+    }
+    Look(m_candidates, slot);
+    for (const auto i : m_candidates) {
         Ue& ue = *m_ues[i];
-        const std::uint64_t waiting =
-            (scheduler.AdmitsData(i) ? ue.down.bearers.BacklogBytes() : 0) + ue.up.bearers.StatusBytes();
-        if ((ue.down.harq.Retransmits() || (waiting > 0 && !ue.down.harq.Full())) && m_energy.Listens(i, forSlot) &&
-            Reaches(i, slot)) {
+        const std::uint64_t waiting = waitingOf(i);
+        if (Reaches(i, slot)) {
             m_grants.Add(i, {false, i, &ue.down}, slot, symbols, waiting,
                          std::max(ue.down.bearers.Priority(), ue.up.bearers.StatusPriority()), m_links.Cces(i),
                          !std::ranges::binary_search(feedbacks.ues, i),
@@ -287,16 +310,25 @@ unsigned Mac::ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces) 
 unsigned Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols, unsigned cces) {
     const Scheduler& scheduler = *m_grants.GetScheduler(Direction::Uplink);
     m_grants.Begin({.cces = cces});
+    m_candidates.clear();
+    const auto wantedOf = [&](std::uint32_t i) {
+        const Ue& ue = *m_ues[i];
+        return scheduler.AdmitsData(i) ? ue.status.knownBytes : ue.StatusBytes();
+    };
     for (const auto i : m_links.Ues()) {
-        Ue& ue = *m_ues[i];
+        const Ue& ue = *m_ues[i];
         const bool retransmits = ue.up.harq.Retransmits();
-        if ((!retransmits && (ue.status.knownBytes == 0 || ue.up.harq.Full())) ||
-            !m_energy.Listens(i, slot + m_carrier.settings.gnbDelay)) {
-            continue;
+        if ((retransmits || (ue.status.knownBytes > 0 && !ue.up.harq.Full())) &&
+            m_energy.Listens(i, slot + m_carrier.settings.gnbDelay) &&
+            (retransmits || wantedOf(i) > ue.BytesComing())) {
+            m_candidates.push_back(i);
         }
-        const std::uint64_t coming = ue.BytesComing();
-        const std::uint64_t wanted = scheduler.AdmitsData(i) ? ue.status.knownBytes : ue.StatusBytes();
-        if ((retransmits || wanted > coming) && Reaches(i, slot)) {
+    }
+    Look(m_candidates, slot);
+    for (const auto i : m_candidates) {
+        Ue& ue = *m_ues[i];
+        const std::uint64_t coming = ue.BytesComing(), wanted = wantedOf(i);
+        if (Reaches(i, slot)) {
             Guarantee guarantee = scheduler.AdmitsData(i) ? ue.up.bearers.Guaranteed(ue.status.knownOf) : Guarantee{};
             guarantee.bytes -= std::min(guarantee.bytes, coming);
             m_grants.Add(i, {false, i, &ue.up}, slot, symbols,
@@ -520,11 +552,14 @@ void Mac::RequestGrants(std::uint64_t slot) {
     }
 }
 
-/// Looks at the link, too: a UE of which something waits is measured.
-bool Mac::Reaches(std::uint32_t number, std::uint64_t slot) {
-    if (m_links.Measure(number, slot)) {
+void Mac::Look(std::span<const std::uint32_t> ues, std::uint64_t slot) {
+    for (const auto number : m_links.Measure(ues, slot)) {
         m_energy.Report(number, slot);
     }
+}
+
+bool Mac::Reaches(std::uint32_t number, std::uint64_t slot) {
+    Look({&number, 1}, slot);
     RadioLink& radio = m_links.Radio(number);
     radio.Advance(slot);
     if (radio.Failed()) { // the UE resets its MAC (TS 38.321 5.12)

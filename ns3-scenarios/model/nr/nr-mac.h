@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "nr-block-receiver.h"
@@ -146,8 +147,12 @@ class Mac : private SlotWorker {
     void ReceiveUp(Ue& ue, unsigned harq);
     /// The gNB learns whether a block was decoded.
     void Feedback(Sender& sender, unsigned harq, bool decoded);
-    /// Whether a UE with waiting data may be scheduled. If its link has failed, the data that waits in HARQ is given
-    /// up, and the data in the bearers is given up once T311 has run out.
+    /// Have the channels of what these actions send computed.
+    void Fetch(const std::vector<Action>& actions, std::uint64_t slot);
+    /// Measure UEs of which something waits, if it is time.
+    void Look(std::span<const std::uint32_t> ues, std::uint64_t slot);
+    /// Whether a UE with waiting data may be scheduled, after a look at it. If its link has failed, the data that waits
+    /// in HARQ is given up, and the data in the bearers is given up once T311 has run out.
     bool Reaches(std::uint32_t number, std::uint64_t slot);
     /// Whether this slot has an occasion for a UE's scheduling request.
     bool MayRequest(std::uint32_t number, std::uint64_t slot);
@@ -169,6 +174,8 @@ class Mac : private SlotWorker {
     std::vector<std::unique_ptr<Ue>> m_ues;  ///< by number; null: not in this cell
     std::vector<std::vector<Action>> m_ring; ///< [slot mod size]: the actions that are due; longer than any delay
     std::vector<Action> m_atOnce;            ///< those that were decided on in this slot for this slot
+    std::vector<std::uint32_t> m_candidates; ///< used within one call
+    std::vector<Links::Transmission> m_transmissions; ///< used within one call
     /// [slot mod size]: UEs with HARQ feedback in that slot; if `slot` is another one: none.
     struct Feedbacks {
         std::uint64_t slot = 0;

@@ -93,12 +93,14 @@ void MulticastGroups::AddDemands(std::uint64_t slot, unsigned symbols) {
 
 /// The quality of a multicast group is that of its worst receiver in each group of resource blocks.
 void MulticastGroups::Measure(Group& group, std::uint64_t slot) {
+    std::vector<std::uint32_t> ues;
     for (const auto& receiver : group.receivers) {
-        if (m_links.Measure(receiver->ue, slot)) {
-            m_energy.Report(receiver->ue, slot);
-        }
+        ues.push_back(receiver->ue);
     }
-    const auto measure = [&](bool) {
+    for (const auto ue : m_links.Measure(ues, slot)) {
+        m_energy.Report(ue, slot);
+    }
+    const auto measure = [&] {
         FindBeam(group);
         LinkQuality& worst = group.adaptation.pending;
         worst.sinrDb.assign(m_carrier.numGroups, m_carrier.thresholdDb.back());
@@ -112,10 +114,17 @@ void MulticastGroups::Measure(Group& group, std::uint64_t slot) {
             }
         }
     };
-    group.reports.Update(m_carrier.settings, slot, measure, [&] {
-        std::swap(group.adaptation.quality, group.adaptation.pending);
-        std::swap(group.beam, group.pendingBeam);
-    });
+    const auto adopt = [&] {
+        if (group.reports.Adopts(slot)) {
+            std::swap(group.adaptation.quality, group.adaptation.pending);
+            std::swap(group.beam, group.pendingBeam);
+        }
+    };
+    adopt();
+    if (group.reports.Begin(m_carrier.settings, slot)) {
+        measure();
+        adopt();
+    }
 }
 
 /// The pending beam, and which receivers are in reach.

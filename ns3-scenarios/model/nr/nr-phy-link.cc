@@ -68,6 +68,13 @@ void PhyLink::FindUplinkWeights(const PortWeights& toBeams, std::vector<Complex>
     }
 }
 
+const PortWeights& PhyLink::GnbElements() {
+    if (!m_bsElements) {
+        m_bsElements = PortWeights::Elements(NumElements());
+    }
+    return *m_bsElements;
+}
+
 const std::vector<PhyLink::Complex>& PhyLink::Response(const PortWeights& beams) {
     return m_link->GetEffectiveChannel(Direction::Downlink, m_ueElements, beams, m_offsets);
 }
@@ -113,10 +120,7 @@ const SinrMap& PhyLink::Downlink(const PortWeights& beams, unsigned layers, doub
 
 const SinrMap& PhyLink::Downlink(const Precoder& own, std::span<const Precoder* const> others, double snr,
                                  const Noise& noise) {
-    if (!m_bsElements) {
-        m_bsElements = PortWeights::Elements(NumElements());
-    }
-    const auto& h = m_link->GetEffectiveChannel(Direction::Downlink, m_ueElements, *m_bsElements, m_offsets);
+    const auto& h = m_link->GetEffectiveChannel(Direction::Downlink, m_ueElements, GnbElements(), m_offsets);
     Covariance* const around = others.empty() ? nullptr : &Around(noise, NumUeAntennas());
     for (const auto* other : others) {
         ThroughPrecoder(*other, h, NumUeAntennas(), NumElements(), NumGroups(), m_otherSent);

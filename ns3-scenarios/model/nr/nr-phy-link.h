@@ -81,6 +81,11 @@ class PhyLink {
     double LargeScaleGain() { return m_link->GetLargeScaleGain(); }
     const ns3::Ptr<ChannelLink>& link() const { return m_link; }
 
+    /// What Downlink and Uplink ask the link for: GetEffectiveChannel from beams, or for precoders from these elements,
+    /// to the antennas, at OffsetsHz.
+    const PortWeights& UeElements() const { return m_ueElements; }
+    const PortWeights& GnbElements();
+
   private:
     /// [UE antenna, beam, sample], kept by the link until it is asked for other beams or places.
     const std::vector<Complex>& Response(const PortWeights& beams);

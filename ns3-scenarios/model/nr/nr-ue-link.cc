@@ -86,6 +86,14 @@ const SinrMap& UeLink::Downlink(unsigned layers, double snr, Beams which, const 
     return own ? m_phy.Downlink(*own, layers, snr, noise) : m_phy.Downlink(m_alone, {}, snr, noise);
 }
 
+void UeLink::Fetch(Direction direction, unsigned layers, bool alone, ChannelFetch& fetch) {
+    const bool own = alone && m_beamformer->SendsOwnBeams(m_ue, layers);
+    const PortWeights& sent = direction == Direction::Uplink ? *State().beams
+                              : own                          ? State().Sent(layers)
+                                                             : m_phy.GnbElements();
+    fetch.Add(*m_phy.link(), m_phy.UeElements(), sent, m_phy.OffsetsHz());
+}
+
 std::vector<std::complex<float>> UeLink::FirstBeam(Beams which) const {
     const PortWeights& weights = State(which).Sent(1);
     std::vector<std::complex<float>> beam(weights.numElements());

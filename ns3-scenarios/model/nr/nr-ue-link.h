@@ -5,6 +5,7 @@
 #pragma once
 
 #include "nr-beamformer.h"
+#include "nr-channel-fetch.h"
 #include "nr-phy-link.h"
 
 namespace edgelam::nr {
@@ -39,6 +40,8 @@ class UeLink {
 
     /// SINR of layers that are sent to this UE alone; see PhyLink.
     const SinrMap& Downlink(unsigned layers, double snr, Beams which = Beams::InUse, const Noise& noise = {});
+    /// Add the channel that Downlink with the state in use (`alone`), or a transmission beside others, or Uplink takes.
+    void Fetch(Direction direction, unsigned layers, bool alone, ChannelFetch& fetch);
     /// SINR of one layer over a beam that other UEs share (multicast), with maximum ratio combining.
     const SinrMap& DownlinkOver(const PortWeights& beam, double snr, const Noise& noise = {}) {
         return m_phy.Downlink(beam, 1, snr, noise);

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// \file
+/// The channels that a step of work takes, computed on several threads before it begins.
+#pragma once
+
+#include <complex>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "channel-link.h"
+#include "nr-workers.h"
+
+namespace edgelam::nr {
+
+/// Holds links (ChannelLink::Hold) until the end of its life.
+class HeldLinks {
+  public:
+    HeldLinks() = default;
+    ~HeldLinks() { Release(); }
+    HeldLinks(const HeldLinks&) = delete;
+    HeldLinks& operator=(const HeldLinks&) = delete;
+    void Hold(ChannelLink& link) {
+        link.Hold();
+        m_links.push_back(&link);
+    }
+    void Release() {
+        for (auto* link : m_links) {
+            link->Release();
+        }
+        m_links.clear();
+    }
+
+  private:
+    std::vector<ChannelLink*> m_links;
+};
+
+/// A list of effective channels, from the gNB's elements or beams to the UE's antennas. Nothing depends on the number
+/// of threads: each link is asked for what it is asked for here, in this order, by one thread.
+class ChannelFetch {
+  public:
+    using Values = std::vector<std::complex<float>>;
+
+    /// \param workers outlive this object
+    explicit ChannelFetch(Workers& workers) : m_workers(workers), m_id(++m_last) {}
+
+    /// Its own number, above 0.
+    std::uint64_t Id() const { return m_id; }
+
+    /// Add one; arguments other than the link are used until Run.
+    /// \param out where to put the place of the result, which is valid until the link is asked for another one; may be
+    /// null: the link keeps it
+    void Add(ChannelLink& link, const PortWeights& ue, const PortWeights& gnb, const std::vector<double>& offsetsHz,
+             const Values** out = nullptr);
+    /// Compute all that have been added. To be called once.
+    void Run();
+
+  private:
+    struct Wanted {
+        ChannelLink* link;
+        const PortWeights *ue, *gnb;
+        const std::vector<double>* offsetsHz;
+        const Values** out;
+        void Get() const;
+    };
+    static inline std::uint64_t m_last = 0;
+    Workers& m_workers;
+    std::uint64_t m_id;
+    HeldLinks m_held;
+    std::vector<Wanted> m_wanted;
+};
+
+} // namespace edgelam::nr
