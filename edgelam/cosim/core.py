@@ -19,6 +19,7 @@ from edgelam.cosim.node import Node
 from edgelam.cosim.observables import Requests
 from edgelam.cosim.observer import NOBODY, Observer
 from edgelam.cosim.participants import Participants
+from edgelam.cosim.radio_energy import watch_batteries
 from edgelam.cosim.records import ComputeRecord, TransferRecord
 from edgelam.cosim.transfers import Transfers
 from edgelam.cosim.work import Work
@@ -66,6 +67,7 @@ class Core:
         self.observer.begin(self)
         self.loop.observer = self.observer
         clock.explain = self.loop.describe_waiting
+        watch_batteries(self)
 
     def _make_nodes(self, catalogue: list[dict[str, Any]], devices: Mapping[str, str | DeviceProfile]) -> None:
         profiles = {pattern: profile(device) for pattern, device in devices.items()}

@@ -75,8 +75,11 @@ class Node:
 
     @property
     def energy_j(self) -> float:
-        """Joules so far: idle power at all times, and the difference to busy power while it computes."""
-        joules = self.device.idle_w * (self._core.loop.now_ns / 1e9) + self._processor.energy_j
+        """Joules so far, without its radio: idle power at all times (of a node with a battery: until it is empty), and
+        the difference to busy power while it computes."""
+        lifetime_s = None if self.battery is None else self.battery.lifetime_s
+        on_s = self._core.loop.now_ns / 1e9 if lifetime_s is None else lifetime_s
+        joules = self.device.idle_w * on_s + self._processor.energy_j
         if self.battery is not None:
             joules = min(joules, self.battery.capacity_j)
         return self._core.observer.read_energy(self.name, joules)

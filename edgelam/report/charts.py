@@ -13,7 +13,7 @@ from edgelam.runs.folders.load import Run
 from edgelam.runs.scores import Score
 
 MAX_ROWS = 4000  # of a table
-NOT_DRAWN = {"simulations", "nodes", "transfers", "compute", "positions", "program"}
+NOT_DRAWN = {"simulations", "nodes", "transfers", "compute", "positions", "handovers", "program"}
 
 
 def chart_tables(run: Run) -> dict[str, pd.DataFrame]:

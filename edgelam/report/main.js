@@ -31,6 +31,7 @@ async function choose(entry) {
   });
   byId("ledger-note").textContent = entry.ledger ? "" : "There is no ledger (table devices) of this simulation: it did not come to its end, or is of an older run. Totals of each node, below, are what transfers and compute have.";
   if (show("ledger-scroll", entry.ledger)) fillTable(byId("ledger"), entry.ledger.heads, entry.ledger.rows);
+  if (show("handovers-scroll", entry.handovers)) fillTable(byId("handovers"), entry.handovers.heads, entry.handovers.rows);
   fillTable(byId("summary"), ["node", "role", "device", "sent", "received", "computing", "arithmetic", "energy above idle"], rows);
 }
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from edgelam.runs import ledger
+from edgelam.runs import handovers, ledger
 from edgelam.runs.folders.load import Run
 from edgelam.text import si_bytes
 
@@ -28,9 +28,9 @@ def describe(run: Run) -> list[dict[str, Any]]:
     """Return all simulations of a run, in the order in which they ran, as plain data and packed columns.
 
     A simulation has: name, scenario, options, seed, nodes (name, role, device), end_s, wall_s (None if unknown),
-    counts, summary (a row per node), ledger (heads and rows, or None), labels (texts to which columns refer by number),
-    merged_s (the width of the bins in which events were merged, None: each event is there), columns (name, dtype,
-    length) and packed.
+    counts, summary (a row per node), ledger and handovers (heads and rows, or None), labels (texts to which columns
+    refer by number), merged_s (the width of the bins in which events were merged, None: each event is there), columns
+    (name, dtype, length) and packed.
     """
     if not names_of(run):
         return []
@@ -102,6 +102,7 @@ def _describe(run: Run, row: pd.Series, share: int, most_places: int) -> dict[st
         "counts": {"transfers": len(transfers), "computations": len(compute)},
         "merged_s": merged_s,
         "ledger": _ledger(run, name),
+        "handovers": _handovers(run, name),
         "summary": _summary(names, transfers, compute, end_s),
         "labels": list(labels),
         "columns": [[key, _DTYPES[value.dtype.str], len(value)] for key, value in columns.items()],
@@ -262,6 +263,23 @@ def _ledger(run: Run, name: str) -> dict[str, Any] | None:
     return {
         "heads": [column.replace("_", " ") for column in columns],
         "rows": [[_cost(column, row[column]) for column in columns] for row in rows.to_dict("records")],
+    }
+
+
+def _handovers(run: Run, name: str) -> dict[str, Any] | None:
+    """Return heads and rows of what happened to the UEs' connections, a row per UE; None if nothing did."""
+    rows = of_simulation(run, handovers.TABLE, name)
+    if not len(rows) or not set(handovers.COLUMNS) <= set(rows.columns):
+        return None
+    kinds = [kind for kind in handovers.EVENTS if (rows["event"] == kind).any()]
+    verdicts = [verdict for verdict in handovers.VERDICTS if rows[verdict].any()]
+    table = []
+    for node, own in rows.groupby("node", sort=False):
+        counts = [int((own["event"] == kind).sum()) for kind in kinds] + [int(own[each].sum()) for each in verdicts]
+        table.append([str(node), *map(str, counts), f"{1e3 * own['interruption_s'].sum():.4g} ms"])
+    return {
+        "heads": ["node", *kinds, *(verdict.replace("_", " ") for verdict in verdicts), "interruption, all together"],
+        "rows": table,
     }
 
 

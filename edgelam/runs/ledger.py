@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgelam.cosim.radio_energy import GNB_RADIO_J, UE_RADIO_J
 from edgelam.cosim.records import ComputeRecord, TransferRecord
 
 if TYPE_CHECKING:
@@ -50,9 +51,8 @@ COLUMNS: dict[str, type] = {
 OF_THE_NETWORK = ("compute_s", "compute_j", "radio_j", "idle_j", "lifetime_s", "bytes_up", "bytes_down", "prb_slots",
                   "total_j")  # fmt: skip
 """Columns that are new in a replay over another network or on other devices."""
-PRB_SLOTS, UE_RADIO_J, GNB_RADIO_J = "ue_prb_slots", "ue_radio_j", "gnb_radio_j"
-"""Observables [direction, ue], for the nodes of role ue in the scenario's order; and [direction] of its gNB, or
-[direction, cell] of several."""
+PRB_SLOTS = "ue_prb_slots"
+"""Observable [direction, ue], for the nodes of role ue in the scenario's order."""
 _WHOLE = ("complete", "partial")  # states of a transfer that was sent to its end
 
 

@@ -7,6 +7,7 @@ transfers    one row for each transfer and receiver
 compute      one row for each computation on a node
 positions    where the nodes were, if the scenario publishes it (see places.py)
 devices      one row for each node that took part: what the simulation cost it (see ledger.py)
+handovers    one row for each handover and failure of a network of cells, if there were any (see handovers.py)
 wall         wall-clock readings, seconds since the run began; everything above is in simulated time
 
 All begin with the column `simulation`, the name of the simulation within its run, and the labels of the experiment.
@@ -28,7 +29,7 @@ import pyarrow as pa
 
 from edgelam.cosim.observer import looking_on
 from edgelam.cosim.records import ComputeRecord, TransferRecord
-from edgelam.runs import ledger
+from edgelam.runs import handovers, ledger
 from edgelam.runs.folders.folder import RunFolder
 from edgelam.runs.folders.tables import TableWriter, read_arrow, schema_from, schema_of
 from edgelam.runs.places import OBSERVABLE, follow_places
@@ -108,6 +109,8 @@ class SimulationRecorder:
             yield
             with looking_on():
                 radio = await ledger.read_radio(sim)
+                for row in await handovers.read(sim):
+                    self._append(handovers.TABLE, handovers.COLUMNS, row)
         finally:  # also if the body fails: then nothing is awaited
             with looking_on():
                 if places is not None:

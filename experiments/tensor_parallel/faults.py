@@ -98,7 +98,7 @@ async def _stop(scene: Scene) -> None:
 async def _silence(scene: Scene) -> None:
     """A control of the scenario takes all resource blocks from it: nothing comes through in either direction."""
     ues = [node.name for node in scene.sim.nodes.values() if node.role == "ue"]
-    prbs = int((await scene.sim.observable("cell").read()).value["prbs"])
+    prbs = int(np.ravel((await scene.sim.observable("cell").read()).value["prbs"])[0])
     caps = np.full((2, len(ues)), prbs, np.uint32)
     caps[:, ues.index(scene.device)] = 0
     await scene.sim.control("prb_cap").set(caps)

@@ -184,16 +184,6 @@ std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
     return number;
 }
 
-nr::BearerSettings NrHelper::GetBearer() const {
-    if (m_bearers != "9") {
-        throw std::invalid_argument("option --bearers=" + m_bearers +
-                                    " is not legal: with several cells, UEs have one bearer, 9");
-    }
-    nr::BearerSettings bearer;
-    bearer.acknowledged = m_rlc == "am";
-    return bearer;
-}
-
 Ptr<Node> NrHelper::AddServer(Place place, double rateBps, double delayS) {
     const bool site = place == Place::Site;
     return edgelam::AddServer(site ? m_gnb : m_upf, {rateBps, delayS, queue_packets, 0, m_joined},

@@ -78,7 +78,6 @@ class NrHelper {
     ns3::Ptr<nr::Cell> MakeCell(ns3::Ptr<ns3::Node> gnb, ns3::Ptr<RadioChannel> channel, double bearingRad);
     /// The array of all UEs, once there is a cell.
     const ns3::Ptr<ns3::UniformPlanarArray>& GetUeArray() const { return m_ueArray; }
-    nr::BearerSettings GetBearer() const;
     /// The option --joined.
     std::uint32_t Joined() const { return m_joined; }
     /// Of the N3 link, bit/s.

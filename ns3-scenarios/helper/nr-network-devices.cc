@@ -70,7 +70,7 @@ void NrNetworkUeDevice::DoDispose() {
 }
 
 bool NrNetworkUeDevice::DoSend(Ptr<Packet> packet) {
-    return Count(m_ues->network->SendUp(m_ue, packet, PriorityOf(HeaderOf(*packet))), packet);
+    return Count(m_ues->network->SendUp(m_ue, packet, PriorityOf(HeaderOf(*packet)), BearerOf(*packet)), packet);
 }
 
 TypeId NrNetworkGnbDevice::GetTypeId() {
@@ -98,7 +98,8 @@ bool NrNetworkGnbDevice::DoSend(Ptr<Packet> packet) {
     if (found == m_ues->ueOf.end()) {
         return DropUnknown(packet);
     }
-    return Count(m_ues->handover->SendDown(m_gnb, found->second, packet, PriorityOf(header)), packet);
+    return Count(m_ues->handover->SendDown(m_gnb, found->second, packet, PriorityOf(header), BearerOf(*packet)),
+                 packet);
 }
 
 NrBackhaul::NrBackhaul(Ptr<Node> upf, std::function<void(std::uint32_t, std::uint32_t)> switchPath)

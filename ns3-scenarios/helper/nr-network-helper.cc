@@ -101,6 +101,7 @@ std::uint32_t NrNetworkHelper::AddGnb(Ptr<Node> node, Ptr<RadioChannel> channel,
             Ipv4AddressHelper(Ipv4Address(site.c_str()), "255.255.255.252")};
     node->AddDevice(gnb.device);
     gnb.device->Set(m_ues, number);
+    gnb.device->SetBearers(m_radio.Quality().bearerOf);
     // All gNBs are in the network of the UEs; a packet from a UE of another gNB comes over the N3 links.
     gnb.ueSideAddress = m_ueNetwork.Assign(NetDeviceContainer(gnb.device)).GetAddress(0);
     RoutingOf(m_upf)->AddHostRouteTo(gnb.ueSideAddress, gnb.address, gnb.upfInterface);
@@ -115,7 +116,7 @@ std::uint32_t NrNetworkHelper::AddGnb(Ptr<Node> node, Ptr<RadioChannel> channel,
 
 std::uint32_t NrNetworkHelper::AddUe(Ptr<Node> node) {
     const std::uint32_t number =
-        m_network->AddUe(node->GetObject<MobilityModel>(), m_radio.GetUeArray(), m_radio.GetBearer());
+        m_network->AddUe(node->GetObject<MobilityModel>(), m_radio.GetUeArray(), m_radio.Quality().bearers);
     auto device = CreateObject<NrNetworkUeDevice>();
     node->AddDevice(device);
     Ipv4ListRoutingHelper list; // static routing alone does not hand multicast up at its destination
@@ -124,6 +125,7 @@ std::uint32_t NrNetworkHelper::AddUe(Ptr<Node> node) {
     const auto interfaces = m_ueNetwork.Assign(NetDeviceContainer(device));
     RoutingOf(node)->SetDefaultRoute(Ipv4Address("10.45.0.1"), interfaces.Get(0).second);
     device->Set(m_ues, number);
+    device->SetBearers(m_radio.Quality().bearerOf);
     m_ues->ueOf.emplace(interfaces.GetAddress(0).Get(), number);
     m_ueNodes.push_back(node);
     m_ueDevices.push_back(device);
@@ -169,6 +171,7 @@ void NrNetworkHelper::Install(Scenario& scenario) {
     random->SetStream(m_stream + 3);
     m_ues->handover = std::make_unique<nr::Handover>(*m_network, *m_backhaul, m_gnbOf, m_settings, random);
     InstallServers(scenario);
+    m_reports = std::make_unique<NrReports>(m_radio, NrCells(m_network, m_gnbOf), scenario.registry());
     PublishCells(scenario.registry());
     PublishHandovers(scenario.registry());
     PublishTiers(scenario.registry());

@@ -17,6 +17,7 @@
 
 #include "nr-helper.h"
 #include "nr-network-devices.h"
+#include "nr-reports.h"
 #include "scenario.h"
 #include "wired-servers.h"
 
@@ -49,15 +50,18 @@ class NrNetworkHelper {
                          const std::vector<double>& bearingsDeg);
     std::uint32_t AddUe(ns3::Ptr<ns3::Node> node);
     /// After the last AddUe: attach all UEs to their strongest cells, make servers, expose ue0, ..., edge0, ... (one or
-    /// more at each gNB, then those behind the UPF), cloud0, gnb0, ..., and begin with measurements. Publishes
+    /// more at each gNB, then those behind the UPF), cloud0, gnb0, ..., and begin with measurements. Publishes what
+    /// NrReports has for a network, and
     ///
     ///     serving_cell, handover_phase       [ue]; gnb_of_cell [cell]
     ///     rsrp_dbm, cell_sinr_db             [ue, cell]; SINR if all cells send on the whole band
     ///     handover_counts, handover_last     [ue]: nr::HandoverCounts, nr::HandoverRecord
+    ///     handovers                          [record]: all nr::HandoverRecord so far
     ///     edge_hops, edge_round_trip_s       [ue, edge]; nearest_edge [ue]
     ///     trace_handovers, trace_measurements
     ///
-    /// and takes handover [ue], and a3_offset_db, a3_hysteresis_db, cell_offset_db, time_to_trigger_ms [serving, cell].
+    /// and takes, with the controls of NrReports, handover [ue], and a3_offset_db, a3_hysteresis_db, cell_offset_db,
+    /// time_to_trigger_ms [serving, cell].
     void Install(Scenario& scenario);
 
     const ns3::Ptr<nr::Network>& GetNetwork() const { return m_network; }
@@ -99,6 +103,7 @@ class NrNetworkHelper {
     ns3::Ptr<nr::Network> m_network;
     std::shared_ptr<NrNetworkUes> m_ues = std::make_shared<NrNetworkUes>();
     std::unique_ptr<NrBackhaul> m_backhaul;
+    std::unique_ptr<NrReports> m_reports;
     ns3::Ptr<ns3::Node> m_upf;
     std::vector<Gnb> m_gnbs;
     std::vector<std::uint32_t> m_gnbOf; ///< [cell]
@@ -108,7 +113,8 @@ class NrNetworkHelper {
     ns3::Ipv4AddressHelper m_ueNetwork{"10.45.0.0", "255.255.0.0"}, m_n3{"10.48.0.0", "255.255.255.252"},
         m_upfAddresses{"10.47.0.0", "255.255.255.252"};
     std::vector<Edge> m_edges;
-    std::vector<nr::HandoverRecord> m_handovers;
+    std::vector<nr::HandoverRecord> m_allHandovers, m_handovers; ///< since the beginning; since the trace was read
+    bool m_traces = false;                                       ///< whether somebody subscribes to it
     std::vector<nr::MeasurementRecord> m_measurements;
 };
 

@@ -107,13 +107,19 @@ void NrNetworkHelper::PublishHandovers(Registry& registry) {
     registry.PublishTrace<nr::HandoverRecord>(
         "trace_handovers", "every handover, failure and re-establishment",
         [this] { return std::exchange(m_handovers, {}); },
-        [this, &handover](bool on) {
+        [this](bool on) {
             m_handovers.clear();
-            handover.SetTrace(on ? std::function([this](const nr::HandoverRecord& record) {
-                m_handovers.push_back(InParticipantTime(record));
-            })
-                                 : std::function<void(const nr::HandoverRecord&)>());
+            m_traces = on;
         });
+    registry.Publish<std::vector<nr::HandoverRecord>>("handovers", "",
+                                                      "every handover, failure and re-establishment so far",
+                                                      [this] { return m_allHandovers; }, {{"record", -1}});
+    handover.SetTrace([this](const nr::HandoverRecord& record) {
+        m_allHandovers.push_back(InParticipantTime(record));
+        if (m_traces) {
+            m_handovers.push_back(m_allHandovers.back());
+        }
+    });
     registry.PublishTrace<nr::MeasurementRecord>(
         "trace_measurements", "every measurement of every cell by every UE: RSRP, filtered RSRP, event A3, reports",
         [this] { return std::exchange(m_measurements, {}); },

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <utility>
 
 #include "ns3/callback.h"
 #include "ns3/simulator.h"
@@ -41,22 +42,24 @@ NrBearerCounts CountsOf(const nr::Bearer::Counters& c) {
 
 } // namespace
 
-NrReports::NrReports(const NrHelper& helper, Registry& registry)
-    : m_helper(helper), m_traces(helper.GetCell(), registry) {
+NrReports::NrReports(const NrHelper& helper, NrCells cells, Registry& registry)
+    : m_helper(helper), m_cells(std::move(cells)), m_traces(m_cells, registry) {
     nr::TransportBlockRecord none{};
     none.time_ns = -1;
     none.sinr_db = none.bler = std::nanf("");
     for (std::size_t direction = 0; direction < num_directions; ++direction) {
-        m_last[direction].assign(helper.NumUes(), none);
-        for (std::uint32_t ue = 0; ue < helper.NumUes(); ++ue) {
+        m_last[direction].assign(m_cells.NumUes(), none);
+        for (std::uint32_t ue = 0; ue < m_cells.NumUes(); ++ue) {
             m_last[direction][ue].ue = ue;
             m_last[direction][ue].uplink = static_cast<std::uint8_t>(direction);
         }
-        m_counts[direction].assign(helper.NumUes(), {});
-        m_prbSlots[direction].assign(helper.NumUes(), 0);
-        m_throughput[direction].assign(helper.NumUes(), {});
+        m_counts[direction].assign(m_cells.NumUes(), {});
+        m_prbSlots[direction].assign(m_cells.NumUes(), 0);
+        m_throughput[direction].assign(m_cells.NumUes(), {});
     }
-    helper.GetCell()->TraceConnectWithoutContext("TransportBlock", ns3::MakeCallback(&NrReports::Record, this));
+    for (const auto& cell : m_cells.All()) {
+        cell->TraceConnectWithoutContext("TransportBlock", ns3::MakeCallback(&NrReports::Record, this));
+    }
     PublishLinks(registry);
     PublishTraffic(registry);
     AddControls(registry);
@@ -89,13 +92,13 @@ double NrReports::Throughput::At(std::int64_t timeNs) const {
 }
 
 void NrReports::PublishLinks(Registry& registry) {
-    const auto numUes = m_helper.NumUes();
+    const auto numUes = m_cells.NumUes();
     registry.Publish<std::vector<LinkState>>(
         "ue_link", "", "distance, line of sight, path loss, shadowing and large-scale parameters of each UE's link",
         [this] {
             std::vector<LinkState> states;
-            for (std::uint32_t ue = 0; ue < m_helper.NumUes(); ++ue) {
-                states.push_back(m_helper.GetLink(ue)->GetState());
+            for (std::uint32_t ue = 0; ue < m_cells.NumUes(); ++ue) {
+                states.push_back(m_cells.GetLink(ue)->GetState());
             }
             return states;
         },
@@ -103,18 +106,24 @@ void NrReports::PublishLinks(Registry& registry) {
 }
 
 void NrReports::PublishTraffic(Registry& registry) {
-    const auto numUes = m_helper.NumUes();
+    const auto numUes = m_cells.NumUes();
     const std::vector<Axis> each{{"direction", 2}, {"ue", numUes}};
-    registry.Publish<NrCellInfo>("cell", "", "carrier and slots of the cell", [this] {
-        const auto& numerology = m_helper.GetCell()->GetNumerology();
-        return NrCellInfo{m_helper.CarrierHz(),
-                          m_helper.BandwidthHz(),
-                          1e-9 * static_cast<double>(numerology.MeanSlotNs()),
-                          numerology.Mu(),
-                          m_helper.GetCell()->NumPrbs(),
-                          m_helper.GetCell()->NumGroups(),
-                          m_helper.GetCell()->PrbsPerGroup()};
-    });
+    registry.Publish<Array<NrCellInfo>>(
+        "cell", "", "carrier and slots of the cell",
+        [this] {
+            Array<NrCellInfo> infos;
+            for (const auto& cell : m_cells.All()) {
+                const auto& numerology = cell->GetNumerology();
+                infos.values.push_back({m_helper.CarrierHz(), m_helper.BandwidthHz(),
+                                        1e-9 * static_cast<double>(numerology.MeanSlotNs()), numerology.Mu(),
+                                        cell->NumPrbs(), cell->NumGroups(), cell->PrbsPerGroup()});
+            }
+            if (m_cells.AreNetwork()) {
+                infos.shape.push_back(static_cast<std::int64_t>(infos.values.size()));
+            }
+            return infos;
+        },
+        m_cells.WithCells({}, 0));
     registry.Publish<Array<nr::TransportBlockRecord>>(
         "ue_last_block", "",
         "newest transmission, downlink and uplink: MCS, layers, SINR, ...; attempt is 0 before the first",
@@ -147,7 +156,7 @@ void NrReports::PublishTraffic(Registry& registry) {
         each);
     const auto direction = [](bool uplink) { return uplink ? Direction::Uplink : Direction::Downlink; };
     const auto bearers = [this, direction](bool uplink, std::uint32_t ue) -> const nr::Bearers& {
-        return m_helper.GetCell()->GetBearers(ue, direction(uplink));
+        return m_cells.GetBearers(ue, direction(uplink));
     };
     registry.Publish<Array<std::uint64_t>>(
         "ue_backlog_bytes", "byte", "bytes that wait in RLC, downlink and uplink",
@@ -166,25 +175,32 @@ void NrReports::PublishTraffic(Registry& registry) {
     registry.Publish<Array<double>>(
         "ue_radio_j", "J", "energy of the radio so far, downlink (with listening and sleeping) and uplink",
         [this, numUes, direction] {
-            return EachDirection<double>(
-                numUes, [&](bool uplink, auto ue) { return m_helper.GetCell()->UeJoules(ue, direction(uplink)); });
+            return EachDirection<double>(numUes,
+                                         [&](bool uplink, auto ue) { return m_cells.UeJoules(ue, direction(uplink)); });
         },
         each);
-    registry.Publish<Array<double>>("gnb_radio_j", "J", "energy of the gNB so far, downlink (with sleeping) and uplink",
-                                    [this, direction] {
-                                        Array<double> joules{{2}, {}};
-                                        for (const bool uplink : {false, true}) {
-                                            joules.values.push_back(m_helper.GetCell()->GnbJoules(direction(uplink)));
-                                        }
-                                        return joules;
-                                    },
-                                    {{"direction", 2}});
+    registry.Publish<double>("ue_radio_peak_w", "W", "the most that the radio of a UE takes in a slot", [this] {
+        double peak = 0;
+        for (const auto& cell : m_cells.All()) {
+            peak = std::max(peak, cell->UePeakW());
+        }
+        return peak;
+    });
+    std::vector<Axis> ofGnbs{{"direction", 2}};
+    if (m_cells.AreNetwork()) {
+        ofGnbs.push_back({"gnb", m_cells.GnbJoules().shape.at(1)});
+    }
+    registry.Publish<Array<double>>(
+        "gnb_radio_j", "J", "energy of the gNB so far, downlink (with sleeping) and uplink",
+        [this] { return m_cells.GnbJoules(); }, ofGnbs);
     registry.Publish<Array<std::uint8_t>>(
         "ue_radio_link", "", "radio link as last measured: 0 connected, 1 out of sync, 2 failed",
         [this, numUes] {
             Array<std::uint8_t> states{{numUes}, {}};
             for (std::uint32_t ue = 0; ue < numUes; ++ue) {
-                states.values.push_back(static_cast<std::uint8_t>(m_helper.GetCell()->GetRadioLink(ue)));
+                const auto cell = m_cells.ServingCell(ue);
+                states.values.push_back(static_cast<std::uint8_t>(cell ? m_cells.All()[*cell]->GetRadioLink(ue)
+                                                                       : nr::RadioLink::State::Failed));
             }
             return states;
         },
@@ -195,45 +211,32 @@ void NrReports::PublishTraffic(Registry& registry) {
 }
 
 void NrReports::AddQuality(Registry& registry) {
-    const auto& cell = m_helper.GetCell();
     registry.Control<Array<std::uint32_t>>(
         "cell_prb_cap", "",
         "greatest number of resource blocks of the cell in a slot, downlink and uplink, with retransmissions; as many "
         "as the band has: no cap",
         [this](const Array<std::uint32_t>& caps) {
-            return SetSlot([&] { return m_helper.GetCell()->SetCellCaps(caps.values.at(0), caps.values.at(1)); });
+            return SetCells([&](std::uint32_t cell) {
+                return m_cells.All()[cell]->CellCaps(caps.values.at(cell), caps.values.at(m_cells.All().size() + cell));
+            });
         },
-        {{"direction", 2}});
-    if (const auto sliceOf = cell->SliceOfUes(); cell->NumSlices() > 0) {
-        const std::vector<Axis> each{{"direction", 2}, {"slice", cell->NumSlices()}};
+        m_cells.WithCells({{"direction", 2}}, 1));
+    if (m_cells.Front().NumSlices() > 0) {
+        SliceOfUes();
         registry.Publish<std::vector<std::int32_t>>("ue_slice", "", "slice of each UE; -1: none",
-                                                    [this] { return m_helper.GetCell()->SliceOfUes(); },
-                                                    {{"ue", m_helper.NumUes()}});
-        registry.Control<Array<double>>(
-            "slice_share", "", "share of the band of each slice, downlink and uplink; the sum is at most 1",
-            [this](const Array<double>& shares) {
-                return SetSlot([&] {
-                    const auto [down, up] = Directions(shares);
-                    return m_helper.GetCell()->SetSliceShares(down, up);
-                });
-            },
-            each);
-        registry.Control<Array<std::uint32_t>>(
-            "slice_prb_cap", "",
-            "greatest number of resource blocks of each slice in a slot, downlink and uplink, with retransmissions; as "
-            "many as the band has: no cap",
-            [this](const Array<std::uint32_t>& caps) {
-                return SetSlot([&] {
-                    const auto [down, up] = Directions(caps);
-                    return m_helper.GetCell()->SetSliceCaps(down, up);
-                });
-            },
-            each);
+                                                    [this] { return SliceOfUes(); }, {{"ue", m_cells.NumUes()}});
+        ControlSlices(registry, "slice_share",
+                      "share of the band of each slice, downlink and uplink; the sum is at most 1",
+                      &nr::Cell::SliceShares);
+        ControlSlices(registry, "slice_prb_cap",
+                      "greatest number of resource blocks of each slice in a slot, downlink and uplink, with "
+                      "retransmissions; as many as the band has: no cap",
+                      &nr::Cell::SliceCaps);
     }
     if (m_helper.Quality().IsDefault()) {
         return;
     }
-    const auto numUes = m_helper.NumUes();
+    const auto numUes = m_cells.NumUes();
     const auto numBearers = static_cast<std::uint32_t>(m_helper.Quality().bearers.size());
     const std::vector<Axis> each{{"direction", 2}, {"ue", numUes}, {"bearer", numBearers}};
     const auto ofEach = [this, numUes, numBearers]<class T>(auto get) {
@@ -241,7 +244,7 @@ void NrReports::AddQuality(Registry& registry) {
         for (const Direction direction : {Direction::Downlink, Direction::Uplink}) {
             for (std::uint32_t ue = 0; ue < numUes; ++ue) {
                 for (unsigned i = 0; i < numBearers; ++i) {
-                    array.values.push_back(get(m_helper.GetCell()->GetBearers(ue, direction)[i]));
+                    array.values.push_back(get(m_cells.GetBearers(ue, direction)[i]));
                 }
             }
         }
@@ -264,8 +267,8 @@ void NrReports::AddQuality(Registry& registry) {
         "guaranteed_bps", "bit/s", "guaranteed rate of each bearer, downlink and uplink; 0 with 5QIs that have none",
         [this](const Array<double>& bps) {
             return SetSlot([&] {
-                m_helper.GetCell()->SetGuaranteed(bps.values);
-                return m_helper.GetCell()->NextSlot();
+                m_cells.SetGuaranteed(bps.values);
+                return m_cells.Front().NextSlot();
             });
         },
         each);
@@ -280,37 +283,61 @@ std::string NrReports::SetSlot(const std::function<std::uint64_t()>& apply) {
     return {};
 }
 
+std::string NrReports::SetCells(const std::function<nr::Cell::Change(std::uint32_t)>& prepare) {
+    return SetSlot([&] { return m_cells.Change(prepare); });
+}
+
+std::vector<std::int32_t> NrReports::SliceOfUes() const {
+    auto sliceOf = m_cells.Front().SliceOfUes();
+    if (sliceOf.size() > m_cells.NumUes()) { // the cells of a network do not know
+        throw std::invalid_argument("slices: there is no UE " + std::to_string(sliceOf.size() - 1) +
+                                    "; legal are the UEs of the network, 0 to " + std::to_string(m_cells.NumUes() - 1));
+    }
+    sliceOf.resize(m_cells.NumUes(), -1);
+    return sliceOf;
+}
+
+template<class T>
+void NrReports::ControlUes(Registry& registry, const std::string& name, const std::string& help,
+                           nr::Cell::Change (nr::Cell::*change)(const std::vector<T>&, const std::vector<T>&)) {
+    registry.Control<Array<T>>(name, "", help,
+                               [this, change](const Array<T>& values) {
+                                   const auto [down, up] = Directions(values);
+                                   return SetCells(
+                                       [&](std::uint32_t cell) { return ((*m_cells.All()[cell]).*change)(down, up); });
+                               },
+                               {{"direction", 2}, {"ue", m_cells.NumUes()}});
+}
+
+template<class T>
+void NrReports::ControlSlices(Registry& registry, const std::string& name, const std::string& help,
+                              nr::Cell::Change (nr::Cell::*change)(const std::vector<T>&, const std::vector<T>&)) {
+    const std::uint32_t numSlices = m_cells.Front().NumSlices();
+    registry.Control<Array<T>>(
+        name, "", help,
+        [this, change, numSlices](const Array<T>& values) {
+            const auto [down, up] = Directions(values);
+            const auto of = [&](const std::vector<T>& both, std::uint32_t cell) { // [cell, slice]
+                const auto begin = both.begin() + static_cast<std::ptrdiff_t>(cell) * numSlices;
+                return std::vector<T>(begin, begin + numSlices);
+            };
+            return SetCells(
+                [&](std::uint32_t cell) { return ((*m_cells.All()[cell]).*change)(of(down, cell), of(up, cell)); });
+        },
+        m_cells.WithCells({{"direction", 2}, {"slice", numSlices}}, 1));
+}
+
 void NrReports::AddControls(Registry& registry) {
-    const std::vector<Axis> each{{"direction", 2}, {"ue", m_helper.NumUes()}};
-    registry.Control<Array<double>>(
-        "prb_share", "", "share of the band of each UE, downlink and uplink; the sum is at most 1 in each direction",
-        [this](const Array<double>& shares) {
-            return SetSlot([&] {
-                const auto [down, up] = Directions(shares);
-                return m_helper.GetCell()->SetShares(down, up);
-            });
-        },
-        each);
-    registry.Control<Array<std::uint32_t>>(
-        "prb_least", "", "least number of resource blocks of each UE, downlink and uplink, while it has enough to send",
-        [this](const Array<std::uint32_t>& least) {
-            return SetSlot([&] {
-                const auto [down, up] = Directions(least);
-                return m_helper.GetCell()->SetLeastPrbs(down, up);
-            });
-        },
-        each);
-    registry.Control<Array<std::uint32_t>>(
-        "prb_cap", "",
-        "greatest number of resource blocks of each UE in a slot, downlink and uplink, with retransmissions; as many "
-        "as the band has: no cap; 0: only control and blocks that have begun",
-        [this](const Array<std::uint32_t>& caps) {
-            return SetSlot([&] {
-                const auto [down, up] = Directions(caps);
-                return m_helper.GetCell()->SetPrbCaps(down, up);
-            });
-        },
-        each);
+    ControlUes(registry, "prb_share",
+               "share of the band of each UE, downlink and uplink; the sum is at most 1 in each direction",
+               &nr::Cell::Shares);
+    ControlUes(registry, "prb_least",
+               "least number of resource blocks of each UE, downlink and uplink, while it has enough to send",
+               &nr::Cell::LeastPrbs);
+    ControlUes(registry, "prb_cap",
+               "greatest number of resource blocks of each UE in a slot, downlink and uplink, with retransmissions; as "
+               "many as the band has: no cap; 0: only control and blocks that have begun",
+               &nr::Cell::PrbCaps);
 }
 
 } // namespace edgelam

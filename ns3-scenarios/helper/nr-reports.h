@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Observables and controls of an NR cell, the same in every scenario that has one.
+/// Observables and controls of NR cells, the same in every scenario that has one or several.
 #pragma once
 
 #include <array>
@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "nr-cells.h"
 #include "nr-helper.h"
 #include "nr-traces.h"
 #include "registry.h"
@@ -59,6 +60,8 @@ EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets
 ///     bearer_backlog_bytes, bearer_counts   of each bearer [direction, ue, bearer], if there are several
 ///     ue_slice                 slice of each UE [ue], if there are slices
 ///     ue_radio_j               energy of its radio so far
+///     ue_radio_peak_w          the most that the radio of a UE takes in a slot
+///     ue_radio_link            RadioLink::State of each UE [ue]
 ///     gnb_radio_j              energy of the gNB so far [direction]
 ///     ue_channel               H [ue, ue_antenna, element, prb_group], amplitudes; computed when read
 ///     trace_blocks, ...        see NrTraces
@@ -80,11 +83,18 @@ EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets
 ///
 ///     precoder                 weights of the gNB [ue, prb_group, element, layer]; see nr::ReadPrecoders
 ///
+/// In a network, UEs have their numbers in the network, and what they are given holds in the cell that they are in,
+/// also after a handover; a precoder is forgotten when its UE leaves. A UE that is in no cell has radio link 2. `cell`
+/// is [cell], gnb_radio_j [direction, gnb], cell_prb_cap [direction, cell], slice_share and slice_prb_cap [direction,
+/// cell, slice]. What is not legal in one cell changes nothing in any.
+///
 /// Must live as long as the run.
 class NrReports {
   public:
     /// After the last InstallUe.
-    NrReports(const NrHelper& helper, Registry& registry);
+    NrReports(const NrHelper& helper, Registry& registry) : NrReports(helper, NrCells(helper), registry) {}
+    /// For a network. \param helper has made its cells
+    NrReports(const NrHelper& helper, NrCells cells, Registry& registry);
 
   private:
     static constexpr std::size_t num_directions = 2;
@@ -102,10 +112,22 @@ class NrReports {
     void AddControls(Registry& registry);
     void AddPrecoding(Registry& registry);
     void AddQuality(Registry& registry);
+    std::vector<std::int32_t> SliceOfUes() const;
     /// Let a control take effect. \return why not, or empty
     std::string SetSlot(const std::function<std::uint64_t()>& apply);
+    /// Let a control take effect in all cells. \return why not, or empty
+    std::string SetCells(const std::function<nr::Cell::Change(std::uint32_t cell)>& prepare);
+    /// A control of two numbers for each UE.
+    template<class T>
+    void ControlUes(Registry& registry, const std::string& name, const std::string& help,
+                    nr::Cell::Change (nr::Cell::*change)(const std::vector<T>& down, const std::vector<T>& up));
+    /// A control of two numbers for each slice of each cell.
+    template<class T>
+    void ControlSlices(Registry& registry, const std::string& name, const std::string& help,
+                       nr::Cell::Change (nr::Cell::*change)(const std::vector<T>& down, const std::vector<T>& up));
 
     const NrHelper& m_helper;
+    const NrCells m_cells;
     std::array<std::vector<nr::TransportBlockRecord>, num_directions> m_last;
     std::array<std::vector<NrBlockCounts>, num_directions> m_counts;
     std::array<std::vector<std::uint64_t>, num_directions> m_prbSlots;

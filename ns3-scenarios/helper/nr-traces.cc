@@ -3,13 +3,13 @@
 
 namespace edgelam {
 
-NrTraces::NrTraces(const ns3::Ptr<nr::Cell>& cell, Registry& registry)
-    : m_blocks(cell, "TransportBlock", registry, "trace_blocks",
+NrTraces::NrTraces(const NrCells& cells, Registry& registry)
+    : m_blocks(cells, "TransportBlock", registry, "trace_blocks",
                "every transmission of a transport block: scheduling, MCS, SINR, error probability, HARQ"),
-      m_packets(cell, "PacketDelivered", registry, "trace_packets",
+      m_packets(cells, "PacketDelivered", registry, "trace_packets",
                 "every packet a bearer delivers: when PDCP took it, when it handed it up"),
-      m_csi(cell, "CsiReport", registry, "trace_csi", "every CSI report: rank, wideband CQI and SINR"),
-      m_power(cell, "Power", registry, "trace_power",
+      m_csi(cells, "CsiReport", registry, "trace_csi", "every CSI report: rank, wideband CQI and SINR"),
+      m_power(cells, "Power", registry, "trace_power",
               "power of the radio of each UE and of the gNB (ue -1), in stretches of slots",
               &nr::Cell::AccountForEnergy) {}
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// What happens in an NR cell, record by record, if somebody subscribes.
+/// What happens in NR cells, record by record, if somebody subscribes.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,60 +12,96 @@
 #include "ns3/callback.h"
 #include "ns3/ptr.h"
 
-#include "nr-cell.h"
+#include "nr-cells.h"
 #include "participant-time.h"
 #include "registry.h"
 
 namespace edgelam {
 
-/// One trace source of a cell as an observable (see Registry::PublishTrace): connected, and records kept, only while
-/// somebody subscribes.
+/// A record, and the number of the cell that it is of. Its fields are those of the record, and `cell`.
+template<class Record>
+struct InCell {
+    Record record;
+    std::uint32_t cell;
+};
+
+template<class Record>
+const char* EdgelamName(const InCell<Record>*) {
+    return EdgelamName(static_cast<const Record*>(nullptr));
+}
+
+template<class Record>
+std::vector<bridge::FieldDescription> EdgelamFields(const InCell<Record>*) {
+    auto fields = bridge::DescribeFields<Record>();
+    fields.push_back(bridge::detail::DescribeField<std::uint32_t>("cell", offsetof(InCell<Record>, cell)));
+    return fields;
+}
+
+/// One trace source of all cells as an observable (see Registry::PublishTrace): connected, and records kept, only while
+/// somebody subscribes. Records of a network have the field `cell` in addition.
 template<class Record>
 class NrTrace {
   public:
-    /// \param tell lets the cell tell what it has not told so far; empty: it tells everything at once
-    NrTrace(ns3::Ptr<nr::Cell> cell, std::string source, Registry& registry, std::string name, std::string help,
+    /// \param tell lets a cell tell what it has not told so far; empty: it tells everything at once
+    NrTrace(const NrCells& cells, std::string source, Registry& registry, std::string name, std::string help,
             void (nr::Cell::*tell)() = nullptr)
-        : m_cell(std::move(cell)), m_source(std::move(source)), m_tell(tell) {
-        registry.PublishTrace<Record>(
-            std::move(name), std::move(help),
-            [this] {
-                Tell();
-                return std::exchange(m_records, {});
-            },
-            [this](bool on) { Connect(on); });
+        : m_cells(cells.All()), m_source(std::move(source)), m_tell(tell) {
+        const auto record = [this](bool on) { Connect(on); };
+        if (cells.AreNetwork()) {
+            registry.PublishTrace<InCell<Record>>(std::move(name), std::move(help), [this] { return Take(); }, record);
+        } else {
+            registry.PublishTrace<Record>(
+                std::move(name), std::move(help),
+                [this] {
+                    std::vector<Record> records;
+                    for (const auto& each : Take()) {
+                        records.push_back(each.record);
+                    }
+                    return records;
+                },
+                record);
+        }
     }
     NrTrace(const NrTrace&) = delete;
     NrTrace& operator=(const NrTrace&) = delete;
 
   private:
     void Tell() {
-        if (m_tell != nullptr) {
-            ((*m_cell).*m_tell)();
+        for (const auto& cell : m_cells) {
+            if (m_tell != nullptr) {
+                ((*cell).*m_tell)();
+            }
         }
+    }
+    std::vector<InCell<Record>> Take() {
+        Tell();
+        return std::exchange(m_records, {});
     }
     void Connect(bool on) {
         Tell();
-        const auto add = ns3::MakeCallback(&NrTrace::Add, this);
-        if (on) {
-            m_cell->TraceConnectWithoutContext(m_source, add);
-        } else {
-            m_cell->TraceDisconnectWithoutContext(m_source, add);
-            m_records = {};
+        for (std::uint32_t cell = 0; cell < m_cells.size(); ++cell) {
+            const auto add = ns3::MakeCallback(&NrTrace::Add, this, cell);
+            if (on) {
+                m_cells[cell]->TraceConnectWithoutContext(m_source, add);
+            } else {
+                m_cells[cell]->TraceDisconnectWithoutContext(m_source, add);
+            }
         }
+        m_records = {};
     }
-    void Add(const Record& record) {
-        m_records.push_back(record);
-        m_records.back().time_ns = ParticipantNs(record.time_ns);
+    void Add(std::uint32_t cell, const Record& record) {
+        m_records.push_back({record, cell});
+        Record& kept = m_records.back().record;
+        kept.time_ns = ParticipantNs(record.time_ns);
         if constexpr (requires { record.arrived_ns; }) {
-            m_records.back().arrived_ns = ParticipantNs(record.arrived_ns);
+            kept.arrived_ns = ParticipantNs(record.arrived_ns);
         }
     }
 
-    ns3::Ptr<nr::Cell> m_cell;
+    std::vector<ns3::Ptr<nr::Cell>> m_cells;
     std::string m_source;
     void (nr::Cell::*m_tell)();
-    std::vector<Record> m_records;
+    std::vector<InCell<Record>> m_records;
 };
 
 /// Publishes, all [record]:
@@ -73,10 +111,13 @@ class NrTrace {
 ///     trace_csi        nr::CsiReportRecord of each report
 ///     trace_power      nr::PowerRecord of each stretch of slots
 ///
+/// In a network they have the cell in addition. Records of one UE are in the order of time; those of different cells
+/// that are told together need not be.
+///
 /// Must live as long as the run.
 class NrTraces {
   public:
-    NrTraces(const ns3::Ptr<nr::Cell>& cell, Registry& registry);
+    NrTraces(const NrCells& cells, Registry& registry);
 
   private:
     NrTrace<nr::TransportBlockRecord> m_blocks;

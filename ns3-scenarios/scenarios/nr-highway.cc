@@ -8,7 +8,7 @@
 //
 // A road or a railway along x with gNBs beside it, each with two cells that face along the way, in both directions. An
 // edge server stands at each gNB (IP traffic breaks out there), others behind the user plane function (UPF). TR 38.901
-// UMa or RMa, by default 3.5 GHz, 20 MHz at 30 kHz. UEs keep to the right, turn round at the ends, and are handed over
+// UMa or RMa, by default 3.5 GHz, 100 MHz at 30 kHz. UEs keep to the right, turn round at the ends, and are handed over
 // from cell to cell by event A3.
 //
 // Try:     nr-highway --numUe=2 --bytes=1e5 --speed=30

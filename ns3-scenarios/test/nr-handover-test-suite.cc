@@ -64,11 +64,14 @@ class Road {
         gnbOf.push_back(static_cast<std::uint32_t>(gnbOf.size()));
     }
     void AddUe(const ns3::Vector& place, const ns3::Vector& velocity, bool acknowledged = true) {
-        ues.push_back(MakeEnd(place, 1, 1, true));
-        ues.back().mobility->SetVelocity(velocity);
         BearerSettings bearer;
         bearer.acknowledged = acknowledged;
-        network->AddUe(ues.back().mobility, ues.back().array, bearer);
+        AddUe(place, velocity, std::vector{QosBearer{bearer}});
+    }
+    void AddUe(const ns3::Vector& place, const ns3::Vector& velocity, const std::vector<QosBearer>& bearers) {
+        ues.push_back(MakeEnd(place, 1, 1, true));
+        ues.back().mobility->SetVelocity(velocity);
+        network->AddUe(ues.back().mobility, ues.back().array, bearers);
     }
     void Start(const HandoverSettings& settings = {}) {
         network->SetDeliver([this](std::uint32_t ue, Ptr<Packet> packet) { down[ue].push_back(packet->GetUid()); },
@@ -82,22 +85,31 @@ class Road {
         handover = std::make_unique<Handover>(*network, backhaul, gnbOf, settings, random);
         handover->SetTrace([this](const HandoverRecord& record) { records.push_back(record); });
     }
-    /// Packets for and from each UE from now on, until a time.
-    void Traffic(ns3::Time interval, std::uint32_t bytes, double untilS) {
+    /// Packets for and from each UE over a bearer from now on, until a time.
+    void Traffic(ns3::Time interval, std::uint32_t bytes, double untilS, unsigned bearer = 0) {
         if (ns3::Simulator::Now().GetSeconds() >= untilS) {
             return;
         }
         for (std::uint32_t ue = 0; ue < ues.size(); ++ue) {
             auto packet = ns3::Create<Packet>(bytes);
             sentDown[ue].push_back(packet->GetUid());
-            ns3::Simulator::Schedule(MilliSeconds(1), [this, ue, packet, gnb = backhaul.path[ue]] {
-                dropped += !handover->SendDown(gnb, ue, packet, 0);
+            bearerOf[packet->GetUid()] = bearer;
+            ns3::Simulator::Schedule(MilliSeconds(1), [this, ue, packet, bearer, gnb = backhaul.path[ue]] {
+                dropped += !handover->SendDown(gnb, ue, packet, 0, bearer);
             });
             packet = ns3::Create<Packet>(bytes);
             sentUp[ue].push_back(packet->GetUid());
-            network->SendUp(ue, packet);
+            bearerOf[packet->GetUid()] = bearer;
+            network->SendUp(ue, packet, 0, bearer);
         }
-        ns3::Simulator::Schedule(interval, [=, this] { Traffic(interval, bytes, untilS); });
+        ns3::Simulator::Schedule(interval, [=, this] { Traffic(interval, bytes, untilS, bearer); });
+    }
+    /// Those of these packets that a bearer has.
+    std::vector<std::uint64_t> Over(unsigned bearer, const std::vector<std::uint64_t>& packets) const {
+        std::vector<std::uint64_t> own;
+        std::ranges::copy_if(packets, std::back_inserter(own),
+                             [&](std::uint64_t packet) { return bearerOf.at(packet) == bearer; });
+        return own;
     }
     void Run(double seconds) {
         ns3::Simulator::Stop(ns3::Seconds(seconds));
@@ -130,6 +142,7 @@ class Road {
     std::unique_ptr<Handover> handover;
     using Numbers = std::map<std::uint32_t, std::vector<std::uint64_t>>; ///< of packets, by UE
     Numbers sentDown, sentUp, down, up;
+    std::map<std::uint64_t, unsigned> bearerOf; ///< by packet
     std::uint64_t dropped = 0;
     std::vector<HandoverRecord> records;
 
@@ -186,6 +199,73 @@ void TenHandovers(Case& test, bool forwarding, bool acknowledged) {
         test.True(record.ping_pong == (&record != &road.records.front()), what + ": each but the first comes back");
     }
     test.True(road.handover->GetPath().IsSwitched(0), what + ": the path is switched");
+}
+
+/// The same with a voice bearer, one of a guaranteed rate and one beside them: each of them loses nothing and keeps its
+/// order, and the radio of the UE takes the energy that the records of both cells say, in each slot once.
+void SeveralBearers(Case& test) {
+    Road road(street);
+    road.AddCell({0, 0, 10});
+    road.AddCell({120, 0, 10});
+    std::vector<QosBearer> bearers(3);
+    bearers[0].fiveQi = 1;
+    bearers[0].guaranteedBps = {64e3, 64e3};
+    bearers[1].fiveQi = 2;
+    bearers[1].guaranteedBps = {4e6, 1e6};
+    road.AddUe({60, 20, 1.5}, {1, 0, 0}, bearers);
+    std::vector<PowerRecord> power;
+    for (std::uint32_t cell = 0; cell < 2; ++cell) {
+        road.network->GetCell(cell)->TraceConnectWithoutContext(
+            "Power", ns3::Callback<void, const PowerRecord&>([&](const PowerRecord& record) {
+                if (record.ue == 0) {
+                    power.push_back(record);
+                }
+            }));
+    }
+    HandoverSettings settings;
+    settings.automatic = false;
+    road.Start(settings);
+    road.Traffic(MilliSeconds(20), 160, 3.2, 0);
+    road.Traffic(ns3::MicroSeconds(2500), 1200, 3.2, 1);
+    road.Traffic(MilliSeconds(1), 1200, 3.2, 2);
+    for (int i = 0; i < 10; ++i) {
+        ns3::Simulator::Schedule(ns3::Seconds(0.1 + 0.31 * i), [&] {
+            test.True(road.handover->Request(0, 1 - *road.network->ServingCell(0)).empty(), "accepted");
+        });
+    }
+    std::array<double, 2> joules{};
+    ns3::Simulator::Schedule(ns3::Seconds(5.9), [&] {
+        joules = {road.network->UeJoules(0, Direction::Downlink), road.network->UeJoules(0, Direction::Uplink)};
+    });
+    road.Run(5.9);
+    test.True(road.Count(HandoverEvent::Handover) == 10, "ten handovers");
+    test.True(road.handover->GetPath().GetCounts().forwarded > 20, "over Xn");
+    for (unsigned bearer = 0; bearer < 3; ++bearer) {
+        const std::string what = "bearer " + std::to_string(bearer);
+        test.True(road.Over(bearer, road.sentDown[0]).size() > 100, what + ": something was sent");
+        test.True(road.Over(bearer, road.down[0]) == road.Over(bearer, road.sentDown[0]), what + ": all, in order");
+        test.True(road.Over(bearer, road.up[0]) == road.Over(bearer, road.sentUp[0]), what + ": up as well");
+        test.True(road.network->GetConnection(0).down[bearer].counters().lostPackets == 0, what);
+    }
+    std::array<double, 2> sums{};
+    std::uint64_t next = 0, between = 0;
+    for (const auto& record : power) {
+        test.True(record.slot == next, "each slot once");
+        next = record.slot + record.slots;
+        sums[0] += record.down_j;
+        sums[1] += record.up_j;
+    }
+    for (const auto& record : road.records) { // listening, and a preamble
+        for (const auto& each : power) {
+            const bool inside = each.time_ns > record.left_ns && each.time_ns < record.access_ns - 500'000;
+            between += inside && each.uplink == 2;
+            test.True(!inside || each.state >= PowerRecord::micro_sleep, "awake between cells");
+        }
+    }
+    test.True(between == 10, "a preamble in each handover: " + std::to_string(between));
+    for (const int direction : {0, 1}) {
+        test.Near(sums[direction], joules[direction], 1e-9 * joules[direction], "the records add up");
+    }
 }
 
 void Lossless(Case& test) {
@@ -356,6 +436,7 @@ void Refusals(Case& test) {
 CaseSuite handoverTestSuite("edgelam-nr-handover", {{"failures by hand", Classification},
                                                     {"refusals", Refusals},
                                                     {"ten handovers lose nothing", Lossless},
+                                                    {"several bearers", SeveralBearers},
                                                     {"without forwarding", WithoutForwarding},
                                                     {"event A3 on the way", DrivesOn},
                                                     {"too late and ping-pong", TimeToTrigger}});

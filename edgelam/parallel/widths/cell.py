@@ -192,7 +192,7 @@ class Cell:
         # the last digit of a sum of 1 may be above it
         await self.sim.control("prb_share").set(np.floor(both * 2**32) / 2**32)
         if capped or self._capped:
-            prbs = int((await self.sim.observable("cell").read()).value["prbs"])
+            prbs = int(np.ravel((await self.sim.observable("cell").read()).value["prbs"])[0])
             caps = np.where(capped & (both > 0), np.maximum(1, np.round(both * prbs)), prbs)
             await self.sim.control("prb_cap").set(caps.astype(np.uint32))
         self._capped = capped

@@ -90,6 +90,12 @@ void Bearers::Release() {
     }
 }
 
+void Bearers::Reestablish() {
+    for (auto& each : m_channels) {
+        each->bearer.Reestablish();
+    }
+}
+
 Bearer::Counters Bearers::counters() const {
     Bearer::Counters sum{};
     for (const auto& each : m_channels) {
@@ -164,6 +170,8 @@ unsigned Bearers::StatusPriority() const {
     unsigned highest = 0;
     for (const auto& each : m_channels) {
         highest = each->bearer.StatusBytes() > 0 ? std::max(highest, ClassOf(each->fiveQi.priority)) : highest;
+        const Bearer* signalling = each->bearer.GetSignalling();
+        highest = signalling != nullptr && signalling->StatusBytes() > 0 ? 7 : highest;
     }
     return highest;
 }

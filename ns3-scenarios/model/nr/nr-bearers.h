@@ -56,6 +56,7 @@ class Bearers {
     const Bearer& operator[](unsigned bearer) const { return m_channels.at(bearer)->bearer; }
     void SetWake(const std::function<void()>& wake);
     void Release();
+    void Reestablish();
     Bearer::Counters counters() const; ///< of all
 
     /// The bytes that wait at the sending ends.

@@ -57,6 +57,14 @@ void Cell::AccountForEnergy() {
     m_energy->Advance(static_cast<std::uint64_t>(m_carrier->numerology.SlotAt(ns3::Simulator::Now().GetNanoSeconds())));
 }
 
+void Cell::Forget(std::uint32_t ue, std::uint64_t slot) {
+    m_energy->RemoveUe(ue, slot);
+}
+
+void Cell::SendPreamble(std::uint32_t ue, double dbm) {
+    m_energy->SendPreamble(ue, m_mac->NextSlot(), dbm);
+}
+
 double Cell::UeJoules(std::uint32_t ue, Direction direction) {
     AccountForEnergy();
     if (ue >= m_links->NumNumbers()) {

@@ -45,7 +45,7 @@ std::array<SliceBudget*, 2> Cell::Budgets(const char* what) const {
     return budgets;
 }
 
-std::uint64_t Cell::SetSliceShares(const std::vector<double>& down, const std::vector<double>& up) {
+Cell::Change Cell::SliceShares(const std::vector<double>& down, const std::vector<double>& up) {
     CheckSet("shares of slices");
     for (const auto* shares : {&down, &up}) {
         if (shares->size() != m_slices.size()) {
@@ -56,12 +56,13 @@ std::uint64_t Cell::SetSliceShares(const std::vector<double>& down, const std::v
         SliceSettings::CheckShares(*shares);
     }
     const auto budgets = Budgets("shares of slices");
-    budgets[0]->SetShares(down);
-    budgets[1]->SetShares(up);
-    return m_mac->NextSlot();
+    return FromNextSlot([budgets, down, up] {
+        budgets[0]->SetShares(down);
+        budgets[1]->SetShares(up);
+    });
 }
 
-std::uint64_t Cell::SetSliceCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
+Cell::Change Cell::SliceCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
     CheckSet("caps of slices");
     for (const auto* caps : {&down, &up}) {
         if (caps->size() != m_slices.size()) {
@@ -74,19 +75,25 @@ std::uint64_t Cell::SetSliceCaps(const std::vector<std::uint32_t>& down, const s
         }
     }
     const auto budgets = Budgets("caps of slices");
-    budgets[0]->SetCaps(down);
-    budgets[1]->SetCaps(up);
-    return m_mac->NextSlot() + m_carrier->longestGrant;
+    return FromNextSlot(
+        [budgets, down, up] {
+            budgets[0]->SetCaps(down);
+            budgets[1]->SetCaps(up);
+        },
+        m_carrier->longestGrant);
 }
 
-std::uint64_t Cell::SetCellCaps(std::uint32_t down, std::uint32_t up) {
+Cell::Change Cell::CellCaps(std::uint32_t down, std::uint32_t up) {
     CheckSet("caps of the cell");
     CheckCap(down);
     CheckCap(up);
     const auto budgets = Budgets("caps of the cell");
-    budgets[0]->SetCellCap(down);
-    budgets[1]->SetCellCap(up);
-    return m_mac->NextSlot() + m_carrier->longestGrant;
+    return FromNextSlot(
+        [budgets, down, up] {
+            budgets[0]->SetCellCap(down);
+            budgets[1]->SetCellCap(up);
+        },
+        m_carrier->longestGrant);
 }
 
 void Cell::CheckCap(std::uint32_t prbs) const {
@@ -143,29 +150,12 @@ const Bearers& Cell::GetBearers(std::uint32_t ue, Direction direction) const {
 
 void Cell::SetGuaranteed(std::span<const double> bps) {
     CheckSet("guaranteed rates");
-    std::size_t number = 0;
-    const auto each = [&](const auto& visit) {
-        std::size_t i = 0;
-        for (const Direction direction : {Direction::Downlink, Direction::Uplink}) {
-            for (const auto ue : Ues()) {
-                Bearers& bearers = m_mac->Of(ue, direction).bearers;
-                for (unsigned bearer = 0; bearer < bearers.Size(); ++bearer, ++i) {
-                    visit(bearers, bearer, direction, i);
-                }
-            }
-        }
-        number = i;
-    };
-    each([](Bearers&, unsigned, Direction, std::size_t) {});
-    if (bps.size() != number) {
-        throw std::invalid_argument("NR cell: " + std::to_string(bps.size()) + " guaranteed rates; legal is one for " +
-                                    "each direction, UE and bearer, " + std::to_string(number));
+    std::vector<std::array<Bearers*, 2>> bearers;
+    for (const auto ue : Ues()) {
+        bearers.push_back({&m_mac->Of(ue, Direction::Downlink).bearers, &m_mac->Of(ue, Direction::Uplink).bearers});
     }
-    each([&](Bearers& bearers, unsigned bearer, Direction direction, std::size_t i) {
-        CheckGuaranteed(bps[i], direction);
-        bearers.CheckGuaranteed(bearer, bps[i]);
-    });
-    each([&](Bearers& bearers, unsigned bearer, Direction, std::size_t i) { bearers.SetGuaranteed(bearer, bps[i]); });
+    SetGuaranteedRates(bps, bearers,
+                       [this](std::size_t, double rate, Direction direction) { CheckGuaranteed(rate, direction); });
 }
 
 } // namespace edgelam::nr

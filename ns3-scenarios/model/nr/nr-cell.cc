@@ -270,6 +270,7 @@ void Cell::Attach(std::uint32_t ue, ns3::Ptr<ns3::MobilityModel> mobility, ns3::
 
 void Cell::Detach(std::uint32_t ue) {
     m_mac->RemoveUe(ue);
+    m_outside->Forget(ue);
     NS_LOG_INFO("UE " << ue << " leaves");
 }
 
@@ -319,28 +320,31 @@ void Cell::SetDeliver(Deliver atUe, Deliver atGnb) {
     m_atGnb = std::move(atGnb);
 }
 
-std::uint64_t Cell::SetShares(const std::vector<double>& down, const std::vector<double>& up) {
+Cell::Change Cell::Shares(const std::vector<double>& down, const std::vector<double>& up) {
     CheckSet("shares");
-    m_outside->SetShares(down, up);
-    return m_mac->NextSlot();
+    return FromNextSlot(m_outside->Shares(down, up));
 }
 
-std::uint64_t Cell::SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
+Cell::Change Cell::LeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
     CheckSet("least numbers of resource blocks");
-    m_outside->SetLeastPrbs(down, up);
-    return m_mac->NextSlot();
+    return FromNextSlot(m_outside->LeastPrbs(down, up));
 }
 
-std::uint64_t Cell::SetPrbCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
+Cell::Change Cell::PrbCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
     CheckSet("caps of resource blocks");
-    m_outside->SetPrbCaps(down, up);
-    return m_mac->NextSlot() + m_carrier->longestGrant;
+    return FromNextSlot(m_outside->PrbCaps(down, up), m_carrier->longestGrant);
 }
 
-std::uint64_t Cell::SetPrecoders(std::span<const std::complex<float>> weights) {
+Cell::Change Cell::Precoders(std::span<const std::complex<float>> weights) {
     CheckSet("precoders");
-    m_outside->SetPrecoders(weights);
-    return m_mac->NextSlot();
+    return FromNextSlot(m_outside->Precoders(weights));
+}
+
+Cell::Change Cell::FromNextSlot(std::function<void()> change, std::uint64_t granted) {
+    return [this, change = std::move(change), granted] {
+        change();
+        return m_mac->NextSlot() + granted;
+    };
 }
 
 void Cell::SetInterference(std::shared_ptr<InterferenceSource> source) {

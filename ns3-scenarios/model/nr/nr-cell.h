@@ -95,7 +95,12 @@ class Cell : public ns3::Object, private CellSettings {
     void SetNumNumbers(std::uint32_t count) { m_links->SetNumNumbers(count); }
     void Attach(std::uint32_t ue, ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
                 std::shared_ptr<Connection> connection);
+    /// The UE leaves. From now on it listens all the time, and may send preambles, which counts as energy here until it
+    /// enters a cell: then Forget is called first.
     void Detach(std::uint32_t ue);
+    /// \param slot the first in which the UE is elsewhere
+    void Forget(std::uint32_t ue, std::uint64_t slot);
+    void SendPreamble(std::uint32_t ue, double dbm);
     /// The numbers of the UEs in the cell, in ascending order.
     const std::vector<std::uint32_t>& Ues() const { return m_links->Ues(); }
     const Carrier& GetCarrier() const { return *m_carrier; }
@@ -127,9 +132,21 @@ class Cell : public ns3::Object, private CellSettings {
     /// the UEs in the cell), more blocks than the band has, or another scheduler. The values take effect in the next
     /// slot that is scheduled;
     /// \return its number; for caps, the number of the first slot in which nothing has been granted yet
-    std::uint64_t SetShares(const std::vector<double>& down, const std::vector<double>& up);
-    std::uint64_t SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up);
-    std::uint64_t SetPrbCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up);
+    std::uint64_t SetShares(const std::vector<double>& down, const std::vector<double>& up) {
+        return Shares(down, up)();
+    }
+    std::uint64_t SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
+        return LeastPrbs(down, up)();
+    }
+    std::uint64_t SetPrbCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
+        return PrbCaps(down, up)();
+    }
+    /// The same in two steps, for who sets several cells or none: what is not legal is refused at once, and the change
+    /// is made when the result is called, before anything else changes the cell.
+    using Change = std::function<std::uint64_t()>;
+    Change Shares(const std::vector<double>& down, const std::vector<double>& up);
+    Change LeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up);
+    Change PrbCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up);
 
     /// External beams: weights of the gNB for each UE and each group of resource blocks, complex64 [ue, group, element,
     /// layer] in C order with MaxLayers layers; see ReadPrecoders. A UE is sent (downlink) as many layers as it has
@@ -138,7 +155,8 @@ class Cell : public ns3::Object, private CellSettings {
     /// antennas of a UE allow, or a cell with other beams. Everything that is sent or decided from the next slot on
     /// uses them; \return the number of this slot. With its first block from then on, a UE reports the CQI for them
     /// (CSI-RS use the same precoders).
-    std::uint64_t SetPrecoders(std::span<const std::complex<float>> weights);
+    std::uint64_t SetPrecoders(std::span<const std::complex<float>> weights) { return Precoders(weights)(); }
+    Change Precoders(std::span<const std::complex<float>> weights);
 
     /// Set the interference at the receivers from now on; null: none. For CSI reports and link adaptation the receivers
     /// know its mean over the reports and blocks in which they measured it.
@@ -163,6 +181,10 @@ class Cell : public ns3::Object, private CellSettings {
     std::uint64_t NextSlot() const { return m_mac->NextSlot(); }
     /// Greatest rate of the cell in this direction, bit/s: all resource blocks, most layers, the best MCS.
     double PeakBps(Direction direction) const;
+    /// Throw std::invalid_argument for bearers that are not legal, and for a guaranteed rate above what the cell can
+    /// carry.
+    void CheckBearers(const std::vector<QosBearer>& bearers) const;
+    void CheckGuaranteed(double bps, Direction direction) const;
     /// Set guaranteed rates, bit/s, [direction, ue, bearer], from now on. Throws std::invalid_argument, and changes
     /// nothing, for rates that AddUe would refuse.
     void SetGuaranteed(std::span<const double> bps);
@@ -170,9 +192,16 @@ class Cell : public ns3::Object, private CellSettings {
     /// whole cell [direction], from the next slot that is scheduled on; see SliceBudget. Throw std::invalid_argument,
     /// and change nothing, for another number of slices, shares that are not legal, caps above the band, and a
     /// scheduler that is not derived from ExclusiveScheduler. \return the number of the slot; for caps as SetPrbCaps
-    std::uint64_t SetSliceShares(const std::vector<double>& down, const std::vector<double>& up);
-    std::uint64_t SetSliceCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up);
-    std::uint64_t SetCellCaps(std::uint32_t down, std::uint32_t up);
+    std::uint64_t SetSliceShares(const std::vector<double>& down, const std::vector<double>& up) {
+        return SliceShares(down, up)();
+    }
+    std::uint64_t SetSliceCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) {
+        return SliceCaps(down, up)();
+    }
+    std::uint64_t SetCellCaps(std::uint32_t down, std::uint32_t up) { return CellCaps(down, up)(); }
+    Change SliceShares(const std::vector<double>& down, const std::vector<double>& up);
+    Change SliceCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up);
+    Change CellCaps(std::uint32_t down, std::uint32_t up);
     std::uint32_t NumSlices() const { return static_cast<std::uint32_t>(m_slices.size()); }
     /// [ue] its slice; -1: none. Throws std::invalid_argument if Slices names a UE that does not exist.
     std::vector<std::int32_t> SliceOfUes() const;
@@ -184,6 +213,8 @@ class Cell : public ns3::Object, private CellSettings {
     /// Energy of the radio of a UE, and of the gNB, up to the beginning of the present slot, J (nr-radio-energy).
     double UeJoules(std::uint32_t ue, Direction direction);
     double GnbJoules(Direction direction);
+    /// The most that the radio of a UE takes that is or was in the cell, W; 0: there was none.
+    double UePeakW() const { return m_energy->UePeakW(); }
     /// Let the trace source Power tell everything up to the beginning of the present slot.
     void AccountForEnergy();
     /// To be called after SetGnb.
@@ -204,9 +235,8 @@ class Cell : public ns3::Object, private CellSettings {
   private:
     /// The attributes of DRX and of energy.
     static ns3::TypeId AddEnergy(ns3::TypeId tid);
-    /// Throws std::invalid_argument for bearers that are not legal.
-    void CheckBearers(const std::vector<QosBearer>& bearers) const;
-    void CheckGuaranteed(double bps, Direction direction) const;
+    /// The result of a Change.
+    Change FromNextSlot(std::function<void()> change, std::uint64_t granted = 0);
     void CheckCap(std::uint32_t prbs) const;
     /// Read the attribute Slices.
     void MakeSlices();

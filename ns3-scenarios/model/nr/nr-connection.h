@@ -3,7 +3,10 @@
 /// The connection of a UE with the network: what stays when it changes cells.
 #pragma once
 
+#include <array>
+#include <functional>
 #include <span>
+#include <vector>
 
 #include "nr-bearers.h"
 
@@ -17,5 +20,11 @@ struct Connection {
         : down(bearers, Direction::Downlink), up(bearers, Direction::Uplink) {}
     Bearers down, up;
 };
+
+/// Set guaranteed rates, bit/s, [direction, UE, bearer]. Throws std::invalid_argument, and changes nothing, for another
+/// number of them, for rates that a bearer does not take, and for those that `check` refuses.
+/// \param bearers [UE][direction]
+void SetGuaranteedRates(std::span<const double> bps, const std::vector<std::array<Bearers*, 2>>& bearers,
+                        const std::function<void(std::size_t ue, double bps, Direction)>& check);
 
 } // namespace edgelam::nr

@@ -24,31 +24,32 @@ DownlinkPath::~DownlinkPath() {
     }
 }
 
-bool DownlinkPath::Send(std::uint32_t gnb, std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority) {
+bool DownlinkPath::Send(std::uint32_t gnb, std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority,
+                        unsigned bearer) {
     Ue& to = m_ues[ue];
     if (gnb != to.home) {
         if (!m_settings.forwarding) {
             ++m_counts.dropped;
             return false;
         }
-        Forward(ue, gnb, {packet, ns3::Simulator::Now(), static_cast<std::uint8_t>(priority), std::nullopt});
+        Forward(ue, gnb, bearer, {packet, ns3::Simulator::Now(), static_cast<std::uint8_t>(priority), std::nullopt});
         return true;
     }
     if (to.holds) {
-        to.held.push_back({packet, priority});
+        to.held.push_back({packet, priority, bearer});
         return true;
     }
-    return m_network.SendDown(ue, packet, priority);
+    return m_network.SendDown(ue, packet, priority, bearer);
 }
 
-void DownlinkPath::Forward(std::uint32_t ue, std::uint32_t gnb, const Backhaul::Forwarded& sdu) {
+void DownlinkPath::Forward(std::uint32_t ue, std::uint32_t gnb, unsigned bearer, const Backhaul::Forwarded& sdu) {
     const std::uint32_t home = m_ues[ue].home;
     ++m_counts.forwarded;
-    m_backhaul.Forward(gnb, home, sdu, [this, ue, home](const Backhaul::Forwarded& arrived) {
+    m_backhaul.Forward(gnb, home, sdu, [this, ue, home, bearer](const Backhaul::Forwarded& arrived) {
         if (home == m_ues[ue].home) {
-            m_network.GetConnection(ue).down[0].Restore(arrived);
+            m_network.GetConnection(ue).down[bearer].Restore(arrived);
         } else { // the UE has gone on
-            Forward(ue, home, arrived);
+            Forward(ue, home, bearer, arrived);
         }
     });
 }
@@ -61,16 +62,19 @@ void DownlinkPath::MoveTo(std::uint32_t ue, std::uint32_t gnb) {
     }
     NS_LOG_INFO("UE " << ue << " moves from gNB " << from << " to " << gnb);
     ++moving.moves;
-    Bearer& bearer = m_network.GetConnection(ue).down[0];
+    Bearers& bearers = m_network.GetConnection(ue).down;
     if (m_settings.forwarding) {
-        for (const auto& sdu : bearer.TakeForwarded()) {
-            Forward(ue, from, sdu);
+        for (unsigned bearer = 0; bearer < bearers.Size(); ++bearer) {
+            for (const auto& sdu : bearers[bearer].TakeForwarded()) {
+                Forward(ue, from, bearer, sdu);
+            }
         }
         for (auto& each : std::exchange(moving.held, {})) {
-            Forward(ue, from, {each.packet, ns3::Simulator::Now(), static_cast<std::uint8_t>(each.priority), {}});
+            Forward(ue, from, each.bearer,
+                    {each.packet, ns3::Simulator::Now(), static_cast<std::uint8_t>(each.priority), {}});
         }
     } else {
-        bearer.Release();
+        bearers.Release();
         moving.held.clear();
     }
     moving.holds = true;
@@ -111,10 +115,13 @@ void DownlinkPath::EndMarker(std::uint32_t ue) {
     Ue& moving = m_ues[ue];
     moving.guard.Cancel();
     moving.holds = false;
-    m_network.GetConnection(ue).down[0].GiveUpForwarded();
+    Bearers& bearers = m_network.GetConnection(ue).down;
+    for (unsigned bearer = 0; bearer < bearers.Size(); ++bearer) {
+        bearers[bearer].GiveUpForwarded();
+    }
     NS_LOG_INFO("UE " << ue << ": end marker; " << moving.held.size() << " packets have waited for it");
     for (const auto& each : std::exchange(moving.held, {})) {
-        m_network.SendDown(ue, each.packet, each.priority);
+        m_network.SendDown(ue, each.packet, each.priority, each.bearer);
     }
 }
 

@@ -33,7 +33,8 @@ class Backhaul {
 /// The UE's packets are kept by one gNB, where its PDCP entity is (its home). When the UE leaves it for another one,
 /// SDUs that are not acknowledged, those that wait, and those that still come are forwarded to the new home. After the
 /// path switch, the UPF sends an end marker behind the last packet on the old way. Until the new home has it, packets
-/// that come to it directly wait, so that nothing is overtaken.
+/// that come to it directly wait, so that nothing is overtaken. All of this is for each bearer; the tunnels of a UE go
+/// the same way, so one end marker is enough for them.
 class DownlinkPath {
   public:
     struct Settings {
@@ -49,7 +50,7 @@ class DownlinkPath {
     DownlinkPath& operator=(const DownlinkPath&) = delete;
 
     /// A packet for a UE has come to a gNB. \return false if it is dropped
-    bool Send(std::uint32_t gnb, std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority);
+    bool Send(std::uint32_t gnb, std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority, unsigned bearer);
     /// The UE, which is in no cell, has a new home; its bearers have been re-established.
     void MoveTo(std::uint32_t ue, std::uint32_t gnb);
     /// The UE's home asks the UPF to send there.
@@ -67,7 +68,7 @@ class DownlinkPath {
   private:
     struct Held {
         ns3::Ptr<ns3::Packet> packet;
-        unsigned priority;
+        unsigned priority, bearer;
     };
     struct Ue {
         std::uint32_t home = 0, path = 0;
@@ -76,7 +77,7 @@ class DownlinkPath {
         std::vector<Held> held;
         ns3::EventId guard;
     };
-    void Forward(std::uint32_t ue, std::uint32_t gnb, const Backhaul::Forwarded& sdu);
+    void Forward(std::uint32_t ue, std::uint32_t gnb, unsigned bearer, const Backhaul::Forwarded& sdu);
     void EndMarker(std::uint32_t ue);
 
     Network& m_network;

@@ -11,6 +11,12 @@ namespace edgelam::nr {
 
 NS_OBJECT_ENSURE_REGISTERED(ExternalScheduler);
 
+namespace {
+
+constexpr double share_rounding = 1e-9; ///< by which a sum of shares may be above 1
+
+} // namespace
+
 ns3::TypeId ExternalScheduler::GetTypeId() {
     static const ns3::TypeId tid = ns3::TypeId("edgelam::nr::ExternalScheduler")
                                        .SetParent<RoundRobinScheduler>()
@@ -59,16 +65,25 @@ void ExternalScheduler::Divide(const SchedulingRequest& request, std::uint32_t f
         Want(request, i, more);
         free -= more;
     };
+    const auto shareOf = [&](std::uint32_t ue) { return ue < m_shares.size() ? m_shares[ue] : 0; };
+    double shares = 0;
+    std::uint64_t least = 0;
+    for (const auto& each : candidates) {
+        shares += shareOf(each.ue);
+        least += each.fixedGroups == 0 && each.ue < m_leastGroups.size() ? m_leastGroups[each.ue] : 0;
+    }
+    const double scale = shares > 1 + share_rounding ? 1 / shares : 1;
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         if (candidates[i].fixedGroups == 0 && candidates[i].ue < m_leastGroups.size()) {
-            give(i, std::min(m_needed[i], m_leastGroups[candidates[i].ue]));
+            const std::uint64_t own = m_leastGroups[candidates[i].ue];
+            give(i, std::min(m_needed[i], static_cast<std::uint32_t>(
+                                              least > request.numGroups ? own * request.numGroups / least : own)));
         }
     }
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         const auto& each = candidates[i];
         double& owed = m_owed[each.ue];
-        const double share = each.ue < m_shares.size() ? m_shares[each.ue] : 0;
-        owed += share * (request.numGroups - 1 + request.LastGroup());
+        owed += scale * shareOf(each.ue) * (request.numGroups - 1 + request.LastGroup());
         if (each.fixedGroups == 0) {
             give(i, std::min(m_needed[i], static_cast<std::uint32_t>(std::max(owed + 1e-9, 0.0))));
         }

@@ -10,7 +10,8 @@ namespace edgelam::nr {
 /// Each UE gets its minimum and its share of the band. What is left over is given to the UEs in turn, to higher
 /// priorities first. No UE gets more than its cap. A share is rarely a whole number of groups, and the last group may
 /// be a small one: if a slot gives a UE too little, later slots give it more, and if it gives a group too much, they
-/// give it less.
+/// give it less. Where UEs that came from other cells bring the sum of shares above 1, or of minima above the band,
+/// those that have something to send have parts in proportion.
 ///
 /// A cap is hard and counts retransmissions. In a slot a UE has at most its cap rounded up to a group. In any number of
 /// slots together that carry data in this direction it has at most that many times its cap, plus one group. Anything

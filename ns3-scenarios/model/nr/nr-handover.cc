@@ -20,7 +20,7 @@ std::int32_t Signed(std::uint32_t cell) {
     return static_cast<std::int32_t>(cell);
 }
 
-RandomAccessCarrier AccessOf(const Carrier& carrier) {
+RandomAccessCarrier AccessOf(Network& network, const Carrier& carrier) {
     const auto slots = [&carrier](unsigned count) { return ns3::NanoSeconds(count * carrier.numerology.MeanSlotNs()); };
     const CellSettings& settings = carrier.settings;
     // The gNB decodes, decides and sends; the UE decodes. Message 3 comes K2 slots and its delta of TS 38.214 table
@@ -39,7 +39,8 @@ RandomAccessCarrier AccessOf(const Carrier& carrier) {
                     ++slot;
                 }
                 return ns3::NanoSeconds(carrier.numerology.SlotStartNs(slot));
-            }};
+            },
+            [&network](std::uint32_t ue, double dbm) { network.SendPreamble(ue, dbm); }};
 }
 
 } // namespace
@@ -68,7 +69,7 @@ Handover::Handover(Network& network, Backhaul& backhaul, const std::vector<std::
     settings.Check();
     for (std::uint32_t cell = 0; cell < network.NumCells(); ++cell) {
         m_access.push_back(std::make_unique<RandomAccessChannel>(
-            settings.access, AccessOf(network.GetCell(cell)->GetCarrier()), random));
+            settings.access, AccessOf(network, network.GetCell(cell)->GetCarrier()), random));
     }
     for (std::uint32_t ue = 0; ue < m_ues.size(); ++ue) {
         m_ues[ue].last.time_ns = -1;
@@ -237,8 +238,8 @@ void Handover::Abandon(std::uint32_t number) {
 void Handover::Leave(std::uint32_t number) {
     m_network.Detach(number);
     Connection& connection = m_network.GetConnection(number);
-    connection.down[0].Reestablish();
-    connection.up[0].Reestablish();
+    connection.down.Reestablish();
+    connection.up.Reestablish();
     m_signalling.Reset(number);
     m_ues[number].left = ns3::Simulator::Now();
 }

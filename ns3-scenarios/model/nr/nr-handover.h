@@ -65,8 +65,9 @@ class Handover {
     Handover& operator=(const Handover&) = delete;
 
     /// A packet for a UE has come to a gNB. \return false if it is dropped
-    bool SendDown(std::uint32_t gnb, std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority) {
-        return m_path.Send(gnb, ue, packet, priority);
+    bool SendDown(std::uint32_t gnb, std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority,
+                  unsigned bearer = 0) {
+        return m_path.Send(gnb, ue, packet, priority, bearer);
     }
 
     /// Decide on a handover. \return why not, with the value and what is legal; or empty

@@ -102,7 +102,7 @@ void Mac::RemoveUe(std::uint32_t number) {
     }
     Quieten(*m_ues[number]);
     m_ues[number].reset();
-    m_energy.RemoveUe(number, NextSlot());
+    m_energy.Leave(number, NextSlot());
     m_multicast.RemoveReceiver(number);
     m_links.Remove(number);
     m_places = 0;

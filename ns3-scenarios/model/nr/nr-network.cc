@@ -173,15 +173,17 @@ void Network::Start() {
 }
 
 std::uint32_t Network::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
-                             const BearerSettings& bearer) {
+                             const std::vector<QosBearer>& bearers) {
     if (m_cells.empty()) {
         throw std::logic_error("NR network: cells are added before the first UE");
     }
-    bearer.Check();
+    for (const auto& cell : m_cells) {
+        cell->CheckBearers(bearers);
+    }
     if (!m_started) {
         Start();
     }
-    m_ues.push_back({mobility, array, std::make_shared<Connection>(bearer), std::nullopt, 0});
+    m_ues.push_back({mobility, array, std::make_shared<Connection>(bearers), std::nullopt, std::nullopt, 0});
     for (auto& group : m_groups) {
         group.air->AddUe(mobility, array);
     }
@@ -206,8 +208,12 @@ void Network::Attach(std::uint32_t ue, std::uint32_t cell) {
         m_cells[cell]->AssignStreams(name == 0 ? m_stream : m_stream + streams + name);
         m_isSeeded[cell] = true;
     }
+    if (entering.last) { // no slot is counted twice, or not at all
+        const std::uint32_t last = *entering.last;
+        m_cells[last]->Forget(ue, m_cells[m_groupOf[last] == m_groupOf[cell] ? cell : last]->NextSlot());
+    }
     m_cells[cell]->Attach(ue, entering.mobility, entering.array, entering.connection);
-    entering.cell = cell;
+    entering.cell = entering.last = cell;
     NS_LOG_INFO("UE " << ue << " enters cell " << cell);
     m_attachmentTrace(ue, cell, true);
 }
@@ -230,6 +236,28 @@ bool Network::SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned 
 
 bool Network::SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority, unsigned bearer) {
     return m_ues.at(ue).connection->up[bearer].Send(packet, priority);
+}
+
+void Network::SetGuaranteed(std::span<const double> bps) {
+    std::vector<std::array<Bearers*, 2>> bearers;
+    for (auto& ue : m_ues) {
+        bearers.push_back({&ue.connection->down, &ue.connection->up});
+    }
+    SetGuaranteedRates(bps, bearers, [this](std::size_t ue, double rate, Direction direction) {
+        m_cells[m_ues[ue].last.value_or(0)]->CheckGuaranteed(rate, direction);
+    });
+}
+
+double Network::UeJoules(std::uint32_t ue, Direction direction) const {
+    double joules = 0;
+    for (const auto& cell : m_cells) {
+        joules += cell->UeJoules(ue, direction);
+    }
+    return joules;
+}
+
+void Network::SendPreamble(std::uint32_t ue, double dbm) {
+    m_cells[m_ues.at(ue).last.value()]->SendPreamble(ue, dbm);
 }
 
 void Network::SetDeliver(const Cell::Deliver& atUe, const Cell::Deliver& atGnb) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "ns3/mobility-model.h"
@@ -55,10 +56,15 @@ class Network : public ns3::Object {
     /// Throws std::out_of_range for a cell that does not exist.
     const ns3::Ptr<Cell>& GetCell(std::uint32_t cell) const { return m_cells.at(cell); }
 
-    /// Add a UE with its bearers; it is attached to no cell yet, and what it sends waits.
+    /// Add a UE with its bearers (see Bearers); it is attached to no cell yet, and what it sends waits. Throws as
+    /// Cell::CheckBearers does, for what some cell could not carry.
     /// \return its number in the network
     std::uint32_t AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
-                        const BearerSettings& bearer = {});
+                        const std::vector<QosBearer>& bearers);
+    std::uint32_t AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
+                        const BearerSettings& bearer = {}) {
+        return AddUe(mobility, array, std::vector{QosBearer{bearer}});
+    }
     std::uint32_t NumUes() const { return static_cast<std::uint32_t>(m_ues.size()); }
 
     /// Let a UE enter a cell. Its bearers (PDCP with its numbers, and RLC, see Connection) come along; HARQ, link
@@ -71,6 +77,8 @@ class Network : public ns3::Object {
     void Detach(std::uint32_t ue);
     /// The cell that a UE is attached to; empty: none.
     std::optional<std::uint32_t> ServingCell(std::uint32_t ue) const { return m_ues.at(ue).cell; }
+    /// The cell that a UE is attached to, or was attached to last; empty: it has never been in one.
+    std::optional<std::uint32_t> LastCell(std::uint32_t ue) const { return m_ues.at(ue).last; }
 
     /// The bearers of a UE, in whatever cell it is.
     Connection& GetConnection(std::uint32_t ue) const { return *m_ues.at(ue).connection; }
@@ -78,6 +86,13 @@ class Network : public ns3::Object {
     /// buffer is full
     bool SendDown(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority = 0, unsigned bearer = 0);
     bool SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned priority = 0, unsigned bearer = 0);
+    /// Set guaranteed rates, bit/s, [direction, ue, bearer], from now on. Throws as Cell::SetGuaranteed does; a rate is
+    /// checked against the cell that the UE is in.
+    void SetGuaranteed(std::span<const double> bps);
+    /// Energy of the radio of a UE, in all cells and between them, up to the beginning of the present slot, J. Between
+    /// two cells it listens, and sends the preambles that SendPreamble tells of.
+    double UeJoules(std::uint32_t ue, Direction direction) const;
+    void SendPreamble(std::uint32_t ue, double dbm);
     /// Set the receivers of packets at the UEs (downlink) and at the gNBs (uplink), for all cells: they are called with
     /// the UE's number.
     void SetDeliver(const Cell::Deliver& atUe, const Cell::Deliver& atGnb);
@@ -107,7 +122,7 @@ class Network : public ns3::Object {
         ns3::Ptr<ns3::MobilityModel> mobility;
         ns3::Ptr<ns3::PhasedArrayModel> array;
         std::shared_ptr<Connection> connection;
-        std::optional<std::uint32_t> cell;
+        std::optional<std::uint32_t> cell, last;
         std::uint32_t opened; ///< cells that it was the first to enter
     };
     void Start();

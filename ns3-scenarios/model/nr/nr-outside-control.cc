@@ -4,6 +4,7 @@
 #include <iomanip>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 #include "ns3/log.h"
 
@@ -38,7 +39,7 @@ std::array<ns3::Ptr<ExternalScheduler>, 2> OutsideControl::Schedulers(const char
     return schedulers;
 }
 
-void OutsideControl::SetShares(const std::vector<double>& down, const std::vector<double>& up) const {
+std::function<void()> OutsideControl::Shares(const std::vector<double>& down, const std::vector<double>& up) const {
     const auto schedulers = Schedulers("shares");
     for (const auto* shares : {&down, &up}) {
         double sum = 0;
@@ -55,11 +56,14 @@ void OutsideControl::SetShares(const std::vector<double>& down, const std::vecto
                                         std::to_string(m_links.NumNumbers()) + " UEs, with a sum of at most 1");
         }
     }
-    schedulers[0]->SetShares(down);
-    schedulers[1]->SetShares(up);
+    return [schedulers, down, up] {
+        schedulers[0]->SetShares(down);
+        schedulers[1]->SetShares(up);
+    };
 }
 
-void OutsideControl::SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) const {
+std::function<void()> OutsideControl::LeastPrbs(const std::vector<std::uint32_t>& down,
+                                                const std::vector<std::uint32_t>& up) const {
     const auto schedulers = Schedulers("least numbers of resource blocks");
     for (const auto* least : {&down, &up}) {
         std::uint64_t sum = 0;
@@ -85,11 +89,14 @@ void OutsideControl::SetLeastPrbs(const std::vector<std::uint32_t>& down, const 
         }
         return prbs;
     };
-    schedulers[0]->SetLeastGroups(groups(down));
-    schedulers[1]->SetLeastGroups(groups(up));
+    return [schedulers, down = groups(down), up = groups(up)] {
+        schedulers[0]->SetLeastGroups(down);
+        schedulers[1]->SetLeastGroups(up);
+    };
 }
 
-void OutsideControl::SetPrbCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) const {
+std::function<void()> OutsideControl::PrbCaps(const std::vector<std::uint32_t>& down,
+                                              const std::vector<std::uint32_t>& up) const {
     const auto schedulers = Schedulers("caps of resource blocks");
     for (const auto* caps : {&down, &up}) {
         for (const auto prbs : *caps) {
@@ -105,16 +112,18 @@ void OutsideControl::SetPrbCaps(const std::vector<std::uint32_t>& down, const st
                                         std::to_string(m_links.NumNumbers()) + " UEs");
         }
     }
-    schedulers[0]->SetCaps(down);
-    schedulers[1]->SetCaps(up);
+    return [schedulers, down, up] {
+        schedulers[0]->SetCaps(down);
+        schedulers[1]->SetCaps(up);
+    };
 }
 
-void OutsideControl::SetPrecoders(std::span<const std::complex<float>> weights) const {
+std::function<void()> OutsideControl::Precoders(std::span<const std::complex<float>> weights) const {
     const auto beamformer = ns3::DynamicCast<ExternalBeamformer>(m_beamformer);
     if (!beamformer) {
         Refuse("precoders", "Beams", m_carrier.settings.beams, ExternalBeamformer::GetTypeId());
     }
-    const auto precoders =
+    auto precoders =
         ReadPrecoders(weights, {m_links.NumNumbers(), m_carrier.numGroups, m_elements, m_carrier.settings.maxLayers});
     for (std::uint32_t i = 0; i < m_links.NumNumbers(); ++i) {
         if (m_links.Has(i) && precoders[i].layers > m_links.Of(i).MaxLayers()) {
@@ -123,15 +132,21 @@ void OutsideControl::SetPrecoders(std::span<const std::complex<float>> weights) 
                                         std::to_string(m_links.Of(i).MaxLayers()));
         }
     }
-    for (std::uint32_t ue = 0; ue < m_links.NumNumbers(); ++ue) {
-        if (precoders[ue].layers > 0 || beamformer->GivenLayers(ue) > 0) {
-            beamformer->SetPrecoder(ue, precoders[ue]);
-            if (m_links.Has(ue)) {
+    return [this, beamformer, precoders = std::move(precoders)] {
+        for (const auto ue : m_links.Ues()) {
+            if (precoders[ue].layers > 0 || beamformer->GivenLayers(ue) > 0) {
+                beamformer->SetPrecoder(ue, precoders[ue]);
                 m_links.ForgetReport(ue); // a report comes with the first block
             }
         }
+        NS_LOG_INFO("precoders of " << m_links.NumUes() << " UEs");
+    };
+}
+
+void OutsideControl::Forget(std::uint32_t ue) const {
+    if (const auto beamformer = ns3::DynamicCast<ExternalBeamformer>(m_beamformer)) {
+        beamformer->SetPrecoder(ue, {});
     }
-    NS_LOG_INFO("precoders of " << precoders.size() << " UEs");
 }
 
 } // namespace edgelam::nr

@@ -6,6 +6,7 @@
 #include <array>
 #include <complex>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,8 +17,8 @@
 
 namespace edgelam::nr {
 
-/// Checks the values and hands them on to the external scheduler or beamformer. Every method throws
-/// std::invalid_argument for values that are not legal, and then changes nothing.
+/// Checks the values, and hands them on to the external scheduler or beamformer when the result is called. Every method
+/// throws std::invalid_argument for values that are not legal.
 class OutsideControl {
   public:
     OutsideControl(const Carrier& carrier, Links& links, const Grants& grants, ns3::Ptr<Beamformer> beamformer,
@@ -25,10 +26,12 @@ class OutsideControl {
         : m_carrier(carrier), m_links(links), m_grants(grants), m_beamformer(beamformer), m_elements(elements) {}
 
     /// [ue] of both directions; see Cell.
-    void SetShares(const std::vector<double>& down, const std::vector<double>& up) const;
-    void SetLeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) const;
-    void SetPrbCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) const;
-    void SetPrecoders(std::span<const std::complex<float>> weights) const;
+    std::function<void()> Shares(const std::vector<double>& down, const std::vector<double>& up) const;
+    std::function<void()> LeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) const;
+    std::function<void()> PrbCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) const;
+    std::function<void()> Precoders(std::span<const std::complex<float>> weights) const;
+    /// A UE leaves the cell: it has no precoder any more.
+    void Forget(std::uint32_t ue) const;
 
   private:
     /// The schedulers of both directions, if they take numbers from outside.

@@ -4,6 +4,7 @@
 /// these reports.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -47,6 +48,8 @@ class UePowerModel {
     double data;    ///< PDCCH and PDSCH
     /// PUSCH or long PUCCH with this power. \param layers several: with two transmit chains
     double Long(double dbm, unsigned layers) const;
+    /// The most that a slot takes, with this transmit power.
+    double Peak(double dbm) const { return data + std::max(Long(dbm, 1), Long(dbm, 2)) - micro(); }
     /// Short PUCCH or sounding.
     double Short(double dbm) const { return 0.3 * Long(dbm, 1); }
 

@@ -7,17 +7,34 @@ namespace edgelam::nr {
 
 RadioEnergy::RadioEnergy(const Carrier& carrier, Links& links, std::size_t elements, const Trace& trace)
     : m_carrier(carrier), m_links(links), m_trace(trace),
-      m_drx(carrier.settings, carrier.numerology, carrier.settings.gnbDelay), m_gnb(carrier, elements, trace) {}
+      m_drx(carrier.settings, carrier.numerology, carrier.settings.gnbDelay),
+      m_always(DrxSettings{}, carrier.numerology, carrier.settings.gnbDelay), m_gnb(carrier, elements, trace) {}
 
 void RadioEnergy::AddUe(std::uint32_t ue, unsigned antennas, std::uint64_t slot) {
     if (m_ues.size() <= ue) {
         m_ues.resize(ue + 1);
         m_earlier.resize(ue + 1);
+        m_antennas.resize(ue + 1);
     }
+    m_antennas[ue] = antennas;
     m_ues[ue] = std::make_unique<UeEnergy>(m_carrier, m_drx, ue, antennas, slot, m_trace);
 }
 
+void RadioEnergy::Leave(std::uint32_t ue, std::uint64_t slot) {
+    RemoveUe(ue, slot);
+    m_ues[ue] = std::make_unique<UeEnergy>(m_carrier, m_always, ue, m_antennas[ue], slot, m_trace);
+}
+
+void RadioEnergy::SendPreamble(std::uint32_t ue, std::uint64_t slot, double dbm) {
+    if (m_ues[ue]) {
+        m_ues[ue]->SendLong(slot, dbm, 1, slot);
+    }
+}
+
 void RadioEnergy::RemoveUe(std::uint32_t ue, std::uint64_t slot) {
+    if (!m_ues[ue]) {
+        return;
+    }
     m_ues[ue]->Advance(slot);
     for (const auto direction : {Direction::Downlink, Direction::Uplink}) {
         m_earlier[ue][static_cast<std::size_t>(direction)] += m_ues[ue]->Joules(direction);
@@ -71,7 +88,22 @@ void RadioEnergy::SendUp(std::uint32_t ue, std::uint64_t slot, const HarqProcess
     m_gnb.ReceiveBlock(slot);
 }
 
+double RadioEnergy::UePeakW() const {
+    double peak = 0;
+    for (const unsigned antennas : m_antennas) {
+        if (antennas > 0) {
+            const UePowerModel model(m_carrier.range, m_carrier.settings.bandwidthHz, antennas);
+            peak = std::max(peak, m_carrier.settings.uePowerUnitW * model.Peak(m_carrier.settings.uePowerDbm));
+        }
+    }
+    return peak;
+}
+
 void RadioEnergy::Advance(std::uint64_t slot) {
+    if (slot <= m_advanced) {
+        return;
+    }
+    m_advanced = slot;
     for (auto& ue : m_ues) {
         if (ue) {
             ue->Advance(slot);

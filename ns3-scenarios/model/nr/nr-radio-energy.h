@@ -22,7 +22,12 @@ class RadioEnergy {
 
     /// Add a UE. \param slot the first that counts
     void AddUe(std::uint32_t ue, unsigned antennas, std::uint64_t slot);
-    /// The UE leaves the cell, and what follows does not count here. \param slot the first that does not count
+    /// The UE leaves the cell for none: from this slot on it listens in every slot.
+    void Leave(std::uint32_t ue, std::uint64_t slot);
+    /// A UE that is in no cell sends a preamble, which takes what a block of this power takes.
+    void SendPreamble(std::uint32_t ue, std::uint64_t slot, double dbm);
+    /// The UE enters a cell, this one or another: what follows does not count here, if it is not added again. A UE that
+    /// is not here is no fault. \param slot the first that does not count
     void RemoveUe(std::uint32_t ue, std::uint64_t slot);
 
     /// Whether a UE listens to grants in this slot.
@@ -52,6 +57,8 @@ class RadioEnergy {
                                         (m_ues[ue] ? m_ues[ue]->Joules(direction) : 0);
     }
     double GnbJoules(Direction direction) const { return m_gnb.Joules(direction); }
+    /// The most that the radio of a UE takes that is or was here, W; 0: there was none.
+    double UePeakW() const;
 
   private:
     /// A short PUCCH in one resource block.
@@ -61,10 +68,12 @@ class RadioEnergy {
     const Carrier& m_carrier;
     Links& m_links;
     const Trace& m_trace;
-    const DrxTimes m_drx;
+    const DrxTimes m_drx, m_always; ///< m_always: without DRX
     GnbEnergy m_gnb;
-    std::vector<std::unique_ptr<UeEnergy>> m_ues; ///< by number; null: not in this cell
-    std::vector<std::array<double, 2>> m_earlier; ///< [ue][direction] J of earlier stays in the cell
+    std::vector<std::unique_ptr<UeEnergy>> m_ues; ///< by number; null: neither in this cell nor last in it
+    std::vector<std::array<double, 2>> m_earlier; ///< [ue][direction] J of earlier stays in the cell, and after them
+    std::vector<unsigned> m_antennas;             ///< [ue]
+    std::uint64_t m_advanced = 0;                 ///< all slots before it have been accounted for
 };
 
 } // namespace edgelam::nr

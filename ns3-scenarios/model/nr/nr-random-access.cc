@@ -123,7 +123,10 @@ void RandomAccessChannel::Occasion() {
     std::vector<Sent> all;
     for (const auto ue : sending) {
         Procedure& procedure = m_procedures.at(ue);
-        const double receivedDbm = ReceivedDbm(procedure.lossDb(), ++procedure.attempts);
+        const double lossDb = procedure.lossDb(), receivedDbm = ReceivedDbm(lossDb, ++procedure.attempts);
+        if (m_carrier.sent) {
+            m_carrier.sent(ue, receivedDbm + lossDb);
+        }
         const std::uint32_t preamble =
             procedure.dedicated ? own_preamble + ue : m_random->GetInteger(0, m_settings.preambles - 1);
         all.push_back({ue, preamble, m_random->GetValue() >= Loss(receivedDbm)});

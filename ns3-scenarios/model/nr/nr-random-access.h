@@ -35,6 +35,8 @@ struct RandomAccessCarrier {
     ns3::Time contentionDelay; ///< from the response until the UE knows that nobody else has its preamble
     /// The first uplink slot that begins at or after this time.
     std::function<ns3::Time(ns3::Time)> uplinkFrom;
+    /// Called when a UE sends a preamble with this power; empty: nobody asks.
+    std::function<void(std::uint32_t ue, double dbm)> sent = {};
 };
 
 /// A preamble is a sequence of 139 (format A2, 4 symbols), detected by its energy with a false alarm in 0.1 % of the
