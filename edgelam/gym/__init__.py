@@ -14,8 +14,10 @@ except ImportError as error:
     ) from error
 
 from edgelam.gym.deployment import DeploymentEnv
+from edgelam.gym.migration import MigrationEnv
 from edgelam.gym.node_choice import NodeChoice, Observation
 
-__all__ = ["DeploymentEnv", "NodeChoice", "Observation"]
+__all__ = ["DeploymentEnv", "MigrationEnv", "NodeChoice", "Observation"]
 
 gymnasium.register("edgelam/Deployment-v0", entry_point="edgelam.gym.deployment:DeploymentEnv")
+gymnasium.register("edgelam/Migration-v0", entry_point="edgelam.gym.migration:MigrationEnv")

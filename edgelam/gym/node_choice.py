@@ -15,14 +15,13 @@ import numpy as np
 from gymnasium import spaces
 
 from edgelam.errors import ConfigurationError, EdgelamError
-from edgelam.inference.problem import Problem
 from edgelam.random_streams import derive_seed, from_numbers
 
 Observation = dict[str, np.ndarray]
 """``nodes`` float32 [N, columns of a row], ``context`` float32 [its columns], ``legal`` int8 [N]: 1 where a node may be
 chosen."""
-Problems = Callable[[np.random.Generator], Problem]
-"""Draws the problem of an episode; all have the same number of nodes."""
+Problems = Callable[[np.random.Generator], Any]
+"""Draws the problem of an episode: a `Problem`, or anything with `nodes`. All have the same number of nodes."""
 
 
 class NodeChoice(gymnasium.Env[Observation, int]):
@@ -45,7 +44,7 @@ class NodeChoice(gymnasium.Env[Observation, int]):
         """
         self.name, self.problems = name, problems
         self.rows, self.context_names = tuple(rows), tuple(context)
-        self.problem = problems(self._stream(seed))
+        self.problem: Any = problems(self._stream(seed))
         self.rng = self._stream(seed)
         num_n = len(self.problem.nodes)
         self.action_space = spaces.Discrete(num_n)  # type: ignore[assignment]  # its elements are NumPy integers

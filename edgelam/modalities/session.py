@@ -128,6 +128,24 @@ class SessionTurn(Module):
         """Return the state of a session that has read nothing."""
         return empty_state(self.network)
 
+    def copied(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the part of a state that stays as it is while the session goes on: its keys and values."""
+        return {name: state[name] for name in ("keys", "values")}
+
+    def rest(self, copy: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """Return what a state has beyond a copy that was made before; None if it does not begin with the copy."""
+        tokens = copy["keys"].shape[2]
+        for name in ("keys", "values"):
+            if not torch.equal(state[name][:, :, :tokens], copy[name]):
+                return None
+        return {"keys": state["keys"][:, :, tokens:], "values": state["values"][:, :, tokens:],
+                "hidden": state["hidden"]}  # fmt: skip
+
+    def joined(self, copy: Mapping[str, Tensor], rest: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the state of which `rest` has sent the part beyond `copy`."""
+        return {"keys": torch.cat([copy["keys"], rest["keys"]], dim=2),
+                "values": torch.cat([copy["values"], rest["values"]], dim=2), "hidden": rest["hidden"]}  # fmt: skip
+
     def state_bytes(self, tokens: int) -> int:
         """Return the bytes of a state after so many tokens, as it crosses a network."""
         network: Any = self.network

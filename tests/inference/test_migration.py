@@ -23,6 +23,14 @@ def service():
     return Service("language", SessionTurn("language", small_llama()), encoding="exact", max_batch=4)
 
 
+class Whole:
+    """A module that does not say what of its state can be copied before the pause."""
+
+    def __init__(self, module):
+        for name in ("name", "takes", "gives", "network", "weights_hash", "weight_bytes", "generate", "empty_state"):
+            setattr(self, name, getattr(module, name))
+
+
 def asked(turn):
     return {"ids": torch.arange(6) + 7 * turn, "most_tokens": torch.tensor([5])}
 
@@ -73,10 +81,47 @@ def test_bytes_of_a_move_are_those_of_the_state_and_the_weights():
     weights = weight_bytes(small_llama())
     assert move.weight_bytes == weights == service().file_bytes
     between = [each for each in transfers if each.source == "edge0" and each.receiver == "edge1"]
-    assert sorted(each.delivered_bytes for each in between) == sorted([move.state_bytes, weights])
-    state = next(each for each in between if each.size_bytes == move.state_bytes)
-    assert move.interruption_s == pytest.approx(state.last_byte_s - state.queued_s)
-    assert move.paused_s >= next(each for each in between if each.size_bytes == weights).last_byte_s
+    # the weights, keys and values while the session goes on, and, during the pause, the last hidden state
+    assert [each.delivered_bytes for each in between] == [weights, TOKEN * tokens, HIDDEN]
+    assert move.interruption_s == pytest.approx(between[2].last_byte_s - between[2].queued_s)
+    assert move.paused_s >= between[1].last_byte_s >= between[0].last_byte_s
+
+
+def test_what_a_turn_adds_during_a_move_moves_too_and_a_new_conversation_moves_whole():
+    async def main(sim, renew):
+        hosting = Hosting(sim, service(), computing=COMPUTING)
+        empty = hosting.service.module.empty_state()
+        hosting.begin("ue0", "edge0", empty)
+        hosting.begin("ue1", "edge1", empty)  # the weights are at edge1
+        for turn in range(5):
+            await hosting.turn("ue0", asked(turn))
+        moving = asyncio.create_task(hosting.move("ue0", "edge1"))
+        await asyncio.sleep(0)
+        if renew:
+            await hosting.renew("ue0", empty)
+        await hosting.turn("ue0", asked(5))
+        move = await moving
+        await hosting.turn("ue0", asked(6))
+        await hosting.close()
+        return move, [turn.answer for turn in hosting.turns], [turn.node for turn in hosting.turns]
+
+    def run(renew):
+        transfers = []
+        slow = WIRED | {"options": WIRED["options"] | {"rate": "1Mbps"}}
+        found = cosim.simulate(lambda sim: main(sim, renew), on_transfer=transfers.append, **slow)
+        sizes = [each.delivered_bytes for each in transfers if each.source == "edge0" and each.receiver == "edge1"
+                 and each.tag.startswith("state")]  # fmt: skip
+        return (*found, sizes)
+
+    move, answers, nodes, sizes = run(renew=False)
+    assert nodes == ["edge0"] * 6 + ["edge1"]
+    assert sizes == [TOKEN * 55, TOKEN * 11 + HIDDEN]
+    assert move.state_bytes == TOKEN * 66 + HIDDEN
+    assert answers == [turn.answer for turn in talk({}, turns=7)[0].turns]
+    move, _, nodes, sizes = run(renew=True)
+    assert nodes == ["edge0"] * 6 + ["edge1"]
+    assert sizes == [TOKEN * 55, TOKEN * 11 + HIDDEN]  # the copy was of a conversation that had ended
+    assert move.session_tokens == 11
 
 
 def test_weights_move_once_for_two_sessions():
@@ -100,12 +145,13 @@ def test_weights_move_once_for_two_sessions():
     assert both == ["edge1", "edge0"]
 
 
-def test_a_turn_that_comes_while_its_session_moves_waits_and_is_forwarded():
+def test_a_turn_that_comes_while_its_session_is_paused_waits_and_is_forwarded():
     async def main(sim):
-        hosting = Hosting(sim, service(), computing=COMPUTING)
-        hosting.begin("ue0", "edge0", hosting.service.module.empty_state())
+        whole = Service("language", Whole(SessionTurn("language", small_llama())), encoding="exact")
+        hosting = Hosting(sim, whole, computing=COMPUTING)
+        hosting.begin("ue0", "edge0", whole.module.empty_state())
         await hosting.turn("ue0", asked(0))
-        hosting.begin("ue1", "edge1", hosting.service.module.empty_state())  # the weights are at edge1
+        hosting.begin("ue1", "edge1", whole.module.empty_state())  # the weights are at edge1
         moving = asyncio.create_task(hosting.move("ue0", "edge1"))
         turn = await hosting.turn("ue0", asked(1))
         move = await moving
@@ -113,12 +159,14 @@ def test_a_turn_that_comes_while_its_session_moves_waits_and_is_forwarded():
         return turn, move
 
     transfers = []
-    turn, move = cosim.simulate(main, on_transfer=transfers.append, **WIRED)
+    slow = WIRED | {"options": WIRED["options"] | {"rate": "1Mbps"}}
+    turn, move = cosim.simulate(main, on_transfer=transfers.append, **slow)
     stayed, *_ = talk({}, turns=2)
     assert turn.node == "edge1"
     assert turn.answer == stayed.turns[1].answer
     assert [each.tag for each in transfers if "forwarded" in each.tag]
-    assert turn.waited_s == pytest.approx(0.0, abs=move.interruption_s)
+    assert move.state_bytes == TOKEN * 11 + HIDDEN
+    assert 0 < turn.waited_s < move.interruption_s
 
 
 def test_a_turn_while_weights_are_loaded_is_served_at_the_old_place():

@@ -154,7 +154,7 @@ class Control:
         for turn in turns:
             self.estimates.saw_turn(turn, round_trip_s)
         for move in moves:
-            self.estimates.saw_move(move)
+            self.estimates.saw_move(move, round_trip_s)
         return turns, moves
 
     def _measured(

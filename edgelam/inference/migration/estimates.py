@@ -4,8 +4,9 @@
 The predicted latency of a turn at a node is the user's own part (mean of what turns have shown beyond links and
 computing), plus the delay of the links over the user's present cell, plus the time of computing there, which is what it
 was elsewhere, scaled by the devices' time for one token. Jitter and loss are means of what was measured at the same
-distance. All means are exponentially weighted. Only measured numbers go in; before the first ones, latency is that of
-the links, and jitter and loss are 0.
+distance. A move interrupts a session for a round trip between its nodes, times a factor that moves have shown. All
+means are exponentially weighted. Only measured numbers go in; before the first ones, latency is that of the links,
+jitter and loss are 0, and the factor is 1.
 """
 
 from __future__ import annotations
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 WEIGHT = 0.3
 """Of a new value in a mean."""
-FIRST_BYTE_S = 8e-9
-"""Seconds for each byte of a move before one was seen: a link of 1 Gb/s."""
 
 
 class Estimates:
@@ -52,7 +51,7 @@ class Estimates:
         self._tokens = 0.0
         self._jitter_s: dict[float, float] = {}
         self._loss: dict[float, float] = {}
-        self._byte_s = FIRST_BYTE_S
+        self._moves = 1.0  # interruption by a move, in round trips between its nodes
 
     def saw_turn(self, turn: TurnRecord, round_trip_s: np.ndarray) -> None:
         """Learn from a turn that has ended. round_trip_s: [U, N] at that time."""
@@ -68,13 +67,16 @@ class Estimates:
         if not np.isnan(turn.latency_s):
             own_s = turn.latency_s - turn.waited_s - turn.compute_s - float(round_trip_s[u, n])
             _learn(self._own_s, turn.user, max(own_s, 0.0))
-            tokens = turn.compute_s / float(self._token_s[n])
-            self._tokens += (tokens - self._tokens) * (WEIGHT if self._tokens else 1.0)
+            token_times = turn.compute_s / float(self._token_s[n])
+            self._tokens += (token_times - self._tokens) * (WEIGHT if self._tokens else 1.0)
 
-    def saw_move(self, move: MigrationRecord) -> None:
-        """Learn from a move that has ended."""
+    def saw_move(self, move: MigrationRecord, round_trip_s: np.ndarray) -> None:
+        """Learn from a move that has ended. round_trip_s: [U, N] at that time."""
+        names = [node.name for node in self.nodes]
         if move.status == "complete" and move.state_bytes:
-            self._byte_s += WEIGHT * (move.interruption_s / move.state_bytes - self._byte_s)
+            between_s = _between(round_trip_s)[names.index(move.source), names.index(move.target)]
+            if between_s > 0:
+                self._moves += WEIGHT * (move.interruption_s / float(between_s) - self._moves)
 
     def problem(self, round_trip_s: np.ndarray, nearest: np.ndarray) -> SlotProblem:
         """Return the problem of the present slot. round_trip_s: [U, N]; nearest: int [U], a number of `nodes`."""
@@ -92,7 +94,8 @@ class Estimates:
             state_bytes=state, weight_bytes=float(hosting.service.weight_bytes),
             file_bytes=float(hosting.service.file_bytes), up=np.isin(names, hosting.nodes_with_weights()),
             loading_w=self._extra_w * self._load_s / self.slot_s,
-            pause_s=np.broadcast_to((state * self._byte_s)[:, None], shape), allowed=self._allowed(names, state),
+            pause_s=self._moves * _between(round_trip_s)[at],
+            allowed=self._allowed(names, state),
             round_trip_s=round_trip_s, nearest=nearest, slot_s=self.slot_s,
         )  # fmt: skip
 
@@ -108,6 +111,11 @@ class Estimates:
             if hosting.moving_to(user) is not None:
                 allowed[u] = False
         return allowed
+
+
+def _between(round_trip_s: np.ndarray) -> np.ndarray:
+    """Return the round trip between two nodes, over the cell of the user for which it is least, [N, N]."""
+    return np.asarray((round_trip_s[:, :, None] + round_trip_s[:, None, :]).min(axis=0))
 
 
 def _class(round_trip_s: float) -> float:

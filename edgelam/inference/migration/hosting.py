@@ -6,9 +6,12 @@ tokens are sent one by one as datagrams (udp), since a token that comes late is 
 of the session (keys and values) stays at the node and takes its memory.
 
 A move carries the state as it is, byte by byte, and the session goes on from what has arrived. If the target has no
-instance, the weights cross the network first, from the node where the session is, and are written to memory, while the
-session still serves turns at its old place. Only then is the session paused, moved and resumed. Turns that come in the
-meantime wait; if their request went to the old place, it is forwarded. Weights at a node without sessions are dropped.
+instance, the weights cross the network first, from the node where the session is, and are written to memory. Then the
+keys and values are copied. Meanwhile, the session still serves turns at its old place: they add keys and values, and
+change none. Only then is the session paused, until what was added has moved, too, and resumed at the target. Turns that
+come during the pause wait; if their request went to the old place, it is forwarded. Weights at a node without sessions
+are dropped. A state whose module does not say what of it can be copied before (`copied`, `rest`, `joined`, as
+`SessionTurn` has them) moves during the pause.
 """
 
 from __future__ import annotations
@@ -118,7 +121,7 @@ class _Session:
 
     @property
     def size(self) -> int:
-        return sum(value.numel() * value.element_size() for value in self.state.values())
+        return _size(self.state)
 
 
 class Hosting:
@@ -137,6 +140,7 @@ class Hosting:
                 f"service {service.name!r} has no state that could move: no value of its module is taken and given "
                 f"(takes {', '.join(module.takes)}; gives {', '.join(module.gives)})"
             )
+        self._module: Any = module
         self.computing = computing or Computing()
         self.transport = Transport()
         self.turns: list[TurnRecord] = []
@@ -234,18 +238,19 @@ class Hosting:
         paused_s, tokens, crossed, weights = math.nan, 0, 0, 0
         try:
             weights = await self._have_weights(source, to)
+            copy = await self._copied(session, to)
+            crossed += _size(copy)
             async with session.lock:
-                paused_s = self.sim.now_s
-                tokens, size = _tokens(session.state), session.size
-                to.memory.allocate(session.label, size)
-                try:
-                    message = await self.transport.message(source, to, session.state, f"state of {user}")
-                except BaseException:
-                    to.memory.free(session.label)
-                    raise
-                crossed = message.size_bytes
+                paused_s, tokens = self.sim.now_s, _tokens(session.state)
+                to.memory.allocate(session.label, session.size)
+                rest = self._module.rest(copy, session.state) if copy else None
+                message = await self.transport.message(
+                    source, to, session.state if rest is None else rest, f"state of {user}"
+                )  # fmt: skip
+                crossed += message.size_bytes
                 source.memory.free(session.label)
-                session.node, session.state = to, dict(message.data)
+                session.node = to
+                session.state = dict(message.data) if rest is None else self._module.joined(copy, message.data)
                 resumed_s = self.sim.now_s
             status, reason = "complete", ""
         except EdgelamError as error:
@@ -254,6 +259,8 @@ class Hosting:
             status, reason, resumed_s = "failed", str(error), self.sim.now_s
         finally:
             session.target = None
+            if session.node is not to and session.label in to.memory.held():
+                to.memory.free(session.label)
         record = MigrationRecord(
             user, source.name, target, start_s, paused_s, resumed_s, crossed, weights, tokens, status, reason
         )  # fmt: skip
@@ -268,6 +275,17 @@ class Hosting:
             session.node.memory.free(session.label)
         self._sessions.clear()
         await self._drop_idle()
+
+    async def _copied(self, session: _Session, to: Node) -> dict[str, Tensor]:
+        """Copy what can be copied while the session goes on; return what has arrived: nothing if nothing can be."""
+        if not hasattr(self._module, "copied"):
+            return {}
+        part: dict[str, Tensor] = self._module.copied(session.state)
+        if not _size(part):
+            return {}
+        to.memory.allocate(session.label, _size(part))
+        message = await self.transport.message(session.node, to, part, f"state of {session.user.name}, copied")
+        return dict(message.data)
 
     # ---- weights -------------------------------------------------------------------------------------------------
 
@@ -320,8 +338,7 @@ class Hosting:
         return self._sessions[user]
 
     def _set(self, session: _Session, state: dict[str, Tensor]) -> None:
-        size = sum(value.numel() * value.element_size() for value in state.values())
-        session.node.memory.allocate(session.label, size)
+        session.node.memory.allocate(session.label, _size(state))
         session.state = state
 
 
@@ -400,6 +417,10 @@ class _Turn:
             jitter_s=float(np.abs(np.diff(transits)).mean()) if len(transits) > 1 else math.nan,
             session_tokens=self.session_tokens, answer=self.answer, status=status, reason=reason,
         )  # fmt: skip
+
+
+def _size(state: Mapping[str, Tensor]) -> int:
+    return sum(value.numel() * value.element_size() for value in state.values())
 
 
 def _tokens(state: Mapping[str, Any]) -> int:

@@ -75,6 +75,11 @@ class Drive:
         self.at = self._sites()
         self.problem = self._problem()
 
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Where sessions may be."""
+        return self.road.nodes
+
     def step(self, x: np.ndarray) -> SlotProblem:
         """Place sessions, int [U]; return the problem of the next slot."""
         road = self.road
