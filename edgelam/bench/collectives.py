@@ -4,6 +4,7 @@
 The ranks are the first devices (role ue) of each scenario, alone in it; the star goes through its first edge server.
 Each algorithm, in a run of its own, reduces a tensor of each size in turn, the smallest first, over connections that
 stay and whose windows grow. A time is simulated: from when the last rank begins to when the last one has its result.
+What `auto` measures before it chooses is not in its times.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from edgelam.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from edgelam.cosim import Simulation
-    from edgelam.parallel.group import Group
+    from edgelam.parallel.group import CollectiveRecord, Group
 
 SIZES = (4_096, 65_536, 1_000_000)
-ALGORITHMS = ("direct", "ring", "tree", "halving-doubling", "star", "pipelined-star", "hierarchical", "multicast")
+ALGORITHMS = (
+    "direct", "ring", "tree", "halving-doubling", "star", "pipelined-star", "hierarchical", "multicast", "auto",
+)  # fmt: skip
 SCENARIOS = ("wired-star", "nr-urban-micro")
 RANKS = 4
 
@@ -32,6 +35,7 @@ class Case(TypedDict):
 
     scenario: str
     algorithm: str
+    chosen: str  # by which it was carried out: another one than asked for where `auto` was
     size_bytes: int
     simulated_s: float
     wall_s: float  # of all ranks in one process, ns-3 included
@@ -55,14 +59,21 @@ def measure(
     for scenario in scenarios:
         for algorithm in algorithms:
 
-            async def main(sim: Simulation, algorithm: str = algorithm) -> list[tuple[int, float, float]]:
+            async def main(sim: Simulation, algorithm: str = algorithm) -> list[tuple[str, int, float, float]]:
                 return await _all_reduces(sim, algorithm, sorted(sizes), ranks)
 
             times = cosim.simulate(main, scenario, options={"numUe": ranks})
             cases.extend(
                 [
-                    Case(scenario=scenario, algorithm=algorithm, size_bytes=size, simulated_s=took, wall_s=wall)
-                    for size, took, wall in times
+                    Case(
+                        scenario=scenario,
+                        algorithm=algorithm,
+                        chosen=chosen,
+                        size_bytes=size,
+                        simulated_s=took,
+                        wall_s=wall,
+                    )
+                    for chosen, size, took, wall in times
                 ]
             )
     return cases
@@ -70,8 +81,8 @@ def measure(
 
 async def _all_reduces(
     sim: Simulation, algorithm: str, sizes: Sequence[int], ranks: int
-) -> list[tuple[int, float, float]]:
-    """For each size the simulated and the wall time."""
+) -> list[tuple[str, int, float, float]]:
+    """For each size the algorithm that carried it out, the simulated and the wall time."""
     from edgelam.parallel.collectives.star import serve
     from edgelam.parallel.group import Group
 
@@ -79,14 +90,21 @@ async def _all_reduces(
     servers = [node for node in sim.nodes.values() if node.role == "edge"]
     server = servers[0] if servers else None
     serving = None if server is None else asyncio.create_task(serve(sim, server))
-    groups = [Group(nodes, rank, name=algorithm, algorithm=algorithm, server=server) for rank in range(ranks)]
+    records: list[CollectiveRecord] = []
+    groups = [
+        Group(nodes, rank, name=algorithm, algorithm=algorithm, server=server, on_collective=records.append)
+        for rank in range(ranks)
+    ]
     await asyncio.gather(*(_one(sim, group, sizes[0]) for group in groups))  # connections
     results = []
     for size in sizes:
+        if algorithm == "auto":
+            await asyncio.gather(*(_one(sim, group, size) for group in groups))  # it measures
         begin = time.perf_counter()
         times = await asyncio.gather(*(_one(sim, group, size) for group in groups))
         wall_s = time.perf_counter() - begin
-        results.append((size, max(end for _, end in times) - max(start for start, _ in times), wall_s))
+        took_s = max(end for _, end in times) - max(start for start, _ in times)
+        results.append((records[-1].algorithm, size, took_s, wall_s))
     await asyncio.gather(*(group.drain() for group in groups))
     if serving is not None:
         serving.cancel()
@@ -156,4 +174,7 @@ def run(
             mine = [case for case in cases if (case["scenario"], case["algorithm"]) == (scenario, algorithm)]
             times = {case["size_bytes"]: case["simulated_s"] for case in mine}
             print(f"{algorithm:18}" + "".join(f"{times[size]:14.4f}" for size in ordered))
+            if algorithm == "auto":
+                chosen = {case["size_bytes"]: case["chosen"] for case in mine}
+                print(f"{'which is':18}" + "".join(f"{chosen[size]:>14}" for size in ordered))
     return 0

@@ -24,6 +24,20 @@ SEVERAL = ("--ranks", "--clusters", "--options", "--devices", "--traces")
 """Options that take several words."""
 FLAGS = ("--no-report", "-h", "--help")
 """Options that take none."""
+_NODES = "ranks are named by their nodes: --ranks ue0 ue1 edge0"
+_MEETING = "leave it out: ranks find one another through the launcher"
+_FAILING = "leave it out: a rank that fails ends the run, and nothing is started again"
+NOT_HERE = {
+    "--resume": "a simulated network begins at time 0 and cannot be taken up in the middle. Let the program load the "
+    "checkpoint that it has written itself, as after any crash, and start it anew",
+    **dict.fromkeys(("--nproc-per-node", "--nnodes", "--node-rank"), _NODES),
+    **dict.fromkeys(
+        ("--standalone", "--master-addr", "--master-port", "--rdzv-backend", "--rdzv-endpoint", "--rdzv-id",
+         "--rdzv-conf", "--local-addr"), _MEETING,
+    ),
+    **dict.fromkeys(("--max-restarts", "--monitor-interval"), _FAILING),
+}  # fmt: skip
+"""Options of torchrun, and of other programs, that this command does not have: what to do instead."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +107,10 @@ def _is_value(option: str, word: str) -> bool:
 def run(arguments: list[str]) -> int:
     """``edgelam torchrun ARGUMENTS``."""
     own, program = split(arguments)
+    for word in own:
+        option = word.partition("=")[0].replace("_", "-")
+        if option in NOT_HERE:
+            raise ConfigurationError(f"edgelam torchrun has no {word.partition('=')[0]}: {NOT_HERE[option]}")
     settings = tyro.cli(
         Torchrun,
         args=own or (["--help"] if not program else []),

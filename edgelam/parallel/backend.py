@@ -30,7 +30,7 @@ def register() -> None:
 def install() -> None:
     """In a rank: make everything of torch.distributed use the simulated network."""
     register()
-    from edgelam.parallel import futures, spawning
+    from edgelam.parallel import checkpoints, futures, spawning
     from edgelam.parallel.store import BridgeStore
 
     rendezvous = importlib.import_module("torch.distributed.rendezvous")  # of which dist has a function by that name
@@ -49,6 +49,7 @@ def install() -> None:
         setattr(module, "ProcessGroupGloo", _NoGloo)  # noqa: B010  # which has no such attribute for the type checker
     futures.install()
     spawning.install()
+    checkpoints.install()
 
 
 def _create(options: Any, unused: Any = None) -> Any:
@@ -85,7 +86,9 @@ def _always_ns3(helper: Any) -> Any:
         made, prefix_store = helper(size, rank, ranks, dist.Backend("ns3"), store, name, **rest)
         if made is not dist.GroupMember.NON_GROUP_MEMBER and asked != "ns3":
             world = distributed_c10d._world
-            world.pg_map[made] = (dist.Backend.GLOO, prefix_store)
+            # of a group for which no backend was named PyTorch says "undefined"
+            said = dist.Backend.UNDEFINED if asked == dist.Backend.UNDEFINED else dist.Backend.GLOO
+            world.pg_map[made] = (said, prefix_store)
             world.pg_backend_config[made] = "cpu:gloo"
         return made, prefix_store
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from edgelam.errors import ConfigurationError
+from edgelam.parallel.flats import write
 from edgelam.parallel.messages import Wire
 
 if TYPE_CHECKING:
@@ -137,4 +138,4 @@ def write_bytes(into: Tensor, wire: Tensor, source: str, tag: str) -> None:
             f"{tag}: {wire.numel():,} bytes came from {source} for a tensor {tuple(into.shape)} of {into.dtype}, which "
             f"has {into.numel() * into.element_size():,}: shapes and dtypes must agree on all ranks"
         )
-    into.detach().copy_(wire.view(into.dtype).reshape(into.shape))
+    write(into.detach(), wire.view(into.dtype).reshape(into.shape))

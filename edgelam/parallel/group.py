@@ -32,6 +32,9 @@ from edgelam.errors import ConfigurationError
 from edgelam.parallel.call import Call, as_bytes, write_bytes
 from edgelam.parallel.collectives import algorithm_of
 from edgelam.parallel.collectives.low_rank import low_rank
+from edgelam.parallel.flats import flat as as_flat
+from edgelam.parallel.flats import flats as as_flats
+from edgelam.parallel.flats import write
 from edgelam.parallel.messages import Messages
 from edgelam.parallel.reduction import Reduction
 
@@ -218,7 +221,7 @@ class Group:
     ) -> None:
         """Make `tensor`, in place, the reduction of all ranks' tensors: of one shape and dtype on all ranks."""
         reduction = _reduction("all_reduce", reduction, tensor, compression)
-        async with self._turn("all_reduce", algorithm, [tensor], compression) as carry_out, _flat(tensor) as flat:
+        async with self._turn("all_reduce", algorithm, [tensor], compression) as carry_out, as_flat(tensor) as flat:
             reduction.prepare(flat)
             await carry_out(flat, reduction)
 
@@ -234,7 +237,7 @@ class Group:
         self._check_root(root)
         if compression is not None:
             compression.check("broadcast", tensor, None)
-        async with self._turn("broadcast", algorithm, [tensor], compression) as carry_out, _flat(tensor) as flat:
+        async with self._turn("broadcast", algorithm, [tensor], compression) as carry_out, as_flat(tensor) as flat:
             await carry_out(flat, root)
 
     async def reduce(
@@ -251,7 +254,7 @@ class Group:
         reduction = _reduction("reduce", reduction, tensor, compression)
         async with (
             self._turn("reduce", algorithm, [tensor], compression) as carry_out,
-            _flat(tensor if self.rank == root else tensor.detach().clone()) as flat,
+            as_flat(tensor if self.rank == root else tensor.detach().clone()) as flat,
         ):
             reduction.prepare(flat)
             await carry_out(flat, root, reduction)
@@ -260,7 +263,7 @@ class Group:
         """Make each of `outputs` what `tensor` is on the rank of its place; ranks may have different sizes."""
         self._check_list("all_gather", outputs)
         _check_pair("all_gather", outputs[self.rank], tensor)
-        async with self._turn("all_gather", algorithm, outputs) as carry_out, _flats(outputs) as flats:
+        async with self._turn("all_gather", algorithm, outputs) as carry_out, as_flats(outputs) as flats:
             flats[self.rank].copy_(tensor.detach().reshape(-1))
             await carry_out(flats)
 
@@ -277,7 +280,7 @@ class Group:
         self._check_list("reduce_scatter", inputs)
         _check_pair("reduce_scatter", output, inputs[self.rank])
         reduction = _reduction("reduce_scatter", reduction, output, compression)
-        async with self._turn("reduce_scatter", algorithm, inputs, compression) as carry_out, _flat(output) as flat:
+        async with self._turn("reduce_scatter", algorithm, inputs, compression) as carry_out, as_flat(output) as flat:
             flats = [tensor.detach().clone(memory_format=torch.contiguous_format).reshape(-1) for tensor in inputs]
             for each in flats:
                 reduction.prepare(each)
@@ -293,7 +296,7 @@ class Group:
         if self.rank == root:
             places = self._check_list("gather", outputs)
             _check_pair("gather", places[root], tensor)
-        async with self._turn("gather", algorithm, places) as carry_out, _flats(places) as flats:
+        async with self._turn("gather", algorithm, places) as carry_out, as_flats(places) as flats:
             if self.rank == root:
                 flats[root].copy_(tensor.detach().reshape(-1))
             await carry_out(flats, root)
@@ -307,10 +310,10 @@ class Group:
         if self.rank == root:
             places = self._check_list("scatter", inputs)
             _check_pair("scatter", output, places[root])
-        async with self._turn("scatter", algorithm, places) as carry_out, _flats(places) as flats:
+        async with self._turn("scatter", algorithm, places) as carry_out, as_flats(places) as flats:
             await carry_out(flats, root)
             if self.rank == root:
-                output.detach().copy_(flats[root].reshape(output.shape))
+                write(output.detach(), flats[root].reshape(output.shape))
 
     async def all_to_all(
         self, outputs: Sequence[Tensor], inputs: Sequence[Tensor], *, algorithm: str | None = None
@@ -319,7 +322,7 @@ class Group:
         self._check_list("all_to_all", outputs)
         self._check_list("all_to_all", inputs)
         _check_pair("all_to_all", outputs[self.rank], inputs[self.rank])
-        async with self._turn("all_to_all", algorithm, inputs) as carry_out, _flats(outputs) as flats:
+        async with self._turn("all_to_all", algorithm, inputs) as carry_out, as_flats(outputs) as flats:
             sent = [tensor.detach().reshape(-1) for tensor in inputs]
             flats[self.rank].copy_(sent[self.rank])
             await carry_out(flats, sent)
@@ -363,24 +366,6 @@ class Group:
                 f"{'no tensors' if tensors is None else f'{len(tensors)} tensors'}: give one for each rank"
             )
         return list(tensors)
-
-
-@asynccontextmanager
-async def _flats(tensors: Sequence[Tensor]) -> AsyncIterator[list[Tensor]]:
-    """Within the block contiguous one-dimensional views of tensors; or copies, which the tensors become after it."""
-    plain = [tensor.detach() for tensor in tensors]
-    flats = [tensor.contiguous().resolve_conj().resolve_neg().reshape(-1) for tensor in plain]
-    yield flats
-    for tensor, flat in zip(plain, flats, strict=True):
-        if flat.data_ptr() != tensor.data_ptr():
-            tensor.copy_(flat.reshape(tensor.shape))
-
-
-@asynccontextmanager
-async def _flat(tensor: Tensor) -> AsyncIterator[Tensor]:
-    """The same of one."""
-    async with _flats([tensor]) as (flat,):
-        yield flat
 
 
 def _clusters(asked: Sequence[Sequence[int]] | None, size: int, name: str) -> list[list[int]]:

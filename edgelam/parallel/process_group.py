@@ -16,8 +16,20 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from edgelam.errors import ConfigurationError
+from edgelam.parallel.arguments import (
+    equal_parts,
+    keep_parts,
+    one_tensor,
+    parts,
+    plain,
+    reduce_op,
+    reduction_of,
+    root_rank,
+    tensor_list,
+    timeout_of,
+)
 from edgelam.parallel.compression import Compressed
+from edgelam.parallel.flats import write
 from edgelam.parallel.group import Group
 from edgelam.parallel.reduction import Reduction
 from edgelam.parallel.session import Session
@@ -25,25 +37,6 @@ from edgelam.parallel.works import NetworkWork, of_several
 
 LONG = timedelta(minutes=10)
 """PyTorch's own time-outs are at least so long; they are not applied: a rank that waits for ever is found without."""
-
-_NAMES = {
-    dist.ReduceOp.SUM: "sum",
-    dist.ReduceOp.AVG: "avg",
-    dist.ReduceOp.PRODUCT: "product",
-    dist.ReduceOp.MIN: "min",
-    dist.ReduceOp.MAX: "max",
-    dist.ReduceOp.BAND: "band",
-    dist.ReduceOp.BOR: "bor",
-    dist.ReduceOp.BXOR: "bxor",
-}
-
-
-def reduction_of(op: Any) -> Reduction:
-    """The reduction that a ReduceOp asks for."""
-    for known, name in _NAMES.items():
-        if op == known:
-            return Reduction(name)
-    raise RuntimeError(f"backend ns3 has no reduction {op}; legal are {', '.join(str(known) for known in _NAMES)}")
 
 
 class Ns3ProcessGroup(dist.ProcessGroup):
@@ -187,12 +180,12 @@ class Ns3ProcessGroup(dist.ProcessGroup):
 
     def allreduce(self, tensors: Any, opts: Any = None, *_: Any, **__: Any) -> NetworkWork:
         """Reduce a tensor in place, on all ranks."""
-        reduction = reduction_of(_op(opts))
+        reduction = reduction_of(reduce_op(opts))
         sparse = tensors if isinstance(tensors, Tensor) else tensors[0]
         if sparse.layout == torch.sparse_coo:
-            return self._begin("all_reduce", self._sum_sparse(sparse, reduction), [sparse], _timeout(opts))
-        tensor = _one(tensors)
-        return self._begin("all_reduce", self.group.all_reduce(tensor, reduction), [tensor], _timeout(opts))
+            return self._begin("all_reduce", self._sum_sparse(sparse, reduction), [sparse], timeout_of(opts))
+        tensor = one_tensor(tensors)
+        return self._begin("all_reduce", self.group.all_reduce(tensor, reduction), [tensor], timeout_of(opts))
 
     async def _sum_sparse(self, tensor: Tensor, reduction: Reduction) -> None:
         """The sum of sparse tensors: all indices and values go to all ranks, as under gloo."""
@@ -212,16 +205,17 @@ class Ns3ProcessGroup(dist.ProcessGroup):
 
     def allreduce_coalesced(self, tensors: list[Tensor], opts: Any = None) -> NetworkWork:
         """Reduce several tensors in place, as one."""
+        tensors = [plain(tensor) for tensor in tensors]
 
         async def operation() -> None:
             for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
                 mine = [tensor for tensor in tensors if tensor.dtype == dtype]
                 flat = torch.cat([tensor.detach().reshape(-1) for tensor in mine])
-                await self.group.all_reduce(flat, reduction_of(_op(opts)))
+                await self.group.all_reduce(flat, reduction_of(reduce_op(opts)))
                 for tensor, part in zip(mine, flat.split([tensor.numel() for tensor in mine]), strict=True):
-                    tensor.detach().copy_(part.reshape(tensor.shape))
+                    write(tensor.detach(), part.reshape(tensor.shape))
 
-        return self._begin("all_reduce", operation(), tensors, _timeout(opts))
+        return self._begin("all_reduce", operation(), tensors, timeout_of(opts))
 
     def average_compressed(self, tensors: Mapping[Compressed, Tensor]) -> NetworkWork:
         """Average tensors in place over all ranks, each with its compression (hooks.py)."""
@@ -234,33 +228,33 @@ class Ns3ProcessGroup(dist.ProcessGroup):
 
     def broadcast(self, tensors: Any, opts: Any = None, *_: Any, **__: Any) -> NetworkWork:
         """Send a tensor of one rank to all."""
-        tensor = _one(tensors)
-        return self._begin("broadcast", self.group.broadcast(tensor, _root(opts)), [tensor], _timeout(opts))
+        tensor = one_tensor(tensors)
+        return self._begin("broadcast", self.group.broadcast(tensor, root_rank(opts)), [tensor], timeout_of(opts))
 
     def reduce(self, tensors: Any, opts: Any = None, *_: Any, **__: Any) -> NetworkWork:
         """Reduce a tensor, on one rank."""
-        tensor = _one(tensors)
-        operation = self.group.reduce(tensor, _root(opts), reduction_of(_op(opts)))
-        return self._begin("reduce", operation, [tensor], _timeout(opts))
+        tensor = one_tensor(tensors)
+        operation = self.group.reduce(tensor, root_rank(opts), reduction_of(reduce_op(opts)))
+        return self._begin("reduce", operation, [tensor], timeout_of(opts))
 
     def allgather(self, outputs: Any, inputs: Any, opts: Any = None, *_: Any) -> NetworkWork:
         """Gather a tensor of each rank, on all ranks."""
-        places, tensor = _list(outputs), _one(inputs)
-        return self._begin("all_gather", self.group.all_gather(places, tensor), places, _timeout(opts))
+        places, tensor = tensor_list(outputs), one_tensor(inputs)
+        return self._begin("all_gather", self.group.all_gather(places, tensor), places, timeout_of(opts))
 
     def all_gather_single(self, output: Tensor, input: Tensor, opts: Any = None) -> NetworkWork:
         """Gather a tensor of each rank into one, on all ranks."""
         if output.numel() != input.numel() * self.size():
             raise ValueError("output tensor size must be equal to world_size times input tensor size")
-        places = _chunks(output, self.size())
-        return self._begin("all_gather", self._into(output, places, input), [output], _timeout(opts))
+        places = equal_parts(output, self.size())
+        return self._begin("all_gather", self._into(output, places, one_tensor(input)), [output], timeout_of(opts))
 
     _allgather_base = all_gather_single
 
     async def _into(self, output: Tensor, places: list[Tensor], tensor: Tensor) -> None:
         flat = tensor.detach().reshape(-1)
         await self.group.all_gather(places, flat)
-        _keep(output, places)
+        keep_parts(output, places)
 
     def allgather_coalesced(self, outputs: list[list[Tensor]], inputs: list[Tensor], opts: Any = None) -> NetworkWork:
         """Gather several tensors of each rank, on all ranks. outputs: for each rank its tensors."""
@@ -277,16 +271,17 @@ class Ns3ProcessGroup(dist.ProcessGroup):
 
     def reduce_scatter(self, outputs: Any, inputs: Any, opts: Any = None, *_: Any, **__: Any) -> NetworkWork:
         """Reduce a list of tensors; each rank keeps that of its place."""
-        output = _one(outputs)
-        operation = self.group.reduce_scatter(output, _list(inputs), reduction_of(_op(opts)))
-        return self._begin("reduce_scatter", operation, [output], _timeout(opts))
+        output = one_tensor(outputs)
+        operation = self.group.reduce_scatter(output, tensor_list(inputs), reduction_of(reduce_op(opts)))
+        return self._begin("reduce_scatter", operation, [output], timeout_of(opts))
 
     def reduce_scatter_single(self, output: Tensor, input: Tensor, opts: Any = None) -> NetworkWork:
         """Reduce a tensor; each rank keeps its part of it."""
         if input.numel() != output.numel() * self.size():
             raise ValueError("input tensor must be the same size as output size times world size")
-        operation = self.group.reduce_scatter(output, _chunks(input, self.size()), reduction_of(_op(opts)))
-        return self._begin("reduce_scatter", operation, [output], _timeout(opts))
+        places = equal_parts(input, self.size())
+        operation = self.group.reduce_scatter(one_tensor(output), places, reduction_of(reduce_op(opts)))
+        return self._begin("reduce_scatter", operation, [output], timeout_of(opts))
 
     _reduce_scatter_base = reduce_scatter_single
 
@@ -301,19 +296,20 @@ class Ns3ProcessGroup(dist.ProcessGroup):
 
     def gather(self, outputs: Any, inputs: Any, opts: Any = None, *_: Any, **__: Any) -> NetworkWork:
         """Gather a tensor of each rank, on one rank."""
-        root, tensor = _root(opts), _one(inputs)
-        places = _list(outputs) if self.rank() == root else None
-        return self._begin("gather", self.group.gather(places, tensor, root), places or (), _timeout(opts))
+        root, tensor = root_rank(opts), one_tensor(inputs)
+        places = tensor_list(outputs) if self.rank() == root else None
+        return self._begin("gather", self.group.gather(places, tensor, root), places or (), timeout_of(opts))
 
     def scatter(self, outputs: Any, inputs: Any, opts: Any = None, *_: Any, **__: Any) -> NetworkWork:
         """Send each rank its tensor of a list that one rank has."""
-        root, output = _root(opts), _one(outputs)
-        places = _list(inputs) if self.rank() == root else None
-        return self._begin("scatter", self.group.scatter(output, places, root), [output], _timeout(opts))
+        root, output = root_rank(opts), one_tensor(outputs)
+        places = tensor_list(inputs) if self.rank() == root else None
+        return self._begin("scatter", self.group.scatter(output, places, root), [output], timeout_of(opts))
 
     def alltoall(self, outputs: list[Tensor], inputs: list[Tensor], opts: Any = None, *_: Any) -> NetworkWork:
         """Send each rank its tensor of a list that each rank has."""
-        return self._begin("all_to_all", self.group.all_to_all(outputs, inputs), outputs, _timeout(opts))
+        outputs, inputs = tensor_list(outputs), tensor_list(inputs)
+        return self._begin("all_to_all", self.group.all_to_all(outputs, inputs), outputs, timeout_of(opts))
 
     def all_to_all_single(
         self,
@@ -325,20 +321,20 @@ class Ns3ProcessGroup(dist.ProcessGroup):
         *_: Any,
     ) -> NetworkWork:
         """Send each rank its part of a tensor that each rank has; sizes: along the first axis, none: equal."""
-        received = _parts(output, output_sizes, self.size(), "output")
-        sent = _parts(input, input_sizes, self.size(), "input")
+        received = parts(output, output_sizes, self.size(), "output")
+        sent = parts(input, input_sizes, self.size(), "input")
 
         async def operation() -> None:
             await self.group.all_to_all(received, sent)
-            _keep(output, received)
+            keep_parts(output, received)
 
-        return self._begin("all_to_all", operation(), [output], _timeout(opts))
+        return self._begin("all_to_all", operation(), [output], timeout_of(opts))
 
     alltoall_base = all_to_all_single
 
     def barrier(self, opts: Any = None, *_: Any, **__: Any) -> NetworkWork:
         """Wait for all ranks. The messages of 1 byte cross the network."""
-        return self._begin("barrier", self.group.barrier(), [], _timeout(opts))
+        return self._begin("barrier", self.group.barrier(), [], timeout_of(opts))
 
     def monitored_barrier(self, timeout: timedelta | None = None, wait_all_ranks: bool = False) -> None:
         """Wait for all ranks; rank 0 raises RuntimeError that names those that do not come within `timeout`.
@@ -347,7 +343,7 @@ class Ns3ProcessGroup(dist.ProcessGroup):
         """
         limit = self._timeout if timeout is None else timeout
         what, tag = "monitored_barrier", "monitored_barrier"
-        token = torch.zeros(1, dtype=torch.uint8)
+        token = torch.zeros(1, dtype=torch.uint8, device="cpu")
         if self.rank() != 0:
             self._begin(what, self.group.send(0, token, tag=tag), timeout=limit).wait()
             self._begin(what, self.group.receive(0, token, tag=tag), timeout=limit).wait()
@@ -356,7 +352,7 @@ class Ns3ProcessGroup(dist.ProcessGroup):
         missing = []
         for rank in range(1, self.size()):
             left_s = max(1e-9, deadline_s - self._session.loop.time())
-            came = torch.zeros(1, dtype=torch.uint8)
+            came = torch.zeros_like(token)
             try:
                 self._begin(what, self.group.receive(rank, came, tag=tag), timeout=timedelta(seconds=left_s)).wait()
             except RuntimeError:
@@ -376,17 +372,17 @@ class Ns3ProcessGroup(dist.ProcessGroup):
 
     def send(self, tensors: Any, to: int, tag: int = 0) -> NetworkWork:
         """Send a tensor to a rank."""
-        tensor = _one(tensors)
+        tensor = one_tensor(tensors)
         return self._begin("send", self.group.send(to, tensor, tag=f"send {tag}"), [tensor])
 
     def recv(self, tensors: Any, source: int, tag: int = 0) -> NetworkWork:
         """Receive a tensor from a rank."""
-        tensor = _one(tensors)
+        tensor = one_tensor(tensors)
         return self._begin("recv", self.group.receive(source, tensor, tag=f"send {tag}"), [tensor])
 
     def recv_anysource(self, tensors: Any, tag: int = 0) -> NetworkWork:
         """Receive a tensor from any rank."""
-        tensor = _one(tensors)
+        tensor = one_tensor(tensors)
         return self._begin("recv", self.group.receive(None, tensor, tag=f"send {tag}"), [tensor])
 
     # ---- what gloo does not have either ------------------------------------------------------------------------------
@@ -398,64 +394,3 @@ class Ns3ProcessGroup(dist.ProcessGroup):
     def merge_remote_group(self, *_: Any, **__: Any) -> Any:
         """Refused, as by gloo."""
         raise RuntimeError("backend ns3 does not merge groups, as gloo does not; use torch.distributed.new_group")
-
-
-def _one(tensors: Any) -> Tensor:
-    if isinstance(tensors, Tensor):
-        return _checked(tensors)
-    if len(tensors) != 1:
-        raise ValueError(f"one tensor is needed, not {len(tensors)}: each rank has one device")
-    return _checked(tensors[0])
-
-
-def _list(tensors: Any) -> list[Tensor]:
-    if tensors and isinstance(tensors[0], Tensor):
-        return [_checked(tensor) for tensor in tensors]
-    if len(tensors) != 1:
-        raise ValueError(f"one list of tensors is needed, not {len(tensors)}: each rank has one device")
-    return [_checked(tensor) for tensor in tensors[0]]
-
-
-def _checked(tensor: Tensor) -> Tensor:
-    if tensor.device.type != "cpu":
-        raise ConfigurationError(
-            f"a tensor on {tensor.device}: backend ns3 sends tensors on the CPU, as gloo does; leave out .cuda() and "
-            "give a node the profile of its machine with --devices"
-        )
-    if tensor.layout != torch.strided:
-        raise ConfigurationError(f"a tensor of layout {tensor.layout}: backend ns3 sends dense tensors")
-    return tensor
-
-
-def _chunks(tensor: Tensor, size: int) -> list[Tensor]:
-    """Equal flat parts of a tensor: views where it is contiguous."""
-    return list(tensor.detach().reshape(-1).chunk(size)) if tensor.numel() else [tensor.detach().reshape(-1)] * size
-
-
-def _parts(tensor: Tensor, sizes: Sequence[int] | None, size: int, which: str) -> list[Tensor]:
-    if not sizes:
-        if tensor.dim() == 0 or tensor.shape[0] % size:
-            raise RuntimeError(f"Tensor's dim 0 does not divide equally across group size ({which} of all_to_all)")
-        sizes = [tensor.shape[0] // size] * size
-    if len(sizes) != size or sum(sizes) != tensor.shape[0]:
-        raise RuntimeError(f"{which} split sizes {list(sizes)} do not fit {size} ranks and {tuple(tensor.shape)}")
-    return list(tensor.detach().contiguous().split(list(sizes)))
-
-
-def _keep(output: Tensor, parts: Sequence[Tensor]) -> None:
-    """Copy parts that are no views of `output` into it."""
-    flat = output.detach()
-    if not flat.is_contiguous():
-        flat.copy_(torch.cat([part.reshape(-1) for part in parts]).reshape(flat.shape))
-
-
-def _op(opts: Any) -> Any:
-    return getattr(opts, "reduceOp", opts if opts is not None else dist.ReduceOp.SUM)
-
-
-def _root(opts: Any) -> int:
-    return opts if isinstance(opts, int) else int(getattr(opts, "rootRank", 0))
-
-
-def _timeout(opts: Any) -> timedelta | None:
-    return getattr(opts, "timeout", None)

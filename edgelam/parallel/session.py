@@ -124,7 +124,11 @@ class Session:
             _set_tracer(tracer)
 
     def _run(self, coroutine: Awaitable[T]) -> T:
-        result: T = self.loop.run_until_complete(coroutine)
+        import torch
+
+        # the program may be in inference mode or have a default device; what carries out its communication is not
+        with torch.inference_mode(False), torch._C.DisableTorchFunction():
+            result: T = self.loop.run_until_complete(coroutine)
         return result
 
     def begin(self, work: NetworkWork, operation: Coroutine[Any, Any, None]) -> None:

@@ -17,6 +17,7 @@ from edgelam import scenarios
 from edgelam.cosim.run import simulate
 from edgelam.cosim.simulation import Simulation
 from edgelam.errors import ConfigurationError, NotReplayable
+from edgelam.host import shell_line
 from edgelam.output.progress import Progress
 from edgelam.replay import programs
 from edgelam.replay import tables as replayed_tables
@@ -29,6 +30,9 @@ from edgelam.runs.folders.folder import RunFolder
 from edgelam.runs.folders.load import Run, load_run
 from edgelam.runs.recording import SimulationRecorder, recorded_names
 from edgelam.scenarios import trust as whose
+
+TORCHRUN = "torchrun"
+"""What a run of ranks of torch.distributed is called in the place of an experiment."""
 
 
 def replay(
@@ -125,6 +129,12 @@ def _check_run(run: Run) -> list[dict[str, Any]]:
     if "replay" in run.manifest:
         made_of = run.manifest["replay"]["of"]
         raise NotReplayable(f"{run.path} is itself a replay: replay the run from which it was made, {made_of}")
+    if run.manifest["experiment"] == TORCHRUN:
+        raise NotReplayable(
+            f"{run.path} is a run of edgelam torchrun: each rank is a process of its own, and what it does in which "
+            "order is only known while it runs. Run the program again over the other network: edgelam torchrun "
+            f"--scenario ... {_program(run)}"
+        )
     if run.state != "completed":
         raise NotReplayable(f"{run.path} is {run.state}, and only a completed run can be replayed")
     simulations: list[dict[str, Any]] = run.manifest.get("simulations", [])
@@ -142,6 +152,13 @@ def _check_run(run: Run) -> list[dict[str, Any]]:
             "something else\n" + "\n".join(reasons)
         )
     return simulations
+
+
+def _program(run: Run) -> str:
+    """The ranks of a run of torchrun, and its program."""
+    configuration = run.manifest.get("configuration", {})
+    ranks, program = configuration.get("ranks", ["..."]), configuration.get("program", ["PROGRAM.py"])
+    return shell_line(["--ranks", *map(str, ranks), *map(str, program)])
 
 
 def _check_settings(after: Settings, simulations: list[dict[str, Any]]) -> None:

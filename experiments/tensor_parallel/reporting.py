@@ -37,6 +37,9 @@ def _bench(run: Run) -> TextTable:
     for algorithm, mine in rows.groupby("algorithm", sort=False):
         seconds = mine.set_index("size_bytes")["simulated_s"]
         table.add_row(str(algorithm), *(f"{seconds[size]:.4g}" for size in sizes))
+        if algorithm == "auto":
+            chosen = mine.set_index("size_bytes")["chosen"]
+            table.add_row("which is", *(str(chosen[size]) for size in sizes))
     return table
 
 

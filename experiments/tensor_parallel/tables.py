@@ -47,7 +47,9 @@ FAULTS: dict[str, type] = {"fault": str, "devices": int, "seed": int} | {
 FAULT_STEPS: dict[str, type] = {"fault": str, "devices": int, "seed": int} | {
     "step": int, "attempt": int, "end_s": float, "loss_nats": float,
 }  # fmt: skip
-BENCH: dict[str, type] = {"scenario": str, "algorithm": str, "size_bytes": int, "simulated_s": float}
+BENCH: dict[str, type] = {
+    "scenario": str, "algorithm": str, "chosen": str, "size_bytes": int, "simulated_s": float,
+}  # fmt: skip
 FACTS: dict[str, type] = {"heads": int, "columns": int}
 """Columns added to the ledger."""
 

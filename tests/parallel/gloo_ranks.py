@@ -40,7 +40,7 @@ def main(size, folder, out, *programs):
     for rank in ranks:
         rank.start()
     for rank in ranks:
-        rank.join(240)
+        rank.join(850)
         if rank.exitcode is None:
             rank.kill()
             rank.join()

@@ -12,7 +12,7 @@ NAMED = sorted(set(ALGORITHMS) - {"auto"})
 """Algorithms; auto chooses among them."""
 
 
-def run_ranks(program, size, *, scenario=None, options=None, server=None, seed=1, **of_group):
+def run_ranks(program, size, *, scenario=None, options=None, server=None, seed=1, on_transfer=None, **of_group):
     """The results of ``program(group, sim)`` for each rank; without a scenario transfers take no time."""
 
     async def main(sim):
@@ -30,4 +30,5 @@ def run_ranks(program, size, *, scenario=None, options=None, server=None, seed=1
     if scenario is None:
         names = {f"ue{rank}": "ue" for rank in range(size)} | {"edge0": "edge"}
         return cosim.simulate(main, nodes=names, seed=seed)
-    return cosim.simulate(main, scenario, options={"numUe": size, **(options or {})}, seed=seed)
+    options = {"numUe": size, **(options or {})}
+    return cosim.simulate(main, scenario, options=options, seed=seed, on_transfer=on_transfer)

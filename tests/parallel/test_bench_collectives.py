@@ -31,3 +31,16 @@ def test_it_measures_prints_and_draws(tmp_path, capsys):
 def test_mistakes_are_explained(options, text, capsys):
     assert main(["bench", "collectives", *options]) != 0
     assert text in capsys.readouterr().err
+
+
+def test_auto_is_beside_the_others_with_what_it_takes(capsys):
+    options = ["--sizes", "400", "200000", "--algorithms", "ring", "star", "auto", "--scenarios", "wired-star"]
+    assert main(["bench", "collectives", "--json", *options]) == 0
+    cases = json.loads(capsys.readouterr().out)["cases"]
+    took = {(case["algorithm"], case["size_bytes"]): case["simulated_s"] for case in cases}
+    for case in cases:
+        assert (case["chosen"] == case["algorithm"]) == (case["algorithm"] != "auto")
+    for size in (400, 200_000):
+        assert took["auto", size] <= 1.05 * min(took["ring", size], took["star", size])
+    assert main(["bench", "collectives", "--sizes", "400", "--algorithms", "auto", "--scenarios", "wired-star"]) == 0
+    assert "which is" in capsys.readouterr().out

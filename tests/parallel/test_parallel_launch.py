@@ -182,3 +182,39 @@ def test_ranks_started_by_hand_need_an_import_and_a_name(tmp_path):
             process.wait()
     assert [(tmp_path / str(rank)).read_text() for rank in range(2)] == ["[3.0, 3.0]"] * 2
     assert records
+
+
+UNDER_WAY = """
+import torch
+import torch.distributed as dist
+import torch.distributed._functional_collectives as functional
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import Shard, distribute_tensor
+dist.init_process_group()
+rank = dist.get_rank()
+def begun():
+    return functional.all_gather_single(torch.ones(2) * (rank + 1), 0, dist.group.WORLD)
+summed, whole, part, came = begun(), torch.empty(8), torch.empty(2), torch.empty(4)
+dist.all_reduce(summed)
+dist.all_gather_into_tensor(whole, begun())
+dist.reduce_scatter_tensor(part, begun())
+sending = dist.isend(begun(), 1 - rank)
+dist.recv(came, 1 - rank)
+sending.wait()
+assert summed.tolist() == [2, 2, 4, 4]
+assert whole.tolist() == [1, 1, 2, 2] * 2
+assert part.tolist() == [2 * (rank + 1)] * 2
+assert came.tolist() == [1, 1, 2, 2]
+try:
+    dist.all_reduce(distribute_tensor(torch.ones(4), init_device_mesh("cpu", (2,)), [Shard(0)]))
+except NotImplementedError as error:
+    assert "give its to_local()" in str(error)
+else:
+    raise AssertionError("a DTensor was reduced")
+"""
+
+
+def test_a_tensor_that_is_still_made_is_waited_for_and_a_distributed_one_is_refused(tmp_path):
+    program = tmp_path / "under_way.py"
+    program.write_text(UNDER_WAY)
+    over_network([program], ranks=("ue0", "ue1"))

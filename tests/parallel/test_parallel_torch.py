@@ -5,6 +5,7 @@ import pytest
 from torch_runs import PROGRAMS, RANKS, assert_same, under_gloo, under_ns3
 
 ALONE = ("together", "compressed")  # what runs the others, and what needs the backend ns3
+pytestmark = pytest.mark.timeout(1200)  # all programs, twice: minutes on a busy machine
 TOGETHER = [path for path in sorted(PROGRAMS.glob("*.py")) if path.stem not in ALONE]
 
 

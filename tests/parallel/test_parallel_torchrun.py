@@ -97,3 +97,29 @@ def test_collectives_are_bars_of_report_and_trace(steps, tmp_path):
     bars = [event for event in json.loads((tmp_path / "trace.json").read_text())["traceEvents"] if "cat" in event]
     assert sum(bar["cat"] == "collective" for bar in bars) == len(run["collectives"])
     assert any(bar["name"].startswith("all_reduce by ring, ") for bar in bars)
+
+
+def test_a_run_of_ranks_is_not_replayed_and_says_what_to_run(steps, capsys):
+    assert main(["replay", str(steps["wait"][2].path), "--scenario", "wired-star"]) == 2
+    said = capsys.readouterr().err
+    assert "each rank is a process of its own" in said
+    assert "edgelam torchrun --scenario ... --ranks ue0 ue1" in said
+    assert "step.py wait" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--resume"], "no --resume: a simulated network begins at time 0"),
+        (["--resume=last"], "no --resume: a simulated network begins at time 0"),
+        (["--nproc_per_node", "4"], "no --nproc_per_node: ranks are named by their nodes"),
+        (["--nproc-per-node=4"], "no --nproc-per-node: ranks are named by their nodes"),
+        (["--standalone"], "no --standalone: leave it out: ranks find one another"),
+        (["--max-restarts", "3"], "no --max-restarts: leave it out: a rank that fails ends the run"),
+    ],
+)
+def test_options_of_torchrun_that_mean_nothing_here_are_refused_by_name(tmp_path, capsys, options, said):
+    program = tmp_path / "train.py"
+    program.write_text("raise AssertionError\n")
+    assert main(["torchrun", *options, "--ranks", "ue0,ue1", str(program), "--resume"]) == 2
+    assert said in capsys.readouterr().err

@@ -19,12 +19,14 @@ _NUMBER = re.compile(r"-?(?:\d+\.?\d*(?:e[+-]?\d+)?|nan|inf)")
 
 
 def over_network(
-    command, *, ranks=RANKS, records=None, compute="modelled", rate="1Gbps", idle_timeout_s=60.0, **of_job
-):
-    """Run a program as all ranks, over wired-star."""
+    command, *, ranks=RANKS, records=None, compute="modelled", scenario="wired-star", options=None, idle_timeout_s=60.0,
+    **of_job,
+):  # fmt: skip
+    """Run a program as all ranks, over wired-star at 1 Gb/s if no other network is named."""
     job = Job(tuple(ranks), compute=compute, **of_job)
     users = sum(name.startswith("ue") for name in ranks)
-    simulate = functools.partial(cosim.simulate, scenario="wired-star", options={"numUe": max(users, 1), "rate": rate})
+    options = {"numUe": max(users, 1), **({"rate": "1Gbps"} if scenario == "wired-star" else {}), **(options or {})}
+    simulate = functools.partial(cosim.simulate, scenario=scenario, options=options)
     on_record = None if records is None else records.append
     words = [str(word) for word in command]
     return run_ranks(words, job, simulate, on_record=on_record, idle_timeout_s=idle_timeout_s)
@@ -36,7 +38,7 @@ def under_gloo(programs, folder):
     out.mkdir()
     # a process of its own forks the ranks: this one may have threads, which a fork does not take along
     command = [sys.executable, Path(__file__).with_name("gloo_ranks.py"), str(size), folder, out, *programs]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return [json.loads((out / f"{rank}.json").read_text()) for rank in range(size)]
 
