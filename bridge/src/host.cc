@@ -2,12 +2,15 @@
 #include "edgelam/bridge/host.h"
 
 #include <bit>
+#include <cstdlib>
 #include <deque>
 #include <vector>
 
+#include <poll.h>
 #include <unistd.h>
 
 #include "edgelam/bridge/control.h"
+#include "edgelam/bridge/segment.h"
 #include "host_watcher.h"
 
 namespace edgelam::bridge {
@@ -47,6 +50,31 @@ std::vector<int> Numbers(const std::vector<UniqueFd>& fds) {
     }
     return numbers;
 }
+
+/// The process that started this one. It may say its number in the environment: then it is also seen to have gone if it
+/// ended while this process was loaded.
+class Starter {
+  public:
+    Starter() {
+        if (const char* number = std::getenv("EDGELAM_SCENARIO_STARTER")) {
+            try {
+                m_process = OpenPidFd(std::atoi(number));
+            } catch (const BridgeError&) { // no such process
+                m_gone = true;
+            }
+        }
+    }
+
+    bool Gone() const {
+        pollfd ended{m_process.get(), POLLIN, 0};
+        return m_gone || ::getppid() != m_parent || (m_process && ::poll(&ended, 1, 0) > 0);
+    }
+
+  private:
+    const int m_parent = ::getppid();
+    UniqueFd m_process; ///< readable when it has ended
+    bool m_gone = false;
+};
 
 } // namespace
 
@@ -126,7 +154,7 @@ struct Host::Impl {
     }
 
     HostOptions options;
-    const int started_by = ::getppid();
+    const Starter starter;
     Control control;
     std::vector<UniqueFd> arena_fds; // [1 + participants]
     Arena arena;
@@ -173,7 +201,7 @@ void Host::AwaitParticipants(const std::string& catalogue_json) {
     };
     const auto look_up = [&] {
         // Nobody is here yet who could be seen to die: at least do not outlive whoever started us.
-        if (::getppid() != impl.started_by && static_cast<int>(missing().size()) == impl.options.participants) {
+        if (impl.starter.Gone() && static_cast<int>(missing().size()) == impl.options.participants) {
             throw BridgeError("the process that started this scenario has gone, and nobody has attached");
         }
     };

@@ -19,6 +19,7 @@ LAST_BYTES = 1 << 16
 
 
 ADDRESS_VARIABLE = "EDGELAM_SCENARIO_ADDRESS"  # in a scenario's environment, which other users cannot read
+STARTER_VARIABLE = "EDGELAM_SCENARIO_STARTER"  # this process: a scenario that nobody has joined ends with it
 
 
 def random_address() -> str:

@@ -133,7 +133,9 @@ def simulate(
     process: launch.ScenarioProcess | None = None
     try:
         with deferred_interrupt():
-            variables = {**files.variables(folder), launch.ADDRESS_VARIABLE: address}
+            variables = {
+                **files.variables(folder), launch.ADDRESS_VARIABLE: address, launch.STARTER_VARIABLE: str(os.getpid())
+            }  # fmt: skip
             process = launch.ScenarioProcess(
                 Path(binary[-1]).name, command, scenario_log, folder=folder, variables=variables
             )

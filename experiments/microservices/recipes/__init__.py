@@ -2,6 +2,7 @@
 """What `edgelam run microservices --config NAME` starts from; each recipe is a file of its own."""
 
 from .declared import declared
+from .quick import quick
 from .seeds import seeds
 
-RECIPES = {"declared": declared, "seeds": seeds}
+RECIPES = {"quick": quick, "declared": declared, "seeds": seeds}

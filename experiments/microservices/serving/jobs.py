@@ -16,7 +16,7 @@ from edgelam.inference.calibration import Links, fit, of_moves, probed
 from edgelam.inference.deployment import SOLVERS, monolithic
 from edgelam.inference.metrics import percentile, summary
 from edgelam.inference.planner import Decision, decide
-from edgelam.inference.problem import Plan, Problem, delay
+from edgelam.inference.problem import Plan, Problem, delay, flow_delay
 from edgelam.inference.records import RequestRecord
 from edgelam.inference.routing import Planned
 from edgelam.inference.serving import Outcome
@@ -181,14 +181,30 @@ def _write(folder: RunFolder, case: _Case, served: _Served) -> None:
     )
     done = [each.e2e_s for each in outcome.requests if each.status == "complete"]
     errors = case.links.errors(of_moves(outcome.moves))
+    model_errors = _model_errors(decision, outcome)
     known = [value for value in worth.values() if value is not None]
     more = {
         "e2e_mean_s": float(np.mean(done)) if done else None,
         "energy_j": sum(host["energy_j"] for host in served.hosts),
         "quality": float(np.mean(known)) if known else None,
         "predicted_s": delay(decision.problem, decision.plan),
+        "model_error_p50": percentile(model_errors, 50), "model_error_p95": percentile(model_errors, 95),
         "link_error_p50": percentile(errors, 50), "link_error_p95": percentile(errors, 95),
         "declared": any(each.declared for each in outcome.requests),
     }  # fmt: skip
     cloud = [host["node"] for host in served.hosts if host["node"].startswith("cloud")]
     folder.table("metrics", tables.METRICS).append(row | summary(outcome, cloud=cloud) | more)
+
+
+def _model_errors(decision: Decision, outcome: Outcome) -> list[float]:
+    """Return |predicted / taken - 1| of the latency of each request that was answered."""
+    problem, plan = decision.problem, decision.plan
+    predicted = {
+        (flow.user, flow.graph): flow_delay(problem, f, at)
+        for f, (flow, at) in enumerate(zip(problem.flows, plan.at, strict=True))
+    }
+    return [
+        abs(predicted[each.user, each.graph] / each.e2e_s - 1)
+        for each in outcome.requests
+        if each.status == "complete" and each.e2e_s > 0
+    ]

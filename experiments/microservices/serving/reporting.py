@@ -30,6 +30,10 @@ def _ms(value: Any) -> str:
     return "-" if pd.isna(value) else f"{1000 * float(value):.0f}"
 
 
+def _percent(value: Any) -> str:
+    return "-" if pd.isna(value) else f"{100 * float(value):.0f} %"
+
+
 def _serving(run: Run) -> TextTable:
     table = TextTable(
         "Requests", "method", "requests", "completed", "on time", "goodput (1/s)", "E2E p50 (ms)", "p95", "p99",
@@ -97,11 +101,11 @@ def _compared(run: Run) -> TextTable:
 def _models(run: Run) -> TextTable:
     table = TextTable(
         "The planner's model against the network", "method", "predicted mean (ms)", "simulated mean (ms)",
-        "error of a transfer p50", "p95",
+        "error of a request p50", "p95", "error of a transfer p50", "p95",
     )  # fmt: skip
     for method, row in results.by_method(run).iterrows():
         table.add_row(
-            str(method), _ms(row["predicted_s"]), _ms(row["e2e_mean_s"]), f"{100 * row['link_error_p50']:.0f} %",
-            f"{100 * row['link_error_p95']:.0f} %",
+            str(method), _ms(row["predicted_s"]), _ms(row["e2e_mean_s"]),
+            *(_percent(row.get(f"{kind}_error_p{q}")) for kind in ("model", "link") for q in (50, 95)),
         )  # fmt: skip
     return table

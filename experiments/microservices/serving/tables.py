@@ -4,7 +4,8 @@
 All have the columns method and seed; times are simulated seconds from the time at which serving began.
 
 metrics    one row a simulation: what edgelam/inference/metrics.py says, the solver's predicted mean latency, errors of
-           the calibrated links on the transfers of requests, energy of the hosts while they served, quality of answers
+           the solver's model on the latency of requests and of the calibrated links on their transfers, energy of the
+           hosts while they served, quality of answers
 requests   one row a request, with its delay taken apart (edgelam/inference/records.py), and the quality of its answer
 calls      one row a call of a service
 moves      one row a transfer of a request
@@ -28,8 +29,8 @@ METRICS = CASE | {
     "requests": int, "completed": int, "on_time_ratio": float, "goodput_rps": float, "e2e_mean_s": float,
     "e2e_p50_s": float, "e2e_p95_s": float, "e2e_p99_s": float, "ttft_p50_s": float, "ttft_p95_s": float,
     "tpot_p50_s": float, "memory_bytes": int, "instances": int, "wan_bytes": int, "raw_wan_bytes": int, "cost": float,
-    "energy_j": float, "quality": float, "predicted_s": float, "link_error_p50": float, "link_error_p95": float,
-    "declared": bool,
+    "energy_j": float, "quality": float, "predicted_s": float, "model_error_p50": float,
+    "model_error_p95": float, "link_error_p50": float, "link_error_p95": float, "declared": bool,
 }  # fmt: skip
 HOSTS = CASE | {"node": str, "busy_share": float, "weight_bytes": int, "energy_j": float}
 DECISIONS = CASE | {"start_s": float, "measured_s": float, "end_s": float, "operations": int, "gap": float}

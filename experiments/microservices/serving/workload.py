@@ -25,15 +25,15 @@ JOINED = {"image-question+speech": ("image-question", "image-speech")}
 
 KINDS: dict[str, tuple[tuple[str, Callable[[float], Arrivals], float, int], ...]] = {
     # graph, process of arrivals for a load, deadline in seconds, priority
-    "driving": (("image-speech", lambda load: Burst(2.0 * load, 2.0, 4.0), 0.5, 4),),
+    "driving": (("image-speech", lambda load: Burst(2.0 * load, 2.0, 4.0), 0.2, 4),),
     "robotics": (
-        ("image-question", lambda load: Poisson(0.6 * load), 0.3, 3),
-        ("image-question+speech", lambda load: Poisson(0.3 * load), 0.5, 3),
+        ("image-question", lambda load: Poisson(0.6 * load), 0.1, 3),
+        ("image-question+speech", lambda load: Poisson(0.3 * load), 0.2, 3),
     ),
-    "healthcare": (("sensor-text", lambda load: Diurnal(0.8 * load, 0.8, 10.0), 1.0, 2),),
+    "healthcare": (("sensor-text", lambda load: Diurnal(0.8 * load, 0.8, 10.0), 0.3, 2),),
     "assistant": (
-        ("spoken-question", lambda load: Poisson(0.5 * load), 1.0, 0),
-        ("image-text", lambda load: Poisson(0.5 * load), 1.0, 0),
+        ("spoken-question", lambda load: Poisson(0.5 * load), 0.5, 0),
+        ("image-text", lambda load: Poisson(0.5 * load), 0.5, 0),
     ),
 }
 """Kinds of users: a car that asks about what its camera sees, in bursts; a robot that also hears questions about it; a
