@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         DeviceRecord,
         DeviceRoundRecord,
         EvaluationRecord,
+        PrivacyRecord,
         Record,
         Report,
         RoundRecord,
@@ -27,7 +28,8 @@ _HOME = {
     "METHODS": "methods",
     "Outcome": "evaluation",
     **dict.fromkeys(
-        ("DeviceRecord", "DeviceRoundRecord", "EvaluationRecord", "Record", "Report", "RoundRecord"), "records"
+        ("DeviceRecord", "DeviceRoundRecord", "EvaluationRecord", "PrivacyRecord", "Record", "Report", "RoundRecord"),
+        "records",
     ),
     "SplitFedFTSettings": "settings",
     **dict.fromkeys(("Setup", "prepare"), "setup"),
@@ -41,6 +43,7 @@ __all__ = [
     "DeviceRoundRecord",
     "EvaluationRecord",
     "Outcome",
+    "PrivacyRecord",
     "Record",
     "Report",
     "RoundRecord",

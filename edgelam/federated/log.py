@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgelam.federated.records import DeviceRecord, DeviceRoundRecord, Report, RoundRecord
+from edgelam.federated.private import Releases
+from edgelam.federated.records import DeviceRecord, DeviceRoundRecord, PrivacyRecord, Report, RoundRecord
 from edgelam.federated.setup import Setup
 from edgelam.learning.conversation import Parts
+from edgelam.learning.privacy import accounting
 from edgelam.learning.rounds import FinishedRound
 
 if TYPE_CHECKING:
@@ -78,3 +80,15 @@ class Log:
                     self.method, node.name, node.role, held, int(node.memory.peak_bytes), node.energy_j, int(node.flops)
                 )
             )  # fmt: skip
+
+    def privacy(self, node: str, releases: Releases) -> None:
+        """Report what a device has released about its samples."""
+        noise, most, settings = releases.noise_multiplier, releases.most(), releases.settings
+        assert settings.clip is not None
+        self.report(
+            PrivacyRecord(
+                self.method, node, settings.clip, settings.head_clip, noise, most, settings.delta,
+                accounting.epsilon(noise, most, settings.delta, "rdp"),
+                accounting.epsilon(noise, most, settings.delta, "pld"),
+            )
+        )  # fmt: skip

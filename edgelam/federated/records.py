@@ -84,7 +84,27 @@ class DeviceRecord:
     flops: int
 
 
-Record = RoundRecord | DeviceRoundRecord | EvaluationRecord | DeviceRecord
+@dataclass(frozen=True)
+class PrivacyRecord:
+    """What a device has released about the sample of which it has released most, and what that costs.
+
+    releases: of the Gaussian mechanism; epsilon_rdp, epsilon_pld: by Renyi differential privacy, and by the tighter
+    privacy loss distribution (NaN where that takes too much memory); infinite without noise. Neighbours: one sample has
+    another label (edgelam/federated/private.py).
+    """
+
+    method: str
+    node: str
+    clip: float
+    head_clip: float
+    noise_multiplier: float
+    releases: int
+    delta: float
+    epsilon_rdp: float
+    epsilon_pld: float
+
+
+Record = RoundRecord | DeviceRoundRecord | EvaluationRecord | DeviceRecord | PrivacyRecord
 Report = Callable[[Record], None]
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from edgelam.errors import ConfigurationError
 from edgelam.learning.compressors.settings import CompressionSettings
+from edgelam.learning.privacy.settings import PrivacySettings
 from edgelam.models.lora import LoraSettings
 
 Encoding = Literal["fp64", "fp32", "fp16", "bf16", "int8"]
@@ -76,6 +77,9 @@ class SplitFedFTSettings:
 
     compression: CompressionSettings = field(default_factory=CompressionSettings)
     """fed-lora only: how the devices compress the updates of adapters (and heads) that they send up."""
+
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
+    """split-fedft only: differential privacy of what the devices tell about labels."""
 
     encoding: Encoding = "fp16"
     """How embeddings, representations and Jacobians are encoded on the wire: 2 bytes per value with fp16; 1 byte per

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgelam.data import Examples, Task, load_task, split_dirichlet, split_iid
+from edgelam.federated.private import within_budget
 from edgelam.federated.samples import Samples, Shard
 from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.learning.rounds import Rounds
@@ -68,7 +69,9 @@ class Setup:
 def prepare(settings: SplitFedFTSettings, seed: int) -> Setup:
     """Load the task and the backbone, divide the training set among the devices, tokenise. This takes only wall time.
 
-    Raises ConfigurationError if the task or the backbone is missing or does not fit.
+    A privacy budget decides the noise, or the number of rounds, of the returned settings.
+
+    Raises ConfigurationError if the task or the backbone is missing or does not fit, or if nothing meets the budget.
     """
     task = load_task(settings.task, test_fraction=settings.test_fraction, seed=seed)
     backbone = load_backbone(settings.backbone, pretrained=settings.weights == "pretrained", seed=seed)
@@ -93,7 +96,7 @@ def prepare(settings: SplitFedFTSettings, seed: int) -> Setup:
     counts = np.stack([np.bincount(task.train.labels[part], minlength=task.num_classes) for part in parts])
     shares = counts / counts.sum(axis=1, keepdims=True)
     return Setup(
-        settings,
+        within_budget(settings, shards),
         seed,
         task,
         backbone,

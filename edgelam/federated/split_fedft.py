@@ -19,6 +19,9 @@ With a deadline and `stragglers = "drop"`, the deadline is divided into 2 * accu
 (embeddings, Jacobians): a device that is late for a phase is out of the round from then on; what it delivered before
 counts.
 
+With `privacy` what leaves a device about labels is clipped for each sample and noisy, and losses stay on the devices
+(edgelam/federated/private.py).
+
 Shape suffixes: B batch, L padded length, T tokens without padding, D width.
 """
 
@@ -45,6 +48,7 @@ from edgelam.learning.divergence import refuse_divergence
 from edgelam.learning.memory import borrowed, tensor_bytes
 from edgelam.learning.rounds import Exchange, FinishedRound, device_loop, server_loop
 from edgelam.models import Unsplit
+from edgelam.random_streams import derive_seed
 
 if TYPE_CHECKING:
     from edgelam import cosim
@@ -60,7 +64,7 @@ async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
     async def work(round_number: int) -> None:
         for part in range(settings.accumulation):
             step = round_number * settings.accumulation + part
-            batch = worker.shard.batch(round_number, part)
+            batch = worker.batch(round_number, part)
             await exchange(step, batch, first=part == 0, last=part == settings.accumulation - 1)
         if settings.head_averaging == "server":
             await link.send(
@@ -87,7 +91,8 @@ async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
             take("head activations", tensor_bytes([representation, jacobian]) + worker.saved_bytes)
             link.parts.loss_sum += loss * len(batch)
             link.parts.num_samples += len(batch)
-            await link.send("jacobian", step, {"jacobian": jacobian, "loss": loss})
+            told = {"loss": loss} if worker.releases is None else {}  # a loss tells about labels
+            await link.send("jacobian", step, {"jacobian": jacobian} | told)
             if settings.train_embedding:
                 gradient_TD = (await link.receive("embedding_gradient", step))["gradient"]
                 with link.accounting():
@@ -135,7 +140,7 @@ async def serve_round(node: cosim.Node, server: Server, exchange: Exchange, setu
                 data = {"step": number(step), "representation": ready[target.name]}
                 await node.send(target, data, tag="representation", encoding=settings.encoding)
                 answer = (await expect(node, target, "jacobian", step)).data
-                return answer["jacobian"], answer["loss"]
+                return answer["jacobian"], answer.get("loss", float("nan"))
 
             answers = await exchange.each(jacobian, (2 * part + 2) / phases)
             last = part == settings.accumulation - 1
@@ -206,7 +211,13 @@ def build(setup: Setup, names: Sequence[str]) -> SplitModels:
     settings = setup.settings
     shared = setup.embedding()  # frozen: one copy serves all virtual devices
     devices = {
-        name: Device(setup.embedding() if settings.train_embedding else shared, setup.head(), shard, settings)
+        name: Device(
+            setup.embedding() if settings.train_embedding else shared,
+            setup.head(),
+            shard,
+            settings,
+            noise_seed=derive_seed(setup.seed, f"privacy noise of {name}"),
+        )
         for name, shard in zip(names, setup.shards, strict=True)
     }
     return SplitModels(Server(setup.encoder(), settings, seed=setup.seed), devices)
@@ -250,4 +261,7 @@ async def run(
             name="server",
         )
     log.nodes(setup, nodes, edge)
+    for name, worker in split.devices.items():
+        if worker.releases is not None:
+            log.privacy(name, worker.releases)
     return outcomes[-1].counting(sum(result.num_samples for result in serving.result()))

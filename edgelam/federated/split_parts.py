@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgelam.federated.private import Releases
 from edgelam.federated.samples import Batch, Shard
 from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.learning import optimisers
@@ -24,8 +25,13 @@ from edgelam.random_streams import dropout_seed, torch_seeded
 class Device:
     """The learning on one device, without a network: embed, then turn a representation into a loss and its Jacobian."""
 
-    def __init__(self, embedding: nn.Module, head: Head, shard: Shard, settings: SplitFedFTSettings) -> None:
-        """A device has its embedding module (shared by all devices if it is frozen), its head and its data."""
+    def __init__(
+        self, embedding: nn.Module, head: Head, shard: Shard, settings: SplitFedFTSettings, *, noise_seed: int = 0
+    ) -> None:
+        """A device has its embedding module (shared by all devices if it is frozen), its head and its data.
+
+        noise_seed: of the noise for privacy.
+        """
         self.embedding, self.head, self.shard, self.settings = embedding, head, shard, settings
         self._head_optimiser = optimisers.make(settings.optimiser, head.parameters(), settings.head_learning_rate)
         self._embedding_optimiser = (
@@ -33,9 +39,18 @@ class Device:
             if settings.train_embedding
             else None
         )
+        self.releases = (
+            Releases(settings.privacy, len(shard), noise_seed) if settings.privacy.clip is not None else None
+        )
         self._samples = 0
         self._embedded: Tensor | None = None
         self.saved_bytes = 0
+
+    def batch(self, step: int, part: int) -> Batch:
+        """Return the samples of (step, part), about which something is about to be released."""
+        if self.releases is not None:
+            self.releases.note(self.shard.indices(step, part))
+        return self.shard.batch(step, part)
 
     def embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the batch's tokens [T, D], detached, and each sample's number of tokens [B] int32."""
@@ -49,17 +64,32 @@ class Device:
         """Return the batch's mean cross-entropy (nats), and its derivative by the representation, of the same shape.
 
         representation: [B, D] (cut "pooled") or [T, D] (cut "tokens"). The head's gradient is added up, weighted by
-        samples.
+        samples. With privacy, both are clipped for each sample, and noisy.
         """
         leaf = representation.detach().requires_grad_(True)
         with saved_for_backward(self.head) as saved:
             on_head = unpack(leaf, batch.mask) if self.settings.cut == "tokens" else leaf
-            loss = F.cross_entropy(self.head(on_head, batch.mask), batch.labels)
+            logits = self.head(on_head, batch.mask)
+            loss = F.cross_entropy(logits, batch.labels)
         self.saved_bytes = saved.num_bytes
-        (loss * len(batch)).backward()
         self._samples += len(batch)
+        if self.releases is not None:
+            return float(loss.detach()), self._private_gradients(logits, leaf, batch) / len(batch)
+        (loss * len(batch)).backward()
         assert leaf.grad is not None
         return float(loss.detach()), leaf.grad / len(batch)
+
+    def _private_gradients(self, logits: Tensor, leaf: Tensor, batch: Batch) -> Tensor:
+        """Add to the head's gradient; return the derivatives of the samples' losses by their rows of `leaf`."""
+        assert self.releases is not None
+        loss_B = F.cross_entropy(logits, batch.labels, reduction="none")
+        parameters = [p for p in self.head.parameters() if p.requires_grad]
+        per_sample = [torch.autograd.grad(loss, parameters, retain_graph=True) for loss in loss_B]
+        for parameter, noisy in zip(parameters, self.releases.head_gradient(per_sample), strict=True):
+            parameter.grad = noisy if parameter.grad is None else parameter.grad + noisy
+        (rows,) = torch.autograd.grad(loss_B.sum(), leaf)
+        rows_of = batch.mask.sum(dim=1) if self.settings.cut == "tokens" else torch.ones(len(batch), dtype=torch.int64)
+        return self.releases.jacobian(rows, torch.arange(len(batch)).repeat_interleave(rows_of))
 
     def accept_embedding_gradient(self, gradient_TD: Tensor, batch: Batch) -> None:
         """Back-propagate dL_k/d embedding [T, D] through the embedding module (train_embedding)."""

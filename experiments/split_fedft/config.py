@@ -63,6 +63,11 @@ class Config:
             given = getattr(self, name)
             if len(set(given)) < len(given):
                 raise ConfigurationError(f"{name} are {', '.join(given)}; each may be given once")
+        if self.search_factors and self.learning.privacy.clip is not None:
+            raise ConfigurationError(
+                "search_factors are given with privacy.clip: the search looks at labels without noise, so epsilon "
+                "would not hold; search without privacy, or with other data, and give the rates"
+            )
         if not self.methods and not self.controls:
             raise ConfigurationError("methods and controls are both empty: there is nothing to run")
 

@@ -30,6 +30,11 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
     folder.note(host={"torch_threads": torch.get_num_threads()}, without_network=[])
     progress.say(f"preparing {config.learning.task} and {config.learning.backbone}")
     setup = prepare(config.learning, config.seed)
+    if (allowed := setup.settings.rounds) < config.learning.rounds:
+        progress.say(
+            f"privacy epsilon {setup.settings.privacy.epsilon:g} is spent after {allowed} of {config.learning.rounds} "
+            "rounds: the run ends there"
+        )
     for name in config.methods:
         found = search.learning_rates(config, setup, name, LABELS[name], folder=folder, progress=progress)
         simulate_method(config, found, name, LABELS[name], folder=folder, progress=progress)

@@ -22,6 +22,8 @@ def report(path: Path, console: Console) -> None:
     without_network = set(run.manifest.get("without_network", []))
     for make in (_outcome_table, _time_table, _cost_table):
         make(run, without_network).print(console)
+    if "privacy" in run and not run["privacy"].empty:
+        _privacy_table(run).print(console)
 
 
 def _outcome_table(run: Run, without_network: set[str]) -> TextTable:
@@ -70,6 +72,17 @@ def _cost_table(run: Run, without_network: set[str]) -> TextTable:
             method, node = cast(tuple[str, str], place)
             notes.append(f"battery of {node} empty at {_number(time_s, '.3f', ' s')}, {method}")
     table.caption = "; ".join(notes)
+    return table
+
+
+def _privacy_table(run: Run) -> TextTable:
+    columns = ("node", "clip", "noise multiplier", "releases", "epsilon (RDP)", "epsilon (PLD)", "delta")
+    table = _table("Privacy of a sample's label", *columns)
+    rows = run["privacy"]
+    for row in rows[rows.groupby("method").cumcount() < MAX_NODES].itertuples():
+        numbers = (row.clip, row.noise_multiplier, row.releases, row.epsilon_rdp, row.epsilon_pld, row.delta)
+        table.add_row(str(row.method), str(row.node), *(_number(float(cast(float, each)), ".4g") for each in numbers))
+    table.caption = "neighbours: one sample has another label. Its input is not protected: embeddings tell the tokens"
     return table
 
 

@@ -4,6 +4,7 @@
 metrics         one row an evaluation, with what had been spent by then
 rounds          one row a round, as the server sees it
 device_rounds   one row a device and round: where its time went
+privacy         with privacy: one row a device, what was released about its samples, and epsilon
 devices         the ledger (edgelam.runs.ledger), with each node's training samples, energy and arithmetic
 simulations, nodes, transfers, compute, positions, wall: see edgelam.runs.recording
 """
@@ -15,7 +16,14 @@ from typing import Any
 import pyarrow as pa
 
 from edgelam.federated.controls import ControlRow
-from edgelam.federated.records import DeviceRecord, DeviceRoundRecord, EvaluationRecord, Record, RoundRecord
+from edgelam.federated.records import (
+    DeviceRecord,
+    DeviceRoundRecord,
+    EvaluationRecord,
+    PrivacyRecord,
+    Record,
+    RoundRecord,
+)
 from edgelam.output.progress import Progress
 from edgelam.runs import RunFolder
 from edgelam.runs.folders.tables import TableWriter, schema_of
@@ -27,6 +35,7 @@ TABLES: dict[type, tuple[str, dict[str, type]]] = {
     EvaluationRecord: ("metrics", {"uplink_bytes": int, "downlink_bytes": int}),
     RoundRecord: ("rounds", {}),
     DeviceRoundRecord: ("device_rounds", {}),
+    PrivacyRecord: ("privacy", {}),
 }
 COSTS = {"num_train_samples": int, "energy_j": float, "flops": int}  # of a DeviceRecord, beside the ledger's own
 
