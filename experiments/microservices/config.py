@@ -12,9 +12,10 @@ from typing import Literal
 from edgelam.errors import ConfigurationError
 from edgelam.runs.network import Network
 
+from .migration.settings import MigrationSettings
 from .serving.settings import ServingSettings
 
-Study = Literal["serving"]
+Study = Literal["serving", "migration"]
 STREET = Network("nr-urban-micro", devices=("edge0=jetson-orin,memory_bytes=4e9", "edge1=cpu-server,memory_bytes=8e9"))
 """A cell with a server at its site, one behind the core with more memory, and the cloud."""
 
@@ -28,9 +29,12 @@ class Config:
     network: Network = STREET
     """The network; nodes of the roles edge and cloud run services, and users are of the role ue."""
     study: Study = "serving"
-    """What is done. serving: requests are served by services that are placed by each of some methods."""
+    """What is done. serving: requests are served by services that are placed by each of some methods.
+    migration: sessions of a language model move with their users, when each of some policies says so."""
     serving: ServingSettings = dataclasses.field(default_factory=ServingSettings)
     """Of the study serving; its settings need no prefix."""
+    migration: MigrationSettings = dataclasses.field(default_factory=MigrationSettings)
+    """Of the study migration."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal whatever the machine."""

@@ -150,22 +150,22 @@ def test_a_turn_that_comes_while_its_session_is_paused_waits_and_is_forwarded():
         whole = Service("language", Whole(SessionTurn("language", small_llama())), encoding="exact")
         hosting = Hosting(sim, whole, computing=COMPUTING)
         hosting.begin("ue0", "edge0", whole.module.empty_state())
-        await hosting.turn("ue0", asked(0))
+        for turn in range(8):
+            await hosting.turn("ue0", asked(turn))
         hosting.begin("ue1", "edge1", whole.module.empty_state())  # the weights are at edge1
         moving = asyncio.create_task(hosting.move("ue0", "edge1"))
-        turn = await hosting.turn("ue0", asked(1))
+        turn = await hosting.turn("ue0", asked(8))
         move = await moving
         await hosting.close()
         return turn, move
 
     transfers = []
-    slow = WIRED | {"options": WIRED["options"] | {"rate": "1Mbps"}}
-    turn, move = cosim.simulate(main, on_transfer=transfers.append, **slow)
-    stayed, *_ = talk({}, turns=2)
+    turn, move = cosim.simulate(main, on_transfer=transfers.append, **WIRED)
+    stayed, *_ = talk({}, turns=9)
     assert turn.node == "edge1"
-    assert turn.answer == stayed.turns[1].answer
+    assert turn.answer == stayed.turns[8].answer
     assert [each.tag for each in transfers if "forwarded" in each.tag]
-    assert move.state_bytes == TOKEN * 11 + HIDDEN
+    assert move.state_bytes == TOKEN * 88 + HIDDEN
     assert 0 < turn.waited_s < move.interruption_s
 
 

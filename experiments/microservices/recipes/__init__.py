@@ -2,7 +2,10 @@
 """What `edgelam run microservices --config NAME` starts from; each recipe is a file of its own."""
 
 from .declared import declared
+from .migration import migration, migration_seeds
 from .quick import quick
 from .seeds import seeds
 
-RECIPES = {"quick": quick, "declared": declared, "seeds": seeds}
+RECIPES = {
+    "quick": quick, "declared": declared, "seeds": seeds, "migration": migration, "migration-seeds": migration_seeds,
+}  # fmt: skip
