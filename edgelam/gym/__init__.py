@@ -16,8 +16,12 @@ except ImportError as error:
 from edgelam.gym.deployment import DeploymentEnv
 from edgelam.gym.migration import MigrationEnv
 from edgelam.gym.node_choice import NodeChoice, Observation
+from edgelam.gym.offloading import OffloadingEnv
+from edgelam.gym.routing import RoutingEnv
 
-__all__ = ["DeploymentEnv", "MigrationEnv", "NodeChoice", "Observation"]
+__all__ = ["DeploymentEnv", "MigrationEnv", "NodeChoice", "Observation", "OffloadingEnv", "RoutingEnv"]
 
 gymnasium.register("edgelam/Deployment-v0", entry_point="edgelam.gym.deployment:DeploymentEnv")
 gymnasium.register("edgelam/Migration-v0", entry_point="edgelam.gym.migration:MigrationEnv")
+gymnasium.register("edgelam/Routing-v0", entry_point="edgelam.gym.routing:RoutingEnv")
+gymnasium.register("edgelam/Offloading-v0", entry_point="edgelam.gym.offloading:OffloadingEnv")

@@ -104,6 +104,10 @@ class Dispatcher:
             operations += self.rule.operations(len(replicas))
         return routes, operations
 
+    def queues(self, node: str) -> dict[str, float]:
+        """Return the calls that each service of a node has not ended, as far as the router knows."""
+        return {service: self._queue(service, node) for service in self._serving.services_on(node)}
+
     def _queue(self, service: str, node: str) -> float:
         if self.node is None:
             return float(self._serving.outstanding(service, node))

@@ -7,6 +7,8 @@ is worse than any that keeps to them, by how much it breaks them (Deb's rule, 20
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from edgelam.errors import ConfigurationError
@@ -16,20 +18,28 @@ from edgelam.random_streams import derive_seed, from_numbers
 ELITES = 2
 
 
-def solve(problem: Problem, *, seed: int, population: int = 60, generations: int = 80) -> Plan:
+def solve(
+    problem: Problem, *, seed: int, population: int = 60, generations: int = 80,
+    replicas: Mapping[str, Sequence[str]] | None = None,
+) -> Plan:  # fmt: skip
     """Return the best plan that was found; seed: of the stream ``genetic placement``.
 
-    Raises ConfigurationError if none keeps to the bounds.
+    replicas: service -> nodes on which it may be called, if it is deployed already. Raises ConfigurationError if no
+    plan is found that keeps to the bounds.
     """
     problem.check()
     rng = from_numbers(derive_seed(seed, "genetic placement"))
     genes = [(f, s) for f, flow in enumerate(problem.flows) for s in flow.calls]
     num_n, length = len(problem.nodes), len(genes)
+    nodes = [
+        list(range(num_n)) if replicas is None else [problem.nodes.index(n) for n in replicas[problem.services[s]]]
+        for _, s in genes
+    ]
 
     def decode(row: np.ndarray) -> tuple[dict[int, int], ...]:
         at: tuple[dict[int, int], ...] = tuple({} for _ in problem.flows)
-        for (f, s), n in zip(genes, row.tolist(), strict=True):
-            at[f][s] = n
+        for (f, s), may, n in zip(genes, nodes, row.tolist(), strict=True):
+            at[f][s] = may[n % len(may)]
         return at
 
     def fitness(row: np.ndarray) -> tuple[float, float]:

@@ -5,6 +5,9 @@ from collections.abc import Callable
 
 from edgelam.inference.routing.capacity_proportional import CapacityProportional
 from edgelam.inference.routing.join_shortest_queue import JoinShortestQueue
+from edgelam.inference.routing.knowledge import Knowledge
+from edgelam.inference.routing.learned import Learned
+from edgelam.inference.routing.least_expected_delay import LeastExpectedDelay
 from edgelam.inference.routing.load_balanced_round_robin import LoadBalancedRoundRobin
 from edgelam.inference.routing.planned import Planned
 from edgelam.inference.routing.power_of_two_choices import PowerOfTwoChoices
@@ -24,6 +27,9 @@ __all__ = [
     "RULES",
     "CapacityProportional",
     "JoinShortestQueue",
+    "Knowledge",
+    "Learned",
+    "LeastExpectedDelay",
     "LoadBalancedRoundRobin",
     "Planned",
     "PowerOfTwoChoices",
