@@ -227,15 +227,18 @@ class Serving:
 
     # ---- requests ------------------------------------------------------------------------------------------------
 
-    async def serve(self, requests: Sequence[Request], *, failures: Mapping[str, float] | None = None) -> Outcome:
-        """Serve these requests, which arrive from now on; return when all have ended.
+    async def serve(
+        self, requests: Sequence[Request], *, failures: Mapping[str, float] | None = None, begin_ns: int | None = None
+    ) -> Outcome:
+        """Serve these requests; return when all have ended.
 
-        failures: node -> seconds from now at which it fails.
+        failures: node -> seconds from the beginning at which it fails. begin_ns: simulated time of the beginning, from
+        which requests arrive, if that was before now: those that have arrived have waited for a decision.
 
         Raises ConfigurationError if a request names an unknown user or graph, or lacks a value, if a service has no
         instance, and for a failure of an unknown node or at a time that is not legal.
         """
-        self.begin_ns = self.sim.now_ns
+        self.begin_ns = self.sim.now_ns if begin_ns is None else begin_ns
         for request in requests:
             self._check(request)
         for node, at_s in (failures or {}).items():
@@ -279,7 +282,7 @@ class Serving:
         return EdgelamError(f"{self.repository.name}, which has the weights of {service}, has failed")
 
     async def _fail_at(self, node: str, at_s: float) -> None:
-        await asyncio.sleep(at_s)
+        await asyncio.sleep(max(at_s - self.seconds(self.sim.now_ns), 0))
         await self.fail(node)
 
     async def _request(
@@ -288,7 +291,8 @@ class Serving:
         arrive_ns = self.begin_ns + round(request.arrive_s * 1e9)
         if arrive_ns > self.sim.now_ns:
             await asyncio.sleep((arrive_ns - self.sim.now_ns) / 1e9)
-        begin = now = Moment(self.sim.now_ns)
+        begin = Moment(min(arrive_ns, self.sim.now_ns))
+        now = begin.after(self.sim.now_ns, "decision")
         number = 0
         while True:
             number += 1

@@ -70,7 +70,7 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
     progress.begin("methods", len(seeds) * (1 + len(settings.methods)), "simulations")
     done = itertools.count(1)
     for seed, load in loads.items():
-        links = _calibrated(config, seed, folder)
+        links = calibrated(config, seed, folder)
         progress.step(next(done))
         for method in settings.methods:
             services, graphs = load.services, load.graphs
@@ -89,7 +89,7 @@ def _label(config: Config, what: str, seed: int) -> str:
     return what if config.serving.num_seeds == 1 else f"{what}, seed {seed}"
 
 
-def _calibrated(config: Config, seed: int, folder: RunFolder) -> Links:
+def calibrated(config: Config, seed: int, folder: RunFolder) -> Links:
     """Send probes over the network of a seed, in a simulation of their own, and return how long transfers take."""
 
     async def main(sim: cosim.Simulation) -> Links:
