@@ -169,12 +169,12 @@ def run(
     ordered = sorted(sizes)
     for scenario in scenarios:
         print(f"{scenario}, {ranks} ranks: simulated s of an all-reduce")
-        print(f"{'':18}" + "".join(f"{size:>12,} B" for size in ordered))
+        print(f"{'':18}" + "".join(f"{size:>16,} B" for size in ordered))
         for algorithm in algorithms:
             mine = [case for case in cases if (case["scenario"], case["algorithm"]) == (scenario, algorithm)]
             times = {case["size_bytes"]: case["simulated_s"] for case in mine}
-            print(f"{algorithm:18}" + "".join(f"{times[size]:14.4f}" for size in ordered))
+            print(f"{algorithm:18}" + "".join(f"{times[size]:18.4f}" for size in ordered))
             if algorithm == "auto":
                 chosen = {case["size_bytes"]: case["chosen"] for case in mine}
-                print(f"{'which is':18}" + "".join(f"{chosen[size]:>14}" for size in ordered))
+                print(f"{'which is':18}" + "".join(f"{chosen[size]:>18}" for size in ordered))
     return 0

@@ -175,12 +175,19 @@ class Group:
             self.nodes[source].name: source
         }  # fmt: skip
 
+        received = self._received  # counted when a message is matched: several may come in the same instant
+
         def is_next(name: str, number: int) -> bool:
-            return name in ranks and number == self._received.get((ranks[name], tag), 0)
+            if name not in ranks or number != received.get((ranks[name], tag), 0):
+                return False
+            received[ranks[name], tag] = number + 1
+            return True
+
+        def given_back(name: str, number: int) -> None:
+            received[ranks[name], tag] = number
 
         words = "any rank" if source is None else self.nodes[source].name
-        name, number, wire = await self.messages.take_any(self.tag(tag), is_next, words)
-        self._received[ranks[name], tag] = number + 1
+        name, _, wire = await self.messages.take_any(self.tag(tag), is_next, words, given_back)
         write_bytes(into, wire, name, tag)
         return ranks[name]
 

@@ -116,16 +116,21 @@ class Messages:
         return (await self.take_any(tag, lambda name, its_key: name == source.name and its_key == key, source.name))[2]
 
     async def take_any(
-        self, tag: str, wanted: Callable[[str, Any], bool], source: str = "anybody"
+        self,
+        tag: str,
+        wanted: Callable[[str, Any], bool],
+        source: str = "anybody",
+        given_back: Callable[[str, Any], object] | None = None,
     ) -> tuple[str, Any, Wire]:
         """Wait for a message of that tag of which ``wanted(node's name, key)``; returns these two and what it carries.
 
         Of several the one that came first is taken; of several that wait for the same, the one that has waited longest.
-        source: in words, for a report of a deadlock.
+        `wanted` is not asked again once it has said yes: it may count what it has got. source: in words, for a report
+        of a deadlock; given_back: is told if what it got is not taken after all.
         """
         message = self._early_one(tag, wanted)
         if message is None:
-            message = await self._wait(tag, wanted, source)
+            message = await self._wait(tag, wanted, source, given_back)
         ((key, wire),) = message.data.items()
         if message.lost:
             wire = await self._repaired(message, key, wire)
@@ -139,7 +144,13 @@ class Messages:
                 return early.pop(place)
         return None
 
-    async def _wait(self, tag: str, wanted: Callable[[str, Any], bool], source: str) -> Message:
+    async def _wait(
+        self,
+        tag: str,
+        wanted: Callable[[str, Any], bool],
+        source: str,
+        given_back: Callable[[str, Any], object] | None,
+    ) -> Message:
         future: Any = asyncio.get_running_loop().create_future()
         future.why = ("receive on", self.node.name, "from", source, "with tag", repr(tag))
         waiting = self._waiting.setdefault(tag, {})
@@ -151,7 +162,10 @@ class Messages:
         except asyncio.CancelledError:
             waiting.pop(future, None)
             if future.done() and not future.cancelled():  # it came in the same instant: the next who asks has it
-                self._deliver(future.result(), tag, first=True)
+                message = future.result()
+                if given_back is not None:
+                    given_back(message.source.name, next(iter(message.data)))
+                self._deliver(message, tag, first=True)
             if not waiting and (reader := self._readers.pop(tag, None)) is not None:
                 reader.cancel()
             raise
@@ -172,16 +186,23 @@ class Messages:
             waiting.clear()
 
     def _deliver(self, message: Message, tag: str, first: bool = False) -> None:
-        """Give a message to the first who waits for it, or put it by."""
-        key = next(iter(message.data))
-        waiting = self._waiting[tag]
-        for future, wanted in waiting.items():
-            if not future.done() and wanted(message.source.name, key):
-                del waiting[future]
-                future.set_result(message)
-                return
+        """Give a message to the first who waits for it, or put it by; it may be what others had to wait for first."""
         early = self._early.setdefault(tag, [])
         early.insert(0 if first else len(early), message)
+        while self._give_one(early, self._waiting[tag]):
+            pass
+
+    @staticmethod
+    def _give_one(early: list[Message], waiting: dict[Any, Any]) -> bool:
+        """Whether one of the messages was wanted and has been given."""
+        for place, message in enumerate(early):
+            key = next(iter(message.data))
+            for future, wanted in waiting.items():
+                if not future.done() and wanted(message.source.name, key):
+                    del early[place], waiting[future]
+                    future.set_result(message)
+                    return True
+        return False
 
     async def _repaired(self, message: Message, key: Any, wire: Wire) -> Wire:
         """What a message carries, with what was lost of it asked for again."""

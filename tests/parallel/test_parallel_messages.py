@@ -82,3 +82,21 @@ def test_a_send_that_fails_ends_the_collective_and_the_next_one_goes_on():
         return sim.now_s
 
     assert all(now_s > 0 for now_s in run_ranks(program, 2, scenario="wired-star"))
+
+
+def test_messages_that_come_together_or_in_another_order_are_received_in_theirs():
+    """Over udp, several are received at once, of which large ones are sent first and come last."""
+
+    async def program(group, sim):
+        sizes = [40_000, 10, 20_000, 10, 10, 30_000]
+        if group.rank == 0:
+            tensors = [torch.full((size,), float(number)) for number, size in enumerate(sizes)]
+            await asyncio.gather(*(group.send(1, tensor) for tensor in tensors))
+            return None
+        into = [torch.empty(size) for size in sizes]
+        sources = [0, None, 0, 0, None, 0]
+        await asyncio.gather(*(group.receive(source, each) for source, each in zip(sources, into, strict=True)))
+        return [each[0].item() for each in into]
+
+    for scenario in ("wired-star", "nr-urban-micro"):
+        assert run_ranks(program, 2, scenario=scenario, protocol="udp")[1] == [0, 1, 2, 3, 4, 5]
