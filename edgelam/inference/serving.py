@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,6 +71,7 @@ class Serving:
         dispatcher: Dispatcher | None = None,
         repository: str | None = None,
         detect_s: float = 0.1,
+        recover: Callable[[str], Placement] | None = None,
     ) -> None:
         """Serve with these.
 
@@ -83,6 +84,7 @@ class Serving:
                 known at once and everywhere.
             repository: the node from which an instance that starts cold gets its weights.
             detect_s: how long it takes until a failed node is known to have failed.
+            recover: says then, for this node, what is deployed instead, cold (edgelam/inference/recovery.py).
 
         Raises ConfigurationError.
         """
@@ -95,6 +97,7 @@ class Serving:
         self.dispatcher = dispatcher or Dispatcher()
         self.repository = None if repository is None else sim.node(repository)
         self.detect_s = detect_s
+        self.recover = recover
         self.transport = Transport()
         self.moves: list[MoveRecord] = []
         self.begin_ns = sim.now_ns
@@ -189,6 +192,10 @@ class Serving:
         """Return the services with an instance on a node."""
         return [name for name, place in self._instances if place == node]
 
+    def cold_on(self, node: str) -> list[str]:
+        """Return the services with an instance on a node whose weights do not take its memory yet."""
+        return [name for (name, place), each in self._instances.items() if place == node and not each.started]
+
     def is_down(self, node: str) -> bool:
         """Return whether a node has failed, known or not."""
         return node in self._failed
@@ -214,6 +221,8 @@ class Serving:
         self._failed[node].set()
         for instance in loading:
             instance.refuse(self._no_weights(instance.service.name))
+        if self.recover is not None:
+            self.deploy(self.recover(node), cold=True)
         for task, attempt in list(self._attempts.items()):
             if attempt.uses[node] > 0 and not task.done():
                 attempt.lost = node
@@ -259,7 +268,9 @@ class Serving:
                 group.create_task(self._request(request, records, answers), name=f"request {request.id}")
         for task in failing:
             task.cancel()
-        await asyncio.gather(*failing, return_exceptions=True)
+        for ended in await asyncio.gather(*failing, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
         await self.transport.close()
         instances = [*self._removed, *(instance.record() for instance in self._instances.values())]
         return Outcome(

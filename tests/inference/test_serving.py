@@ -24,6 +24,7 @@ from edgelam.inference import (
     Task,
     catalogue,
     drawn,
+    recovery,
     sequence,
     unshared,
 )
@@ -45,12 +46,14 @@ def requests(duration_s=1.0, rate=6.0, users=("ue0", "ue1"), seed=3):
 
 
 def serve(placement, asked, made=None, graphs=None, *, dispatcher=None, failures=None, cold=False, computing=None,
-          **where):  # fmt: skip
+          hosts=(), **where):  # fmt: skip
     """Serve in a simulation of its own; the outcome, and memory that is still held."""
     made, graphs = made or services(), graphs or GRAPHS
 
     async def main(sim):
         serving = Serving(sim, made, graphs, dispatcher=dispatcher, computing=computing, repository="edge0")
+        if hosts:
+            serving.recover = lambda node: recovery.lost(serving, hosts, node)
         serving.deploy(placement, cold=cold)
         outcome = await serving.serve(asked, failures=failures)
         await serving.close()
@@ -282,6 +285,36 @@ def test_without_a_replica_that_is_left_requests_fail_with_a_reason():
     assert {row.reason for row in failed} == {"no instance of vision is left"}
     assert all(row.status == "complete" for row in outcome.requests if row.end_s < 0.3)
     assert all(math.isnan(row.e2e_s) and not row.on_time for row in failed)
+
+
+def test_services_that_only_a_failed_node_had_start_elsewhere():
+    """Their weights cross the network, and no request is lost."""
+    asked = requests(duration_s=1.0)
+    places = {**EVERYWHERE, "vision": ["edge1"], "joint": ["edge1"]}
+    whole = serve(places, asked, **WIRED)[0]
+    broken = serve(places, asked, failures={"edge1": 0.3}, hosts=("edge0", "edge1", "edge2"), **WIRED)[0]
+    assert {row.status for row in broken.requests} == {"complete"}
+    assert [row.answer for row in broken.requests] == [row.answer for row in whole.requests]
+    # edge0 has the weights of the others already, so edge2 has the most free memory
+    new = {each.service: each for each in broken.instances if each.node == "edge2"}
+    assert set(new) == {"vision", "joint"}
+    for each in new.values():
+        assert each.asked_s >= 0.4
+        assert each.file_bytes == each.weight_bytes
+    assert sum(row.load_s for row in broken.requests) > 0
+
+
+def test_a_service_that_fits_no_node_that_is_left_is_lost_with_a_reason():
+    made = catalogue([declared("big", ("x",), "y", weight_bytes=5_000_000)])
+    graph = Graph("one", ("x",), ("y",), {"root": sequence("big")})
+    asked = [Request(i, "ue0", "one", 0.1 * i, {"x": torch.zeros(4)}) for i in range(6)]
+    device = dataclasses.replace(profile("cpu-server"), memory_bytes=4_000_000)
+    outcome, _ = serve(
+        {"big": ["cloud0"]}, asked, made, {"one": graph}, failures={"cloud0": 0.2}, hosts=("edge0", "edge1", "cloud0"),
+        nodes=NODES, devices={"edge*": device},
+    )  # fmt: skip
+    assert [row.status for row in outcome.requests][:2] == ["complete"] * 2
+    assert {row.reason for row in outcome.requests[3:]} == {"no instance of big is left"}
 
 
 def test_deciding_at_a_router_is_charged(wired):

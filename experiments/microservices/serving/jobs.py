@@ -11,7 +11,7 @@ import numpy as np
 
 from edgelam import cosim
 from edgelam.errors import ConfigurationError
-from edgelam.inference import Computing, Dispatcher, Graph, Request, Service, Serving, unshared
+from edgelam.inference import Computing, Dispatcher, Graph, Request, Service, Serving, recovery, unshared
 from edgelam.inference.calibration import Links, fit, of_moves, probed
 from edgelam.inference.deployment import SOLVERS, monolithic
 from edgelam.inference.metrics import percentile, summary
@@ -122,7 +122,8 @@ async def _serve(sim: cosim.Simulation, case: _Case, refused: list[str]) -> _Ser
     users, hosts = demand.users_of(sim, config), demand.hosts_of(sim)
     cloud = next(node.name for node in sim.nodes.values() if node.role == "cloud")
     serving = Serving(
-        sim, case.services, case.graphs, computing=case.computing, dispatcher=Dispatcher(Planned({})), repository=cloud
+        sim, case.services, case.graphs, computing=case.computing, dispatcher=Dispatcher(Planned({})),
+        repository=cloud, recover=lambda node: recovery.lost(serving, hosts, node),
     )  # fmt: skip
     try:
         problem = demand.problem(

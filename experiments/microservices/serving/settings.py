@@ -43,7 +43,8 @@ class ServingSettings:
     cold: bool = False
     """Whether instances get their weights from the cloud when they are first called; otherwise they have them."""
     fail: str = ""
-    """A node that fails in the middle of the run, such as edge0; empty: none."""
+    """A node that fails in the middle of the run, such as edge0; empty: none. Services that only it had start on the
+    node with the most free memory, with weights from the cloud."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal whatever the machine."""
