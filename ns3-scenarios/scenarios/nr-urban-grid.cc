@@ -11,7 +11,7 @@
 // handed over by event A3 (docs/mobility.md).
 //
 // Try:     nr-urban-grid --sites=3 --sectors=1 --numUe=3 --bytes=1e6 --bandwidth=20
-// Expect:  1 MB up at 1.4, 5.2 and 20 Mb/s, and down at 99, 108 and 70 Mb/s. The uplink of the UE that is farthest from
+// Expect:  1 MB up at 1.4, 5.2 and 20 Mb/s, and down at 99, 105 and 71 Mb/s. The uplink of the UE that is farthest from
 //          its gNB suffers most from the others; in nr-urban-micro, one cell of 20 MHz, three UEs have 7 Mb/s each.
 
 #include <algorithm>

@@ -6,8 +6,10 @@
 #include <map>
 #include <numbers>
 
+#include "named-random.h"
 #include "nr-carrier.h"
 #include "nr-cell-testbed.h"
+#include "nr-matrix-kernels.h"
 #include "nr-network.h"
 
 namespace {
@@ -448,10 +450,44 @@ void Change(Case& test) {
     test.True(cells[0] > 5 && cells[1] > 5, "in both cells");
 }
 
+/// What arrives of an emission, for each number of layers and any number of frequencies, against the plain sum.
+void ThroughWeights(Case& test) {
+    edgelam::NamedRandom random(1, {7});
+    const auto draw = [&](std::size_t count) {
+        Response values(count);
+        for (auto& each : values) {
+            each = {static_cast<float>(random.Normal()), static_cast<float>(random.Normal())};
+        }
+        return values;
+    };
+    constexpr std::size_t elements = 5, stride = 13;
+    for (std::size_t layers = 1; layers <= 4; ++layers) {
+        for (std::size_t frequencies = 1; frequencies <= stride; ++frequencies) {
+            const auto h = draw(elements * stride), weights = draw(elements * layers);
+            Response out(layers * frequencies);
+            edgelam::nr::kernels::ThroughWeights(h.data(), weights.data(), elements, layers, stride, frequencies,
+                                                 out.data());
+            double worst = 0;
+            for (std::size_t l = 0; l < layers; ++l) {
+                for (std::size_t f = 0; f < frequencies; ++f) {
+                    Complex sum = 0;
+                    for (std::size_t e = 0; e < elements; ++e) {
+                        sum += Complex(h[e * stride + f]) * Complex(weights[e * layers + l]);
+                    }
+                    worst = std::max(worst, std::abs(sum - Complex(out[l * frequencies + f])));
+                }
+            }
+            test.True(worst < 1e-5, std::to_string(layers) + " layers, " + std::to_string(frequencies) +
+                                        " frequencies: " + std::to_string(worst));
+        }
+    }
+}
+
 CaseSuite severalCellsTestSuite("edgelam-nr-several-cells", {{"white", White},
                                                              {"faint", Faint},
                                                              {"order", Order},
                                                              {"interference rejection", Irc},
+                                                             {"weights", ThroughWeights},
                                                              {"uplink", Uplink},
                                                              {"refusals", Refusals},
                                                              {"change of cells", Change}});

@@ -85,19 +85,40 @@ std::list<ChannelLink::Effective>::iterator ChannelLink::FindEffective(Direction
     });
 }
 
-bool ChannelLink::Holds(const Effective& kept) const {
-    const double near = m_channel.m_coherence * m_channel.GetWavelengthM();
+bool ChannelLink::Holds(const KeptValues& kept, double wavelengths) const {
+    const double near = wavelengths * m_channel.GetWavelengthM();
     return !kept.values.empty() && kept.arrayVersion == m_arrayVersion && kept.settingsVersion == SettingsVersion() &&
            kept.realisation == m_channel.RealisationOf(m_utNode) &&
            ns3::CalculateDistance(GetUserPlace(), kept.utPlace) <= near &&
            ns3::CalculateDistance(GetBaseStationPlace(), kept.bsPlace) <= near;
 }
 
+void ChannelLink::Keep(std::vector<std::complex<float>> values, KeptValues& kept) const {
+    kept = {m_arrayVersion, SettingsVersion(), m_realisation, m_utPlace, m_bsPlace, std::move(values)};
+}
+
+bool ChannelLink::HasKeptResponse(std::span<const double> frequencyOffsetsHz, double times) {
+    CheckArrays();
+    return std::ranges::equal(m_keptFrequenciesHz, frequencyOffsetsHz) && Holds(m_kept, times * m_channel.m_coherence);
+}
+
+const std::vector<std::complex<float>>& ChannelLink::GetKeptResponse(std::span<const double> frequencyOffsetsHz,
+                                                                     double times) {
+    if (!HasKeptResponse(frequencyOffsetsHz, times)) {
+        std::vector<std::complex<float>> values(NumRx(Direction::Downlink) * NumTx(Direction::Downlink) *
+                                                frequencyOffsetsHz.size());
+        Respond(Direction::Downlink, nullptr, nullptr, frequencyOffsetsHz, values);
+        Keep(std::move(values), m_kept);
+        m_keptFrequenciesHz.assign(frequencyOffsetsHz.begin(), frequencyOffsetsHz.end());
+    }
+    return m_kept.values;
+}
+
 bool ChannelLink::HasEffectiveChannel(Direction direction, const PortWeights& rxWeights, const PortWeights& txWeights,
                                       std::span<const double> frequencyOffsetsHz) {
     CheckArrays();
     const auto found = FindEffective(direction, rxWeights, txWeights, frequencyOffsetsHz);
-    return found != m_effective.end() && Holds(*found);
+    return found != m_effective.end() && Holds(*found, m_channel.m_coherence);
 }
 
 const std::vector<std::complex<float>>& ChannelLink::GetEffectiveChannel(Direction direction,
@@ -110,35 +131,22 @@ const std::vector<std::complex<float>>& ChannelLink::GetEffectiveChannel(Directi
         if (m_effective.size() >= kept_channels) {
             m_effective.pop_back();
         }
-        m_effective.push_front({direction,
-                                rxWeights.id(),
-                                txWeights.id(),
-                                0,
-                                0,
-                                0,
-                                {frequencyOffsetsHz.begin(), frequencyOffsetsHz.end()},
-                                {},
-                                {},
-                                {}});
+        m_effective.push_front(
+            {{}, direction, rxWeights.id(), txWeights.id(), {frequencyOffsetsHz.begin(), frequencyOffsetsHz.end()}});
         found = m_effective.begin();
     } else {
         m_effective.splice(m_effective.begin(), m_effective, found);
     }
     Effective& kept = m_effective.front();
-    if (!Holds(kept)) {
+    if (!Holds(kept, m_channel.m_coherence)) {
         NS_LOG_LOGIC("nodes " << m_bsNode << " and " << m_utNode << ": effective channel " << m_computed + 1 << ", "
                               << rxWeights.numPorts() << " x " << txWeights.numPorts() << " ports at "
                               << frequencyOffsetsHz.size() << " frequencies, user at " << GetUserPlace());
         std::vector<std::complex<float>> values(rxWeights.numPorts() * txWeights.numPorts() *
                                                 frequencyOffsetsHz.size());
         Respond(direction, &rxWeights, &txWeights, frequencyOffsetsHz, values);
-        kept.values = std::move(values);
+        Keep(std::move(values), kept);
         kept.version = ++m_computed;
-        kept.arrayVersion = m_arrayVersion;
-        kept.settingsVersion = SettingsVersion();
-        kept.realisation = m_realisation;
-        kept.utPlace = m_utPlace;
-        kept.bsPlace = m_bsPlace;
     }
     return kept.values;
 }

@@ -127,6 +127,10 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     /// Whether GetEffectiveChannel has kept the answer.
     bool HasEffectiveChannel(Direction direction, const PortWeights& rxWeights, const PortWeights& txWeights,
                              std::span<const double> frequencyOffsetsHz);
+    /// GetFrequencyResponse to the user, kept like GetEffectiveChannel, but for this many CoherenceDistances and for
+    /// the frequencies used last only. The reference holds until the next call.
+    const std::vector<std::complex<float>>& GetKeptResponse(std::span<const double> frequencyOffsetsHz, double times);
+    bool HasKeptResponse(std::span<const double> frequencyOffsetsHz, double times);
     /// Identifies the last result of GetEffectiveChannel: another number, above 0, for each time values were computed.
     std::uint64_t GetEffectiveVersion() const { return m_effective.empty() ? 0 : m_effective.front().version; }
 
@@ -157,13 +161,17 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
         std::array<double, 3> gain{}; ///< linear, by LinkCondition
         double Gain() const;
     };
-    /// What GetEffectiveChannel keeps, and for which arguments.
-    struct Effective {
-        Direction direction;
-        std::uint64_t rxId, txId, arrayVersion, settingsVersion, realisation;
-        std::vector<double> frequenciesHz;
+    /// Values over frequency, and for which places, arrays and settings they hold.
+    struct KeptValues {
+        std::uint64_t arrayVersion = 0, settingsVersion = 0, realisation = 0;
         ns3::Vector utPlace, bsPlace;
         std::vector<std::complex<float>> values;
+    };
+    /// What GetEffectiveChannel keeps, and for which arguments.
+    struct Effective : KeptValues {
+        Direction direction;
+        std::uint64_t rxId, txId;
+        std::vector<double> frequenciesHz;
         std::uint64_t version = 0;
     };
 
@@ -194,7 +202,9 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
                                                  const PortWeights& txWeights,
                                                  std::span<const double> frequencyOffsetsHz);
     /// Whether what is kept holds here, with the present arrays and settings.
-    bool Holds(const Effective& kept) const;
+    bool Holds(const KeptValues& kept, double wavelengths) const;
+    /// Keep values that have been computed here.
+    void Keep(std::vector<std::complex<float>> values, KeptValues& kept) const;
 
     RadioChannel& m_channel;
     ns3::Ptr<ns3::MobilityModel> m_bs, m_ut;
@@ -215,6 +225,8 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     std::vector<std::unique_ptr<Part>> m_parts;
     std::list<Effective> m_effective; ///< newest first
     std::uint64_t m_computed = 0;     ///< effective channels so far
+    KeptValues m_kept;                ///< of GetKeptResponse
+    std::vector<double> m_keptFrequenciesHz;
 };
 
 } // namespace edgelam

@@ -141,7 +141,7 @@ void Air::Fetch(std::uint32_t cell, std::uint32_t ue, ChannelFetch& fetch) {
     if (!path.link) {
         path.link = GetLink(cell, ue);
     }
-    fetch.Add(*path.link, end.elements, gnb.elements, gnb.carrier->offsetsHz, &path.channel);
+    fetch.Add(*path.link, gnb.carrier->offsetsHz, m_settings.coherence, &path.channel);
 }
 
 template<class Arrive>
@@ -222,9 +222,9 @@ bool Air::HearDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std
         AddExplicit(carrier, emission, both, noiseW, antennas, around,
                     [&](const Complex* weights, std::size_t first, std::size_t count, Complex* arrived) {
                         for (std::size_t a = 0; a < antennas; ++a) {
-                            kernels::CombineAntennas(h.data() + a * elements * samples + first, weights, elements, 1,
-                                                     emission.layers, samples, count,
-                                                     arrived + a * emission.layers * count);
+                            kernels::ThroughWeights(h.data() + a * elements * samples + first, weights, elements,
+                                                    emission.layers, samples, count,
+                                                    arrived + a * emission.layers * count);
                         }
                     });
     });

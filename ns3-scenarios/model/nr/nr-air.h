@@ -43,6 +43,7 @@ class Air {
     struct Settings {
         unsigned explicitInterferers = 8;
         double relevanceDb = 30; ///< below the receiver's noise
+        double coherence = 3;    ///< in CoherenceDistances: how far a UE moves until channels are computed again
     };
 
     explicit Air(const Settings& settings) : m_settings(settings) {}

@@ -10,20 +10,33 @@ NS_LOG_COMPONENT_DEFINE("NrChannelFetch");
 
 namespace edgelam::nr {
 
+bool ChannelFetch::Wanted::IsKept() const {
+    return ue ? link->HasEffectiveChannel(Direction::Downlink, *ue, *gnb, *offsetsHz)
+              : link->HasKeptResponse(*offsetsHz, times);
+}
+
 void ChannelFetch::Wanted::Get() const {
-    const Values& values = link->GetEffectiveChannel(Direction::Downlink, *ue, *gnb, *offsetsHz);
-    if (out) {
-        *out = &values;
+    if (ue) {
+        link->GetEffectiveChannel(Direction::Downlink, *ue, *gnb, *offsetsHz);
+    } else {
+        *out = &link->GetKeptResponse(*offsetsHz, times);
     }
 }
 
 void ChannelFetch::Add(ChannelLink& link, const PortWeights& ue, const PortWeights& gnb,
-                       const std::vector<double>& offsetsHz, const Values** out) {
-    const Wanted wanted{&link, &ue, &gnb, &offsetsHz, out};
-    if (!link.CanBeHeld() || link.HasEffectiveChannel(Direction::Downlink, ue, gnb, offsetsHz)) {
+                       const std::vector<double>& offsetsHz) {
+    Add({&link, &ue, &gnb, &offsetsHz, 1, nullptr});
+}
+
+void ChannelFetch::Add(ChannelLink& link, const std::vector<double>& offsetsHz, double times, const Values** out) {
+    Add({&link, nullptr, nullptr, &offsetsHz, times, out});
+}
+
+void ChannelFetch::Add(const Wanted& wanted) {
+    if (!wanted.link->CanBeHeld() || wanted.IsKept()) {
         wanted.Get();
     } else {
-        m_held.Hold(link);
+        m_held.Hold(*wanted.link);
         m_wanted.push_back(wanted);
     }
 }

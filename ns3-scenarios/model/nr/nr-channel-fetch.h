@@ -35,7 +35,7 @@ class HeldLinks {
     std::vector<ChannelLink*> m_links;
 };
 
-/// A list of effective channels, from the gNB's elements or beams to the UE's antennas. Nothing depends on the number
+/// A list of channels from a gNB to a UE. Nothing depends on the number
 /// of threads: each link is asked for what it is asked for here, in this order, by one thread.
 class ChannelFetch {
   public:
@@ -47,22 +47,24 @@ class ChannelFetch {
     /// Its own number, above 0.
     std::uint64_t Id() const { return m_id; }
 
-    /// Add one; arguments other than the link are used until Run.
-    /// \param out where to put the place of the result, which is valid until the link is asked for another one; may be
-    /// null: the link keeps it
-    void Add(ChannelLink& link, const PortWeights& ue, const PortWeights& gnb, const std::vector<double>& offsetsHz,
-             const Values** out = nullptr);
+    /// Add GetEffectiveChannel, which the link keeps; all arguments are used until Run.
+    void Add(ChannelLink& link, const PortWeights& ue, const PortWeights& gnb, const std::vector<double>& offsetsHz);
+    /// Add GetKeptResponse. \param out where to put the place of the result
+    void Add(ChannelLink& link, const std::vector<double>& offsetsHz, double times, const Values** out);
     /// Compute all that have been added. To be called once.
     void Run();
 
   private:
     struct Wanted {
         ChannelLink* link;
-        const PortWeights *ue, *gnb;
+        const PortWeights *ue, *gnb; ///< null: GetKeptResponse
         const std::vector<double>* offsetsHz;
+        double times;
         const Values** out;
+        bool IsKept() const;
         void Get() const;
     };
+    void Add(const Wanted& wanted);
     static inline std::uint64_t m_last = 0;
     Workers& m_workers;
     std::uint64_t m_id;

@@ -122,9 +122,6 @@ Noise Links::Around(std::uint32_t ue, Direction direction, std::uint64_t slot,
     if (!AreHeard()) {
         return rise;
     }
-    ChannelFetch fetch(*m_workers);
-    FetchOthers(ue, direction, slot, Bits(groups), fetch);
-    fetch.Run();
     const auto hear = [&] {
         UeLink& link = m_ues[ue]->link;
         const PortWeights& beams = *link.State().beams;
@@ -473,6 +470,11 @@ const SinrMap& Links::Downlink(std::uint32_t ue, const HarqProcess& process, std
 
 const SinrMap& Links::DownlinkOver(std::uint32_t ue, const PortWeights& beam, const std::vector<std::uint32_t>& groups,
                                    std::uint64_t slot) {
+    if (AreHeard()) {
+        ChannelFetch fetch(*m_workers);
+        FetchOthers(ue, Direction::Downlink, slot, Bits(groups), fetch);
+        fetch.Run();
+    }
     return m_ues[ue]->link.DownlinkOver(beam, m_carrier.DownlinkSnr(), Around(ue, Direction::Downlink, slot, groups));
 }
 

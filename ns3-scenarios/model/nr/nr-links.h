@@ -128,7 +128,7 @@ class Links {
         std::uint32_t ue;
         const HarqProcess* process;
     };
-    /// Compute the channels that Downlink and Uplink of these blocks take, on several threads.
+    /// Compute the channels that Downlink and Uplink of these blocks take, on several threads; comes before them.
     void Fetch(std::span<const Transmission> transmissions, std::uint64_t slot);
     /// Add a UE, with the groups and layers of its block, to a slot in which UEs share groups.
     void Share(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process);

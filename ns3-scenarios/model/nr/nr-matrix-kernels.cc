@@ -168,7 +168,54 @@ EDGELAM_INLINE void Gram(const float* __restrict hRe, const float* __restrict hI
     }
 }
 
+/// Half a lane of complex frequencies at a time, for all layers in one pass over the elements.
+template<std::size_t layers>
+EDGELAM_INLINE void Through(const std::complex<float>* __restrict h, const std::complex<float>* __restrict weights,
+                            std::size_t elements, std::size_t stride, std::size_t frequencies,
+                            std::complex<float>* __restrict out) {
+    constexpr std::size_t step = lanes / 2;
+    for (std::size_t f = 0; f < frequencies; f += step) {
+        const std::size_t bytes = std::min(step, frequencies - f) * sizeof(std::complex<float>);
+        Vector byRe[layers] = {}, byIm[layers] = {};
+        for (std::size_t e = 0; e < elements; ++e) {
+            Vector row = {};
+            if (bytes == sizeof(row)) {
+                std::memcpy(&row, h + e * stride + f, sizeof(row));
+            } else {
+                std::memcpy(&row, h + e * stride + f, bytes);
+            }
+            for (std::size_t l = 0; l < layers; ++l) {
+                byRe[l] += row * weights[e * layers + l].real();
+                byIm[l] += row * weights[e * layers + l].imag();
+            }
+        }
+        for (std::size_t l = 0; l < layers; ++l) {
+            float sum[lanes];
+            for (std::size_t k = 0; k < lanes; k += 2) {
+                sum[k] = byRe[l][k] - byIm[l][k + 1];
+                sum[k + 1] = byRe[l][k + 1] + byIm[l][k];
+            }
+            std::memcpy(out + l * frequencies + f, sum, bytes);
+        }
+    }
+}
+
 } // namespace
+
+EDGELAM_VECTOR
+void ThroughWeights(const std::complex<float>* h, const std::complex<float>* weights, std::size_t elements,
+                    std::size_t layers, std::size_t stride, std::size_t frequencies, std::complex<float>* out) {
+    switch (layers) {
+    case 1:
+        return Through<1>(h, weights, elements, stride, frequencies, out);
+    case 2:
+        return Through<2>(h, weights, elements, stride, frequencies, out);
+    case 3:
+        return Through<3>(h, weights, elements, stride, frequencies, out);
+    default:
+        return Through<4>(h, weights, elements, stride, frequencies, out);
+    }
+}
 
 EDGELAM_VECTOR
 void MmseSinr(const std::complex<float>* g, std::size_t antennas, std::size_t beams, unsigned layers,

@@ -80,6 +80,11 @@ ns3::TypeId Network::GetTypeId() {
                           "receiver are not heard there, dB.",
                           DoubleValue(30), MakeDoubleAccessor(&Network::m_relevanceDb),
                           MakeDoubleChecker<double>(-200, 200))
+            .AddAttribute("InterferenceCoherence",
+                          "How far a UE may move before its channels to other cells are computed again, as a multiple "
+                          "of the channel's CoherenceDistance.",
+                          DoubleValue(Air::Settings{}.coherence), MakeDoubleAccessor(&Network::m_coherence),
+                          MakeDoubleChecker<double>(0, 1000))
             .AddTraceSource("Attachment", "A UE has entered or left a cell.",
                             MakeTraceSourceAccessor(&Network::m_attachmentTrace),
                             "edgelam::nr::Network::AttachmentCallback");
@@ -158,7 +163,7 @@ void Network::Start() {
         auto byPlace = group.cells;
         std::ranges::sort(byPlace, {}, key);
         group.clock = std::make_shared<SlotClock>(m_cells[byPlace.front()]->GetNumerology());
-        group.air = std::make_shared<Air>(Air::Settings{m_explicit, m_relevanceDb});
+        group.air = std::make_shared<Air>(Air::Settings{m_explicit, m_relevanceDb, m_coherence});
         for (std::uint64_t rank = 0; rank < byPlace.size(); ++rank) {
             const std::uint32_t number = byPlace[rank];
             Cell& cell = *m_cells[number];

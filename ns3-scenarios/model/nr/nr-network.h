@@ -129,7 +129,7 @@ class Network : public ns3::Object {
     Air& AirOf(std::uint32_t cell) const;
 
     unsigned m_explicit;
-    double m_relevanceDb;
+    double m_relevanceDb, m_coherence;
     std::int64_t m_stream = 0;
     bool m_started = false;
     std::vector<ns3::Ptr<Cell>> m_cells;
