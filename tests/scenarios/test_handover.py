@@ -73,14 +73,14 @@ def test_handovers_of_a_drive_are_those_of_an_independent_event_a3():
     async def main(sim):
         return await collect(sim, ["trace_measurements", "trace_handovers"], 6)
 
-    traces = drive(main, a3Offset=2, a3Hysteresis=1, timeToTrigger="160ms")
+    traces = drive(main, numUe=4, a3Offset=2, a3Hysteresis=1, timeToTrigger="160ms")
     rows, handovers = traces["trace_measurements"], traces["trace_handovers"]
     expected = a3_entries(rows, 2, 1, 160)
     rows = rows.sort_values(["ue", "cell", "slot"])
     before = rows.groupby(["ue", "cell"])["triggered"].shift(fill_value=0)
     entered = rows[(rows["triggered"] == 1) & (before == 0)]
     assert sorted(zip(entered["slot"], entered["ue"], entered["cell"], strict=True)) == sorted(expected)
-    assert len(handovers) == 3
+    assert set(handovers["ue"]) == {0, 1, 2, 3}
     assert (handovers["event"] == 0).all()
     for row in handovers.itertuples():  # each follows an entry towards its target, within the messages' times
         times = [slot * 0.5e6 for slot, ue, cell in expected if ue == row.ue and cell == row.target]
