@@ -54,3 +54,14 @@ def test_bad_options_are_refused(argument, text):
     assert done.returncode == 2
     assert argument in done.stderr
     assert text in done.stderr
+
+
+@pytest.mark.parametrize(("asked", "there"), [(1, 3), (3, 3), (6, 6)])
+def test_edge_servers_that_are_missing_are_behind_the_upf(asked, there):
+    """Two sites with a server each, and one behind the UPF: an experiment that needs more gets them."""
+
+    async def main(sim):
+        return [node.name for node in sim.nodes.values() if node.role == "edge"]
+
+    options = {"sites": 2, "sectors": 1, "numUe": 1, "numEdge": asked}
+    assert len(cosim.simulate(main, scenario="nr-urban-grid", options=options)) == there
