@@ -61,6 +61,12 @@ def test_a_run_serves_all_requests_and_says_that_services_are_declared(tmp_path)
     assert run["requests"]["declared"].all()
     assert row["on_time_ratio"] == run["requests"]["on_time"].mean()
     assert "times what all 10 nodes together can compute" in run["refused"]["reason"].iloc[0]
+    cells = run["cell"]
+    assert len(cells) == 7
+    for each in cells.to_dict("records"):
+        assert each["load"] == pytest.approx(1 / (each["seconds"] * each["requests_per_s"]))
+        assert each["in_time"] == (each["seconds"] <= each["deadline_s"])
+        assert each["seconds"] > 8 * each["bytes"] / 2e9  # no uplink of a cell has 2 Gb/s
     console = terminal()
     console.file = io.StringIO()
     microservices.report(run.path, console)

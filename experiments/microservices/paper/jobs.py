@@ -21,7 +21,7 @@ from edgelam.runs import RunFolder
 
 from ..config import Config
 from ..serving.tables import plain, write_records
-from . import needs, workload
+from . import cell, needs, workload
 
 PROBES = (100_000, 1_000_000, 4_000_000)
 """Bytes of the probes; one device, which stands for all, and all servers exchange them."""
@@ -40,10 +40,12 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
     settings, computing = config.paper, Computing()
     seeds = range(config.seed, config.seed + config.serving.num_seeds)
     cases = list(itertools.product(settings.loads, settings.methods))
-    progress.begin("the paper's setting", len(seeds) * (1 + len(cases)), "simulations")
+    progress.begin("the paper's setting", len(seeds) * (2 + len(cases)), "simulations")
     done = itertools.count(1)
     for seed in seeds:
         setting = workload.make(seed)
+        cell.measure(setting, needs(config).roles["ue"], settings.requests_per_ms * 1e3, seed, folder)
+        progress.step(next(done))
         links = config.network.simulate(_links, needs(config), folder, f"calibration, seed {seed}", seed=seed)
         progress.step(next(done))
         for load, method in cases:

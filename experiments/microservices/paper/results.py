@@ -44,6 +44,14 @@ def means(run: Run) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+def over_cells(run: Run) -> pd.DataFrame:
+    """By seed: the largest load that no user's uplink exceeds, and the share of users whose input alone is in time."""
+    rows = run["cell"] if "cell" in run else pd.DataFrame(columns=["seed", "load", "in_time", "seconds", "bytes"])
+    found = rows.assign(rate_mbps=8e-6 * rows["bytes"] / rows["seconds"]).groupby("seed")
+    return found.agg(load=("load", "min"), in_time=("in_time", "mean"), slowest_mbps=("rate_mbps", "min"),
+                     fastest_mbps=("rate_mbps", "max")).reset_index()  # fmt: skip
+
+
 def verdict(ratio: float, interval: float, seeds: int) -> str:
     """Say whether more than the published share is on time: by the interval, with at least two seeds."""
     if seeds < 2 or abs(ratio - PUBLISHED) <= interval:
@@ -69,6 +77,16 @@ def report(path: Path, console: Console) -> None:
         for each in run["refused"].to_dict("records"):
             text = f"{each['method']}, load {each['load']:g} (seed {each['seed']}) found no plan: {each['reason']}"
             console.print(text, markup=False, soft_wrap=True)
+    cells = TextTable(
+        "The same inputs over nr-urban-grid, each user alone (upper bounds)", "seed", "largest load",
+        "inputs in time (%)", "uplink (Mb/s)", caption="the uplink bounds the load; a load of 1 is that of the wires",
+    )  # fmt: skip
+    for row in over_cells(run).to_dict("records"):
+        cells.add_row(
+            str(row["seed"]), f"{row['load']:.2g}", f"{100 * row['in_time']:.0f}",
+            f"{row['slowest_mbps']:.3g} to {row['fastest_mbps']:.3g}",
+        )  # fmt: skip
+    cells.print(console)
     console.print("Services are declared: their work and sizes are given, and their answers mean nothing.")
 
 
@@ -78,6 +96,7 @@ def plot(path: Path) -> list[Path]:
     if rows.empty:
         return []
     write_atomically(path / "paper.csv", rows.to_csv(index=False, float_format="%.6g").encode())
+    write_atomically(path / "cells.csv", over_cells(load(path)).to_csv(index=False, float_format="%.6g").encode())
     with figures.figure(path / "paper") as (figure, (axes,)):
         for index, (method, mine) in enumerate(rows.groupby("method", sort=False)):
             style = figures.line_style(index, len(mine))
