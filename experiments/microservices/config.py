@@ -14,10 +14,11 @@ from edgelam.runs.network import Network
 
 from .deployment.settings import DeploymentSettings
 from .migration.settings import MigrationSettings
+from .orchestration.settings import OrchestrationSettings
 from .paper.settings import PaperSettings
 from .serving.settings import ServingSettings
 
-Study = Literal["serving", "deployment", "migration", "paper"]
+Study = Literal["serving", "deployment", "migration", "orchestration", "paper"]
 STREET = Network("nr-urban-micro", devices=("edge0=jetson-orin,memory_bytes=4e9", "edge1=cpu-server,memory_bytes=8e9"))
 """A cell with a server at its site, one behind the core with more memory, and the cloud."""
 
@@ -33,7 +34,8 @@ class Config:
     study: Study = "serving"
     """What is done. serving: requests are served by services that are placed by each of some methods. deployment:
     learned policies are trained, and compared with solvers on the model and by ns-3. migration: sessions of a language
-    model move with their users, when each of some policies says so. paper: the setting of arXiv 2601.19563."""
+    model move with their users, when each of some policies says so. paper: the setting of arXiv 2601.19563.
+    orchestration: requests of moving users are routed over replicas, by rules and by learned routers."""
     serving: ServingSettings = dataclasses.field(default_factory=ServingSettings)
     """Of the study serving; its settings need no prefix. deployment takes users, requests and seeds from here, and
     paper the number of seeds."""
@@ -41,6 +43,8 @@ class Config:
     """Of the study deployment."""
     migration: MigrationSettings = dataclasses.field(default_factory=MigrationSettings)
     """Of the study migration."""
+    orchestration: OrchestrationSettings = dataclasses.field(default_factory=OrchestrationSettings)
+    """Of the study orchestration."""
     paper: PaperSettings = dataclasses.field(default_factory=PaperSettings)
     """Of the study paper."""
 

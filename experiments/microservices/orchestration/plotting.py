@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Figures of a run, from its folder alone, with their numbers as CSV beside them."""
+
+from pathlib import Path
+
+from edgelam.files.storage import write_atomically
+from edgelam.output import figures
+from edgelam.runs import load
+
+from . import results
+
+
+def plot(path: Path) -> list[Path]:
+    """Draw learning curves; write the means and the claims. Returns the SVG files (a PNG lies beside each)."""
+    run = load(path)
+    found = results.means(run)
+    if found.empty:
+        return []
+    write_atomically(path / "orchestration.csv", found.to_csv(float_format="%.4g").encode())
+    lines = [f'"{claim.text}","{claim.measured}",{claim.verdict}' for claim in results.claims(run)]
+    write_atomically(path / "claims.csv", "\n".join(["claim,difference,verdict", *lines, ""]).encode())
+    if "curves" not in run:
+        return []
+    with figures.figure(path / "learning") as (_, (axes,)):
+        for i, (method, rows) in enumerate(run["curves"].groupby("method", sort=False)):
+            curve = rows.groupby("calls")["cost"].mean()
+            axes.plot(curve.index / 1e3, curve.to_numpy(), label=method, **figures.line_style(i, len(curve)))
+        axes.set_xlabel("calls routed by the learner (thousands)")
+        axes.set_ylabel("delay over deadline, model")
+        axes.legend()
+    return [path / "learning.svg"]

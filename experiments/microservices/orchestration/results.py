@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The numbers of a run, worked out from the tables of its folder: what `report` prints and `plot` draws."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pandas as pd
+
+from edgelam.runs import Run
+from edgelam.runs.scores import Score
+from edgelam.runs.statistics import paired_difference, with_interval
+
+SCORES = (
+    Score("on_time_ratio", better="higher", table="scores", group=("method", "shift", "charged"), over=("seed",)),
+    Score("e2e_mean_s", "s", "lower", table="scores", group=("method", "shift", "charged"), over=("seed",)),
+)
+ROBUST, NOMINAL = "robust", "nominal"
+FLAT = 0.02
+"""A learning curve has flattened if the line through its last half falls by less than this share of its mean."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A claim, what was measured, and whether it holds."""
+
+    text: str
+    measured: str
+    verdict: str
+    """``holds``, ``does not hold`` or ``undecided``."""
+
+
+def means(run: Run) -> pd.DataFrame:
+    """Means over seeds by (shift, method, charged)."""
+    if "scores" not in run:
+        return pd.DataFrame()
+    numbers = ["on_time_ratio", "e2e_mean_s", "e2e_p95_s", "decision_mean_s"]
+    return run["scores"].groupby(["shift", "method", "charged"], sort=False)[numbers].mean()
+
+
+def by_seed(run: Run, method: str, shift: str, column: str, *, charged: bool = True) -> pd.Series:
+    """A number of each seed."""
+    rows = run["scores"]
+    rows = rows[(rows["method"] == method) & (rows["shift"] == shift) & (rows["charged"] == charged)]
+    return rows.set_index("seed")[column].astype(float)
+
+
+def is_flat(run: Run, method: str) -> bool:
+    """Whether the learning curves of all seeds of a method have flattened."""
+    import numpy as np
+
+    if "curves" not in run:
+        return False
+    rows = run["curves"]
+    for _, curve in rows[rows["method"] == method].groupby("seed"):
+        last = curve.iloc[len(curve) // 2 :]
+        if len(last) < 4:
+            return False
+        slope = np.polyfit(last["iteration"], last["cost"], 1)[0]
+        fallen = -slope * (last["iteration"].iloc[-1] - last["iteration"].iloc[0])
+        if fallen > FLAT * last["cost"].mean():
+            return False
+    return True
+
+
+def claims(run: Run) -> list[Claim]:
+    """Whether adversarially trained routing loses less under shifts, and whether learning beats its best rule."""
+    if "scores" not in run:
+        return []
+    found = []
+    methods = set(run["scores"]["method"])
+    learned = {ROBUST, NOMINAL} <= methods
+    calm = is_flat(run, NOMINAL)
+    flat = calm and is_flat(run, ROBUST)
+    for shift in dict.fromkeys(run["scores"]["shift"]):
+        for column, title, sign, scale in (
+            ("e2e_mean_s", "mean E2E (ms)", 1, 1e3), ("on_time_ratio", "on time (%)", -1, 100),
+        ):  # fmt: skip
+            if learned and shift != "none" and "none" in set(run["scores"]["shift"]):
+                loss = {m: by_seed(run, m, shift, column) - by_seed(run, m, "none", column) for m in (ROBUST, NOMINAL)}
+                text = f"{shift}: robust loses less than nominal, {title}"
+                found.append(_claim(text, sign * loss[ROBUST], sign * loss[NOMINAL], scale, flat))
+            for rule in ("prop-avg", "join-shortest-queue"):
+                if {NOMINAL, rule} <= methods:
+                    mine, theirs = (sign * by_seed(run, m, shift, column) for m in (NOMINAL, rule))
+                    found.append(_claim(f"{shift}: nominal is better than {rule}, {title}", mine, theirs, scale, calm))
+    return found
+
+
+def _claim(text: str, mine: pd.Series, theirs: pd.Series, scale: float, flat: bool) -> Claim:
+    """The claim is that `mine` is less."""
+    difference = paired_difference(mine, theirs)
+    measured = with_interval(scale * difference.mean, scale * difference.interval, sign="+")
+    verdict = {"holds": "holds", "more": "does not hold", "the same": "does not hold"}.get(
+        difference.verdict("more", "holds"), "undecided"
+    )
+    if not flat and verdict != "undecided":
+        return Claim(text, f"{measured}; a learning curve has not flattened", "undecided")
+    return Claim(text, measured, verdict)
