@@ -4,19 +4,28 @@
 import pytest
 from torch_runs import PROGRAMS, RANKS, assert_same, under_gloo, under_ns3
 
-ALONE = ("together", "compressed")  # what runs the others, and what needs the backend ns3
-pytestmark = pytest.mark.timeout(1200)  # all programs, twice: minutes on a busy machine
-TOGETHER = [path for path in sorted(PROGRAMS.glob("*.py")) if path.stem not in ALONE]
+pytestmark = pytest.mark.timeout(1200)  # each batch runs twice: minutes on a busy machine
+BATCHES = {
+    "of PyTorch's parts": ["around", "collectives", "ddp", "ddp_more", "groups", "libraries", "optimisers", "pipelines",
+                           "points", "sharded", "tensors"],
+    "as users write them": ["accelerated", "differentiable", "federations", "meeting", "surroundings"],
+    "sharded and compiled": ["compiled", "more_sharding", "tutorial_pipelines"],
+}  # fmt: skip
+"""Programs that run one after another in the same processes."""
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory):
-    """What all programs print, under gloo and over the network."""
-    folder = tmp_path_factory.mktemp("programs")
-    return under_gloo(TOGETHER, folder), under_ns3(TOGETHER, folder)
+def printed(request, tmp_path_factory):
+    """What the programs of a batch print, under gloo and over the network."""
+    folder, programs = tmp_path_factory.mktemp("programs"), [PROGRAMS / f"{name}.py" for name in BATCHES[request.param]]
+    return under_gloo(programs, folder), under_ns3(programs, folder)
 
 
-@pytest.mark.parametrize("program", [path.stem for path in TOGETHER])
+@pytest.mark.parametrize(
+    ("printed", "program"),
+    [(batch, program) for batch, programs in BATCHES.items() for program in programs],
+    indirect=["printed"],
+)
 def test_a_program_computes_the_same_as_under_gloo(printed, program):
     gloo, ns3 = printed
     for rank in range(len(RANKS)):
