@@ -6,8 +6,8 @@ from typing import Literal
 
 from edgelam.errors import ConfigurationError, EdgelamError
 
-Case = Literal["bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp", "geometry"]
-CASES: tuple[Case, ...] = ("bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp", "geometry")
+Case = Literal["bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp", "geometry", "interference"]
+CASES: tuple[Case, ...] = ("bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp", "geometry", "interference")
 
 
 @dataclasses.dataclass(frozen=True)

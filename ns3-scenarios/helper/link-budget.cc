@@ -3,9 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "ns3/simulator.h"
+
+#include "power-rule.h"
 
 namespace edgelam {
 
@@ -21,18 +22,15 @@ double Linear(double db) {
 
 } // namespace
 
+void AddReceivedPowerOptions(Options& options, AttributeValues& network) {
+    options.AttributeChoice("rsrp", network, "Rsrp", PowerRule::Names());
+    options.Attribute("rayCells", network, "RayCells");
+    options.Attribute("attachMargin", network, "AttachMargin", {.unit = "dB"});
+}
+
 void LinkBudget::AddOptions(Options& options) {
     options.Section("Received power");
-    options.Choice(
-        "rsrp", m_rsrp,
-        "gains of antennas in a received power: of each ray (rays); averaged over the angular spreads of the "
-        "link (mean); of each ray for the strongest cells and averaged for the rest (strongest); or along the "
-        "straight line (direction)",
-        {"strongest", "rays", "mean", "direction"});
-    options.Integer("rayCells", m_numRays, "with --rsrp=strongest: how many cells of each UE are the strongest", 1,
-                    1000);
-    options.Real("attachMargin", m_marginDb, "dB",
-                 "a UE is served by any of the cells that are at most this much weaker than the strongest", 0, 30);
+    AddReceivedPowerOptions(options, m_network);
 }
 
 void LinkBudget::Set(ns3::Ptr<RadioChannel> channel, std::vector<Cell> cells, std::vector<Ue> ues, double subcarriers,
@@ -50,30 +48,14 @@ void LinkBudget::Set(ns3::Ptr<RadioChannel> channel, std::vector<Cell> cells, st
 }
 
 std::vector<double> LinkBudget::CouplingGains(std::uint32_t ue) {
-    const Ue& at = m_ues.at(ue);
-    const auto link = [&](std::size_t cell) {
-        return m_channel->GetLink(m_cells[cell].mobility, m_cells[cell].array, at.mobility, at.array);
-    };
-    const auto form = m_rsrp == "rays"        ? AntennaGain::Rays
-                      : m_rsrp == "direction" ? AntennaGain::Direction
-                                              : AntennaGain::Mean;
-    std::vector<double> gains(m_cells.size());
-    for (std::size_t cell = 0; cell < m_cells.size(); ++cell) { // sectors of a site one after another: shared drops
-        gains[cell] = link(cell)->GetPortGain(form);
+    std::vector<ns3::Ptr<ChannelLink>> links;
+    std::vector<double> powers;
+    for (const Cell& cell : m_cells) {
+        links.push_back(m_channel->GetLink(cell.mobility, cell.array, m_ues.at(ue).mobility, m_ues[ue].array));
+        powers.push_back(Linear(cell.powerDbm));
     }
-    if (m_rsrp == "strongest") {
-        std::vector<std::size_t> order(m_cells.size());
-        std::iota(order.begin(), order.end(), 0);
-        const auto power = [&](std::size_t cell) { return Db(gains[cell]) + m_cells[cell].powerDbm; };
-        const auto count = std::min<std::size_t>(m_numRays, order.size());
-        std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
-                          [&](std::size_t a, std::size_t b) { return power(a) > power(b); });
-        std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count));
-        for (std::size_t i = 0; i < count; ++i) {
-            gains[order[i]] = link(order[i])->GetPortGain(AntennaGain::Rays);
-        }
-    }
-    return gains;
+    const PowerRule rule(m_network.Text("Rsrp"), static_cast<unsigned>(m_network.Number("RayCells")));
+    return rule.Gains(links, powers);
 }
 
 const std::vector<double>& LinkBudget::GainsNow(std::uint32_t ue) {
@@ -95,7 +77,7 @@ std::uint32_t LinkBudget::ServingCell(std::uint32_t ue) {
         for (std::size_t cell = 0; cell < gains.size(); ++cell) {
             powers.push_back(Db(gains[cell]) + m_cells[cell].powerDbm);
         }
-        const double least = *std::max_element(powers.begin(), powers.end()) - m_marginDb;
+        const double least = *std::max_element(powers.begin(), powers.end()) - m_network.Number("AttachMargin");
         std::vector<std::size_t> alike;
         for (std::size_t cell = 0; cell < powers.size(); ++cell) {
             if (powers[cell] >= least) {

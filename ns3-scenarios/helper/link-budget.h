@@ -10,12 +10,17 @@
 #include "ns3/mobility-model.h"
 #include "ns3/phased-array-model.h"
 
+#include "attribute-values.h"
 #include "named-random.h"
 #include "options.h"
 #include "radio-channel.h"
 #include "registry.h"
 
 namespace edgelam {
+
+/// Add --rsrp, --rayCells and --attachMargin, which give attributes of nr::Network their values, to a scenario's
+/// command line.
+void AddReceivedPowerOptions(Options& options, AttributeValues& network);
 
 /// Received powers of all cells at all UEs, at their present places, and what follows from them.
 ///
@@ -60,9 +65,7 @@ class LinkBudget {
     const std::vector<double>& GainsNow(std::uint32_t ue);
     double SinrDb(std::uint32_t ue, bool withNoise);
 
-    std::string m_rsrp = "strongest";
-    std::uint32_t m_numRays = 9;
-    double m_marginDb = 0;
+    AttributeValues m_network{"edgelam::nr::Network"}; ///< how a network takes received powers
     ns3::Ptr<RadioChannel> m_channel;
     std::vector<Cell> m_cells;
     std::vector<Ue> m_ues;

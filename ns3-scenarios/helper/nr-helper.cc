@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "ns3/data-rate.h"
+#include "ns3/double.h"
 #include "ns3/internet-stack-helper.h"
 #include "ns3/ipv4-list-routing-helper.h"
 #include "ns3/ipv4-static-routing-helper.h"
@@ -117,7 +118,8 @@ std::int64_t NrHelper::AssignStreams(std::int64_t stream) {
     return 2;
 }
 
-Ptr<nr::Cell> NrHelper::MakeCell(Ptr<Node> gnb, Ptr<RadioChannel> channel, double bearingRad) {
+Ptr<nr::Cell> NrHelper::MakeCell(Ptr<Node> gnb, Ptr<RadioChannel> channel, double bearingRad,
+                                 std::optional<double> powerDbm) {
     const ArrayLayout antennas = m_antennas.Gnb(m_mountingDeg);
     m_ueArray = m_antennas.MakeUe();
     m_gnbArray = MakeArray(antennas);
@@ -137,6 +139,9 @@ Ptr<nr::Cell> NrHelper::MakeCell(Ptr<Node> gnb, Ptr<RadioChannel> channel, doubl
 
     m_cell = CreateObject<nr::Cell>();
     m_settings.Apply(m_cell);
+    if (powerDbm) {
+        m_cell->SetAttribute("GnbPower", DoubleValue(*powerDbm));
+    }
     m_cell->AssignStreams(m_stream + 1);
     m_gnbArray->SetAlpha(bearingRad);
     m_cell->SetGnb(channel, gnb->GetObject<MobilityModel>(), m_gnbArray);

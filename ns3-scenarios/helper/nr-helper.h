@@ -74,8 +74,9 @@ class NrHelper {
     /// not go together; the text names the value and what is legal.
     void InstallGnb(ns3::Ptr<ns3::Node> gnb, ns3::Ptr<RadioChannel> channel);
     /// For a network of several cells (NrNetworkHelper): a cell at this node, with the radio's options, whose array
-    /// faces this way (from the x axis towards y). Throws like InstallGnb.
-    ns3::Ptr<nr::Cell> MakeCell(ns3::Ptr<ns3::Node> gnb, ns3::Ptr<RadioChannel> channel, double bearingRad);
+    /// faces this way (from the x axis towards y), with this power instead of --gnbPower. Throws like InstallGnb.
+    ns3::Ptr<nr::Cell> MakeCell(ns3::Ptr<ns3::Node> gnb, ns3::Ptr<RadioChannel> channel, double bearingRad,
+                                std::optional<double> powerDbm = {});
     /// The array of all UEs, once there is a cell.
     const ns3::Ptr<ns3::UniformPlanarArray>& GetUeArray() const { return m_ueArray; }
     /// The option --joined.

@@ -14,6 +14,8 @@
 #include "ns3/mobility-model.h"
 #include "ns3/simulator.h"
 
+#include "link-budget.h"
+
 using namespace ns3;
 
 namespace edgelam {
@@ -38,6 +40,10 @@ Ptr<Ipv4StaticRouting> RoutingOf(const Ptr<Node>& node) {
 
 void NrNetworkHelper::AddOptions(Options& options) {
     m_radio.AddOptions(options);
+    options.Section("Interference and received power");
+    options.Attribute("explicitInterferers", m_networkValues, "ExplicitInterferers");
+    options.Attribute("relevance", m_networkValues, "Relevance", {.unit = "dB"});
+    AddReceivedPowerOptions(options, m_networkValues);
     options.Section("Handover");
     options.Choice("handover", m_decision,
                    "who decides: the gNB, when event A3 is reported, or a participant through the control handover",
@@ -67,19 +73,20 @@ void NrNetworkHelper::MakeUpf() {
     m_upf = CreateObject<Node>();
     Stack(Ipv4StaticRoutingHelper()).Install(m_upf);
     m_network = CreateObject<nr::Network>();
+    m_networkValues.Apply(m_network);
     m_network->AssignStreams(m_stream + 2);
     m_ues->network = m_network;
     m_backhaul = std::make_unique<NrBackhaul>(m_upf, [this](std::uint32_t ue, std::uint32_t gnb) { RouteTo(ue, gnb); });
 }
 
-std::uint32_t NrNetworkHelper::AddGnb(Ptr<Node> node, Ptr<RadioChannel> channel,
-                                      const std::vector<double>& bearingsDeg) {
+std::uint32_t NrNetworkHelper::AddGnb(Ptr<Node> node, Ptr<RadioChannel> channel, const std::vector<Sector>& sectors) {
     if (!m_upf) {
         MakeUpf();
     }
     const std::uint32_t number = NumGnbs();
-    for (const double bearing : bearingsDeg) {
-        m_network->AddCell(m_radio.MakeCell(node, channel, bearing * std::numbers::pi / 180));
+    for (const Sector& sector : sectors) {
+        m_network->AddCell(
+            m_radio.MakeCell(node, channel, sector.bearingDeg * std::numbers::pi / 180, sector.powerDbm));
         m_gnbOf.push_back(number);
     }
     Stack(Ipv4StaticRoutingHelper()).Install(node);
@@ -163,7 +170,7 @@ void NrNetworkHelper::Install(Scenario& scenario) {
                               m_gnbs[m_gnbOf[m_network->ServingCell(ue).value()]].device->Take(packet);
                           });
     for (std::uint32_t ue = 0; ue < NumUes(); ++ue) {
-        const std::uint32_t cell = m_network->StrongestCell(ue);
+        const std::uint32_t cell = m_network->FirstCell(ue);
         m_network->Attach(ue, cell);
         RouteTo(ue, m_gnbOf[cell]);
     }

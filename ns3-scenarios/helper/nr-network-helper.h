@@ -6,15 +6,17 @@
 ///     edgelam::NrNetworkHelper nr;
 ///     nr.AddOptions(scenario.options());
 ///     ...                                                 // once the options are read:
-///     nr.AddGnb(gnbNode, channel, {0});                   // nodes with a mobility model; all gNBs before the UEs
+///     nr.AddGnb(gnbNode, channel, {{0}});                 // nodes with a mobility model; all gNBs before the UEs
 ///     nr.AddUe(ueNode);
 ///     nr.Install(scenario);                               // servers, handover, observables and controls
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "attribute-values.h"
 #include "nr-helper.h"
 #include "nr-network-devices.h"
 #include "nr-reports.h"
@@ -37,24 +39,29 @@ class NrNetworkHelper {
   public:
     explicit NrNetworkHelper(const NrGnbDefaults& defaults = {}) : m_radio(defaults) {}
 
-    /// Add the sections of NrHelper, "Handover" and "Tiers" to a scenario's command line.
+    /// Add the sections of NrHelper, "Interference and received power", "Handover" and "Tiers" to a scenario's command
+    /// line.
     void AddOptions(Options& options);
     /// \return number of streams used
     std::int64_t AssignStreams(std::int64_t stream);
     NrHelper& Radio() { return m_radio; }
 
-    /// A gNB with a cell for each bearing of an array (degrees from the x axis towards y). Throws std::invalid_argument
-    /// for settings that do not go together.
+    /// A cell of a gNB.
+    struct Sector {
+        double bearingDeg;                   ///< of its array, from the x axis towards y
+        std::optional<double> powerDbm = {}; ///< instead of the radio's --gnbPower
+    };
+    /// A gNB with these cells. Throws std::invalid_argument for settings that do not go together.
     /// \return its number
-    std::uint32_t AddGnb(ns3::Ptr<ns3::Node> node, ns3::Ptr<RadioChannel> channel,
-                         const std::vector<double>& bearingsDeg);
+    std::uint32_t AddGnb(ns3::Ptr<ns3::Node> node, ns3::Ptr<RadioChannel> channel, const std::vector<Sector>& sectors);
     std::uint32_t AddUe(ns3::Ptr<ns3::Node> node);
     /// After the last AddUe: attach all UEs to their strongest cells, make servers, expose ue0, ..., edge0, ... (one or
     /// more at each gNB, then those behind the UPF), cloud0, gnb0, ..., and begin with measurements. Publishes what
     /// NrReports has for a network, and
     ///
     ///     serving_cell, handover_phase       [ue]; gnb_of_cell [cell]
-    ///     rsrp_dbm, cell_sinr_db             [ue, cell]; SINR if all cells send on the whole band
+    ///     coupling_gain, rsrp_dbm,           [ue, cell]
+    ///     cell_sinr_db                       [ue, cell]; SINR if all cells send on the whole band
     ///     handover_counts, handover_last     [ue]: nr::HandoverCounts, nr::HandoverRecord
     ///     handovers                          [record]: all nr::HandoverRecord so far
     ///     edge_hops, edge_round_trip_s       [ue, edge]; nearest_edge [ue]
@@ -92,6 +99,7 @@ class NrNetworkHelper {
     std::string SetPairs(const std::function<void(nr::EventA3Settings&, std::size_t)>& set);
 
     NrHelper m_radio;
+    AttributeValues m_networkValues{"edgelam::nr::Network"};
     nr::HandoverSettings m_settings;
     std::string m_decision = "a3";
     double m_offsetDb = 3, m_hysteresisDb = 1, m_timeToTriggerS = 0.16, m_t304S = 1;

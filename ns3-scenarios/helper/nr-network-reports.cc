@@ -55,6 +55,20 @@ void NrNetworkHelper::PublishCells(Registry& registry) {
         },
         ofCells);
     registry.Publish<Array<double>>(
+        "coupling_gain", "dB",
+        "from the first port of each cell to the mean over the UE's antennas, as --rsrp takes it; where the UE was "
+        "looked at last, within a metre",
+        [this, numUes, numCells] {
+            Array<double> array{{numUes, numCells}, {}};
+            for (std::uint32_t ue = 0; ue < numUes; ++ue) {
+                for (std::uint32_t cell = 0; cell < numCells; ++cell) {
+                    array.values.push_back(10 * std::log10(m_network->CouplingGain(cell, ue)));
+                }
+            }
+            return array;
+        },
+        ofCells);
+    registry.Publish<Array<double>>(
         "cell_sinr_db", "dB",
         "SINR of each cell's reference signals at each UE, if all cells of its carrier send on the whole band",
         [this, numUes, numCells] {

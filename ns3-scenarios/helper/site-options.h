@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,14 +15,14 @@ namespace edgelam {
 
 /// A cell of a layout, or of a file.
 struct SiteCell : CellPlace {
-    double powerDbm;
-    std::string deployment; ///< empty: that of the channel
+    std::optional<double> powerDbm; ///< empty: that of all cells
+    std::string deployment;         ///< empty: that of the channel
 };
 
 /// The defaults that differ between scenarios.
 struct SiteDefaults {
-    std::uint32_t rings = 2;
-    double siteDistanceM = 500, heightM = 25, powerDbm = 46;
+    std::uint32_t rings = 2, sites = 0;
+    double siteDistanceM = 500, heightM = 25;
 };
 
 /// The options of the section "Sites".
@@ -35,7 +36,7 @@ class SiteOptions {
     /// Those of the layout first.
     const std::vector<SiteCell>& Cells() const { return m_cells; }
     const SiteLayout& Layout() const { return m_layout; }
-    /// How users see the sites; nothing wraps around in an office or with --wrapAround=false.
+    /// How users see the sites; nothing wraps around where the layout has no images, or with --wrapAround=false.
     WrapAround Images() const { return m_wrapAround ? m_layout.Images() : WrapAround(); }
     /// Cells of the layout, in whose area UEs are dropped in turn.
     std::uint32_t NumLayoutCells() const { return static_cast<std::uint32_t>(m_layout.Cells().size()); }
@@ -45,8 +46,8 @@ class SiteOptions {
     void ReadCell(const std::string& line, std::size_t number);
 
     std::string m_kind = "hexagons", m_file;
-    std::uint32_t m_rings, m_sectors = 3, m_perRow = 6;
-    double m_distanceM, m_heightM, m_powerDbm, m_hallWidthM = 50;
+    std::uint32_t m_rings, m_numSites, m_sectors = 3, m_perRow = 6;
+    double m_distanceM, m_heightM, m_hallWidthM = 50;
     bool m_wrapAround = true;
     SiteLayout m_layout;
     std::vector<SiteCell> m_cells;

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "ns3/random-variable-stream.h"
+
 namespace edgelam {
 
 UeDrop::UeDrop(const UeDropDefaults& defaults)
     : m_building(defaults.building), m_wayIn(defaults.wayIn), m_indoorFraction(defaults.indoorFraction),
-      m_heightM(defaults.heightM), m_leastDistanceM(defaults.leastDistanceM) {}
+      m_heightM(defaults.heightM), m_leastDistanceM(defaults.leastDistanceM), m_carFraction(defaults.carFraction) {}
 
 void UeDrop::AddOptions(Options& options) {
     options.Section("UEs and buildings");
@@ -35,6 +37,14 @@ void UeDrop::AddOptions(Options& options) {
                  1);
     options.Real("carLoss", m_carLossDb, "dB", "mean loss of a car's body; 20 with metallised windows", 0, 60);
     options.Real("carLossDeviation", m_carDeviationDb, "dB", "standard deviation of it", 0, 20);
+}
+
+std::uint64_t UeDrop::Seed() {
+    constexpr std::int64_t stream = 2; // of nothing else: the cells of a network draw from streams from 3 on
+    const auto random = ns3::CreateObject<ns3::UniformRandomVariable>();
+    random->SetStream(stream);
+    const std::uint64_t high = random->GetInteger(0, 0xffffffffu - 1);
+    return high << 32 | random->GetInteger(0, 0xffffffffu - 1);
 }
 
 void UeDrop::Apply(AttributeValues& channel) const {
@@ -74,9 +84,19 @@ DroppedUe UeDrop::Draw(NamedRandom& random) const {
         ue.way_in_m = m_longestWayM * (m_wayIn == "uniform" ? first : std::min(first, second));
         ue.deviation = deviation;
     } else if (car < m_carFraction) {
+        ue.car = 1;
         ue.car_db = std::max(0.0, m_carLossDb + m_carDeviationDb * carDeviation);
     }
     return ue;
+}
+
+DroppedUe UeDrop::Draw(const SiteLayout& layout, std::uint32_t cell, std::uint64_t seed, std::uint32_t ue) const {
+    NamedRandom ground(seed, {1, ue}), around(seed, {2, ue});
+    DroppedUe drawn = Draw(around);
+    const ns3::Vector at = layout.Drop(cell, m_leastDistanceM, ground);
+    drawn.x = at.x;
+    drawn.y = at.y;
+    return drawn;
 }
 
 void UeDrop::Apply(RadioChannel& channel, ns3::Ptr<ns3::MobilityModel> ue, const DroppedUe& dropped) const {

@@ -43,10 +43,10 @@ class CsiScenario {
         options.Section("Channel");
         m_radio.Set("Frequency", 2.4e9);
         m_radio.Set("LosState", "Never");
-        options.AttributeChoice(
-            "deployment", m_radio, "Deployment",
-            {"RMa", "UMa", "UMi", "InH-Mixed", "InH-Open", "InF-SL", "InF-DL", "InF-SH", "InF-DH", "InF-HH", "Clarke"},
-            "TR 38.901 deployment, or Clarke's isotropic scattering");
+        options.AttributeChoice("deployment", m_radio, "Deployment",
+                                {"RMa", "UMa", "UMi", "InH-Mixed", "InH-Open", "InF-SL", "InF-DL", "InF-SH", "InF-DH",
+                                 "InF-HH", "RMa-LMLC", "Clarke"},
+                                "TR 38.901 deployment, or Clarke's isotropic scattering");
         options.Attribute("frequency", m_radio, "Frequency",
                           {.help = "carrier frequency; above 100 GHz the statistics are extrapolated",
                            .smallest = edgelam::smallest_carrier_hz,

@@ -46,7 +46,7 @@ class NrHighway {
         options.Real("speed", m_speedMps, "m/s", "mean speed of UEs; 139 is 500 km/h", 0,
                      edgelam::UeMotion::fastest_mps);
         m_channel.Set("Deployment", "UMa");
-        options.AttributeChoice("deployment", m_channel, "Deployment", {"UMa", "RMa", "UMi"});
+        options.AttributeChoice("deployment", m_channel, "Deployment", {"UMa", "RMa", "UMi", "RMa-LMLC"});
         options.AttributeChoice("los", m_channel, "LosState", {"Probability", "Always", "Never"});
         m_nr.AddOptions(options);
         m_motion.AddOptions(options, "road");
@@ -70,7 +70,7 @@ class NrHighway {
             auto mobility = CreateObject<ConstantPositionMobilityModel>();
             mobility->SetPosition({i * m_spacingM, m_setbackM, m_gnbHeightM});
             node->AggregateObject(mobility);
-            m_nr.AddGnb(node, channel, {0, 180});
+            m_nr.AddGnb(node, channel, {{0}, {180}});
         }
         const bool railway = m_way == "railway";
         const double laneM = railway ? 4.5 : 3.75;

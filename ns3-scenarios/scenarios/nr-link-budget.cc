@@ -20,7 +20,6 @@
 
 #include "ns3/constant-position-mobility-model.h"
 #include "ns3/node-container.h"
-#include "ns3/random-variable-stream.h"
 #include "ns3/string.h"
 
 #include "antenna-options.h"
@@ -46,15 +45,16 @@ class NrLinkBudget {
         m_channel.Set("Frequency", 4e9);
         options.Attribute("frequency", m_channel, "Frequency",
                           {.help = "carrier frequency", .smallest = 0.5e9, .largest = 100e9, .unit = "Hz"});
+        options.Real("gnbPower", m_powerDbm, "dBm", "transmit power of a cell", -50, 100);
         options.Real("bandwidth", m_bandwidthMHz, "MHz", "of the carrier, in which noise is received", 0.1, 2000);
         options.Integer("subcarriers", m_subcarriers, "over which a cell's power is spread, for RSRP", 12,
                         275 * 12 * 16);
         options.Real("ueNoiseFigure", m_noiseFigureDb, "dB", "noise figure of a UE", 0, 50);
         options.Section("Channel");
-        options.AttributeChoice(
-            "deployment", m_channel, "Deployment",
-            {"UMa", "UMi", "RMa", "InH-Mixed", "InH-Open", "InF-SL", "InF-DL", "InF-SH", "InF-DH", "InF-HH"},
-            "TR 38.901 deployment");
+        options.AttributeChoice("deployment", m_channel, "Deployment",
+                                {"UMa", "UMi", "RMa", "InH-Mixed", "InH-Open", "InF-SL", "InF-DL", "InF-SH", "InF-DH",
+                                 "InF-HH", "RMa-LMLC"},
+                                "TR 38.901 deployment");
         m_channel.Set("LosState", "Hard"); // soft states are for users that move; evaluations have none
         options.AttributeChoice("los", m_channel, "LosState", {"Hard", "Probability", "Always", "Never"});
         options.Attribute("shadowing", m_channel, "Shadowing");
@@ -82,31 +82,23 @@ class NrLinkBudget {
         m_channel.Apply(channel);
         channel->AssignStreams(1);
         channel->SetWrapAround(m_sites.Images());
-        const auto random = CreateObject<UniformRandomVariable>();
-        random->SetStream(2);
-        const std::uint64_t high = random->GetInteger(0, 0xffffffffu - 1);
-        const std::uint64_t seed = high << 32 | random->GetInteger(0, 0xffffffffu - 1);
+        const std::uint64_t seed = edgelam::UeDrop::Seed();
 
         std::vector<edgelam::LinkBudget::Cell> cells;
         NodeContainer nodes(static_cast<std::uint32_t>(m_sites.Cells().size()) + m_numUe);
         for (const auto& cell : m_sites.Cells()) {
             const auto number = static_cast<std::uint32_t>(cells.size());
             const auto place = Place(nodes.Get(number), cell.place);
-            if (!cell.deployment.empty()) {
-                channel->SetDeploymentAt(place, cell.deployment);
-            }
-            cells.push_back({place, edgelam::MakeArray(m_antennas.Gnb(0, cell.bearingDeg)), cell.powerDbm});
+            // Also if it is the same: UEs on high floors are above the gNB, which is the base station all the same.
+            channel->SetDeploymentAt(place, cell.deployment.empty() ? m_channel.Text("Deployment") : cell.deployment);
+            cells.push_back(
+                {place, edgelam::MakeArray(m_antennas.Gnb(0, cell.bearingDeg)), cell.powerDbm.value_or(m_powerDbm)});
             m_scenario.ExposeWithoutIp(nodes.Get(number), "gnb" + std::to_string(number), "gnb");
         }
         const auto ueArray = m_antennas.MakeUe();
         std::vector<edgelam::LinkBudget::Ue> ues;
         for (std::uint32_t i = 0; i < m_numUe; ++i) {
-            // A stream for each UE and purpose: no option moves what it does not name.
-            edgelam::NamedRandom ground(seed, {1, i}), around(seed, {2, i});
-            auto dropped = m_drop.Draw(around);
-            const Vector at = m_sites.Layout().Drop(i % m_sites.NumLayoutCells(), m_drop.LeastDistanceM(), ground);
-            dropped.x = at.x;
-            dropped.y = at.y;
+            const auto dropped = m_drop.Draw(m_sites.Layout(), i % m_sites.NumLayoutCells(), seed, i);
             const auto node = nodes.Get(static_cast<std::uint32_t>(cells.size()) + i);
             const auto place = Place(node, {dropped.x, dropped.y, dropped.z});
             m_drop.Apply(*channel, place, dropped);
@@ -137,7 +129,7 @@ class NrLinkBudget {
     edgelam::LinkBudget m_budget;
     edgelam::AttributeValues m_channel{"edgelam::RadioChannel"};
     std::uint32_t m_numUe = 570, m_subcarriers = 624;
-    double m_bandwidthMHz = 10, m_noiseFigureDb = 7;
+    double m_powerDbm = 46, m_bandwidthMHz = 10, m_noiseFigureDb = 7;
     std::vector<edgelam::DroppedUe> m_dropped;
 };
 

@@ -73,7 +73,7 @@ class NrOffice {
             auto mobility = CreateObject<ConstantPositionMobilityModel>();
             mobility->SetPosition(cell.place);
             node->AggregateObject(mobility);
-            m_nr.AddGnb(node, channel, {cell.bearingDeg});
+            m_nr.AddGnb(node, channel, {{cell.bearingDeg}});
         }
         const double mostX = m_perRow * m_distanceM - wall_gap_m, mostY = m_widthM - wall_gap_m;
         const auto inside = [mostX, mostY](const Vector& p) {

@@ -57,6 +57,34 @@ void HexagonsTileThePlane(Case& test) {
     test.Near(office.Cells()[11].place.y, 35, 1e-9, "its row");
 }
 
+/// Every UE is dropped inside; what is outside, or too near, is not.
+void AreasHoldWhatIsDropped(Case& test) {
+    NamedRandom random(4, {1});
+    const std::vector<CellPlace> listed{{{0, 0, 10}, 40, 0}, {{0, 0, 10}, 220, 0}, {{700, -90, 25}, 0, 1}};
+    for (const auto& layout : {SiteLayout::Hexagons(500, 1, 3, 25), SiteLayout::FirstHexagons(300, 3, 1, 10),
+                               SiteLayout::Office(20, 6, 50, 1, 3), SiteLayout::Listed(listed, 200)}) {
+        const auto bounds = layout.Bounds();
+        for (int i = 0; i < 2000; ++i) {
+            const auto cell = static_cast<std::uint32_t>(i % layout.Cells().size());
+            const Vector at = layout.Drop(cell, 5, random);
+            test.True(layout.Inside(at, 0), "dropped inside");
+            test.True(bounds.IsInside(at), "within the bounds");
+        }
+        test.True(layout.Inside(layout.Middle(), 3), "the middle");
+        const CellPlace& first = layout.Cells()[0];
+        const double bearing = first.bearingDeg * M_PI / 180;
+        const Vector near = first.place + Vector(2 * std::cos(bearing), 2 * std::sin(bearing), 0);
+        test.True(layout.Inside(near, 1.9) && !layout.Inside(near, 2.1), "in front of the antennas");
+        test.True(!layout.Inside({bounds.xMax + 1, bounds.yMin, 0}, 0), "outside");
+        test.Refuses([&] { layout.Drop(0, 1e4, random); }, {"10000", "legal are up to"}, "no such place");
+    }
+    const auto few = SiteLayout::FirstHexagons(300, 3, 2, 10);
+    test.True(few.NumSites() == 3 && few.Cells().size() == 6 && !few.Images().Wraps(), "three sites have no images");
+    test.True(few.SiteBySite() == std::vector<std::uint32_t>{0, 2, 4, 1, 3, 5}, "site by site");
+    test.True(SiteLayout::FirstHexagons(300, 7, 1, 10).Images().Wraps(), "seven have");
+    test.True(SiteLayout::Listed(listed, 200).SiteBySite() == std::vector<std::uint32_t>{0, 2, 1}, "unequal sites");
+}
+
 DroppedUe DrawWith(const std::vector<std::string>& arguments, std::uint64_t ue, std::string* refusal = nullptr) {
     Options options("test", "");
     UeDrop drop;
@@ -116,8 +144,9 @@ void WhatIsAroundUes(Case& test) {
     test.True(refusal.find("--leastFloors=5") != std::string::npos, refusal);
 }
 
-CaseSuite suite("edgelam-network-layout",
-                {{"hexagons tile the plane", HexagonsTileThePlane}, {"what is around UEs", WhatIsAroundUes}});
+CaseSuite suite("edgelam-network-layout", {{"hexagons tile the plane", HexagonsTileThePlane},
+                                           {"areas", AreasHoldWhatIsDropped},
+                                           {"what is around UEs", WhatIsAroundUes}});
 
 } // namespace
 

@@ -20,12 +20,13 @@ namespace edgelam::validation {
 
 using Body = std::function<void()>;
 
-Body Bler(Options& options);       ///< error rate against SINR, with HARQ
-Body Peak(Options& options);       ///< delivered rate against transport blocks
-Body Delay(Options& options);      ///< one-way delay of small packets
-Body Distance(Options& options);   ///< throughput of one UE, drop by drop
-Body Schedulers(Options& options); ///< throughput of many UEs
-Body Rlc(Options& options);        ///< acknowledged and unacknowledged mode over blocks that are lost
+Body Bler(Options& options);         ///< error rate against SINR, with HARQ
+Body Peak(Options& options);         ///< delivered rate against transport blocks
+Body Delay(Options& options);        ///< one-way delay of small packets
+Body Distance(Options& options);     ///< throughput of one UE, drop by drop
+Body Schedulers(Options& options);   ///< throughput of many UEs
+Body Interference(Options& options); ///< SINR of blocks between many cells, and all that it follows from
+Body Rlc(Options& options);          ///< acknowledged and unacknowledged mode over blocks that are lost
 
 /// What several cases let the command line say of a cell.
 struct CellOptions {

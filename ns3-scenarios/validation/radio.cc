@@ -17,9 +17,13 @@
 
 int main(int argc, char* argv[]) {
     using namespace edgelam::validation;
-    static const std::map<std::string, Body (*)(edgelam::Options&)> cases{
-        {"bler", Bler}, {"peak", Peak}, {"delay", Delay}, {"distance", Distance}, {"schedulers", Schedulers},
-        {"rlc", Rlc}};
+    static const std::map<std::string, Body (*)(edgelam::Options&)> cases{{"bler", Bler},
+                                                                          {"peak", Peak},
+                                                                          {"delay", Delay},
+                                                                          {"distance", Distance},
+                                                                          {"schedulers", Schedulers},
+                                                                          {"rlc", Rlc},
+                                                                          {"interference", Interference}};
     prctl(PR_SET_PDEATHSIG, SIGKILL); // nobody waits for the results of a parent that is gone
     const auto chosen = argc > 1 ? cases.find(argv[1]) : cases.end();
     if (chosen == cases.end()) {

@@ -56,7 +56,7 @@ def test_every_case_has_figures(finished):
     names = {path.stem for path in finished.glob("*.svg")}
     assert names == {
         "bler", "harq", "peak", "delay", "delay_parts", "delay_distribution", "distance", "pf_gain", "schedulers",
-        "rlc", "tcp", "geometry",
+        "rlc", "tcp", "geometry", "interference",
     }  # fmt: skip
     assert names == {path.stem for path in finished.glob("*.png")}
 
@@ -101,6 +101,16 @@ def test_the_same_seed_gives_the_same_tables_and_figures(finished, tmp_path, cap
     (lines,) = Runner(1, Progress()).run("distance", [place | PLACES["UMi"]])
     rows = load(finished)["distance"].query("deployment == 'UMi' and los == 'Never' and distance_m == 50")
     assert lines == rows[list(lines[0])].to_dict("records")
+
+
+def test_interference_follows_from_what_is_on_the_air(finished):
+    rows = load(finished)["interference"]
+    for number in (8, 2):
+        some = rows[rows["explicit"] == number]
+        assert len(some) > 100
+        assert some["ue"].nunique() >= 4
+        assert (some["sinr_db"] - some["recomputed_db"]).abs().max() < 0.1
+        assert (some["alone_db"] - some["sinr_db"]).median() > 10  # other cells decide it, not noise
 
 
 def test_ues_that_share_the_band_in_fades_get_together_what_one_gets():

@@ -82,6 +82,20 @@ def test_small_cells_of_their_own_deployment_come_from_a_file(tmp_path):
     assert found["rsrp"][0, 3] - found["coupling_gain"][0, 3] == pytest.approx(33 - 10 * np.log10(624))
 
 
+def test_ues_on_high_floors_are_above_the_gnb_and_still_in_their_buildings():
+    found = observe(numUe=80, rings=0, sectors=1, deployment="UMi", siteDistance=200, gnbHeight=10, rsrp="direction",
+                    gnbElement="isotropic", gnbRows=1, gnbColumns=1, gnbPolarisations=1, ueAntennas=1, electricalTilt=0,
+                    shadowing=False, los="Never", indoorFraction=1, buildingLoss="legacy", indoorDistance=0,
+                    leastFloors=8, mostFloors=8, wrapAround=False)  # fmt: skip
+    drop = found["ue_drop"]
+    assert (drop["z"] > 10).sum() > 20
+    distance = np.sqrt(drop["x"] ** 2 + drop["y"] ** 2 + (drop["z"] - 10) ** 2)
+    # TR 38.901 table 7.4.1-1, UMi, no line of sight, at 4 GHz; walls of 20 dB.
+    loss = 22.4 + 35.3 * np.log10(distance) + 21.3 * np.log10(4) - 0.3 * (drop["z"] - 1.5)
+    los = 32.4 + 21 * np.log10(distance) + 20 * np.log10(4)
+    assert -found["coupling_gain"][:, 0] == pytest.approx(np.maximum(loss, los) + 20, abs=1e-6)
+
+
 def test_an_office(rays):
     found = observe(layout="office", deployment="InH-Open", siteDistance=20, gnbHeight=3, gnbPower=24, sectors=1,
                     frequency=6e9, bandwidth=20, ueNoiseFigure=9, numUe=120, indoorFraction=0, rsrp="direction",

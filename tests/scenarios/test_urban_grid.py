@@ -2,6 +2,7 @@
 """Scenario nr-urban-grid: every node reaches every other, whichever gNB serves it; bad options are refused."""
 
 import asyncio
+import json
 
 import numpy as np
 import pytest
@@ -45,15 +46,105 @@ def test_the_same_seed_gives_the_same_traffic_and_another_one_other_traffic():
     assert table(1) == table(1) != table(2)
 
 
+COMMON = {
+    "rings": 1, "sectors": 1, "siteDistance": 200, "gnbHeight": 10, "deployment": "UMi", "los": "Hard", "numUe": 14,
+    "frequency": 3.5e9, "indoorFraction": 0.3, "indoorDistanceLaw": "uniform", "buildingLoss": "mixed",
+    "mostFloors": 4, "carFraction": 0.5, "gnbRows": 8, "gnbColumns": 2, "gnbPortRows": 2, "gnbVerticalSpacing": 0.8,
+    "electricalTilt": 5, "downtilt": 3, "ueAntennas": 4,
+}  # fmt: skip
+
+
+def observe(scenario, names, seed=3, **options):
+    async def main(sim):
+        return {name: np.array((await sim.observable(name).read()).value) for name in names}
+
+    return cosim.simulate(main, scenario=scenario, options=options, seed=seed)
+
+
+@pytest.mark.parametrize("form", [{"rsrp": "rays"}, {"rsrp": "mean"}, {"rsrp": "strongest", "rayCells": 3}])
+def test_received_power_is_that_of_nr_link_budget(form):
+    """The same sites, images, ports, buildings and cars: packets change nothing of what is received on average."""
+    names = ("coupling_gain", "ue_drop")
+    budget = observe("nr-link-budget", names, **COMMON, **form)
+    grid = observe("nr-urban-grid", names, **COMMON, **form, bandwidth=20, speed=0, carSpeed=0)
+    for field in ("x", "y", "z", "indoor", "building", "car", "car_db"):
+        assert (grid["ue_drop"][field] == budget["ue_drop"][field]).all()
+    assert grid["ue_drop"]["indoor"].any()
+    assert grid["ue_drop"]["car"].any()
+    assert grid["coupling_gain"] == pytest.approx(budget["coupling_gain"], abs=1e-6)
+
+
+def test_images_ports_and_walls_reach_the_network():
+    plain = observe("nr-urban-grid", ["coupling_gain"], **COMMON, bandwidth=20)["coupling_gain"]
+    for changed in ({"wrapAround": False}, {"electricalTilt": 0}, {"indoorFraction": 0}, {"rsrp": "mean"}):
+        other = observe("nr-urban-grid", ["coupling_gain"], **{**COMMON, **changed}, bandwidth=20)["coupling_gain"]
+        assert np.abs(other - plain).max() > 1, changed
+
+
+def test_margin_of_attachment():
+    found = observe("nr-urban-grid", ["coupling_gain", "serving_cell"], **{**COMMON, "numUe": 40}, attachMargin=6,
+                    bandwidth=20)  # fmt: skip
+    gains, serving = found["coupling_gain"], found["serving_cell"]
+    behind = gains.max(axis=1) - gains[np.arange(40), serving]
+    assert (behind <= 6).all()
+    assert (behind > 0).any()
+
+
+def test_cells_from_a_file(tmp_path):
+    sites = tmp_path / "sites.csv"
+    sites.write_text("0,0,10,0,40\n0,0,10,180,40\n150,0,25,90,43,UMa\n")
+    names = ["gnb_of_cell", "coupling_gain", "rsrp_dbm", "ue_drop"]
+
+    async def main(sim):
+        await asyncio.sleep(0.05)
+        return {name: np.array((await sim.observable(name).read()).value) for name in names}
+
+    options = {"layout": "file", "sitesFile": str(sites), "numUe": 6, "bandwidth": 20, "carFraction": 0, "speed": 0}
+    found = cosim.simulate(main, scenario="nr-urban-grid", options=options, seed=1)
+    assert found["gnb_of_cell"].tolist() == [0, 0, 1]
+    per_subcarrier = np.array([40, 40, 43]) - 10 * np.log10(12 * 51)
+    assert found["rsrp_dbm"] == pytest.approx(found["coupling_gain"] + per_subcarrier, abs=1e-6)
+    near = np.hypot(found["ue_drop"]["x"] - [0, 150, 0] * 2, found["ue_drop"]["y"])  # site by site, cell by cell
+    assert (near < 200 / np.sqrt(3)).all()
+    assert (near >= 10).all()
+
+
+def test_a_gnb_far_below_the_noise_changes_nothing(tmp_path):
+    """Neither with its interference, nor by being one more gNB."""
+    sites = tmp_path / "faint.csv"
+    sites.write_text("90,0,10,180,-45\n")
+
+    def transfers(*more):
+        done = start("nr-urban-grid", "--sites=1", "--numUe=3", "--bytes=3e5", "--bandwidth=20", "--numSiteEdge=0",
+                     "--format=json", *more)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["transfers"]
+
+    assert transfers(f"--sitesFile={sites}") == transfers()
+
+
 @pytest.mark.parametrize(
-    ("argument", "text"),
-    [("--sites=0", "1 to 61"), ("--sectors=7", "1 to 6"), ("--carFraction=2", "0 to 1"), ("--isd=1", "20 to 5000")],
+    ("arguments", "texts"),
+    [
+        (["--sites=92"], ["--sites=92", "0 to 91"]),
+        (["--sectors=7"], ["1 to 6"]),
+        (["--carFraction=2"], ["0 to 1"]),
+        (["--siteDistance=1"], ["5 to 20000"]),
+        (["--layout=file"], ["--layout=file", "--sitesFile"]),
+        (["--minDistance=500"], ["500", "up to 132 m"]),
+        (["--gnbRows=4", "--gnbPortRows=3"], ["3 rows of ports for 4 rows", "divisors of 4"]),
+        (["--indoor=place"], ["--indoor=place", "--indoor=ue"]),
+        (["--layout=office", "--deployment=InH-Open", "--indoorFraction=1"], ["InH-Open", "RMa, UMa and UMi"]),
+        (["--rsrp=none"], ["strongest, rays, mean, direction"]),
+        (["--edgelam::nr::Network::Relevance=5"], ["--relevance"]),
+    ],
 )
-def test_bad_options_are_refused(argument, text):
-    done = start("nr-urban-grid", argument)
+def test_bad_options_are_refused(arguments, texts):
+    done = start("nr-urban-grid", *arguments)
     assert done.returncode == 2
-    assert argument in done.stderr
-    assert text in done.stderr
+    assert done.stderr.count("\n") == 1
+    for text in texts:
+        assert text in done.stderr
 
 
 @pytest.mark.parametrize(("asked", "there"), [(1, 3), (3, 3), (6, 6)])

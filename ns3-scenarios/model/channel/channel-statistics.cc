@@ -46,13 +46,19 @@ constexpr std::pair<Deployment, const char*> names[]{
     {Deployment::InFSH, "InF-SH"},
     {Deployment::InFDH, "InF-DH"},
     {Deployment::InFHH, "InF-HH"},
+    {Deployment::RMaLmlc, "RMa-LMLC"},
     {Deployment::Clarke, "Clarke"},
 };
 
 constexpr double lightSpeed = 299792458; ///< m/s
+constexpr double large_cells_db = 12;    ///< ITU-R M.2412: less path loss in RMa-LMLC without line of sight
 
 bool IsOffice(Deployment deployment) {
     return deployment == Deployment::InHOfficeMixed || deployment == Deployment::InHOfficeOpen;
+}
+
+bool IsRural(Deployment deployment) {
+    return deployment == Deployment::RMa || deployment == Deployment::RMaLmlc;
 }
 
 bool IsOutdoor(Deployment deployment) {
@@ -73,6 +79,7 @@ class Table : public ns3::ThreeGppChannelModel {
         m_frequency = frequencyGHz * 1e9; // SetFrequency would assert above 100 GHz
         switch (deployment) {
         case Deployment::RMa:
+        case Deployment::RMaLmlc:
             m_scenario = "RMa";
             break;
         case Deployment::UMa:
@@ -113,6 +120,7 @@ std::array<double, 7> CorrelationDistances(Deployment deployment, LinkCondition 
     const auto i = static_cast<std::size_t>(condition);
     switch (deployment) {
     case Deployment::RMa:
+    case Deployment::RMaLmlc:
         return rma[i];
     case Deployment::UMa:
         return uma[i];
@@ -191,6 +199,7 @@ void SetZenithOfDeparture(Deployment deployment, bool los, double fGHz, const Li
         break;
     }
     case Deployment::RMa:
+    case Deployment::RMaLmlc:
         s.mean[ZSD] = los ? std::max(-1.0, -0.17 * km - up + 0.22) : std::max(-1.0, -0.19 * km - up + 0.28);
         s.std[ZSD] = los ? 0.34 : 0.30;
         s.zodOffsetDeg =
@@ -244,7 +253,7 @@ ChannelStatistics::ChannelStatistics(Deployment deployment, double frequencyHz, 
         text << "frequency " << frequencyHz << " Hz is not legal: it takes 0.5e9 to 450e9 Hz (0.5 to 450 GHz)";
         throw std::invalid_argument(text.str());
     }
-    if (deployment == Deployment::RMa && buildingLoss == BuildingLoss::High)
+    if (IsRural(deployment) && buildingLoss == BuildingLoss::High)
         throw std::invalid_argument("building loss 'high' is not legal in RMa: TR 38.901 section 7.4.3.1 has only "
                                     "low-loss buildings there");
     if (IsFactory(deployment))
@@ -268,6 +277,7 @@ double ChannelStatistics::LosProbability(const LinkGeometry& geometry) const {
     const double d = geometry.distance2dM;
     switch (m_deployment) {
     case Deployment::RMa:
+    case Deployment::RMaLmlc:
         return d <= 10 ? 1 : std::exp(-(d - 10) / 1000);
     case Deployment::UMiStreetCanyon:
         return d <= 18 ? 1 : 18 / d + std::exp(-d / 36) * (1 - 18 / d);
@@ -301,6 +311,8 @@ double ChannelStatistics::PathLossDb(LinkCondition condition, const LinkGeometry
     switch (m_deployment) {
     case Deployment::RMa:
         return RmaPathLossDb(los, geometry, fGHz);
+    case Deployment::RMaLmlc:
+        return RmaPathLossDb(los, geometry, fGHz, large_cells_db);
     case Deployment::UMa:
         return UmaPathLossDb(los, geometry, fGHz, environmentHeightUniform);
     case Deployment::UMiStreetCanyon:
@@ -320,7 +332,8 @@ double ChannelStatistics::PathLossDb(LinkCondition condition, const LinkGeometry
 double ChannelStatistics::ShadowingStdDb(LinkCondition condition, const LinkGeometry& geometry) const {
     const bool los = condition == LinkCondition::Los, o2i = condition == LinkCondition::O2i;
     switch (m_deployment) {
-    case Deployment::RMa: {
+    case Deployment::RMa:
+    case Deployment::RMaLmlc: {
         if (!los)
             return 8;
         const double breakpoint = RmaBreakpointM(geometry, m_frequencyHz / 1e9);
@@ -366,7 +379,7 @@ double ChannelStatistics::PenetrationStdDb(BuildingLoss building) {
 }
 
 double ChannelStatistics::LongestIndoorDistanceM() const {
-    if (m_deployment == Deployment::RMa)
+    if (IsRural(m_deployment))
         return 10;
     return IsOutdoor(m_deployment) ? 25 : 0;
 }
@@ -375,6 +388,7 @@ double ChannelStatistics::ClusterCorrelationDistanceM(LinkCondition condition) c
     const auto i = static_cast<std::size_t>(condition);
     switch (m_deployment) {
     case Deployment::RMa:
+    case Deployment::RMaLmlc:
         return std::array{50, 60, 15}[i];
     case Deployment::UMa:
         return std::array{40, 50, 15}[i];
@@ -390,6 +404,7 @@ double ChannelStatistics::ClusterCorrelationDistanceM(LinkCondition condition) c
 double ChannelStatistics::LosCorrelationDistanceM() const {
     switch (m_deployment) {
     case Deployment::RMa:
+    case Deployment::RMaLmlc:
         return 60;
     case Deployment::UMa:
     case Deployment::UMiStreetCanyon:

@@ -11,10 +11,12 @@
 
 namespace edgelam {
 
-/// Deployments of TR 38.901 section 7.2, and one for validation. "Clarke" is two-dimensional isotropic scattering: free
-/// space loss, no shadowing, one cluster, never in line of sight.
+/// Deployments of TR 38.901 section 7.2, and two more. "RMa-LMLC" is RMa with the path loss of ITU-R M.2412 for low
+/// mobility and large cells: 12 dB less without line of sight, and no less than with it. For validation, "Clarke" is
+/// two-dimensional isotropic scattering: free space loss, no shadowing, one cluster, never in line of sight.
 enum class Deployment : std::uint8_t {
     RMa,
+    RMaLmlc,
     UMa,
     UMiStreetCanyon,
     InHOfficeMixed,
@@ -30,7 +32,8 @@ enum class Deployment : std::uint8_t {
 /// Carrier frequencies for which the statistics hold, Hz.
 constexpr double smallest_carrier_hz = 0.5e9, largest_carrier_hz = 450e9;
 
-/// "RMa", "UMa", "UMi", "InH-Mixed", "InH-Open", "InF-SL", "InF-DL", "InF-SH", "InF-DH", "InF-HH" or "Clarke".
+/// "RMa", "UMa", "UMi", "InH-Mixed", "InH-Open", "InF-SL", "InF-DL", "InF-SH", "InF-DH", "InF-HH",
+/// "RMa-LMLC" or "Clarke".
 std::string NameOf(Deployment deployment);
 /// The deployment of that name; throws std::invalid_argument, which lists the legal names, if there is none.
 Deployment DeploymentOf(const std::string& name);

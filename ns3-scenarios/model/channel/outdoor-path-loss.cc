@@ -93,10 +93,10 @@ double RmaBreakpointM(const LinkGeometry& geometry, double frequencyGHz) {
     return 2 * std::numbers::pi * g.bsHeightM * g.utHeightM * frequencyGHz * 1e9 / breakpointLightSpeed;
 }
 
-double RmaPathLossDb(bool los, const LinkGeometry& geometry, double frequencyGHz) {
+double RmaPathLossDb(bool los, const LinkGeometry& geometry, double frequencyGHz, double lessDb) {
     const auto g = WithinRma(geometry);
     const double loss = RmaLos(g.distance2dM, g.bsHeightM - g.utHeightM, RmaBreakpointM(g, frequencyGHz), frequencyGHz);
-    return los ? loss : std::max(loss, RmaNlos(g.Distance3d(), g.bsHeightM, g.utHeightM, frequencyGHz));
+    return los ? loss : std::max(loss, RmaNlos(g.Distance3d(), g.bsHeightM, g.utHeightM, frequencyGHz) - lessDb);
 }
 
 double UmaPathLossDb(bool los, const LinkGeometry& geometry, double frequencyGHz, double environmentHeightUniform) {

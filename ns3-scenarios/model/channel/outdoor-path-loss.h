@@ -16,7 +16,8 @@ namespace edgelam {
 
 /// Buildings are 5 m high and streets 20 m wide (the defaults of the table). Beyond the breakpoint the loss starts from
 /// the straight distance there; the table uses the horizontal distance, which gives a step of up to 0.04 dB.
-double RmaPathLossDb(bool los, const LinkGeometry& geometry, double frequencyGHz);
+/// \param lessDb of the loss without line of sight, which stays at least that with it
+double RmaPathLossDb(bool los, const LinkGeometry& geometry, double frequencyGHz, double lessDb = 0);
 
 /// d_BP of note 5, m.
 double RmaBreakpointM(const LinkGeometry& geometry, double frequencyGHz);

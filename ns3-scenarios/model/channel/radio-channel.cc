@@ -50,12 +50,13 @@ ns3::TypeId RadioChannel::GetTypeId() {
         TypeId("edgelam::RadioChannel")
             .SetParent<Object>()
             .AddConstructor<RadioChannel>()
-            .AddAttribute("Deployment",
-                          "TR 38.901 deployment: RMa, UMa, UMi, InH-Mixed, InH-Open, InF-SL, InF-DL, InF-SH, InF-DH, "
-                          "InF-HH; or Clarke, two-dimensional isotropic scattering.",
-                          StringValue("UMa"),
-                          MakeStringAccessor(&RadioChannel::SetDeployment, &RadioChannel::GetDeployment),
-                          MakeStringChecker())
+            .AddAttribute(
+                "Deployment",
+                "TR 38.901 deployment: RMa, UMa, UMi, InH-Mixed, InH-Open, InF-SL, InF-DL, InF-SH, InF-DH, "
+                "InF-HH; RMa-LMLC, RMa with the path loss of ITU-R M.2412 for large cells; or Clarke, two-dimensional "
+                "isotropic scattering.",
+                StringValue("UMa"), MakeStringAccessor(&RadioChannel::SetDeployment, &RadioChannel::GetDeployment),
+                MakeStringChecker())
             .AddAttribute(
                 "Frequency", "Carrier frequency, 0.5e9 to 450e9 Hz; above 100e9 Hz the statistics are extrapolated.",
                 DoubleValue(3.5e9), MakeDoubleAccessor(&RadioChannel::SetFrequency, &RadioChannel::GetFrequency), real)
@@ -233,7 +234,9 @@ ns3::Ptr<ChannelLink> RadioChannel::GetLink(ns3::Ptr<ns3::MobilityModel> a, ns3:
     }
     auto& link = m_links[{aNode, bNode, aArray->GetId(), bArray->GetId()}];
     if (!link) {
-        if (b->GetPosition().z > a->GetPosition().z) {
+        // A node with a deployment of its own is the base station, even of a user who is higher up in a building.
+        const bool aGiven = m_deployments.contains(aNode), bGiven = m_deployments.contains(bNode);
+        if (aGiven != bGiven ? bGiven : b->GetPosition().z > a->GetPosition().z) {
             std::swap(a, b);
             std::swap(aArray, bArray);
         }

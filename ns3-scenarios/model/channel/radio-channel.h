@@ -45,8 +45,8 @@ class RadioChannel : public ns3::Object {
     ~RadioChannel() override;
 
     /// The link between two nodes: the same object for both orders of the ends. Each mobility model must be aggregated
-    /// to an ns3::Node. The end with the higher antenna is the base station; at equal height, it is the end with the
-    /// lower node id.
+    /// to an ns3::Node. The end with SetDeploymentAt is the base station, or else the one with the higher antenna; at
+    /// equal height, it is the end with the lower node id.
     /// Throws std::invalid_argument for an array without elements, a mobility model without a node, or the same node
     /// twice.
     ns3::Ptr<ChannelLink> GetLink(ns3::Ptr<ns3::MobilityModel> a, ns3::Ptr<ns3::PhasedArrayModel> aArray,

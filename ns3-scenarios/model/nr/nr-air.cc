@@ -34,16 +34,6 @@ void ForRuns(const Carrier& carrier, std::uint32_t groups, bool single, F body) 
     }
 }
 
-/// Field patterns of an array's polarisations towards a unit vector: [polarisation] of (theta, phi).
-std::vector<std::pair<double, double>> Patterns(const ns3::PhasedArrayModel& array, const ns3::Vector& to) {
-    const ArrayResponse response = Respond(array, &to.x, &to.y, &to.z, 1);
-    std::vector<std::pair<double, double>> patterns;
-    for (std::size_t p = 0; p < response.numPolarisations; ++p) {
-        patterns.emplace_back(response.theta[p], response.phi[p]);
-    }
-    return patterns;
-}
-
 } // namespace
 
 Emission& Air::Sent::Add(std::uint64_t now) {
@@ -81,33 +71,39 @@ ns3::Ptr<ChannelLink> Air::GetLink(std::uint32_t cell, std::uint32_t ue) const {
     return gnb.channel->GetLink(gnb.mobility, gnb.array, end.mobility, end.array);
 }
 
-double Air::MeanGain(std::uint32_t cell, std::uint32_t ue) const {
-    const CellEnd& gnb = *m_cells.at(cell);
-    const UeEnd& end = m_ues.at(ue);
-    const ns3::Vector from = gnb.mobility->GetPosition(), to = end.mobility->GetPosition();
-    const double distance = ns3::CalculateDistance(from, to);
-    const ns3::Vector down((to.x - from.x) / distance, (to.y - from.y) / distance, (to.z - from.z) / distance);
-    const auto sent = Patterns(*gnb.array, down), received = Patterns(*end.array, {-down.x, -down.y, -down.z});
-    double sum = 0;
-    for (const auto& [theta, phi] : sent) {
-        for (const auto& [otherTheta, otherPhi] : received) {
-            sum += theta * theta * otherTheta * otherTheta + phi * phi * otherPhi * otherPhi;
-        }
+const ns3::Ptr<ChannelLink>& Air::Link(std::uint32_t cell, std::uint32_t ue) {
+    UeEnd& end = m_ues.at(ue);
+    end.paths.resize(m_cells.size());
+    auto& link = end.paths[cell].link;
+    if (!link) {
+        link = GetLink(cell, ue);
     }
-    return GetLink(cell, ue)->GetLargeScaleGain() * sum / static_cast<double>(sent.size() * received.size());
+    return link;
+}
+
+double Air::MeanGain(std::uint32_t cell, std::uint32_t ue) {
+    Locate(ue);
+    return m_ues[ue].gain.at(cell);
 }
 
 void Air::Locate(std::uint32_t ue) {
-    UeEnd& end = m_ues[ue];
+    UeEnd& end = m_ues.at(ue);
     const ns3::Vector place = end.mobility->GetPosition();
     if (end.located && ns3::CalculateDistance(place, end.place) < located_m) {
         return;
     }
     end.located = true;
     end.place = place;
-    end.gain.resize(m_cells.size());
+    std::vector<ns3::Ptr<ChannelLink>> links;
+    std::vector<double> powers;
     for (const auto cell : m_order) {
-        end.gain[cell] = MeanGain(cell, ue);
+        links.push_back(Link(cell, ue));
+        powers.push_back(m_cells[cell]->powerW);
+    }
+    const auto gains = m_settings.meanPower.Gains(links, powers);
+    end.gain.resize(m_cells.size());
+    for (std::size_t i = 0; i < m_order.size(); ++i) {
+        end.gain[m_order[i]] = gains[i];
     }
     end.strongest = m_order;
     std::stable_sort(end.strongest.begin(), end.strongest.end(), [&](std::uint32_t a, std::uint32_t b) {
@@ -131,17 +127,14 @@ Emission& Air::SendUp(std::uint64_t slot, std::uint32_t cell, std::uint32_t ue) 
 
 void Air::Fetch(std::uint32_t cell, std::uint32_t ue, ChannelFetch& fetch) {
     const CellEnd& gnb = *m_cells[cell];
+    const auto& link = Link(cell, ue);
     UeEnd& end = m_ues[ue];
-    end.paths.resize(m_cells.size());
     Path& path = end.paths[cell];
     if (path.fetch == fetch.Id()) {
         return;
     }
     path.fetch = fetch.Id();
-    if (!path.link) {
-        path.link = GetLink(cell, ue);
-    }
-    fetch.Add(*path.link, gnb.carrier->offsetsHz, m_settings.coherence, &path.channel);
+    fetch.Add(*link, gnb.carrier->offsetsHz, m_settings.coherence, &path.channel);
 }
 
 template<class Arrive>

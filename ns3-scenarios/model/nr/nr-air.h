@@ -17,6 +17,7 @@
 #include "nr-carrier.h"
 #include "nr-channel-fetch.h"
 #include "nr-covariance.h"
+#include "power-rule.h"
 #include "radio-channel.h"
 
 namespace edgelam::nr {
@@ -44,6 +45,7 @@ class Air {
         unsigned explicitInterferers = 8;
         double relevanceDb = 30; ///< below the receiver's noise
         double coherence = 3;    ///< in CoherenceDistances: how far a UE moves until channels are computed again
+        PowerRule meanPower{};
     };
 
     explicit Air(const Settings& settings) : m_settings(settings) {}
@@ -60,13 +62,18 @@ class Air {
     std::size_t NumCells() const { return m_order.size(); }
 
     ns3::Ptr<ChannelLink> GetLink(std::uint32_t cell, std::uint32_t ue) const;
-    /// Mean power gain from an element of the gNB to an antenna of the UE, where they are now: path loss, shadowing,
-    /// and the field patterns of both along the straight line between them, as a mean over their polarisations.
-    double MeanGain(std::uint32_t cell, std::uint32_t ue) const;
+    /// Mean power gain from the first port of the gNB to an antenna of the UE, as the settings' rule takes it, where
+    /// the UE was looked at last (Locate).
+    double MeanGain(std::uint32_t cell, std::uint32_t ue);
 
     /// A new entry in what is sent in a slot, to be filled in by the caller: everything but the sender and the cell.
     Emission& SendDown(std::uint64_t slot, std::uint32_t cell);
     Emission& SendUp(std::uint64_t slot, std::uint32_t cell, std::uint32_t ue);
+    /// What a cell, or what all UEs have sent in one of the last slots (`memory`).
+    std::span<const Emission> SentDown(std::uint64_t slot, std::uint32_t cell) const {
+        return m_cells.at(cell)->sent[slot % memory].In(slot);
+    }
+    std::span<const Emission> SentUp(std::uint64_t slot) const { return m_up[slot % memory].In(slot); }
 
     /// Add the channels that HearDown, or HearUp, takes with these arguments. They must have been fetched before, in
     /// the same event; then others may be heard on several threads.
@@ -81,7 +88,7 @@ class Air {
     /// orthonormal beams. \return whether there was anything
     bool HearUp(std::uint32_t cell, const PortWeights& beams, std::uint64_t slot, std::uint32_t groups,
                 Covariance& around) const;
-    /// Look again at how strong the cells are at this UE, if it has moved since the last time.
+    /// Look again at how strong the cells are at this UE, if it has moved by a metre since the last time.
     void Locate(std::uint32_t ue);
 
     /// Slots that are remembered.
@@ -134,8 +141,9 @@ class Air {
         ns3::Vector place;                    ///< of the last look
         std::vector<double> gain;             ///< [cell] mean, at that place
         std::vector<std::uint32_t> strongest; ///< cells by received power, descending
-        std::vector<Path> paths;              ///< [cell] empty before the first fetch
+        std::vector<Path> paths;              ///< [cell] empty before the first look
     };
+    const ns3::Ptr<ChannelLink>& Link(std::uint32_t cell, std::uint32_t ue);
     void Fetch(std::uint32_t cell, std::uint32_t ue, ChannelFetch& fetch);
     /// Find out whom a cell hears in a slot.
     void HearAll(CellEnd& at, std::uint32_t cell, std::uint64_t slot);

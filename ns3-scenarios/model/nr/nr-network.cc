@@ -7,10 +7,12 @@
 #include <stdexcept>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "ns3/double.h"
 #include "ns3/log.h"
 #include "ns3/rng-seed-manager.h"
+#include "ns3/string.h"
 #include "ns3/trace-source-accessor.h"
 #include "ns3/uinteger.h"
 #include "ns3/uniform-planar-array.h"
@@ -85,6 +87,19 @@ ns3::TypeId Network::GetTypeId() {
                           "of the channel's CoherenceDistance.",
                           DoubleValue(Air::Settings{}.coherence), MakeDoubleAccessor(&Network::m_coherence),
                           MakeDoubleChecker<double>(0, 1000))
+            .AddAttribute("Rsrp",
+                          "Gains of antennas in a mean received power (RSRP, white interferers): of each ray (rays); "
+                          "averaged over the angular spreads of the link (mean); of each ray for the strongest cells "
+                          "and averaged for the rest (strongest); or along the straight line (direction).",
+                          StringValue("strongest"), MakeStringAccessor(&Network::SetRsrp, &Network::GetRsrp),
+                          MakeStringChecker())
+            .AddAttribute("RayCells", "With Rsrp=strongest: how many cells of each UE are the strongest.",
+                          UintegerValue(9), MakeUintegerAccessor(&Network::m_rayCells),
+                          MakeUintegerChecker<unsigned>(1, 1000))
+            .AddAttribute("AttachMargin",
+                          "A UE begins in any of the cells that are at most this much weaker than the strongest, dB.",
+                          DoubleValue(0), MakeDoubleAccessor(&Network::m_attachMarginDb),
+                          MakeDoubleChecker<double>(0, 30))
             .AddTraceSource("Attachment", "A UE has entered or left a cell.",
                             MakeTraceSourceAccessor(&Network::m_attachmentTrace),
                             "edgelam::nr::Network::AttachmentCallback");
@@ -149,6 +164,11 @@ std::uint32_t Network::AddCell(ns3::Ptr<Cell> cell) {
     return number;
 }
 
+void Network::SetRsrp(std::string name) {
+    PowerRule{name}; // refuses unknown names
+    m_rsrp = std::move(name);
+}
+
 /// All cells are known: they begin to hear one another.
 void Network::Start() {
     for (auto& group : m_groups) {
@@ -163,7 +183,8 @@ void Network::Start() {
         auto byPlace = group.cells;
         std::ranges::sort(byPlace, {}, key);
         group.clock = std::make_shared<SlotClock>(m_cells[byPlace.front()]->GetNumerology());
-        group.air = std::make_shared<Air>(Air::Settings{m_explicit, m_relevanceDb, m_coherence});
+        group.air =
+            std::make_shared<Air>(Air::Settings{m_explicit, m_relevanceDb, m_coherence, PowerRule(m_rsrp, m_rayCells)});
         for (std::uint64_t rank = 0; rank < byPlace.size(); ++rank) {
             const std::uint32_t number = byPlace[rank];
             Cell& cell = *m_cells[number];
@@ -277,10 +298,10 @@ Air& Network::AirOf(std::uint32_t cell) const {
 
 double Network::RsrpDbm(std::uint32_t cell, std::uint32_t ue) const {
     const CellSettings& settings = m_cells.at(cell)->GetCarrier().settings;
-    return settings.gnbPowerDbm - DbOf(12.0 * m_cells[cell]->NumPrbs()) + DbOf(AirOf(cell).MeanGain(cell, ue));
+    return settings.gnbPowerDbm - DbOf(12.0 * m_cells[cell]->NumPrbs()) + DbOf(CouplingGain(cell, ue));
 }
 
-std::uint32_t Network::StrongestCell(std::uint32_t ue, double marginDb) const {
+std::uint32_t Network::CellWithin(std::uint32_t ue, double marginDb) const {
     std::vector<std::pair<double, std::uint32_t>> rsrp; // the order of cells is that of their places
     for (std::uint32_t cell = 0; cell < NumCells(); ++cell) {
         rsrp.emplace_back(RsrpDbm(cell, ue), cell);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "ns3/mobility-model.h"
@@ -28,7 +29,7 @@ namespace edgelam::nr {
 ///     cell->SetGnb(channel, gnbMobility, gnbArray);
 ///     network->AddCell(cell);                                 // all cells before the first UE
 ///     const auto ue = network->AddUe(mobility, array, bearer);
-///     network->Attach(ue, network->StrongestCell(ue));
+///     network->Attach(ue, network->FirstCell(ue));
 ///     ...
 ///     network->Detach(ue);                                    // handover: in an event of its own
 ///     network->Attach(ue, target);
@@ -97,13 +98,20 @@ class Network : public ns3::Object {
     /// the UE's number.
     void SetDeliver(const Cell::Deliver& atUe, const Cell::Deliver& atGnb);
 
-    /// Reference signal received power at a UE: the power of one subcarrier that the whole power of the cell gives,
-    /// with path loss, shadowing and the pattern of one element of the gNB towards the UE; no fading, no beam. dBm
+    /// Mean power gain from the first port of a cell to an antenna of a UE, with the gain of antennas that the
+    /// attribute Rsrp asks for; no fading, no beam. Of the place where the UE was looked at last, within a metre.
+    /// Linear.
+    double CouplingGain(std::uint32_t cell, std::uint32_t ue) const { return AirOf(cell).MeanGain(cell, ue); }
+    /// Reference signal received power at a UE: the power of one subcarrier that the whole power of the cell gives
+    /// with this gain, dBm.
     double RsrpDbm(std::uint32_t cell, std::uint32_t ue) const;
-    /// The cell with the highest RSRP. \param marginDb each cell that is at most this much weaker is as likely to be
-    /// chosen; the choice is a function of seed, run and UE
-    std::uint32_t StrongestCell(std::uint32_t ue, double marginDb = 0) const;
+    /// The cell with the highest RSRP.
+    std::uint32_t StrongestCell(std::uint32_t ue) const { return CellWithin(ue, 0); }
+    /// The strongest cell, or one that is at most AttachMargin weaker, each as likely: a function of seed, run and UE.
+    std::uint32_t FirstCell(std::uint32_t ue) const { return CellWithin(ue, m_attachMarginDb); }
 
+    /// What the cells of this cell's carrier send.
+    const Air& GetAir(std::uint32_t cell) const { return AirOf(cell); }
     /// The link between a cell's gNB and a UE, whether they serve each other or not.
     ns3::Ptr<ChannelLink> GetLink(std::uint32_t cell, std::uint32_t ue) const;
 
@@ -126,10 +134,14 @@ class Network : public ns3::Object {
         std::uint32_t opened; ///< cells that it was the first to enter
     };
     void Start();
+    std::uint32_t CellWithin(std::uint32_t ue, double marginDb) const;
+    void SetRsrp(std::string name);
+    std::string GetRsrp() const { return m_rsrp; }
     Air& AirOf(std::uint32_t cell) const;
 
-    unsigned m_explicit;
-    double m_relevanceDb, m_coherence;
+    unsigned m_explicit, m_rayCells;
+    double m_relevanceDb, m_coherence, m_attachMarginDb;
+    std::string m_rsrp;
     std::int64_t m_stream = 0;
     bool m_started = false;
     std::vector<ns3::Ptr<Cell>> m_cells;
