@@ -1,24 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The study migration: sessions of a language model follow their users along a road, by each of some policies."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgelam import lazy
 from edgelam.runs.needs import Needs
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from edgelam.output.progress import Progress
-    from edgelam.runs import RunFolder
-
     from ..config import Config
+    from .jobs import run
+    from .plotting import plot
+    from .reporting import report
     from .results import SCORES
 
 __all__ = ["SCORES", "check", "needs", "plot", "report", "run"]
 
-__getattr__ = lazy.attributes(__name__, {"SCORES": "results"})
+__getattr__ = lazy.attributes(__name__, {"run": "jobs", "plot": "plotting", "report": "reporting", "SCORES": "results"})
 
 
 def needs(config: "Config") -> Needs:
@@ -35,24 +32,3 @@ def check(config: "Config") -> None:
         from edgelam.models.fetch import model_folder
 
         model_folder(config.migration.model)
-
-
-def run(config: "Config", folder: "RunFolder", progress: "Progress") -> None:
-    """Run the policies that `config` names."""
-    from . import jobs
-
-    jobs.run(config, folder, progress)
-
-
-def plot(path: Path) -> list[Path]:
-    """Draw the figures of a run folder from its files alone."""
-    from . import plotting
-
-    return plotting.plot(path)
-
-
-def report(path: Path, console: "Console") -> None:
-    """Print the result tables of a run folder from its files alone."""
-    from . import reporting
-
-    reporting.report(path, console)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The study orchestration: requests of moving users are routed over replicas, by rules and by learned routers."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgelam import lazy
@@ -9,17 +8,15 @@ from edgelam.errors import ConfigurationError
 from edgelam.runs.needs import Needs
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from edgelam.output.progress import Progress
-    from edgelam.runs import RunFolder
-
     from ..config import Config
+    from .jobs import run
+    from .plotting import plot
+    from .reporting import report
     from .results import SCORES
 
 __all__ = ["SCORES", "check", "needs", "plot", "report", "run"]
 
-__getattr__ = lazy.attributes(__name__, {"SCORES": "results"})
+__getattr__ = lazy.attributes(__name__, {"run": "jobs", "plot": "plotting", "report": "reporting", "SCORES": "results"})
 
 
 def needs(config: "Config") -> Needs:
@@ -35,24 +32,3 @@ def check(config: "Config") -> None:
             f"shift {min(moved)!r} puts users at the first gNB of nr-highway; with --scenario "
             f"{config.network.scenario}, shifts are: none, demand"
         )
-
-
-def run(config: "Config", folder: "RunFolder", progress: "Progress") -> None:
-    """Learn, and run the methods that `config` names."""
-    from . import jobs
-
-    jobs.run(config, folder, progress)
-
-
-def plot(path: Path) -> list[Path]:
-    """Draw the figures of a run folder from its files alone."""
-    from . import plotting
-
-    return plotting.plot(path)
-
-
-def report(path: Path, console: "Console") -> None:
-    """Print the result tables of a run folder from its files alone."""
-    from . import reporting
-
-    reporting.report(path, console)

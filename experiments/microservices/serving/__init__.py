@@ -1,24 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The study serving: the same requests, served by services that are placed by each of some methods."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgelam import lazy
 from edgelam.runs.needs import Needs
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from edgelam.output.progress import Progress
-    from edgelam.runs import RunFolder
-
     from ..config import Config
+    from .jobs import run
+    from .plotting import plot
+    from .reporting import report
     from .results import SCORES
 
 __all__ = ["SCORES", "check", "needs", "plot", "report", "run"]
 
-__getattr__ = lazy.attributes(__name__, {"SCORES": "results"})
+__getattr__ = lazy.attributes(__name__, {"run": "jobs", "plot": "plotting", "report": "reporting", "SCORES": "results"})
 
 
 def needs(config: "Config") -> Needs:
@@ -41,24 +38,3 @@ def check(config: "Config") -> None:
     else:
         seeds = range(config.seed, config.seed + settings.num_seeds)
         demand.refuse_overload(config, [declared.make(seed) for seed in seeds], Computing())
-
-
-def run(config: "Config", folder: "RunFolder", progress: "Progress") -> None:
-    """Run the methods that `config` names."""
-    from . import jobs
-
-    jobs.run(config, folder, progress)
-
-
-def plot(path: Path) -> list[Path]:
-    """Draw the figures of a run folder from its files alone."""
-    from . import plotting
-
-    return plotting.plot(path)
-
-
-def report(path: Path, console: "Console") -> None:
-    """Print the result tables of a run folder from its files alone."""
-    from . import reporting
-
-    reporting.report(path, console)
