@@ -16,6 +16,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import types
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import cpp_reference
 import edgelam
 from edgelam import paths
 
-EXPERIMENTS = Path(__file__).parent.parent / "experiments"
+EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 HIDDEN = ("edgelam.experiments", "edgelam.edgelam", "edgelam.__main__", "edgelam.commands.main")
 SCENARIOS = Path(__file__).parent.parent / "ns3-scenarios"
 CPP = {  # class -> header, and what it is for
@@ -165,7 +166,7 @@ def _public(package: str, module: Any) -> str:
     names = sorted(module.__all__, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name.lower()))
     for name in names:
         value = getattr(module, name)
-        if not callable(value):
+        if not callable(value) or isinstance(value, types.GenericAlias):
             items = f": {', '.join(map(str, value))}" if isinstance(value, dict | list | tuple | set) else ""
             text += f"\n.. py:data:: {package}.{name}\n\n   {type(value).__name__}{items}\n"
             continue
@@ -185,22 +186,32 @@ def _module(name: str, without: list[str], heading: str) -> str:
 
 def _experiments() -> dict[str, str]:
     """Page name -> text, with links as they are from docs/reference."""
-    return {_page(path.parent.name, path.stem): _moved(path) for path in sorted(EXPERIMENTS.glob("*/*.md"))}
+    return {_page(path): _moved(path) for path in sorted(EXPERIMENTS.glob("*/**/*.md"))}
 
 
 def _moved(path: Path) -> str:
-    beside = re.sub(r"\]\((\w+)\.md", lambda link: f"]({_page(path.parent.name, link[1])}.md", path.read_text())
-    return beside.replace("](../../docs/", "](../")
+    """The text, with links to files as they are from docs/reference."""
+
+    def there(link: re.Match[str]) -> str:
+        target = (path.parent / link[1]).resolve()
+        if not target.is_file():
+            return link[0]
+        page = f"{_page(target)}.md" if target.suffix == ".md" and EXPERIMENTS in target.parents else None
+        return f"]({page or os.path.relpath(target, EXPERIMENTS.parent / 'docs' / 'reference')}"
+
+    return re.sub(r"\]\(([\w./-]+)", there, path.read_text())
 
 
-def _page(experiment: str, stem: str) -> str:
-    return f"experiment-{experiment}" + ("" if stem == "README" else f"-{stem.lower()}")
+def _page(path: Path) -> str:
+    """Of a text beside an experiment: its folders, and its name if that is not README."""
+    *folders, name = path.relative_to(EXPERIMENTS).with_suffix("").parts
+    return "-".join(["experiment", *folders, *([] if name == "README" else [name.lower()])])
 
 
 def link_outside(app: Any, name: str, source: list[str]) -> None:
     """Links from docs to the experiments' pages lead to their copies here; to the README and to folders, nowhere."""
     text = re.sub(
-        r"\]\(\.\./experiments/(\w+)/(\w+)\.md", lambda link: f"](reference/{_page(link[1], link[2])}.md", source[0]
+        r"\]\(\.\./experiments/([\w/]+\.md)", lambda link: f"](reference/{_page(EXPERIMENTS / link[1])}.md", source[0]
     )
     source[0] = re.sub(
         r"\[([^\]]+)\]\(\.\./((?:README|SECURITY|CONTRIBUTING|CHANGELOG)\.md[^)]*|[\w/-]+)\)", r"\1", text

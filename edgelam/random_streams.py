@@ -52,6 +52,11 @@ def from_numbers(*numbers: int, bits: type[np.random.BitGenerator] = np.random.P
     return np.random.Generator(bits(np.random.SeedSequence(numbers)))
 
 
+def published(seed: int) -> np.random.RandomState:
+    """Return NumPy's legacy generator, for numbers that published code drew from it with this seed; for nothing new."""
+    return np.random.RandomState(seed)
+
+
 def derive_seed(seed: int, name: str) -> int:
     """Return a 128-bit seed from the run's seed and the name of a random stream (SHA-256)."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:16], "little")

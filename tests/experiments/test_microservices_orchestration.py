@@ -23,7 +23,8 @@ def small(**changes):
     return dataclasses.replace(start, orchestration=dataclasses.replace(start.orchestration, **few | changes))
 
 
-def test_a_small_run_over_the_network(tmp_path, capsys):
+def test_a_small_run_over_the_network(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # no claim is broken over lines
     chosen = small()
     with RunFolder.create("microservices", chosen, seed=1, out=tmp_path) as folder:
         microservices.run(chosen, folder, Progress())

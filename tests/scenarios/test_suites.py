@@ -37,6 +37,7 @@ SUITES = [
     "edgelam-nr-scheduler",
     "edgelam-nr-several-cells",
     "edgelam-nr-tables",
+    "edgelam-nr-threads",
     "edgelam-transfer-priority",
     "edgelam-transfer-settings",
     "edgelam-transfers",

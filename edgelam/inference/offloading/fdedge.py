@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgelam.inference.offloading.tasks import Setting
+from edgelam.random_streams import published
 
 SERVERS = 10
 MOST_TASKS = 100
@@ -26,10 +27,10 @@ def setting(most_tasks: int = MOST_TASKS) -> Setting:
     """Return the setting; most_tasks: 1 to 100, fewer are a lighter load."""
     return Setting(
         name="FDEdge",
-        capacities=np.random.RandomState(2).randint(10, 51, SERVERS).astype(float),
-        rates=np.random.RandomState(5).randint(400, 501, SERVERS).astype(float),
+        capacities=published(2).randint(10, 51, SERVERS).astype(float),
+        rates=published(5).randint(400, 501, SERVERS).astype(float),
         gcycles=np.zeros(MOST_TASKS),
-        gcycles_per_mbit=np.random.RandomState(1).uniform(0.1024, 0.3072, MOST_TASKS),
+        gcycles_per_mbit=published(1).uniform(0.1024, 0.3072, MOST_TASKS),
         results_mbit=np.zeros(MOST_TASKS),
         mbit=(10, 40), stations=(-1,), most_tasks=most_tasks, slots=99,
     )  # fmt: skip

@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgelam.inference.offloading.tasks import Setting
+from edgelam.random_streams import published
 
 STATIONS = 20
 MOST_TASKS = 50
@@ -24,13 +25,13 @@ PUBLISHED = {"DQN": (9.3, 9.6), "SAC": (8.7, 9.0), "D2SAC": (8.3, 8.7), "LAD-TS"
 
 def setting(most_tasks: int = MOST_TASKS) -> Setting:
     """Return the setting; most_tasks: 1 to 50, fewer are a lighter load."""
-    steps = np.random.RandomState(1).randint(1, 15, MOST_TASKS)
+    steps = published(1).randint(1, 15, MOST_TASKS)
     return Setting(
         name="LAD-TS",
-        capacities=np.random.RandomState(2).randint(10, 51, STATIONS).astype(float),
-        rates=np.random.RandomState(5).randint(400, 501, STATIONS).astype(float),
-        gcycles=steps * np.random.RandomState(1).uniform(0.1024, 0.3072, MOST_TASKS),
+        capacities=published(2).randint(10, 51, STATIONS).astype(float),
+        rates=published(5).randint(400, 501, STATIONS).astype(float),
+        gcycles=steps * published(1).uniform(0.1024, 0.3072, MOST_TASKS),
         gcycles_per_mbit=np.zeros(MOST_TASKS),
-        results_mbit=np.random.RandomState(1).uniform(0.6, 1, MOST_TASKS),
+        results_mbit=published(1).uniform(0.6, 1, MOST_TASKS),
         mbit=(2, 5), stations=tuple(range(STATIONS)), most_tasks=most_tasks, slots=59,
     )  # fmt: skip
