@@ -17,7 +17,7 @@ namespace edgelam {
 using ns3::Vector;
 
 void UeMotion::AddOptions(Options& options, const std::string& ways) {
-    m_kind = ways;
+    m_kind = m_default = ways;
     options.Section("Motion");
     options.Choice("mobility", m_kind, "how UEs move: straight on, random waypoints, Manhattan grid, road along x",
                    {"straight", "waypoints", "grid", "road"});
@@ -36,7 +36,7 @@ std::int64_t UeMotion::AssignStreams(std::int64_t stream) {
 void UeMotion::SetArea(Area area, std::uint32_t numUes, double speedMps) {
     m_area = std::move(area);
     if (!m_file.empty()) {
-        if (m_kind != "straight") {
+        if (m_kind != "straight" && m_kind != m_default) {
             throw std::invalid_argument("option --mobility=" + m_kind + " is not legal beside --mobilityFile");
         }
         const double height = m_area.middle.z;

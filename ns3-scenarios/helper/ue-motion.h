@@ -80,7 +80,7 @@ class UeMotion {
     void NextMovement(std::uint32_t number);
     std::string SetVelocities(const Array<double>& velocities);
 
-    std::string m_kind = "straight", m_file;
+    std::string m_kind = "straight", m_default = "straight", m_file;
     double m_longestPauseS = 0, m_blockM = 100, m_spread = 0;
     std::int64_t m_stream = 0;
     std::unique_ptr<UeWays> m_ways; ///< null: straight lines, or a file

@@ -16,7 +16,6 @@ ROAD = {
     "spacing": 150,
     "los": "Always",
     "handover": "external",
-    "mobility": "straight",
 }
 CELLS, UES, GNBS = 4, 2, 2  # two cells at each gNB
 LEFT, RIGHT = 0, 3  # the cells of the two gNBs that face each other; both UEs drive slowly between them
