@@ -21,6 +21,7 @@ LEAST_PLD_NOISE = 0.05
 _LARGEST_NOISE = 1e5
 
 
+@functools.cache  # devices have often released equally much, and a loss distribution takes a second
 def epsilon(noise_multiplier: float, releases: int, delta: float, accountant: Accountant = "rdp") -> float:
     """Return epsilon at `delta` after that many releases: 0 without a release, infinite without noise.
 

@@ -192,7 +192,7 @@ def _simulate(
     if shift in ("crowd", "both"):
         network = dataclasses.replace(
             network, options=(*(o for o in network.options if not o.startswith("mobility=")),
-                              "mobility=straight", f"mobilityFile={_crowd(folder.path, settings.num_users)}"),
+                              f"mobilityFile={_crowd(folder.path, settings.num_users)}"),
         )  # fmt: skip
 
     async def main(sim: cosim.Simulation) -> Outcome:
