@@ -155,6 +155,7 @@ class Attempt:
             sent: list[asyncio.Task[Moment]] = []
             if service.stream and set(service.gives) & set(self.graph.answer):
                 call.on_step = lambda part, moment: sent.append(self._stream(node, part, moment))
+            self.serving.dispatcher.arrived(self, name, node.name)
             instance.submit(call)
             try:
                 outputs, end = await call.future

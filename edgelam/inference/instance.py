@@ -141,6 +141,11 @@ class Instance:
         """Whether it loads or serves."""
         return self._task is not None
 
+    @property
+    def ready(self) -> bool:
+        """Whether the weights are there."""
+        return self._ready_ns >= 0 and self.failure is None
+
     def loads_from(self, node: str) -> bool:
         """Return whether its weights are on their way from this node."""
         return self.started and self._ready_ns < 0 and self._repository is not None and self._repository.name == node
@@ -167,6 +172,11 @@ class Instance:
             return
         heapq.heappush(self._queue, (-call.request.priority, self._calls, call))
         self._wake.set()
+
+    @property
+    def received(self) -> int:
+        """Calls that have come so far."""
+        return self._calls
 
     def refuse(self, error: EdgelamError) -> None:
         """Give this error to all calls, from now on."""

@@ -113,7 +113,8 @@ class Problem:
         """Refuse what no plan can do, before anything runs.
 
         Raises ConfigurationError if a service fits no node's memory, if all services together do not fit all memory, or
-        if the demand is beyond the capacity of all processors, however it is divided.
+        if the demand is beyond the capacity of all processors, however it is divided. These are sums; whether there is
+        a plan is said by `deployment.feasible`.
         """
         from scipy.optimize import linprog
 

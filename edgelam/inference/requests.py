@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,60 +90,90 @@ def drawn(tasks: Mapping[str, Sequence[Task]], duration_s: float, seed: int, lim
     ]
 
 
-def from_trace(
-    path: Path, graphs: Mapping[str, Graph], inputs: Mapping[str, Inputs], users: Sequence[str], seed: int
-) -> list[Request]:
-    """Return the requests of a CSV file with the columns ``time_s,user,graph,deadline_s`` and, if wanted, ``priority``.
+@dataclasses.dataclass(frozen=True)
+class TraceRow:
+    """A row of a trace."""
+
+    arrive_s: float
+    user: str
+    graph: str
+    deadline_s: float
+    priority: int
+
+
+def read_trace(path: Path, graphs: Iterable[str], users: Sequence[str]) -> list[TraceRow]:
+    """Return the rows of a CSV file with the columns `TRACE_COLUMNS` and, if wanted, `OPTIONAL_COLUMNS`, by time.
 
     Args:
-        path: the file; an empty deadline means none.
+        path: the file, in UTF-8. ``time_s``: seconds from the time at which serving begins; ``deadline_s``: seconds
+            after that, empty: none; ``priority``: 0 to 7, empty: 0.
         graphs: the graphs that may be named.
-        inputs: graph -> draws what a request brings (from the stream ``inputs of USER, GRAPH``).
         users: the nodes that may be named.
-        seed: of these streams.
 
-    Raises ConfigurationError, with the line, for a value that is not legal.
+    Raises ConfigurationError, with the line, for a value that is not legal, and for a column that is not known.
     """
+    known = [*TRACE_COLUMNS, *OPTIONAL_COLUMNS]
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = list(reader.fieldnames or [])
+            has = f"a trace has {','.join(TRACE_COLUMNS)} and may have {','.join(OPTIONAL_COLUMNS)}"
             for name in TRACE_COLUMNS:
                 if name not in columns:
                     raise ConfigurationError(
-                        f"{path} has no column {name!r}; a trace has {','.join(TRACE_COLUMNS)} and may have "
-                        f"{','.join(OPTIONAL_COLUMNS)}; it has: {', '.join(columns) or 'none'}"
+                        f"{path} has no column {name!r}; {has}; it has: {', '.join(columns) or 'none'}"
                     )
-            rows = [_row(f"{path}, line {reader.line_num}", row, graphs, users) for row in reader]
+            for name in columns:
+                if name not in known:
+                    raise ConfigurationError(f"{path}: column {name!r} is not known; {has}")
+                if columns.count(name) > 1:
+                    raise ConfigurationError(f"{path} has the column {name!r} twice")
+            rows = [_row(f"{path}, line {reader.line_num}", row, list(graphs), users) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigurationError(f"trace {path} cannot be read: {error}") from None
     if not rows:
         raise ConfigurationError(f"{path} has no requests")
-    rows.sort(key=lambda row: row["arrive_s"])
+    return sorted(rows, key=lambda row: row.arrive_s)
+
+
+def from_trace(
+    path: Path, graphs: Mapping[str, Graph], inputs: Mapping[str, Inputs], users: Sequence[str], seed: int
+) -> list[Request]:
+    """Return the requests of a trace (`read_trace`, which raises ConfigurationError).
+
+    Args:
+        path: the file.
+        graphs: the graphs that may be named.
+        inputs: graph -> draws what a request brings (from the stream ``inputs of USER, GRAPH``).
+        users: the nodes that may be named.
+        seed: of these streams.
+    """
     streams: dict[tuple[str, str], np.random.Generator] = {}
     found = []
-    for i, row in enumerate(rows):
-        key = (row["user"], row["graph"])
+    for i, row in enumerate(read_trace(path, graphs, users)):
+        key = (row.user, row.graph)
         if key not in streams:
             streams[key] = from_numbers(derive_seed(seed, f"inputs of {key[0]}, {key[1]}"))
-        found.append(Request(i, inputs=inputs[row["graph"]](streams[key]), task=row["graph"], **row))
+        brings = inputs[row.graph](streams[key])
+        found.append(
+            Request(i, row.user, row.graph, row.arrive_s, brings, row.deadline_s, row.priority, task=row.graph)
+        )
     return found
 
 
-def _row(where: str, row: Mapping[str, Any], graphs: Mapping[str, Graph], users: Sequence[str]) -> dict[str, Any]:
+def _row(where: str, row: Mapping[Any, Any], graphs: Sequence[str], users: Sequence[str]) -> TraceRow:
+    if row.get(None):
+        raise ConfigurationError(f"{where}: {', '.join(row[None])!r} is beyond the last column")
     arrive_s = _number(where, "time_s", row["time_s"])
     if not 0 <= arrive_s < math.inf:
         raise ConfigurationError(f"{where}: time_s is {row['time_s']}; it must be 0 or more, and finite")
-    for name, known in (("user", users), ("graph", list(graphs))):
+    for name, known in (("user", users), ("graph", graphs)):
         if row[name] not in known:
             raise ConfigurationError(f"{where}: {name} {row[name]!r} is not known; {suggest(str(row[name]), known)}")
     deadline_s = _number(where, "deadline_s", row["deadline_s"]) if row["deadline_s"] else math.inf
     priority = _number(where, "priority", row["priority"]) if row.get("priority") else 0.0
     _check(deadline_s, int(priority) if priority.is_integer() else priority, where)
-    return {
-        "arrive_s": arrive_s, "user": row["user"], "graph": row["graph"], "deadline_s": deadline_s,
-        "priority": int(priority),
-    }  # fmt: skip
+    return TraceRow(arrive_s, row["user"], row["graph"], deadline_s, int(priority))
 
 
 def _number(where: str, name: str, text: str | None) -> float:

@@ -204,6 +204,10 @@ class Serving:
         """Return how many calls an instance has not ended."""
         return self._instances[service, node].outstanding
 
+    def received(self, service: str, node: str) -> int:
+        """Return how many calls have come to an instance so far."""
+        return self._instances[service, node].received
+
     # ---- failures ------------------------------------------------------------------------------------------------
 
     async def fail(self, node: str) -> None:
@@ -335,6 +339,7 @@ class Serving:
                 return None, str(error)
         finally:
             del self._attempts[task]
+            self.dispatcher.ended(attempt)
         for node, who in ((attempt.request.user, "which asked"), (self.dispatcher.node, "the router")):
             if node in self._failed:
                 return None, f"{node}, {who}, has failed"

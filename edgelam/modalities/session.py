@@ -9,7 +9,7 @@ Shape suffixes: L layers, H heads of keys and values, T tokens, D width of a hea
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -145,6 +145,15 @@ class SessionTurn(Module):
         """Return the state of which `rest` has sent the part beyond `copy`."""
         return {"keys": torch.cat([copy["keys"], rest["keys"]], dim=2),
                 "values": torch.cat([copy["values"], rest["values"]], dim=2), "hidden": rest["hidden"]}  # fmt: skip
+
+    def again(self, turns: Sequence[Mapping[str, Tensor]], inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the inputs of a turn that also reads all turns before it, for a session that has lost its state.
+
+        turns: ``ids`` and ``tokens`` of each. Keys and values are then computed at a time and not token by token, so
+        they are the same but for rounding.
+        """
+        before = [turn[name] for turn in turns for name in ("ids", "tokens")]
+        return {**inputs, "ids": torch.cat([*before, inputs["ids"]])}
 
     def state_bytes(self, tokens: int) -> int:
         """Return the bytes of a state after so many tokens, as it crosses a network."""

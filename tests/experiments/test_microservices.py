@@ -114,11 +114,38 @@ def test_a_method_without_a_plan_is_recorded_and_the_others_run(tmp_path):
     [
         ({"load": 1e5}, r"the demand is [\d.e+]+ times what all 3 nodes together can compute"),
         ({"fail": "edge9"}, "no node 'edge9'"),
+        ({"devices": ("*=cpu-server,memory_bytes=2e9",)}, "all services together need"),
+        # in sum there is enough; but the cloud does not hold all 6.97 GB, and the smallest service is 104 MB
+        ({"devices": ("edge*=jetson-orin,memory_bytes=1.02e8", "cloud*=cpu-server,memory_bytes=6.9e9")},
+         "no placement keeps to the memory of all nodes"),
+        ({"methods": ("cloud-only",), "devices": ("cloud*=datacentre-gpu,memory_bytes=1e9",)},
+         "its memory or its processor is too small"),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_is_said_before_anything_runs(changes, text):
+    changes = dict(changes)
+    network = dataclasses.replace(small().network, devices=changes.pop("devices", small().network.devices))
     with pytest.raises(ConfigurationError, match=text):
-        microservices.check(small(**changes))
+        microservices.check(small(network=network, **changes))
+
+
+def test_requests_of_a_trace_are_served(tmp_path):
+    trace = tmp_path / "trace.csv"
+    trace.write_text("time_s,user,graph,deadline_s,priority\n1.5,ue1,image-question,0.2,3\n0.25,ue0,image-text,,\n")
+    found = run_of(tmp_path, trace=str(trace), methods=("shared-greedy", "cloud-only"), fail="edge0")
+    for _, rows in found["requests"].groupby("method"):
+        assert rows["user"].tolist() == ["ue0", "ue1"]
+        assert rows["graph"].tolist() == ["image-text", "image-question"]
+        assert rows["arrive_s"].tolist() == [0.25, 1.5]
+        assert rows["deadline_s"].tolist() == [np.inf, 0.2]
+        assert (rows["status"] == "complete").all()
+    for changes, text in (
+        ({"max_requests": 1}, "has 2 requests, and max_requests is 1: give --max-requests 2"),
+        ({"num_users": 1}, "line 2: user 'ue1' is not known"),
+        ({"trace": "none.csv"}, "trace none.csv cannot be read"),
+    ):
+        with pytest.raises(ConfigurationError, match=text):
+            microservices.check(small(**{"trace": str(trace)} | changes))
 
 
 def test_seeds_that_are_not_legal_are_refused():

@@ -8,7 +8,7 @@ import pytest
 from problems import enumerated, random_problem
 
 from edgelam.errors import ConfigurationError
-from edgelam.inference.deployment import SOLVERS, exact, genetic, greedy, monolithic
+from edgelam.inference.deployment import SOLVERS, exact, feasible, genetic, greedy, monolithic
 from edgelam.inference.problem import AT_USER, Flow, FlowEdge, Plan, Problem, delay, excess, flow_delay
 
 
@@ -131,6 +131,36 @@ def test_a_plan_that_no_division_allows_is_refused():
     for name in ("exact", "greedy", "genetic", "random", "monolithic"):
         with pytest.raises(ConfigurationError, match=r"plan|node|utilisation"):
             SOLVERS[name](two_services(flows=(flow,)), 1)
+
+
+def test_feasibility_is_what_enumeration_finds():
+    found = []
+    for seed in range(12):
+        problem = random_problem(
+            np.random.default_rng(seed), services=4, nodes=2, flows=2, length=3, tightness=0.9
+        )  # fmt: skip
+        try:
+            feasible.check(problem)
+            found.append(True)
+        except ConfigurationError:
+            found.append(False)
+        assert found[-1] == np.isfinite(enumerated(problem))
+    assert len(set(found)) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"weight_bytes": np.array([1.5, 1.5]), "memory_bytes": np.array([1.8, 1.3])}, "need: a 2 B, b 2 B;"),
+        ({"rate": 29.0}, "computes in at most 0.8 of their time"),  # b alone is .87 of the fast node
+        ({"rate": 100.0}, "times what all 2 nodes together can compute"),
+    ],
+)  # fmt: skip
+def test_what_no_placement_can_do_is_refused(changes, text):
+    changes = dict(changes)
+    flow = dataclasses.replace(two_services().flows[0], rate=changes.pop("rate", 1.0))
+    with pytest.raises(ConfigurationError, match=text):
+        feasible.check(two_services(flows=(flow,), **changes))
 
 
 def test_excess_counts_instances_once():

@@ -96,7 +96,7 @@ def test_what_a_turn_adds_during_a_move_moves_too_and_a_new_conversation_moves_w
         for turn in range(5):
             await hosting.turn("ue0", asked(turn))
         moving = asyncio.create_task(hosting.move("ue0", "edge1"))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)  # it is being copied
         if renew:
             await hosting.renew("ue0", empty)
         await hosting.turn("ue0", asked(5))

@@ -97,11 +97,21 @@ def test_a_trace_is_read_in_order_of_time(tmp_path):
         ("time_s,user,graph,deadline_s,priority\n1,ue0,look,1,8\n", "priority is 8"),
         ("time_s,user,graph,deadline_s,priority\n1,ue0,look,1,inf\n", "priority is inf"),
         ("time_s,user,graph,deadline_s\n1,ue0\n", "line 2: graph None is not known"),
+        ("time_s,user,graph,deadline_s\n1,ue0,look,1,3\n", "line 2: '3' is beyond the last column"),
+        ("time_s,user,graph,deadline_s,prio\n1,ue0,look,1,3\n", "column 'prio' is not known; a trace has time_s,"),
+        ("time_s,user,graph,deadline_s,user\n1,ue0,look,1,ue1\n", "has the column 'user' twice"),
+        ('time_s,user,graph,deadline_s\n1,"ue0,look,1\n', "cannot be read"),
     ],
 )
 def test_a_wrong_trace_is_refused(tmp_path, text, says):
     with pytest.raises(ConfigurationError, match=says.replace("(", r"\(")):
         read(tmp_path, text)
+
+
+def test_a_trace_of_a_spreadsheet_is_read(tmp_path):
+    """With a byte order mark, other ends of lines, columns in another order, and an empty line."""
+    found = read(tmp_path, "\ufeffgraph,user,deadline_s,time_s\r\nlook,ue0,0.5,1\r\n\r\n")
+    assert [(r.user, r.graph, r.arrive_s, r.deadline_s) for r in found] == [("ue0", "look", 1.0, 0.5)]
 
 
 def test_a_missing_trace_is_refused(tmp_path):

@@ -7,7 +7,8 @@ tells each server whose session is to move (8 bytes). All of this is transfers a
 everything is known at once and deciding takes no time, which shows what deciding costs. Delays of links and the nearest
 server are observables of the scenario.
 
-The virtual queues get what was measured in the slot, never what was predicted.
+The virtual queues get what was measured in the slot, never what was predicted. A server that has failed reports
+nothing, and if the deciding node has failed, sessions stay where they are.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from edgelam.cosim.work import Work
 from edgelam.errors import ConfigurationError
 from edgelam.inference.dispatch import BYTES_AN_OPERATION
 from edgelam.inference.migration.estimates import Estimates
-from edgelam.inference.migration.hosting import UNENDED, Hosting, MigrationRecord, TurnRecord
+from edgelam.inference.migration.hosting import Hosting
+from edgelam.inference.migration.one_shot import Choice
 from edgelam.inference.migration.policies import Policy
 from edgelam.inference.migration.problem import RESOURCES, SlotProblem
 from edgelam.inference.migration.queues import VirtualQueues
+from edgelam.inference.migration.records import UNENDED, MigrationRecord, TurnRecord
 
 if TYPE_CHECKING:
     from edgelam.cosim.node import Node
@@ -101,12 +104,13 @@ class Control:
         sim, hosting, names = self.sim, self.hosting, [node.name for node in self.estimates.nodes]
         begin_s, energy_j = sim.now_s, self._energy()
         round_trip_s, nearest = await self._look()
-        if self.charge:
+        decides = not hosting.failures.is_down(self.node.name)
+        if self.charge and decides:
             await self._reports()
         problem = self.estimates.problem(round_trip_s, nearest)
-        choice = self.policy.decide(problem, self.queues)
+        choice = self.policy.decide(problem, self.queues) if decides else Choice(problem.at)
         moved = [u for u in range(len(problem.users)) if choice.places[u] != problem.at[u]]
-        if self.charge:
+        if self.charge and decides:
             work = Work(choice.operations, BYTES_AN_OPERATION * choice.operations)
             async with self.node.compute("decide migration", work=work):
                 pass
@@ -190,7 +194,8 @@ class Control:
         sim, hosting = self.sim, self.hosting
         held: dict[str, int] = {}
         for user in self.estimates.users:
-            held[hosting.where(user)] = held.get(hosting.where(user), 0) + 1
+            if not hosting.failures.is_down(hosting.where(user)):
+                held[hosting.where(user)] = held.get(hosting.where(user), 0) + 1
         ways = [(sim.node(user), np.zeros(3, np.float32)) for user in self.estimates.users]
         ways += [(sim.node(name), np.zeros(3 * count, np.float32)) for name, count in held.items()]
         await self._carry([(source, self.node, data, "report") for source, data in ways])

@@ -21,7 +21,8 @@ from edgelam.inference.migration.problem import SlotProblem
 
 if TYPE_CHECKING:
     from edgelam.cosim.node import Node
-    from edgelam.inference.migration.hosting import Hosting, MigrationRecord, TurnRecord
+    from edgelam.inference.migration.hosting import Hosting
+    from edgelam.inference.migration.records import MigrationRecord, TurnRecord
 
 WEIGHT = 0.3
 """Of a new value in a mean."""
@@ -56,7 +57,7 @@ class Estimates:
     def saw_turn(self, turn: TurnRecord, round_trip_s: np.ndarray) -> None:
         """Learn from a turn that has ended. round_trip_s: [U, N] at that time."""
         names = [node.name for node in self.nodes]
-        if turn.status != "complete" or turn.node not in names:
+        if turn.status != "complete" or turn.node not in names or turn.attempts > 1 or turn.prefilled_tokens:
             return
         u, n = self.users.index(turn.user), names.index(turn.node)
         distance = _class(round_trip_s[u, n])
@@ -100,15 +101,17 @@ class Estimates:
         )  # fmt: skip
 
     def _allowed(self, names: Sequence[str], state: np.ndarray) -> np.ndarray:
-        """Return where each session may be: where memory is free, and, if it is moving, nowhere else."""
+        """Return where each session may be: where memory is free, and, if it is moving or lost, nowhere else."""
         hosting = self.hosting
         allowed = np.ones((len(self.users), len(names)), dtype=bool)
         for n, node in enumerate(self.nodes):
             free = node.memory.capacity_bytes - node.memory.used_bytes
             weights = 0 if names[n] in hosting.nodes_with_weights() else hosting.service.weight_bytes
             allowed[:, n] = state + weights <= free
+            if hosting.failures.is_known(names[n]):
+                allowed[:, n] = False
         for u, user in enumerate(self.users):
-            if hosting.moving_to(user) is not None:
+            if hosting.moving_to(user) is not None or hosting.is_lost(user):
                 allowed[u] = False
         return allowed
 

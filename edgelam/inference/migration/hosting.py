@@ -12,6 +12,12 @@ change none. Only then is the session paused, until what was added has moved, to
 come during the pause wait; if their request went to the old place, it is forwarded. Weights at a node without sessions
 are dropped. A state whose module does not say what of it can be copied before (`copied`, `rest`, `joined`, as
 `SessionTurn` has them) moves during the pause.
+
+A node can fail (`fail`), also in the middle of a move. If the source of a move fails, so does the move, and the session
+begins again; if the target fails, the session goes on where it was. A session whose node has failed has lost its keys
+and values. It begins again at a node with weights, or at a spare one that gets them, and its next turn reads the
+conversation anew, which its user sends along (a token that was lost on its way counts as known). A session without such
+a node is lost. Either is a record, and so is each of its turns.
 """
 
 from __future__ import annotations
@@ -19,18 +25,17 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from edgelam.errors import ConfigurationError, EdgelamError, RunEnded, TransferError, first_cause
+from edgelam.errors import ConfigurationError, EdgelamError, RunEnded, first_cause
+from edgelam.inference.attempt import NodeLost
 from edgelam.inference.computing import Computing
-from edgelam.inference.instance import Call, Instance, Site
-from edgelam.inference.module import values_hash
-from edgelam.inference.moments import Moment
+from edgelam.inference.instance import Instance, Site
+from edgelam.inference.migration.failures import Failures
+from edgelam.inference.migration.records import UNENDED, FailureRecord, MigrationRecord, TurnRecord
+from edgelam.inference.migration.turn import Session, Turn, size, tokens
 from edgelam.inference.records import CallRecord, InstanceRecord
-from edgelam.inference.requests import Request
 from edgelam.inference.service import Service
 from edgelam.inference.transport import Transport
 from edgelam.text import suggest
@@ -39,100 +44,27 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from edgelam.cosim.node import Node
-    from edgelam.cosim.records import TransferRecord
     from edgelam.cosim.simulation import Simulation
-
-GIVE_UP_S = 0.25
-"""Seconds after which a token that has not arrived is lost."""
-UNENDED = "it has not ended"
-"""Reason in the record of a turn that goes on."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class TurnRecord:
-    """One turn of a session. Times are simulated seconds of the run."""
-
-    turn: int
-    user: str
-    node: str
-    start_s: float
-    end_s: float
-    """When the last token was there, or was given up."""
-    latency_s: float
-    """From the request to the last token that arrived; NaN: none did."""
-    first_token_s: float
-    """From the request to the first token that arrived."""
-    waited_s: float
-    """For how long it waited because its session moved."""
-    compute_s: float
-    """From the beginning of its computing to the end."""
-    tokens: int
-    lost: int
-    jitter_s: float
-    """Mean difference of the transit times of successive tokens (RFC 3393); NaN: fewer than two arrived."""
-    session_tokens: int
-    """Tokens of which the session then has keys and values."""
-    answer: str
-    """SHA-256 of the tokens as they were computed."""
-    status: str
-    """``complete`` or ``failed``."""
-    reason: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class MigrationRecord:
-    """One move of a session. Times are simulated seconds of the run."""
-
-    user: str
-    source: str
-    target: str
-    start_s: float
-    paused_s: float
-    """When the session was paused; NaN: it was not."""
-    end_s: float
-    """When it was resumed at the target, or was given up."""
-    state_bytes: int
-    """Bytes of the state that crossed the network."""
-    weight_bytes: int
-    """Bytes of weights that crossed the network for it."""
-    session_tokens: int
-    status: str
-    """``complete`` or ``failed``: then the session is where it was."""
-    reason: str
-
-    @property
-    def interruption_s(self) -> float:
-        """For how long the session was paused; 0 if it was not."""
-        return 0.0 if math.isnan(self.paused_s) else self.end_s - self.paused_s
-
-
-@dataclasses.dataclass(eq=False)
-class _Session:
-    user: Node
-    node: Node
-    state: dict[str, Tensor]
-    lock: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
-    target: Node | None = None
-    """Where it is moving."""
-
-    @property
-    def label(self) -> str:
-        return f"session of {self.user.name}"
-
-    @property
-    def size(self) -> int:
-        return _size(self.state)
 
 
 class Hosting:
     """Hosts sessions of one service."""
 
-    def __init__(self, sim: Simulation, service: Service, *, computing: Computing | None = None) -> None:
-        """service: its module takes and gives the tensors of the state, by the same names.
+    def __init__(
+        self, sim: Simulation, service: Service, *, computing: Computing | None = None, spare: Sequence[str] = (),
+        repository: str | None = None, detect_s: float = 0.1,
+    ) -> None:  # fmt: skip
+        """service: its module takes and gives the tensors of the state, by the same names; spare: nodes to which the
+        weights may be brought if nodes with sessions fail, from a node that has them or from `repository`; detect_s:
+        time from a failure until others know it.
 
-        Raises ConfigurationError if it has no state.
+        Raises ConfigurationError if it has no state, for an unknown node, or a time that is not legal.
         """
         self.sim, self.service = sim, service
+        if not 0 <= detect_s < math.inf:
+            raise ConfigurationError(f"detect_s is {detect_s!r}; it must be finite and not negative")
+        self.detect_s, self.spare = detect_s, [sim.node(name).name for name in spare]
+        self.repository = None if repository is None else sim.node(repository).name
         module = service.module
         self.state_names = tuple(name for name in module.takes if name in module.gives)
         if not self.state_names:
@@ -145,11 +77,14 @@ class Hosting:
         self.transport = Transport()
         self.turns: list[TurnRecord] = []
         self.moves: list[MigrationRecord] = []
+        self.losses: list[FailureRecord] = []
+        """A record for each session of a node that has failed."""
+        self.failures = Failures()
         self.calls: list[CallRecord] = []
         self.removed: list[InstanceRecord] = []
         self._sites: dict[str, Site] = {}
         self._instances: dict[str, Instance] = {}
-        self._sessions: dict[str, _Session] = {}
+        self._sessions: dict[str, Session] = {}
         self._changing = asyncio.Lock()  # held while an instance starts or stops
 
     # ---- sessions ------------------------------------------------------------------------------------------------
@@ -162,9 +97,11 @@ class Hosting:
         missing = [name for name in self.state_names if name not in state]
         if missing:
             raise ConfigurationError(f"the state of a session lacks {', '.join(missing)}")
-        session = _Session(self.sim.node(user), self.sim.node(node), {name: state[name] for name in self.state_names})
+        session = Session(self.sim.node(user), self.sim.node(node), {name: state[name] for name in self.state_names})
         if user in self._sessions:
             raise ConfigurationError(f"{user} has a session already")
+        if self.failures.is_down(node):
+            raise ConfigurationError(f"{node} has failed: no session can begin there")
         if node not in self._instances:
             self._start(session.node, None)
         session.node.memory.allocate(session.label, session.size)
@@ -174,11 +111,18 @@ class Hosting:
         """Give a session another state where it is, such as that of a conversation that begins."""
         session = self._session(user)
         async with session.lock:
-            self._set(session, {name: state[name] for name in self.state_names})
+            session.turns.clear()
+            session.begins_again = False
+            if not session.lost:
+                self._set(session, {name: state[name] for name in self.state_names})
 
     def where(self, user: str) -> str:
         """Return the node at which the session of a user is."""
         return self._session(user).node.name
+
+    def is_lost(self, user: str) -> bool:
+        """Return whether a session cannot go on, since its node has failed."""
+        return bool(self._session(user).lost)
 
     def moving_to(self, user: str) -> str | None:
         """Return the node to which a session is moving; None: it is not."""
@@ -209,7 +153,7 @@ class Hosting:
         if missing:
             raise ConfigurationError(f"a turn of {user} lacks {', '.join(missing)}")
         number = len(self.turns)
-        turn = _Turn(self, session, number, dict(inputs))
+        turn = Turn(self, session, number, dict(inputs))
         self.turns.append(turn.record("failed", UNENDED))
         try:
             await turn.run()
@@ -227,65 +171,151 @@ class Hosting:
     async def move(self, user: str, target: str) -> MigrationRecord:
         """Move a session, with weights if the target has none. A failure is in the record, and the session stays.
 
-        Raises ConfigurationError for an unknown user or node, and if the session is there, or moving, already.
+        Raises ConfigurationError for an unknown user or node, and if the session is there, or moving, already, or lost.
         """
         session, to = self._session(user), self.sim.node(target)
+        if session.lost:
+            raise ConfigurationError(session.lost)
         if session.node is to or session.target is not None:
             place = session.target or session.node
             raise ConfigurationError(f"the session of {user} is at {place.name}, or on its way there, already")
         source, start_s = session.node, self.sim.now_s
         session.target = to
-        paused_s, tokens, crossed, weights = math.nan, 0, 0, 0
+        carried = _Carried()
         try:
-            weights = await self._have_weights(source, to)
-            copy = await self._copied(session, to)
-            crossed += _size(copy)
-            async with session.lock:
-                paused_s, tokens = self.sim.now_s, _tokens(session.state)
-                to.memory.allocate(session.label, session.size)
-                rest = self._module.rest(copy, session.state) if copy else None
-                message = await self.transport.message(
-                    source, to, session.state if rest is None else rest, f"state of {user}"
-                )  # fmt: skip
-                crossed += message.size_bytes
-                source.memory.free(session.label)
-                session.node = to
-                session.state = dict(message.data) if rest is None else self._module.joined(copy, message.data)
-                resumed_s = self.sim.now_s
+            await self.failures.surviving(self._carry(session, source, to, carried), (source.name, to.name))
             status, reason = "complete", ""
         except EdgelamError as error:
             if isinstance(error, RunEnded):
                 raise
-            status, reason, resumed_s = "failed", str(error), self.sim.now_s
+            status, reason = "failed", str(error)
         finally:
             session.target = None
             if session.node is not to and session.label in to.memory.held():
                 to.memory.free(session.label)
         record = MigrationRecord(
-            user, source.name, target, start_s, paused_s, resumed_s, crossed, weights, tokens, status, reason
+            user, source.name, target, start_s, carried.paused_s, self.sim.now_s, carried.state_bytes,
+            carried.weight_bytes, carried.session_tokens, status, reason,
         )  # fmt: skip
         self.moves.append(record)
         await self._drop_idle()
         return record
 
+    async def _carry(self, session: Session, source: Node, to: Node, carried: _Carried) -> None:
+        """Bring weights, a copy, and, while the session is paused, the rest; then the session is at the target."""
+        carried.weight_bytes = await self._have_weights(source, to)
+        copy = await self._copied(session, to)
+        carried.state_bytes += size(copy)
+        async with session.lock:
+            carried.paused_s, carried.session_tokens = self.sim.now_s, tokens(session.state)
+            to.memory.allocate(session.label, session.size)
+            rest = self._module.rest(copy, session.state) if copy else None
+            what = f"state of {session.user.name}"
+            message = await self.transport.message(source, to, session.state if rest is None else rest, what)
+            carried.state_bytes += message.size_bytes
+            if self.failures.is_down(source.name) or self.failures.is_down(to.name):
+                await asyncio.Event().wait()  # until the failure is known, which ends the move
+            source.memory.free(session.label)
+            session.node = to
+            session.state = dict(message.data) if rest is None else self._module.joined(copy, message.data)
+
     async def close(self) -> None:
         """Wait for acknowledgements; stop all instances; give all memory back."""
         await self.transport.close()
         for session in self._sessions.values():
-            session.node.memory.free(session.label)
+            if not session.lost:
+                session.node.memory.free(session.label)
         self._sessions.clear()
         await self._drop_idle()
 
-    async def _copied(self, session: _Session, to: Node) -> dict[str, Tensor]:
+    async def _copied(self, session: Session, to: Node) -> dict[str, Tensor]:
         """Copy what can be copied while the session goes on; return what has arrived: nothing if nothing can be."""
         if not hasattr(self._module, "copied"):
             return {}
         part: dict[str, Tensor] = self._module.copied(session.state)
-        if not _size(part):
+        if not size(part):
             return {}
-        to.memory.allocate(session.label, _size(part))
+        to.memory.allocate(session.label, size(part))
         message = await self.transport.message(session.node, to, part, f"state of {session.user.name}, copied")
         return dict(message.data)
+
+    def with_conversation(self, session: Session, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return inputs of a turn that also reads all turns before it."""
+        found: dict[str, Tensor] = self._module.again(session.turns, inputs)
+        return found
+
+    # ---- failures ------------------------------------------------------------------------------------------------
+
+    async def fail(self, node: str) -> None:
+        """Have a node fail now, for good; return when that is known and its sessions begin again elsewhere, or are
+        lost. Raises ConfigurationError for an unknown node."""
+        self.sim.node(node)
+        if self.failures.is_down(node):
+            return
+        self.failures.add(node)
+        failed_s = self.sim.now_s
+        gone = self._instances.pop(node, None)
+        if gone is not None:
+            await gone.stop()
+            self.removed.append(gone.record())
+        loading = {name: each for name, each in self._instances.items() if each.loads_from(node)}
+        for instance in loading.values():
+            await instance.stop()
+        await asyncio.sleep(self.detect_s)
+        self.failures.tell(node)
+        if node in self._instances:  # a move that did not know it has brought weights
+            loading[node] = self._instances[node]
+            await loading[node].stop()
+        for name, instance in loading.items():
+            if self._instances.get(name) is instance:
+                del self._instances[name]
+            instance.refuse(NodeLost(f"{node} has failed"))
+            self.removed.append(instance.record())
+        for session in self._sessions.values():
+            if session.node.name in {node, *loading} and not session.lost:
+                self._begin_again(session, node, failed_s)
+
+    def _begin_again(self, session: Session, node: str, failed_s: float) -> None:
+        """Find a node at which a session begins again, and record it."""
+        lost_tokens = session.lost_tokens if session.begins_again else tokens(session.state)
+        session.node.memory.free(session.label)
+        target, reason = self._other_place(session.size), ""
+        if not hasattr(self._module, "again"):
+            target, reason = None, f"a lost state of {self._module.name} cannot be computed again"
+        elif target is None:
+            reason = "no node that is up has the weights, or memory for them and the state"
+        if target is None:
+            session.lost = f"the session of {session.user.name} was lost: {node} has failed, and {reason}"
+            session.state = {}
+        else:
+            session.node, session.state = target, self._module.empty_state()
+            session.begins_again, session.lost_tokens = bool(session.turns), lost_tokens
+            target.memory.allocate(session.label, session.size)
+        self.losses.append(
+            FailureRecord(
+                session.user.name, node, "" if target is None else target.name, failed_s, self.sim.now_s, lost_tokens,
+                "lost" if target is None else "prefilled", reason,
+            )
+        )  # fmt: skip
+
+    def _other_place(self, state_bytes: int) -> Node | None:
+        """Return the node with weights that has the most free memory, or else the spare one, which then gets them."""
+        there = list(self._instances)
+        sources = [name for name in there if self._instances[name].ready]
+        if self.repository is not None and not self.failures.is_known(self.repository):
+            sources.append(self.repository)
+        bring = [name for name in self.spare if name not in there and not self.failures.is_known(name)]
+        for names, more in ((there, 0), (bring if sources else [], self.service.weight_bytes)):
+            free = {}
+            for name in names:
+                memory = self.sim.node(name).memory
+                free[name] = memory.capacity_bytes - memory.used_bytes - more - state_bytes
+            found = max(free, key=lambda name: free[name], default=None)
+            if found is not None and free[found] >= 0:
+                if more:
+                    self._start(self.sim.node(found), self.sim.node(sources[0]))
+                return self.sim.node(found)
+        return None
 
     # ---- weights -------------------------------------------------------------------------------------------------
 
@@ -323,7 +353,7 @@ class Hosting:
                     self.removed.append(instance.record())
 
     def _needed(self) -> set[str]:
-        places = {each.node.name for each in self._sessions.values()}
+        places = {each.node.name for each in self._sessions.values() if not each.lost}
         return places | {each.target.name for each in self._sessions.values() if each.target is not None}
 
     def instance(self, node: str) -> Instance:
@@ -332,98 +362,21 @@ class Hosting:
             raise EdgelamError(f"{node} does not have the weights of {self.service.name}")
         return self._instances[node]
 
-    def _session(self, user: str) -> _Session:
+    def _session(self, user: str) -> Session:
         if user not in self._sessions:
             raise ConfigurationError(f"{user!r} has no session; {suggest(user, self._sessions)}")
         return self._sessions[user]
 
-    def _set(self, session: _Session, state: dict[str, Tensor]) -> None:
-        session.node.memory.allocate(session.label, _size(state))
+    def _set(self, session: Session, state: dict[str, Tensor]) -> None:
+        session.node.memory.allocate(session.label, size(state))
         session.state = state
 
 
-class _Turn:
-    """A turn while it goes on."""
+@dataclasses.dataclass
+class _Carried:
+    """How far a move has come."""
 
-    def __init__(self, hosting: Hosting, session: _Session, number: int, inputs: dict[str, Tensor]) -> None:
-        self.hosting, self.session, self.number, self.inputs = hosting, session, number, inputs
-        self.start_s = hosting.sim.now_s
-        self.node = session.node
-        self.waited_s = self.compute_s = 0.0
-        self.sent: list[asyncio.Task[TransferRecord]] = []
-        self.records: list[TransferRecord] = []
-        self.answer, self.session_tokens = "", 0
-
-    async def run(self) -> None:
-        hosting, session, what = self.hosting, self.session, f"turn {self.number}"
-        await hosting.transport.carry(session.user, self.node, self.inputs, what)
-        try:
-            begin_s = hosting.sim.now_s
-            async with session.lock:
-                self.waited_s = hosting.sim.now_s - begin_s
-                if session.node is not self.node:
-                    await hosting.transport.carry(self.node, session.node, self.inputs, f"{what}, forwarded")
-                    self.node = session.node
-                await self._compute()
-            for task in self.sent:
-                self.records.append(await task)
-        finally:
-            for task in self.sent:
-                task.cancel()
-            await asyncio.gather(*self.sent, return_exceptions=True)
-
-    async def _compute(self) -> None:
-        hosting, session = self.hosting, self.session
-        begin_s = hosting.sim.now_s
-        call = Call(
-            Request(self.number, session.user.name, "", 0.0, self.inputs), {**session.state, **self.inputs},
-            Moment(hosting.sim.now_ns), asyncio.get_running_loop().create_future(),
-            on_step=lambda part, _: self.sent.append(asyncio.create_task(self._token(part, len(self.sent)))),
-        )  # fmt: skip
-        hosting.instance(self.node.name).submit(call)
-        try:
-            outputs, _ = await call.future
-        finally:
-            call.future.cancel()
-        self.compute_s = hosting.sim.now_s - begin_s
-        state = {name: outputs[name] for name in hosting.state_names}
-        self.answer = values_hash({name: value for name, value in outputs.items() if name not in state})
-        hosting._set(session, state)  # noqa: SLF001  (same module)
-        self.session_tokens = _tokens(state)
-
-    async def _token(self, part: dict[str, Tensor], number: int) -> TransferRecord:
-        user, tag = self.session.user, f"turn {self.number}, token {number}"
-        taking = asyncio.create_task(user.receive(self.node, tag=tag))
-        try:
-            return await self.node.send(user, part, tag=tag, protocol="udp", encoding="exact", give_up_s=GIVE_UP_S)
-        except TransferError as error:
-            if error.record is None:
-                raise
-            return error.record
-        finally:
-            await asyncio.sleep(0)
-            taking.cancel()
-            await asyncio.gather(taking, return_exceptions=True)
-
-    def record(self, status: str, reason: str) -> TurnRecord:
-        there = [each for each in self.records if each.delivered_bytes == each.size_bytes]
-        transits = np.array([each.last_byte_s - each.queued_s for each in there])
-        last_s = max((each.last_byte_s for each in there), default=math.nan)
-        return TurnRecord(
-            turn=self.number, user=self.session.user.name, node=self.node.name, start_s=self.start_s,
-            end_s=self.hosting.sim.now_s, latency_s=last_s - self.start_s,
-            first_token_s=min((each.last_byte_s for each in there), default=math.nan) - self.start_s,
-            waited_s=self.waited_s, compute_s=self.compute_s, tokens=len(self.sent), lost=len(self.sent) - len(there),
-            jitter_s=float(np.abs(np.diff(transits)).mean()) if len(transits) > 1 else math.nan,
-            session_tokens=self.session_tokens, answer=self.answer, status=status, reason=reason,
-        )  # fmt: skip
-
-
-def _size(state: Mapping[str, Tensor]) -> int:
-    return sum(value.numel() * value.element_size() for value in state.values())
-
-
-def _tokens(state: Mapping[str, Any]) -> int:
-    """Return of how many tokens a state has keys; 0 if it is another kind of state."""
-    keys = state.get("keys")
-    return int(keys.shape[2]) if keys is not None and keys.dim() == 4 else 0
+    paused_s: float = math.nan
+    state_bytes: int = 0
+    weight_bytes: int = 0
+    session_tokens: int = 0

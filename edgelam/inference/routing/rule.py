@@ -21,7 +21,7 @@ class Replica:
     capacity: float
     """Floating-point operations per second of its node."""
     queue: float
-    """Calls that it has not ended, as far as the router knows."""
+    """Calls that were sent to it and have not ended, as far as the router knows."""
 
 
 class Rule(Protocol):

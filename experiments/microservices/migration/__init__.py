@@ -7,6 +7,8 @@ from edgelam import lazy
 from edgelam.runs.needs import Needs
 
 if TYPE_CHECKING:
+    from edgelam.cosim.simulation import Simulation
+
     from ..config import Config
     from .jobs import run
     from .plotting import plot
@@ -27,8 +29,16 @@ def needs(config: "Config") -> Needs:
 
 
 def check(config: "Config") -> None:
-    """Refuse a run whose model is not there; the error names the command that brings it."""
-    if config.migration.model == "smollm2-135m":
+    """Refuse a run whose model is not there (the error names the command that brings it), or a server that is not."""
+    settings = config.migration
+    if settings.model == "smollm2-135m":
         from edgelam.models.fetch import model_folder
 
-        model_folder(config.migration.model)
+        model_folder(settings.model)
+
+    async def look(sim: "Simulation") -> None:
+        for name in filter(None, (settings.decider, settings.fail)):
+            sim.node(name)
+
+    if settings.decider or settings.fail:
+        config.network.simulate(look, needs(config))

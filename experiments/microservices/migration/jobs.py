@@ -135,7 +135,10 @@ async def _serve(sim: Simulation, case: _Case) -> _Ended:
     settings = config.migration
     users = [node.name for node in needs(config).nodes(sim)[0]]
     servers = sim.nodes_with_role("edge")
-    hosting = Hosting(sim, conversations.service, computing=case.computing)
+    hosting = Hosting(
+        sim, conversations.service, computing=case.computing, spare=[node.name for node in servers],
+        repository=next((node.name for node in sim.nodes.values() if node.role == "cloud"), None),
+    )  # fmt: skip
     nearest = np.array((await sim.observable("nearest_edge").read()).value)
     for u, user in enumerate(users):
         hosting.begin(user, servers[max(int(nearest[u]), 0)].name, conversations.empty())
@@ -151,12 +154,19 @@ async def _serve(sim: Simulation, case: _Case) -> _Ended:
         for u, user in enumerate(users):
             group.create_task(_talk(hosting, conversations, user, u, end_s), name=f"{user} talks")
         group.create_task(control.run(settings.slots), name="migration")
+        if settings.fail:
+            group.create_task(_fail(hosting, settings), name=f"{settings.fail} fails")
     took_s = sim.now_s - begin_s
     energy_j = sum(node.energy_j for node in servers) - begin_j
     counts = np.array((await sim.observable("handover_counts").read()).value)
     await hosting.close()
     idle_j = took_s * sum(node.device.idle_w for node in servers)
     return _Ended(hosting, control, energy_j, idle_j, int(counts["handovers"][: len(users)].sum()))
+
+
+async def _fail(hosting: Hosting, settings: MigrationSettings) -> None:
+    await asyncio.sleep(settings.slots * settings.slot_s / 2)
+    await hosting.fail(settings.fail)
 
 
 async def _talk(hosting: Hosting, conversations: Conversations, user: str, number: int, end_s: float) -> None:
@@ -183,6 +193,10 @@ def _write(folder: RunFolder, case: _Case, ended: _Ended) -> None:
     table = folder.table("migrations", tables.MIGRATIONS)
     for move in hosting.moves:
         table.append(row | tables.plain(move))
+    if case.config.migration.fail:
+        table = folder.table("losses", tables.LOSSES)
+        for loss in hosting.losses:
+            table.append(row | tables.plain(loss))
     table = folder.table("slots", tables.SLOTS)
     for slot in control.records:
         plain = {name: getattr(slot, name) for name in tables.SLOT}
@@ -203,6 +217,8 @@ def _numbers(ended: _Ended) -> dict[str, Any]:
         "latency_mean_s": _mean(latency_s), "latency_p95_s": percentile(latency_s, 95),
         "jitter_mean_s": _mean(jitter_s),
         "loss": sum(each.lost for each in turns) / tokens if tokens else np.nan,
+        "lost_sessions": sum(each.status == "lost" for each in ended.hosting.losses),
+        "prefilled_tokens": sum(each.prefilled_tokens for each in turns),
         "interruption_s": sum(each.interruption_s for each in moves),
         "interruption_longest_s": max((each.interruption_s for each in moves), default=0.0),
         "moves": sum(each.status == "complete" for each in moves),

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Figures of a run, from its folder alone, with their numbers as CSV beside them."""
 
-import dataclasses
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +9,7 @@ from edgelam.files.storage import write_atomically
 from edgelam.output import figures
 from edgelam.runs import load
 
+from .. import claims
 from . import results
 
 
@@ -21,8 +21,7 @@ def plot(path: Path) -> list[Path]:
     if means.empty:
         return drawn
     write_atomically(path / "migration-methods.csv", means.to_csv(float_format="%.6g").encode())
-    claims = pd.DataFrame([dataclasses.asdict(claim) for claim in results.claims(run)])
-    write_atomically(path / "migration-claims.csv", claims.to_csv(index=False).encode())
+    write_atomically(path / "migration-claims.csv", claims.csv(results.claims(run)))
     with figures.figure(path / "migration", height_in=2.8) as (figure, (axes,)):
         for (method, row), colour in zip(means.iterrows(), figures.COLOURS * 4, strict=False):
             moved_mb, penalty_ms = row["migration_bytes"] / 1e6, 1000 * row["penalty_s"]

@@ -11,14 +11,16 @@ from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, load
 from edgelam.text import si_bytes
 
+from .. import claims
 from . import results
 
 
 def report(path: Path, console: Console) -> None:
     """Print latency, jitter, loss, interruptions, bytes, energy, budgets, the sweep of V, and the claims."""
     run = load(path)
-    for make in (_service, _costs, _budgets, _sweep, _claims):
+    for make in (_service, _costs, _losses, _budgets, _sweep):
         make(run).print(console)
+    claims.table(results.claims(run)).print(console)
 
 
 def _ms(value: float, digits: int = 1) -> str:
@@ -78,11 +80,15 @@ def _sweep(run: Run) -> TextTable:
     return table
 
 
-def _claims(run: Run) -> TextTable:
+def _losses(run: Run) -> TextTable:
     table = TextTable(
-        "Claims", "claim", "measured", "verdict", left=3,
-        caption="differences are paired by seed, with 95 % intervals; undecided with fewer than two seeds",
+        "Sessions whose server has failed", "method", "seed", "user", "failed", "begins again at", "tokens lost",
+        "reason", left=4,
     )  # fmt: skip
-    for claim in results.claims(run):
-        table.add_row(claim.text, claim.measured, claim.verdict)
+    if "losses" in run:
+        for row in run["losses"].to_dict("records"):
+            table.add_row(
+                *(str(row[name]) for name in ("method", "seed", "user", "node")), str(row["target"] or "nowhere"),
+                str(row["session_tokens"]), str(row["reason"] or "-"),
+            )  # fmt: skip
     return table

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 
 from edgelam.inference.migration.problem import RESOURCES
 from edgelam.runs import Run
 from edgelam.runs.scores import Score
-from edgelam.runs.statistics import paired_difference
+
+from ..claims import Claim, every, less
 
 _OVER = ("seed",)
 SCORES = (
@@ -21,16 +20,6 @@ SCORES = (
 )
 OURS, FULL = "drift-plus-penalty", "full-knowledge"
 FREE = "drift-plus-penalty, free decisions"
-
-
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """A claim, what was measured, and whether it holds."""
-
-    text: str
-    measured: str
-    verdict: str
-    """``holds``, ``does not hold`` or ``undecided``."""
 
 
 def metrics(run: Run) -> pd.DataFrame:
@@ -103,10 +92,7 @@ def claims(run: Run) -> list[Claim]:
         found.append(_kept(rows))
     same, turns = same_answers(run)
     if turns and rows["moves"].sum():
-        found.append(
-            Claim("a session that moves goes on with the same tokens", f"{same} of {turns} turns",
-                  "holds" if same == turns else "does not hold")
-        )  # fmt: skip
+        found.append(every("a session that moves goes on with the same tokens", same, turns, "turns"))
     return found
 
 
@@ -117,21 +103,15 @@ def _of(rows: pd.DataFrame, method: str) -> pd.DataFrame:
 def _less(text: str, column: str, ours: pd.DataFrame, other: pd.DataFrame) -> Claim:
     """Claim that a number of `ours` is less than that of `other`; both have seeds as index."""
     unit, scale = {"penalty_s": ("ms", 1e3), "migration_bytes": ("MB", 1e-6)}.get(column, ("", 1.0))
-    difference = paired_difference(ours[column], other[column])
-    measured = f"{scale * difference.mean:+.3g} +- {scale * difference.interval:.2g} {unit}"
-    word = difference.verdict("does not hold", "holds")
-    return Claim(text, measured.strip(), {"the same": "does not hold", "no pair": "undecided"}.get(word, word))
+    return less(text, ours[column], other[column], scale=scale, unit=unit)
 
 
 def _of_sweep(table: pd.DataFrame) -> list[Claim]:
     found = []
     known = table.dropna(subset=["gap_s"])
     if len(known):
-        inside = known["gap_s"] <= known["bound_s"]
-        found.append(
-            Claim("the penalty is at most B / V above that of full knowledge",
-                  f"{int(inside.sum())} of {len(known)} runs", "holds" if inside.all() else "does not hold")
-        )  # fmt: skip
+        inside = int((known["gap_s"] <= known["bound_s"]).sum())
+        found.append(every("the penalty is at most B / V above that of full knowledge", inside, len(known), "runs"))
     values = sorted(table["v"].unique())
     if len(values) > 1:
         low, high = (table[table["v"] == v].set_index("seed") for v in (values[0], values[-1]))
@@ -146,7 +126,4 @@ def _kept(rows: pd.DataFrame) -> Claim:
     allowed = 1 + rows[[f"allowance_{name}" for name in RESOURCES]].to_numpy()
     known = ~np.isnan(uses)
     inside = uses[known] <= allowed[known] + 1e-9
-    return Claim(
-        "each budget is met within Q / T", f"{int(inside.sum())} of {inside.size} budgets and runs",
-        "holds" if inside.all() else "does not hold",
-    )  # fmt: skip
+    return every("each budget is met within Q / T", int(inside.sum()), inside.size, "budgets and runs")

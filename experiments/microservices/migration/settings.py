@@ -48,6 +48,9 @@ class MigrationSettings:
     """Whether drift-plus-penalty also runs with decisions that take no time."""
     decider: str = ""
     """The server that decides; empty: the last edge server, which is behind the core."""
+    fail: str = ""
+    """A server that fails in the middle of each simulation, such as edge1; empty: none. Its sessions lose their keys
+    and values and begin again at another server, with weights from one that has them, or from the cloud."""
     bandwidth_bps: float = 150e6
     """Budget: bits of state and weights that move, per second."""
     storage_bytes: float = 1e9

@@ -8,8 +8,9 @@ metrics     one row a simulation: latency, jitter and loss of all turns, interru
             servers, penalty (mean over slots), mean use / budget (use_*), Q / T (allowance_*), half the mean of the sum
             of (use / budget - 1)^2 over slots (drift_b: B of the bound B / V); of full knowledge, the penalty of its
             path on the model, and the bound below which no path can be (path_*)
-turns       one row a turn (edgelam/inference/migration/hosting.py); user_turn: its number among the user's turns
+turns       one row a turn (edgelam/inference/migration/records.py); user_turn: its number among the user's turns
 migrations  one row a move of a session
+losses      one row a session whose server has failed, if any did
 slots       one row a decision: when, what was used (NaN: nothing was measured), queues at its end
 """
 
@@ -18,8 +19,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, get_type_hints
 
-from edgelam.inference.migration.hosting import MigrationRecord, TurnRecord
 from edgelam.inference.migration.problem import RESOURCES
+from edgelam.inference.migration.records import FailureRecord, MigrationRecord, TurnRecord
 
 CASE: dict[str, type] = {"method": str, "policy": str, "seed": int, "v": float, "charged": bool}
 
@@ -31,13 +32,15 @@ def _columns(kind: type) -> dict[str, type]:
 
 METRICS = CASE | {
     "turns": int, "completed": int, "latency_mean_s": float, "latency_p95_s": float, "jitter_mean_s": float,
-    "loss": float, "interruption_s": float, "interruption_longest_s": float, "moves": int, "failed_moves": int,
+    "loss": float, "lost_sessions": int, "prefilled_tokens": int, "interruption_s": float,
+    "interruption_longest_s": float, "moves": int, "failed_moves": int,
     "state_bytes": int, "weight_bytes": int, "migration_bytes": int, "energy_j": float, "energy_above_idle_j": float,
     "penalty_s": float, "handovers": int, "decided_s": float, "operations": int, "drift_b": float,
     **{f"use_{name}": float for name in RESOURCES}, **{f"allowance_{name}": float for name in RESOURCES},
     "path_penalty_s": float, "path_bound_s": float,
 }  # fmt: skip
 TURNS = CASE | {"user_turn": int} | _columns(TurnRecord)
+LOSSES = CASE | _columns(FailureRecord)
 MIGRATIONS = CASE | _columns(MigrationRecord) | {"interruption_s": float}
 SLOT: dict[str, type] = {
     "slot": int, "start_s": float, "decided_s": float, "operations": int, "moves": int, "turns": int,

@@ -3,13 +3,14 @@
 
 from .declared import declared
 from .deployment import deployment
-from .migration import migration, migration_seeds
+from .migration import migration, migration_far, migration_seeds
 from .orchestration import orchestration
 from .paper import paper
-from .quick import quick
+from .quick import quick, quick_seeds
 from .seeds import seeds
 
 RECIPES = {
-    "quick": quick, "declared": declared, "seeds": seeds, "deployment": deployment, "migration": migration,
-    "migration-seeds": migration_seeds, "orchestration": orchestration, "paper": paper,
+    "quick": quick, "quick-seeds": quick_seeds, "declared": declared, "seeds": seeds, "deployment": deployment,
+    "migration": migration, "migration-seeds": migration_seeds, "migration-far": migration_far,
+    "orchestration": orchestration, "paper": paper,
 }  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The recipes migration and migration-seeds."""
+"""The recipes migration, migration-seeds and migration-far."""
 
 from edgelam.runs.network import Network
 
@@ -14,6 +14,15 @@ HIGHWAY = Network(
 )  # fmt: skip
 """A short road past three gNBs with a server at each, and one behind the core."""
 
+FAR = Network(
+    "nr-highway",
+    options=("numGnb=3", "spacing=250", "speed=30", "los=Always", "mobility=road", "numUpfEdge=1", "backhaulDelay=25ms",
+             "backhaulRate=300Mbps", "edgeRate=1Gbps"),
+    devices=("edge1=jetson-orin-nano", "edge*=jetson-orin"),
+)  # fmt: skip
+"""The same farther away: cars are at a site for 8 s, another site is 100 ms away, there and back, and the server in the
+middle is slower than the others."""
+
 
 def migration() -> Config:
     """Sessions of SmolLM2 follow two cars along a road: six policies, one seed."""
@@ -24,3 +33,12 @@ def migration_seeds() -> Config:
     """The same with five seeds, three weights of the penalty, and free decisions: differences with intervals."""
     settings = MigrationSettings(num_seeds=5, sweep=(30.0, 3000.0), uncharged=True)
     return Config(network=HIGHWAY, study="migration", migration=settings)
+
+
+def migration_far() -> Config:
+    """A road where moving pays: far sites, slow links, long conversations; five seeds, 100 slots, three values of V."""
+    settings = MigrationSettings(
+        num_seeds=5, sweep=(30.0, 3000.0), slots=100, turn_every_s=0.5, session_turns=30, bandwidth_bps=100e6,
+        storage_bytes=1.3e9,
+    )  # fmt: skip
+    return Config(network=FAR, study="migration", migration=settings)

@@ -26,15 +26,11 @@ def needs(config: "Config") -> Needs:
 def check(config: "Config") -> None:
     """Refuse a run whose models are not there (the error names the commands that bring them), or that asks too much.
 
-    What real models are asked is known when some requests have been computed, so it is checked when the run begins.
+    Real models compute some requests for that, since what they cost is measured.
     """
-    from edgelam.inference import Computing
+    from . import demand, jobs, multimodal
 
-    from . import declared, demand, multimodal
-
-    settings = config.serving
-    if settings.workload == "multimodal":
+    if config.serving.workload == "multimodal":
         multimodal.check()
-    else:
-        seeds = range(config.seed, config.seed + settings.num_seeds)
-        demand.refuse_overload(config, [declared.make(seed) for seed in seeds], Computing())
+    computing, loads = jobs.prepared(config)
+    demand.refuse(config, list(loads.values()), computing)

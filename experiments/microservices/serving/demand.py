@@ -6,14 +6,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edgelam.inference import Computing, Graph, Service
+from edgelam.errors import ConfigurationError
+from edgelam.inference import Computing, Graph, Service, unshared
 from edgelam.inference.calibration import Line, Links
-from edgelam.inference.problem import Demand, Problem, problem_of
+from edgelam.inference.deployment import feasible, monolithic
+from edgelam.inference.problem import Problem, problem_of
 from edgelam.inference.profile import mean, profile
 
 from ..config import Config
-from . import needs
-from .workload import Workload, tasks
+from . import needs, workload
+from .settings import Method
+from .workload import Workload
 
 if TYPE_CHECKING:
     from edgelam.cosim.simulation import Simulation
@@ -27,6 +30,11 @@ def hosts_of(sim: Simulation) -> list[str]:
     return [node.name for node in sim.nodes.values() if node.role in ("edge", "cloud")]
 
 
+def cloud_of(sim: Simulation) -> str:
+    """Return the name of the cloud."""
+    return next(node.name for node in sim.nodes.values() if node.role == "cloud")
+
+
 def users_of(sim: Simulation, config: Config) -> list[str]:
     """Return the names of the nodes that ask."""
     return [node.name for node in needs(config).nodes(sim)[0]]
@@ -37,35 +45,53 @@ def problem(
     computing: Computing, links: Links,
 ) -> Problem:  # fmt: skip
     """Return the problem of a workload; services, graphs: those of the workload, or copies that are not shared."""
-    users, settings = users_of(sim, config), config.serving
-    demand = [
-        Demand(user, task.graph, task.arrivals.mean_rate, task.deadline_s)
-        for user, mine in tasks(settings, users, load).items()
-        for task in mine
-    ]
+    settings = config.serving
+    asked = workload.demand(settings, users_of(sim, config), load)
     profiles = {
         name: mean(profile(graphs[name], services, computing, sample) for sample, _ in load.samples[name][:PROFILED])
-        for name in dict.fromkeys(each.graph for each in demand)
+        for name in dict.fromkeys(each.graph for each in asked)
     }
     return problem_of(
-        sim, services, profiles, demand, links, hosts=hosts_of(sim), most_utilisation=settings.most_utilisation
+        sim, services, profiles, asked, links, hosts=hosts_of(sim), most_utilisation=settings.most_utilisation
     )  # fmt: skip
 
 
-def refuse_overload(config: Config, loads: Sequence[Workload], computing: Computing) -> None:
-    """Refuse a demand that all nodes together cannot compute, and a node that is to fail and does not exist.
+def refuse(config: Config, loads: Sequence[Workload], computing: Computing) -> None:
+    """Refuse requests that no method could serve: more than the nodes can compute, or services that do not fit them.
 
-    The scenario is started to see its nodes; nothing is sent. Raises ConfigurationError.
+    What a request costs is measured: modules compute samples, once, and the results are kept in `computing`. The
+    scenario is started to see its nodes; nothing is sent. Raises ConfigurationError, also for a trace that is not legal
+    and for a node that is to fail and does not exist.
     """
 
     async def look(sim: Simulation) -> None:
         if config.serving.fail:
             sim.node(config.serving.fail)
-        free = Links({}, {}, Line(0.0, 0.0), {node.name: node.role for node in sim.nodes.values()})
         for load in loads:
-            asked = problem(
-                sim, config, load, services=load.services, graphs=load.graphs, computing=computing, links=free
-            )  # fmt: skip
-            asked.check()
+            reasons = [_reason(sim, config, load, computing, kind) for kind in _kinds(config.serving.methods)]
+            if all(reasons):
+                raise ConfigurationError("; ".join(reasons))
 
     config.network.simulate(look, needs(config))
+
+
+def _kinds(methods: Sequence[Method]) -> list[str]:
+    """Return what has to be looked at: shared services have a plan if one of the other methods has one."""
+    others: list[str] = [method for method in methods if not method.startswith("shared-")]
+    return others if len(others) == len(methods) else ["shared"]
+
+
+def _reason(sim: Simulation, config: Config, load: Workload, computing: Computing, kind: str) -> str:
+    """Return why methods of a kind have no plan; empty: they may have one."""
+    services, graphs = load.services, load.graphs
+    if kind == "monolithic":
+        services, graphs = unshared(services, graphs)
+    free = Links({}, {}, Line(0.0, 0.0), {node.name: node.role for node in sim.nodes.values()})
+    asked = problem(sim, config, load, services=services, graphs=graphs, computing=computing, links=free)
+    try:
+        feasible.check(asked)
+        if kind == "cloud-only":
+            monolithic.on_one_node(asked, cloud_of(sim))
+    except ConfigurationError as error:
+        return str(error)
+    return ""

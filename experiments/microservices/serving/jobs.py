@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from typing import Any
 
@@ -62,11 +63,9 @@ class _Served:
 
 def run(config: Config, folder: RunFolder, progress: Progress) -> None:
     """Run what `config` names."""
-    computing = Computing()
+    computing, loads = prepared(config)
     settings = config.serving
-    seeds = range(config.seed, config.seed + settings.num_seeds)
-    loads = {seed: make(config, seed) for seed in seeds}
-    demand.refuse_overload(config, list(loads.values()), computing)
+    seeds = list(loads)
     progress.begin("methods", len(seeds) * (1 + len(settings.methods)), "simulations")
     done = itertools.count(1)
     for seed, load in loads.items():
@@ -80,9 +79,12 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
             progress.step(next(done))
 
 
-def make(config: Config, seed: int) -> workload.Workload:
-    """Return the workload of a seed."""
-    return declared.make(seed) if config.serving.workload == "declared" else multimodal.make(seed)
+@functools.lru_cache(maxsize=1)
+def prepared(config: Config) -> tuple[Computing, dict[int, workload.Workload]]:
+    """Return what computes, and the workload of each seed; `check` has used them already, and `run` goes on."""
+    make = declared.make if config.serving.workload == "declared" else multimodal.make
+    seeds = range(config.seed, config.seed + config.serving.num_seeds)
+    return Computing(), {seed: make(seed) for seed in seeds}
 
 
 def _label(config: Config, what: str, seed: int) -> str:
@@ -120,7 +122,7 @@ async def _serve(sim: cosim.Simulation, case: _Case, refused: list[str]) -> _Ser
     """Decide, deploy, serve; if there is no plan, append the reason to `refused`, and return None."""
     config, settings = case.config, case.config.serving
     users, hosts = demand.users_of(sim, config), demand.hosts_of(sim)
-    cloud = next(node.name for node in sim.nodes.values() if node.role == "cloud")
+    cloud = demand.cloud_of(sim)
     serving = Serving(
         sim, case.services, case.graphs, computing=case.computing, dispatcher=Dispatcher(Planned({})),
         repository=cloud, recover=lambda node: recovery.lost(serving, hosts, node),
@@ -141,7 +143,8 @@ async def _serve(sim: cosim.Simulation, case: _Case, refused: list[str]) -> _Ser
     serving.dispatcher.rule = Planned(decision.plan.routes(problem))
     asked = workload.requests(settings, users, case.load, case.seed)
     before = {name: (sim.node(name).busy_s, sim.node(name).energy_j) for name in hosts}
-    outcome = await serving.serve(asked, failures={settings.fail: settings.duration_s / 2} if settings.fail else None)
+    failures = {settings.fail: workload.middle_s(settings, asked)} if settings.fail else None
+    outcome = await serving.serve(asked, failures=failures)
     took_s = outcome.end_s - outcome.begin_s
     rows = [
         {

@@ -10,6 +10,7 @@ from edgelam.files.storage import write_atomically
 from edgelam.output import figures
 from edgelam.runs import load
 
+from .. import claims
 from . import results
 
 
@@ -21,6 +22,7 @@ def plot(path: Path) -> list[Path]:
     if means.empty:
         return drawn
     write_atomically(path / "methods.csv", means.to_csv(float_format="%.6g").encode())
+    write_atomically(path / "claims.csv", claims.csv(results.claims(run)))
     parts = results.parts(run)
     write_atomically(path / "parts.csv", parts.to_csv(float_format="%.6g").encode())
     if len(parts):

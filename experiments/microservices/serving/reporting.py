@@ -12,6 +12,7 @@ from edgelam.runs import Run, load
 from edgelam.runs.statistics import with_interval
 from edgelam.text import si_bytes
 
+from .. import claims
 from . import results
 
 
@@ -20,6 +21,7 @@ def report(path: Path, console: Console) -> None:
     run = load(path)
     for make in (_serving, _costs, _parts, _hosts, _compared, _models):
         make(run).print(console)
+    claims.table(results.claims(run)).print(console)
     for row in results.refused(run).itertuples():
         console.print(f"{row.method} (seed {row.seed}) found no plan: {row.reason}", markup=False, soft_wrap=True)
     if results.metrics(run).get("declared", pd.Series(dtype=bool)).any():

@@ -12,6 +12,8 @@ from edgelam.runs import Run
 from edgelam.runs.scores import Score
 from edgelam.runs.statistics import Difference, half_interval, paired_difference
 
+from ..claims import Claim, every, less
+
 _OVER = ("seed",)
 SCORES = (
     Score("on_time_ratio", better="higher", group=("method",), over=_OVER),
@@ -20,6 +22,17 @@ SCORES = (
 )
 PARTS = ("decision", "uplink", "backhaul", "downlink", "load", "queue", "compute", "retry")
 FIRST = "shared-exact"
+CLAIMS = (
+    ("monolithic", "memory_bytes", 1, "shared services take less memory than monoliths", 1e-9, "GB"),
+    ("monolithic", "e2e_p95_s", 1, "shared services have a smaller E2E p95 than monoliths", 1e3, "ms"),
+    ("monolithic", "on_time_ratio", -1, "shared services answer more requests in time than monoliths", 100, "%"),
+    ("cloud-only", "e2e_p95_s", 1, "shared services have a smaller E2E p95 than the cloud", 1e3, "ms"),
+    ("cloud-only", "on_time_ratio", -1, "shared services answer more requests in time than the cloud", 100, "%"),
+    ("cloud-only", "wan_bytes", 1, "shared services send less over the WAN than the cloud", 1e-3, "kB"),
+    ("cloud-only", "raw_wan_bytes", 1, "less raw data leaves the site than with the cloud", 1e-3, "kB"),
+    ("shared-greedy", "e2e_p95_s", 1, "the exact plan has a smaller E2E p95 than the greedy one", 1e3, "ms"),
+)  # fmt: skip
+"""(method, number, sign, claim, scale, unit): sign * number is less for `FIRST` than for the method."""
 
 
 def metrics(run: Run) -> pd.DataFrame:
@@ -65,6 +78,31 @@ def compared(run: Run, column: str) -> pd.DataFrame:
 def verdict(row: Mapping[Any, Any]) -> str:
     """Whether a method's number differs from that of shared-exact: ``more``, ``less``, ``the same``, ``undecided``."""
     return Difference(row["difference"], row["difference_interval"], row["pairs"]).verdict("more", "less")
+
+
+def same_answers(run: Run) -> tuple[int, int]:
+    """Return how many requests have the same answer under all methods of a seed, and how many were answered."""
+    if "requests" not in run or run["requests"].empty:
+        return 0, 0
+    done = run["requests"][run["requests"]["status"] == "complete"]
+    answers = done.groupby(["seed", "request"])["answer"].nunique()
+    return int((answers == 1).sum()), len(answers)
+
+
+def claims(run: Run) -> list[Claim]:
+    """What is claimed of shared services, and what became of it; nothing of methods that are not in the run."""
+    rows = metrics(run)
+    found = []
+    by = {str(name): part.set_index("seed") for name, part in rows.groupby("method", sort=False)}
+    if FIRST in by:
+        for other, column, sign, text, scale, unit in CLAIMS:
+            if other in by:
+                mine, theirs = by[FIRST][column], by[other][column]
+                found.append(less(text, sign * mine, sign * theirs, scale=sign * scale, unit=unit))
+    same, count = same_answers(run)
+    if len(by) > 1 and count:
+        found.append(every("methods give the same answers", same, count, "requests"))
+    return found
 
 
 def refused(run: Run) -> pd.DataFrame:

@@ -31,11 +31,16 @@ class ServingSettings:
     num_seeds: int = 1
     """Every method runs with so many seeds, from `seed` on."""
     load: float = 2.0
-    """Factor of all rates of requests."""
+    """Factor of all rates of requests that are drawn."""
+    trace: str = ""
+    """A CSV file of requests that come instead of drawn ones, with the columns time_s (seconds from the time at which
+    serving begins), user (such as ue0), graph (such as image-question), deadline_s (seconds; empty: none) and, if
+    wanted, priority (0 to 7). num_users says how many users there are; load and duration_s are of no account. Empty:
+    requests are drawn, by a process of each user: bursts, Poisson, or by time of day."""
     duration_s: float = 10.0
     """For how long requests come, simulated seconds."""
     max_requests: int = 60
-    """Most requests of a simulation: the first ones."""
+    """Most requests of a simulation: the first ones that are drawn. A trace with more is refused."""
     charge: bool = True
     """Whether collecting states and deciding take time."""
     most_utilisation: float = 0.8

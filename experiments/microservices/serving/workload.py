@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgelam.inference import Burst, Diurnal, Graph, Poisson, Request, Service, Task, drawn
+from edgelam.errors import ConfigurationError
+from edgelam.inference import Burst, Diurnal, Graph, Poisson, Request, Service, Task, drawn, from_trace
 from edgelam.inference.arrivals import Arrivals
+from edgelam.inference.problem import Demand
+from edgelam.inference.requests import TraceRow, read_trace
 
 from .settings import ServingSettings
 
@@ -75,8 +79,46 @@ def tasks(settings: ServingSettings, users: Sequence[str], workload: Workload) -
 
 
 def requests(settings: ServingSettings, users: Sequence[str], workload: Workload, seed: int) -> list[Request]:
-    """Return the requests of a simulation."""
-    return drawn(tasks(settings, users, workload), settings.duration_s, seed, settings.max_requests)
+    """Return the requests of a simulation. Raises ConfigurationError for a trace that is not legal."""
+    if not settings.trace:
+        return drawn(tasks(settings, users, workload), settings.duration_s, seed, settings.max_requests)
+    _trace(settings, users, workload)
+    inputs = {name: workload.inputs(name) for name in workload.graphs}
+    return from_trace(Path(settings.trace), workload.graphs, inputs, users, seed)
+
+
+def demand(settings: ServingSettings, users: Sequence[str], workload: Workload) -> list[Demand]:
+    """Return how often each user asks for each graph, as solvers are told: in the mean over time, or over a trace.
+
+    The time of a trace is that of its last request, and at least 1 s. Raises ConfigurationError as `requests` does.
+    """
+    if not settings.trace:
+        return [
+            Demand(user, task.graph, task.arrivals.mean_rate, task.deadline_s)
+            for user, mine in tasks(settings, users, workload).items()
+            for task in mine
+        ]
+    rows = _trace(settings, users, workload)
+    deadlines: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        deadlines.setdefault((row.user, row.graph), []).append(row.deadline_s)
+    span_s = max(rows[-1].arrive_s, 1.0)
+    return [Demand(*key, len(each) / span_s, min(each)) for key, each in deadlines.items()]
+
+
+def middle_s(settings: ServingSettings, asked: Sequence[Request]) -> float:
+    """Return the middle of the time in which requests come, from the time at which serving begins."""
+    return asked[-1].arrive_s / 2 if settings.trace else settings.duration_s / 2
+
+
+def _trace(settings: ServingSettings, users: Sequence[str], workload: Workload) -> list[TraceRow]:
+    rows = read_trace(Path(settings.trace), workload.graphs, users)
+    if len(rows) > settings.max_requests:
+        raise ConfigurationError(
+            f"{settings.trace} has {len(rows)} requests, and max_requests is {settings.max_requests}: give "
+            f"--max-requests {len(rows)}, or a shorter trace"
+        )
+    return rows
 
 
 def graph_names() -> list[str]:
