@@ -62,9 +62,8 @@ class Core:
         self.transfers = Transfers(self)
         self.requests = Requests(self)
         self.others = Participants(self)
-        self.observer: Observer = program or NOBODY
+        self.observer: Observer = (program or NOBODY).begin(self)
         """Is told of what happens."""
-        self.observer.begin(self)
         self.loop.observer = self.observer
         clock.explain = self.loop.describe_waiting
         watch_batteries(self)

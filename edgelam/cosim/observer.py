@@ -36,8 +36,9 @@ class Observer:
     def asked(self, **arguments: Any) -> None:
         """`simulate` has been called with these arguments, as JSON can hold them; the scenario can be started."""
 
-    def begin(self, core: Core) -> None:
-        """The simulation is ready; its main coroutine comes next."""
+    def begin(self, core: Core) -> Observer:
+        """The simulation is ready; its main coroutine comes next. Returns who is told of it: this, as a rule."""
+        return self
 
     def running(self) -> AbstractContextManager[None]:
         """Entered while the loop runs."""

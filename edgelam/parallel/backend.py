@@ -2,8 +2,9 @@
 """Making torch.distributed use the simulated network: the backend "ns3", and what else PyTorch would do otherwise.
 
 In a rank, every process group is of backend ns3, whatever name the program gives, every store is that of the run
-(store.py), and programs that start their ranks themselves find that they run already (spawning.py). A group that was
-asked for as gloo still says that it is one, since programs and PyTorch itself choose by that name what works on CPUs.
+(store.py), and programs that start their ranks themselves find that they run already (spawning.py, launchers.py). A
+group that was asked for as gloo still says that it is one, since programs and PyTorch itself choose by that name what
+works on CPUs.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def register() -> None:
 def install() -> None:
     """In a rank: make everything of torch.distributed use the simulated network."""
     register()
-    from edgelam.parallel import checkpoints, futures, spawning
+    from edgelam.parallel import checkpoints, futures, launchers, spawning
     from edgelam.parallel.store import BridgeStore
 
     rendezvous = importlib.import_module("torch.distributed.rendezvous")  # of which dist has a function by that name
@@ -50,6 +51,7 @@ def install() -> None:
     futures.install()
     spawning.install()
     checkpoints.install()
+    launchers.install()
 
 
 def _create(options: Any, unused: Any = None) -> Any:

@@ -23,7 +23,9 @@ def main(arguments: list[str]) -> int:
     """Fork all ranks, in which this does not return, and wait for them."""
     task: dict[str, Any] = json.loads(arguments[0])
     die_with(task["launcher"])
-    import edgelam.parallel.process_group  # noqa: F401  # and with it PyTorch
+    import torch._dynamo  # noqa: F401  # which PyTorch imports as soon as operators are counted
+
+    import edgelam.parallel.process_group  # noqa: F401
 
     forge, running = os.getpid(), {}
     for rank, place in enumerate(task["ranks"]):

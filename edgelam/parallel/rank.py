@@ -7,6 +7,7 @@ program it calls the function that the launcher hands over, and hands back the r
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import runpy
@@ -14,6 +15,7 @@ import sys
 import traceback
 
 from edgelam.errors import EdgelamError, RunEnded
+from edgelam.parallel import launchers
 from edgelam.parallel.launch import ATTACHED
 from edgelam.parallel.session import Session, session
 
@@ -70,10 +72,18 @@ def _run(rank: Session, arguments: list[str]) -> None:
         rank.drain()
         rank.hand_over("result", pickle.dumps(result, protocol=pickle.HIGHEST_PROTOCOL))
         return
+    run_program(arguments)
+
+
+def run_program(arguments: list[str]) -> None:
+    """Run ``[-m] PROGRAM ARGUMENTS`` in this process, as Python's main module."""
     if arguments[0] == "-m":
         sys.argv = arguments[1:]
         sys.path[0] = os.getcwd()
-        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        if arguments[1] in launchers.MODULES:  # as an imported module, since what it would start has been changed
+            importlib.import_module(arguments[1]).main()
+        else:
+            runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
         return
     sys.argv = arguments
     sys.path[0] = os.path.dirname(os.path.abspath(arguments[0]))

@@ -79,9 +79,10 @@ class ProgramPlayer(Observer):
         self._queued_s: dict[int, float] = {}
         self._core: Core
 
-    def begin(self, core: Core) -> None:
+    def begin(self, core: Core) -> Observer:
         """The simulation is ready."""
         self._core = core
+        return self
 
     async def main(self, sim: Simulation) -> None:
         """The main coroutine."""

@@ -75,6 +75,14 @@ class Known:
         self.queued: WeakKeyDictionary[Any, deque[int]] = WeakKeyDictionary()
 
 
+class _End(Observer):
+    """Notes the end of a simulation whose tasks are not recorded."""
+
+    def __init__(self, recorder: ProgramRecorder) -> None:
+        """For `recorder`."""
+        self.ended = recorder.ended  # type: ignore[method-assign]
+
+
 class ProgramRecorder(Observer):
     """Records what the tasks of one simulation do. Give it to `cosim.simulate(..., program=recorder)`."""
 
@@ -120,8 +128,8 @@ class ProgramRecorder(Observer):
         if arguments["scenario"] != "none":
             self.settings["scenario_sha256"] = scenarios.checksum_of(arguments["scenario"])
 
-    def begin(self, core: Core) -> None:
-        """The simulation begins."""
+    def begin(self, core: Core) -> Observer:
+        """The simulation begins. Of several participants nothing is recorded, and only its end is noted."""
         if self._loop is not None:
             raise RuntimeError("a ProgramRecorder records one simulation")
         self._loop = core.loop
@@ -130,6 +138,7 @@ class ProgramRecorder(Observer):
             self.refuse(f"{core.participants} participants: only what a single process does can be recorded")
         if self.settings.get("compute") == "measured":
             self.refuse("compute is measured: the time of computing was this machine's wall time")
+        return self if core.participants == 1 else _End(self)
 
     def running(self) -> AbstractContextManager[None]:
         """Watch the calls of asyncio."""

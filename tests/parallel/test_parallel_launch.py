@@ -218,3 +218,53 @@ def test_a_tensor_that_is_still_made_is_waited_for_and_a_distributed_one_is_refu
     program = tmp_path / "under_way.py"
     program.write_text(UNDER_WAY)
     over_network([program], ranks=("ue0", "ue1"))
+
+
+LAUNCHED = """
+import os, subprocess, sys
+import torch
+import torch.distributed as dist
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+def work(start):
+    dist.init_process_group("gloo")
+    tensor = torch.tensor([start + dist.get_rank()])
+    dist.all_reduce(tensor)
+    dist.destroy_process_group()
+    return tensor.item(), os.environ["RANK"]
+if __name__ == "__main__":
+    print(sys.argv[1:], work(5))
+    config = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=2, run_id="x", rdzv_backend="c10d")
+    print(elastic_launch(config, work)(10))
+    for starts in (
+        lambda: subprocess.run(["torchrun", "--nproc-per-node", "2", "train.py"]),
+        lambda: subprocess.run([sys.executable, "-u", "-m", "torch.distributed.run", "train.py"]),
+        lambda: subprocess.run("cd /tmp && exec accelerate launch train.py", shell=True),
+        lambda: os.system("OMP_NUM_THREADS=1 mpirun -n 2 python train.py"),
+    ):
+        try:
+            print("started", starts())
+        except Exception as error:
+            print(str(error).split(", and")[0])
+    print(subprocess.run(["echo", "torchrun"], capture_output=True, text=True).stdout.strip())
+"""
+
+
+def test_a_program_of_torchrun_runs_as_the_ranks_that_there_are_and_another_launcher_is_refused(tmp_path):
+    program = tmp_path / "launched.py"
+    program.write_text(LAUNCHED)
+    command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", program, "--lr", "3"]
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        over_network(command, ranks=("ue0", "ue1"))
+    said = [line.removeprefix("[1] ue1: ") for line in output.getvalue().splitlines() if line.startswith("[1]")]
+    assert said == [
+        "['--lr', '3'] (11, '1')",
+        "{0: (21, '0'), 1: (21, '1')}",
+        *(
+            f"the program starts its ranks by {launcher}"
+            for launcher in ("torchrun", "torch.distributed.run", "accelerate launch", "mpirun")
+        ),
+        "torchrun",
+    ]
+    command[3] = "3"
+    with pytest.raises(RankFailed, match="a launch of 3 processes in a run of 2 ranks"):
+        over_network(command, ranks=("ue0", "ue1"))
