@@ -82,4 +82,5 @@ def merge(batches: list[Batch]) -> Batch:
         torch.cat([padded(batch.inputs) for batch in batches]),
         torch.cat([padded(batch.mask) for batch in batches]),
         torch.cat([batch.labels for batch in batches]),
+        np.concatenate([batch.samples for batch in batches]),
     )

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgelam.federated.inputs import InputNoise, embed
 from edgelam.federated.records import EvaluationRecord, Report
 from edgelam.federated.setup import Setup
 from edgelam.learning.averaging import weighted_average
@@ -53,13 +54,13 @@ class Scores:
 
 
 @torch.no_grad()
-def pooled_test(setup: Setup, embedding: nn.Module, encoder: Encoder) -> Tensor:
-    """Return the pooled representation of every test sample: [num_test, width]."""
+def pooled_test(setup: Setup, embedding: nn.Module, encoder: Encoder, input_noise: InputNoise | None = None) -> Tensor:
+    """Return the pooled representation of every test sample: [num_test, width]. input_noise: on embeddings."""
     was_training = encoder.training
     encoder.eval()
     pooled = torch.zeros(len(setup.test), setup.backbone.hidden_width, dtype=setup.backbone.token_table.dtype)
     for indices, batch in setup.test.batches(_BATCH):
-        hidden = encoder.hidden(embedding(batch.inputs), batch.mask)
+        hidden = encoder.hidden(embed(embedding, batch, input_noise), batch.mask)
         pooled[torch.from_numpy(indices)] = encoder.pool(hidden, batch.mask)
     encoder.train(was_training)
     return pooled
@@ -84,12 +85,14 @@ def local_weights(labels: NDArray[np.int64], class_shares: NDArray[np.float64]) 
 
 @dataclass
 class Evaluator:
-    """Evaluates a method's models and reports the scores. names: the devices, in the order of their shards."""
+    """Evaluates a method's models and reports the scores. names: the devices, in the order of their shards;
+    input_noise: on the embeddings of test samples."""
 
     setup: Setup
     method: str
     report: Report
     names: tuple[str, ...]
+    input_noise: InputNoise | None = None
 
     def __call__(self, step: int, time_s: float, models: Mapping[str, Unsplit], average: Unsplit | None = None, *,
                  mean_of_own: bool = False) -> Outcome:  # fmt: skip
@@ -103,7 +106,7 @@ class Evaluator:
         def pooled_by(model: Unsplit) -> Tensor:
             key = (id(model.embedding), id(model.encoder))
             if key not in cache:
-                cache[key] = pooled_test(self.setup, model.embedding, model.encoder)
+                cache[key] = pooled_test(self.setup, model.embedding, model.encoder, self.input_noise)
             return cache[key]
 
         own, local = [], []

@@ -104,7 +104,25 @@ class PrivacyRecord:
     epsilon_pld: float
 
 
-Record = RoundRecord | DeviceRoundRecord | EvaluationRecord | DeviceRecord | PrivacyRecord
+@dataclass(frozen=True)
+class LeakRecord:
+    """What a device's embeddings tell about its tokens, with privacy: by the nearest row of the public table.
+
+    embedding_eta: of the noise, per unit of distance (None: no noise); noise_length: its mean length; token_distance:
+    mean distance of the attacked tokens from the nearest other token; tokens: that were attacked; recovered: share of
+    them that was named rightly, 0 to 1.
+    """
+
+    method: str
+    node: str
+    embedding_eta: float | None
+    noise_length: float
+    token_distance: float
+    tokens: int
+    recovered: float
+
+
+Record = RoundRecord | DeviceRoundRecord | EvaluationRecord | DeviceRecord | PrivacyRecord | LeakRecord
 Report = Callable[[Record], None]
 
 

@@ -25,12 +25,14 @@ from edgelam.random_streams import from_numbers
 class Batch:
     """Samples of one device, padded on the right to the longest.
 
-    inputs: token ids [B, L] int64 or continuous tokens [B, L, F] float32; mask: [B, L] bool; labels: [B] int64.
+    inputs: token ids [B, L] int64 or continuous tokens [B, L, F] float32; mask: [B, L] bool; labels: [B] int64;
+    samples: [B] int64, their numbers.
     """
 
     inputs: Tensor
     mask: Tensor
     labels: Tensor
+    samples: NDArray[np.int64]
 
     def __len__(self) -> int:
         """Number of samples, B."""
@@ -75,10 +77,10 @@ class Samples:
         labels = self.labels[chosen]
         if self._tokens is not None:
             inputs = self._tokens[chosen]
-            return Batch(inputs, torch.ones(inputs.shape[:2], dtype=torch.bool), labels)
+            return Batch(inputs, torch.ones(inputs.shape[:2], dtype=torch.bool), labels, indices)
         rows = [torch.tensor(self._token_ids(int(i))) for i in indices]
         mask = mask_of(torch.tensor([len(row) for row in rows]))
-        return Batch(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), mask, labels)
+        return Batch(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), mask, labels, indices)
 
     def batches(self, size: int) -> Iterator[tuple[NDArray[np.int64], Batch]]:
         """Return all samples, `size` at a time, the short ones first (so that little is padded), with their indices."""

@@ -51,6 +51,10 @@ class SplitFedFTSettings:
     train_embedding: bool = False
     """Also train the embedding module on the devices; this needs a fourth message (dLoss/d embedding, down)."""
 
+    freeze_a: bool = False
+    """split-fedft only: of each adapter train B alone (FFA-LoRA), so that noise on Jacobians enters the product
+    linearly; A stays as it was drawn."""
+
     rounds: int = 60
     """Number of optimiser steps on the adapters, at least 1."""
     batch_size: int = 8

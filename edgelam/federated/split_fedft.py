@@ -20,7 +20,7 @@ With a deadline and `stragglers = "drop"`, the deadline is divided into 2 * accu
 counts.
 
 With `privacy` what leaves a device about labels is clipped for each sample and noisy, and losses stay on the devices
-(edgelam/federated/private.py).
+(edgelam/federated/private.py), and embeddings can be noisy (edgelam/federated/inputs.py).
 
 Shape suffixes: B batch, L padded length, T tokens without padding, D width.
 """
@@ -36,6 +36,7 @@ import torch
 from torch import Tensor
 
 from edgelam.federated.evaluation import Evaluator, Outcome
+from edgelam.federated.inputs import InputNoise, attack
 from edgelam.federated.log import Log, RoundResult
 from edgelam.federated.records import Report, ignore
 from edgelam.federated.samples import Batch
@@ -217,10 +218,17 @@ def build(setup: Setup, names: Sequence[str]) -> SplitModels:
             shard,
             settings,
             noise_seed=derive_seed(setup.seed, f"privacy noise of {name}"),
+            input_noise=input_noise(setup, name),
         )
         for name, shard in zip(names, setup.shards, strict=True)
     }
     return SplitModels(Server(setup.encoder(), settings, seed=setup.seed), devices)
+
+
+def input_noise(setup: Setup, of: str) -> InputNoise | None:
+    """Return the noise on embeddings of a device's samples, or of the test set's (of: its name); None without noise."""
+    eta = setup.settings.privacy.embedding_eta
+    return None if eta is None else InputNoise(eta, derive_seed(setup.seed, f"input noise of {of}"))
 
 
 async def run(
@@ -236,7 +244,7 @@ async def run(
     split = split or build(setup, [node.name for node in nodes])
     server, models = split.server, split.models()
     log = Log(METHOD, report)
-    evaluate = Evaluator(setup, METHOD, report, tuple(models))
+    evaluate = Evaluator(setup, METHOD, report, tuple(models), input_noise(setup, "test"))
     outcomes: list[Outcome] = []
 
     def finished(done: FinishedRound[RoundResult]) -> None:
@@ -264,4 +272,8 @@ async def run(
     for name, worker in split.devices.items():
         if worker.releases is not None:
             log.privacy(name, worker.releases)
+        if worker.releases is not None or worker.input_noise is not None:
+            leak = attack(METHOD, name, worker.embedding, worker.shard.samples, worker.input_noise)
+            if leak is not None:
+                report(leak)
     return outcomes[-1].counting(sum(result.num_samples for result in serving.result()))

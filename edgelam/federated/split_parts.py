@@ -12,10 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgelam.federated.inputs import InputNoise, embed
 from edgelam.federated.private import Releases
 from edgelam.federated.samples import Batch, Shard
 from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.learning import optimisers
+from edgelam.learning.aggregation.ffa_lora import FFALoRA
 from edgelam.learning.memory import saved_for_backward, training_bytes
 from edgelam.models import Encoder, Head
 from edgelam.models.padding import mask_of, pack, unpack
@@ -26,13 +28,15 @@ class Device:
     """The learning on one device, without a network: embed, then turn a representation into a loss and its Jacobian."""
 
     def __init__(
-        self, embedding: nn.Module, head: Head, shard: Shard, settings: SplitFedFTSettings, *, noise_seed: int = 0
-    ) -> None:
+        self, embedding: nn.Module, head: Head, shard: Shard, settings: SplitFedFTSettings, *, noise_seed: int = 0,
+        input_noise: InputNoise | None = None,
+    ) -> None:  # fmt: skip
         """A device has its embedding module (shared by all devices if it is frozen), its head and its data.
 
-        noise_seed: of the noise for privacy.
+        noise_seed: of the noise on Jacobians and head gradients; input_noise: on embeddings.
         """
         self.embedding, self.head, self.shard, self.settings = embedding, head, shard, settings
+        self.input_noise = input_noise
         self._head_optimiser = optimisers.make(settings.optimiser, head.parameters(), settings.head_learning_rate)
         self._embedding_optimiser = (
             optimisers.make(settings.optimiser, embedding.parameters(), settings.embedding_learning_rate)
@@ -55,7 +59,7 @@ class Device:
     def embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the batch's tokens [T, D], detached, and each sample's number of tokens [B] int32."""
         with saved_for_backward(self.embedding) as saved, torch.set_grad_enabled(self.settings.train_embedding):
-            tokens_TD = pack(self.embedding(batch.inputs), batch.mask)
+            tokens_TD = pack(embed(self.embedding, batch, self.input_noise), batch.mask)
         self._embedded = tokens_TD if self.settings.train_embedding else None
         self.saved_bytes = saved.num_bytes
         return tokens_TD.detach(), batch.mask.sum(dim=1, dtype=torch.int32)
@@ -134,7 +138,10 @@ class Server:
         """Train `encoder`'s adapters. seed: of the adapters' dropout."""
         self.encoder = encoder.train()
         self.settings = settings
-        self._optimiser = optimisers.make(settings.optimiser, encoder.lora.values(), settings.learning_rate)
+        if settings.freeze_a:
+            FFALoRA().prepare(encoder)
+        trained = [parameter for parameter in encoder.lora.values() if parameter.requires_grad]
+        self._optimiser = optimisers.make(settings.optimiser, trained, settings.learning_rate)
         self._forward: _Forward | None = None
         self._samples = 0
         self._seed = seed

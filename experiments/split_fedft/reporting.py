@@ -24,6 +24,8 @@ def report(path: Path, console: Console) -> None:
         make(run, without_network).print(console)
     if "privacy" in run and not run["privacy"].empty:
         _privacy_table(run).print(console)
+    if "leaks" in run and not run["leaks"].empty:
+        _leaks_table(run).print(console)
 
 
 def _outcome_table(run: Run, without_network: set[str]) -> TextTable:
@@ -82,7 +84,21 @@ def _privacy_table(run: Run) -> TextTable:
     for row in rows[rows.groupby("method").cumcount() < MAX_NODES].itertuples():
         numbers = (row.clip, row.noise_multiplier, row.releases, row.epsilon_rdp, row.epsilon_pld, row.delta)
         table.add_row(str(row.method), str(row.node), *(_number(float(cast(float, each)), ".4g") for each in numbers))
-    table.caption = "neighbours: one sample has another label. Its input is not protected: embeddings tell the tokens"
+    table.caption = "neighbours: one sample has another label. What embeddings tell about inputs is another table"
+    return table
+
+
+def _leaks_table(run: Run) -> TextTable:
+    columns = ("node", "eta", "noise length", "distance of tokens", "tokens", "recovered")
+    table = _table("Tokens that the embeddings tell, by the nearest row of the public table", *columns)
+    rows = run["leaks"]
+    for row in rows[rows.groupby("method").cumcount() < MAX_NODES].itertuples():
+        numbers = [
+            _number(cast(float | None, v), ".4g") for v in (row.embedding_eta, row.noise_length, row.token_distance)
+        ]
+        table.add_row(
+            str(row.method), str(row.node), *numbers, str(row.tokens), f"{float(cast(float, row.recovered)):.1%}"
+        )
     return table
 
 

@@ -5,6 +5,7 @@ metrics         one row an evaluation, with what had been spent by then
 rounds          one row a round, as the server sees it
 device_rounds   one row a device and round: where its time went
 privacy         with privacy: one row a device, what was released about its samples, and epsilon
+leaks           with privacy: one row a device, how many of its tokens the embeddings told
 devices         the ledger (edgelam.runs.ledger), with each node's training samples, energy and arithmetic
 simulations, nodes, transfers, compute, positions, wall: see edgelam.runs.recording
 """
@@ -20,6 +21,7 @@ from edgelam.federated.records import (
     DeviceRecord,
     DeviceRoundRecord,
     EvaluationRecord,
+    LeakRecord,
     PrivacyRecord,
     Record,
     RoundRecord,
@@ -36,6 +38,7 @@ TABLES: dict[type, tuple[str, dict[str, type]]] = {
     RoundRecord: ("rounds", {}),
     DeviceRoundRecord: ("device_rounds", {}),
     PrivacyRecord: ("privacy", {}),
+    LeakRecord: ("leaks", {}),
 }
 COSTS = {"num_train_samples": int, "energy_j": float, "flops": int}  # of a DeviceRecord, beside the ledger's own
 

@@ -135,6 +135,20 @@ def test_a_run_is_the_same_again_with_noise(settings):
     assert run(private)[0] == run(private)[0]
 
 
+def test_with_a_frozen_only_b_is_trained(settings):
+    setup = prepare(replace(settings, freeze_a=True), 1)
+    parts = split_fedft.build(setup, ["ue0", "ue1"])
+    before = {name: value.detach().clone() for name, value in parts.server.encoder.lora.items()}
+
+    async def main(sim):
+        return await split_fedft.run(sim, setup, split=parts)
+
+    cosim.simulate(main, nodes=NODES)
+    changed = {name: not torch.equal(before[name], value) for name, value in parts.server.encoder.lora.items()}
+    assert changed
+    assert all(moved == ("lora_B" in name) for name, moved in changed.items())
+
+
 def test_noise_is_found_for_a_budget_and_a_budget_ends_a_run(settings):
     shard = prepare(settings, 1).shards[0]
     settings = replace(settings, rounds=3 * math.ceil(len(shard) / 4))  # three epochs and more

@@ -26,12 +26,15 @@ class PrivacySettings:
     """Budget of each device. The run ends before a round that would spend more. None: no budget."""
     delta: float = 1e-5
     """Probability with which epsilon may not hold, above 0 and below 1."""
+    embedding_eta: float | None = None
+    """split-fedft: noise on embeddings, so that they do not tell the tokens: metric privacy, per unit of Euclidean
+    distance. The noise's mean length is the width divided by it. None: no noise."""
     accountant: Accountant = "rdp"
     """What keeps to the budget: rdp (Renyi differential privacy) or pld (privacy loss distribution, tighter)."""
 
     def __post_init__(self) -> None:
         """Refuse values that are not legal."""
-        for name in ("clip", "head_clip", "epsilon"):
+        for name in ("clip", "head_clip", "epsilon", "embedding_eta"):
             value = getattr(self, name)
             if value is not None and not 0.0 < value < float("inf"):
                 raise ConfigurationError(f"privacy {name} is {value}; it must be positive")
