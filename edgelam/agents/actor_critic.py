@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgelam.agents.agent import DISCOUNT, Batch, State, adam, follow, joined
+from edgelam.agents.agent import Batch, State, adam, follow, joined
 from edgelam.agents.networks import Scores
 
 ALPHA = 0.01
@@ -28,8 +28,9 @@ ALPHA = 0.01
 class ActorCritic(ABC):
     """The agent, but for `log_pi`."""
 
-    def __init__(self, actor: nn.Module, rows: int, context: int) -> None:
-        """actor: its weights; rows, context: columns of an observation."""
+    def __init__(self, actor: nn.Module, rows: int, context: int, discount: float) -> None:
+        """actor: its weights; rows, context: columns of an observation; discount: gamma."""
+        self.discount = discount
         self.actor = actor
         self.critics = nn.ModuleList([Scores(rows, context), Scores(rows, context)])
         self.targets = copy.deepcopy(self.critics)
@@ -50,7 +51,7 @@ class ActorCritic(ABC):
         with torch.no_grad():
             least = torch.minimum(*(target(*batch.after.parts) for target in self.targets))
             later = (next_log_pi.exp() * (least - ALPHA * next_log_pi)).sum(-1)
-            wanted = batch.reward + DISCOUNT * (1 - batch.ended) * later
+            wanted = batch.reward + self.discount * (1 - batch.ended) * later
         chosen = batch.action.unsqueeze(1)
         first, second = (critic(*batch.state.parts) for critic in self.critics)
         loss = sum(F.mse_loss(values.gather(1, chosen).squeeze(1), wanted) for values in (first, second))

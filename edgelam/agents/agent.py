@@ -14,7 +14,7 @@ from torch import Tensor, nn
 LEARNING_RATE = 1e-3
 BATCH = 64
 DISCOUNT = 1.0
-"""The return of an episode of deployment is minus the delay of the plan, and episodes are short."""
+"""By default: the return of an episode of deployment is minus the delay of the plan, and episodes are short."""
 TAU = 0.005
 """Share of the trained weights that the target takes over at each update. It and the batch are those of LAD-TS."""
 

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from edgelam.agents.actor_critic import ActorCritic
-from edgelam.agents.agent import State, normal
+from edgelam.agents.agent import DISCOUNT, State, normal
 from edgelam.agents.chain import STEPS, denoised
 from edgelam.agents.networks import Denoiser, log_probabilities
 
@@ -15,9 +15,9 @@ from edgelam.agents.networks import Denoiser, log_probabilities
 class D2SAC(ActorCritic):
     """The agent."""
 
-    def __init__(self, rows: int, context: int) -> None:
-        """rows, context: columns of an observation."""
-        super().__init__(Denoiser(rows, context, STEPS), rows, context)
+    def __init__(self, rows: int, context: int, discount: float = DISCOUNT) -> None:
+        """rows, context: columns of an observation; discount: of what comes later."""
+        super().__init__(Denoiser(rows, context, STEPS), rows, context, discount)
 
     def start(self, state: State, rng: np.random.Generator) -> Tensor:
         """Return where the chain begins, [B, N]."""

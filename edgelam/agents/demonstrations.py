@@ -15,15 +15,18 @@ from edgelam.inference.problem import Plan, Problem
 from edgelam.random_streams import derive_seed, from_numbers
 
 GAP = 1e-3
-"""Relative gap at which the exact solver stops here."""
+"""Relative gap at which the exact solver stops here; a plan that its limited search left with more states its own."""
 KEPT_EVERY = 10
 FORMAT = "edgelam demonstrations 1"
+Plans = list[list[dict[str, int]]]
+"""By number of the problem and flow: service -> node; no flow: no plan. The gaps of a file are those beyond `GAP`, by
+number."""
 
 
 def solved(
     drawn: Sequence[Drawn], count: int, *, seed: int, name: str, path: Path, told: Callable[[int], None] | None = None
 ) -> list[tuple[Problem, Plan]]:
-    """Return `count` problems, of each of `drawn` in turn, with optimal plans.
+    """Return `count` problems, of each of `drawn` in turn, with plans of the exact solver.
 
     Args:
         drawn: what problems are like.
@@ -37,44 +40,47 @@ def solved(
     other problems.
     """
     about = {"format": FORMAT, "drawn": [repr(each) for each in drawn], "seed": seed, "name": name, "gap": GAP}
-    plans = _read(path, about)
+    plans, gaps = _read(path, about)
     found: list[tuple[Problem, Plan]] = []
     number = 0
     while len(found) < count:
         problem = drawn[number % len(drawn)](from_numbers(derive_seed(seed, f"{name} {number}")))
         if number == len(plans):
-            plans.append(_solve(problem))
+            plan = _solve(problem)
+            plans.append([{str(s): n for s, n in at.items()} for at in plan.at])
+            if plan.gap > GAP:
+                gaps[str(number)] = plan.gap
             if len(plans) % KEPT_EVERY == 0:
-                _write(path, about, plans)
+                _write(path, about, plans, gaps)
         if plans[number]:
-            found.append((problem, Plan(tuple({int(s): n for s, n in at.items()} for at in plans[number]), gap=GAP)))
+            at = tuple({int(s): n for s, n in at.items()} for at in plans[number])
+            found.append((problem, Plan(at, gap=gaps.get(str(number), GAP))))
         number += 1
         if told is not None:
             told(len(found))
-    _write(path, about, plans)
+    _write(path, about, plans, gaps)
     return found
 
 
-def _solve(problem: Problem) -> list[dict[str, int]]:
+def _solve(problem: Problem) -> Plan:
     try:
-        plan = exact.solve(problem, gap=GAP)
+        return exact.solve(problem, gap=GAP)
     except ConfigurationError:  # no plan keeps to all bounds
-        return []
-    return [{str(s): n for s, n in at.items()} for at in plan.at]
+        return Plan(())
 
 
-def _read(path: Path, about: dict[str, object]) -> list[list[dict[str, int]]]:
+def _read(path: Path, about: dict[str, object]) -> tuple[Plans, dict[str, float]]:
     if not path.exists():
-        return []
+        return [], {}
     try:
         known = json.loads(path.read_text())
-        plans = known.pop("plans")
+        plans, gaps = known.pop("plans"), known.pop("gaps", {})
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise ConfigurationError(f"{path} is no file of solved problems: {error}; remove it, or name another") from None
     if known != about:
         raise ConfigurationError(f"{path} has plans of other problems ({known}); remove it, or name another folder")
-    return list(plans)
+    return list(plans), dict(gaps)
 
 
-def _write(path: Path, about: dict[str, object], plans: list[list[dict[str, int]]]) -> None:
-    write_atomically(path, json.dumps(about | {"plans": plans}).encode())
+def _write(path: Path, about: dict[str, object], plans: Plans, gaps: dict[str, float]) -> None:
+    write_atomically(path, json.dumps(about | {"plans": plans} | ({"gaps": gaps} if gaps else {})).encode())

@@ -23,8 +23,9 @@ FALLING, LEAST = 6000, 0.05
 class DQN:
     """The agent."""
 
-    def __init__(self, rows: int, context: int) -> None:
-        """rows, context: columns of an observation."""
+    def __init__(self, rows: int, context: int, discount: float = DISCOUNT) -> None:
+        """rows, context: columns of an observation; discount: of what comes later."""
+        self.discount = discount
         self.value = Scores(rows, context)
         self.target = copy.deepcopy(self.value)
         self.modules = {"value": self.value, "target": self.target}
@@ -40,7 +41,7 @@ class DQN:
         with torch.no_grad():
             best = self.value(*batch.after.parts).masked_fill(~batch.after.legal, -torch.inf).argmax(-1, keepdim=True)
             later = self.target(*batch.after.parts).gather(1, best).squeeze(1)
-            wanted = batch.reward + DISCOUNT * (1 - batch.ended) * later
+            wanted = batch.reward + self.discount * (1 - batch.ended) * later
         found = self.value(*batch.state.parts).gather(1, batch.action.unsqueeze(1)).squeeze(1)
         optimiser = self.optimisers["value"]
         optimiser.zero_grad()

@@ -15,17 +15,20 @@ from edgelam.agents.agent import BATCH, Agent, Batch, State
 from edgelam.agents.planning import state_of
 from edgelam.gym.deployment import DeploymentEnv
 from edgelam.gym.node_choice import NodeChoice, Observation
+from edgelam.gym.offloading import OffloadingEnv
 from edgelam.inference.problem import Plan, Problem
 from edgelam.random_streams import derive_seed
 
 CAPACITY = 20_000
 """Steps that are kept: the last ones."""
+Environment = NodeChoice | OffloadingEnv
+"""What agents learn in: each step chooses a node, which has a row of numbers."""
 
 
 class Experience:
     """Episodes of several environments in turn, and the steps that were taken in them."""
 
-    def __init__(self, environments: Sequence[NodeChoice], seed: int) -> None:
+    def __init__(self, environments: Sequence[Environment], seed: int) -> None:
         """environments: they may have different numbers of nodes; seed: of the streams ``episode NUMBER``."""
         self.environments, self.seed = list(environments), seed
         first = self.environments[0]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Training: one update for each step that is taken (LAD-TS's slot), the same number for every learner, resumable.
+"""Training: so many updates, the same number for every learner, with one step or several for each; resumable.
 
-The curve has how far the agent's plans are from the optimum on problems that it is not trained on, every so many
-updates. A run that was killed goes on from its last checkpoint, and ends with the same bytes as one that was not.
+The curve has how good the agent is where it is not trained, every so many updates. A run that was killed goes on from
+its last checkpoint, and ends with the same bytes as one that was not.
 """
 
 from __future__ import annotations
@@ -14,67 +14,77 @@ from pathlib import Path
 import numpy as np
 
 from edgelam.agents import checkpoint
-from edgelam.agents.agent import BATCH, Agent
+from edgelam.agents.agent import BATCH, DISCOUNT, Agent
 from edgelam.agents.d2sac import D2SAC
 from edgelam.agents.dqn import DQN
-from edgelam.agents.experience import Demonstrations, Experience
+from edgelam.agents.experience import Demonstrations, Environment, Experience
 from edgelam.agents.imitation import Imitation
 from edgelam.agents.lad import LAD
 from edgelam.agents.planning import solve
 from edgelam.agents.sac import SAC
 from edgelam.errors import ConfigurationError
-from edgelam.gym.node_choice import NodeChoice
 from edgelam.inference.problem import Plan, Problem, delay
 from edgelam.random_streams import derive_seed, from_numbers, torch_seeded
 
-AGENTS: dict[str, Callable[[int, int], Agent]] = {
-    "diffusion-likelihood": Imitation, "diffusion-rl": LAD, "d2sac": D2SAC, "sac": SAC, "dqn": DQN,
+LIKELIHOOD = "diffusion-likelihood"
+REINFORCED: dict[str, Callable[[int, int, float], Agent]] = {
+    "diffusion-rl": LAD, "d2sac": D2SAC, "sac": SAC, "dqn": DQN,
 }  # fmt: skip
-"""By name: (columns of a row, columns of the context) -> agent."""
-FLAT = 0.01
-"""A curve is flat if the line through its last third falls by less than this: one percentage point of the distance."""
+"""By name: (columns of a row, columns of the context, discount) -> agent that learns from rewards."""
+AGENTS = (LIKELIHOOD, *REINFORCED)
 Solved = Sequence[tuple[Problem, Plan]]
 Point = tuple[int, float]
-"""Updates, and the mean distance from the optimum: delay / best - 1; a problem without a plan counts `NO_PLAN`."""
+"""Updates, and what `judge` says then."""
 NO_PLAN = 1.0
+"""Distance from the optimum of a problem without a plan."""
 
 
 def train(
     name: str,
-    environments: Sequence[NodeChoice],
+    environments: Sequence[Environment],
     updates: int,
     *,
     seed: int,
     path: Path,
-    judged: Solved,
+    judge: Callable[[Agent], float],
     every: int = 1000,
     demonstrations: Solved = (),
+    discount: float = DISCOUNT,
+    steps: int = 1,
     told: Callable[[int], None] | None = None,
 ) -> tuple[Agent, list[Point]]:
     """Train an agent, and return it with its curve.
 
     Args:
         name: of `AGENTS`.
-        environments: what it learns in.
+        environments: what it learns in, episode by episode in turn.
         updates: how many; if `path` is a checkpoint with as many, nothing is done.
         seed: of the streams ``NAME ...``.
         path: the checkpoint; it is written every `every` updates and at the end.
-        judged: problems with optimal plans for the curve; nothing is learned from them.
+        judge: says how good the agent is, for the curve: `from_optimum`, or another mean delay.
         every: updates between two points of the curve.
         demonstrations: problems with plans that ``diffusion-likelihood`` learns from.
+        discount: of rewards that come later, for each step; ``diffusion-likelihood`` looks at no rewards.
+        steps: that are taken for each update.
         told: called with the number of updates.
 
     Raises ConfigurationError for an unknown name, and for a checkpoint of something else.
     """
     if name not in AGENTS:
         raise ConfigurationError(f"no agent is called {name!r}; there are: {', '.join(AGENTS)}")
-    if name == "diffusion-likelihood" and not demonstrations:
+    if not 0 <= discount <= 1:
+        raise ConfigurationError(f"discount is {discount!r}; legal is 0 to 1")
+    if steps < 1:
+        raise ConfigurationError(f"steps are {steps!r}; there must be at least one for each update")
+    if name == LIKELIHOOD and not demonstrations:
         raise ConfigurationError("diffusion-likelihood learns from demonstrations, and none are given")
     stream = derive_seed(seed, name)
     experience = Experience(environments, stream) if not demonstrations else Demonstrations(demonstrations, stream)
-    agent = new(name, experience.columns, seed)
+    agent = new(name, experience.columns, seed, discount)
     rng = from_numbers(derive_seed(stream, "choices, batches and noise"))
     about = {"agent": name, "seed": str(seed), "every": str(every)}
+    if (discount, steps) != (DISCOUNT, 1):
+        about |= {"discount": repr(discount), "steps": str(steps)}
     curve: list[Point] = []
     done = 0
     if path.exists():
@@ -86,13 +96,14 @@ def train(
             rng.bit_generator.state = json.loads(facts["rng"])
             experience.restore(kept, facts["experience"])
     while done < updates:
-        experience.step(agent, rng, agent.explore(done))
+        for _ in range(steps):
+            experience.step(agent, rng, agent.explore(done))
         if experience.count < BATCH:
             continue
         agent.update(experience.batch(rng), rng)
         done += 1
         if done % every == 0:
-            curve.append((done, distance(agent, judged, seed)))
+            curve.append((done, judge(agent)))
         if done % every == 0 or done == updates:
             facts = about | {
                 "updates": str(done), "curve": json.dumps(curve), "rng": json.dumps(rng.bit_generator.state),
@@ -104,10 +115,15 @@ def train(
     return agent, curve
 
 
-def new(name: str, columns: tuple[int, int], seed: int) -> Agent:
+def new(name: str, columns: tuple[int, int], seed: int, discount: float = DISCOUNT) -> Agent:
     """Return an agent with weights from the stream ``weights of NAME``."""
     with torch_seeded(derive_seed(seed, f"weights of {name}") % 2**63):
-        return AGENTS[name](*columns)
+        return Imitation(*columns) if name == LIKELIHOOD else REINFORCED[name](*columns, discount)
+
+
+def from_optimum(judged: Solved, seed: int) -> Callable[[Agent], float]:
+    """Return what judges an agent by its `distance` on these problems; nothing is learned from them."""
+    return lambda agent: distance(agent, judged, seed)
 
 
 def distance(agent: Agent, judged: Solved, seed: int) -> float:
@@ -119,15 +135,3 @@ def distance(agent: Agent, judged: Solved, seed: int) -> float:
         except ConfigurationError:
             found.append(NO_PLAN)
     return float(np.mean(found))
-
-
-def is_flat(curve: Sequence[Point]) -> bool:
-    """Return whether a curve has flattened: the least-squares line through its last third falls by less than `FLAT`.
-
-    A curve of fewer than nine points has not.
-    """
-    if len(curve) < 9:
-        return False
-    last = np.array(curve[-(len(curve) // 3) :], dtype=float)
-    slope = np.polyfit(last[:, 0], last[:, 1], 1)[0]
-    return bool(slope * (last[-1, 0] - last[0, 0]) > -FLAT)

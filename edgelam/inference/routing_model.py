@@ -316,3 +316,34 @@ class Model:
         drawn = rng.random(shape) * cumulative[:, -1:]
         to = (drawn[:, :, None] > cumulative[:, None, :]).sum(axis=2)
         self.place[which] = np.where(moves, to, self.place[which])
+
+
+@dataclasses.dataclass(frozen=True)
+class Routed:
+    """A request of a run, and how it was routed."""
+
+    begin_s: float
+    """When it was routed."""
+    flow: int
+    place: int
+    """Where its user was then."""
+    nodes: tuple[int, ...]
+    """Where its calls went, in the order of the flow's."""
+
+
+def replayed(tables: Tables, requests: Sequence[Routed]) -> np.ndarray:
+    """Return how long the model says that requests took from when they were routed, seconds, float64 [requests].
+
+    requests: in the order in which they were routed. They have the queues of those before them, and nothing is drawn:
+    what differs from the run that they are of is what the model does not know.
+    """
+    model = Model(tables, np.random.default_rng(0), copies=1, moves_per_s=0.0, report_every_s=0.0)
+    found = []
+    for request in requests:
+        model.now[:], model.flow[:], model.call[:] = request.begin_s, request.flow, 0
+        model.place[0, tables.user[request.flow]] = request.place
+        delays = np.zeros(1)
+        for node in request.nodes:
+            delays, _ = model.step(np.array([node]))
+        found.append(delays[0])
+    return np.array(found)

@@ -12,6 +12,9 @@ Rule = Literal[
     "power-of-two-choices", "load-balanced-round-robin", "uniform", "local",
 ]  # fmt: skip
 RULES: tuple[Rule, ...] = Rule.__args__  # type: ignore[attr-defined]
+Learner = Literal["dqn", "sac", "d2sac", "diffusion-rl"]
+LEARNERS: tuple[Learner, ...] = Learner.__args__  # type: ignore[attr-defined]
+State = Literal["slot", "now"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +31,19 @@ class Config:
     shares: tuple[float, ...] = (1.0,)
     """Most tasks of a station in a slot, as shares of the published 50 (lad-ts) and 100 (fdedge)."""
     episodes: int = 5
-    """Episodes of each rule, the same tasks for all rules; at least 1."""
+    """Episodes of each rule and learner, the same tasks for all; at least 1."""
+    learners: tuple[Learner, ...] = ()
+    """Agents that are trained for each environment and share, and measured like rules; diffusion-rl is LAD-TS."""
+    states: tuple[State, ...] = ("slot", "now")
+    """What learners see of queues. slot: as they were when the slot began, as in both papers; now: as they are."""
+    updates: int = 30_000
+    """Updates of each learner."""
+    tasks_per_update: int = 10
+    """Tasks that a learner sends for each update."""
+    discount: float = 0.95
+    """Of rewards that come later, for each task; as in LAD-TS."""
+    agents: str = ""
+    """A folder with checkpoints of an earlier run (its folder agents), which go on; empty: everything is new."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal."""
@@ -36,10 +51,15 @@ class Config:
             raise ConfigurationError(f"seed is {self.seed}; legal is 1 to 2147483647")
         if self.episodes < 1:
             raise ConfigurationError(f"episodes are {self.episodes}; there must be at least one")
-        for name in ("environments", "rules", "shares"):
+        for name, least in (("environments", 1), ("rules", 1), ("shares", 1), ("learners", 0), ("states", 1)):
             values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise ConfigurationError(f"{name} are {values!r}; at least one, each once")
+            if len(values) < least or len(set(values)) < len(values):
+                raise ConfigurationError(f"{name} are {values!r}; at least {least}, each once")
+        for name in ("updates", "tasks_per_update"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0 <= self.discount < 1:
+            raise ConfigurationError(f"discount is {self.discount}; legal is 0 to less than 1")
         for share in self.shares:
             if not 0 < share <= 1:
                 raise ConfigurationError(f"shares have {share!r}; legal is above 0, up to 1")
@@ -55,4 +75,12 @@ def loads() -> Config:
     return Config(shares=(0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0), episodes=3)
 
 
-RECIPES = {"published": published, "loads": loads}
+def learners() -> Config:
+    """Four learners in the published settings, beside the rules that tell most. Hours."""
+    return Config(
+        learners=LEARNERS, episodes=3,
+        rules=("greedy", "greedy-by-slot", "smooth-weighted-round-robin", "capacity-proportional", "uniform"),
+    )  # fmt: skip
+
+
+RECIPES = {"published": published, "loads": loads, "learners": learners}

@@ -25,22 +25,35 @@ PUBLISHED = {"lad-ts": lad_ts.PUBLISHED, "fdedge": fdedge.PUBLISHED}
 def delays(run: Run) -> pd.DataFrame:
     """Return one row for each environment, load and rule.
 
-    Columns: mean, interval (half of the 95 % one), difference to `AGAINST` (paired by episode), difference_interval.
+    Columns: mean, interval (half of the 95 % one), difference to `AGAINST` (paired by episode), difference_interval,
+    verdict. A learner whose curve still falls is not called slower.
     """
-    found = []
+    found, falling = [], _falling(run)
     for (environment, share), rows in run["delays"].groupby(["environment", "share"], sort=False):
         base = rows[rows["rule"] == AGAINST].set_index("episode")["delay_s"]
         for rule, mine in rows.groupby("rule", sort=False):
             values = mine.set_index("episode")["delay_s"]
             difference = paired_difference(values, base)
+            verdict = difference.verdict("slower", "faster")
+            if verdict == "slower" and (environment, share, rule) in falling:
+                verdict = "undecided: its curve still falls"
             found.append(
                 {
                     "environment": environment, "share": share, "load": mine["load"].iloc[0], "rule": rule,
                     "mean": values.mean(), "interval": half_interval(values), "difference": difference.mean,
-                    "difference_interval": difference.interval, "verdict": difference.verdict("slower", "faster"),
+                    "difference_interval": difference.interval, "verdict": verdict,
                 }
             )  # fmt: skip
     return pd.DataFrame(found)
+
+
+def _falling(run: Run) -> set[tuple[str, float, str]]:
+    """Learners whose curve has not flattened: (environment, share, rule)."""
+    if "learners" not in run:
+        return set()
+    rows = run["learners"]
+    rows = rows[~rows["flat"].astype(bool)]
+    return set(zip(rows["environment"], rows["share"], rows["rule"], strict=True))
 
 
 def report(path: Path, console: Console) -> None:
@@ -65,8 +78,9 @@ def report(path: Path, console: Console) -> None:
 
 
 def plot(path: Path) -> list[Path]:
-    """Draw the mean delay over the load, a panel for each environment; returns the SVG file (a PNG lies beside it)."""
-    found = delays(load(path))
+    """Draw the mean delay over the load, and learning curves; returns the SVG files (a PNG lies beside each)."""
+    run = load(path)
+    found = delays(run)
     write_atomically(path / "offloading.csv", found.to_csv(index=False, float_format="%.4g").encode())
     panels = list(found.groupby("environment", sort=False))
     rules = list(dict.fromkeys(found["rule"]))
@@ -86,4 +100,27 @@ def plot(path: Path) -> list[Path]:
             panel.set_xlabel("work that comes, relative to all capacities")
             panel.set_ylabel("mean delay (s)")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=3, fontsize=6)
-    return [path / "offloading.svg"]
+    return [path / "offloading.svg", *_curves(path, run)]
+
+
+def _curves(path: Path, run: Run) -> list[Path]:
+    """Draw learning curves, a panel for each environment and load, with their numbers as CSV beside them."""
+    if "curves" not in run:
+        return []
+    write_atomically(path / "curves.csv", run["curves"].to_csv(index=False, float_format="%.4g").encode())
+    panels = list(run["curves"].groupby(["environment", "share"], sort=False))
+    rules = list(dict.fromkeys(run["curves"]["rule"]))
+    with figures.figure(path / "curves", width_in=figures.PAGE_IN, height_in=3.0, columns=len(panels)) as (
+        figure,
+        axes,
+    ):
+        for panel, ((environment, share), rows) in zip(axes, panels, strict=True):
+            for rule, mine in rows.groupby("rule", sort=False):
+                panel.plot(mine["updates"] / 1000, mine["delay_s"], label=rule,
+                           **figures.line_style(rules.index(rule), len(mine)))  # fmt: skip
+            panel.set_yscale("log")
+            panel.set_title(f"{environment}, {share:g} of the tasks")
+            panel.set_xlabel("updates (thousands)")
+            panel.set_ylabel("mean delay of the first tasks (s)")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=4, fontsize=6)
+    return [path / "curves.svg"]

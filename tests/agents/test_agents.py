@@ -15,6 +15,7 @@ import torch
 
 from edgelam.agents import agent as base
 from edgelam.agents import chain, checkpoint, training
+from edgelam.agents.curve import is_flat
 from edgelam.agents.demonstrations import solved
 from edgelam.agents.experience import Demonstrations, Experience
 from edgelam.agents.networks import Denoiser, Scores, log_probabilities
@@ -118,9 +119,9 @@ def test_the_chain_is_the_posterior_of_ddpm():
 def test_probabilities_are_of_legal_nodes_only():
     rng = np.random.default_rng(2)
     state = some_state(rng)
-    for make in training.AGENTS.values():
+    for name in training.AGENTS:
         with torch.no_grad():
-            found = make(11, 6).probabilities(state, rng)
+            found = training.new(name, (11, 6), 1).probabilities(state, rng)
         torch.testing.assert_close(found.sum(-1), torch.ones(7))
         assert (found[~state.legal] < 1e-12).all()
     logits = torch.tensor([[0.0, 5.0, 1.0]])
@@ -241,8 +242,49 @@ def test_a_dead_end_is_taken_back():
 def trained(path, plans, updates, name="diffusion-rl"):
     given = {"demonstrations": plans} if name == "diffusion-likelihood" else {}
     return training.train(
-        name, environments(), updates, seed=7, path=path, judged=plans[:2], every=20, **given
+        name, environments(), updates, seed=7, path=path, judge=training.from_optimum(plans[:2], 7), every=20, **given
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", training.REINFORCED)
+def test_what_comes_later_counts_as_much_as_the_discount_says(name):
+    """The corridor with a discount of 0: the right node costs .1 at once, and what it brings is not seen."""
+    right = []
+    for discount in (1.0, 0.0):
+        experience = Experience([Corridor()], 5)
+        agent, rng = training.new(name, experience.columns, 3, discount), np.random.default_rng(4)
+        for update in range(400):
+            experience.step(agent, rng, max(0.2, agent.explore(15 * update)))
+            if experience.count >= base.BATCH:
+                agent.update(experience.batch(rng), rng)
+        first = [experience.environments[0].reset(seed=seed)[0] for seed in range(20)]
+        choice = []
+        for seen in first:
+            with torch.no_grad():
+                state = state_of(seen["nodes"], seen["context"], seen["legal"], np.full(3, 1 / 3, np.float32))
+                choice.append(int(agent.probabilities(state, rng)[0].argmax()))
+        right.append(sum(node == seen["nodes"][:, 0].argmax() for node, seen in zip(choice, first, strict=True)))
+    assert right[0] >= 17
+    assert right[1] <= 3
+
+
+def test_several_steps_for_each_update_are_resumed_too(plans, tmp_path):
+    def trained(path, updates):
+        return training.train(
+            "sac", environments(), updates, seed=7, path=path, judge=training.from_optimum(plans[:1], 7), every=20,
+            discount=0.9, steps=3,
+        )  # fmt: skip
+
+    trained(tmp_path / "parts", 20)
+    trained(tmp_path / "parts", 40)
+    trained(tmp_path / "whole", 40)
+    assert (tmp_path / "whole").read_bytes() == (tmp_path / "parts").read_bytes()
+    with pytest.raises(ConfigurationError, match=r"has discount '0\.9', not '0\.5'"):
+        training.train("sac", environments(), 60, seed=7, path=tmp_path / "whole", judge=lambda agent: 0.0, every=20,
+                       discount=0.5)  # fmt: skip
+    for changes, text in (({"discount": 1.5}, "discount is 1.5; legal is 0 to 1"), ({"steps": 0}, "steps are 0")):
+        with pytest.raises(ConfigurationError, match=text):
+            training.train("sac", environments(), 60, seed=7, path=tmp_path / "new", judge=len, **changes)
 
 
 @pytest.mark.parametrize("name", training.AGENTS)
@@ -303,6 +345,20 @@ def test_bad_input_is_said_and_nothing_is_kept(plans, tmp_path):
         solved([SMALL], 1, seed=2, name="training", path=tmp_path / "one")
 
 
+def test_a_plan_whose_optimum_is_not_proven_states_its_gap_again(tmp_path, monkeypatch):
+    whole = exact.solve
+    gaps = iter((0.07, 1e-3))
+
+    def limited(problem, gap):
+        return dataclasses.replace(whole(problem, gap=gap), gap=next(gaps))
+
+    monkeypatch.setattr(exact, "solve", limited)
+    first = solved([SMALL], 2, seed=4, name="gaps", path=tmp_path / "plans")
+    monkeypatch.setattr(exact, "solve", None)
+    again = solved([SMALL], 2, seed=4, name="gaps", path=tmp_path / "plans")
+    assert [plan.gap for _, plan in first] == [plan.gap for _, plan in again] == [0.07, 1e-3]
+
+
 def test_solved_problems_are_kept_and_not_solved_again(tmp_path, monkeypatch):
     first = solved([SMALL], 3, seed=4, name="kept", path=tmp_path / "plans")
     monkeypatch.setattr(exact, "solve", None)
@@ -315,11 +371,16 @@ def test_solved_problems_are_kept_and_not_solved_again(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("values", "flat"),
     [
-        ([1.0] * 6 + [0.2] * 6, True),
-        (list(np.linspace(1.0, 0.0, 12)), False),
-        ([1.0] * 8 + [0.30, 0.297, 0.294, 0.292], True),
-        ([0.2] * 8, False),
+        ([2.0] * 6 + [1.2] * 6, True),
+        (list(np.linspace(2.0, 1.0, 12)), False),
+        ([2.0] * 8 + [1.30, 1.297, 1.294, 1.292], True),
+        ([2.0] * 8 + [1.30, 1.295, 1.290, 1.285], False),
+        ([2.0] * 8 + [1.2, 1.25, 1.3, 1.35], True),
+        ([1.2] * 8, False),
     ],
 )
-def test_a_curve_is_flat_if_its_last_third_hardly_falls(values, flat):
-    assert training.is_flat([(1000 * i, value) for i, value in enumerate(values)]) == flat
+@pytest.mark.parametrize("unit", [1.0, 0.004])
+def test_a_curve_is_flat_if_its_last_third_falls_by_less_than_one_per_cent(values, flat, unit):
+    """Whatever the unit of the delay, and of what has been done."""
+    assert is_flat([(1000 * i, unit * value) for i, value in enumerate(values)]) == flat
+    assert is_flat([(i, unit * value) for i, value in enumerate(values)]) == flat

@@ -34,6 +34,33 @@ def test_no_solver_beats_the_exact_one_on_a_problem_of_published_size():
         assert delay(problem, other) >= best * (1 - 1e-4)
 
 
+def test_a_limited_search_states_its_gap_and_finds_the_same_plan_again():
+    """The limit is a number of nodes of the tree: a plan within its stated gap of the optimum, always the same one."""
+    problem = random_problem(np.random.default_rng(5), services=8, nodes=5, flows=4, length=4, tightness=0.6)
+    best = delay(problem, exact.solve(problem))
+    plan = exact.solve(problem, most_nodes=1)
+    assert excess(problem, plan.at) == 0
+    assert plan.gap > 1e-4
+    assert best * (1 - 1e-4) <= delay(problem, plan)
+    assert delay(problem, plan) * (1 - plan.gap) <= best * (1 + 1e-6)
+    assert exact.solve(problem, most_nodes=1) == plan
+
+
+def test_a_limited_search_that_finds_no_plan_names_its_limit(monkeypatch):
+    import scipy.optimize
+
+    whole = scipy.optimize.milp
+
+    def without_plan(*args, **options):
+        found = whole(*args, **options)
+        found.x, found.status = None, 1
+        return found
+
+    monkeypatch.setattr(scipy.optimize, "milp", without_plan)
+    with pytest.raises(ConfigurationError, match="found no plan within its limit of 7 nodes"):
+        exact.solve(two_services(), most_nodes=7)
+
+
 @pytest.mark.parametrize(("tightness", "at_least"), [(0.1, 8), (0.5, 1)])
 def test_greedy_is_optimal_in_a_stated_share_of_random_instances(tightness, at_least):
     """Docs state the share of 24: 23 where memory is ample, 5 where services need half of all memory."""

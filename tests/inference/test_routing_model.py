@@ -13,7 +13,7 @@ from edgelam.inference.deployment import genetic
 from edgelam.inference.deployment.replicated import spread
 from edgelam.inference.problem import AT_USER, Flow, FlowEdge, Problem, flow_delay
 from edgelam.inference.routing import Knowledge, Learned, LeastExpectedDelay, Replica
-from edgelam.inference.routing_model import ROWS, Model, Shift, Tables
+from edgelam.inference.routing_model import ROWS, Model, Routed, Shift, Tables, replayed
 from edgelam.random_streams import from_numbers
 
 
@@ -174,3 +174,22 @@ def test_the_genetic_algorithm_keeps_to_replicas():
     plan = genetic.solve(problem, seed=1, population=10, generations=3, replicas=replicas)
     for service, nodes in plan.placement(problem).items():
         assert set(nodes) <= set(replicas[service])
+
+
+def test_a_run_that_is_replayed_has_the_delays_of_the_model_itself():
+    """What one copy of the model routed, replayed from what is known of the requests alone."""
+    problem = drawn(rate=20.0)
+    tables = Tables(problem, everywhere(problem))
+    model = Model(tables, from_numbers(2), copies=1, moves_per_s=2.0)
+    rng, routed, delays = np.random.default_rng(1), [], []
+    while len(routed) < 60:
+        begin_s, flow = float(model.now[0]), int(model.flow[0])
+        place, nodes, found = int(model.place[0, tables.user[flow]]), [], [np.nan]
+        while np.isnan(found[0]):
+            nodes.append(int(rng.choice(np.flatnonzero(model.view().legal[0]))))
+            found, _ = model.step(np.array(nodes[-1:]))
+        delays.append(found[0])
+        routed.append(Routed(begin_s, flow, place, tuple(nodes)))
+    assert replayed(tables, routed).tolist() == delays
+    assert max(delays) > 3 * min(delays)
+    assert len(replayed(tables, [])) == 0

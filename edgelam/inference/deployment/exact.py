@@ -24,12 +24,17 @@ import numpy as np
 from edgelam.errors import ConfigurationError
 from edgelam.inference.problem import AT_USER, Plan, Problem
 
+TREE = 300
+"""Nodes of the branch-and-bound tree after which the search ends by itself."""
 
-def solve(problem: Problem, *, gap: float = 1e-4, limit_s: float = 120.0) -> Plan:
-    """Return an optimal plan.
 
-    gap: relative gap at which HiGHS stops; limit_s: wall time after which it gives up. Raises ConfigurationError if no
-    plan keeps to the bounds, or if none was found in time.
+def solve(problem: Problem, *, gap: float = 1e-4, most_nodes: int = TREE) -> Plan:
+    """Return an optimal plan, or the best one that a limited search has found.
+
+    gap: relative gap at which HiGHS stops; most_nodes: of the branch-and-bound tree, after which it stops with a larger
+    gap. The plan states the gap that is left: no plan has less than 1 - gap of its delay. The limit is no wall time, so
+    the same plan is found on every machine. Raises ConfigurationError if no plan keeps to the bounds, or if the limited
+    search found none.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp
 
@@ -38,15 +43,18 @@ def solve(problem: Problem, *, gap: float = 1e-4, limit_s: float = 120.0) -> Pla
     matrix, low, high = program.constraints()
     found = milp(
         program.cost, integrality=program.integrality, bounds=Bounds(0, program.upper),
-        constraints=LinearConstraint(matrix, low, high), options={"mip_rel_gap": gap, "time_limit": limit_s},
+        constraints=LinearConstraint(matrix, low, high), options={"mip_rel_gap": gap, "node_limit": most_nodes},
     )  # fmt: skip
     if found.status == 2:
         raise ConfigurationError(
             f"no plan fits: with each service on at least one node, memory or the utilisation of at most "
             f"{problem.most_utilisation:g} of a processor is exceeded"
         )
-    if found.status != 0:
-        raise ConfigurationError(f"the exact solver found no plan in {limit_s:g} s: {found.message}")
+    if found.x is None:
+        raise ConfigurationError(
+            f"the exact solver found no plan within its limit of {most_nodes} nodes of the branch-and-bound tree: "
+            f"{found.message}"
+        )
     at = tuple(
         {s: int(np.argmax(found.x[program.y(f, s, 0) : program.y(f, s, 0) + program.num_n])) for s in flow.calls}
         for f, flow in enumerate(problem.flows)

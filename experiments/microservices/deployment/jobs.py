@@ -133,6 +133,7 @@ def _write(folder: RunFolder, case: _Case, outcome: Outcome, decision: Decision)
             "collected_s": decision.measured_s - decision.start_s,
             "decided_s": decision.end_s - decision.start_s,
             "operations": decision.operations,
+            "gap": decision.plan.gap,
             "link_error_p50": percentile(errors, 50),
             "link_error_p95": percentile(errors, 95),
             "declared": any(each.declared for each in outcome.requests),

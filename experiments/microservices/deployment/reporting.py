@@ -62,13 +62,13 @@ def _model(run: Run) -> TextTable:
 def _scores(run: Run) -> TextTable:
     table = TextTable(
         "By ns-3 (means over seeds)", "method", "decision", "on time", "E2E mean (ms)", "p95", "predicted",
-        "until deployed", "operations", left=2,
+        "until deployed", "operations", "stated gap", left=2,
     )  # fmt: skip
     for row in results.scores(run).reset_index().to_dict("records") if "metrics" in run else ():
         table.add_row(
             row["method"], "charged" if row["charge"] else "free", _percent(row["on_time_ratio"]),
             *(f"{1000 * row[name]:.1f}" for name in ("e2e_mean_s", "e2e_p95_s", "predicted_s", "decided_s")),
-            f"{row['operations']:.3g}",
+            f"{row['operations']:.3g}", _percent(row.get("gap")),
         )  # fmt: skip
     return table
 

@@ -17,7 +17,7 @@ class DeploymentSettings:
     """What is trained, and what it is compared with. Users, requests and seeds are those of the study serving."""
 
     methods: tuple[Method, ...] = (
-        "exact", "greedy", "random", "diffusion-likelihood", "diffusion-rl", "d2sac", "sac", "dqn",
+        "exact", "greedy", "genetic", "random", "diffusion-likelihood", "diffusion-rl", "d2sac", "sac", "dqn",
     )  # fmt: skip
     """Solvers, and learned policies: diffusion-likelihood learns from exact plans, diffusion-rl by soft actor-critic
     through its chain (LAD-TS)."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgelam.agents import planning, training
 from edgelam.agents.agent import Agent
+from edgelam.agents.curve import is_flat
 from edgelam.agents.demonstrations import solved
 from edgelam.errors import ConfigurationError
 from edgelam.files.storage import make_folder
@@ -50,14 +51,15 @@ def solvers(config: Config, folder: RunFolder, progress: Progress) -> dict[str, 
             progress.begin(name, settings.updates, "updates")
             agent, curve = training.train(
                 name, [DeploymentEnv(drawn) for drawn in TRAINED_ON], settings.updates, seed=config.seed,
-                path=problems.place / f"{name}.safetensors", judged=judged, demonstrations=examples, told=progress.step,
+                path=problems.place / f"{name}.safetensors", judge=training.from_optimum(judged, config.seed),
+                demonstrations=examples, told=progress.step,
             )  # fmt: skip
             for updates, distance in curve:
                 folder.table("curves", tables.CURVES).append(
                     {"method": name, "updates": updates, "distance": distance}
                 )  # fmt: skip
             folder.table("learners", tables.LEARNERS).append(
-                {"method": name, "updates": settings.updates, "flat": training.is_flat(curve)}
+                {"method": name, "updates": settings.updates, "flat": is_flat([(u, 1 + d) for u, d in curve])}
             )
             found[name] = _of(agent)
     return {name: found[name] for name in settings.methods}

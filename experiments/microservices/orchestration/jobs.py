@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from edgelam.inference.problem import Demand, Problem, problem_of
 from edgelam.inference.profile import mean, profile
 from edgelam.inference.records import RequestRecord
 from edgelam.inference.routing import RULES, Knowledge, Learned, LeastExpectedDelay, Planned, Rule
-from edgelam.inference.routing_model import Places, Tables, View
+from edgelam.inference.routing_model import Places, Routed, Tables, View, replayed
 from edgelam.inference.serving import Outcome
 from edgelam.output.progress import Progress
 from edgelam.runs import RunFolder
@@ -48,8 +49,10 @@ DEMAND = {"driving": 2.5, "robotics": 1.5, "healthcare": 0.3, "assistant": 0.6}
 CASE = {"method": str, "shift": str, "charged": bool, "seed": int}
 SCORES = CASE | {
     "requests": int, "completed": int, "on_time_ratio": float, "e2e_mean_s": float, "e2e_p95_s": float,
-    "decision_mean_s": float,
+    "decision_mean_s": float, "model_mean_s": float, "model_error_p50": float, "model_error_p95": float,
 }  # fmt: skip
+"""One row a simulation. The model's numbers are those of the queueing model for the requests that were answered, as
+they were routed, without the decision: their mean latency, and |model / taken - 1|."""
 CURVES = {"method": str, "seed": int, "iteration": int, "calls": int, "updates": int, "cost": float, "on_time": float}
 TRAINING = {"method": str, "seed": int, "adversary_calls": int, "operations": int, "load": float}
 
@@ -195,9 +198,12 @@ def _simulate(
                               f"mobilityFile={_crowd(folder.path, settings.num_users)}"),
         )  # fmt: skip
 
+    where: list[tuple[float, dict[str, int]]] = []
+
     async def main(sim: cosim.Simulation) -> Outcome:
         users = _users(sim, config)
         near = dict(world.places.home)
+        where.append((0.0, dict(near)))
         router = next(name for name in _hosts(sim) if sim.node(name).role == "edge")
         dispatcher = Dispatcher(node=router if charged else None, report_every_s=settings.report_every_s)
         serving = Serving(sim, world.load.services, world.load.graphs, computing=world.computing, dispatcher=dispatcher)
@@ -206,7 +212,7 @@ def _simulate(
         asked: list[Request] = drawn(
             _tasks(settings, users, world.load, shift), settings.duration_s, world.seed, settings.max_requests
         )
-        async with _following(sim, users, near):
+        async with _following(sim, users, near, where):
             outcome = await serving.serve(asked)
         await serving.close()
         return outcome
@@ -216,6 +222,7 @@ def _simulate(
     row = {"method": method, "shift": shift, "charged": charged, "seed": world.seed}
     rows = outcome.requests
     done = [each.e2e_s for each in rows if each.status == "complete"]
+    by_model, errors = _by_model(world, outcome, where)
     tables.write_records(
         folder, "requests", RequestRecord, [row | tables.plain(each) for each in rows], {"shift": str, "charged": bool}
     )  # fmt: skip
@@ -225,8 +232,31 @@ def _simulate(
             "on_time_ratio": sum(each.on_time for each in rows) / max(len(rows), 1),
             "e2e_mean_s": float(np.mean(done)) if done else None, "e2e_p95_s": percentile(np.array(done), 95),
             "decision_mean_s": float(np.mean([each.decision_s for each in rows])) if rows else None,
+            "model_mean_s": float(np.mean(by_model)) if len(by_model) else None,
+            "model_error_p50": percentile(errors, 50), "model_error_p95": percentile(errors, 95),
         }
     )  # fmt: skip
+
+
+def _by_model(
+    world: _World, outcome: Outcome, where: Sequence[tuple[float, dict[str, int]]]
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Return the seconds that the model says requests took after the decision, and its errors, [answered requests]."""
+    problem = world.problem
+    flows = {(flow.user, flow.graph): f for f, flow in enumerate(problem.flows)}
+    at = {(call.request, call.service): problem.nodes.index(call.node) for call in outcome.calls}
+    times = [time_s for time_s, _ in where]
+    routed, taken = [], []
+    for each in sorted(outcome.requests, key=lambda each: (each.arrive_s + each.decision_s, each.request)):
+        if each.status != "complete":
+            continue
+        begin_s, f = outcome.begin_s + each.arrive_s + each.decision_s, flows[each.user, each.graph]
+        place = where[max(bisect.bisect_right(times, begin_s) - 1, 0)][1][each.user]
+        nodes = tuple(at[each.request, problem.services[s]] for s in problem.flows[f].calls)
+        routed.append(Routed(begin_s, f, place, nodes))
+        taken.append(each.e2e_s - each.decision_s)
+    found = replayed(Tables(problem, world.replicas, world.places), routed)
+    return found, np.abs(found / np.array(taken) - 1)
 
 
 def _rule(method: Method, world: _World, dispatcher: Dispatcher, near: Mapping[str, int]) -> Rule:
@@ -252,8 +282,10 @@ def _chooser(policy: NodePolicy) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def _following(sim: cosim.Simulation, users: list[str], near: dict[str, int]) -> AsyncIterator[None]:
-    """Keep `near` what the network knows of where users are."""
+async def _following(
+    sim: cosim.Simulation, users: list[str], near: dict[str, int], where: list[tuple[float, dict[str, int]]]
+) -> AsyncIterator[None]:  # fmt: skip
+    """Keep `near` what the network knows of where users are, and note in `where` when it was what."""
 
     async def follow() -> None:
         async with sim.observable("nearest_edge").subscribe(FOLLOWED_S, aside=True) as readings:
@@ -261,6 +293,7 @@ async def _following(sim: cosim.Simulation, users: list[str], near: dict[str, in
                 for user in users:
                     edge = int(reading.value[int(user.removeprefix("ue"))])
                     near[user] = edge if edge >= 0 else near[user]
+                where.append((sim.now_s, dict(near)))
 
     task = asyncio.create_task(follow(), name="where users are")
     try:

@@ -7,6 +7,7 @@ import dataclasses
 
 import pandas as pd
 
+from edgelam.agents.curve import is_flat
 from edgelam.runs import Run
 from edgelam.runs.scores import Score
 from edgelam.runs.statistics import paired_difference, with_interval
@@ -16,8 +17,9 @@ SCORES = (
     Score("e2e_mean_s", "s", "lower", table="scores", group=("method", "shift", "charged"), over=("seed",)),
 )
 ROBUST, NOMINAL = "robust", "nominal"
-FLAT = 0.02
-"""A learning curve has flattened if the line through its last half falls by less than this share of its mean."""
+NUMBERS = ("on_time_ratio", "e2e_mean_s", "e2e_p95_s", "decision_mean_s")
+OF_MODEL = ("model_mean_s", "model_error_p50", "model_error_p95")
+"""Columns of scores that runs of earlier versions do not have."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +36,7 @@ def means(run: Run) -> pd.DataFrame:
     """Means over seeds by (shift, method, charged)."""
     if "scores" not in run:
         return pd.DataFrame()
-    numbers = ["on_time_ratio", "e2e_mean_s", "e2e_p95_s", "decision_mean_s"]
+    numbers = [name for name in (*NUMBERS, *OF_MODEL) if name in run["scores"]]
     return run["scores"].groupby(["shift", "method", "charged"], sort=False)[numbers].mean()
 
 
@@ -45,22 +47,15 @@ def by_seed(run: Run, method: str, shift: str, column: str, *, charged: bool = T
     return rows.set_index("seed")[column].astype(float)
 
 
-def is_flat(run: Run, method: str) -> bool:
-    """Whether the learning curves of all seeds of a method have flattened."""
-    import numpy as np
-
+def has_flattened(run: Run, method: str) -> bool:
+    """Whether the learning curves of all seeds of a method have flattened (edgelam.agents.curve)."""
     if "curves" not in run:
         return False
     rows = run["curves"]
-    for _, curve in rows[rows["method"] == method].groupby("seed"):
-        last = curve.iloc[len(curve) // 2 :]
-        if len(last) < 4:
-            return False
-        slope = np.polyfit(last["iteration"], last["cost"], 1)[0]
-        fallen = -slope * (last["iteration"].iloc[-1] - last["iteration"].iloc[0])
-        if fallen > FLAT * last["cost"].mean():
-            return False
-    return True
+    curves = [mine for _, mine in rows[rows["method"] == method].groupby("seed")]
+    return bool(curves) and all(
+        is_flat(list(zip(mine["iteration"], mine["cost"], strict=True))) for mine in curves
+    )  # fmt: skip
 
 
 def claims(run: Run) -> list[Claim]:
@@ -70,8 +65,8 @@ def claims(run: Run) -> list[Claim]:
     found = []
     methods = set(run["scores"]["method"])
     learned = {ROBUST, NOMINAL} <= methods
-    calm = is_flat(run, NOMINAL)
-    flat = calm and is_flat(run, ROBUST)
+    calm = has_flattened(run, NOMINAL)
+    flat = calm and has_flattened(run, ROBUST)
     for shift in dict.fromkeys(run["scores"]["shift"]):
         for column, title, sign, scale in (
             ("e2e_mean_s", "mean E2E (ms)", 1, 1e3), ("on_time_ratio", "on time (%)", -1, 100),

@@ -23,7 +23,7 @@ class OrchestrationSettings:
     methods: tuple[Method, ...] = METHODS
     """How replicas are chosen. robust: learned against adversaries; nominal: learned without; prop-avg: the least
     expected delay by mean rates; lbrr: load-balanced round robin; genetic: routes that are fixed beforehand."""
-    shifts: tuple[Shift, ...] = ("none", "demand", "crowd")
+    shifts: tuple[Shift, ...] = ("none", "demand", "crowd", "both")
     """What differs from what was learned. demand: drivers and robots ask more often, others less; crowd: all users
     stand at the first gNB; both."""
     uncharged: tuple[Method, ...] = ("robust", "nominal", "prop-avg", "join-shortest-queue")
@@ -44,7 +44,7 @@ class OrchestrationSettings:
     """How often nodes report their queues to the router."""
     moves_per_s: float = 0.1
     """Learning: how often a user goes to another place."""
-    iterations: int = 40
+    iterations: int = 100
     """Learning: updates of the router, each by a rollout of 4,096 calls."""
     radius: float = 0.7
     """Learning: size of the box of robust's adversaries, 0 to 1."""

@@ -30,7 +30,7 @@ GAP = 1e-2
 CASE: dict[str, type] = {"method": str, "load": float, "seed": int}
 METRICS = CASE | {
     "requests": int, "completed": int, "on_time_ratio": float, "e2e_p50_s": float, "e2e_p95_s": float,
-    "memory_bytes": int, "instances": int, "cost": float, "predicted_s": float, "link_error_p50": float,
+    "memory_bytes": int, "instances": int, "cost": float, "predicted_s": float, "gap": float, "link_error_p50": float,
     "link_error_p95": float, "declared": bool,
 }  # fmt: skip
 
@@ -100,7 +100,7 @@ async def _serve(
     errors = links.errors(of_moves(outcome.moves))
     numbers = {name: value for name, value in summary(outcome).items() if name in METRICS}
     more = {
-        "predicted_s": delay(problem, plan), "link_error_p50": percentile(errors, 50),
+        "predicted_s": delay(problem, plan), "gap": plan.gap, "link_error_p50": percentile(errors, 50),
         "link_error_p95": percentile(errors, 95), "declared": all(each.declared for each in outcome.requests),
     }  # fmt: skip
     folder.table("metrics", METRICS).append(row | numbers | more)
