@@ -46,19 +46,11 @@ def test_a_limited_search_states_its_gap_and_finds_the_same_plan_again():
     assert exact.solve(problem, most_nodes=1) == plan
 
 
-def test_a_limited_search_that_finds_no_plan_names_its_limit(monkeypatch):
-    import scipy.optimize
-
-    whole = scipy.optimize.milp
-
-    def without_plan(*args, **options):
-        found = whole(*args, **options)
-        found.x, found.status = None, 1
-        return found
-
-    monkeypatch.setattr(scipy.optimize, "milp", without_plan)
-    with pytest.raises(ConfigurationError, match="found no plan within its limit of 7 nodes"):
-        exact.solve(two_services(), most_nodes=7)
+def test_a_limited_search_that_finds_no_plan_names_its_limit():
+    """Weights that need nearly all memory."""
+    problem = random_problem(np.random.default_rng(3), services=9, nodes=4, flows=4, length=4, tightness=0.97)
+    with pytest.raises(ConfigurationError, match="found no plan within its limit of 1 nodes of the branch-and-bound"):
+        exact.solve(problem, most_nodes=1)
 
 
 @pytest.mark.parametrize(("tightness", "at_least"), [(0.1, 8), (0.5, 1)])

@@ -24,7 +24,7 @@ import numpy as np
 from edgelam.errors import ConfigurationError
 from edgelam.inference.problem import AT_USER, Plan, Problem
 
-TREE = 300
+TREE = 2000
 """Nodes of the branch-and-bound tree after which the search ends by itself."""
 
 
@@ -52,8 +52,7 @@ def solve(problem: Problem, *, gap: float = 1e-4, most_nodes: int = TREE) -> Pla
         )
     if found.x is None:
         raise ConfigurationError(
-            f"the exact solver found no plan within its limit of {most_nodes} nodes of the branch-and-bound tree: "
-            f"{found.message}"
+            f"the exact solver found no plan within its limit of {most_nodes} nodes of the branch-and-bound tree"
         )
     at = tuple(
         {s: int(np.argmax(found.x[program.y(f, s, 0) : program.y(f, s, 0) + program.num_n])) for s in flow.calls}

@@ -25,8 +25,8 @@ from . import cell, needs, workload
 
 PROBES = (100_000, 1_000_000, 4_000_000)
 """Bytes of the probes; one device, which stands for all, and all servers exchange them."""
-GAP = 1e-2
-"""Relative gap at which the exact solver stops here."""
+GAP, TREE = 1e-2, 100
+"""Relative gap at which the exact solver stops here, and nodes of its tree after which it stops with a larger one."""
 CASE: dict[str, type] = {"method": str, "load": float, "seed": int}
 METRICS = CASE | {
     "requests": int, "completed": int, "on_time_ratio": float, "e2e_p50_s": float, "e2e_p95_s": float,
@@ -110,5 +110,5 @@ def _plan(method: str, problem: Any, seed: int) -> Plan:
     if method == "exact":
         from edgelam.inference.deployment import exact
 
-        return exact.solve(problem, gap=GAP)
+        return exact.solve(problem, gap=GAP, most_nodes=TREE)
     return SOLVERS[method](problem, seed)
