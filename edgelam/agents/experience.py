@@ -151,7 +151,7 @@ class Demonstrations(Experience):
 
     def _choose(self, agent: Agent, rng: np.random.Generator, explore: float) -> tuple[int, np.ndarray]:
         _, plan = self.solved[self.episode % len(self.solved)]
-        f, s = self._env.placing.call  # type: ignore[attr-defined]
+        f, s = self._env.placing.call  # type: ignore[union-attr]
         node = plan.at[f][s]
         return node, np.eye(len(self._before), dtype=np.float32)[node]
 
