@@ -85,6 +85,7 @@ void NrNetworkGnbDevice::Set(std::shared_ptr<NrNetworkUes> ues, std::uint32_t gn
     m_ues = std::move(ues);
     m_gnb = gnb;
     SetCell(m_ues->network->GetCell(0));
+    TakeFromWires();
 }
 
 void NrNetworkGnbDevice::DoDispose() {

@@ -52,6 +52,7 @@ class NrNetworkGnbDevice : public nr::NrNetDevice {
   private:
     void DoDispose() override;
     bool DoSend(ns3::Ptr<ns3::Packet> packet) override;
+    bool Reaches(ns3::Ipv4Address address) const override { return m_ues->ueOf.contains(address.Get()); }
     std::shared_ptr<NrNetworkUes> m_ues;
     std::uint32_t m_gnb = 0;
 };

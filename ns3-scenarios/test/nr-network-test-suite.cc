@@ -303,7 +303,55 @@ void HighPriorityIsNotDelayed(Case& test) {
     }
 }
 
+/// What comes over a wire for a UE goes to it without the gNB's IPv4, and arrives as if IPv4 had forwarded it; IPv4
+/// has all else.
+void Forwarding(Case& test) {
+    using ns3::Ipv4L3Protocol;
+    Network network(1);
+    const auto gnb = network.nodes[0]->GetObject<Ipv4L3Protocol>();
+    const auto ue = network.Socket(network.nodes[1]), site = network.Socket(network.nodes[2]),
+               upf = network.Socket(network.nodes[3]);
+    int forwarded = 0, expired = 0;
+    gnb->TraceConnectWithoutContext(
+        "UnicastForward", ns3::Callback<void, const ns3::Ipv4Header&, Ptr<const Packet>, std::uint32_t>(
+                              [&](const ns3::Ipv4Header&, Ptr<const Packet>, std::uint32_t) { ++forwarded; }));
+    gnb->TraceConnectWithoutContext(
+        "Drop", ns3::Callback<void, const ns3::Ipv4Header&, Ptr<const Packet>, Ipv4L3Protocol::DropReason,
+                              Ptr<ns3::Ipv4>, std::uint32_t>(
+                    [&](const ns3::Ipv4Header&, Ptr<const Packet>, Ipv4L3Protocol::DropReason reason, Ptr<ns3::Ipv4>,
+                        std::uint32_t) { expired += reason == Ipv4L3Protocol::DROP_TTL_EXPIRED; }));
+    std::vector<int> timesToLive;
+    network.nodes[1]->GetObject<Ipv4L3Protocol>()->TraceConnectWithoutContext(
+        "LocalDeliver", ns3::Callback<void, const ns3::Ipv4Header&, Ptr<const Packet>, std::uint32_t>(
+                            [&](const ns3::Ipv4Header& header, Ptr<const Packet>, std::uint32_t) {
+                                timesToLive.push_back(header.GetTtl());
+                            }));
+    network.Send(site, 1, 500);
+    network.Run(0.1);
+    network.Send(upf, 1, 500);
+    network.Run(0.1);
+    test.True(network.received == 2 && forwarded == 0, "without the gNB's IPv4");
+    test.True(timesToLive == std::vector{63, 62}, "each router takes one from the time to live");
+    network.Send(site, 1, 4000);
+    network.Run(0.1);
+    test.True(network.received == 3 && forwarded == 3, "three fragments");
+    site->SetIpTtl(1);
+    network.Send(site, 1, 500);
+    network.Run(0.1);
+    test.True(network.received == 3 && expired == 1, "no time to live left");
+    site->SetIpTtl(64);
+    gnb->SetDown(1);
+    network.Send(site, 1, 500);
+    network.Run(0.1);
+    test.True(network.received == 3, "the interface is down");
+    gnb->SetUp(1);
+    network.Send(site, 1, 500);
+    network.Run(0.1);
+    test.True(network.received == 5, "up again; the other datagram has gone to and fro between gNB and UPF meanwhile");
+}
+
 CaseSuite networkTestSuite("edgelam-nr-network", {{"everybody reaches everybody", EverybodyReachesEverybody},
+                                                  {"forwarding", Forwarding},
                                                   {"local breakout", LocalBreakout},
                                                   {"drops", Drops},
                                                   {"multicast by replication", MulticastByReplication},

@@ -96,6 +96,7 @@ void WiredDevice::DoDispose() {
     m_peer = nullptr;
     m_receive.Nullify();
     m_promiscuous.Nullify();
+    m_taker = nullptr;
     m_queue.clear();
     NetDevice::DoDispose();
 }
@@ -197,7 +198,7 @@ void WiredDevice::Receive(Ptr<Packet> packet, std::uint16_t protocol) {
     if (!m_promiscuous.IsNull()) {
         m_promiscuous(this, packet, protocol, from, m_address, PACKET_HOST);
     }
-    if (!m_receive.IsNull()) {
+    if (!(m_taker && m_taker(packet, protocol)) && !m_receive.IsNull()) {
         m_receive(this, packet, protocol, from);
     }
 }

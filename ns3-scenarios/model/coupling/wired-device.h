@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <utility>
 
 #include "ns3/channel.h"
 #include "ns3/data-rate.h"
@@ -53,6 +55,10 @@ class WiredDevice : public ns3::NetDevice {
     /// Takes effect with the next packet that begins.
     void SetDataRate(ns3::DataRate rate);
     ns3::DataRate GetDataRate() const { return m_rate; }
+    /// Takes a packet, with the number of its protocol, that has arrived here. \return false: it does not want this one
+    using Taker = std::function<bool(const ns3::Ptr<ns3::Packet>& packet, std::uint16_t protocol)>;
+    /// Give what arrives to this function before the node; the node does not get what it takes.
+    void SetTaker(Taker taker) { m_taker = std::move(taker); }
     /// Packets for which it says so are lost on their way here. Null: none.
     void SetReceiveErrorModel(ns3::Ptr<ns3::ErrorModel> model) { m_errors = model; }
 
@@ -139,6 +145,7 @@ class WiredDevice : public ns3::NetDevice {
     std::array<KnownTime, 2> m_known;
     unsigned m_newest = 0; ///< of m_known
     ns3::TracedCallback<ns3::Ptr<const ns3::Packet>> m_sentTrace, m_droppedTrace, m_receivedTrace, m_lostTrace;
+    Taker m_taker;
 };
 
 } // namespace edgelam

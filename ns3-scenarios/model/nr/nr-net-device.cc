@@ -81,6 +81,7 @@ void NrNetDevice::DoDispose() {
     m_node = nullptr;
     m_receive.Nullify();
     m_promiscuous.Nullify();
+    m_ipv4 = nullptr;
     m_arrived.clear();
     NetDevice::DoDispose();
 }
@@ -105,6 +106,48 @@ bool NrNetDevice::Send(Ptr<Packet> packet, const ns3::Address&, std::uint16_t pr
         AddTrainBytes(*packet);
     }
     return DoSend(packet);
+}
+
+void NrNetDevice::TakeFromWires() {
+    m_node->RegisterDeviceAdditionListener(ns3::Callback<void, Ptr<ns3::NetDevice>>([this](Ptr<ns3::NetDevice> device) {
+        if (const auto wired = ns3::DynamicCast<WiredDevice>(device)) {
+            wired->SetTaker([self = Ptr<NrNetDevice>(this), from = ns3::PeekPointer(wired)](const Ptr<Packet>& packet,
+                                                                                            std::uint16_t protocol) {
+                return self->Forward(*from, packet, protocol);
+            });
+        }
+    }));
+}
+
+bool NrNetDevice::Forward(const WiredDevice& from, const Ptr<Packet>& packet, std::uint16_t protocol) {
+    constexpr std::uint32_t length = 20;
+    constexpr std::uint8_t version_and_length = 0x45, more_and_offset = 0x3f;
+    if (!m_cell || protocol != ns3::Ipv4L3Protocol::PROT_NUMBER || packet->GetSize() > m_mtu) {
+        return false;
+    }
+    std::array<std::uint8_t, length> bytes{};
+    packet->CopyData(bytes.data(), length);
+    const auto word = [&](std::size_t at) { return bytes[at] << 8 | bytes[at + 1]; };
+    const bool plain = bytes[0] == version_and_length && word(2) == static_cast<int>(packet->GetSize()) &&
+                       (bytes[6] & more_and_offset) == 0 && bytes[7] == 0 && bytes[8] > 1 && word(10) == 0;
+    if (!plain || !Reaches(ns3::Ipv4Address::Deserialize(bytes.data() + destination_offset))) {
+        return false;
+    }
+    if (!m_ipv4) {
+        m_ipv4 = m_node->GetObject<ns3::Ipv4>();
+    }
+    const std::int32_t in = m_ipv4->GetInterfaceForDevice(&from), out = m_ipv4->GetInterfaceForDevice(this);
+    if (in < 0 || out < 0 || !m_ipv4->IsUp(static_cast<std::uint32_t>(in)) ||
+        !m_ipv4->IsUp(static_cast<std::uint32_t>(out)) || !m_ipv4->IsForwarding(static_cast<std::uint32_t>(in))) {
+        return false;
+    }
+    const auto copy = packet->Copy();
+    ns3::Ipv4Header header;
+    copy->RemoveHeader(header);
+    header.SetTtl(header.GetTtl() - 1);
+    copy->AddHeader(header);
+    Send(copy, GetBroadcast(), protocol);
+    return true;
 }
 
 void NrNetDevice::AddTrainBytes(Packet& packet) const {
@@ -173,6 +216,7 @@ void GnbNetDevice::SetCell(Ptr<Cell> cell) {
     NrNetDevice::SetCell(cell);
     cell->SetDeliver([this](std::uint32_t ue, Ptr<Packet> packet) { m_ues[ue]->Receive(packet); },
                      [this](std::uint32_t, Ptr<Packet> packet) { Receive(packet); });
+    TakeFromWires();
 }
 
 void GnbNetDevice::AddUe(std::uint32_t ue, Ptr<UeNetDevice> device, ns3::Ipv4Address address) {

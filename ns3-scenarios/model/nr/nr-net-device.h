@@ -11,6 +11,7 @@
 
 #include "ns3/channel.h"
 #include "ns3/ipv4-address.h"
+#include "ns3/ipv4.h"
 #include "ns3/mac48-address.h"
 #include "ns3/net-device.h"
 #include "ns3/node.h"
@@ -18,6 +19,7 @@
 #include "ns3/traced-callback.h"
 
 #include "nr-cell.h"
+#include "wired-device.h"
 
 namespace edgelam::nr {
 
@@ -84,13 +86,23 @@ class NrNetDevice : public ns3::NetDevice {
     /// Hands a packet to the node at the present simulated time.
     void Receive(ns3::Ptr<ns3::Packet> packet);
     bool DropUnknown(ns3::Ptr<ns3::Packet> packet);
+    /// From now on, take what comes over the wires of this node for a UE directly, without the node's IPv4, where IPv4
+    /// would only route it here (see Forward). For the device of a gNB, after it has its node.
+    void TakeFromWires();
+    /// Whether there is a UE with this address.
+    virtual bool Reaches(ns3::Ipv4Address) const { return false; }
     /// Counts and traces a packet, which the bearer has accepted or not. \return accepted
     bool Count(bool accepted, ns3::Ptr<ns3::Packet> packet);
 
   private:
     void HandUp();
+    /// Do for a packet from a wire what the node's IPv4 would do for it: take one from its time to live, and send it.
+    /// \return false, without having done anything, if IPv4 would do more: options, checksums, fragments, padding, no
+    /// time to live left, no UE with this address, or an interface that is down or does not forward
+    bool Forward(const WiredDevice& from, const ns3::Ptr<ns3::Packet>& packet, std::uint16_t protocol);
 
     ns3::Ptr<Cell> m_cell;
+    ns3::Ptr<ns3::Ipv4> m_ipv4; ///< of the node, for Forward
     ns3::Ptr<ns3::Node> m_node;
     std::uint32_t m_index = 0;
     std::uint16_t m_mtu = 1500, m_packetBytes;
@@ -139,6 +151,7 @@ class GnbNetDevice : public NrNetDevice {
   private:
     void DoDispose() override;
     bool DoSend(ns3::Ptr<ns3::Packet> packet) override;
+    bool Reaches(ns3::Ipv4Address address) const override { return m_ueOf.contains(address.Get()); }
 
     std::unordered_map<std::uint32_t, std::uint32_t> m_ueOf;    ///< by IPv4 address
     std::unordered_map<std::uint32_t, std::uint32_t> m_groupOf; ///< the cell's number, by multicast address
