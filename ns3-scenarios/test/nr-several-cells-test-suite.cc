@@ -450,7 +450,7 @@ void Change(Case& test) {
     test.True(cells[0] > 5 && cells[1] > 5, "in both cells");
 }
 
-/// What arrives of an emission, for each number of layers and any number of frequencies, against the plain sum.
+/// What arrives of an emission, for each number of layers and several numbers of antennas, against the plain sum.
 void ThroughWeights(Case& test) {
     edgelam::NamedRandom random(1, {7});
     const auto draw = [&](std::size_t count) {
@@ -460,30 +460,76 @@ void ThroughWeights(Case& test) {
         }
         return values;
     };
-    constexpr std::size_t elements = 5, stride = 13;
+    constexpr std::size_t elements = 5, four = 4;
     for (std::size_t layers = 1; layers <= 4; ++layers) {
-        for (std::size_t frequencies = 1; frequencies <= stride; ++frequencies) {
-            const auto h = draw(elements * stride), weights = draw(elements * layers);
-            Response out(layers * frequencies);
-            edgelam::nr::kernels::ThroughWeights(h.data(), weights.data(), elements, layers, stride, frequencies,
-                                                 out.data());
+        for (std::size_t antennas = 1; antennas <= 7; ++antennas) {
+            const auto h = draw(antennas * elements * four), weights = draw(elements * layers);
+            Response out(antennas * layers * four);
+            edgelam::nr::kernels::ThroughWeights(h.data(), weights.data(), antennas, elements, layers, out.data());
             double worst = 0;
-            for (std::size_t l = 0; l < layers; ++l) {
-                for (std::size_t f = 0; f < frequencies; ++f) {
-                    Complex sum = 0;
-                    for (std::size_t e = 0; e < elements; ++e) {
-                        sum += Complex(h[e * stride + f]) * Complex(weights[e * layers + l]);
+            for (std::size_t u = 0; u < antennas; ++u) {
+                for (std::size_t l = 0; l < layers; ++l) {
+                    for (std::size_t f = 0; f < four; ++f) {
+                        Complex sum = 0;
+                        for (std::size_t e = 0; e < elements; ++e) {
+                            sum += Complex(h[(u * elements + e) * four + f]) * Complex(weights[e * layers + l]);
+                        }
+                        worst = std::max(worst, std::abs(sum - Complex(out[(u * layers + l) * four + f])));
                     }
-                    worst = std::max(worst, std::abs(sum - Complex(out[l * frequencies + f])));
                 }
             }
-            test.True(worst < 1e-5, std::to_string(layers) + " layers, " + std::to_string(frequencies) +
-                                        " frequencies: " + std::to_string(worst));
+            test.True(worst < 1e-5, std::to_string(layers) + " layers, " + std::to_string(antennas) +
+                                        " antennas: " + std::to_string(worst));
         }
     }
 }
 
+/// Some samples of a covariance, and some columns of a channel, are what they are among all of them.
+void Samples(Case& test) {
+    using edgelam::nr::Covariance;
+    edgelam::NamedRandom random(1, {9});
+    constexpr std::size_t receivers = 3, samples = 21, columns = 4, used = 2, layers = 2;
+    const auto draw = [&](std::size_t count) {
+        std::vector<std::complex<float>> values(count);
+        for (auto& value : values) {
+            value = {static_cast<float>(random.Uniform() - 0.5), static_cast<float>(random.Uniform() - 0.5)};
+        }
+        return values;
+    };
+    const auto heard = draw(receivers * layers * samples), channel = draw(receivers * columns * samples);
+    const std::vector<std::uint32_t> at{2, 3, 4, 5, 11, 12, 13, 14, 6, 20};
+    Covariance whole, part;
+    whole.Reset(receivers, samples);
+    part.Reset(receivers, samples, at);
+    for (Covariance* each : {&whole, &part}) {
+        each->AddLayers(heard.data(), layers, layers, samples, 0, samples, 30);
+        each->AddWhite(0, samples, 0.5);
+    }
+    for (std::size_t f = 0; f < samples; ++f) { // by hand
+        std::complex<double> sum = 0;
+        for (std::size_t l = 0; l < layers; ++l) {
+            sum += 30. * Complex(heard[(2 * layers + l) * samples + f]) *
+                   std::conj(Complex(heard[(layers + l) * samples + f]));
+        }
+        test.True(std::abs(whole.At(2, 1, f) - sum) < 1e-5, "entry");
+    }
+    std::vector<std::complex<float>> all, some;
+    whole.Whiten(channel, columns, columns, {}, all);
+    part.Whiten(channel, columns, used, at, some);
+    test.True(some.size() == receivers * used * at.size(), "size");
+    bool same = true;
+    for (std::size_t r = 0; r < receivers; ++r) {
+        for (std::size_t c = 0; c < used; ++c) {
+            for (std::size_t i = 0; i < at.size(); ++i) {
+                same &= some[(r * used + c) * at.size() + i] == all[(r * columns + c) * samples + at[i]];
+            }
+        }
+    }
+    test.True(same, "bit by bit");
+}
+
 CaseSuite severalCellsTestSuite("edgelam-nr-several-cells", {{"white", White},
+                                                             {"samples", Samples},
                                                              {"faint", Faint},
                                                              {"order", Order},
                                                              {"interference rejection", Irc},

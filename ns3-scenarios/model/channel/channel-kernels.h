@@ -58,6 +58,10 @@ void AddDelays(const float* cRe, const float* cIm, std::size_t numTaps, std::siz
                const float* eRe, const float* eIm, std::size_t numFrequencies, std::size_t stride,
                std::complex<float>* out);
 
+/// The same as out[chunk of 4 f, j, 4], for all j. Frequencies beyond the last one have any values.
+void AddDelaysByFour(const float* cRe, const float* cIm, std::size_t numTaps, std::size_t n, const float* eRe,
+                     const float* eIm, std::size_t numFrequencies, std::size_t stride, std::complex<float>* out);
+
 constexpr std::size_t lanes = 8; ///< floats that are worked on together
 
 /// A complex matrix: entry (i, k) is at i * rowStep + k * columnStep.

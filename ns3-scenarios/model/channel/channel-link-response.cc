@@ -62,6 +62,27 @@ void ChannelLink::Respond(Direction direction, const PortWeights* rxWeights, con
     }
 }
 
+void ChannelLink::RespondByFour(std::span<const double> frequencyOffsetsHz, std::vector<std::complex<float>>& out) {
+    constexpr std::size_t four = 4;
+    const std::size_t pairs = NumRx(Direction::Downlink) * NumTx(Direction::Downlink);
+    const std::size_t frequencies = frequencyOffsetsHz.size();
+    out.resize((frequencies + four - 1) / four * four * pairs);
+    if (IsOverSurface()) {
+        std::vector<std::complex<float>> response(pairs * frequencies);
+        Respond(Direction::Downlink, nullptr, nullptr, frequencyOffsetsHz, response);
+        for (std::size_t j = 0; j < pairs; ++j) {
+            for (std::size_t f = 0; f < frequencies; ++f) {
+                out[(f / four * pairs + j) * four + f % four] = response[j * frequencies + f];
+            }
+        }
+        return;
+    }
+    const Taps taps = CollectTaps(nullptr, nullptr);
+    const DelayPhasors phasors(taps.delayS, frequencyOffsetsHz);
+    kernels::AddDelaysByFour(taps.re.data(), taps.im.data(), taps.delayS.size(), pairs, phasors.re.data(),
+                             phasors.im.data(), frequencies, phasors.stride, out.data());
+}
+
 void ChannelLink::GetFrequencyResponse(Direction direction, std::span<const double> frequencyOffsetsHz,
                                        std::span<std::complex<float>> out) {
     const std::size_t size = NumRx(direction) * NumTx(direction) * frequencyOffsetsHz.size();
@@ -86,6 +107,12 @@ std::list<ChannelLink::Effective>::iterator ChannelLink::FindEffective(Direction
 }
 
 bool ChannelLink::Holds(const KeptValues& kept, double wavelengths) const {
+    if (m_frozen) {
+        if (kept.values.empty()) {
+            throw std::logic_error("a frozen link is asked for a channel that it has not kept");
+        }
+        return true;
+    }
     const double near = wavelengths * m_channel.GetWavelengthM();
     return !kept.values.empty() && kept.arrayVersion == m_arrayVersion && kept.settingsVersion == SettingsVersion() &&
            kept.realisation == m_channel.RealisationOf(m_utNode) &&
@@ -105,9 +132,8 @@ bool ChannelLink::HasKeptResponse(std::span<const double> frequencyOffsetsHz, do
 const std::vector<std::complex<float>>& ChannelLink::GetKeptResponse(std::span<const double> frequencyOffsetsHz,
                                                                      double times) {
     if (!HasKeptResponse(frequencyOffsetsHz, times)) {
-        std::vector<std::complex<float>> values(NumRx(Direction::Downlink) * NumTx(Direction::Downlink) *
-                                                frequencyOffsetsHz.size());
-        Respond(Direction::Downlink, nullptr, nullptr, frequencyOffsetsHz, values);
+        auto values = std::move(m_kept.values); // its memory
+        RespondByFour(frequencyOffsetsHz, values);
         Keep(std::move(values), m_kept);
         m_keptFrequenciesHz.assign(frequencyOffsetsHz.begin(), frequencyOffsetsHz.end());
     }

@@ -211,7 +211,7 @@ LinkState ChannelLink::GetState() {
 }
 
 void ChannelLink::CheckArrays() {
-    if (m_held) {
+    if (m_held || m_frozen) {
         return;
     }
     const auto bs = ShapeOf(*m_bsArray), ut = ShapeOf(*m_utArray);

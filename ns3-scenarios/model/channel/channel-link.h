@@ -93,7 +93,10 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     /// of ns-3 are not atomic, so nothing in them copies a Ptr. Throws std::logic_error over surfaces, which links
     /// share.
     void Hold();
-    void Release() { m_held = false; }
+    /// For work on several threads with channels that have been computed at these places: until Release, what is kept
+    /// holds without a look, and what is not kept throws std::logic_error.
+    void Freeze() { m_frozen = true; }
+    void Release() { m_held = m_frozen = false; }
     /// Whether Hold is possible.
     bool CanBeHeld() const { return !IsOverSurface(); }
 
@@ -127,8 +130,10 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     /// Whether GetEffectiveChannel has kept the answer.
     bool HasEffectiveChannel(Direction direction, const PortWeights& rxWeights, const PortWeights& txWeights,
                              std::span<const double> frequencyOffsetsHz);
-    /// GetFrequencyResponse to the user, kept like GetEffectiveChannel, but for this many CoherenceDistances and for
-    /// the frequencies used last only. The reference holds until the next call.
+    /// GetFrequencyResponse to the user in another order, for who takes a few frequencies of all elements: complex64
+    /// [chunk of 4 frequencies, user element, base-station element, 4], whose last chunk has any values beyond the last
+    /// frequency. Kept like GetEffectiveChannel, but for this many CoherenceDistances and for the frequencies used last
+    /// only. The reference holds until the next call.
     const std::vector<std::complex<float>>& GetKeptResponse(std::span<const double> frequencyOffsetsHz, double times);
     bool HasKeptResponse(std::span<const double> frequencyOffsetsHz, double times);
     /// Identifies the last result of GetEffectiveChannel: another number, above 0, for each time values were computed.
@@ -205,6 +210,7 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     bool Holds(const KeptValues& kept, double wavelengths) const;
     /// Keep values that have been computed here.
     void Keep(std::vector<std::complex<float>> values, KeptValues& kept) const;
+    void RespondByFour(std::span<const double> frequencyOffsetsHz, std::vector<std::complex<float>>& out);
 
     RadioChannel& m_channel;
     ns3::Ptr<ns3::MobilityModel> m_bs, m_ut;
@@ -214,7 +220,7 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     std::shared_ptr<ChannelEnvironment> m_environment;
     std::uint64_t m_realisation = 0;
 
-    bool m_held = false;
+    bool m_held = false, m_frozen = false;
     bool m_placed = false, m_partsCurrent = false, m_raysCurrent = false;
     ns3::Vector m_bsPlace, m_utPlace; ///< the places that everything below is for
     std::uint64_t m_surroundingsVersion = 0;

@@ -14,6 +14,7 @@ namespace edgelam::nr {
 
 namespace {
 
+constexpr std::size_t four = 4; ///< samples that lie together in a channel
 constexpr double located_m = 1; ///< a UE that has moved less is heard as before
 
 using Complex = std::complex<float>;
@@ -141,12 +142,16 @@ template<class Arrive>
 void Air::AddExplicit(const Carrier& carrier, const Emission& emission, std::uint32_t groups, double noiseW,
                       std::size_t receivers, Covariance& around, Arrive arrive) {
     const std::size_t perGroup = emission.perGroup ? emission.weights.size() / carrier.numGroups : 0;
-    std::vector<Complex> arrived;
+    thread_local std::vector<Complex> arrived;
+    arrived.resize(receivers * emission.layers * four);
     ForRuns(carrier, groups, emission.perGroup, [&](unsigned group, std::size_t first, std::size_t count) {
-        arrived.resize(receivers * emission.layers * count);
-        arrive(emission.weights.data() + group * perGroup, first, count, arrived.data());
-        around.AddLayers(arrived.data(), emission.layers, emission.layers, count, first, count,
-                         emission.powerW / noiseW);
+        for (std::size_t f = first; f < first + count;) {
+            const std::size_t chunk = f / four, end = std::min(first + count, (chunk + 1) * four);
+            arrive(emission.weights.data() + group * perGroup, chunk, arrived.data());
+            around.AddLayers(arrived.data() + f % four, emission.layers, emission.layers, four, f, end - f,
+                             emission.powerW / noiseW);
+            f = end;
+        }
     });
 }
 
@@ -201,7 +206,7 @@ bool Air::HearDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std
     const UeEnd& end = m_ues[ue];
     const Carrier& carrier = *m_cells[cell]->carrier;
     const double noiseW = carrier.noiseDownW;
-    const std::size_t antennas = end.elements.numElements(), samples = carrier.offsetsHz.size();
+    const std::size_t antennas = end.elements.numElements();
     bool any = false;
     ForHeardDown(cell, ue, slot, groups, [&](const Emission& emission, bool isExplicit, std::uint32_t other) {
         any = true;
@@ -213,12 +218,9 @@ bool Air::HearDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std
         }
         const auto& h = *end.paths[other].channel;
         AddExplicit(carrier, emission, both, noiseW, antennas, around,
-                    [&](const Complex* weights, std::size_t first, std::size_t count, Complex* arrived) {
-                        for (std::size_t a = 0; a < antennas; ++a) {
-                            kernels::ThroughWeights(h.data() + a * elements * samples + first, weights, elements,
-                                                    emission.layers, samples, count,
-                                                    arrived + a * emission.layers * count);
-                        }
+                    [&](const Complex* weights, std::size_t chunk, Complex* arrived) {
+                        kernels::ThroughWeights(h.data() + chunk * antennas * elements * four, weights, antennas,
+                                                elements, emission.layers, arrived);
                     });
     });
     return any;
@@ -271,10 +273,9 @@ bool Air::HearUp(std::uint32_t cell, const PortWeights& beams, std::uint64_t slo
                  Covariance& around) const {
     const CellEnd& gnb = *m_cells[cell];
     const Carrier& carrier = *gnb.carrier;
-    const std::size_t elements = gnb.elements.numElements(), samples = carrier.offsetsHz.size(),
-                      ports = beams.numPorts();
+    const std::size_t elements = gnb.elements.numElements(), ports = beams.numPorts();
     bool any = false;
-    std::vector<Complex> partly;
+    thread_local std::vector<Complex> partly;
     ForHeardUp(cell, slot, groups, [&](const Emission& emission, bool isExplicit, double power) {
         any = true;
         const std::uint32_t both = emission.groups & groups;
@@ -286,13 +287,13 @@ bool Air::HearUp(std::uint32_t cell, const PortWeights& beams, std::uint64_t slo
         }
         const auto& h = *end.paths[cell].channel;
         AddExplicit(carrier, emission, both, carrier.noiseUpW, ports, around,
-                    [&](const Complex* weights, std::size_t first, std::size_t count, Complex* arrived) {
-                        // [element, layer, sample], then [beam, layer, sample]
-                        partly.resize(elements * emission.layers * count);
-                        kernels::CombineAntennas(h.data() + first, weights, antennas, elements, emission.layers,
-                                                 samples, count, partly.data());
+                    [&](const Complex* weights, std::size_t chunk, Complex* arrived) {
+                        // [element, layer, 4], then [beam, layer, 4]
+                        partly.resize(elements * emission.layers * four);
+                        kernels::CombineAntennas(h.data() + chunk * antennas * elements * four, weights, antennas,
+                                                 elements, emission.layers, four, four, partly.data());
                         kernels::CombineRows(partly.data(), beams.values().data(), elements, ports,
-                                             emission.layers * count, arrived);
+                                             emission.layers * four, arrived);
                     });
     });
     return any;

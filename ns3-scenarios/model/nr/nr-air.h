@@ -130,7 +130,7 @@ class Air {
     struct Path {
         ns3::Ptr<ChannelLink> link;
         std::uint64_t fetch = 0; ///< by which the channel was fetched last
-        /// H [UE antenna, element, sample] from then
+        /// H [chunk of 4 samples, UE antenna, element, 4] from then
         const std::vector<std::complex<float>>* channel = nullptr;
     };
     struct UeEnd {
@@ -153,7 +153,8 @@ class Air {
     /// The same for what a cell hears: body(emission, whether it is explicit, power over noise).
     template<class F>
     void ForHeardUp(std::uint32_t cell, std::uint64_t slot, std::uint32_t groups, F body) const;
-    /// Add layers of an emission, [group of `perGroup`] weights applied by `arrive`, on the samples of `groups`.
+    /// Add layers of an emission on the samples of `groups`. \param arrive puts those of a chunk of 4 samples, through
+    /// the weights of a group, where it is told: [receiver, layer, 4]
     template<class Arrive>
     static void AddExplicit(const Carrier& carrier, const Emission& emission, std::uint32_t groups, double noiseW,
                             std::size_t receivers, Covariance& around, Arrive arrive);

@@ -7,18 +7,10 @@ NS_LOG_COMPONENT_DEFINE("NrBlockReceiver");
 
 namespace edgelam::nr {
 
-void BlockReceiver::Receive(const HarqProcess& process, Reception& reception, const SinrMap& map, unsigned symbols,
+void BlockReceiver::Receive(const HarqProcess& process, Reception& reception, double sinr, unsigned symbols,
                             TransportBlockRecord record) {
-    m_sinrs.clear();
-    for (unsigned l = 0; l < map.numLayers; ++l) {
-        for (const auto g : process.groups) {
-            const float* at = map.Layer(l) + g * m_carrier.samplesPerGroup;
-            m_sinrs.insert(m_sinrs.end(), at, at + m_carrier.samplesPerGroup);
-        }
-    }
     const unsigned prbs = m_carrier.PrbsOf(process.groups),
                    bitsPerSymbol = McsAt(m_carrier.mcsTable, process.mcs).bitsPerSymbol;
-    const double sinr = EffectiveSinr(m_sinrs, m_carrier.beta[process.mcs]);
     reception.soft.Add(sinr,
                        static_cast<double>(m_carrier.DataElements(prbs, symbols)) * bitsPerSymbol * process.layers,
                        m_carrier.settings.incrementalRedundancy ? RedundancyVersion(process.attempts) : 0);

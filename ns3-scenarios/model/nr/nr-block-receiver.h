@@ -7,7 +7,6 @@
 
 #include "nr-carrier.h"
 #include "nr-harq-entity.h"
-#include "nr-phy-link.h"
 #include "nr-records.h"
 
 namespace edgelam::nr {
@@ -19,15 +18,14 @@ class BlockReceiver {
 
     /// A transmission of a block arrives. The result is in reception.decoded, and the transmission is written to the
     /// trace.
-    /// \param map SINR of its layers in all groups
+    /// \param sinr effective, of all its layers and groups, linear
     /// \param record its slot, UE, direction and process
-    void Receive(const HarqProcess& process, Reception& reception, const SinrMap& map, unsigned symbols,
+    void Receive(const HarqProcess& process, Reception& reception, double sinr, unsigned symbols,
                  TransportBlockRecord record);
 
   private:
     const Carrier& m_carrier;
     const Trace& m_trace;
-    std::vector<float> m_sinrs; ///< used within one call
 };
 
 } // namespace edgelam::nr

@@ -41,7 +41,7 @@ void ChannelFetch::Add(const Wanted& wanted) {
     }
 }
 
-void ChannelFetch::Run() {
+void ChannelFetch::Run(Workers& workers) {
     if (m_wanted.empty()) {
         return;
     }
@@ -54,7 +54,7 @@ void ChannelFetch::Run() {
     }
     begin.push_back(m_wanted.size());
     NS_LOG_LOGIC(m_wanted.size() << " channels of " << begin.size() - 1 << " links");
-    m_workers.Run(begin.size() - 1, [&](std::size_t link) {
+    workers.Run(begin.size() - 1, [&](std::size_t link) {
         for (std::size_t i = begin[link]; i < begin[link + 1]; ++i) {
             m_wanted[i].Get();
         }

@@ -13,7 +13,7 @@
 
 namespace edgelam::nr {
 
-/// Holds links (ChannelLink::Hold) until the end of its life.
+/// Holds or freezes links (ChannelLink::Hold, Freeze) until the end of its life.
 class HeldLinks {
   public:
     HeldLinks() = default;
@@ -22,6 +22,10 @@ class HeldLinks {
     HeldLinks& operator=(const HeldLinks&) = delete;
     void Hold(ChannelLink& link) {
         link.Hold();
+        m_links.push_back(&link);
+    }
+    void Freeze(ChannelLink& link) {
+        link.Freeze();
         m_links.push_back(&link);
     }
     void Release() {
@@ -41,9 +45,6 @@ class ChannelFetch {
   public:
     using Values = std::vector<std::complex<float>>;
 
-    /// \param workers outlive this object
-    explicit ChannelFetch(Workers& workers) : m_workers(workers), m_id(++m_last) {}
-
     /// Its own number, above 0.
     std::uint64_t Id() const { return m_id; }
 
@@ -52,7 +53,7 @@ class ChannelFetch {
     /// Add GetKeptResponse. \param out where to put the place of the result
     void Add(ChannelLink& link, const std::vector<double>& offsetsHz, double times, const Values** out);
     /// Compute all that have been added. To be called once.
-    void Run();
+    void Run(Workers& workers);
 
   private:
     struct Wanted {
@@ -66,8 +67,7 @@ class ChannelFetch {
     };
     void Add(const Wanted& wanted);
     static inline std::uint64_t m_last = 0;
-    Workers& m_workers;
-    std::uint64_t m_id;
+    std::uint64_t m_id = ++m_last;
     HeldLinks m_held;
     std::vector<Wanted> m_wanted;
 };

@@ -3,6 +3,7 @@
 #include "nr-covariance.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -15,23 +16,52 @@ namespace edgelam::nr {
 
 namespace {
 
-constexpr std::size_t lanes = 8;
+constexpr std::size_t lanes = 8, products_at_once = 4;
 
 /// Of an entry in the lower triangle.
 constexpr std::size_t Place(std::size_t row, std::size_t column) {
     return row * (row + 1) / 2 + column;
 }
 
-/// Samples of one entry: += sum over layers of q_i conj(q_j).
+/// Entries of some samples: += sum over layers of q_i conj(q_j).
+/// \param values q, [receiver, layer of `columns`, sample of `stride`]
+/// \param q room for [receiver, 2, products_at_once]
+/// \param re, im [entry, sample of `samples`]
 EDGELAM_VECTOR
-void AddProducts(const float* qi, const float* qj, float amplitude, std::size_t layers, std::size_t stride,
-                 std::size_t count, double* re, double* im) {
-    for (std::size_t l = 0; l < layers; ++l, qi += 2 * stride, qj += 2 * stride) {
-        for (std::size_t f = 0; f < count; ++f) {
-            const double ir = amplitude * qi[2 * f], ii = amplitude * qi[2 * f + 1];
-            const double jr = amplitude * qj[2 * f], ji = amplitude * qj[2 * f + 1];
-            re[f] += ir * jr + ii * ji;
-            im[f] += ii * jr - ir * ji;
+void AddProducts(const float* values, std::size_t receivers, std::size_t columns, std::size_t stride, float amplitude,
+                 std::size_t layers, std::size_t count, double* q, double* re, double* im, std::size_t samples) {
+    constexpr std::size_t n = products_at_once;
+    for (std::size_t f0 = 0; f0 < count; f0 += n) {
+        const std::size_t here = std::min(n, count - f0);
+        for (std::size_t l = 0; l < layers; ++l) {
+            double *atRe = re + f0, *atIm = im + f0;
+            for (std::size_t i = 0; i < receivers; ++i) {
+                double *ir = q + 2 * i * n, *ii = ir + n;
+                const float* from = values + 2 * ((i * columns + l) * stride + f0);
+                for (std::size_t k = 0; k < n; ++k) {
+                    ir[k] = amplitude * from[2 * std::min(k, here - 1)];
+                    ii[k] = amplitude * from[2 * std::min(k, here - 1) + 1];
+                }
+                for (std::size_t j = 0; j <= i; ++j, atRe += samples, atIm += samples) {
+                    const double *jr = q + 2 * j * n, *ji = jr + n;
+                    double sumRe[n], sumIm[n];
+                    for (std::size_t k = 0; k < n; ++k) {
+                        sumRe[k] = ir[k] * jr[k] + ii[k] * ji[k];
+                        sumIm[k] = ii[k] * jr[k] - ir[k] * ji[k];
+                    }
+                    if (here == n) {
+                        for (std::size_t k = 0; k < n; ++k) {
+                            atRe[k] += sumRe[k];
+                            atIm[k] += sumIm[k];
+                        }
+                    } else {
+                        for (std::size_t k = 0; k < here; ++k) {
+                            atRe[k] += sumRe[k];
+                            atIm[k] += sumIm[k];
+                        }
+                    }
+                }
+            }
         }
     }
 }
@@ -101,6 +131,22 @@ void Covariance::Reset(std::size_t receivers, std::size_t samples) {
     AddWhite(0, samples, 1);
 }
 
+void Covariance::Reset(std::size_t receivers, std::size_t samples, std::span<const std::uint32_t> at) {
+    m_receivers = receivers;
+    m_samples = samples;
+    m_directed = false;
+    m_re.resize(Place(receivers, 0) * samples);
+    m_im.resize(m_re.size());
+    for (std::size_t i = 0; i < receivers; ++i) {
+        for (std::size_t j = 0; j <= i; ++j) {
+            for (const auto f : at) {
+                m_re[Place(i, j) * samples + f] = i == j ? 1 : 0;
+                m_im[Place(i, j) * samples + f] = 0;
+            }
+        }
+    }
+}
+
 void Covariance::AddWhite(std::size_t first, std::size_t count, double power) {
     for (std::size_t i = 0; i < m_receivers; ++i) {
         double* at = m_re.data() + Place(i, i) * m_samples + first;
@@ -112,13 +158,10 @@ void Covariance::AddLayers(const std::complex<float>* layers, std::size_t column
                            std::size_t stride, std::size_t first, std::size_t count, double power) {
     const auto* values = reinterpret_cast<const float*>(layers);
     const auto amplitude = static_cast<float>(std::sqrt(power));
-    for (std::size_t i = 0; i < m_receivers; ++i) {
-        for (std::size_t j = 0; j <= i; ++j) {
-            const std::size_t at = Place(i, j) * m_samples + first;
-            AddProducts(values + 2 * i * columns * stride, values + 2 * j * columns * stride, amplitude, numLayers,
-                        stride, count, m_re.data() + at, m_im.data() + at);
-        }
-    }
+    thread_local std::vector<double> work;
+    work.resize(2 * m_receivers * products_at_once);
+    AddProducts(values, m_receivers, columns, stride, amplitude, numLayers, count, work.data(), m_re.data() + first,
+                m_im.data() + first, m_samples);
     m_directed = true;
 }
 
@@ -146,32 +189,37 @@ void Covariance::MeanRise(std::vector<float>& rise) const {
     }
 }
 
-void Covariance::Whiten(std::span<const std::complex<float>> channel, std::size_t columns,
-                        std::vector<std::complex<float>>& out) const {
-    out.resize(channel.size());
-    const std::size_t entries = Place(m_receivers, 0);
+void Covariance::Whiten(std::span<const std::complex<float>> channel, std::size_t columns, std::size_t used,
+                        std::span<const std::uint32_t> samples, std::vector<std::complex<float>>& out) const {
+    const std::size_t entries = Place(m_receivers, 0), total = samples.empty() ? m_samples : samples.size();
+    out.resize(m_receivers * used * total);
     std::vector<double> work(2 * (entries + m_receivers) * lanes);
     double *re = work.data(), *im = re + entries * lanes, *xr = im + entries * lanes, *xi = xr + m_receivers * lanes;
-    for (std::size_t f0 = 0; f0 < m_samples; f0 += lanes) {
-        const std::size_t count = std::min(lanes, m_samples - f0);
-        for (std::size_t e = 0; e < entries; ++e) { // the last lane repeats its last sample
+    for (std::size_t f0 = 0; f0 < total; f0 += lanes) {
+        const std::size_t count = std::min(lanes, total - f0);
+        std::array<std::size_t, lanes> from; // the last lane repeats its last sample
+        for (std::size_t k = 0; k < lanes; ++k) {
+            const std::size_t f = f0 + std::min(k, count - 1);
+            from[k] = samples.empty() ? f : samples[f];
+        }
+        for (std::size_t e = 0; e < entries; ++e) {
             for (std::size_t k = 0; k < lanes; ++k) {
-                re[e * lanes + k] = m_re[e * m_samples + f0 + std::min(k, count - 1)];
-                im[e * lanes + k] = m_im[e * m_samples + f0 + std::min(k, count - 1)];
+                re[e * lanes + k] = m_re[e * m_samples + from[k]];
+                im[e * lanes + k] = m_im[e * m_samples + from[k]];
             }
         }
         Decompose(re, im, m_receivers);
-        for (std::size_t c = 0; c < columns; ++c) {
+        for (std::size_t c = 0; c < used; ++c) {
             for (std::size_t i = 0; i < m_receivers; ++i) {
-                const auto* from = channel.data() + (i * columns + c) * m_samples + f0;
+                const auto* row = channel.data() + (i * columns + c) * m_samples;
                 for (std::size_t k = 0; k < lanes; ++k) {
-                    xr[i * lanes + k] = from[std::min(k, count - 1)].real();
-                    xi[i * lanes + k] = from[std::min(k, count - 1)].imag();
+                    xr[i * lanes + k] = row[from[k]].real();
+                    xi[i * lanes + k] = row[from[k]].imag();
                 }
             }
             Substitute(re, im, m_receivers, xr, xi);
             for (std::size_t i = 0; i < m_receivers; ++i) {
-                auto* to = out.data() + (i * columns + c) * m_samples + f0;
+                auto* to = out.data() + (i * used + c) * total + f0;
                 for (std::size_t k = 0; k < count; ++k) {
                     to[k] = {static_cast<float>(xr[i * lanes + k]), static_cast<float>(xi[i * lanes + k])};
                 }

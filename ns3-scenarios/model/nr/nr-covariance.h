@@ -5,6 +5,7 @@
 
 #include <complex>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -16,6 +17,8 @@ class Covariance {
   public:
     /// The identity: noise alone.
     void Reset(std::size_t receivers, std::size_t samples);
+    /// The same, but only these samples are set; the others are not to be used.
+    void Reset(std::size_t receivers, std::size_t samples, std::span<const std::uint32_t> at);
     std::size_t NumReceivers() const { return m_receivers; }
     std::size_t NumSamples() const { return m_samples; }
     bool Empty() const { return m_samples == 0; }
@@ -41,9 +44,11 @@ class Covariance {
 
     /// L^-1 G at each sample, where L L^H is this matrix: after that the covariance is white, so an MMSE receiver for
     /// the result takes the directions of the interference into account (MMSE-IRC).
-    /// \param channel G, complex64 [receiver, column, sample]; \param out like channel
-    void Whiten(std::span<const std::complex<float>> channel, std::size_t columns,
-                std::vector<std::complex<float>>& out) const;
+    /// \param channel G, complex64 [receiver, column of `columns`, sample]: the first `used` columns are used
+    /// \param samples those to be worked out; empty: all
+    /// \param out complex64 [receiver, column of `used`, number in `samples`]
+    void Whiten(std::span<const std::complex<float>> channel, std::size_t columns, std::size_t used,
+                std::span<const std::uint32_t> samples, std::vector<std::complex<float>>& out) const;
 
   private:
     std::size_t m_receivers = 0, m_samples = 0;
@@ -51,14 +56,21 @@ class Covariance {
     std::vector<double> m_re, m_im; ///< lower triangle, [row (row + 1) / 2 + column, sample]
 };
 
-/// Noise and interference from outside the cell, as a receiver has it.
+/// Noise and interference from outside the cell, as a receiver has it, in the samples of frequency that it looks at.
 struct Noise {
     Noise() = default;
     Noise(std::span<const float> white) : rise(white) {}
     Noise(const std::vector<float>& white) : rise(white) {}
     Noise(const Covariance& all) : covariance(&all) {}
+    /// The same samples, with another covariance.
+    Noise With(const Covariance& all) const {
+        Noise noise(all);
+        noise.samples = samples;
+        return noise;
+    }
     std::span<const float> rise;            ///< [sample] noise and interference over noise, white; empty: 1
     const Covariance* covariance = nullptr; ///< instead of `rise`, if interference has a direction
+    std::span<const std::uint32_t> samples; ///< those in which something is received; empty: all
 };
 
 } // namespace edgelam::nr

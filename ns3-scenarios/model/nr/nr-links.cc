@@ -105,40 +105,6 @@ void Links::FetchOthers(std::uint32_t ue, Direction direction, std::uint64_t slo
     }
 }
 
-void Links::Fetch(std::span<const Transmission> transmissions, std::uint64_t slot) {
-    ChannelFetch fetch(*m_workers);
-    for (const auto& [direction, ue, process] : transmissions) {
-        m_ues[ue]->link.Fetch(direction, process->layers, !Shared(direction, slot).Shares(slot, ue), fetch);
-        if (AreHeard()) {
-            FetchOthers(ue, direction, slot, Bits(process->groups), fetch);
-        }
-    }
-    fetch.Run();
-}
-
-Noise Links::Around(std::uint32_t ue, Direction direction, std::uint64_t slot,
-                    const std::vector<std::uint32_t>& groups) {
-    const auto rise = Rise(ue, direction, slot);
-    if (!AreHeard()) {
-        return rise;
-    }
-    const auto hear = [&] {
-        UeLink& link = m_ues[ue]->link;
-        const PortWeights& beams = *link.State().beams;
-        const bool down = direction == Direction::Downlink;
-        m_around.Reset(down ? link.Phy().NumUeAntennas() : beams.numPorts(), m_carrier.offsetsHz.size());
-        return down ? m_air->HearDown(m_cell, ue, slot, Bits(groups), m_around)
-                    : m_air->HearUp(m_cell, beams, slot, Bits(groups), m_around);
-    };
-    if (!hear()) {
-        return rise;
-    }
-    for (std::size_t f = 0; f < rise.size(); ++f) {
-        m_around.AddWhite(f, 1, rise[f] - 1);
-    }
-    return m_around;
-}
-
 /// The slots of a direction, the newest first, over which others are measured.
 template<class F>
 void Links::ForMeasuredSlots(Direction direction, std::uint64_t slot, F body) const {
@@ -348,7 +314,7 @@ void Links::MeasureOne(std::uint32_t number, std::uint64_t slot) {
 
 const std::vector<std::uint32_t>& Links::Measure(std::span<const std::uint32_t> ues, std::uint64_t slot) {
     m_measured.clear();
-    ChannelFetch fetch(*m_workers);
+    ChannelFetch fetch;
     for (const auto number : ues) {
         Ue& ue = *m_ues[number];
         Adopt(ue, slot);
@@ -357,7 +323,7 @@ const std::vector<std::uint32_t>& Links::Measure(std::span<const std::uint32_t> 
             m_measured.push_back(number);
         }
     }
-    fetch.Run();
+    fetch.Run(*m_workers);
     HeldLinks held;
     const bool onThreads = m_beamformer->IsThreadSafe() && std::ranges::all_of(m_measured, [this](std::uint32_t each) {
                                return m_ues[each]->link.Phy().link()->CanBeHeld();
@@ -458,42 +424,6 @@ SharedSlot& Links::Shared(Direction direction, std::uint64_t slot) {
 
 void Links::Share(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process) {
     Shared(direction, slot).Add(slot, m_ues[ue]->link, process.groups, process.layers);
-}
-
-const SinrMap& Links::Downlink(std::uint32_t ue, const HarqProcess& process, std::uint64_t slot) {
-    const Noise noise = Around(ue, Direction::Downlink, slot, process.groups);
-    SharedSlot& shared = Shared(Direction::Downlink, slot);
-    return shared.Shares(slot, ue)
-               ? shared.Downlink(ue, *m_beamformer, m_carrier.DownlinkSnr(), noise)
-               : m_ues[ue]->link.Downlink(process.layers, m_carrier.DownlinkSnr(), Beams::InUse, noise);
-}
-
-const SinrMap& Links::DownlinkOver(std::uint32_t ue, const PortWeights& beam, const std::vector<std::uint32_t>& groups,
-                                   std::uint64_t slot) {
-    if (AreHeard()) {
-        ChannelFetch fetch(*m_workers);
-        FetchOthers(ue, Direction::Downlink, slot, Bits(groups), fetch);
-        fetch.Run();
-    }
-    return m_ues[ue]->link.DownlinkOver(beam, m_carrier.DownlinkSnr(), Around(ue, Direction::Downlink, slot, groups));
-}
-
-const SinrMap& Links::Uplink(std::uint32_t ue, const HarqProcess& process, std::uint64_t slot) {
-    const Noise noise = Around(ue, Direction::Uplink, slot, process.groups);
-    SharedSlot& shared = Shared(Direction::Uplink, slot);
-    if (!shared.Shares(slot, ue)) {
-        return m_ues[ue]->link.Uplink(process.layers,
-                                      UplinkPowerW(ue, m_carrier.PrbsOf(process.groups)) / m_carrier.noiseUpW,
-                                      Beams::InUse, noise);
-    }
-    const auto snr = [&](std::uint32_t other, std::uint32_t groups) {
-        unsigned prbs = 0;
-        for (unsigned g = 0; g < m_carrier.numGroups; ++g) {
-            prbs += (groups >> g & 1U) != 0 ? m_carrier.PrbsOf(g) : 0;
-        }
-        return UplinkPowerW(other, prbs) / m_carrier.noiseUpW;
-    };
-    return shared.Uplink(ue, snr, noise);
 }
 
 unsigned Links::McsFor(const LinkAdaptation& adaptation, const std::vector<std::uint32_t>& groups, double offsetDb,

@@ -20,6 +20,7 @@
 #include "nr-radio-link.h"
 #include "nr-records.h"
 #include "nr-shared-slot.h"
+#include "nr-slot-work.h"
 #include "nr-workers.h"
 
 namespace edgelam::nr {
@@ -126,20 +127,21 @@ class Links {
     struct Transmission {
         Direction direction;
         std::uint32_t ue;
+        unsigned harq;
         const HarqProcess* process;
     };
-    /// Compute the channels that Downlink and Uplink of these blocks take, on several threads; comes before them.
-    void Fetch(std::span<const Transmission> transmissions, std::uint64_t slot);
+    /// Have it worked out how these blocks arrive.
+    void Prepare(std::span<const Transmission> transmissions, std::uint64_t slot, SlotWork& work);
+    /// The effective SINR, linear, with which a block arrives, alone in its groups or beside others. Blocks are asked
+    /// for in the order in which they were prepared, but some may be left out.
+    double Arrived(Direction direction, std::uint32_t ue, unsigned harq);
     /// Add a UE, with the groups and layers of its block, to a slot in which UEs share groups.
     void Share(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process);
     /// Tell other cells what is sent in this slot: the block of a UE's process, or one layer over a beam.
     void PutOnAir(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process);
     void PutOnAir(std::uint64_t slot, const PortWeights& beam, const std::vector<std::uint32_t>& groups);
-    /// The SINR of a UE's block, which holds in the block's groups: alone there, or beside others.
-    const SinrMap& Downlink(std::uint32_t ue, const HarqProcess& process, std::uint64_t slot);
-    const SinrMap& DownlinkOver(std::uint32_t ue, const PortWeights& beam, const std::vector<std::uint32_t>& groups,
-                                std::uint64_t slot);
-    const SinrMap& Uplink(std::uint32_t ue, const HarqProcess& process, std::uint64_t slot);
+    /// The effective SINR with which a block of one layer over a beam arrives at a UE.
+    double DownlinkOver(std::uint32_t ue, const PortWeights& beam, const HarqProcess& process, std::uint64_t slot);
 
     /// The MCS of a block on these groups.
     /// \param sharedDb [group] SINR expected beside others over that alone; empty: the UE is alone
@@ -160,6 +162,14 @@ class Links {
         LinkAdaptation down, up;
         double lossDb = 0; ///< path loss at the last measurement
         CsiSchedule reports;
+        Covariance around; ///< used within one call
+    };
+    /// A block that arrives in the present slot.
+    struct Arrival {
+        Transmission sent;
+        std::vector<std::uint32_t> samples; ///< of frequency, those of its groups
+        std::vector<float> rise;            ///< see Rise
+        double sinr;                        ///< effective, linear
     };
     /// Noise and interference over noise at each SINR sample, as the receiving end has it in this slot; empty if there
     /// is no source. The receiver updates its mean with it.
@@ -170,8 +180,18 @@ class Links {
     template<class F>
     void ForMeasuredSlots(Direction direction, std::uint64_t slot, F body) const;
     std::uint32_t AllGroups() const { return m_carrier.numGroups == 32 ? UINT32_MAX : (1U << m_carrier.numGroups) - 1; }
-    /// The same with what other cells send on these groups, between the UE's antennas or the beams in use.
-    Noise Around(std::uint32_t ue, Direction direction, std::uint64_t slot, const std::vector<std::uint32_t>& groups);
+    /// What is known of a block before it is received.
+    void Expect(const Transmission& sent, std::uint64_t slot, Arrival& arrival);
+    /// Work out how a block arrives.
+    void Receive(Arrival& arrival, std::uint64_t slot);
+    /// Noise and interference in the samples of a block, with what other cells send there, between the UE's antennas or
+    /// the beams in use.
+    Noise Around(const Arrival& arrival, std::uint64_t slot);
+    const SinrMap& Downlink(const Transmission& sent, std::uint64_t slot, const Noise& noise);
+    const SinrMap& Uplink(const Transmission& sent, std::uint64_t slot, const Noise& noise);
+    bool Shares(const Transmission& sent, std::uint64_t slot) {
+        return Shared(sent.direction, slot).Shares(slot, sent.ue);
+    }
     /// Measure what other cells have sent in the last slots (CSI-IM of TS 38.214 5.2.2.4), between the UE's antennas or
     /// the beams that were measured last.
     void MeasureOthers(std::uint32_t ue, Direction direction, std::uint64_t slot);
@@ -204,8 +224,9 @@ class Links {
     std::shared_ptr<InterferenceSource> m_interference;
     std::shared_ptr<Air> m_air; ///< null: no other cells
     std::uint32_t m_cell = 0;
-    Precoder m_alone;                                 ///< used within one call
-    Covariance m_around;                              ///< used within one call
+    Precoder m_alone;                ///< used within one call
+    std::vector<Arrival> m_arrivals; ///< the first `m_numArrivals` are those of the present slot
+    std::size_t m_numArrivals = 0, m_nextArrival = 0;
     std::vector<SharedSlot> m_sharedDown, m_sharedUp; ///< [slot mod size]
     std::vector<float> m_rise;                        ///< used within one call
     std::shared_ptr<Workers> m_workers;

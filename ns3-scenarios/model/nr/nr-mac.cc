@@ -149,7 +149,6 @@ void Mac::Announce(const std::vector<Action>& actions, std::uint64_t slot) {
 
 void Mac::Execute(std::uint64_t slot) {
     auto& due = m_ring[slot & (m_ring.size() - 1)];
-    Fetch(due, slot);
     for (const auto& action : due) { // what an action adds is for later slots
         --m_outstanding;
         Execute(action, slot);
@@ -157,15 +156,20 @@ void Mac::Execute(std::uint64_t slot) {
     due.clear();
 }
 
-void Mac::Fetch(const std::vector<Action>& actions, std::uint64_t slot) {
+void Mac::Prepare(std::uint64_t slot, SlotWork& work) {
+    Prepare(m_ring[slot & (m_ring.size() - 1)], slot, work);
+}
+
+void Mac::Prepare(const std::vector<Action>& actions, std::uint64_t slot, SlotWork& work) {
     m_transmissions.clear();
     for (const auto& action : actions) {
         if (action.kind == ActionKind::TransmitDown || action.kind == ActionKind::TransmitUp) {
             const auto direction = action.kind == ActionKind::TransmitDown ? Direction::Downlink : Direction::Uplink;
-            m_transmissions.push_back({direction, action.number, &Of(action.number, direction).harq[action.harq]});
+            m_transmissions.push_back(
+                {direction, action.number, action.harq, &Of(action.number, direction).harq[action.harq]});
         }
     }
-    m_links.Fetch(m_transmissions, slot);
+    m_links.Prepare(m_transmissions, slot, work);
 }
 
 void Mac::DecideDown(std::uint64_t slot) {
@@ -178,7 +182,9 @@ void Mac::DecideDown(std::uint64_t slot) {
 }
 
 void Mac::ExecuteAtOnce(std::uint64_t slot) {
-    Fetch(m_atOnce, slot);
+    SlotWork work;
+    Prepare(m_atOnce, slot, work);
+    work.Run();
     for (const auto& action : m_atOnce) {
         Execute(action, slot);
     }
@@ -478,7 +484,7 @@ void Mac::TransmitDown(std::uint32_t number, unsigned harq, std::uint64_t slot) 
     record.slot = slot;
     record.ue = number;
     record.harq = small;
-    m_receiver.Receive(process, process.reception, m_links.Downlink(number, process, slot),
+    m_receiver.Receive(process, process.reception, m_links.Arrived(Direction::Downlink, number, harq),
                        m_carrier.PlanOf(slot).downSymbols, record);
     m_energy.SendGroups(slot, process.groups);
     m_energy.SendDown(number, slot, harq, process.reception.decoded);
@@ -513,7 +519,7 @@ void Mac::TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot) {
     record.ue = number;
     record.uplink = 1;
     record.harq = small;
-    m_receiver.Receive(process, process.reception, m_links.Uplink(number, process, slot),
+    m_receiver.Receive(process, process.reception, m_links.Arrived(Direction::Uplink, number, harq),
                        m_carrier.PlanOf(slot).upSymbols, record);
     m_energy.SendUp(number, slot, process, harq);
     ++process.attempts;

@@ -118,6 +118,7 @@ class Mac : private SlotWorker {
     };
 
     void PutOnAir(std::uint64_t slot) override { Announce(m_ring[slot & (m_ring.size() - 1)], slot); }
+    void Prepare(std::uint64_t slot, SlotWork& work) override;
     void Execute(std::uint64_t slot) override;
     void DecideDown(std::uint64_t slot) override;
     void PutOnAirAtOnce(std::uint64_t slot) override { Announce(m_atOnce, slot); }
@@ -147,8 +148,8 @@ class Mac : private SlotWorker {
     void ReceiveUp(Ue& ue, unsigned harq);
     /// The gNB learns whether a block was decoded.
     void Feedback(Sender& sender, unsigned harq, bool decoded);
-    /// Have the channels of what these actions send computed.
-    void Fetch(const std::vector<Action>& actions, std::uint64_t slot);
+    /// Have it worked out how the blocks that these actions send arrive.
+    void Prepare(const std::vector<Action>& actions, std::uint64_t slot, SlotWork& work);
     /// Measure UEs of which something waits, if it is time.
     void Look(std::span<const std::uint32_t> ues, std::uint64_t slot);
     /// Whether a UE with waiting data may be scheduled, after a look at it. If its link has failed, the data that waits

@@ -168,52 +168,65 @@ EDGELAM_INLINE void Gram(const float* __restrict hRe, const float* __restrict hI
     }
 }
 
-/// Half a lane of complex frequencies at a time, for all layers in one pass over the elements.
-template<std::size_t layers>
+/// Half a lane of complex frequencies, for all layers and some antennas in one pass over the elements.
+template<std::size_t layers, std::size_t antennas>
 EDGELAM_INLINE void Through(const std::complex<float>* __restrict h, const std::complex<float>* __restrict weights,
-                            std::size_t elements, std::size_t stride, std::size_t frequencies,
-                            std::complex<float>* __restrict out) {
-    constexpr std::size_t step = lanes / 2;
-    for (std::size_t f = 0; f < frequencies; f += step) {
-        const std::size_t bytes = std::min(step, frequencies - f) * sizeof(std::complex<float>);
-        Vector byRe[layers] = {}, byIm[layers] = {};
-        for (std::size_t e = 0; e < elements; ++e) {
-            Vector row = {};
-            if (bytes == sizeof(row)) {
-                std::memcpy(&row, h + e * stride + f, sizeof(row));
-            } else {
-                std::memcpy(&row, h + e * stride + f, bytes);
-            }
-            for (std::size_t l = 0; l < layers; ++l) {
-                byRe[l] += row * weights[e * layers + l].real();
-                byIm[l] += row * weights[e * layers + l].imag();
+                            std::size_t elements, std::complex<float>* __restrict out) {
+    constexpr std::size_t four = lanes / 2;
+    Vector byRe[antennas][layers] = {}, byIm[antennas][layers] = {};
+    for (std::size_t e = 0; e < elements; ++e) {
+        Vector row[antennas];
+        for (std::size_t u = 0; u < antennas; ++u) {
+            std::memcpy(&row[u], h + (u * elements + e) * four, sizeof(row[u]));
+        }
+        for (std::size_t l = 0; l < layers; ++l) {
+            const float re = weights[e * layers + l].real(), im = weights[e * layers + l].imag();
+            for (std::size_t u = 0; u < antennas; ++u) {
+                byRe[u][l] += row[u] * re;
+                byIm[u][l] += row[u] * im;
             }
         }
+    }
+    for (std::size_t u = 0; u < antennas; ++u) {
         for (std::size_t l = 0; l < layers; ++l) {
             float sum[lanes];
             for (std::size_t k = 0; k < lanes; k += 2) {
-                sum[k] = byRe[l][k] - byIm[l][k + 1];
-                sum[k + 1] = byRe[l][k + 1] + byIm[l][k];
+                sum[k] = byRe[u][l][k] - byIm[u][l][k + 1];
+                sum[k + 1] = byRe[u][l][k + 1] + byIm[u][l][k];
             }
-            std::memcpy(out + l * frequencies + f, sum, bytes);
+            std::memcpy(out + (u * layers + l) * four, sum, sizeof(sum));
         }
+    }
+}
+
+/// As many antennas at once as there are registers for.
+template<std::size_t layers, std::size_t atOnce>
+EDGELAM_INLINE void ThroughAll(const std::complex<float>* h, const std::complex<float>* weights, std::size_t antennas,
+                               std::size_t elements, std::complex<float>* out) {
+    constexpr std::size_t four = lanes / 2;
+    std::size_t u = 0;
+    for (; u + atOnce <= antennas; u += atOnce) {
+        Through<layers, atOnce>(h + u * elements * four, weights, elements, out + u * layers * four);
+    }
+    for (; u < antennas; ++u) {
+        Through<layers, 1>(h + u * elements * four, weights, elements, out + u * layers * four);
     }
 }
 
 } // namespace
 
 EDGELAM_VECTOR
-void ThroughWeights(const std::complex<float>* h, const std::complex<float>* weights, std::size_t elements,
-                    std::size_t layers, std::size_t stride, std::size_t frequencies, std::complex<float>* out) {
+void ThroughWeights(const std::complex<float>* h, const std::complex<float>* weights, std::size_t antennas,
+                    std::size_t elements, std::size_t layers, std::complex<float>* out) {
     switch (layers) {
     case 1:
-        return Through<1>(h, weights, elements, stride, frequencies, out);
+        return ThroughAll<1, 4>(h, weights, antennas, elements, out);
     case 2:
-        return Through<2>(h, weights, elements, stride, frequencies, out);
+        return ThroughAll<2, 2>(h, weights, antennas, elements, out);
     case 3:
-        return Through<3>(h, weights, elements, stride, frequencies, out);
+        return ThroughAll<3, 2>(h, weights, antennas, elements, out);
     default:
-        return Through<4>(h, weights, elements, stride, frequencies, out);
+        return ThroughAll<4, 1>(h, weights, antennas, elements, out);
     }
 }
 

@@ -30,12 +30,11 @@ void CombineAntennas(const std::complex<float>* g, const std::complex<float>* we
                      std::size_t beams, std::size_t layers, std::size_t stride, std::size_t frequencies,
                      std::complex<float>* out);
 
-/// The layers that the gNB sends through weights, as received at one antenna: out_lf = sum over elements e of h_ef
-/// w_el.
-/// \param h [element, frequency of `stride`]: the first `frequencies` are used; \param weights [element, layer], 1 to 4
-/// layers; \param out [layer, frequency]
-void ThroughWeights(const std::complex<float>* h, const std::complex<float>* weights, std::size_t elements,
-                    std::size_t layers, std::size_t stride, std::size_t frequencies, std::complex<float>* out);
+/// The layers that the gNB sends through weights, as received at each antenna, at four frequencies: out_ulf = sum over
+/// elements e of h_uef w_el.
+/// \param h [antenna, element, 4]; \param weights [element, layer], 1 to 4 layers; \param out [antenna, layer, 4]
+void ThroughWeights(const std::complex<float>* h, const std::complex<float>* weights, std::size_t antennas,
+                    std::size_t elements, std::size_t layers, std::complex<float>* out);
 
 /// out_pk = sum over rows r of w_rp y_rk.
 /// \param y [row, k], k < count; \param weights [row, port]; \param out [port, k]

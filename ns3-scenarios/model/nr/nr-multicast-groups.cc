@@ -187,8 +187,7 @@ void MulticastGroups::Transmit(std::uint32_t number, unsigned harq, std::uint64_
         Reception& reception = receiver->harq[harq];
         if (!reception.decoded) {
             record.ue = receiver->ue;
-            m_receiver.Receive(process, reception,
-                               m_links.DownlinkOver(receiver->ue, *group.beam, process.groups, slot),
+            m_receiver.Receive(process, reception, m_links.DownlinkOver(receiver->ue, *group.beam, process, slot),
                                m_carrier.PlanOf(slot).downSymbols, record);
             // NACKs only, and only where they matter (see Feedback).
             m_energy.SendMulticast(record.ue, slot,

@@ -81,19 +81,26 @@ const std::vector<PhyLink::Complex>& PhyLink::Response(const PortWeights& beams)
 
 void PhyLink::Receive(const std::vector<Complex>& channel, std::size_t receivers, std::size_t columns, unsigned layers,
                       double snr, const Noise& noise, SinrMap& out) {
-    const std::size_t groups = NumGroups();
+    const std::size_t all = NumGroups(), groups = noise.samples.empty() ? all : noise.samples.size();
     const auto* g = channel.data();
     if (noise.covariance) {
-        noise.covariance->Whiten(channel, columns, m_whitened);
+        noise.covariance->Whiten(channel, columns, layers, noise.samples, m_whitened);
         g = m_whitened.data();
-    } else if (!noise.rise.empty()) { // as if noise had stayed and the channel become weaker
-        m_whitened.resize(channel.size());
-        for (std::size_t row = 0; row < receivers * columns; ++row) {
-            for (std::size_t f = 0; f < groups; ++f) {
-                m_whitened[row * groups + f] = channel[row * groups + f] / std::sqrt(noise.rise[f]);
+        columns = layers;
+    } else if (!noise.rise.empty() || groups < all) { // as if noise had stayed and the channel become weaker
+        m_whitened.resize(receivers * layers * groups);
+        auto* to = m_whitened.data();
+        for (std::size_t receiver = 0; receiver < receivers; ++receiver) {
+            for (unsigned l = 0; l < layers; ++l) {
+                const auto* from = channel.data() + (receiver * columns + l) * all;
+                for (std::size_t i = 0; i < groups; ++i) {
+                    const std::size_t f = noise.samples.empty() ? i : noise.samples[i];
+                    *to++ = noise.rise.empty() ? from[f] : from[f] / std::sqrt(noise.rise[f]);
+                }
             }
         }
         g = m_whitened.data();
+        columns = layers;
     }
     out.numLayers = layers;
     out.numGroups = groups;
@@ -129,7 +136,8 @@ const SinrMap& PhyLink::Downlink(const Precoder& own, std::span<const Precoder* 
     const auto& sent =
         m_precoded.Response(own, h, m_link->GetEffectiveVersion(), NumUeAntennas(), NumElements(), NumGroups());
     // Power is in the weights, not shared out.
-    Receive(sent, NumUeAntennas(), own.layers, own.layers, snr * own.layers, around ? Noise(*around) : noise, m_down);
+    Receive(sent, NumUeAntennas(), own.layers, own.layers, snr * own.layers, around ? noise.With(*around) : noise,
+            m_down);
     return m_down;
 }
 
@@ -153,7 +161,8 @@ const SinrMap& PhyLink::Uplink(const PortWeights& beams, const UplinkSignal& own
                           other.snr / other.layers);
     }
     ReceiveBehind(beams, *own.weights, m_sent);
-    Receive(m_sent, beams.numPorts(), MaxUplinkLayers(), own.layers, own.snr, around ? Noise(*around) : noise, m_up);
+    Receive(m_sent, beams.numPorts(), MaxUplinkLayers(), own.layers, own.snr, around ? noise.With(*around) : noise,
+            m_up);
     return m_up;
 }
 

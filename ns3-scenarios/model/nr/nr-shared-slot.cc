@@ -92,7 +92,7 @@ double SharedSlot::ExpectedRate(Member& member, Precoder& own, std::uint32_t gro
             around.AddLayers(other.data(), each.weights.layers, each.weights.layers, 1, 0, 1, snr);
         }
     }
-    around.Whiten(channel, own.layers, white);
+    around.Whiten(channel, own.layers, own.layers, {}, white);
     std::array<float, max_layers> sinr{};
     kernels::MmseSinr(white.data(), served.antennas, own.layers, own.layers, 1, static_cast<float>(snr), sinr.data());
     double rate = 0;

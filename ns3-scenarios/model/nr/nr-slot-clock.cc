@@ -7,6 +7,8 @@
 #include "ns3/log.h"
 #include "ns3/simulator.h"
 
+#include "nr-slot-work.h"
+
 NS_LOG_COMPONENT_DEFINE("NrSlotClock");
 
 namespace edgelam::nr {
@@ -69,6 +71,11 @@ void SlotClock::Run() {
         }
     };
     each(&SlotWorker::PutOnAir);
+    SlotWork work;
+    for (auto* worker : m_turn) {
+        worker->Prepare(slot, work);
+    }
+    work.Run();
     each(&SlotWorker::Execute);
     each(&SlotWorker::DecideDown);
     each(&SlotWorker::PutOnAirAtOnce);

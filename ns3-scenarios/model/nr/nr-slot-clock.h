@@ -13,6 +13,7 @@
 namespace edgelam::nr {
 
 class SlotClock;
+class SlotWork;
 
 /// What works slot by slot, while it has something to do. In each slot the clock calls these methods in this order.
 class SlotWorker {
@@ -21,6 +22,8 @@ class SlotWorker {
 
     /// Tell the others what is sent in this slot, as far as that is decided: everything, unless GnbDelay is 0.
     virtual void PutOnAir(std::uint64_t slot) = 0;
+    /// Add the work that this takes on channels which do not change in this step.
+    virtual void Prepare(std::uint64_t slot, SlotWork& work) = 0;
     /// Do what is due: blocks are received, feedback arrives.
     virtual void Execute(std::uint64_t slot) = 0;
     /// Decide on downlink blocks, for a later slot or (GnbDelay 0) for this one.
