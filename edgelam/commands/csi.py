@@ -1,29 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``edgelam csi record``, ``show`` and ``hold-last``: their options, and what they print."""
+"""``edgelam csi record``, ``show``, ``hold-last``, ``import`` and ``export``: their options, and what they print."""
 
 import dataclasses
 from typing import Annotated
 
 import tyro
 
-from edgelam.air.csi.settings import HoldLastSettings, RecordSettings, ShowSettings
+from edgelam.air.csi.settings import ExportSettings, HoldLastSettings, ImportSettings, RecordSettings, ShowSettings
 
 Command = (
     Annotated[RecordSettings, tyro.conf.subcommand("record")]
     | Annotated[ShowSettings, tyro.conf.subcommand("show")]
     | Annotated[HoldLastSettings, tyro.conf.subcommand("hold-last")]
+    | Annotated[ImportSettings, tyro.conf.subcommand("import")]
+    | Annotated[ExportSettings, tyro.conf.subcommand("export")]
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Csi:
-    """Record channel state information of a scenario, show a recording, or measure hold-last prediction."""
+    """Channel state information: record it from a scenario, show a recording, take and give files of others."""
 
     command: Command
 
 
-def run(settings: RecordSettings | ShowSettings | HoldLastSettings) -> None:
-    """Carry out one of the three commands."""
+def run(settings: RecordSettings | ShowSettings | HoldLastSettings | ImportSettings | ExportSettings) -> None:
+    """Carry out one of the commands."""
     from rich.console import Console
 
     from edgelam.air import csi
@@ -40,3 +42,14 @@ def run(settings: RecordSettings | ShowSettings | HoldLastSettings) -> None:
         case HoldLastSettings():
             with Progress() as progress:
                 csi.hold_last(settings, Console(), progress)
+        case ImportSettings():
+            from edgelam.air.csi.foreign.importing import import_csi
+
+            with Progress() as progress:
+                samples = import_csi(settings, progress)
+            print(f"{samples} samples, {settings.out.stat().st_size / 1e6:.1f} MB: {settings.out}")
+        case ExportSettings():
+            from edgelam.air.csi.foreign.exporting import export_csi
+
+            for path in export_csi(settings):
+                print(f"{path.stat().st_size / 1e6:.1f} MB: {path}")

@@ -49,6 +49,9 @@ class Config:
     recording: str = ""
     """A recording (edgelam csi record) from which the samples are taken instead; they are drawn again for each seed.
     With a recording, there are no tests at one speed, and partition must be iid. Empty: no recording."""
+    test_recordings: tuple[str, ...] = ()
+    """Recordings on which all predictors are tested, too, with at most `test_samples` of each. One whose samples have a
+    few speeds is one test set for each speed. edgelam csi import makes recordings of other programs' data sets."""
 
     window: Annotated[WindowSettings, tyro.conf.arg(name="")] = dataclasses.field(default_factory=WindowSettings)
     """What a predictor knows and what it predicts."""
@@ -184,8 +187,9 @@ def check(config: Config) -> None:
         check_csi(config.csi_scenario, config.csi, config.window)
     if any(method.startswith("lam") for method in config.methods):
         check_backbone(config.backbone)
-    if config.recording and not Path(config.recording).is_file():
-        raise ConfigurationError(f"recording {config.recording!r}: no such file; edgelam csi record makes one")
+    for recording in filter(None, (config.recording, *config.test_recordings)):
+        if not Path(recording).is_file():
+            raise ConfigurationError(f"recording {recording!r}: no such file; edgelam csi record makes one")
 
 
 def quick() -> Config:

@@ -10,6 +10,7 @@ import functools
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from .config import Config
 
 Source = tuple[Config, int, Progress]
 SITE_USERS = 20
+FEW_SPEEDS = 20
 SITE_SPEED_KMH = 20.0  # width of a site's interval of speeds
 
 
@@ -78,6 +80,11 @@ def collect(config: Config, seed: int, progress: Progress) -> Data:
             np.concatenate([part.future for part in seen])[:tested],
         )
         tests["unseen site"] = _samples(source, "unseen site", tested, _site(seed, servers))
+    for recording in config.test_recordings:
+        for name, windows in _tests_of(source, recording).items():
+            if name in tests:
+                raise ConfigurationError(f"test_recordings {recording}: there is a test set {name!r} already")
+            tests[name] = windows
     doppler: dict[float, list[tuple[Any, Any]]] = {}
     for speed in config.test_speeds_kmh if config.has_speeds else ():
         rays = doppler.setdefault(speed, [])
@@ -98,6 +105,27 @@ def _recorded(source: Source, count: int) -> Windows:
     chosen = from_numbers(derive_seed(seed, "samples of the recording")).permutation(len(recording))[:count]
     progress.say(f"{count} samples of {config.recording}")
     return cut(recording, config.window, chosen)
+
+
+def _tests_of(source: Source, path: str) -> dict[str, Windows]:
+    """Test sets of a recording: one for each speed if there are few, otherwise one, called like the file."""
+    config, seed, progress = source
+    recording = csi.load(path)
+    stem = Path(path).stem
+    sets = {stem: np.arange(len(recording))}
+    if "speed_mps" in recording.columns:
+        kmh = np.round(recording.speed_mps * 3.6, 3)
+        speeds = np.unique(kmh)
+        if len(speeds) <= FEW_SPEEDS:
+            alone = len(config.test_recordings) == 1 and not (config.has_speeds and config.test_speeds_kmh)
+            end = "" if alone else f" of {stem}"
+            sets = {f"{speed:g} km/h{end}": np.flatnonzero(kmh == speed) for speed in speeds}
+    progress.say(f"tests from {path}: {', '.join(sets)}")
+    found = {}
+    for name, samples in sets.items():
+        drawn = from_numbers(derive_seed(seed, f"samples of {name}")).permutation(samples)[: config.test_samples]
+        found[name] = cut(recording, config.window, np.sort(drawn))
+    return found
 
 
 def _site(seed: int, site: int) -> dict[str, Any]:

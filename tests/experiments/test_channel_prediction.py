@@ -206,6 +206,27 @@ def test_samples_from_a_recording(tmp_path):
         collect(dataclasses.replace(config, recording=str(tmp_path / "broken.npz")), 1, QUIET)
 
 
+def test_test_sets_from_recordings(tmp_path):
+    """One set for each speed where a recording has few, under the names that the figure over speed knows."""
+    paths = [tmp_path / "slow.npz", tmp_path / "any.npz"]
+    for path, options in zip(paths, (("minSpeed=30", "maxSpeed=30"), ()), strict=True):
+        csi.record(csi.RecordSettings(out=path, samples=24, set=("gnbRows=1", "gnbColumns=1", "tones=16", *options)))
+    names = tuple(map(str, paths))
+    config = dataclasses.replace(TINY, methods=("hold-last",), network=NONE, test_speeds_kmh=(30.0,))
+    tests = collect(dataclasses.replace(config, test_recordings=names), 1, QUIET).tests
+    assert {name: len(windows) for name, windows in tests.items()} == {
+        "iid": 6, "30 km/h of slow": 6, "any": 6, "30 km/h": 6,
+    }  # fmt: skip
+    alone = dataclasses.replace(config, recording=names[1], test_recordings=names[:1])
+    assert set(collect(alone, 1, QUIET).tests) == {"iid", "30 km/h"}
+    folder = execute(alone, tmp_path)
+    assert set(results.final_scores(load(folder))["test_set"]) == {"iid", "30 km/h"}
+    with pytest.raises(ConfigurationError, match="a test set 'any' already"):
+        collect(dataclasses.replace(config, test_recordings=(names[1], names[1])), 1, QUIET)
+    with pytest.raises(ConfigurationError, match="no such file"):
+        channel_prediction.check(dataclasses.replace(config, test_recordings=("none.npz",)))
+
+
 def test_claims_are_judged_on_paired_differences():
     assert results.Claim("", 0.1, math.nan).verdict == "holds here"
     assert results.Claim("", -0.1, 0.05).verdict == "does not hold here"

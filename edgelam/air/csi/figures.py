@@ -46,11 +46,13 @@ def draw(data: CsiSet, sample: int, path: Path) -> None:
     from edgelam.output.figures import PAGE_IN, figure
 
     csi = np.asarray(data.csi[sample])
+    known = np.isfinite(csi).all(axis=(0, 1, 2))  # an imported downlink lacks its past
+    csi, tones_hz = csi[..., known], None if data.tones_hz is None else data.tones_hz[known]
     info = data.info(sample)
     period_s = info.get("snapshot_period_s", data.metadata["block_s"] / csi.shape[0])
     with figure(path, width_in=PAGE_IN, height_in=4.6, rows=2, columns=2) as (_, axes):
-        _draw_time_frequency(axes[0], csi, data.tones_hz, period_s)
-        _draw_delay(axes[1], csi, data.tones_hz)
+        _draw_time_frequency(axes[0], csi, tones_hz, period_s)
+        _draw_delay(axes[1], csi, tones_hz)
         _draw_angle(axes[2], csi, info)
         _draw_doppler(axes[3], csi, period_s, data, sample)
 

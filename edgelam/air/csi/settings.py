@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The options of ``edgelam csi record``, ``show`` and ``hold-last``. Imports nothing heavy."""
+"""The options of ``edgelam csi record``, ``show``, ``hold-last``, ``import`` and ``export``. Imports nothing heavy."""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -92,6 +92,91 @@ class HoldLastSettings:
         if not self.speeds_kmh or not all(math.isfinite(v) and v >= 0 for v in self.speeds_kmh):
             raise ConfigurationError(f"--speeds-kmh {self.speeds_kmh}: legal are speeds from 0, at least one")
         check_snr(self.snr_db)
+
+
+@dataclass(frozen=True)
+class ImportSettings:
+    """Make a recording of CSI in files of other programs: data sets for LLM4CP, QuaDRiGa and DeepMIMO, any array."""
+
+    files: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="FILE")]
+    """Files .mat (MATLAB 5 to 7.3), .npy or .npz. Several are put together along one axis."""
+    out: Path
+    """The recording, FILE.npz. It appears only when it is complete."""
+    carrier_hz: float
+    """Carrier frequency, Hz."""
+    spacing_hz: float
+    """Distance of two subcarriers, Hz; they lie around the carrier."""
+    period_s: float
+    """Time between two snapshots, s."""
+    layout: Literal["llm4cp", "quadriga", "deepmimo", "axes"] = "llm4cp"
+    """How the axes lie. llm4cp: variables H_U_his, H_U_pre and, for FDD, H_D_pre, [row, sample, time, subcarrier,
+    antenna's column, antenna's row, polarisation]; quadriga: [rx, tx, subcarrier, time] (qd_channel.fr), with a fifth
+    axis for samples; deepmimo: [sample, rx, tx, subcarrier], each file one snapshot, or [time, sample, rx, tx,
+    subcarrier]; axes: as --axes says."""
+    axes: str = ""
+    """The array's axes in order, in layout axes: of "sample time rx tx subcarrier". An axis in parts has numbers, the
+    slowest first: "sample1 sample2 time subcarrier tx3 tx2 tx1" is llm4cp."""
+    variable: str = ""
+    """Which array of a file, if it has several that can be CSI."""
+    join: Literal["", "time", "sample", "tx", "rx", "subcarrier"] = ""
+    """Along which axis several files are put together. Empty: sample in layout quadriga, otherwise time."""
+    speeds_kmh: tuple[float, float] | None = None
+    """Speeds of the first and of the last row (llm4cp), or file (join sample); those between are equally far apart."""
+    overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Replace the recording if it exists."""
+
+    def check(self) -> None:
+        """Raise ConfigurationError for a value that is not legal."""
+        if not self.files:
+            raise ConfigurationError("no files are named")
+        if self.out.suffix != ".npz":
+            raise ConfigurationError(f"--out {self.out}: an imported recording ends in .npz")
+        check_folder("--out", self.out)
+        for name in ("carrier_hz", "spacing_hz", "period_s"):
+            if not 0 < getattr(self, name) < math.inf:
+                option = name.replace("_", "-")
+                raise ConfigurationError(f"--{option} {getattr(self, name)}: legal are finite numbers above 0")
+        if (self.layout == "axes") != bool(self.axes):
+            raise ConfigurationError(
+                f"--axes {self.axes!r} with --layout {self.layout}: layout axes needs it, others have their own"
+            )
+        if self.layout == "llm4cp" and (self.join or self.variable):
+            raise ConfigurationError("--layout llm4cp knows its variables: --join and --variable are for other layouts")
+        if self.speeds_kmh and not all(0 <= speed <= 1000 for speed in self.speeds_kmh):
+            raise ConfigurationError(f"--speeds-kmh {self.speeds_kmh}: legal are 0 to 1000")
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """Write recordings as files that programs for other data sets read."""
+
+    files: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="FILE")]
+    """Recordings of the same shape. In llm4cp, each of several is a row (a speed)."""
+    out: Path
+    """The folder of the files."""
+    layout: Literal["llm4cp", "quadriga", "deepmimo"] = "llm4cp"
+    """llm4cp: H_U_his_PART.mat, H_U_pre_PART.mat and, with enough subcarriers, H_D_pre_PART.mat; quadriga: H.mat, [rx,
+    tx, subcarrier, time, sample]; deepmimo: channel.npy, [time, sample, rx, tx, subcarrier]."""
+    part: Literal["train", "test"] = "train"
+    """llm4cp: what the variables are for."""
+    rows: int = 0
+    """llm4cp: rows into which the samples of one recording are put in order; 0: a tenth of the samples."""
+    history: int = 16
+    """llm4cp: snapshots of the past."""
+    horizon: int = 4
+    """llm4cp: snapshots of the future."""
+    tones: int = 48
+    """llm4cp: subcarriers, the first ones for uplink and the last ones for downlink."""
+    overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Replace files that exist."""
+
+    def check(self) -> None:
+        """Raise ConfigurationError for a value that is not legal."""
+        if not self.files:
+            raise ConfigurationError("no recordings are named")
+        for name, least in (("rows", 0), ("history", 1), ("horizon", 1), ("tones", 1)):
+            if getattr(self, name) < least:
+                raise ConfigurationError(f"--{name} {getattr(self, name)}: legal are whole numbers from {least}")
 
 
 def check_snr(snr_db: float | None) -> None:
