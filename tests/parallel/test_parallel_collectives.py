@@ -258,7 +258,7 @@ def test_different_operations_on_two_ranks_are_named():
 
 
 def test_auto_takes_the_fastest_for_each_size_on_all_ranks():
-    records = []
+    records, measured = [], []
 
     async def program(group, sim):
         times = {}
@@ -271,11 +271,15 @@ def test_auto_takes_the_fastest_for_each_size_on_all_ranks():
                 await group.all_reduce(tensor, algorithm=name)
                 times[length, name] = start_s, sim.now_s
                 assert tensor.eq(16.0).all()
+        measured.append(group.measured["all_reduce"])
         return times
 
     results = run_ranks(
         program, 4, scenario="wired-star", options={"rate": "20Mbps"}, server="edge0", on_collective=records.append
     )
+    assert all(found == measured[0] for found in measured)
+    assert all(sorted(times.values()) == list(times.values()) for times in measured[0].values())
+    assert sum(1 << 20 in times for times in measured[0].values()) > 1
     chosen = {}
     for record in records:
         if record.size_bytes:

@@ -4,7 +4,8 @@
 A group measures by doing an operation with zeros, which takes simulated time and crosses the network under the same
 tag. The first time that it does an operation, it measures with 256 B and 8 KiB, and the first time that it does so with
 a tensor of more than 8 KiB, with 256 KiB. Between these, and beyond the last, the time of an algorithm is taken to be a
-straight line.
+straight line. These lines are steeper than what follows, as long as the windows of TCP grow: so for tensors of more
+than 512 KiB and 2 MiB, those which may be the fastest are measured with 1 MiB and 4 MiB, too.
 
 With the small sizes, direct and the star come first: they have the fewest messages in a row. Of the others, those are
 left out that would need longer for the latency of their messages alone. All ranks agree on the times (of the slowest
@@ -23,15 +24,20 @@ from torch import Tensor
 
 from edgelam.parallel.collectives import ALGORITHMS, algorithm_of, direct, tree
 from edgelam.parallel.collectives.chunks import chunks
+from edgelam.parallel.collectives.pipelined_star import SEGMENT_BYTES
 from edgelam.parallel.reduction import Reduction
 
 if TYPE_CHECKING:
     from edgelam.parallel.call import Call
 
 SMALL_BYTES, LARGE_BYTES = (256, 8 << 10), (256 << 10,)
+LARGER_BYTES = (1 << 20, 4 << 20)
+"""Measured for tensors of more than half as much."""
+NEAR = 1.5
+"""By those that took at most so many times as long as the fastest with the size before."""
 FEW_MESSAGES = ("direct", "star")
 SAME_AS_ANOTHER = ("auto", "pipelined-star")
-"""Not measured: the pipelined star is the star up to 1 MiB."""
+"""Not measured with less: the pipelined star is the star up to 1 MiB."""
 
 Probe = Callable[[Callable[..., Awaitable[None]], "Call", Tensor], Awaitable[None]]
 """Does the operation by a function with zeros."""
@@ -107,8 +113,25 @@ async def _choice(call: Call, probe: Probe, flats: list[Tensor]) -> tuple[Callab
     if size_bytes > max(SMALL_BYTES) and any(max(times) < max(LARGE_BYTES) for times in known.values()):
         for name, times in (await _measured(call, probe, list(known), LARGE_BYTES)).items():
             known[name].update(times)
-    call.chosen = min(known, key=lambda name: seconds(known[name], size_bytes))
+    candidates = known
+    for larger in LARGER_BYTES:
+        if 2 * size_bytes > larger:
+            if not any(larger in times for times in known.values()):
+                await _measure_nearest(call, probe, known, larger)
+            candidates = {name: times for name, times in known.items() if larger in times}
+    call.chosen = min(candidates, key=lambda name: seconds(known[name], size_bytes))
     return algorithm_of(call.operation, call.chosen)[1], call.among(range(call.size), "chosen")
+
+
+async def _measure_nearest(call: Call, probe: Probe, known: dict[str, Times], size_bytes: int) -> None:
+    """Add how long that size takes by the algorithms that may be the fastest."""
+    if size_bytes > SEGMENT_BYTES and "star" in known:
+        known["pipelined-star"] = dict(known["star"])
+    before = {name: max(times) for name, times in known.items()}  # the largest size of each
+    latest = {name: known[name][size] for name, size in before.items() if size == max(before.values())}
+    nearest = [name for name, took_s in latest.items() if took_s <= NEAR * min(latest.values())]
+    for name, times in (await _measured(call, probe, nearest, (size_bytes,))).items():
+        known[name].update(times)
 
 
 async def _with_small_sizes(call: Call, probe: Probe) -> dict[str, Times]:
@@ -118,7 +141,7 @@ async def _with_small_sizes(call: Call, probe: Probe) -> dict[str, Times]:
         if name not in SAME_AS_ANOTHER and algorithm_of(call.operation, name)[0] == name
     ]  # fmt: skip
     first = await _measured(call, probe, ["latency", *(name for name in FEW_MESSAGES if name in names)], SMALL_BYTES)
-    latency_s = min(first.pop("latency").values())
+    latency_s = min(first.pop("latency").values()) / (call.size - 1).bit_length()
     slowest_s = min(max(times.values()) for times in first.values())
     least = {name: latency_s * _in_a_row(call, name) for name in names if name not in first}
     others = await _measured(call, probe, [name for name in least if least[name] < slowest_s], SMALL_BYTES)
@@ -139,7 +162,7 @@ def _in_a_row(call: Call, name: str) -> int:
 async def _measured(call: Call, probe: Probe, names: list[str], sizes: Sequence[int]) -> dict[str, Times]:
     """How long the operation takes by each algorithm, from when the last rank begins until the last one has ended.
 
-    With the small sizes connections are opened before. ``latency``: a byte from each rank to each.
+    With the small sizes connections are opened before. ``latency``: a barrier, log2 of the ranks messages in a row.
     """
     if not names:
         return {}
