@@ -3,7 +3,8 @@
 
 node                     the UE
 time_s                   when the event was over
-event                    handover, handover failure, link failure, reestablishment, abandoned
+event                    handover, handover failure, link failure, reestablishment, abandoned,
+                         preparation failure (the target has no room), rejection (nor has it for a re-establishment)
 source, target           cells; null: none
 started_s                the decision; of a re-establishment, the failure
 left_s, access_s         when the UE left its cell, and when random access had succeeded; null: not so
@@ -25,7 +26,9 @@ COLUMNS: dict[str, type] = {
     "access_s": float, "interruption_s": float, "preambles": int, "too_late": bool, "too_early": bool,
     "wrong_cell": bool, "ping_pong": bool,
 }  # fmt: skip
-EVENTS = ("handover", "handover failure", "link failure", "reestablishment", "abandoned")
+EVENTS = (
+    "handover", "handover failure", "link failure", "reestablishment", "abandoned", "preparation failure", "rejection",
+)  # fmt: skip
 """By the number that the scenario has for them (nr-handover-records.h)."""
 VERDICTS = ("too_late", "too_early", "wrong_cell", "ping_pong")
 

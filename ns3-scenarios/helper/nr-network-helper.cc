@@ -54,6 +54,11 @@ void NrNetworkHelper::AddOptions(Options& options) {
                  5.12);
     options.Integer("filterCoefficient", m_filter, "k of layer 3 filtering", 0, 19);
     options.Time("t304", m_t304S, "longest time from a handover command to random access in the new cell", 0.05, 10);
+    options.Integer("contentionPreambles", m_settings.access.preambles,
+                    "of 64 preambles, those that UEs draw; the others are given to one UE each in a handover", 1, 63);
+    options.Integer("preambleTransMax", m_settings.access.transmissions,
+                    "preambles that may fail before a random access problem is counted", 3, 200);
+    options.Time("preambleBackoff", m_backoffS, "longest wait before the next preamble, after contention", 0, 1.92);
     options.Flag("noForwarding", m_noForwarding, "packets that the old gNB has are lost in a handover");
     options.Section("Tiers");
     options.Integer("numSiteEdge", m_numSiteEdge, "edge servers at each gNB: edge0, ...", 0, 20);
@@ -162,6 +167,7 @@ void NrNetworkHelper::Install(Scenario& scenario) {
         NanoSeconds(static_cast<std::int64_t>(std::round(1e9 * m_timeToTriggerS)));
     m_settings.measurements.filterCoefficient = m_filter;
     m_settings.t304 = Seconds(m_t304S);
+    m_settings.access.backoff = Seconds(m_backoffS);
     m_settings.path.forwarding = !m_noForwarding;
     m_settings.automatic = m_decision == "a3";
     m_settings.Check();

@@ -102,7 +102,7 @@ class NrNetworkHelper {
     AttributeValues m_networkValues{"edgelam::nr::Network"};
     nr::HandoverSettings m_settings;
     std::string m_decision = "a3";
-    double m_offsetDb = 3, m_hysteresisDb = 1, m_timeToTriggerS = 0.16, m_t304S = 1;
+    double m_offsetDb = 3, m_hysteresisDb = 1, m_timeToTriggerS = 0.16, m_t304S = 1, m_backoffS = 0.02;
     std::uint32_t m_filter = 4, m_numSiteEdge = 1, m_numUpfEdge = 1, m_numEdge = 0;
     bool m_noForwarding = false;
     ServerLinks m_links{1e-4};

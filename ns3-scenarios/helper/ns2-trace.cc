@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <sstream>
@@ -13,6 +14,14 @@
 namespace edgelam {
 
 namespace {
+
+/// The beginning of a text, on one line.
+std::string Shown(const std::string& text) {
+    constexpr std::size_t longest = 80;
+    std::string shown = text.substr(0, longest) + (text.size() > longest ? " (and more)" : "");
+    std::ranges::replace_if(shown, [](unsigned char c) { return c < ' ' || c > '~'; }, '?');
+    return shown;
+}
 
 /// The lines of one file, and what is wrong with them.
 class Reader {
@@ -23,13 +32,15 @@ class Reader {
 
     void Read() {
         std::ifstream file(m_path);
-        if (!file) {
+        if (!file || std::filesystem::is_directory(m_path)) {
             throw std::invalid_argument("mobility file '" + m_path +
                                         "' cannot be read; legal is a file of ns-2 "
                                         "movements");
         }
         for (std::string text; std::getline(file, text);) {
-            ++m_line;
+            if (++m_line == 1 && text.starts_with("\xEF\xBB\xBF")) { // a byte order mark
+                text.erase(0, 3);
+            }
             ReadLine(text);
         }
         for (std::size_t node = 0; node < m_ways.size(); ++node) {
@@ -70,7 +81,7 @@ class Reader {
         } else if (words.size() >= 4 && words[0] == "$ns_" && words[3] == "$god_") {
             return;
         } else {
-            Refuse("'" + text +
+            Refuse("'" + Shown(text) +
                    "' is not understood; legal are '$node_(I) set X_ N' (Y_, Z_) and '$ns_ at T "
                    "\"$node_(I) setdest X Y SPEED\"'");
         }
@@ -86,8 +97,8 @@ class Reader {
             }
         }
         if (node >= m_ways.size()) {
-            Refuse("'" + word + "' is no node; legal are $node_(0) to $node_(" + std::to_string(m_ways.size() - 1) +
-                   ")");
+            Refuse("'" + Shown(word) + "' is no node; legal are $node_(0) to $node_(" +
+                   std::to_string(m_ways.size() - 1) + ")");
         }
         return node;
     }
@@ -98,7 +109,7 @@ class Reader {
         if (parsed.ptr != word.data() + word.size() || parsed.ec != std::errc() ||
             !(number >= smallest && number <= largest)) { // nor NaN
             std::ostringstream text;
-            text << what << " '" << word << "'; legal are numbers from " << smallest << " to " << largest;
+            text << what << " '" << Shown(word) << "'; legal are numbers from " << smallest << " to " << largest;
             Refuse(text.str());
         }
         return number;
@@ -111,7 +122,7 @@ class Reader {
             return;
         }
         if (words[2] != "X_" && words[2] != "Y_") {
-            Refuse("'" + words[2] + "'; legal are X_, Y_ and Z_");
+            Refuse("'" + Shown(words[2]) + "'; legal are X_, Y_ and Z_");
         }
         auto& place = m_places[node][words[2] == "X_" ? 0 : 1];
         if (place) {

@@ -2,8 +2,11 @@
 /// \file
 /// Measurements, event A3 and random access, against cases computed by hand.
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
+#include <memory>
 #include <vector>
 
 #include "ns3/simulator.h"
@@ -111,23 +114,32 @@ void EventRefusals(Case& test) {
 }
 
 /// Random access to a cell that hears everything at a loss of 60 dB and nothing at 200 dB; occasions every 10 ms.
+/// Message 3 comes 4 ms after the response, and every answer 3 ms after what it answers. Messages are lost as they say.
 class Access {
   public:
-    explicit Access(unsigned preambles = 54)
-        : channel({.preambles = preambles},
+    explicit Access(const RandomAccessSettings& settings = {})
+        : channel(settings,
                   {.responseDelay = MilliSeconds(3),
-                   .contentionDelay = MilliSeconds(7),
-                   .uplinkFrom = [](Time from) { return from; }},
+                   .grantDelay = MilliSeconds(4),
+                   .uplinkFrom = [](Time from) { return from; },
+                   .downLoss = [this](double bits, double snr) { return downLoss(bits, snr); },
+                   .upLoss = [this](double bits, double snr) { return upLoss(bits, snr); },
+                   .sent = [this](std::uint32_t, double dbm) { sentDbm.push_back(dbm); }},
                   MakeRandom()) {}
+    explicit Access(unsigned preambles) : Access(RandomAccessSettings{.preambles = preambles}) {}
     ~Access() { ns3::Simulator::Destroy(); }
     void StartAt(int ms, std::uint32_t ue, bool dedicated, double lossDb) {
         ns3::Simulator::Schedule(MilliSeconds(ms), [=, this] {
+            if (dedicated) {
+                channel.Reserve(ue);
+            }
             channel.Start(
-                ue, dedicated, [lossDb] { return lossDb; },
+                ue, [lossDb] { return lossDb; },
                 [this, ue](unsigned attempts) {
                     doneMs[ue] = ns3::Simulator::Now().GetSeconds() * 1e3;
                     tries[ue] = attempts;
-                });
+                },
+                [this, ue] { problemMs[ue] = ns3::Simulator::Now().GetSeconds() * 1e3; });
         });
     }
     void Run(double seconds) {
@@ -139,8 +151,11 @@ class Access {
         random->SetStream(41);
         return random;
     }
+    using Loss = std::function<double(double bits, double snr)>;
+    Loss downLoss = [](double, double) { return 0; }, upLoss = downLoss;
     RandomAccessChannel channel;
-    std::map<std::uint32_t, double> doneMs;
+    std::vector<double> sentDbm;
+    std::map<std::uint32_t, double> doneMs, problemMs;
     std::map<std::uint32_t, unsigned> tries;
 };
 
@@ -152,7 +167,7 @@ void AccessTimes(Case& test) {
     access.Run(1);
     test.Near(access.doneMs[0], 13, 1e-9, "occasion at 10 ms, response 3 ms later");
     test.Near(access.doneMs[1], 13, 1e-9, "side by side with another preamble");
-    test.Near(access.doneMs[2], 50, 1e-9, "contention: 7 ms more");
+    test.Near(access.doneMs[2], 50, 1e-9, "contention: message 3 4 ms later, and its answer");
     test.True(access.tries[0] == 1 && access.tries[2] == 1, "with one preamble");
 }
 
@@ -188,6 +203,103 @@ void AccessCollides(Case& test) {
     test.True(most > 2, "some more than once");
 }
 
+/// Two UEs with one preamble: the gNB decodes the message 3 of the stronger one if it is 3 dB above the other.
+void MessageThree(Case& test) {
+    const auto run = [](double lossOf1) {
+        auto access = std::make_unique<Access>(RandomAccessSettings{.preambles = 1, .targetDbm = -60});
+        access->StartAt(0, 0, false, 100); // -77 dBm and less: power control does not make them equal
+        access->StartAt(0, 1, false, lossOf1);
+        access->Run(5);
+        return access;
+    };
+    const auto captured = run(103.1);
+    test.Near(captured->doneMs[0], 10, 1e-9, "the stronger one has access");
+    test.True(captured->tries[0] == 1 && captured->tries[1] > 1, "the other one reads that it was not meant");
+    test.True(captured->doneMs[1] >= 20 && captured->doneMs[1] < 60, "and backs off, no longer");
+    test.True(captured->channel.GetCounts().contentions == 1, "counted");
+    const auto lost = run(102.9);
+    test.True(lost->tries[0] > 1 && lost->tries[1] > 1, "closer than 3 dB: none of them");
+    // Message 3 at 7, 14, 21 and 28 ms; the timer runs from the last one.
+    test.True(std::min(lost->doneMs[0], lost->doneMs[1]) >= 28 + 64, "as they know after the contention timer");
+    test.True(lost->channel.GetCounts().thirdMessages >= 10 && lost->channel.GetCounts().undecoded >= 4, "four times");
+}
+
+/// Each of the messages is lost: what follows, and when.
+void MessagesAreLost(Case& test) {
+    for (const bool dedicated : {true, false}) {
+        Access access;
+        int responses = 0;
+        access.downLoss = [&](double bits, double) { return bits == 72 && responses++ < 2 ? 1 : 0; };
+        access.StartAt(0, 0, dedicated, 60);
+        access.Run(5);
+        test.True(access.tries[0] == 3, "the third response is heard");
+        test.Near(access.doneMs[0], dedicated ? 23 : 30, 1e-9, "a preamble after each response window");
+        test.True(access.channel.GetCounts().lostResponses == 2, "counted");
+    }
+    {
+        Access access;
+        double one = 0; // energy of a transmission
+        access.upLoss = [&](double bits, double energy) {
+            one = one == 0 ? energy : one;
+            return bits == 56 && energy < 2.5 * one ? 1 : 0;
+        };
+        access.StartAt(0, 0, false, 60);
+        access.Run(5);
+        test.Near(access.doneMs[0], 7 + 2 * 7 + 3, 1e-9, "message 3 three times, 7 ms apart, and answered");
+        test.True(access.tries[0] == 1, "with one preamble");
+        // -104 dBm in 180 kHz, in two resource blocks of 360 kHz; noise of 180 kHz with 5 dB: -116.4 dBm.
+        test.Near(access.sentDbm.at(1), -104 + 10 * std::log10(720e3 / 180e3) + 60, 1e-9, "power of message 3");
+        test.Near(access.sentDbm.at(0), -104 + 60, 1e-9, "power of the preamble");
+        test.Near(10 * std::log10(one), 12.447, 1e-3, "its SNR");
+    }
+    {
+        Access access;
+        access.upLoss = [](double, double) { return 1; };
+        access.StartAt(0, 0, false, 60);
+        access.Run(5);
+        const auto& counts = access.channel.GetCounts();
+        test.True(!access.doneMs.contains(0) && counts.preambles > 20, "message 3 is never decoded");
+        test.True(counts.thirdMessages > 4 * (counts.preambles - 2) && counts.thirdMessages <= 4 * counts.preambles,
+                  "it is sent four times after each preamble");
+        test.True(access.problemMs.contains(0), "a random access problem after ten preambles");
+    }
+    {
+        Access access;
+        double one = 0;
+        access.downLoss = [&](double bits, double snr) {
+            one = one == 0 ? snr : one;
+            return bits == 56 && snr < 1.5 * one ? 1 : 0;
+        };
+        access.StartAt(0, 0, false, 60);
+        access.Run(5);
+        test.Near(access.doneMs[0], 7 + 2 * 3, 1e-9, "message 4 twice");
+    }
+}
+
+/// A cell has as many preambles of their own for UEs as are not for contention.
+void OwnPreambles(Case& test) {
+    Access access(62);
+    test.True(access.channel.Reserve(5) && access.channel.Reserve(6), "two are left");
+    test.True(!access.channel.Reserve(7), "and no third one");
+    access.channel.Release(5);
+    test.True(access.channel.Reserve(7), "one was given back");
+    for (std::uint32_t ue = 5; ue < 8; ++ue) {
+        access.StartAt(1, ue, false, 60);
+    }
+    access.Run(1);
+    test.Near(access.doneMs[6], 13, 1e-9, "no contention with a preamble of one's own");
+    test.Near(access.doneMs[5], 20, 1e-9, "contention without");
+}
+
+void ProblemsAreTold(Case& test) {
+    Access access(RandomAccessSettings{.transmissions = 3});
+    access.StartAt(0, 0, true, 200);
+    access.Run(1);
+    test.True(access.problemMs.contains(0) && access.problemMs[0] <= 30, "after three preambles");
+    test.True(access.channel.Runs(0) && access.channel.GetCounts().preambles > 90, "it goes on");
+    test.Near(access.sentDbm.at(2), 23, 1e-9, "with all its power");
+}
+
 void PreamblePower(Case& test) {
     Access access;
     const auto& channel = access.channel;
@@ -212,6 +324,11 @@ void AccessRefusals(Case& test) {
     RandomAccessSettings{}.Check();
     refuses({.period = MilliSeconds(5)}, {"period in ms 5", "10 to 160"});
     refuses({.preambles = 0}, {"preambles for contention 0", "1 to 63"});
+    refuses({.transmissions = 2}, {"preambleTransMax 2", "3 to 200"});
+    refuses({.thirdMessages = 0}, {"transmissions of message 3 0", "1 to 16"});
+    refuses({.responseWindow = MilliSeconds(20)}, {"ra-ResponseWindow in ms 20", "1 to 10"});
+    refuses({.contention = MilliSeconds(7)}, {"ra-ContentionResolutionTimer in ms 7", "8 to 64"});
+    refuses({.backoff = MilliSeconds(2000)}, {"backoff in ms 2000", "0 to 1920"});
     refuses({.targetDbm = -300}, {"-300", "-202 to -60"});
     refuses({.rampingStepDb = 7}, {"powerRampingStep in dB 7", "0 to 6"});
 }
@@ -223,6 +340,10 @@ CaseSuite mobilityTestSuite("edgelam-nr-mobility", {{"layer 3 filter by hand", F
                                                     {"random access: times", AccessTimes},
                                                     {"random access that fails", AccessFails},
                                                     {"random access: collisions", AccessCollides},
+                                                    {"random access: message 3", MessageThree},
+                                                    {"random access: lost messages", MessagesAreLost},
+                                                    {"random access: preambles of one's own", OwnPreambles},
+                                                    {"random access: problems", ProblemsAreTold},
                                                     {"random access: power", PreamblePower},
                                                     {"random access: refusals", AccessRefusals}});
 

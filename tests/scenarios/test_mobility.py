@@ -59,6 +59,7 @@ def test_ways_stay_in_the_area_and_are_the_same_again(mobility):
         (FILE.replace("50 0 10", "5000 0 10"), ["--numUe=2"], ["line 6", "(5000, 0)", "outside"]),
         (FILE + '$ns_ at 0.2 "$node_(0) setdest 30 0 1"', ["--numUe=2"], ["line 8", "0.2 s", "goes back", "0.5 s"]),
         (FILE, ["--numUe=2", "--mobility=grid"], ["--mobility=grid", "--mobilityFile"]),
+        ("\x00\x01 set\n" + FILE, ["--numUe=2"], ["line 1", "'?? set'"]),
     ],
 )
 def test_bad_files_are_refused(tmp_path, text, arguments, texts):

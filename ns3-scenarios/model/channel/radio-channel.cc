@@ -234,9 +234,7 @@ ns3::Ptr<ChannelLink> RadioChannel::GetLink(ns3::Ptr<ns3::MobilityModel> a, ns3:
     }
     auto& link = m_links[{aNode, bNode, aArray->GetId(), bArray->GetId()}];
     if (!link) {
-        // A node with a deployment of its own is the base station, even of a user who is higher up in a building.
-        const bool aGiven = m_deployments.contains(aNode), bGiven = m_deployments.contains(bNode);
-        if (aGiven != bGiven ? bGiven : b->GetPosition().z > a->GetPosition().z) {
+        if (IsBaseStation(b, a)) {
             std::swap(a, b);
             std::swap(aArray, bArray);
         }
@@ -247,6 +245,14 @@ ns3::Ptr<ChannelLink> RadioChannel::GetLink(ns3::Ptr<ns3::MobilityModel> a, ns3:
                             << bArray->GetNumElems() << " elements");
     }
     return link;
+}
+
+/// A node with a deployment of its own is the base station, even of a user who is higher up in a building.
+bool RadioChannel::IsBaseStation(const ns3::Ptr<ns3::MobilityModel>& a, const ns3::Ptr<ns3::MobilityModel>& b) const {
+    const std::uint32_t aNode = NodeOf(a), bNode = NodeOf(b);
+    const bool aGiven = m_deployments.contains(aNode), bGiven = m_deployments.contains(bNode);
+    const double aHigher = a->GetPosition().z - b->GetPosition().z;
+    return aGiven != bGiven ? aGiven : aHigher != 0 ? aHigher > 0 : aNode < bNode;
 }
 
 void RadioChannel::Redraw(ns3::Ptr<ns3::MobilityModel> ut) {

@@ -51,6 +51,8 @@ class RadioChannel : public ns3::Object {
     /// twice.
     ns3::Ptr<ChannelLink> GetLink(ns3::Ptr<ns3::MobilityModel> a, ns3::Ptr<ns3::PhasedArrayModel> aArray,
                                   ns3::Ptr<ns3::MobilityModel> b, ns3::Ptr<ns3::PhasedArrayModel> bArray);
+    /// Whether the first is the base station of a link between them.
+    bool IsBaseStation(const ns3::Ptr<ns3::MobilityModel>& a, const ns3::Ptr<ns3::MobilityModel>& b) const;
 
     /// From now on this node's links have a separate environment, independent of all others and of the earlier one: one
     /// more drop, in the sense of TR 38.901.

@@ -118,6 +118,23 @@ std::uint64_t Bearers::BacklogBytes() const {
     return bytes;
 }
 
+std::uint64_t Bearers::SignallingBytes() const {
+    std::uint64_t bytes = 0;
+    for (const auto& each : m_channels) {
+        bytes += each->bearer.SignallingBytes();
+    }
+    return bytes;
+}
+
+std::uint32_t Bearers::SignallingStatusBytes() const {
+    std::uint32_t bytes = 0;
+    for (const auto& each : m_channels) {
+        const Bearer* signalling = each->bearer.GetSignalling();
+        bytes += signalling != nullptr ? signalling->StatusBytes() : 0;
+    }
+    return bytes;
+}
+
 std::uint32_t Bearers::StatusBytes() const {
     std::uint32_t bytes = 0;
     for (const auto& each : m_channels) {
@@ -199,9 +216,9 @@ void Bearers::TakeOf(Channel& channel, std::uint32_t& room, double enough, std::
     channel.tokens = std::max(channel.tokens, -std::max(channel.guaranteedBps / 8 * debt_s, least_debt_bytes));
 }
 
-std::uint32_t Bearers::Take(std::uint32_t bytes, std::vector<RlcPdu>& out) {
+std::uint32_t Bearers::Take(std::uint32_t bytes, std::vector<RlcPdu>& out, bool data) {
     if (Plain()) {
-        return m_channels[0]->bearer.Take(bytes, out);
+        return m_channels[0]->bearer.Take(bytes, out, data);
     }
     std::uint32_t room = bytes;
     for (const auto& each : m_channels) { // messages before all data
@@ -210,6 +227,9 @@ std::uint32_t Bearers::Take(std::uint32_t bytes, std::vector<RlcPdu>& out) {
         for (std::size_t i = before; i < out.size(); ++i) {
             out[i].bearer = each->number;
         }
+    }
+    if (!data) {
+        return bytes - room;
     }
     for (const auto i : m_order) {
         m_channels[i]->Fill();

@@ -61,6 +61,9 @@ class Bearers {
 
     /// The bytes that wait at the sending ends.
     std::uint64_t BacklogBytes() const;
+    /// The bytes of messages among them, and those of status reports about messages that wait at the receiving ends.
+    std::uint64_t SignallingBytes() const;
+    std::uint32_t SignallingStatusBytes() const;
     /// Whether there is a single bearer without guaranteed rate.
     bool Plain() const { return m_channels.size() == 1 && m_channels[0]->guaranteedBps == 0; }
     /// Whether a bearer of this class has a guaranteed rate.
@@ -79,8 +82,8 @@ class Bearers {
     /// The bytes that wait, by class; zeros for a single bearer without guaranteed rate.
     void FillBacklog(PerClass& bytes) const;
 
-    /// Fill a transport block. \return bytes used
-    std::uint32_t Take(std::uint32_t bytes, std::vector<RlcPdu>& out);
+    /// Fill a transport block. \param data false: messages only \return bytes used
+    std::uint32_t Take(std::uint32_t bytes, std::vector<RlcPdu>& out, bool data = true);
     /// Take as many of the status reports as fit. \return bytes used
     std::uint32_t TakeStatuses(std::uint32_t bytes, std::vector<RlcStatus>& out);
     /// At the receiving end of the bearer of this PDU, or the sending end of that of this report.

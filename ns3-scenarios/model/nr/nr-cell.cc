@@ -227,12 +227,15 @@ void Cell::Join(const Surroundings& surroundings) {
     m_links->Join(surroundings.air, surroundings.number);
 }
 
-ns3::Ptr<ChannelLink> Cell::LinkTo(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array) const {
-    const auto link = m_channel->GetLink(m_gnbMobility, m_gnbArray, mobility, array);
-    if (link->GetBaseStation() != m_gnbMobility) {
+void Cell::CheckPlace(const ns3::Ptr<ns3::MobilityModel>& ue) const {
+    if (!m_channel->IsBaseStation(m_gnbMobility, ue)) {
         throw std::invalid_argument("NR cell: a UE is higher than the gNB; legal is a gNB above its UEs");
     }
-    return link;
+}
+
+ns3::Ptr<ChannelLink> Cell::LinkTo(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array) const {
+    CheckPlace(mobility);
+    return m_channel->GetLink(m_gnbMobility, m_gnbArray, mobility, array);
 }
 
 std::uint32_t Cell::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
@@ -363,6 +366,12 @@ const Bearer& Cell::UpBearer(std::uint32_t ue, unsigned bearer) const {
 RadioLink::State Cell::GetRadioLink(std::uint32_t ue) const {
     m_mac->Of(ue, Direction::Downlink); // there is such a UE
     return m_links->Radio(ue).GetState();
+}
+
+void Cell::WatchSilent() {
+    for (const auto ue : m_links->Ues()) {
+        m_links->Watch(ue, m_mac->NextSlot());
+    }
 }
 
 double Cell::DownThroughputBps(std::uint32_t ue) const {

@@ -91,6 +91,10 @@ class Cell : public ns3::Object, private CellSettings {
     };
     /// Become one of several cells. After SetGnb, and before the first UE; AddUe is refused from now on.
     void Join(const Surroundings& surroundings);
+    /// Whether one more UE may enter, when so many are on their way already (PUCCH, see SrPeriod).
+    bool HasRoom(std::uint32_t coming = 0) const { return NumUes() + coming < m_mac->RequestRoom(); }
+    /// Throws std::invalid_argument for a UE that is higher than the gNB.
+    void CheckPlace(const ns3::Ptr<ns3::MobilityModel>& ue) const;
     /// UEs have numbers below this one, wherever they are.
     void SetNumNumbers(std::uint32_t count) { m_links->SetNumNumbers(count); }
     void Attach(std::uint32_t ue, ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
@@ -205,7 +209,10 @@ class Cell : public ns3::Object, private CellSettings {
     std::uint32_t NumSlices() const { return static_cast<std::uint32_t>(m_slices.size()); }
     /// [ue] its slice; -1: none. Throws std::invalid_argument if Slices names a UE that does not exist.
     std::vector<std::int32_t> SliceOfUes() const;
-    /// The state of a UE's link at its last measurement: a UE that sleeps is not measured.
+    /// Radio link monitoring of all UEs that make no reports at present, as they have nothing to send or get.
+    void WatchSilent();
+    /// The state of a UE's link at its last measurement. A UE that has nothing to send or get is measured by
+    /// WatchSilent only.
     RadioLink::State GetRadioLink(std::uint32_t ue) const;
     /// Smoothed throughput of the schedulers, bit/s: all bits sent, including retransmissions.
     double DownThroughputBps(std::uint32_t ue) const;
@@ -249,7 +256,7 @@ class Cell : public ns3::Object, private CellSettings {
     /// Connect the packets that this bearer delivers to the trace source PacketDelivered; `like` says to whom they
     /// belong.
     void TracePackets(ReceivingEntity& entity, PacketRecord like);
-    /// Throws std::invalid_argument for a UE that is higher than the gNB.
+    /// Throws std::invalid_argument as CheckPlace does.
     ns3::Ptr<ChannelLink> LinkTo(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array) const;
     void SetCombining(std::string name);
     std::string GetCombining() const { return incrementalRedundancy ? "ir" : "chase"; }

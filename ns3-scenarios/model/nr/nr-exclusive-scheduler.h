@@ -13,16 +13,18 @@ namespace edgelam::nr {
 
 /// Retransmissions are served first, as long as those of a UE do not take more than its fair part of the band: the band
 /// divided by the number of UEs that want something (on average over many slots; at most eight whole slots may be used
-/// at once). Then Divide decides how many groups each candidate gets, never more than its backlog needs. Place decides
-/// last where they lie; in uplink they are side by side. Each slice gets its share first, then what is left is divided
-/// among all. In both, guaranteed rates are served first, in the order of their levels, and then higher priorities
-/// before lower ones. No memory is allocated once the vectors have reached their size.
+/// at once). Messages of RRC come next, before all shares; a cap of 0, of a slice or of the cell, does not hold them
+/// up, as it is for data. Then Divide decides how many groups each candidate gets, never more than its backlog needs.
+/// Place decides last where they lie; in uplink they are side by side. Each slice gets its share first, then what is
+/// left is divided among all. In both, guaranteed rates are served first, in the order of their levels, and then higher
+/// priorities before lower ones. No memory is allocated once the vectors have reached their size.
 class ExclusiveScheduler : public Scheduler {
   public:
     static ns3::TypeId GetTypeId();
     void Allocate(const SchedulingRequest& request, Allocation& allocation) final;
     /// What slices and the cell may use.
     SliceBudget& Budget() { return m_budget; }
+    bool SendsData(std::uint32_t ue) const override { return AdmitsData(ue) && !m_budget.Closed(ue); }
 
   protected:
     static constexpr std::uint32_t nobody = UINT32_MAX;
@@ -38,11 +40,23 @@ class ExclusiveScheduler : public Scheduler {
     /// Called when the groups of all candidates are in m_owner.
     virtual void Placed(const SchedulingRequest&) {}
 
-    /// Calls serve() once for each level of guaranteed rates, the lowest first, and then for each priority that some
-    /// candidate has, the highest first; with slices, all of that for their shares and again for what is left. During
-    /// the call, Open is true for candidates of this level, or of this priority or above, that want more.
+    /// Calls serve() if there are messages of RRC. During the call, Open is true for candidates whose messages want
+    /// more.
+    template<class Serve>
+    void Signalling(const SchedulingRequest& request, Serve serve) {
+        if (std::ranges::any_of(request.candidates, [](const auto& each) { return each.signallingBytes > 0; })) {
+            m_ofSignalling = true;
+            serve();
+            m_ofSignalling = false;
+        }
+    }
+    /// Calls serve() as Signalling does, then once for each level of guaranteed rates, the lowest first, and then for
+    /// each priority that some candidate has, the highest first; with slices, all of that for their shares and again
+    /// for what is left. During the call, Open is true for candidates of this level, or of this priority or above, that
+    /// want more.
     template<class Serve>
     void ByPriority(const SchedulingRequest& request, Serve serve) {
+        Signalling(request, serve);
         for (m_ofShare = m_budget.HasShares();; m_ofShare = false) {
             ByLevel(request, serve);
             unsigned priorities = 0;
@@ -64,15 +78,22 @@ class ExclusiveScheduler : public Scheduler {
     /// can be sent.
     bool Open(const SchedulingRequest& request, std::size_t i) const {
         const Candidate& each = request.candidates[i];
-        const bool wants = m_level < no_level ? each.guaranteedBytes > 0 && each.level == m_level &&
-                                                    m_want[i] < GuaranteedGroups(each, i)
-                                              : each.priority >= m_priority && m_want[i] < m_needed[i];
-        return wants && each.fixedGroups == 0 && (m_want[i] > 0 || m_room.Fits(each)) &&
-               (!m_budget.Active() || m_budget.Room(each.ue, m_ofShare) > 0);
+        const bool wants = m_ofSignalling       ? m_want[i] < SignallingGroups(each, i)
+                           : m_level < no_level ? each.guaranteedBytes > 0 && each.level == m_level &&
+                                                      m_want[i] < GuaranteedGroups(each, i)
+                                                : each.priority >= m_priority && m_want[i] < m_needed[i];
+        return wants && each.fixedGroups == 0 && (m_want[i] > 0 || m_room.Fits(each)) && Left(request, i) > 0;
     }
     /// The number of groups that slices and caps leave to a candidate.
     std::uint32_t Left(const SchedulingRequest& request, std::size_t i) const {
-        return m_budget.Active() ? m_budget.Room(request.candidates[i].ue, m_ofShare) : request.numGroups;
+        const std::uint32_t ue = request.candidates[i].ue;
+        return !m_budget.Active() ? request.numGroups
+               : m_ofSignalling   ? m_budget.RoomForControl(ue)
+                                  : m_budget.Room(ue, m_ofShare);
+    }
+    /// The number of groups that the messages of a candidate fill.
+    std::uint32_t SignallingGroups(const Candidate& each, std::size_t i) const {
+        return each.signallingBytes > 0 ? GroupsFor(each.signallingBytes + signalling_headers, i) : 0;
     }
     /// Give an open candidate `count` more groups, at most as many as are left to it.
     void Want(const SchedulingRequest& request, std::size_t i, std::uint32_t count = 1) {
@@ -95,6 +116,7 @@ class ExclusiveScheduler : public Scheduler {
 
   private:
     static constexpr unsigned no_level = 256;
+    static constexpr std::uint64_t signalling_headers = 16;
     /// The ByPriority of guaranteed rates.
     template<class Serve>
     void ByLevel(const SchedulingRequest& request, Serve serve) {
@@ -113,11 +135,15 @@ class ExclusiveScheduler : public Scheduler {
         }
     }
     std::uint32_t GuaranteedGroups(const Candidate& each, std::size_t i) const {
-        const float groups = std::ceil(8 * static_cast<float>(each.guaranteedBytes) / m_meanBits[i]);
+        return GroupsFor(each.guaranteedBytes, i);
+    }
+    std::uint32_t GroupsFor(std::uint64_t bytes, std::size_t i) const {
+        const float groups = std::ceil(8 * static_cast<float>(bytes) / m_meanBits[i]);
         return groups >= static_cast<float>(m_needed[i]) ? m_needed[i] : static_cast<std::uint32_t>(groups);
     }
 
     SliceBudget m_budget;
+    bool m_ofSignalling = false;     ///< whether messages of RRC are served now
     bool m_ofShare = false;          ///< whether slices get their shares now
     unsigned m_level = no_level;     ///< the level of guaranteed rates that is served now; no_level: none
     std::vector<bool> m_unserved;    ///< [candidate]

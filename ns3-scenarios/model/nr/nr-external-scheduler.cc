@@ -65,6 +65,11 @@ void ExternalScheduler::Divide(const SchedulingRequest& request, std::uint32_t f
         Want(request, i, more);
         free -= more;
     };
+    Signalling(request, [&] {
+        for (std::size_t i = 0; i < candidates.size(); ++i) {
+            give(i, SignallingGroups(candidates[i], i));
+        }
+    });
     const auto shareOf = [&](std::uint32_t ue) { return ue < m_shares.size() ? m_shares[ue] : 0; };
     double shares = 0;
     std::uint64_t least = 0;

@@ -31,7 +31,8 @@ void Grants::Begin(const ControlRoom& room) {
 
 /// A block to be sent again goes before a new one.
 void Grants::Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigned symbols, std::uint64_t bytes,
-                 unsigned priority, unsigned cces, unsigned feedback, const Guarantee& guarantee) {
+                 unsigned priority, unsigned cces, unsigned feedback, const Guarantee& guarantee,
+                 std::uint64_t signalling) {
     Sender& sender = *demand.sender;
     m_links.FillRates(sender.adaptation, symbols, sender.bitsPerGroup);
     sender.sharedDb.clear();
@@ -46,6 +47,7 @@ void Grants::Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigne
                             .priority = static_cast<std::uint8_t>(priority),
                             .mostGroups = sender.adaptation.quality.mostGroups,
                             .guaranteedBytes = guarantee.bytes > 0 ? guarantee.bytes + header_bytes : 0,
+                            .signallingBytes = signalling,
                             .level = static_cast<std::uint8_t>(guarantee.priority),
                             .cces = cces,
                             .feedback = feedback});
@@ -163,7 +165,7 @@ void Grants::NewBlock(Sender& sender, unsigned harq, unsigned layers, unsigned s
 
 bool Grants::TakeData(Sender& sender, unsigned harq, std::uint32_t room, std::uint64_t slot, bool admitted) {
     HarqProcess& process = sender.harq[harq];
-    const std::uint32_t used = admitted ? sender.bearers.Take(room, process.pdus) : 0;
+    const std::uint32_t used = sender.bearers.Take(room, process.pdus, admitted);
     Charge(sender, harq, slot, 8.0 * used);
     if (used == 0 && process.statuses.empty()) {
         sender.harq.Release(harq);

@@ -55,9 +55,10 @@ class Grants {
     /// \param order its place among all that a scheduler knows
     /// \param bytes the bytes that it has to send
     /// \param cces, feedback what a grant takes from the control channels
-    /// \param guarantee of its bytes, what guaranteed rates ask for
+    /// \param guarantee of its bytes, what guaranteed rates ask for; \param signalling and what messages of RRC take
     void Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigned symbols, std::uint64_t bytes,
-             unsigned priority, unsigned cces, unsigned feedback, const Guarantee& guarantee = {});
+             unsigned priority, unsigned cces, unsigned feedback, const Guarantee& guarantee = {},
+             std::uint64_t signalling = 0);
     /// Divides slot `forSlot` among the demands. \return those who got something; the caller may remove some of them.
     /// Their groups are in their processes. The list is valid until the next Begin.
     std::vector<Demand>& Divide(Direction direction, std::uint64_t forSlot);
@@ -68,7 +69,8 @@ class Grants {
     /// \param limitedBits of the circular buffer, see Segment
     void NewBlock(Sender& sender, unsigned harq, unsigned layers, unsigned symbols, double offsetDb,
                   unsigned limitedBits);
-    /// Take data for a new block, if `admitted`. \return false if the block is still empty, and is given up
+    /// Take messages of RRC for a new block, and data if `admitted`. \return false if the block is still empty, and is
+    /// given up
     bool TakeData(Sender& sender, unsigned harq, std::uint32_t room, std::uint64_t slot, bool admitted = true);
     /// Draws whether something that is lost with this probability is lost.
     bool Lost(double probability) const { return probability > least_loss && m_random->GetValue() < probability; }

@@ -24,11 +24,13 @@ EDGELAM_MESSAGE(MeasurementRecord, time_ns, slot, ue, cell, serving, rsrp_dbm, f
 
 /// What a HandoverRecord is about.
 enum class HandoverEvent : std::uint8_t {
-    Handover,        ///< a handover that succeeded
-    HandoverFailure, ///< T304 has run out before random access to the target succeeded
-    LinkFailure,     ///< radio link failure in the cell `source`
-    Reestablishment, ///< the UE is back, in cell `target`, after one of the two failures
-    Abandoned        ///< the messages between gNBs took too long
+    Handover,           ///< a handover that succeeded
+    HandoverFailure,    ///< T304 has run out before random access to the target succeeded
+    LinkFailure,        ///< radio link failure in the cell `source`
+    Reestablishment,    ///< the UE is back, in cell `target`, after one of the two failures
+    Abandoned,          ///< the messages between gNBs took too long
+    PreparationFailure, ///< the target has no room: the UE stays
+    Rejection           ///< the cell in which the UE would re-establish its connection has no room
 };
 
 /// One event of a UE's mobility, given by the trace source Handover. Times are -1 where they do not apply.
@@ -52,9 +54,11 @@ struct HandoverCounts {
     std::uint64_t handovers; ///< that succeeded
     std::uint64_t handover_failures, link_failures, reestablishments, abandoned;
     std::uint64_t too_late, too_early, wrong_cell, ping_pongs;
-    double interruption_s; ///< all times without a cell
+    std::uint64_t preparation_failures, rejections;
+    std::uint64_t access_problems; ///< random accesses with preambleTransMax failed preambles
+    double interruption_s;         ///< all times without a cell
 };
 EDGELAM_MESSAGE(HandoverCounts, handovers, handover_failures, link_failures, reestablishments, abandoned, too_late,
-                too_early, wrong_cell, ping_pongs, interruption_s)
+                too_early, wrong_cell, ping_pongs, preparation_failures, rejections, access_problems, interruption_s)
 
 } // namespace edgelam::nr

@@ -20,18 +20,27 @@ std::int32_t Signed(std::uint32_t cell) {
     return static_cast<std::int32_t>(cell);
 }
 
+constexpr unsigned qpsk = 2;
+constexpr double crc_bits = 16, lowest_efficiency = 2 * 120.0 / 1024; ///< TS 38.214 table 5.1.3.1-1
+constexpr double third_elements = 2 * 12 * 12; ///< two resource blocks without two symbols of DMRS
+
 RandomAccessCarrier AccessOf(Network& network, const Carrier& carrier) {
     const auto slots = [&carrier](unsigned count) { return ns3::NanoSeconds(count * carrier.numerology.MeanSlotNs()); };
     const CellSettings& settings = carrier.settings;
     // The gNB decodes, decides and sends; the UE decodes. Message 3 comes K2 slots and its delta of TS 38.214 table
-    // 6.1.2.1.1-5 later, and is answered like a preamble.
+    // 6.1.2.1.1-5 later, and is answered like a preamble. Blocks have the lowest MCS; grants, 8 elements (CCE).
     const unsigned response = 2 + 2 * settings.gnbDelay + settings.ueDelay;
     const unsigned delta = settings.mu == 0 ? 2 : settings.mu == 1 ? 3 : settings.mu == 2 ? 4 : 6;
+    const auto blockLoss = [&carrier](double bits, double symbols, double snr) {
+        return carrier.errors.CodeBlockErrorRate(qpsk, bits + crc_bits, symbols, snr);
+    };
     return {15e3 * std::exp2(settings.mu),
             settings.gnbNoiseDb,
             settings.uePowerDbm,
+            settings.gnbPowerDbm - 10 * std::log10(12.0 * carrier.numPrbs),
+            settings.ueNoiseDb,
             slots(response),
-            slots(settings.k2 + delta + response),
+            slots(settings.k2 + delta),
             [&carrier](ns3::Time from) {
                 std::int64_t slot = carrier.numerology.SlotAt(from.GetNanoSeconds());
                 slot += carrier.numerology.SlotStartNs(slot) < from.GetNanoSeconds();
@@ -40,6 +49,12 @@ RandomAccessCarrier AccessOf(Network& network, const Carrier& carrier) {
                 }
                 return ns3::NanoSeconds(carrier.numerology.SlotStartNs(slot));
             },
+            [&carrier, blockLoss](double bits, double snr) {
+                const double grant = carrier.control.Loss(std::min(8u, carrier.control.NumCces()), snr);
+                const double block = blockLoss(bits, (bits + crc_bits) / lowest_efficiency, snr);
+                return 1 - (1 - grant) * (1 - block);
+            },
+            [blockLoss](double bits, double snr) { return blockLoss(bits, third_elements, snr); },
             [&network](std::uint32_t ue, double dbm) { network.SendPreamble(ue, dbm); }};
 }
 
@@ -58,6 +73,8 @@ void HandoverSettings::Check() const {
     };
     check("T304", t304, ns3::MilliSeconds(50), ns3::Seconds(10));
     check("T301", t301, ns3::MilliSeconds(100), ns3::Seconds(2));
+    check("period of radio link monitoring", monitoring, ns3::MilliSeconds(10), ns3::Seconds(10));
+    check("wait time of a rejection", wait, ns3::Seconds(1), ns3::Seconds(16));
     check("T311", t311, ns3::Seconds(1), ns3::Seconds(30));
 }
 
@@ -65,7 +82,7 @@ Handover::Handover(Network& network, Backhaul& backhaul, const std::vector<std::
                    const HandoverSettings& settings, ns3::Ptr<ns3::UniformRandomVariable> random)
     : m_network(network), m_backhaul(backhaul), m_gnbOf(gnbOf), m_settings(settings),
       m_measurements(network, settings.measurements), m_signalling(network),
-      m_path(network, backhaul, gnbOf, settings.path), m_ues(network.NumUes()) {
+      m_path(network, backhaul, gnbOf, settings.path), m_coming(network.NumCells()), m_ues(network.NumUes()) {
     settings.Check();
     for (std::uint32_t cell = 0; cell < network.NumCells(); ++cell) {
         m_access.push_back(std::make_unique<RandomAccessChannel>(
@@ -117,10 +134,22 @@ void Handover::Between(std::uint32_t fromCell, std::uint32_t toCell, std::uint32
     }
 }
 
-void Handover::Begin(std::uint32_t ue, Phase phase) {
-    ++m_ues[ue].procedure;
-    m_ues[ue].phase = phase;
-    m_ues[ue].timer.Cancel();
+void Handover::Begin(std::uint32_t number, Phase phase) {
+    Ue& ue = m_ues[number];
+    ++ue.procedure;
+    ue.phase = phase;
+    ue.timer.Cancel();
+    if (phase != Phase::Executing && std::exchange(ue.admitted, false)) { // it is there, or does not come
+        --m_coming[ue.target];
+        m_access[ue.target]->Release(number);
+    }
+}
+
+bool Handover::Admit(std::uint32_t number) {
+    Ue& ue = m_ues[number];
+    ue.admitted = m_network.HasRoom(ue.target, m_coming[ue.target]);
+    m_coming[ue.target] += ue.admitted;
+    return ue.admitted;
 }
 
 double Handover::LossDb(std::uint32_t ue, std::uint32_t cell) const {
@@ -148,6 +177,12 @@ void Handover::Record(std::uint32_t ue, HandoverRecord record) {
         break;
     case HandoverEvent::Abandoned:
         ++counts.abandoned;
+        break;
+    case HandoverEvent::PreparationFailure:
+        ++counts.preparation_failures;
+        break;
+    case HandoverEvent::Rejection:
+        ++counts.rejections;
     }
     counts.too_late += record.too_late;
     counts.too_early += record.too_early;
@@ -206,13 +241,20 @@ void Handover::Start(std::uint32_t number, std::uint32_t target) {
     ue.source = m_network.ServingCell(number).value();
     ue.target = target;
     ue.started = ns3::Simulator::Now();
-    ue.timer = ns3::Simulator::Schedule(m_settings.preparation, &Handover::Abandon, this, number);
+    ue.timer =
+        ns3::Simulator::Schedule(m_settings.preparation, &Handover::Abandon, this, number, HandoverEvent::Abandoned);
     NS_LOG_INFO("UE " << number << ": handover from cell " << ue.source << " to " << target);
     Between(ue.source, target, m_settings.requestBytes, Guarded(number, [this, number] {
                 After(number, m_settings.gnbProcessing, [this, number] {
+                    const bool admitted = Admit(number);
                     const Ue& ue = m_ues[number];
-                    Between(ue.target, ue.source, m_settings.acknowledgeBytes,
-                            Guarded(number, [this, number] { Command(number); }));
+                    if (admitted) { // contention, if no preamble is left
+                        m_access[ue.target]->Reserve(number);
+                    }
+                    Between(ue.target, ue.source, admitted ? m_settings.acknowledgeBytes : m_settings.failureBytes,
+                            Guarded(number, [this, number, admitted] {
+                                admitted ? Command(number) : Abandon(number, HandoverEvent::PreparationFailure);
+                            }));
                 });
             }));
 }
@@ -223,7 +265,7 @@ void Handover::Command(std::uint32_t number) {
     m_signalling.SendDown(number, m_settings.commandBytes, Guarded(number, [this, number] { Execute(number); }));
 }
 
-void Handover::Abandon(std::uint32_t number) {
+void Handover::Abandon(std::uint32_t number, HandoverEvent event) {
     const Ue& ue = m_ues[number];
     Begin(number, Phase::Connected);
     Record(number, {.started_ns = ue.started.GetNanoSeconds(),
@@ -231,7 +273,7 @@ void Handover::Abandon(std::uint32_t number) {
                     .access_ns = -1,
                     .source = Signed(ue.source),
                     .target = Signed(ue.target),
-                    .event = static_cast<std::uint8_t>(HandoverEvent::Abandoned)});
+                    .event = static_cast<std::uint8_t>(event)});
 }
 
 /// RLC begins anew in both directions; PDCP keeps its numbers.
@@ -252,12 +294,15 @@ void Handover::Execute(std::uint32_t number) {
     ue.timer = ns3::Simulator::Schedule(m_settings.t304, &Handover::HandoverFailed, this, number);
     Between(ue.source, ue.target, m_settings.statusBytes, [] {}); // before the SDUs, on the same way
     m_path.MoveTo(number, m_gnbOf[ue.target]);
-    After(number, m_settings.ueProcessing, [this, number] {
-        const std::uint32_t target = m_ues[number].target;
-        m_access[target]->Start(
-            number, true, [this, number, target] { return LossDb(number, target); },
-            [this, number](unsigned attempts) { Enter(number, attempts); });
-    });
+    After(number, m_settings.ueProcessing,
+          [this, number] { Access(number, [this, number](unsigned attempts) { Enter(number, attempts); }); });
+}
+
+void Handover::Access(std::uint32_t number, std::function<void(unsigned attempts)> done) {
+    const std::uint32_t target = m_ues[number].target;
+    m_access[target]->Start(
+        number, [this, number, target] { return LossDb(number, target); }, std::move(done),
+        [this, number] { ++m_ues[number].counts.access_problems; });
 }
 
 void Handover::Enter(std::uint32_t number, unsigned attempts) {
@@ -291,6 +336,12 @@ void Handover::Complete(std::uint32_t number) {
 
 /// Looks at the links of all UEs, with each measurement.
 void Handover::CheckLinks() {
+    if (ns3::Simulator::Now() >= m_monitored + m_settings.monitoring) {
+        m_monitored = ns3::Simulator::Now();
+        for (std::uint32_t cell = 0; cell < m_network.NumCells(); ++cell) {
+            m_network.GetCell(cell)->WatchSilent();
+        }
+    }
     for (std::uint32_t number = 0; number < m_ues.size(); ++number) {
         const auto cell = m_network.ServingCell(number);
         if (cell && m_network.GetCell(*cell)->GetRadioLink(number) == RadioLink::State::Failed) {
@@ -354,27 +405,47 @@ void Handover::Search(std::uint32_t number) {
 
 /// The strongest cell, if it can be heard.
 void Handover::Select(std::uint32_t number) {
-    const std::uint32_t cell = m_network.StrongestCell(number);
-    if (!(m_network.RsrpDbm(cell, number) >= m_settings.leastRsrpDbm)) {
+    Ue& ue = m_ues[number];
+    std::erase_if(ue.rejected, [](const auto& each) { return each.second <= ns3::Simulator::Now(); });
+    const auto strongest =
+        m_network.StrongestCell(number, [&ue](std::uint32_t each) { return !ue.rejected.contains(each); });
+    if (!strongest || !(m_network.RsrpDbm(*strongest, number) >= m_settings.leastRsrpDbm)) {
         After(number, m_settings.measurements.period, [this, number] { Select(number); });
         return;
     }
     Begin(number, Phase::Reestablishing);
-    Ue& ue = m_ues[number];
+    const std::uint32_t cell = *strongest;
     ue.target = cell;
     ue.timer = ns3::Simulator::Schedule(m_settings.t301, [this, number, cell] { // T301: search again
         m_access[cell]->Stop(number);
         Search(number);
     });
-    m_access[cell]->Start(
-        number, false, [this, number, cell] { return LossDb(number, cell); },
-        [this, number](unsigned attempts) { FetchContext(number, attempts); });
+    Access(number, [this, number](unsigned attempts) { FetchContext(number, attempts); });
+}
+
+/// RRCReject: the cell has no room. The UE looks for another one.
+void Handover::Reject(std::uint32_t number) {
+    Ue& ue = m_ues[number];
+    ue.rejected[ue.target] = ns3::Simulator::Now() + m_settings.wait;
+    Record(number, {.started_ns = ue.started.GetNanoSeconds(),
+                    .left_ns = ue.left.GetNanoSeconds(),
+                    .access_ns = -1,
+                    .source = Signed(ue.failedIn),
+                    .target = Signed(ue.target),
+                    .event = static_cast<std::uint8_t>(HandoverEvent::Rejection),
+                    .preambles = static_cast<std::uint8_t>(std::min(ue.preambles, 255u))});
+    Begin(number, Phase::Searching);
+    After(number, m_settings.measurements.period, [this, number] { Select(number); });
 }
 
 /// The request has come with message 3. The gNB that has the UE's SDUs may be another one.
 void Handover::FetchContext(std::uint32_t number, unsigned attempts) {
     Ue& ue = m_ues[number];
     ue.preambles = attempts;
+    if (!Admit(number)) {
+        Reject(number);
+        return;
+    }
     const std::uint32_t home = m_path.Home(number), here = m_gnbOf[ue.target];
     if (home == here) {
         Reestablish(number);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,12 +31,17 @@ struct HandoverSettings {
     ns3::Time t311 = ns3::Seconds(30);              ///< after a failure, until what waits is dropped
     ns3::Time preparation = ns3::MilliSeconds(500); ///< longest time of the messages between gNBs before the command
     ns3::Time ueProcessing = ns3::MilliSeconds(10), gnbProcessing = ns3::MilliSeconds(2);
+    /// T_Evaluate_out of TS 38.133 8.1.2.2: how often the links of UEs are looked at that have nothing to send or get,
+    /// rounded up to whole measurement periods. The others are looked at with each CSI report.
+    ns3::Time monitoring = ns3::MilliSeconds(200);
     ns3::Time cellSearch = ns3::MilliSeconds(200); ///< after a failure
     ns3::Time store = ns3::Seconds(2); ///< Tstore_UE_cntxt: a failure this long after a handover is not its fault
     ns3::Time pingPong = ns3::Seconds(1);
-    double leastRsrpDbm = -125; ///< qRxLevMin: a cell that is weaker is not selected
+    ns3::Time wait = ns3::Seconds(1); ///< of RRCReject: for so long a UE does not ask this cell again
+    double leastRsrpDbm = -125;       ///< qRxLevMin: a cell that is weaker is not selected
     std::uint32_t reportBytes = 40, commandBytes = 250, completeBytes = 12, reestablishmentBytes = 24;
     std::uint32_t requestBytes = 700, acknowledgeBytes = 400, statusBytes = 60, contextBytes = 80; ///< Xn
+    std::uint32_t failureBytes = 40; ///< Xn: handover preparation failure
     /// Throws std::invalid_argument naming the value and what is legal.
     void Check() const;
 };
@@ -50,10 +56,15 @@ struct HandoverSettings {
 /// message that RLC gives up, or T304 lead to re-establishment: the UE searches a cell, gets access to it by
 /// contention, its context and its SDUs come from the gNB that has them, and RRC goes on.
 ///
-/// Simplified: the UE leaves its cell at the moment it has the command, and both ends of the bearers know it; a target
-/// admits everybody; data goes on as soon as random access has succeeded, also in a re-establishment; the uplink SDUs
-/// that the old gNB has received out of order are at the new one at once; what the standard does after T311 or T301
-/// (idle mode and a new connection) is another search, with what waits dropped after T311.
+/// A target that has no room for one more UE (PUCCH, see SrPeriod) answers with a handover preparation failure: the UE
+/// stays, and its next report asks again. One that has room keeps it, and a preamble, as long as the handover takes;
+/// with no preamble left, the UE comes by contention. A cell without room rejects a UE that would re-establish its
+/// connection; this takes another cell, or asks again after a second (TS 38.423 8.2.1.3, TS 38.331 5.3.15).
+///
+/// Simplified: the UE leaves its cell at the moment it has the command, and both ends of the bearers know it; data goes
+/// on as soon as random access has succeeded, also in a re-establishment; the uplink SDUs that the old gNB has received
+/// out of order are at the new one at once; what the standard does after T311 or T301 (idle mode and a new connection)
+/// is another search, with what waits dropped after T311.
 class Handover {
   public:
     /// All UEs are attached. \param gnbOf [cell] numbers of gNBs: cells of one gNB need no messages between gNBs
@@ -101,6 +112,8 @@ class Handover {
         std::uint32_t source = 0, target = 0;
         ns3::Time started, left, access;
         unsigned preambles = 0;
+        bool admitted = false;                       ///< the target keeps room for it
+        std::map<std::uint32_t, ns3::Time> rejected; ///< until when, by cell
         ns3::EventId timer, t311, step;
         // The last handover that succeeded, for what comes after it.
         bool moved = false;
@@ -126,7 +139,12 @@ class Handover {
     void Execute(std::uint32_t ue);
     void Enter(std::uint32_t ue, unsigned attempts);
     void Complete(std::uint32_t ue);
-    void Abandon(std::uint32_t ue);
+    /// Keep room in the target for the UE. \return whether there is some
+    bool Admit(std::uint32_t ue);
+    void Access(std::uint32_t ue, std::function<void(unsigned attempts)> done);
+    /// The handover ends before the UE has left.
+    void Abandon(std::uint32_t ue, HandoverEvent event);
+    void Reject(std::uint32_t ue);
     void CheckLinks();
     void LinkFailed(std::uint32_t ue);
     void HandoverFailed(std::uint32_t ue);
@@ -147,7 +165,9 @@ class Handover {
     Signalling m_signalling;
     DownlinkPath m_path;
     std::vector<std::unique_ptr<RandomAccessChannel>> m_access; ///< [cell]
+    std::vector<std::uint32_t> m_coming;                        ///< [cell] UEs for which it keeps room
     std::vector<Ue> m_ues;
+    ns3::Time m_monitored; ///< when the links of silent UEs were looked at last
     std::function<void(const HandoverRecord&)> m_trace;
 };
 

@@ -28,8 +28,9 @@ struct Reception {
 struct HarqProcess {
     std::vector<RlcPdu> pdus;
     std::vector<RlcStatus> statuses;
-    std::vector<std::uint32_t> groups; ///< of the transmission that is due; other UEs may have the same ones
-    std::uint64_t reportedBytes = 0;   ///< uplink: the buffer status report in the block, and its number
+    std::vector<std::uint32_t> groups;    ///< of the transmission that is due; other UEs may have the same ones
+    std::uint64_t reportedBytes = 0;      ///< uplink: the buffer status report in the block, and its number
+    std::uint64_t reportedSignalling = 0; ///< of these bytes, messages
     std::uint64_t report = 0;
     double charge = 0;                 ///< bits that each transmission counts for its sender
     Bearers::PerClass reportedOf{};    ///< uplink: the bytes of each class in the report, with several bearers

@@ -360,7 +360,6 @@ void Links::Adopt(Ue& ue, std::uint64_t slot) {
 
 void Links::Monitor(Ue& ue, std::uint64_t slot) {
     LinkQuality &down = ue.down.pending, &up = ue.up.pending;
-    const ControlChannel& control = m_carrier.control;
     down.reaches = down.wideband >= m_carrier.outOfRange;
     // On how many groups the power may be spread: at least as many as the smallest block takes.
     const std::uint32_t number = ue.link.GetUe();
@@ -374,8 +373,37 @@ void Links::Monitor(Ue& ue, std::uint64_t slot) {
         --up.mostGroups;
     }
     up.reaches = sinrDbOn(up.mostGroups) >= m_carrier.leastUplinkDb;
-    const bool out = !down.reaches || !up.reaches || down.wideband < control.outOfSync;
-    ue.radio.Indicate(out ? Sync::Out : down.wideband >= control.inSync ? Sync::In : Sync::Between, slot);
+    ue.radio.Indicate(up.reaches ? SyncAt(down.wideband) : Sync::Out, slot);
+}
+
+Sync Links::SyncAt(double sinr) const {
+    const ControlChannel& control = m_carrier.control;
+    return sinr < std::max(m_carrier.outOfRange, control.outOfSync) ? Sync::Out
+           : sinr >= control.inSync                                 ? Sync::In
+                                                                    : Sync::Between;
+}
+
+void Links::Watch(std::uint32_t number, std::uint64_t slot) {
+    Ue& ue = *m_ues[number];
+    ue.radio.Advance(slot);
+    if (ue.reports.measured &&
+        slot < ue.reports.measuredSlot + m_carrier.settings.csiPeriod + m_carrier.settings.csiDelay) {
+        return; // its reports tell
+    }
+    Adopt(ue, slot);
+    if (AreHeard()) {
+        ChannelFetch fetch;
+        m_air->Locate(number);
+        ForMeasuredSlots(Direction::Downlink, slot, [&](std::uint64_t then) {
+            FetchOthers(number, Direction::Downlink, then, AllGroups(), fetch);
+        });
+        fetch.Run(*m_workers);
+    }
+    ue.link.Measure(true, m_carrier.DownlinkSnr());
+    MeasureOthers(number, Direction::Downlink, slot);
+    const SinrMap& sinrs = ue.link.Downlink(std::max(1u, ue.link.GivenLayers()), m_carrier.DownlinkSnr(),
+                                            Beams::Measured, ue.down.Known());
+    ue.radio.Indicate(SyncAt(EffectiveSinr(sinrs.values, m_carrier.beta[0])), slot);
 }
 
 bool Links::Reaches(std::uint32_t ue) const {

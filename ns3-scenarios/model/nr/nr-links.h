@@ -106,6 +106,9 @@ class Links {
     /// (downlink), and what the gNB measures itself (uplink). On several threads; what is drawn, asked of others and
     /// told to others is so in the order of the UEs. \return whose report was due; valid until the next call
     const std::vector<std::uint32_t>& Measure(std::span<const std::uint32_t> ues, std::uint64_t slot);
+    /// Radio link monitoring of a UE that makes no reports at present (TS 38.133 8.1): whether PDCCH would be heard
+    /// with what is sent around it now. Nothing is reported.
+    void Watch(std::uint32_t ue, std::uint64_t slot);
     /// Whether a UE may be scheduled: its link has not failed, it reports a CQI above 0 (TS 38.214 5.2.2.1), and the
     /// gNB can decode the lowest MCS from it with all transmissions together.
     bool Reaches(std::uint32_t ue) const;
@@ -196,6 +199,8 @@ class Links {
     /// the beams that were measured last.
     void MeasureOthers(std::uint32_t ue, Direction direction, std::uint64_t slot);
     std::uint32_t Bits(const std::vector<std::uint32_t>& groups) const;
+    /// What layer 1 indicates at this effective SINR, linear.
+    Sync SyncAt(double sinr) const;
     /// Update from the pending report whether UE and gNB reach each other, and pass on what layer 1 indicates.
     void Monitor(Ue& ue, std::uint64_t slot);
     /// The highest MCS that layers with these SINRs allow, and the SINR at which a flat channel would allow it.

@@ -43,10 +43,15 @@ void Mac::Join(std::shared_ptr<SlotClock> clock, std::uint64_t rank) {
     m_clock->Add(*this, rank);
 }
 
+std::size_t Mac::RequestRoom() const {
+    const unsigned period = m_carrier.settings.srPeriod;
+    return period == 0 ? SIZE_MAX : m_carrier.NumRequests() * m_carrier.RequestOffsets(period).size();
+}
+
 void Mac::CheckRoom() const {
     const CellSettings& settings = m_carrier.settings;
-    const std::size_t room = m_carrier.NumRequests() * m_carrier.RequestOffsets(settings.srPeriod).size();
-    if (settings.srPeriod > 0 && m_links.NumUes() >= room) {
+    const std::size_t room = RequestRoom();
+    if (m_links.NumUes() >= room) {
         throw std::invalid_argument("NR cell: " + std::to_string(m_links.NumUes() + 1) + " UEs with SrPeriod " +
                                     std::to_string(settings.srPeriod) + " and SrPrbs " +
                                     std::to_string(settings.srPrbs) + ": scheduling requests have room for " +
@@ -235,6 +240,9 @@ void Mac::Execute(const Action& action, std::uint64_t slot) {
                 status.knownOf[action.priority] = std::max(status.knownOf[action.priority], request_bytes);
             }
             status.knownBytes = std::max(status.knownBytes, request_bytes);
+            if (action.signalling) {
+                status.knownSignalling = std::max(status.knownSignalling, request_bytes);
+            }
         }
         return;
     }
@@ -265,7 +273,8 @@ unsigned Mac::ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces) 
     m_candidates.clear();
     const auto waitingOf = [&](std::uint32_t i) {
         const Ue& ue = *m_ues[i];
-        return (scheduler.AdmitsData(i) ? ue.down.bearers.BacklogBytes() : 0) + ue.up.bearers.StatusBytes();
+        return (scheduler.AdmitsData(i) ? ue.down.bearers.BacklogBytes() : ue.down.bearers.SignallingBytes()) +
+               ue.up.bearers.StatusBytes();
     };
     for (const auto i : m_links.Ues()) {
         const HarqEntity& harq = m_ues[i]->down.harq;
@@ -281,7 +290,7 @@ unsigned Mac::ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces) 
             m_grants.Add(i, {false, i, &ue.down}, slot, symbols, waiting,
                          std::max(ue.down.bearers.Priority(), ue.up.bearers.StatusPriority()), m_links.Cces(i),
                          !std::ranges::binary_search(feedbacks.ues, i),
-                         scheduler.AdmitsData(i) ? ue.down.bearers.Guaranteed() : Guarantee{});
+                         scheduler.AdmitsData(i) ? ue.down.bearers.Guaranteed() : Guarantee{}, ue.DownlinkSignalling());
         }
     }
     m_multicast.AddDemands(slot, symbols);
@@ -319,7 +328,7 @@ unsigned Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned sym
     m_candidates.clear();
     const auto wantedOf = [&](std::uint32_t i) {
         const Ue& ue = *m_ues[i];
-        return scheduler.AdmitsData(i) ? ue.status.knownBytes : ue.StatusBytes();
+        return scheduler.AdmitsData(i) ? ue.status.knownBytes : ue.ControlBytes();
     };
     for (const auto i : m_links.Ues()) {
         const Ue& ue = *m_ues[i];
@@ -339,7 +348,8 @@ unsigned Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned sym
             guarantee.bytes -= std::min(guarantee.bytes, coming);
             m_grants.Add(i, {false, i, &ue.up}, slot, symbols,
                          std::max(wanted, coming) - coming + ReportBytes(ue.status.knownGroups),
-                         ue.status.knownPriority, m_links.Cces(i), 0, guarantee);
+                         ue.status.knownPriority, m_links.Cces(i), 0, guarantee,
+                         ue.status.knownSignalling - std::min(ue.status.knownSignalling, coming));
         }
     }
     const auto& granted = m_grants.Divide(Direction::Uplink, forSlot);
@@ -416,7 +426,7 @@ bool Mac::GrantDown(std::uint32_t number, unsigned harq, unsigned symbols, std::
     HarqProcess& process = sender.harq[harq];
     std::uint32_t room = process.bits / 8;
     room -= std::min(room, ue.up.bearers.TakeStatuses(room, process.statuses));
-    return m_grants.TakeData(sender, harq, room, slot, m_grants.GetScheduler(Direction::Downlink)->AdmitsData(number));
+    return m_grants.TakeData(sender, harq, room, slot, m_grants.GetScheduler(Direction::Downlink)->SendsData(number));
 }
 
 void Mac::GrantUp(std::uint32_t number, unsigned harq, unsigned symbols, std::uint64_t slot) {
@@ -467,12 +477,13 @@ void Mac::ReceiveUp(Ue& ue, unsigned harq) {
         if (process.report > ue.status.newestReport) {
             ue.status.newestReport = process.report;
             ue.status.knownBytes = process.reportedBytes;
+            ue.status.knownSignalling = process.reportedSignalling;
             ue.status.knownPriority = process.reportedPriority;
             ue.status.knownGroups = process.reportedGroups;
             ue.status.knownOf = process.reportedOf;
         }
     } else if (process.attempts >= m_carrier.settings.maxTransmissions && process.report == ue.status.lastReport) {
-        ue.status.reportedBytes = 0; // the report is lost too
+        ue.status.reportedBytes = ue.status.reportedSignalling = 0; // the report is lost too
     }
     Feedback(ue.up, harq, process.reception.decoded);
 }
@@ -503,11 +514,10 @@ void Mac::TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot) {
         // Its size is known before what fits beside it: it may tell of less than that.
         std::uint32_t room = process.bits / 8 - std::min(process.bits / 8, ReportBytes(ue.UplinkGroups()));
         room -= std::min(room, ue.down.bearers.TakeStatuses(room, process.statuses));
-        if (m_grants.GetScheduler(Direction::Uplink)->AdmitsData(number)) {
-            ue.up.bearers.Take(room, process.pdus);
-        }
+        ue.up.bearers.Take(room, process.pdus, m_grants.GetScheduler(Direction::Uplink)->SendsData(number));
         process.report = ++ue.status.lastReport;
         process.reportedBytes = ue.status.reportedBytes = ue.up.bearers.BacklogBytes() + ue.down.bearers.StatusBytes();
+        process.reportedSignalling = ue.status.reportedSignalling = ue.UplinkSignalling();
         process.reportedPriority = ue.UplinkPriority();
         ue.status.reportedUrgency = ue.up.bearers.Urgency();
         process.reportedGroups = static_cast<std::uint8_t>(ue.UplinkGroups());
@@ -532,7 +542,8 @@ void Mac::RequestGrants(std::uint64_t slot) {
         Ue& ue = *m_ues[i];
         BufferStatus& status = ue.status;
         // What has come since the last report is more urgent than all in it (a regular report, TS 38.321 5.4.5).
-        const bool urgent = !ue.up.bearers.Plain() && ue.up.bearers.Urgency() > status.reportedUrgency;
+        const bool urgent = (!ue.up.bearers.Plain() && ue.up.bearers.Urgency() > status.reportedUrgency) ||
+                            (status.reportedSignalling == 0 && ue.UplinkSignalling() > 0);
         const bool wants = (status.reportedBytes == 0 || urgent) && status.grants == 0 &&
                            (ue.up.bearers.BacklogBytes() > 0 || ue.down.bearers.StatusBytes() > 0);
         if (!wants || !MayRequest(i, slot) || (status.requests > 0 && slot < status.nextRequest) || !Reaches(i, slot)) {
@@ -552,8 +563,8 @@ void Mac::RequestGrants(std::uint64_t slot) {
         NS_LOG_LOGIC("slot " << slot << " UE " << i << " requests a grant" << (heard ? "" : ": not heard"));
         if (heard) {
             status.heard = true;
-            Schedule(slot + 1 + settings.gnbDelay,
-                     {ActionKind::SchedulingRequest, 0, i, ++status.lastReport, ue.UplinkUrgency()});
+            Schedule(slot + 1 + settings.gnbDelay, {ActionKind::SchedulingRequest, 0, i, ++status.lastReport,
+                                                    ue.UplinkUrgency(), ue.UplinkSignalling() > 0});
         }
     }
 }
@@ -573,6 +584,7 @@ bool Mac::Reaches(std::uint32_t number, std::uint64_t slot) {
         ue.down.harq.GiveUp();
         ue.up.harq.GiveUp();
         ue.status.knownBytes = ue.status.reportedBytes = 0;
+        ue.status.knownSignalling = ue.status.reportedSignalling = 0;
         ue.status.knownOf = {};
         ue.status.requests = 0;
         m_energy.Reset(number, slot);

@@ -31,7 +31,9 @@ class Mac : private SlotWorker {
     /// Work in the rhythm of other cells. Before the first UE.
     /// \param rank its place among them
     void Join(std::shared_ptr<SlotClock> clock, std::uint64_t rank);
-    /// Throws std::invalid_argument if SrPeriod has no room for the scheduling requests of one more UE.
+    /// The number of UEs for whose scheduling requests SrPeriod has room.
+    std::size_t RequestRoom() const;
+    /// Throws std::invalid_argument if there is no room for one more UE.
     void CheckRoom() const;
     /// Add a UE, whose link exists already; it has its own number.
     void AddUe(std::uint32_t number, std::shared_ptr<Connection> connection);
@@ -54,19 +56,21 @@ class Mac : private SlotWorker {
     /// Reports and requests are numbered: retransmitted ones may come late.
     struct BufferStatus {
         // At the UE.
-        std::uint64_t reportedBytes = 0; ///< bytes in its last report
-        unsigned reportedUrgency = 0;    ///< the highest class of data in it
-        std::uint64_t lastReport = 0;    ///< number of that report
-        unsigned requests = 0;           ///< scheduling requests since the last grant (SR_COUNTER)
-        bool heard = false;              ///< whether the gNB has received any of them
-        std::uint64_t nextRequest = 0;   ///< slot before which sr-ProhibitTimer forbids another one
-        std::uint32_t grants = 0;        ///< for slots to come
+        std::uint64_t reportedBytes = 0;      ///< bytes in its last report
+        std::uint64_t reportedSignalling = 0; ///< bytes of messages in it
+        unsigned reportedUrgency = 0;         ///< the highest class of data in it
+        std::uint64_t lastReport = 0;         ///< number of that report
+        unsigned requests = 0;                ///< scheduling requests since the last grant (SR_COUNTER)
+        bool heard = false;                   ///< whether the gNB has received any of them
+        std::uint64_t nextRequest = 0;        ///< slot before which sr-ProhibitTimer forbids another one
+        std::uint32_t grants = 0;             ///< for slots to come
         // At the gNB.
-        std::uint64_t newestReport = 0; ///< number of the newest report that it has
-        std::uint64_t knownBytes = 0;   ///< the backlog in it
-        unsigned knownPriority = 0;     ///< the highest priority in it
-        unsigned knownGroups = 1;       ///< how many groups it reports
-        Bearers::PerClass knownOf{};    ///< with several bearers: the backlog of each class in it
+        std::uint64_t newestReport = 0;    ///< number of the newest report that it has
+        std::uint64_t knownBytes = 0;      ///< the backlog in it
+        std::uint64_t knownSignalling = 0; ///< bytes of messages in it
+        unsigned knownPriority = 0;        ///< the highest priority in it
+        unsigned knownGroups = 1;          ///< how many groups it reports
+        Bearers::PerClass knownOf{};       ///< with several bearers: the backlog of each class in it
     };
     struct Ue {
         Ue(std::shared_ptr<Connection> of, LinkAdaptation& downlink, LinkAdaptation& uplink, unsigned harqProcesses)
@@ -89,9 +93,18 @@ class Mac : private SlotWorker {
         std::uint8_t UplinkUrgency() const {
             return static_cast<std::uint8_t>(std::max(up.bearers.Urgency(), down.bearers.StatusPriority()));
         }
-        /// The bytes that a UE that may not send data is asked for: the RLC status report for which it has been polled.
-        std::uint64_t StatusBytes() const {
-            return std::min<std::uint64_t>(status.knownBytes, down.bearers.StatusBytes());
+        /// The bytes that a UE that may not send data is asked for: the RLC status report for which it has been polled,
+        /// and messages.
+        std::uint64_t ControlBytes() const {
+            const std::uint64_t reports = std::min<std::uint64_t>(status.knownBytes, down.bearers.StatusBytes());
+            return std::max(reports, status.knownSignalling);
+        }
+        /// Messages that the UE has to send, and status reports about those that it has got; the same for the gNB.
+        std::uint64_t UplinkSignalling() const {
+            return up.bearers.SignallingBytes() + down.bearers.SignallingStatusBytes();
+        }
+        std::uint64_t DownlinkSignalling() const {
+            return down.bearers.SignallingBytes() + up.bearers.SignallingStatusBytes();
         }
         /// Bytes of grants whose blocks carry newer information than the newest report that the gNB has.
         std::uint64_t BytesComing() const;
@@ -115,6 +128,7 @@ class Mac : private SlotWorker {
         std::uint32_t number;      ///< of the UE or multicast group
         std::uint64_t report = 0;  ///< of a scheduling request
         std::uint8_t priority = 0; ///< of a scheduling request
+        bool signalling = false;   ///< whether it is for messages
     };
 
     void PutOnAir(std::uint64_t slot) override { Announce(m_ring[slot & (m_ring.size() - 1)], slot); }

@@ -205,6 +205,7 @@ std::uint32_t Network::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3
     }
     for (const auto& cell : m_cells) {
         cell->CheckBearers(bearers);
+        cell->CheckPlace(mobility);
     }
     if (!m_started) {
         Start();
@@ -301,10 +302,24 @@ double Network::RsrpDbm(std::uint32_t cell, std::uint32_t ue) const {
     return settings.gnbPowerDbm - DbOf(12.0 * m_cells[cell]->NumPrbs()) + DbOf(CouplingGain(cell, ue));
 }
 
-std::uint32_t Network::CellWithin(std::uint32_t ue, double marginDb) const {
+std::uint32_t Network::FirstCell(std::uint32_t ue) const {
+    const auto cell = CellWithin(ue, m_attachMarginDb, [this](std::uint32_t each) { return HasRoom(each); });
+    if (!cell) {
+        throw std::invalid_argument("NR network: no cell has room for the scheduling requests of UE " +
+                                    std::to_string(ue) + "; legal is a longer SrPeriod, 0, or more SrPrbs");
+    }
+    return *cell;
+}
+
+std::optional<std::uint32_t> Network::CellWithin(std::uint32_t ue, double marginDb, const Admits& admits) const {
     std::vector<std::pair<double, std::uint32_t>> rsrp; // the order of cells is that of their places
     for (std::uint32_t cell = 0; cell < NumCells(); ++cell) {
-        rsrp.emplace_back(RsrpDbm(cell, ue), cell);
+        if (!admits || admits(cell)) {
+            rsrp.emplace_back(RsrpDbm(cell, ue), cell);
+        }
+    }
+    if (rsrp.empty()) {
+        return std::nullopt;
     }
     const auto placeOf = [&](std::uint32_t cell) {
         const ns3::Vector at = m_cells[cell]->GetGnbMobility()->GetPosition();

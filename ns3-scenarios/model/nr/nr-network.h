@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -58,7 +59,7 @@ class Network : public ns3::Object {
     const ns3::Ptr<Cell>& GetCell(std::uint32_t cell) const { return m_cells.at(cell); }
 
     /// Add a UE with its bearers (see Bearers); it is attached to no cell yet, and what it sends waits. Throws as
-    /// Cell::CheckBearers does, for what some cell could not carry.
+    /// Cell::CheckBearers and Cell::CheckPlace do, for what some cell could not carry.
     /// \return its number in the network
     std::uint32_t AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array,
                         const std::vector<QosBearer>& bearers);
@@ -70,12 +71,14 @@ class Network : public ns3::Object {
 
     /// Let a UE enter a cell. Its bearers (PDCP with its numbers, and RLC, see Connection) come along; HARQ, link
     /// adaptation, buffer status and scheduling requests begin anew. Throws std::invalid_argument for a cell that does
-    /// not exist, std::logic_error for a UE that is attached.
+    /// not exist or has no room (HasRoom), std::logic_error for a UE that is attached.
     void Attach(std::uint32_t ue, std::uint32_t cell);
     /// Let a UE leave its cell: blocks that are on their way are lost (RLC AM sends their data again), packets wait in
     /// the bearers. Others in the cell notice nothing. Call this in an event of its own, not while the cell hands up a
     /// packet.
     void Detach(std::uint32_t ue);
+    /// Whether one more UE may enter a cell, when so many are on their way to it.
+    bool HasRoom(std::uint32_t cell, std::uint32_t coming = 0) const { return m_cells[cell]->HasRoom(coming); }
     /// The cell that a UE is attached to; empty: none.
     std::optional<std::uint32_t> ServingCell(std::uint32_t ue) const { return m_ues.at(ue).cell; }
     /// The cell that a UE is attached to, or was attached to last; empty: it has never been in one.
@@ -105,10 +108,15 @@ class Network : public ns3::Object {
     /// Reference signal received power at a UE: the power of one subcarrier that the whole power of the cell gives
     /// with this gain, dBm.
     double RsrpDbm(std::uint32_t cell, std::uint32_t ue) const;
-    /// The cell with the highest RSRP.
-    std::uint32_t StrongestCell(std::uint32_t ue) const { return CellWithin(ue, 0); }
-    /// The strongest cell, or one that is at most AttachMargin weaker, each as likely: a function of seed, run and UE.
-    std::uint32_t FirstCell(std::uint32_t ue) const { return CellWithin(ue, m_attachMarginDb); }
+    /// The cell with the highest RSRP of those that are admitted; empty: none of them is.
+    using Admits = std::function<bool(std::uint32_t cell)>;
+    std::optional<std::uint32_t> StrongestCell(std::uint32_t ue, const Admits& admits) const {
+        return CellWithin(ue, 0, admits);
+    }
+    std::uint32_t StrongestCell(std::uint32_t ue) const { return CellWithin(ue, 0, {}).value(); }
+    /// The strongest cell that has room, or one that is at most AttachMargin weaker, each as likely: a function of
+    /// seed, run and UE. Throws std::invalid_argument if no cell has room.
+    std::uint32_t FirstCell(std::uint32_t ue) const;
 
     /// What the cells of this cell's carrier send.
     const Air& GetAir(std::uint32_t cell) const { return AirOf(cell); }
@@ -134,7 +142,7 @@ class Network : public ns3::Object {
         std::uint32_t opened; ///< cells that it was the first to enter
     };
     void Start();
-    std::uint32_t CellWithin(std::uint32_t ue, double marginDb) const;
+    std::optional<std::uint32_t> CellWithin(std::uint32_t ue, double marginDb, const Admits& admits) const;
     void SetRsrp(std::string name);
     std::string GetRsrp() const { return m_rsrp; }
     Air& AirOf(std::uint32_t cell) const;

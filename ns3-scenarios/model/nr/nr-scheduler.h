@@ -26,6 +26,7 @@ struct Candidate {
     /// The number of groups of new data for which its power is enough; 0: all.
     std::uint32_t mostGroups = 0;
     std::uint64_t guaranteedBytes = 0; ///< of wantedBytes, what guaranteed rates ask for in this slot
+    std::uint64_t signallingBytes = 0; ///< of wantedBytes, messages of RRC: they go before everything else
     std::uint8_t level = 127;          ///< of these bytes: priority level of their 5QI, the lowest first
     unsigned cces = 0;                 ///< control channel elements of a grant to it: its aggregation level
     unsigned feedback = 0;             ///< PUCCH resources that a grant to it takes
@@ -82,6 +83,8 @@ class Scheduler : public ns3::Object {
 
     /// false: this UE is sent control and HARQ retransmissions only.
     virtual bool AdmitsData(std::uint32_t) const { return true; }
+    /// false: the blocks of this UE may not have data, as AdmitsData says or since nothing is left for it.
+    virtual bool SendsData(std::uint32_t ue) const { return AdmitsData(ue); }
 
     /// \param name "rr": round robin; "pf": proportional fair; "max-rate": maximum rate; "external": shares, minima and
     /// caps from outside; or the TypeId of another class. Throws std::invalid_argument for another name.

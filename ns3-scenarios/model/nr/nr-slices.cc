@@ -139,6 +139,14 @@ std::uint32_t SliceBudget::Room(std::uint32_t ue, bool least) const {
     return std::min(ofCell, left(least ? slice->least : slice->allowed, slice->used));
 }
 
+std::uint32_t SliceBudget::RoomForControl(std::uint32_t ue) const {
+    const auto left = [](const Account& account) {
+        return account.cap == 0 ? no_cap : account.allowed - std::min(account.allowed, account.used);
+    };
+    const Account* slice = Of(ue);
+    return std::min(left(m_cell), slice == nullptr ? no_cap : left(*slice));
+}
+
 bool SliceBudget::AdmitsRetransmission(std::uint32_t ue, std::uint32_t groups) const {
     const auto admits = [&](const Account& account) {
         if (account.used + groups <= account.allowed || account.cap == no_cap) {

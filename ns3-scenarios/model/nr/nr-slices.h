@@ -45,6 +45,13 @@ class SliceBudget {
     void Begin(const SchedulingRequest& request);
     /// The groups that this UE may still get; \param least as part of its slice's share
     std::uint32_t Room(std::uint32_t ue, bool least) const;
+    /// The same for messages of RRC, which caps of 0 do not limit.
+    std::uint32_t RoomForControl(std::uint32_t ue) const;
+    /// Whether a cap of 0 keeps this UE from sending data.
+    bool Closed(std::uint32_t ue) const {
+        const Account* slice = Of(ue);
+        return m_cell.cap == 0 || (slice != nullptr && slice->cap == 0);
+    }
     /// Whether a retransmission may go: the cap allows it, or it was begun under a larger cap and the credit is full.
     bool AdmitsRetransmission(std::uint32_t ue, std::uint32_t groups) const;
     void Take(std::uint32_t ue, std::uint32_t groups);
