@@ -10,6 +10,7 @@ again: that saves wall time only, since simulated time, memory and bytes are cha
 from __future__ import annotations
 
 import dataclasses
+import traceback
 import weakref
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
@@ -17,7 +18,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from edgelam.cosim.work import Work, WorkCounter
-from edgelam.errors import ConfigurationError
+from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.inference.module import values_hash
 
 if TYPE_CHECKING:
@@ -61,12 +62,21 @@ class Computing:
     def run(self, module: Module, inputs: dict[str, Tensor]) -> Result:
         """Return the result of `module` for these inputs, without gradients.
 
-        Raises ConfigurationError if the module does not give what it says.
+        Raises ConfigurationError if the module does not give what it says, and EdgelamError, with the place in the
+        module's code, if it raises anything.
         """
         key = (module.name, module.weights_hash, values_hash(inputs))
         result = self._kept.get(key)
         if result is None:
-            result = _measured(module, inputs)
+            try:
+                result = _measured(module, inputs)
+            except EdgelamError:
+                raise
+            except Exception as error:  # a module is anybody's code
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                raise EdgelamError(
+                    f"module {module.name!r} fails: {type(error).__name__}: {error} ({place.filename}:{place.lineno})"
+                ) from error
             self.computed += 1
             if self.keep:
                 self._kept[key] = result
@@ -90,7 +100,7 @@ def _measured(module: Module, inputs: dict[str, Tensor]) -> Result:
     with torch.no_grad():
         if given is not None:
             began = perf_counter()
-            outputs = module.forward(inputs)
+            outputs = _checked(module, module.forward(inputs))
             work = given(inputs)
             traffic = min(module.weight_bytes, work.bytes)
             steps.append(Step(work, traffic, outputs, perf_counter() - began))
@@ -99,12 +109,24 @@ def _measured(module: Module, inputs: dict[str, Tensor]) -> Result:
             watching = _watching_class()(getattr(module, "network", None), _bytes(inputs))
             outputs = _steps(module, inputs, watching, steps)
             memory = watching.peak_bytes
+    return Result(outputs, tuple(steps), memory)
+
+
+def _checked(module: Module, outputs: Any) -> dict[str, Tensor]:
+    """Return the outputs. Raises ConfigurationError if they are not the tensors that the module says."""
+    import torch
+
+    for name, value in outputs.items() if isinstance(outputs, dict) else [("its output", outputs)]:
+        if not isinstance(value, torch.Tensor):
+            raise ConfigurationError(
+                f"module {module.name!r} gives {name} as {type(value).__name__}; legal is a dict of tensors"
+            )
     if set(outputs) != set(module.gives):
         raise ConfigurationError(
             f"module {module.name!r} gives {', '.join(sorted(outputs)) or 'nothing'}, and says that it gives "
             f"{', '.join(sorted(module.gives))}"
         )
-    return Result(outputs, tuple(steps), memory)
+    return dict(outputs)
 
 
 def _steps(module: Module, inputs: dict[str, Tensor], watching: Any, steps: list[Step]) -> dict[str, Tensor]:
@@ -114,11 +136,11 @@ def _steps(module: Module, inputs: dict[str, Tensor], watching: Any, steps: list
         before, began = watching.weight_traffic, perf_counter()
         with WorkCounter() as counter, watching:
             try:
-                part, outputs = next(generating), None
+                part, ended, outputs = next(generating), False, None
             except StopIteration as stop:
-                part, outputs = {}, stop.value
+                part, ended, outputs = {}, True, stop.value
         step = Step(counter.work, watching.weight_traffic - before, part, perf_counter() - began)
-        if outputs is None:
+        if not ended:
             steps.append(step)
             continue
         if steps:  # what is done after the last token belongs to the last step
@@ -127,7 +149,7 @@ def _steps(module: Module, inputs: dict[str, Tensor], watching: Any, steps: list
                 last.work + step.work, last.weight_traffic + step.weight_traffic, last.gives, last.wall_s + step.wall_s
             )
         steps.append(step)
-        return dict(outputs)
+        return _checked(module, outputs)
 
 
 def _generating(module: Module, inputs: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:

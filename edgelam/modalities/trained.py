@@ -48,7 +48,7 @@ class Recipe:
     seconds: int
     """Processor time that it takes, on one core of a server."""
     version: int = 1
-    """After a change of the recipe, the module is trained again."""
+    """After a change of the recipe, or of what a module gives that it is trained on, the module is trained again."""
 
     @property
     def module(self) -> Any:
@@ -72,6 +72,7 @@ TRAINED = {
             ("whisper-tiny.en", "smollm2-135m", "piper-joe"),
             "speech_projector",
             30,
+            version=2,  # 1: of states of speech that was cut to less than 30 s
         ),
         Recipe("sensor-model", "sensor series to tokens, features, activity", ("basic-motions",), "sensor_model", 10),
         Recipe("digit-decoder", "digit to picture (diffusion)", (), "digit_decoder", 30),

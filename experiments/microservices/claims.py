@@ -28,7 +28,7 @@ def less(text: str, ours: pd.Series, other: pd.Series, *, scale: float = 1.0, un
     A number that is always the same as the other is not less. With fewer than two seeds, the claim is undecided.
     """
     difference = paired_difference(ours, other)
-    said = with_interval(scale * difference.mean, scale * difference.interval, sign="+")
+    said = with_interval(scale * difference.mean, abs(scale) * difference.interval, sign="+")
     word = difference.verdict("does not hold", "holds")
     return Claim(text, f"{said} {unit}".strip(), {"the same": "does not hold", "no pair": "undecided"}.get(word, word))
 

@@ -7,7 +7,7 @@ from small_services import Talker, linear
 from torch import nn
 
 from edgelam.cosim.work import count
-from edgelam.errors import ConfigurationError
+from edgelam.errors import ConfigurationError, EdgelamError
 from edgelam.inference import Computing, TorchModule
 from edgelam.inference.computing import batched
 from edgelam.inference.module import values_hash, weights_hash
@@ -89,3 +89,25 @@ def test_outputs_that_were_not_promised_are_refused():
     module = TorchModule("odd", nn.Identity(), ("x",), ("y",), lambda net, values: {"z": net(values["x"])})
     with pytest.raises(ConfigurationError, match="module 'odd' gives z, and says that it gives y"):
         run(module, x=torch.ones(1))
+
+
+@pytest.mark.parametrize("given", [[1, 2], {"y": 3.0}, None, {"y": None}])
+def test_outputs_that_are_no_tensors_are_refused(given):
+    module = TorchModule("odd", nn.Identity(), ("x",), ("y",), lambda net, values: given)
+    with pytest.raises(ConfigurationError, match=r"module 'odd' gives (y|its output) as \w+; legal is"):
+        run(module, x=torch.ones(1))
+
+
+def test_a_generator_that_returns_nothing_is_refused():
+    class Forgetful(Talker):
+        def generate(self, inputs):
+            yield {"tokens": inputs["joint"]}
+
+    with pytest.raises(ConfigurationError, match="module 'talker' gives its output as NoneType"):
+        run(Forgetful(), joint=torch.ones(1, 64))
+
+
+def test_what_a_module_raises_is_said_with_its_place():
+    module = TorchModule("odd", nn.Linear(3, 3), ("x",), ("y",))
+    with pytest.raises(EdgelamError, match=r"module 'odd' fails: RuntimeError: .*\.py:\d+\)$"):
+        run(module, x=torch.ones(2))

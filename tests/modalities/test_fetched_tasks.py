@@ -135,6 +135,15 @@ def test_activities_and_their_control():
     assert bytes_to_text(one["activity"]) == ACTIVITIES[labels[0]]
 
 
+def test_words_are_understood_without_a_transcript(modules, monkeypatch):
+    need("whisper-tiny.en", "smollm2-135m", "speech-projector")
+    voice = voice_of(modules)
+    monkeypatch.setattr(spoken, "WORDS", ("stop", "water"))
+    for said, number in zip(*spoken.spoken_words(voice, (1.06,), 1), strict=True):
+        answer = TASKS["spoken-word"].run({"speech": torch.from_numpy(said)}, modules)["answer"]
+        assert scores.names(bytes_to_text(answer), spoken.WORDS[number])
+
+
 def test_pictures_are_of_the_digit_that_is_asked_for_and_not_with_random_weights():
     need("digit-decoder")
     from sklearn.svm import SVC

@@ -16,12 +16,14 @@ HIGHWAY = Network(
 
 FAR = Network(
     "nr-highway",
-    options=("numGnb=3", "spacing=250", "speed=30", "los=Always", "mobility=road", "numUpfEdge=1", "backhaulDelay=25ms",
-             "backhaulRate=300Mbps", "edgeRate=1Gbps"),
-    devices=("edge1=jetson-orin-nano", "edge*=jetson-orin"),
+    options=("numGnb=3", "spacing=250", "speed=30", "los=Always", "mobility=road", "numUpfEdge=1", "numerology=0",
+             "bandwidth=20", "backhaulDelay=25ms", "backhaulRate=100Mbps", "edgeRate=1Gbps"),
+    devices=("edge1=jetson-orin-nano,memory_bandwidth_bytes_per_s=7.5e8",
+             "edge*=jetson-orin,memory_bandwidth_bytes_per_s=2.2e9"),
 )  # fmt: skip
 """The same farther away: cars are at a site for 8 s, another site is 100 ms away, there and back, and the server in the
-middle is slower than the others."""
+middle is slower than the others. The model is small (random-small), so that a hundred slots take little time; memory of
+the servers is 64 times slower than that of their profiles, so that a token takes as long as one of SmolLM2 on these."""
 
 
 def migration() -> Config:
@@ -38,7 +40,7 @@ def migration_seeds() -> Config:
 def migration_far() -> Config:
     """A road where moving pays: far sites, slow links, long conversations; five seeds, 100 slots, three values of V."""
     settings = MigrationSettings(
-        num_seeds=5, sweep=(30.0, 3000.0), slots=100, turn_every_s=0.5, session_turns=30, bandwidth_bps=100e6,
-        storage_bytes=1.3e9,
+        model="random-small", num_seeds=5, sweep=(30.0, 3000.0), slots=100, turn_every_s=0.5, session_turns=30,
+        bandwidth_bps=10e6, storage_bytes=30e6, power_w=8.0, latency_s=0.15, jitter_s=0.003,
     )  # fmt: skip
     return Config(network=FAR, study="migration", migration=settings)
