@@ -20,9 +20,9 @@ from edgelam.random_streams import derive_seed, from_numbers
 
 from .config import Config, State
 
-JUDGED = 3000
+JUDGED = 1000
 """Tasks of which the mean delay is a point of a learning curve: the first ones of an episode that nothing else uses."""
-POINTS = 20
+POINTS = 12
 
 
 class Practice(OffloadingEnv):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pandas as pd
 
@@ -65,8 +66,7 @@ def claims(run: Run) -> list[Claim]:
     found = []
     methods = set(run["scores"]["method"])
     learned = {ROBUST, NOMINAL} <= methods
-    calm = has_flattened(run, NOMINAL)
-    flat = calm and has_flattened(run, ROBUST)
+    flat = {method: has_flattened(run, method) for method in (ROBUST, NOMINAL)}
     for shift in dict.fromkeys(run["scores"]["shift"]):
         for column, title, sign, scale in (
             ("e2e_mean_s", "mean E2E (ms)", 1, 1e3), ("on_time_ratio", "on time (%)", -1, 100),
@@ -74,11 +74,12 @@ def claims(run: Run) -> list[Claim]:
             if learned and shift != "none" and "none" in set(run["scores"]["shift"]):
                 loss = {m: by_seed(run, m, shift, column) - by_seed(run, m, "none", column) for m in (ROBUST, NOMINAL)}
                 text = f"{shift}: robust loses less than nominal, {title}"
-                found.append(_claim(text, sign * loss[ROBUST], sign * loss[NOMINAL], scale, flat))
-            for rule in ("prop-avg", "join-shortest-queue"):
-                if {NOMINAL, rule} <= methods:
-                    mine, theirs = (sign * by_seed(run, m, shift, column) for m in (NOMINAL, rule))
-                    found.append(_claim(f"{shift}: nominal is better than {rule}, {title}", mine, theirs, scale, calm))
+                found.append(_claim(text, sign * loss[ROBUST], sign * loss[NOMINAL], scale, all(flat.values())))
+            for learner, rule in itertools.product((NOMINAL, ROBUST), ("prop-avg", "join-shortest-queue")):
+                if {learner, rule} <= methods:
+                    mine, theirs = (sign * by_seed(run, m, shift, column) for m in (learner, rule))
+                    text = f"{shift}: {learner} is better than {rule}, {title}"
+                    found.append(_claim(text, mine, theirs, scale, flat[learner]))
     return found
 
 
