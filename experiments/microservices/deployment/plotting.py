@@ -10,6 +10,7 @@ from edgelam.files.storage import write_atomically
 from edgelam.output import figures
 from edgelam.runs import load
 
+from .. import claims
 from . import results
 
 
@@ -40,9 +41,8 @@ def plot(path: Path) -> list[Path]:
         charged = charged.loc[scores.index.get_level_values("method").unique()]
         charged.columns = pd.Index(["decision charged" if each else "decision free" for each in charged.columns])
         drawn.append(_bars(path / "scores", charged, "mean end-to-end latency, ns-3 (ms)"))
-    claims = results.claims(run)
-    if claims:
-        _keep(path / "claims.csv", pd.DataFrame([vars(claim) for claim in claims]))
+    if found := results.claims(run):
+        write_atomically(path / "claims.csv", claims.csv(found))
     return drawn
 
 

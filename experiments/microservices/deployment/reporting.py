@@ -11,14 +11,16 @@ from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, load
 from edgelam.runs.statistics import with_interval
 
+from .. import claims
 from . import results
 
 
 def report(path: Path, console: Console) -> None:
     """Print learning curves' ends, distances on the model, what ns-3 measured, and claims."""
     run = load(path)
-    for make in (_learners, _model, _scores, _claims):
+    for make in (_learners, _model, _scores):
         make(run).print(console)
+    claims.table(results.claims(run)).print(console)
     for row in results.table(run, "refused", ["method", "seed", "reason"]).itertuples():
         console.print(f"{row.method} (seed {row.seed}) found no plan: {row.reason}", markup=False, soft_wrap=True)
     if "metrics" in run and run.metrics["declared"].any():
@@ -70,11 +72,4 @@ def _scores(run: Run) -> TextTable:
             *(f"{1000 * row[name]:.1f}" for name in ("e2e_mean_s", "e2e_p95_s", "predicted_s", "decided_s")),
             f"{row['operations']:.3g}", _percent(row.get("gap")),
         )  # fmt: skip
-    return table
-
-
-def _claims(run: Run) -> TextTable:
-    table = TextTable("Claims", "claim", "measured", "verdict", left=3, caption="95 % intervals of paired differences")
-    for claim in results.claims(run):
-        table.add_row(claim.text, claim.measured, claim.verdict)
     return table

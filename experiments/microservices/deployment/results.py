@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import pandas as pd
@@ -12,6 +11,7 @@ from edgelam.runs import Run
 from edgelam.runs.scores import Score
 from edgelam.runs.statistics import Difference, half_interval, paired_difference, with_interval
 
+from ..claims import Claim
 from .settings import LEARNED
 
 _BY, _OVER = ("method", "charge"), ("seed",)
@@ -26,16 +26,6 @@ gap is above `PROVEN`, the optimum is not known, and nothing counts as optimal o
 DIFFUSION = ("diffusion-likelihood", "diffusion-rl")
 RIVALS = ("greedy", "d2sac", "sac", "dqn")
 SEEN = "5 nodes, as trained"
-
-
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """A claim, what was measured, and whether it holds."""
-
-    text: str
-    measured: str
-    verdict: str
-    """``holds``, ``does not hold`` or ``undecided``, maybe with a reason."""
 
 
 def table(run: Run, name: str, columns: list[str]) -> pd.DataFrame:

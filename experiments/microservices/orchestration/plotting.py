@@ -7,6 +7,7 @@ from edgelam.files.storage import write_atomically
 from edgelam.output import figures
 from edgelam.runs import load
 
+from .. import claims
 from . import results
 
 
@@ -17,8 +18,7 @@ def plot(path: Path) -> list[Path]:
     if found.empty:
         return []
     write_atomically(path / "orchestration.csv", found.to_csv(float_format="%.4g").encode())
-    lines = [f'"{claim.text}","{claim.measured}",{claim.verdict}' for claim in results.claims(run)]
-    write_atomically(path / "claims.csv", "\n".join(["claim,difference,verdict", *lines, ""]).encode())
+    write_atomically(path / "claims.csv", claims.csv(results.claims(run)))
     if "curves" not in run:
         return []
     with figures.figure(path / "learning") as (_, (axes,)):

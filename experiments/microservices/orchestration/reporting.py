@@ -8,6 +8,7 @@ from rich.console import Console
 from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, load
 
+from .. import claims
 from . import results
 
 
@@ -26,10 +27,7 @@ def report(path: Path, console: Console) -> None:
         )  # fmt: skip
     table.print(console)
     _model(run).print(console)
-    table = TextTable("Claims, paired by seed, 95 % intervals", "claim", "difference", "", left=1)
-    for claim in results.claims(run):
-        table.add_row(claim.text, claim.measured, claim.verdict)
-    table.print(console)
+    claims.table(results.claims(run)).print(console)
     console.print("Services are declared: their work and sizes are given, and their answers mean nothing.")
 
 

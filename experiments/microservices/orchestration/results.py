@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 
 import pandas as pd
@@ -11,7 +10,8 @@ import pandas as pd
 from edgelam.agents.curve import is_flat
 from edgelam.runs import Run
 from edgelam.runs.scores import Score
-from edgelam.runs.statistics import paired_difference, with_interval
+
+from ..claims import Claim, less
 
 SCORES = (
     Score("on_time_ratio", better="higher", table="scores", group=("method", "shift", "charged"), over=("seed",)),
@@ -21,16 +21,6 @@ ROBUST, NOMINAL = "robust", "nominal"
 NUMBERS = ("on_time_ratio", "e2e_mean_s", "e2e_p95_s", "decision_mean_s")
 OF_MODEL = ("model_mean_s", "model_error_p50", "model_error_p95")
 """Columns of scores that runs of earlier versions do not have."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """A claim, what was measured, and whether it holds."""
-
-    text: str
-    measured: str
-    verdict: str
-    """``holds``, ``does not hold`` or ``undecided``."""
 
 
 def means(run: Run) -> pd.DataFrame:
@@ -85,11 +75,7 @@ def claims(run: Run) -> list[Claim]:
 
 def _claim(text: str, mine: pd.Series, theirs: pd.Series, scale: float, flat: bool) -> Claim:
     """The claim is that `mine` is less."""
-    difference = paired_difference(mine, theirs)
-    measured = with_interval(scale * difference.mean, scale * difference.interval, sign="+")
-    verdict = {"holds": "holds", "more": "does not hold", "the same": "does not hold"}.get(
-        difference.verdict("more", "holds"), "undecided"
-    )
-    if not flat and verdict != "undecided":
-        return Claim(text, f"{measured}; a learning curve has not flattened", "undecided")
-    return Claim(text, measured, verdict)
+    claim = less(text, mine, theirs, scale=scale)
+    if not flat and claim.verdict != "undecided":
+        return Claim(text, f"{claim.measured}; a learning curve has not flattened", "undecided")
+    return claim
