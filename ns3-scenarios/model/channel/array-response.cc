@@ -66,6 +66,24 @@ ArrayShape ShapeOf(const ns3::PhasedArrayModel& array) {
             array.GetElementFieldPattern(ns3::Angles(0.3, 1.2))};
 }
 
+bool UnchangedArrays::Same(const ns3::PhasedArrayModel& array, ArrayShape& shape) {
+    if (!m_present) {
+        ArrayShape now = ShapeOf(array);
+        const bool same = now == shape;
+        shape = std::move(now);
+        return same;
+    }
+    auto known = m_present->m_shapes.find(&array);
+    if (known == m_present->m_shapes.end()) {
+        known = m_present->m_shapes.emplace(&array, ShapeOf(array)).first;
+    }
+    if (known->second == shape) {
+        return true;
+    }
+    shape = known->second;
+    return false;
+}
+
 namespace {
 
 /// How far the second polarisation is turned from the first, seen from any direction, rad: the difference of their

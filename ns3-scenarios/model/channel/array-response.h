@@ -5,6 +5,8 @@
 
 #include <complex>
 #include <cstdint>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "ns3/phased-array-model.h"
@@ -60,6 +62,22 @@ struct ArrayShape {
 };
 
 ArrayShape ShapeOf(const ns3::PhasedArrayModel& array);
+
+/// As long as one lives, arrays do not change, and links ask each of them for its shape once.
+class UnchangedArrays {
+  public:
+    UnchangedArrays() : m_before(std::exchange(m_present, this)) {}
+    ~UnchangedArrays() { m_present = m_before; }
+    UnchangedArrays(const UnchangedArrays&) = delete;
+    UnchangedArrays& operator=(const UnchangedArrays&) = delete;
+    /// Whether an array has this shape. \param shape becomes the present one
+    static bool Same(const ns3::PhasedArrayModel& array, ArrayShape& shape);
+
+  private:
+    static inline UnchangedArrays* m_present = nullptr;
+    UnchangedArrays* m_before;
+    std::unordered_map<const ns3::PhasedArrayModel*, ArrayShape> m_shapes;
+};
 
 /// Only theta and phi of Respond: what an element of each polarisation radiates, wherever it is.
 ArrayResponse RespondElements(const ns3::PhasedArrayModel& array, const double* x, const double* y, const double* z,

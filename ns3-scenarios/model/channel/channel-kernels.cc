@@ -85,8 +85,13 @@ inline __attribute__((always_inline)) void MultiplyBlock(const Factor& a, std::s
     }
     for (std::size_t row = 0; row < rows; ++row) {
         const Lanes re = rr[row] - ii[row], im = ri[row] + ir[row];
-        std::memcpy(outRe + row * outStride, &re, count * sizeof(float));
-        std::memcpy(outIm + row * outStride, &im, count * sizeof(float));
+        if (count == lanes) { // a known size: no call
+            std::memcpy(outRe + row * outStride, &re, sizeof(re));
+            std::memcpy(outIm + row * outStride, &im, sizeof(im));
+        } else {
+            std::memcpy(outRe + row * outStride, &re, count * sizeof(float));
+            std::memcpy(outIm + row * outStride, &im, count * sizeof(float));
+        }
     }
 }
 

@@ -24,10 +24,13 @@ constexpr std::size_t kept_channels = 16; ///< effective channels that a link re
 struct DelayPhasors {
     std::size_t stride;
     RawVector<float> re, im;
+    RawVector<double> turns;
 
-    DelayPhasors(const std::vector<double>& delayS, std::span<const double> frequenciesHz)
-        : stride((frequenciesHz.size() + 15) / 16 * 16), re(delayS.size() * stride), im(re.size()) {
-        RawVector<double> turns(re.size());
+    void Set(const std::vector<double>& delayS, std::span<const double> frequenciesHz) {
+        stride = (frequenciesHz.size() + 15) / 16 * 16;
+        re.resize(delayS.size() * stride);
+        im.resize(re.size());
+        turns.resize(re.size());
         for (std::size_t tap = 0; tap < delayS.size(); ++tap) {
             for (std::size_t f = 0; f < frequenciesHz.size(); ++f) {
                 turns[tap * stride + f] = -frequenciesHz[f] * delayS[tap];
@@ -38,6 +41,13 @@ struct DelayPhasors {
     }
 };
 
+/// The memory of one call, for the next one.
+struct Work {
+    Taps taps;
+    DelayPhasors phasors;
+};
+thread_local Work work;
+
 } // namespace
 
 void ChannelLink::Respond(Direction direction, const PortWeights* rxWeights, const PortWeights* txWeights,
@@ -45,7 +55,8 @@ void ChannelLink::Respond(Direction direction, const PortWeights* rxWeights, con
     const bool down = direction == Direction::Downlink;
     const auto* utWeights = down ? rxWeights : txWeights;
     const auto* bsWeights = down ? txWeights : rxWeights;
-    const Taps taps = CollectTaps(utWeights, bsWeights);
+    auto& [taps, phasors] = work;
+    CollectTaps(utWeights, bsWeights, taps);
     const std::size_t numUt = utWeights ? utWeights->numPorts() : m_utArray->GetNumElems();
     const std::size_t numBs = bsWeights ? bsWeights->numPorts() : m_bsArray->GetNumElems();
     std::vector<std::size_t> row(numUt * numBs); // pairs are user x base station; rows of `out` receiver x transmitter
@@ -54,7 +65,7 @@ void ChannelLink::Respond(Direction direction, const PortWeights* rxWeights, con
             row[u * numBs + s] = down ? u * numBs + s : s * numUt + u;
         }
     }
-    const DelayPhasors phasors(taps.delayS, frequencyOffsetsHz);
+    phasors.Set(taps.delayS, frequencyOffsetsHz);
     kernels::AddDelays(taps.re.data(), taps.im.data(), taps.delayS.size(), row.size(), row.data(), phasors.re.data(),
                        phasors.im.data(), frequencyOffsetsHz.size(), phasors.stride, out.data());
     if (IsOverSurface()) {
@@ -77,8 +88,9 @@ void ChannelLink::RespondByFour(std::span<const double> frequencyOffsetsHz, std:
         }
         return;
     }
-    const Taps taps = CollectTaps(nullptr, nullptr);
-    const DelayPhasors phasors(taps.delayS, frequencyOffsetsHz);
+    auto& [taps, phasors] = work;
+    CollectTaps(nullptr, nullptr, taps);
+    phasors.Set(taps.delayS, frequencyOffsetsHz);
     kernels::AddDelaysByFour(taps.re.data(), taps.im.data(), taps.delayS.size(), pairs, phasors.re.data(),
                              phasors.im.data(), frequencies, phasors.stride, out.data());
 }
@@ -179,7 +191,8 @@ const std::vector<std::complex<float>>& ChannelLink::GetEffectiveChannel(Directi
 
 double ChannelLink::GetWidebandGain(Direction direction, const PortWeights& rxWeights, const PortWeights& txWeights) {
     const bool down = direction == Direction::Downlink;
-    const Taps taps = CollectTaps(down ? &rxWeights : &txWeights, down ? &txWeights : &rxWeights);
+    Taps taps;
+    CollectTaps(down ? &rxWeights : &txWeights, down ? &txWeights : &rxWeights, taps);
     double gain = 0;
     for (std::size_t i = 0; i < taps.re.size(); ++i) {
         gain += taps.re[i] * taps.re[i] + taps.im[i] * taps.im[i];

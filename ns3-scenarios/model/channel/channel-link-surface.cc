@@ -88,7 +88,8 @@ double ChannelLink::SurfaceGain(Direction direction, const PortWeights& rxWeight
                               const PortWeights& weights, std::vector<std::complex<double>>& out) {
             const auto link = m_channel.GetLink(end, array, surface->GetMobility(), surface->GetArray());
             const bool user = link->GetUser() == surface->GetMobility();
-            const Taps found = user ? link->CollectTaps(&whole, &weights) : link->CollectTaps(&weights, &whole);
+            Taps found;
+            link->CollectTaps(user ? &whole : &weights, user ? &weights : &whole, found);
             const std::size_t elements = reflection.size(), ports = weights.numPorts();
             out.resize(found.re.size());
             for (std::size_t tap = 0; tap < found.delayS.size(); ++tap) {

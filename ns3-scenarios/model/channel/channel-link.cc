@@ -214,10 +214,9 @@ void ChannelLink::CheckArrays() {
     if (m_held || m_frozen) {
         return;
     }
-    const auto bs = ShapeOf(*m_bsArray), ut = ShapeOf(*m_utArray);
-    if (!(bs == m_bsShape) || !(ut == m_utShape)) {
-        m_bsShape = bs;
-        m_utShape = ut;
+    const bool sameBs = UnchangedArrays::Same(*m_bsArray, m_bsShape),
+               sameUt = UnchangedArrays::Same(*m_utArray, m_utShape);
+    if (!sameBs || !sameUt) {
         ++m_arrayVersion;
         m_partsCurrent = m_raysCurrent = false;
     }
@@ -316,7 +315,7 @@ void ChannelLink::UpdateWindow(Part& part) {
     part.arrayVersion = m_arrayVersion;
 }
 
-Taps ChannelLink::CollectTaps(const PortWeights* utWeights, const PortWeights* bsWeights) {
+void ChannelLink::CollectTaps(const PortWeights* utWeights, const PortWeights* bsWeights, Taps& taps) {
     RefreshRays();
     const auto check = [](const PortWeights* weights, const ns3::PhasedArrayModel& array, const char* end) {
         if (weights && weights->numElements() != array.GetNumElems()) {
@@ -327,7 +326,9 @@ Taps ChannelLink::CollectTaps(const PortWeights* utWeights, const PortWeights* b
     check(utWeights, *m_utArray, "user's array");
     check(bsWeights, *m_bsArray, "base station's array");
     const double air = m_environment->statistics().AbsorptionDb(1);
-    Taps taps;
+    taps.delayS.clear();
+    taps.re.clear();
+    taps.im.clear();
     const auto add = [&](RayWindow& window, const Vector& place, double amplitude) {
         if (utWeights) {
             window.AddPortTaps(*utWeights, *bsWeights, place, m_bsPlace, amplitude, air, taps);
@@ -343,7 +344,6 @@ Taps ChannelLink::CollectTaps(const PortWeights* utWeights, const PortWeights* b
         }
         add(*part->window, part->utPlace, part->amplitude * share);
     }
-    return taps;
 }
 
 std::vector<Ray> ChannelLink::GetRays() {

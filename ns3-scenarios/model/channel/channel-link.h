@@ -193,8 +193,8 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     double StraightGain(const View& view) const;
     void CheckArrays();
     void UpdateWindow(Part& part);
-    /// Taps between ports (or, with null weights, elements), user x base station.
-    Taps CollectTaps(const PortWeights* utWeights, const PortWeights* bsWeights);
+    /// Taps between ports (or, with null weights, elements), user x base station. \param taps to be filled
+    void CollectTaps(const PortWeights* utWeights, const PortWeights* bsWeights, Taps& taps);
     void AddSurfaceResponse(Direction direction, const PortWeights* rxWeights, const PortWeights* txWeights,
                             std::span<const double> frequencyOffsetsHz, std::span<std::complex<float>> out);
     double SurfaceGain(Direction direction, const PortWeights& rxWeights, const PortWeights& txWeights);

@@ -42,6 +42,7 @@ void ChannelFetch::Add(const Wanted& wanted) {
 }
 
 void ChannelFetch::Run(Workers& workers) {
+    m_arrays.reset();
     if (m_wanted.empty()) {
         return;
     }

@@ -6,6 +6,7 @@
 #include <complex>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "channel-link.h"
@@ -70,6 +71,7 @@ class ChannelFetch {
     std::uint64_t m_id = ++m_last;
     HeldLinks m_held;
     std::vector<Wanted> m_wanted;
+    std::optional<UnchangedArrays> m_arrays{std::in_place}; ///< until Run
 };
 
 } // namespace edgelam::nr

@@ -187,9 +187,11 @@ void Mac::DecideDown(std::uint64_t slot) {
 }
 
 void Mac::ExecuteAtOnce(std::uint64_t slot) {
-    SlotWork work;
-    Prepare(m_atOnce, slot, work);
-    work.Run();
+    {
+        SlotWork work;
+        Prepare(m_atOnce, slot, work);
+        work.Run();
+    }
     for (const auto& action : m_atOnce) {
         Execute(action, slot);
     }

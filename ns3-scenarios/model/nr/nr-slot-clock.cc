@@ -71,11 +71,13 @@ void SlotClock::Run() {
         }
     };
     each(&SlotWorker::PutOnAir);
-    SlotWork work;
-    for (auto* worker : m_turn) {
-        worker->Prepare(slot, work);
+    {
+        SlotWork work;
+        for (auto* worker : m_turn) {
+            worker->Prepare(slot, work);
+        }
+        work.Run();
     }
-    work.Run();
     each(&SlotWorker::Execute);
     each(&SlotWorker::DecideDown);
     each(&SlotWorker::PutOnAirAtOnce);

@@ -19,7 +19,7 @@ void SlotWork::Add(ChannelLink& link, std::function<void()> part) {
 }
 
 void SlotWork::Run() {
-    if (!m_workers) {
+    if (!m_workers) { // nothing has been added
         return;
     }
     m_channels.Run(*m_workers);
