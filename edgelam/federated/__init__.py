@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from edgelam.federated.evaluation import Outcome
     from edgelam.federated.methods import METHODS
     from edgelam.federated.records import (
+        AllocationRecord,
+        DecisionRecord,
         DeviceRecord,
         DeviceRoundRecord,
         EvaluationRecord,
@@ -30,6 +32,8 @@ _HOME = {
     "Outcome": "evaluation",
     **dict.fromkeys(
         (
+            "AllocationRecord",
+            "DecisionRecord",
             "DeviceRecord",
             "DeviceRoundRecord",
             "EvaluationRecord",
@@ -49,6 +53,8 @@ __getattr__ = lazy.attributes(__name__, _HOME)
 
 __all__ = [
     "METHODS",
+    "AllocationRecord",
+    "DecisionRecord",
     "DeviceRecord",
     "DeviceRoundRecord",
     "EvaluationRecord",

@@ -9,6 +9,7 @@
 The default rule is FedIT (arXiv 2305.05644): mean(B) mean(A) differs from mean(B A); this aggregation bias of the
 method is kept. A device keeps its optimiser's state between rounds, unless the rule begins with new adapters. With
 `compression`, a device sends, instead of adapter and head, their compressed difference to what came down (updates.py).
+With `allocation` the server decides before each round who takes part and with how much of the cell's band.
 With a deadline and `stragglers = "drop"`, a device whose adapter is late is left out of the average.
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from edgelam.federated.allocation.taking_part import Allocation
 from edgelam.federated.evaluation import Evaluator, Outcome
 from edgelam.federated.learner import Learner, download_model, train_step
 from edgelam.federated.log import Log, RoundResult
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
 METHOD = "fed-lora"
 
 
-async def device(link: Link, learner: Learner, log: Log, setup: Setup, index: int) -> None:
+async def device(
+    link: Link, learner: Learner, log: Log, setup: Setup, *, index: int, allocation: Allocation
+) -> None:  # fmt: skip
     """One device: download the model, then train and exchange adapters until the server ends the run."""
     node, settings, shard = link.node, setup.settings, setup.shards[index]
     rule, with_head = RULES[settings.aggregation], settings.head_averaging == "server"
@@ -44,6 +48,10 @@ async def device(link: Link, learner: Learner, log: Log, setup: Setup, index: in
     node.memory.allocate("model", learner.resident_bytes())
 
     async def work(round_number: int) -> None:
+        with allocation.work(link, round_number):
+            await train(round_number)
+
+    async def train(round_number: int) -> None:
         load_shared(learner.model, await link.receive("adapter", round_number), rule)
         if rule.restarts and round_number > 0:
             learner.restart_adapters()
@@ -147,6 +155,7 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
         receiver = Receiver(setup, mirror)
     evaluate = Evaluator(setup, METHOD, report, tuple(node.name for node in nodes))
     outcomes: list[Outcome] = []
+    allocation = Allocation.of(sim, edge, nodes, setup, rounds=num_rounds(setup), method=METHOD, report=report)
     # evaluations are at the ends of rounds: in every round whose steps reach one
     due = [any(settings.evaluates_after(step) for step in _steps(r, setup)) for r in range(num_rounds(setup))]
 
@@ -164,14 +173,16 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
     async with asyncio.TaskGroup() as group:
         for node, learner in zip(nodes, learners, strict=True):
             group.create_task(download_model(edge, node, learner), name=f"download to {node.name}")
-    async with asyncio.TaskGroup() as group:
+    async with allocation.running(), asyncio.TaskGroup() as group:
         for index, (node, learner) in enumerate(zip(nodes, learners, strict=True)):
             link = Link(sim, node, edge, settings.weight_encoding)
-            group.create_task(device(link, learner, log, setup, index), name=f"device {node.name}")
+            group.create_task(
+                device(link, learner, log, setup, index=index, allocation=allocation), name=f"device {node.name}"
+            )
         serving = group.create_task(
             server_loop(
                 sim, edge, nodes, setup.rounds(num_rounds(setup)), finished=finished,
-                serve=lambda exchange: serve_round(edge, shared, exchange, setup, receiver),
+                choose=allocation.choose, serve=lambda exchange: serve_round(edge, shared, exchange, setup, receiver),
             ),
             name="server",
         )  # fmt: skip

@@ -6,6 +6,7 @@ A method calls its `report` argument with each record as soon as it is known.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,80 @@ class LeakRecord:
     recovered: float
 
 
-Record = RoundRecord | DeviceRoundRecord | EvaluationRecord | DeviceRecord | PrivacyRecord | LeakRecord
+@dataclass(frozen=True)
+class DecisionRecord:
+    """One decision of `allocation`: who takes part in a round.
+
+    asked_s, in_force_s: when reports were asked for, and when the shares held (control_slot: from this slot of the cell
+    on; -1: the scheduler was left alone); operations: of the decision; reports: devices that answered in time; cost,
+    energy_j: of the round (energy of all devices for sending and computing, from one report to the next); cost_queue,
+    energy_queue: virtual queues after it, in budgets of a round.
+    """
+
+    method: str
+    round: int
+    asked_s: float
+    in_force_s: float
+    control_slot: int
+    operations: int
+    reports: int
+    admitted: int
+    cost: float
+    energy_j: float
+    cost_queue: float
+    energy_queue: float
+
+
+@dataclass(frozen=True)
+class AllocationRecord:
+    """One device in one decision, with all that the decision knew of it.
+
+    share: of its cell's band, and cap; predicted_s, simulated_s: its seconds in the round, waiting for others not
+    counted (NaN: no prediction, not finished); predicted_j: of sending and computing; units: into which the band is
+    divided; measured: whether the device's own efficiency was known. The columns of `OF_PROBLEM` are those of
+    RoundProblem (edgelam/federated/allocation/problem.py).
+    """
+
+    OF_PROBLEM: ClassVar[tuple[str, ...]] = (
+        "weights", "prices", "samples", "fixed_s", "up_fixed_s", "up_s", "down_s", "up_layers", "up_snr", "down_bits",
+        "compute_j", "up_w",
+    )  # fmt: skip
+
+    method: str
+    round: int
+    device: str
+    cell: int
+    admitted: bool
+    share: float
+    predicted_s: float
+    simulated_s: float
+    predicted_j: float
+    units: int
+    measured: bool
+    weights: float
+    prices: float
+    samples: float
+    fixed_s: float
+    up_fixed_s: float
+    up_s: float
+    down_s: float
+    up_layers: float
+    up_snr: float
+    down_bits: float
+    compute_j: float
+    up_w: float
+
+
+Record = (
+    RoundRecord
+    | DeviceRoundRecord
+    | EvaluationRecord
+    | DeviceRecord
+    | PrivacyRecord
+    | LeakRecord
+    | DecisionRecord
+    | AllocationRecord
+)
 Report = Callable[[Record], None]
 
 

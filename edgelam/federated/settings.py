@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from edgelam.errors import ConfigurationError
+from edgelam.federated.allocation.settings import AllocationSettings
 from edgelam.learning.compressors.settings import CompressionSettings
 from edgelam.learning.privacy.settings import PrivacySettings
 from edgelam.models.lora import LoraSettings
@@ -85,6 +86,9 @@ class SplitFedFTSettings:
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     """split-fedft only: differential privacy of what the devices tell about labels."""
 
+    allocation: AllocationSettings = field(default_factory=AllocationSettings)
+    """split-fedft and fed-lora: who takes part in a round and with how much of a 5G cell's band."""
+
     encoding: Encoding = "fp16"
     """How embeddings, representations and Jacobians are encoded on the wire: 2 bytes per value with fp16; 1 byte per
     value, and 4 per token, with int8."""
@@ -128,8 +132,24 @@ class SplitFedFTSettings:
                 f"{self.stragglers!r}: it adds to frozen weights, so every device must get every round; legal are "
                 "participation 1 and stragglers 'wait', or aggregation fedit or ffa-lora"
             )
+        if self.allocation.decides:
+            self._check_allocation()
         if self.test_samples < 0:
             raise ConfigurationError(f"test_samples is {self.test_samples}; it must be 0 (all) or more")
+
+    def _check_allocation(self) -> None:
+        rule = self.allocation.rule
+        if self.participation < 1.0:
+            raise ConfigurationError(
+                f"participation is {self.participation} with allocation rule {rule!r}, which decides who takes part; "
+                "legal is participation 1, or rule random-k with allocation.devices"
+            )
+        if self.aggregation in ("fedex-lora", "flora"):
+            raise ConfigurationError(
+                f"aggregation is {self.aggregation!r} with allocation rule {rule!r}: it adds to frozen weights, so "
+                "every device must get every round; legal are aggregation fedit or ffa-lora"
+            )
+        self.allocation.check(self.num_devices, self.rounds)
 
     @property
     def against_divergence(self) -> str:

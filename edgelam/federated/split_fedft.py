@@ -19,6 +19,9 @@ With a deadline and `stragglers = "drop"`, the deadline is divided into 2 * accu
 (embeddings, Jacobians): a device that is late for a phase is out of the round from then on; what it delivered before
 counts.
 
+With `allocation` the server decides before each round who takes part and with how much of the cell's band
+(edgelam/federated/allocation).
+
 With `privacy` what leaves a device about labels is clipped for each sample and noisy, and losses stay on the devices
 (edgelam/federated/private.py), and embeddings can be noisy (edgelam/federated/inputs.py).
 
@@ -28,6 +31,7 @@ Shape suffixes: B batch, L padded length, T tokens without padding, D width.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,6 +39,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from edgelam.cosim.encoding import encode
+from edgelam.federated.allocation.taking_part import Allocation
 from edgelam.federated.evaluation import Evaluator, Outcome
 from edgelam.federated.inputs import InputNoise, attack
 from edgelam.federated.log import Log, RoundResult
@@ -57,21 +63,21 @@ if TYPE_CHECKING:
 METHOD = "split-fedft"
 
 
-async def device(link: Link, worker: Device, log: Log, setup: Setup) -> None:
+async def device(link: Link, worker: Device, log: Log, setup: Setup, allocation: Allocation) -> None:
     """Run one device over the network, until the server ends the run."""
     node, settings = link.node, setup.settings
     node.memory.allocate("model", worker.resident_bytes())
 
     async def work(round_number: int) -> None:
-        for part in range(settings.accumulation):
-            step = round_number * settings.accumulation + part
-            batch = worker.batch(round_number, part)
-            await exchange(step, batch, first=part == 0, last=part == settings.accumulation - 1)
-        if settings.head_averaging == "server":
-            await link.send(
-                "head", round_number, {"head": dict(worker.head.state_dict())}, encoding=settings.weight_encoding
-            )
-            worker.head.load_state_dict((await link.receive("head", round_number))["head"])
+        with allocation.work(link, round_number):
+            for part in range(settings.accumulation):
+                step = round_number * settings.accumulation + part
+                batch = worker.batch(round_number, part)
+                await exchange(step, batch, first=part == 0, last=part == settings.accumulation - 1)
+            if settings.head_averaging == "server":
+                head = {"head": dict(worker.head.state_dict())}
+                await link.send("head", round_number, head, encoding=settings.weight_encoding)
+                worker.head.load_state_dict((await link.receive("head", round_number))["head"])
 
     async def exchange(step: int, batch: Batch, *, first: bool, last: bool) -> None:
         with link.accounting():
@@ -188,6 +194,28 @@ async def _average_heads(node: cosim.Node, exchange: Exchange, counted: dict[str
     await asyncio.gather(*(node.send(to, data, tag="head", encoding=settings.weight_encoding) for to in active))
 
 
+def round_bytes(worker: Device, settings: SplitFedFTSettings, round_number: int) -> tuple[int, int]:
+    """Return the bytes that a device will send and get in a round, as its next batches say."""
+    up, down = 0, number(round_number).nbytes
+    for part in range(settings.accumulation):
+        batch = worker.shard.batch(round_number, part)
+        tokens_TD = torch.zeros(int(batch.mask.sum()), worker.head.linear.in_features)
+        lengths = batch.mask.sum(dim=1, dtype=torch.int32)
+        on_head = tokens_TD if settings.cut == "tokens" else tokens_TD[: len(batch)]
+        told = {"loss": 0.0} if worker.releases is None else {}
+        step = {"step": number(round_number)}
+        up += encode(step | {"tokens": tokens_TD, "lengths": lengths}, settings.encoding).nbytes
+        up += encode(step | {"jacobian": on_head} | told, settings.encoding).nbytes
+        down += encode(step | {"representation": on_head}, settings.encoding).nbytes
+        if settings.train_embedding:
+            down += encode(step | {"gradient": tokens_TD}, settings.encoding).nbytes
+    if settings.head_averaging == "server":
+        head = {"step": number(round_number), "head": dict(worker.head.state_dict())}
+        both = encode(head, settings.weight_encoding).nbytes
+        up, down = up + both, down + both
+    return up, down
+
+
 def _padded_shape(lengths: list[Tensor]) -> tuple[int, int]:
     """Return (B, L) of the server's batch."""
     every = torch.cat(lengths)
@@ -246,6 +274,11 @@ async def run(
     log = Log(METHOD, report)
     evaluate = Evaluator(setup, METHOD, report, tuple(models), input_noise(setup, "test"))
     outcomes: list[Outcome] = []
+    workers = [split.devices[node.name] for node in nodes]
+    allocation = Allocation.of(
+        sim, edge, nodes, setup, rounds=settings.rounds, method=METHOD, report=report,
+        coming=[functools.partial(round_bytes, worker, settings) for worker in workers],
+    )  # fmt: skip
 
     def finished(done: FinishedRound[RoundResult]) -> None:
         log.round(done, step=done.number + 1)
@@ -253,10 +286,10 @@ async def run(
             outcomes.append(evaluate(done.number + 1, sim.now_s, models))
 
     edge.memory.allocate("model", server.resident_bytes())
-    async with asyncio.TaskGroup() as group:
-        for node in nodes:
-            worker, link = split.devices[node.name], Link(sim, node, edge, settings.encoding)
-            group.create_task(device(link, worker, log, setup), name=f"device {node.name}")
+    async with allocation.running(), asyncio.TaskGroup() as group:
+        for node, worker in zip(nodes, workers, strict=True):
+            link = Link(sim, node, edge, settings.encoding)
+            group.create_task(device(link, worker, log, setup, allocation), name=f"device {node.name}")
         serving = group.create_task(
             server_loop(
                 sim,
@@ -265,6 +298,7 @@ async def run(
                 setup.rounds(settings.rounds),
                 serve=lambda exchange: serve_round(edge, server, exchange, setup),
                 finished=finished,
+                choose=allocation.choose,
             ),
             name="server",
         )

@@ -10,5 +10,6 @@
 | `optimisers`, `search`, `divergence` | optimisers, the search for a learning rate, the end of a run that diverges |
 | `memory` | how much memory training takes, and memory that is given back |
 | `participation` | who takes part in a round |
+| `band`, `channels` | shares of the band of 5G cells, told to base stations and kept to; reports of channels |
 | `secure_sum` | pairwise masks: a server learns the sum of what devices send and nothing else of it |
 """

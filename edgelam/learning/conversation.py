@@ -66,6 +66,10 @@ class Parts:
     downlink_s: float = 0.0
     loss_sum: float = 0.0
     num_samples: int = 0
+    up_bytes: int = 0
+    down_bytes: int = 0
+    up_messages: int = 0
+    down_messages: int = 0
 
 
 class Link:
@@ -79,14 +83,20 @@ class Link:
     async def send(self, tag: str, step: int, data: dict[str, Any], *, encoding: str | None = None) -> None:
         """Send tensors after the number of the step; return when the last byte is acknowledged."""
         start_s = self.sim.now_s
-        await self.node.send(self.server, {"step": number(step), **data}, tag=tag, encoding=encoding or self.encoding)
+        sent = await self.node.send(
+            self.server, {"step": number(step), **data}, tag=tag, encoding=encoding or self.encoding
+        )
         self.parts.uplink_s += self.sim.now_s - start_s
+        self.parts.up_bytes += sent.size_bytes
+        self.parts.up_messages += 1
 
     async def receive(self, tag: str, step: int) -> dict[str, Any]:
         """Return the server's message of this step; older ones are ignored."""
         start_s = self.sim.now_s
         message = await expect(self.node, self.server, tag, step)
         self.parts.downlink_s += on_its_way(message, start_s, self.sim.now_s)
+        self.parts.down_bytes += message.size_bytes
+        self.parts.down_messages += 1
         return dict(message.data)
 
     @contextmanager

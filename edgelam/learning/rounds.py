@@ -110,7 +110,8 @@ async def _take_part(
         round_number = int(invitation.data)
         if round_number == END:
             return
-        link.parts = Parts(downlink_s=on_its_way(invitation, 0.0, link.sim.now_s))
+        arrived_s = on_its_way(invitation, 0.0, link.sim.now_s)
+        link.parts = Parts(downlink_s=arrived_s, down_bytes=invitation.size_bytes, down_messages=1)
         last = round_number
         if rounds.stragglers != "drop":
             await work(round_number)
@@ -236,12 +237,19 @@ async def server_loop(
     *,
     serve: Callable[[Exchange], Awaitable[T]],
     finished: Callable[[FinishedRound[T]], None],
+    choose: Callable[[int], Awaitable[Sequence[cosim.Node]]] | None = None,
 ) -> list[T]:
-    """Do all rounds: `serve` does one, and `finished` gets it. Returns the results of `serve`."""
+    """Do all rounds: `serve` does one, and `finished` gets it. Returns the results of `serve`.
+
+    choose: who takes part in a round, decided before it begins; None: those drawn for it (participation.py).
+    """
     results: list[T] = []
     releases: list[asyncio.Task[Any]] = []
     for round_number in rounds.numbers:
-        chosen = [devices[i] for i in draw(len(devices), rounds.participation, round_number, rounds.seed)]
+        if choose is None:
+            chosen = [devices[i] for i in draw(len(devices), rounds.participation, round_number, rounds.seed)]
+        else:
+            chosen = list(await choose(round_number))
         exchange = Exchange(sim, node, chosen, round_number, rounds)
         results.append(await serve(exchange))
         if rounds.stragglers == "drop":

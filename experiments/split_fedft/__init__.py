@@ -4,15 +4,17 @@
 See README.md in this folder for what is compared, what to expect, and how to read the figures.
 """
 
-from typing import TYPE_CHECKING
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from edgelam import lazy
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from .config import RECIPES, Config, check, needs
     from .jobs import run
-    from .plotting import plot
-    from .reporting import report
     from .results import SCORES
 
 __all__ = ["RECIPES", "SCORES", "Config", "check", "needs", "plot", "report", "run"]
@@ -23,8 +25,25 @@ __getattr__ = lazy.attributes(
     {
         **dict.fromkeys(("RECIPES", "Config", "check", "needs"), "config"),
         "run": "jobs",
-        "plot": "plotting",
-        "report": "reporting",
         "SCORES": "results",
     },
 )
+
+
+def plot(path: Path) -> list[Path]:
+    """Draw the figures of a run folder from its files alone."""
+    figures: list[Path] = _study_of(path, "plotting").plot(path)
+    return figures
+
+
+def report(path: Path, console: "Console") -> None:
+    """Print the result tables of a run folder from its files alone."""
+    _study_of(path, "reporting").report(path, console)
+
+
+def _study_of(path: Path, part: str) -> Any:
+    from edgelam.runs.folders.folder import read_manifest
+
+    configuration = read_manifest(path)["configuration"]
+    study = ".allocation" if configuration.get("allocations", {}).get("rules") else ""  # older runs have no study
+    return importlib.import_module(f"{__name__}{study}.{part}")

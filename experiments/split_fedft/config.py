@@ -7,9 +7,12 @@ from typing import Annotated, Literal
 import tyro
 
 from edgelam.errors import ConfigurationError
+from edgelam.federated.allocation.settings import AllocationSettings
 from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.runs.needs import Needs
 from edgelam.runs.network import Network
+
+from .allocation.settings import ALL_RULES, AllocationStudy
 
 Method = Literal["split-fedft", "fed-lora", "local", "centralised"]
 Control = Literal["random-weights", "linear", "majority"]
@@ -44,6 +47,9 @@ class Config:
     search_holdout: float = 0.1
     """Share of each device's training samples that is held out to judge the tries, between 0 and 1."""
 
+    allocations: AllocationStudy = dataclasses.field(default_factory=AllocationStudy)
+    """With rules: instead of comparing methods, learn with each rule of allocation, and compare these."""
+
     threads: int = 0
     """Number of PyTorch threads; 0: PyTorch's choice. The same seed gives the same bytes only with the same number."""
 
@@ -68,13 +74,30 @@ class Config:
                 "search_factors are given with privacy.clip: the search looks at labels without noise, so epsilon "
                 "would not hold; search without privacy, or with other data, and give the rates"
             )
+        if "fed-lora" in self.methods and self.learning.allocation.decides:
+            rounds = -(-self.learning.rounds // self.learning.local_steps)
+            self.learning.allocation.check(self.learning.num_devices, rounds)
+        for rule in self.allocations.rules:
+            self.allocations.under(self, rule)
         if not self.methods and not self.controls:
             raise ConfigurationError("methods and controls are both empty: there is nothing to run")
 
 
 def needs(config: Config) -> Needs:
-    """Devices that hold data, and a server."""
-    return Needs(roles={"ue": config.learning.num_devices, "edge|cloud": 1})
+    """Devices that hold data, and a server; with allocation, a 5G cell whose band can be divided."""
+    roles = {"ue": config.learning.num_devices, "edge|cloud": 1}
+    rule = config.learning.allocation.rule
+    if rule == "none" and config.allocations.rules:
+        # the one that needs most: all others but proportional-fair need the same
+        rule = "equal-split" if set(config.allocations.rules) != {"proportional-fair"} else "proportional-fair"
+    if rule == "none":
+        return Needs(roles=roles)
+    from edgelam.federated.allocation.allocator import OBSERVABLES
+    from edgelam.learning.band import CONTROLS, OPTIONS
+
+    if rule == "proportional-fair":
+        return Needs(roles=roles, observables=OBSERVABLES, options={"scheduler": "pf"})
+    return Needs(roles=roles, observables=OBSERVABLES, controls=CONTROLS, options=OPTIONS)
 
 
 def check(config: Config) -> None:
@@ -110,4 +133,16 @@ def full() -> Config:
     )
 
 
-RECIPES = {"quick": quick, "full": full}
+def allocation() -> Config:
+    """Online allocation of devices and band within budgets, beside six simple rules, on uneven data: 5 minutes."""
+    learning = SplitFedFTSettings(
+        task="digits", num_devices=8, alpha=0.3, rounds=20, batch_size=4, evaluations=10, test_samples=100,
+        allocation=AllocationSettings(v=2.0, deadline_s=0.2, cost_budget=4.0, devices=4),
+    )  # fmt: skip
+    return Config(
+        learning=learning, methods=("split-fedft",), controls=(), allocations=AllocationStudy(rules=ALL_RULES),
+        network=Network(devices=("ue*=jetson-orin",), options=("bandwidth=20",)),
+    )  # fmt: skip
+
+
+RECIPES = {"quick": quick, "full": full, "allocation": allocation}

@@ -7,10 +7,12 @@ import torch
 
 from edgelam import cosim
 from edgelam.federated import METHODS, Outcome, Setup, controls, prepare
+from edgelam.federated.allocation import AllocationSettings
 from edgelam.output.progress import Progress
 from edgelam.runs import RunFolder
 
 from . import search
+from .allocation import jobs as allocation
 from .config import Config, needs
 from .tables import MethodTables, write_control
 
@@ -27,6 +29,9 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
     """Run what `config` names; tables go to `folder` as the run goes on."""
     if config.threads:
         torch.set_num_threads(config.threads)
+    if config.allocations.rules:
+        allocation.run(config, folder, progress)
+        return
     folder.note(host={"torch_threads": torch.get_num_threads()}, without_network=[])
     progress.say(f"preparing {config.learning.task} and {config.learning.backbone}")
     setup = prepare(config.learning, config.seed)
@@ -39,7 +44,8 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
         found = search.learning_rates(config, setup, name, LABELS[name], folder=folder, progress=progress)
         simulate_method(config, found, name, LABELS[name], folder=folder, progress=progress)
     if "random-weights" in config.controls:
-        blank = prepare(dataclasses.replace(config.learning, weights="random"), config.seed)
+        alone = dataclasses.replace(config.learning, weights="random", allocation=AllocationSettings())
+        blank = prepare(alone, config.seed)
         ideal = dataclasses.replace(config, network=config.network.ideal())
         # a control deserves rates of its own: the same search as the methods'
         blank = search.learning_rates(config, blank, "split-fedft", RANDOM_WEIGHTS, folder=folder, progress=progress)

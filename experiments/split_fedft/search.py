@@ -14,6 +14,7 @@ import numpy as np
 
 from edgelam import cosim
 from edgelam.federated import METHODS, EvaluationRecord, Outcome, Record, Setup, SplitFedFTSettings
+from edgelam.federated.allocation import AllocationSettings
 from edgelam.federated.samples import Samples, Shard
 from edgelam.learning.search import best_factor
 from edgelam.output.progress import Progress
@@ -105,8 +106,9 @@ def held_out(config: Config, setup: Setup) -> Setup:
 
 def _try(config: Config, setup: Setup, settings: SplitFedFTSettings, method: str) -> EvaluationRecord:
     short = dataclasses.replace(
-        settings, rounds=config.search_rounds, evaluations=1, round_deadline_s=None, stragglers="wait"
-    )
+        settings, rounds=config.search_rounds, evaluations=1, round_deadline_s=None, stragglers="wait",
+        allocation=AllocationSettings(),
+    )  # fmt: skip
     part = dataclasses.replace(held_out(config, setup), settings=short)
     final: list[EvaluationRecord] = []
 

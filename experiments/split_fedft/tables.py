@@ -4,6 +4,8 @@
 metrics         one row an evaluation, with what had been spent by then
 rounds          one row a round, as the server sees it
 device_rounds   one row a device and round: where its time went
+decisions       with allocation: one row a decision
+allocations     with allocation: one row a device and decision, with all that the decision knew
 privacy         with privacy: one row a device, what was released about its samples, and epsilon
 leaks           with privacy: one row a device, how many of its tokens the embeddings told
 devices         the ledger (edgelam.runs.ledger), with each node's training samples, energy and arithmetic
@@ -18,6 +20,8 @@ import pyarrow as pa
 
 from edgelam.federated.controls import ControlRow
 from edgelam.federated.records import (
+    AllocationRecord,
+    DecisionRecord,
     DeviceRecord,
     DeviceRoundRecord,
     EvaluationRecord,
@@ -39,6 +43,8 @@ TABLES: dict[type, tuple[str, dict[str, type]]] = {
     DeviceRoundRecord: ("device_rounds", {}),
     PrivacyRecord: ("privacy", {}),
     LeakRecord: ("leaks", {}),
+    DecisionRecord: ("decisions", {}),
+    AllocationRecord: ("allocations", {}),
 }
 COSTS = {"num_train_samples": int, "energy_j": float, "flops": int}  # of a DeviceRecord, beside the ledger's own
 

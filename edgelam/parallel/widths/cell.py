@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -27,6 +27,8 @@ import torch
 
 from edgelam.cosim.work import Work
 from edgelam.errors import BatteryEmpty, ConfigurationError, RunEnded, TransferError
+from edgelam.learning import band
+from edgelam.learning.channels import Channels
 from edgelam.learning.conversation import expect, number
 from edgelam.parallel.widths.problem import Floats
 
@@ -35,8 +37,7 @@ if TYPE_CHECKING:
     from edgelam.cosim.records import TransferRecord
 
 OBSERVABLES = ("cell", "ue_block_counts", "ue_prb_slots", "trace_csi")
-CONTROLS = ("prb_share", "prb_cap")
-OPTIONS = {"scheduler": "external"}
+CONTROLS, OPTIONS = band.CONTROLS, band.OPTIONS
 """What a scenario must have, and must be told."""
 Enforcement = Literal["share", "cap", "none"]
 DOWN, UP = 0, 1  # the axis of the cell's observables and controls
@@ -101,39 +102,19 @@ class Cell:
 
     def __init__(self, sim: cosim.Simulation, server: cosim.Node, probe_bytes: int) -> None:
         """probe_bytes: what is sent in each direction to measure a rate. Raises ConfigurationError for no such cell."""
-        for kind, wanted, there in (
-            ("observable", OBSERVABLES, sim.observables), ("control", CONTROLS, sim.controls),
-        ):  # fmt: skip
-            for name in wanted:
-                if name not in there:
-                    raise ConfigurationError(
-                        f"scenario {sim.scenario!r} has no {kind} {name!r}: shares of a band are planned and enforced "
-                        f"in a 5G cell (nr-urban-micro, nr-indoor) with the option scheduler=external"
-                    )
+        band.refuse_without(sim, OBSERVABLES, CONTROLS)
         if probe_bytes < 1:
             raise ConfigurationError(f"probe_bytes is {probe_bytes}; a whole number from 1 is legal")
         self.sim, self.server, self.probe_bytes = sim, server, probe_bytes
-        self.ues = [node.name for node in sim.nodes.values() if node.role == "ue"]
-        self.gnb = next((node for node in sim.nodes.values() if node.role == "gnb"), None)
-        self._cqi = np.zeros(len(self.ues))
-        self._round, self._capped = 0, False
+        self._band = band.Band(sim, server)
+        self.ues = self._band.ues
+        self._channels = Channels(sim, CSI_EVERY_S)
+        self._round = 0
         self._busy: dict[str, tuple[float, float]] = {}  # seconds computed, at which time
 
-    @contextlib.asynccontextmanager
-    async def following(self) -> AsyncIterator[None]:
+    def following(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Keep the newest CQI of each device while the body goes on."""
-        task = asyncio.create_task(self._follow(), name="CQI of the devices")
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _follow(self) -> None:
-        async with self.sim.observable("trace_csi").subscribe(CSI_EVERY_S, aside=True) as readings:
-            async for reading in readings:
-                for report in reading.value:
-                    self._cqi[report["ue"]] = report["cqi"]
+        return self._channels.following()
 
     async def measure(self, names: Sequence[str]) -> Measured:
         """Ask these devices for their states, after probes in both directions with no shares in force.
@@ -172,7 +153,7 @@ class Cell:
 
     async def release(self) -> None:
         """No shares and no caps."""
-        await self._in_force(np.zeros(len(self.ues)), capped=False)
+        await self._band.keep(np.zeros(len(self.ues)), capped=False)
 
     async def enforce(self, names: Sequence[str], shares: Sequence[float], how: Enforcement) -> None:
         """Have the base station keep to these shares of `names`; others get what is left over.
@@ -182,20 +163,7 @@ class Cell:
         """
         given = np.zeros(len(self.ues))
         given[[self.ues.index(name) for name in names]] = shares
-        await self._in_force(np.zeros_like(given) if how == "none" else given, capped=how == "cap")
-
-    async def _in_force(self, shares: Floats, *, capped: bool) -> None:
-        """Tell the base station, which keeps to it from then on; shares [ue], 0: none."""
-        both = np.stack([shares, shares])
-        if self.gnb is not None:
-            await self.server.send(self.gnb, torch.from_numpy(both).float(), tag="shares")
-        # the last digit of a sum of 1 may be above it
-        await self.sim.control("prb_share").set(np.floor(both * 2**32) / 2**32)
-        if capped or self._capped:
-            prbs = int(np.ravel((await self.sim.observable("cell").read()).value["prbs"])[0])
-            caps = np.where(capped & (both > 0), np.maximum(1, np.round(both * prbs)), prbs)
-            await self.sim.control("prb_cap").set(caps.astype(np.uint32))
-        self._capped = capped
+        await self._band.keep(np.zeros_like(given) if how == "none" else given, capped=how == "cap")
 
     async def _exchanges(self, tag: str, ways: Sequence[tuple[cosim.Node, cosim.Node, torch.Tensor]]) -> dict[str, Got]:
         """One message each way, all at once; what has arrived, by the name of the device."""
@@ -230,7 +198,7 @@ class Cell:
         carried = np.maximum(bits, 1.0) / np.maximum(blocks, 1.0)
         free = node.memory.capacity_bytes - _foreign(node)
         state = State(
-            carried[DOWN], carried[UP], self._cqi[ue], self._load(node), free, node.device.flops_per_s,
+            carried[DOWN], carried[UP], float(self._channels.cqi[ue]), self._load(node), free, node.device.flops_per_s,
             node.device.memory_bandwidth_bytes_per_s,
         )  # fmt: skip
         return torch.tensor(dataclasses.astuple(state), dtype=torch.float32)

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""All devices, each with the same part of its cell's band."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgelam.federated.allocation.problem import Choice, RoundProblem
+from edgelam.federated.allocation.settings import AllocationSettings
+from edgelam.federated.allocation.spread import equal
+from edgelam.lyapunov import VirtualQueues
+
+
+def decide(problem: RoundProblem, queues: VirtualQueues, settings: AllocationSettings, seed: int) -> Choice:
+    """Return who takes part, with how many units of the band."""
+    count = len(problem.devices)
+    return Choice(equal(problem, np.arange(count)), count)

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Admission by value for each unit of the band, largest first: quick, and not exact."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgelam.federated.allocation.problem import Floats, Ints
+
+
+def admit(needs: Ints, values: Floats, units: int) -> tuple[Ints, int]:
+    """Return the devices that take part and the operations. See knapsack.py."""
+    chosen: list[int] = []
+    left = units
+    for k in np.argsort(-values / needs, kind="stable").tolist():
+        if values[k] > 0 and needs[k] <= left:
+            chosen.append(k)
+            left -= int(needs[k])
+    count = len(needs)
+    return np.array(sorted(chosen), dtype=np.int64), count * max(1, int(np.ceil(np.log2(max(count, 2))))) + 4 * count
