@@ -77,8 +77,8 @@ class Config:
         if "fed-lora" in self.methods and self.learning.allocation.decides:
             rounds = -(-self.learning.rounds // self.learning.local_steps)
             self.learning.allocation.check(self.learning.num_devices, rounds)
-        for rule in self.allocations.rules:
-            self.allocations.under(self, rule)
+        for studied in self.allocations.rules:
+            self.allocations.under(self, studied)
         if not self.methods and not self.controls:
             raise ConfigurationError("methods and controls are both empty: there is nothing to run")
 

@@ -18,7 +18,8 @@ def admit(needs: Ints, values: Floats, units: int) -> tuple[Ints, int]:
     count = len(needs)
     if count > MOST:
         raise ConfigurationError(f"{count} devices have too many sets to try all; legal are up to {MOST}")
-    best, chosen = 0.0, ()
+    best = 0.0
+    chosen: tuple[int, ...] = ()
     for size in range(count + 1):
         for members in itertools.combinations(range(count), size):
             index = list(members)

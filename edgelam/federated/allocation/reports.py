@@ -92,14 +92,12 @@ class Agent:
         if self._coming is not None and round_number != END:
             up_bytes, down_bytes = self._coming(round_number)
         radio_j, compute_j = await self.joules()
-        cqi = float(ch.cqi[ue]) if ch.reported[ue] else -1.0
-        channel = (cqi, *(float(each[ue]) for each in (ch.rank, ch.uplink_sinr_db, ch.uplink_rank)))
-        went = (last.uplink_s, last.downlink_s, last.compute_s, last.up_bytes, last.down_bytes)
-        messages = last.up_messages, last.down_messages
-        latencies = self._up_latency_s, self._down_latency_s
-        return Report(
-            *channel, up_bytes, down_bytes, self.last_round, *went, *messages, *latencies, radio_j, compute_j
-        )  # fmt: skip
+        values: list[float] = [float(ch.cqi[ue]) if ch.reported[ue] else -1.0]
+        values += [float(each[ue]) for each in (ch.rank, ch.uplink_sinr_db, ch.uplink_rank)]
+        values += [up_bytes, down_bytes, self.last_round]
+        values += [last.uplink_s, last.downlink_s, last.compute_s, last.up_bytes, last.down_bytes]
+        values += [last.up_messages, last.down_messages, self._up_latency_s, self._down_latency_s, radio_j, compute_j]
+        return Report(*values)
 
     async def joules(self) -> tuple[float, float]:
         """Return what sending and computing have taken so far, J."""

@@ -77,12 +77,13 @@ def _simulate(
     def report(record: Record) -> None:
         if isinstance(record, AllocationRecord):
             known.append(record)
-        if type(record) not in TABLES:
+        kind: type = type(record)
+        if kind not in TABLES:
             return
         if isinstance(record, EvaluationRecord) and (record.head, record.test_set) != ("average", "global"):
             return
         own = {f.name: getattr(record, f.name) for f in dataclasses.fields(record) if f.name != "method"}
-        table = folder.table(TABLES[type(record)], _schema(type(record)))
+        table = folder.table(TABLES[kind], _schema(kind))
         table.append(labels | {RENAMED.get(key, key): value for key, value in own.items()})
 
     async def main(sim: cosim.Simulation) -> Outcome:
