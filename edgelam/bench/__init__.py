@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Benchmarks: ``edgelam bench bridge``, ``transfers``, ``channel``, ``radio``, ``collectives`` and ``beamforming``."""
+"""Benchmarks: ``edgelam bench bridge``, ``transfers``, ``channel``, ``radio``, ``collectives``, ``beamforming``
+and ``beams``."""

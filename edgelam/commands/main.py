@@ -71,9 +71,11 @@ class Doctor:
 @dataclasses.dataclass(frozen=True)
 class Bench:
     """Measure the bridge (Python to C++), transfers, the radio channel (both against ns-3's own), an NR cell,
-    collectives, or methods of beamforming."""
+    collectives, methods of beamforming, or a closed loop that sets precoders."""
 
-    what: tyro.conf.Positional[Literal["bridge", "transfers", "channel", "radio", "collectives", "beamforming"]]
+    what: tyro.conf.Positional[
+        Literal["bridge", "transfers", "channel", "radio", "collectives", "beamforming", "beams"]
+    ]
     """What to measure."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON instead of a table."""

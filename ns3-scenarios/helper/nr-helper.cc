@@ -83,7 +83,10 @@ void NrHelper::AddOptions(Options& options) {
     options.AttributeChoice("scheduler", m_settings, "Scheduler",
                             With({"rr", "pf", "max-rate", "external"}, m_settings.Text("Scheduler")));
     options.AttributeChoice("beams", m_settings, "Beams",
-                            With({"eigen", "codebook", "direct", "external"}, m_settings.Text("Beams")));
+                            With({"eigen", "codebook", "direct", "zf", "rzf", "external"}, m_settings.Text("Beams")));
+    options.AttributeChoice(
+        "selection", m_settings, "Selection",
+        With({"auto", "none", "greedy", "semi-orthogonal", "external"}, m_settings.Text("Selection")));
     options.Attribute("mcsTable", m_settings, "McsTable");
     const std::string automatic = "as many as the antennas allow";
     options.Attribute("maxLayers", m_settings, "MaxLayers", {.zero = automatic});
@@ -102,6 +105,12 @@ void NrHelper::AddOptions(Options& options) {
     options.Attribute("drxOnDuration", m_settings, "DrxOnDuration", {.smallest = 0, .largest = 1.6});
     options.Attribute("drxInactivity", m_settings, "DrxInactivity", {.smallest = 0, .largest = 2.56});
     m_antennas.AddOptions(options);
+    options.Integer("rfChains", m_rfChains,
+                    "RF chains of the gNB behind phase shifters, for precoders from outside: the control "
+                    "analog_precoder; 0: each element has its own",
+                    0, 64);
+    options.Choice("rfStructure", m_rfStructure, "whether each RF chain is connected to all elements or to its part",
+                   {"fully", "partly"});
     options.Section("Core");
     options.Time("backhaulDelay", m_backhaulDelayS, "delay of the N3 link between gNB and UPF, one way", 0, 1);
     options.Rate("backhaulRate", m_backhaulRate, "rate of the N3 link", 1e6, 1e12);

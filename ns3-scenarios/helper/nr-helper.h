@@ -62,10 +62,12 @@ class NrHelper {
     void AddOptions(Options& options);
     double CarrierHz() const { return m_carrier.Number("Frequency"); }
 
-    /// Scheduler and beamformer of the cell: the name of a TypeId derived from nr::Scheduler or nr::Beamformer. Before
-    /// AddOptions it becomes the default of the option, which still takes the others; afterwards it is what is used.
+    /// Scheduler, beamformer and user selection of the cell: the name of a TypeId derived from nr::Scheduler,
+    /// nr::Beamformer or nr::UserSelection. Before AddOptions it becomes the default of the option, which still takes
+    /// the others; afterwards it is what is used.
     void SetSchedulerTypeId(const std::string& typeId) { m_settings.Set("Scheduler", typeId); }
     void SetBeamformerTypeId(const std::string& typeId) { m_settings.Set("Beams", typeId); }
+    void SetSelectionTypeId(const std::string& typeId) { m_settings.Set("Selection", typeId); }
 
     /// The gNB's array is mounted at this angle below the horizon: 0 on a mast or wall (the default), 90 at a ceiling.
     void SetMountingDeg(double belowHorizon) { m_mountingDeg = belowHorizon; }
@@ -111,6 +113,11 @@ class NrHelper {
     /// Largest rate of the cell, bit/s: all resource blocks, most layers, the best MCS, nothing taken off.
     double PeakRateBps(bool uplink) const;
 
+    /// RF chains of the gNB, each with a phase shifter for each of its elements; 0: each element has a chain.
+    std::uint32_t RfChains() const { return m_rfChains; }
+    /// Whether each chain has a part of the elements of its own, instead of all of them.
+    bool IsPartlyConnected() const { return m_rfStructure == "partly"; }
+
     /// Two streams. \return 2
     std::int64_t AssignStreams(std::int64_t stream);
 
@@ -132,7 +139,8 @@ class NrHelper {
     AntennaOptions m_antennas;
     std::string m_rlc = "am", m_bearers = "9";
     NrQuality m_quality;
-    std::uint32_t m_joined = 1;
+    std::uint32_t m_joined = 1, m_rfChains = 0;
+    std::string m_rfStructure = "fully";
     double m_mountingDeg = 0, m_backhaulDelayS = 2e-3, m_backhaulRate = 10e9;
 
     ns3::Ptr<RadioChannel> m_channel;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <complex>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -83,10 +84,17 @@ EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets
 ///
 ///     precoder                 weights of the gNB [ue, prb_group, element, layer]; see nr::ReadPrecoders
 ///
+/// With RF chains (NrHelper::RfChains), `precoder` is [ue, prb_group, chain, layer], and the weights of an element are
+/// the sum over chains of it times
+///
+///     analog_precoder          [element, chain]: magnitude 1 where a chain is connected, 0 elsewhere
+///
+/// What is checked is the product. It is formed anew when one of the two changes.
+///
 /// In a network, UEs have their numbers in the network, and what they are given holds in the cell that they are in,
 /// also after a handover; a precoder is forgotten when its UE leaves. A UE that is in no cell has radio link 2. `cell`
-/// is [cell], gnb_radio_j [direction, gnb], cell_prb_cap [direction, cell], slice_share and slice_prb_cap [direction,
-/// cell, slice]. What is not legal in one cell changes nothing in any.
+/// is [cell], gnb_radio_j [direction, gnb], analog_precoder [cell, element, chain], cell_prb_cap [direction, cell],
+/// slice_share and slice_prb_cap [direction, cell, slice]. What is not legal in one cell changes nothing in any.
 ///
 /// Must live as long as the run.
 class NrReports {
@@ -111,6 +119,9 @@ class NrReports {
     void PublishTraffic(Registry& registry);
     void AddControls(Registry& registry);
     void AddPrecoding(Registry& registry);
+    void AddHybridPrecoding(Registry& registry);
+    /// Set both parts of a hybrid precoder. \return why not, or empty
+    std::string SetHybrid(std::vector<std::complex<float>> analog, std::vector<std::complex<float>> digital);
     void AddQuality(Registry& registry);
     std::vector<std::int32_t> SliceOfUes() const;
     /// Let a control take effect. \return why not, or empty
@@ -133,6 +144,8 @@ class NrReports {
     std::array<std::vector<std::uint64_t>, num_directions> m_prbSlots;
     std::array<std::vector<Throughput>, num_directions> m_throughput;
     std::uint64_t m_controlSlot = 0;
+    /// [(cell,) element, chain] and [ue, group, chain, layer]; empty: not set yet
+    std::vector<std::complex<float>> m_analog, m_digital;
     NrTraces m_traces;
 };
 

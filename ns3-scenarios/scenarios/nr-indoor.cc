@@ -32,6 +32,7 @@
 #include "nr-reports.h"
 #include "nr-servers.h"
 #include "scenario.h"
+#include "surfaces.h"
 #include "ue-motion.h"
 
 using namespace ns3;
@@ -65,6 +66,7 @@ class NrIndoor {
         options.Real("gnbHeight", m_gnbHeightM, "m", "height of the gNB's antennas", 1, 25);
         options.AttributeChoice("los", m_channel, "LosState", {"Probability", "Always", "Never"});
         m_nr.AddOptions(options);
+        m_surfaces.AddOptions(options);
         m_servers.AddOptions(options);
         m_motion.AddOptions(options);
     }
@@ -110,6 +112,7 @@ class NrIndoor {
         nodes.Get(0)->AggregateObject(gnb);
         m_nr.SetMountingDeg(wall ? 0 : 90);
         m_nr.InstallGnb(nodes.Get(0), channel);
+        m_surfaces.Install(channel, gnb->GetPosition(), OnTheWalls(m_surfaces.Count()));
 
         auto random = CreateObject<UniformRandomVariable>();
         random->SetStream(stream++);
@@ -126,7 +129,20 @@ class NrIndoor {
         }
         m_servers.Install(m_nr, m_scenario);
         m_reports = std::make_unique<edgelam::NrReports>(m_nr, m_scenario.registry());
+        m_surfaces.Publish(m_scenario.registry(), m_nr);
         m_motion.Start(m_scenario.registry(), "the middle of the hall's floor is the origin");
+    }
+
+    /// Surfaces on the long walls in turn, evenly along x, halfway between the UEs and the gNB.
+    std::vector<edgelam::SurfacePlace> OnTheWalls(std::uint32_t count) const {
+        std::vector<edgelam::SurfacePlace> places;
+        for (std::uint32_t i = 0; i < count; ++i) {
+            const double side = i % 2 == 0 ? 1 : -1;
+            places.push_back({{m_hall.lengthM * ((i + 0.5) / count - 0.5), side * m_hall.widthM / 2,
+                               (m_gnbHeightM + ue_height_m) / 2},
+                              -90 * side});
+        }
+        return places;
     }
 
     static std::string Text(double metres) { return edgelam::WithUnit(metres, {{"m", 1}}); }
@@ -135,6 +151,7 @@ class NrIndoor {
     /// TS 38.104 6.2.1: at most 24 dBm of a local area base station. A panel of 4 x 4 places, two polarisations each.
     edgelam::NrHelper m_nr{{.powerDbm = 24, .rows = 4, .columns = 4, .downtiltDeg = 0}};
     std::unique_ptr<edgelam::NrReports> m_reports;
+    edgelam::Surfaces m_surfaces;
     edgelam::NrServers m_servers;
     edgelam::UeMotion m_motion;
     edgelam::FactoryHall m_hall;

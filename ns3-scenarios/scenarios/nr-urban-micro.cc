@@ -50,7 +50,9 @@ class NrUrbanMicro {
         options.Real("gnbHeight", m_gnbHeightM, "m", "height of the gNB's antennas", 3, 100);
         options.AttributeChoice("los", m_channel, "LosState", {"Probability", "Always", "Never"});
         options.Attribute("indoorFraction", m_channel, "IndoorFraction");
-        options.Sets(m_channel.type(), {{"Deployment", ""}});
+        m_channel.Set("Deployment", "UMi");
+        options.AttributeChoice("deployment", m_channel, "Deployment", {"UMi", "Rayleigh"},
+                                "the street of TR 38.901, or independent Rayleigh fading with free-space loss");
         m_nr.AddOptions(options);
         m_servers.AddOptions(options);
         m_motion.AddOptions(options);
@@ -71,7 +73,6 @@ class NrUrbanMicro {
   private:
     void BuildCell() {
         auto channel = CreateObject<edgelam::RadioChannel>();
-        channel->SetAttribute("Deployment", StringValue("UMi"));
         m_channel.Apply(channel);
         std::int64_t stream = 1 + m_nr.AssignStreams(1);
         NodeContainer nodes(1 + m_numUe);

@@ -273,7 +273,7 @@ void Refusals(Case& test) {
     refuses({Set("Overhead", std::string("7"))}, {"Overhead 7", "0, 6, 12, 18"});
     refuses({Set("Pattern", "DDDX")}, {"DDDX", "D (downlink)"});
     refuses({Set("Scheduler", "best")}, {"best", "rr, pf, max-rate, external"});
-    refuses({Set("Beams", "best")}, {"best", "eigen, codebook, direct, external"});
+    refuses({Set("Beams", "best")}, {"best", "eigen, codebook, direct, zf, rzf, external"});
     const auto cell = ns3::CreateObject<Cell>();
     for (const auto& [name, value] : Attributes{
              Set("MaxLayers", 5u), Set("MaxLayers", 0u), Set("DmrsPerPrb", 40u), Set("K2", 33u), Set("K1", 40u),

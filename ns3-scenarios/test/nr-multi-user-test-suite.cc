@@ -93,6 +93,7 @@ struct Pair {
             h.push_back(Measure(Link(channel, gnb, ends[ue]), offsets));
         }
         snr = 300 / links[0].LargeScaleGain();
+        beamformer->Configure(snr, false);
     }
     bool On(std::size_t ue, std::size_t sample) const {
         return std::count(groups[ue].begin(), groups[ue].end(), sample / perGroup) > 0;
@@ -155,49 +156,50 @@ class Informed : public Beamformer {
 };
 NS_OBJECT_ENSURE_REGISTERED(Informed);
 
-/// What the gNB expects of sharing, by the channel that it knows: the rate beside the other over that alone, as SINR.
+/// What the gNB expects beside the other: its part of the power, or by the channel that it knows, the SINR of each
+/// layer.
 void Expected(Case& test) {
-    std::vector<float> dB;
+    std::vector<float> linear;
+    const std::vector<float> alone{3, 4, 5, 6, 7, 8};
     Pair blind;
-    blind.slot.ExpectedDb(0, *blind.beamformer, blind.snr, dB);
-    test.True(dB.size() == 6 && dB[0] == 0 && dB[1] == 0 && dB[4] == 0 && dB[5] == 0, "alone");
-    test.Near(dB[2], 10 * std::log10(2.0 / 3), 1e-5, "two layers of three");
-    blind.slot.ExpectedDb(1, *blind.beamformer, blind.snr, dB);
-    test.Near(dB[3], 10 * std::log10(1.0 / 3), 1e-5, "one layer of three");
+    blind.slot.Predict(0, *blind.beamformer, alone, linear);
+    test.True(linear.size() == 8, "two layers in four groups");
+    test.Near(linear[2], std::pow(10, 0.4), 1e-4, "alone");
+    test.Near(linear[4], std::pow(10, 0.5) * 2 / 3, 1e-4, "two layers of three");
+    blind.slot.Predict(1, *blind.beamformer, alone, linear);
+    test.Near(linear[1], std::pow(10, 0.6) / 3, 1e-4, "one layer of three");
+    test.True(blind.slot.LayersBeside(0) == 3 && blind.slot.LayersBeside(1) == 3, "layers for DMRS");
 
     Pair pair(ns3::CreateObject<Informed>());
+    pair.links[1].SetMeasuredRise(2.5);
+    pair.links[1].Adopt();
     for (std::uint32_t ue = 0; ue < 2; ++ue) {
-        pair.slot.ExpectedDb(ue, *pair.beamformer, pair.snr, dB);
-        for (const std::uint32_t group : {2U, 3U}) {
-            double rates[2] = {};
-            for (const bool alone : {false, true}) {
-                std::vector<Signature> sent;
-                for (const std::size_t to : {std::size_t{ue}, std::size_t{1 - ue}}) {
-                    const double power = pair.snr / pair.layers[to] / (alone ? 1 : 2);
-                    const ChannelState &here = pair.links[ue].State(), &beams = pair.links[to].State();
-                    for (unsigned l = 0; l < pair.layers[to] && (to == ue || !alone); ++l) {
-                        Signature at(4);
-                        for (std::size_t a = 0; a < 4; ++a) {
-                            for (std::size_t e = 0; e < pair.Elements(); ++e) {
-                                at[a] += Complex(here.downlink[(group * 4 + a) * pair.Elements() + e]) *
-                                         Complex(beams.beams->values()[e * beams.beams->numPorts() + l]) *
-                                         std::sqrt(power);
-                            }
+        pair.slot.Predict(ue, *pair.beamformer, alone, linear);
+        for (std::size_t i = 0; i < pair.groups[ue].size(); ++i) {
+            const std::uint32_t group = pair.groups[ue][i];
+            const bool shared = group == 2 || group == 3;
+            std::vector<Signature> sent;
+            for (const std::size_t to : {std::size_t{ue}, std::size_t{1 - ue}}) {
+                const double power = pair.snr / pair.layers[to] / (shared ? 2 : 1);
+                const ChannelState &here = pair.links[ue].State(), &beams = pair.links[to].State();
+                for (unsigned l = 0; l < pair.layers[to] && (to == ue || shared); ++l) {
+                    Signature at(4);
+                    for (std::size_t a = 0; a < 4; ++a) {
+                        for (std::size_t e = 0; e < pair.Elements(); ++e) {
+                            at[a] += Complex(here.downlink[(group * 4 + a) * pair.Elements() + e]) *
+                                     Complex(beams.beams->values()[e * beams.beams->numPorts() + l]) * std::sqrt(power);
                         }
-                        sent.push_back(at);
                     }
-                }
-                for (unsigned l = 0; l < pair.layers[ue]; ++l) {
-                    auto others = sent;
-                    others.erase(others.begin() + l);
-                    rates[alone] += std::log2(1 + SlowSinr(sent[l], others, 1)) / pair.layers[ue];
+                    sent.push_back(at);
                 }
             }
-            const double slow = 10 * std::log10((std::exp2(rates[0]) - 1) / (std::exp2(rates[1]) - 1));
-            test.Near(dB[group], slow, 0.02, "beside the other");
-            test.True(dB[group] < -2, "which costs");
+            for (unsigned l = 0; l < pair.layers[ue]; ++l) {
+                auto others = sent;
+                others.erase(others.begin() + l);
+                const double slow = SlowSinr(sent[l], others, ue == 0 ? 1 : 2.5);
+                test.Near(linear[i * pair.layers[ue] + l] / slow, 1, 2e-3, "by the channel");
+            }
         }
-        test.True(dB[ue == 0 ? 0 : 5] == 0, "nothing where it is alone");
     }
 }
 

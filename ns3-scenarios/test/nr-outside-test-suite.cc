@@ -28,7 +28,7 @@ void OneAntennaByHand(Case& test) {
     auto link = MakeUeLink(Link(channel, gnb, ue), beamformer, offsets, 1, 4);
     link.Measure();
     const double snr = 10 / link.LargeScaleGain();
-    const Precoder precoder{1, {{1, 0}, {0, 0.5f}, {-0.3f, 0.4f}}};
+    const Precoder precoder{.layers = 1, .weights = {{1, 0}, {0, 0.5f}, {-0.3f, 0.4f}}};
     const SinrMap before = link.Downlink(1, snr);
     beamformer->SetPrecoder(0, precoder);
     test.True(link.GivenLayers() == 1, "rank is given");
@@ -116,9 +116,9 @@ void SingularVectorsAreBest(Case& test) {
         link.Measure();
         const double snr = 10 / link.LargeScaleGain();
         const SinrMap eigen = link.Downlink(1, snr);
-        beamformer->SetPrecoder(0, {1, Best(Link(channel, gnb, ue), centres, 1, 1)});
+        beamformer->SetPrecoder(0, {.layers = 1, .weights = Best(Link(channel, gnb, ue), centres, 1, 1)});
         const SinrMap one = link.Downlink(1, snr);
-        beamformer->SetPrecoder(0, {2, Best(Link(channel, gnb, ue), centres, 2, 2)});
+        beamformer->SetPrecoder(0, {.layers = 2, .weights = Best(Link(channel, gnb, ue), centres, 2, 2)});
         const SinrMap two = link.Downlink(2, snr);
         for (std::size_t f = 0; f < centres.size(); ++f) {
             test.True(one.values[f] >= eigen.values[f] * (1 - 1e-4f), "at least that of wideband eigenvectors");

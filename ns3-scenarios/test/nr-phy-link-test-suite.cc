@@ -100,7 +100,7 @@ void UplinkIsReciprocal(Case& test) {
     test.True(link.Downlink(1, 1e9).values != down.values, "the channel goes on with the UE, beams stay");
 
     test.Refuses([] { Beamformer::Make("best"); },
-                 {"best", "eigen, codebook, direct, external", "edgelam::nr::Beamformer"}, "beams");
+                 {"best", "eigen, codebook, direct, zf, rzf, external", "edgelam::nr::Beamformer"}, "beams");
 }
 
 /// The UE's layers share its power and disturb each other; two carry more than one where there is power for them.

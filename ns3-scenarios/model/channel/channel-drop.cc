@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <numeric>
 
 #include "ns3/log.h"
@@ -287,22 +288,36 @@ std::shared_ptr<const ClusterDrop> DrawClusters(const ClusterStatistics& statist
     return drop;
 }
 
-std::shared_ptr<const ClusterDrop> DrawIsotropic(const Vector& user, const Vector& baseStation, NamedRandom random) {
-    constexpr std::size_t count = 120;
+std::shared_ptr<const ClusterDrop> DrawIsotropic(const Vector& user, const Vector& baseStation, NamedRandom random,
+                                                 bool bothEnds) {
+    const std::size_t count = bothEnds ? 240 : 120;
     constexpr double far = 1e5; // m: images so far away that their directions are even in the whole cell
     const Vector toBs = baseStation - user;
     const double direct = toBs.GetLength(), turn = random.Uniform();
     const Vector departure(-toBs.x / direct, -toBs.y / direct, -toBs.z / direct);
+    std::vector<std::size_t> coupled(count); // which direction of departure each direction of arrival goes with
+    double departureTurn = 0;
+    if (bothEnds) {
+        std::iota(coupled.begin(), coupled.end(), 0);
+        random.Shuffle(std::span(coupled));
+        departureTurn = random.Uniform();
+    }
+    const auto sphere = [&](std::size_t m, double turned) { // a Fibonacci lattice
+        const double zenith = std::acos(1 - (2 * static_cast<double>(m) + 1) / static_cast<double>(count)) * 180 / pi;
+        return Direction(360 * (static_cast<double>(m) * std::numbers::phi + turned), zenith);
+    };
     auto drop = std::make_shared<ClusterDrop>();
     drop->bsPosition = baseStation;
     drop->tapBegin = {0, count};
     for (std::size_t m = 0; m < count; ++m) {
-        const double azimuth = 360 * (static_cast<double>(m) + turn) / count;
-        drop->rays.Add(user, Direction(azimuth, 90), departure, 1, far, 0);
+        const double azimuth = 360 * (static_cast<double>(m) + turn) / static_cast<double>(count);
+        drop->rays.Add(user, bothEnds ? sphere(m, turn) : Direction(azimuth, 90),
+                       bothEnds ? sphere(coupled[m], departureTurn) : departure, 1, far, 0);
         const auto amplitude = static_cast<float>(1 / std::sqrt(static_cast<double>(count)));
-        drop->polarisation[0].push_back(std::polar<float>(amplitude, 2 * pi * random.Uniform()));
-        for (std::size_t i = 1; i < 4; ++i) {
-            drop->polarisation[i].push_back(0);
+        for (std::size_t i = 0; i < 4; ++i) {
+            drop->polarisation[i].push_back(
+                i == 0 || bothEnds ? std::polar<float>(amplitude, static_cast<float>(2 * pi * random.Uniform()))
+                                   : std::complex<float>(0));
         }
     }
     // The delay is that of the straight line everywhere.

@@ -69,8 +69,12 @@ std::shared_ptr<const ClusterDrop> DrawClusters(const ClusterStatistics& statist
 
 /// Two-dimensional isotropic scattering (Clarke): one tap, 120 vertically polarised rays of equal power, evenly spread
 /// around the user and turned at random, that leave the base station towards the user.
+/// \param bothEnds instead, 240 rays that arrive from and leave in all directions of space, evenly and without
+/// relation, with equal power in all four pairs of polarisations: elements whose distance is a multiple of half a
+/// wavelength fade independently (the correlation over a distance d is sinc(2 d / wavelength)), and elements of two
+/// polarisations do
 std::shared_ptr<const ClusterDrop> DrawIsotropic(const ns3::Vector& user, const ns3::Vector& baseStation,
-                                                 NamedRandom random);
+                                                 NamedRandom random, bool bothEnds);
 
 /// The direct ray (eq. 7.5-29): one tap, power 1.
 std::shared_ptr<const ClusterDrop> LineOfSight(const ns3::Vector& baseStation, double wavelengthM);

@@ -217,7 +217,7 @@ std::vector<CellWeight> ChannelEnvironment::Cells(LinkCondition condition, const
         }
     }
     const double distance = ns3::CalculateDistance(user, m_baseStation);
-    if (distance >= near_m || m_statistics.GetDeployment() == Deployment::Clarke) {
+    if (distance >= near_m || IsIsotropic(m_statistics.GetDeployment())) {
         return cells;
     }
     const Share levels = LevelsOf(distance);
@@ -270,8 +270,8 @@ std::shared_ptr<const ClusterDrop> ChannelEnvironment::Drop(LinkCondition condit
         phases = Named({m_site, fine_phases, static_cast<std::uint64_t>(condition), Bits(place.x), Bits(place.y),
                         Bits(floor), Bits(place.level), Bits(x), Bits(y)});
     }
-    auto made = m_statistics.GetDeployment() == Deployment::Clarke
-                    ? DrawIsotropic(centre, m_baseStation, random)
+    auto made = IsIsotropic(m_statistics.GetDeployment())
+                    ? DrawIsotropic(centre, m_baseStation, random, m_statistics.GetDeployment() == Deployment::Rayleigh)
                     : DrawClusters(m_statistics.Clusters(condition, geometry), condition,
                                    LargeScale(condition, geometry, centre), centre, m_baseStation, 2 * length, random,
                                    phases ? &*phases : nullptr);

@@ -48,6 +48,7 @@ constexpr std::pair<Deployment, const char*> names[]{
     {Deployment::InFHH, "InF-HH"},
     {Deployment::RMaLmlc, "RMa-LMLC"},
     {Deployment::Clarke, "Clarke"},
+    {Deployment::Rayleigh, "Rayleigh"},
 };
 
 constexpr double lightSpeed = 299792458; ///< m/s
@@ -262,7 +263,7 @@ ChannelStatistics::ChannelStatistics(Deployment deployment, double frequencyHz, 
         m_absorptionDbPerKm = SpecificAttenuationDbPerKm(std::max(frequencyHz, 1e9));
     for (auto condition : {LinkCondition::Los, LinkCondition::Nlos, LinkCondition::O2i}) {
         auto& s = m_clusters[static_cast<std::size_t>(condition)];
-        if (deployment == Deployment::Clarke)
+        if (IsIsotropic(deployment))
             s = ClarkeClusters();
         else if (IsFactory(deployment))
             s = FactoryClusters(condition, m_hall, frequencyHz / 1e9);
@@ -298,6 +299,7 @@ double ChannelStatistics::LosProbability(const LinkGeometry& geometry) const {
             return 1;
         return d <= 49 ? std::exp(-(d - 5) / 70.8) : std::exp(-(d - 49) / 211.7) * 0.54;
     case Deployment::Clarke:
+    case Deployment::Rayleigh:
         return 0;
     default:
         return FactoryLosProbability(m_deployment, m_hall, geometry);
@@ -323,6 +325,7 @@ double ChannelStatistics::PathLossDb(LinkCondition condition, const LinkGeometry
         return los ? loss : std::max(loss, 17.3 + 38.3 * std::log10(d3) + 24.9 * std::log10(fGHz));
     }
     case Deployment::Clarke:
+    case Deployment::Rayleigh:
         return 20 * std::log10(4 * std::numbers::pi * d3 * m_frequencyHz / lightSpeed);
     default:
         return FactoryPathLossDb(m_deployment, condition, d3, fGHz);
@@ -348,6 +351,7 @@ double ChannelStatistics::ShadowingStdDb(LinkCondition condition, const LinkGeom
     case Deployment::InHOfficeOpen:
         return los ? 3 : 8.03;
     case Deployment::Clarke:
+    case Deployment::Rayleigh:
         return 0;
     default:
         return FactoryShadowingStdDb(m_deployment, condition);
@@ -359,7 +363,7 @@ ClusterStatistics ChannelStatistics::Clusters(LinkCondition condition, const Lin
     SetZenithOfDeparture(m_deployment, condition == LinkCondition::Los,
                          std::max(m_frequencyHz / 1e9, LeastFrequencyGHz(m_deployment)), geometry, s);
     s.std[SF] = ShadowingStdDb(condition, geometry);
-    s.clusterZsdDeg = m_deployment == Deployment::Clarke ? 0 : 0.375 * std::pow(10, s.mean[ZSD]);
+    s.clusterZsdDeg = IsIsotropic(m_deployment) ? 0 : 0.375 * std::pow(10, s.mean[ZSD]);
     return s;
 }
 
@@ -395,6 +399,7 @@ double ChannelStatistics::ClusterCorrelationDistanceM(LinkCondition condition) c
     case Deployment::UMiStreetCanyon:
         return std::array{12, 15, 15}[i];
     case Deployment::Clarke:
+    case Deployment::Rayleigh:
         return 100;
     default:
         return 10;
@@ -409,6 +414,7 @@ double ChannelStatistics::LosCorrelationDistanceM() const {
     case Deployment::UMa:
     case Deployment::UMiStreetCanyon:
     case Deployment::Clarke:
+    case Deployment::Rayleigh:
         return 50;
     default:
         return IsFactory(m_deployment) ? m_hall.clutterSizeM / 2 : 10;

@@ -26,14 +26,20 @@ enum class Deployment : std::uint8_t {
     InFSH,
     InFDH,
     InFHH,
-    Clarke
+    Clarke,
+    Rayleigh
 };
+
+/// Scattering without directions, which is no deployment of TR 38.901.
+constexpr bool IsIsotropic(Deployment deployment) {
+    return deployment == Deployment::Clarke || deployment == Deployment::Rayleigh;
+}
 
 /// Carrier frequencies for which the statistics hold, Hz.
 constexpr double smallest_carrier_hz = 0.5e9, largest_carrier_hz = 450e9;
 
 /// "RMa", "UMa", "UMi", "InH-Mixed", "InH-Open", "InF-SL", "InF-DL", "InF-SH", "InF-DH", "InF-HH",
-/// "RMa-LMLC" or "Clarke".
+/// "RMa-LMLC", "Clarke" or "Rayleigh".
 std::string NameOf(Deployment deployment);
 /// The deployment of that name; throws std::invalid_argument, which lists the legal names, if there is none.
 Deployment DeploymentOf(const std::string& name);

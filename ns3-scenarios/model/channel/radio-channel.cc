@@ -53,8 +53,8 @@ ns3::TypeId RadioChannel::GetTypeId() {
             .AddAttribute(
                 "Deployment",
                 "TR 38.901 deployment: RMa, UMa, UMi, InH-Mixed, InH-Open, InF-SL, InF-DL, InF-SH, InF-DH, "
-                "InF-HH; RMa-LMLC, RMa with the path loss of ITU-R M.2412 for large cells; or Clarke, two-dimensional "
-                "isotropic scattering.",
+                "InF-HH; RMa-LMLC, RMa with the path loss of ITU-R M.2412 for large cells; Clarke, two-dimensional "
+                "isotropic scattering; or Rayleigh, isotropic scattering at both ends, with free-space loss.",
                 StringValue("UMa"), MakeStringAccessor(&RadioChannel::SetDeployment, &RadioChannel::GetDeployment),
                 MakeStringChecker())
             .AddAttribute(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-beamformer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "ns3/log.h"
@@ -20,10 +21,10 @@ ns3::TypeId Beamformer::GetTypeId() {
 }
 
 ns3::Ptr<Beamformer> Beamformer::Make(const std::string& name) {
-    constexpr ShortName names[] = {{"eigen", "edgelam::nr::EigenBeamformer"},
-                                   {"codebook", "edgelam::nr::CodebookBeamformer"},
-                                   {"direct", "edgelam::nr::DirectBeamformer"},
-                                   {"external", "edgelam::nr::ExternalBeamformer"}};
+    constexpr ShortName names[] = {
+        {"eigen", "edgelam::nr::EigenBeamformer"},     {"codebook", "edgelam::nr::CodebookBeamformer"},
+        {"direct", "edgelam::nr::DirectBeamformer"},   {"zf", "edgelam::nr::ZeroForcingBeamformer"},
+        {"rzf", "edgelam::nr::RegularisedBeamformer"}, {"external", "edgelam::nr::ExternalBeamformer"}};
     return MakeComponent<Beamformer>("beams", name, names);
 }
 
@@ -34,6 +35,32 @@ void Beamformer::UseOwnBeams(const ServedUe& ue, double power) {
     for (std::size_t e = 0; e < ue.elements; ++e) {
         for (unsigned l = 0; l < ue.layers; ++l) {
             ue.Weight(e, l) = amplitude * ue.Beam(e, l);
+        }
+    }
+}
+
+std::vector<double> ElementPowers(std::span<const ServedUe> ues) {
+    std::vector<double> powers(ues.front().elements);
+    for (const auto& ue : ues) {
+        for (std::size_t e = 0; e < ue.elements; ++e) {
+            for (unsigned l = 0; l < ue.layers; ++l) {
+                powers[e] += std::norm(std::complex<double>(ue.Weight(e, l)));
+            }
+        }
+    }
+    return powers;
+}
+
+void Beamformer::ScaleToElements(std::span<const ServedUe> ues, double power) {
+    const auto powers = ElementPowers(ues);
+    const double most = *std::ranges::max_element(powers) * static_cast<double>(powers.size());
+    if (most <= power) {
+        return;
+    }
+    const auto scale = static_cast<float>(std::sqrt(power / most));
+    for (const auto& ue : ues) {
+        for (auto& weight : ue.weights) {
+            weight *= scale;
         }
     }
 }

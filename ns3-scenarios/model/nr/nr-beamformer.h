@@ -24,6 +24,13 @@ struct ChannelState {
     std::vector<PortWeights> precoders;
     std::vector<std::complex<float>> uplink;   ///< weights of the UE [antenna, layer], orthonormal
     std::vector<std::complex<float>> downlink; ///< H [group, antenna, element]; empty if the beamformer wants none
+    /// [group, beam, element]: what the UE hears along each of its beams in the middle of the group, u^H H, where the u
+    /// are the received beams H b made orthonormal in their order. Empty like `downlink`.
+    std::vector<std::complex<float>> heard;
+    double rise = 1; ///< noise and interference over noise, as the UE has measured it: a mean over band and antennas
+    const std::complex<float>* Heard(std::uint32_t group, unsigned beam) const {
+        return heard.data() + (group * beams->numPorts() + beam) * beams->numElements();
+    }
     /// [element, layer or more] for a block with this number of layers.
     const PortWeights& Sent(unsigned layers) const { return precoders.empty() ? *beams : precoders[layers - 1]; }
 };
@@ -79,20 +86,46 @@ class Beamformer : public ns3::Object {
     /// true: a UE that shares none of its groups is served with its first beams, which share the power; Form is not
     /// called.
     virtual bool SendsOwnBeams(std::uint32_t, unsigned) const { return false; }
-    /// Whether the beamformer needs ServedUe::Channel.
+    /// true: also for this UE alone on its groups, weights are formed, and its MCS is chosen by them; what it reports
+    /// is for its own beams.
+    virtual bool FormsAlways(std::uint32_t, unsigned) const { return false; }
+    /// Whether the beamformer needs ServedUe::Channel, and forms weights for several UEs by it.
     virtual bool WantsChannel() const { return true; }
     /// Whether all of this may be called on several threads at once, each for another UE (attribute Threads of Cell):
     /// it changes nothing, and copies no ns3::Ptr, whose counts are not atomic.
     virtual bool IsThreadSafe() const { return false; }
+    /// Whether Form can limit the power of each element.
+    virtual bool CanLimitElements() const { return false; }
+    /// The user selection that attribute Selection of Cell means by "auto".
+    virtual std::string DefaultSelection() const { return "none"; }
+
+    /// For the cell, before anything else. \param snr power of a resource block that the gNB sends over a UE's noise in
+    /// one \param limitElements whether each element may have its part of the power only, an equal one
+    void Configure(double snr, bool limitElements) {
+        m_snr = snr;
+        m_limitElements = limitElements;
+    }
+    double Snr() const { return m_snr; }
+    bool LimitsElements() const { return m_limitElements; }
 
     /// \param name "eigen": dominant eigenvectors of the transmit covariance over the band; "codebook": the best of the
-    /// Type I codebook; "direct": along the straight line to the UE; "external": weights from outside; or the TypeId of
-    /// another class. Throws std::invalid_argument for another name.
+    /// Type I codebook; "direct": along the straight line to the UE; "zf", "rzf": zero forcing and regularised zero
+    /// forcing to several UEs; "external": weights from outside; or the TypeId of another class. Throws
+    /// std::invalid_argument for another name.
     static ns3::Ptr<Beamformer> Make(const std::string& name);
 
   protected:
     /// Use a UE's own beams as its weights: all have the same power, and together they have `power`.
     static void UseOwnBeams(const ServedUe& ue, double power);
+    /// Make all weights smaller until no element has more than its part of the power.
+    static void ScaleToElements(std::span<const ServedUe> ues, double power);
+
+  private:
+    double m_snr = 0;
+    bool m_limitElements = false;
 };
+
+/// Power of each element. \return [element]
+std::vector<double> ElementPowers(std::span<const ServedUe> ues);
 
 } // namespace edgelam::nr

@@ -12,7 +12,8 @@ void BlockReceiver::Receive(const HarqProcess& process, Reception& reception, do
     const unsigned prbs = m_carrier.PrbsOf(process.groups),
                    bitsPerSymbol = McsAt(m_carrier.mcsTable, process.mcs).bitsPerSymbol;
     reception.soft.Add(sinr,
-                       static_cast<double>(m_carrier.DataElements(prbs, symbols)) * bitsPerSymbol * process.layers,
+                       static_cast<double>(m_carrier.DataElements(prbs, symbols, process.dmrsParts)) * bitsPerSymbol *
+                           process.layers,
                        m_carrier.settings.incrementalRedundancy ? RedundancyVersion(process.attempts) : 0);
     const double bler = reception.soft.ErrorRate(m_carrier.errors, process.blocks, bitsPerSymbol);
     reception.decoded = reception.draw >= bler;

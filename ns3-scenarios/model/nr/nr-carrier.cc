@@ -254,8 +254,11 @@ std::vector<double> Carrier::GroupCentresHz() const {
     return centres;
 }
 
-unsigned Carrier::DataElements(unsigned prbs, unsigned symbols) const {
-    return NumResourceElements(prbs, symbols, settings.dmrsPerPrb, overheadPerPrb);
+unsigned Carrier::DataElements(unsigned prbs, unsigned symbols, unsigned dmrsParts) const {
+    const unsigned dmrs = dmrsParts * settings.dmrsPerPrb;
+    return dmrsParts > 1 && dmrs + overheadPerPrb >= 12 * symbols
+               ? 0
+               : NumResourceElements(prbs, symbols, dmrs, overheadPerPrb);
 }
 
 unsigned Carrier::HighestAt(double sinrDb) const {

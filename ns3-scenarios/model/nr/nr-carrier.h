@@ -35,9 +35,10 @@ struct CellSettings : DrxSettings, PowerSettings {
     double bandwidthHz = 100e6, gnbPowerDbm = 44, uePowerDbm = 23, gnbNoiseDb = 5, ueNoiseDb = 9;
     double p0Dbm = -90, alpha = 0.8, blerTarget = 0;
     double gapDb = ErrorModel::ldpc;
-    std::string pattern = "DDDSU", scheduler = "pf", beams = "eigen", slices;
-    unsigned mcsTable = 2, maxLayers = 4, maxUplinkLayers = 1, controlSymbols = 1, dmrsPerPrb = 12,
+    std::string pattern = "DDDSU", scheduler = "pf", beams = "eigen", selection = "auto", slices;
+    unsigned mcsTable = 2, maxLayers = 4, maxUplinkLayers = 1, controlSymbols = 1, dmrsPerPrb = 12, dmrsType = 2,
              maxTransmissions = 4, multicastTransmissions = 4;
+    bool limitElements = false;
     int multicastMcs = -1, overheadPerPrb = -1;
     bool incrementalRedundancy = true;
     unsigned aggregationLevel = 0, feedbackPrbs = 16, srPrbs = 8, srPeriod = 0; ///< of PDCCH and PUCCH
@@ -69,8 +70,14 @@ struct Carrier {
     unsigned PrbsOf(const std::vector<std::uint32_t>& groups) const;
     /// Middle of each group, relative to the carrier.
     std::vector<double> GroupCentresHz() const;
-    /// The number of resource elements for data.
-    unsigned DataElements(unsigned prbs, unsigned symbols) const;
+    /// The number of resource elements for data. \param dmrsParts see DmrsParts; 0 if the slot is too short for them
+    unsigned DataElements(unsigned prbs, unsigned symbols, unsigned dmrsParts = 1) const;
+    /// How many times DmrsPerPrb the DMRS of so many layers on a group takes, with all its code division multiplexing
+    /// groups free of data (TS 38.211 table 7.4.1.1.2-5): once up to 4 layers with type 1, and 6 with type 2, and twice
+    /// (double-symbol) up to 8 and 12.
+    unsigned DmrsParts(unsigned layers) const { return layers <= MostSharedLayers() / 2 ? 1 : 2; }
+    /// The most layers on a group, of all UEs together.
+    unsigned MostSharedLayers() const { return settings.dmrsType == 1 ? 8 : 12; }
     /// Resource elements of one resource block that are not for data: DMRS and overhead.
     unsigned ReservedPerPrb() const { return settings.dmrsPerPrb + overheadPerPrb; }
     /// The highest MCS whose threshold this SINR reaches.

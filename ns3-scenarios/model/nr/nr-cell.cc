@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 
+#include "ns3/boolean.h"
 #include "ns3/double.h"
 #include "ns3/integer.h"
 #include "ns3/log.h"
@@ -59,10 +60,22 @@ ns3::TypeId Cell::GetTypeId() {
             .AddAttribute("Scheduler",
                           "rr, pf, max-rate, external, or the TypeId of a class derived from edgelam::nr::Scheduler.",
                           StringValue("pf"), MakeStringAccessor(of(&CellSettings::scheduler)), MakeStringChecker())
-            .AddAttribute("Beams",
-                          "eigen, codebook, direct, external (SetPrecoders), or the TypeId of a class derived from "
-                          "edgelam::nr::Beamformer.",
-                          StringValue("eigen"), MakeStringAccessor(of(&CellSettings::beams)), MakeStringChecker())
+            .AddAttribute(
+                "Beams",
+                "eigen, codebook, direct, zf, rzf (zero forcing and regularised zero forcing to several UEs), "
+                "external (SetPrecoders), or the TypeId of a class derived from edgelam::nr::Beamformer.",
+                StringValue("eigen"), MakeStringAccessor(of(&CellSettings::beams)), MakeStringChecker())
+            .AddAttribute(
+                "Selection",
+                "Who is sent to together (multi-user MIMO): none, greedy (by the sum of rates), "
+                "semi-orthogonal, external (whom SetPrecoders gives weights), or the TypeId of a class derived "
+                "from edgelam::nr::UserSelection; auto: greedy with zf and rzf, otherwise none.",
+                StringValue("auto"), MakeStringAccessor(of(&CellSettings::selection)), MakeStringChecker())
+            .AddAttribute(
+                "LimitElements",
+                "Whether each element of the gNB may have its equal part of the power only; with Beams zf, rzf "
+                "and external.",
+                BooleanValue(false), MakeBooleanAccessor(of(&CellSettings::limitElements)), MakeBooleanChecker())
             .AddAttribute("McsTable", "MCS and CQI table of TS 38.214: 1 (64QAM), 2 (256QAM), 3 (low efficiency).",
                           UintegerValue(2), MakeUintegerAccessor(of(&CellSettings::mcsTable)), whole(1, 4))
             .AddAttribute("MaxLayers", "Greatest number of layers of a downlink block.", UintegerValue(4),
@@ -91,6 +104,12 @@ ns3::TypeId Cell::GetTypeId() {
                 UintegerValue(0), MakeUintegerAccessor(of(&CellSettings::srPeriod)), whole(0, 640))
             .AddAttribute("DmrsPerPrb", "Resource elements of DMRS in each resource block and slot.", UintegerValue(12),
                           MakeUintegerAccessor(of(&CellSettings::dmrsPerPrb)), whole(6, 36))
+            .AddAttribute(
+                "DmrsType",
+                "Configuration type of DMRS (TS 38.211 7.4.1.1.2), which says how many layers of several UEs a "
+                "group may have, and from how many on DMRS take twice DmrsPerPrb: 8 and 5 with type 1, 12 and "
+                "7 with type 2.",
+                UintegerValue(2), MakeUintegerAccessor(of(&CellSettings::dmrsType)), whole(1, 2))
             .AddAttribute("Overhead",
                           "Resource elements of SSB, CSI-RS and PT-RS, or of PUCCH and SRS, in each resource block and "
                           "slot on average: xOverhead of TS 38.214 5.1.3.2, 0, 6, 12 or 18; -1: 6 in FR2, otherwise 0.",
@@ -197,6 +216,21 @@ void Cell::SetGnb(ns3::Ptr<RadioChannel> channel, ns3::Ptr<ns3::MobilityModel> m
     } catch (const std::invalid_argument& error) {
         throw std::invalid_argument("NR cell: Beams '" + beams + "': " + error.what());
     }
+    if (selection == "external") {
+        const auto external = ns3::DynamicCast<ExternalBeamformer>(m_beamformer);
+        if (!external) {
+            throw std::invalid_argument(
+                "NR cell: Selection 'external' with Beams '" + beams +
+                "'; legal is external, or a class derived from edgelam::nr::ExternalBeamformer");
+        }
+        external->SetTogether(true);
+    }
+    if (limitElements && !m_beamformer->CanLimitElements()) {
+        throw std::invalid_argument(
+            "NR cell: LimitElements with Beams '" + beams +
+            "'; legal are zf, rzf, external with Selection external, or a class that can do it");
+    }
+    m_beamformer->Configure(m_carrier->DownlinkSnr(), limitElements);
     m_links = std::make_unique<Links>(*m_carrier, m_beamformer, m_csiTrace);
     m_grants = std::make_unique<Grants>(*m_carrier, *m_links, m_random);
     m_receiver = std::make_unique<BlockReceiver>(*m_carrier, m_blockTrace);
@@ -340,7 +374,10 @@ Cell::Change Cell::PrbCaps(const std::vector<std::uint32_t>& down, const std::ve
 
 Cell::Change Cell::Precoders(std::span<const std::complex<float>> weights) {
     CheckSet("precoders");
-    return FromNextSlot(m_outside->Precoders(weights));
+    const auto external = ns3::DynamicCast<ExternalBeamformer>(m_beamformer);
+    // For transmissions together, weights are chosen with the grants.
+    return FromNextSlot(m_outside->Precoders(weights),
+                        external && external->Together() ? m_carrier->settings.gnbDelay : 0);
 }
 
 Cell::Change Cell::FromNextSlot(std::function<void()> change, std::uint64_t granted) {

@@ -22,6 +22,8 @@ class ExclusiveScheduler : public Scheduler {
   public:
     static ns3::TypeId GetTypeId();
     void Allocate(const SchedulingRequest& request, Allocation& allocation) final;
+    /// What slices and caps give is exact only if nobody is added to it.
+    bool MayShare(const SchedulingRequest&, std::uint32_t) const override { return !m_budget.Active(); }
     /// What slices and the cell may use.
     SliceBudget& Budget() { return m_budget; }
     bool SendsData(std::uint32_t ue) const override { return AdmitsData(ue) && !m_budget.Closed(ue); }

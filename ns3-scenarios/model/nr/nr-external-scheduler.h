@@ -29,6 +29,9 @@ class ExternalScheduler : public RoundRobinScheduler {
     void SetCaps(const std::vector<std::uint32_t>& prbs) { m_caps = prbs; }
 
     bool AdmitsData(std::uint32_t ue) const override { return ue >= m_caps.size() || m_caps[ue] > 0; }
+    bool MayShare(const SchedulingRequest& request, std::uint32_t ue) const override {
+        return !Capped(request, ue) && RoundRobinScheduler::MayShare(request, ue);
+    }
 
   protected:
     // [ue] the values set last, for derived schedulers that divide in another way; empty: never set.

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
+#include <string>
 
 #include "ns3/log.h"
 
@@ -20,7 +22,17 @@ constexpr double smoothing_s = 0.1;        ///< of the throughput that proportio
 Grants::Grants(const Carrier& carrier, Links& links, ns3::Ptr<ns3::UniformRandomVariable> random)
     : m_carrier(carrier), m_links(links),
       m_schedulers{Scheduler::Make(carrier.settings.scheduler), Scheduler::Make(carrier.settings.scheduler)},
-      m_random(random), m_allocation(carrier.numGroups) {}
+      m_random(random), m_allocation(carrier.numGroups),
+      m_selection(UserSelection::Make(carrier.settings.selection == "auto" ? links.GetBeamformer().DefaultSelection()
+                                                                           : carrier.settings.selection)),
+      m_elements(1 + carrier.MostSharedLayers()) {
+    if (m_selection && !links.GetBeamformer().WantsChannel()) {
+        throw std::invalid_argument("NR cell: Selection '" + carrier.settings.selection + "' with Beams '" +
+                                    carrier.settings.beams +
+                                    "', which do not look at the other UEs; legal are zf, rzf, a class that wants the "
+                                    "channel, or external with Selection external");
+    }
+}
 
 void Grants::Begin(const ControlRoom& room) {
     m_room = room;
@@ -35,7 +47,9 @@ void Grants::Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigne
                  std::uint64_t signalling) {
     Sender& sender = *demand.sender;
     m_links.FillRates(sender.adaptation, symbols, sender.bitsPerGroup);
-    sender.sharedDb.clear();
+    sender.expected.clear();
+    sender.layers = demand.multicast ? 1 : sender.adaptation.quality.layers;
+    m_symbols = symbols;
     Average(sender, slot, 0);
     demand.harq = static_cast<std::uint8_t>(sender.harq.Next());
     m_candidates.push_back({.ue = order,
@@ -67,33 +81,29 @@ std::vector<Demand>& Grants::Divide(Direction direction, std::uint64_t forSlot) 
     scheduler.Allocate(request, m_allocation);
     CheckAllocation(scheduler, request, m_allocation, m_granted);
     SendGrants();
-    const auto processOf = [&](std::size_t c) -> HarqProcess& { return m_demands[c].sender->harq[m_demands[c].harq]; };
+    if (m_selection && direction == Direction::Downlink && m_candidates.size() > 1) {
+        Select(request, scheduler);
+    }
     for (std::size_t c = 0; c < m_demands.size(); ++c) {
         if (m_granted[c].count > 0) {
-            processOf(c).groups.clear();
+            ProcessOf(c).groups.clear();
+            ProcessOf(c).dmrsParts = 1;
         }
     }
     for (std::uint32_t g = 0; g < m_carrier.numGroups; ++g) {
         for (const auto c : m_allocation[g]) {
-            processOf(c).groups.push_back(g);
+            ProcessOf(c).groups.push_back(g);
         }
     }
     m_sharing =
         std::any_of(m_allocation.begin(), m_allocation.end(), [](const auto& users) { return users.size() > 1; });
-    if (m_sharing && direction == Direction::Downlink) {
+    if (direction == Direction::Downlink) {
         for (std::size_t c = 0; c < m_demands.size(); ++c) {
-            if (m_granted[c].count > 0 && !m_demands[c].multicast) {
-                m_planned.Add(forSlot, m_links.Of(m_demands[c].number), processOf(c).groups,
-                              m_candidates[c].fixedGroups > 0 ? processOf(c).layers
-                                                              : m_demands[c].sender->adaptation.quality.layers);
-            }
+            m_sharing |= m_granted[c].count > 0 && !m_demands[c].multicast &&
+                         m_links.GetBeamformer().FormsAlways(m_demands[c].number, LayersOf(c));
         }
-        for (std::size_t c = 0; c < m_demands.size(); ++c) {
-            if (m_granted[c].count > 0 && m_candidates[c].fixedGroups == 0 &&
-                m_planned.Shares(forSlot, m_demands[c].number) && !m_demands[c].multicast) {
-                m_planned.ExpectedDb(m_demands[c].number, m_links.GetBeamformer(), m_carrier.DownlinkSnr(),
-                                     m_demands[c].sender->sharedDb);
-            }
+        if (m_sharing) {
+            Plan(forSlot);
         }
     }
     std::size_t got = 0;
@@ -107,6 +117,72 @@ std::vector<Demand>& Grants::Divide(Direction direction, std::uint64_t forSlot) 
     }
     m_demands.resize(got);
     return m_demands;
+}
+
+void Grants::Select(const SchedulingRequest& request, const Scheduler& scheduler) {
+    m_selectable.clear();
+    m_layers.clear();
+    for (std::size_t c = 0; c < m_candidates.size(); ++c) {
+        const Demand& demand = m_demands[c];
+        const unsigned layers = LayersOf(c);
+        const bool may = !demand.multicast && scheduler.MayShare(request, demand.number);
+        m_selectable.push_back({.ue = demand.number,
+                                .state = may ? &m_links.Of(demand.number).State() : nullptr,
+                                .layers = layers,
+                                .importance = scheduler.Importance(m_candidates[c])});
+        m_layers.push_back(layers);
+    }
+    for (unsigned layers = 1; layers < m_elements.size(); ++layers) {
+        m_elements[layers] = m_carrier.DataElements(1, m_symbols, m_carrier.DmrsParts(layers));
+    }
+    SchedulingRequest left = request;
+    left.room = m_room;
+    m_selection->Select({left, m_selectable, m_elements, m_carrier.efficiency.back(), m_links.GetBeamformer()},
+                        m_allocation, m_layers);
+    const auto before = m_granted;
+    CheckAllocation(*m_selection, request, m_allocation, m_granted);
+    for (std::size_t c = 0; c < m_granted.size(); ++c) {
+        if (m_granted[c].count > 0 && before[c].count == 0) {
+            m_room.Take(m_candidates[c]);
+        }
+        if (!m_demands[c].multicast) {
+            m_demands[c].sender->layers = m_layers[c];
+        }
+    }
+}
+
+void Grants::Plan(std::uint64_t forSlot) {
+    for (std::size_t c = 0; c < m_demands.size(); ++c) {
+        if (m_granted[c].count > 0 && !m_demands[c].multicast) {
+            const unsigned layers = LayersOf(c);
+            m_planned.Add(forSlot, m_links.Of(m_demands[c].number), ProcessOf(c).groups, layers,
+                          m_links.GetBeamformer().FormsAlways(m_demands[c].number, layers));
+        }
+    }
+    for (std::size_t c = 0; c < m_demands.size(); ++c) {
+        const std::uint32_t ue = m_demands[c].number;
+        if (m_granted[c].count == 0 || m_demands[c].multicast || !m_planned.Shares(forSlot, ue)) {
+            continue;
+        }
+        const unsigned layers = m_planned.LayersBeside(ue);
+        if (layers > m_carrier.MostSharedLayers() ||
+            m_carrier.DataElements(1, m_symbols, m_carrier.DmrsParts(layers)) == 0) {
+            throw std::logic_error("NR cell: " + std::to_string(layers) + " layers on a resource block group with UE " +
+                                   std::to_string(ue) + " in a slot with " + std::to_string(m_symbols) +
+                                   " symbols for data; DmrsType " + std::to_string(m_carrier.settings.dmrsType) +
+                                   " allows " + std::to_string(m_carrier.MostSharedLayers()) +
+                                   ", of which twice DmrsPerPrb must leave something");
+        }
+        ProcessOf(c).dmrsParts = static_cast<std::uint8_t>(m_carrier.DmrsParts(layers));
+        if (m_candidates[c].fixedGroups == 0) {
+            Sender& sender = *m_demands[c].sender;
+            m_planned.Predict(ue, m_links.GetBeamformer(), sender.adaptation.quality.sinrDb, sender.expected);
+            if (EffectiveSinr(sender.expected, m_carrier.beta[0]) < m_carrier.outOfRange) {
+                NS_LOG_LOGIC("slot " << forSlot << ": UE " << ue << " would be out of range beside the others");
+                m_granted[c].count = 0;
+            }
+        }
+    }
 }
 
 /// A scheduler that looks at the room has granted no more; of one that does not, each candidate is first in turn.
@@ -140,16 +216,20 @@ void Grants::Share(Direction direction, std::uint64_t forSlot) {
     }
     for (const auto& each : m_demands) {
         if (!each.multicast) {
-            m_links.Share(direction, forSlot, each.number, each.sender->harq[each.harq]);
+            m_links.Share(direction, forSlot, each.number, each.sender->harq[each.harq],
+                          direction == Direction::Downlink ? &m_planned.Weights(each.number, m_links.GetBeamformer())
+                                                           : nullptr);
         }
     }
 }
 
-void Grants::NewBlock(Sender& sender, unsigned harq, unsigned layers, unsigned symbols, double offsetDb,
-                      unsigned limitedBits) {
+void Grants::NewBlock(Sender& sender, unsigned harq, unsigned symbols, double offsetDb, unsigned limitedBits) {
     HarqProcess& process = sender.harq[harq];
-    const unsigned elements = m_carrier.DataElements(m_carrier.PrbsOf(process.groups), symbols);
-    const unsigned wanted = m_links.McsFor(sender.adaptation, process.groups, offsetDb, sender.sharedDb);
+    const unsigned layers = sender.layers;
+    const unsigned elements = m_carrier.DataElements(m_carrier.PrbsOf(process.groups), symbols, process.dmrsParts);
+    process.shares = !sender.expected.empty();
+    const unsigned wanted = process.shares ? m_links.McsBeside(sender.adaptation, sender.expected)
+                                           : m_links.McsFor(sender.adaptation, process.groups, offsetDb);
     unsigned mcs = wanted;
     process.bits = TransportBlockSize(elements, McsAt(m_carrier.mcsTable, mcs), layers);
     while (process.bits < least_block_bits && mcs + 1 < m_carrier.thresholdDb.size()) {

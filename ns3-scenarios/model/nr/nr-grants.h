@@ -15,6 +15,7 @@
 #include "nr-harq-entity.h"
 #include "nr-links.h"
 #include "nr-scheduler.h"
+#include "nr-user-selection.h"
 
 namespace edgelam::nr {
 
@@ -28,7 +29,8 @@ struct Sender {
     double averageBps = 0; ///< smoothed rate of all transmissions, until averagedSlot
     std::uint64_t averagedSlot = 0;
     std::vector<float> bitsPerGroup; ///< the bits that a group would carry now
-    std::vector<float> sharedDb;     ///< [group] expected SINR beside others over that alone; empty: alone
+    unsigned layers = 0;             ///< of a new block in this slot
+    std::vector<float> expected;     ///< SINR of each layer in each group beside others, linear; empty: alone
 };
 
 /// A UE, or a multicast group, that has something to send, and the HARQ process for it.
@@ -65,10 +67,9 @@ class Grants {
     /// Tell the links the groups of those who are left in the list, so that each UE knows who is beside it.
     void Share(Direction direction, std::uint64_t forSlot);
 
-    /// Choose the MCS and the number of bits of a new block on the groups of a process.
+    /// Choose the MCS and the number of bits of a new block on the groups of a process, with the layers of its sender.
     /// \param limitedBits of the circular buffer, see Segment
-    void NewBlock(Sender& sender, unsigned harq, unsigned layers, unsigned symbols, double offsetDb,
-                  unsigned limitedBits);
+    void NewBlock(Sender& sender, unsigned harq, unsigned symbols, double offsetDb, unsigned limitedBits);
     /// Take messages of RRC for a new block, and data if `admitted`. \return false if the block is still empty, and is
     /// given up
     bool TakeData(Sender& sender, unsigned harq, std::uint32_t room, std::uint64_t slot, bool admitted = true);
@@ -83,6 +84,18 @@ class Grants {
   private:
     /// Grants that do not fit into the control channels are taken back.
     void SendGrants();
+    /// Let UEs be added to groups.
+    void Select(const SchedulingRequest& request, const Scheduler& scheduler);
+    /// What sharing groups costs the blocks of a downlink slot: MCS and DMRS.
+    void Plan(std::uint64_t forSlot);
+    /// Of the block that a candidate would be sent.
+    unsigned LayersOf(std::size_t candidate) {
+        return m_candidates[candidate].fixedGroups > 0 ? ProcessOf(candidate).layers
+                                                       : m_demands[candidate].sender->layers;
+    }
+    HarqProcess& ProcessOf(std::size_t candidate) {
+        return m_demands[candidate].sender->harq[m_demands[candidate].harq];
+    }
     static constexpr double least_loss = 1e-9; ///< no number is drawn below this probability
     const Carrier& m_carrier;
     Links& m_links;
@@ -93,9 +106,14 @@ class Grants {
     Allocation m_allocation;
     std::vector<Granted> m_granted; ///< [candidate]
     ControlRoom m_room;
-    std::size_t m_firstGrant = 0; ///< the candidate whose grant is sent first, as an index modulo their number
-    bool m_sharing = false;       ///< whether some group of the slot has several UEs
-    SharedSlot m_planned;         ///< downlink, the part that is shared
+    ns3::Ptr<UserSelection> m_selection; ///< null: nobody is added
+    unsigned m_symbols = 0;              ///< for data, of the slot that is divided
+    std::vector<SelectableUe> m_selectable;
+    std::vector<double> m_elements; ///< [layers] for data, of a resource block
+    std::vector<unsigned> m_layers; ///< [candidate]
+    std::size_t m_firstGrant = 0;   ///< the candidate whose grant is sent first, as an index modulo their number
+    bool m_sharing = false;         ///< whether some group of the slot has several UEs
+    SharedSlot m_planned;           ///< downlink, the part that is shared
 };
 
 } // namespace edgelam::nr

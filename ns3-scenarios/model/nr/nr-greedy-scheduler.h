@@ -11,6 +11,7 @@ namespace edgelam::nr {
 class GreedyScheduler : public ExclusiveScheduler {
   public:
     static ns3::TypeId GetTypeId();
+    double Importance(const Candidate& candidate) const override { return 1 / Weight(candidate); }
 
   protected:
     /// > 0

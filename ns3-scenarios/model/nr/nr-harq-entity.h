@@ -38,7 +38,9 @@ struct HarqProcess {
     std::uint8_t reportedGroups = 0;   ///< uplink: how many groups it reports
     std::uint32_t bits = 0;
     std::uint8_t mcs = 0, layers = 1, attempts = 0;
-    bool lowest = false; ///< no lower MCS could have been chosen, whatever link adaptation asked for
+    bool lowest = false;        ///< no lower MCS could have been chosen, whatever link adaptation asked for
+    bool shares = false;        ///< whether other UEs were on some of its groups when its MCS was chosen
+    std::uint8_t dmrsParts = 1; ///< of the transmission that is due: how many times the DMRS of few layers
     CodeBlocks blocks{};
     Reception reception; ///< with one receiver
 };

@@ -149,6 +149,17 @@ void Links::MeasureOthers(std::uint32_t ue, Direction direction, std::uint64_t s
     }
 }
 
+double Links::MeanRise(const LinkAdaptation& adaptation) {
+    if (adaptation.around.Empty() && adaptation.meanRise.empty()) {
+        return 1;
+    }
+    std::vector<float> rise = adaptation.meanRise;
+    if (!adaptation.around.Empty()) {
+        adaptation.around.MeanRise(rise);
+    }
+    return std::accumulate(rise.begin(), rise.end(), 0.0) / static_cast<double>(rise.size());
+}
+
 void Links::PutOnAir(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process) {
     UeLink& link = m_ues[ue]->link;
     const auto fill = [&](Emission& emission, const std::vector<std::complex<float>>& weights, std::size_t columns,
@@ -300,6 +311,7 @@ void Links::MeasureOne(std::uint32_t number, std::uint64_t slot) {
     ue.link.Measure(true, m_carrier.DownlinkSnr());
     MeasureOthers(number, Direction::Downlink, slot);
     MeasureOthers(number, Direction::Uplink, slot);
+    ue.link.SetMeasuredRise(MeanRise(ue.down));
     const unsigned given = ue.link.GivenLayers(), most = std::min(ue.link.MaxLayers(), m_carrier.settings.maxLayers);
     ue.down.pending.wideband =
         MeasureRanks(ue.down, std::max(1u, given), given > 0 ? given : most, true, [&](unsigned layers) -> auto& {
@@ -450,22 +462,37 @@ SharedSlot& Links::Shared(Direction direction, std::uint64_t slot) {
     return slots[slot & (slots.size() - 1)];
 }
 
-void Links::Share(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process) {
-    Shared(direction, slot).Add(slot, m_ues[ue]->link, process.groups, process.layers);
+void Links::Share(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process,
+                  const Precoder* weights) {
+    SharedSlot& shared = Shared(direction, slot);
+    if (weights) {
+        shared.AddFormed(slot, m_ues[ue]->link, process.groups, *weights,
+                         m_beamformer->FormsAlways(ue, process.layers));
+    } else {
+        shared.Add(slot, m_ues[ue]->link, process.groups, process.layers);
+    }
 }
 
-unsigned Links::McsFor(const LinkAdaptation& adaptation, const std::vector<std::uint32_t>& groups, double offsetDb,
-                       const std::vector<float>& sharedDb) const {
+unsigned Links::McsFor(const LinkAdaptation& adaptation, const std::vector<std::uint32_t>& groups,
+                       double offsetDb) const {
     if (adaptation.givenMcs) {
         return *adaptation.givenMcs;
     }
     double sum = 0;
     for (const auto g : groups) {
-        const double besideDb = sharedDb.empty() ? 0 : sharedDb[g];
-        sum += m_carrier.efficiency[m_carrier.HighestAt(adaptation.quality.sinrDb[g] + adaptation.outerLoopDb +
-                                                        offsetDb + besideDb)];
+        sum +=
+            m_carrier.efficiency[m_carrier.HighestAt(adaptation.quality.sinrDb[g] + adaptation.outerLoopDb + offsetDb)];
     }
     return HighestMcs(m_carrier.mcsTable, sum / static_cast<double>(groups.size()) + 1e-4);
+}
+
+unsigned Links::McsBeside(const LinkAdaptation& adaptation, std::span<const float> expected) {
+    const auto loop = static_cast<float>(std::pow(10, adaptation.sharedLoopDb / 10));
+    m_expected.clear();
+    for (const float each : expected) {
+        m_expected.push_back(loop * each);
+    }
+    return HighestOver(m_expected).mcs;
 }
 
 void Links::FillRates(const LinkAdaptation& adaptation, unsigned symbols, std::vector<float>& bitsPerGroup) const {
@@ -477,13 +504,15 @@ void Links::FillRates(const LinkAdaptation& adaptation, unsigned symbols, std::v
     }
 }
 
-/// Nothing above the highest MCS, nor below the lowest, can be learnt.
+/// Nothing above the highest MCS, nor below the lowest, can be learnt. What is computed from the channel is no worse
+/// than what comes: beside other UEs the loop only goes down from it and back.
 void Links::Adapt(LinkAdaptation& adaptation, const HarqProcess& process, bool decoded) const {
+    double& loopDb = process.shares ? adaptation.sharedLoopDb : adaptation.outerLoopDb;
     if (!decoded && !process.lowest) {
-        adaptation.outerLoopDb = std::max(adaptation.outerLoopDb - outer_loop_step_db, least_loop_db);
+        loopDb = std::max(loopDb - outer_loop_step_db, least_loop_db);
     } else if (decoded && process.mcs + 1u < m_carrier.thresholdDb.size()) {
         const double target = m_carrier.settings.blerTarget, up = outer_loop_step_db * target / (1 - target);
-        adaptation.outerLoopDb = std::min(adaptation.outerLoopDb + up, most_loop_db);
+        loopDb = std::min(loopDb + up, process.shares && m_beamformer->WantsChannel() ? 0 : most_loop_db);
     }
 }
 

@@ -44,6 +44,7 @@ struct LinkAdaptation {
     /// What is known of noise and interference.
     Noise Known() const { return around.Empty() ? Noise(meanRise) : Noise(around); }
     double outerLoopDb = 0;
+    double sharedLoopDb = 0;          ///< the outer loop of blocks on groups that are shared with other UEs
     std::optional<unsigned> givenMcs; ///< instead of link adaptation
 };
 
@@ -138,8 +139,10 @@ class Links {
     /// The effective SINR, linear, with which a block arrives, alone in its groups or beside others. Blocks are asked
     /// for in the order in which they were prepared, but some may be left out.
     double Arrived(Direction direction, std::uint32_t ue, unsigned harq);
-    /// Add a UE, with the groups and layers of its block, to a slot in which UEs share groups.
-    void Share(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process);
+    /// Add a UE, with the groups and layers of its block, to a slot in which UEs share groups. \param weights that have
+    /// been formed for it; null: uplink, there are none
+    void Share(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process,
+               const Precoder* weights);
     /// Tell other cells what is sent in this slot: the block of a UE's process, or one layer over a beam.
     void PutOnAir(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process);
     void PutOnAir(std::uint64_t slot, const PortWeights& beam, const std::vector<std::uint32_t>& groups);
@@ -147,9 +150,9 @@ class Links {
     double DownlinkOver(std::uint32_t ue, const PortWeights& beam, const HarqProcess& process, std::uint64_t slot);
 
     /// The MCS of a block on these groups.
-    /// \param sharedDb [group] SINR expected beside others over that alone; empty: the UE is alone
-    unsigned McsFor(const LinkAdaptation& adaptation, const std::vector<std::uint32_t>& groups, double offsetDb,
-                    const std::vector<float>& sharedDb) const;
+    unsigned McsFor(const LinkAdaptation& adaptation, const std::vector<std::uint32_t>& groups, double offsetDb) const;
+    /// The MCS of a block beside those to other UEs. \param expected SINR of each layer in each group, linear
+    unsigned McsBeside(const LinkAdaptation& adaptation, std::span<const float> expected);
     /// The bits that each group would carry, with the correction of the outer loop.
     void FillRates(const LinkAdaptation& adaptation, unsigned symbols, std::vector<float>& bitsPerGroup) const;
     /// Run the outer loop after the first transmission of a block.
@@ -198,6 +201,8 @@ class Links {
     /// Measure what other cells have sent in the last slots (CSI-IM of TS 38.214 5.2.2.4), between the UE's antennas or
     /// the beams that were measured last.
     void MeasureOthers(std::uint32_t ue, Direction direction, std::uint64_t slot);
+    /// Noise and interference over noise that is known, a mean over band and antennas.
+    static double MeanRise(const LinkAdaptation& adaptation);
     std::uint32_t Bits(const std::vector<std::uint32_t>& groups) const;
     /// What layer 1 indicates at this effective SINR, linear.
     Sync SyncAt(double sinr) const;
@@ -233,7 +238,7 @@ class Links {
     std::vector<Arrival> m_arrivals; ///< the first `m_numArrivals` are those of the present slot
     std::size_t m_numArrivals = 0, m_nextArrival = 0;
     std::vector<SharedSlot> m_sharedDown, m_sharedUp; ///< [slot mod size]
-    std::vector<float> m_rise;                        ///< used within one call
+    std::vector<float> m_rise, m_expected;            ///< used within one call
     std::shared_ptr<Workers> m_workers;
     std::vector<std::uint32_t> m_measured; ///< by the last call of Measure
 };

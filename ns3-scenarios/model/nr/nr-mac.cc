@@ -424,7 +424,7 @@ bool Mac::GrantDown(std::uint32_t number, unsigned harq, unsigned symbols, std::
     if (m_grants.SendAgain(sender, harq, slot)) {
         return true;
     }
-    m_grants.NewBlock(sender, harq, sender.adaptation.quality.layers, symbols, 0, m_carrier.limitedBits);
+    m_grants.NewBlock(sender, harq, symbols, 0, m_carrier.limitedBits);
     HarqProcess& process = sender.harq[harq];
     std::uint32_t room = process.bits / 8;
     room -= std::min(room, ue.up.bearers.TakeStatuses(room, process.statuses));
@@ -444,7 +444,7 @@ void Mac::GrantUp(std::uint32_t number, unsigned harq, unsigned symbols, std::ui
     const unsigned prbs = m_carrier.PrbsOf(sender.harq[harq].groups);
     const double offsetDb =
         10 * std::log10(m_links.UplinkPowerW(number, prbs) / m_links.UplinkPowerW(number, m_carrier.SoundedPrbs()));
-    m_grants.NewBlock(sender, harq, sender.adaptation.quality.layers, symbols, offsetDb, 0);
+    m_grants.NewBlock(sender, harq, symbols, offsetDb, 0);
     m_grants.Charge(sender, harq, slot, sender.harq[harq].bits);
 }
 

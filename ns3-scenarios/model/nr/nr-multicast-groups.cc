@@ -162,7 +162,7 @@ bool MulticastGroups::Grant(std::uint32_t number, unsigned harq, unsigned symbol
     if (m_grants.SendAgain(group.sender, harq, slot)) {
         return true;
     }
-    m_grants.NewBlock(group.sender, harq, 1, symbols, 0, m_carrier.limitedBits);
+    m_grants.NewBlock(group.sender, harq, symbols, 0, m_carrier.limitedBits);
     for (const auto& receiver : group.receivers) {
         receiver->harq[harq].Begin(m_random->GetValue());
         receiver->handed &= ~(1u << harq);

@@ -20,6 +20,7 @@ constexpr double most_precoder_power = 1 + 1e-4;
 /// element] the UE receives H weights (no conjugate), so that the best weights are right singular vectors of H.
 struct Precoder {
     unsigned layers = 0;                      ///< 0: none
+    std::uint32_t groups = UINT32_MAX;        ///< bits: where it has weights
     std::vector<std::complex<float>> weights; ///< [group, element, layer]
 };
 
@@ -28,13 +29,24 @@ struct PrecoderShape {
     std::size_t ues, groups, elements, layers; ///< layers: the most that a block has
 };
 
+/// The limits of precoders for UEs that are sent to together.
+struct SharedPrecoders {
+    std::vector<bool> counts; ///< [ue] whether what the UE is sent counts here: it is in the cell
+    unsigned mostLayers;      ///< of all UEs together on a group
+    bool limitElements;       ///< whether each element may have its equal part of the power only
+};
+
 /// Check precoders, and take out the layers in use: a layer is used if its weights are not all zero, and must be in
 /// every group or in none, since a block has all its layers in every resource block. A UE whose weights are all zero
 /// has no precoder. Throws std::invalid_argument for another number of values, one that is not finite, too much power
 /// in a group, and a layer that only some groups use.
 /// \param weights [ue, group, element, layer], C order
+/// \param together null: each UE may have all of the power, since it is alone on a group; otherwise a limit of power 1,
+/// and of layers, for all UEs on a group together, and a UE may be left out of a group: all of its layers have weights
+/// there or none
 /// \return [ue]
-std::vector<Precoder> ReadPrecoders(std::span<const std::complex<float>> weights, const PrecoderShape& shape);
+std::vector<Precoder> ReadPrecoders(std::span<const std::complex<float>> weights, const PrecoderShape& shape,
+                                    const SharedPrecoders* together = nullptr);
 
 /// Compute the layers sent through a precoder as they arrive at each antenna.
 /// \param h complex64 [antenna, element, sample]; the samples are a multiple of the groups

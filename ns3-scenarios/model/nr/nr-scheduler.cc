@@ -27,10 +27,10 @@ ns3::Ptr<Scheduler> Scheduler::Make(const std::string& name) {
     return MakeComponent<Scheduler>("scheduler", name, names);
 }
 
-void CheckAllocation(const Scheduler& scheduler, const SchedulingRequest& request, const Allocation& allocation,
+void CheckAllocation(const ns3::Object& maker, const SchedulingRequest& request, const Allocation& allocation,
                      std::vector<Granted>& granted) {
     const auto refuse = [&](const std::string& what) {
-        throw std::logic_error("NR cell: " + scheduler.GetInstanceTypeId().GetName() + " " + what);
+        throw std::logic_error("NR cell: " + maker.GetInstanceTypeId().GetName() + " " + what);
     };
     const auto in = [](std::uint32_t group) { return " in resource block group " + std::to_string(group); };
     const auto& candidates = request.candidates;

@@ -85,6 +85,10 @@ class Scheduler : public ns3::Object {
     virtual bool AdmitsData(std::uint32_t) const { return true; }
     /// false: the blocks of this UE may not have data, as AdmitsData says or since nothing is left for it.
     virtual bool SendsData(std::uint32_t ue) const { return AdmitsData(ue); }
+    /// Whether a user selection may give groups to this UE, and put others on its groups.
+    virtual bool MayShare(const SchedulingRequest&, std::uint32_t) const { return true; }
+    /// What a bit to this candidate counts for beside bits to others, when UEs are selected for a group.
+    virtual double Importance(const Candidate&) const { return 1; }
 
     /// \param name "rr": round robin; "pf": proportional fair; "max-rate": maximum rate; "external": shares, minima and
     /// caps from outside; or the TypeId of another class. Throws std::invalid_argument for another name.
@@ -96,10 +100,10 @@ struct Granted {
     std::uint32_t count = 0, first = 0, last = 0;
 };
 
-/// Throws std::logic_error, with the name of the scheduler, for an allocation that breaks the rules of
+/// Throws std::logic_error, with the name of who made it, for an allocation that breaks the rules of
 /// Scheduler::Allocate.
 /// \param granted [candidate] to be filled
-void CheckAllocation(const Scheduler& scheduler, const SchedulingRequest& request, const Allocation& allocation,
+void CheckAllocation(const ns3::Object& maker, const SchedulingRequest& request, const Allocation& allocation,
                      std::vector<Granted>& granted);
 
 } // namespace edgelam::nr

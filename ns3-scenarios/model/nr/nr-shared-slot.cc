@@ -14,13 +14,14 @@ NS_LOG_COMPONENT_DEFINE("NrSharedSlot");
 
 namespace edgelam::nr {
 
-void SharedSlot::Add(std::uint64_t slot, UeLink& link, std::span<const std::uint32_t> groups, unsigned layers) {
+void SharedSlot::Add(std::uint64_t slot, UeLink& link, std::span<const std::uint32_t> groups, unsigned layers,
+                     bool always) {
     if (slot != m_slot) {
         m_slot = slot;
         m_formed = false;
         m_members.clear();
     }
-    Member member{&link, 0, {}};
+    Member member{&link, 0, always, {}};
     for (const auto g : groups) {
         member.groups |= 1U << g;
     }
@@ -38,10 +39,12 @@ bool SharedSlot::Shares(std::uint64_t slot, std::uint32_t ue) const {
         return false;
     }
     std::uint32_t own = 0, others = 0;
+    bool always = false;
     for (const auto& each : m_members) {
         (each.link->GetUe() == ue ? own : others) |= each.groups;
+        always |= each.link->GetUe() == ue && each.always;
     }
-    return (own & others) != 0;
+    return always || (own & others) != 0;
 }
 
 void SharedSlot::Form(Beamformer& beamformer) {
@@ -66,11 +69,28 @@ void SharedSlot::Form(Beamformer& beamformer) {
     m_formed = true;
 }
 
-double SharedSlot::ExpectedRate(Member& member, Precoder& own, std::uint32_t group, bool alone, double snr) {
+unsigned SharedSlot::LayersOn(std::uint32_t group) const {
+    unsigned layers = 0;
+    for (const auto& each : m_members) {
+        layers += (each.groups >> group & 1U) != 0 ? each.weights.layers : 0;
+    }
+    return layers;
+}
+
+unsigned SharedSlot::LayersBeside(std::uint32_t ue) const {
+    unsigned most = 0;
+    const std::uint32_t groups = Find(ue).groups;
+    for (std::uint32_t g = 0; groups >> g != 0; ++g) {
+        most = std::max(most, (groups >> g & 1U) != 0 ? LayersOn(g) : 0);
+    }
+    return most;
+}
+
+void SharedSlot::PredictGroup(Member& member, std::uint32_t group, double snr, std::vector<float>& out) {
     using Complex = std::complex<float>;
-    const ServedUe served = member.link->Served(group, own);
-    const auto receive = [&](const Precoder& sent, std::vector<Complex>& out) {
-        out.resize(served.antennas * sent.layers);
+    const ServedUe served = member.link->Served(group, member.weights);
+    const auto receive = [&](const Precoder& sent, std::vector<Complex>& at) {
+        at.resize(served.antennas * sent.layers);
         const Complex* weights = sent.weights.data() + group * served.elements * sent.layers;
         for (std::size_t a = 0; a < served.antennas; ++a) {
             for (unsigned l = 0; l < sent.layers; ++l) {
@@ -78,57 +98,45 @@ double SharedSlot::ExpectedRate(Member& member, Precoder& own, std::uint32_t gro
                 for (std::size_t e = 0; e < served.elements; ++e) {
                     sum += served.Channel(a, e) * weights[e * sent.layers + l];
                 }
-                out[a * sent.layers + l] = sum;
+                at[a * sent.layers + l] = sum;
             }
         }
     };
     Covariance around;
     around.Reset(served.antennas, 1);
+    around.AddWhite(0, 1, served.state->rise - 1);
     std::vector<Complex> channel, other, white;
-    receive(own, channel);
+    receive(member.weights, channel);
     for (const auto& each : m_members) {
-        if (!alone && &each != &member && (each.groups >> group & 1U) != 0) {
+        if (&each != &member && (each.groups >> group & 1U) != 0) {
             receive(each.weights, other);
             around.AddLayers(other.data(), each.weights.layers, each.weights.layers, 1, 0, 1, snr);
         }
     }
-    around.Whiten(channel, own.layers, own.layers, {}, white);
+    around.Whiten(channel, member.weights.layers, member.weights.layers, {}, white);
     std::array<float, max_layers> sinr{};
-    kernels::MmseSinr(white.data(), served.antennas, own.layers, own.layers, 1, static_cast<float>(snr), sinr.data());
-    double rate = 0;
-    for (unsigned l = 0; l < own.layers; ++l) {
-        rate += std::log2(1 + sinr[l]) / own.layers;
-    }
-    return rate;
+    kernels::MmseSinr(white.data(), served.antennas, member.weights.layers, member.weights.layers, 1,
+                      static_cast<float>(snr), sinr.data());
+    out.insert(out.end(), sinr.begin(), sinr.begin() + member.weights.layers);
 }
 
-void SharedSlot::ExpectedDb(std::uint32_t ue, Beamformer& beamformer, double snr, std::vector<float>& out) {
+void SharedSlot::Predict(std::uint32_t ue, Beamformer& beamformer, std::span<const float> aloneDb,
+                         std::vector<float>& out) {
     Member& member = Find(ue);
-    const auto groups = static_cast<std::uint32_t>(member.link->NumGroups());
-    const auto dbOfRate = [](double rate) { return 10 * std::log10(std::max(std::exp2(rate) - 1, 1e-6)); };
-    out.assign(groups, 0);
+    out.clear();
     if (beamformer.WantsChannel() && !m_formed) {
         Form(beamformer);
     }
-    for (std::uint32_t g = 0; g < groups; ++g) {
-        unsigned layers = 0, users = 0;
-        for (const auto& each : m_members) {
-            const bool on = (each.groups >> g & 1U) != 0;
-            layers += on ? each.weights.layers : 0;
-            users += on;
-        }
-        if ((member.groups >> g & 1U) == 0 || users < 2) {
+    for (std::uint32_t g = 0; member.groups >> g != 0; ++g) {
+        if ((member.groups >> g & 1U) == 0) {
             continue;
         }
-        if (!beamformer.WantsChannel()) {
-            out[g] = static_cast<float>(10 * std::log10(double(member.weights.layers) / layers));
-            continue;
+        if (beamformer.WantsChannel()) {
+            PredictGroup(member, g, beamformer.Snr(), out);
+        } else {
+            const double part = double(member.weights.layers) / LayersOn(g);
+            out.insert(out.end(), member.weights.layers, static_cast<float>(std::pow(10, aloneDb[g] / 10) * part));
         }
-        member.link->Clear(m_alone, member.weights.layers);
-        const ServedUe served = member.link->Served(g, m_alone);
-        FormWeights(beamformer, g, {&served, 1});
-        out[g] = static_cast<float>(dbOfRate(ExpectedRate(member, member.weights, g, false, snr)) -
-                                    dbOfRate(ExpectedRate(member, m_alone, g, true, snr)));
     }
 }
 

@@ -18,18 +18,30 @@ class SharedSlot {
   public:
     /// Add a UE that sends, or is sent, `layers` layers on these groups of this slot. What was added for another slot
     /// is forgotten.
-    void Add(std::uint64_t slot, UeLink& link, std::span<const std::uint32_t> groups, unsigned layers);
-    /// Whether this UE shares a group of this slot.
+    /// \param always whether its weights are formed even if it shares no group
+    void Add(std::uint64_t slot, UeLink& link, std::span<const std::uint32_t> groups, unsigned layers,
+             bool always = false);
+    /// Add a UE with the weights that have been formed for it.
+    void AddFormed(std::uint64_t slot, UeLink& link, std::span<const std::uint32_t> groups, const Precoder& weights,
+                   bool always) {
+        Add(slot, link, groups, weights.layers, always);
+        m_members.back().weights = weights;
+        m_formed = true;
+    }
+    /// Whether this UE shares a group of this slot, or is served like one that does.
     bool Shares(std::uint64_t slot, std::uint32_t ue) const;
 
     /// SINR of the layers to a UE beside those to the others, through the weights that `beamformer` gives for all of
     /// them, with the channel states in use; see PhyLink::Downlink.
     const SinrMap& Downlink(std::uint32_t ue, Beamformer& beamformer, double snr, const Noise& noise);
-    /// The SINR that the gNB expects for a UE in each group, relative to the SINR if the UE were alone there, in dB. It
-    /// is computed from the channel state in use, if the beamformer wants it; otherwise it is the UE's part of the
-    /// power, in proportion to its layers.
-    /// \param out [group] to be filled; 0 in groups that are not shared
-    void ExpectedDb(std::uint32_t ue, Beamformer& beamformer, double snr, std::vector<float>& out);
+    /// The SINR that the gNB expects for each layer of a UE in each of its groups. It is computed from the channel
+    /// state in use, with the interference that the UE has measured as white noise, if the beamformer wants the
+    /// channel; otherwise it is that of the UE alone times the UE's part of the power, in proportion to its layers.
+    /// \param aloneDb [group] SINR of the UE alone
+    /// \param out linear, [group of the UE, layer], to be filled
+    void Predict(std::uint32_t ue, Beamformer& beamformer, std::span<const float> aloneDb, std::vector<float>& out);
+    /// The most layers on one of the groups of a UE.
+    unsigned LayersBeside(std::uint32_t ue) const;
     /// SINR of the layers that a UE sends beside the others. \param snr gives that of a UE that sends on `groups`
     /// (bits); see PhyLink::Uplink
     const SinrMap& Uplink(std::uint32_t ue, const std::function<double(std::uint32_t ue, std::uint32_t groups)>& snr,
@@ -45,18 +57,19 @@ class SharedSlot {
     struct Member {
         UeLink* link;
         std::uint32_t groups; ///< bits
-        Precoder weights;     ///< has `layers`; downlink: when formed, zero in other groups
+        bool always;
+        Precoder weights; ///< has `layers`; downlink: when formed, zero in other groups
     };
     Member& Find(std::uint32_t ue);
+    const Member& Find(std::uint32_t ue) const { return const_cast<SharedSlot*>(this)->Find(ue); }
     void Form(Beamformer& beamformer);
-    /// The bit/s/Hz, as a mean over layers, that are sent to a member in a group through `own`, with or without the
-    /// other members, from the channel state in use.
-    double ExpectedRate(Member& member, Precoder& own, std::uint32_t group, bool alone, double snr);
+    /// Append the SINR of each layer of a member in a group, from the channel state in use.
+    void PredictGroup(Member& member, std::uint32_t group, double snr, std::vector<float>& out);
+    unsigned LayersOn(std::uint32_t group) const;
 
     std::uint64_t m_slot = std::numeric_limits<std::uint64_t>::max();
     bool m_formed = false;
     std::vector<Member> m_members;
-    Precoder m_alone; ///< used within one call
 };
 
 } // namespace edgelam::nr

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-ue-link.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <sstream>
 #include <stdexcept>
 
 #include "ns3/log.h"
+
+#include "nr-beam-search.h"
 
 NS_LOG_COMPONENT_DEFINE("NrUeLink");
 
@@ -39,9 +43,45 @@ void UeLink::Measure(bool later, double snr) {
                 m_measured.downlink[g * pairs + i] = h[i * groups + g];
             }
         }
+        MeasureHeard();
     }
     if (!later) {
         Adopt();
+    }
+}
+
+void UeLink::MeasureHeard() {
+    const PortWeights& beams = *m_measured.beams;
+    const std::size_t antennas = m_phy.NumUeAntennas(), elements = m_phy.NumElements(), count = beams.numPorts();
+    m_measured.heard.assign(NumGroups() * count * elements, 0);
+    std::vector<std::complex<float>> received(antennas * count); // H b, made orthonormal: [antenna, beam]
+    for (std::size_t g = 0; g < NumGroups(); ++g) {
+        const auto* h = m_measured.downlink.data() + g * antennas * elements;
+        std::ranges::fill(received, 0);
+        for (std::size_t a = 0; a < antennas; ++a) {
+            for (std::size_t e = 0; e < elements; ++e) {
+                for (std::size_t b = 0; b < count; ++b) {
+                    received[a * count + b] += h[a * elements + e] * beams.values()[e * count + b];
+                }
+            }
+        }
+        float power = std::numeric_limits<float>::min();
+        for (const auto& each : received) {
+            power += std::norm(each);
+        }
+        for (auto& each : received) {
+            each /= std::sqrt(power);
+        }
+        Orthonormalise(received, antennas, count);
+        auto* heard = m_measured.heard.data() + g * count * elements;
+        for (std::size_t b = 0; b < count; ++b) {
+            for (std::size_t a = 0; a < antennas; ++a) {
+                const auto weight = std::conj(received[a * count + b]);
+                for (std::size_t e = 0; e < elements; ++e) {
+                    heard[b * elements + e] += weight * h[a * elements + e];
+                }
+            }
+        }
     }
 }
 
@@ -69,8 +109,13 @@ ServedUe UeLink::Served(std::uint32_t group, Precoder& precoder, Beams which) co
             std::span(precoder.weights).subspan(group * perGroup, perGroup)};
 }
 
+bool UeLink::IsSentOwnBeams(unsigned layers) const {
+    return m_beamformer->FormsAlways(m_ue, layers) ||
+           (m_beamformer->SendsOwnBeams(m_ue, layers) && !m_beamformer->LimitsElements());
+}
+
 const PortWeights* UeLink::Alone(unsigned layers, Beams which, Precoder& precoder) const {
-    if (m_beamformer->SendsOwnBeams(m_ue, layers)) {
+    if (IsSentOwnBeams(layers)) {
         return &State(which).Sent(layers);
     }
     Clear(precoder, layers);
@@ -87,7 +132,7 @@ const SinrMap& UeLink::Downlink(unsigned layers, double snr, Beams which, const 
 }
 
 void UeLink::Fetch(Direction direction, unsigned layers, bool alone, ChannelFetch& fetch) {
-    const bool own = alone && m_beamformer->SendsOwnBeams(m_ue, layers);
+    const bool own = alone && IsSentOwnBeams(layers);
     const PortWeights& sent = direction == Direction::Uplink ? *State().beams
                               : own                          ? State().Sent(layers)
                                                              : m_phy.GnbElements();
@@ -106,9 +151,16 @@ std::vector<std::complex<float>> UeLink::FirstBeam(Beams which) const {
 void FormWeights(Beamformer& beamformer, std::uint32_t group, std::span<const ServedUe> ues) {
     beamformer.Form(group, ues, 1);
     double power = 0;
-    for (const auto& ue : ues) {
-        for (const auto& weight : ue.weights) {
-            power += std::norm(std::complex<double>(weight));
+    if (beamformer.LimitsElements()) {
+        const auto powers = ElementPowers(ues);
+        for (const double each : powers) { // the largest, and NaN
+            power = each * static_cast<double>(powers.size()) <= power ? power : each * powers.size();
+        }
+    } else {
+        for (const auto& ue : ues) {
+            for (const auto& weight : ue.weights) {
+                power += std::norm(std::complex<double>(weight));
+            }
         }
     }
     if (!(power <= most_precoder_power)) { // nor NaN
@@ -118,7 +170,8 @@ void FormWeights(Beamformer& beamformer, std::uint32_t group, std::span<const Se
         for (const auto& ue : ues) {
             text << " " << ue.ue;
         }
-        text << "; legal are finite weights whose squared magnitudes have a sum of at most 1";
+        text << "; legal are finite weights whose squared magnitudes have a sum of at most 1"
+             << (beamformer.LimitsElements() ? " for each element, times the number of elements" : "");
         throw std::logic_error(text.str());
     }
 }

@@ -35,6 +35,8 @@ class UeLink {
     /// dominates
     void Measure(bool later = false, double snr = 1);
     void Adopt() { m_inUse = m_measured; }
+    /// The noise and interference that the UE has measured, ChannelState::rise, with the channel state measured last.
+    void SetMeasuredRise(double rise) { m_measured.rise = rise; }
     /// Throws std::logic_error before the first Measure.
     const ChannelState& State(Beams which = Beams::InUse) const;
 
@@ -66,6 +68,10 @@ class UeLink {
     const PortWeights* Alone(unsigned layers, Beams which, Precoder& precoder) const;
 
   private:
+    void MeasureHeard();
+    /// Whether a block to it alone is sent over its own beams, or reported for them.
+    bool IsSentOwnBeams(unsigned layers) const;
+
     std::uint32_t m_ue;
     PhyLink m_phy;
     ns3::Ptr<Beamformer> m_beamformer;
