@@ -40,6 +40,7 @@ SUITES = [
     "edgelam-nr-signalling",
     "edgelam-nr-tables",
     "edgelam-nr-threads",
+    "edgelam-nr-user-selection",
     "edgelam-transfer-priority",
     "edgelam-transfer-settings",
     "edgelam-transfers",
