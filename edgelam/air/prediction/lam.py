@@ -16,7 +16,6 @@ does not depend on its neighbours; the output is added to the last known snapsho
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,12 +25,11 @@ from edgelam.air.prediction.predictor import SequencePredictor, to_complex, to_r
 from edgelam.air.prediction.settings import LamSettings, WindowSettings
 from edgelam.air.prediction.transformer import sinusoids
 from edgelam.errors import ConfigurationError
+from edgelam.models.first_layers import first_layers
 from edgelam.models.lora import inject_lora
 from edgelam.random_streams import torch_seeded
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
     from edgelam.models import Backbone
 
 
@@ -121,26 +119,3 @@ class AttentiveBlock(nn.Module):
         """[sequence, channel, time, tone] -> the same."""
         change = self.convolutions(image)
         return image + change * self.attention(change.mean((2, 3)))[:, :, None, None]
-
-
-def first_layers(backbone: Backbone, layers: int) -> PreTrainedModel:
-    """Return a copy of the backbone that has only its first `layers` transformer layers.
-
-    Raises ConfigurationError if the backbone has fewer, or if its stack of layers is not found.
-    """
-    stacks = [
-        (name, module) for name, module in backbone.model.named_modules()
-        if isinstance(module, nn.ModuleList) and len(module) == backbone.model.config.num_hidden_layers
-    ]  # fmt: skip
-    if not stacks:
-        raise ConfigurationError(f"backbone {backbone.name!r}: its transformer layers are not found")
-    name, stack = stacks[0]
-    if not 1 <= layers <= len(stack):
-        raise ConfigurationError(f"layers {layers} of backbone {backbone.name!r}; legal are 1 to {len(stack)}")
-    left_out = {id(module): None for module in stack[layers:]}
-    model = copy.deepcopy(backbone.model, left_out)  # the layers that are left out are not copied
-    kept = copy.deepcopy(nn.ModuleList(stack[:layers]))
-    parent = model.get_submodule(name.rpartition(".")[0])
-    setattr(parent, name.rpartition(".")[2], kept)
-    model.config.num_hidden_layers = layers
-    return model

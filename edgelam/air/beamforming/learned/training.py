@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Policies are made, and trained on the weighted sum rate of channels that are drawn anew in every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from edgelam.air.beamforming.channels.iid import complex_normal
+from edgelam.air.beamforming.learned.gnn import of_size
+from edgelam.air.beamforming.learned.graph_lam import GraphLam
+from edgelam.air.beamforming.learned.policy import Policy
+from edgelam.air.beamforming.learned.settings import KINDS, Kind, PolicySettings, TrainingSettings
+from edgelam.air.beamforming.learned.unrolled import UnrolledWmmse
+from edgelam.air.beamforming.problem import Downlink
+from edgelam.errors import ConfigurationError
+from edgelam.random_streams import derive_seed, torch_generator
+from edgelam.text import suggest
+
+LARGEST_GRADIENT = 1.0
+
+
+def make(kind: Kind, settings: PolicySettings, *, seed: int = 0) -> Policy:
+    """Make a policy; seed: of its weights, and of the random backbone. Raises ConfigurationError for another kind."""
+    from edgelam.models import load_backbone
+
+    if kind not in KINDS:
+        raise ConfigurationError(f"no policy is called {kind!r}; {suggest(kind, KINDS)}")
+    if kind == "unrolled-wmmse":
+        return UnrolledWmmse(settings)
+    if kind == "no-backbone":
+        return GraphLam(None, settings, seed=seed)
+    backbone = load_backbone(settings.backbone, pretrained=kind != "graph-lam-random", seed=seed)
+    lam = GraphLam(backbone, settings, seed=seed)
+    return lam if kind != "gnn" else of_size(settings, lam.trained(), seed=seed)
+
+
+def problems(settings: TrainingSettings, seed: int) -> Iterator[Downlink]:
+    """Yield the problems of all steps: a number of users and of antennas for each, an SNR for each sample."""
+    generator = torch_generator(derive_seed(seed, "channels of training"))
+
+    def between(low: int, high: int) -> int:
+        return int(torch.randint(low, high + 1, (), generator=generator))
+
+    for _ in range(settings.steps):
+        users = between(*settings.users)
+        antennas = users + between(*settings.extra_antennas)
+        channel = complex_normal((settings.batch_size, users, antennas), generator).to(torch.complex64)
+        low, high = settings.snr_db
+        snr_db = low + (high - low) * torch.rand(settings.batch_size, generator=generator)
+        yield Downlink(channel, power=10 ** (snr_db / 10))
+
+
+def train(
+    policy: Policy, settings: TrainingSettings, *, seed: int, told: Callable[[int, float], None] | None = None
+) -> None:
+    """Train a policy in place. told: called after each step with its number, from 1, and the batch's mean rate."""
+    parameters = [parameter for parameter in policy.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
+    policy.train()
+    for step, problem in enumerate(problems(settings, seed), 1):
+        optimiser.zero_grad()
+        rate = problem.weighted_sum_rate(policy(problem)).mean()
+        (-rate).backward()
+        nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)
+        optimiser.step()
+        schedule.step()
+        if told is not None:
+            told(step, float(rate.detach()))
+    policy.eval()
+
+
+def save(policy: Policy, path: Path) -> None:
+    """Write what is trained; the frozen backbone is not in the file."""
+    trained = {name: value for name, value in policy.named_parameters() if value.requires_grad}
+    save_file({name: value.detach().contiguous() for name, value in trained.items()}, path)
+
+
+def load(policy: Policy, path: Path) -> None:
+    """Read what `save` wrote of a policy of the same kind and size. Raises ConfigurationError for another file."""
+    wanted = {name: value for name, value in policy.named_parameters() if value.requires_grad}
+    try:
+        found = load_file(path)
+    except Exception as error:  # safetensors has errors of its own
+        raise ConfigurationError(f"{path} is no checkpoint of a policy: {error}") from None
+    differ = [
+        name for name in sorted(wanted.keys() | found.keys())
+        if name not in found or name not in wanted or found[name].shape != wanted[name].shape
+        or not torch.isfinite(found[name]).all()
+    ]  # fmt: skip
+    if differ:
+        raise ConfigurationError(
+            f"{path} is of another policy, or damaged: {', '.join(differ[:3])} do not fit this one"
+        )
+    with torch.no_grad():
+        for name, value in wanted.items():
+            value.copy_(found[name])
