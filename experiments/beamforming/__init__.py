@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Learned beamforming beside classical methods: rates on channels of sizes that are not trained on.
+
+See README.md in this folder for the settings, the results and how to read the figures.
+"""
+
+from typing import TYPE_CHECKING
+
+from edgelam import lazy
+
+if TYPE_CHECKING:
+    from .config import RECIPES, Config
+    from .jobs import run
+    from .results import SCORES, plot, report
+
+__all__ = ["RECIPES", "SCORES", "Config", "check", "plot", "report", "run"]
+
+__getattr__ = lazy.attributes(
+    __name__,
+    {
+        **dict.fromkeys(("RECIPES", "Config"), "config"),
+        "run": "jobs",
+        **dict.fromkeys(("SCORES", "plot", "report"), "results"),
+    },
+)
+
+
+def check(config: "Config") -> None:
+    """Refuse a run whose backbone is not there."""
+    if any(kind.startswith("graph-lam") or kind == "gnn" for kind in config.learned):
+        from edgelam.models import check_backbone
+
+        check_backbone(config.policy.backbone)

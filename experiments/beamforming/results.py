@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The numbers of a run from the tables of its folder: printed, judged and drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from edgelam.air.beamforming.learned.settings import KINDS
+from edgelam.files.storage import write_atomically
+from edgelam.output import figures
+from edgelam.output.terminal import TextTable
+from edgelam.runs import Run, Score, load
+from edgelam.runs.statistics import half_interval, paired_difference, with_interval
+
+SCORES = (Score("rate", "bit/s/Hz", "higher", table="rates", group=("method", "test"), over=("seed",)),)
+BEST, BASE = "wmmse", "rzf"
+ABOVE = 1.001
+"""Of multi-start WMMSE: a learned mean above this is a fault until it is proven."""
+CONTROLS = ("graph-lam-random", "no-backbone", "gnn", "unrolled-wmmse")
+
+
+def rates(run: Run) -> pd.DataFrame:
+    """Return one row for each test set and method: mean rate, interval, share of WMMSE's, share of RZF's gap closed."""
+    found = []
+    for test, rows in run["rates"].groupby("test", sort=False):
+        table = rows.pivot_table(index="seed", columns="method", values="rate")
+        for method in dict.fromkeys(rows["method"]):
+            mine = table[method]
+            share = mine / table[BEST] if BEST in table else pd.Series(float("nan"), index=mine.index)
+            closed = pd.Series(float("nan"), index=mine.index)
+            if {BEST, BASE} <= set(table):
+                closed = (mine - table[BASE]) / (table[BEST] - table[BASE])
+            found.append(
+                {
+                    "test": test, "method": method, "rate": mine.mean(), "interval": half_interval(mine),
+                    "of_wmmse": share.mean(), "of_wmmse_interval": half_interval(share), "gap_closed": closed.mean(),
+                    "gap_closed_interval": half_interval(closed),
+                    "decision_ms": rows.loc[rows["method"] == method, "decision_ms"].median(),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(found)
+
+
+def claims(run: Run) -> pd.DataFrame:
+    """Return one row for each claim and test set: the paired difference over seeds and its verdict."""
+    found = []
+    for test, rows in run["rates"].groupby("test", sort=False):
+        table = rows.pivot_table(index="seed", columns="method", values="rate")
+        for method, other, text in _compared(table):
+            difference = paired_difference(table[method], table[other])
+            found.append(
+                {
+                    "test": test, "claim": text, "difference": difference.mean, "interval": difference.interval,
+                    "verdict": difference.verdict("holds", "does not hold"),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(found, columns=["test", "claim", "difference", "interval", "verdict"])
+
+
+def _compared(table: pd.DataFrame) -> list[tuple[str, str, str]]:
+    pairs = [(kind, BASE, f"{kind} is above {BASE}") for kind in KINDS]
+    pairs += [("graph-lam", control, f"graph-lam is above {control}") for control in CONTROLS]
+    return [(one, other, text) for one, other, text in pairs if one in table and other in table]
+
+
+def report(path: Path, console: Console) -> None:
+    """Print a table for each test set, claims, and what must not be."""
+    run = load(path)
+    found = rates(run)
+    for test, rows in found.groupby("test", sort=False):
+        columns = ("method", "rate (bit/s/Hz)", "of WMMSE", "gap from RZF closed", "decision (ms)")
+        table = TextTable(f"Test {test}", *columns, caption="95 % intervals over seeds")
+        for row in rows.sort_values("rate").to_dict("records"):
+            table.add_row(
+                row["method"], with_interval(row["rate"], row["interval"]), f"{row['of_wmmse']:.2%}",
+                f"{row['gap_closed']:.1%}", f"{row['decision_ms']:.3g}",
+            )  # fmt: skip
+        table.print(console)
+    judged = claims(run)
+    if len(judged):
+        table = TextTable("Claims, paired by seed", "test", "claim", "difference (bit/s/Hz)", "")
+        for row in judged.to_dict("records"):
+            table.add_row(row["test"], row["claim"], with_interval(row["difference"], row["interval"], sign="+"),
+                          row["verdict"])  # fmt: skip
+        table.print(console)
+    for row in found[found["method"].isin(KINDS) & (found["of_wmmse"] > ABOVE)].to_dict("records"):
+        console.print(
+            f"{row['method']} is above WMMSE of ten starts on {row['test']} ({row['of_wmmse']:.2%}): a fault until it "
+            "is proven", markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+
+
+def plot(path: Path) -> list[Path]:
+    """Draw shares of WMMSE's rate and training curves; returns the SVG files (a PNG and CSV lie beside them)."""
+    run = load(path)
+    drawn = []
+    if "rates" in run and len(run["rates"]):
+        found = rates(run)
+        write_atomically(path / "rates.csv", found.to_csv(index=False, float_format="%.5g").encode())
+        write_atomically(path / "claims.csv", claims(run).to_csv(index=False, float_format="%.4g").encode())
+        methods, tests = list(dict.fromkeys(found["method"])), list(dict.fromkeys(found["test"]))
+        with figures.figure(path / "rates", width_in=figures.PAGE_IN, height_in=3.2) as (figure, (axes,)):
+            width = 0.8 / len(methods)
+            for number, method in enumerate(methods):
+                rows = found[found["method"] == method].set_index("test").loc[tests]
+                places = [k + (number - (len(methods) - 1) / 2) * width for k in range(len(tests))]
+                axes.bar(places, 100 * rows["of_wmmse"], width, yerr=100 * rows["of_wmmse_interval"].fillna(0),
+                         label=method, color=figures.line_style(number, 2)["color"])  # fmt: skip
+            axes.set_xticks(range(len(tests)), tests)
+            axes.set_xlabel("users x antennas @ SNR in dB")
+            axes.set_ylabel("sum rate in % of WMMSE's")
+            figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=5, fontsize=6)
+        drawn.append(path / "rates.svg")
+    if "curves" in run and len(run["curves"]):
+        curves = run["curves"]
+        with figures.figure(path / "curves", height_in=2.6) as (_, (axes,)):
+            for number, (method, rows) in enumerate(curves.groupby("method", sort=False)):
+                mean = rows.groupby("step")["rate"].mean()
+                axes.plot(mean.index, mean, label=method, **figures.line_style(number, len(mean)))
+            axes.set_xlabel("optimiser step")
+            axes.set_ylabel("mean rate in training (bit/s/Hz)")
+            axes.legend(fontsize=6)
+        drawn.append(path / "curves.svg")
+    return drawn
