@@ -34,7 +34,23 @@ void TenHandovers(Case& test, bool forwarding, bool acknowledged) {
             test.True(road.handover->Request(0, other).empty(), "accepted");
         });
     }
+    ns3::Simulator::Schedule(ns3::Seconds(5), [&] { // a server at the other gNB
+        auto packet = ns3::Create<Packet>(100);
+        road.sentDown[0].push_back(packet->GetUid());
+        const std::uint32_t away = 1 - road.gnbOf[*road.network->ServingCell(0)];
+        test.True(road.handover->SendDown(away, 0, packet, 0), "goes through the tunnel");
+    });
     road.Run(6);
+    test.True(road.down[0].back() == road.sentDown[0].back(), "also without forwarding");
+    const auto counters = road.network->GetConnection(0).down[0].counters();
+    test.True(counters.deliveredPackets == road.down[0].size() &&
+                  counters.sentPackets + road.dropped >= road.down[0].size() + counters.lostPackets &&
+                  counters.sentPackets + road.dropped <= road.sentDown[0].size(),
+              "counts: " + std::to_string(counters.sentPackets) + " sent, " + std::to_string(counters.lostPackets) +
+                  " lost");
+    if (forwarding) {
+        test.True(counters.sentPackets == road.sentDown[0].size(), "each is counted once");
+    }
     const std::string what =
         std::string(forwarding ? "forwarding" : "no forwarding") + (acknowledged ? ", AM" : ", UM");
     test.True(road.Count(HandoverEvent::Handover) == 10 && road.records.size() == 10, what + ": ten handovers");

@@ -10,6 +10,7 @@ from scenario_runs import start
 
 from edgelam import cosim
 from edgelam.errors import ControlRefused
+from edgelam.runs import handovers
 
 DRIVE = {"numUe": 1, "numGnb": 3, "spacing": 150, "speed": 60, "los": "Always", "mobility": "straight"}
 
@@ -74,15 +75,15 @@ def test_handovers_of_a_drive_are_those_of_an_independent_event_a3():
         return await collect(sim, ["trace_measurements", "trace_handovers"], 6)
 
     traces = drive(main, numUe=4, a3Offset=2, a3Hysteresis=1, timeToTrigger="160ms")
-    rows, handovers = traces["trace_measurements"], traces["trace_handovers"]
+    rows, records = traces["trace_measurements"], traces["trace_handovers"]
     expected = a3_entries(rows, 2, 1, 160)
     rows = rows.sort_values(["ue", "cell", "slot"])
     before = rows.groupby(["ue", "cell"])["triggered"].shift(fill_value=0)
     entered = rows[(rows["triggered"] == 1) & (before == 0)]
     assert sorted(zip(entered["slot"], entered["ue"], entered["cell"], strict=True)) == sorted(expected)
-    assert set(handovers["ue"]) == {0, 1, 2, 3}
-    assert (handovers["event"] == 0).all()
-    for row in handovers.itertuples():  # each follows an entry towards its target, within the messages' times
+    assert set(records["ue"]) == {0, 1, 2, 3}
+    assert (records["event"] == 0).all()
+    for row in records.itertuples():  # each follows an entry towards its target, within the messages' times
         times = [slot * 0.5e6 for slot, ue, cell in expected if ue == row.ue and cell == row.target]
         assert any(0 < row.started_ns - time < 60e6 for time in times)
 
@@ -90,7 +91,8 @@ def test_handovers_of_a_drive_are_those_of_an_independent_event_a3():
 @pytest.mark.parametrize("forwarding", [True, False])
 def test_transfers_complete_over_handovers(forwarding):
     async def main(sim):
-        ue, edge = sim.node("ue0"), sim.node("edge3")
+        # Behind the UPF; without forwarding, at a gNB from which packets go on through a tunnel.
+        ue, edge = sim.node("ue0"), sim.node("edge3" if forwarding else "edge1")
         data = np.zeros(3_000_000, np.uint8)
         down = asyncio.create_task(edge.send(ue, data, protocol="tcp"))
         up = asyncio.create_task(ue.send(edge, data, protocol="tcp"))
@@ -146,6 +148,23 @@ def test_a_policy_decides_and_the_nearest_edge_follows():
     for text, parts in zip(refusals, expected, strict=True):
         for part in parts:
             assert part in text
+
+
+def test_a_target_without_room_refuses_and_the_table_says_so():
+    async def main(sim):
+        serving = np.asarray((await sim.observable("serving_cell").read()).value)
+        await sim.control("handover").set(np.where(serving == 2, -1, 2).astype(np.int32))
+        await asyncio.sleep(0.6)
+        counts = (await sim.observable("handover_counts").read()).value
+        return await handovers.read(sim), np.asarray((await sim.observable("serving_cell").read()).value), counts
+
+    room = {"edgelam::nr::Cell::SrPeriod": 1, "edgelam::nr::Cell::SrPrbs": 1}  # for 12 UEs
+    rows, serving, counts = drive(main, numUe=14, numGnb=2, handover="external", speed=1, **room)
+    refused = [row for row in rows if row["event"] == "preparation failure"]
+    assert (serving == 2).sum() == 12
+    assert (serving >= 0).all()
+    assert len(refused) == counts["preparation_failures"].sum() == 2
+    assert all(row["target"] == 2 and row["source"] != 2 and row["left_s"] is None for row in refused)
 
 
 def test_who_stands_stays():

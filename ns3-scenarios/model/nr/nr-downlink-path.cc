@@ -28,11 +28,12 @@ bool DownlinkPath::Send(std::uint32_t gnb, std::uint32_t ue, ns3::Ptr<ns3::Packe
                         unsigned bearer) {
     Ue& to = m_ues[ue];
     if (gnb != to.home) {
-        if (!m_settings.forwarding) {
+        if (!m_settings.forwarding && to.holds) {
             ++m_counts.dropped;
             return false;
         }
-        Forward(ue, gnb, bearer, {packet, ns3::Simulator::Now(), static_cast<std::uint8_t>(priority), std::nullopt});
+        Forward(ue, gnb, bearer, {packet, ns3::Simulator::Now(), static_cast<std::uint8_t>(priority), std::nullopt},
+                true);
         return true;
     }
     if (to.holds) {
@@ -42,14 +43,19 @@ bool DownlinkPath::Send(std::uint32_t gnb, std::uint32_t ue, ns3::Ptr<ns3::Packe
     return m_network.SendDown(ue, packet, priority, bearer);
 }
 
-void DownlinkPath::Forward(std::uint32_t ue, std::uint32_t gnb, unsigned bearer, const Backhaul::Forwarded& sdu) {
+void DownlinkPath::Forward(std::uint32_t ue, std::uint32_t gnb, unsigned bearer, const Backhaul::Forwarded& sdu,
+                           bool fresh) {
     const std::uint32_t home = m_ues[ue].home;
     ++m_counts.forwarded;
-    m_backhaul.Forward(gnb, home, sdu, [this, ue, home, bearer](const Backhaul::Forwarded& arrived) {
-        if (home == m_ues[ue].home) {
+    m_backhaul.Forward(gnb, home, sdu, [this, ue, home, bearer, fresh](const Backhaul::Forwarded& arrived) {
+        if (home == m_ues[ue].home && fresh) {
+            m_network.SendDown(ue, arrived.packet, arrived.priority, bearer);
+        } else if (home == m_ues[ue].home) {
             m_network.GetConnection(ue).down[bearer].Restore(arrived);
-        } else { // the UE has gone on
-            Forward(ue, home, bearer, arrived);
+        } else if (m_settings.forwarding) { // the UE has gone on
+            Forward(ue, home, bearer, arrived, fresh);
+        } else {
+            ++m_counts.dropped;
         }
     });
 }
@@ -66,12 +72,12 @@ void DownlinkPath::MoveTo(std::uint32_t ue, std::uint32_t gnb) {
     if (m_settings.forwarding) {
         for (unsigned bearer = 0; bearer < bearers.Size(); ++bearer) {
             for (const auto& sdu : bearers[bearer].TakeForwarded()) {
-                Forward(ue, from, bearer, sdu);
+                Forward(ue, from, bearer, sdu, false);
             }
         }
         for (auto& each : std::exchange(moving.held, {})) {
             Forward(ue, from, each.bearer,
-                    {each.packet, ns3::Simulator::Now(), static_cast<std::uint8_t>(each.priority), {}});
+                    {each.packet, ns3::Simulator::Now(), static_cast<std::uint8_t>(each.priority), {}}, true);
         }
     } else {
         bearers.Release();

@@ -38,7 +38,8 @@ class Backhaul {
 class DownlinkPath {
   public:
     struct Settings {
-        bool forwarding = true;                ///< false: what the old gNB has is lost
+        /// false: what the old gNB has, and what comes to another gNB than the new one before the end marker, is lost
+        bool forwarding = true;
         ns3::Time endMarker = ns3::Seconds(1); ///< longest wait for an end marker
         std::uint32_t pathSwitchBytes = 150, endMarkerBytes = 36;
     };
@@ -77,7 +78,8 @@ class DownlinkPath {
         std::vector<Held> held;
         ns3::EventId guard;
     };
-    void Forward(std::uint32_t ue, std::uint32_t gnb, unsigned bearer, const Backhaul::Forwarded& sdu);
+    /// \param fresh no bearer has had it yet
+    void Forward(std::uint32_t ue, std::uint32_t gnb, unsigned bearer, const Backhaul::Forwarded& sdu, bool fresh);
     void EndMarker(std::uint32_t ue);
 
     Network& m_network;
