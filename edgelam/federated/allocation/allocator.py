@@ -126,6 +126,11 @@ class Allocator:
             reports = await self._ask(round_number)
             if self._before is None:  # the first messages of a connection set it up: ask again for latencies
                 reports = await self._ask(round_number)
+                if not reports:
+                    raise ConfigurationError(
+                        f"allocation deadline_s is {self.settings.deadline_s:g}, and no device's report arrives in "
+                        "that time; legal is longer (or allocation.charge False, with reports that take no time)"
+                    )
         await self._ended(reports)
         problem = await self._problem(round_number, reports)
         self._refuse_what_nothing_meets(problem)

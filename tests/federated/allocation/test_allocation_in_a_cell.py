@@ -131,6 +131,11 @@ def test_what_nothing_in_this_cell_meets_ends_the_run_with_what_is_legal(setting
         Run(replace(settings, allocation=replace(OURS, charge=False, **changes)))
 
 
+def test_a_deadline_in_which_no_report_arrives_ends_the_run(settings):
+    with pytest.raises(ConfigurationError, match="no device's report arrives"):
+        Run(replace(settings, allocation=replace(OURS, deadline_s=0.001)))
+
+
 def test_a_scenario_without_a_band_is_refused(settings):
     async def main(sim):
         return await METHODS["split-fedft"](sim, prepare(settings, 1))
