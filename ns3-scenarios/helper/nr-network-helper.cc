@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "ns3/constant-position-mobility-model.h"
 #include "ns3/internet-stack-helper.h"
 #include "ns3/ipv4-list-routing-helper.h"
 #include "ns3/ipv4-routing-table-entry.h"
@@ -124,6 +125,24 @@ std::uint32_t NrNetworkHelper::AddGnb(Ptr<Node> node, Ptr<RadioChannel> channel,
     m_backhaul->AddGnb(node, gnb.address, gnb.upfAddress);
     m_gnbs.push_back(std::move(gnb));
     return number;
+}
+
+void NrNetworkHelper::AddGnbs(const std::vector<SiteCell>& cells, Ptr<RadioChannel> channel,
+                              const std::string& deployment) {
+    for (std::size_t first = 0, last = 0; first < cells.size(); first = last) {
+        auto node = CreateObject<Node>();
+        auto mobility = CreateObject<ConstantPositionMobilityModel>();
+        mobility->SetPosition(cells[first].place);
+        node->AggregateObject(mobility);
+        // Also if it is the same: UEs on high floors are above the gNB, which is the base station all the same.
+        const std::string& own = cells[first].deployment;
+        channel->SetDeploymentAt(mobility, own.empty() ? deployment : own);
+        std::vector<Sector> sectors;
+        for (; last < cells.size() && cells[last].site == cells[first].site; ++last) {
+            sectors.push_back({cells[last].bearingDeg, cells[last].powerDbm});
+        }
+        AddGnb(node, channel, sectors);
+    }
 }
 
 std::uint32_t NrNetworkHelper::AddUe(Ptr<Node> node) {

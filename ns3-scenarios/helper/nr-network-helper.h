@@ -21,6 +21,7 @@
 #include "nr-network-devices.h"
 #include "nr-reports.h"
 #include "scenario.h"
+#include "sites-file.h"
 #include "wired-servers.h"
 
 namespace edgelam {
@@ -54,6 +55,8 @@ class NrNetworkHelper {
     /// A gNB with these cells. Throws std::invalid_argument for settings that do not go together.
     /// \return its number
     std::uint32_t AddGnb(ns3::Ptr<ns3::Node> node, ns3::Ptr<RadioChannel> channel, const std::vector<Sector>& sectors);
+    /// gNBs at the places of cells, each with those of one site. \param deployment where a cell has none of its own
+    void AddGnbs(const std::vector<SiteCell>& cells, ns3::Ptr<RadioChannel> channel, const std::string& deployment);
     std::uint32_t AddUe(ns3::Ptr<ns3::Node> node);
     /// After the last AddUe: attach all UEs to their strongest cells, make servers, expose ue0, ..., edge0, ... (one or
     /// more at each gNB, then those behind the UPF), cloud0, gnb0, ..., and begin with measurements. Publishes what

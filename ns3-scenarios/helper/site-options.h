@@ -4,20 +4,14 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "options.h"
 #include "site-layout.h"
+#include "sites-file.h"
 
 namespace edgelam {
-
-/// A cell of a layout, or of a file.
-struct SiteCell : CellPlace {
-    std::optional<double> powerDbm; ///< empty: that of all cells
-    std::string deployment;         ///< empty: that of the channel
-};
 
 /// The defaults that differ between scenarios.
 struct SiteDefaults {
@@ -42,9 +36,6 @@ class SiteOptions {
     std::uint32_t NumLayoutCells() const { return static_cast<std::uint32_t>(m_layout.Cells().size()); }
 
   private:
-    void ReadFile();
-    void ReadCell(const std::string& line, std::size_t number);
-
     std::string m_kind = "hexagons", m_file;
     std::uint32_t m_rings, m_numSites, m_sectors = 3, m_perRow = 6;
     double m_distanceM, m_heightM, m_hallWidthM = 50;

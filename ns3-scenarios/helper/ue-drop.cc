@@ -33,6 +33,10 @@ void UeDrop::AddOptions(Options& options) {
     options.Integer("leastFloors", m_leastFloors,
                     "floors of a building: uniform from this; a UE indoors is on any of them, 3 m apart", 1, 100);
     options.Integer("mostFloors", m_mostFloors, "floors of a building: uniform up to this", 1, 100);
+    AddCarOptions(options);
+}
+
+void UeDrop::AddCarOptions(Options& options) {
     options.Real("carFraction", m_carFraction, "", "share of the UEs outdoors that are in a car (TR 38.901 7.4.3.2)", 0,
                  1);
     options.Real("carLoss", m_carLossDb, "dB", "mean loss of a car's body; 20 with metallised windows", 0, 60);

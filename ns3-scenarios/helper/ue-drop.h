@@ -49,6 +49,8 @@ class UeDrop {
   public:
     explicit UeDrop(const UeDropDefaults& defaults = {});
     void AddOptions(Options& options);
+    /// Only those of cars, where UEs are on a road.
+    void AddCarOptions(Options& options);
 
     /// A seed for everything that is drawn for UEs: the same in all scenarios with the same --seed and --runNumber.
     static std::uint64_t Seed();

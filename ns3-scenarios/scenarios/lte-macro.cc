@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <stdexcept>
 
 #include "ns3/channel-condition-model.h"
 #include "ns3/config.h"
@@ -51,6 +52,7 @@ namespace {
 
 constexpr double enb_height_m = 25; // TR 38.901 table 7.2-1, UMa
 constexpr double ue_height_m = 1.5;
+constexpr std::int64_t motion_stream = 1 << 20; // beyond those of ns-3's models
 constexpr double nearest_m = 35; // smallest distance of a device to a base station on the ground, same table
 
 class LteMacro {
@@ -86,6 +88,7 @@ class LteMacro {
         options.Attribute("coreDelay", m_core, "S1uLinkDelay",
                           {.help = "delay between base stations and core, one way", .smallest = 0, .largest = 1});
         m_servers.AddOptions(options, "core");
+        m_motion.AddOptions(options);
         options.Sets("ns3::LteEnbNetDevice", {{"DlBandwidth", "bandwidth"}, {"UlBandwidth", "bandwidth"}});
         options.Sets("ns3::LteEnbRrc", {{"EpsBearerToRlcMapping", "rlc"}, {"SrsPeriodicity", ""}});
         options.Sets("ns3::LteRlcAm", {{"MaxTxBufferSize", ""}});
@@ -93,6 +96,15 @@ class LteMacro {
     }
 
     void Build() {
+        try {
+            BuildNetwork();
+        } catch (const std::invalid_argument& error) { // settings that do not go together
+            m_scenario.Refuse(error.what());
+        }
+    }
+
+  private:
+    void BuildNetwork() {
         SetDefaults();
         m_lte = CreateObject<LteHelper>();
         m_epc = CreateObject<PointToPointEpcHelper>();
@@ -138,12 +150,9 @@ class LteMacro {
             m_epc->GetPgwNode(), "10.1.0.0",
             [this](const auto& node, const auto& name, const auto& role, double) { Expose(node, name, role); });
         Publish();
-        m_motion.Start(m_scenario.registry(),
-                       {[this](const Vector& p) { return std::hypot(p.x, p.y) <= m_radiusM; }, {0, 0, ue_height_m}},
-                       "enb0 stands at (0, 0, 25)");
+        m_motion.Start(m_scenario.registry(), "enb0 stands at (0, 0, 25)");
     }
 
-  private:
     void SetDefaults() {
         Config::SetDefault("ns3::LteEnbRrc::EpsBearerToRlcMapping",
                            StringValue(m_rlc == "am" ? "RlcAmAlways" : "RlcUmAlways"));
@@ -180,6 +189,11 @@ class LteMacro {
             m_enbs.Get(i)->AggregateObject(mobility);
             m_radiusM = std::max(m_radiusM, std::hypot(grid[i].x, grid[i].y) + m_interSiteM / 2);
         }
+        m_motion.AssignStreams(motion_stream);
+        m_motion.SetArea({[this](const Vector& p) { return std::hypot(p.x, p.y) <= m_radiusM; },
+                          {0, 0, ue_height_m},
+                          {-m_radiusM, m_radiusM, -m_radiusM, m_radiusM}},
+                         m_numUe, m_speedMps);
         auto uniform = CreateObject<UniformRandomVariable>();
         uniform->SetStream(m_stream++);
         for (std::uint32_t i = 0; i < m_numUe; ++i) {

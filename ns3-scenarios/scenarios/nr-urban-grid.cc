@@ -19,8 +19,6 @@
 #include <numbers>
 #include <vector>
 
-#include "ns3/constant-position-mobility-model.h"
-#include "ns3/node-container.h"
 #include "ns3/string.h"
 
 #include "nr-network-helper.h"
@@ -46,7 +44,7 @@ class NrUrbanGrid {
         m_channel.Set("Deployment", "UMi");
         options.AttributeChoice("deployment", m_channel, "Deployment",
                                 {"UMi", "UMa", "RMa", "InH-Mixed", "InH-Open", "InF-SL", "InF-DL", "InF-SH", "InF-DH",
-                                 "InF-HH", "RMa-LMLC"},
+                                 "InF-HH", "RMa-LMLC", "InH-A"},
                                 "TR 38.901 deployment");
         options.AttributeChoice("los", m_channel, "LosState", {"Probability", "Hard", "Always", "Never"});
         options.Attribute("shadowing", m_channel, "Shadowing");
@@ -72,7 +70,7 @@ class NrUrbanGrid {
         m_channel.Apply(channel);
         channel->SetWrapAround(m_sites.Images());
         const std::int64_t stream = 1 + m_nr.AssignStreams(1);
-        AddGnbs(channel);
+        m_nr.AddGnbs(m_sites.Cells(), channel, m_channel.Text("Deployment"));
         const auto& layout = m_sites.Layout();
         m_motion.AssignStreams(stream);
         m_motion.SetArea({[this](const Vector& p) { return m_sites.Layout().Inside(p, m_drop.LeastDistanceM()); },
@@ -95,24 +93,6 @@ class NrUrbanGrid {
         m_scenario.registry().Publish<std::vector<edgelam::DroppedUe>>(
             "ue_drop", "", "where each UE was at first, and what is around it", [this] { return m_dropped; },
             {{"ue", m_numUe}});
-    }
-
-    void AddGnbs(const Ptr<edgelam::RadioChannel>& channel) {
-        const auto& cells = m_sites.Cells();
-        for (std::size_t first = 0, last = 0; first < cells.size(); first = last) {
-            auto node = CreateObject<Node>();
-            auto mobility = CreateObject<ConstantPositionMobilityModel>();
-            mobility->SetPosition(cells[first].place);
-            node->AggregateObject(mobility);
-            // Also if it is the same: UEs on high floors are above the gNB, which is the base station all the same.
-            const std::string& own = cells[first].deployment;
-            channel->SetDeploymentAt(mobility, own.empty() ? m_channel.Text("Deployment") : own);
-            std::vector<edgelam::NrNetworkHelper::Sector> sectors;
-            for (; last < cells.size() && cells[last].site == cells[first].site; ++last) {
-                sectors.push_back({cells[last].bearingDeg, cells[last].powerDbm});
-            }
-            m_nr.AddGnb(node, channel, sectors);
-        }
     }
 
     edgelam::Scenario& m_scenario;

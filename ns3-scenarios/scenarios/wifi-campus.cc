@@ -22,6 +22,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <stdexcept>
 
 #include "ns3/arp-cache.h"
 #include "ns3/boolean.h"
@@ -51,6 +52,7 @@ using namespace ns3;
 namespace {
 
 constexpr double ap_height_m = 3, ue_height_m = 1.5;
+constexpr std::int64_t motion_stream = 1 << 20; // beyond those of ns-3's models
 constexpr double noise_figure_db = 7;
 constexpr double fast_bps = 300e6; ///< what a station alone gets near its access point
 
@@ -84,11 +86,21 @@ class WifiCampus {
         options.Attribute("backhaulDelay", m_cable, "Delay",
                           {.help = "delay of this Ethernet, one way", .smallest = 0, .largest = 1});
         m_servers.AddOptions(options, "gateway");
+        m_motion.AddOptions(options);
         options.Sets("ns3::WifiPhy", {{"ChannelSettings", "bandwidth"}, {"RxNoiseFigure", ""}});
         options.Sets("ns3::WifiPhy", {{"TxPowerStart", "uePower"}});
     }
 
     void Build() {
+        try {
+            BuildNetwork();
+        } catch (const std::invalid_argument& error) { // settings that do not go together
+            m_scenario.Refuse(error.what());
+        }
+    }
+
+  private:
+    void BuildNetwork() {
         m_aps.Create(m_numAp);
         m_ues.Create(m_numUe);
         m_gateway = CreateObject<Node>();
@@ -110,12 +122,10 @@ class WifiCampus {
             m_scenario.ExposeWithoutIp(m_aps.Get(i), "ap" + std::to_string(i), "ap");
         }
         Publish();
-        m_motion.Start(m_scenario.registry(), {[this](const Vector& p) { return Inside(p); }, {0, 0, ue_height_m}},
-                       "the row of access points begins at (0, 0, 3) and goes along x");
+        m_motion.Start(m_scenario.registry(), "the row of access points begins at (0, 0, 3) and goes along x");
         m_scenario.WarmUp(m_warmUpS);
     }
 
-  private:
     bool Inside(const Vector& p) const {
         return p.x >= -m_spacingM / 2 && p.x <= (m_numAp - 0.5) * m_spacingM && std::abs(p.y) <= m_spacingM / 2;
     }
@@ -128,6 +138,11 @@ class WifiCampus {
             mobility->SetPosition({i * m_spacingM, 0, ap_height_m});
             m_aps.Get(i)->AggregateObject(mobility);
         }
+        m_motion.AssignStreams(motion_stream);
+        m_motion.SetArea({[this](const Vector& p) { return Inside(p); },
+                          {0, 0, ue_height_m},
+                          {-m_spacingM / 2, (m_numAp - 0.5) * m_spacingM, -m_spacingM / 2, m_spacingM / 2}},
+                         m_numUe, m_speedMps);
         auto uniform = CreateObject<UniformRandomVariable>();
         uniform->SetStream(m_stream++);
         for (std::uint32_t i = 0; i < m_numUe; ++i) {

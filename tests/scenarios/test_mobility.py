@@ -19,7 +19,7 @@ $ns_ at 1.0 "$node_(1) setdest 40 -20 5"
 """
 
 
-def places(seconds, **options):
+def places(seconds, scenario="nr-urban-micro", **options):
     """ue_position [time, ue, xyz] at these times."""
 
     async def main(sim):
@@ -29,7 +29,7 @@ def places(seconds, **options):
             seen.append((await sim.observable("ue_position").read()).value)
         return np.array(seen)
 
-    return cosim.simulate(main, scenario="nr-urban-micro", options=options)
+    return cosim.simulate(main, scenario=scenario, options=options)
 
 
 def test_a_mobility_file_moves_ues(tmp_path):
@@ -49,6 +49,25 @@ def test_ways_stay_in_the_area_and_are_the_same_again(mobility):
     assert (distance < 150 + 1e-6).all()
     assert (np.ptp(seen, axis=0)[:, :2].max(axis=1) > 20).all()
     np.testing.assert_array_equal(places([5], **options)[0], places([5], **options)[0])
+
+
+@pytest.mark.parametrize(("scenario", "one"), [("lte-macro", {"numEnb": 1}), ("wifi-campus", {"numAp": 1})])
+def test_other_radios_have_the_same_ways(tmp_path, scenario, one):
+    path = tmp_path / "movements.tcl"
+    path.write_text(
+        FILE.replace("_ 30", "_ 3").replace("_ 40", "_ 4").replace("50 0 10", "13 0 10").replace("40 -20", "4 -20")
+    )
+    seen = places([0.25, 1, 2], scenario, numUe=2, mobilityFile=str(path), **one)
+    assert seen[:, 0, 0] == pytest.approx([3, 8, 13])
+    assert seen[:, 1, 1] == pytest.approx([-10, -10, -15])
+    ways = places(range(1, 20, 3), scenario, numUe=4, mobility="waypoints", speed=12, **one)
+    # Of one cell: a disc of half the distance of base stations, a square of that of access points.
+    inside = np.hypot(ways[:, :, 0], ways[:, :, 1]) <= 250 if "numEnb" in one else np.abs(ways[:, :, :2]) <= 25
+    assert inside.all()
+    assert (np.ptp(ways, axis=0)[:, :2].max(axis=1) > 5).all()
+    done = start(scenario, f"--mobilityFile={path}", "--numUe=1")
+    assert done.returncode == 2
+    assert "$node_(1)" in done.stderr
 
 
 @pytest.mark.parametrize(
