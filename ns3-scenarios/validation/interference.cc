@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Cells that disturb one another, with full buffers down: the channels, what every cell sent in every slot through
-// which weights, and the SINR of each block as the trace says it.
+// Cells that disturb one another, with full buffers down or up: the channels, what every cell (or UE) sent in every
+// slot through which weights, and the SINR of each block as the trace says it.
 #include <cmath>
 #include <complex>
 #include <cstdio>
 #include <memory>
 #include <set>
+#include <span>
 #include <stdexcept>
 
 #include "ns3/callback.h"
@@ -27,6 +28,7 @@ struct Settings {
     AttributeValues network{"edgelam::nr::Network"};
     std::uint32_t sites = 7, sectors = 3, watched = 6;
     double siteDistanceM = 200, beginS = 0.03, seconds = 0.02;
+    bool uplink = false;
 };
 
 /// The numbers of a list, or the real and imaginary parts of complex ones, one after the other.
@@ -98,8 +100,12 @@ class Cells {
   private:
     void Fill() {
         for (std::uint32_t ue = 0; ue < m_network->NumUes(); ++ue) {
-            while (m_network->GetConnection(ue).down.BacklogBytes() < 500'000 &&
-                   m_network->SendDown(ue, ns3::Create<ns3::Packet>(1500))) {
+            const auto& connection = m_network->GetConnection(ue);
+            while ((m_settings.uplink ? connection.up : connection.down).BacklogBytes() < 500'000) {
+                const auto packet = ns3::Create<ns3::Packet>(1500);
+                if (!(m_settings.uplink ? m_network->SendUp(ue, packet) : m_network->SendDown(ue, packet))) {
+                    break;
+                }
             }
         }
         ns3::Simulator::Schedule(ns3::MilliSeconds(1), &Cells::Fill, this);
@@ -112,13 +118,21 @@ class Cells {
                     "\"groups\": %u, \"samples_per_group\": %u, \"noise_w\": %.12g, \"cell_power_w\": %.12g, "
                     "\"explicit\": %.0f, \"relevance_db\": %.12g, ",
                     m_network->NumCells(), m_settings.watched, m_ends.back().array->GetNumElems(),
-                    m_ends.front().array->GetNumElems(), carrier.numGroups, carrier.samplesPerGroup, carrier.noiseDownW,
+                    m_ends.front().array->GetNumElems(), carrier.numGroups, carrier.samplesPerGroup,
+                    m_settings.uplink ? carrier.noiseUpW : carrier.noiseDownW,
                     nr::WattOfDbm(carrier.settings.gnbPowerDbm) / carrier.numPrbs,
                     m_settings.network.Number("ExplicitInterferers"), m_settings.network.Number("Relevance"));
         PrintList("beta", carrier.beta);
         std::printf("}\n");
+        std::set<std::uint32_t> watched; // the receivers: UEs, or their cells
         for (std::uint32_t ue = 0; ue < m_settings.watched; ++ue) {
+            watched.insert(m_settings.uplink ? *m_network->ServingCell(ue) : ue);
+        }
+        for (std::uint32_t ue = 0; ue < m_network->NumUes(); ++ue) {
             for (std::uint32_t cell = 0; cell < m_network->NumCells(); ++cell) {
+                if (!watched.contains(m_settings.uplink ? cell : ue)) {
+                    continue;
+                }
                 const auto h = test::Measure(m_network->GetLink(cell, ue), carrier.offsetsHz);
                 std::printf("{\"kind\": \"channel\", \"ue\": %u, \"cell\": %u, \"mean_gain\": %.12g, ", ue, cell,
                             m_network->CouplingGain(cell, ue));
@@ -128,33 +142,46 @@ class Cells {
         }
     }
 
-    /// When a block is received, all cells have decided what they send in its slot.
+    /// When a block is received, all cells have decided who sends what in its slot.
     void Note(std::uint32_t cell, const nr::TransportBlockRecord& block) {
-        if (!m_counts || block.uplink != 0 || block.ue >= m_settings.watched) {
+        if (!m_counts || (block.uplink != 0) != m_settings.uplink || block.ue >= m_settings.watched) {
             return;
         }
-        for (std::uint32_t other = 0; other < m_network->NumCells() && m_printed.insert({block.slot, other}).second;
-             ++other) {
-            for (const auto& emission : m_network->GetAir(0).SentDown(block.slot, other)) {
-                std::printf("{\"kind\": \"sent\", \"slot\": %llu, \"cell\": %u, \"groups\": %u, \"layers\": %u, "
-                            "\"per_group\": %s, \"power_w\": %.12g, ",
-                            static_cast<unsigned long long>(block.slot), other, emission.groups, emission.layers,
-                            emission.perGroup ? "true" : "false", emission.powerW);
-                PrintList("weights", emission.weights);
-                std::printf("}\n");
+        if (m_printed.insert(block.slot).second) {
+            const nr::Air& air = m_network->GetAir(0);
+            for (std::uint32_t other = 0; !m_settings.uplink && other < m_network->NumCells(); ++other) {
+                PrintSent(block.slot, air.SentDown(block.slot, other));
+            }
+            if (m_settings.uplink) {
+                PrintSent(block.slot, air.SentUp(block.slot));
             }
         }
         std::printf("{\"kind\": \"block\", \"slot\": %llu, \"cell\": %u, \"ue\": %u, \"mcs\": %u, \"layers\": %u, "
-                    "\"groups\": %u, \"sinr_db\": %.6f}\n",
+                    "\"groups\": %u, \"sinr_db\": %.6f, ",
                     static_cast<unsigned long long>(block.slot), cell, block.ue, unsigned{block.mcs},
                     unsigned{block.layers}, block.rbgs, static_cast<double>(block.sinr_db));
+        PrintList("beams", m_settings.uplink ? m_network->GetCell(cell)->ReceivingBeams(block.ue).values()
+                                             : std::vector<std::complex<float>>());
+        std::printf("}\n");
+    }
+
+    static void PrintSent(std::uint64_t slot, std::span<const nr::Emission> sent) {
+        for (const auto& emission : sent) {
+            std::printf(
+                "{\"kind\": \"sent\", \"slot\": %llu, \"cell\": %u, \"sender\": %u, \"groups\": %u, \"layers\": %u, "
+                "\"per_group\": %s, \"power_w\": %.12g, ",
+                static_cast<unsigned long long>(slot), emission.cell, emission.sender, emission.groups, emission.layers,
+                emission.perGroup ? "true" : "false", emission.powerW);
+            PrintList("weights", emission.weights);
+            std::printf("}\n");
+        }
     }
 
     const Settings& m_settings;
     ns3::Ptr<RadioChannel> m_channel;
     ns3::Ptr<nr::Network> m_network = ns3::CreateObject<nr::Network>();
     std::vector<test::End> m_ends;
-    std::set<std::pair<std::uint64_t, std::uint32_t>> m_printed;
+    std::set<std::uint64_t> m_printed; ///< slots
     bool m_counts = false;
 };
 
@@ -169,6 +196,7 @@ Body Interference(Options& options) {
     options.Integer("watched", settings->watched, "UEs whose blocks are printed: the first ones", 1, 100);
     options.Attribute("explicitInterferers", settings->network, "ExplicitInterferers");
     options.Attribute("relevance", settings->network, "Relevance");
+    options.Flag("uplink", settings->uplink, "full buffers up instead of down");
     options.Real("begin", settings->beginS, "s", "before the first block that is printed", 0, 100);
     options.Real("seconds", settings->seconds, "s", "of blocks", 0.001, 100);
     return [settings] {
