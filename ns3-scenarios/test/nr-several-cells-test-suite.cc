@@ -528,6 +528,36 @@ void Samples(Case& test) {
     test.True(same, "bit by bit");
 }
 
+/// Channels to others that are kept for a few millimetres have the distribution of those that are always exact.
+void Coherence(Case& test) {
+    std::array<std::vector<float>, 2> sinr;
+    for (const int coherence : {0, 3}) {
+        NetworkTestbed bed({.deployment = "UMi", .frequency = 3.5e9}, {Set("Bandwidth", 20e6)},
+                           {{"InterferenceCoherence", ns3::Create<ns3::DoubleValue>(coherence)}});
+        for (const auto& gnb : {NetworkTestbed::Gnb{{0, 0, 10}}, {{150, 30, 10}, 180}, {{60, 140, 10}, -90}}) {
+            bed.AddCell(gnb);
+        }
+        for (int i = 0; i < 6; ++i) {
+            bed.AddUe({20.0 + 20 * i, 10.0 + 15 * ((3 * i) % 6), 1.5}, {3 * std::cos(i), 3 * std::sin(i), 0});
+        }
+        bed.AttachAll();
+        bed.Fill(false, {0, 1, 2, 3, 4, 5});
+        bed.Run(0.2);
+        auto& all = sinr[coherence == 0 ? 0 : 1];
+        for (std::uint32_t ue = 0; ue < 6; ++ue) {
+            const auto own = bed.SinrDb(ue, false, 40);
+            all.insert(all.end(), own.begin(), own.end());
+        }
+        std::ranges::sort(all);
+        test.True(all.size() > 500, "blocks: " + std::to_string(all.size()));
+    }
+    test.True(sinr[0] != sinr[1], "it makes a difference");
+    for (const std::size_t percent : {5, 50, 95}) {
+        const auto at = [percent](const auto& sorted) { return sorted[sorted.size() * percent / 100]; };
+        test.Near(at(sinr[1]), at(sinr[0]), 0.5, std::to_string(percent) + " % of SINRs");
+    }
+}
+
 CaseSuite severalCellsTestSuite("edgelam-nr-several-cells", {{"white", White},
                                                              {"samples", Samples},
                                                              {"faint", Faint},
@@ -535,6 +565,7 @@ CaseSuite severalCellsTestSuite("edgelam-nr-several-cells", {{"white", White},
                                                              {"interference rejection", Irc},
                                                              {"weights", ThroughWeights},
                                                              {"uplink", Uplink},
+                                                             {"coherence", Coherence},
                                                              {"refusals", Refusals},
                                                              {"change of cells", Change}});
 

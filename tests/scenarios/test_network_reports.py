@@ -2,6 +2,7 @@
 """Observables, traces, controls and bearers of several cells, while UEs are handed over from cell to cell."""
 
 import asyncio
+import re
 
 import numpy as np
 import pytest
@@ -208,6 +209,91 @@ def test_controls_are_per_cell_and_refused_without_a_change_in_any(drive):
 
     assert share(first) == pytest.approx(0.75, abs=0.03)
     assert share(last) == pytest.approx(0.75 / 1.65, abs=0.04)
+
+
+def test_precoders_and_slice_caps_are_those_of_one_cell(drive):
+    """UE 0 stays in LEFT, UE 1 in RIGHT: what is set for UE 1, or for RIGHT, changes blocks there only."""
+
+    async def main(sim):
+        precoder, caps = sim.control("precoder"), sim.control("slice_prb_cap")
+        for ue, cell in ((0, LEFT), (1, RIGHT)):
+            if int((await read(sim, "serving_cell"))[0][ue]) != cell:
+                await hand_over(sim, ue, cell)
+        channel, cells = await read(sim, "ue_channel", "cell")
+        band = int(cells["prbs"][0])
+        _, groups, elements, layers = precoder.shape
+        texts = []
+        for control, value in [
+            (precoder, np.full(precoder.shape, 1.0, np.complex64)),
+            (caps, np.array([[[band], [band], [band + 3], [band]], [[band]] * CELLS], np.uint32)),
+        ]:
+            with pytest.raises(ControlRefused) as refusal:
+                await control.set(value)
+            texts.append(str(refusal.value))
+        for control in (precoder, caps):
+            with pytest.raises(EdgelamError, match=re.escape(str(tuple(control.shape)))):
+                await control.set(np.zeros((1, *control.shape), control.dtype))
+        edge, ues = sim.node("edge2"), [sim.node(f"ue{i}") for i in range(UES)]
+        marks = []
+        async with Traces(sim, "trace_blocks") as traces:
+            sending = [
+                asyncio.ensure_future(edge.send(ue, bytes(99_000_000), protocol="udp", rate_bps=300e6)) for ue in ues
+            ]
+
+            async def wait():
+                await asyncio.sleep(0.05)
+                marks.append(int((await read(sim, "ue_last_block"))[0]["slot"].max()))
+                await asyncio.sleep(0.1)
+                marks.append(int((await read(sim, "ue_last_block"))[0]["slot"].max()))
+
+            await wait()
+            weights = np.zeros(precoder.shape, np.complex64)
+            for layer, element in enumerate((0, 5, elements - 1)):  # three layers, where line of sight has one or two
+                weights[1, :, element, layer] = np.sqrt(1 / 3)
+            await precoder.set(weights)
+            await wait()
+            few = np.full(caps.shape, band, np.uint32)
+            few[0, RIGHT] = 8
+            await caps.set(few)
+            await wait()
+            await hand_over(sim, 1, LEFT)  # where neither holds
+            await wait()
+            await hand_over(sim, 1, RIGHT)  # where the cap holds still, and the precoder no longer
+            await wait()
+            for each in sending:
+                each.cancel()
+            await asyncio.gather(*sending, return_exceptions=True)
+        (after,) = await read(sim, "ue_channel")
+        return channel, after, (groups, elements, layers), texts, marks, traces["trace_blocks"], band
+
+    channel, after, (groups, elements, layers), texts, marks, blocks, band = drive(
+        main, beams="external", slices="0-1:1"
+    )
+    assert channel.shape == after.shape == (UES, 4, elements, groups)
+    assert layers >= 3
+    power = [np.abs(each[1] ** 2).mean() for each in (channel, after)]
+    assert abs(10 * np.log10(power[1] / power[0])) > 1e-3  # another gNB's
+    for part in ("power", "at most 1"):
+        assert part in texts[0]
+    for part in (f"{band + 3}", f"0 to {band}", "cell 2"):
+        assert part in texts[1]
+    down = blocks[(blocks["uplink"] == 0) & (blocks["attempt"] == 1)]
+
+    def during(phase, ue):
+        return down[(down["slot"] > marks[2 * phase]) & (down["slot"] <= marks[2 * phase + 1]) & (down["ue"] == ue)]
+
+    for phase in range(5):
+        for ue, cell in ((0, LEFT), (1, LEFT if phase == 3 else RIGHT)):
+            assert set(during(phase, ue)["cell"].tolist()) == {cell}, (phase, ue)
+    three = [(during(phase, 1)["layers"] == 3).mean() for phase in (0, 1, 2, 4)]
+    assert [share > 0.9 for share in three] == [False, True, True, False], three
+    assert during(1, 1)["prbs"].max() > 8
+    assert 0 < during(2, 1)["prbs"].max() <= 8
+    assert 0 < during(4, 1)["prbs"].max() <= 8
+    for phase in range(3):
+        assert (during(phase, 0)["layers"] != 3).mean() > 0.5, phase
+        assert during(phase, 0)["prbs"].max() > 8
+    assert during(3, 1)["prbs"].max() > 8
 
 
 def test_bearers_keep_their_order_and_lose_nothing_over_handovers(drive):
