@@ -10,7 +10,7 @@ from edgelam.output.progress import Progress
 from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, RunFolder, load
 
-from . import bler, delay, distance, geometry, interference, peak, rlc, schedulers, tcp
+from . import bler, delay, distance, evaluations, geometry, interference, peak, rlc, schedulers, tcp
 from .checks import Check
 from .config import Config
 from .runner import Runner
@@ -26,6 +26,7 @@ MODULES: dict[str, ModuleType] = {
     "rlc": rlc,
     "tcp": tcp,
     "geometry": geometry,
+    "evaluations": evaluations,
     "interference": interference,
 }
 

@@ -2,12 +2,14 @@
 """Configuration of radio-validation and its recipes."""
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 from edgelam.errors import ConfigurationError, EdgelamError
 
-Case = Literal["bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp", "geometry", "interference"]
-CASES: tuple[Case, ...] = ("bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp", "geometry", "interference")
+Case = Literal[
+    "bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp", "geometry", "evaluations", "interference"
+]
+CASES: tuple[Case, ...] = get_args(Case)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,12 +57,17 @@ class Config:
     """Geometry: number of drops, at least 2."""
     geometry_ues: int = 570
     """Geometry: number of UEs in each drop of 57 cells."""
+    evaluation_drops: int = 1
+    """Other evaluations of IMT-2020: number of drops of each."""
+    evaluation_ues: int = 171
+    """Other evaluations of IMT-2020: number of UEs in each drop."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal whatever the machine."""
         whole = {"seed": (1, 1_000_000), "processes": (1, 1000), "arrivals": (1, 10_000), "drops": (2, 100_000)}
         whole |= {"street_ues": (2, 300), "street_drops": (2, 10_000), "rlc_packets": (100, 10_000_000)}
         whole |= {"tcp_bytes": (100_000, 1_000_000_000), "geometry_drops": (2, 10_000), "geometry_ues": (57, 20_000)}
+        whole |= {"evaluation_drops": (1, 10_000), "evaluation_ues": (57, 20_000)}
         real = {"peak_seconds": (0.05, 10), "drop_seconds": (0.01, 10), "fading_seconds": (0.1, 1000)}
         real |= {"street_seconds": (0.05, 100)}
         for name, (least, most) in (whole | real).items():
@@ -106,7 +113,9 @@ def full() -> Config:
         street_seconds=1.0,
         rlc_packets=100_000,
         tcp_delays_ms=(2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
-        geometry_drops=50,
+        geometry_drops=100,
+        evaluation_drops=10,
+        evaluation_ues=570,
     )
 
 

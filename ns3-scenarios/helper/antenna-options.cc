@@ -2,9 +2,32 @@
 #include "antenna-options.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <sstream>
 #include <stdexcept>
 
 namespace edgelam {
+
+namespace {
+
+/// The numbers of a list with commas.
+std::vector<double> Angles(const std::string& option, const std::string& list, double least, double most) {
+    std::vector<double> angles;
+    std::istringstream parts(list);
+    for (std::string part; std::getline(parts, part, ',');) {
+        char* end = nullptr;
+        angles.push_back(std::strtod(part.c_str(), &end));
+        if (part.empty() || *end != '\0' || !(angles.back() >= least && angles.back() <= most)) {
+            std::ostringstream text;
+            text << "option --" << option << "=" << list << " is not legal: it takes numbers from " << least << " to "
+                 << most << " with commas between them";
+            throw std::invalid_argument(text.str());
+        }
+    }
+    return angles;
+}
+
+} // namespace
 
 AntennaOptions::AntennaOptions(const ArrayLayout& gnb, std::uint32_t ueAntennas)
     : m_gnb(gnb), m_ueAntennas(ueAntennas) {
@@ -63,6 +86,29 @@ ArrayLayout AntennaOptions::Gnb(double mountingDeg, double bearingDeg) const {
     layout.tiltDeg = mountingDeg + m_gnb.tiltDeg;
     layout.bearingDeg = bearingDeg;
     return layout;
+}
+
+void AntennaOptions::AddBeamOptions(Options& options) {
+    options.Text("gnbBeamAzimuths", m_azimuths,
+                 "azimuths of the beams of which a gNB chooses one for each UE, degrees from the perpendicular of its "
+                 "array, as 45,-45; empty: 0 alone");
+    options.Text("gnbBeamZeniths", m_zeniths,
+                 "zenith angles of these beams, 90 along the perpendicular; empty: that of electricalTilt alone");
+}
+
+std::vector<ArrayLayout> AntennaOptions::GnbBeams(double mountingDeg, double bearingDeg) const {
+    const auto azimuths = Angles("gnbBeamAzimuths", m_azimuths, -90, 90);
+    const auto zeniths = Angles("gnbBeamZeniths", m_zeniths, 0, 180);
+    const ArrayLayout plain = Gnb(mountingDeg, bearingDeg);
+    std::vector<ArrayLayout> beams;
+    for (const double zenith : zeniths.empty() ? std::vector{90 + plain.electricalTiltDeg} : zeniths) {
+        for (const double azimuth : azimuths.empty() ? std::vector{0.0} : azimuths) {
+            beams.push_back(plain);
+            beams.back().electricalTiltDeg = zenith - 90;
+            beams.back().steeringDeg = azimuth;
+        }
+    }
+    return beams;
 }
 
 ns3::Ptr<ns3::UniformPlanarArray> AntennaOptions::MakeUe() const {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "attribute-values.h"
 #include "options.h"
@@ -20,8 +21,14 @@ class AntennaOptions {
 
     void AddOptions(Options& options);
 
+    /// Add options for analog beams, of which each gNB chooses one.
+    void AddBeamOptions(Options& options);
+
     /// The gNB's array. \param mountingDeg further tilt of the whole array; \param bearingDeg direction that it faces
     ArrayLayout Gnb(double mountingDeg = 0, double bearingDeg = 0) const;
+    /// The same once for each beam: all azimuths with all zenith angles, or the one of Gnb. Throws
+    /// std::invalid_argument, which names the option, for angles that are none.
+    std::vector<ArrayLayout> GnbBeams(double mountingDeg = 0, double bearingDeg = 0) const;
     /// Throws std::invalid_argument, which names the option, for a number of antennas that cannot be.
     ns3::Ptr<ns3::UniformPlanarArray> MakeUe() const;
     std::uint32_t NumUeAntennas() const { return m_ueAntennas; }
@@ -29,7 +36,7 @@ class AntennaOptions {
   private:
     AttributeValues m_array{"ns3::UniformPlanarArray"};
     ArrayLayout m_gnb;
-    std::string m_element = "sector";
+    std::string m_element = "sector", m_azimuths, m_zeniths;
     std::uint32_t m_ueAntennas;
 };
 

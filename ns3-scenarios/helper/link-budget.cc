@@ -45,26 +45,43 @@ void LinkBudget::Set(ns3::Ptr<RadioChannel> channel, std::vector<Cell> cells, st
     for (std::size_t ue = 0; ue < m_ues.size(); ++ue) {
         m_choices.push_back(random.Uniform());
     }
+    m_beamChoices.assign(m_ues.size(), std::vector<double>(m_cells.size()));
+    for (auto& ofUe : m_beamChoices) {
+        for (auto& choice : ofUe) {
+            choice = random.Uniform();
+        }
+    }
 }
 
-std::vector<double> LinkBudget::CouplingGains(std::uint32_t ue) {
-    std::vector<ns3::Ptr<ChannelLink>> links;
+LinkBudget::CellGains LinkBudget::CouplingGains(std::uint32_t ue) {
+    std::vector<ns3::Ptr<ChannelLink>> links; // [cell, beam]
     std::vector<double> powers;
     for (const Cell& cell : m_cells) {
-        links.push_back(m_channel->GetLink(cell.mobility, cell.array, m_ues.at(ue).mobility, m_ues[ue].array));
-        powers.push_back(Linear(cell.powerDbm));
+        for (const auto& beam : cell.beams) {
+            links.push_back(m_channel->GetLink(cell.mobility, beam, m_ues.at(ue).mobility, m_ues[ue].array));
+            powers.push_back(Linear(cell.powerDbm));
+        }
     }
     const PowerRule rule(m_network.Text("Rsrp"), static_cast<unsigned>(m_network.Number("RayCells")));
-    return rule.Gains(links, powers);
+    const auto ofBeams = rule.Gains(links, powers);
+    CellGains gains;
+    auto first = ofBeams.begin();
+    for (std::size_t cell = 0; cell < m_cells.size(); ++cell) {
+        const auto count = static_cast<std::ptrdiff_t>(m_cells[cell].beams.size());
+        gains.best.push_back(*std::max_element(first, first + count));
+        gains.any.push_back(first[static_cast<std::ptrdiff_t>(m_beamChoices[ue][cell] * static_cast<double>(count))]);
+        first += count;
+    }
+    return gains;
 }
 
-const std::vector<double>& LinkBudget::GainsNow(std::uint32_t ue) {
+const LinkBudget::CellGains& LinkBudget::GainsNow(std::uint32_t ue) {
     const std::int64_t now = ns3::Simulator::Now().GetNanoSeconds();
     if (m_now.timeNs != now || m_now.gains.empty()) {
-        m_now = {now, std::vector<std::vector<double>>(m_ues.size())};
+        m_now = {now, std::vector<CellGains>(m_ues.size())};
     }
     auto& gains = m_now.gains[ue];
-    if (gains.empty()) {
+    if (gains.best.empty()) {
         gains = CouplingGains(ue);
     }
     return gains;
@@ -72,7 +89,7 @@ const std::vector<double>& LinkBudget::GainsNow(std::uint32_t ue) {
 
 std::uint32_t LinkBudget::ServingCell(std::uint32_t ue) {
     if (m_serving[ue] < 0) {
-        const auto& gains = GainsNow(ue);
+        const auto& gains = GainsNow(ue).best;
         std::vector<double> powers;
         for (std::size_t cell = 0; cell < gains.size(); ++cell) {
             powers.push_back(Db(gains[cell]) + m_cells[cell].powerDbm);
@@ -94,10 +111,10 @@ double LinkBudget::SinrDb(std::uint32_t ue, bool withNoise) {
     const std::uint32_t serving = ServingCell(ue);
     const auto& gains = GainsNow(ue);
     double others = withNoise ? Linear(m_noiseDbm) : 0;
-    for (std::size_t cell = 0; cell < gains.size(); ++cell) {
-        others += cell == serving ? 0 : gains[cell] * Linear(m_cells[cell].powerDbm);
+    for (std::size_t cell = 0; cell < m_cells.size(); ++cell) {
+        others += cell == serving ? 0 : gains.any[cell] * Linear(m_cells[cell].powerDbm);
     }
-    return Db(gains[serving]) + m_cells[serving].powerDbm - Db(others);
+    return Db(gains.best[serving]) + m_cells[serving].powerDbm - Db(others);
 }
 
 void LinkBudget::Publish(Registry& registry) {
@@ -106,7 +123,7 @@ void LinkBudget::Publish(Registry& registry) {
         return [this, numUes, numCells, value] {
             Array<double> array{{numUes, numCells}, {}};
             for (std::uint32_t ue = 0; ue < m_ues.size(); ++ue) {
-                const auto& gains = GainsNow(ue);
+                const auto& gains = GainsNow(ue).best;
                 for (std::size_t cell = 0; cell < gains.size(); ++cell) {
                     array.values.push_back(Db(gains[cell]) + value(cell));
                 }

@@ -26,12 +26,13 @@ void AddReceivedPowerOptions(Options& options, AttributeValues& network);
 ///
 /// The coupling gain is the power gain from the first port of a cell to a UE's antennas (ChannelLink::GetPortGain), in
 /// dB; the coupling loss is its negative. Geometry is the received power of the serving cell over that of all other
-/// cells and noise, SIR the same without noise. All cells send with their whole power in the whole band.
+/// cells and noise, SIR the same without noise. All cells send with their whole power in the whole band. A cell with
+/// several beams serves a UE over the best one, and disturbs the UEs of others over any of them.
 class LinkBudget {
   public:
     struct Cell {
         ns3::Ptr<ns3::MobilityModel> mobility;
-        ns3::Ptr<ns3::PhasedArrayModel> array;
+        std::vector<ns3::Ptr<ns3::PhasedArrayModel>> beams; ///< one array for each beam
         double powerDbm;
     };
     struct Ue {
@@ -51,7 +52,11 @@ class LinkBudget {
     /// known.
     std::uint32_t ServingCell(std::uint32_t ue);
     /// [cell], linear, at the present places.
-    std::vector<double> CouplingGains(std::uint32_t ue);
+    struct CellGains {
+        std::vector<double> best; ///< over the beam of each cell that is best for this UE
+        std::vector<double> any;  ///< over the beam that the cell uses for somebody else: any, each as likely
+    };
+    CellGains CouplingGains(std::uint32_t ue);
 
     /// Publish rsrp and coupling_gain [ue, cell], serving_cell, geometry and sir [ue].
     void Publish(Registry& registry);
@@ -60,17 +65,18 @@ class LinkBudget {
     /// Of all UEs, at one time: all observables that are read at that time come from it.
     struct Table {
         std::int64_t timeNs = -1;
-        std::vector<std::vector<double>> gains; ///< [ue][cell]
+        std::vector<CellGains> gains; ///< [ue]
     };
-    const std::vector<double>& GainsNow(std::uint32_t ue);
+    const CellGains& GainsNow(std::uint32_t ue);
     double SinrDb(std::uint32_t ue, bool withNoise);
 
     AttributeValues m_network{"edgelam::nr::Network"}; ///< how a network takes received powers
     ns3::Ptr<RadioChannel> m_channel;
     std::vector<Cell> m_cells;
     std::vector<Ue> m_ues;
-    std::vector<double> m_choices;       ///< [ue], uniform
-    std::vector<std::int64_t> m_serving; ///< [ue]; -1: not known yet
+    std::vector<double> m_choices;                  ///< [ue], uniform
+    std::vector<std::vector<double>> m_beamChoices; ///< [ue][cell], uniform
+    std::vector<std::int64_t> m_serving;            ///< [ue]; -1: not known yet
     double m_subcarriers = 1, m_noiseDbm = 0;
     Table m_now;
 };

@@ -78,6 +78,11 @@ Ptr<UniformPlanarArray> MakeArray(const ArrayLayout& layout) {
                                     " degrees where each port has one row of elements; legal is 0, or fewer rows of "
                                     "ports than of elements");
     }
+    if (layout.steeringDeg != 0 && columns == 1) {
+        throw std::invalid_argument("antenna array: a beam at an azimuth of " + std::to_string(layout.steeringDeg) +
+                                    " degrees where each port has one column of elements; legal is 0, or fewer columns "
+                                    "of ports than of elements");
+    }
     const double vertical = rows * layout.verticalSpacing, horizontal = columns * layout.horizontalSpacing;
     const bool panels = layout.panelRows * layout.panelColumns > 1;
     Ptr<UniformPlanarArray> array = CreateObject<UniformPlanarArray>();
@@ -103,8 +108,9 @@ Ptr<UniformPlanarArray> MakeArray(const ArrayLayout& layout) {
     array->SetAttribute("IsDualPolarized", BooleanValue(dual));
     Ptr<AntennaModel> element = MakeElement(layout.pattern);
     if (rows * columns > 1) {
-        element = CreateObject<SubarrayAntenna>(element, rows, columns, layout.verticalSpacing,
-                                                layout.horizontalSpacing, Radians(layout.electricalTiltDeg));
+        element =
+            CreateObject<SubarrayAntenna>(element, rows, columns, layout.verticalSpacing, layout.horizontalSpacing,
+                                          Radians(layout.electricalTiltDeg), Radians(layout.steeringDeg));
     }
     array->SetAttribute("AntennaElement", PointerValue(element));
     return array;

@@ -34,6 +34,7 @@ struct ArrayLayout {
     double bearingDeg = 0;        ///< the array faces this direction, from the x axis towards y
     double tiltDeg = 0;           ///< mechanical tilt towards the ground
     double electricalTiltDeg = 0; ///< of the beam of each port, below the perpendicular of the array
+    double steeringDeg = 0;       ///< azimuth of the beam of each port from the perpendicular, as bearings turn
 
     std::uint32_t PortRows() const { return portRows == 0 ? rows : portRows; }
     std::uint32_t PortColumns() const { return portColumns == 0 ? columns : portColumns; }

@@ -45,7 +45,7 @@ class CsiScenario {
         m_radio.Set("LosState", "Never");
         options.AttributeChoice("deployment", m_radio, "Deployment",
                                 {"RMa", "UMa", "UMi", "InH-Mixed", "InH-Open", "InF-SL", "InF-DL", "InF-SH", "InF-DH",
-                                 "InF-HH", "RMa-LMLC", "Clarke", "Rayleigh"},
+                                 "InF-HH", "RMa-LMLC", "InH-A", "Clarke", "Rayleigh"},
                                 "TR 38.901 deployment, Clarke's isotropic scattering, or independent Rayleigh fading");
         options.Attribute("frequency", m_radio, "Frequency",
                           {.help = "carrier frequency; above 100 GHz the statistics are extrapolated",

@@ -53,12 +53,13 @@ class NrLinkBudget {
         options.Section("Channel");
         options.AttributeChoice("deployment", m_channel, "Deployment",
                                 {"UMa", "UMi", "RMa", "InH-Mixed", "InH-Open", "InF-SL", "InF-DL", "InF-SH", "InF-DH",
-                                 "InF-HH", "RMa-LMLC"},
+                                 "InF-HH", "RMa-LMLC", "InH-A"},
                                 "TR 38.901 deployment");
         m_channel.Set("LosState", "Hard"); // soft states are for users that move; evaluations have none
         options.AttributeChoice("los", m_channel, "LosState", {"Hard", "Probability", "Always", "Never"});
         options.Attribute("shadowing", m_channel, "Shadowing");
         m_antennas.AddOptions(options);
+        m_antennas.AddBeamOptions(options);
         m_drop.AddOptions(options);
         options.Integer("numUe", m_numUe, "UEs ue0, ue1, ..., dropped in the areas of the layout's cells in turn", 1,
                         20000);
@@ -91,8 +92,11 @@ class NrLinkBudget {
             const auto place = Place(nodes.Get(number), cell.place);
             // Also if it is the same: UEs on high floors are above the gNB, which is the base station all the same.
             channel->SetDeploymentAt(place, cell.deployment.empty() ? m_channel.Text("Deployment") : cell.deployment);
-            cells.push_back(
-                {place, edgelam::MakeArray(m_antennas.Gnb(0, cell.bearingDeg)), cell.powerDbm.value_or(m_powerDbm)});
+            std::vector<Ptr<PhasedArrayModel>> beams;
+            for (const auto& beam : m_antennas.GnbBeams(0, cell.bearingDeg)) {
+                beams.push_back(edgelam::MakeArray(beam));
+            }
+            cells.push_back({place, beams, cell.powerDbm.value_or(m_powerDbm)});
             m_scenario.ExposeWithoutIp(nodes.Get(number), "gnb" + std::to_string(number), "gnb");
         }
         const auto ueArray = m_antennas.MakeUe();
@@ -106,7 +110,7 @@ class NrLinkBudget {
             ues.push_back({place, ueArray});
             m_scenario.ExposeWithoutIp(node, "ue" + std::to_string(i), "ue");
         }
-        channel->GetLink(cells[0].mobility, cells[0].array, ues[0].mobility, ueArray)->GetState(); // refuses early
+        channel->GetLink(cells[0].mobility, cells[0].beams[0], ues[0].mobility, ueArray)->GetState(); // refuses early
         const double noiseDbm = thermal_noise_dbm_hz + 10 * std::log10(m_bandwidthMHz * 1e6) + m_noiseFigureDb;
         m_budget.Set(channel, cells, ues, m_subcarriers, noiseDbm, edgelam::NamedRandom(seed, {3}));
         m_budget.Publish(m_scenario.registry());

@@ -47,7 +47,7 @@ class NrOffice {
         options.Integer("numUe", m_numUe, "UEs ue0, ue1, ...", 1, 300);
         options.Real("speed", m_speedMps, "m/s", "speed of each UE", 0, edgelam::UeMotion::fastest_mps);
         m_channel.Set("Deployment", "InH-Open");
-        options.AttributeChoice("office", m_channel, "Deployment", {"InH-Open", "InH-Mixed"});
+        options.AttributeChoice("office", m_channel, "Deployment", {"InH-Open", "InH-Mixed", "InH-A"});
         options.AttributeChoice("los", m_channel, "LosState", {"Probability", "Always", "Never"});
         m_nr.AddOptions(options);
         m_motion.AddOptions(options, "waypoints");

@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ns3/angles.h"
+#include "ns3/isotropic-antenna-model.h"
+
 #include "channel-testbed.h"
+#include "subarray-antenna.h"
 #include "wrap-around.h"
 
 namespace edgelam::test {
@@ -332,7 +336,36 @@ void PortsOfSeveralElements(Case& test) {
     test.Refuses([] { MakeArray({.rows = 64, .columns = 64}); }, {"8192", "1024"}, "too many ports");
 }
 
+/// A beam that is turned down and sideways, against the sum over its elements.
+void SteeredBeam(Case& test) {
+    constexpr double deg = M_PI / 180, down = 22.5 * deg, aside = 33.75 * deg;
+    const auto element = ns3::CreateObject<ns3::IsotropicAntennaModel>();
+    const auto beam = ns3::CreateObject<SubarrayAntenna>(element, 4u, 8u, 0.8, 0.5, down, aside);
+    const auto along = [](double azimuth, double zenith) { // m dV up + n dH across, TR 38.901 eq. 7.1-4
+        return std::pair(std::cos(zenith), std::sin(zenith) * std::sin(azimuth));
+    };
+    const auto [upOfBeam, acrossOfBeam] = along(aside, M_PI / 2 + down);
+    for (const double azimuth : {-80.0, -33.75, 0.0, 20.0, 33.75, 61.0}) {
+        for (const double zenith : {60.0, 90.0, 112.5, 131.0}) {
+            const auto [up, across] = along(azimuth * deg, zenith * deg);
+            Complex sum = 0;
+            for (int m = 0; m < 4; ++m) {
+                for (int n = 0; n < 8; ++n) {
+                    sum += std::polar(1 / std::sqrt(32.0),
+                                      2 * M_PI * (0.8 * m * (up - upOfBeam) + 0.5 * n * (across - acrossOfBeam)));
+                }
+            }
+            const double found = std::pow(10, beam->GetGainDb(ns3::Angles(azimuth * deg, zenith * deg)) / 10);
+            test.Near(found, std::norm(sum), 1e-9 * 32, "gain");
+        }
+    }
+    test.Near(beam->GetGainDb(ns3::Angles(aside, M_PI / 2 + down)), 10 * std::log10(32), 1e-9, "its peak");
+    test.Refuses([] { MakeArray({.rows = 8, .portRows = 2, .steeringDeg = 30}); }, {"30", "one column"},
+                 "a single column turned sideways");
+}
+
 CaseSuite suite("edgelam-channel-sites", {{"sectors of one site", SectorsOfOneSite},
+                                          {"steered beam", SteeredBeam},
                                           {"port gains", PortGains},
                                           {"mean gain", MeanGainIsNearThatOfRays},
                                           {"seven images", SevenImages},

@@ -63,7 +63,7 @@ class PathLossCase : public ns3::TestCase {
             {"InF-DH", 3.5, 40, 8, 1.5, 76.7433, 79.7204},     {"InF-DL", 28, 3, 1.5, 1.5, 69.5941, 74.1098},
             {"InF-HH", 28, 3, 1.5, 1.5, 69.5941, 69.5941},     {"Clarke", 2, 100, 5, 5, 78.4684, 78.4684},
             {"RMa-LMLC", 0.7, 500, 35, 1.5, 84.6325, 92.8433}, {"RMa-LMLC", 0.7, 5000, 35, 1.5, 121.3311, 131.4395},
-            {"RMa-LMLC", 0.7, 20, 35, 1.5, 61.2827, 61.2827},
+            {"RMa-LMLC", 0.7, 20, 35, 1.5, 61.2827, 61.2827},  {"InH-A", 4, 20, 3, 1.5, 66.8492, 79.9285},
         };
         for (const auto& row : rows) {
             const auto statistics = At(row.name, row.fGHz);
@@ -187,6 +187,11 @@ class LosProbabilityCase : public ns3::TestCase {
         Compare<ns3::ThreeGppIndoorMixedOfficeChannelConditionModel>("InH-Mixed", 3, {1});
         Compare<ns3::ThreeGppIndoorOpenOfficeChannelConditionModel>("InH-Open", 3, {1});
 
+        const auto modelA = At("InH-A", 4); // ITU-R M.2412
+        NS_TEST_EXPECT_MSG_EQ(modelA.LosProbability({18, 3, 1.5}), 1, "near");
+        NS_TEST_EXPECT_MSG_EQ_TOL(modelA.LosProbability({27, 3, 1.5}), std::exp(-1 / 3.0), 1e-12, "9 of 27 m farther");
+        NS_TEST_EXPECT_MSG_EQ(modelA.LosProbability({37, 3, 1.5}), 0.5, "far");
+        NS_TEST_EXPECT_MSG_EQ(modelA.ShadowingStdDb(Nlos, {20, 3, 1.5}), 4, "M.2412");
         auto inF = [](const char* name, double d, double bs, double ut) {
             return At(name, 3.5).LosProbability({d, bs, ut});
         };
@@ -366,6 +371,7 @@ class RefusalCase : public ns3::TestCase {
         Refused([] { DeploymentOf("uma"); }, "'uma' is not legal: it is one of RMa, UMa, UMi, InH-Mixed");
         for (double f : {0.0, 0.49e9, 451e9, -1.0, std::numeric_limits<double>::quiet_NaN()})
             Refused([f] { ChannelStatistics(Deployment::UMa, f); }, "0.5e9 to 450e9 Hz");
+        Refused([] { ChannelStatistics(Deployment::InHModelA, 28e9); }, "0.5e9 to 6e9 Hz");
         Refused([] { ChannelStatistics(Deployment::RMa, 1e9, {}, BuildingLoss::High); }, "'high' is not legal in RMa");
         auto hall = [](Deployment deployment, FactoryHall given) {
             return [=] { ChannelStatistics(deployment, 3.5e9, given); };

@@ -30,7 +30,7 @@ SMALL = (
     "--drops", "5", "--drop-seconds", "0.05", "--fading-ues", "1", "4", "--fading-snr-db", "8",
     "--fading-seconds", "1.5", "--street-ues", "4", "--street-drops", "2", "--street-seconds", "0.1",
     "--rlc-packets", "1000", "--tcp-delays-ms", "20", "--tcp-bytes", "3000000",
-    "--geometry-drops", "3", "--geometry-ues", "114",
+    "--geometry-drops", "3", "--geometry-ues", "114", "--evaluation-ues", "57",
 )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def test_every_case_has_figures(finished):
     names = {path.stem for path in finished.glob("*.svg")}
     assert names == {
         "bler", "harq", "peak", "delay", "delay_parts", "delay_distribution", "distance", "pf_gain", "schedulers",
-        "rlc", "tcp", "geometry", "interference",
+        "rlc", "tcp", "geometry", "evaluations_coupling_gain", "evaluations_geometry", "interference",
     }  # fmt: skip
     assert names == {path.stem for path in finished.glob("*.png")}
 
@@ -105,12 +105,13 @@ def test_the_same_seed_gives_the_same_tables_and_figures(finished, tmp_path, cap
 
 def test_interference_follows_from_what_is_on_the_air(finished):
     rows = load(finished)["interference"]
-    for number in (8, 2):
-        some = rows[rows["explicit"] == number]
-        assert len(some) > 100
-        assert some["ue"].nunique() >= 4
-        assert (some["sinr_db"] - some["recomputed_db"]).abs().max() < 0.1
-        assert (some["alone_db"] - some["sinr_db"]).median() > 10  # other cells decide it, not noise
+    for uplink in (False, True):
+        for number in (8, 2):
+            some = rows[(rows["explicit"] == number) & (rows["uplink"] == uplink)]
+            assert len(some) > (20 if uplink else 100)  # of five slots, one is up
+            assert some["ue"].nunique() >= 4
+            assert (some["sinr_db"] - some["recomputed_db"]).abs().max() < 0.1
+            assert (some["alone_db"] - some["sinr_db"]).median() > 1  # other cells decide it, not noise
 
 
 def test_ues_that_share_the_band_in_fades_get_together_what_one_gets():

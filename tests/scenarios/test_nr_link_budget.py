@@ -106,9 +106,36 @@ def test_an_office(rays):
     assert np.median(found["coupling_gain"].max(axis=1)) > np.median(rays["coupling_gain"].max(axis=1)) + 20
 
 
+def test_a_cell_serves_over_the_best_of_its_beams_and_disturbs_over_any():
+    common = {"numUe": 60, "rings": 1, "gnbPortRows": 2, "gnbPortColumns": 1, "rsrp": "direction"}
+    azimuths, zeniths = (-40, 10, 30), (100, 130)
+    single = [
+        observe(**common, gnbBeamAzimuths=str(azimuth), gnbBeamZeniths=str(zenith))
+        for azimuth in azimuths
+        for zenith in zeniths
+    ]
+    several = observe(**common, gnbBeamAzimuths="-40,10,30", gnbBeamZeniths="100,130")
+    gains = np.array([each["coupling_gain"] for each in single])
+    assert (several["coupling_gain"] == gains.max(axis=0)).all()
+    assert (several["serving_cell"] == several["coupling_gain"].argmax(axis=1)).all()
+    assert len(set(gains.argmax(axis=0).ravel().tolist())) == 6
+    # Interference is between that of the best beams and that of the worst.
+    ues = np.arange(60)
+    power = 10 ** (gains / 10)
+    wanted = power.max(axis=0)[ues, several["serving_cell"]]
+    others = wanted / 10 ** (several["sir"] / 10)
+    power[:, ues, several["serving_cell"]] = 0
+    assert (others <= power.max(axis=0).sum(axis=1) * (1 + 1e-9)).all()
+    assert (others >= power.min(axis=0).sum(axis=1) * (1 - 1e-9)).all()
+    assert others.sum() < 0.8 * power.max(axis=0).sum()
+
+
 @pytest.mark.parametrize(
     ("arguments", "texts"),
     [
+        (["--gnbBeamAzimuths=10,x"], ["--gnbBeamAzimuths=10,x", "-90 to 90"]),
+        (["--gnbBeamAzimuths=10"], ["azimuth of 10", "one column"]),
+        (["--deployment=InH-A", "--frequency=28e9", "--indoorFraction=0"], ["InH-A", "0.5e9 to 6e9 Hz"]),
         (["--gnbPortRows=3"], ["3 rows of ports for 8 rows", "divisors of 8"]),
         (["--gnbPortRows=8"], ["electrical tilt of 9", "legal is 0"]),
         (["--indoor=place", "--mostFloors=3"], ["--indoor=place", "--indoor=ue"]),

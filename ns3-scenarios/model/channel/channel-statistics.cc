@@ -41,6 +41,7 @@ constexpr std::pair<Deployment, const char*> names[]{
     {Deployment::UMiStreetCanyon, "UMi"},
     {Deployment::InHOfficeMixed, "InH-Mixed"},
     {Deployment::InHOfficeOpen, "InH-Open"},
+    {Deployment::InHModelA, "InH-A"},
     {Deployment::InFSL, "InF-SL"},
     {Deployment::InFDL, "InF-DL"},
     {Deployment::InFSH, "InF-SH"},
@@ -55,7 +56,8 @@ constexpr double lightSpeed = 299792458; ///< m/s
 constexpr double large_cells_db = 12;    ///< ITU-R M.2412: less path loss in RMa-LMLC without line of sight
 
 bool IsOffice(Deployment deployment) {
-    return deployment == Deployment::InHOfficeMixed || deployment == Deployment::InHOfficeOpen;
+    return deployment == Deployment::InHOfficeMixed || deployment == Deployment::InHOfficeOpen ||
+           deployment == Deployment::InHModelA;
 }
 
 bool IsRural(Deployment deployment) {
@@ -89,7 +91,7 @@ class Table : public ns3::ThreeGppChannelModel {
         case Deployment::UMiStreetCanyon:
             m_scenario = "UMi-StreetCanyon";
             break;
-        default: // both offices have the same statistics
+        default: // all offices have the same statistics
             m_scenario = "InH-OfficeMixed";
         }
     }
@@ -257,6 +259,12 @@ ChannelStatistics::ChannelStatistics(Deployment deployment, double frequencyHz, 
     if (IsRural(deployment) && buildingLoss == BuildingLoss::High)
         throw std::invalid_argument("building loss 'high' is not legal in RMa: TR 38.901 section 7.4.3.1 has only "
                                     "low-loss buildings there");
+    if (deployment == Deployment::InHModelA && frequencyHz > 6e9) {
+        std::ostringstream text;
+        text << "frequency " << frequencyHz
+             << " Hz is not legal for InH-A: channel model A of ITU-R M.2412 is for 0.5e9 to 6e9 Hz; InH-Open goes on";
+        throw std::invalid_argument(text.str());
+    }
     if (IsFactory(deployment))
         m_hall = CompleteHall(deployment, hall);
     if (frequencyHz > 100e9 || absorptionBelow100GHz) // P.676 begins at 1 GHz, where there is next to nothing
@@ -298,6 +306,8 @@ double ChannelStatistics::LosProbability(const LinkGeometry& geometry) const {
         if (d <= 5)
             return 1;
         return d <= 49 ? std::exp(-(d - 5) / 70.8) : std::exp(-(d - 49) / 211.7) * 0.54;
+    case Deployment::InHModelA:
+        return d <= 18 ? 1 : d < 37 ? std::exp(-(d - 18) / 27) : 0.5;
     case Deployment::Clarke:
     case Deployment::Rayleigh:
         return 0;
@@ -323,6 +333,10 @@ double ChannelStatistics::PathLossDb(LinkCondition condition, const LinkGeometry
     case Deployment::InHOfficeOpen: {
         const double loss = 32.4 + 17.3 * std::log10(d3) + 20 * std::log10(fGHz);
         return los ? loss : std::max(loss, 17.3 + 38.3 * std::log10(d3) + 24.9 * std::log10(fGHz));
+    }
+    case Deployment::InHModelA: {
+        const double loss = 32.8 + 16.9 * std::log10(d3) + 20 * std::log10(fGHz);
+        return los ? loss : std::max(loss, 11.5 + 43.3 * std::log10(d3) + 20 * std::log10(fGHz));
     }
     case Deployment::Clarke:
     case Deployment::Rayleigh:
@@ -350,6 +364,8 @@ double ChannelStatistics::ShadowingStdDb(LinkCondition condition, const LinkGeom
     case Deployment::InHOfficeMixed:
     case Deployment::InHOfficeOpen:
         return los ? 3 : 8.03;
+    case Deployment::InHModelA:
+        return los ? 3 : 4;
     case Deployment::Clarke:
     case Deployment::Rayleigh:
         return 0;

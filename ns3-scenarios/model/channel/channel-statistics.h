@@ -11,9 +11,11 @@
 
 namespace edgelam {
 
-/// Deployments of TR 38.901 section 7.2, and two more. "RMa-LMLC" is RMa with the path loss of ITU-R M.2412 for low
-/// mobility and large cells: 12 dB less without line of sight, and no less than with it. For validation, "Clarke" is
-/// two-dimensional isotropic scattering: free space loss, no shadowing, one cluster, never in line of sight.
+/// Deployments of TR 38.901 section 7.2, and three more. "RMa-LMLC" is RMa with the path loss of ITU-R M.2412 for low
+/// mobility and large cells: 12 dB less without line of sight, and no less than with it. "InH-A" is channel model A of
+/// ITU-R M.2412 for indoor hotspots below 6 GHz: path loss, probability of line of sight and shadowing of its own, and
+/// the clusters of TR 38.901, which below 6 GHz have the same spreads. For validation, "Clarke" is two-dimensional
+/// isotropic scattering: free space loss, no shadowing, one cluster, never in line of sight.
 enum class Deployment : std::uint8_t {
     RMa,
     RMaLmlc,
@@ -21,6 +23,7 @@ enum class Deployment : std::uint8_t {
     UMiStreetCanyon,
     InHOfficeMixed,
     InHOfficeOpen,
+    InHModelA,
     InFSL,
     InFDL,
     InFSH,
@@ -39,7 +42,7 @@ constexpr bool IsIsotropic(Deployment deployment) {
 constexpr double smallest_carrier_hz = 0.5e9, largest_carrier_hz = 450e9;
 
 /// "RMa", "UMa", "UMi", "InH-Mixed", "InH-Open", "InF-SL", "InF-DL", "InF-SH", "InF-DH", "InF-HH",
-/// "RMa-LMLC", "Clarke" or "Rayleigh".
+/// "RMa-LMLC", "InH-A", "Clarke" or "Rayleigh".
 std::string NameOf(Deployment deployment);
 /// The deployment of that name; throws std::invalid_argument, which lists the legal names, if there is none.
 Deployment DeploymentOf(const std::string& name);

@@ -53,7 +53,8 @@ ns3::TypeId RadioChannel::GetTypeId() {
             .AddAttribute(
                 "Deployment",
                 "TR 38.901 deployment: RMa, UMa, UMi, InH-Mixed, InH-Open, InF-SL, InF-DL, InF-SH, InF-DH, "
-                "InF-HH; RMa-LMLC, RMa with the path loss of ITU-R M.2412 for large cells; Clarke, two-dimensional "
+                "InF-HH; RMa-LMLC, RMa with the path loss of ITU-R M.2412 for large cells; InH-A, its model A of "
+                "indoor hotspots; Clarke, two-dimensional "
                 "isotropic scattering; or Rayleigh, isotropic scattering at both ends, with free-space loss.",
                 StringValue("UMa"), MakeStringAccessor(&RadioChannel::SetDeployment, &RadioChannel::GetDeployment),
                 MakeStringChecker())

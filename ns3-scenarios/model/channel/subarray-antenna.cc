@@ -32,24 +32,27 @@ ns3::TypeId SubarrayAntenna::GetTypeId() {
 }
 
 SubarrayAntenna::SubarrayAntenna(ns3::Ptr<ns3::AntennaModel> element, unsigned rows, unsigned columns,
-                                 double verticalSpacing, double horizontalSpacing, double tiltRad)
+                                 double verticalSpacing, double horizontalSpacing, double tiltRad, double azimuthRad)
     : m_element(element), m_rows(rows), m_columns(columns), m_verticalSpacing(verticalSpacing),
-      m_horizontalSpacing(horizontalSpacing), m_upOfBeam(-std::sin(tiltRad)) {
+      m_horizontalSpacing(horizontalSpacing), m_upOfBeam(-std::sin(tiltRad)),
+      m_acrossOfBeam(std::cos(tiltRad) * std::sin(azimuthRad)) {
     if (!element || rows == 0 || columns == 0) {
         throw std::invalid_argument("sub-array of " + std::to_string(rows) + " x " + std::to_string(columns) +
                                     " elements" + (element ? "" : " without a pattern") +
                                     "; legal are 1 or more rows and columns of an element");
     }
-    if (!std::isfinite(verticalSpacing) || !std::isfinite(horizontalSpacing) || !std::isfinite(tiltRad)) {
+    if (!std::isfinite(verticalSpacing) || !std::isfinite(horizontalSpacing) || !std::isfinite(tiltRad) ||
+        !std::isfinite(azimuthRad)) {
         throw std::invalid_argument("sub-array: its spacings are " + std::to_string(verticalSpacing) + " and " +
-                                    std::to_string(horizontalSpacing) + " wavelengths, its tilt " +
-                                    std::to_string(tiltRad) + " rad; legal are finite numbers");
+                                    std::to_string(horizontalSpacing) + " wavelengths, its beam at " +
+                                    std::to_string(tiltRad) + " and " + std::to_string(azimuthRad) +
+                                    " rad; legal are finite numbers");
     }
 }
 
 double SubarrayAntenna::Factor(double across, double up) const {
     return LineFactor(m_rows, m_verticalSpacing * (up - m_upOfBeam)) *
-           LineFactor(m_columns, m_horizontalSpacing * across);
+           LineFactor(m_columns, m_horizontalSpacing * (across - m_acrossOfBeam));
 }
 
 double SubarrayAntenna::GetGainDb(ns3::Angles angles) {

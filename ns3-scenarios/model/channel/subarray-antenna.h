@@ -9,9 +9,9 @@ namespace edgelam {
 
 /// The pattern of a port that is a vertical column, or a rectangle, of equal elements with fixed weights: that of the
 /// element times the array factor (TR 36.873 7.1, TR 37.910). The weights have equal size, their squares add up to 1,
-/// and their phases tilt the beam towards the ground (electrical tilt): at the peak, the gain is that of the element
-/// times the number of elements. Angles are those of the array: 0 azimuth and 90 degrees inclination are perpendicular
-/// to it.
+/// and their phases turn the beam towards the ground (electrical tilt) and sideways: at the peak, the gain is that of
+/// the element times the number of elements. Angles are those of the array: 0 azimuth and 90 degrees inclination are
+/// perpendicular to it.
 class SubarrayAntenna : public ns3::AntennaModel {
   public:
     static ns3::TypeId GetTypeId();
@@ -19,10 +19,10 @@ class SubarrayAntenna : public ns3::AntennaModel {
 
     /// \param element pattern of each element
     /// \param spacings in wavelengths
-    /// \param tiltRad electrical tilt below the perpendicular
+    /// \param tiltRad, azimuthRad direction of the beam: below the perpendicular, and from it towards the columns
     /// Throws std::invalid_argument for no element, no rows or columns, or numbers that are not finite.
     SubarrayAntenna(ns3::Ptr<ns3::AntennaModel> element, unsigned rows, unsigned columns, double verticalSpacing,
-                    double horizontalSpacing, double tiltRad);
+                    double horizontalSpacing, double tiltRad, double azimuthRad = 0);
 
     double GetGainDb(ns3::Angles angles) override;
 
@@ -34,7 +34,7 @@ class SubarrayAntenna : public ns3::AntennaModel {
   private:
     ns3::Ptr<ns3::AntennaModel> m_element;
     unsigned m_rows = 1, m_columns = 1;
-    double m_verticalSpacing = 0.5, m_horizontalSpacing = 0.5, m_upOfBeam = 0;
+    double m_verticalSpacing = 0.5, m_horizontalSpacing = 0.5, m_upOfBeam = 0, m_acrossOfBeam = 0;
 };
 
 } // namespace edgelam
