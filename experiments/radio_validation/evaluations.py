@@ -65,7 +65,7 @@ def measure(config: Config, folder: RunFolder, runner: Runner) -> None:
         runner.progress.step(done + 1)
 
 
-def companies() -> pd.DataFrame:
+def companies() -> Frame:
     """Columns mean, min, max in dB by (evaluation, quantity, percentile)."""
     return pd.read_csv(COMPANIES, comment="#").set_index(["evaluation", "quantity", "percentile"])
 
