@@ -11,6 +11,13 @@ Case = Literal[
 ]
 CASES: tuple[Case, ...] = get_args(Case)
 
+Evaluation = Literal[
+    "urllc_4ghz", "urllc_4ghz_b", "urllc_700mhz", "mmtc_500m", "mmtc_1732m", "rural_700mhz", "rural_4ghz",
+    "rural_lmlc", "hotspot_12", "hotspot_12_b", "hotspot_36", "dense_urban_4ghz",
+]  # fmt: skip
+"""Evaluations of RP-180524; evaluations.py has their options."""
+ALL_EVALUATIONS: tuple[Evaluation, ...] = get_args(Evaluation)
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -57,10 +64,12 @@ class Config:
     """Geometry: number of drops, at least 2."""
     geometry_ues: int = 570
     """Geometry: number of UEs in each drop of 57 cells."""
+    evaluations: tuple[Evaluation, ...] = ALL_EVALUATIONS
+    """The evaluations of IMT-2020 to measure."""
     evaluation_drops: int = 1
-    """Other evaluations of IMT-2020: number of drops of each."""
+    """Evaluations of IMT-2020: number of drops of each."""
     evaluation_ues: int = 171
-    """Other evaluations of IMT-2020: number of UEs in each drop."""
+    """Evaluations of IMT-2020: number of UEs in each drop."""
 
     def __post_init__(self) -> None:
         """Refuse what is not legal whatever the machine."""
@@ -79,8 +88,11 @@ class Config:
             values = getattr(self, name)
             if not values or sorted(set(values)) != list(values) or not least <= values[0] <= values[-1] <= most:
                 raise ConfigurationError(f"{name} are {values}; legal are numbers from {least} to {most}, ascending")
-        if not self.cases or len(set(self.cases)) < len(self.cases):
-            raise ConfigurationError(f"cases are {self.cases}; legal is each of {', '.join(CASES)} at most once")
+        sets: dict[str, tuple[str, ...]] = {"cases": CASES, "evaluations": ALL_EVALUATIONS}
+        for name, legal in sets.items():
+            chosen = getattr(self, name)
+            if not chosen or len(set(chosen)) < len(chosen):
+                raise ConfigurationError(f"{name} are {chosen}; legal is each of {', '.join(legal)} at most once")
         if self.fading_ues[0] != 1:
             raise ConfigurationError(f"fading_ues are {self.fading_ues}; the first is 1, which others are compared to")
 

@@ -12,7 +12,7 @@ from edgelam.random_streams import Stream, numbered
 from edgelam.runs import Run, RunFolder, figures
 
 from .checks import Check, Frame
-from .config import Config
+from .config import Config, Evaluation
 from .geometry import QUANTITIES, observe
 from .runner import Runner
 
@@ -31,7 +31,7 @@ _HOTSPOT = {
     "gnbElement": "indoor", "gnbRows": 4, "gnbColumns": 4, "gnbPortRows": 4, "gnbPortColumns": 4,
     "gnbVerticalSpacing": 0.5, "electricalTilt": 0, "downtilt": 90, "indoorFraction": 0, "minDistance": 0,
 }  # fmt: skip
-EVALUATIONS: dict[str, dict[str, Any]] = {
+OPTIONS: dict[Evaluation, dict[str, Any]] = {
     "urllc_4ghz": {},
     "urllc_4ghz_b": {"buildingLoss": "mixed", "highLossFraction": 0.2, "indoorDistanceLaw": "least-of-two"},
     "urllc_700mhz": {"frequency": 7e8},
@@ -56,10 +56,10 @@ EVALUATIONS: dict[str, dict[str, Any]] = {
 def measure(config: Config, folder: RunFolder, runner: Runner) -> None:
     """A few drops of each evaluation."""
     writer = folder.table(TABLE, SCHEMA)
-    runner.progress.begin("evaluations", len(EVALUATIONS) * config.evaluation_drops, "drops")
-    jobs = [(name, drop) for name in EVALUATIONS for drop in range(config.evaluation_drops)]
+    runner.progress.begin("evaluations", len(config.evaluations) * config.evaluation_drops, "drops")
+    jobs = [(name, drop) for name in config.evaluations for drop in range(config.evaluation_drops)]
     for done, (name, drop) in enumerate(jobs):
-        options = EVALUATIONS[name] | {"numUe": config.evaluation_ues, "rsrp": "rays", "runNumber": drop + 1}
+        options = OPTIONS[name] | {"numUe": config.evaluation_ues, "rsrp": "rays", "runNumber": drop + 1}
         for row in observe(options, config.seed):
             writer.append({"evaluation": name, "drop": drop} | {key: row[key] for key in ("ue", *QUANTITIES)})
         runner.progress.step(done + 1)
@@ -71,14 +71,21 @@ def companies() -> Frame:
 
 
 def percentiles(rows: Frame) -> Frame:
-    """Measured percentiles by (evaluation, quantity, percentile): value, and the middle 95 % over resampled UEs, dB."""
+    """Measured percentiles by (evaluation, quantity, percentile): value, and its middle 95 % when resampled, dB.
+
+    Drops are resampled; of a single drop its UEs, as if each had its own shadowing: that interval is too narrow.
+    """
     random = numbered(Stream.RESAMPLING, 2)
     found = {}
     for name, some in rows.groupby("evaluation", sort=False):
-        choice = random.integers(len(some), size=(200, len(some)))
+        units = np.arange(len(some)) if len(set(some["drop"])) == 1 else some["drop"].to_numpy()
+        members = [np.flatnonzero(units == unit) for unit in np.unique(units)]
+        choice = [
+            np.concatenate([members[i] for i in random.integers(len(members), size=len(members))]) for _ in range(200)
+        ]
         for quantity, percent in companies().loc[name].index:
             values = some[quantity].to_numpy()
-            low, high = np.percentile(np.percentile(values[choice], percent, axis=1), [2.5, 97.5])
+            low, high = np.percentile([np.percentile(values[ues], percent) for ues in choice], [2.5, 97.5])
             found[name, quantity, percent] = {
                 "value": float(np.percentile(values, percent)), "low": float(low), "high": float(high)
             }  # fmt: skip
