@@ -67,7 +67,7 @@ def measure(config: Config, folder: RunFolder, runner: Runner) -> None:
 
 def companies() -> Frame:
     """Columns mean, min, max in dB by (evaluation, quantity, percentile)."""
-    return pd.read_csv(COMPANIES, comment="#").set_index(["evaluation", "quantity", "percentile"])
+    return pd.read_csv(COMPANIES, comment="#").set_index(["evaluation", "quantity", "percentile"]).sort_index()
 
 
 def percentiles(rows: Frame) -> Frame:
