@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import torch
+import torch._dynamo  # here, once for all ranks, as the launcher does: it takes more than a second
 from torch.distributed import FileStore, distributed_c10d
 
 sys.path.insert(0, str(Path(__file__).parent / "programs"))
