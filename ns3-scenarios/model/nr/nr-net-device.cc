@@ -28,26 +28,25 @@ namespace {
 constexpr std::uint16_t smallest_mtu = 68;
 constexpr std::uint32_t destination_offset = 16; ///< of the IPv4 header
 
-/// The code point of an IPv4 header; 0 for what is none.
-unsigned DscpOf(const Packet& packet) {
-    std::array<std::uint8_t, 2> begin{};
-    packet.CopyData(begin.data(), begin.size());
-    return begin[0] >> 4 == 4 ? begin[1] >> 2 : 0;
-}
+/// What is looked at in an IPv4 header.
+struct Ipv4Fields {
+    unsigned dscp = 0;                              ///< code point; 0 for what has no such header
+    ns3::Ipv4Address destination{std::uint32_t{0}}; ///< 0.0.0.0 for what is too short
+    /// 0 to 7: the class selector of the code point, CS0 to CS7 (RFC 2474 4.2.2); of another one its first three bits.
+    unsigned Priority() const { return dscp >> 3; }
+};
 
-/// 0 to 7: the class selector of the IPv4 header's DSCP, CS0 to CS7 (RFC 2474 4.2.2); of another code point its first
-/// three bits.
-unsigned PriorityOf(const Packet& packet) {
-    return DscpOf(packet) >> 3;
-}
-
-/// 0.0.0.0 for what is too short for an IPv4 header.
-ns3::Ipv4Address DestinationOf(const Packet& packet) {
-    std::array<std::uint8_t, destination_offset + 4> header;
-    if (packet.CopyData(header.data(), header.size()) < header.size()) {
-        return ns3::Ipv4Address::GetZero();
+Ipv4Fields FieldsOf(const Packet& packet) {
+    std::array<std::uint8_t, destination_offset + 4> header{};
+    const std::uint32_t size = packet.CopyData(header.data(), header.size());
+    Ipv4Fields fields;
+    if (header[0] >> 4 == 4) {
+        fields.dscp = header[1] >> 2;
     }
-    return ns3::Ipv4Address::Deserialize(header.data() + destination_offset);
+    if (size == header.size()) {
+        fields.destination = ns3::Ipv4Address::Deserialize(header.data() + destination_offset);
+    }
+    return fields;
 }
 
 } // namespace
@@ -87,7 +86,7 @@ void NrNetDevice::DoDispose() {
 }
 
 unsigned NrNetDevice::BearerOf(const Packet& packet) const {
-    return m_bearerOf[DscpOf(packet)];
+    return m_bearerOf[FieldsOf(packet).dscp];
 }
 
 bool NrNetDevice::SetMtu(std::uint16_t mtu) {
@@ -201,7 +200,8 @@ ns3::TypeId UeNetDevice::GetTypeId() {
 }
 
 bool UeNetDevice::DoSend(Ptr<Packet> packet) {
-    return Count(GetCell().SendUp(m_ue, packet, PriorityOf(*packet), BearerOf(*packet)), packet);
+    const unsigned priority = FieldsOf(*packet).Priority();
+    return Count(GetCell().SendUp(m_ue, packet, priority, BearerOf(*packet)), packet);
 }
 
 ns3::TypeId GnbNetDevice::GetTypeId() {
@@ -264,12 +264,14 @@ void GnbNetDevice::DoDispose() {
 }
 
 bool GnbNetDevice::DoSend(Ptr<Packet> packet) {
-    const ns3::Ipv4Address destination = DestinationOf(*packet);
+    const Ipv4Fields fields = FieldsOf(*packet);
+    const ns3::Ipv4Address& destination = fields.destination;
+    const unsigned priority = fields.Priority(), bearer = m_bearerOf[fields.dscp];
     if (const auto found = m_ueOf.find(destination.Get()); found != m_ueOf.end()) {
-        return Count(GetCell().SendDown(found->second, packet, PriorityOf(*packet), BearerOf(*packet)), packet);
+        return Count(GetCell().SendDown(found->second, packet, priority, bearer), packet);
     }
     if (const auto found = m_groupOf.find(destination.Get()); found != m_groupOf.end()) {
-        return Count(GetCell().SendMulticast(found->second, packet, PriorityOf(*packet)), packet);
+        return Count(GetCell().SendMulticast(found->second, packet, priority), packet);
     }
     if (!destination.IsMulticast() && !destination.IsBroadcast()) {
         return DropUnknown(packet);
@@ -277,7 +279,7 @@ bool GnbNetDevice::DoSend(Ptr<Packet> packet) {
     bool all = true;
     for (const auto& device : m_ues) {
         const auto copy = packet->Copy();
-        all &= Count(GetCell().SendDown(device->GetUe(), copy, PriorityOf(*copy), BearerOf(*copy)), copy);
+        all &= Count(GetCell().SendDown(device->GetUe(), copy, priority, bearer), copy);
     }
     return all;
 }
