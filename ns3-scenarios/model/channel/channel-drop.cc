@@ -210,10 +210,9 @@ kernels::ImageArrays Images::Arrays() const {
     return out;
 }
 
-std::shared_ptr<const ClusterDrop> DrawClusters(const ClusterStatistics& statistics, LinkCondition condition,
-                                                const LargeScaleValues& values, const Vector& user,
-                                                const Vector& baseStation, double nearestM, NamedRandom random,
-                                                NamedRandom* phases) {
+std::shared_ptr<ClusterDrop> DrawClusters(const ClusterStatistics& statistics, LinkCondition condition,
+                                          const LargeScaleValues& values, const Vector& user, const Vector& baseStation,
+                                          double nearestM, NamedRandom random, NamedRandom* phases) {
     const Vector toBs = baseStation - user;
     const double direct = toBs.GetLength();
     const auto clusters = Clusters(statistics, condition, values, toBs, random);
@@ -288,8 +287,8 @@ std::shared_ptr<const ClusterDrop> DrawClusters(const ClusterStatistics& statist
     return drop;
 }
 
-std::shared_ptr<const ClusterDrop> DrawIsotropic(const Vector& user, const Vector& baseStation, NamedRandom random,
-                                                 bool bothEnds) {
+std::shared_ptr<ClusterDrop> DrawIsotropic(const Vector& user, const Vector& baseStation, NamedRandom random,
+                                           bool bothEnds) {
     const std::size_t count = bothEnds ? 240 : 120;
     constexpr double far = 1e5; // m: images so far away that their directions are even in the whole cell
     const Vector toBs = baseStation - user;
@@ -326,7 +325,7 @@ std::shared_ptr<const ClusterDrop> DrawIsotropic(const Vector& user, const Vecto
     return drop;
 }
 
-std::shared_ptr<const ClusterDrop> LineOfSight(const Vector& baseStation, double wavelengthM) {
+std::shared_ptr<ClusterDrop> LineOfSight(const Vector& baseStation, double wavelengthM) {
     auto drop = std::make_shared<ClusterDrop>();
     drop->bsPosition = baseStation;
     drop->tapBegin = {0, 1};

@@ -5,7 +5,9 @@
 
 #include <array>
 #include <complex>
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "ns3/vector.h"
@@ -40,7 +42,8 @@ struct Images {
     kernels::ImageArrays Arrays() const;
 };
 
-/// The rays of one cell of the plane around one base station, in one condition. Immutable; users in the cell share it.
+/// The rays of one cell of the plane around one base station, in one condition. Immutable once it is drawn; users in
+/// the cell share it.
 struct ClusterDrop {
     Images rays; ///< tap by tap
     std::array<std::vector<std::complex<float>>, 4>
@@ -51,7 +54,15 @@ struct ClusterDrop {
     std::vector<double> tapDelayS;     ///< at the reference length of its image
     ns3::Vector bsPosition;            ///< place of reference of the base station
 
+    /// Draws all of it, if that is still to be done.
+    std::function<std::shared_ptr<ClusterDrop>()> draw;
+
     std::size_t numTaps() const { return tapDelayS.size(); }
+    void Draw() {
+        if (draw) {
+            *this = std::move(*std::exchange(draw, nullptr)());
+        }
+    }
 };
 
 /// Steps 5 to 10 at one place.
@@ -62,10 +73,10 @@ struct ClusterDrop {
 /// \param phases adds to the initial phase of each ray; null: nothing
 /// Cluster delays and powers: 7.5-1 to 7.5-7; angles: 7.5-9 to 7.5-20; sub-clusters of the two strongest: table 7.5-5.
 /// In line of sight the direct ray is not in it: see LineOfSight. Delays of the taps are those of the absolute path.
-std::shared_ptr<const ClusterDrop> DrawClusters(const ClusterStatistics& statistics, LinkCondition condition,
-                                                const LargeScaleValues& values, const ns3::Vector& user,
-                                                const ns3::Vector& baseStation, double nearestM, NamedRandom random,
-                                                NamedRandom* phases = nullptr);
+std::shared_ptr<ClusterDrop> DrawClusters(const ClusterStatistics& statistics, LinkCondition condition,
+                                          const LargeScaleValues& values, const ns3::Vector& user,
+                                          const ns3::Vector& baseStation, double nearestM, NamedRandom random,
+                                          NamedRandom* phases = nullptr);
 
 /// Two-dimensional isotropic scattering (Clarke): one tap, 120 vertically polarised rays of equal power, evenly spread
 /// around the user and turned at random, that leave the base station towards the user.
@@ -73,11 +84,11 @@ std::shared_ptr<const ClusterDrop> DrawClusters(const ClusterStatistics& statist
 /// relation, with equal power in all four pairs of polarisations: elements whose distance is a multiple of half a
 /// wavelength fade independently (the correlation over a distance d is sinc(2 d / wavelength)), and elements of two
 /// polarisations do
-std::shared_ptr<const ClusterDrop> DrawIsotropic(const ns3::Vector& user, const ns3::Vector& baseStation,
-                                                 NamedRandom random, bool bothEnds);
+std::shared_ptr<ClusterDrop> DrawIsotropic(const ns3::Vector& user, const ns3::Vector& baseStation, NamedRandom random,
+                                           bool bothEnds);
 
 /// The direct ray (eq. 7.5-29): one tap, power 1.
-std::shared_ptr<const ClusterDrop> LineOfSight(const ns3::Vector& baseStation, double wavelengthM);
+std::shared_ptr<ClusterDrop> LineOfSight(const ns3::Vector& baseStation, double wavelengthM);
 
 constexpr double speed_of_light = 299792458.0; ///< m/s
 

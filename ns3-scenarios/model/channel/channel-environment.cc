@@ -250,6 +250,13 @@ int ChannelEnvironment::FloorOf(const Vector& user) {
 
 std::shared_ptr<const ClusterDrop> ChannelEnvironment::Drop(LinkCondition condition, const DropPlace& place,
                                                             int floor) {
+    auto drop = UndrawnDrop(condition, place, floor);
+    drop->Draw();
+    return drop;
+}
+
+std::shared_ptr<ClusterDrop> ChannelEnvironment::UndrawnDrop(LinkCondition condition, const DropPlace& place,
+                                                             int floor) {
     auto& slot = m_drops[{condition, place, floor}];
     if (auto known = slot.lock()) {
         return known;
@@ -270,11 +277,16 @@ std::shared_ptr<const ClusterDrop> ChannelEnvironment::Drop(LinkCondition condit
         phases = Named({m_site, fine_phases, static_cast<std::uint64_t>(condition), Bits(place.x), Bits(place.y),
                         Bits(floor), Bits(place.level), Bits(x), Bits(y)});
     }
-    auto made = IsIsotropic(m_statistics.GetDeployment())
-                    ? DrawIsotropic(centre, m_baseStation, random, m_statistics.GetDeployment() == Deployment::Rayleigh)
-                    : DrawClusters(m_statistics.Clusters(condition, geometry), condition,
-                                   LargeScale(condition, geometry, centre), centre, m_baseStation, 2 * length, random,
-                                   phases ? &*phases : nullptr);
+    FieldsOf(condition, geometry); // made here: what draws may be on another thread
+    auto made = std::make_shared<ClusterDrop>();
+    made->draw = [this, condition, geometry, centre, length, random, phases]() mutable {
+        const Deployment deployment = m_statistics.GetDeployment();
+        return IsIsotropic(deployment)
+                   ? DrawIsotropic(centre, m_baseStation, random, deployment == Deployment::Rayleigh)
+                   : DrawClusters(m_statistics.Clusters(condition, geometry), condition,
+                                  LargeScale(condition, geometry, centre), centre, m_baseStation, 2 * length, random,
+                                  phases ? &*phases : nullptr);
+    };
     slot = made;
     m_recent.push_back(made);
     if (m_recent.size() > recent_drops) {

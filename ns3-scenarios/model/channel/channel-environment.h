@@ -90,6 +90,8 @@ class ChannelEnvironment {
     std::vector<CellWeight> Cells(LinkCondition condition, const ns3::Vector& user) const;
     /// \p floor: FloorOf(user)
     std::shared_ptr<const ClusterDrop> Drop(LinkCondition condition, const DropPlace& place, int floor);
+    /// The same, which may be still to be drawn (ClusterDrop::Draw, on any thread).
+    std::shared_ptr<ClusterDrop> UndrawnDrop(LinkCondition condition, const DropPlace& place, int floor);
     static int FloorOf(const ns3::Vector& user);
 
     /// Drops made so far.
@@ -116,7 +118,7 @@ class ChannelEnvironment {
     ns3::Vector m_baseStation;
     mutable std::array<std::optional<Fields>, 3> m_fields;
     GaussianField m_los, m_indoor, m_penetration, m_wayIn1, m_wayIn2, m_environmentHeight;
-    std::map<std::tuple<LinkCondition, DropPlace, int>, std::weak_ptr<const ClusterDrop>> m_drops;
+    std::map<std::tuple<LinkCondition, DropPlace, int>, std::weak_ptr<ClusterDrop>> m_drops;
     std::deque<std::shared_ptr<const ClusterDrop>> m_recent; ///< kept a little longer: sectors look one after another
     std::uint64_t m_numDrops = 0;
 };

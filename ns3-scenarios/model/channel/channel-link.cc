@@ -107,11 +107,18 @@ bool ChannelLink::Settle() {
     return true;
 }
 
-void ChannelLink::Hold() {
+void ChannelLink::Hold(std::vector<std::shared_ptr<ClusterDrop>>* undrawn) {
     if (!CanBeHeld()) {
         throw std::logic_error("a link over a surface is not held");
     }
     PlaceParts();
+    for (const auto& part : m_parts) {
+        if (undrawn && part->drop->draw) {
+            undrawn->push_back(part->drop);
+        } else {
+            part->drop->Draw();
+        }
+    }
     m_held = true;
 }
 
@@ -262,7 +269,7 @@ void ChannelLink::PlaceParts() {
         for (const auto& cell : m_environment->Cells(condition, view.utPlace)) {
             Part& part = take(view, condition, false, cell.place);
             if (!part.drop) {
-                part.drop = m_environment->Drop(condition, cell.place, floor);
+                part.drop = m_environment->UndrawnDrop(condition, cell.place, floor);
             }
             part.amplitude = amplitude * cell.weight;
         }
@@ -289,6 +296,7 @@ void ChannelLink::RefreshRays() {
         return;
     }
     for (auto& part : m_parts) {
+        part->drop->Draw();
         UpdateWindow(*part);
     }
     m_raysCurrent = true;

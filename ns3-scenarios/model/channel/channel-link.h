@@ -92,7 +92,8 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     /// neither look at a node nor draw. Then any thread may call them, one at a time for each link; reference counts
     /// of ns-3 are not atomic, so nothing in them copies a Ptr. Throws std::logic_error over surfaces, which links
     /// share.
-    void Hold();
+    /// \param undrawn where to put the drops that are to be drawn first; null: they are drawn at once
+    void Hold(std::vector<std::shared_ptr<ClusterDrop>>* undrawn = nullptr);
     /// For work on several threads with channels that have been computed at these places: until Release, what is kept
     /// holds without a look, and what is not kept throws std::logic_error.
     void Freeze() { m_frozen = true; }
@@ -148,10 +149,10 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     struct Part {
         LinkCondition condition;
         bool direct;
-        DropPlace place;      ///< of its drop; of the direct ray: none
-        ns3::Vector shift;    ///< of the image of the site
-        double amplitude = 0; ///< all factors: gain of the condition, its weight, K-factor, cell
-        std::shared_ptr<const ClusterDrop> drop;
+        DropPlace place;                   ///< of its drop; of the direct ray: none
+        ns3::Vector shift;                 ///< of the image of the site
+        double amplitude = 0;              ///< all factors: gain of the condition, its weight, K-factor, cell
+        std::shared_ptr<ClusterDrop> drop; ///< drawn when its window is made
         std::unique_ptr<RayWindow> window;
         std::unique_ptr<RayWindow> previous; ///< fading out
         ns3::Vector utPlace, bsPlace;        ///< of the last look

@@ -36,7 +36,7 @@ void ChannelFetch::Add(const Wanted& wanted) {
     if (!wanted.link->CanBeHeld() || wanted.IsKept()) {
         wanted.Get();
     } else {
-        m_held.Hold(*wanted.link);
+        m_held.Hold(*wanted.link, &m_undrawn);
         m_wanted.push_back(wanted);
     }
 }
@@ -46,6 +46,10 @@ void ChannelFetch::Run(Workers& workers) {
     if (m_wanted.empty()) {
         return;
     }
+    std::ranges::sort(m_undrawn); // links of one site share them
+    const auto again = std::ranges::unique(m_undrawn);
+    m_undrawn.erase(again.begin(), again.end());
+    workers.Run(m_undrawn.size(), [this](std::size_t i) { m_undrawn[i]->Draw(); });
     std::ranges::stable_sort(m_wanted, std::less<>(), &Wanted::link);
     std::vector<std::size_t> begin; // of each link
     for (std::size_t i = 0; i < m_wanted.size(); ++i) {

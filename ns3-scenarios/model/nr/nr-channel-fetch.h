@@ -21,8 +21,9 @@ class HeldLinks {
     ~HeldLinks() { Release(); }
     HeldLinks(const HeldLinks&) = delete;
     HeldLinks& operator=(const HeldLinks&) = delete;
-    void Hold(ChannelLink& link) {
-        link.Hold();
+    /// \param undrawn see ChannelLink::Hold
+    void Hold(ChannelLink& link, std::vector<std::shared_ptr<ClusterDrop>>* undrawn = nullptr) {
+        link.Hold(undrawn);
         m_links.push_back(&link);
     }
     void Freeze(ChannelLink& link) {
@@ -71,6 +72,7 @@ class ChannelFetch {
     std::uint64_t m_id = ++m_last;
     HeldLinks m_held;
     std::vector<Wanted> m_wanted;
+    std::vector<std::shared_ptr<ClusterDrop>> m_undrawn;    ///< of their links
     std::optional<UnchangedArrays> m_arrays{std::in_place}; ///< until Run
 };
 
