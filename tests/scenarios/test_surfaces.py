@@ -10,8 +10,10 @@ from scenario_runs import start
 from edgelam import cosim
 from edgelam.errors import EdgelamError
 
-# One antenna at each end; a surface of 8 x 8 elements.
+# One antenna at each end, and surfaces 2.8 m from the gNB, so that what comes over them is not far below the rest.
 HALL = {
+    "los": "Always",
+    "surfacePlaces": "0/2/6/-90",
     "surfaces": 1,
     "numUe": 6,
     "speed": 0,
@@ -63,7 +65,17 @@ def test_the_parts_add_up_and_what_is_set_is_what_the_elements_do():
         assert (await read(sim, "ris_phase") == before).all()
         await asyncio.sleep(0.001)
 
-    run(main, surfaces=2, surfaceRows=4, surfaceColumns=4, surfaceBits=2, gnbColumns=2, ueAntennas=2)
+    places = "0/2/6/-90,0/-2/6/90"
+    run(
+        main,
+        surfaces=2,
+        surfacePlaces=places,
+        surfaceRows=4,
+        surfaceColumns=4,
+        surfaceBits=2,
+        gnbColumns=2,
+        ueAntennas=2,
+    )
 
 
 def test_gain_for_each_doubling_of_elements():
@@ -81,10 +93,11 @@ def test_gain_for_each_doubling_of_elements():
             await sim.control("ris_phase").set(phases[None])
             measured.append(abs((await read(sim, "ue_channel"))[ue, 0, 0, group]))
             ideal.append(abs(direct[ue]) + np.abs(products[ue]).sum())
-        return products, np.array(measured) / np.array(ideal)
+        return products, np.array(measured) / np.array(ideal), np.abs(products).sum(1) / np.abs(direct)
 
-    products, ratio = run(main, surfaceRows=16, surfaceColumns=16)
+    products, ratio, share = run(main, surfaceRows=16, surfaceColumns=16)
     assert np.abs(ratio - 1).max() < 1e-4
+    assert share.max() > 0.1  # of the direct amplitude
     generator = np.random.default_rng(2)
 
     def gain_db(count, phases):  # mean over UEs, over pieces of the surface, and over draws
