@@ -2,7 +2,8 @@
 """Drift plus penalty on the rounds that were recorded over the network, for each V: table `repeated`.
 
 The efficiencies, channels, bytes and energies are those of the simulation; what follows from them is worked out without
-packets (edgelam/federated/allocation/recorded.py).
+packets (edgelam/federated/allocation/recorded.py). Worth is the mean of the second half of the rounds: in the first
+ones, before the queues have filled, more than the budget is spent.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def run(config: Config, folder: RunFolder, seed: int, records: Sequence[Allocati
             queues = found.queues[rounds - 1] / rounds
             row = {
                 "seed": seed, "v": v, "rounds": rounds, "recorded_rounds": len(problems),
-                "worth": found.worth[:rounds].mean(), "best_worth": best, "cost_use": uses[0],
+                "worth": found.worth[rounds // 2 : rounds].mean(), "best_worth": best, "cost_use": uses[0],
                 "energy_use": uses[1], "cost_queue_part": queues[0], "energy_queue_part": queues[1],
             }  # fmt: skip
             folder.table("repeated", COLUMNS).append(row)

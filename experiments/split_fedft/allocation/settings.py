@@ -33,7 +33,7 @@ class AllocationStudy:
     drift-plus-penalty whose reports and decisions take no time. Empty: no study."""
     num_seeds: int = 1
     """Every rule runs with so many seeds, from `seed` on."""
-    repeat_v: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    repeat_v: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
     """Values of V with which drift plus penalty is repeated on the rounds that were recorded over the network."""
     repeat_rounds: int = 500
     """How many rounds are drawn from the recorded ones for each V, at least 4."""
