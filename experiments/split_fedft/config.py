@@ -134,7 +134,7 @@ def full() -> Config:
 
 
 def allocation() -> Config:
-    """Online allocation of devices and band within budgets, beside six simple rules, on uneven data: 5 minutes."""
+    """Online allocation of devices and band within budgets, beside six simple rules, on uneven data."""
     learning = SplitFedFTSettings(
         task="digits", num_devices=8, alpha=0.3, rounds=20, batch_size=4, evaluations=10, test_samples=100,
         allocation=AllocationSettings(v=2.0, deadline_s=0.2, cost_budget=4.0, devices=4),
