@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,11 +55,6 @@ class Allocation:
         with self.allocator.agents[link.node.name].work(link, round_number):
             yield
 
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Let devices report while the body goes on."""
-        if self.allocator is None:
-            yield
-        else:
-            async with self.allocator.running():
-                yield
+        return contextlib.nullcontext() if self.allocator is None else self.allocator.running()
