@@ -190,7 +190,7 @@ def _experiments() -> dict[str, str]:
 
 
 def _moved(path: Path) -> str:
-    """The text, with links to files as they are from docs/reference."""
+    """The text, with links to files as they are from docs/reference; folders are no pages."""
 
     def there(link: re.Match[str]) -> str:
         target = (path.parent / link[1]).resolve()
@@ -199,7 +199,11 @@ def _moved(path: Path) -> str:
         page = f"{_page(target)}.md" if target.suffix == ".md" and EXPERIMENTS in target.parents else None
         return f"]({page or os.path.relpath(target, EXPERIMENTS.parent / 'docs' / 'reference')}"
 
-    return re.sub(r"\]\(([\w./-]+)", there, path.read_text())
+    def no_folder(link: re.Match[str]) -> str:
+        return link[1] if (path.parent / link[2]).resolve().is_dir() else link[0]
+
+    text = re.sub(r"\[([^\]\n]*)\]\(([\w./-]+)\)", no_folder, path.read_text())
+    return re.sub(r"\]\(([\w./-]+)", there, text)
 
 
 def _page(path: Path) -> str:

@@ -26,7 +26,7 @@ EXECUTING_MODULES = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill"
 EXECUTING_CALLS = {"eval", "exec", "torch.load", "pandas.read_pickle", "pd.read_pickle", "yaml.load", "runpy.run_path"}
 # Messages between the processes of one run, which are of one user and check that (docs/security.md).
 BETWEEN_PROCESSES = {"edgelam/cosim/participants.py", "edgelam/cosim/transfers.py"}
-BETWEEN_PROCESSES |= {f"edgelam/parallel/{name}.py" for name in ("host", "launch", "rank", "reporting")}
+BETWEEN_PROCESSES |= {f"edgelam/parallel/{name}.py" for name in ("host", "launch", "launchers", "rank", "reporting")}
 # What a rank runs is the program that the user has typed.
 TYPED = {"edgelam/parallel/rank.py": "runpy"}
 

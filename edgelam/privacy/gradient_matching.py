@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from edgelam.errors import ConfigurationError
+from edgelam.random_streams import torch_generator
 
 Gradient = Callable[[Tensor, Tensor], Sequence[Tensor]]
 """(inputs [B, L, F], class probabilities [B, C]) -> gradients, differentiable by both."""
@@ -32,7 +33,7 @@ def match(
     """
     if not any(bool(part.any()) for part in seen):
         raise ConfigurationError("the gradient is zero: no inputs can be found from it")
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch_generator(seed)
     inputs = torch.randn(shape, generator=generator, dtype=seen[0].dtype).requires_grad_(True)
     logits = torch.zeros(shape[0], num_classes, dtype=seen[0].dtype, requires_grad=True)
     optimiser = torch.optim.Adam([inputs, logits], lr=rate)

@@ -135,11 +135,11 @@ def test_activities_and_their_control():
     assert bytes_to_text(one["activity"]) == ACTIVITIES[labels[0]]
 
 
-def test_words_are_understood_without_a_transcript(modules, monkeypatch):
+def test_words_are_understood_without_a_transcript(modules):
     need("whisper-tiny.en", "smollm2-135m", "speech-projector")
     voice = voice_of(modules)
-    monkeypatch.setattr(spoken, "WORDS", ("stop", "water"))
-    for said, number in zip(*spoken.spoken_words(voice, (1.06,), 1), strict=True):
+    words = list(zip(*spoken.spoken_words(voice, (1.06,), 1), strict=True))
+    for said, number in words[:2]:
         answer = TASKS["spoken-word"].run({"speech": torch.from_numpy(said)}, modules)["answer"]
         assert scores.names(bytes_to_text(answer), spoken.WORDS[number])
 

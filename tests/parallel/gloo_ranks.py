@@ -28,7 +28,20 @@ def run_rank(rank, size, folder, out, programs):
         yield FileStore(f"{folder}/store{count[0]}", size), rank, size
 
     distributed_c10d.rendezvous = rendezvous
+    _keep_groups()
     together.run(out, programs)
+    os._exit(0)  # so that groups are not taken apart at the end either
+
+
+def _keep_groups():
+    """Let no group be taken apart: its destructor has the GIL and waits for threads that want it to drop tensors."""
+    kept, make = [], distributed_c10d._new_process_group_helper
+
+    def keep(*arguments, **options):
+        kept.append(make(*arguments, **options))
+        return kept[-1]
+
+    distributed_c10d._new_process_group_helper = keep
 
 
 def main(size, folder, out, *programs):
