@@ -18,7 +18,7 @@ import numpy as np
 
 from edgelam.errors import ConfigurationError
 from edgelam.inference.problem import AT_USER, Problem
-from edgelam.random_streams import from_numbers
+from edgelam.random_streams import derive_seed, from_numbers
 from edgelam.text import suggest
 
 RECENT = 48
@@ -338,7 +338,7 @@ def replayed(tables: Tables, requests: Sequence[Routed]) -> np.ndarray:
     requests: in the order in which they were routed. They have the queues of those before them, and nothing is drawn:
     what differs from the run that they are of is what the model does not know.
     """
-    model = Model(tables, from_numbers(0), copies=1, moves_per_s=0.0, report_every_s=0.0)
+    model = Model(tables, from_numbers(derive_seed(0, "replay")), copies=1, moves_per_s=0.0, report_every_s=0.0)
     found = []
     for request in requests:
         model.now[:], model.flow[:], model.call[:] = request.begin_s, request.flow, 0
