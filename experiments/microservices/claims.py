@@ -9,17 +9,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from edgelam.output.terminal import TextTable
+from edgelam.runs.claims import Claim
 from edgelam.runs.statistics import paired_difference, with_interval
-
-
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """A claim, what was measured, and whether it holds."""
-
-    text: str
-    measured: str
-    verdict: str
-    """``holds``, ``does not hold`` or ``undecided``."""
 
 
 def less(text: str, ours: pd.Series, other: pd.Series, *, scale: float = 1.0, unit: str = "") -> Claim:

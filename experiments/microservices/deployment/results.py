@@ -8,10 +8,10 @@ import math
 import pandas as pd
 
 from edgelam.runs import Run
+from edgelam.runs.claims import Claim
 from edgelam.runs.scores import Score
 from edgelam.runs.statistics import Difference, half_interval, paired_difference, with_interval
 
-from ..claims import Claim
 from .settings import LEARNED
 
 _BY, _OVER = ("method", "charge"), ("seed",)

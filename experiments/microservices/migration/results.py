@@ -8,9 +8,10 @@ import pandas as pd
 
 from edgelam.inference.migration.problem import RESOURCES
 from edgelam.runs import Run
+from edgelam.runs.claims import Claim
 from edgelam.runs.scores import Score
 
-from ..claims import Claim, every, less
+from ..claims import every, less
 
 _OVER = ("seed",)
 SCORES = (

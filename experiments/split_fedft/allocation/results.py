@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
 import pandas as pd
 
 from edgelam.runs import Run
+from edgelam.runs.claims import Claim
 from edgelam.runs.scores import Score
 from edgelam.runs.statistics import half_interval, paired_difference, with_interval
 
@@ -25,16 +25,6 @@ MEDIAN, P90 = 0.10, 0.25
 """Relative errors of predicted times that are asked for."""
 OVER_BUDGET = 1.02
 """What mean use of a budget may be at the end of the repeated rounds."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """A claim, what was measured, and whether it holds."""
-
-    text: str
-    measured: str
-    verdict: str
-    """``holds``, ``does not hold`` or ``undecided``."""
 
 
 def table(run: Run, name: str) -> pd.DataFrame:

@@ -51,11 +51,9 @@ def _names(settings: ExportSettings) -> list[Path]:
 def _llm4cp(settings: ExportSettings, recordings: list[CsiSet]) -> list[Path]:
     snapshots, rx, tx, subcarriers = recordings[0].csi.shape[1:]
     past, future = settings.history, settings.horizon
-    if rx != 1 and tx == 1:
-        rx, tx = tx, rx  # the base station's array receives: the same channel seen from the other end
-        turned = True
-    else:
-        turned = False
+    turned = rx != 1 and tx == 1  # the base station's array receives: the same channel seen from the other end
+    if turned:
+        rx, tx = tx, rx
     if rx != 1:
         raise ConfigurationError(f"llm4cp has one antenna at the user, and the recording {rx} x {tx} antennas")
     if past + future > snapshots:
