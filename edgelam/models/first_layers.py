@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from edgelam.errors import ConfigurationError
+from edgelam.models.cuts.window import find_stack, with_layers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -21,19 +20,12 @@ def first_layers(backbone: Backbone, layers: int) -> PreTrainedModel:
 
     Raises ConfigurationError if the backbone has fewer, or if its stack of layers is not found.
     """
-    stacks = [
-        (name, module) for name, module in backbone.model.named_modules()
-        if isinstance(module, nn.ModuleList) and len(module) == backbone.model.config.num_hidden_layers
-    ]  # fmt: skip
-    if not stacks:
-        raise ConfigurationError(f"backbone {backbone.name!r}: its transformer layers are not found")
-    name, stack = stacks[0]
-    if not 1 <= layers <= len(stack):
-        raise ConfigurationError(f"layers {layers} of backbone {backbone.name!r}; legal are 1 to {len(stack)}")
-    left_out = {id(module): None for module in stack[layers:]}
-    model = copy.deepcopy(backbone.model, left_out)  # the layers that are left out are not copied
-    kept = copy.deepcopy(nn.ModuleList(stack[:layers]))
-    parent = model.get_submodule(name.rpartition(".")[0])
-    setattr(parent, name.rpartition(".")[2], kept)
-    model.config.num_hidden_layers = layers
-    return model
+    model: Any = backbone.model
+    total = int(model.config.num_hidden_layers)
+    try:
+        stack = find_stack(model, total)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"backbone {backbone.name!r}: {error}") from None
+    if not 1 <= layers <= total:
+        raise ConfigurationError(f"layers {layers} of backbone {backbone.name!r}; legal are 1 to {total}")
+    return copy.deepcopy(with_layers(model, stack, 0, layers))  # with weights of its own
