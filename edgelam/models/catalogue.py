@@ -16,6 +16,18 @@ from edgelam.text import suggest
 
 
 @dataclasses.dataclass(frozen=True)
+class Published:
+    """The model as others publish it: what a folder must be to stand for it (edgelam/models/local.py)."""
+
+    kind: str
+    """Class of transformers."""
+    config: Mapping[str, object]
+    """Entries of its config.json."""
+    files: tuple[str, ...] = ()
+    """What else is needed, beside config.json and the weights."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Pinned:
     """A model, or a set of data, in a package."""
 
@@ -36,6 +48,8 @@ class Pinned:
     """Arguments of its ``convert`` after the two folders."""
     needs: tuple[str, ...] = ()
     """Modules that the conversion imports (the extra ``models``)."""
+    published: Published | None = None
+    """None: it comes from its package only."""
 
 
 def _efficientnet(number: int, megabytes: int, file: str, digest: str) -> Pinned:
@@ -72,6 +86,10 @@ MODELS = {
             },
             converter="dinov2",
             needs=("onnx",),
+            published=Published(
+                "Dinov2Model",
+                {"model_type": "dinov2", "hidden_size": 384, "num_hidden_layers": 12, "patch_size": 14},
+            ),
         ),
         Pinned(
             name="whisper-tiny.en",
@@ -93,6 +111,17 @@ MODELS = {
                 ),
             },
             converter="whisper",
+            published=Published(
+                "WhisperForConditionalGeneration",
+                {
+                    "model_type": "whisper",
+                    "d_model": 384,
+                    "encoder_layers": 4,
+                    "decoder_layers": 4,
+                    "vocab_size": 51864,
+                },
+                ("generation_config.json", "preprocessor_config.json", "tokenizer.json"),
+            ),
         ),
         Pinned(
             name="smollm2-135m",
@@ -109,6 +138,11 @@ MODELS = {
             },
             converter="smollm2",
             needs=("gguf",),
+            published=Published(
+                "LlamaForCausalLM",
+                {"model_type": "llama", "hidden_size": 576, "num_hidden_layers": 30, "vocab_size": 49152},
+                ("tokenizer.json",),
+            ),
         ),
         Pinned(
             name="piper-joe",

