@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The recipes migration, migration-seeds and migration-far."""
+"""The recipes migration, migration-seeds, migration-far and migration-far-language."""
+
+import dataclasses
 
 from edgelam.runs.network import Network
 
@@ -25,6 +27,13 @@ FAR = Network(
 middle is slower than the others. The model is small (random-small), so that a hundred slots take little time; memory of
 the servers is 64 times slower than that of their profiles, so that a token takes as long as one of SmolLM2 on these."""
 
+FAR_LANGUAGE = dataclasses.replace(
+    FAR, options=tuple(option.replace("100Mbps", "1Gbps") for option in FAR.options),
+    devices=("edge1=jetson-orin-nano", "edge*=jetson-orin"),
+)  # fmt: skip
+"""The same road for SmolLM2: its weights are ten times as large, so links are ten times as fast; servers are as their
+profiles say."""
+
 
 def migration() -> Config:
     """Sessions of SmolLM2 follow two cars along a road: six policies, one seed."""
@@ -44,3 +53,12 @@ def migration_far() -> Config:
         bandwidth_bps=10e6, storage_bytes=30e6, power_w=8.0, latency_s=0.15, jitter_s=0.003,
     )  # fmt: skip
     return Config(network=FAR, study="migration", migration=settings)
+
+
+def migration_far_language() -> Config:
+    """The same road with sessions of SmolLM2, whose keys, values and weights move; one seed. Minutes."""
+    settings = dataclasses.replace(
+        migration_far().migration, model="smollm2-135m", num_seeds=1, sweep=(), bandwidth_bps=100e6,
+        storage_bytes=1.9e9,
+    )  # fmt: skip
+    return Config(network=FAR_LANGUAGE, study="migration", migration=settings)
