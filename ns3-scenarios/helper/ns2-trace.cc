@@ -5,11 +5,11 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <sstream>
 #include <stdexcept>
+
+#include "text-lines.h"
 
 namespace edgelam {
 
@@ -26,21 +26,12 @@ std::string Shown(const std::string& text) {
 /// The lines of one file, and what is wrong with them.
 class Reader {
   public:
-    Reader(const std::string& path, std::size_t numNodes, const std::function<bool(const ns3::Vector2D&)>& inside,
-           double fastestMps)
-        : m_path(path), m_inside(inside), m_fastestMps(fastestMps), m_ways(numNodes), m_places(numNodes) {}
+    Reader(const std::string& path, std::size_t numNodes, const Ns2Area& area, double fastestMps)
+        : m_path(path), m_area(area), m_fastestMps(fastestMps), m_ways(numNodes), m_places(numNodes) {}
 
     void Read() {
-        std::ifstream file(m_path);
-        if (!file || std::filesystem::is_directory(m_path)) {
-            throw std::invalid_argument("mobility file '" + m_path +
-                                        "' cannot be read; legal is a file of ns-2 "
-                                        "movements");
-        }
-        for (std::string text; std::getline(file, text);) {
-            if (++m_line == 1 && text.starts_with("\xEF\xBB\xBF")) { // a byte order mark
-                text.erase(0, 3);
-            }
+        for (const auto& text : ReadTextLines(m_path, "mobility file ")) {
+            ++m_line;
             ReadLine(text);
         }
         for (std::size_t node = 0; node < m_ways.size(); ++node) {
@@ -151,17 +142,22 @@ class Reader {
     }
 
     void CheckPlace(const ns3::Vector2D& place) const {
-        if (!m_inside(place)) {
+        if (!m_area.inside(place)) {
+            const ns3::Rectangle& bounds = m_area.bounds;
             std::ostringstream text;
-            text << "place (" << place.x << ", " << place.y << ") is outside the area of this scenario; legal are "
-                 << "places inside it";
+            text << "place (" << place.x << ", " << place.y << ") is outside the area of this scenario; legal are x "
+                 << "from " << bounds.xMin << " to " << bounds.xMax << " m and y from " << bounds.yMin << " to "
+                 << bounds.yMax << " m";
+            if (bounds.IsInside({place.x, place.y, 0})) {
+                text << ", without the parts of this rectangle where the scenario has no UEs";
+            }
             Refuse(text.str());
         }
     }
 
     static constexpr double farthest_m = 1e6, latest_s = 1e6;
     std::string m_path;
-    const std::function<bool(const ns3::Vector2D&)>& m_inside;
+    const Ns2Area& m_area;
     double m_fastestMps;
     std::vector<Ns2Way> m_ways;
     std::vector<std::array<std::optional<double>, 2>> m_places; ///< [node][x, y]
@@ -171,9 +167,9 @@ class Reader {
 
 } // namespace
 
-std::vector<Ns2Way> ReadNs2Trace(const std::string& path, std::size_t numNodes,
-                                 const std::function<bool(const ns3::Vector2D&)>& inside, double fastestMps) {
-    Reader reader(path, numNodes, inside, fastestMps);
+std::vector<Ns2Way> ReadNs2Trace(const std::string& path, std::size_t numNodes, const Ns2Area& area,
+                                 double fastestMps) {
+    Reader reader(path, numNodes, area, fastestMps);
     reader.Read();
     return reader.Take();
 }

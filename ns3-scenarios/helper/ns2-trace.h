@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ns3/rectangle.h"
 #include "ns3/vector.h"
 
 namespace edgelam {
@@ -23,6 +24,12 @@ struct Ns2Way {
     std::vector<Movement> movements; ///< in the order of times
 };
 
+/// Where nodes may be: inside, which is part of a rectangle.
+struct Ns2Area {
+    std::function<bool(const ns3::Vector2D&)> inside;
+    ns3::Rectangle bounds;
+};
+
 /// Reads
 ///
 ///     $node_(0) set X_ 150.98
@@ -32,11 +39,9 @@ struct Ns2Way {
 /// and skips empty lines, comments (#) and the lines of $god_. ns-3's Ns2MobilityHelper takes such files too, but
 /// ignores what it does not understand.
 /// \param numNodes nodes 0 to numNodes - 1, each of which must have its first place in the file
-/// \param inside whether a node may be at a place
 /// \param fastestMps the largest speed
 /// Throws std::invalid_argument with file, line, value and what is legal: for a line that is none of these, for numbers
 /// that are not finite, unknown nodes, places outside, speeds, and times of a node that go back.
-std::vector<Ns2Way> ReadNs2Trace(const std::string& path, std::size_t numNodes,
-                                 const std::function<bool(const ns3::Vector2D&)>& inside, double fastestMps);
+std::vector<Ns2Way> ReadNs2Trace(const std::string& path, std::size_t numNodes, const Ns2Area& area, double fastestMps);
 
 } // namespace edgelam

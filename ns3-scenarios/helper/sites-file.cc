@@ -3,11 +3,11 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
 #include <sstream>
 #include <stdexcept>
 
 #include "channel-statistics.h"
+#include "text-lines.h"
 
 namespace edgelam {
 
@@ -77,18 +77,18 @@ void ReadCell(const std::string& path, const std::string& line, std::size_t numb
 } // namespace
 
 void ReadSites(const std::string& path, std::vector<SiteCell>& cells) {
-    std::ifstream file(path);
-    if (!file) {
-        throw std::invalid_argument("option --sitesFile=" + path + " is not legal: the file cannot be read");
-    }
-    std::string line;
-    for (std::size_t number = 1; std::getline(file, line); ++number) {
-        if (!line.empty() && line.back() == '\r') {
-            line.pop_back();
+    std::size_t number = 0;
+    bool first = true;
+    for (const auto& line : ReadTextLines(path, "option --sitesFile=")) {
+        ++number;
+        const auto begin = line.find_first_not_of(" \t");
+        if (begin == std::string::npos || line[begin] == '#') {
+            continue;
         }
-        if (!line.empty() && line[0] != '#' && !(number == 1 && line[0] == 'x')) {
+        if (!first || (line[begin] != 'x' && line[begin] != 'X')) { // otherwise the names of the columns
             ReadCell(path, line, number, cells);
         }
+        first = false;
     }
 }
 

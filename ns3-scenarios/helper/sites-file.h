@@ -21,9 +21,9 @@ struct SiteCell : CellPlace {
 constexpr const char* sites_columns = "x,y,z,bearing[,power[,deployment]]";
 
 /// Add the cells of a CSV file to a list: places in m, directions in degrees, powers in dBm, TR 38.901 deployments.
-/// Lines that begin with # and a first line of names are skipped; the cells of one place follow one another and are
-/// one site. Throws std::invalid_argument, with the line and what is legal, for a file that is not so, or cannot be
-/// read.
+/// Empty lines, those that begin with #, and names of columns above the first cell are skipped; the cells of one place
+/// follow one another and are one site. Throws std::invalid_argument, with the line and what is legal, for a file that
+/// is not so, or cannot be read.
 void ReadSites(const std::string& path, std::vector<SiteCell>& cells);
 
 } // namespace edgelam

@@ -41,7 +41,8 @@ void UeMotion::SetArea(Area area, std::uint32_t numUes, double speedMps) {
         }
         const double height = m_area.middle.z;
         m_fileWays = ReadNs2Trace(
-            m_file, numUes, [&](const ns3::Vector2D& place) { return m_area.inside({place.x, place.y, height}); },
+            m_file, numUes,
+            {[&](const ns3::Vector2D& place) { return m_area.inside({place.x, place.y, height}); }, m_area.bounds},
             fastest_mps);
         return;
     }

@@ -37,6 +37,13 @@ def test_places_powers_and_deployments_of_a_file(tmp_path):
     assert (x <= 150).all()  # half a spacing beyond the outermost gNBs
 
 
+@pytest.mark.parametrize("form", ["\ufeffx,y,z,bearing\n{}", "# by hand\n\n X,Y,Z,bearing\n  \n{}\n# end\n", "{}"])
+def test_files_of_spreadsheets_and_editors_are_understood(tmp_path, form):
+    sites = tmp_path / "sites.csv"
+    sites.write_text(form.format("0, 40, 30, 0\n0,40,30,180").replace("\n", "\r\n"))
+    assert observe(sitesFile=str(sites), spacing=300)["gnb_of_cell"].tolist() == [0, 0]
+
+
 def test_a_car_takes_its_loss_from_every_cell():
     outside, inside = observe(), observe(carFraction=1, carLoss=12, carLossDeviation=3)
     loss = inside["ue_drop"]["car_db"]
@@ -50,7 +57,13 @@ def test_a_car_takes_its_loss_from_every_cell():
 
 @pytest.mark.parametrize(
     ("text", "texts"),
-    [("", ["--sitesFile=", "no cells"]), ("1,2,3", ["line 1", "3 fields"]), ("0,0,25,0,30,City", ["'City'"])],
+    [
+        ("", ["--sitesFile=", "no cells"]),
+        ("1,2,3", ["line 1", "3 fields"]),
+        ("0,0,25,0,30,City", ["'City'"]),
+        ("0,0,25,90\n0,0,25,450", ["line 2", "450", "-360 to 360"]),
+        ("0,0,25,180\n0,0,25,-180", ["line 2", "direction"]),
+    ],
 )
 def test_bad_files_are_refused(tmp_path, text, texts):
     sites = tmp_path / "sites.csv"
