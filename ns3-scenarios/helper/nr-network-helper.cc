@@ -33,6 +33,13 @@ InternetStackHelper Stack(const Ipv4RoutingHelper& routing) {
     return stack;
 }
 
+/// A /24 of 10.46.0.0/16; of more than 256 sites, of 10.64.0.0/10.
+Ipv4Address SiteNetwork(std::uint32_t site) {
+    constexpr std::uint32_t few = 256;
+    return Ipv4Address(site < few ? Ipv4Address("10.46.0.0").Get() + (site << 8)
+                                  : Ipv4Address("10.64.0.0").Get() + ((site - few) << 8));
+}
+
 Ptr<Ipv4StaticRouting> RoutingOf(const Ptr<Node>& node) {
     return Ipv4StaticRoutingHelper().GetStaticRouting(node->GetObject<Ipv4>());
 }
@@ -102,8 +109,7 @@ std::uint32_t NrNetworkHelper::AddGnb(Ptr<Node> node, Ptr<RadioChannel> channel,
     const auto interfaces = m_n3.Assign(devices);
     m_n3.NewNetwork();
     RoutingOf(node)->SetDefaultRoute(interfaces.GetAddress(1), interfaces.Get(0).second);
-    const std::string site = "10.46." + std::to_string(number) + ".0";
-    RoutingOf(m_upf)->AddNetworkRouteTo(Ipv4Address(site.c_str()), Ipv4Mask("255.255.255.0"), interfaces.GetAddress(0),
+    RoutingOf(m_upf)->AddNetworkRouteTo(SiteNetwork(number), Ipv4Mask("255.255.255.0"), interfaces.GetAddress(0),
                                         interfaces.Get(1).second);
     Gnb gnb{node,
             CreateObject<NrNetworkGnbDevice>(),
@@ -111,7 +117,7 @@ std::uint32_t NrNetworkHelper::AddGnb(Ptr<Node> node, Ptr<RadioChannel> channel,
             interfaces.GetAddress(1),
             interfaces.Get(0).second,
             interfaces.Get(1).second,
-            Ipv4AddressHelper(Ipv4Address(site.c_str()), "255.255.255.252")};
+            Ipv4AddressHelper(SiteNetwork(number), "255.255.255.252")};
     node->AddDevice(gnb.device);
     gnb.device->Set(m_ues, number);
     gnb.device->SetBearers(m_radio.Quality().bearerOf);

@@ -75,16 +75,16 @@ void NrNetworkHelper::PublishCells(Registry& registry) {
             Array<double> array{{numUes, numCells}, {}};
             for (std::uint32_t ue = 0; ue < numUes; ++ue) {
                 const auto& dbm = m_ues->handover->GetMeasurements().FilteredDbm(ue);
-                double sum = 0;
-                for (const double each : dbm) {
-                    sum += std::pow(10, each / 10);
-                }
-                const nr::CellSettings& settings = m_network->GetCell(0)->GetCarrier().settings;
-                const double noise = std::pow(
-                    10, (noise_dbm_hz + 10 * std::log10(15e3 * std::exp2(settings.mu)) + settings.ueNoiseDb) / 10);
-                for (const double each : dbm) {
-                    const double power = std::pow(10, each / 10);
-                    array.values.push_back(10 * std::log10(power / (sum - power + noise)));
+                for (std::uint32_t cell = 0; cell < numCells; ++cell) {
+                    const nr::CellSettings& settings = m_network->GetCell(cell)->GetCarrier().settings;
+                    double others = std::pow(
+                        10, (noise_dbm_hz + 10 * std::log10(15e3 * std::exp2(settings.mu)) + settings.ueNoiseDb) / 10);
+                    for (std::uint32_t other = 0; other < numCells; ++other) {
+                        if (other != cell && &m_network->GetAir(other) == &m_network->GetAir(cell)) { // one carrier
+                            others += std::pow(10, dbm[other] / 10);
+                        }
+                    }
+                    array.values.push_back(dbm[cell] - 10 * std::log10(others));
                 }
             }
             return array;

@@ -401,6 +401,7 @@ void Refusals(Case& test) {
     NetworkTestbed bed(Flat());
     bed.AddCell({{0, 0, 10}});
     test.Refuses([&] { bed.AddCell({{0, 0, 10}}); }, {"cells 0 and 1", "same orientation", "0:0:10"}, "same place");
+    test.Refuses([&] { bed.AddCell({{0, 0, 10}, 360}); }, {"cells 0 and 1", "same orientation"}, "once around");
     bed.AddCell({{0, 0, 10}, 120});
     test.Refuses([&] { bed.AddCell({{90, 0, 10}, 0, {Set("Numerology", 0u), Set("Bandwidth", 50e6)}}); },
                  {"overlaps cell 0", "Numerology 0", "Numerology 1"}, "numerology");

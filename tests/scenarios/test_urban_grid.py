@@ -109,6 +109,18 @@ def test_cells_from_a_file(tmp_path):
     assert (near >= 10).all()
 
 
+def test_more_sites_than_a_byte_has_numbers(tmp_path):
+    sites = tmp_path / "many.csv"
+    sites.write_text("".join(f"{200 * i},0,10,0\n" for i in range(258)))
+
+    async def main(sim):
+        records = [await sim.node(f"edge{i}").send(sim.node("ue0"), bytes(500), protocol="udp") for i in (1, 255, 257)]
+        return [record.delivered_bytes for record in records]
+
+    options = {"layout": "file", "sitesFile": str(sites), "siteDistance": 100, "numUe": 1, "bandwidth": 20, "speed": 0}
+    assert cosim.simulate(main, scenario="nr-urban-grid", options=options, seed=1) == [500, 500, 500]
+
+
 def test_a_gnb_far_below_the_noise_changes_nothing(tmp_path):
     """Neither with its interference, nor by being one more gNB."""
     sites = tmp_path / "faint.csv"

@@ -30,7 +30,8 @@ RandomAccessCarrier AccessOf(Network& network, const Carrier& carrier) {
     // The gNB decodes, decides and sends; the UE decodes. Message 3 comes K2 slots and its delta of TS 38.214 table
     // 6.1.2.1.1-5 later, and is answered like a preamble. Blocks have the lowest MCS; grants, 8 elements (CCE).
     const unsigned response = 2 + 2 * settings.gnbDelay + settings.ueDelay;
-    const unsigned delta = settings.mu == 0 ? 2 : settings.mu == 1 ? 3 : settings.mu == 2 ? 4 : 6;
+    constexpr unsigned deltas[] = {2, 3, 4, 6, 0, 24, 48}; // numerologies 0 to 3, 5 and 6
+    const unsigned delta = deltas[settings.mu];
     const auto blockLoss = [&carrier](double bits, double symbols, double snr) {
         return carrier.errors.CodeBlockErrorRate(qpsk, bits + crc_bits, symbols, snr);
     };

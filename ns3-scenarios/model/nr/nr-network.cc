@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -144,7 +145,9 @@ std::uint32_t Network::AddCell(ns3::Ptr<Cell> cell) {
         const auto a = Orientation(*cell->GetGnbArray()), b = Orientation(*other.GetGnbArray());
         if (ns3::CalculateDistance(cell->GetGnbMobility()->GetPosition(), other.GetGnbMobility()->GetPosition()) <
                 same_place_m &&
-            std::ranges::equal(a, b, [](double x, double y) { return std::abs(x - y) < same_angle_rad; })) {
+            std::ranges::equal(a, b, [](double x, double y) {
+                return std::abs(std::remainder(x - y, 2 * std::numbers::pi)) < same_angle_rad;
+            })) {
             std::ostringstream text;
             text << "NR network: cells " << i << " and " << NumCells() << " are both at "
                  << cell->GetGnbMobility()->GetPosition()
