@@ -7,8 +7,8 @@ number of nodes. An environment is written by three methods, `begin`, `look` and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -26,6 +26,9 @@ Problems = Callable[[np.random.Generator], Any]
 
 class NodeChoice(gymnasium.Env[Observation, int]):
     """An environment in which each step chooses a node."""
+
+    options: ClassVar[tuple[str, ...]] = ()
+    """Names of the options of `reset` that it has beside ``problem``; all others are refused."""
 
     def __init__(
         self, name: str, problems: Problems, *, rows: Sequence[str], context: Sequence[str], most: float, seed: int = 1
@@ -76,13 +79,14 @@ class NodeChoice(gymnasium.Env[Observation, int]):
         """Begin an episode.
 
         seed: of all episodes from now on; None: the stream goes on. options: ``{"problem": Problem}`` is the problem of
-        this episode, and further ones are the environment's. Raises ConfigurationError for a problem with another
-        number of nodes.
+        this episode, and further ones are the environment's (`options` of the class). Raises ConfigurationError for an
+        option that there is not, and for a problem with another number of nodes.
         """
         super().reset(seed=seed)
         if seed is not None:
             self.rng = self._stream(seed)
         given = dict(options or {})
+        refuse_unknown(given, ("problem", *self.options))
         problem = given.pop("problem", None)
         self.problem = self.problems(self.rng) if problem is None else problem
         if len(self.problem.nodes) != self.action_space.n:  # type: ignore[attr-defined]
@@ -125,3 +129,10 @@ class NodeChoice(gymnasium.Env[Observation, int]):
         if seed < 0:
             raise ConfigurationError(f"seed is {seed!r}; legal are whole numbers from 0")
         return from_numbers(derive_seed(seed, f"{self.name} episodes"))
+
+
+def refuse_unknown(options: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Raise ConfigurationError for an option of `reset` that is not known."""
+    for name in options:
+        if name not in known:
+            raise ConfigurationError(f"reset has no option {name!r}; there are: {', '.join(known) or 'none'}")

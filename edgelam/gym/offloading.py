@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
 from edgelam.errors import ConfigurationError, EdgelamError
-from edgelam.gym.node_choice import Observation
+from edgelam.gym.node_choice import Observation, refuse_unknown
 from edgelam.inference.offloading import lad_ts
 from edgelam.inference.offloading.tasks import Servers, Setting, Task, episode
 
@@ -18,6 +18,7 @@ MOST = 1e4
 ROWS = ("waiting", "computing", "transfer")
 """Columns of a server's row: seconds of its queue, of this task's work there, and of its transfers."""
 CONTEXT = ("mbit", "gcycles")
+State = Literal["slot", "now"]
 
 
 class OffloadingEnv(gymnasium.Env[Observation, int]):
@@ -31,9 +32,11 @@ class OffloadingEnv(gymnasium.Env[Observation, int]):
     rows, context_names = ROWS, CONTEXT
 
     def __init__(
-        self, setting: Setting | None = None, *, state: Literal["slot", "now"] = "slot", seed: int = 1
+        self, setting: Setting | None = None, *, state: State = "slot", seed: int = 1
     ) -> None:  # fmt: skip
         """setting: by default that of LAD-TS; state: what is seen of queues; seed: until `reset` gives another one."""
+        if state not in get_args(State):
+            raise ConfigurationError(f"state is {state!r}; legal are: {', '.join(get_args(State))}")
         self.setting = setting or lad_ts.setting()
         self.state, self._seed = state, seed
         size = len(self.setting.capacities)
@@ -51,8 +54,12 @@ class OffloadingEnv(gymnasium.Env[Observation, int]):
         self.task: Task
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict]:
-        """Begin the first episode of a seed, or the next one. Raises ConfigurationError for a negative seed."""
+        """Begin the first episode of a seed, or the next one; there are no options.
+
+        Raises ConfigurationError for a negative seed, and for any option.
+        """
         super().reset(seed=seed)
+        refuse_unknown(options or {}, ())
         if seed is not None:
             self._seed, self._episode = seed, -1
         self._episode += 1

@@ -14,7 +14,7 @@ from edgelam.gym.node_choice import NodeChoice, Problems
 from edgelam.inference.deployment.replicated import spread
 from edgelam.inference.drawn_problem import Drawn
 from edgelam.inference.problem import Problem
-from edgelam.inference.routing_model import CONTEXT, MOST, ROWS, WORST, Model, Places, Shift, Tables
+from edgelam.inference.routing_model import CONTEXT, MOST, ROWS, WORST, Model, Places, Shift, Tables, check_behaviour
 
 Replicas = Callable[[Problem], Mapping[str, Sequence[str]]]
 """Says for a problem where its services are: service -> names of nodes."""
@@ -28,6 +28,8 @@ class RoutingEnv(NodeChoice):
     complete by a step, as ``delay_s``, and whether it is in time, as ``on_time``. Options of `reset`: ``demand``, a
     factor of each flow's rate, and ``attraction``, numbers of places (see `Shift`), shift the episode.
     """
+
+    options = ("demand", "attraction")
 
     def __init__(
         self, problems: Problems | None = None, replicas: Replicas | None = None, *,
@@ -49,6 +51,7 @@ class RoutingEnv(NodeChoice):
         """
         if requests < 1:
             raise ConfigurationError(f"requests are {requests!r}; there must be at least one")
+        check_behaviour(moves_per_s=moves_per_s, report_every_s=report_every_s)
         self.replicas, self.places, self.requests = replicas or partial(spread, replicas=2), places, requests
         self.moves_per_s, self.report_every_s = moves_per_s, report_every_s
         super().__init__("routing", problems or Drawn(), rows=ROWS, context=CONTEXT, most=MOST, seed=seed)
@@ -59,8 +62,6 @@ class RoutingEnv(NodeChoice):
         shift = Shift.none(tables, 1)
         parts = {"demand": shift.demand, "attraction": shift.attraction}
         for name, value in options.items():
-            if name not in parts:
-                raise ConfigurationError(f"reset has no option {name!r}; there are: problem, {', '.join(parts)}")
             given = np.asarray(value, dtype=float)
             if given.shape != parts[name].shape[1:] or not np.isfinite(given).all():
                 raise ConfigurationError(f"{name} is {value!r}; it must be {parts[name].shape[1]} finite numbers")

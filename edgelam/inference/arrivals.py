@@ -68,6 +68,8 @@ class Diurnal:
         _positive("period_s of diurnal arrivals", self.period_s)
         if not 0 <= self.swing <= 1:
             raise ConfigurationError(f"swing of diurnal arrivals is {self.swing!r}; legal is 0 to 1")
+        if not 0 <= self.phase <= 1:
+            raise ConfigurationError(f"phase of diurnal arrivals is {self.phase!r}; legal is 0 to 1")
 
     @property
     def mean_rate(self) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,10 @@ class Drawn:
             if getattr(self, name) < least:
                 raise ConfigurationError(f"{name} of drawn problems is {getattr(self, name)!r}; it is at least {least}")
         for name in ("tightness", "load"):
-            if not getattr(self, name) > 0:
-                raise ConfigurationError(f"{name} of drawn problems is {getattr(self, name)!r}; it must be above 0")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigurationError(
+                    f"{name} of drawn problems is {getattr(self, name)!r}; it must be above 0 and finite"
+                )
 
     def __call__(self, rng: np.random.Generator) -> Problem:
         """Draw a problem."""

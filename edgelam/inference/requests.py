@@ -48,6 +48,14 @@ class Request:
     task: str = ""
     """The task of the workload, for tables."""
 
+    def __post_init__(self) -> None:
+        """Refuse a time, a deadline or a priority that is not legal."""
+        if not 0 <= self.arrive_s < math.inf:
+            raise ConfigurationError(
+                f"request {self.id}: arrive_s is {self.arrive_s!r}; it must be 0 or more, and finite"
+            )
+        _check(self.deadline_s, self.priority, f"request {self.id}")
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
@@ -168,6 +176,8 @@ def _row(where: str, row: Mapping[Any, Any], graphs: Sequence[str], users: Seque
     if not 0 <= arrive_s < math.inf:
         raise ConfigurationError(f"{where}: time_s is {row['time_s']}; it must be 0 or more, and finite")
     for name, known in (("user", users), ("graph", graphs)):
+        if not row[name]:
+            raise ConfigurationError(f"{where} has no {name}")
         if row[name] not in known:
             raise ConfigurationError(f"{where}: {name} {row[name]!r} is not known; {suggest(str(row[name]), known)}")
     deadline_s = _number(where, "deadline_s", row["deadline_s"]) if row["deadline_s"] else math.inf

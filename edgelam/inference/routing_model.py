@@ -190,6 +190,13 @@ def view(
     )  # fmt: skip
 
 
+def check_behaviour(**values: float) -> None:
+    """Raise ConfigurationError for moves_per_s or report_every_s that is not legal."""
+    for name, value in values.items():
+        if not 0 <= value < np.inf:
+            raise ConfigurationError(f"{name} is {value!r}; it must be finite and not negative")
+
+
 class Model:
     """E copies of the model. Each routes one call at a time (`view`, `step`)."""
 
@@ -209,9 +216,7 @@ class Model:
 
         Raises ConfigurationError for numbers that are not legal.
         """
-        for name, value in (("moves_per_s", moves_per_s), ("report_every_s", report_every_s)):
-            if not 0 <= value < np.inf:
-                raise ConfigurationError(f"{name} is {value!r}; it must be finite and not negative")
+        check_behaviour(moves_per_s=moves_per_s, report_every_s=report_every_s)
         if copies < 1:
             raise ConfigurationError(f"copies are {copies!r}; there must be at least one")
         self.tables, self.rng, self.copies = tables, rng, copies

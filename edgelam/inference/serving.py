@@ -248,12 +248,16 @@ class Serving:
         failures: node -> seconds from the beginning at which it fails. begin_ns: simulated time of the beginning, from
         which requests arrive, if that was before now: those that have arrived have waited for a decision.
 
-        Raises ConfigurationError if a request names an unknown user or graph, or lacks a value, if a service has no
-        instance, and for a failure of an unknown node or at a time that is not legal.
+        Raises ConfigurationError if a request names an unknown user or graph, or lacks a value, if two requests have
+        one number, if a service has no instance, and for a failure of an unknown node or at a time that is not legal.
         """
         self.begin_ns = self.sim.now_ns if begin_ns is None else begin_ns
+        numbers: set[int] = set()
         for request in requests:
             self._check(request)
+            if request.id in numbers:
+                raise ConfigurationError(f"two requests have the number {request.id}; rows of tables would be mixed up")
+            numbers.add(request.id)
         for node, at_s in (failures or {}).items():
             self.sim.node(node)
             if not 0 <= at_s < math.inf:

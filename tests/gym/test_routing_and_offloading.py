@@ -50,3 +50,13 @@ def test_an_episode_of_routing_has_its_requests_and_its_shift():
             env.reset(options=options)
     with pytest.raises(ConfigurationError, match="requests are 0"):
         edgelam.gym.RoutingEnv(requests=0)
+    with pytest.raises(ConfigurationError, match="moves_per_s is -1"):
+        edgelam.gym.RoutingEnv(moves_per_s=-1)
+
+
+def test_what_an_environment_does_not_know_is_refused():
+    for env in (edgelam.gym.DeploymentEnv(), edgelam.gym.MigrationEnv(), edgelam.gym.OffloadingEnv()):
+        with pytest.raises(ConfigurationError, match="reset has no option 'wind'; there are: "):
+            env.reset(seed=1, options={"wind": 1})
+    with pytest.raises(ConfigurationError, match="state is 'later'; legal are: slot, now"):
+        edgelam.gym.OffloadingEnv(state="later")

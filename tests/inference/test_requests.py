@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from small_services import GRAPHS, inputs
 
 from edgelam.errors import ConfigurationError
-from edgelam.inference import Burst, Diurnal, Poisson, Task, drawn, from_trace
+from edgelam.inference import Burst, Diurnal, Poisson, Request, Task, drawn, from_trace
 
 LONG_S = 4000.0
 
@@ -41,10 +41,24 @@ def test_bursts_are_burstier_than_poisson():
 
 
 @pytest.mark.parametrize("make", [lambda: Poisson(0), lambda: Poisson(float("nan")), lambda: Diurnal(1, 2),
-                                  lambda: Burst(1, 0, 1)])  # fmt: skip
+                                  lambda: Diurnal(1, phase=float("nan")), lambda: Burst(1, 0, 1)])  # fmt: skip
 def test_illegal_processes_are_refused(make):
     with pytest.raises(ConfigurationError):
         make()
+
+
+@pytest.mark.parametrize(
+    ("given_as", "says"),
+    [
+        ({"arrive_s": -1.0}, "request 3: arrive_s is -1.0"),
+        ({"arrive_s": float("nan")}, "request 3: arrive_s is nan"),
+        ({"deadline_s": 0}, "request 3: deadline_s is 0"),
+        ({"priority": 9}, "request 3: priority is 9"),
+    ],
+)
+def test_a_request_that_cannot_be_is_refused(given_as, says):
+    with pytest.raises(ConfigurationError, match=says):
+        Request(**{"id": 3, "user": "ue0", "graph": "look", "arrive_s": 0.0, "inputs": {}} | given_as)
 
 
 def tasks(users):
@@ -96,7 +110,7 @@ def test_a_trace_is_read_in_order_of_time(tmp_path):
         ("time_s,user,graph,deadline_s\n1,ue0,look,nan\n", "deadline_s is 'nan'"),
         ("time_s,user,graph,deadline_s,priority\n1,ue0,look,1,8\n", "priority is 8"),
         ("time_s,user,graph,deadline_s,priority\n1,ue0,look,1,inf\n", "priority is inf"),
-        ("time_s,user,graph,deadline_s\n1,ue0\n", "line 2: graph None is not known"),
+        ("time_s,user,graph,deadline_s\n1,ue0\n", "line 2 has no graph"),
         ("time_s,user,graph,deadline_s\n1,ue0,look,1,3\n", "line 2: '3' is beyond the last column"),
         ("time_s,user,graph,deadline_s,prio\n1,ue0,look,1,3\n", "column 'prio' is not known; a trace has time_s,"),
         ("time_s,user,graph,deadline_s,user\n1,ue0,look,1,ue1\n", "has the column 'user' twice"),

@@ -375,6 +375,9 @@ def test_wrong_requests_are_refused():
     ):
         with pytest.raises(ConfigurationError, match=text):
             serve(EVERYWHERE, [request])
+    again = requests()[:1] * 2
+    with pytest.raises(ConfigurationError, match="two requests have the number 0"):
+        serve(EVERYWHERE, again)
 
 
 @pytest.mark.parametrize(
