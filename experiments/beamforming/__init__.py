@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from edgelam import lazy
 
 if TYPE_CHECKING:
-    from .config import RECIPES, Config
+    from .config import RECIPES, Config, needs
     from .jobs import run
     from .results import SCORES, plot, report
 
-__all__ = ["RECIPES", "SCORES", "Config", "check", "plot", "report", "run"]
+__all__ = ["RECIPES", "SCORES", "Config", "check", "needs", "plot", "report", "run"]
 
 __getattr__ = lazy.attributes(
     __name__,
     {
-        **dict.fromkeys(("RECIPES", "Config"), "config"),
+        **dict.fromkeys(("RECIPES", "Config", "needs"), "config"),
         "run": "jobs",
         **dict.fromkeys(("SCORES", "plot", "report"), "results"),
     },
@@ -26,8 +26,16 @@ __getattr__ = lazy.attributes(
 
 
 def check(config: "Config") -> None:
-    """Refuse a run whose backbone is not there."""
+    """Refuse a run whose backbone or policies are not there, or whose network cannot be driven."""
     if any(kind.startswith("graph-lam") or kind == "gnn" for kind in config.learned):
         from edgelam.models import check_backbone
 
         check_backbone(config.policy.backbone)
+    if config.policies:
+        from .jobs import check_policies
+
+        check_policies(config)
+    if not config.network.is_ideal:
+        from . import loop
+
+        loop.check(config)

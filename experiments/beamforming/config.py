@@ -2,14 +2,15 @@
 """Configuration of beamforming and its recipes."""
 
 import dataclasses
+import math
 import re
 from typing import Literal
 
 from edgelam.air.beamforming.learned.settings import KINDS, Kind, PolicySettings, TrainingSettings
 from edgelam.errors import ConfigurationError
+from edgelam.runs import Needs, Network
 
-Rule = Literal["mrt", "zf", "rzf", "wmmse-1-start", "wmmse"]
-RULES: tuple[Rule, ...] = Rule.__args__  # type: ignore[attr-defined]
+Rule = Literal["mrt", "zf", "rzf", "wmmse-1-start", "wmmse", "max-min"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,51 @@ class Test:
 
 
 @dataclasses.dataclass(frozen=True)
+class LoopSettings:
+    """The closed loop: every method drives the network of the options --scenario and so on."""
+
+    ues: int = 6
+    """UEs, all of which are sent to at once, a layer each; 1 to 12."""
+    ages_ms: tuple[float, ...] = (0.0, 10.0)
+    """How old channels are when the gNB gets them, ms; everything is measured for each."""
+    pilot_snr_db: float = math.inf
+    """SNR of the estimates of channels, dB; inf: they are exact."""
+    period_ms: float = 2.0
+    """Time between two decisions, ms."""
+    filling_ms: float = 50.0
+    """Time with full buffers before goodput is measured, ms."""
+    measured_ms: float = 200.0
+    """Time over which goodput is measured, ms."""
+    watch_ms: float = 1.5
+    """Mean time between two looks at channels and weights for the predicted rates, ms."""
+    tensors: int = 5
+    """Tensors that each UE gets afterwards, for latencies."""
+    tensor_kb: float = 98.304
+    """Size of a tensor, kB: as by default 64 hidden states of MiniLM, 384 values of four bytes."""
+    longest_ms: float = 1000.0
+    """A tensor that takes longer is given up, and counts with this time, ms."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that are not legal."""
+        if not 1 <= self.ues <= 12:
+            raise ConfigurationError(f"loop.ues is {self.ues}; legal are 1 to 12, a layer each (docs/antennas.md)")
+        if not self.ages_ms or len(set(self.ages_ms)) < len(self.ages_ms):
+            raise ConfigurationError(f"loop.ages_ms are {self.ages_ms}; at least one, each once")
+        for age_ms in self.ages_ms:
+            if not 0 <= age_ms <= 1000:
+                raise ConfigurationError(f"loop.ages_ms have {age_ms:g}; legal are 0 to 1000 ms")
+        for name in ("period_ms", "measured_ms", "watch_ms", "tensor_kb", "longest_ms"):
+            if not 0.1 <= getattr(self, name) <= 1e5:
+                raise ConfigurationError(f"loop.{name} is {getattr(self, name):g}; legal are 0.1 to 100000")
+        if not 0 <= self.filling_ms <= 1e5:
+            raise ConfigurationError(f"loop.filling_ms is {self.filling_ms:g}; legal are 0 to 100000")
+        if self.tensors < 0:
+            raise ConfigurationError(f"loop.tensors is {self.tensors}; it must be 0 or more")
+        if math.isnan(self.pilot_snr_db) or self.pilot_snr_db < -40:
+            raise ConfigurationError(f"loop.pilot_snr_db is {self.pilot_snr_db:g}; legal are -40 dB and more, or inf")
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """Everything that decides a run of beamforming. The defaults are the quick recipe."""
 
@@ -30,11 +76,13 @@ class Config:
     num_seeds: int = 1
     """Everything is done with so many seeds, from `seed` on."""
     learned: tuple[Kind, ...] = ("graph-lam", "gnn", "unrolled-wmmse")
-    """Policies to train. graph-lam: GNN, pre-trained frozen transformer with adapters; graph-lam-random: the same with
+    """Policies to train. graph-lam: GNN, pre-trained frozen transformer with adapters; graph-lam-full: the same without
+    adapters, all weights of the transformer are trained; graph-lam-random: the same with
     random weights of the transformer; no-backbone: without the transformer; gnn: message passing with as many trained
     parameters as graph-lam; unrolled-wmmse: iterations of WMMSE with trained steps."""
-    rules: tuple[Rule, ...] = RULES
-    """Classical methods; wmmse is the best of ten starts, wmmse-1-start that of RZF."""
+    rules: tuple[Rule, ...] = ("mrt", "zf", "rzf", "wmmse-1-start", "wmmse")
+    """Classical methods; wmmse is the best of ten starts, wmmse-1-start that of RZF; max-min: the largest rate that all
+    users can have at once."""
     tests: tuple[str, ...] = ("4x4@10", "8x8@10", "3x3@10")
     """Test sets, as USERSxANTENNAS@SNR in dB: channels CN(0, 1)."""
     test_samples: int = 400
@@ -43,6 +91,13 @@ class Config:
     """The size of the policies."""
     training: TrainingSettings = dataclasses.field(default_factory=lambda: TrainingSettings(steps=400, batch_size=64))
     """How they are trained."""
+    policies: str = ""
+    """A folder with policies of an earlier run (its folder policies), which are not trained again; empty: all are
+    trained."""
+    network: Network = dataclasses.field(default_factory=lambda: Network(scenario="none"))
+    """The network that methods drive; none: rates by the formula are all that is measured."""
+    loop: LoopSettings = dataclasses.field(default_factory=LoopSettings)
+    """The closed loop, if there is a network."""
     threads: int = 0
     """Number of PyTorch threads; 0: PyTorch's choice. The same seed gives the same bytes only with the same number."""
 
@@ -53,12 +108,14 @@ class Config:
         for name, least in (("num_seeds", 1), ("test_samples", 1), ("threads", 0)):
             if getattr(self, name) < least:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be at least {least}")
-        for name, least in (("learned", 0), ("rules", 0), ("tests", 1)):
+        for name, least in (("learned", 0), ("rules", 0), ("tests", 0)):
             values = getattr(self, name)
             if len(values) < least or len(set(values)) < len(values):
                 raise ConfigurationError(f"{name} are {values!r}; at least {least}, each once")
         if not self.learned and not self.rules:
             raise ConfigurationError("learned and rules are both empty: there is nothing to run")
+        if not self.tests and self.network.is_ideal:
+            raise ConfigurationError("tests are empty, and there is no network to drive: there is nothing to run")
         for name in self.tests:
             test_of(name)
             if "zf" in self.rules and test_of(name).users > test_of(name).antennas:
@@ -71,6 +128,23 @@ def test_of(name: str) -> Test:
     if not found or min(int(found[1]), int(found[2])) < 1 or abs(float(found[3])) > 40:
         raise ConfigurationError(f"test {name!r}; legal are USERSxANTENNAS@SNR, such as 4x4@10, with -40 to 40 dB")
     return Test(int(found[1]), int(found[2]), float(found[3]))
+
+
+def needs(config: Config) -> Needs:
+    """A cell whose precoders come from outside, with a layer for each UE, and a server that sends."""
+    if config.network.is_ideal:
+        return Needs()
+    return Needs(
+        {"ue": config.loop.ues, "edge|cloud": 1}, observables=("cell", "ue_channel", "ue_block_counts"),
+        controls=("precoder",),
+        options={"beams": "external", "selection": "external", "maxLayers": "1", "ueAntennas": "1",
+                 "gnbPower": "20", "ueNoiseFigure": "9"},
+    )  # fmt: skip
+
+
+def age_name(age_ms: float) -> str:
+    """Return how an age of CSI is called in tables."""
+    return f"{age_ms:g} ms"
 
 
 def quick() -> Config:
@@ -86,4 +160,18 @@ def digital() -> Config:
     )  # fmt: skip
 
 
-RECIPES = {"quick": quick, "digital": digital}
+def closed_loop() -> Config:
+    """Six methods drive a cell of nr-indoor, with new and with old CSI, three seeds: about 10 minutes on 2 cores."""
+    return Config(
+        num_seeds=3, learned=("graph-lam", "unrolled-wmmse"), rules=("mrt", "zf", "rzf", "wmmse"), tests=(),
+        training=TrainingSettings(steps=300, batch_size=64, extra_antennas=(0, 4), gain_range_db=20.0),
+        network=Network(
+            scenario="nr-indoor",
+            options=("bandwidth=20", "joined=5", "gnbRows=1", "gnbColumns=8", "gnbPolarisations=1", "speed=0.83",
+                     "edgelam::nr::Cell::GnbDelay=0", "edgelam::nr::Cell::CsiDelay=0",
+                     "edgelam::RadioChannel::CoherenceDistance=0"),
+        ),
+    )  # fmt: skip
+
+
+RECIPES = {"quick": quick, "digital": digital, "closed_loop": closed_loop}

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -13,19 +15,16 @@ from edgelam.air import beamforming
 from edgelam.air.beamforming import Downlink
 from edgelam.air.beamforming.learned import training
 from edgelam.air.beamforming.learned.settings import Kind
+from edgelam.errors import ConfigurationError
 from edgelam.files.storage import make_folder
 from edgelam.output.progress import Progress
 from edgelam.random_streams import derive_seed
 from edgelam.runs import RunFolder
 
+from . import loop
 from .config import Config, test_of
+from .tables import CURVES, POLICIES, Rates
 
-RATES = {"method": str, "test": str, "seed": int, "rate": float, "decision_ms": float}
-"""One row for each method, test set and seed: mean sum rate in bit/s/Hz; processor time per channel, in a batch."""
-CURVES = {"method": str, "seed": int, "step": int, "rate": float}
-"""One row a part of a training: the mean rate of its batches."""
-POLICIES = {"method": str, "seed": int, "trained": int}
-"""One row a policy: how many parameters are trained."""
 PARTS = 40
 
 Method = Callable[[Downlink], Tensor]
@@ -35,6 +34,7 @@ RULES: dict[str, Method] = {
     "rzf": beamforming.rzf,
     "wmmse-1-start": lambda problem: beamforming.wmmse(problem, starts=1),
     "wmmse": beamforming.wmmse,
+    "max-min": beamforming.max_min,
 }
 
 
@@ -48,14 +48,19 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
             methods: dict[str, Method] = {rule: RULES[rule] for rule in config.rules}
             for kind in config.learned:
                 methods[kind] = _trained(config, kind, seed, folder, progress)
-            _judge(config, methods, seed, folder, progress)
+            if config.tests:
+                _judge(config, methods, seed, folder, progress)
+            if not config.network.is_ideal:
+                loop.run(config, methods, seed, folder, progress)
     finally:
         torch.set_num_threads(before)
 
 
 def _trained(config: Config, kind: Kind, seed: int, folder: RunFolder, progress: Progress) -> Method:
     policy = training.make(kind, config.policy, seed=derive_seed(seed, f"weights of {kind}") % 2**31)
-    folder.table("policies", POLICIES).append({"method": kind, "seed": seed, "trained": policy.trained()})
+    if config.policies:
+        training.load(policy, Path(config.policies) / file_name(kind, seed))
+        return policy.eval()
     steps = config.training.steps
     progress.begin(f"{kind}, seed {seed}", steps, "steps")
     part: list[float] = []
@@ -68,16 +73,38 @@ def _trained(config: Config, kind: Kind, seed: int, folder: RunFolder, progress:
             folder.table("curves", CURVES).append(row)
             part.clear()
 
+    begin = time.process_time()
     training.train(policy, config.training, seed=derive_seed(seed, "training"), told=told)
+    row = {"method": kind, "seed": seed, "trained": policy.trained(), "train_s": time.process_time() - begin}
+    folder.table("policies", POLICIES).append(row)
     place = folder.path / "policies"
     make_folder(place)
-    training.save(policy, place / f"{kind}-{seed}.safetensors")
+    training.save(policy, place / file_name(kind, seed))
     return policy
+
+
+def check_policies(config: Config) -> None:
+    """Refuse a folder of policies that lacks one of those that are used."""
+    place = Path(config.policies)
+    there = sorted(path.name for path in place.glob("*.safetensors")) if place.is_dir() else []
+    for seed in range(config.seed, config.seed + config.num_seeds):
+        for kind in config.learned:
+            if file_name(kind, seed) not in there:
+                raise ConfigurationError(
+                    f"policies {config.policies!r}: no file {file_name(kind, seed)}; there are: "
+                    f"{', '.join(there) or 'none'}"
+                )
+
+
+def file_name(kind: Kind, seed: int) -> str:
+    """Return the name of the file with the trained part of a policy."""
+    return f"{kind}-{seed}.safetensors"
 
 
 @torch.no_grad()
 def _judge(config: Config, methods: dict[str, Method], seed: int, folder: RunFolder, progress: Progress) -> None:
     progress.begin(f"tests, seed {seed}", len(config.tests) * len(methods), "tests")
+    rates = Rates(folder, seed, config.test_samples)
     done = 0
     for name in config.tests:
         test = test_of(name)
@@ -85,11 +112,6 @@ def _judge(config: Config, methods: dict[str, Method], seed: int, folder: RunFol
         channel = beamforming.iid(config.test_samples, test.users, test.antennas, seed=channels_seed)
         problem = Downlink(channel, 10 ** (test.snr_db / 10))
         for method, precode in methods.items():
-            begin = time.process_time()
-            precoder = precode(problem)
-            spent = time.process_time() - begin
-            rate = float(problem.weighted_sum_rate(precoder).double().mean())
-            row = {"method": method, "test": name, "seed": seed, "rate": rate}
-            folder.table("rates", RATES).append(row | {"decision_ms": 1e3 * spent / config.test_samples})
+            rates.add(name, method, partial(precode, problem), problem.rates)
             done += 1
             progress.step(done)

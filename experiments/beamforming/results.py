@@ -15,11 +15,18 @@ from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, Score, load
 from edgelam.runs.statistics import half_interval, paired_difference, with_interval
 
-SCORES = (Score("rate", "bit/s/Hz", "higher", table="rates", group=("method", "test"), over=("seed",)),)
+from . import loop_results
+
+SCORES = (
+    Score("rate", "bit/s/Hz", "higher", table="rates", group=("method", "test"), over=("seed",)),
+    Score("goodput", "Mb/s", "higher", table="loop", column="goodput_mbps", group=("method", "age"), over=("seed",)),
+    Score("latency", "ms", "lower", table="loop_latencies", column="latency_ms", group=("method", "age"), take="p95",
+          across="number"),
+)  # fmt: skip
 BEST, BASE = "wmmse", "rzf"
 ABOVE = 1.001
 """Of multi-start WMMSE: a learned mean above this is a fault until it is proven."""
-CONTROLS = ("graph-lam-random", "no-backbone", "gnn", "unrolled-wmmse")
+CONTROLS = ("graph-lam-full", "graph-lam-random", "no-backbone", "gnn", "unrolled-wmmse")
 
 
 def rates(run: Run) -> pd.DataFrame:
@@ -69,6 +76,13 @@ def _compared(table: pd.DataFrame) -> list[tuple[str, str, str]]:
 def report(path: Path, console: Console) -> None:
     """Print a table for each test set, claims, and what must not be."""
     run = load(path)
+    if "rates" in run and len(run["rates"]):
+        _report_rates(run, console)
+    if "loop" in run and len(run["loop"]):
+        loop_results.report(run, console)
+
+
+def _report_rates(run: Run, console: Console) -> None:
     found = rates(run)
     for test, rows in found.groupby("test", sort=False):
         columns = ("method", "rate (bit/s/Hz)", "of WMMSE", "gap from RZF closed", "decision (ms)")
@@ -124,4 +138,28 @@ def plot(path: Path) -> list[Path]:
             axes.set_ylabel("mean rate in training (bit/s/Hz)")
             axes.legend(fontsize=6)
         drawn.append(path / "curves.svg")
+    if "loop" in run and len(run["loop"]):
+        drawn.append(_plot_loop(run, path))
     return drawn
+
+
+def _plot_loop(run: Run, path: Path) -> Path:
+    found = loop_results.summary(run)
+    write_atomically(path / "loop.csv", found.to_csv(index=False, float_format="%.5g").encode())
+    write_atomically(
+        path / "loop_claims.csv", loop_results.claims(run).to_csv(index=False, float_format="%.4g").encode()
+    )
+    ages = list(dict.fromkeys(found["age"]))
+    with figures.figure(path / "loop", width_in=figures.PAGE_IN, height_in=2.8) as (_, (axes,)):
+        methods = list(dict.fromkeys(found["method"]))
+        width = 0.8 / len(methods)
+        for number, method in enumerate(methods):
+            rows = found[found["method"] == method].set_index("age").loc[ages]
+            places = [k + (number - (len(methods) - 1) / 2) * width for k in range(len(ages))]
+            axes.bar(places, rows["goodput"], width, yerr=rows["interval"].fillna(0), label=method,
+                     color=figures.line_style(number, 2)["color"])  # fmt: skip
+        axes.set_xticks(range(len(ages)), ages)
+        axes.set_xlabel("age of the CSI at the gNB")
+        axes.set_ylabel("goodput of the cell (Mb/s)")
+        axes.legend(fontsize=6, ncols=3)
+    return path / "loop.svg"

@@ -44,7 +44,7 @@ def test_a_run(tmp_path, capsys):
         ({"tests": ("4x4",)}, "legal are USERSxANTENNAS@SNR"),
         ({"tests": ("4x4@90",)}, "-40 to 40 dB"),
         ({"tests": ("4x2@10",)}, "zf needs an antenna for each user"),
-        ({"tests": ()}, "at least 1"),
+        ({"tests": ()}, "no network to drive"),
         ({"learned": (), "rules": ()}, "nothing to run"),
         ({"seed": 0}, "seed is 0"),
         ({"num_seeds": 0}, "num_seeds is 0"),

@@ -125,7 +125,7 @@ class Link:
 
 def ask(questions):
     done = subprocess.run(
-        [installed("bin/tests/nr-tables")],
+        [installed("bin/tools/nr-tables")],
         input="\n".join(questions) + "\n",
         capture_output=True,
         text=True,

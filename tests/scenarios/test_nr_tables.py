@@ -100,7 +100,7 @@ def code_blocks(size: int, rate: float) -> tuple[int, int, Fraction, int, int]:
 
 def ask(questions: list[str]) -> list[list[float]]:
     done = subprocess.run(
-        [installed("bin/tests/nr-tables")],
+        [installed("bin/tools/nr-tables")],
         input="".join(question + "\n" for question in questions),
         check=False,
         capture_output=True,
@@ -211,7 +211,7 @@ def test_eesm() -> None:
 def test_the_program_refuses_impossible_settings() -> None:
     for question, part in (("tbs 0 12 12 0 2 616 1", "0 resource blocks"), ("huh", "unknown question 'huh'")):
         done = subprocess.run(
-            [installed("bin/tests/nr-tables")], input=question + "\n", check=False, capture_output=True, text=True
+            [installed("bin/tools/nr-tables")], input=question + "\n", check=False, capture_output=True, text=True
         )
         assert done.returncode == 2
         assert part in done.stderr

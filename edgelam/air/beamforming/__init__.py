@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgelam import lazy
 
 if TYPE_CHECKING:
+    from edgelam.air.beamforming.balancing import max_min
     from edgelam.air.beamforming.block_descent import bcd
     from edgelam.air.beamforming.channels.clustered import Clustered, clustered
     from edgelam.air.beamforming.channels.iid import iid
@@ -43,6 +44,7 @@ _HOME = {
     "digital_optimum": "hybrid",
     "iid": "channels.iid",
     "lmmse": "linear_mmse",
+    "max_min": "balancing",
     "mo_altmin": "manifold",
     "mrt": "maximum_ratio",
     "omp": "matching_pursuit",
@@ -76,6 +78,7 @@ __all__ = [
     "digital_optimum",
     "iid",
     "lmmse",
+    "max_min",
     "mo_altmin",
     "mrt",
     "omp",

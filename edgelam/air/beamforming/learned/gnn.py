@@ -11,9 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from edgelam.air.beamforming.learned.policy import EDGE_FEATURES, NODE_FEATURES, Policy, features
+from edgelam.air.beamforming.learned.policy import EDGE_FEATURES, NODE_FEATURES, Policy
 from edgelam.air.beamforming.learned.settings import PolicySettings
-from edgelam.air.beamforming.problem import Downlink
 from edgelam.random_streams import torch_seeded
 
 
@@ -28,7 +27,7 @@ class Round(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, edges: Tensor) -> Tensor:
-        """[B, K, width], [B, K, K, 2] -> [B, K, width]."""
+        """[B, K, width], [B, K, K, 4] -> [B, K, width]."""
         users = x.shape[1]
         pairs = torch.cat([x[:, :, None].expand(-1, -1, users, -1), x[:, None].expand(-1, users, -1, -1), edges], -1)
         messages = self.message(pairs)
@@ -39,7 +38,7 @@ class Round(nn.Module):
 
 
 class PreEncoder(nn.Module):
-    """From a problem to what is known of each user, [B, K, width]."""
+    """From features to what is known of each user, [B, K, width]."""
 
     def __init__(self, width: int, depth: int) -> None:
         """depth: rounds of messages."""
@@ -47,9 +46,8 @@ class PreEncoder(nn.Module):
         self.begin = nn.Linear(NODE_FEATURES, width)
         self.rounds = nn.ModuleList(Round(width) for _ in range(depth))
 
-    def forward(self, problem: Downlink) -> Tensor:
-        """[B, K, N] channels -> [B, K, width]."""
-        nodes, edges = features(problem)
+    def forward(self, nodes: Tensor, edges: Tensor) -> Tensor:
+        """Features [B, K, 6], [B, K, K, 4] -> [B, K, width]."""
         x = self.begin(nodes)
         for each in self.rounds:
             x = each(x, edges)
@@ -57,7 +55,7 @@ class PreEncoder(nn.Module):
 
 
 def output(width: int) -> nn.Linear:
-    """Return the last layer, logits of l and p for each user; it begins at zero: RZF."""
+    """Return the last layer, changes of the logits of l and p for each user; it begins at zero: RZF."""
     layer = nn.Linear(width, 2)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -70,15 +68,16 @@ class Gnn(Policy):
     def __init__(self, settings: PolicySettings, *, width: int | None = None, seed: int = 0) -> None:
         """width: if it is not that of the settings; seed: of all weights."""
         super().__init__()
+        self.looks = settings.looks
         wide = settings.width if width is None else width
         with torch_seeded(seed):
             self.encoder = PreEncoder(wide, settings.depth)
             self.last = output(wide)
 
-    def numbers(self, problem: Downlink) -> tuple[Tensor, Tensor]:
-        """Return logits of l and p, [B, K] each."""
-        duals, powers = self.last(self.encoder(problem)).unbind(-1)
-        return duals, powers
+    def change(self, nodes: Tensor, edges: Tensor) -> Tensor:
+        """Return by how much the logits of l and p change, [B, K, 2]."""
+        changed: Tensor = self.last(self.encoder(nodes, edges))
+        return changed
 
 
 def of_size(settings: PolicySettings, trained: int, *, seed: int = 0) -> Gnn:

@@ -7,9 +7,10 @@ Process. Mag. 2014), for power and noise of 1 and some l_k, p_k >= 0 that each s
     w_k = sqrt(p_k) d_k / |d_k|,   d_k = (I + sum_i l_i h_i h_i^H)^-1 h_k
 
 So a policy has to find l and p only, and the power limit holds exactly. With equal l and p this is RZF, where training
-begins. A policy sees of the channels what changes neither with a user's phase nor with a common unitary matrix: the
-users' SNRs, and |h_i^H h_j|^2. So permutation of users, user phases and unitary turns of the antennas are symmetries
-of every policy here.
+begins. A policy looks several times: it sees what the precoder of the present l and p does, and changes both. It sees
+of the channels what changes neither with a user's phase nor with a common unitary matrix: the users' SNRs, |h_i^H
+h_j|^2, and |h_i^H w_j|^2. So permutation of users, user phases and unitary turns of the antennas are symmetries of
+every policy here.
 
 Shape suffixes: B samples, K users, F features.
 """
@@ -22,18 +23,30 @@ import torch
 from torch import Tensor, nn
 
 from edgelam.air.beamforming.maximum_ratio import equal_power
-from edgelam.air.beamforming.problem import Downlink, squared
+from edgelam.air.beamforming.problem import Downlink, others, squared
 
-NODE_FEATURES, EDGE_FEATURES = 3, 2
+NODE_FEATURES, EDGE_FEATURES = 6, 4
 _SMALL = 1e-9
+_WEAK = 0.03  # of what is received, over the noise: less does not matter
 
 
 class Policy(nn.Module):
     """A learned map from a problem to a precoder."""
 
+    looks = 1
+    """How often it looks at what its precoder does."""
+
+    def change(self, nodes: Tensor, edges: Tensor) -> Tensor:
+        """Return by how much the logits of l and p change, real [B, K, 2]; arguments as `features` returns them."""
+        raise NotImplementedError
+
     def numbers(self, problem: Downlink) -> tuple[Tensor, Tensor]:
         """Return logits of l and of p, real [B, K] each, for a problem whose channel is [B, K, N]."""
-        raise NotImplementedError
+        logits = problem.scaled.real.new_zeros(*problem.scaled.shape[:2], 2, dtype=torch.float32)
+        for _ in range(self.looks):
+            logits = logits + self.change(*features(problem, logits))
+        duals, powers = logits.unbind(-1)
+        return duals, powers
 
     def forward(self, problem: Downlink) -> Tensor:
         """Return the precoder, complex [..., antenna, user], of exactly the problem's power."""
@@ -63,18 +76,27 @@ def structured(problem: Downlink, duals: Tensor, powers: Tensor) -> Tensor:
     return directions * (weight * math.sqrt(channel.shape[-2]))[:, None, :]
 
 
-def features(problem: Downlink) -> tuple[Tensor, Tensor]:
-    """Return what is known of each user, float32 [B, K, 3], and of each pair of users, float32 [B, K, K, 2].
+def features(problem: Downlink, logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what is known of each user, float32 [B, K, 6], and of each pair of users, float32 [B, K, K, 4].
 
-    Of a user: log10 of its SNR with all power, log2 of its weight over the mean weight, log2 of the number of users;
-    of a pair: the squared cosine of the angle between their channels, and log10 of what of all power would come over.
+    logits: of l and p, [B, K, 2]. Of a user: log10 of its SNR with all power, log2 of its weight over the mean weight,
+    log2 of the number of users, log10 of its SINR with the precoder of these logits, and log(K l) and log(K p). Of user
+    i and another one j: the squared cosine of the angle between their channels, log10 of what of all power would come
+    over, and log10 of what i receives of the stream of j, and j of that of i.
     """
+    users = problem.num_users
     gram = squared(problem.scaled @ problem.scaled.mH)
     snr = gram.diagonal(dim1=-2, dim2=-1).clamp(min=_SMALL).sqrt()
     weights = problem.user_weights.expand_as(snr)
     relative = weights / weights.mean(-1, keepdim=True)
-    count = torch.full_like(snr, math.log2(problem.num_users))
-    nodes = torch.stack([snr.log10(), relative.clamp(min=_SMALL).log2().clamp(min=-8.0), count], dim=-1)
+    count = torch.full_like(snr, math.log2(users))
+    received = squared(problem.scaled @ structured(problem, logits[..., 0], logits[..., 1]))
+    sinr = received.diagonal(dim1=-2, dim2=-1) / (1 + others(received))
+    now = logits.log_softmax(1) + math.log(users)
+    nodes = [snr.log10(), relative.clamp(min=_SMALL).log2().clamp(min=-8.0), count, (sinr + _WEAK).log10(),
+             *now.clamp(min=-12.0).unbind(-1)]  # fmt: skip
     cosine = gram / (snr[:, :, None] * snr[:, None, :]).clamp(min=_SMALL)
     over = (gram / snr[:, :, None].clamp(min=_SMALL)).clamp(min=1e-6).log10()
-    return nodes.float(), torch.stack([cosine, over], dim=-1).float()
+    heard = (received + _WEAK).log10()
+    edges = [cosine, over, heard, heard.mT]
+    return torch.stack([x.float() for x in nodes], dim=-1), torch.stack([x.float() for x in edges], dim=-1)

@@ -10,8 +10,10 @@ from typing import Literal
 from edgelam.errors import ConfigurationError
 from edgelam.models.lora import LoraSettings
 
-Kind = Literal["graph-lam", "graph-lam-random", "no-backbone", "gnn", "unrolled-wmmse"]
-KINDS: tuple[Kind, ...] = ("graph-lam", "graph-lam-random", "no-backbone", "gnn", "unrolled-wmmse")
+Kind = Literal["graph-lam", "graph-lam-full", "graph-lam-random", "no-backbone", "gnn", "unrolled-wmmse"]
+KINDS: tuple[Kind, ...] = (
+    "graph-lam", "graph-lam-full", "graph-lam-random", "no-backbone", "gnn", "unrolled-wmmse",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,14 @@ class PolicySettings:
     """Width of the message passing; gnn takes the width with which it has as many trained parameters as graph-lam."""
     depth: int = 2
     """Rounds of message passing."""
+    looks: int = 2
+    """How often a policy looks at what its precoder does, and changes it."""
     iterations: int = 4
     """unrolled-wmmse: iterations, each with steps of its own."""
 
     def __post_init__(self) -> None:
         """Refuse values that are not legal."""
-        for name in ("layers", "width", "depth", "iterations"):
+        for name in ("layers", "width", "depth", "looks", "iterations"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
@@ -52,6 +56,9 @@ class TrainingSettings:
     """Fewest and most antennas beyond the number of users."""
     snr_db: tuple[float, float] = (0.0, 20.0)
     """Power over noise, drawn for each sample, dB."""
+    gain_range_db: float = 0.0
+    """How far the mean gains of the users of a sample may lie apart, dB: each is drawn from a range of this width, with
+    the SNR above in its middle."""
     learning_rate: float = 1e-3
     """Of Adam at the beginning; it falls to 0 along a cosine."""
 
@@ -64,5 +71,7 @@ class TrainingSettings:
             low, high = getattr(self, name)
             if not (least <= low <= high < math.inf):
                 raise ConfigurationError(f"{name} is {low:g} to {high:g}; legal are numbers from {least:g}, low first")
+        if not 0.0 <= self.gain_range_db <= 60.0:
+            raise ConfigurationError(f"gain_range_db is {self.gain_range_db}; legal are 0 to 60 dB")
         if not 0.0 < self.learning_rate < math.inf:
             raise ConfigurationError(f"learning_rate is {self.learning_rate}; it must be a positive number")

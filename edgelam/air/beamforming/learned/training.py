@@ -35,7 +35,7 @@ def make(kind: Kind, settings: PolicySettings, *, seed: int = 0) -> Policy:
     if kind == "no-backbone":
         return GraphLam(None, settings, seed=seed)
     backbone = load_backbone(settings.backbone, pretrained=kind != "graph-lam-random", seed=seed)
-    lam = GraphLam(backbone, settings, seed=seed)
+    lam = GraphLam(backbone, settings, full=kind == "graph-lam-full", seed=seed)
     return lam if kind != "gnn" else of_size(settings, lam.trained(), seed=seed)
 
 
@@ -52,6 +52,9 @@ def problems(settings: TrainingSettings, seed: int) -> Iterator[Downlink]:
         channel = complex_normal((settings.batch_size, users, antennas), generator).to(torch.complex64)
         low, high = settings.snr_db
         snr_db = low + (high - low) * torch.rand(settings.batch_size, generator=generator)
+        if settings.gain_range_db:
+            gain_db = settings.gain_range_db * (torch.rand(settings.batch_size, users, 1, generator=generator) - 0.5)
+            channel = channel * 10 ** (gain_db / 20)
         yield Downlink(channel, power=10 ** (snr_db / 10))
 
 

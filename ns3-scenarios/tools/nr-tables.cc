@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Answers questions about NR's tables, for tests/scenarios/test_nr_tables.py: one line of standard input each, one
-/// line of standard output each.
+/// Answers questions about NR's tables, for programs outside: one line of standard input each, one line of standard
+/// output each.
 ///
 ///     tbs PRBS SYMBOLS DMRS OVERHEAD BITS_PER_SYMBOL RATE_X_2048 LAYERS
 ///         -> SIZE GRAPH CODE_BLOCKS BITS_PER_CODE_BLOCK LIFTING_SIZE CRC
@@ -9,6 +9,8 @@
 ///         -> ERROR_RATE
 ///     eesm BETA SINR...
 ///         -> EFFECTIVE_SINR
+///     schemes TABLE
+///         -> BITS_PER_SYMBOL RATE_X_2048 BETA of each MCS of that table of TS 38.214 5.1.3.1
 ///     speed
 ///         -> NS_PER_TRANSPORT_BLOCK NS_PER_SINR_OF_EESM
 
@@ -51,6 +53,18 @@ void AnswerEesm(std::istream& in) {
         sinr.push_back(value);
     }
     std::cout << EffectiveSinr(sinr, beta) << '\n';
+}
+
+void AnswerSchemes(std::istream& in) {
+    unsigned number = 0;
+    in >> number;
+    const auto table = McsTableOf(number);
+    for (unsigned mcs = 0; mcs < NumMcs(table); ++mcs) {
+        const Mcs& scheme = McsAt(table, mcs);
+        std::cout << (mcs == 0 ? "" : " ") << unsigned{scheme.bitsPerSymbol} << ' ' << scheme.rate2048 << ' '
+                  << EesmBeta(table, mcs);
+    }
+    std::cout << '\n';
 }
 
 void AnswerSpeed() {
@@ -97,6 +111,8 @@ int main() {
                 AnswerErrorRate(in);
             } else if (verb == "eesm") {
                 AnswerEesm(in);
+            } else if (verb == "schemes") {
+                AnswerSchemes(in);
             } else if (verb == "speed") {
                 AnswerSpeed();
             } else {

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Methods of beamforming drive a cell: goodput as predicted, what computing costs, networks, what is refused."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from edgelam.air.beamforming.learned.settings import PolicySettings, TrainingSettings
+from edgelam.errors import ConfigurationError
+from edgelam.output.progress import Progress
+from edgelam.output.terminal import results as terminal
+from edgelam.runs import Network, RunFolder, experiments, load
+from experiments.beamforming import loop_results
+from experiments.beamforming.config import LoopSettings, closed_loop
+from experiments.beamforming.link import Link, effective
+
+beamforming = experiments.find("beamforming")
+SHORT = LoopSettings(ues=4, ages_ms=(0.0,), period_ms=1.0, filling_ms=15.0, measured_ms=50.0, watch_ms=1.0, tensors=1)
+
+
+def cell(**changes):
+    """Rayleigh fading as in tests/scenarios/test_antennas.py, 20 dB, no delay of the gNB."""
+    options = ("deployment=Rayleigh", "gnbRows=1", "gnbColumns=4", "gnbPolarisations=1", "gnbElement=isotropic",
+               "downtilt=0", "minDistance=100", "maxDistance=101", "bandwidth=20", "joined=5", "gnbPower=15",
+               "speed=0.83", "edgelam::nr::Cell::GnbDelay=0", "edgelam::nr::Cell::CsiDelay=0",
+               "edgelam::RadioChannel::CoherenceDistance=0")  # fmt: skip
+    config = dataclasses.replace(
+        closed_loop(), num_seeds=1, learned=(), rules=("mrt", "rzf"), loop=SHORT, threads=1,
+        network=Network(scenario="nr-urban-micro", options=options, devices=("gnb*=cpu-server",)),
+    )  # fmt: skip
+    return dataclasses.replace(config, **changes)
+
+
+def run(config, tmp_path):
+    experiments.find("beamforming").check(config, start=False)
+    with RunFolder.create("beamforming", config, seed=1, out=tmp_path) as folder:
+        beamforming.run(config, folder, Progress())
+    return load(folder.path)
+
+
+def test_goodput_ratio_is_that_of_predicted_rates(tmp_path, capsys):
+    done = run(cell(), tmp_path)
+    assert len(done["loop"]) == 2
+    assert len(done["loop_users"]) == 2 * SHORT.ues
+    judged = loop_results.claims(done).set_index("claim").loc["rzf carries more than mrt"]
+    assert judged["ratio"] > 1.5
+    assert judged["ratio"] == pytest.approx(judged["predicted_ratio"], rel=0.05)
+    for _, row in done["loop"].iterrows():
+        assert row["goodput_mbps"] == pytest.approx(row["predicted_mbps"], rel=0.08)
+        assert 0 < row["decision_ms"] < row["delay_ms"] + 1e-9
+    latencies = done["loop_latencies"]
+    assert latencies["arrived"].all()
+    assert (latencies["latency_ms"] > 1).all()
+    beamforming.report(done.path, terminal())
+    assert "Closed loop, CSI 0 ms old" in capsys.readouterr().out
+    assert done.path / "loop.svg" in beamforming.plot(done.path)
+
+
+def test_old_csi_and_slow_processors_cost(tmp_path):
+    """At 30 km/h CSI of 20 ms is worth little, and a sensor has not computed a precoder when the next turn comes."""
+    options = (*(each for each in cell().network.options if not each.startswith("speed")), "speed=8.3")
+    loop = dataclasses.replace(SHORT, measured_ms=40.0, tensors=0)
+    found = {}
+    for device, ages_ms in (("cpu-server", (0.0, 20.0)), ("sensor", (0.0,))):
+        network = Network(scenario="nr-urban-micro", options=options, devices=(f"gnb*={device}",))
+        config = cell(loop=dataclasses.replace(loop, ages_ms=ages_ms), network=network, rules=("rzf",))
+        found[device] = run(config, tmp_path)["loop"].set_index("age")
+    server, sensor = found["cpu-server"], found["sensor"].loc["0 ms"]
+    assert server.loc["20 ms", "goodput_mbps"] < 0.7 * server.loc["0 ms", "goodput_mbps"]
+    assert server.loc["20 ms", "delay_ms"] == pytest.approx(20 + server.loc["20 ms", "decision_ms"], abs=0.01)
+    assert sensor["decision_ms"] > 1.0
+    assert sensor["left_out"] > 0
+    assert sensor["goodput_mbps"] < 0.7 * server.loc["0 ms", "goodput_mbps"]
+
+
+def test_policies_of_an_earlier_run_drive_a_network_of_cells(tmp_path):
+    first = cell(
+        network=Network(scenario="none"), learned=("unrolled-wmmse",), rules=("rzf",), tests=("3x3@10",),
+        test_samples=8, policy=PolicySettings(iterations=2), training=TrainingSettings(steps=2, batch_size=4),
+    )  # fmt: skip
+    policies = str(run(first, tmp_path).path / "policies")
+    options = ("sites=2", "sectors=1", "bandwidth=20", "gnbPower=30")
+    loop = dataclasses.replace(SHORT, measured_ms=20.0, tensors=0, pilot_snr_db=20.0, period_ms=2.0)
+    config = cell(
+        network=Network(scenario="nr-urban-grid", options=options), learned=("unrolled-wmmse",), rules=(), loop=loop,
+        policy=PolicySettings(iterations=2), policies=policies,
+    )  # fmt: skip
+    done = run(config, tmp_path)
+    assert done["loop"]["goodput_mbps"].item() > 5
+    assert "curves" not in done
+    with pytest.raises(ConfigurationError, match=r"no file gnn-1\.safetensors; there are: unrolled-wmmse-1"):
+        beamforming.module.check(dataclasses.replace(config, learned=("gnn",)))
+
+
+def test_prediction_by_hand():
+    """Groups of one SINR: the size of a block of the MCS that fits; EESM lies between the least and the mean."""
+    link = Link(2, [4] * 12 + [3], 12)
+    assert link.bits_per_slot(np.zeros(13)) == 0.0
+    assert link.bits_per_slot(np.full(13, 1e-3)) == 0.0
+    most = link.bits_per_slot(np.full(13, 1e4))
+    symbol = 51 * 8 * 948 / 1024  # bits of a symbol on all but one of whose elements there is data
+    assert most == pytest.approx((3 * 144 + 96) * symbol / 5, rel=0.03)
+    half = np.where(np.arange(13) < 6, 1e4, 0.0)
+    assert link.bits_per_slot(half) == pytest.approx(most * 24 / 51, rel=0.03)
+    sinr = np.array([1.0, 10.0])
+    found = effective(sinr, np.ones(2), np.array([1.6, 1e6]))
+    assert 1.0 < found[0] < 5.5
+    assert found[0] == pytest.approx(-1.6 * math.log((math.exp(-1 / 1.6) + math.exp(-10 / 1.6)) / 2))
+    assert found[1] == pytest.approx(5.5, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"ues": 13}, "legal are 1 to 12"),
+        ({"ages_ms": ()}, "at least one"),
+        ({"ages_ms": (-1.0,)}, "legal are 0 to 1000 ms"),
+        ({"measured_ms": math.nan}, "measured_ms is nan"),
+        ({"pilot_snr_db": math.nan}, "pilot_snr_db is nan"),
+        ({"tensors": -1}, "0 or more"),
+    ],
+)
+def test_refused(change, words):
+    with pytest.raises(ConfigurationError, match=words):
+        dataclasses.replace(SHORT, **change)
+
+
+def test_scenarios_that_cannot_be_driven_are_refused():
+    for options, words in (
+        (("beams=zf",), "needs beams=external"),
+        (("pattern=DSUUU",), "predicted for DDDSU"),
+        (("gnbPower=much",), "a number is needed"),
+    ):
+        with pytest.raises(ConfigurationError, match=words):
+            beamforming.module.check(cell(network=Network(scenario="nr-indoor", options=options)))
