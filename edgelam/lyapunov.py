@@ -8,6 +8,11 @@ After each slot, Q becomes max(Q + use / budget - 1, 0). Adding up these lines g
 
 so a budget is met within Q / T, and is met in the limit if Q / T goes to 0. Drift plus penalty chooses in each slot
 what minimises V * penalty + sum of Q * use / budget.
+
+A queue that begins empty has to grow to about V times the price of the budget before it holds anything back: until
+then, O(V) slots spend more than is allowed. `give` gives it that backlog beforehand (place-holder backlog, section
+4.8 there; from an estimate of the price: Huang, Liu and Hao, SIGMETRICS 2014). What it was given then does not count
+as use, and the penalty is larger by at most its square over 2 V T.
 """
 
 from __future__ import annotations
@@ -40,6 +45,14 @@ class VirtualQueues:
         """Sum of use / budget over all slots that had a use, [K]."""
         self.slots = np.zeros(len(self.limits), dtype=int)
         """How many slots these are, [K]."""
+        self.given = np.zeros(len(self.limits))
+        """The part of Q that no use has caused (`give`), [K]."""
+
+    def give(self, prices: np.ndarray) -> None:
+        """Change each queue by V times a price of a slot's budget, not below 0. prices: penalty for a budget, [K]."""
+        changed = np.maximum(self.values + self.v * np.asarray(prices, dtype=float), 0)
+        self.given = self.given + (changed - self.values)
+        self.values = changed
 
     def update(self, uses: np.ndarray) -> None:
         """Count what a slot has used, in the units of the budgets, [K]; NaN: nothing of that was measured in it."""
@@ -61,6 +74,6 @@ class VirtualQueues:
 
     @property
     def allowance(self) -> np.ndarray:
-        """Q / T: by how much more than 1 `mean_use` can be at most, [K]; NaN without a slot."""
+        """(Q - given) / T: by how much more than 1 `mean_use` can be at most, [K]; NaN without a slot."""
         with np.errstate(invalid="ignore"):
-            return np.asarray(self.values / self.slots)
+            return np.asarray((self.values - self.given) / self.slots)

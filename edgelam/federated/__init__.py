@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgelam.federated.methods import METHODS
     from edgelam.federated.records import (
         AllocationRecord,
+        CutRecord,
         DecisionRecord,
         DeviceRecord,
         DeviceRoundRecord,
@@ -33,6 +34,7 @@ _HOME = {
     **dict.fromkeys(
         (
             "AllocationRecord",
+            "CutRecord",
             "DecisionRecord",
             "DeviceRecord",
             "DeviceRoundRecord",
@@ -54,6 +56,7 @@ __getattr__ = lazy.attributes(__name__, _HOME)
 __all__ = [
     "METHODS",
     "AllocationRecord",
+    "CutRecord",
     "DecisionRecord",
     "DeviceRecord",
     "DeviceRoundRecord",

@@ -130,7 +130,8 @@ class DecisionRecord:
     asked_s, in_force_s: when reports were asked for, and when the shares held (control_slot: from this slot of the cell
     on; -1: the scheduler was left alone); operations: of the decision; reports: devices that answered in time; cost,
     energy_j: of the round (energy of all devices for sending and computing, from one report to the next); cost_queue,
-    energy_queue: virtual queues after it, in budgets of a round.
+    energy_queue: virtual queues after it, in budgets of a round; cost_given, energy_given: the part of them with which
+    they began.
     """
 
     method: str
@@ -145,6 +146,8 @@ class DecisionRecord:
     energy_j: float
     cost_queue: float
     energy_queue: float
+    cost_given: float
+    energy_given: float
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,28 @@ class AllocationRecord:
     up_w: float
 
 
+@dataclass(frozen=True)
+class CutRecord:
+    """How a device's model was cut in a round of `decomposed`, and what a round was predicted to take then.
+
+    blocks: that the device runs; rank: of its adapters; activation: encoding of what it sends; predicted_*: of this
+    device in this round, without waiting for others and without the download of missing blocks (flops, memory_bytes: on
+    the device).
+    """
+
+    method: str
+    round: int
+    device: str
+    blocks: int
+    rank: int
+    activation: str
+    predicted_s: float
+    predicted_j: float
+    predicted_bytes: float
+    predicted_flops: float
+    predicted_memory_bytes: float
+
+
 Record = (
     RoundRecord
     | DeviceRoundRecord
@@ -196,6 +221,7 @@ Record = (
     | LeakRecord
     | DecisionRecord
     | AllocationRecord
+    | CutRecord
 )
 Report = Callable[[Record], None]
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from edgelam.errors import ConfigurationError
 from edgelam.federated.allocation.settings import AllocationSettings
+from edgelam.federated.decomposition.settings import DecompositionSettings
 from edgelam.learning.compressors.settings import CompressionSettings
 from edgelam.learning.privacy.settings import PrivacySettings
 from edgelam.models.lora import LoraSettings
@@ -88,6 +89,9 @@ class SplitFedFTSettings:
 
     allocation: AllocationSettings = field(default_factory=AllocationSettings)
     """split-fedft and fed-lora: who takes part in a round and with how much of a 5G cell's band."""
+
+    decomposition: DecompositionSettings = field(default_factory=DecompositionSettings)
+    """decomposed only: how many blocks of the model each device runs, with which rank and encoding."""
 
     encoding: Encoding = "fp16"
     """How embeddings, representations and Jacobians are encoded on the wire: 2 bytes per value with fp16; 1 byte per

@@ -52,12 +52,16 @@ class Entry:
 
     def hidden(self, model: nn.Module, x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
         """Turn embeddings [B, L, D] and mask [B, L] bool into hidden states of the last layer [B, L, H]."""
+        return _run(model, **self.arguments(x_BLD, mask_BL))
+
+    def arguments(self, x_BLD: Tensor, mask_BL: Tensor) -> dict[str, object]:
+        """Return the arguments with which the model's `forward` is called."""
         arguments: dict[str, object] = {"inputs_embeds": x_BLD, "attention_mask": mask_BL.long()}
         if self.explicit_positions:
             arguments["position_ids"] = positions(mask_BL) + self.first_position
         if self.takes_cache:
             arguments["use_cache"] = False
-        return _run(model, **arguments)
+        return arguments
 
 
 class AbsentTable(nn.Embedding):

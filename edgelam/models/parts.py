@@ -45,14 +45,14 @@ class Encoder(nn.Module):
         self.model = model.eval()
         self.cut = cut
         self.pool = Pool(backbone, pooling)
-        self._entry = backbone.entry
+        self.entry = backbone.entry
 
     def hidden(self, x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
         """Embeddings [B, L, D] and mask [B, L] bool -> hidden states of the last layer [B, L, H].
 
         Padding may be on either side if the model takes position numbers (`Entry`), otherwise only on the right.
         """
-        return self._entry.hidden(self.model, x_BLD, mask_BL)
+        return self.entry.hidden(self.model, x_BLD, mask_BL)
 
     def forward(self, x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
         """Return the representation: [B, L, H] with cut "tokens", [B, H] with cut "pooled"."""

@@ -2,6 +2,9 @@
 """A claim about results, with what was measured and what follows."""
 
 import dataclasses
+from collections.abc import Sequence
+
+import pandas as pd
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,3 +15,8 @@ class Claim:
     measured: str
     verdict: str
     """``holds``, ``does not hold`` or ``undecided``."""
+
+
+def csv(claims: Sequence[Claim]) -> bytes:
+    """Return claims as a CSV file."""
+    return pd.DataFrame([dataclasses.asdict(claim) for claim in claims]).to_csv(index=False).encode()

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import pandas as pd
 
 from edgelam.output.terminal import TextTable
-from edgelam.runs.claims import Claim
+from edgelam.runs.claims import Claim, csv
 from edgelam.runs.statistics import paired_difference, with_interval
+
+__all__ = ["csv", "every", "less", "table"]
 
 
 def less(text: str, ours: pd.Series, other: pd.Series, *, scale: float = 1.0, unit: str = "") -> Claim:
@@ -33,11 +34,6 @@ def table(claims: Sequence[Claim]) -> TextTable:
     for claim in claims:
         found.add_row(claim.text, claim.measured, claim.verdict)
     return found
-
-
-def csv(claims: Sequence[Claim]) -> bytes:
-    """Return claims as a CSV file."""
-    return pd.DataFrame([dataclasses.asdict(claim) for claim in claims]).to_csv(index=False).encode()
 
 
 def every(text: str, right: int, count: int, what: str) -> Claim:

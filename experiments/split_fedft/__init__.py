@@ -45,5 +45,7 @@ def _study_of(path: Path, part: str) -> Any:
     from edgelam.runs.folders.folder import read_manifest
 
     configuration = read_manifest(path)["configuration"]
-    study = ".allocation" if configuration.get("allocations", {}).get("rules") else ""  # older runs have no study
+    # older runs have no study
+    study = ".allocation" if configuration.get("allocations", {}).get("rules") else ""
+    study = ".decomposition" if configuration.get("decompositions", {}).get("ways") else study
     return importlib.import_module(f"{__name__}{study}.{part}")

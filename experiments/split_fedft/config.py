@@ -8,13 +8,15 @@ import tyro
 
 from edgelam.errors import ConfigurationError
 from edgelam.federated.allocation.settings import AllocationSettings
+from edgelam.federated.decomposition.settings import DecompositionSettings
 from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.runs.needs import Needs
 from edgelam.runs.network import Network
 
-from .allocation.settings import ALL_RULES, AllocationStudy
+from .allocation.settings import ALL_RULES, FEW_RULES, AllocationStudy
+from .decomposition.settings import OBJECTIVES, SMALL, DecompositionStudy
 
-Method = Literal["split-fedft", "fed-lora", "local", "centralised"]
+Method = Literal["split-fedft", "decomposed", "fed-lora", "local", "centralised"]
 Control = Literal["random-weights", "linear", "majority"]
 
 
@@ -50,6 +52,9 @@ class Config:
     allocations: AllocationStudy = dataclasses.field(default_factory=AllocationStudy)
     """With rules: instead of comparing methods, learn with each rule of allocation, and compare these."""
 
+    decompositions: DecompositionStudy = dataclasses.field(default_factory=DecompositionStudy)
+    """With ways: instead of comparing methods, cut the model in each of these ways, and compare them."""
+
     threads: int = 0
     """Number of PyTorch threads; 0: PyTorch's choice. The same seed gives the same bytes only with the same number."""
 
@@ -79,6 +84,10 @@ class Config:
             self.learning.allocation.check(self.learning.num_devices, rounds)
         for studied in self.allocations.rules:
             self.allocations.under(self, studied)
+        for way in self.decompositions.ways:
+            self.decompositions.under(self, way)
+        if self.allocations.rules and self.decompositions.ways:
+            raise ConfigurationError("allocations.rules and decompositions.ways are both given; one study is legal")
         if not self.methods and not self.controls:
             raise ConfigurationError("methods and controls are both empty: there is nothing to run")
 
@@ -134,15 +143,43 @@ def full() -> Config:
 
 
 def allocation() -> Config:
-    """Online allocation of devices and band within budgets, beside six simple rules, on uneven data."""
+    """Online allocation of devices and band within budgets, beside three simple rules, on uneven data."""
     learning = SplitFedFTSettings(
-        task="digits", num_devices=8, alpha=0.3, rounds=20, batch_size=4, evaluations=10, test_samples=100,
+        task="digits", num_devices=8, alpha=0.3, rounds=10, batch_size=4, evaluations=5, test_samples=100,
         allocation=AllocationSettings(v=2.0, deadline_s=0.2, cost_budget=4.0, devices=4),
     )  # fmt: skip
     return Config(
-        learning=learning, methods=("split-fedft",), controls=(), allocations=AllocationStudy(rules=ALL_RULES),
+        learning=learning, methods=("split-fedft",), controls=(), allocations=AllocationStudy(rules=FEW_RULES),
         network=Network(devices=("ue*=jetson-orin",), options=("bandwidth=20",)),
     )  # fmt: skip
 
 
-RECIPES = {"quick": quick, "full": full, "allocation": allocation}
+def allocation_seeds() -> Config:
+    """All rules of allocation, with free decisions and with shares that are no caps beside them, over five seeds."""
+    config = allocation()
+    return dataclasses.replace(config, allocations=AllocationStudy(rules=ALL_RULES, num_seeds=5))
+
+
+def decomposition() -> Config:
+    """Fixed cuts of the model beside cuts that are chosen for each device, on two boards and two phones."""
+    learning = SplitFedFTSettings(
+        task="digits", num_devices=4, rounds=10, batch_size=16, evaluations=2, test_samples=100,
+        decomposition=DecompositionSettings(installed_blocks=6),
+    )  # fmt: skip
+    ways = ("blocks-0", "blocks-2", "blocks-6", "int8", "adaptive-time", "adaptive-bytes", "adaptive-arithmetic")
+    return Config(
+        learning=learning, methods=("decomposed",), controls=(), decompositions=DecompositionStudy(ways=ways),
+        network=Network(devices=("ue0=jetson-orin", "ue1=jetson-orin", "ue*=phone"), options=("bandwidth=20",)),
+    )  # fmt: skip
+
+
+def decomposition_seeds() -> Config:
+    """Every fixed cut, smaller messages and every objective, over five seeds."""
+    ways = (*(f"blocks-{blocks}" for blocks in range(7)), *SMALL, *(f"adaptive-{each}" for each in OBJECTIVES))
+    return dataclasses.replace(decomposition(), decompositions=DecompositionStudy(ways=ways, num_seeds=5))
+
+
+RECIPES = {
+    "quick": quick, "full": full, "allocation": allocation, "allocation-seeds": allocation_seeds,
+    "decomposition": decomposition, "decomposition-seeds": decomposition_seeds,
+}  # fmt: skip

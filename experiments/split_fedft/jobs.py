@@ -14,10 +14,12 @@ from edgelam.runs import RunFolder
 from . import search
 from .allocation import jobs as allocation
 from .config import Config, needs
+from .decomposition import jobs as decomposition
 from .tables import MethodTables, write_control
 
 LABELS = {
     "split-fedft": "split FedFT",
+    "decomposed": "decomposed",
     "fed-lora": "FedIT",
     "local": "local only",
     "centralised": "centralised",
@@ -31,6 +33,9 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
         torch.set_num_threads(config.threads)
     if config.allocations.rules:
         allocation.run(config, folder, progress)
+        return
+    if config.decompositions.ways:
+        decomposition.run(config, folder, progress)
         return
     folder.note(host={"torch_threads": torch.get_num_threads()}, without_network=[])
     progress.say(f"preparing {config.learning.task} and {config.learning.backbone}")

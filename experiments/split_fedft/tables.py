@@ -6,6 +6,7 @@ rounds          one row a round, as the server sees it
 device_rounds   one row a device and round: where its time went
 decisions       with allocation: one row a decision
 allocations     with allocation: one row a device and decision, with all that the decision knew
+cuts            with decomposed: one row a device and round, where its model was cut
 privacy         with privacy: one row a device, what was released about its samples, and epsilon
 leaks           with privacy: one row a device, how many of its tokens the embeddings told
 devices         the ledger (edgelam.runs.ledger), with each node's training samples, energy and arithmetic
@@ -21,6 +22,7 @@ import pyarrow as pa
 from edgelam.federated.controls import ControlRow
 from edgelam.federated.records import (
     AllocationRecord,
+    CutRecord,
     DecisionRecord,
     DeviceRecord,
     DeviceRoundRecord,
@@ -45,6 +47,7 @@ TABLES: dict[type, tuple[str, dict[str, type]]] = {
     LeakRecord: ("leaks", {}),
     DecisionRecord: ("decisions", {}),
     AllocationRecord: ("allocations", {}),
+    CutRecord: ("cuts", {}),
 }
 COSTS = {"num_train_samples": int, "energy_j": float, "flops": int}  # of a DeviceRecord, beside the ledger's own
 

@@ -15,8 +15,8 @@ from edgelam.errors import ConfigurationError, Diverged
 from edgelam.learning.compressors import CompressionSettings, State, make, wire_bytes
 from edgelam.learning.compressors.power_sgd import factors
 
-KINDS = ("none", "fp16", "int8", "top-k", "powersgd")
-FED_BACK = ("int8", "top-k", "powersgd")
+KINDS = ("none", "fp16", "int8", "int4", "top-k", "powersgd")
+FED_BACK = ("int8", "int4", "top-k", "powersgd")
 SHAPES = numpy_st.array_shapes(min_dims=0, max_dims=4, min_side=1, max_side=9)
 TENSORS = SHAPES.flatmap(
     lambda shape: numpy_st.arrays(np.float32, shape, elements=st.floats(-1000, 1000, width=32))
@@ -167,6 +167,19 @@ def test_int8_line_by_line(shape):
     expected = torch.tensor(expected).reshape(update.movedim(axis, -1).shape).movedim(-1, axis)
     torch.testing.assert_close(decoded, expected, rtol=1e-6, atol=0)
     assert wire_bytes(payload) == update.numel() + 4 * len(lines)
+
+
+@pytest.mark.parametrize("shape", [(), (6,), (3, 41), (2, 9, 4)])
+def test_int4_line_by_line(shape):
+    update = normal(*shape)
+    decoded, payload = sent("int4", update)
+    lines = update.reshape(-1, shape[-1] if shape else 1).tolist()
+    expected = []
+    for line in lines:
+        scale = np.float32(max(abs(x) for x in line)) / np.float32(7)
+        expected += [float(np.rint(np.float32(x) / scale) * scale) for x in line]
+    torch.testing.assert_close(decoded, torch.tensor(expected).reshape(shape), rtol=1e-6, atol=0)
+    assert wire_bytes(payload) == len(lines) * (4 + math.ceil(len(lines[0]) / 2))
 
 
 @given(update=TENSORS, share=st.floats(0.01, 1.0))

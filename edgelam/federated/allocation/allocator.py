@@ -3,7 +3,7 @@
 
     server --report?--> every device --report--> server     (reports.py; who does not answer in time is left out)
     server              the rule's operations, one floating-point operation and 24 bytes each
-    server --shares--> base stations, which keep to them: minimum and cap alike, up and down (edgelam/learning/band.py)
+    server --shares--> base stations, which keep to them: minimum, and with `cap` most, up and down (learning/band.py)
 
 All of that is transfers and computing, and none of it knows anything of the round to come. With `charge` False it
 takes no time. Rules that look at no report (`WITHOUT_REPORTS`) ask for none. proportional-fair leaves the scheduler
@@ -24,9 +24,11 @@ from edgelam.cosim.work import Work
 from edgelam.errors import BatteryEmpty, ConfigurationError, TransferError
 from edgelam.federated.allocation import (
     all_devices,
+    bisection,
     channel_greedy,
     drift_plus_penalty,
     equal_split,
+    prices,
     proportional_fair,
     random_k,
     top_data,
@@ -102,7 +104,8 @@ class Allocator:
         self._weights = {name: 1.0 if equal else count / mean for name, count in self._samples.items()}
         self._prices = {name: settings.price(k) for k, name in enumerate(self.devices)}
         self._before: _Decided | None = None
-        self._checked = False
+        self._begun = False
+        self._prices_of_budgets = prices.FirstPrices(self.queues)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -133,8 +136,9 @@ class Allocator:
                     )
         await self._ended(reports)
         problem = await self._problem(round_number, reports)
-        self._refuse_what_nothing_meets(problem)
+        begun = self._begin(problem)
         choice = RULES[settings.rule](problem, self.queues, settings, self.seed)
+        choice = dataclasses.replace(choice, operations=choice.operations + begun)
         if not quiet:
             work = Work(flops=choice.operations, bytes=BYTES_AN_OPERATION * choice.operations)
             async with self.server.compute("decide allocation", work=work):
@@ -148,7 +152,7 @@ class Allocator:
         self._before = _Decided(
             DecisionRecord(
                 self.method, round_number, asked_s, self.sim.now_s, slot, choice.operations, len(reports),
-                len(choice.admitted), float(problem.prices[choice.admitted].sum()), 0.0, 0.0, 0.0,
+                len(choice.admitted), float(problem.prices[choice.admitted].sum()), 0.0, 0.0, 0.0, 0.0, 0.0,
             ),
             problem, choice,
         )  # fmt: skip
@@ -192,14 +196,24 @@ class Allocator:
         shares = np.zeros(len(self.band.ues))
         for k, name in enumerate(problem.devices):
             shares[self.agents[name].ue] = choice.units[k] * each / prbs
-        await self.band.keep(shares, capped=True, tell=tell)
+        await self.band.keep(shares, capped=self.settings.cap, tell=tell)
         return await self.band.slot()
 
+    def _begin(self, problem: RoundProblem) -> int:
+        """Let the queues begin at the prices of the first measured rounds; return the operations.
+
+        Raises ConfigurationError, at the first, for a deadline or budget under which nobody could ever take part.
+        """
+        if self.settings.rule != "drift-plus-penalty" or not problem.measured.any():
+            return 0
+        if not self._begun:
+            self._refuse_what_nothing_meets(problem)
+        self._begun = True
+        needs, looking = bisection.least_units(problem)
+        pricing = self._prices_of_budgets.seen(problem, needs)
+        return looking + pricing if pricing else 0
+
     def _refuse_what_nothing_meets(self, problem: RoundProblem) -> None:
-        """At the first decision with measurements: a deadline or budget under which nobody could ever take part."""
-        if self._checked or self.settings.rule != "drift-plus-penalty" or not problem.measured.any():
-            return
-        self._checked = True
         alone = problem.seconds(np.ones(len(problem.devices)))
         if alone.min() > self.settings.deadline_s:
             raise ConfigurationError(
@@ -228,7 +242,13 @@ class Allocator:
             )
         self.queues.update(uses)
         cost_q, energy_q = self.queues.values.tolist()
-        self._told(dataclasses.replace(record, energy_j=joules, cost_queue=cost_q, energy_queue=energy_q))
+        cost_g, energy_g = self.queues.given.tolist()
+        self._told(
+            dataclasses.replace(
+                record, energy_j=joules, cost_queue=cost_q, energy_queue=energy_q, cost_given=cost_g,
+                energy_given=energy_g,
+            )
+        )  # fmt: skip
         share = np.maximum(choice.units, 1) / problem.units
         seconds, uses_k = problem.seconds(share), problem.uses(share)
         for k, name in enumerate(problem.devices):

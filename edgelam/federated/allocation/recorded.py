@@ -8,14 +8,13 @@ predicted, with the least band that it needs. Accuracy and time come from simula
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgelam.errors import ConfigurationError
-from edgelam.federated.allocation import bisection, drift_plus_penalty, greedy, knapsack
+from edgelam.federated.allocation import bisection, drift_plus_penalty, greedy, knapsack, prices
 from edgelam.federated.allocation.problem import Floats, Ints, RoundProblem
 from edgelam.lyapunov import VirtualQueues
 from edgelam.random_streams import derive_seed, from_numbers
@@ -31,6 +30,8 @@ class Repeated:
     """Cost and energy (J), [T, 2]."""
     queues: Floats
     """After each round, [T, 2]."""
+    given: Floats
+    """The part of the queues with which they began, [2]."""
 
 
 def needs_of(problems: Sequence[RoundProblem]) -> list[Ints]:
@@ -47,54 +48,34 @@ def repeat(
     rounds: int,
     seed: int,
 ) -> Repeated:
-    """Run drift plus penalty over `rounds` rounds drawn from `problems`. Raises ConfigurationError without any."""
+    """Run drift plus penalty over `rounds` rounds drawn from `problems`. Raises ConfigurationError without any.
+
+    The queues begin at the prices of the first rounds, as in the cell.
+    """
     if not problems:
         raise ConfigurationError("no recorded round has measurements of all devices; legal are runs with some")
     queues = VirtualQueues(budgets, v)
     drawn = from_numbers(derive_seed(seed, "recorded rounds")).integers(len(problems), size=rounds)
     worth, uses, states = np.zeros(rounds), np.zeros((rounds, 2)), np.zeros((rounds, 2))
+    first = prices.FirstPrices(queues)
     for t, number in enumerate(drawn):
         problem = problems[number]
+        first.seen(problem, needs[number])
         units, _ = drift_plus_penalty.admission(problem, queues, needs[number])
         takes = units > 0
         worth[t] = problem.weights[takes].sum()
         uses[t] = problem.uses(np.maximum(units, 1) / problem.units)[takes].sum(axis=0)
         queues.update(uses[t])
         states[t] = queues.values
-    return Repeated(worth, uses, states)
+    return Repeated(worth, uses, states, queues.given)
 
 
 def best_on_average(problems: Sequence[RoundProblem], needs: Sequence[Ints], budgets: Sequence[float]) -> float:
     """Return what no policy exceeds on average over rounds drawn from `problems`, also one that knows all of them.
 
-    It is the least value of the Lagrangian dual, min over prices p >= 0 of p . budget + mean of the best admission at
-    these prices; any prices give a bound.
+    It is the least value of the Lagrangian dual (prices.py).
     """
-    limits = np.asarray(budgets, dtype=float)
-    bound = [i for i in range(len(limits)) if math.isfinite(limits[i])]
-
-    def dual(prices: Floats) -> float:
-        total = float(prices @ limits[bound])
-        for problem, least in zip(problems, needs, strict=True):
-            uses = problem.uses(np.minimum(least, problem.units) / problem.units)[:, bound]
-            worth = np.where(least <= problem.units, problem.weights - uses @ prices, 0.0)
-            for members in problem.in_cells():
-                chosen, _ = knapsack.admit(least[members], worth[members], problem.units)
-                total += float(worth[members][chosen].sum()) / len(problems)
-        return total
-
-    prices = np.zeros(len(bound))
-    for _ in range(3 if len(bound) > 1 else 1):  # one price after the other: the dual is convex in each
-        for i in range(len(bound)):
-            largest = 2 * max(float(problem.weights.max()) for problem in problems)
-            scale = [problem.uses(np.ones(len(problem.devices)))[:, bound[i]] for problem in problems]
-            low, high = 0.0, largest / max(min(float(each[each > 0].min(initial=np.inf)) for each in scale), 1e-12)
-            for _ in range(60):
-                left, right = low + (high - low) / 3, high - (high - low) / 3
-                at = [dual(np.where(np.arange(len(bound)) == i, price, prices)) for price in (left, right)]
-                low, high = (low, right) if at[0] <= at[1] else (left, high)
-            prices[i] = (low + high) / 2
-    return dual(prices)
+    return prices.least_dual(problems, needs, budgets)[1]
 
 
 def greedy_gaps(problems: Sequence[RoundProblem], needs: Sequence[Ints]) -> Floats:

@@ -42,6 +42,9 @@ class AllocationSettings:
     equal: 1 for each."""
     devices: int = 2
     """random-k, channel-greedy, top-data: how many devices take part in a round."""
+    cap: bool = True
+    """Whether a share of the band is also the most that a device gets. False: it is a minimum, and the base station
+    gives away what is idle; a device is then rather faster than predicted."""
     charge: bool = True
     """Whether reports, the decision and its way to the base station take time. False: all of it is free and at once,
     which shows what deciding costs."""

@@ -10,6 +10,7 @@ update = compressor.decode(payload, shape, dtype)              # on the server
 | `none` | as many as the matrix | none |
 | `fp16` | 2 nm | rounding (11 bits), saturates beyond +-65504 |
 | `int8` | nm + 4 n | rounding to 1/127 of the largest of a line, fed back |
+| `int4` | ceil(m / 2) n + 4 n | rounding to 1/7 of the largest of a line, fed back |
 | `top-k` | k (4 + 1, 2, 4 or 8 for the place) | all but the k largest, fed back |
 | `powersgd` | 4 r (n + m) | all but rank r, fed back |
 

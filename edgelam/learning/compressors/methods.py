@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from edgelam.learning.compressors.compressor import Compressor
 from edgelam.learning.compressors.fp16 import HalfPrecision
+from edgelam.learning.compressors.int4 import Int4
 from edgelam.learning.compressors.int8 import Int8
 from edgelam.learning.compressors.none import NoCompression
 from edgelam.learning.compressors.power_sgd import PowerSGD
@@ -18,5 +19,5 @@ def make(settings: CompressionSettings, *, seed: int) -> Compressor:
         return TopK(settings.share)
     if settings.kind == "powersgd":
         return PowerSGD(settings.rank, seed=seed)
-    simple: dict[str, Compressor] = {each.name: each for each in (NoCompression(), HalfPrecision(), Int8())}
+    simple: dict[str, Compressor] = {each.name: each for each in (NoCompression(), HalfPrecision(), Int8(), Int4())}
     return simple[settings.kind]

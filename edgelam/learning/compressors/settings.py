@@ -11,10 +11,10 @@ from edgelam.errors import ConfigurationError
 class CompressionSettings:
     """A compressor and its size."""
 
-    kind: Literal["none", "fp16", "int8", "top-k", "powersgd"] = "none"
+    kind: Literal["none", "fp16", "int8", "int4", "top-k", "powersgd"] = "none"
     """none: devices send the weights themselves. The others send the difference to the received weights: fp16 (2 bytes
-    per value), int8 (1 byte per value and a scale per line), top-k (the largest values), powersgd (two thin factors).
-    The last three add their error to the next update."""
+    per value), int8 and int4 (1 and half a byte per value, and a scale per line), top-k (the largest values), powersgd
+    (two thin factors). All but fp16 add their error to the next update."""
     share: float = 0.1
     """top-k: share of the values that are sent, above 0 and at most 1."""
     rank: int = 2

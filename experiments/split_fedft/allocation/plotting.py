@@ -7,15 +7,24 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from edgelam.runs import Run, figures, load
+from edgelam.files.storage import write_atomically
+from edgelam.runs import Run, claims, figures, load
 
 from . import results
 from .settings import OURS
 
 
 def plot(path: Path) -> list[Path]:
-    """Draw all figures that the tables allow; returns the SVG files (a PNG lies beside each)."""
+    """Draw all figures that the tables allow; returns the SVG files (a PNG lies beside each). Small tables as CSV."""
     run, drawn = load(path), []
+    write_atomically(path / "claims.csv", claims.csv(results.claims(run)))
+    small = {
+        "rules": results.summary(run),
+        "prediction": results.prediction(run),
+        "repeated-means": results.repeated(run),
+    }
+    for name, rows in small.items():
+        write_atomically(path / f"{name}.csv", rows.to_csv(index=False, float_format="%.5g").encode())
     curves = results.mean_curves(run)
     if curves:
         with figures.figure(path / "accuracy", height_in=2.9, columns=2) as (figure, panels):

@@ -13,7 +13,7 @@ from edgelam.runs.claims import Claim
 from edgelam.runs.scores import Score
 from edgelam.runs.statistics import half_interval, paired_difference, with_interval
 
-from .settings import FREE, OURS
+from .settings import FREE, OURS, SOFT
 
 _OVER = ("seed",)
 SCORES = (
@@ -135,14 +135,14 @@ def claims(run: Run) -> list[Claim]:
     for column, what in (("time_s", "simulated time"), ("energy_j", "energy")):
         scores = at_common(run, column)
         own = {name: part.set_index("seed")["accuracy"] for name, part in scores.groupby("method")}
-        for name in methods(run):
-            if OURS in own and name in own and name not in (OURS, FREE):
-                difference = paired_difference(own[OURS], own[name])
-                text = f"at equal {what}, {OURS} is more accurate than {name}"
-                measured = with_interval(difference.mean, difference.interval, sign="+")
-                found.append(
-                    Claim(text, measured, difference.verdict("holds", "does not hold").replace("the same", "undecided"))
-                )
+        for ours in (OURS, SOFT):
+            for name in methods(run):
+                if ours in own and name in own and name not in (OURS, FREE, SOFT):
+                    difference = paired_difference(own[ours], own[name])
+                    text = f"at equal {what}, {ours} is more accurate than {name}"
+                    measured = with_interval(difference.mean, difference.interval, sign="+")
+                    verdict = difference.verdict("holds", "does not hold").replace("the same", "undecided")
+                    found.append(Claim(text, measured, verdict))
     return found + _claim_of_deciding(run)
 
 

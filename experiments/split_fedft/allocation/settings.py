@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from ..config import Config
 
 Studied = Literal[
-    "drift-plus-penalty", "free-decision", "equal-split", "all-devices", "random-k", "channel-greedy", "top-data",
-    "proportional-fair",
+    "drift-plus-penalty", "free-decision", "soft-cap", "equal-split", "all-devices", "random-k", "channel-greedy",
+    "top-data", "proportional-fair",
 ]  # fmt: skip
 ALL_RULES: tuple[Studied, ...] = (
-    "drift-plus-penalty", "free-decision", "equal-split", "all-devices", "random-k", "channel-greedy", "top-data",
-    "proportional-fair",
+    "drift-plus-penalty", "free-decision", "soft-cap", "equal-split", "all-devices", "random-k", "channel-greedy",
+    "top-data", "proportional-fair",
 )  # fmt: skip
+FEW_RULES: tuple[Studied, ...] = ("drift-plus-penalty", "soft-cap", "random-k", "proportional-fair")
 OURS: Studied = "drift-plus-penalty"
 FREE: Studied = "free-decision"
+SOFT: Studied = "soft-cap"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,10 +32,11 @@ class AllocationStudy:
 
     rules: tuple[Studied, ...] = ()
     """The rules that are compared, with the budgets and other settings of --allocation; free-decision is
-    drift-plus-penalty whose reports and decisions take no time. Empty: no study."""
+    drift-plus-penalty whose reports and decisions take no time, soft-cap the same with shares that are no caps. Empty:
+    no study."""
     num_seeds: int = 1
     """Every rule runs with so many seeds, from `seed` on."""
-    repeat_v: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
+    repeat_v: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
     """Values of V with which drift plus penalty is repeated on the rounds that were recorded over the network."""
     repeat_rounds: int = 500
     """How many rounds are drawn from the recorded ones for each V, at least 4."""
@@ -53,7 +56,7 @@ class AllocationStudy:
 
     def under(self, config: Config, rule: Studied) -> Config:
         """Return the configuration of a run under a rule, without a study. Raises ConfigurationError."""
-        chosen: Rule = "drift-plus-penalty" if rule == FREE else rule  # type: ignore[assignment]
-        settings = dataclasses.replace(config.learning.allocation, rule=chosen, charge=rule != FREE)
+        chosen: Rule = "drift-plus-penalty" if rule in (FREE, SOFT) else rule  # type: ignore[assignment]
+        settings = dataclasses.replace(config.learning.allocation, rule=chosen, charge=rule != FREE, cap=rule != SOFT)
         learning = dataclasses.replace(config.learning, allocation=settings)
         return dataclasses.replace(config, learning=learning, allocations=AllocationStudy())

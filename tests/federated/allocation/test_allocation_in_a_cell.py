@@ -78,12 +78,13 @@ def test_reports_and_decisions_are_sent_and_in_force_before_a_round(run):
 
 def test_the_budget_is_kept_as_the_queue_says(run):
     decisions = run.of(DecisionRecord)
-    q = 0.0
+    q = given = 0.0
     for each in decisions:
-        q = max(q + each.cost / 2.0 - 1, 0.0)
+        q, given = max(q + each.cost_given - given + each.cost / 2.0 - 1, 0.0), each.cost_given
         assert each.cost_queue == pytest.approx(q)
         assert each.energy_j > 0
-    assert sum(each.cost for each in decisions) / 8 / 2.0 <= 1 + q / 8 + 1e-12
+    assert given > 0, "queues begin at the price of the budget"
+    assert sum(each.cost for each in decisions) / 8 / 2.0 <= 1 + (q - given) / 8 + 1e-12
     assert {each.admitted for each in decisions} > {3}, "not always everybody"
 
 

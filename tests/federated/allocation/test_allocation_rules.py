@@ -19,6 +19,7 @@ from edgelam.federated.allocation import (
     enumeration,
     greedy,
     knapsack,
+    prices,
     recorded,
 )
 from edgelam.federated.allocation.drift_plus_penalty import admission
@@ -139,7 +140,7 @@ def test_drift_plus_penalty_is_the_best_set_at_the_prices_of_its_queues():
     assert nothing.units.tolist() == [4, 4, 4, 4], "all devices, as long as nothing is measured"
 
 
-@pytest.mark.parametrize("v", [0.5, 1.0, 2.0, 4.0])
+@pytest.mark.parametrize("v", [0.5, 1.0, 2.0, 4.0, 16.0])
 def test_budgets_are_kept_over_500_rounds_and_a_larger_v_is_nearer_to_the_best(v):
     rounds = [problem(6, seed, weights=np.linspace(0.4, 1.6, 6), prices=np.ones(6)) for seed in range(12)]
     needs = recorded.needs_of(rounds)
@@ -148,6 +149,8 @@ def test_budgets_are_kept_over_500_rounds_and_a_larger_v_is_nearer_to_the_best(v
     again = recorded.repeat(rounds, needs, budgets, v=v, rounds=500, seed=3)
     assert np.array_equal(found.worth, again.worth)
     assert found.uses[:, 0].mean() <= 1.02 * 2.0
+    assert found.uses[:, 0].mean() / 2.0 <= 1 + (found.queues[-1, 0] - found.given[0]) / 500 + 1e-12
+    assert found.given[1] == 0.0, "a budget without a limit has no price"
     parts = [found.queues[t - 1, 0] / t for t in (125, 250, 375, 500)]
     assert parts[-1] < parts[0], "falls with T"
     assert found.uses[:, 0].mean() / 2.0 <= 1 + found.queues[-1, 0] / 500 + 1e-12
@@ -156,6 +159,38 @@ def test_budgets_are_kept_over_500_rounds_and_a_larger_v_is_nearer_to_the_best(v
     if v == 4.0:
         small = recorded.repeat(rounds, needs, budgets, v=0.25, rounds=500, seed=3)
         assert best - found.worth.mean() < best - small.worth.mean()
+
+
+def test_queues_begin_at_the_price_of_a_round():
+    """Three devices worth 1, one of which fits into a budget of 1: each unit of the budget is worth 1."""
+    of = problem(3, weights=np.ones(3), prices=np.ones(3), up_snr=np.full(3, 1e3))
+    queues = VirtualQueues((1.0, math.inf), 5.0)
+    queues.update(np.array([3.0, 0.0]))  # a round before anything was measured
+    needs, _ = bisection.least_units(of)
+    assert prices.FirstPrices(queues).seen(of, needs) > 0
+    assert queues.values == pytest.approx([2.0 + 5.0, 0.0])
+    assert queues.given == pytest.approx([5.0, 0.0])
+    queues.update(np.array([1.0, 0.0]))
+    assert queues.allowance[0] == pytest.approx((7.0 - 5.0) / 2)
+    assert queues.mean_use[0] <= 1 + queues.allowance[0] + 1e-12
+    free = VirtualQueues((math.inf, math.inf), 5.0)
+    assert prices.FirstPrices(free).seen(of, needs) == 0
+    assert free.values.tolist() == [0.0, 0.0]
+
+
+def test_energy_is_kept_to_for_each_v_where_costs_follow_the_channel():
+    rounds = [problem(6, seed, weights=np.ones(6)) for seed in range(12)]
+    needs = recorded.needs_of(rounds)
+    share = [np.minimum(need, UNITS) / UNITS for need in needs]
+    whole = np.mean([of.uses(each)[:, 1].sum() for of, each in zip(rounds, share, strict=True)])
+    budgets = (math.inf, whole / 3)
+    best = recorded.best_on_average(rounds, needs, budgets)
+    gaps = []
+    for v in (0.25, 1.0, 4.0, 16.0):
+        found = recorded.repeat(rounds, needs, budgets, v=v, rounds=500, seed=3)
+        assert found.uses[:, 1].mean() <= 1.02 * budgets[1]
+        gaps.append(best - found.worth[250:].mean())
+    assert gaps[-1] < gaps[0]
 
 
 def test_the_bound_is_what_the_best_choice_of_two_rounds_gives():

@@ -1,0 +1,469 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Split federated fine-tuning in which every device has a cut of its own, which can change from round to round.
+
+One round, with every device k (parts 2 to 4 are repeated `accumulation` times):
+
+    server                                            device k, which runs its first c_k blocks
+    plan: cut, rank, encoding; missing weights  --blocks, plan-->   and the adapters of its blocks
+    blocks c_k .. of all devices with that cut  <--activation--     embedding and blocks 0 .. c_k - 1
+    (losses are the devices')                   --representation--> loss of its head
+    back-propagates to block c_k                <--jacobian--
+    (only if c_k is above 0)                    --cut_gradient-->   back-propagates through its blocks
+    adds up, one step of the optimiser          <--done--           gradients of its adapters; what it has measured
+
+A device with all blocks sends and gets no activations, only adapters and their gradients. All adapters belong to the
+server, so with one rank and 16 bits or more on the wire it makes no difference to the learning where models are cut.
+
+Activations in int8 or int4 and Jacobians of which the largest values are sent go through the compressors of
+`edgelam.learning`; a sample's error is kept and added when the sample comes again. Frozen weights are sent in
+`weight_encoding`, whose rounding then holds for the server's copy, too.
+
+Shape suffixes: B batch, T tokens of a device's batch without padding, H width.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+
+from edgelam.cosim.work import Work
+from edgelam.errors import ConfigurationError
+from edgelam.federated.decomposition.choice import OPERATIONS, Option, Predicted, choose
+from edgelam.federated.decomposition.costs import Costs, Measured
+from edgelam.federated.decomposition.links import LinkFit
+from edgelam.federated.decomposition.parts import DeviceBlocks, ServerBlocks
+from edgelam.federated.decomposition.settings import of_device
+from edgelam.federated.evaluation import Evaluator, Outcome
+from edgelam.federated.log import Log, RoundResult
+from edgelam.federated.records import CutRecord, Report, ignore
+from edgelam.federated.samples import Batch
+from edgelam.federated.setup import Setup
+from edgelam.learning import compressors
+from edgelam.learning.averaging import weighted_average
+from edgelam.learning.compressors.settings import CompressionSettings
+from edgelam.learning.conversation import Link, device_nodes, expect, number, on_its_way, server_node
+from edgelam.learning.divergence import refuse_divergence
+from edgelam.learning.memory import borrowed, tensor_bytes
+from edgelam.learning.rounds import Exchange, FinishedRound, device_loop, server_loop
+from edgelam.models import Unsplit
+from edgelam.models.blocks import Blocks
+
+if TYPE_CHECKING:
+    from edgelam import cosim
+
+METHOD = "decomposed"
+PLAIN = ("fp64", "fp32", "fp16")
+SMALL: tuple[Literal["int8", "int4"], ...] = ("int8", "int4")
+RADIO_J, UP = "ue_radio_j", 1
+
+
+class Packing:
+    """What a sender compresses for each sample of a batch, with the errors that it owes; and the receiver's side."""
+
+    def __init__(self, setup: Setup) -> None:
+        """Owe nothing yet."""
+        settings = setup.settings
+        self._by_kind: dict[str, compressors.Compressor] = {}
+        for kind in SMALL:
+            if kind in settings.decomposition.activations:
+                self._by_kind[kind] = compressors.make(CompressionSettings(kind=kind), seed=setup.seed)
+        share = settings.decomposition.jacobian_share
+        self.jacobian = (
+            None if share == 1.0 else compressors.make(CompressionSettings("top-k", share=share), seed=setup.seed)
+        )
+        self.state = compressors.State()
+
+    def activation(self, kind: str) -> compressors.Compressor | None:
+        """The compressor of an encoding of activations; None: one of cosim's."""
+        return self._by_kind.get(kind)
+
+    def pack(self, compressor: compressors.Compressor, what: str, rows: Tensor, batch: Batch,
+             counts: Sequence[int]) -> dict[str, Any]:  # fmt: skip
+        """Return payloads by place in the batch. rows: of all samples, one after the other; counts: of each."""
+        parts = rows.split(list(counts))
+        return {
+            str(place): compressor.encode(f"{what} of {sample}", part, self.state)
+            for place, (sample, part) in enumerate(zip(batch.samples.tolist(), parts, strict=True))
+        }
+
+
+def unpack(compressor: compressors.Compressor, payloads: dict[str, Any], counts: Sequence[int], width: int,
+           dtype: torch.dtype) -> Tensor:  # fmt: skip
+    """Return the rows of all samples, [sum of counts, width]."""
+    return torch.cat(
+        [compressor.decode(payloads[str(place)], (count, width), dtype) for place, count in enumerate(counts)]
+    )
+
+
+@dataclass
+class Known:
+    """What the server knows of a device."""
+
+    option: Option | None = None
+    held: int = 0
+    measured: Measured = field(default_factory=Measured)
+    predicted: Predicted | None = None
+
+
+class Planner:
+    """The server's choices."""
+
+    def __init__(self, setup: Setup, costs: Costs, server: cosim.Node, names: Sequence[str]) -> None:
+        """names: the devices, in the order of their shards."""
+        self.setup, self.costs, self.server = setup, costs, server
+        self.settings = setup.settings.decomposition
+        self.settings.check(costs.count, setup.settings.lora.rank)
+        self.known = {name: Known(held=self.settings.installed_blocks) for name in names}
+        self._options = costs.options()
+        self._number = {name: k for k, name in enumerate(names)}
+
+    @property
+    def operations(self) -> int:
+        """Of one device's choice."""
+        return OPERATIONS * len(self._options) if self.settings.rule == "adaptive" else 0
+
+    def plan(self, device: cosim.Node, round_number: int) -> Predicted:
+        """Choose for a device."""
+        known = self.known[device.name]
+        fixed = self.settings.rule == "fixed"
+        options = [self._fixed(self._number[device.name])] if fixed else self._options
+        predictions = [
+            self.costs.predict(each, known.measured, device.device, self.server.device, known.held) for each in options
+        ]
+        chosen = choose(
+            predictions, known.option, objective=self.settings.objective,
+            rounds_left=self.setup.settings.rounds - round_number, memory_bytes=device.device.memory_bytes,
+            deadline_s=self.settings.deadline_s, hysteresis=self.settings.hysteresis,
+        )  # fmt: skip
+        known.option, known.predicted = chosen.option, chosen
+        return chosen
+
+    def _fixed(self, device: int) -> Option:
+        settings = self.settings
+        blocks, activation = int(of_device(settings.blocks, device)), str(of_device(settings.activations, device))
+        full = self.costs.rank
+        rank = int(of_device(settings.ranks, device)) if settings.ranks and blocks else full
+        return Option(blocks, rank, activation)
+
+
+async def device(link: Link, worker: DeviceBlocks, log: Log, setup: Setup) -> None:
+    """Run one device over the network, until the server ends the run."""
+    node, settings = link.node, setup.settings
+    packing, up, down = Packing(setup), LinkFit(), LinkFit()
+    kinds = settings.decomposition.activations
+    worker.held = settings.decomposition.installed_blocks
+
+    async def send(tag: str, step: int, data: dict[str, Any], encoding: str | None = None) -> None:
+        start_s, before = link.sim.now_s, link.parts.up_bytes
+        await link.send(tag, step, data, encoding=encoding)
+        up.add(link.parts.up_bytes - before, link.sim.now_s - start_s)
+
+    async def receive(tag: str, step: int) -> dict[str, Any]:
+        start_s = link.sim.now_s
+        message = await expect(node, link.server, tag, step)
+        link.parts.downlink_s += on_its_way(message, start_s, link.sim.now_s)
+        link.parts.down_bytes += message.size_bytes
+        link.parts.down_messages += 1
+        down.add(message.size_bytes, link.sim.now_s - message.queued_s)
+        return dict(message.data)
+
+    async def work(round_number: int) -> None:
+        plan = await receive("plan", round_number)
+        cut, _, kind = plan["plan"].tolist()
+        while worker.held < cut:
+            worker.blocks.encoder.load_base((await receive("blocks", round_number))["weights"])
+            worker.held += 1
+        worker.begin(cut, plan.get("adapters", {}))
+        node.memory.allocate("model", worker.resident_bytes())
+        radio_j, sent_s = await _radio_j(link), link.parts.uplink_s
+        parts = range(settings.accumulation)
+        for part in parts:
+            batch = worker.batch(round_number, part)
+            step = round_number * settings.accumulation + part
+            await exchange(step, batch, kinds[kind], first=part == 0, last=part == parts[-1])
+        up_s = link.parts.uplink_s - sent_s
+        spent_w = (await _radio_j(link) - radio_j) / up_s if up_s > 0 else 0.0
+        coming = worker.shard.batch(round_number + 1, 0)
+        measured = Measured(*up.fit(), *down.fit(), spent_w, float(coming.mask.sum()), float(len(coming)))
+        data = {
+            "gradients": worker.adapter_gradients(link.parts.num_samples),
+            "samples": number(link.parts.num_samples), "loss": link.parts.loss_sum, "measured": asdict(measured),
+        }  # fmt: skip
+        await send("done", round_number, data, settings.weight_encoding)
+        if settings.head_averaging == "server":
+            await send("head", round_number, {"head": dict(worker.head.state_dict())}, settings.weight_encoding)
+            worker.head.load_state_dict((await receive("head", round_number))["head"])
+
+    async def exchange(step: int, batch: Batch, kind: str, *, first: bool, last: bool) -> None:
+        where = f"device {node.name} in round {step // settings.accumulation}"
+        with link.accounting():
+            async with node.compute("lower", key=("lower", batch.shape, worker.cut, first)):
+                out_TH, lengths_B = worker.lower(batch)
+        refuse_divergence(out_TH, f"an activation of {where}", settings.against_divergence)
+        with borrowed(node.memory) as take:
+            take("activations", tensor_bytes([out_TH]) + worker.saved_bytes)
+            representation = out_TH
+            if not worker.whole:
+                told = await packed(kind, "activation", out_TH, batch, lengths_B.tolist())
+                encoding = kind if kind in PLAIN else settings.encoding
+                await send("activation", step, {"tokens": told, "lengths": lengths_B}, encoding)
+                representation = (await receive("representation", step))["representation"]
+            with link.accounting():
+                async with node.compute("head", key=("head", batch.shape, first, last)):
+                    loss, jacobian = worker.loss_and_jacobian(representation, batch)
+                    if last:
+                        worker.update()
+            refuse_divergence(loss, f"the loss of {where}", settings.against_divergence)
+            link.parts.loss_sum += loss * len(batch)
+            link.parts.num_samples += len(batch)
+            gradient = jacobian
+            if not worker.whole:
+                counts = lengths_B.tolist() if settings.cut == "tokens" else [1] * len(batch)
+                answer = await packed("jacobian", "jacobian", jacobian, batch, counts)
+                await send("jacobian", step, {"jacobian": answer})
+                if not worker.cut:
+                    return
+                gradient = (await receive("cut_gradient", step))["gradient"]
+            with link.accounting():
+                async with node.compute("lower_backward", key=("lower_backward", batch.shape, worker.cut, first)):
+                    worker.backward(gradient, batch)
+
+    async def packed(kind: str, what: str, rows: Tensor, batch: Batch, counts: Sequence[int]) -> Any:
+        compressor = packing.jacobian if what == "jacobian" else packing.activation(kind)
+        if compressor is None:
+            return rows
+        with link.accounting():
+            async with node.compute("compress", key=("compress", kind, batch.shape)):
+                found = packing.pack(compressor, what, rows, batch, counts)
+        node.memory.allocate("compressor", packing.state.num_bytes)
+        return found
+
+    def finished(round_number: int) -> None:
+        log.device_round(round_number, node.name, link.parts)
+
+    await device_loop(link, setup.rounds(settings.rounds), work, give_up=worker.give_up, finished=finished)
+
+
+async def _radio_j(link: Link) -> float:
+    """Return what sending has taken so far, J; 0 in a scenario that does not say."""
+    if RADIO_J not in link.sim.observables:
+        return 0.0
+    ues = [each.name for each in link.sim.nodes.values() if each.role == "ue"]
+    return float((await link.sim.observable(RADIO_J).read()).value[UP, ues.index(link.node.name)])
+
+
+async def serve_round(
+    node: cosim.Node, server: ServerBlocks, planner: Planner, exchange: Exchange, *, setup: Setup, report: Report
+) -> RoundResult:
+    """Do the server's side of one round."""
+    settings, packing = setup.settings, Packing(setup)
+    names = [each.name for each in exchange.chosen]
+    if planner.operations:
+        work = Work(flops=planner.operations * len(names), bytes=24 * planner.operations * len(names))
+        async with node.compute("choose cuts", work=work):
+            pass
+    plans = {each.name: planner.plan(each, exchange.round) for each in exchange.chosen}
+    width, dtype = setup.backbone.hidden_width, next(server.encoder.model.parameters()).dtype
+
+    async def begin(target: cosim.Node) -> None:
+        option, known = plans[target.name].option, planner.known[target.name]
+        kind = settings.decomposition.activations.index(option.activation)
+        plan: dict[str, Any] = {
+            "step": number(exchange.round), "plan": torch.tensor([option.blocks, option.rank, kind], dtype=torch.int32)
+        }  # fmt: skip
+        if option.blocks:
+            plan["adapters"] = server.adapters(option.blocks, option.rank)
+        await node.send(target, plan, tag="plan", encoding=settings.weight_encoding)
+        base = server.encoder.base()
+        while known.held < option.blocks:
+            weights = server.blocks.weights(base, known.held, known.held + 1)
+            data = {"step": number(exchange.round), "weights": weights}
+            await node.send(target, data, tag="blocks", encoding=settings.weight_encoding)
+            known.held += 1
+
+    await exchange.invite_and(begin)
+    above = [name for name in names if plans[name].option.blocks < server.blocks.count]
+    for part in range(settings.accumulation if above else 0):
+        step = exchange.round * settings.accumulation + part
+
+        async def activation(source: cosim.Node, step: int = step) -> tuple[Tensor, Tensor, int] | None:
+            if source.name not in above:
+                return None
+            data = (await expect(node, source, "activation", step)).data
+            option, lengths = plans[source.name].option, data["lengths"]
+            compressor = packing.activation(option.activation)
+            tokens = data["tokens"]
+            if compressor is not None:
+                tokens = unpack(compressor, tokens, lengths.tolist(), width if option.blocks else setup.backbone.width,
+                                dtype)  # fmt: skip
+            return tokens, lengths, option.blocks
+
+        arrived = {name: each for name, each in (await exchange.each(activation)).items() if each is not None}
+        shape = tuple(sorted((cut, len(lengths), int(lengths.max())) for _, lengths, cut in arrived.values()))
+        async with node.compute("upper", key=("upper", shape)):
+            ready = server.represent(arrived)
+        for name, representation in ready.items():
+            what = f"the server's representation for device {name} in round {exchange.round}"
+            refuse_divergence(representation, what, settings.against_divergence)
+        with borrowed(node.memory) as take:
+            take("activations", server.saved_bytes)
+            take("received", tensor_bytes(tokens for tokens, _, _ in arrived.values()))
+
+            async def jacobian(
+                target: cosim.Node, step: int = step, ready: dict[str, Tensor] = ready,
+                arrived: dict[str, tuple[Tensor, Tensor, int]] = arrived,
+            ) -> Tensor | None:  # fmt: skip
+                if target.name not in ready:
+                    return None
+                data = {"step": number(step), "representation": ready[target.name]}
+                await node.send(target, data, tag="representation", encoding=settings.encoding)
+                answer = (await expect(node, target, "jacobian", step)).data["jacobian"]
+                if packing.jacobian is None:
+                    own: Tensor = answer
+                    return own
+                lengths = arrived[target.name][1]
+                counts = lengths.tolist() if settings.cut == "tokens" else [1] * len(lengths)
+                return unpack(packing.jacobian, answer, counts, width, dtype)
+
+            answers = {name: each for name, each in (await exchange.each(jacobian)).items() if each is not None}
+            async with node.compute("backward", key=("backward", shape, part == 0)):
+                gradients = server.backward(answers)
+
+            async def cut_gradient(target: cosim.Node, step: int = step, found: dict[str, Tensor] = gradients) -> None:
+                if target.name in found:
+                    data = {"step": number(step), "gradient": found[target.name]}
+                    await node.send(target, data, tag="cut_gradient", encoding=settings.encoding)
+
+            await exchange.each(cut_gradient)
+
+    async def done(source: cosim.Node) -> dict[str, Any]:
+        return dict((await expect(node, source, "done", exchange.round)).data)
+
+    told = await exchange.each(done)
+    samples = {name: int(each["samples"]) for name, each in told.items()}
+    for name, each in told.items():
+        planner.known[name].measured = Measured(**each["measured"])
+    async with node.compute("update", key=("update", tuple(plans[name].option for name in names))):
+        for name, each in told.items():
+            server.add(each["gradients"], samples[name], counts=name not in above)
+        server.update()
+    if settings.head_averaging == "server":
+        await _average_heads(node, exchange, samples, setup)
+    for name, plan in plans.items():
+        option = plan.option
+        report(
+            CutRecord(
+                METHOD, exchange.round, name, option.blocks, option.rank, option.activation, plan.seconds,
+                plan.energy_j, plan.num_bytes, plan.flops, plan.memory_bytes,
+            )
+        )  # fmt: skip
+    return RoundResult(samples, float(sum(each["loss"] for each in told.values())))
+
+
+async def _average_heads(node: cosim.Node, exchange: Exchange, samples: dict[str, int], setup: Setup) -> None:
+    async def receive(source: cosim.Node) -> dict[str, Tensor]:
+        return dict((await expect(node, source, "head", exchange.round)).data["head"])
+
+    heads = await exchange.each(receive)
+    async with node.compute("average_heads", key=("average_heads", len(heads))):
+        average = weighted_average(list(heads.values()), [samples[name] for name in heads])
+    data = {"step": number(exchange.round), "head": average}
+    await asyncio.gather(
+        *(node.send(to, data, tag="head", encoding=setup.settings.weight_encoding) for to in exchange.active)
+    )
+
+
+def refuse_what_does_not_fit(setup: Setup) -> None:
+    """Raise ConfigurationError for settings that this method does not know."""
+    settings = setup.settings
+    for wrong, what, legal in (
+        (settings.stragglers == "drop", "stragglers 'drop'", "stragglers 'wait'"),
+        (settings.train_embedding, "train_embedding", "train_embedding False"),
+        (settings.freeze_a, "freeze_a", "freeze_a False"),
+        (settings.privacy.clip is not None, "privacy.clip", "no clip, or method split-fedft"),
+        (settings.privacy.embedding_eta is not None, "privacy.embedding_eta", "none, or method split-fedft"),
+        (settings.allocation.decides, f"allocation rule {settings.allocation.rule!r}", "rule none"),
+    ):
+        if wrong:
+            raise ConfigurationError(f"{what} with method {METHOD}, which does not know it; legal is {legal}")
+
+
+@dataclass
+class DecomposedModels:
+    """The server's part and the devices' parts (by node name): they are trained, and remain when a run has ended."""
+
+    server: ServerBlocks
+    devices: dict[str, DeviceBlocks]
+
+    def models(self) -> dict[str, Unsplit]:
+        """Return each device's view as one model: its embedding and head around the server's encoder."""
+        encoder = self.server.encoder
+        return {name: Unsplit(each.embedding, encoder, each.head) for name, each in self.devices.items()}
+
+
+def build(setup: Setup, names: Sequence[str]) -> DecomposedModels:
+    """Make new parts for a server and for devices with these names, one for each shard of the setup.
+
+    Raises ConfigurationError if adapters are outside the blocks, or the settings name a cut outside the model.
+    """
+    settings, encoder = setup.settings, setup.encoder()
+    blocks = Blocks(encoder, setup.backbone.width)
+    settings.decomposition.check(blocks.count, settings.lora.rank)
+    outside = [name for name in encoder.lora if blocks.block_of(name) is None]
+    if outside:
+        raise ConfigurationError(
+            f"LoRA adapter {outside[0]} is in no transformer block, so no cut says where it is; legal with method "
+            f"{METHOD} are lora.targets within {blocks.name}"
+        )
+    shared = setup.embedding()
+    devices = {
+        name: DeviceBlocks(
+            shared, setup.head(), shard, settings, Blocks(encoder.twin(), setup.backbone.width), seed=setup.seed + 1 + k
+        )
+        for k, (name, shard) in enumerate(zip(names, setup.shards, strict=True))
+    }
+    return DecomposedModels(ServerBlocks(blocks, settings, seed=setup.seed), devices)
+
+
+async def run(
+    sim: cosim.Simulation, setup: Setup, report: Report = ignore, parts: DecomposedModels | None = None
+) -> Outcome:
+    """Run decomposed fine-tuning over the simulated network, from the current time to the last round.
+
+    parts: what to train, if the caller keeps it afterwards; None: new parts.
+    """
+    settings = setup.settings
+    refuse_what_does_not_fit(setup)
+    nodes, edge = device_nodes(sim, settings.num_devices), server_node(sim)
+    names = [node.name for node in nodes]
+    parts = parts or build(setup, names)
+    server, models = parts.server, parts.models()
+    planner = Planner(setup, Costs(setup), edge, names)
+    log = Log(METHOD, report)
+    evaluate = Evaluator(setup, METHOD, report, tuple(models))
+    outcomes: list[Outcome] = []
+
+    def finished(done: FinishedRound[RoundResult]) -> None:
+        log.round(done, step=done.number + 1)
+        if settings.evaluates_after(done.number):
+            outcomes.append(evaluate(done.number + 1, sim.now_s, models))
+
+    edge.memory.allocate("model", server.resident_bytes())
+    async with asyncio.TaskGroup() as group:
+        for node in nodes:
+            link = Link(sim, node, edge, settings.encoding)
+            group.create_task(device(link, parts.devices[node.name], log, setup), name=f"device {node.name}")
+        serving = group.create_task(
+            server_loop(
+                sim, edge, nodes, setup.rounds(settings.rounds), finished=finished,
+                serve=lambda exchange: serve_round(edge, server, planner, exchange, setup=setup, report=report),
+            ),
+            name="server",
+        )  # fmt: skip
+    log.nodes(setup, nodes, edge)
+    return outcomes[-1].counting(sum(result.num_samples for result in serving.result()))
