@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Configuration of split_inference and its recipes."""
+
+import dataclasses
+from typing import Literal
+
+from edgelam.errors import ConfigurationError
+from edgelam.runs.network import Network
+
+Model = Literal["minilm", "efficientnet-lite0", "smollm2-135m"]
+Method = Literal["device-only", "edge-only", "cloud-only", "static", "neurosurgeon", "planner"]
+METHODS: tuple[Method, ...] = Method.__args__  # type: ignore[attr-defined]
+STREET = Network("nr-urban-micro", devices=("ue*=phone,flops_per_s=5e9", "edge0=jetson-orin", "cloud0=datacentre-gpu"))
+"""A cell with a server at its site, and the cloud. Of a phone's processor, an application gets a small share."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything that decides a run of split_inference. The defaults are the quick recipe."""
+
+    seed: int = 1
+    """Root of every random stream: inputs, network. 1 to 2147483647."""
+    num_seeds: int = 5
+    """Everything that crosses the network is done with so many seeds, from `seed` on."""
+    network: Network = STREET
+    """The network; users are of the role ue, and all models are also at a node of the role edge and at the cloud."""
+    models: tuple[Model, ...] = ("minilm", "efficientnet-lite0", "smollm2-135m")
+    """minilm: a comment of ns-3 -> its module; efficientnet-lite0: a photo -> its ImageNet class; smollm2-135m: the
+    beginning of a comment -> the next token."""
+    methods: tuple[Method, ...] = METHODS
+    """static: after half of the stages, fp16; neurosurgeon: the cut by regressions and bandwidth, fp32; planner: cut
+    and number format of each request."""
+    formats: tuple[str, ...] = ("fp32", "fp16", "int8", "int4/32+16")
+    """Number formats of what crosses (docs/models.md)."""
+    least_agreement: float = 0.95
+    """The planner uses a format at a cut only if so many answers are those of the whole model. 0 to 1."""
+    quality_samples: int = 20
+    """Inputs on which that is measured."""
+    users: int = 3
+    """Devices that ask."""
+    requests: int = 6
+    """Requests of each user for each model, one after the other."""
+    pause_s: float = 0.05
+    """Mean pause between requests of a user (exponential)."""
+    margin: float = 0.1
+    """The planner changes its mind if it gains at least this share. 0 to less than 1."""
+    sweep: bool = True
+    """Also run every cut in every format, one user alone: what is really the fastest."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is not legal whatever the machine."""
+        from edgelam.inference.split.wire import check_format
+
+        for name, least in (("num_seeds", 1), ("quality_samples", 1), ("users", 1), ("requests", 1)):
+            if getattr(self, name) < least:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        if not 1 <= self.seed <= 2**31 - self.num_seeds:
+            raise ConfigurationError(f"seed is {self.seed}; with num_seeds it must be from 1 to 2147483647")
+        for name in ("models", "methods", "formats"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise ConfigurationError(f"{name} are {values!r}; at least one, each once")
+        for form in self.formats:
+            check_format(form)
+        for form, method in (("fp32", "neurosurgeon"), ("fp16", "static")):
+            if method in self.methods and form not in self.formats:
+                raise ConfigurationError(f"formats lack {form}, which method {method} uses")
+        if not 0 <= self.least_agreement <= 1 or not 0 <= self.margin < 1:
+            raise ConfigurationError(
+                f"least_agreement is {self.least_agreement} and margin {self.margin}; legal are 0 to 1, and 0 to less "
+                "than 1"
+            )
+        if not self.pause_s > 0:
+            raise ConfigurationError(f"pause_s is {self.pause_s}; it must be above 0")
+
+
+def quick() -> Config:
+    """Three models, six methods, five seeds: at most 4 minutes on 2 cores."""
+    return Config()
+
+
+def text() -> Config:
+    """MiniLM alone, which needs no models to be fetched, one seed: a minute."""
+    return Config(models=("minilm",), num_seeds=1)
+
+
+RECIPES = {"quick": quick, "text": text}

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The numbers of a run from the tables of its folder: printed, judged and drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from edgelam.files.storage import write_atomically
+from edgelam.output import figures
+from edgelam.output.terminal import TextTable
+from edgelam.runs import Run, Score, load
+from edgelam.runs.claims import Claim
+from edgelam.runs.statistics import half_interval, paired_difference, with_interval
+
+SCORES = (
+    Score("e2e_s", "s", "lower", table="requests", group=("model", "method"), over=("seed",), across="method"),
+    Score("agreement", "", "higher", table="quality", group=("model", "format"), across="cut"),
+)
+CHOSEN = "planner"
+BEST_WITHIN = 1.05
+"""A planned choice that takes at most so many times the least of all is as good as it."""
+
+
+def methods(run: Run) -> pd.DataFrame:
+    """Return one row for each model and method: E2E in ms with its interval over seeds, and what else it costs."""
+    found = []
+    for (model, method), rows in run["requests"].groupby(["model", "method"], sort=False):
+        seeds = rows.groupby("seed")["e2e_s"].mean() * 1e3
+        found.append(
+            {
+                "model": model, "method": method, "e2e_ms": seeds.mean(), "interval": half_interval(seeds),
+                "p95_ms": rows["e2e_s"].quantile(0.95) * 1e3, "up_kB": rows["up_bytes"].mean() / 1e3,
+                "wan_kB": rows["wan_bytes"].mean() / 1e3, "raw_leaving_kB": rows["raw_bytes_leaving"].mean() / 1e3,
+                "agreement": rows["agrees"].mean(), "right": rows["right"].mean(),
+                "choices": ", ".join(
+                    f"{stage or 'input'} {form}" for stage, form in
+                    rows[["stage", "format"]].value_counts().index[:2]
+                ),
+            }
+        )  # fmt: skip
+    return pd.DataFrame(found)
+
+
+def claims(run: Run) -> list[Claim]:
+    """Return what is claimed, with what was measured."""
+    found = []
+    for model, rows in run["requests"].groupby("model", sort=False):
+        table = rows.pivot_table(index="seed", columns="method", values="e2e_s") * 1e3
+        for other in (m for m in table if m != CHOSEN and CHOSEN in table):
+            difference = paired_difference(table[other], table[CHOSEN])
+            text = f"{model}: {CHOSEN} is faster than {other}"
+            measured = with_interval(difference.mean, difference.interval, sign="+") + " ms"
+            found.append(Claim(text, measured, difference.verdict("holds", "does not hold")))
+    if "planned" not in run:
+        return found
+    planned, sweep = run["planned"], run["sweep"]
+    for model, rows in planned.groupby("model", sort=False):
+        ratio = rows["e2e_s"] / rows["least_s"]
+        verdict = "holds" if ratio.max() <= BEST_WITHIN else "does not hold"
+        text = f"{model}: the planned choice takes at most {BEST_WITHIN:g} times the least of all cuts and formats"
+        found.append(Claim(text, f"{ratio.min():.3f} to {ratio.max():.3f} times", _if_seeds(verdict, len(rows))))
+        mine = sweep[(sweep["model"] == model) & (sweep["format"] == "fp32")]
+        ends = mine["cut"].isin([mine["cut"].min(), mine["cut"].max()])
+        table = pd.DataFrame(
+            {
+                "inner": mine[~ends].groupby("seed")["e2e_s"].min() * 1e3,
+                "ends": mine[ends].groupby("seed")["e2e_s"].min() * 1e3,
+            }
+        )
+        difference = paired_difference(table["ends"], table["inner"])
+        found.append(
+            Claim(f"{model}: in fp32, an inner cut is faster than the device or the edge alone",
+                  with_interval(difference.mean, difference.interval, sign="+") + " ms",
+                  difference.verdict("holds", "does not hold"))
+        )  # fmt: skip
+    return found
+
+
+def _if_seeds(verdict: str, seeds: int) -> str:
+    return verdict if seeds > 1 else "undecided"
+
+
+def report(path: Path, console: Console) -> None:
+    """Print methods, quality, the error of predictions, and claims."""
+    run = load(path)
+    table = TextTable(
+        "Methods, means over requests", "model", "method", "E2E (ms)", "p95 (ms)", "up (kB)", "WAN (kB)",
+        "raw data that leave (kB)", "agrees", "right", "most frequent choices", caption="95 % intervals over seeds",
+    )  # fmt: skip
+    for row in methods(run).to_dict("records"):
+        table.add_row(
+            row["model"], row["method"], with_interval(row["e2e_ms"], row["interval"]), f"{row['p95_ms']:.4g}",
+            f"{row['up_kB']:.3g}", f"{row['wan_kB']:.3g}", f"{row['raw_leaving_kB']:.3g}", f"{row['agreement']:.0%}",
+            f"{row['right']:.0%}", row["choices"],
+        )  # fmt: skip
+    table.print(console)
+    quality = TextTable(
+        "Answers that are the whole model's, over cuts where something is rounded", "model", "format", "least", "mean"
+    )
+    for (model, form), rows in run["quality"].groupby(["model", "format"], sort=False):
+        quality.add_row(str(model), str(form), f"{rows['agreement'].min():.0%}", f"{rows['agreement'].mean():.1%}")
+    quality.print(console)
+    if "sweep" in run:
+        error = TextTable(
+            "Predicted against simulated times of every cut alone", "model", "cases", "median error", "p95"
+        )
+        for model, rows in run["sweep"].groupby("model", sort=False):
+            off = (rows["predicted_s"] / rows["e2e_s"] - 1).abs()
+            error.add_row(str(model), str(len(off)), f"{off.median():.1%}", f"{off.quantile(0.95):.1%}")
+        error.print(console)
+    judged = TextTable("Claims", "claim", "measured", "verdict", caption="paired by seed, 95 % intervals")
+    for claim in claims(run):
+        judged.add_row(claim.text, claim.measured, claim.verdict)
+    judged.print(console)
+
+
+def plot(path: Path) -> list[Path]:
+    """Draw the time of every cut for each model and format; returns the SVG file (a PNG lies beside it)."""
+    run = load(path)
+    write_atomically(path / "methods.csv", methods(run).to_csv(index=False, float_format="%.4g").encode())
+    frame = pd.DataFrame([vars(claim) for claim in claims(run)], columns=["text", "measured", "verdict"])
+    write_atomically(path / "claims.csv", frame.to_csv(index=False).encode())
+    if "sweep" not in run:
+        return []
+    panels = list(run["sweep"].groupby("model", sort=False))
+    with figures.figure(path / "cuts", width_in=figures.PAGE_IN, height_in=2.4, columns=len(panels)) as (figure, axes):
+        for panel, (model, rows) in zip(axes, panels, strict=True):
+            for i, (form, mine) in enumerate(rows.groupby("format", sort=False)):
+                means = mine.groupby("cut")["e2e_s"].mean() * 1e3
+                panel.plot(means.index, means, label=form, **figures.line_style(i, len(means)))
+            panel.set_title(str(model))
+            panel.set_xlabel("stages on the device")
+            panel.set_ylabel("end-to-end latency (ms)")
+            panel.set_yscale("log")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return [path / "cuts.svg"]

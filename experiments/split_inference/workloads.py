@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The models as chains of stages, their inputs, and the answers of the whole models."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgelam.data.task import Examples, load_task
+from edgelam.errors import ConfigurationError
+from edgelam.inference.split.wire import packed, unpacked
+from edgelam.models import load_backbone
+from edgelam.models.cuts import Cuttable, EfficientNetCuts, State, TextCuts
+from edgelam.models.fetch import model_folder
+from edgelam.random_streams import derive_seed, from_numbers, torch_seeded
+
+from .config import Config, Model
+
+TOKENS = 32
+"""Of a text; shorter ones are not used."""
+TRAINING = 600
+"""Comments from which MiniLM's head is trained."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """A model with inputs."""
+
+    name: Model
+    cuts: Cuttable
+    legal: tuple[int, ...]
+    """The cuts that are compared: of SmolLM2, every fifth layer."""
+    rounded: frozenset[int]
+    """Cuts at which real numbers cross, so that the number format matters."""
+    inputs: tuple[State, ...]
+    labels: tuple[int, ...]
+    """What is right; empty if nobody knows, and agreement with the whole model is all that can be said."""
+    answers: tuple[int, ...]
+    """Of the whole model in fp32."""
+
+
+def check_models(models: Sequence[Model]) -> None:
+    """Raise ConfigurationError, with the command that fetches it, if a model is not there."""
+    for name in models:
+        if name != "minilm":
+            model_folder(name)
+
+
+def make(name: Model, config: Config) -> Workload:
+    """Return a workload."""
+    return {"minilm": _comments, "efficientnet-lite0": _photos, "smollm2-135m": _next_tokens}[name](config)
+
+
+@torch.no_grad()
+def agreements(load: Workload, formats: Sequence[str]) -> dict[tuple[int, str], float]:
+    """Return the share of answers that are those of the whole model, for each (cut, number format)."""
+    agree = dict.fromkeys([(cut, form) for cut in load.legal for form in formats], 0)
+    last = len(load.cuts.stages)
+    for inputs, expected in zip(load.inputs, load.answers, strict=True):
+        state, at = dict(inputs), 0
+        for cut in load.legal:
+            state, at = load.cuts.run(state, at, cut), cut
+            shapes = {key: tuple(value.shape) for key, value in state.items()}
+            for form in formats:
+                if cut not in load.rounded:
+                    agree[cut, form] += 1
+                    continue
+                there = unpacked(packed(state, form), form, shapes)
+                agree[cut, form] += likeliest(load.cuts.run(there, cut, last)) == expected
+    return {key: count / len(load.inputs) for key, count in agree.items()}
+
+
+def likeliest(state: State) -> int:
+    """Return the class or the next token."""
+    logits = state["logits"]
+    return int((logits[:, -1] if logits.dim() == 3 else logits).argmax())
+
+
+def _finished(
+    name: Model, cuts: Cuttable, inputs: Sequence[State], legal: Sequence[int] | None = None, labels: Sequence[int] = ()
+) -> Workload:
+    with torch.no_grad():
+        answers = tuple(likeliest(cuts.run(each, 0, len(cuts.stages))) for each in inputs)
+        chosen = tuple(legal or range(len(cuts.stages) + 1))
+        state, at, rounded = dict(inputs[0]), 0, set()
+        for cut in chosen[:-1]:
+            state, at = cuts.run(state, at, cut), cut
+            if any(value.is_floating_point() for value in state.values()):
+                rounded.add(cut)
+    return Workload(name, cuts, chosen, frozenset(rounded), tuple(inputs), tuple(labels), answers)
+
+
+class _ModuleOfComment(nn.Module):
+    """Hidden states [1, L, H] -> logits [1, classes]: the mean over tokens, scaled, through a linear layer."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, classes)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.linear(nn.functional.normalize(hidden.mean(1), dim=-1))
+
+
+def _comments(config: Config) -> Workload:
+    backbone = load_backbone("minilm")
+    task = load_task("ns3-comments")
+    seed = derive_seed(config.seed, "comments of split_inference")
+    train, test = (
+        _texts(task.train, backbone.tokenizer, TRAINING, seed),
+        _texts(task.test, backbone.tokenizer, config.quality_samples, seed + 1),
+    )
+    with torch_seeded(seed % 2**63):
+        head = _ModuleOfComment(backbone.width, task.num_classes)
+    cuts = TextCuts(backbone, head)
+    with torch.no_grad():
+        hidden = [cuts.run({"ids": ids}, 0, len(cuts.stages) - 1)["hidden"] for ids, _ in train]
+        features = torch.cat([nn.functional.normalize(each.mean(1), dim=-1) for each in hidden])
+    labels = torch.tensor([label for _, label in train])
+    optimiser = torch.optim.LBFGS(head.parameters(), max_iter=100)
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        value = nn.functional.cross_entropy(head.linear(features), labels) + 1e-4 * head.linear.weight.square().sum()
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    head.requires_grad_(False)
+    return _finished("minilm", cuts, [{"ids": ids} for ids, _ in test], labels=[label for _, label in test])
+
+
+def _next_tokens(config: Config) -> Workload:
+    backbone = load_backbone("smollm2-135m")
+    texts = _texts(
+        load_task("ns3-comments").test, backbone.tokenizer, config.quality_samples, derive_seed(config.seed, "prompts")
+    )
+    cuts = TextCuts(backbone)
+    last = len(cuts.stages)
+    legal = [0, *range(1, last, 5), last]
+    return _finished("smollm2-135m", cuts, [{"ids": ids} for ids, _ in texts], legal)
+
+
+def _photos(config: Config) -> Workload:
+    from sklearn.datasets import load_sample_images
+
+    from edgelam.models.efficientnet_lite import load
+
+    photos = load_sample_images().images
+    draw = from_numbers(derive_seed(config.seed, "photos of split_inference"))
+    inputs: list[State] = []
+    for _ in range(config.quality_samples):
+        photo = torch.from_numpy(photos[draw.integers(len(photos))].copy())
+        top, left = (int(draw.integers(length - 223)) for length in photo.shape[:2])
+        inputs.append({"image": photo[top : top + 224, left : left + 224].permute(2, 0, 1)[None].contiguous()})
+    return _finished("efficientnet-lite0", EfficientNetCuts(load(model_folder("efficientnet-lite0"))), inputs)
+
+
+def _texts(examples: Examples, tokenizer: Any, count: int, seed: int) -> list[tuple[Tensor, int]]:
+    """Return the first tokens of drawn texts that have enough of them, int64 [1, tokens], and their labels."""
+    found: list[tuple[Tensor, int]] = []
+    for i in from_numbers(seed).permutation(len(examples)):
+        ids = tokenizer(examples.inputs[i])["input_ids"]
+        if len(ids) >= TOKENS:
+            found.append((torch.tensor([ids[:TOKENS]]), int(examples.labels[i])))
+        if len(found) == count:
+            return found
+    raise ConfigurationError(f"{count} texts of at least {TOKENS} tokens are wanted, and there are {len(found)}")
