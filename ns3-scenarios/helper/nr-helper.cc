@@ -87,6 +87,9 @@ void NrHelper::AddOptions(Options& options) {
     options.AttributeChoice(
         "selection", m_settings, "Selection",
         With({"auto", "none", "greedy", "semi-orthogonal", "external"}, m_settings.Text("Selection")));
+    options.AttributeChoice("csi", m_settings, "Csi", {"band", "subband", "etype2"});
+    options.AttributeChoice("uplinkSelection", m_settings, "UplinkSelection",
+                            With({"none", "greedy"}, m_settings.Text("UplinkSelection")));
     options.Attribute("mcsTable", m_settings, "McsTable");
     const std::string automatic = "as many as the antennas allow";
     options.Attribute("maxLayers", m_settings, "MaxLayers", {.zero = automatic});

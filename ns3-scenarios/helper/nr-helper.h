@@ -68,6 +68,7 @@ class NrHelper {
     void SetSchedulerTypeId(const std::string& typeId) { m_settings.Set("Scheduler", typeId); }
     void SetBeamformerTypeId(const std::string& typeId) { m_settings.Set("Beams", typeId); }
     void SetSelectionTypeId(const std::string& typeId) { m_settings.Set("Selection", typeId); }
+    void SetUplinkSelectionTypeId(const std::string& typeId) { m_settings.Set("UplinkSelection", typeId); }
 
     /// The gNB's array is mounted at this angle below the horizon: 0 on a mast or wall (the default), 90 at a ceiling.
     void SetMountingDeg(double belowHorizon) { m_mountingDeg = belowHorizon; }

@@ -258,7 +258,7 @@ struct Asked {
                                   .averageBps = 1,
                                   .cces = 1,
                                   .feedback = 1});
-            ues.push_back({.ue = ue, .state = &crowd.links[ue].State(), .layers = 1});
+            ues.push_back({.ue = ue, .state = &crowd.links[ue].State(), .layers = 1, .snr = {}});
             layers.push_back(1);
         }
     }

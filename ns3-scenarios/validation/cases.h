@@ -26,6 +26,7 @@ Body Delay(Options& options);        ///< one-way delay of small packets
 Body Distance(Options& options);     ///< throughput of one UE, drop by drop
 Body Schedulers(Options& options);   ///< throughput of many UEs
 Body Interference(Options& options); ///< SINR of blocks between many cells, and all that it follows from
+Body DenseUrban(Options& options);   ///< spectral efficiency of multi-user MIMO in a city
 Body Rlc(Options& options);          ///< acknowledged and unacknowledged mode over blocks that are lost
 
 /// What several cases let the command line say of a cell.

@@ -23,6 +23,7 @@ int main(int argc, char* argv[]) {
                                                                           {"distance", Distance},
                                                                           {"schedulers", Schedulers},
                                                                           {"rlc", Rlc},
+                                                                          {"dense-urban", DenseUrban},
                                                                           {"interference", Interference}};
     prctl(PR_SET_PDEATHSIG, SIGKILL); // nobody waits for the results of a parent that is gone
     const auto chosen = argc > 1 ? cases.find(argv[1]) : cases.end();

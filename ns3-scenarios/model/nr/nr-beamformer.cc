@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "ns3/log.h"
 
@@ -32,7 +33,17 @@ void Beamformer::UseOwnBeams(const ServedUe& ue, double power) {
     NS_LOG_LOGIC("group " << ue.group << ", UE " << ue.ue << ": its own " << ue.layers << " beams with power "
                           << power);
     const auto amplitude = static_cast<float>(std::sqrt(power / ue.layers));
-    for (std::size_t e = 0; e < ue.elements; ++e) {
+    for (unsigned l = 0; l < ue.layers && ue.state->bySubband; ++l) {
+        const auto* heard = ue.state->Heard(ue.group, l);
+        float norm = std::numeric_limits<float>::min();
+        for (std::size_t e = 0; e < ue.elements; ++e) {
+            norm += std::norm(heard[e]);
+        }
+        for (std::size_t e = 0; e < ue.elements; ++e) {
+            ue.Weight(e, l) = amplitude / std::sqrt(norm) * std::conj(heard[e]);
+        }
+    }
+    for (std::size_t e = 0; e < ue.elements && !ue.state->bySubband; ++e) {
         for (unsigned l = 0; l < ue.layers; ++l) {
             ue.Weight(e, l) = amplitude * ue.Beam(e, l);
         }

@@ -23,13 +23,23 @@ struct ChannelState {
     /// layers; if empty, the first of the beams are used
     std::vector<PortWeights> precoders;
     std::vector<std::complex<float>> uplink;   ///< weights of the UE [antenna, layer], orthonormal
+    std::size_t uplinkLayers = 1;              ///< columns of `uplink`
     std::vector<std::complex<float>> downlink; ///< H [group, antenna, element]; empty if the beamformer wants none
     /// [group, beam, element]: what the UE hears along each of its beams in the middle of the group, u^H H, where the u
     /// are the received beams H b made orthonormal in their order. Empty like `downlink`.
     std::vector<std::complex<float>> heard;
+    /// [group, layer, port] what the gNB's ports hear of the layers that the UE sends with `uplink`, in the middle of
+    /// the group; empty if several UEs are never received at once
+    std::vector<std::complex<float>> sounded;
+    /// Whether the UE's own beams, to which it is sent alone, are the conjugates of `heard`, and differ by sub-band.
+    bool bySubband = false;
     double rise = 1; ///< noise and interference over noise, as the UE has measured it: a mean over band and antennas
+    double uplinkRise = 1; ///< the same as the gNB has measured it
     const std::complex<float>* Heard(std::uint32_t group, unsigned beam) const {
         return heard.data() + (group * beams->numPorts() + beam) * beams->numElements();
+    }
+    const std::complex<float>* Sounded(std::uint32_t group, unsigned layer) const {
+        return sounded.data() + (group * uplinkLayers + layer) * beams->numElements();
     }
     /// [element, layer or more] for a block with this number of layers.
     const PortWeights& Sent(unsigned layers) const { return precoders.empty() ? *beams : precoders[layers - 1]; }
@@ -91,6 +101,9 @@ class Beamformer : public ns3::Object {
     virtual bool FormsAlways(std::uint32_t, unsigned) const { return false; }
     /// Whether the beamformer needs ServedUe::Channel, and forms weights for several UEs by it.
     virtual bool WantsChannel() const { return true; }
+    /// Whether a UE may report by sub-band (attribute Csi of Cell): UseOwnBeams, or the rows ChannelState::heard, are
+    /// all that it is sent by.
+    virtual bool TakesSubbandReports() const { return false; }
     /// Whether all of this may be called on several threads at once, each for another UE (attribute Threads of Cell):
     /// it changes nothing, and copies no ns3::Ptr, whose counts are not atomic.
     virtual bool IsThreadSafe() const { return false; }

@@ -35,10 +35,12 @@ struct CellSettings : DrxSettings, PowerSettings {
     double bandwidthHz = 100e6, gnbPowerDbm = 44, uePowerDbm = 23, gnbNoiseDb = 5, ueNoiseDb = 9;
     double p0Dbm = -90, alpha = 0.8, blerTarget = 0;
     double gapDb = ErrorModel::ldpc;
-    std::string pattern = "DDDSU", scheduler = "pf", beams = "eigen", selection = "auto", slices;
+    std::string pattern = "DDDSU", scheduler = "pf", beams = "eigen", selection = "auto", uplinkSelection = "none",
+                csi = "band", slices;
     unsigned mcsTable = 2, maxLayers = 4, maxUplinkLayers = 1, controlSymbols = 1, dmrsPerPrb = 12, dmrsType = 2,
              maxTransmissions = 4, multicastTransmissions = 4;
     bool limitElements = false;
+    unsigned etypeTwoCombination = 6;
     int multicastMcs = -1, overheadPerPrb = -1;
     bool incrementalRedundancy = true;
     unsigned aggregationLevel = 0, feedbackPrbs = 16, srPrbs = 8, srPeriod = 0; ///< of PDCCH and PUCCH
@@ -78,6 +80,11 @@ struct Carrier {
     unsigned DmrsParts(unsigned layers) const { return layers <= MostSharedLayers() / 2 ? 1 : 2; }
     /// The most layers on a group, of all UEs together.
     unsigned MostSharedLayers() const { return settings.dmrsType == 1 ? 8 : 12; }
+    /// Whether UEs report precoders by sub-band, and how many sub-bands there are.
+    bool ReportsBySubband() const { return settings.csi != "band"; }
+    unsigned NumSubbands() const { return (numGroups + groupsPerSubband - 1) / groupsPerSubband; }
+    /// Whether the gNB receives from several UEs on a group, and so over all of its ports.
+    bool ReceivesTogether() const { return settings.uplinkSelection != "none"; }
     /// Resource elements of one resource block that are not for data: DMRS and overhead.
     unsigned ReservedPerPrb() const { return settings.dmrsPerPrb + overheadPerPrb; }
     /// The highest MCS whose threshold this SINR reaches.

@@ -72,6 +72,21 @@ ns3::TypeId Cell::GetTypeId() {
                 "from edgelam::nr::UserSelection; auto: greedy with zf and rzf, otherwise none.",
                 StringValue("auto"), MakeStringAccessor(of(&CellSettings::selection)), MakeStringChecker())
             .AddAttribute(
+                "UplinkSelection",
+                "Who sends together (multi-user MIMO in uplink): none, greedy (by the sum of rates), or the TypeId of "
+                "a class derived from edgelam::nr::UserSelection. If it is not none, the gNB receives over all of its "
+                "ports, not over the beams of each UE.",
+                StringValue("none"), MakeStringAccessor(of(&CellSettings::uplinkSelection)), MakeStringChecker())
+            .AddAttribute(
+                "Csi",
+                "What the gNB knows of a UE's channel, with Beams zf and rzf: band (eigenvectors of the whole band, "
+                "and "
+                "the channel in each group of resource blocks), subband (the same with eigenvectors of each sub-band), "
+                "or etype2 (precoders of the enhanced Type II codebook, TS 38.214 5.2.2.2.5, and CQIs).",
+                StringValue("band"), MakeStringAccessor(of(&CellSettings::csi)), MakeStringChecker())
+            .AddAttribute("EtypeTwoCombination", "paramCombination-r16 of Csi etype2 (TS 38.214 table 5.2.2.2.5-1).",
+                          UintegerValue(6), MakeUintegerAccessor(of(&CellSettings::etypeTwoCombination)), whole(1, 8))
+            .AddAttribute(
                 "LimitElements",
                 "Whether each element of the gNB may have its equal part of the power only; with Beams zf, rzf "
                 "and external.",
@@ -232,6 +247,9 @@ void Cell::SetGnb(ns3::Ptr<RadioChannel> channel, ns3::Ptr<ns3::MobilityModel> m
     }
     m_beamformer->Configure(m_carrier->DownlinkSnr(), limitElements);
     m_links = std::make_unique<Links>(*m_carrier, m_beamformer, m_csiTrace);
+    if (m_carrier->ReportsBySubband()) {
+        m_links->SetReports(std::make_shared<const SubbandReports>(*m_carrier, *m_beamformer, *array));
+    }
     m_grants = std::make_unique<Grants>(*m_carrier, *m_links, m_random);
     m_receiver = std::make_unique<BlockReceiver>(*m_carrier, m_blockTrace);
     m_energy = std::make_unique<RadioEnergy>(*m_carrier, *m_links, array->GetNumElems(), m_powerTrace);

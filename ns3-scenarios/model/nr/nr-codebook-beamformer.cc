@@ -9,6 +9,8 @@
 
 #include "ns3/log.h"
 
+#include "nr-codebook-ports.h"
+
 NS_LOG_COMPONENT_DEFINE("NrCodebookBeamformer");
 
 namespace edgelam::nr {
@@ -21,27 +23,8 @@ using Complex = std::complex<float>;
 
 constexpr std::size_t samples_over_band = 6;
 
-TypeOneCodebook CodebookOf(const ns3::PhasedArrayModel& array) {
-    const auto rows = static_cast<unsigned>(array.GetNumRows()), columns = static_cast<unsigned>(array.GetNumColumns());
-    if (array.GetNumPols() != 2) {
-        throw std::invalid_argument("Type I codebook for an array of " + std::to_string(array.GetNumPols()) +
-                                    " polarisation; legal are two");
-    }
-    return {std::max(rows, columns), std::min(rows, columns)};
-}
-
-/// Element of the array that a port is; ports as in TypeOneCodebook::Weights.
-std::vector<std::size_t> ElementOfPort(const ns3::PhasedArrayModel& array, const TypeOneCodebook& codebook) {
-    const std::size_t rows = array.GetNumRows(), columns = array.GetNumColumns();
-    std::vector<std::size_t> element;
-    for (std::size_t p = 0; p < 2; ++p) {
-        for (std::size_t n1 = 0; n1 < codebook.N1(); ++n1) {
-            for (std::size_t n2 = 0; n2 < codebook.N2(); ++n2) {
-                element.push_back(p * rows * columns + (columns >= rows ? n2 * columns + n1 : n1 * columns + n2));
-            }
-        }
-    }
-    return element;
+TypeOneCodebook CodebookOf(const CodebookPorts& ports) {
+    return {ports.n1, ports.n2};
 }
 
 /// What a UE's antennas receive over each beam of the codebook, of each polarisation and each half.
@@ -162,13 +145,13 @@ ns3::TypeId CodebookBeamformer::GetTypeId() {
 }
 
 void CodebookBeamformer::CheckArray(const ns3::PhasedArrayModel& array) const {
-    CodebookOf(array);
+    CodebookOf({array, "Type I"});
 }
 
 std::vector<std::vector<Complex>> CodebookBeamformer::FindPrecoders(const BeamSearch& search) const {
-    const auto& array = search.link.GetBaseStationArray();
-    const TypeOneCodebook codebook = CodebookOf(*array);
-    const auto elementOfPort = ElementOfPort(*array, codebook);
+    const CodebookPorts ports(*search.link.GetBaseStationArray(), "Type I");
+    const TypeOneCodebook codebook = CodebookOf(ports);
+    const auto& elementOfPort = ports.element;
     const std::size_t samples = std::min(samples_over_band, search.offsetsHz.size()), antennas = search.NumAntennas();
     const auto h = search.Sample(samples);
     std::optional<BeamResponses> responses;

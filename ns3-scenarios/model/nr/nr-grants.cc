@@ -23,10 +23,11 @@ Grants::Grants(const Carrier& carrier, Links& links, ns3::Ptr<ns3::UniformRandom
     : m_carrier(carrier), m_links(links),
       m_schedulers{Scheduler::Make(carrier.settings.scheduler), Scheduler::Make(carrier.settings.scheduler)},
       m_random(random), m_allocation(carrier.numGroups),
-      m_selection(UserSelection::Make(carrier.settings.selection == "auto" ? links.GetBeamformer().DefaultSelection()
-                                                                           : carrier.settings.selection)),
+      m_selections{UserSelection::Make(carrier.settings.selection == "auto" ? links.GetBeamformer().DefaultSelection()
+                                                                            : carrier.settings.selection),
+                   UserSelection::Make(carrier.settings.uplinkSelection, Direction::Uplink)},
       m_elements(1 + carrier.MostSharedLayers()) {
-    if (m_selection && !links.GetBeamformer().WantsChannel()) {
+    if (m_selections[0] && !links.GetBeamformer().WantsChannel()) {
         throw std::invalid_argument("NR cell: Selection '" + carrier.settings.selection + "' with Beams '" +
                                     carrier.settings.beams +
                                     "', which do not look at the other UEs; legal are zf, rzf, a class that wants the "
@@ -81,7 +82,7 @@ std::vector<Demand>& Grants::Divide(Direction direction, std::uint64_t forSlot) 
     scheduler.Allocate(request, m_allocation);
     CheckAllocation(scheduler, request, m_allocation, m_granted);
     SendGrants();
-    if (m_selection && direction == Direction::Downlink && m_candidates.size() > 1) {
+    if (m_selections[static_cast<std::size_t>(direction)] && m_candidates.size() > 1) {
         Select(request, scheduler);
     }
     for (std::size_t c = 0; c < m_demands.size(); ++c) {
@@ -102,9 +103,9 @@ std::vector<Demand>& Grants::Divide(Direction direction, std::uint64_t forSlot) 
             m_sharing |= m_granted[c].count > 0 && !m_demands[c].multicast &&
                          m_links.GetBeamformer().FormsAlways(m_demands[c].number, LayersOf(c));
         }
-        if (m_sharing) {
-            Plan(forSlot);
-        }
+    }
+    if (m_sharing) {
+        Plan(direction, forSlot);
     }
     std::size_t got = 0;
     for (std::size_t c = 0; c < m_granted.size(); ++c) {
@@ -120,8 +121,11 @@ std::vector<Demand>& Grants::Divide(Direction direction, std::uint64_t forSlot) 
 }
 
 void Grants::Select(const SchedulingRequest& request, const Scheduler& scheduler) {
+    UserSelection& selection = *m_selections[static_cast<std::size_t>(request.direction)];
+    const bool up = request.direction == Direction::Uplink;
     m_selectable.clear();
     m_layers.clear();
+    m_snr.resize(up ? m_candidates.size() * m_carrier.numGroups : 0);
     for (std::size_t c = 0; c < m_candidates.size(); ++c) {
         const Demand& demand = m_demands[c];
         const unsigned layers = LayersOf(c);
@@ -130,6 +134,13 @@ void Grants::Select(const SchedulingRequest& request, const Scheduler& scheduler
                                 .state = may ? &m_links.Of(demand.number).State() : nullptr,
                                 .layers = layers,
                                 .importance = scheduler.Importance(m_candidates[c])});
+        if (up) {
+            const auto snr = std::span(m_snr).subspan(c * m_carrier.numGroups, m_carrier.numGroups);
+            for (std::uint32_t g = 0; g < m_carrier.numGroups; ++g) {
+                snr[g] = m_links.UplinkSnr(demand.number, (2U << g) - 1);
+            }
+            m_selectable.back().snr = snr;
+        }
         m_layers.push_back(layers);
     }
     for (unsigned layers = 1; layers < m_elements.size(); ++layers) {
@@ -137,10 +148,10 @@ void Grants::Select(const SchedulingRequest& request, const Scheduler& scheduler
     }
     SchedulingRequest left = request;
     left.room = m_room;
-    m_selection->Select({left, m_selectable, m_elements, m_carrier.efficiency.back(), m_links.GetBeamformer()},
-                        m_allocation, m_layers);
+    selection.Select({left, m_selectable, m_elements, m_carrier.efficiency.back(), m_links.GetBeamformer()},
+                     m_allocation, m_layers);
     const auto before = m_granted;
-    CheckAllocation(*m_selection, request, m_allocation, m_granted);
+    CheckAllocation(selection, request, m_allocation, m_granted);
     for (std::size_t c = 0; c < m_granted.size(); ++c) {
         if (m_granted[c].count > 0 && before[c].count == 0) {
             m_room.Take(m_candidates[c]);
@@ -151,12 +162,25 @@ void Grants::Select(const SchedulingRequest& request, const Scheduler& scheduler
     }
 }
 
-void Grants::Plan(std::uint64_t forSlot) {
+void Grants::Predict(Direction direction, const Demand& demand) {
+    Sender& sender = *demand.sender;
+    if (direction == Direction::Downlink) {
+        m_planned.Predict(demand.number, m_links.GetBeamformer(), sender.adaptation.quality.sinrDb, sender.expected);
+    } else if (m_carrier.ReceivesTogether()) {
+        m_planned.PredictUplink(
+            demand.number, [this](std::uint32_t ue, std::uint32_t groups) { return m_links.UplinkSnr(ue, groups); },
+            sender.expected);
+    } // otherwise the outer loop of the UE learns what others cost
+}
+
+void Grants::Plan(Direction direction, std::uint64_t forSlot) {
+    m_planned.Clear();
     for (std::size_t c = 0; c < m_demands.size(); ++c) {
         if (m_granted[c].count > 0 && !m_demands[c].multicast) {
             const unsigned layers = LayersOf(c);
             m_planned.Add(forSlot, m_links.Of(m_demands[c].number), ProcessOf(c).groups, layers,
-                          m_links.GetBeamformer().FormsAlways(m_demands[c].number, layers));
+                          direction == Direction::Downlink &&
+                              m_links.GetBeamformer().FormsAlways(m_demands[c].number, layers));
         }
     }
     for (std::size_t c = 0; c < m_demands.size(); ++c) {
@@ -175,9 +199,9 @@ void Grants::Plan(std::uint64_t forSlot) {
         }
         ProcessOf(c).dmrsParts = static_cast<std::uint8_t>(m_carrier.DmrsParts(layers));
         if (m_candidates[c].fixedGroups == 0) {
-            Sender& sender = *m_demands[c].sender;
-            m_planned.Predict(ue, m_links.GetBeamformer(), sender.adaptation.quality.sinrDb, sender.expected);
-            if (EffectiveSinr(sender.expected, m_carrier.beta[0]) < m_carrier.outOfRange) {
+            Predict(direction, m_demands[c]);
+            const auto& expected = m_demands[c].sender->expected;
+            if (!expected.empty() && EffectiveSinr(expected, m_carrier.beta[0]) < m_carrier.outOfRange) {
                 NS_LOG_LOGIC("slot " << forSlot << ": UE " << ue << " would be out of range beside the others");
                 m_granted[c].count = 0;
             }

@@ -86,8 +86,10 @@ class Grants {
     void SendGrants();
     /// Let UEs be added to groups.
     void Select(const SchedulingRequest& request, const Scheduler& scheduler);
-    /// What sharing groups costs the blocks of a downlink slot: MCS and DMRS.
-    void Plan(std::uint64_t forSlot);
+    /// What sharing groups costs the blocks of a slot: MCS and DMRS.
+    void Plan(Direction direction, std::uint64_t forSlot);
+    /// The SINR that a UE's block of a planned slot is expected to have.
+    void Predict(Direction direction, const Demand& demand);
     /// Of the block that a candidate would be sent.
     unsigned LayersOf(std::size_t candidate) {
         return m_candidates[candidate].fixedGroups > 0 ? ProcessOf(candidate).layers
@@ -106,14 +108,15 @@ class Grants {
     Allocation m_allocation;
     std::vector<Granted> m_granted; ///< [candidate]
     ControlRoom m_room;
-    ns3::Ptr<UserSelection> m_selection; ///< null: nobody is added
-    unsigned m_symbols = 0;              ///< for data, of the slot that is divided
+    std::array<ns3::Ptr<UserSelection>, 2> m_selections; ///< [direction]; null: nobody is added
+    unsigned m_symbols = 0;                              ///< for data, of the slot that is divided
     std::vector<SelectableUe> m_selectable;
     std::vector<double> m_elements; ///< [layers] for data, of a resource block
     std::vector<unsigned> m_layers; ///< [candidate]
     std::size_t m_firstGrant = 0;   ///< the candidate whose grant is sent first, as an index modulo their number
     bool m_sharing = false;         ///< whether some group of the slot has several UEs
-    SharedSlot m_planned;           ///< downlink, the part that is shared
+    std::vector<double> m_snr;      ///< uplink, [candidate, groups - 1]
+    SharedSlot m_planned;           ///< the part of the slot that is shared
 };
 
 } // namespace edgelam::nr

@@ -32,6 +32,7 @@ struct HarqProcess {
     std::uint64_t reportedBytes = 0;      ///< uplink: the buffer status report in the block, and its number
     std::uint64_t reportedSignalling = 0; ///< of these bytes, messages
     std::uint64_t report = 0;
+    std::uint32_t csiBytes = 0;        ///< uplink: of a CSI report in the block
     double charge = 0;                 ///< bits that each transmission counts for its sender
     Bearers::PerClass reportedOf{};    ///< uplink: the bytes of each class in the report, with several bearers
     std::uint8_t reportedPriority = 0; ///< uplink: the highest in the report

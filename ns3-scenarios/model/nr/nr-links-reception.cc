@@ -84,7 +84,7 @@ Noise Links::Around(const Arrival& arrival, std::uint64_t slot) {
     }
     const Transmission& sent = arrival.sent;
     UeLink& link = m_ues[sent.ue]->link;
-    const PortWeights& beams = *link.State().beams;
+    const PortWeights& beams = link.Receivers();
     const std::uint32_t groups = Bits(sent.process->groups);
     const bool down = sent.direction == Direction::Downlink;
     Covariance& around = m_ues[sent.ue]->around;
@@ -116,14 +116,8 @@ const SinrMap& Links::Uplink(const Transmission& sent, std::uint64_t slot, const
         const double powerW = UplinkPowerW(ue, m_carrier.PrbsOf(sent.process->groups));
         return m_ues[ue]->link.Uplink(sent.process->layers, powerW / m_carrier.noiseUpW, Beams::InUse, noise);
     }
-    const auto snr = [&](std::uint32_t other, std::uint32_t groups) {
-        unsigned prbs = 0;
-        for (unsigned g = 0; g < m_carrier.numGroups; ++g) {
-            prbs += (groups >> g & 1U) != 0 ? m_carrier.PrbsOf(g) : 0;
-        }
-        return UplinkPowerW(other, prbs) / m_carrier.noiseUpW;
-    };
-    return shared.Uplink(ue, snr, noise);
+    return shared.Uplink(
+        ue, [this](std::uint32_t each, std::uint32_t groups) { return UplinkSnr(each, groups); }, noise);
 }
 
 double Links::DownlinkOver(std::uint32_t ue, const PortWeights& beam, const HarqProcess& process, std::uint64_t slot) {

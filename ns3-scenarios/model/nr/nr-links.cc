@@ -33,6 +33,13 @@ void Links::Add(std::uint32_t ue, ns3::Ptr<ChannelLink> link) {
     m_ues[ue] = std::make_unique<Ue>(UeLink(ue, PhyLink(link, m_carrier.offsetsHz, m_carrier.settings.maxUplinkLayers),
                                             m_beamformer, m_carrier.GroupCentresHz()),
                                      m_carrier.linkTimers);
+    if (m_carrier.ReceivesTogether()) {
+        m_ues[ue]->link.ReceiveOverPorts();
+    }
+    if (m_reports) {
+        m_ues[ue]->link.ReportBySubband(m_reports);
+    }
+    m_ues[ue]->down.sharedIsComputed = m_beamformer->WantsChannel();
     m_numbers.insert(std::ranges::lower_bound(m_numbers, ue), ue);
 }
 
@@ -125,7 +132,7 @@ void Links::MeasureOthers(std::uint32_t ue, Direction direction, std::uint64_t s
         return;
     }
     UeLink& link = m_ues[ue]->link;
-    const PortWeights& beams = *link.State(Beams::Measured).beams;
+    const PortWeights& beams = link.Receivers(Beams::Measured);
     const bool down = direction == Direction::Downlink;
     Covariance& sum = adaptation.around;
     sum.Reset(down ? link.Phy().NumUeAntennas() : beams.numPorts(), m_carrier.offsetsHz.size());
@@ -311,12 +318,14 @@ void Links::MeasureOne(std::uint32_t number, std::uint64_t slot) {
     ue.link.Measure(true, m_carrier.DownlinkSnr());
     MeasureOthers(number, Direction::Downlink, slot);
     MeasureOthers(number, Direction::Uplink, slot);
-    ue.link.SetMeasuredRise(MeanRise(ue.down));
+    ue.link.SetMeasuredRise(MeanRise(ue.down), MeanRise(ue.up));
     const unsigned given = ue.link.GivenLayers(), most = std::min(ue.link.MaxLayers(), m_carrier.settings.maxLayers);
     ue.down.pending.wideband =
         MeasureRanks(ue.down, std::max(1u, given), given > 0 ? given : most, true, [&](unsigned layers) -> auto& {
+            ue.link.Report(layers);
             return ue.link.Downlink(layers, m_carrier.DownlinkSnr(), Beams::Measured, ue.down.Known());
         });
+    ue.link.AdoptReport(ue.down.pending.layers, ue.down.pending.sinrDb, m_carrier.DownlinkSnr());
     // Sounding: as strong as data on a quarter of the band would be.
     const double soundingSnr = UplinkPowerW(number, m_carrier.SoundedPrbs()) / m_carrier.noiseUpW;
     ue.up.pending.wideband = MeasureRanks(ue.up, 1, ue.link.MaxUplinkLayers(), false, [&](unsigned layers) -> auto& {
@@ -423,6 +432,15 @@ bool Links::Reaches(std::uint32_t ue) const {
     return each.down.quality.reaches && each.up.quality.reaches && !each.radio.Failed();
 }
 
+std::uint32_t Links::ReportBytes(std::uint32_t ue) const {
+    const unsigned precoders = m_ues[ue]->link.ReportBits();
+    if (precoders == 0) {
+        return 0;
+    }
+    const unsigned rank = 2, cqis = 4 + 2 * m_carrier.NumSubbands();
+    return (precoders + rank + cqis + 7) / 8;
+}
+
 double Links::RequestLoss(std::uint32_t ue) const {
     const double gain = UplinkPowerW(ue, 1) / UplinkPowerW(ue, m_carrier.SoundedPrbs());
     return nr::RequestLoss(m_ues[ue]->up.quality.wideband * gain);
@@ -504,16 +522,26 @@ void Links::FillRates(const LinkAdaptation& adaptation, unsigned symbols, std::v
     }
 }
 
-/// Nothing above the highest MCS, nor below the lowest, can be learnt. What is computed from the channel is no worse
-/// than what comes: beside other UEs the loop only goes down from it and back.
+/// Nothing above the highest MCS, nor below the lowest, can be learnt. In downlink, what is computed from the channel
+/// is no worse than what comes if the noise is white: beside other UEs the loop then only goes down from it and back.
+/// Where other cells are heard, receivers reject more of them than the gNB reckons with.
 void Links::Adapt(LinkAdaptation& adaptation, const HarqProcess& process, bool decoded) const {
     double& loopDb = process.shares ? adaptation.sharedLoopDb : adaptation.outerLoopDb;
     if (!decoded && !process.lowest) {
         loopDb = std::max(loopDb - outer_loop_step_db, least_loop_db);
     } else if (decoded && process.mcs + 1u < m_carrier.thresholdDb.size()) {
         const double target = m_carrier.settings.blerTarget, up = outer_loop_step_db * target / (1 - target);
-        loopDb = std::min(loopDb + up, process.shares && m_beamformer->WantsChannel() ? 0 : most_loop_db);
+        const bool atMost = process.shares && adaptation.sharedIsComputed && !AreHeard();
+        loopDb = std::min(loopDb + up, atMost ? 0 : most_loop_db);
     }
+}
+
+double Links::UplinkSnr(std::uint32_t ue, std::uint32_t groups) const {
+    unsigned prbs = 0;
+    for (unsigned g = 0; g < m_carrier.numGroups; ++g) {
+        prbs += (groups >> g & 1U) != 0 ? m_carrier.PrbsOf(g) : 0;
+    }
+    return UplinkPowerW(ue, prbs) / m_carrier.noiseUpW;
 }
 
 double Links::UplinkPowerW(std::uint32_t ue, unsigned prbs) const {

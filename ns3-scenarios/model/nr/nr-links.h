@@ -45,6 +45,7 @@ struct LinkAdaptation {
     Noise Known() const { return around.Empty() ? Noise(meanRise) : Noise(around); }
     double outerLoopDb = 0;
     double sharedLoopDb = 0;          ///< the outer loop of blocks on groups that are shared with other UEs
+    bool sharedIsComputed = false;    ///< whether that one corrects what is computed from channels, in downlink
     std::optional<unsigned> givenMcs; ///< instead of link adaptation
 };
 
@@ -102,6 +103,11 @@ class Links {
     /// Forget the last report, so that a new one comes with the UE's next block.
     void ForgetReport(std::uint32_t ue) { m_ues[ue]->reports.measured = m_ues[ue]->reports.pending = false; }
     void SetInterference(std::shared_ptr<InterferenceSource> source);
+    /// Let UEs report by sub-band. Before the first UE.
+    void SetReports(std::shared_ptr<const SubbandReports> reports) { m_reports = std::move(reports); }
+    /// Bytes of a UE's last report, with the CQIs, if precoders are reported from a codebook; otherwise 0: reports take
+    /// no room.
+    std::uint32_t ReportBytes(std::uint32_t ue) const;
 
     /// Make the CSI reports of these UEs that are due: beams, rank and a CQI for each group of resource blocks
     /// (downlink), and what the gNB measures itself (uplink). On several threads; what is drawn, asked of others and
@@ -139,6 +145,8 @@ class Links {
     /// The effective SINR, linear, with which a block arrives, alone in its groups or beside others. Blocks are asked
     /// for in the order in which they were prepared, but some may be left out.
     double Arrived(Direction direction, std::uint32_t ue, unsigned harq);
+    /// Power of a resource block of a UE that sends on these groups (bits), over the gNB's noise.
+    double UplinkSnr(std::uint32_t ue, std::uint32_t groups) const;
     /// Add a UE, with the groups and layers of its block, to a slot in which UEs share groups. \param weights that have
     /// been formed for it; null: uplink, there are none
     void Share(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process,
@@ -234,8 +242,9 @@ class Links {
     std::shared_ptr<InterferenceSource> m_interference;
     std::shared_ptr<Air> m_air; ///< null: no other cells
     std::uint32_t m_cell = 0;
-    Precoder m_alone;                ///< used within one call
-    std::vector<Arrival> m_arrivals; ///< the first `m_numArrivals` are those of the present slot
+    std::shared_ptr<const SubbandReports> m_reports; ///< null: reports are for the whole band
+    Precoder m_alone;                                ///< used within one call
+    std::vector<Arrival> m_arrivals;                 ///< the first `m_numArrivals` are those of the present slot
     std::size_t m_numArrivals = 0, m_nextArrival = 0;
     std::vector<SharedSlot> m_sharedDown, m_sharedUp; ///< [slot mod size]
     std::vector<float> m_rise, m_expected;            ///< used within one call

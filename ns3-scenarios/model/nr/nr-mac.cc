@@ -123,8 +123,8 @@ void Mac::Quieten(Ue& ue) {
 
 bool Mac::IsBusy(const Ue& ue) {
     return ue.down.bearers.BacklogBytes() > 0 || ue.up.bearers.BacklogBytes() > 0 || ue.status.knownBytes > 0 ||
-           ue.down.harq.Retransmits() || ue.up.harq.Retransmits() || ue.down.bearers.StatusBytes() > 0 ||
-           ue.up.bearers.StatusBytes() > 0;
+           ue.status.csiBytes > 0 || ue.down.harq.Retransmits() || ue.up.harq.Retransmits() ||
+           ue.down.bearers.StatusBytes() > 0 || ue.up.bearers.StatusBytes() > 0;
 }
 
 bool Mac::Busy() const {
@@ -330,12 +330,12 @@ unsigned Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned sym
     m_candidates.clear();
     const auto wantedOf = [&](std::uint32_t i) {
         const Ue& ue = *m_ues[i];
-        return scheduler.AdmitsData(i) ? ue.status.knownBytes : ue.ControlBytes();
+        return ue.status.csiBytes + (scheduler.AdmitsData(i) ? ue.status.knownBytes : ue.ControlBytes());
     };
     for (const auto i : m_links.Ues()) {
         const Ue& ue = *m_ues[i];
         const bool retransmits = ue.up.harq.Retransmits();
-        if ((retransmits || (ue.status.knownBytes > 0 && !ue.up.harq.Full())) &&
+        if ((retransmits || (ue.status.knownBytes + ue.status.csiBytes > 0 && !ue.up.harq.Full())) &&
             m_energy.Listens(i, slot + m_carrier.settings.gnbDelay) &&
             (retransmits || wantedOf(i) > ue.BytesComing())) {
             m_candidates.push_back(i);
@@ -381,7 +381,7 @@ unsigned Mac::ReservedCces(unsigned free) {
     m_uplinkTurn = !m_uplinkTurn;
     for (const auto i : m_links.Ues()) {
         const Ue& ue = *m_ues[i];
-        if (ue.status.knownBytes > 0 || ue.up.harq.Retransmits()) {
+        if (ue.status.knownBytes > 0 || ue.status.csiBytes > 0 || ue.up.harq.Retransmits()) {
             const unsigned more = reserved + m_links.Cces(i);
             if (more > free / 2 && (!m_uplinkTurn || reserved > 0 || more > free)) {
                 break;
@@ -412,7 +412,7 @@ std::uint64_t Mac::Ue::BytesComing() const {
     for (unsigned busy = up.harq.Busy(); busy != 0; busy &= busy - 1) {
         const HarqProcess& process = up.harq[static_cast<unsigned>(std::countr_zero(busy))];
         if (process.report > status.newestReport || process.attempts == 0) {
-            bytes += process.bits / 8;
+            bytes += process.bits / 8 - process.csiBytes;
         }
     }
     return bytes;
@@ -445,6 +445,9 @@ void Mac::GrantUp(std::uint32_t number, unsigned harq, unsigned symbols, std::ui
     const double offsetDb =
         10 * std::log10(m_links.UplinkPowerW(number, prbs) / m_links.UplinkPowerW(number, m_carrier.SoundedPrbs()));
     m_grants.NewBlock(sender, harq, symbols, offsetDb, 0);
+    HarqProcess& process = sender.harq[harq];
+    process.csiBytes = std::min(process.bits / 8, ue.status.csiBytes); // CSI on PUSCH, multiplexed with data
+    ue.status.csiBytes -= process.csiBytes;
     m_grants.Charge(sender, harq, slot, sender.harq[harq].bits);
 }
 
@@ -514,7 +517,8 @@ void Mac::TransmitUp(std::uint32_t number, unsigned harq, std::uint64_t slot) {
     --ue.status.grants;
     if (process.attempts == 0) {
         // Its size is known before what fits beside it: it may tell of less than that.
-        std::uint32_t room = process.bits / 8 - std::min(process.bits / 8, ReportBytes(ue.UplinkGroups()));
+        std::uint32_t room = process.bits / 8 - process.csiBytes;
+        room -= std::min(room, ReportBytes(ue.UplinkGroups()));
         room -= std::min(room, ue.down.bearers.TakeStatuses(room, process.statuses));
         ue.up.bearers.Take(room, process.pdus, m_grants.GetScheduler(Direction::Uplink)->SendsData(number));
         process.report = ++ue.status.lastReport;
@@ -574,6 +578,7 @@ void Mac::RequestGrants(std::uint64_t slot) {
 void Mac::Look(std::span<const std::uint32_t> ues, std::uint64_t slot) {
     for (const auto number : m_links.Measure(ues, slot)) {
         m_energy.Report(number, slot);
+        UeOf(number).status.csiBytes = m_links.ReportBytes(number);
     }
 }
 
@@ -586,6 +591,7 @@ bool Mac::Reaches(std::uint32_t number, std::uint64_t slot) {
         ue.down.harq.GiveUp();
         ue.up.harq.GiveUp();
         ue.status.knownBytes = ue.status.reportedBytes = 0;
+        ue.status.csiBytes = 0;
         ue.status.knownSignalling = ue.status.reportedSignalling = 0;
         ue.status.knownOf = {};
         ue.status.requests = 0;

@@ -64,6 +64,7 @@ class Mac : private SlotWorker {
         bool heard = false;                   ///< whether the gNB has received any of them
         std::uint64_t nextRequest = 0;        ///< slot before which sr-ProhibitTimer forbids another one
         std::uint32_t grants = 0;             ///< for slots to come
+        std::uint32_t csiBytes = 0;           ///< of the newest CSI report, for which no grant has had room yet
         // At the gNB.
         std::uint64_t newestReport = 0;    ///< number of the newest report that it has
         std::uint64_t knownBytes = 0;      ///< the backlog in it

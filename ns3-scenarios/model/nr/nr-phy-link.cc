@@ -7,6 +7,7 @@
 #include "ns3/log.h"
 
 #include "nr-beam-search.h"
+#include "nr-joint-reception.h"
 #include "nr-matrix-kernels.h"
 
 NS_LOG_COMPONENT_DEFINE("NrPhyLink");
@@ -79,14 +80,11 @@ const std::vector<PhyLink::Complex>& PhyLink::Response(const PortWeights& beams)
     return m_link->GetEffectiveChannel(Direction::Downlink, m_ueElements, beams, m_offsets);
 }
 
-void PhyLink::Receive(const std::vector<Complex>& channel, std::size_t receivers, std::size_t columns, unsigned layers,
-                      double snr, const Noise& noise, SinrMap& out) {
+const PhyLink::Complex* PhyLink::Whiten(const std::vector<Complex>& channel, std::size_t receivers,
+                                        std::size_t& columns, unsigned layers, const Noise& noise) {
     const std::size_t all = NumGroups(), groups = noise.samples.empty() ? all : noise.samples.size();
-    const auto* g = channel.data();
     if (noise.covariance) {
         noise.covariance->Whiten(channel, columns, layers, noise.samples, m_whitened);
-        g = m_whitened.data();
-        columns = layers;
     } else if (!noise.rise.empty() || groups < all) { // as if noise had stayed and the channel become weaker
         m_whitened.resize(receivers * layers * groups);
         auto* to = m_whitened.data();
@@ -99,9 +97,17 @@ void PhyLink::Receive(const std::vector<Complex>& channel, std::size_t receivers
                 }
             }
         }
-        g = m_whitened.data();
-        columns = layers;
+    } else {
+        return channel.data();
     }
+    columns = layers;
+    return m_whitened.data();
+}
+
+void PhyLink::Receive(const std::vector<Complex>& channel, std::size_t receivers, std::size_t columns, unsigned layers,
+                      double snr, const Noise& noise, SinrMap& out) {
+    const std::size_t groups = noise.samples.empty() ? NumGroups() : noise.samples.size();
+    const auto* g = Whiten(channel, receivers, columns, layers, noise);
     out.numLayers = layers;
     out.numGroups = groups;
     out.values.resize(layers * groups);
@@ -150,19 +156,43 @@ void PhyLink::ReceiveBehind(const PortWeights& beams, const std::vector<Complex>
 
 const SinrMap& PhyLink::Uplink(const PortWeights& beams, const UplinkSignal& own, std::span<const UplinkSignal> others,
                                const Noise& noise) {
-    Covariance* const around = others.empty() ? nullptr : &Around(noise, beams.numPorts());
-    for (const auto& other : others) {
-        other.link->ReceiveBehind(beams, *other.weights, m_otherSent);
-        for (std::size_t i = 0; i < m_otherSent.size() && other.numGroups > 0; ++i) {
-            const std::size_t group = i % NumGroups() * other.numGroups / NumGroups();
-            m_otherSent[i] = (other.groups >> group & 1U) != 0 ? m_otherSent[i] : 0;
-        }
-        around->AddLayers(m_otherSent.data(), other.link->MaxUplinkLayers(), other.layers, NumGroups(), 0, NumGroups(),
-                          other.snr / other.layers);
+    if (others.empty()) {
+        ReceiveBehind(beams, *own.weights, m_sent);
+        Receive(m_sent, beams.numPorts(), MaxUplinkLayers(), own.layers, own.snr, noise, m_up);
+        return m_up;
     }
-    ReceiveBehind(beams, *own.weights, m_sent);
-    Receive(m_sent, beams.numPorts(), MaxUplinkLayers(), own.layers, own.snr, around ? noise.With(*around) : noise,
-            m_up);
+    const std::size_t receivers = beams.numPorts(), samples = NumGroups();
+    unsigned all = own.layers;
+    for (const auto& other : others) {
+        all += other.layers;
+    }
+    m_together.assign(receivers * all * samples, 0);
+    unsigned first = 0;
+    const auto add = [&](const UplinkSignal& from) {
+        from.link->ReceiveBehind(beams, *from.weights, m_sent);
+        const auto amplitude = static_cast<float>(std::sqrt(from.snr / from.layers));
+        const std::size_t columns = from.link->MaxUplinkLayers();
+        for (std::size_t f = 0; f < samples; ++f) {
+            if (from.numGroups > 0 && (from.groups >> (f * from.numGroups / samples) & 1U) == 0) {
+                continue;
+            }
+            for (std::size_t r = 0; r < receivers; ++r) {
+                for (unsigned l = 0; l < from.layers; ++l) {
+                    m_together[(r * all + first + l) * samples + f] =
+                        amplitude * m_sent[(r * columns + l) * samples + f];
+                }
+            }
+        }
+        first += from.layers;
+    };
+    add(own);
+    std::ranges::for_each(others, add);
+    std::size_t columns = all;
+    const Complex* received = Whiten(m_together, receivers, columns, all, noise);
+    m_up.numLayers = own.layers;
+    m_up.numGroups = noise.samples.empty() ? samples : noise.samples.size();
+    m_up.values.resize(own.layers * m_up.numGroups);
+    JointSinr({received, receivers * all * m_up.numGroups}, receivers, all, own.layers, m_up.numGroups, m_up.values);
     return m_up;
 }
 

@@ -67,8 +67,8 @@ class PhyLink {
     /// receiver knows the covariance of that, too. Layers with zero weights are not sent.
     const SinrMap& Downlink(const Precoder& own, std::span<const Precoder* const> others, double snr,
                             const Noise& noise = {});
-    /// SINR of a UE's layers after the gNB's beams for it, while `others` also send; the gNB knows their covariance.
-    /// `noise` is that between the beams.
+    /// SINR of a UE's layers behind the gNB's beams for it, or at its ports, while `others` also send; the gNB knows
+    /// their channels (JointSinr). `noise` is that between the beams.
     const SinrMap& Uplink(const PortWeights& beams, const UplinkSignal& own, std::span<const UplinkSignal> others = {},
                           const Noise& noise = {});
 
@@ -91,6 +91,10 @@ class PhyLink {
     const std::vector<Complex>& Response(const PortWeights& beams);
     /// The layers of this UE after the beams, [beam, layer, sample].
     void ReceiveBehind(const PortWeights& beams, const std::vector<Complex>& weights, std::vector<Complex>& out);
+    /// A channel [receiver, layer of `columns`, sample] with noise that is white and 1, in the samples of `noise`.
+    /// \param columns of the result, on return
+    const Complex* Whiten(const std::vector<Complex>& channel, std::size_t receivers, std::size_t& columns,
+                          unsigned layers, const Noise& noise);
     /// SINR of layers with a channel [receiver, layer of `columns`, sample].
     void Receive(const std::vector<Complex>& channel, std::size_t receivers, std::size_t columns, unsigned layers,
                  double snr, const Noise& noise, SinrMap& out);
@@ -103,6 +107,7 @@ class PhyLink {
     unsigned m_uplinkLayers;
     std::vector<Complex> m_sent, m_whitened; ///< of one call
     std::vector<Complex> m_otherSent;        ///< of one call
+    std::vector<Complex> m_together;         ///< of one call
     Covariance m_around;                     ///< of one call
     PrecodedChannel m_precoded;
     std::optional<PortWeights> m_bsElements; ///< for precoders

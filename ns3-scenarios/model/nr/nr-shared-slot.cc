@@ -8,6 +8,7 @@
 #include "ns3/log.h"
 
 #include "nr-covariance.h"
+#include "nr-joint-reception.h"
 #include "nr-matrix-kernels.h"
 
 NS_LOG_COMPONENT_DEFINE("NrSharedSlot");
@@ -161,9 +162,40 @@ const SinrMap& SharedSlot::Downlink(std::uint32_t ue, Beamformer& beamformer, do
     return own.link->Phy().Downlink(own.weights, others, snr, noise);
 }
 
-const SinrMap& SharedSlot::Uplink(std::uint32_t ue,
-                                  const std::function<double(std::uint32_t ue, std::uint32_t groups)>& snr,
-                                  const Noise& noise) {
+void SharedSlot::PredictUplink(std::uint32_t ue, const UplinkSnr& snr, std::vector<float>& out) {
+    const Member& own = Find(ue);
+    const std::size_t ports = own.link->State().beams->numElements();
+    out.clear();
+    std::vector<std::complex<float>> received; // [port, layer], those of the UE first
+    for (std::uint32_t g = 0; own.groups >> g != 0; ++g) {
+        if ((own.groups >> g & 1U) == 0) {
+            continue;
+        }
+        const unsigned all = LayersOn(g);
+        unsigned first = 0;
+        received.resize(ports * all);
+        const auto add = [&](const Member& from) {
+            const double power = snr(from.link->GetUe(), from.groups) / from.weights.layers;
+            const auto amplitude = static_cast<float>(std::sqrt(power / own.link->State().uplinkRise));
+            for (unsigned l = 0; l < from.weights.layers; ++l, ++first) {
+                const auto* sounded = from.link->State().Sounded(g, l);
+                for (std::size_t p = 0; p < ports; ++p) {
+                    received[p * all + first] = amplitude * sounded[p];
+                }
+            }
+        };
+        add(own);
+        for (const auto& each : m_members) {
+            if (&each != &own && (each.groups >> g & 1U) != 0) {
+                add(each);
+            }
+        }
+        out.resize(out.size() + own.weights.layers);
+        JointSinr(received, ports, all, own.weights.layers, 1, std::span(out).last(own.weights.layers));
+    }
+}
+
+const SinrMap& SharedSlot::Uplink(std::uint32_t ue, const UplinkSnr& snr, const Noise& noise) {
     const Member& own = Find(ue);
     std::vector<PhyLink::UplinkSignal> others;
     for (const auto& each : m_members) {

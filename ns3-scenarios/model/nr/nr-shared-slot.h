@@ -16,11 +16,18 @@ namespace edgelam::nr {
 /// One slot of one direction in which some group has several UEs.
 class SharedSlot {
   public:
+    /// Power of a resource block of a UE that sends on `groups` (bits), over the gNB's noise.
+    using UplinkSnr = std::function<double(std::uint32_t ue, std::uint32_t groups)>;
+
     /// Add a UE that sends, or is sent, `layers` layers on these groups of this slot. What was added for another slot
     /// is forgotten.
     /// \param always whether its weights are formed even if it shares no group
     void Add(std::uint64_t slot, UeLink& link, std::span<const std::uint32_t> groups, unsigned layers,
              bool always = false);
+    void Clear() {
+        m_formed = false;
+        m_members.clear();
+    }
     /// Add a UE with the weights that have been formed for it.
     void AddFormed(std::uint64_t slot, UeLink& link, std::span<const std::uint32_t> groups, const Precoder& weights,
                    bool always) {
@@ -40,12 +47,14 @@ class SharedSlot {
     /// \param aloneDb [group] SINR of the UE alone
     /// \param out linear, [group of the UE, layer], to be filled
     void Predict(std::uint32_t ue, Beamformer& beamformer, std::span<const float> aloneDb, std::vector<float>& out);
+    /// The SINR that the gNB expects for each layer that a UE sends in each of its groups, from the channels that it
+    /// has sounded, if it receives over all of its ports.
+    /// \param snr see Uplink; \param out linear, [group of the UE, layer], to be filled
+    void PredictUplink(std::uint32_t ue, const UplinkSnr& snr, std::vector<float>& out);
     /// The most layers on one of the groups of a UE.
     unsigned LayersBeside(std::uint32_t ue) const;
-    /// SINR of the layers that a UE sends beside the others. \param snr gives that of a UE that sends on `groups`
-    /// (bits); see PhyLink::Uplink
-    const SinrMap& Uplink(std::uint32_t ue, const std::function<double(std::uint32_t ue, std::uint32_t groups)>& snr,
-                          const Noise& noise);
+    /// SINR of the layers that a UE sends beside the others; see PhyLink::Uplink.
+    const SinrMap& Uplink(std::uint32_t ue, const UplinkSnr& snr, const Noise& noise);
     /// The weights that are sent to a UE, zero in groups that are not its own.
     const Precoder& Weights(std::uint32_t ue, Beamformer& beamformer);
     /// The UE leaves: nothing is sent to it, or by it, any more.

@@ -10,6 +10,7 @@
 #include "ns3/log.h"
 
 #include "nr-beam-search.h"
+#include "nr-subband-beams.h"
 
 NS_LOG_COMPONENT_DEFINE("NrUeLink");
 
@@ -33,17 +34,30 @@ void UeLink::Measure(bool later, double snr) {
     }
     m_phy.FindUplinkWeights(*m_measured.beams, m_measured.uplink);
     NS_LOG_LOGIC("UE " << m_ue << ": " << count << " beams");
-    if (m_beamformer->WantsChannel()) {
+    m_measured.uplinkLayers = MaxUplinkLayers();
+    if (m_beamformer->WantsChannel() || m_overPorts) {
         const std::size_t groups = NumGroups(), pairs = m_phy.NumUeAntennas() * m_phy.NumElements();
         std::vector<std::complex<float>> h(pairs * groups);
         m_phy.link()->GetFrequencyResponse(Direction::Downlink, m_groupCentresHz, h);
-        m_measured.downlink.resize(h.size());
+        std::vector<std::complex<float>> downlink(h.size()); // [group, antenna, element]
         for (std::size_t i = 0; i < pairs; ++i) {
             for (std::size_t g = 0; g < groups; ++g) {
-                m_measured.downlink[g * pairs + i] = h[i * groups + g];
+                downlink[g * pairs + i] = h[i * groups + g];
             }
         }
-        MeasureHeard();
+        if (m_overPorts) {
+            MeasureSounded(downlink);
+        }
+        if (m_beamformer->WantsChannel()) {
+            m_measured.downlink = std::move(downlink);
+            if (m_reports) {
+                m_measured.bySubband = true;
+                m_reported.assign(count, {});
+                m_subbandBeams = SubbandBeams(m_measured.downlink, groups, m_reports->GroupsPerSubband(),
+                                              m_phy.NumUeAntennas(), m_phy.NumElements(), count);
+            }
+            MeasureHeard();
+        }
     }
     if (!later) {
         Adopt();
@@ -57,11 +71,13 @@ void UeLink::MeasureHeard() {
     std::vector<std::complex<float>> received(antennas * count); // H b, made orthonormal: [antenna, beam]
     for (std::size_t g = 0; g < NumGroups(); ++g) {
         const auto* h = m_measured.downlink.data() + g * antennas * elements;
+        const auto* sent = m_reports ? m_subbandBeams.data() + g / m_reports->GroupsPerSubband() * elements * count
+                                     : beams.values().data();
         std::ranges::fill(received, 0);
         for (std::size_t a = 0; a < antennas; ++a) {
             for (std::size_t e = 0; e < elements; ++e) {
                 for (std::size_t b = 0; b < count; ++b) {
-                    received[a * count + b] += h[a * elements + e] * beams.values()[e * count + b];
+                    received[a * count + b] += h[a * elements + e] * sent[e * count + b];
                 }
             }
         }
@@ -79,6 +95,72 @@ void UeLink::MeasureHeard() {
                 const auto weight = std::conj(received[a * count + b]);
                 for (std::size_t e = 0; e < elements; ++e) {
                     heard[b * elements + e] += weight * h[a * elements + e];
+                }
+            }
+        }
+    }
+}
+
+void UeLink::Report(unsigned layers) {
+    if (!m_reports || !m_reports->IsQuantised()) {
+        return;
+    }
+    auto& reported = m_reported[layers - 1];
+    if (reported.weights.empty()) {
+        reported = m_reports->Quantise(m_subbandBeams, MaxLayers(), layers);
+    }
+    UseReport(reported, 0, layers, {});
+}
+
+void UeLink::UseReport(const SubbandReports::Reported& reported, unsigned first, unsigned last,
+                       std::span<const double> amplitude) {
+    const std::size_t elements = m_phy.NumElements(), count = m_measured.beams->numPorts();
+    for (std::size_t g = 0; g < NumGroups(); ++g) {
+        const std::size_t subband = g / m_reports->GroupsPerSubband();
+        const auto scale = static_cast<float>(amplitude.empty() ? 1 : amplitude[g]);
+        for (unsigned l = first; l < last; ++l) {
+            auto* heard = m_measured.heard.data() + (g * count + l) * elements;
+            for (std::size_t e = 0; e < elements; ++e) {
+                heard[e] = scale * std::conj(reported.weights[(subband * elements + e) * reported.layers + l]);
+            }
+        }
+    }
+}
+
+void UeLink::AdoptReport(unsigned layers, std::span<const float> sinrDb, double snr) {
+    if (!m_reports || !m_reports->IsQuantised()) {
+        return;
+    }
+    std::vector<double> amplitude(NumGroups());
+    for (std::size_t g = 0; g < amplitude.size(); ++g) {
+        amplitude[g] = std::sqrt(std::pow(10, sinrDb[g] / 10) * layers * m_measured.rise / snr);
+    }
+    UseReport(m_reported[layers - 1], 0, layers, amplitude);
+    const auto most =
+        std::ranges::find_if(m_reported.rbegin(), m_reported.rend(), [](const auto& each) { return each.layers > 0; });
+    UseReport(*most, layers, most->layers, amplitude); // for a block that is sent again with more layers
+    m_reportBits = m_reported[layers - 1].bits;
+    // As if each layer arrived at an antenna of its own.
+    const std::size_t elements = m_phy.NumElements(), antennas = m_phy.NumUeAntennas(),
+                      count = m_measured.beams->numPorts();
+    std::ranges::fill(m_measured.downlink, 0);
+    for (std::size_t g = 0; g < NumGroups(); ++g) {
+        std::copy_n(m_measured.heard.data() + g * count * elements, layers * elements,
+                    m_measured.downlink.data() + g * antennas * elements);
+    }
+}
+
+void UeLink::MeasureSounded(std::span<const std::complex<float>> downlink) {
+    const std::size_t antennas = m_phy.NumUeAntennas(), elements = m_phy.NumElements(), layers = MaxUplinkLayers();
+    m_measured.sounded.assign(NumGroups() * layers * elements, 0);
+    for (std::size_t g = 0; g < NumGroups(); ++g) {
+        for (std::size_t a = 0; a < antennas; ++a) {
+            const auto* h = downlink.data() + (g * antennas + a) * elements;
+            for (std::size_t l = 0; l < layers; ++l) {
+                const auto weight = m_measured.uplink[a * layers + l];
+                auto* sounded = m_measured.sounded.data() + (g * layers + l) * elements;
+                for (std::size_t e = 0; e < elements; ++e) {
+                    sounded[e] += weight * h[e];
                 }
             }
         }
@@ -110,6 +192,9 @@ ServedUe UeLink::Served(std::uint32_t group, Precoder& precoder, Beams which) co
 }
 
 bool UeLink::IsSentOwnBeams(unsigned layers) const {
+    if (m_reports) {
+        return false;
+    }
     return m_beamformer->FormsAlways(m_ue, layers) ||
            (m_beamformer->SendsOwnBeams(m_ue, layers) && !m_beamformer->LimitsElements());
 }
@@ -133,7 +218,7 @@ const SinrMap& UeLink::Downlink(unsigned layers, double snr, Beams which, const 
 
 void UeLink::Fetch(Direction direction, unsigned layers, bool alone, ChannelFetch& fetch) {
     const bool own = alone && IsSentOwnBeams(layers);
-    const PortWeights& sent = direction == Direction::Uplink ? *State().beams
+    const PortWeights& sent = direction == Direction::Uplink ? Receivers()
                               : own                          ? State().Sent(layers)
                                                              : m_phy.GnbElements();
     fetch.Add(*m_phy.link(), m_phy.UeElements(), sent, m_phy.OffsetsHz());

@@ -7,6 +7,7 @@
 #include "nr-beamformer.h"
 #include "nr-channel-fetch.h"
 #include "nr-phy-link.h"
+#include "nr-subband-reports.h"
 
 namespace edgelam::nr {
 
@@ -35,8 +36,29 @@ class UeLink {
     /// dominates
     void Measure(bool later = false, double snr = 1);
     void Adopt() { m_inUse = m_measured; }
-    /// The noise and interference that the UE has measured, ChannelState::rise, with the channel state measured last.
-    void SetMeasuredRise(double rise) { m_measured.rise = rise; }
+    /// The noise and interference that the UE and the gNB have measured, ChannelState::rise and uplinkRise, with the
+    /// channel state measured last.
+    void SetMeasuredRise(double rise, double uplinkRise = 1) {
+        m_measured.rise = rise;
+        m_measured.uplinkRise = uplinkRise;
+    }
+    /// The gNB receives from the UE over all of its ports, not over the UE's beams, and measures what they hear of it
+    /// (ChannelState::sounded). Before the first Measure.
+    void ReceiveOverPorts() { m_overPorts = true; }
+    /// The UE reports by sub-band. Before the first Measure.
+    void ReportBySubband(std::shared_ptr<const SubbandReports> reports) { m_reports = std::move(reports); }
+    /// What the gNB would know of the channel state measured last from a report for so many layers. Nothing changes
+    /// unless precoders are reported from a codebook.
+    void Report(unsigned layers);
+    /// The UE reports so many layers; all that Report was called for are there. The gNB takes the gains of the layers
+    /// from the CQIs. \param sinrDb [group] that the CQIs stand for; \param snr as in Measure
+    void AdoptReport(unsigned layers, std::span<const float> sinrDb, double snr);
+    /// Bits of the precoders of the last report; 0: they are not from a codebook.
+    unsigned ReportBits() const { return m_reportBits; }
+    /// What the gNB receives from the UE with.
+    const PortWeights& Receivers(Beams which = Beams::InUse) {
+        return m_overPorts ? m_phy.GnbElements() : *State(which).beams;
+    }
     /// Throws std::logic_error before the first Measure.
     const ChannelState& State(Beams which = Beams::InUse) const;
 
@@ -56,7 +78,7 @@ class UeLink {
     }
     const SinrMap& Uplink(unsigned layers, double snr, Beams which = Beams::InUse, const Noise& noise = {},
                           std::span<const PhyLink::UplinkSignal> others = {}) {
-        return m_phy.Uplink(*State(which).beams, Signal(layers, snr, which), others, noise);
+        return m_phy.Uplink(Receivers(which), Signal(layers, snr, which), others, noise);
     }
 
     /// For Beamformer::Form. \param weights of a precoder of all groups, whose group it becomes
@@ -69,6 +91,10 @@ class UeLink {
 
   private:
     void MeasureHeard();
+    void MeasureSounded(std::span<const std::complex<float>> downlink);
+    /// Make the rows from `first` to before `last` of what is heard those of reported weights.
+    void UseReport(const SubbandReports::Reported& reported, unsigned first, unsigned last,
+                   std::span<const double> amplitude);
     /// Whether a block to it alone is sent over its own beams, or reported for them.
     bool IsSentOwnBeams(unsigned layers) const;
 
@@ -77,6 +103,11 @@ class UeLink {
     ns3::Ptr<Beamformer> m_beamformer;
     std::vector<double> m_groupCentresHz;
     ChannelState m_inUse, m_measured;
+    bool m_overPorts = false;
+    std::shared_ptr<const SubbandReports> m_reports;  ///< null: for the whole band
+    std::vector<std::complex<float>> m_subbandBeams;  ///< [sub-band, element, beam] of the last measurement
+    std::vector<SubbandReports::Reported> m_reported; ///< [layers - 1]
+    unsigned m_reportBits = 0;
     Precoder m_alone; ///< used within one call
 };
 

@@ -17,9 +17,13 @@ ns3::TypeId UserSelection::GetTypeId() {
     return tid;
 }
 
-ns3::Ptr<UserSelection> UserSelection::Make(const std::string& name) {
+ns3::Ptr<UserSelection> UserSelection::Make(const std::string& name, Direction direction) {
     if (name == "none") {
         return nullptr;
+    }
+    if (direction == Direction::Uplink) {
+        constexpr ShortName names[] = {{"none", ""}, {"greedy", "edgelam::nr::UplinkGreedySelection"}};
+        return MakeComponent<UserSelection>("uplink selection", name, names);
     }
     constexpr ShortName names[] = {{"none", ""},
                                    {"greedy", "edgelam::nr::GreedySelection"},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// The interface of user selection, which decides who is sent to together (multi-user MIMO).
+/// The interface of user selection, which decides who is sent to, or sends, together (multi-user MIMO).
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,7 @@ struct SelectableUe {
     const ChannelState* state = nullptr; ///< null: it shares with nobody (a multicast group, a UE under a cap)
     unsigned layers = 0;                 ///< of a block to it alone; of its block, if that is sent again
     double importance = 1;               ///< what a bit to it counts for, beside bits to others
+    std::span<const double> snr;         ///< uplink, [groups - 1]: power of a resource block over the gNB's noise
 };
 
 /// What a selection has to decide about.
@@ -32,9 +33,10 @@ struct SelectionRequest {
     const Beamformer& beamformer;
 };
 
-/// Adds UEs to the groups of a slot. A cell has one, chosen by its attribute Selection; it is asked for each downlink
-/// slot after the scheduler, which has given each group to one UE or to nobody (or, a scheduler of its own, to
-/// several). To write another one, derive a class and give it a TypeId with a constructor.
+/// Adds UEs to the groups of a slot. A cell has at most one for each direction, chosen by its attributes Selection and
+/// UplinkSelection; it is asked for each slot after the scheduler, which has given each group to one UE or to nobody
+/// (or, a scheduler of its own, to several). To write another one, derive a class and give it a TypeId with a
+/// constructor.
 class UserSelection : public ns3::Object {
   public:
     static ns3::TypeId GetTypeId();
@@ -45,9 +47,9 @@ class UserSelection : public ns3::Object {
     /// a retransmission must stay
     virtual void Select(const SelectionRequest& request, Allocation& allocation, std::vector<unsigned>& layers) = 0;
 
-    /// \param name "greedy", "semi-orthogonal", "external", or the TypeId of another class; "none": null. Throws
-    /// std::invalid_argument for another name.
-    static ns3::Ptr<UserSelection> Make(const std::string& name);
+    /// \param name "greedy", in downlink also "semi-orthogonal" and "external", or the TypeId of another class; "none":
+    /// null. Throws std::invalid_argument for another name.
+    static ns3::Ptr<UserSelection> Make(const std::string& name, Direction direction = Direction::Downlink);
 };
 
 } // namespace edgelam::nr

@@ -20,6 +20,7 @@ class ZeroForcingBeamformer : public Beamformer {
     bool FormsAlways(std::uint32_t, unsigned) const override { return true; }
     bool CanLimitElements() const override { return true; }
     bool IsThreadSafe() const override { return true; }
+    bool TakesSubbandReports() const override { return true; }
     std::string DefaultSelection() const override { return "greedy"; }
 
   protected:
