@@ -10,7 +10,7 @@ from edgelam.output.progress import Progress
 from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, RunFolder, load
 
-from . import bler, delay, distance, evaluations, geometry, interference, peak, rlc, schedulers, tcp
+from . import bler, delay, dense_urban, distance, evaluations, geometry, interference, peak, rlc, schedulers, tcp
 from .checks import Check
 from .config import Config
 from .runner import Runner
@@ -28,6 +28,7 @@ MODULES: dict[str, ModuleType] = {
     "geometry": geometry,
     "evaluations": evaluations,
     "interference": interference,
+    "dense_urban": dense_urban,
 }
 
 

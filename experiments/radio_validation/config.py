@@ -7,9 +7,12 @@ from typing import Literal, get_args
 from edgelam.errors import ConfigurationError, EdgelamError
 
 Case = Literal[
-    "bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp", "geometry", "evaluations", "interference"
-]
-CASES: tuple[Case, ...] = get_args(Case)
+    "bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp", "geometry", "evaluations", "interference",
+    "dense_urban",
+]  # fmt: skip
+ALL_CASES: tuple[Case, ...] = get_args(Case)
+CASES: tuple[Case, ...] = tuple(case for case in ALL_CASES if case != "dense_urban")
+"""Those that end in minutes."""
 
 Evaluation = Literal[
     "urllc_4ghz", "urllc_4ghz_b", "urllc_700mhz", "mmtc_500m", "mmtc_1732m", "rural_700mhz", "rural_4ghz",
@@ -17,6 +20,8 @@ Evaluation = Literal[
 ]  # fmt: skip
 """Evaluations of RP-180524; evaluations.py has their options."""
 ALL_EVALUATIONS: tuple[Evaluation, ...] = get_args(Evaluation)
+
+Csi = Literal["band", "subband", "etype2"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,14 +76,27 @@ class Config:
     evaluation_ues: int = 171
     """Evaluations of IMT-2020: number of UEs in each drop."""
 
+    dense_urban_csi: tuple[Csi, ...] = ("subband", "etype2")
+    """Dense urban: what UEs report; docs/antennas.md has the names."""
+    dense_urban_rings: int = 2
+    """Dense urban: rings of sites around the one in the middle; 2 are 57 cells, with 10 UEs each."""
+    dense_urban_drops: int = 3
+    """Dense urban: number of drops for each kind of report."""
+    dense_urban_begin: float = 0.3
+    """Dense urban: simulated time before anything is counted, s."""
+    dense_urban_seconds: float = 1.0
+    """Dense urban: simulated time that is counted in each drop, s."""
+
     def __post_init__(self) -> None:
         """Refuse what is not legal whatever the machine."""
         whole = {"seed": (1, 1_000_000), "processes": (1, 1000), "arrivals": (1, 10_000), "drops": (2, 100_000)}
         whole |= {"street_ues": (2, 300), "street_drops": (2, 10_000), "rlc_packets": (100, 10_000_000)}
         whole |= {"tcp_bytes": (100_000, 1_000_000_000), "geometry_drops": (2, 10_000), "geometry_ues": (57, 20_000)}
         whole |= {"evaluation_drops": (1, 10_000), "evaluation_ues": (57, 20_000)}
+        whole |= {"dense_urban_rings": (0, 4), "dense_urban_drops": (1, 10_000)}
         real = {"peak_seconds": (0.05, 10), "drop_seconds": (0.01, 10), "fading_seconds": (0.1, 1000)}
         real |= {"street_seconds": (0.05, 100)}
+        real |= {"dense_urban_begin": (0.01, 100), "dense_urban_seconds": (0.01, 100)}
         for name, (least, most) in (whole | real).items():
             if not least <= getattr(self, name) <= most:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; legal is {least} to {most}")
@@ -88,7 +106,9 @@ class Config:
             values = getattr(self, name)
             if not values or sorted(set(values)) != list(values) or not least <= values[0] <= values[-1] <= most:
                 raise ConfigurationError(f"{name} are {values}; legal are numbers from {least} to {most}, ascending")
-        sets: dict[str, tuple[str, ...]] = {"cases": CASES, "evaluations": ALL_EVALUATIONS}
+        sets: dict[str, tuple[str, ...]] = {
+            "cases": ALL_CASES, "evaluations": ALL_EVALUATIONS, "dense_urban_csi": get_args(Csi)
+        }  # fmt: skip
         for name, legal in sets.items():
             chosen = getattr(self, name)
             if not chosen or len(set(chosen)) < len(chosen):
@@ -131,4 +151,20 @@ def full() -> Config:
     )
 
 
-RECIPES = {"quick": quick, "full": full}
+def dense_urban() -> Config:
+    """Spectral efficiency of Dense Urban eMBB, three drops of 57 cells with each kind of report; long."""
+    return Config(cases=("dense_urban",))
+
+
+def dense_urban_small() -> Config:
+    """One short drop of 21 cells with each kind of report: what the recipe dense-urban does, in minutes."""
+    return Config(
+        cases=("dense_urban",),
+        dense_urban_rings=1,
+        dense_urban_drops=1,
+        dense_urban_begin=0.15,
+        dense_urban_seconds=0.15,
+    )
+
+
+RECIPES = {"quick": quick, "full": full, "dense-urban": dense_urban, "dense-urban-small": dense_urban_small}

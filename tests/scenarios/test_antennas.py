@@ -217,7 +217,11 @@ def test_what_is_not_legal_changes_nothing():
 
 @pytest.mark.parametrize("snr_db", [10, 20])
 def test_two_ues_at_once_against_one_at_a_time(snr_db):
-    """Nearly orthogonal channels of 64 antennas: goodput of zero forcing to both over that to each in turn."""
+    """Nearly orthogonal channels of 64 antennas: goodput of zero forcing to both over that to each in turn.
+
+    With eigenvectors, the outer loop seeks the MCS at which one block in ten is lost; in a channel that stands still
+    this is one that is never decoded at once, so a target of one in a hundred is compared.
+    """
 
     async def main(sim):
         h = (await sim.observable("ue_channel").read()).value
@@ -235,14 +239,14 @@ def test_two_ues_at_once_against_one_at_a_time(snr_db):
     dbm = gnb_dbm(snr_db) - 10 * math.log10(64)
     array = {"gnbRows": 8, "gnbColumns": 8, "numUe": 2, "speed": 0, "gnbPower": dbm, "beams": "zf"}
     came = {}
-    for selection in ("none", "greedy"):
-        h, came[selection] = cosim.simulate(
-            main, scenario="nr-urban-micro", options=FLAT | array | {"selection": selection}, seed=2
-        )
+    eigen = {"beams": "eigen", "edgelam::nr::Cell::BlerTarget": 0.01}
+    for name, options in {"none": {"selection": "none"}, "greedy": {"selection": "greedy"}, "eigen": eigen}.items():
+        h, came[name] = cosim.simulate(main, scenario="nr-urban-micro", options=FLAT | array | options, seed=2)
     gram = 10 ** ((dbm - 10 * math.log10(PRBS) - NOISE_DBM) / 10) * h @ h.conj().T
     alone = link.bits_per_period(10 * np.log10(gram.diagonal().real)).mean()
     both = link.bits_per_period(-10 * np.log10(2 * np.linalg.inv(gram).diagonal().real)).sum()
-    assert 0.95 < came["greedy"] / came["none"] / (both / alone) < 1.05
+    for name in ("none", "eigen"):
+        assert 0.95 < came["greedy"] / came[name] / (both / alone) < 1.05
     assert both / alone > 1.4
 
 

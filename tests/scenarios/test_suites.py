@@ -40,6 +40,8 @@ SUITES = [
     "edgelam-nr-signalling",
     "edgelam-nr-tables",
     "edgelam-nr-threads",
+    "edgelam-nr-type-two",
+    "edgelam-nr-uplink-selection",
     "edgelam-nr-user-selection",
     "edgelam-transfer-priority",
     "edgelam-transfer-settings",
