@@ -68,6 +68,68 @@ class LoopSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class SurfaceSettings:
+    """The cell with a surface: 8 antennas, 100 elements, 3 users (arXiv 2009.14404)."""
+
+    samples: int = 0
+    """Cells on which all methods are judged; 0: no surfaces."""
+    pilots: tuple[int, ...] = ()
+    """Numbers of pilots from which channels are estimated, multiples of 3."""
+    rounds: int = 8
+    """surface-POLICY: rounds of precoder and phases, each with a step of its own."""
+    policy_steps: int = 100
+    """surface-POLICY: optimiser steps, from the policy without surface on."""
+    policy_batch_size: int = 32
+    """surface-POLICY: cells in a step."""
+    draws: int = 1000
+    """Cells of the past: what LMMSE and the pilot encoder know before."""
+    codes: int = 3000
+    """pilot-encoder: how many of the users of the past it remembers, 3 of each cell."""
+    steps: int = 600
+    """pilot-encoder: optimiser steps."""
+    batch_size: int = 96
+    """pilot-encoder: cells in a step."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that are not legal."""
+        for name, least in (("samples", 0), ("rounds", 1), ("policy_steps", 1), ("policy_batch_size", 1), ("draws", 2),
+                            ("codes", 1), ("steps", 1), ("batch_size", 1)):  # fmt: skip
+            if getattr(self, name) < least:
+                raise ConfigurationError(f"surface.{name} is {getattr(self, name)}; it must be at least {least}")
+        if self.codes > 3 * self.draws:
+            raise ConfigurationError(f"surface.codes is {self.codes}; legal are 1 to {3 * self.draws}, 3 of each draw")
+        for count in self.pilots:
+            if count < 3 or count % 3:
+                raise ConfigurationError(f"surface.pilots have {count}; legal are multiples of 3, one of each user")
+
+
+@dataclasses.dataclass(frozen=True)
+class HybridSettings:
+    """Precoders of several users behind phase shifters."""
+
+    samples: int = 0
+    """Channels on which all methods are judged; 0: none."""
+    users: int = 4
+    """Users, a stream each; there are as many RF chains, then twice as many, and as many in parts of the antennas."""
+    antennas: int = 16
+    """Antennas, at least twice as many as users."""
+    snr_db: float = 10.0
+    """Power over noise, dB."""
+    policy_steps: int = 100
+    """hybrid-POLICY: optimiser steps, from the policy without phase shifters on."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that are not legal."""
+        for name, least in (("samples", 0), ("users", 1), ("policy_steps", 1)):
+            if getattr(self, name) < least:
+                raise ConfigurationError(f"hybrid.{name} is {getattr(self, name)}; it must be at least {least}")
+        if self.antennas < 2 * self.users:
+            raise ConfigurationError(f"hybrid.antennas is {self.antennas}; it must be at least {2 * self.users}")
+        if not -40 <= self.snr_db <= 40:
+            raise ConfigurationError(f"hybrid.snr_db is {self.snr_db:g}; legal are -40 to 40 dB")
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """Everything that decides a run of beamforming. The defaults are the quick recipe."""
 
@@ -98,6 +160,10 @@ class Config:
     """The network that methods drive; none: rates by the formula are all that is measured."""
     loop: LoopSettings = dataclasses.field(default_factory=LoopSettings)
     """The closed loop, if there is a network."""
+    surface: SurfaceSettings = dataclasses.field(default_factory=SurfaceSettings)
+    """Joint active and passive beamforming, also from pilots."""
+    hybrid: HybridSettings = dataclasses.field(default_factory=HybridSettings)
+    """Hybrid precoding."""
     threads: int = 0
     """Number of PyTorch threads; 0: PyTorch's choice. The same seed gives the same bytes only with the same number."""
 
@@ -112,10 +178,14 @@ class Config:
             values = getattr(self, name)
             if len(values) < least or len(set(values)) < len(values):
                 raise ConfigurationError(f"{name} are {values!r}; at least {least}, each once")
-        if not self.learned and not self.rules:
+        others = bool(self.surface.samples or self.hybrid.samples)
+        if not self.learned and not self.rules and not others:
             raise ConfigurationError("learned and rules are both empty: there is nothing to run")
-        if not self.tests and self.network.is_ideal:
-            raise ConfigurationError("tests are empty, and there is no network to drive: there is nothing to run")
+        if not self.tests and self.network.is_ideal and not others:
+            raise ConfigurationError(
+                "tests are empty, there is no network to drive, and surface.samples and hybrid.samples are 0: there is "
+                "nothing to run"
+            )
         for name in self.tests:
             test_of(name)
             if "zf" in self.rules and test_of(name).users > test_of(name).antennas:
@@ -140,6 +210,16 @@ def needs(config: Config) -> Needs:
         options={"beams": "external", "selection": "external", "maxLayers": "1", "ueAntennas": "1",
                  "gnbPower": "20", "ueNoiseFigure": "9"},
     )  # fmt: skip
+
+
+def pilots_name(count: int) -> str:
+    """Return how a test with so many pilots is called in tables."""
+    return f"surface, {count} pilots"
+
+
+def hybrid_name(chains: int, structure: str) -> str:
+    """Return how a test of hybrid precoding is called in tables."""
+    return f"hybrid, {chains} chains, {structure} connected"
 
 
 def age_name(age_ms: float) -> str:
@@ -174,4 +254,28 @@ def closed_loop() -> Config:
     )  # fmt: skip
 
 
-RECIPES = {"quick": quick, "digital": digital, "closed_loop": closed_loop}
+def surface() -> Config:
+    """Phases of a surface and precoder together, with known channels; policies and BCD, three seeds."""
+    return Config(
+        num_seeds=3, learned=("unrolled-wmmse",), rules=(), tests=(), surface=SurfaceSettings(samples=200),
+        training=TrainingSettings(steps=100, batch_size=64),
+    )  # fmt: skip
+
+
+def pilots() -> Config:
+    """The same from 9, 15 and 30 pilots: the pilot encoder beside LMMSE, both with BCD, three seeds."""
+    return Config(
+        num_seeds=3, learned=(), rules=(), tests=(), surface=SurfaceSettings(samples=200, pilots=(9, 15, 30)),
+    )  # fmt: skip
+
+
+def hybrid() -> Config:
+    """Precoders behind phase shifters: policies with a projection beside PE-AltMin and MO-AltMin, three seeds."""
+    return Config(
+        num_seeds=3, learned=("no-backbone", "unrolled-wmmse"), rules=(), tests=(), hybrid=HybridSettings(samples=200),
+        training=TrainingSettings(steps=300, batch_size=64, users=(4, 4), extra_antennas=(0, 12), snr_db=(10.0, 10.0)),
+    )  # fmt: skip
+
+
+RECIPES = {"quick": quick, "digital": digital, "hybrid": hybrid, "surface": surface,
+           "pilots": pilots, "closed_loop": closed_loop}  # fmt: skip

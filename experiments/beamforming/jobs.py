@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,18 +13,17 @@ from torch import Tensor
 from edgelam.air import beamforming
 from edgelam.air.beamforming import Downlink
 from edgelam.air.beamforming.learned import training
+from edgelam.air.beamforming.learned.policy import Policy
 from edgelam.air.beamforming.learned.settings import Kind
 from edgelam.errors import ConfigurationError
-from edgelam.files.storage import make_folder
 from edgelam.output.progress import Progress
 from edgelam.random_streams import derive_seed
 from edgelam.runs import RunFolder
 
-from . import loop
+from . import hybrid, loop, surfaces
 from .config import Config, test_of
-from .tables import CURVES, POLICIES, Rates
-
-PARTS = 40
+from .tables import Rates
+from .trainer import file_name, trained
 
 Method = Callable[[Downlink], Tensor]
 RULES: dict[str, Method] = {
@@ -45,41 +43,29 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
         torch.set_num_threads(config.threads)
     try:
         for seed in range(config.seed, config.seed + config.num_seeds):
-            methods: dict[str, Method] = {rule: RULES[rule] for rule in config.rules}
-            for kind in config.learned:
-                methods[kind] = _trained(config, kind, seed, folder, progress)
+            policies: dict[str, Policy] = {
+                kind: _trained(config, kind, seed, folder, progress) for kind in config.learned
+            }
+            methods: dict[str, Method] = {**{rule: RULES[rule] for rule in config.rules}, **policies}
             if config.tests:
                 _judge(config, methods, seed, folder, progress)
             if not config.network.is_ideal:
                 loop.run(config, methods, seed, folder, progress)
+            if config.surface.samples:
+                surfaces.run(config, policies, seed, folder, progress)
+            if config.hybrid.samples:
+                hybrid.run(config, policies, seed, folder, progress)
     finally:
         torch.set_num_threads(before)
 
 
-def _trained(config: Config, kind: Kind, seed: int, folder: RunFolder, progress: Progress) -> Method:
+def _trained(config: Config, kind: Kind, seed: int, folder: RunFolder, progress: Progress) -> Policy:
     policy = training.make(kind, config.policy, seed=derive_seed(seed, f"weights of {kind}") % 2**31)
     if config.policies:
         training.load(policy, Path(config.policies) / file_name(kind, seed))
         return policy.eval()
-    steps = config.training.steps
-    progress.begin(f"{kind}, seed {seed}", steps, "steps")
-    part: list[float] = []
-
-    def told(step: int, rate: float) -> None:
-        part.append(rate)
-        progress.step(step)
-        if step * PARTS // steps > (step - 1) * PARTS // steps:
-            row = {"method": kind, "seed": seed, "step": step, "rate": sum(part) / len(part)}
-            folder.table("curves", CURVES).append(row)
-            part.clear()
-
-    begin = time.process_time()
-    training.train(policy, config.training, seed=derive_seed(seed, "training"), told=told)
-    row = {"method": kind, "seed": seed, "trained": policy.trained(), "train_s": time.process_time() - begin}
-    folder.table("policies", POLICIES).append(row)
-    place = folder.path / "policies"
-    make_folder(place)
-    training.save(policy, place / file_name(kind, seed))
+    train = partial(training.train, policy, config.training, seed=derive_seed(seed, "training"))
+    trained(kind, policy, config.training.steps, train, seed=seed, folder=folder, progress=progress)
     return policy
 
 
@@ -94,11 +80,6 @@ def check_policies(config: Config) -> None:
                     f"policies {config.policies!r}: no file {file_name(kind, seed)}; there are: "
                     f"{', '.join(there) or 'none'}"
                 )
-
-
-def file_name(kind: Kind, seed: int) -> str:
-    """Return the name of the file with the trained part of a policy."""
-    return f"{kind}-{seed}.safetensors"
 
 
 @torch.no_grad()

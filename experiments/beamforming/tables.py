@@ -31,12 +31,11 @@ class Rates:
         self._seed, self._samples = seed, samples
 
     def add(self, test: str, method: str, decide: Callable[[], T], rates: Callable[[T], Tensor]) -> None:
-        """Judge a method. decide: what takes time; rates: of the decision, real [sample, user], or sums [sample]."""
+        """Judge a method. decide: what takes time; rates: of the decision, real [sample, user]."""
         begin = time.process_time()
         decision = decide()
         spent = time.process_time() - begin
         found = rates(decision).double()
-        least = float("nan") if found.ndim == 1 else float(found.amin(-1).mean())
-        rate = float((found if found.ndim == 1 else found.sum(-1)).mean())
-        row = {"method": method, "test": test, "seed": self._seed, "rate": rate, "least": least}
+        row = {"method": method, "test": test, "seed": self._seed, "rate": float(found.sum(-1).mean())}
+        row["least"] = float(found.amin(-1).mean())
         self._table.append(row | {"decision_ms": 1e3 * spent / self._samples})

@@ -10,6 +10,7 @@ from edgelam.errors import ConfigurationError
 from edgelam.output.progress import Progress
 from edgelam.output.terminal import results as terminal
 from edgelam.runs import RunFolder, experiments, load
+from experiments.beamforming.config import HybridSettings, SurfaceSettings
 from experiments.beamforming.results import claims, rates
 
 beamforming = experiments.find("beamforming")
@@ -36,6 +37,45 @@ def test_a_run(tmp_path, capsys):
     assert "Claims, paired by seed" in capsys.readouterr().out
     assert len(beamforming.plot(folder.path)) == 2
     assert len(list((folder.path / "policies").iterdir())) == 4
+
+
+def test_surfaces_pilots_and_hybrid_precoders(tmp_path, capsys):
+    config = beamforming.config(
+        learned=("unrolled-wmmse",), rules=(), tests=(), training=TrainingSettings(steps=2, batch_size=4), threads=1,
+        policy=PolicySettings(iterations=2),
+        surface=SurfaceSettings(samples=4, pilots=(9,), rounds=2, policy_steps=2, policy_batch_size=2, draws=60,
+                                codes=100, steps=2, batch_size=4),
+        hybrid=HybridSettings(samples=20, users=3, antennas=6, policy_steps=2),
+    )  # fmt: skip
+    with RunFolder.create("beamforming", config, seed=1, out=tmp_path) as folder:
+        beamforming.run(config, folder, Progress())
+    found = rates(load(folder.path)).set_index(["test", "method"])
+    assert found.loc[("surface", "bcd"), "rate"] > found.loc[("surface", "random-phases"), "rate"]
+    assert found.loc[("surface", "bcd"), "of_wmmse"] == 1
+    assert found.loc[("surface, 9 pilots", "pilot-encoder"), "of_network"] > 0.4
+    assert found.loc[("hybrid, 6 chains, fully connected", "mo-altmin"), "of_wmmse"] > 0.99
+    assert 0.5 < found.loc[("hybrid, 3 chains, partly connected", "hybrid-unrolled-wmmse"), "of_wmmse"] < 1.001
+    assert len(list((folder.path / "policies").iterdir())) == 1 + 1 + 1 + 3
+    beamforming.report(folder.path, terminal())
+    printed = capsys.readouterr().out
+    assert "of the published network" in printed
+    assert "pilot-encoder is above lmmse" in printed
+    assert len(beamforming.plot(folder.path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"surface": {"pilots": (10,)}}, "multiples of 3"),
+        ({"surface": {"draws": 3, "codes": 10}}, "legal are 1 to 9"),
+        ({"hybrid": {"antennas": 7}}, "at least 8"),
+        ({"hybrid": {"snr_db": 99.0}}, "-40 to 40 dB"),
+    ],
+)
+def test_refused_settings(change, words):
+    for name, values in change.items():
+        with pytest.raises(ConfigurationError, match=words):
+            dataclasses.replace(getattr(TINY, name), **values)
 
 
 @pytest.mark.parametrize(

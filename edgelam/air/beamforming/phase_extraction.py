@@ -27,7 +27,8 @@ def pe_altmin(target: Tensor, chains: int, *, iterations: int = 100, seed: int =
         raise ConfigurationError(f"iterations is {iterations}; legal are whole numbers from 1 on")
     analog = first_phases(target, chains, seed, "phases of PE-AltMin")
     for _ in range(iterations):
-        left, _, right = torch.linalg.svd(target.mH @ analog, full_matrices=False)
-        digital = right.mH @ left.mH
+        # in doubles: of a stream that has next to no power, single precision finds no singular vectors
+        left, _, right = torch.linalg.svd((target.mH @ analog).to(torch.complex128), full_matrices=False)
+        digital = (right.mH @ left.mH).to(target)
         analog = torch.exp(1j * (target @ digital.mH).angle())
     return of_same_power(analog, digital, target)

@@ -179,3 +179,14 @@ TARGET = beamforming.iid(1, 6, 2, seed=1)
 def test_what_is_refused(make, said):
     with pytest.raises(ConfigurationError, match=said):
         make()
+
+
+def test_streams_without_power():
+    """What WMMSE leaves of a user that it does not serve: columns of 1e-20."""
+    target = beamforming.iid(8, 12, 3, seed=3)
+    target[::2, :, 1] *= 1e-20
+    target[1::2, :, 0] *= 1e-12
+    for hybrid in (beamforming.pe_altmin(target, 6), beamforming.mo_altmin(target, 6)):
+        assert torch.isfinite(torch.view_as_real(hybrid.product)).all()
+        error = torch.linalg.matrix_norm(hybrid.product - target) / torch.linalg.matrix_norm(target)
+        assert float(error.max()) < 0.6

@@ -78,13 +78,13 @@ def train(
     policy.eval()
 
 
-def save(policy: Policy, path: Path) -> None:
+def save(policy: nn.Module, path: Path) -> None:
     """Write what is trained; the frozen backbone is not in the file."""
     trained = {name: value for name, value in policy.named_parameters() if value.requires_grad}
     save_file({name: value.detach().contiguous() for name, value in trained.items()}, path)
 
 
-def load(policy: Policy, path: Path) -> None:
+def load(policy: nn.Module, path: Path) -> None:
     """Read what `save` wrote of a policy of the same kind and size. Raises ConfigurationError for another file."""
     wanted = {name: value for name, value in policy.named_parameters() if value.requires_grad}
     try:
