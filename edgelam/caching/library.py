@@ -90,8 +90,11 @@ class Library:
         return {self.blocks[j]: int(self.block_bytes[j]) for j in np.flatnonzero(self.needs[model])}
 
     def unshared(self) -> Library:
-        """Return the same models without sharing: each has a block of its own, of all its bytes."""
-        return Library(
-            self.models, tuple(f"all of {name}" for name in self.models), self.model_bytes,
-            np.eye(len(self.models), dtype=bool), self.declared,
-        )  # fmt: skip
+        """Return the same models without sharing: each has a copy of its own of each block."""
+        return Library.of_lists(
+            [
+                (name, [(f"{block} of {name}", size) for block, size in self.of(i).items()])
+                for i, name in enumerate(self.models)
+            ],
+            declared=self.declared,
+        )

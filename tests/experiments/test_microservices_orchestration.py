@@ -93,7 +93,7 @@ def test_the_other_way_round_a_claim_does_not_hold():
 
 
 def test_a_claim_in_another_unit_or_the_other_way_round_keeps_its_interval():
-    from edgelam.experiments.microservices.claims import less
+    from edgelam.runs.claims import less
 
     ours, other = pd.Series([0.2, 0.3, 0.4]), pd.Series([0.3, 0.5, 0.45])
     assert less("", ours, other, scale=100, unit="%").measured == "-12 +- 19 %"

@@ -7,9 +7,8 @@ import pandas as pd
 
 from edgelam.files.storage import write_atomically
 from edgelam.output import figures
-from edgelam.runs import load
+from edgelam.runs import claims, load
 
-from .. import claims
 from . import results
 
 

@@ -8,10 +8,9 @@ from rich.console import Console
 
 from edgelam.inference.migration.problem import RESOURCES
 from edgelam.output.terminal import TextTable
-from edgelam.runs import Run, load
+from edgelam.runs import Run, claims, load
 from edgelam.text import si_bytes
 
-from .. import claims
 from . import results
 
 

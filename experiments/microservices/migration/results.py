@@ -8,10 +8,8 @@ import pandas as pd
 
 from edgelam.inference.migration.problem import RESOURCES
 from edgelam.runs import Run
-from edgelam.runs.claims import Claim
+from edgelam.runs.claims import Claim, every, less
 from edgelam.runs.scores import Score
-
-from ..claims import every, less
 
 _OVER = ("seed",)
 SCORES = (

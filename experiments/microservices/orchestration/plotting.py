@@ -5,9 +5,8 @@ from pathlib import Path
 
 from edgelam.files.storage import write_atomically
 from edgelam.output import figures
-from edgelam.runs import load
+from edgelam.runs import claims, load
 
-from .. import claims
 from . import results
 
 

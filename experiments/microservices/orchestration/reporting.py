@@ -6,9 +6,8 @@ from pathlib import Path
 from rich.console import Console
 
 from edgelam.output.terminal import TextTable
-from edgelam.runs import Run, load
+from edgelam.runs import Run, claims, load
 
-from .. import claims
 from . import results
 
 

@@ -9,10 +9,8 @@ import pandas as pd
 
 from edgelam.agents.curve import is_flat
 from edgelam.runs import Run
-from edgelam.runs.claims import Claim
+from edgelam.runs.claims import Claim, less
 from edgelam.runs.scores import Score
-
-from ..claims import less
 
 SCORES = (
     Score("on_time_ratio", better="higher", table="scores", group=("method", "shift", "charged"), over=("seed",)),

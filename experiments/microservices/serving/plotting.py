@@ -8,9 +8,8 @@ import numpy as np
 
 from edgelam.files.storage import write_atomically
 from edgelam.output import figures
-from edgelam.runs import load
+from edgelam.runs import claims, load
 
-from .. import claims
 from . import results
 
 

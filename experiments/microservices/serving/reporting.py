@@ -8,11 +8,10 @@ import pandas as pd
 from rich.console import Console
 
 from edgelam.output.terminal import TextTable
-from edgelam.runs import Run, load
+from edgelam.runs import Run, claims, load
 from edgelam.runs.statistics import with_interval
 from edgelam.text import si_bytes
 
-from .. import claims
 from . import results
 
 

@@ -9,11 +9,9 @@ from typing import Any
 import pandas as pd
 
 from edgelam.runs import Run
-from edgelam.runs.claims import Claim
+from edgelam.runs.claims import Claim, every, less
 from edgelam.runs.scores import Score
 from edgelam.runs.statistics import Difference, half_interval, paired_difference
-
-from ..claims import every, less
 
 _OVER = ("seed",)
 SCORES = (
