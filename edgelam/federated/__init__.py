@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         Record,
         Report,
         RoundRecord,
+        StalenessRecord,
+        UpdateRecord,
     )
     from edgelam.federated.settings import SplitFedFTSettings
     from edgelam.federated.setup import Setup, prepare
@@ -44,6 +46,8 @@ _HOME = {
             "Record",
             "Report",
             "RoundRecord",
+            "StalenessRecord",
+            "UpdateRecord",
         ),
         "records",
     ),
@@ -69,5 +73,7 @@ __all__ = [
     "RoundRecord",
     "Setup",
     "SplitFedFTSettings",
+    "StalenessRecord",
+    "UpdateRecord",
     "prepare",
 ]

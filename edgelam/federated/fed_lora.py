@@ -25,12 +25,14 @@ from edgelam.federated.log import Log, RoundResult
 from edgelam.federated.records import Report, ignore
 from edgelam.federated.setup import Setup
 from edgelam.federated.updates import Receiver, Sender, load_shared, shared_head, shared_weights
+from edgelam.federated.wrong_updates import combine, poison, poisoned, refuse_wrong
 from edgelam.learning.aggregation import RULES
 from edgelam.learning.averaging import weighted_average
 from edgelam.learning.conversation import Link, device_nodes, expect, number, server_node
 from edgelam.learning.memory import tensor_bytes
 from edgelam.learning.rounds import Exchange, FinishedRound, device_loop, server_loop
 from edgelam.models import Unsplit
+from edgelam.random_streams import derive_seed
 
 if TYPE_CHECKING:
     from edgelam import cosim
@@ -52,7 +54,8 @@ async def device(
             await train(round_number)
 
     async def train(round_number: int) -> None:
-        load_shared(learner.model, await link.receive("adapter", round_number), rule)
+        got = await link.receive("adapter", round_number)
+        load_shared(learner.model, got, rule)
         if rule.restarts and round_number > 0:
             learner.restart_adapters()
         if sender is not None:
@@ -66,6 +69,9 @@ async def device(
             link.parts.loss_sum += loss_sum
             link.parts.num_samples += count
         answer: dict[str, Any] = shared_weights(learner.model, rule, with_head)
+        if poisoned(index, settings):
+            seed = derive_seed(setup.seed, f"{node.name} in round {round_number}")
+            answer = poison(answer, got, settings.robust, seed)
         if sender is not None:
             with link.accounting():
                 async with node.compute("compress", key=("compress", settings.compression.kind)):
@@ -85,11 +91,12 @@ async def device(
     await device_loop(link, setup.rounds(num_rounds(setup)), work, give_up=give_up, finished=finished)
 
 
-async def serve_round(node: cosim.Node, shared: dict[str, Any], exchange: Exchange, setup: Setup,
-                      receiver: Receiver | None) -> RoundResult:  # fmt: skip
+async def serve_round(node: cosim.Node, shared: dict[str, Any], exchange: Exchange, setup: Setup, *,
+                      receiver: Receiver | None, report: Report) -> RoundResult:  # fmt: skip
     """Do the server's side of one round. shared: what it sends down, updated in place; receiver: decompresses the
     updates."""
-    encoding, rule = setup.settings.weight_encoding, RULES[setup.settings.aggregation]
+    settings = setup.settings
+    encoding, rule = settings.weight_encoding, RULES[settings.aggregation]
 
     async def adapter(device: cosim.Node) -> dict[str, Any]:
         data = {"step": number(exchange.round), **shared}
@@ -103,7 +110,16 @@ async def serve_round(node: cosim.Node, shared: dict[str, Any], exchange: Exchan
     if answers and receiver is not None:
         async with node.compute("decompress", key=("decompress", len(answers))):
             answers = {name: answer | receiver.unpack(answer["update"]) for name, answer in answers.items()}
-    if answers:
+    if answers and settings.robust.rule != "none":
+        async with node.compute("combine", key=("combine", len(answers))):
+            parts, finite = combine(
+                answers, shared, settings, round_number=exchange.round, method=METHOD, report=report
+            )
+            shared |= parts
+        samples = {name: count for name, count in samples.items() if name in finite}
+        answers = {name: answers[name] for name in finite}
+    elif answers:
+        refuse_wrong(answers, exchange.round)
         async with node.compute("average", key=("average", len(answers))):
             counts = list(samples.values())
             shared["adapter"] = rule.merge([answer["adapter"] for answer in answers.values()], counts)
@@ -167,7 +183,11 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
             models = {}
             for node, learner in zip(nodes, learners, strict=True):
                 models[node.name] = Unsplit(learner.model.embedding, encoder, learner.model.head)
-            outcomes.append(evaluate(step, sim.now_s, models))
+            average = None
+            if settings.robust.rule != "none" and "head" in shared:  # the devices' own heads are as they train
+                average = Unsplit(embedding, encoder, setup.head())
+                average.head.load_state_dict(shared["head"])
+            outcomes.append(evaluate(step, sim.now_s, models, average))
 
     edge.memory.allocate("model", tensor_bytes(encoder.parameters()))
     async with asyncio.TaskGroup() as group:
@@ -182,7 +202,10 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
         serving = group.create_task(
             server_loop(
                 sim, edge, nodes, setup.rounds(num_rounds(setup)), finished=finished,
-                choose=allocation.choose, serve=lambda exchange: serve_round(edge, shared, exchange, setup, receiver),
+                choose=allocation.choose,
+                serve=lambda exchange: serve_round(
+                    edge, shared, exchange, setup, receiver=receiver, report=report
+                ),
             ),
             name="server",
         )  # fmt: skip

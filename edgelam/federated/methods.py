@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from edgelam.federated import centralised, decomposed, fed_lora, local, split_fedft
+from edgelam.federated import centralised, decomposed, fed_lora, fedbuff, local, split_fedft
 
 if TYPE_CHECKING:
     from edgelam import cosim
@@ -18,6 +18,7 @@ METHODS: dict[str, Callable[[cosim.Simulation, Setup, Report], Awaitable[Outcome
     split_fedft.METHOD: split_fedft.run,
     decomposed.METHOD: decomposed.run,
     fed_lora.METHOD: fed_lora.run,
+    fedbuff.METHOD: fedbuff.run,
     local.METHOD: local.run,
     centralised.METHOD: centralised.run,
 }

@@ -212,6 +212,39 @@ class CutRecord:
     predicted_memory_bytes: float
 
 
+@dataclass(frozen=True)
+class UpdateRecord:
+    """What the server made of a device's update in a round, with a robust rule.
+
+    norm: L2, of what it has sent minus what it had got; finite: whether it is no NaN or infinite; kept: whether the
+    next weights depend on it.
+    """
+
+    method: str
+    round: int
+    device: str
+    norm: float
+    finite: bool
+    kept: bool
+
+
+@dataclass(frozen=True)
+class StalenessRecord:
+    """An update that has come in, of `fedbuff`: by how many versions its model was behind, and what it weighed.
+
+    update: 0-based, in the order of arrival; version: of the server's model when it came in; weight: of the update, by
+    its staleness; time_s: when it came in.
+    """
+
+    method: str
+    update: int
+    device: str
+    version: int
+    staleness: int
+    weight: float
+    time_s: float
+
+
 Record = (
     RoundRecord
     | DeviceRoundRecord
@@ -222,6 +255,8 @@ Record = (
     | DecisionRecord
     | AllocationRecord
     | CutRecord
+    | UpdateRecord
+    | StalenessRecord
 )
 Report = Callable[[Record], None]
 

@@ -15,6 +15,7 @@ from edgelam.federated.allocation.settings import AllocationSettings
 from edgelam.federated.decomposition.settings import DecompositionSettings
 from edgelam.learning.compressors.settings import CompressionSettings
 from edgelam.learning.privacy.settings import PrivacySettings
+from edgelam.learning.robust.settings import RobustSettings
 from edgelam.models.lora import LoraSettings
 
 Encoding = Literal["fp64", "fp32", "fp16", "bf16", "int8"]
@@ -81,8 +82,16 @@ class SplitFedFTSettings:
     fedex-lora also adds the residual of the averages to the frozen weights; flora adds the stack of all adapters to
     them."""
 
+    buffer: int = 2
+    """fedbuff only: so many updates that have come in make a new version of the model, at least 1 (1: asynchronous)."""
+    staleness_exponent: float = 0.5
+    """fedbuff only: an update that is s versions behind weighs (1 + s) to minus this power; at least 0."""
+
     compression: CompressionSettings = field(default_factory=CompressionSettings)
     """fed-lora only: how the devices compress the updates of adapters (and heads) that they send up."""
+
+    robust: RobustSettings = field(default_factory=RobustSettings)
+    """fed-lora only: how updates are combined of which some may be wrong, and which devices send wrong ones."""
 
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     """split-fedft only: differential privacy of what the devices tell about labels."""
@@ -120,6 +129,10 @@ class SplitFedFTSettings:
         for name in ("alpha", "learning_rate", "head_learning_rate", "embedding_learning_rate"):
             if not 0.0 < getattr(self, name) <= LARGEST_FLOAT32:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be a positive number up to 3.4e38")
+        if self.buffer < 1:
+            raise ConfigurationError(f"buffer is {self.buffer}; it must be at least 1")
+        if not 0.0 <= self.staleness_exponent < float("inf"):
+            raise ConfigurationError(f"staleness_exponent is {self.staleness_exponent}; it must be 0 or more")
         if self.max_tokens < 2:
             raise ConfigurationError(f"max_tokens is {self.max_tokens}; it must be at least 2")
         if not 0.0 < self.test_fraction < 1.0:
@@ -138,8 +151,21 @@ class SplitFedFTSettings:
             )
         if self.allocation.decides:
             self._check_allocation()
+        if self.robust.rule != "none" or self.robust.poisoned:
+            self._check_robust()
         if self.test_samples < 0:
             raise ConfigurationError(f"test_samples is {self.test_samples}; it must be 0 (all) or more")
+
+    def _check_robust(self) -> None:
+        what = f"robust rule {self.robust.rule!r} with {self.robust.poisoned} poisoned devices"
+        if self.aggregation in ("fedex-lora", "flora"):
+            raise ConfigurationError(
+                f"{what} and aggregation {self.aggregation!r}, which sends more than an update; legal are fedit, "
+                "ffa-lora"
+            )
+        if self.compression.kind != "none":
+            raise ConfigurationError(f"{what} and compression {self.compression.kind!r}; legal is compression none")
+        self.robust.check(max(1, round(self.participation * self.num_devices)))
 
     def _check_allocation(self) -> None:
         rule = self.allocation.rule

@@ -21,6 +21,7 @@ LABELS = {
     "split-fedft": "split FedFT",
     "decomposed": "decomposed",
     "fed-lora": "FedIT",
+    "fedbuff": "FedBuff",
     "local": "local only",
     "centralised": "centralised",
 }

@@ -6,6 +6,8 @@ rounds          one row a round, as the server sees it
 device_rounds   one row a device and round: where its time went
 decisions       with allocation: one row a decision
 allocations     with allocation: one row a device and decision, with all that the decision knew
+staleness       with fedbuff: one row an update that has come in
+updates         with a robust rule: one row a device and round, what the server made of its update
 cuts            with decomposed: one row a device and round, where its model was cut
 privacy         with privacy: one row a device, what was released about its samples, and epsilon
 leaks           with privacy: one row a device, how many of its tokens the embeddings told
@@ -31,6 +33,8 @@ from edgelam.federated.records import (
     PrivacyRecord,
     Record,
     RoundRecord,
+    StalenessRecord,
+    UpdateRecord,
 )
 from edgelam.output.progress import Progress
 from edgelam.runs import RunFolder
@@ -48,6 +52,8 @@ TABLES: dict[type, tuple[str, dict[str, type]]] = {
     DecisionRecord: ("decisions", {}),
     AllocationRecord: ("allocations", {}),
     CutRecord: ("cuts", {}),
+    UpdateRecord: ("updates", {}),
+    StalenessRecord: ("staleness", {}),
 }
 COSTS = {"num_train_samples": int, "energy_j": float, "flops": int}  # of a DeviceRecord, beside the ledger's own
 

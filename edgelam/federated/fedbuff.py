@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Buffered asynchronous aggregation of un-split federated LoRA (FedBuff, Nguyen et al., AISTATS 2022).
+
+    every device, over and over, without waiting for others:
+        server --adapter, version--> device            the newest version
+                                     device            `local_steps` optimiser steps on the whole model
+        server <--update--           device            the difference to what it got
+    server, with each `buffer` updates that have come in:
+        weights <- weights + sum_k w_k update_k / buffer,    w_k = (1 + staleness_k)^-staleness_exponent
+
+Staleness is the number of versions made since the device got its model. With `buffer` 1, every update makes a version
+(asynchronous); a larger one waits for several (semi-asynchronous). There are as many updates as fed-lora has in all its
+rounds, so devices that are faster give more of them, and of their data. Updates count alike, whatever their samples.
+
+With a deadline and `stragglers = "drop"`, an update that is late, or lost with its connection, does not count, and the
+device is sent the newest version; after MOST_MISSED of them in a row, the server asks it no more (a flat battery).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgelam import cosim
+from edgelam.errors import BatteryEmpty, ConfigurationError, TransferError
+from edgelam.federated.evaluation import Evaluator, Outcome
+from edgelam.federated.fed_lora import num_rounds
+from edgelam.federated.learner import Learner, download_model, train_step
+from edgelam.federated.log import Log, RoundResult
+from edgelam.federated.records import Report, StalenessRecord, ignore
+from edgelam.federated.setup import Setup
+from edgelam.federated.updates import load_shared, shared_head, shared_weights
+from edgelam.learning.aggregation import RULES
+from edgelam.learning.conversation import Link, device_nodes, expect, number, server_node
+from edgelam.learning.divergence import refuse_divergence
+from edgelam.learning.memory import tensor_bytes
+from edgelam.learning.rounds import FinishedRound
+from edgelam.models import Unsplit
+
+METHOD = "fedbuff"
+END = -1
+MOST_MISSED = 3
+"""Updates in a row, after which a device is asked no more."""
+Weights = dict[str, dict[str, Tensor]]
+
+
+def staleness_weight(staleness: int, exponent: float) -> float:
+    """Return (1 + staleness)^-exponent."""
+    return float((1 + staleness) ** -exponent)
+
+
+@dataclass
+class Buffer:
+    """The server's model: its weights, its version, and the updates that wait for the next one."""
+
+    weights: Weights
+    size: int
+    exponent: float
+    version: int = 0
+    updates: int = 0
+    """That have come in, in all."""
+    waiting: list[tuple[float, Weights]] = field(default_factory=list)
+    result: RoundResult = field(default_factory=lambda: RoundResult({}, 0.0))
+    """Of the version that is being made."""
+    since_s: float = 0.0
+
+    def add(self, update: Weights, made_from: int) -> tuple[int, float]:
+        """Take an update of a model of that version; return its staleness and its weight."""
+        staleness = self.version - made_from
+        weight = staleness_weight(staleness, self.exponent)
+        self.waiting.append((weight, update))
+        self.updates += 1
+        return staleness, weight
+
+    @property
+    def full(self) -> bool:
+        """Whether the next version can be made."""
+        return len(self.waiting) >= self.size
+
+    def step(self) -> None:
+        """Make the next version."""
+        for part, tensors in self.weights.items():
+            for name, weight in tensors.items():
+                change = torch.zeros_like(weight)
+                for factor, update in self.waiting:
+                    change += factor * update[part][name].to(weight.dtype)
+                tensors[name] = weight + change / len(self.waiting)
+        self.version += 1
+        self.waiting = []
+
+
+async def device(link: Link, learner: Learner, setup: Setup, *, index: int) -> None:
+    """One device: train and send updates until the server ends the run, or the battery is empty."""
+    node, settings, shard = link.node, setup.settings, setup.shards[index]
+    rule, with_head = RULES[settings.aggregation], settings.head_averaging == "server"
+    node.memory.allocate("model", learner.resident_bytes())
+    step = 0
+    try:
+        while True:
+            got = (await node.receive(link.server, tag="adapter")).data
+            turn = int(got["step"])
+            if turn == END:
+                return
+            load_shared(learner.model, got, rule)
+            loss_sum, samples = 0.0, 0
+            for _ in range(settings.local_steps):
+                parts = [shard.batch(step, part) for part in range(settings.accumulation)]
+                loss, count = await train_step(node, learner, parts, step)
+                loss_sum, samples, step = loss_sum + loss, samples + count, step + 1
+            now = shared_weights(learner.model, rule, with_head)
+            update = {part: {name: w - got[part][name] for name, w in own.items()} for part, own in now.items()}
+            await link.send("update", turn, {"update": update, "samples": number(samples), "loss": loss_sum})
+    except BatteryEmpty as error:
+        if settings.stragglers != "drop":
+            raise BatteryEmpty(
+                f"{error}; updates of others go on if the server drops devices that miss its deadline"
+            ) from error
+
+
+class Server:
+    """The server's side of all devices."""
+
+    def __init__(self, sim: cosim.Simulation, node: cosim.Node, setup: Setup, buffer: Buffer, *, total: int,
+                 report: Report, made: Any) -> None:  # fmt: skip
+        """total: updates in the run; made: called after each version."""
+        self.sim, self.node, self.setup, self.buffer, self.total = sim, node, setup, buffer, total
+        self._report, self._made = report, made
+        self._coming = 0
+        """Updates that have been asked for and have not come in."""
+        self._turns = 0
+
+    async def serve(self, target: cosim.Node) -> None:
+        """Ask a device for updates as long as the run needs some."""
+        settings, missed = self.setup.settings, 0
+        until_s = settings.round_deadline_s if settings.stragglers == "drop" else None
+        while self.buffer.updates + self._coming < self.total and missed < MOST_MISSED:
+            self._coming += 1
+            self._turns += 1
+            turn, version = self._turns, self.buffer.version
+            try:
+                async with asyncio.timeout(until_s):
+                    data = {"step": number(turn), **self.buffer.weights}
+                    await self.node.send(target, data, tag="adapter", encoding=settings.weight_encoding)
+                    answer = dict((await expect(self.node, target, "update", turn)).data)
+            except (TimeoutError, TransferError):
+                if until_s is None:
+                    raise
+                missed += 1
+                continue
+            finally:
+                self._coming -= 1
+            missed = 0
+            await self._came(target, answer, version)
+
+    async def _came(self, target: cosim.Node, answer: dict[str, Any], version: int) -> None:
+        buffer = self.buffer
+        for part, tensors in answer["update"].items():
+            for name, tensor in tensors.items():
+                what = f"{part}/{name} of an update of device {target.name}"
+                refuse_divergence(tensor, what, self.setup.settings.against_divergence)
+        staleness, weight = buffer.add(answer["update"], version)
+        self._report(
+            StalenessRecord(
+                METHOD, buffer.updates - 1, target.name, buffer.version, staleness, weight, float(self.sim.now_s)
+            )
+        )
+        samples = buffer.result.samples
+        samples[target.name] = samples.get(target.name, 0) + int(answer["samples"])
+        buffer.result.loss_sum += answer["loss"]
+        if not buffer.full and buffer.updates < self.total:
+            return
+        async with self.node.compute("average", key=("average", len(buffer.waiting))):
+            buffer.step()
+        self._made()
+
+
+async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> Outcome:
+    """Run FedBuff over the simulated network. Raises ConfigurationError for rules that every device must follow."""
+    settings = setup.settings
+    for wrong, what, legal in (
+        (settings.aggregation in ("flora", "fedex-lora"), f"aggregation {settings.aggregation!r}", "fedit, ffa-lora"),
+        (settings.compression.kind != "none", f"compression {settings.compression.kind!r}", "none"),
+        (settings.robust.rule != "none" or settings.robust.poisoned > 0, "robust settings", "method fed-lora"),
+        (settings.allocation.decides, f"allocation rule {settings.allocation.rule!r}", "none"),
+        (settings.participation < 1.0, f"participation {settings.participation}", "1"),
+        (settings.train_embedding, "train_embedding", "False"),
+    ):
+        if wrong:
+            raise ConfigurationError(f"{what} with method {METHOD}, which does not know it; legal is {legal}")
+    rule = RULES[settings.aggregation]
+    nodes, edge = device_nodes(sim, settings.num_devices), server_node(sim)
+    encoder, embedding = setup.encoder(), setup.embedding()
+    encoders = [encoder.twin() for _ in nodes]
+    for each in (encoder, *encoders):
+        rule.prepare(each)
+    learners = [
+        Learner(Unsplit(embedding, own, setup.head()), settings, seed=setup.seed + k) for k, own in enumerate(encoders)
+    ]
+    total = num_rounds(setup) * len(nodes)
+    weights: Weights = {
+        "adapter": rule.first(encoder), **shared_head(learners[0].model, settings.head_averaging == "server")
+    }  # fmt: skip
+    buffer = Buffer(weights, min(settings.buffer, total), settings.staleness_exponent)
+    log = Log(METHOD, report)
+    evaluate = Evaluator(setup, METHOD, report, tuple(node.name for node in nodes))
+    outcomes: list[Outcome] = []
+    counted = 0
+
+    def made() -> None:
+        nonlocal counted
+        result = buffer.result
+        counted += sum(result.samples.values())
+        done = FinishedRound(
+            buffer.version - 1, buffer.since_s, float(sim.now_s), len(result.samples), frozenset(), frozenset(), result
+        )
+        steps = round(buffer.updates * settings.local_steps / len(nodes))
+        log.round(done, steps)
+        buffer.result, buffer.since_s = RoundResult({}, 0.0), float(sim.now_s)
+        if due(buffer.updates) > len(outcomes) or buffer.updates == total:
+            rule.install(encoder, weights["adapter"])
+            models = {
+                node.name: Unsplit(embedding, encoder, learner.model.head)
+                for node, learner in zip(nodes, learners, strict=True)
+            }
+            average = None
+            if "head" in weights:
+                average = Unsplit(embedding, encoder, setup.head())
+                average.head.load_state_dict(weights["head"])
+            outcomes.append(evaluate(steps, float(sim.now_s), models, average))
+
+    def due(updates: int) -> int:
+        return updates * settings.evaluations // total
+
+    edge.memory.allocate("model", tensor_bytes(encoder.parameters()))
+    async with asyncio.TaskGroup() as group:
+        for node, learner in zip(nodes, learners, strict=True):
+            group.create_task(download_model(edge, node, learner), name=f"download to {node.name}")
+    buffer.since_s = float(sim.now_s)
+    server = Server(sim, edge, setup, buffer, total=total, report=report, made=made)
+    async with asyncio.TaskGroup() as group:
+        for index, (node, learner) in enumerate(zip(nodes, learners, strict=True)):
+            link = Link(sim, node, edge, settings.weight_encoding)
+            group.create_task(device(link, learner, setup, index=index), name=f"device {node.name}")
+        async with asyncio.TaskGroup() as serving:
+            for node in nodes:
+                serving.create_task(server.serve(node), name=f"updates of {node.name}")
+        for node in nodes:
+            group.create_task(_end(edge, node, settings.round_deadline_s), name=f"end to {node.name}")
+    if not outcomes or buffer.updates < total:
+        raise ConfigurationError(
+            f"{buffer.updates} of {total} updates came in: no device answered within round_deadline_s "
+            f"{settings.round_deadline_s} any more; legal is a longer deadline, or devices whose batteries last"
+        )
+    log.nodes(setup, nodes, edge)
+    return outcomes[-1].counting(counted)
+
+
+async def _end(server: cosim.Node, device: cosim.Node, deadline_s: float | None) -> None:
+    try:
+        async with asyncio.timeout(deadline_s):
+            await server.send(device, {"step": number(END)}, tag="adapter")
+    except (TimeoutError, TransferError):
+        pass  # a device that is gone
