@@ -160,7 +160,11 @@ int Scenario::Main(int argc, char* argv[], const std::function<void()>& build) {
         ns3::RngSeedManager::SetSeed(m_seed);
         ns3::RngSeedManager::SetRun(m_run);
         BuildWatch::Install();
-        build();
+        try {
+            build();
+        } catch (const std::invalid_argument& error) { // settings that do not go together
+            Refuse(error.what());
+        }
         RefuseRunInBuild();
         ns3::Simulator::Remove(m_guard);
         CheckTransfers();

@@ -95,8 +95,8 @@ class Scenario {
     /// Refuse a combination of options that is impossible only as a whole.
     [[noreturn]] void Refuse(const std::string& reason) const { throw OptionError(reason); }
 
-    /// Reads the command line, calls `build`, runs.
-    /// \return the exit status
+    /// Reads the command line, calls `build`, runs. A std::invalid_argument that `build` throws is a refusal of the
+    /// options: settings that do not go together. \return the exit status
     int Main(int argc, char* argv[], const std::function<void()>& build);
 
     const std::vector<ExposedNode>& nodes() const { return m_nodes; }

@@ -19,7 +19,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <stdexcept>
 
 #include "ns3/channel-condition-model.h"
 #include "ns3/config.h"
@@ -96,15 +95,6 @@ class LteMacro {
     }
 
     void Build() {
-        try {
-            BuildNetwork();
-        } catch (const std::invalid_argument& error) { // settings that do not go together
-            m_scenario.Refuse(error.what());
-        }
-    }
-
-  private:
-    void BuildNetwork() {
         SetDefaults();
         m_lte = CreateObject<LteHelper>();
         m_epc = CreateObject<PointToPointEpcHelper>();
@@ -153,6 +143,7 @@ class LteMacro {
         m_motion.Start(m_scenario.registry(), "enb0 stands at (0, 0, 25)");
     }
 
+  private:
     void SetDefaults() {
         Config::SetDefault("ns3::LteEnbRrc::EpsBearerToRlcMapping",
                            StringValue(m_rlc == "am" ? "RlcAmAlways" : "RlcUmAlways"));

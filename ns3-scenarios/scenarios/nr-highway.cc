@@ -62,15 +62,6 @@ class NrHighway {
     }
 
     void Build() {
-        try {
-            BuildNetwork();
-        } catch (const std::invalid_argument& error) { // settings that do not go together
-            m_scenario.Refuse(error.what());
-        }
-    }
-
-  private:
-    void BuildNetwork() {
         auto channel = CreateObject<edgelam::RadioChannel>();
         m_channel.Apply(channel);
         std::int64_t stream = 1 + m_nr.AssignStreams(1);
@@ -117,6 +108,7 @@ class NrHighway {
             {{"ue", m_numUe}});
     }
 
+  private:
     /// Those of the file, or two at each gNB of a row.
     std::vector<edgelam::SiteCell> Cells() const {
         std::vector<edgelam::SiteCell> cells;

@@ -72,12 +72,8 @@ class NrIndoor {
     }
 
     void Build() {
-        try {
-            CheckHeights();
-            BuildCell();
-        } catch (const std::invalid_argument& error) { // settings that do not go together
-            m_scenario.Refuse(error.what());
-        }
+        CheckHeights();
+        BuildCell();
     }
 
   private:

@@ -54,15 +54,6 @@ class NrOffice {
     }
 
     void Build() {
-        try {
-            BuildNetwork();
-        } catch (const std::invalid_argument& error) { // settings that do not go together
-            m_scenario.Refuse(error.what());
-        }
-    }
-
-  private:
-    void BuildNetwork() {
         auto channel = CreateObject<edgelam::RadioChannel>();
         m_channel.Apply(channel);
         std::int64_t stream = 1 + m_nr.AssignStreams(1);
@@ -96,6 +87,7 @@ class NrOffice {
         m_motion.Start(m_scenario.registry(), "a corner of the office is the origin");
     }
 
+  private:
     edgelam::Scenario& m_scenario;
     /// TS 38.104 6.2.1: at most 24 dBm of a local area base station. A panel of 4 x 4 places, two polarisations each.
     edgelam::NrNetworkHelper m_nr{{.powerDbm = 24, .rows = 4, .columns = 4, .downtiltDeg = 0}};

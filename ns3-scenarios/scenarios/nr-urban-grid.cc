@@ -55,15 +55,6 @@ class NrUrbanGrid {
     }
 
     void Build() {
-        try {
-            BuildNetwork();
-        } catch (const std::invalid_argument& error) { // settings that do not go together
-            m_scenario.Refuse(error.what());
-        }
-    }
-
-  private:
-    void BuildNetwork() {
         m_sites.Build();
         m_drop.Apply(m_channel);
         auto channel = CreateObject<edgelam::RadioChannel>();
@@ -95,6 +86,7 @@ class NrUrbanGrid {
             {{"ue", m_numUe}});
     }
 
+  private:
     edgelam::Scenario& m_scenario;
     edgelam::SiteOptions m_sites{{.rings = 1, .siteDistanceM = 200, .heightM = 10}};
     edgelam::UeDrop m_drop{{.carFraction = 0.2}};

@@ -63,15 +63,6 @@ class NrUrbanMicro {
             m_scenario.Refuse("option --minDistance=" + std::to_string(m_minDistance) +
                               " is not legal: it takes at most --maxDistance, " + std::to_string(m_maxDistance));
         }
-        try {
-            BuildCell();
-        } catch (const std::invalid_argument& error) { // settings that do not go together
-            m_scenario.Refuse(error.what());
-        }
-    }
-
-  private:
-    void BuildCell() {
         auto channel = CreateObject<edgelam::RadioChannel>();
         m_channel.Apply(channel);
         std::int64_t stream = 1 + m_nr.AssignStreams(1);
@@ -104,6 +95,7 @@ class NrUrbanMicro {
         m_motion.Start(m_scenario.registry(), "gnb0 stands at the origin and faces +x");
     }
 
+  private:
     bool Inside(const Vector& p) const {
         const double distance = std::hypot(p.x, p.y);
         return distance >= m_minDistance && distance <= m_maxDistance &&

@@ -22,7 +22,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <stdexcept>
 
 #include "ns3/arp-cache.h"
 #include "ns3/boolean.h"
@@ -92,15 +91,6 @@ class WifiCampus {
     }
 
     void Build() {
-        try {
-            BuildNetwork();
-        } catch (const std::invalid_argument& error) { // settings that do not go together
-            m_scenario.Refuse(error.what());
-        }
-    }
-
-  private:
-    void BuildNetwork() {
         m_aps.Create(m_numAp);
         m_ues.Create(m_numUe);
         m_gateway = CreateObject<Node>();
@@ -126,6 +116,7 @@ class WifiCampus {
         m_scenario.WarmUp(m_warmUpS);
     }
 
+  private:
     bool Inside(const Vector& p) const {
         return p.x >= -m_spacingM / 2 && p.x <= (m_numAp - 0.5) * m_spacingM && std::abs(p.y) <= m_spacingM / 2;
     }
