@@ -27,6 +27,20 @@ std::vector<double> Angles(const std::string& option, const std::string& list, d
     return angles;
 }
 
+/// An array once for each beam: all azimuths with all zenith angles.
+std::vector<ArrayLayout> Steer(const ArrayLayout& plain, const std::vector<double>& azimuths,
+                               const std::vector<double>& zeniths) {
+    std::vector<ArrayLayout> beams;
+    for (const double zenith : zeniths.empty() ? std::vector{90 + plain.electricalTiltDeg} : zeniths) {
+        for (const double azimuth : azimuths.empty() ? std::vector{0.0} : azimuths) {
+            beams.push_back(plain);
+            beams.back().electricalTiltDeg = zenith - 90;
+            beams.back().steeringDeg = azimuth;
+        }
+    }
+    return beams;
+}
+
 } // namespace
 
 AntennaOptions::AntennaOptions(const ArrayLayout& gnb, std::uint32_t ueAntennas)
@@ -94,19 +108,36 @@ void AntennaOptions::AddBeamOptions(Options& options) {
                  "array, as 45,-45; empty: 0 alone");
     options.Text("gnbBeamZeniths", m_zeniths,
                  "zenith angles of these beams, 90 along the perpendicular; empty: that of electricalTilt alone");
+    options.Integer("uePanels", m_uePanels,
+                    "panels of a UE, of elements of 90 degrees and 5 dBi (TR 38.802 table A.2.1-8) with two "
+                    "polarisations, evenly around it; the first faces any direction. 0: isotropic antennas",
+                    0, 8);
+    options.Integer("ueRows", m_ueRows, "rows of elements of such a panel, which are one port", 1, 64);
+    options.Integer("ueColumns", m_ueColumns, "columns of elements of it", 1, 64);
+    options.Text("ueBeamAzimuths", m_ueAzimuths,
+                 "azimuths of the beams of which a UE with panels chooses one for each cell, as for gNBs");
+    options.Text("ueBeamZeniths", m_ueZeniths, "zenith angles of these beams; empty: 90 alone");
 }
 
 std::vector<ArrayLayout> AntennaOptions::GnbBeams(double mountingDeg, double bearingDeg) const {
     const auto azimuths = Angles("gnbBeamAzimuths", m_azimuths, -90, 90);
     const auto zeniths = Angles("gnbBeamZeniths", m_zeniths, 0, 180);
-    const ArrayLayout plain = Gnb(mountingDeg, bearingDeg);
+    return Steer(Gnb(mountingDeg, bearingDeg), azimuths, zeniths);
+}
+
+std::vector<ArrayLayout> AntennaOptions::UeBeams(double bearingDeg) const {
+    const auto azimuths = Angles("ueBeamAzimuths", m_ueAzimuths, -90, 90);
+    const auto zeniths = Angles("ueBeamZeniths", m_ueZeniths, 0, 180);
     std::vector<ArrayLayout> beams;
-    for (const double zenith : zeniths.empty() ? std::vector{90 + plain.electricalTiltDeg} : zeniths) {
-        for (const double azimuth : azimuths.empty() ? std::vector{0.0} : azimuths) {
-            beams.push_back(plain);
-            beams.back().electricalTiltDeg = zenith - 90;
-            beams.back().steeringDeg = azimuth;
-        }
+    for (std::uint32_t panel = 0; panel < m_uePanels; ++panel) {
+        const ArrayLayout plain{.rows = m_ueRows,
+                                .columns = m_ueColumns,
+                                .portRows = 1,
+                                .portColumns = 1,
+                                .pattern = ElementPattern::Indoor,
+                                .bearingDeg = bearingDeg + panel * 360.0 / m_uePanels};
+        const auto more = Steer(plain, azimuths, zeniths);
+        beams.insert(beams.end(), more.begin(), more.end());
     }
     return beams;
 }

@@ -21,7 +21,7 @@ class AntennaOptions {
 
     void AddOptions(Options& options);
 
-    /// Add options for analog beams, of which each gNB chooses one.
+    /// Add options for analog beams, of which each gNB chooses one for a UE, and each UE one for a gNB.
     void AddBeamOptions(Options& options);
 
     /// The gNB's array. \param mountingDeg further tilt of the whole array; \param bearingDeg direction that it faces
@@ -31,13 +31,18 @@ class AntennaOptions {
     std::vector<ArrayLayout> GnbBeams(double mountingDeg = 0, double bearingDeg = 0) const;
     /// Throws std::invalid_argument, which names the option, for a number of antennas that cannot be.
     ns3::Ptr<ns3::UniformPlanarArray> MakeUe() const;
+    /// Whether a UE has panels that face somewhere, instead of the antennas of MakeUe.
+    bool UeHasPanels() const { return m_uePanels > 0; }
+    /// The arrays of such a UE, one for each panel and beam; \param bearingDeg direction of its first panel. Throws
+    /// std::invalid_argument like GnbBeams.
+    std::vector<ArrayLayout> UeBeams(double bearingDeg) const;
     std::uint32_t NumUeAntennas() const { return m_ueAntennas; }
 
   private:
     AttributeValues m_array{"ns3::UniformPlanarArray"};
     ArrayLayout m_gnb;
-    std::string m_element = "sector", m_azimuths, m_zeniths;
-    std::uint32_t m_ueAntennas;
+    std::string m_element = "sector", m_azimuths, m_zeniths, m_ueAzimuths, m_ueZeniths;
+    std::uint32_t m_ueAntennas, m_uePanels = 0, m_ueRows = 1, m_ueColumns = 1;
 };
 
 } // namespace edgelam

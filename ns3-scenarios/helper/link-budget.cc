@@ -54,23 +54,30 @@ void LinkBudget::Set(ns3::Ptr<RadioChannel> channel, std::vector<Cell> cells, st
 }
 
 LinkBudget::CellGains LinkBudget::CouplingGains(std::uint32_t ue) {
-    std::vector<ns3::Ptr<ChannelLink>> links; // [cell, beam]
-    std::vector<double> powers;
-    for (const Cell& cell : m_cells) {
-        for (const auto& beam : cell.beams) {
-            links.push_back(m_channel->GetLink(cell.mobility, beam, m_ues.at(ue).mobility, m_ues[ue].array));
-            powers.push_back(Linear(cell.powerDbm));
-        }
-    }
     const PowerRule rule(m_network.Text("Rsrp"), static_cast<unsigned>(m_network.Number("RayCells")));
-    const auto ofBeams = rule.Gains(links, powers);
-    CellGains gains;
-    auto first = ofBeams.begin();
-    for (std::size_t cell = 0; cell < m_cells.size(); ++cell) {
-        const auto count = static_cast<std::ptrdiff_t>(m_cells[cell].beams.size());
-        gains.best.push_back(*std::max_element(first, first + count));
-        gains.any.push_back(first[static_cast<std::ptrdiff_t>(m_beamChoices[ue][cell] * static_cast<double>(count))]);
-        first += count;
+    CellGains gains{std::vector<double>(m_cells.size(), -1), std::vector<std::size_t>(m_cells.size()), {}};
+    for (const auto& array : m_ues.at(ue).beams) {
+        std::vector<ns3::Ptr<ChannelLink>> links; // [cell, beam]
+        std::vector<double> powers;
+        for (const Cell& cell : m_cells) {
+            for (const auto& beam : cell.beams) {
+                links.push_back(m_channel->GetLink(cell.mobility, beam, m_ues[ue].mobility, array));
+                powers.push_back(Linear(cell.powerDbm));
+            }
+        }
+        const auto ofBeams = rule.Gains(links, powers);
+        std::vector<double> any;
+        auto first = ofBeams.begin();
+        for (std::size_t cell = 0; cell < m_cells.size(); ++cell) {
+            const auto count = static_cast<std::ptrdiff_t>(m_cells[cell].beams.size());
+            if (const double best = *std::max_element(first, first + count); best > gains.best[cell]) {
+                gains.best[cell] = best;
+                gains.ueBeam[cell] = gains.any.size();
+            }
+            any.push_back(first[static_cast<std::ptrdiff_t>(m_beamChoices[ue][cell] * static_cast<double>(count))]);
+            first += count;
+        }
+        gains.any.push_back(std::move(any));
     }
     return gains;
 }
@@ -110,9 +117,10 @@ std::uint32_t LinkBudget::ServingCell(std::uint32_t ue) {
 double LinkBudget::SinrDb(std::uint32_t ue, bool withNoise) {
     const std::uint32_t serving = ServingCell(ue);
     const auto& gains = GainsNow(ue);
+    const auto& any = gains.any[gains.ueBeam[serving]];
     double others = withNoise ? Linear(m_noiseDbm) : 0;
     for (std::size_t cell = 0; cell < m_cells.size(); ++cell) {
-        others += cell == serving ? 0 : gains.any[cell] * Linear(m_cells[cell].powerDbm);
+        others += cell == serving ? 0 : any[cell] * Linear(m_cells[cell].powerDbm);
     }
     return Db(gains.best[serving]) + m_cells[serving].powerDbm - Db(others);
 }

@@ -27,7 +27,8 @@ void AddReceivedPowerOptions(Options& options, AttributeValues& network);
 /// The coupling gain is the power gain from the first port of a cell to a UE's antennas (ChannelLink::GetPortGain), in
 /// dB; the coupling loss is its negative. Geometry is the received power of the serving cell over that of all other
 /// cells and noise, SIR the same without noise. All cells send with their whole power in the whole band. A cell with
-/// several beams serves a UE over the best one, and disturbs the UEs of others over any of them.
+/// several beams serves a UE over the best one, and disturbs the UEs of others over any of them. A UE with several
+/// receives over the one that is best for its cell, and hears all others over the same.
 class LinkBudget {
   public:
     struct Cell {
@@ -37,7 +38,7 @@ class LinkBudget {
     };
     struct Ue {
         ns3::Ptr<ns3::MobilityModel> mobility;
-        ns3::Ptr<ns3::PhasedArrayModel> array;
+        std::vector<ns3::Ptr<ns3::PhasedArrayModel>> beams; ///< one array for each beam
     };
 
     /// Add the section "Received power" to a scenario's command line.
@@ -51,10 +52,12 @@ class LinkBudget {
     /// The strongest cell of a UE, or one that is weaker by at most --attachMargin, each as likely. Stays once it is
     /// known.
     std::uint32_t ServingCell(std::uint32_t ue);
-    /// [cell], linear, at the present places.
+    /// Linear, at the present places.
     struct CellGains {
-        std::vector<double> best; ///< over the beam of each cell that is best for this UE
-        std::vector<double> any;  ///< over the beam that the cell uses for somebody else: any, each as likely
+        std::vector<double> best;             ///< [cell] over the beams of both ends that are best together
+        std::vector<std::size_t> ueBeam;      ///< [cell] that of the UE among them
+        std::vector<std::vector<double>> any; ///< [UE beam, cell] over any beam of the cell, each as likely: it uses
+                                              ///< that one for somebody else
     };
     CellGains CouplingGains(std::uint32_t ue);
 

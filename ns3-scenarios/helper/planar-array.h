@@ -10,7 +10,7 @@
 namespace edgelam {
 
 /// What each element radiates: the same in all directions; the sector pattern of TR 38.901 table 7.3-1; or the wider
-/// one for ceilings, 90 degrees and 5 dBi (TR 38.802 table A.2.1-7, ns-3's INDOOR).
+/// one for ceilings and for panels of UEs, 90 degrees and 5 dBi (TR 38.802 tables A.2.1-7 and -8, ns-3's INDOOR).
 enum class ElementPattern : std::uint8_t { Isotropic, Sector, Indoor };
 
 /// Rows and columns of elements half a wavelength apart. With two polarisations each place has an element at +45 and

@@ -16,7 +16,6 @@
 // Expect:  the program checks its options and ends; in Python, sim.observable("geometry").read() has a median of 5 dB
 
 #include <cmath>
-#include <stdexcept>
 
 #include "ns3/constant-position-mobility-model.h"
 #include "ns3/node-container.h"
@@ -68,15 +67,6 @@ class NrLinkBudget {
     }
 
     void Build() {
-        try {
-            BuildNetwork();
-        } catch (const std::invalid_argument& error) { // settings that do not go together
-            m_scenario.Refuse(error.what());
-        }
-    }
-
-  private:
-    void BuildNetwork() {
         m_sites.Build();
         m_drop.Apply(m_channel);
         auto channel = CreateObject<edgelam::RadioChannel>();
@@ -99,7 +89,7 @@ class NrLinkBudget {
             cells.push_back({place, beams, cell.powerDbm.value_or(m_powerDbm)});
             m_scenario.ExposeWithoutIp(nodes.Get(number), "gnb" + std::to_string(number), "gnb");
         }
-        const auto ueArray = m_antennas.MakeUe();
+        const auto isotropic = m_antennas.MakeUe();
         std::vector<edgelam::LinkBudget::Ue> ues;
         for (std::uint32_t i = 0; i < m_numUe; ++i) {
             const auto dropped = m_drop.Draw(m_sites.Layout(), i % m_sites.NumLayoutCells(), seed, i);
@@ -107,10 +97,18 @@ class NrLinkBudget {
             const auto place = Place(node, {dropped.x, dropped.y, dropped.z});
             m_drop.Apply(*channel, place, dropped);
             m_dropped.push_back(dropped);
-            ues.push_back({place, ueArray});
+            ues.push_back({place, {}});
+            if (m_antennas.UeHasPanels()) {
+                for (const auto& beam : m_antennas.UeBeams(360 * edgelam::NamedRandom(seed, {5, i}).Uniform())) {
+                    ues.back().beams.push_back(edgelam::MakeArray(beam));
+                }
+            } else {
+                ues.back().beams.push_back(isotropic);
+            }
             m_scenario.ExposeWithoutIp(node, "ue" + std::to_string(i), "ue");
         }
-        channel->GetLink(cells[0].mobility, cells[0].beams[0], ues[0].mobility, ueArray)->GetState(); // refuses early
+        channel->GetLink(cells[0].mobility, cells[0].beams[0], ues[0].mobility, ues[0].beams[0])
+            ->GetState(); // refuses early
         const double noiseDbm = thermal_noise_dbm_hz + 10 * std::log10(m_bandwidthMHz * 1e6) + m_noiseFigureDb;
         m_budget.Set(channel, cells, ues, m_subcarriers, noiseDbm, edgelam::NamedRandom(seed, {3}));
         m_budget.Publish(m_scenario.registry());
@@ -118,6 +116,7 @@ class NrLinkBudget {
             "ue_drop", "", "where each UE is, and what is around it", [this] { return m_dropped; }, {{"ue", m_numUe}});
     }
 
+  private:
     static Ptr<MobilityModel> Place(Ptr<Node> node, const Vector& at) {
         auto mobility = CreateObject<ConstantPositionMobilityModel>();
         node->AggregateObject(mobility);
