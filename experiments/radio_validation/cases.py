@@ -10,7 +10,20 @@ from edgelam.output.progress import Progress
 from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, RunFolder, load
 
-from . import bler, delay, dense_urban, distance, evaluations, geometry, interference, peak, rlc, schedulers, tcp
+from . import (
+    bler,
+    delay,
+    dense_urban,
+    distance,
+    evaluations,
+    geometry,
+    interference,
+    large_scale,
+    peak,
+    rlc,
+    schedulers,
+    tcp,
+)
 from .checks import Check
 from .config import Config
 from .runner import Runner
@@ -27,6 +40,7 @@ MODULES: dict[str, ModuleType] = {
     "tcp": tcp,
     "geometry": geometry,
     "evaluations": evaluations,
+    "large_scale": large_scale,
     "interference": interference,
     "dense_urban": dense_urban,
 }

@@ -7,8 +7,8 @@ from typing import Literal, get_args
 from edgelam.errors import ConfigurationError, EdgelamError
 
 Case = Literal[
-    "bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp", "geometry", "evaluations", "interference",
-    "dense_urban",
+    "bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp", "geometry", "evaluations", "large_scale",
+    "interference", "dense_urban",
 ]  # fmt: skip
 ALL_CASES: tuple[Case, ...] = get_args(Case)
 CASES: tuple[Case, ...] = tuple(case for case in ALL_CASES if case != "dense_urban")
@@ -75,6 +75,10 @@ class Config:
     """Evaluations of IMT-2020: number of drops of each."""
     evaluation_ues: int = 171
     """Evaluations of IMT-2020: number of UEs in each drop."""
+    large_scale_drops: int = 1
+    """Large-scale calibration of TR 38.901: number of drops of each deployment and frequency."""
+    large_scale_ues: int = 570
+    """Large-scale calibration of TR 38.901: number of UEs in each drop."""
 
     dense_urban_csi: tuple[Csi, ...] = ("subband", "etype2")
     """Dense urban: what UEs report; docs/antennas.md has the names."""
@@ -94,6 +98,7 @@ class Config:
         whole |= {"tcp_bytes": (100_000, 1_000_000_000), "geometry_drops": (2, 10_000), "geometry_ues": (57, 20_000)}
         whole |= {"evaluation_drops": (1, 10_000), "evaluation_ues": (57, 20_000)}
         whole |= {"dense_urban_rings": (0, 4), "dense_urban_drops": (1, 10_000)}
+        whole |= {"large_scale_drops": (1, 10_000), "large_scale_ues": (57, 20_000)}
         real = {"peak_seconds": (0.05, 10), "drop_seconds": (0.01, 10), "fading_seconds": (0.1, 1000)}
         real |= {"street_seconds": (0.05, 100)}
         real |= {"dense_urban_begin": (0.01, 100), "dense_urban_seconds": (0.01, 100)}
@@ -148,6 +153,7 @@ def full() -> Config:
         geometry_drops=100,
         evaluation_drops=10,
         evaluation_ues=570,
+        large_scale_drops=10,
     )
 
 

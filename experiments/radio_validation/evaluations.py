@@ -13,7 +13,8 @@ from edgelam.runs import Run, RunFolder, figures
 
 from .checks import Check, Frame
 from .config import Config, Evaluation
-from .geometry import QUANTITIES, observe
+from .drops import observe, percentiles
+from .geometry import QUANTITIES
 from .runner import Runner
 
 TABLE = "evaluations"
@@ -70,26 +71,14 @@ def companies() -> Frame:
     return pd.read_csv(COMPANIES, comment="#").set_index(["evaluation", "quantity", "percentile"]).sort_index()
 
 
-def percentiles(rows: Frame) -> Frame:
-    """Measured percentiles by (evaluation, quantity, percentile): value, and its middle 95 % when resampled, dB.
-
-    Drops are resampled; of a single drop its UEs, as if each had its own shadowing: that interval is too narrow.
-    """
+def measured(rows: Frame) -> Frame:
+    """Percentiles by (evaluation, quantity, percentile): value, and its middle 95 % when resampled, dB."""
     random = numbered(Stream.RESAMPLING, 2)
-    found = {}
-    for name, some in rows.groupby("evaluation", sort=False):
-        units = np.arange(len(some)) if len(set(some["drop"])) == 1 else some["drop"].to_numpy()
-        members = [np.flatnonzero(units == unit) for unit in np.unique(units)]
-        choice = [
-            np.concatenate([members[i] for i in random.integers(len(members), size=len(members))]) for _ in range(200)
-        ]
-        for quantity, percent in companies().loc[name].index:
-            values = some[quantity].to_numpy()
-            low, high = np.percentile([np.percentile(values[ues], percent) for ues in choice], [2.5, 97.5])
-            found[name, quantity, percent] = {
-                "value": float(np.percentile(values, percent)), "low": float(low), "high": float(high)
-            }  # fmt: skip
-    return pd.DataFrame.from_dict(found, orient="index").rename_axis(["evaluation", "quantity", "percentile"])
+    known = companies()
+    found = {
+        name: percentiles(some, known.loc[name].index, random) for name, some in rows.groupby("evaluation", sort=False)
+    }
+    return pd.concat(found, names=["evaluation"])
 
 
 def draw(run: Run) -> list[Path]:
@@ -119,7 +108,7 @@ def draw(run: Run) -> list[Path]:
 def numbers(run: Run) -> list[TextTable]:
     """The 5th, 50th and 95th percentile of each evaluation beside the companies' mean."""
     rows: Frame = run[TABLE]
-    known, found = companies(), percentiles(rows)
+    known, found = companies(), measured(rows)
     drops = rows["drop"].nunique()
     table = TextTable(
         f"Evaluations of IMT-2020, {drops} drops, dB: found, its 95 % interval (least and greatest of the companies)",
@@ -138,7 +127,7 @@ def numbers(run: Run) -> list[TextTable]:
 
 def checks(run: Run) -> list[Check]:
     """No percentile is farther from what the companies found than half a decibel beyond its interval."""
-    known, found = companies(), percentiles(run[TABLE])
+    known, found = companies(), measured(run[TABLE])
     results = []
     for name in dict.fromkeys(run[TABLE]["evaluation"]):
         both = found.loc[name].join(known.loc[name])

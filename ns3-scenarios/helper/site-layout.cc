@@ -30,9 +30,9 @@ bool InHexagon(double x, double y, double radius, double cornerDeg) {
 
 } // namespace
 
-void SiteLayout::AddSite(double x, double y, double heightM, unsigned sectors) {
+void SiteLayout::AddSite(double x, double y, double heightM, unsigned sectors, double firstDeg) {
     for (unsigned sector = 0; sector < sectors; ++sector) {
-        m_cells.push_back({Vector(x, y, heightM), 30 + sector * 360.0 / sectors, m_numSites});
+        m_cells.push_back({Vector(x, y, heightM), firstDeg + sector * 360.0 / sectors, m_numSites});
     }
     ++m_numSites;
 }
@@ -51,12 +51,15 @@ SiteLayout SiteLayout::FirstHexagons(double siteDistanceM, unsigned sites, unsig
     layout.m_wraps = 1 + 3 * layout.m_rings * (layout.m_rings + 1) == sites;
     // Ring by ring, so that a smaller layout is the beginning of a larger one. Steps along two axes, 60 degrees apart.
     const int most = static_cast<int>(layout.m_rings);
+    // Three sectors face neighbours, so that the hexagons in front of them tile the plane; six face corners of the
+    // site.
+    const double firstDeg = sectors == 3 ? 0 : 30;
     for (int ring = 0; ring <= most; ++ring) {
         for (int b = -ring; b <= ring; ++b) {
             for (int a = -ring; a <= ring && layout.m_numSites < sites; ++a) {
                 if (std::max({std::abs(a), std::abs(b), std::abs(a + b)}) == ring) {
                     layout.AddSite((a + 0.5 * b) * siteDistanceM, 0.5 * std::numbers::sqrt3 * b * siteDistanceM,
-                                   heightM, sectors);
+                                   heightM, sectors, firstDeg);
                 }
             }
         }
@@ -81,7 +84,7 @@ SiteLayout SiteLayout::Office(double siteDistanceM, unsigned perRow, double widt
     layout.m_widthM = widthM;
     for (const double y : {0.3 * widthM, 0.7 * widthM}) {
         for (unsigned i = 0; i < perRow; ++i) {
-            layout.AddSite((i + 0.5) * siteDistanceM, y, heightM, sectors);
+            layout.AddSite((i + 0.5) * siteDistanceM, y, heightM, sectors, 30);
         }
     }
     return layout;

@@ -23,8 +23,9 @@ struct CellPlace {
 };
 
 /// Sites on a hexagonal grid, in rings around one in the middle, neighbours along the x axis; or those of an indoor
-/// office, in two rows along the hall (TR 38.901 tables 7.2-1 and 7.2-2). The cells of a site face 30, 150 and 270
-/// degrees if there are three, in general 30 + i 360 / sectors; a hall's y axis points to its back wall.
+/// office, in two rows along the hall (TR 38.901 tables 7.2-1 and 7.2-2). The cells of a site face 30 + i 360 / sectors
+/// degrees; three on a hexagonal grid face 0, 120 and 240, each towards a neighbour, as in the layout of ITU-R M.2412
+/// (which has 30, 150 and 270, and neighbours along the y axis). A hall's y axis points to its back wall.
 class SiteLayout {
   public:
     /// \param rings around the middle: 0, 1, 2, ... give 1, 7, 19, ... sites
@@ -56,7 +57,8 @@ class SiteLayout {
     ns3::Vector Middle() const;
 
   private:
-    void AddSite(double x, double y, double heightM, unsigned sectors);
+    /// \param firstDeg direction of its first cell
+    void AddSite(double x, double y, double heightM, unsigned sectors, double firstDeg);
     /// Of a cell's hexagon: its middle, its radius, and the direction of one corner.
     struct Hexagon {
         double x, y, radiusM, cornerDeg;

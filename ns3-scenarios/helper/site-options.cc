@@ -18,7 +18,9 @@ void SiteOptions::AddOptions(Options& options) {
     options.Integer("sites", m_numSites,
                     "hexagons: this many sites instead, from the middle outwards; 0: those of --rings", 0, 91);
     options.Integer("perRow", m_perRow, "office: sites in each row", 1, 50);
-    options.Integer("sectors", m_sectors, "cells of each site; three face 30, 150 and 270 degrees", 1, 6);
+    options.Integer("sectors", m_sectors,
+                    "cells of each site; three of a hexagonal grid face 0, 120 and 240 degrees, towards neighbours", 1,
+                    6);
     options.Real("siteDistance", m_distanceM, "m",
                  "from a site to its neighbours; file: width of the area around a cell in which UEs are dropped", 5,
                  20000);

@@ -50,6 +50,11 @@ void HexagonsTileThePlane(Case& test) {
         test.True(sectors == 3 ? in240 / double(count) < expected : std::abs(in240 / double(count) - expected) < 0.01,
                   "within 240 m");
         test.Near(std::hypot(sum.x, sum.y) / count, 0, 5, "on all sides");
+        // The areas of all cells together are as large as those of the sites. So they do not overlap if none is missed.
+        for (int i = 0; i < 2000; ++i) {
+            const Vector at(1000 * (random.Uniform() - 0.5), 1000 * (random.Uniform() - 0.5), 0);
+            test.True(layout.Inside(at, 0), "every place is in some area");
+        }
     }
     const auto office = SiteLayout::Office(20, 6, 50, 1, 3);
     test.True(office.Cells().size() == 12 && !office.Images().Wraps(), "12 sites in a hall");

@@ -31,7 +31,7 @@ SMALL = (
     "--fading-seconds", "1.5", "--street-ues", "4", "--street-drops", "2", "--street-seconds", "0.1",
     "--rlc-packets", "1000", "--tcp-delays-ms", "20", "--tcp-bytes", "3000000",
     "--geometry-drops", "3", "--geometry-ues", "114", "--evaluation-ues", "57",
-    "--evaluations", "hotspot_12", "rural_lmlc",
+    "--evaluations", "hotspot_12", "rural_lmlc", "--large-scale-ues", "57",
 )  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_must_hold_holds(finished):
     found = cases.checks(finished)
     assert {check.case for check in found} == set(CASES)
-    few = {"geometry", "evaluations"}  # some small drops do not tell: test_nr_link_budget has larger ones
+    few = {"geometry", "evaluations", "large_scale"}  # small drops do not tell: test_nr_link_budget has larger ones
     assert [check for check in found if not check.holds and check.case not in few] == []
 
 
@@ -57,7 +57,8 @@ def test_every_case_has_figures(finished):
     names = {path.stem for path in finished.glob("*.svg")}
     assert names == {
         "bler", "harq", "peak", "delay", "delay_parts", "delay_distribution", "distance", "pf_gain", "schedulers",
-        "rlc", "tcp", "geometry", "evaluations_coupling_gain", "evaluations_geometry", "interference",
+        "rlc", "tcp", "geometry", "evaluations_coupling_gain", "evaluations_geometry", "large_scale",
+        "interference",
     }  # fmt: skip
     assert names == {path.stem for path in finished.glob("*.png")}
 

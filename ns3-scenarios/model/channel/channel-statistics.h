@@ -38,6 +38,15 @@ constexpr bool IsIsotropic(Deployment deployment) {
     return deployment == Deployment::Clarke || deployment == Deployment::Rayleigh;
 }
 
+constexpr bool IsOffice(Deployment deployment) {
+    return deployment == Deployment::InHOfficeMixed || deployment == Deployment::InHOfficeOpen ||
+           deployment == Deployment::InHModelA;
+}
+
+constexpr bool IsRural(Deployment deployment) {
+    return deployment == Deployment::RMa || deployment == Deployment::RMaLmlc;
+}
+
 /// Carrier frequencies for which the statistics hold, Hz.
 constexpr double smallest_carrier_hz = 0.5e9, largest_carrier_hz = 450e9;
 
@@ -123,7 +132,7 @@ struct ClusterStatistics {
 /// adds the absorption of air (AbsorptionDb). There are no standard statistics yet, so take the results with care.
 ///
 /// The clusters' statistics come from ns-3's ThreeGppChannelModel (table 7.5-6), corrected where they differ from TR
-/// 38.901 v17, see channel-statistics.cc. Path loss and probabilities of line of sight are written here and tested
+/// 38.901 v17, see cluster-tables.cc. Path loss and probabilities of line of sight are written here and tested
 /// against ns-3's classes, which cannot be used: see outdoor-path-loss.h.
 ///
 /// Distances shorter than the table's (10 m horizontally outdoors, 1 m in a straight line elsewhere) give the loss at

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Drops of UEs in nr-link-budget, and percentiles over them with their intervals."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from edgelam import cosim
+
+from .checks import Frame
+
+RESAMPLED = 200  # times
+
+
+def observe(options: dict[str, Any], seed: int) -> list[dict[str, Any]]:
+    """One drop of the scenario with these options: what it shows of each UE and its serving cell."""
+
+    async def main(sim: cosim.Simulation) -> dict[str, np.ndarray]:
+        names = ("coupling_gain", "serving_cell", "geometry", "sir", "ue_drop")
+        return {name: (await sim.observable(name).read()).value for name in names}
+
+    found = cosim.simulate(main, scenario="nr-link-budget", options=options, seed=seed)
+    return [
+        {
+            "ue": ue,
+            "serving_cell": int(cell),
+            "indoor": bool(found["ue_drop"]["indoor"][ue]),
+            "coupling_gain": float(found["coupling_gain"][ue, cell]),
+            "geometry": float(found["geometry"][ue]),
+            "sir": float(found["sir"][ue]),
+        }
+        for ue, cell in enumerate(found["serving_cell"])
+    ]
+
+
+def percentiles(rows: Frame, wanted: Iterable[tuple[str, int]], random: np.random.Generator) -> Frame:
+    """Each wanted (quantity, percentile) over all UEs of `rows`: value, and its middle 95 % when resampled, dB.
+
+    Drops are resampled; of a single drop its UEs, as if each had its own shadowing: that interval is too narrow.
+    """
+    units = np.arange(len(rows)) if len(set(rows["drop"])) == 1 else rows["drop"].to_numpy()
+    members = [np.flatnonzero(units == unit) for unit in np.unique(units)]
+    chosen = [
+        np.concatenate([members[i] for i in random.integers(len(members), size=len(members))]) for _ in range(RESAMPLED)
+    ]
+    found = {}
+    for quantity, percent in wanted:
+        values = rows[quantity].to_numpy()
+        low, high = np.percentile([np.percentile(values[ues], percent) for ues in chosen], [2.5, 97.5])
+        found[quantity, percent] = {
+            "value": float(np.percentile(values, percent)), "low": float(low), "high": float(high)
+        }  # fmt: skip
+    return pd.DataFrame.from_dict(found, orient="index").rename_axis(["quantity", "percentile"])
