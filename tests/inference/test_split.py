@@ -7,7 +7,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgelam import cosim
@@ -80,6 +80,7 @@ def test_a_planner_changes_its_mind_only_for_a_gain():
         Planner(chain, [], margin=0.1)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_edge_shard_is_exhaustive_search(data):
     draw = data.draw

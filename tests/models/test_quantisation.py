@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgelam.errors import ConfigurationError
@@ -26,6 +26,7 @@ def slow(row, bits, group):
     return out
 
 
+@settings(deadline=None)
 @given(
     st.builds(Format, st.integers(2, 8), st.integers(0, 9), st.integers(0, 3)),
     st.tuples(st.integers(1, 4), st.integers(1, 20)),
@@ -48,6 +49,7 @@ def test_it_is_the_slow_one_and_the_bytes_are_exact(form, shape, seed):
         assert x[:, ~kept].abs().amax(0).min() >= x[:, kept].abs().amax(0).max()
 
 
+@settings(deadline=None)
 @given(st.integers(2, 8), st.integers(0, 2**32))
 def test_errors_are_at_most_half_a_step(bits, seed):
     x = torch.randn(3, 40, generator=torch_generator(seed))
