@@ -131,13 +131,18 @@ class Server:
         self._report, self._made = report, made
         self._coming = 0
         """Updates that have been asked for and have not come in."""
+        self._changed = asyncio.Event()
+        """Set, and replaced, when one of them has come in or is lost."""
         self._turns = 0
 
     async def serve(self, target: cosim.Node) -> None:
         """Ask a device for updates as long as the run needs some."""
         settings, missed = self.setup.settings, 0
         until_s = settings.round_deadline_s if settings.stragglers == "drop" else None
-        while self.buffer.updates + self._coming < self.total and missed < MOST_MISSED:
+        while self.buffer.updates < self.total and missed < MOST_MISSED:
+            if self.buffer.updates + self._coming >= self.total:  # enough, if all of them come in
+                await self._changed.wait()
+                continue
             self._coming += 1
             self._turns += 1
             turn, version = self._turns, self.buffer.version
@@ -153,6 +158,8 @@ class Server:
                 continue
             finally:
                 self._coming -= 1
+                self._changed.set()
+                self._changed = asyncio.Event()
             missed = 0
             await self._came(target, answer, version)
 

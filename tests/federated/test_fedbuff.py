@@ -93,7 +93,7 @@ def test_without_waiting_it_takes_less_time_than_in_rounds(base):
 
 
 def test_a_device_whose_battery_is_empty_is_left_out_or_ends_the_run(base):
-    profiles = {"ue*": "jetson-orin", "ue2": "sensor,battery_j=0.002"}
+    profiles = {"ue2": "sensor,battery_j=0.03", "ue*": "jetson-orin"}
     with pytest.raises(BatteryEmpty, match="updates of others go on"):
         ran(base, profiles=profiles, scenario="wired-star", nodes=None, options={"numUe": 3})
     outcome, records = ran(replace(base, stragglers="drop", round_deadline_s=0.5), profiles=profiles,
