@@ -44,16 +44,20 @@ def recompute(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     (setting,) = (line for line in lines if line["kind"] == "setting")
     samples = setting["groups"] * setting["samples_per_group"]
-    channels, gains = {}, np.zeros((setting["cells"], setting["cells"]))  # as many UEs as cells
+    channels, gains = {}, np.zeros((setting["all_ues"], setting["cells"]))
     for line in lines:
         if line["kind"] == "channel":
-            h = np.array(line["h"]).view(complex).reshape(setting["antennas"], setting["elements"], samples)
+            h = (
+                np.array(line["h"], dtype=float)
+                .view(complex)
+                .reshape(setting["antennas"], setting["elements"], samples)
+            )
             channels[line["ue"], line["cell"]] = h.transpose(2, 0, 1)
             gains[line["ue"], line["cell"]] = line["mean_gain"]
     sent: dict[int, list[dict[str, Any]]] = {}
     for line in lines:
         if line["kind"] == "sent":
-            weights = np.array(line["weights"]).view(complex)
+            weights = np.array(line["weights"], dtype=float).view(complex)
             shape = (setting["groups"] if line["per_group"] else 1, -1, line["layers"])
             per_group = np.broadcast_to(weights.reshape(shape), (setting["groups"], *weights.reshape(shape).shape[1:]))
             sent.setdefault(line["slot"], []).append(
@@ -64,7 +68,7 @@ def recompute(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     rows = []
     for block in (line for line in lines if line["kind"] == "block"):
         used = np.flatnonzero(bit & block["groups"])
-        beams = np.array(block["beams"]).view(complex).reshape(setting["elements"], -1)
+        beams = np.array(block["beams"], dtype=float).view(complex).reshape(setting["elements"], -1)
         in_slot = sent[block["slot"]]
         heard = _heard_down(setting, gains, block) if down else _heard_up(setting, gains, block, in_slot)
         receivers = setting["antennas"] if down else beams.shape[1]

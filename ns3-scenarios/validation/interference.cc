@@ -26,7 +26,7 @@ namespace {
 struct Settings {
     CellOptions cell;
     AttributeValues network{"edgelam::nr::Network"};
-    std::uint32_t sites = 7, sectors = 3, watched = 6;
+    std::uint32_t sites = 7, sectors = 3, uesPerCell = 1, watched = 6;
     double siteDistanceM = 200, beginS = 0.03, seconds = 0.02;
     bool uplink = false;
 };
@@ -70,9 +70,9 @@ class Cells {
         }
         const auto ignore = [](std::uint32_t, ns3::Ptr<ns3::Packet>) {};
         m_network->SetDeliver(ignore, ignore);
-        for (std::uint32_t ue = 0; ue < m_network->NumCells(); ++ue) {
+        for (std::uint32_t ue = 0; ue < m_network->NumCells() * settings.uesPerCell; ++ue) {
             NamedRandom random(settings.cell.seed, {ue});
-            ns3::Vector place = layout.Drop(ue, 10, random);
+            ns3::Vector place = layout.Drop(ue % m_network->NumCells(), 10, random);
             place.z = 1.5;
             m_ends.push_back(test::MakeEnd(place, 1, 2, true));
             m_network->AddUe(m_ends.back().mobility, m_ends.back().array);
@@ -114,10 +114,11 @@ class Cells {
     /// What stays: UEs stand.
     void PrintSetting() {
         const nr::Carrier& carrier = m_network->GetCell(0)->GetCarrier();
-        std::printf("{\"kind\": \"setting\", \"cells\": %u, \"ues\": %u, \"antennas\": %zu, \"elements\": %zu, "
+        std::printf("{\"kind\": \"setting\", \"cells\": %u, \"ues\": %u, \"all_ues\": %u, \"antennas\": %zu, "
+                    "\"elements\": %zu, "
                     "\"groups\": %u, \"samples_per_group\": %u, \"noise_w\": %.12g, \"cell_power_w\": %.12g, "
                     "\"explicit\": %.0f, \"relevance_db\": %.12g, ",
-                    m_network->NumCells(), m_settings.watched, m_ends.back().array->GetNumElems(),
+                    m_network->NumCells(), m_settings.watched, m_network->NumUes(), m_ends.back().array->GetNumElems(),
                     m_ends.front().array->GetNumElems(), carrier.numGroups, carrier.samplesPerGroup,
                     m_settings.uplink ? carrier.noiseUpW : carrier.noiseDownW,
                     nr::WattOfDbm(carrier.settings.gnbPowerDbm) / carrier.numPrbs,
@@ -193,6 +194,8 @@ Body Interference(Options& options) {
     options.Integer("sites", settings->sites, "on a hexagonal grid, from the middle outwards", 1, 37);
     options.Integer("sectors", settings->sectors, "cells of each site, with a UE in the area of each", 1, 6);
     options.Real("siteDistance", settings->siteDistanceM, "m", "of neighbouring sites", 50, 5000);
+    options.Integer("uesPerCell", settings->uesPerCell, "UEs in the area of each cell", 1, 20);
+    options.Attribute("uplinkSelection", settings->cell.attributes, "UplinkSelection");
     options.Integer("watched", settings->watched, "UEs whose blocks are printed: the first ones", 1, 100);
     options.Attribute("explicitInterferers", settings->network, "ExplicitInterferers");
     options.Attribute("relevance", settings->network, "Relevance");
@@ -200,10 +203,10 @@ Body Interference(Options& options) {
     options.Real("begin", settings->beginS, "s", "before the first block that is printed", 0, 100);
     options.Real("seconds", settings->seconds, "s", "of blocks", 0.001, 100);
     return [settings] {
-        if (settings->watched > settings->sites * settings->sectors) {
+        const std::uint32_t ues = settings->sites * settings->sectors * settings->uesPerCell;
+        if (settings->watched > ues) {
             throw std::invalid_argument("option --watched=" + std::to_string(settings->watched) +
-                                        " is not legal: there are " +
-                                        std::to_string(settings->sites * settings->sectors) + " UEs");
+                                        " is not legal: there are " + std::to_string(ues) + " UEs");
         }
         Cells(*settings).Run();
     };

@@ -8,10 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from edgelam.experiments.radio_validation import bler, cases, peak
+from edgelam.experiments.radio_validation import bler, cases, dense_urban, interference, peak
 from edgelam.experiments.radio_validation.checks import jain
 from edgelam.experiments.radio_validation.config import CASES, Config
 from edgelam.experiments.radio_validation.delay import reckon
@@ -116,6 +117,25 @@ def test_interference_follows_from_what_is_on_the_air(finished):
             assert (some["alone_db"] - some["sinr_db"]).median() > 1  # other cells decide it, not noise
 
 
+def test_ues_that_send_together_are_received_over_all_ports():
+    """Several UEs of a cell on the same resource blocks, among UEs of other cells: every SINR by NumPy."""
+    job = {"seed": 2, "bandwidth": 20, "sites": 3, "sectors": 1, "uesPerCell": 3, "watched": 9, "uplink": True}
+    (lines,) = Runner(1, Progress()).run("interference", [job | {"uplinkSelection": "greedy", "siteDistance": 150}])
+    rows = pd.DataFrame(interference.recompute(lines))
+    sent = [line for line in lines if line["kind"] == "sent"]
+    beside = {
+        (one["slot"], one["sender"])
+        for one in sent
+        for other in sent
+        if one["slot"] == other["slot"] and one["cell"] == other["cell"] and one["sender"] != other["sender"]
+        and one["groups"] & other["groups"]
+    }  # fmt: skip
+    together = [(row.slot, row.ue) in beside for row in rows.itertuples()]
+    assert sum(together) > 10
+    assert (rows["sinr_db"] - rows["recomputed_db"]).abs().max() < 0.02
+    assert (rows["alone_db"] - rows["sinr_db"])[together].median() > 0.1  # others cost something
+
+
 def test_ues_that_share_the_band_in_fades_get_together_what_one_gets():
     """A block of half the band cannot be as small as the lowest MCS would make it; losing it teaches nothing."""
     shared = EQUAL | {"gnbPower": 2 - SNR_AT_0_DBM_DB, "scheduler": "rr", "seconds": 2}
@@ -147,7 +167,6 @@ def test_tcp_times_by_hand():
 
 
 def test_jain():
-    import numpy as np
 
     assert jain(np.array([1.0, 1, 1, 1])) == 1
     assert jain(np.array([1.0, 0, 0, 0])) == 0.25
@@ -201,3 +220,30 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path):
     assert not [child for child in children if child.is_running()]
     (path,) = (tmp_path / "radio-validation").iterdir()
     assert load(path).state == "interrupted"
+
+
+def test_dense_urban_counts_what_is_decoded(tmp_path, capsys):
+    """Three cells for a moment: sums by hand, rules of what shares a group, and nothing claimed of so few cells."""
+    small = ("--dense-urban-rings", "0", "--dense-urban-begin", "0.02", "--dense-urban-seconds", "0.03")
+    assert cli.main(["run", "radio-validation", "--config", "dense-urban-small", "--out", str(tmp_path), *small]) == 0
+    (path,) = (tmp_path / "radio-validation").iterdir()
+    run = load(path)
+    rows, drops = run["dense_urban"], run["dense_urban_drops"].set_index("csi")
+    found = dense_urban.efficiencies(run)
+    assert list(found.index) == ["subband", "etype2"]
+    for csi, row in found.iterrows():
+        some = rows[rows["csi"] == csi]
+        assert len(some) == 30
+        assert row["average"] == pytest.approx(some["bits"].sum() / 0.03 / 10e6 / 3)
+        assert row["low"] == pytest.approx(np.percentile(some["bits"] / 0.03 / 10e6, 5))
+        assert 1 < row["ues"] <= row["layers"] <= 12
+        assert (some["shared_first"] <= some["first"]).all()
+        assert (some["lost"] <= some["first"]).all()
+        budget = drops.loc[csi]
+        used = budget["control_elements"] + budget["overhead_elements"]
+        assert (budget["data_few"], budget["data_many"]) == (168 - used - 12, 168 - used - 24)
+    assert found["average"]["etype2"] < found["average"]["subband"]
+    assert (path / "dense_urban.svg").is_file()
+    assert {check.case for check in cases.checks(path)} == {"dense_urban"}
+    assert not any("within" in check.what for check in cases.checks(path))
+    assert "PDCCH" in capsys.readouterr().out

@@ -228,7 +228,7 @@ class Cell : public ns3::Object, private CellSettings {
     const ns3::Ptr<Scheduler>& GetScheduler(Direction direction) const { return m_grants->GetScheduler(direction); }
     const ns3::Ptr<Beamformer>& GetBeamformer() const { return m_beamformer; }
     /// The orthonormal beams through which the gNB receives a UE, [element, beam], as of its last report in use.
-    const PortWeights& ReceivingBeams(std::uint32_t ue) const { return *m_links->Of(ue).State().beams; }
+    const PortWeights& ReceivingBeams(std::uint32_t ue) const { return m_links->Of(ue).Receivers(); }
 
     /// \return number of streams used
     std::int64_t AssignStreams(std::int64_t stream);
