@@ -23,7 +23,7 @@ SCORES = (
     Score("latency", "ms", "lower", table="loop_latencies", column="latency_ms", group=("method", "age"), take="p95",
           across="number"),
 )  # fmt: skip
-BEST, BASE = "wmmse", "rzf"
+BEST, BASE, FAIR = "wmmse", "rzf", "max-min"
 REFERENCES = ((BEST, BASE), ("bcd", "random-phases"), ("digital", "pe-altmin"), ("digital", "partly-connected"))
 """Pairs of what rates are shares of, and of what the gap to it is counted from."""
 ABOVE = 1.001
@@ -52,6 +52,7 @@ def rates(run: Run) -> pd.DataFrame:
                 {
                     "test": test, "method": method, "rate": mine.mean(), "interval": half_interval(mine),
                     "least": float("nan") if least is None else least[method],
+                    "of_max_min": float("nan") if least is None else least[method] / least.get(FAIR, float("nan")),
                     "of_network": mine.mean() / NETWORK.get(str(test), float("nan")),
                     "of_wmmse": share.mean(), "of_wmmse_interval": half_interval(share), "gap_closed": closed.mean(),
                     "gap_closed_interval": half_interval(closed),
@@ -80,7 +81,7 @@ def claims(run: Run) -> pd.DataFrame:
 def _shares(rows: pd.DataFrame) -> dict[str, str]:
     """Return heading -> column of the shares that the rows of a test have."""
     best, base = next((pair for pair in REFERENCES if pair[0] in set(rows["method"])), ("", ""))
-    wanted = {f"of {best}": "of_wmmse", f"gap from {base} closed": "gap_closed",
+    wanted = {"of max-min": "of_max_min", f"of {best}": "of_wmmse", f"gap from {base} closed": "gap_closed",
               "of the published network": "of_network"}  # fmt: skip
     return {heading: column for heading, column in wanted.items() if rows[column].notna().any()}
 

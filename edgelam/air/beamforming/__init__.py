@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgelam.air.beamforming.manifold import mo_altmin
     from edgelam.air.beamforming.matching_pursuit import omp
     from edgelam.air.beamforming.maximum_ratio import mrt
+    from edgelam.air.beamforming.minimum_rates import least_power
     from edgelam.air.beamforming.partly import partly_connected
     from edgelam.air.beamforming.phase_extraction import pe_altmin
     from edgelam.air.beamforming.pilots import receive_pilots
@@ -43,6 +44,7 @@ _HOME = {
     "clustered": "channels.clustered",
     "digital_optimum": "hybrid",
     "iid": "channels.iid",
+    "least_power": "minimum_rates",
     "lmmse": "linear_mmse",
     "max_min": "balancing",
     "mo_altmin": "manifold",
@@ -77,6 +79,7 @@ __all__ = [
     "clustered",
     "digital_optimum",
     "iid",
+    "least_power",
     "lmmse",
     "max_min",
     "mo_altmin",

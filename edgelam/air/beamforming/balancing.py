@@ -47,7 +47,7 @@ def max_min(problem: Downlink) -> Tensor:
         powers = new
         if moved <= PROGRESS:
             break
-    precoder = _downlink(channel, gram, powers, targets)
+    precoder = downlink_precoder(channel, gram, powers, targets)
     return problem.at_full_power(precoder.view(*batch, antennas, users).to(problem.channel.dtype))
 
 
@@ -73,8 +73,8 @@ def _targets(level: Tensor, weights: Tensor) -> Tensor:
     return torch.where(served, torch.expm1((level[:, None] / torch.where(served, weights, 1.0)).clamp(max=700)), 0.0)
 
 
-def _downlink(channel: Tensor, gram: Tensor, powers: Tensor, targets: Tensor) -> Tensor:
-    """The precoder, [sample, antenna, user], with these SINRs."""
+def downlink_precoder(channel: Tensor, gram: Tensor, powers: Tensor, targets: Tensor) -> Tensor:
+    """Return the precoder [sample, antenna, user] with these SINRs, for noise of 1; `powers`: of the uplink."""
     eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     directions = channel.mH @ torch.linalg.inv(eye + powers[..., None] * gram)
     directions = directions / torch.linalg.vector_norm(directions, dim=-2, keepdim=True)

@@ -169,7 +169,8 @@ def test_refused(tmp_path_factory):
         training.make("graph-lam", PolicySettings(backbone=str(folder), layers=1, lora=targets))
     with pytest.raises(ConfigurationError, match="no policy is called 'gn'"):
         training.make("gn", PolicySettings())
-    for wrong in ({"users": (5, 4)}, {"users": (0, 4)}, {"snr_db": (0.0, float("nan"))}, {"steps": 0}):
+    for wrong in ({"users": (5, 4)}, {"users": (0, 4)}, {"snr_db": (0.0, float("nan"))}, {"steps": 0},
+                  {"weight_range": 0.5}, {"minimum_rate": float("nan")}, {"gain_range_db": -1.0}):  # fmt: skip
         with pytest.raises(ConfigurationError, match=r"legal|at least"):
             TrainingSettings(**wrong)
     with pytest.raises(ConfigurationError, match="width is 0"):

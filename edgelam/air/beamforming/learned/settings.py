@@ -59,6 +59,15 @@ class TrainingSettings:
     gain_range_db: float = 0.0
     """How far the mean gains of the users of a sample may lie apart, dB: each is drawn from a range of this width, with
     the SNR above in its middle."""
+    objective: Literal["sum-rate", "max-min"] = "sum-rate"
+    """What is made large: the weighted sum of the users' rates, or the least of weight times rate."""
+    weight_range: float = 1.0
+    """Weights of users are drawn from 1/weight_range to weight_range, evenly on a logarithmic scale; 1: all are 1."""
+    minimum_rate: float = 0.0
+    """Rate that each user should have, bit/s/Hz; 0: none."""
+    penalty: float = 5.0
+    """What is taken from the objective for each bit/s/Hz that a user is below `minimum_rate`. No guarantee: where it is
+    small, or the rate impossible, users stay below."""
     learning_rate: float = 1e-3
     """Of Adam at the beginning; it falls to 0 along a cosine."""
 
@@ -73,5 +82,10 @@ class TrainingSettings:
                 raise ConfigurationError(f"{name} is {low:g} to {high:g}; legal are numbers from {least:g}, low first")
         if not 0.0 <= self.gain_range_db <= 60.0:
             raise ConfigurationError(f"gain_range_db is {self.gain_range_db}; legal are 0 to 60 dB")
+        if not 1.0 <= self.weight_range <= 1000.0:
+            raise ConfigurationError(f"weight_range is {self.weight_range}; legal are 1 to 1000")
+        for name in ("minimum_rate", "penalty"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; legal are finite numbers from 0 on")
         if not 0.0 < self.learning_rate < math.inf:
             raise ConfigurationError(f"learning_rate is {self.learning_rate}; it must be a positive number")

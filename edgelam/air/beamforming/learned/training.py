@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from edgelam.air.beamforming.channels.iid import complex_normal
 from edgelam.air.beamforming.learned.gnn import of_size
@@ -22,6 +22,7 @@ from edgelam.random_streams import derive_seed, torch_generator
 from edgelam.text import suggest
 
 LARGEST_GRADIENT = 1.0
+BACKBONE_SHARE = 0.1
 
 
 def make(kind: Kind, settings: PolicySettings, *, seed: int = 0) -> Policy:
@@ -55,20 +56,42 @@ def problems(settings: TrainingSettings, seed: int) -> Iterator[Downlink]:
         if settings.gain_range_db:
             gain_db = settings.gain_range_db * (torch.rand(settings.batch_size, users, 1, generator=generator) - 0.5)
             channel = channel * 10 ** (gain_db / 20)
-        yield Downlink(channel, power=10 ** (snr_db / 10))
+        weights = None
+        if settings.weight_range > 1:
+            exponent = 2 * torch.rand(settings.batch_size, users, generator=generator) - 1
+            weights = settings.weight_range**exponent
+        yield Downlink(channel, power=10 ** (snr_db / 10), weights=weights)
+
+
+def objective(problem: Downlink, precoder: Tensor, settings: TrainingSettings) -> Tensor:
+    """Return what training makes large, real [...]; precoder [..., antenna, user]."""
+    rates = problem.rates(precoder)
+    weighted = problem.user_weights * rates
+    value = weighted.sum(-1) if settings.objective == "sum-rate" else weighted.amin(-1)
+    return value - settings.penalty * (settings.minimum_rate - rates).clamp_min(0).sum(-1)
 
 
 def train(
     policy: Policy, settings: TrainingSettings, *, seed: int, told: Callable[[int, float], None] | None = None
 ) -> None:
-    """Train a policy in place. told: called after each step with its number, from 1, and the batch's mean rate."""
-    parameters = [parameter for parameter in policy.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate)
+    """Train a policy in place. told: called after each step with its number, from 1, and the batch's mean objective.
+
+    Weights of a pre-trained backbone itself, where they are trained, have BACKBONE_SHARE of the learning rate.
+    """
+    named = {name: parameter for name, parameter in policy.named_parameters() if parameter.requires_grad}
+    own = [name for name in named if "backbone." in name and "lora_" not in name]
+    parameters = list(named.values())
+    optimiser = torch.optim.Adam(
+        [
+            {"params": [named[name] for name in named if name not in own], "lr": settings.learning_rate},
+            {"params": [named[name] for name in own], "lr": BACKBONE_SHARE * settings.learning_rate},
+        ]
+    )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
     policy.train()
     for step, problem in enumerate(problems(settings, seed), 1):
         optimiser.zero_grad()
-        rate = problem.weighted_sum_rate(policy(problem)).mean()
+        rate = objective(problem, policy(problem), settings).mean()
         (-rate).backward()
         nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)
         optimiser.step()
