@@ -29,7 +29,11 @@ void NrCells::SetGuaranteed(std::span<const double> bps) const {
 }
 
 ns3::Ptr<ChannelLink> NrCells::GetLink(std::uint32_t ue) const {
-    return m_network ? m_network->GetLink(m_network->LastCell(ue).value_or(0), ue) : m_helper->GetLink(ue);
+    return GetLink(LastCell(ue), ue);
+}
+
+ns3::Ptr<ChannelLink> NrCells::GetLink(std::uint32_t cell, std::uint32_t ue) const {
+    return m_network ? m_network->GetLink(cell, ue) : m_helper->GetLink(ue);
 }
 
 double NrCells::UeJoules(std::uint32_t ue, Direction direction) const {

@@ -40,6 +40,10 @@ class NrCells {
     void SetGuaranteed(std::span<const double> bps) const;
     /// The link of a UE and its cell; of one that is in none, that with its last cell.
     ns3::Ptr<ChannelLink> GetLink(std::uint32_t ue) const;
+    /// The link of a UE and a cell, whether they serve each other or not.
+    ns3::Ptr<ChannelLink> GetLink(std::uint32_t cell, std::uint32_t ue) const;
+    /// The cell that a UE is in, or was in last; 0 if it has never been in one.
+    std::uint32_t LastCell(std::uint32_t ue) const { return m_network ? m_network->LastCell(ue).value_or(0) : 0; }
     double UeJoules(std::uint32_t ue, Direction direction) const;
     /// [direction, gNB] of a network, [direction] of one cell.
     Array<double> GnbJoules() const;

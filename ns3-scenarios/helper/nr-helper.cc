@@ -73,9 +73,9 @@ NrHelper::NrHelper(const NrGnbDefaults& defaults)
 void NrHelper::AddOptions(Options& options) {
     options.Section("Radio");
     options.Attribute("frequency", m_carrier, "Frequency",
-                      {.help = "carrier frequency: FR1, 7 to 24 GHz (FR3), FR2",
+                      {.help = "carrier frequency: FR1, 7 to 24 GHz (FR3), FR2, above 71 GHz",
                        .smallest = smallest_carrier_hz,
-                       .largest = 71e9,
+                       .largest = largest_carrier_hz,
                        .unit = "Hz"});
     options.Attribute("bandwidth", m_settings, "Bandwidth", {.scale = {"Hz", "MHz", 1e6}});
     options.Attribute("numerology", m_settings, "Numerology");
@@ -100,6 +100,8 @@ void NrHelper::AddOptions(Options& options) {
     options.Attribute("uePower", m_settings, "UePower");
     options.Attribute("gnbNoiseFigure", m_settings, "GnbNoiseFigure");
     options.Attribute("ueNoiseFigure", m_settings, "UeNoiseFigure");
+    options.Attribute("phaseNoise", m_settings, "PhaseNoise");
+    options.Attribute("intercarrier", m_settings, "Intercarrier");
     options.Text("bearers", m_bearers,
                  "bearers of each UE: 5QI, DSCPs, guaranteed rate down and up, as 1/46+40/128kbps,2/34/5Mbps/1Mbps,9; "
                  "one has no DSCPs");
@@ -114,6 +116,7 @@ void NrHelper::AddOptions(Options& options) {
                     0, 64);
     options.Choice("rfStructure", m_rfStructure, "whether each RF chain is connected to all elements or to its part",
                    {"fully", "partly"});
+    m_csi.AddOptions(options);
     options.Section("Core");
     options.Time("backhaulDelay", m_backhaulDelayS, "delay of the N3 link between gNB and UPF, one way", 0, 1);
     options.Rate("backhaulRate", m_backhaulRate, "rate of the N3 link", 1e6, 1e12);

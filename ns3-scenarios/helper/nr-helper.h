@@ -29,6 +29,7 @@
 #include "antenna-options.h"
 #include "attribute-values.h"
 #include "nr-cell.h"
+#include "nr-csi-options.h"
 #include "nr-multicast.h"
 #include "nr-net-device.h"
 #include "nr-quality.h"
@@ -69,6 +70,11 @@ class NrHelper {
     void SetBeamformerTypeId(const std::string& typeId) { m_settings.Set("Beams", typeId); }
     void SetSelectionTypeId(const std::string& typeId) { m_settings.Set("Selection", typeId); }
     void SetUplinkSelectionTypeId(const std::string& typeId) { m_settings.Set("UplinkSelection", typeId); }
+
+    /// The attributes of the cell, and of the carrier (RadioChannel::Frequency). Before AddOptions they become the
+    /// defaults of the options.
+    AttributeValues& CellValues() { return m_settings; }
+    AttributeValues& CarrierValues() { return m_carrier; }
 
     /// The gNB's array is mounted at this angle below the horizon: 0 on a mast or wall (the default), 90 at a ceiling.
     void SetMountingDeg(double belowHorizon) { m_mountingDeg = belowHorizon; }
@@ -116,6 +122,7 @@ class NrHelper {
 
     /// RF chains of the gNB, each with a phase shifter for each of its elements; 0: each element has a chain.
     std::uint32_t RfChains() const { return m_rfChains; }
+    const NrCsiOptions& Csi() const { return m_csi; }
     /// Whether each chain has a part of the elements of its own, instead of all of them.
     bool IsPartlyConnected() const { return m_rfStructure == "partly"; }
 
@@ -138,6 +145,7 @@ class NrHelper {
     AttributeValues m_settings{"edgelam::nr::Cell"};
     AttributeValues m_carrier{"edgelam::RadioChannel"};
     AntennaOptions m_antennas;
+    NrCsiOptions m_csi;
     std::string m_rlc = "am", m_bearers = "9";
     NrQuality m_quality;
     std::uint32_t m_joined = 1, m_rfChains = 0;

@@ -43,7 +43,7 @@ NrBearerCounts CountsOf(const nr::Bearer::Counters& c) {
 } // namespace
 
 NrReports::NrReports(const NrHelper& helper, NrCells cells, Registry& registry)
-    : m_helper(helper), m_cells(std::move(cells)), m_traces(m_cells, registry) {
+    : m_helper(helper), m_cells(std::move(cells)), m_pairs(m_cells, helper.Csi().pairs), m_traces(m_cells, registry) {
     nr::TransportBlockRecord none{};
     none.time_ns = -1;
     none.sinr_db = none.bler = std::nanf("");

@@ -7,11 +7,15 @@
 #include <complex>
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "nr-cells.h"
+#include "nr-csi.h"
 #include "nr-helper.h"
+#include "nr-pairs.h"
 #include "nr-traces.h"
 #include "registry.h"
 
@@ -64,7 +68,7 @@ EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets
 ///     ue_radio_peak_w          the most that the radio of a UE takes in a slot
 ///     ue_radio_link            RadioLink::State of each UE [ue]
 ///     gnb_radio_j              energy of the gNB so far [direction]
-///     ue_channel               H [ue, ue_antenna, element, prb_group], amplitudes; computed when read
+///     ue_channel, ...          H [ue, ue_antenna, element, prb_group], amplitudes, and more (NrCsi)
 ///     trace_blocks, ...        see NrTraces
 ///     control_slot             first slot for which the newest control of these holds
 ///
@@ -82,7 +86,9 @@ EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets
 ///
 /// and with nr::ExternalBeamformer or a class derived from it:
 ///
-///     precoder                 weights of the gNB [ue, prb_group, element, layer]; see nr::ReadPrecoders
+///     precoder                 weights of the gNB [ue, prb_group, element, layer]; see nr::ReadPrecoders. With other
+///                              pairs than the serving ones (NrPairs), [cell, ue, ...] or [pair, ...]; the weights of
+///                              a UE in a cell in which it is not are zeros
 ///
 /// With RF chains (NrHelper::RfChains), `precoder` is [ue, prb_group, chain, layer], and the weights of an element are
 /// the sum over chains of it times
@@ -105,6 +111,7 @@ class NrReports {
     NrReports(const NrHelper& helper, NrCells cells, Registry& registry);
 
   private:
+    using Complex = std::complex<float>;
     static constexpr std::size_t num_directions = 2;
 
     /// An exponential average that ends at `sinceNs`.
@@ -120,8 +127,11 @@ class NrReports {
     void AddControls(Registry& registry);
     void AddPrecoding(Registry& registry);
     void AddHybridPrecoding(Registry& registry);
+    /// Set the weights of pairs, [pair, group, element, layer]. \return why not, or empty
+    std::string SetPrecoders(const std::vector<CellUe>& pairs, std::span<const Complex> weights);
+    static std::string CheckRows(const std::vector<CellUe>& pairs, std::size_t rows);
     /// Set both parts of a hybrid precoder. \return why not, or empty
-    std::string SetHybrid(std::vector<std::complex<float>> analog, std::vector<std::complex<float>> digital);
+    std::string SetHybrid(std::vector<Complex> analog, std::vector<Complex> digital);
     void AddQuality(Registry& registry);
     std::vector<std::int32_t> SliceOfUes() const;
     /// Let a control take effect. \return why not, or empty
@@ -139,13 +149,15 @@ class NrReports {
 
     const NrHelper& m_helper;
     const NrCells m_cells;
+    NrPairs m_pairs;
+    std::optional<NrCsi> m_csi;
     std::array<std::vector<nr::TransportBlockRecord>, num_directions> m_last;
     std::array<std::vector<NrBlockCounts>, num_directions> m_counts;
     std::array<std::vector<std::uint64_t>, num_directions> m_prbSlots;
     std::array<std::vector<Throughput>, num_directions> m_throughput;
     std::uint64_t m_controlSlot = 0;
-    /// [(cell,) element, chain] and [ue, group, chain, layer]; empty: not set yet
-    std::vector<std::complex<float>> m_analog, m_digital;
+    /// [(cell,) element, chain] and [pair, group, chain, layer]; empty: not set yet
+    std::vector<Complex> m_analog, m_digital;
     NrTraces m_traces;
 };
 

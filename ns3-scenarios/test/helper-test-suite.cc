@@ -165,14 +165,14 @@ class AttributeOptionsCase : public ns3::TestCase {
         options.AttributeChoice("combining", values, "Combining", {"ir", "chase"});
         const std::string help = options.Help();
         for (const char* line : {"--noise=5", "Noise figure of the gNB, dB. [0 to 100]", "--power=20.5",
-                                 "--bandwidth=100", "5.3.2, MHz. [3 to 2000]", "--k2=0", "[0 to 32]", "--pattern=DDDSU",
+                                 "--bandwidth=100", "5.3.2, MHz. [3 to 8000]", "--k2=0", "[0 to 32]", "--pattern=DDDSU",
                                  "[any text]", "--combining=ir", "[ir, chase]"}) {
             NS_TEST_EXPECT_MSG_NE(help.find(line), std::string::npos, line << " in " << help);
         }
         for (const auto& [argument, text] :
              {std::pair{"--noise=101", "--noise=101 is not legal: it takes a number, 0 to 100"},
               {"--noise=nan", "a number, 0 to 100"},
-              {"--bandwidth=2001", "a number, 3 to 2000"},
+              {"--bandwidth=8001", "a number, 3 to 8000"},
               {"--k2=1.5", "a whole number, 0 to 32"},
               {"--k2=33", "a whole number, 0 to 32"},
               {"--combining=no", "one of them, ir, chase"},

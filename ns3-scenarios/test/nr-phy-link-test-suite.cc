@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "nr-link-testbed.h"
+#include "nr-self-noise.h"
 
 using namespace edgelam;
 using namespace edgelam::nr;
@@ -124,9 +125,39 @@ void UplinkLayers(Case& test) {
     test.True(MeanRate(weak) < MeanRate(weakOne), "unless there is no power for them");
 }
 
+/// Every SINR becomes (1 - k) s / (1 + k s), in both directions and through precoders; k of Doppler spread against its
+/// power series, t^2 / 24 - t^4 / 960 + t^6 / 64512 with t = 2 pi a.
+void SelfNoise(Case& test) {
+    Setup setup;
+    auto link = setup.Make("eigen");
+    link.Measure();
+    const double snr = 1e5 / link.LargeScaleGain(), k = 0.01;
+    const SinrMap down = link.Downlink(2, snr), up = link.Uplink(1, snr);
+    link.Phy().SetSelfNoise(k);
+    const SinrMap noisyDown = link.Downlink(2, snr), noisyUp = link.Uplink(1, snr);
+    double most = 0;
+    for (std::size_t i = 0; i < down.values.size(); ++i) {
+        test.Near(noisyDown.values[i], (1 - k) * down.values[i] / (1 + k * down.values[i]), 1e-4 * noisyDown.values[i],
+                  "downlink");
+        most = std::max<double>(most, noisyDown.values[i]);
+    }
+    for (std::size_t i = 0; i < up.values.size(); ++i) {
+        test.Near(noisyUp.values[i], (1 - k) * up.values[i] / (1 + k * up.values[i]), 1e-4 * noisyUp.values[i],
+                  "uplink");
+    }
+    test.True(most < 99 && *std::ranges::max_element(down.values) > 200, "a ceiling of 20 dB");
+    for (const double a : {0.001, 0.03, 0.1}) {
+        const double t = 2 * std::numbers::pi * a;
+        test.Near(IntercarrierShare(a) / (t * t / 24 - std::pow(t, 4) / 960 + std::pow(t, 6) / 64512), 1, 1e-5,
+                  "Doppler spread");
+    }
+    test.Near(IntercarrierShare(0), 0, 0, "nothing moves");
+}
+
 CaseSuite phyLinkTestSuite("edgelam-nr-phy-link", {{"one layer", OneLayer},
                                                    {"two layers", TwoLayers},
                                                    {"uplink", UplinkIsReciprocal},
-                                                   {"uplink layers", UplinkLayers}});
+                                                   {"uplink layers", UplinkLayers},
+                                                   {"self noise", SelfNoise}});
 
 } // namespace

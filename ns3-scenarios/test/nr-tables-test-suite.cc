@@ -167,8 +167,9 @@ void Bands(Case& test) {
     test.True(FrequencyRangeOf(10e9) == Fr3 && FrequencyRangeOf(24.2e9) == Fr3, "FR3");
     test.True(FrequencyRangeOf(24.25e9) == Fr2_1 && FrequencyRangeOf(28e9) == Fr2_1, "FR2-1");
     test.True(FrequencyRangeOf(60e9) == Fr2_2 && FrequencyRangeOf(71e9) == Fr2_2, "FR2-2");
-    for (const double wrong : {0.0, 409e6, 71.1e9, 140e9, std::nan("")}) {
-        test.Refuses([&] { FrequencyRangeOf(wrong); }, {"410e6 to 71e9 Hz"}, "frequency");
+    test.True(FrequencyRangeOf(71.1e9) == SubThz && FrequencyRangeOf(300e9) == SubThz, "above 71 GHz");
+    for (const double wrong : {0.0, 409e6, 450.1e9, std::nan("")}) {
+        test.Refuses([&] { FrequencyRangeOf(wrong); }, {"410e6 to 450e9 Hz"}, "frequency");
     }
     test.True(NumerologiesOf(Fr1) == std::vector{0U, 1U, 2U} && NumerologiesOf(Fr3) == std::vector{1U, 2U} &&
                   NumerologiesOf(Fr2_1) == std::vector{2U, 3U} && NumerologiesOf(Fr2_2) == std::vector{3U, 5U, 6U},
@@ -189,8 +190,11 @@ void Bands(Case& test) {
     is(Fr2_1, 3, 400, 264);
     is(Fr2_2, 5, 1600, 248);
     is(Fr2_2, 6, 2000, 148);
+    is(SubThz, 6, 2000, 148);
+    is(SubThz, 6, 4000, 296);
+    is(SubThz, 5, 3200, 496);
     // Everywhere: what is occupied fits, with a guard band, and fills 75 % or more.
-    for (const auto range : {Fr1, Fr3, Fr2_1, Fr2_2}) {
+    for (const auto range : {Fr1, Fr3, Fr2_1, Fr2_2, SubThz}) {
         for (const unsigned mu : NumerologiesOf(range)) {
             unsigned before = 0;
             for (const unsigned mhz : BandwidthsMhz(range, mu)) {

@@ -37,7 +37,15 @@ def script(tmp_path_factory):
         (["nothing", "like"], set()),
         (
             ["run", "split-fedft", "--scenario", "nr-"],
-            {"nr-highway", "nr-indoor", "nr-link-budget", "nr-office", "nr-urban-grid", "nr-urban-micro"},
+            {
+                "nr-highway",
+                "nr-indoor",
+                "nr-link-budget",
+                "nr-office",
+                "nr-subthz-hotspot",
+                "nr-urban-grid",
+                "nr-urban-micro",
+            },
         ),
         (["run", "channel-prediction", "--config", "s"], {"small", "speeds"}),
         (["bench", "r"], {"radio"}),

@@ -14,6 +14,7 @@ ALL = [
     "nr-highway",
     "nr-indoor",
     "nr-office",
+    "nr-subthz-hotspot",
     "nr-urban-grid",
     "nr-urban-micro",
     "wifi-campus",

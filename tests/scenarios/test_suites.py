@@ -13,6 +13,7 @@ SUITES = [
     "edgelam-channel-sites",
     "edgelam-channel-statistics",
     "edgelam-channel-validation",
+    "edgelam-channel-waves",
     "edgelam-csi",
     "edgelam-helpers",
     "edgelam-network-layout",

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <complex>
 #include <mutex>
+#include <numbers>
 #include <stdexcept>
 #include <string>
 #include <typeinfo>
@@ -224,6 +226,23 @@ ArrayResponse Respond(const ns3::PhasedArrayModel& array, const double* x, const
     kernels::PlacePhasors(x, y, z, count, placeX, placeY, placeZ, out.numPlaces, out.phaseRe.data(),
                           out.phaseIm.data());
     return out;
+}
+
+void MakeSpherical(const ns3::PhasedArrayModel& array, const double* x, const double* y, const double* z,
+                   const double* lengthsM, std::size_t count, double wavelengthM, ArrayResponse& response) {
+    for (std::size_t i = 0; i < response.numPlaces; ++i) {
+        const ns3::Vector at = array.GetElementLocation(i); // in wavelengths
+        const double squared = at.x * at.x + at.y * at.y + at.z * at.z;
+        for (std::size_t d = 0; d < count; ++d) {
+            const double length = lengthsM[d] / wavelengthM, along = x[d] * at.x + y[d] * at.y + z[d] * at.z;
+            const double difference = 2 * along * length - squared; // of the squares of both ways
+            const double way = std::sqrt(std::max(0.0, length * length - difference));
+            const double turns = length + way > 0 ? difference / (length + way) : 0;
+            const auto phase = std::polar(1.0, 2 * std::numbers::pi * turns);
+            response.phaseRe[d * response.numPlaces + i] = static_cast<float>(phase.real());
+            response.phaseIm[d * response.numPlaces + i] = static_cast<float>(phase.imag());
+        }
+    }
 }
 
 } // namespace edgelam

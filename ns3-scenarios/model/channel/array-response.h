@@ -88,4 +88,9 @@ ArrayResponse RespondElements(const ns3::PhasedArrayModel& array, const double* 
 ArrayResponse Respond(const ns3::PhasedArrayModel& array, const double* x, const double* y, const double* z,
                       std::size_t count);
 
+/// The phases of spherical waves in place of plane ones: that of an element is how much shorter the way to it is than
+/// to the place of the array. \param lengthsM [direction] from there to where the wave comes from
+void MakeSpherical(const ns3::PhasedArrayModel& array, const double* x, const double* y, const double* z,
+                   const double* lengthsM, std::size_t count, double wavelengthM, ArrayResponse& response);
+
 } // namespace edgelam

@@ -325,15 +325,18 @@ std::shared_ptr<ClusterDrop> DrawIsotropic(const Vector& user, const Vector& bas
     return drop;
 }
 
-std::shared_ptr<ClusterDrop> LineOfSight(const Vector& baseStation, double wavelengthM) {
+std::shared_ptr<ClusterDrop> LineOfSight(const Vector& baseStation, double wavelengthM, std::size_t copies) {
     auto drop = std::make_shared<ClusterDrop>();
     drop->bsPosition = baseStation;
-    drop->tapBegin = {0, 1};
+    drop->tapBegin = {0, copies};
     const Vector toBs(1, 0, 0), fromBs(-1, 0, 0);
-    drop->rays.Add(baseStation, toBs, fromBs, 1, 0, 0); // at the base station itself: phase -length / wavelength
-    drop->taps = drop->rays;
+    drop->taps.Add(baseStation, toBs, fromBs, 1, 0, 0); // at the base station itself: phase -length / wavelength
+    for (std::size_t i = 0; i < copies; ++i) {
+        drop->rays.Add(baseStation, toBs, fromBs, 1, 0, 0);
+    }
     drop->tapDelayS = {0};
-    drop->polarisation = {std::vector<std::complex<float>>{1}, {0}, {0}, {-1}};
+    drop->polarisation = {std::vector<std::complex<float>>(copies, 1), std::vector<std::complex<float>>(copies, 0),
+                          std::vector<std::complex<float>>(copies, 0), std::vector<std::complex<float>>(copies, -1)};
     return drop;
 }
 

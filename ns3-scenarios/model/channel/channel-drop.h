@@ -87,8 +87,9 @@ std::shared_ptr<ClusterDrop> DrawClusters(const ClusterStatistics& statistics, L
 std::shared_ptr<ClusterDrop> DrawIsotropic(const ns3::Vector& user, const ns3::Vector& baseStation, NamedRandom random,
                                            bool bothEnds);
 
-/// The direct ray (eq. 7.5-29): one tap, power 1.
-std::shared_ptr<ClusterDrop> LineOfSight(const ns3::Vector& baseStation, double wavelengthM);
+/// The direct ray (eq. 7.5-29): one tap, power 1. \param copies of the ray, one for each place of the user's array (see
+/// RayWindow)
+std::shared_ptr<ClusterDrop> LineOfSight(const ns3::Vector& baseStation, double wavelengthM, std::size_t copies = 1);
 
 constexpr double speed_of_light = 299792458.0; ///< m/s
 

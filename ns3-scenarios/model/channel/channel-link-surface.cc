@@ -21,7 +21,7 @@ bool ChannelLink::IsOverSurface() const {
 }
 
 std::uint64_t ChannelLink::SettingsVersion() const {
-    std::uint64_t sum = m_channel.GetSurfaces().size() + m_channel.m_surroundingsVersion;
+    std::uint64_t sum = m_channel.GetSurfaces().size() + m_channel.m_surroundingsVersion + m_channel.m_screensVersion;
     for (const auto& surface : m_channel.GetSurfaces()) {
         sum += surface->GetVersion();
     }

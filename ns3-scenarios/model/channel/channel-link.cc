@@ -260,8 +260,9 @@ void ChannelLink::PlaceParts() {
         if (condition == LinkCondition::Los) { // eq. 7.5-30
             const double k = std::pow(10, m_environment->KFactorDb(view.geometry, view.utPlace) / 10);
             Part& direct = take(view, condition, true, {});
-            if (!direct.drop) {
-                direct.drop = LineOfSight(m_bsPlace, m_channel.GetWavelengthM());
+            const std::size_t copies = m_channel.m_spherical ? m_utArray->GetNumElems() / m_utArray->GetNumPols() : 1;
+            if (!direct.drop || direct.drop->rays.size() != copies) {
+                direct.drop = LineOfSight(m_bsPlace, m_channel.GetWavelengthM(), copies);
             }
             direct.amplitude = amplitude * std::sqrt(k / (k + 1));
             amplitude *= std::sqrt(1 / (k + 1));
@@ -292,13 +293,19 @@ void ChannelLink::PlaceParts() {
 
 void ChannelLink::RefreshRays() {
     PlaceParts();
-    if (m_raysCurrent) {
+    if (m_raysCurrent && m_screensVersion == m_channel.m_screensVersion) {
         return;
     }
     for (auto& part : m_parts) {
         part->drop->Draw();
         UpdateWindow(*part);
+        for (auto* window : {part->window.get(), part->previous.get()}) {
+            if (window && m_channel.m_screensVersion > 0) {
+                Block(*part, *window);
+            }
+        }
     }
+    m_screensVersion = m_channel.m_screensVersion;
     m_raysCurrent = true;
 }
 
@@ -318,8 +325,9 @@ void ChannelLink::UpdateWindow(Part& part) {
     // Who comes in a step longer than the fade takes would not see it.
     const double step = std::max(ns3::CalculateDistance(place, lastUt), ns3::CalculateDistance(m_bsPlace, lastBs));
     part.previous = sameArrays && !exact && step < window_fade * longest ? std::move(part.window) : nullptr;
-    part.window =
-        std::make_unique<RayWindow>(part.drop, *m_utArray, *m_bsArray, place, m_bsPlace, m_channel.GetWavelengthM());
+    const Waves waves = !m_channel.m_spherical ? Waves::Plane : part.direct ? Waves::Direct : Waves::Spherical;
+    part.window = std::make_unique<RayWindow>(part.drop, *m_utArray, *m_bsArray, place, m_bsPlace,
+                                              m_channel.GetWavelengthM(), waves);
     part.arrayVersion = m_arrayVersion;
 }
 

@@ -105,6 +105,8 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     LinkState GetState();
     /// Large-scale gain, linear: all of LinkState::gain_db.
     double GetLargeScaleGain();
+    /// What screens (RadioChannel::SetScreens) leave of the amplitude of the direct path, whether there is one or not.
+    double GetDirectBlockage();
     /// Every path, with the gains of the present arrays. Reflecting surfaces are left out.
     std::vector<Ray> GetRays();
     /// Power gain from the first port of the base station's array (its first element) to one antenna of the user: the
@@ -194,6 +196,7 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     double StraightGain(const View& view) const;
     void CheckArrays();
     void UpdateWindow(Part& part);
+    void Block(const Part& part, RayWindow& window) const;
     /// Taps between ports (or, with null weights, elements), user x base station. \param taps to be filled
     void CollectTaps(const PortWeights* utWeights, const PortWeights* bsWeights, Taps& taps);
     void AddSurfaceResponse(Direction direction, const PortWeights* rxWeights, const PortWeights* txWeights,
@@ -222,6 +225,7 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     std::uint64_t m_realisation = 0;
 
     bool m_held = false, m_frozen = false;
+    std::uint64_t m_screensVersion = 0; ///< that the windows are for
     bool m_placed = false, m_partsCurrent = false, m_raysCurrent = false;
     ns3::Vector m_bsPlace, m_utPlace; ///< the places that everything below is for
     std::uint64_t m_surroundingsVersion = 0;

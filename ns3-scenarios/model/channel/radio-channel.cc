@@ -85,6 +85,12 @@ ns3::TypeId RadioChannel::GetTypeId() {
                           "Drifting, exact in every place and slower.",
                           StringValue("Frozen"), MakeStringAccessor(&RadioChannel::SetAngles, &RadioChannel::GetAngles),
                           MakeStringChecker())
+            .AddAttribute(
+                "Waves",
+                "Fronts of waves at the arrays: Plane; or Spherical, for arrays so large, or so near, that the "
+                "distance to each element matters.",
+                StringValue("Plane"), MakeStringAccessor(&RadioChannel::SetWaves, &RadioChannel::GetWaves),
+                MakeStringChecker())
             .AddAttribute("WindowLength", "Length of a window of frozen directions in m, 0.001 to 10.",
                           DoubleValue(0.5),
                           MakeDoubleAccessor(&RadioChannel::SetWindowLength, &RadioChannel::GetWindowLength), real)
@@ -184,6 +190,26 @@ void RadioChannel::SetAngles(std::string mode) {
         throw std::invalid_argument("radio channel: Angles '" + mode + "'; legal are Frozen, Drifting");
     }
     m_drifting = mode == "Drifting";
+}
+
+void RadioChannel::SetWaves(std::string waves) {
+    RefuseLate("Waves");
+    if (waves != "Plane" && waves != "Spherical") {
+        throw std::invalid_argument("radio channel: Waves '" + waves + "'; legal are Plane, Spherical");
+    }
+    m_spherical = waves == "Spherical";
+}
+
+void RadioChannel::SetScreens(std::vector<BlockingScreen> screens) {
+    for (const auto& [centre, width, height] : screens) {
+        for (const double each : {centre.x, centre.y, centre.z}) {
+            RefuseOutside("place of a screen", each, -1e6, 1e6, " m");
+        }
+        RefuseOutside("width of a screen", width, 1e-3, 1e3, " m");
+        RefuseOutside("height of a screen", height, 1e-3, 1e3, " m");
+    }
+    m_screens = std::move(screens);
+    ++m_screensVersion;
 }
 
 void RadioChannel::SetWindowLength(double metres) {

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
 #include <tuple>
 #include <vector>
 
@@ -23,6 +24,7 @@
 #include "ns3/random-variable-stream.h"
 #include "ns3/traced-callback.h"
 
+#include "blockage.h"
 #include "channel-environment.h"
 #include "channel-link.h"
 #include "channel-statistics.h"
@@ -36,8 +38,8 @@ namespace edgelam {
 /// alone (and of the seed): it does not matter when, how often or in what order it is asked for, or on which way a node
 /// came there.
 ///
-/// These parts of TR 38.901 are left out: blockage (7.6.4), large bandwidths and arrays (7.6.2), time-varying Doppler
-/// from moving scatterers (7.6.10), and ground reflection (7.6.8). Waves are plane.
+/// These parts of TR 38.901 are left out: blockage model A (7.6.4.1), large bandwidths (7.6.2), time-varying Doppler
+/// from moving scatterers (7.6.10), and ground reflection (7.6.8). Waves are plane, unless Waves is Spherical.
 class RadioChannel : public ns3::Object {
   public:
     static ns3::TypeId GetTypeId();
@@ -72,6 +74,11 @@ class RadioChannel : public ns3::Object {
     void SetWrapAround(const WrapAround& wrapAround);
     const WrapAround& GetWrapAround() const { return m_wrapAround; }
 
+    /// From now on, these bodies block rays; they are in no large-scale gain. Throws std::invalid_argument for a size
+    /// or a place that is not finite, and sizes that are not above 0.
+    void SetScreens(std::vector<BlockingScreen> screens);
+    const std::vector<BlockingScreen>& GetScreens() const { return m_screens; }
+
     void AddSurface(ns3::Ptr<ReflectingSurface> surface);
     const std::vector<ns3::Ptr<ReflectingSurface>>& GetSurfaces() const { return m_surfaces; }
 
@@ -105,6 +112,8 @@ class RadioChannel : public ns3::Object {
     void SetAngles(std::string mode);
     std::string GetAngles() const { return m_drifting ? "Drifting" : "Frozen"; }
     void SetWindowLength(double metres);
+    void SetWaves(std::string waves);
+    std::string GetWaves() const { return m_spherical ? "Spherical" : "Plane"; }
     double GetWindowLength() const { return m_windowM; }
     void SetCoherenceDistance(double wavelengths);
     double GetCoherenceDistance() const { return m_coherence; }
@@ -125,7 +134,7 @@ class RadioChannel : public ns3::Object {
     double m_indoorFraction = 0;
     double m_hallLength, m_hallWidth, m_hallHeight, m_clutterSize, m_clutterDensity, m_clutterHeight; ///< FactoryHall
     BuildingLoss m_buildingLoss = BuildingLoss::Low;
-    bool m_shadowing = true, m_drifting = false, m_absorption = false;
+    bool m_shadowing = true, m_drifting = false, m_absorption = false, m_spherical = false;
     double m_windowM = 0.5, m_coherence = 0.01;
 
     std::map<Deployment, std::unique_ptr<ChannelStatistics>> m_statistics; ///< made when first needed
@@ -142,6 +151,8 @@ class RadioChannel : public ns3::Object {
         m_environments;
     std::vector<std::shared_ptr<ChannelEnvironment>> m_shared;
     std::vector<ns3::Ptr<ReflectingSurface>> m_surfaces;
+    std::vector<BlockingScreen> m_screens;
+    std::uint64_t m_screensVersion = 0;
     /// base station's node id, user's node id, state; fired when a link is evaluated in a new place
     ns3::TracedCallback<std::uint32_t, std::uint32_t, const LinkState&> m_stateTrace;
     /// base station's node id, user's node id, number of drops the environment has made so far

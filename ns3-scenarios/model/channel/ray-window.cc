@@ -24,7 +24,7 @@ kernels::PathArrays Into(double* lengths, double* turns, double* directions, std
 
 RayWindow::RayWindow(std::shared_ptr<const ClusterDrop> drop, const ns3::PhasedArrayModel& utArray,
                      const ns3::PhasedArrayModel& bsArray, const ns3::Vector& ut, const ns3::Vector& bs,
-                     double wavelengthM)
+                     double wavelengthM, Waves waves)
     : m_drop(std::move(drop)), m_ut(ut), m_bs(bs) {
     const double place[3] = {ut.x, ut.y, ut.z};
     const ns3::Vector from = m_drop->bsPosition;
@@ -37,8 +37,22 @@ RayWindow::RayWindow(std::shared_ptr<const ClusterDrop> drop, const ns3::PhasedA
     m_turnGradient.resize(6 * rays);
     const auto perRay = Into(lengths.data(), m_turns.data(), m_turnGradient.data(), rays);
     kernels::Paths(m_drop->rays.Arrays(), rays, place, moved, wavelengthM, perRay);
+    if (waves == Waves::Direct) {
+        MakeDirect(utArray, moved, wavelengthM, perRay);
+    }
     m_utResponse = Respond(utArray, perRay.ax, perRay.ay, perRay.az, rays);
     m_bsResponse = Respond(bsArray, perRay.bx, perRay.by, perRay.bz, rays);
+    if (waves != Waves::Plane) {
+        MakeSpherical(bsArray, perRay.bx, perRay.by, perRay.bz, perRay.lengthM, rays, wavelengthM, m_bsResponse);
+    }
+    if (waves == Waves::Spherical) {
+        MakeSpherical(utArray, perRay.ax, perRay.ay, perRay.az, perRay.lengthM, rays, wavelengthM, m_utResponse);
+    } else if (waves == Waves::Direct) { // each ray arrives at its own place only
+        for (std::size_t i = 0; i < rays * m_utResponse.numPlaces; ++i) {
+            m_utResponse.phaseRe[i] = i / m_utResponse.numPlaces == i % m_utResponse.numPlaces ? 1 : 0;
+            m_utResponse.phaseIm[i] = 0;
+        }
+    }
     for (auto& slope : m_turnGradient) {
         slope /= wavelengthM; // towards the image: shorter, so the phase grows
     }
@@ -51,6 +65,19 @@ RayWindow::RayWindow(std::shared_ptr<const ClusterDrop> drop, const ns3::PhasedA
     }
     for (auto& slope : m_delayGradient) {
         slope /= -speed_of_light;
+    }
+}
+
+/// Ray i as it arrives at place i of the user's array.
+void RayWindow::MakeDirect(const ns3::PhasedArrayModel& utArray, const double moved[3], double wavelengthM,
+                           const kernels::PathArrays& perRay) {
+    m_copies = m_drop->rays.size();
+    for (std::size_t i = 0; i < m_copies; ++i) {
+        const ns3::Vector at = utArray.GetElementLocation(i);
+        const double place[3] = {m_ut.x + wavelengthM * at.x, m_ut.y + wavelengthM * at.y, m_ut.z + wavelengthM * at.z};
+        kernels::Paths(m_drop->rays.Arrays(), 1, place, moved, wavelengthM,
+                       {perRay.lengthM + i, perRay.turns + i, perRay.ax + i, perRay.ay + i, perRay.az + i,
+                        perRay.bx + i, perRay.by + i, perRay.bz + i});
     }
 }
 
@@ -148,7 +175,7 @@ double RayWindow::Power(std::size_t ray) {
     for (std::size_t i = ray * elements.width; i < (ray + 1) * elements.width; ++i) {
         power += elements.re[i] * elements.re[i] + elements.im[i] * elements.im[i];
     }
-    return power * static_cast<double>(m_bsResponse.numPlaces); // all of them have phases of size 1
+    return Left(ray) * power * static_cast<double>(m_bsResponse.numPlaces); // all of them have phases of size 1
 }
 
 double RayWindow::PortPower(std::size_t ray) const {
@@ -161,7 +188,7 @@ double RayWindow::PortPower(std::size_t ray) const {
     for (std::size_t p = 0; p < numP; ++p) {
         power += std::norm(ut.theta[ray * numP + p] * toTheta + ut.phi[ray * numP + p] * toPhi);
     }
-    return power / static_cast<double>(numP);
+    return power / static_cast<double>(numP * m_copies);
 }
 
 void RayWindow::Delta(const ns3::Vector& ut, const ns3::Vector& bs, double delta[6]) const {
@@ -198,6 +225,10 @@ void RayWindow::AddTaps(std::size_t pairs, const ns3::Vector& ut, const ns3::Vec
     m_phasorIm.resize(rays);
     kernels::Linear(m_turns.data(), m_turnGradient.data(), rays, delta, m_now.data());
     kernels::Phasors(m_now.data(), rays, m_phasorRe.data(), m_phasorIm.data());
+    for (std::size_t ray = 0; ray < m_left.size(); ++ray) {
+        m_phasorRe[ray] *= m_left[ray];
+        m_phasorIm[ray] *= m_left[ray];
+    }
     const auto delays = Delays(ut, bs);
     std::size_t at = taps.re.size();
     taps.re.resize(at + delays.size() * pairs);

@@ -33,6 +33,13 @@ struct Taps {
     RawVector<float> re, im;
 };
 
+/// The fronts of waves at both arrays.
+enum class Waves : std::uint8_t {
+    Plane,
+    Spherical, ///< around where each ray seems to come from, which is as far away as the ray is long
+    Direct ///< of the direct ray, exactly from each element to each: ray i is the one to place i of the user's array
+};
+
 /// A drop as seen from the present places of the user and the base station (the anchor). Directions, and everything
 /// that follows from them, are those at the anchor. Phases and delays change linearly with the displacement from it,
 /// which is ray-level Doppler (TR 38.901 eq. 7.5-22, 7.5-28) with the phase integrated over the way. For more than
@@ -40,7 +47,13 @@ struct Taps {
 class RayWindow {
   public:
     RayWindow(std::shared_ptr<const ClusterDrop> drop, const ns3::PhasedArrayModel& utArray,
-              const ns3::PhasedArrayModel& bsArray, const ns3::Vector& ut, const ns3::Vector& bs, double wavelengthM);
+              const ns3::PhasedArrayModel& bsArray, const ns3::Vector& ut, const ns3::Vector& bs, double wavelengthM,
+              Waves waves = Waves::Plane);
+
+    /// From now on each ray has this part of its amplitude. \param amplitudes [ray]; empty: all of it
+    void Block(std::vector<float> amplitudes) { m_left = std::move(amplitudes); }
+    /// The part of a ray's power that is left.
+    double Left(std::size_t ray) const { return m_left.empty() ? 1 : m_left[ray] * m_left[ray]; }
 
     /// Largest distance of either end from its place at the anchor, m.
     double Moved(const ns3::Vector& ut, const ns3::Vector& bs) const;
@@ -59,6 +72,7 @@ class RayWindow {
     double Power(std::size_t ray);
     /// Power gain of a ray from the first element of the base station, mean over the user's elements.
     double PortPower(std::size_t ray) const;
+    std::size_t numRays() const { return m_turns.size(); }
 
     const ClusterDrop& drop() const { return *m_drop; }
     const std::shared_ptr<const ClusterDrop>& shared() const { return m_drop; }
@@ -74,6 +88,8 @@ class RayWindow {
         std::uint64_t utId, bsId;
         Coefficients coefficients;
     };
+    void MakeDirect(const ns3::PhasedArrayModel& utArray, const double moved[3], double wavelengthM,
+                    const kernels::PathArrays& perRay);
     void Delta(const ns3::Vector& ut, const ns3::Vector& bs, double delta[6]) const;
     const Coefficients& UserElements();
     Coefficients UserPorts(const PortWeights& weights);
@@ -88,6 +104,8 @@ class RayWindow {
     RawVector<double> m_turns, m_turnGradient; ///< [ray], [6, ray]: turns per metre of user and base station
     RawVector<double> m_delayS, m_delayGradient;
     ArrayResponse m_utResponse, m_bsResponse;
+    std::size_t m_copies = 1;    ///< rays of one path, each to its own place of the user's array
+    std::vector<float> m_left;   ///< [ray]; empty: all
     Coefficients m_userElements; ///< of UserElements, computed when first needed
     std::list<Kept> m_kept;      ///< newest first
     RawVector<double> m_now;

@@ -79,15 +79,21 @@ constexpr Row rows[] = {
     {Fr2_2, 6, 800, 62},
     {Fr2_2, 6, 1600, 124},
     {Fr2_2, 6, 2000, 148},
-    // Ours (see the header); the rest of FR3 is FR1's.
+    // Ours (see the header); the rest of FR3 is FR1's, and of what is above FR2-2, FR2-2's.
     {Fr3, 1, 200, 2 * 273},
     {Fr3, 1, 400, 4 * 273},
     {Fr3, 2, 200, 2 * 135},
     {Fr3, 2, 400, 4 * 135},
+    {SubThz, 5, 3200, 2 * 248},
+    {SubThz, 6, 3200, 2 * 124},
+    {SubThz, 6, 4000, 2 * 148},
+    {SubThz, 6, 6400, 4 * 124},
+    {SubThz, 6, 8000, 4 * 148},
 };
 
 bool Belongs(const Row& row, FrequencyRange range) {
-    return row.range == range || (range == Fr3 && row.range == Fr1 && row.mu > 0);
+    return row.range == range || (range == Fr3 && row.range == Fr1 && row.mu > 0) ||
+           (range == SubThz && row.range == Fr2_2 && row.mu > 3);
 }
 
 std::string Listed(const std::vector<unsigned>& values) {
@@ -108,18 +114,24 @@ std::string NameOf(FrequencyRange range) {
         return "FR3";
     case Fr2_1:
         return "FR2-1";
-    default:
+    case Fr2_2:
         return "FR2-2";
+    default:
+        return "sub-THz";
     }
 }
 
 FrequencyRange FrequencyRangeOf(double carrierHz) {
-    if (!(carrierHz >= 410e6 && carrierHz <= 71e9)) {
+    if (!(carrierHz >= 410e6 && carrierHz <= 450e9)) {
         std::ostringstream text;
-        text << "carrier frequency " << carrierHz << " Hz: must be 410e6 to 71e9 Hz";
+        text << "carrier frequency " << carrierHz << " Hz: must be 410e6 to 450e9 Hz";
         throw std::invalid_argument(text.str());
     }
-    return carrierHz <= 7.125e9 ? Fr1 : carrierHz < 24.25e9 ? Fr3 : carrierHz <= 52.6e9 ? Fr2_1 : Fr2_2;
+    return carrierHz <= 7.125e9  ? Fr1
+           : carrierHz < 24.25e9 ? Fr3
+           : carrierHz <= 52.6e9 ? Fr2_1
+           : carrierHz <= 71e9   ? Fr2_2
+                                 : SubThz;
 }
 
 std::vector<unsigned> NumerologiesOf(FrequencyRange range) {

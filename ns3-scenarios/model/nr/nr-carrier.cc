@@ -12,6 +12,7 @@
 
 #include "nr-harq.h"
 #include "nr-phy-link.h"
+#include "nr-self-noise.h"
 
 NS_LOG_COMPONENT_DEFINE("NrCarrier");
 
@@ -20,6 +21,7 @@ namespace edgelam::nr {
 namespace {
 
 constexpr double thermal_dbm_per_hz = -174;
+constexpr double no_phase_noise_db = -200;
 constexpr double least_bler_target = 1e-6;
 constexpr unsigned short_control = 2;   ///< symbols of uplink that are for sounding and short PUCCH
 constexpr unsigned least_elements = 36; ///< of a resource block, for data
@@ -32,7 +34,7 @@ constexpr unsigned least_subband = 4, least_prbs_of_subbands = 24;
 /// blocks, 1.4 of SSB; up, 3 of PT-RS and about 2 of PUCCH and SRS: 6 both ways, as TS 38.306 4.1.2 reckons. In FR1,
 /// control symbols and DMRS alone are what it reckons.
 unsigned DefaultOverhead(FrequencyRange range) {
-    return range == FrequencyRange::Fr2_1 || range == FrequencyRange::Fr2_2 ? 6 : 0;
+    return IsMillimetre(range) ? 6 : 0;
 }
 
 /// TS 38.214 table 5.1.2.2.1-1, configuration 1; twice and four times as many beyond its 275 resource blocks (FR3), so
@@ -43,7 +45,7 @@ unsigned GroupSize(unsigned prbs) {
 
 unsigned HarqProcessesOf(const CellSettings& settings, double frequencyHz) {
     const FrequencyRange range = FrequencyRangeOf(frequencyHz);
-    const unsigned most = range == FrequencyRange::Fr2_2 ? 32 : 16;
+    const unsigned most = range == FrequencyRange::Fr2_2 || range == FrequencyRange::SubThz ? 32 : 16;
     if (settings.harqProcesses > most) {
         throw std::invalid_argument("NR cell: HarqProcesses " + std::to_string(settings.harqProcesses) + " in " +
                                     NameOf(range) + "; legal are 1 to " + std::to_string(most) +
@@ -114,8 +116,8 @@ CellSettings CellSettings::Checked() const {
 }
 
 Carrier::Carrier(const CellSettings& given, double frequencyHz)
-    : range(FrequencyRangeOf(frequencyHz)), settings(given.Checked()), numerology(settings.mu),
-      pattern(SlotPattern::Parse(settings.pattern)), mcsTable(McsTableOf(settings.mcsTable)),
+    : range(FrequencyRangeOf(frequencyHz)), frequencyHz(frequencyHz), settings(given.Checked()),
+      numerology(settings.mu), pattern(SlotPattern::Parse(settings.pattern)), mcsTable(McsTableOf(settings.mcsTable)),
       cqiTable(static_cast<CqiTable>(mcsTable)),
       numPrbs(NumResourceBlocks(FrequencyRangeOf(frequencyHz), settings.mu, settings.bandwidthHz)),
       prbsPerGroup(GroupSize(numPrbs)), numGroups((numPrbs + prbsPerGroup - 1) / prbsPerGroup),
@@ -268,6 +270,20 @@ unsigned Carrier::HighestAt(double sinrDb) const {
 
 double Carrier::DownlinkSnr() const {
     return WattOfDbm(settings.gnbPowerDbm) / numPrbs / noiseDownW;
+}
+
+double Carrier::UplinkPowerW(double lossDb, unsigned prbs) const {
+    const double wantedDbm = settings.p0Dbm + 10 * std::log10(prbs * std::exp2(settings.mu)) + settings.alpha * lossDb;
+    return WattOfDbm(std::min(wantedDbm, settings.uePowerDbm)) / prbs;
+}
+
+double Carrier::SelfNoise(double speedMps) const {
+    const double phase = settings.phaseNoiseDb > no_phase_noise_db ? std::pow(10, settings.phaseNoiseDb / 10) : 0;
+    if (!settings.intercarrier) {
+        return phase;
+    }
+    const double dopplerHz = speedMps * frequencyHz / speed_of_light;
+    return 1 - (1 - phase) * (1 - IntercarrierShare(dopplerHz / static_cast<double>(numerology.SubcarrierSpacingHz())));
 }
 
 std::uint64_t Carrier::UplinkOf(std::uint64_t slot) const {

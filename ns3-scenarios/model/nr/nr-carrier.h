@@ -39,6 +39,8 @@ struct CellSettings : DrxSettings, PowerSettings {
                 csi = "band", slices;
     unsigned mcsTable = 2, maxLayers = 4, maxUplinkLayers = 1, controlSymbols = 1, dmrsPerPrb = 12, dmrsType = 2,
              maxTransmissions = 4, multicastTransmissions = 4;
+    double phaseNoiseDb = -200; ///< -200: none
+    bool intercarrier = false;
     bool limitElements = false;
     unsigned etypeTwoCombination = 6;
     int multicastMcs = -1, overheadPerPrb = -1;
@@ -50,6 +52,7 @@ struct CellSettings : DrxSettings, PowerSettings {
     unsigned ueDelay = 0, k1 = 0, k2 = 0; ///< 0: what the numerology allows
     unsigned n310 = 1, n311 = 1, srTransMax = 64;
     ns3::Time t310 = ns3::MilliSeconds(1000), t311 = ns3::MilliSeconds(30000), srProhibit = ns3::MilliSeconds(0);
+    bool HasSelfNoise() const { return phaseNoiseDb > -200 || intercarrier; }
     /// The same settings, with the times that a UE needs in place of 0. Throws std::invalid_argument naming the
     /// attribute, the value and what is legal.
     CellSettings Checked() const;
@@ -91,6 +94,11 @@ struct Carrier {
     unsigned HighestAt(double sinrDb) const;
     /// Power that the gNB sends in one resource block over the UE's noise in one.
     double DownlinkSnr() const;
+    /// The part of a signal's power that becomes noise by phase noise, and in scattering at this speed by interference
+    /// between subcarriers, as far as the settings have them.
+    double SelfNoise(double speedMps) const;
+    /// The power of one of `prbs` resource blocks of a UE, W: open loop of TS 38.213 7.1.1.
+    double UplinkPowerW(double lossDb, unsigned prbs) const;
     /// The slot with the HARQ feedback for a downlink block of this slot.
     std::uint64_t UplinkOf(std::uint64_t slot) const;
     /// The number of UEs that can send HARQ feedback in a slot: one in each resource block (PUCCH format 2).
@@ -105,6 +113,7 @@ struct Carrier {
     unsigned SoundedPrbs() const;
 
     FrequencyRange range;
+    double frequencyHz;
     CellSettings settings; ///< with the BLER target of the CQI table if none was given
     Numerology numerology;
     SlotPattern pattern;

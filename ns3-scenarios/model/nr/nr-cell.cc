@@ -34,7 +34,7 @@ ns3::TypeId Cell::GetTypeId() {
             .AddAttribute("Numerology", "mu: subcarrier spacing 15 kHz x 2^mu; 0 to 3, 5, 6.", UintegerValue(1),
                           MakeUintegerAccessor(of(&CellSettings::mu)), whole(0, 6))
             .AddAttribute("Bandwidth", "Channel bandwidth, one of TS 38.104 5.3.2, Hz.", DoubleValue(100e6),
-                          MakeDoubleAccessor(of(&CellSettings::bandwidthHz)), real(3e6, 2000e6))
+                          MakeDoubleAccessor(of(&CellSettings::bandwidthHz)), real(3e6, 8000e6))
             .AddAttribute("Pattern", "FDD, or TDD slots as D, S, U with the split of S: DDDSU:10,2,2.",
                           StringValue("DDDSU"), MakeStringAccessor(of(&CellSettings::pattern)), MakeStringChecker())
             .AddAttribute("GnbPower", "Transmit power of the gNB over all resource blocks, dBm.", DoubleValue(44),
@@ -50,6 +50,15 @@ ns3::TypeId Cell::GetTypeId() {
                 "Uplink power control: target of the received power in one resource block of 180 kHz, dBm (TS "
                 "38.213 7.1.1).",
                 DoubleValue(-90), MakeDoubleAccessor(of(&CellSettings::p0Dbm)), real(-300, 200))
+            .AddAttribute("PhaseNoise",
+                          "Power of the error that phase noise makes, after its common part is taken out, over that of "
+                          "the signal, dB: no SINR of a layer is above its inverse; -200: none.",
+                          DoubleValue(-200), MakeDoubleAccessor(of(&CellSettings::phaseNoiseDb)), real(-200, -1))
+            .AddAttribute("Intercarrier",
+                          "Whether subcarriers disturb one another as the speed of a UE lets them in isotropic "
+                          "scattering.",
+                          BooleanValue(false), MakeBooleanAccessor(of(&CellSettings::intercarrier)),
+                          MakeBooleanChecker())
             .AddAttribute("Alpha", "Uplink power control: share of the path loss that is compensated.",
                           DoubleValue(0.8), MakeDoubleAccessor(of(&CellSettings::alpha)), real(0, 1))
             .AddAttribute(
@@ -391,6 +400,11 @@ Cell::Change Cell::PrbCaps(const std::vector<std::uint32_t>& down, const std::ve
 }
 
 Cell::Change Cell::Precoders(std::span<const std::complex<float>> weights) {
+    CheckSet("precoders");
+    return PrecodersOf(WeightsOfUes(weights, m_outside->Shape()));
+}
+
+Cell::Change Cell::PrecodersOf(std::span<const UeWeights> weights) {
     CheckSet("precoders");
     const auto external = ns3::DynamicCast<ExternalBeamformer>(m_beamformer);
     // For transmissions together, weights are chosen with the grants.

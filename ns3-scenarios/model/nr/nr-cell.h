@@ -161,6 +161,8 @@ class Cell : public ns3::Object, private CellSettings {
     /// (CSI-RS use the same precoders).
     std::uint64_t SetPrecoders(std::span<const std::complex<float>> weights) { return Precoders(weights)(); }
     Change Precoders(std::span<const std::complex<float>> weights);
+    /// The same from the weights of each UE [ue], some of which may have none.
+    Change PrecodersOf(std::span<const UeWeights> weights);
 
     /// Set the interference at the receivers from now on; null: none. For CSI reports and link adaptation the receivers
     /// know its mean over the reports and blocks in which they measured it.

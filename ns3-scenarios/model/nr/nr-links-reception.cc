@@ -30,6 +30,7 @@ void Links::Prepare(std::span<const Transmission> transmissions, std::uint64_t s
     std::vector<std::uint32_t> order;
     for (const auto& sent : transmissions) {
         const bool shares = Shares(sent, slot);
+        UpdateSelfNoise(*m_ues[sent.ue]);
         m_ues[sent.ue]->link.Fetch(sent.direction, sent.process->layers, !shares, work.Channels());
         if (AreHeard()) {
             FetchOthers(sent.ue, sent.direction, slot, Bits(sent.process->groups), work.Channels());

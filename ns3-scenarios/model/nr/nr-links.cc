@@ -294,8 +294,17 @@ double Links::MeasureRanks(LinkAdaptation& adaptation, unsigned least, unsigned 
     return first;
 }
 
+void Links::UpdateSelfNoise(Ue& ue) {
+    if (m_carrier.settings.HasSelfNoise()) {
+        const auto& link = *ue.link.Phy().link();
+        const ns3::Vector speed = link.GetUser()->GetVelocity() - link.GetBaseStation()->GetVelocity();
+        ue.link.Phy().SetSelfNoise(m_carrier.SelfNoise(speed.GetLength()));
+    }
+}
+
 void Links::Begin(std::uint32_t number, std::uint64_t slot, bool paused, ChannelFetch& fetch) {
     Ue& ue = *m_ues[number];
+    UpdateSelfNoise(ue);
     if (paused) { // what was known of interference is old
         ue.radio.Resume(slot);
         ue.down.meanRise.clear();
@@ -420,6 +429,7 @@ void Links::Watch(std::uint32_t number, std::uint64_t slot) {
         });
         fetch.Run(*m_workers);
     }
+    UpdateSelfNoise(ue);
     ue.link.Measure(true, m_carrier.DownlinkSnr());
     MeasureOthers(number, Direction::Downlink, slot);
     const SinrMap& sinrs = ue.link.Downlink(std::max(1u, ue.link.GivenLayers()), m_carrier.DownlinkSnr(),
@@ -545,10 +555,7 @@ double Links::UplinkSnr(std::uint32_t ue, std::uint32_t groups) const {
 }
 
 double Links::UplinkPowerW(std::uint32_t ue, unsigned prbs) const {
-    const CellSettings& settings = m_carrier.settings;
-    const double wantedDbm =
-        settings.p0Dbm + 10 * std::log10(prbs * std::exp2(settings.mu)) + settings.alpha * m_ues[ue]->lossDb;
-    return WattOfDbm(std::min(wantedDbm, settings.uePowerDbm)) / prbs;
+    return m_carrier.UplinkPowerW(m_ues[ue]->lossDb, prbs);
 }
 
 } // namespace edgelam::nr

@@ -222,6 +222,8 @@ class Links {
         double sinrDb;
     };
     Allowed HighestOver(std::span<const float> sinrs) const;
+    /// Of a UE where it is now, and as fast as it is.
+    void UpdateSelfNoise(Ue& ue);
     /// What others take part in when a report is made: those who draw, and other cells' channels.
     void Begin(std::uint32_t ue, std::uint64_t slot, bool paused, ChannelFetch& fetch);
     /// The rest. It changes only what belongs to this UE.

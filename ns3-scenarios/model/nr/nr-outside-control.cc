@@ -118,7 +118,7 @@ std::function<void()> OutsideControl::PrbCaps(const std::vector<std::uint32_t>& 
     };
 }
 
-std::function<void()> OutsideControl::Precoders(std::span<const std::complex<float>> weights) const {
+std::function<void()> OutsideControl::Precoders(std::span<const UeWeights> weights) const {
     const auto beamformer = ns3::DynamicCast<ExternalBeamformer>(m_beamformer);
     if (!beamformer) {
         Refuse("precoders", "Beams", m_carrier.settings.beams, ExternalBeamformer::GetTypeId());
@@ -127,9 +127,7 @@ std::function<void()> OutsideControl::Precoders(std::span<const std::complex<flo
     for (std::uint32_t i = 0; i < m_links.NumNumbers(); ++i) {
         together.counts.push_back(m_links.Has(i));
     }
-    auto precoders =
-        ReadPrecoders(weights, {m_links.NumNumbers(), m_carrier.numGroups, m_elements, m_carrier.settings.maxLayers},
-                      beamformer->Together() ? &together : nullptr);
+    auto precoders = ReadPrecoders(weights, Shape(), beamformer->Together() ? &together : nullptr);
     for (std::uint32_t i = 0; i < m_links.NumNumbers(); ++i) {
         if (m_links.Has(i) && precoders[i].layers > m_links.Of(i).MaxLayers()) {
             throw std::invalid_argument("NR cell: a precoder of " + std::to_string(precoders[i].layers) +

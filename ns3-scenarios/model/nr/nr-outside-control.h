@@ -29,7 +29,11 @@ class OutsideControl {
     std::function<void()> Shares(const std::vector<double>& down, const std::vector<double>& up) const;
     std::function<void()> LeastPrbs(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) const;
     std::function<void()> PrbCaps(const std::vector<std::uint32_t>& down, const std::vector<std::uint32_t>& up) const;
-    std::function<void()> Precoders(std::span<const std::complex<float>> weights) const;
+    std::function<void()> Precoders(std::span<const UeWeights> weights) const;
+    /// Of precoders for all UEs.
+    PrecoderShape Shape() const {
+        return {m_links.NumNumbers(), m_carrier.numGroups, m_elements, m_carrier.settings.maxLayers};
+    }
     /// A UE leaves the cell: it has no precoder any more.
     void Forget(std::uint32_t ue) const;
 

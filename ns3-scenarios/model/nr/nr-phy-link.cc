@@ -9,6 +9,7 @@
 #include "nr-beam-search.h"
 #include "nr-joint-reception.h"
 #include "nr-matrix-kernels.h"
+#include "nr-self-noise.h"
 
 NS_LOG_COMPONENT_DEFINE("NrPhyLink");
 
@@ -112,6 +113,13 @@ void PhyLink::Receive(const std::vector<Complex>& channel, std::size_t receivers
     out.numGroups = groups;
     out.values.resize(layers * groups);
     kernels::MmseSinr(g, receivers, columns, layers, groups, static_cast<float>(snr / layers), out.values.data());
+    AddSelfNoise(out.values);
+}
+
+void PhyLink::AddSelfNoise(std::span<float> sinrs) const {
+    if (m_selfNoise > 0) {
+        std::ranges::for_each(sinrs, [this](float& sinr) { sinr = WithSelfNoise(sinr, m_selfNoise); });
+    }
 }
 
 Covariance& PhyLink::Around(const Noise& noise, std::size_t receivers) {
@@ -193,6 +201,7 @@ const SinrMap& PhyLink::Uplink(const PortWeights& beams, const UplinkSignal& own
     m_up.numGroups = noise.samples.empty() ? samples : noise.samples.size();
     m_up.values.resize(own.layers * m_up.numGroups);
     JointSinr({received, receivers * all * m_up.numGroups}, receivers, all, own.layers, m_up.numGroups, m_up.values);
+    AddSelfNoise(m_up.values);
     return m_up;
 }
 

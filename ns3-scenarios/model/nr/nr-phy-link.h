@@ -77,6 +77,11 @@ class PhyLink {
     /// \param weights [antenna, layer], orthonormal: on entry the earlier ones, or empty; on return the new ones
     void FindUplinkWeights(const PortWeights& beams, std::vector<Complex>& weights);
 
+    /// From now on, this part of the power of each layer becomes noise (nr-self-noise).
+    void SetSelfNoise(double share) { m_selfNoise = static_cast<float>(share); }
+    /// SINRs of layers with it.
+    void AddSelfNoise(std::span<float> sinrs) const;
+
     /// Path gain between the ends without small-scale fading, linear, for power control.
     double LargeScaleGain() { return m_link->GetLargeScaleGain(); }
     const ns3::Ptr<ChannelLink>& link() const { return m_link; }
@@ -111,6 +116,7 @@ class PhyLink {
     Covariance m_around;                     ///< of one call
     PrecodedChannel m_precoded;
     std::optional<PortWeights> m_bsElements; ///< for precoders
+    float m_selfNoise = 0;
     SinrMap m_down, m_up;
 };
 

@@ -39,10 +39,6 @@ constexpr std::array<std::array<Sleep, 2>, 3> gnb_sleep{{
     {{{1, 17000, 10000}, {2.1, 1088, 640}}},
 }};
 
-bool IsFr2(FrequencyRange range) {
-    return range == FrequencyRange::Fr2_1 || range == FrequencyRange::Fr2_2;
-}
-
 } // namespace
 
 void PowerSettings::CheckPower() const {
@@ -55,7 +51,7 @@ void PowerSettings::CheckPower() const {
     }
 }
 
-UePowerModel::UePowerModel(FrequencyRange range, double bandwidthHz, unsigned rxAntennas) : m_fr2(IsFr2(range)) {
+UePowerModel::UePowerModel(FrequencyRange range, double bandwidthHz, unsigned rxAntennas) : m_fr2(IsMillimetre(range)) {
     if (m_fr2) {
         control = fr2_control;
         data = fr2_data;
@@ -91,7 +87,7 @@ double UePowerModel::Long(double dbm, unsigned layers) const {
 
 GnbPowerModel::GnbPowerModel(const PowerSettings& settings, FrequencyRange range, bool fdd, std::size_t elements,
                              double dbm) {
-    const Reference& reference = references[IsFr2(range) ? 2 : fdd ? 1 : 0];
+    const Reference& reference = references[IsMillimetre(range) ? 2 : fdd ? 1 : 0];
     const unsigned category = settings.gnbCategory;
     const double micro = reference.micro[category];
     m_sleep = {gnb_sleep[category][0], gnb_sleep[category][1], {micro, 0, 0}};

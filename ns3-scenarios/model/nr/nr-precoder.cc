@@ -131,17 +131,26 @@ void CheckTogether(const std::vector<Precoder>& precoders, const PrecoderShape& 
 
 } // namespace
 
-std::vector<Precoder> ReadPrecoders(std::span<const Complex> weights, const PrecoderShape& shape,
-                                    const SharedPrecoders* together) {
+std::vector<UeWeights> WeightsOfUes(std::span<const Complex> weights, const PrecoderShape& shape) {
     const std::size_t perUe = shape.groups * shape.elements * shape.layers;
     if (weights.size() != shape.ues * perUe) {
         Refuse(std::to_string(weights.size()) + " weights; legal are UEs x PRB groups x elements x layers = " +
                std::to_string(shape.ues) + " x " + std::to_string(shape.groups) + " x " +
                std::to_string(shape.elements) + " x " + std::to_string(shape.layers));
     }
-    std::vector<Precoder> precoders;
+    std::vector<UeWeights> ofUes;
     for (std::size_t ue = 0; ue < shape.ues; ++ue) {
-        precoders.push_back(ReadPrecoder(weights.data() + ue * perUe, shape, ue, together != nullptr));
+        ofUes.push_back(weights.subspan(ue * perUe, perUe));
+    }
+    return ofUes;
+}
+
+std::vector<Precoder> ReadPrecoders(std::span<const UeWeights> weights, const PrecoderShape& shape,
+                                    const SharedPrecoders* together) {
+    std::vector<Precoder> precoders;
+    for (std::size_t ue = 0; ue < weights.size(); ++ue) {
+        precoders.push_back(weights[ue].empty() ? Precoder{}
+                                                : ReadPrecoder(weights[ue].data(), shape, ue, together != nullptr));
         NS_LOG_LOGIC("UE " << ue << ": " << precoders.back().layers << " layers given");
     }
     if (together) {

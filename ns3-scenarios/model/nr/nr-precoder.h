@@ -36,16 +36,23 @@ struct SharedPrecoders {
     bool limitElements;       ///< whether each element may have its equal part of the power only
 };
 
+/// The weights that a UE is given, [group, element, layer] in C order; empty: none.
+using UeWeights = std::span<const std::complex<float>>;
+
+/// The weights of each UE. Throws std::invalid_argument for another number of values.
+/// \param weights [ue, group, element, layer], C order
+std::vector<UeWeights> WeightsOfUes(std::span<const std::complex<float>> weights, const PrecoderShape& shape);
+
 /// Check precoders, and take out the layers in use: a layer is used if its weights are not all zero, and must be in
 /// every group or in none, since a block has all its layers in every resource block. A UE whose weights are all zero
-/// has no precoder. Throws std::invalid_argument for another number of values, one that is not finite, too much power
-/// in a group, and a layer that only some groups use.
-/// \param weights [ue, group, element, layer], C order
+/// has no precoder. Throws std::invalid_argument for a value that is not finite, too much power in a group, and a layer
+/// that only some groups use.
+/// \param weights [ue]
 /// \param together null: each UE may have all of the power, since it is alone on a group; otherwise a limit of power 1,
 /// and of layers, for all UEs on a group together, and a UE may be left out of a group: all of its layers have weights
 /// there or none
 /// \return [ue]
-std::vector<Precoder> ReadPrecoders(std::span<const std::complex<float>> weights, const PrecoderShape& shape,
+std::vector<Precoder> ReadPrecoders(std::span<const UeWeights> weights, const PrecoderShape& shape,
                                     const SharedPrecoders* together = nullptr);
 
 /// Compute the layers sent through a precoder as they arrive at each antenna.

@@ -95,11 +95,13 @@ void SharedSlot::PredictGroup(Member& member, std::uint32_t group, double snr, s
         const Complex* weights = sent.weights.data() + group * served.elements * sent.layers;
         for (std::size_t a = 0; a < served.antennas; ++a) {
             for (unsigned l = 0; l < sent.layers; ++l) {
-                Complex sum = 0;
+                float re = 0, im = 0; // in parts: products of complex numbers look for NaN
                 for (std::size_t e = 0; e < served.elements; ++e) {
-                    sum += served.Channel(a, e) * weights[e * sent.layers + l];
+                    const Complex h = served.Channel(a, e), w = weights[e * sent.layers + l];
+                    re += h.real() * w.real() - h.imag() * w.imag();
+                    im += h.real() * w.imag() + h.imag() * w.real();
                 }
-                at[a * sent.layers + l] = sum;
+                at[a * sent.layers + l] = {re, im};
             }
         }
     };
@@ -119,6 +121,7 @@ void SharedSlot::PredictGroup(Member& member, std::uint32_t group, double snr, s
     kernels::MmseSinr(white.data(), served.antennas, member.weights.layers, member.weights.layers, 1,
                       static_cast<float>(snr), sinr.data());
     out.insert(out.end(), sinr.begin(), sinr.begin() + member.weights.layers);
+    member.link->Phy().AddSelfNoise(std::span(out).last(member.weights.layers));
 }
 
 void SharedSlot::Predict(std::uint32_t ue, Beamformer& beamformer, std::span<const float> aloneDb,
@@ -192,6 +195,7 @@ void SharedSlot::PredictUplink(std::uint32_t ue, const UplinkSnr& snr, std::vect
         }
         out.resize(out.size() + own.weights.layers);
         JointSinr(received, ports, all, own.weights.layers, 1, std::span(out).last(own.weights.layers));
+        own.link->Phy().AddSelfNoise(std::span(out).last(own.weights.layers));
     }
 }
 

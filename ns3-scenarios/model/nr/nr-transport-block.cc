@@ -128,7 +128,7 @@ unsigned LimitedBufferBits(McsTable table, unsigned numPrbs, unsigned maxLayers)
 }
 
 double PeakRateOverhead(FrequencyRange range, Direction direction) {
-    const bool fr2 = range == FrequencyRange::Fr2_1 || range == FrequencyRange::Fr2_2;
+    const bool fr2 = IsMillimetre(range);
     if (direction == Direction::Downlink) {
         return fr2 ? 0.18 : 0.14;
     }
