@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgelam.air.beamforming.channels.clustered import Clustered, clustered
     from edgelam.air.beamforming.channels.iid import iid
     from edgelam.air.beamforming.channels.surface_cell import surface_cell
+    from edgelam.air.beamforming.coordinated import CoordinatedDownlink, coordinated_iid, coordinated_wmmse
     from edgelam.air.beamforming.duality import optimum
     from edgelam.air.beamforming.filling import water_filling
     from edgelam.air.beamforming.hybrid import Hybrid, digital_optimum, spectral_efficiency
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Clustered": "channels.clustered",
+    "CoordinatedDownlink": "coordinated",
     "Downlink": "problem",
     "Hybrid": "hybrid",
     "Prior": "linear_mmse",
@@ -42,6 +44,8 @@ _HOME = {
     "SurfaceDownlink": "surface",
     "bcd": "block_descent",
     "clustered": "channels.clustered",
+    "coordinated_iid": "coordinated",
+    "coordinated_wmmse": "coordinated",
     "digital_optimum": "hybrid",
     "iid": "channels.iid",
     "least_power": "minimum_rates",
@@ -70,6 +74,7 @@ __getattr__ = lazy.attributes(__name__, _HOME)
 
 __all__ = [
     "Clustered",
+    "CoordinatedDownlink",
     "Downlink",
     "Hybrid",
     "Prior",
@@ -77,6 +82,8 @@ __all__ = [
     "SurfaceDownlink",
     "bcd",
     "clustered",
+    "coordinated_iid",
+    "coordinated_wmmse",
     "digital_optimum",
     "iid",
     "least_power",

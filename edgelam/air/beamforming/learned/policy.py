@@ -84,19 +84,31 @@ def features(problem: Downlink, logits: Tensor) -> tuple[Tensor, Tensor]:
     i and another one j: the squared cosine of the angle between their channels, log10 of what of all power would come
     over, and log10 of what i receives of the stream of j, and j of that of i.
     """
-    users = problem.num_users
     gram = squared(problem.scaled @ problem.scaled.mH)
     snr = gram.diagonal(dim1=-2, dim2=-1).clamp(min=_SMALL).sqrt()
-    weights = problem.user_weights.expand_as(snr)
-    relative = weights / weights.mean(-1, keepdim=True)
-    count = torch.full_like(snr, math.log2(users))
     received = squared(problem.scaled @ structured(problem, logits[..., 0], logits[..., 1]))
+    crossing = snr[:, None].expand_as(gram)
+    return seen(gram, snr, crossing=crossing, received=received, weights=problem.user_weights, logits=logits)
+
+
+def seen(
+    gram: Tensor, snr: Tensor, *, crossing: Tensor, received: Tensor, weights: Tensor, logits: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return features as `features` does, from powers; noise and power are 1.
+
+    gram: |h_i^H h_j|^2, real [B, i, j]; snr: |h_i|^2, [B, i]; crossing: |h_j|^2 at the antennas of i, [B, i, j];
+    received: |h_i^H w_j|^2, [B, i, j]; weights: of users; logits: of l and p, [B, i, 2].
+    """
+    users = snr.shape[-1]
+    snr = snr.clamp(min=_SMALL)
+    relative = weights.expand_as(snr) / weights.mean(-1, keepdim=True)
+    count = torch.full_like(snr, math.log2(users))
     sinr = received.diagonal(dim1=-2, dim2=-1) / (1 + others(received))
     now = logits.log_softmax(1) + math.log(users)
     nodes = [snr.log10(), relative.clamp(min=_SMALL).log2().clamp(min=-8.0), count, (sinr + _WEAK).log10(),
              *now.clamp(min=-12.0).unbind(-1)]  # fmt: skip
-    cosine = gram / (snr[:, :, None] * snr[:, None, :]).clamp(min=_SMALL)
-    over = (gram / snr[:, :, None].clamp(min=_SMALL)).clamp(min=1e-6).log10()
+    cosine = gram / (snr[:, :, None] * crossing).clamp(min=_SMALL)
+    over = (gram / snr[:, :, None]).clamp(min=1e-6).log10()
     heard = (received + _WEAK).log10()
     edges = [cosine, over, heard, heard.mT]
     return torch.stack([x.float() for x in nodes], dim=-1), torch.stack([x.float() for x in edges], dim=-1)
