@@ -19,7 +19,7 @@ from .runner import Runner
 TABLE = "large_scale"
 COMPANIES = Path(__file__).parent / "r1_165974.csv"
 FREQUENCIES_GHZ = (6, 30, 70)
-NEAR_DB = 2.0  # a percentile from the companies' median, beside its interval
+NEAR_DB = 1.5  # a percentile from the companies' median, beside its interval
 QUANTITIES = {"coupling_gain": "coupling gain (dB)", "sir": "geometry without noise (dB)"}
 SCHEMA = {"deployment": str, "ghz": int, "drop": int, "ue": int, "coupling_gain": float, "sir": float}
 
