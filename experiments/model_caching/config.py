@@ -5,7 +5,7 @@ import dataclasses
 import math
 from typing import Literal
 
-from edgelam.caching.resnets import Root
+from edgelam.caching.families import Root
 from edgelam.errors import ConfigurationError
 from edgelam.runs.network import Network
 
@@ -41,7 +41,7 @@ class Config:
     """Users, of the role ue."""
     num_models: int = 24
     """Models of the library, one for each task."""
-    roots: tuple[Root, ...] = ("resnet18", "resnet34")
+    roots: tuple[Root, ...] = ("efficientnet-lite0", "efficientnet-lite1")
     """What the models were fine-tuned from, in turn; sizes only (declared)."""
     bytes_per_parameter: float = 1.0
     """1: the roots were quantised to int8 once, before they were fine-tuned."""
@@ -49,15 +49,15 @@ class Config:
     """Whether the frozen layers of a root are the same blocks in all its models."""
     zipf: float = 0.8
     """Exponent of the popularity of models."""
-    site_bytes: float = 40e6
+    site_bytes: float = 8e6
     """Storage for models at each site."""
-    middle_bytes: float = 40e6
+    middle_bytes: float = 8e6
     """Storage for models at the node in the middle."""
-    requests: int = 10
+    requests: int = 16
     """Requests of a simulation."""
-    rate: float = 4.0
+    rate: float = 8.0
     """Requests per second of all users together (Poisson)."""
-    deadline_s: float = 0.6
+    deadline_s: float = 0.25
     """From a request to the last byte of the model at the user, seconds."""
     warm: int = 300
     """Requests that lru, lfu and gdsf have seen before, without a network."""
@@ -82,7 +82,7 @@ class Config:
 
 
 def quick() -> Config:
-    """Six methods, five seeds, ten requests each."""
+    """Six methods, five seeds, sixteen requests each."""
     return Config()
 
 
@@ -96,4 +96,11 @@ def online() -> Config:
     return Config(methods=("everything", "trimcaching-gen", "lru", "lfu", "gdsf"), requests=40)
 
 
-RECIPES = {"quick": quick, "unshared": unshared, "online": online}
+def resnets() -> Config:
+    """ResNet-18, -34 and -50 as in TrimCaching, with more storage and time: much longer."""
+    return Config(
+        roots=("resnet18", "resnet34", "resnet50"), site_bytes=45e6, middle_bytes=45e6, rate=2.0, deadline_s=0.8
+    )  # fmt: skip
+
+
+RECIPES = {"quick": quick, "unshared": unshared, "online": online, "resnets": resnets}

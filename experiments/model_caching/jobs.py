@@ -14,10 +14,10 @@ import numpy as np
 from edgelam import cosim
 from edgelam.caching import BlockCache, FixedCache, Library
 from edgelam.caching.delivery import AT_USER, Cache, EdgeCaches
+from edgelam.caching.families import frozen_bottoms
 from edgelam.caching.placement import SOLVERS, Problem
 from edgelam.caching.policies import POLICIES
 from edgelam.caching.ratios import zipf
-from edgelam.caching.resnets import frozen_bottoms
 from edgelam.errors import ConfigurationError
 from edgelam.inference.calibration import Links, fit, probed
 from edgelam.output.progress import Progress

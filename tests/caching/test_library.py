@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 
+from edgelam.caching.families import frozen_bottoms, layer_parameters
 from edgelam.caching.library import Library
-from edgelam.caching.resnets import frozen_bottoms, layer_parameters
 from edgelam.errors import ConfigurationError
 
 
@@ -14,6 +14,19 @@ from edgelam.errors import ConfigurationError
 )
 def test_resnets_have_their_published_sizes(root, parameters):
     assert sum(layer_parameters(root)) == parameters
+
+
+@pytest.mark.parametrize("size", ["lite0", "lite2"])
+def test_efficientnets_have_the_sizes_of_the_model(size):
+    from edgelam.models.efficientnet_lite import EfficientNetLite
+
+    model = EfficientNetLite(size)
+    found = layer_parameters(f"efficientnet-{size}")
+    assert len(found) == 10  # stem, seven stages, head, classifier
+    assert sum(found) == sum(parameter.numel() for parameter in model.parameters())
+    assert found[0] == sum(parameter.numel() for parameter in model.stem.parameters())
+    assert found[-1] == 1280 * 1000 + 1000
+    assert layer_parameters(f"efficientnet-{size}", 10) == [*found[:-1], 12_810]
 
 
 def test_models_of_a_root_share_their_frozen_bottom_and_nothing_else():
@@ -44,7 +57,7 @@ def test_what_is_not_legal_is_refused():
         Library.of_lists([("a", []), ("b", [("y", 2)])])
     with pytest.raises(ConfigurationError, match="it has at least 1"):
         Library.of_lists([("a", [("x", 0)])])
-    with pytest.raises(ConfigurationError, match="legal are resnet18, resnet34, resnet50"):
+    with pytest.raises(ConfigurationError, match="legal are resnet18, resnet34, resnet50, efficientnet-lite0"):
         layer_parameters("vgg")
     with pytest.raises(ConfigurationError, match="a family of 0 tasks"):
         frozen_bottoms(0, np.random.default_rng(1))

@@ -8,8 +8,8 @@ import pytest
 from caching_problems import arbitrary, chains
 
 from edgelam.caching import order
+from edgelam.caching.families import frozen_bottoms
 from edgelam.caching.library import Library
-from edgelam.caching.resnets import frozen_bottoms
 from edgelam.errors import ConfigurationError
 
 
