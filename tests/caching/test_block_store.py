@@ -12,7 +12,8 @@ from edgelam.caching import Block, BlockStore, Library, Manifest, Part
 from edgelam.caching.adapters import AdapterBank
 from edgelam.errors import ConfigurationError
 from edgelam.files.storage import StorageError
-from edgelam.models import load_backbone
+from edgelam.models import efficientnet_lite, load_backbone
+from edgelam.models.fetch import is_fetched, model_folder
 from edgelam.models.lora import LoraSettings, inject_lora, lora_layers, lora_parameters
 from edgelam.random_streams import torch_generator
 
@@ -253,3 +254,22 @@ def test_an_adapter_can_be_replaced_and_what_does_not_fit_is_refused(backbone):
         bank.hidden(ids, mask, ["c"])
     with pytest.raises(ConfigurationError, match="2 tasks for 1 requests"):
         bank.hidden(ids, mask, ["a", "b"])
+
+
+@pytest.mark.skipif(not is_fetched("efficientnet-lite0"), reason="edgelam models fetch efficientnet-lite0")
+def test_classifiers_over_a_frozen_pretrained_cnn_share_all_its_other_blocks(tmp_path):
+    store, model = BlockStore(tmp_path), efficientnet_lite.load(model_folder("efficientnet-lite0"))
+    manifests = []
+    for task in range(3):
+        model.classifier = torch.nn.Linear(1280, 10 + task)
+        manifests.append(store.add(f"task{task}", model.state_dict()))
+    common = set.intersection(*(set(manifest.blocks) for manifest in manifests))
+    assert len(common) == 9  # stem, seven stages, head
+    kept = sum(path.stat().st_size for path in (tmp_path / "blocks").iterdir())
+    assert kept < 1.02 * manifests[0].size_bytes
+    fresh = efficientnet_lite.EfficientNetLite("lite0")
+    fresh.classifier = torch.nn.Linear(1280, 12)
+    fresh.load_state_dict(store.load("task2"))
+    image = torch.rand(1, 3, 64, 64, generator=torch_generator(1))
+    with torch.no_grad():
+        torch.testing.assert_close(fresh.eval()(image), model(image), rtol=0, atol=0)
