@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         RoundRecord,
         StalenessRecord,
         UpdateRecord,
+        UserPrivacyRecord,
     )
     from edgelam.federated.settings import SplitFedFTSettings
     from edgelam.federated.setup import Setup, prepare
@@ -48,6 +49,7 @@ _HOME = {
             "RoundRecord",
             "StalenessRecord",
             "UpdateRecord",
+            "UserPrivacyRecord",
         ),
         "records",
     ),
@@ -75,5 +77,6 @@ __all__ = [
     "SplitFedFTSettings",
     "StalenessRecord",
     "UpdateRecord",
+    "UserPrivacyRecord",
     "prepare",
 ]

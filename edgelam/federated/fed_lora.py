@@ -61,7 +61,7 @@ async def device(
         if sender is not None:
             sender.begin(shared_weights(learner.model, rule, with_head))
         samples = 0
-        for step in _steps(round_number, setup):
+        for step in steps_of(round_number, setup):
             parts = [shard.batch(step, part) for part in range(settings.accumulation)]
             with link.accounting():
                 loss_sum, count = await train_step(node, learner, parts, step)
@@ -133,7 +133,7 @@ def num_rounds(setup: Setup) -> int:
     return -(-setup.settings.rounds // setup.settings.local_steps)
 
 
-def _steps(round_number: int, setup: Setup) -> range:
+def steps_of(round_number: int, setup: Setup) -> range:
     """Return the optimiser steps of a round: the last round may have fewer."""
     first = round_number * setup.settings.local_steps
     return range(first, min(first + setup.settings.local_steps, setup.settings.rounds))
@@ -173,10 +173,10 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
     outcomes: list[Outcome] = []
     allocation = Allocation.of(sim, edge, nodes, setup, rounds=num_rounds(setup), method=METHOD, report=report)
     # evaluations are at the ends of rounds: in every round whose steps reach one
-    due = [any(settings.evaluates_after(step) for step in _steps(r, setup)) for r in range(num_rounds(setup))]
+    due = [any(settings.evaluates_after(step) for step in steps_of(r, setup)) for r in range(num_rounds(setup))]
 
     def finished(done: FinishedRound[RoundResult]) -> None:
-        step = _steps(done.number, setup).stop
+        step = steps_of(done.number, setup).stop
         log.round(done, step)
         rule.install(encoder, shared["adapter"])
         if due[done.number]:

@@ -245,6 +245,27 @@ class StalenessRecord:
     time_s: float
 
 
+@dataclass(frozen=True)
+class UserPrivacyRecord:
+    """What `dp-fed-lora` has spent of each device's privacy: releases of the Gaussian mechanism, one in each round.
+
+    rounds: that were asked for; fewer releases: the budget ended the run. epsilon_rdp, epsilon_pld: infinite without
+    noise, and NaN for pld where it takes too much memory. neighbours: of which data sets epsilon speaks; against: who
+    cannot tell them apart.
+    """
+
+    method: str
+    clip: float
+    noise_multiplier: float
+    releases: int
+    rounds: int
+    delta: float
+    epsilon_rdp: float
+    epsilon_pld: float
+    neighbours: str
+    against: str
+
+
 Record = (
     RoundRecord
     | DeviceRoundRecord
@@ -257,6 +278,7 @@ Record = (
     | CutRecord
     | UpdateRecord
     | StalenessRecord
+    | UserPrivacyRecord
 )
 Report = Callable[[Record], None]
 

@@ -15,6 +15,7 @@ from edgelam.federated.allocation.settings import AllocationSettings
 from edgelam.federated.decomposition.settings import DecompositionSettings
 from edgelam.learning.compressors.settings import CompressionSettings
 from edgelam.learning.privacy.settings import PrivacySettings
+from edgelam.learning.privacy.user import UserPrivacySettings
 from edgelam.learning.robust.settings import RobustSettings
 from edgelam.models.lora import LoraSettings
 
@@ -95,6 +96,9 @@ class SplitFedFTSettings:
 
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     """split-fedft only: differential privacy of what the devices tell about labels."""
+
+    user_privacy: UserPrivacySettings = field(default_factory=UserPrivacySettings)
+    """dp-fed-lora only: differential privacy of each device's whole data."""
 
     allocation: AllocationSettings = field(default_factory=AllocationSettings)
     """split-fedft and fed-lora: who takes part in a round and with how much of a 5G cell's band."""

@@ -38,6 +38,10 @@ KEY_BYTES = 256
 MASK_OPERATIONS_A_BYTE = 30
 """Integer operations of SHAKE-256 for a byte: 24 rounds of Keccak-f[1600] of about 170 each give 136 bytes."""
 
+EXPONENTIATION_OPERATIONS = 3072 * 2 * 2 * 64 * 64
+"""Of a power in that group: about 2048 squarings and 1024 products of 64 words of 32 bits, each product with its
+reduction 2 x 64^2 multiplications and additions."""
+
 
 @dataclass(frozen=True)
 class FixedPoint:

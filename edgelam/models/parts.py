@@ -28,7 +28,7 @@ from edgelam.random_streams import torch_generator
 Cut = Literal["tokens", "pooled"]
 Pooling = Literal["auto", "mean", "last"]
 
-_MEAN_BATCHES = 10  # the head's running mean is over about this many batches
+MEAN_BATCHES = 10  # the head's running mean is over about this many batches
 
 
 class Encoder(nn.Module):
@@ -186,7 +186,7 @@ class Head(nn.Module):
 
         Buffers are replaced, not overwritten: an earlier forward pass may still need their values.
         """
-        self.batches = (self.batches + 1).clamp(max=_MEAN_BATCHES)
+        self.batches = (self.batches + 1).clamp(max=MEAN_BATCHES)
         self.centre = self.centre + (pooled_BH.mean(dim=0) - self.centre) / self.batches
 
 

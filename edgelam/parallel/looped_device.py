@@ -32,7 +32,7 @@ from torch import Tensor
 from edgelam.cosim.work import Work
 from edgelam.errors import BatteryEmpty, TransferError
 from edgelam.learning.conversation import Link, Parts, number, on_its_way
-from edgelam.learning.secure_sum import MASK_OPERATIONS_A_BYTE, FixedPoint, Masker
+from edgelam.learning.secure_sum import EXPONENTIATION_OPERATIONS, MASK_OPERATIONS_A_BYTE, FixedPoint, Masker
 from edgelam.parallel.looped_costs import device_memory
 from edgelam.parallel.looped_fleet import Job
 from edgelam.parallel.looped_parts import DevicePart
@@ -288,6 +288,4 @@ def lost_rows(lost: list[tuple[int, int]], size_bytes: int, num_rows: int) -> Te
 
 
 def _exponentiations(count: int) -> Work:
-    """Modular exponentiations in the 2048-bit group: about 2048 squarings and 1024 products of 64 words of 32 bits,
-    each product with its reduction 2 x 64^2 multiplications and additions."""
-    return Work(flops=count * 3072 * 2 * 2 * 64 * 64, bytes=0)
+    return Work(flops=count * EXPONENTIATION_OPERATIONS)

@@ -16,7 +16,7 @@ from edgelam.runs.network import Network
 from .allocation.settings import ALL_RULES, FEW_RULES, AllocationStudy
 from .decomposition.settings import OBJECTIVES, SMALL, DecompositionStudy
 
-Method = Literal["split-fedft", "decomposed", "fed-lora", "fedbuff", "local", "centralised"]
+Method = Literal["split-fedft", "decomposed", "fed-lora", "fedbuff", "dp-fed-lora", "local", "centralised"]
 Control = Literal["random-weights", "linear", "majority"]
 
 

@@ -22,6 +22,7 @@ LABELS = {
     "decomposed": "decomposed",
     "fed-lora": "FedIT",
     "fedbuff": "FedBuff",
+    "dp-fed-lora": "DP-FedAvg",
     "local": "local only",
     "centralised": "centralised",
 }

@@ -10,6 +10,7 @@ staleness       with fedbuff: one row an update that has come in
 updates         with a robust rule: one row a device and round, what the server made of its update
 cuts            with decomposed: one row a device and round, where its model was cut
 privacy         with privacy: one row a device, what was released about its samples, and epsilon
+user_privacy    with dp-fed-lora: one row, what was spent of each device's privacy
 leaks           with privacy: one row a device, how many of its tokens the embeddings told
 devices         the ledger (edgelam.runs.ledger), with each node's training samples, energy and arithmetic
 simulations, nodes, transfers, compute, positions, wall: see edgelam.runs.recording
@@ -35,6 +36,7 @@ from edgelam.federated.records import (
     RoundRecord,
     StalenessRecord,
     UpdateRecord,
+    UserPrivacyRecord,
 )
 from edgelam.output.progress import Progress
 from edgelam.runs import RunFolder
@@ -54,6 +56,7 @@ TABLES: dict[type, tuple[str, dict[str, type]]] = {
     CutRecord: ("cuts", {}),
     UpdateRecord: ("updates", {}),
     StalenessRecord: ("staleness", {}),
+    UserPrivacyRecord: ("user_privacy", {}),
 }
 COSTS = {"num_train_samples": int, "energy_j": float, "flops": int}  # of a DeviceRecord, beside the ledger's own
 
