@@ -35,7 +35,7 @@ def check(config: "Config") -> None:
         from .jobs import check_policies
 
         check_policies(config)
-    if not config.network.is_ideal:
+    if not config.network.is_ideal and not config.federated.sites:
         from . import loop
 
         loop.check(config)

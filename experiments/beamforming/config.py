@@ -130,6 +130,24 @@ class HybridSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class FederatedSettings:
+    """Federated averaging of policies over sites."""
+
+    sites: int = 0
+    """Sites, the nodes of role ue of the network, whose cell is their backhaul; 0: none."""
+    rounds: int = 5
+    """Rounds of training at all sites and averaging at the node of role cloud."""
+    steps: int = 20
+    """Optimiser steps of a site in a round."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that are not legal."""
+        for name, least in (("sites", 0), ("rounds", 1), ("steps", 1)):
+            if getattr(self, name) < least:
+                raise ConfigurationError(f"federated.{name} is {getattr(self, name)}; it must be at least {least}")
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """Everything that decides a run of beamforming. The defaults are the quick recipe."""
 
@@ -164,6 +182,8 @@ class Config:
     """Joint active and passive beamforming, also from pilots."""
     hybrid: HybridSettings = dataclasses.field(default_factory=HybridSettings)
     """Hybrid precoding."""
+    federated: FederatedSettings = dataclasses.field(default_factory=FederatedSettings)
+    """Training over sites; with sites, the network carries what they send, and there is no closed loop."""
     threads: int = 0
     """Number of PyTorch threads; 0: PyTorch's choice. The same seed gives the same bytes only with the same number."""
 
@@ -178,7 +198,9 @@ class Config:
             values = getattr(self, name)
             if len(values) < least or len(set(values)) < len(values):
                 raise ConfigurationError(f"{name} are {values!r}; at least {least}, each once")
-        others = bool(self.surface.samples or self.hybrid.samples)
+        if self.federated.sites and not self.learned:
+            raise ConfigurationError("federated.sites train nothing: learned is empty")
+        others = bool(self.surface.samples or self.hybrid.samples or self.federated.sites)
         if not self.learned and not self.rules and not others:
             raise ConfigurationError("learned and rules are both empty: there is nothing to run")
         if not self.tests and self.network.is_ideal and not others:
@@ -201,7 +223,9 @@ def test_of(name: str) -> Test:
 
 
 def needs(config: Config) -> Needs:
-    """A cell whose precoders come from outside, with a layer for each UE, and a server that sends."""
+    """A cell whose precoders come from outside, with a layer for each UE, and a server that sends; or sites."""
+    if config.federated.sites:
+        return Needs({"ue": config.federated.sites, "cloud": 1}, options={"speed": "0"})
     if config.network.is_ideal:
         return Needs()
     return Needs(
@@ -220,6 +244,11 @@ def pilots_name(count: int) -> str:
 def hybrid_name(chains: int, structure: str) -> str:
     """Return how a test of hybrid precoding is called in tables."""
     return f"hybrid, {chains} chains, {structure} connected"
+
+
+def site_name(site: int, users: int, antennas: int, snr_db: float) -> str:
+    """Return how the test of a site is called in tables."""
+    return f"site {site}: {users}x{antennas}@{snr_db:g}"
 
 
 def age_name(age_ms: float) -> str:
@@ -245,6 +274,14 @@ def fair() -> Config:
     return Config(
         num_seeds=3, learned=("no-backbone",), rules=("rzf", "wmmse", "max-min"), tests=("4x4@10", "6x6@10", "8x8@10"),
         test_samples=200, training=TrainingSettings(steps=400, batch_size=64, objective="max-min", learning_rate=3e-3),
+    )  # fmt: skip
+
+
+def federated() -> Config:
+    """A graph LAM trained over three sites, whose adapters cross a cell, beside local and pooled, three seeds."""
+    return Config(
+        num_seeds=3, learned=("graph-lam",), rules=(), tests=(), test_samples=200, federated=FederatedSettings(sites=3),
+        training=TrainingSettings(batch_size=32, learning_rate=2e-3), network=Network(devices=("*=cpu-server",)),
     )  # fmt: skip
 
 
@@ -286,4 +323,4 @@ def hybrid() -> Config:
 
 
 RECIPES = {"quick": quick, "digital": digital, "fair": fair, "hybrid": hybrid, "surface": surface,
-           "pilots": pilots, "closed_loop": closed_loop}  # fmt: skip
+           "pilots": pilots, "federated": federated, "closed_loop": closed_loop}  # fmt: skip

@@ -20,7 +20,7 @@ from edgelam.output.progress import Progress
 from edgelam.random_streams import derive_seed
 from edgelam.runs import RunFolder
 
-from . import hybrid, loop, surfaces
+from . import federated, hybrid, loop, surfaces
 from .config import Config, test_of
 from .tables import Rates
 from .trainer import file_name, trained
@@ -43,6 +43,9 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
         torch.set_num_threads(config.threads)
     try:
         for seed in range(config.seed, config.seed + config.num_seeds):
+            if config.federated.sites:
+                federated.run(config, seed, folder, progress)
+                continue
             policies: dict[str, Policy] = {
                 kind: _trained(config, kind, seed, folder, progress) for kind in config.learned
             }

@@ -90,6 +90,8 @@ def _compared(table: pd.DataFrame) -> list[tuple[str, str, str]]:
     pairs: list[tuple[str, str, str]] = [(kind, BASE, f"{kind} is above {BASE}") for kind in KINDS]
     pairs += [("graph-lam", control, f"graph-lam is above {control}") for control in CONTROLS]
     pairs += [(one, other, f"{one} is above {other}") for one, other in OTHERS]
+    pairs += [(f"{kind}-federated", f"{kind}-{other}", f"{kind}-federated is above {kind}-{other}")
+              for kind in KINDS for other in ("local", "pooled")]  # fmt: skip
     return [(one, other, text) for one, other, text in pairs if one in table and other in table]
 
 

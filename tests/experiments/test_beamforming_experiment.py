@@ -5,12 +5,13 @@ import dataclasses
 
 import pytest
 
+from edgelam.air.beamforming.learned import training
 from edgelam.air.beamforming.learned.settings import PolicySettings, TrainingSettings
 from edgelam.errors import ConfigurationError
 from edgelam.output.progress import Progress
 from edgelam.output.terminal import results as terminal
-from edgelam.runs import RunFolder, experiments, load
-from experiments.beamforming.config import HybridSettings, SurfaceSettings
+from edgelam.runs import Network, RunFolder, experiments, load
+from experiments.beamforming.config import FederatedSettings, HybridSettings, SurfaceSettings
 from experiments.beamforming.results import claims, rates
 
 beamforming = experiments.find("beamforming")
@@ -63,9 +64,36 @@ def test_surfaces_pilots_and_hybrid_precoders(tmp_path, capsys):
     assert len(beamforming.plot(folder.path)) == 2
 
 
+def test_federated_over_sites(tmp_path):
+    """What is trained crosses the cell in each round, and the mean of one site alone is that site's own training."""
+    config = beamforming.config(
+        learned=("no-backbone",), rules=(), tests=(), test_samples=10, policy=PolicySettings(width=8), threads=1,
+        training=TrainingSettings(batch_size=4), federated=FederatedSettings(sites=2, rounds=2, steps=2),
+        network=Network(scenario="nr-urban-micro", options=("bandwidth=20",)),
+    )  # fmt: skip
+    alone = dataclasses.replace(config, federated=FederatedSettings(sites=1, rounds=2, steps=2),
+                                network=Network(scenario="none"))  # fmt: skip
+    found = []
+    for each in (config, alone):
+        with RunFolder.create("beamforming", each, seed=1, out=tmp_path) as folder:
+            beamforming.run(each, folder, Progress())
+        found.append(load(folder.path))
+    rounds = found[0]["rounds"]
+    assert rounds["time_s"].is_monotonic_increasing
+    assert rounds["time_s"].iloc[0] > 0.01
+    trained = training.make("no-backbone", config.policy).trained()
+    assert rounds["bytes"].iloc[1] - rounds["bytes"].iloc[0] >= 2 * 2 * 4 * trained
+    assert set(found[0]["rates"]["test"]) == {"site 0: 4x4@5", "site 1: 4x5@7.5"}
+    one = rates(found[1]).set_index("method")["rate"]
+    assert one["no-backbone-federated"] == one["no-backbone-local"]
+    assert one["no-backbone-local"] != one["rzf"]
+    assert "no-backbone-federated is above no-backbone-local" in set(claims(found[0])["claim"])
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"federated": {"rounds": 0}}, "at least 1"),
         ({"surface": {"pilots": (10,)}}, "multiples of 3"),
         ({"surface": {"draws": 3, "codes": 10}}, "legal are 1 to 9"),
         ({"hybrid": {"antennas": 7}}, "at least 8"),
