@@ -7,7 +7,8 @@ goes on as soon as it has arrived as a whole. A node that already waits for a bl
 this is transfers (tcp) over the network.
 
 What has not arrived by the deadline is late: its transfers to the user are withdrawn, and a model is never half
-delivered. Blocks on their way to a cache still come and are kept there.
+delivered. Blocks on their way to a cache still come and are kept there. A block that a request has found at a node is
+sent also if the node gives it up in the meantime.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from edgelam.caching.blocks import BlockStore
 from edgelam.caching.library import Library
 from edgelam.errors import BatteryEmpty, ConfigurationError, EdgelamError, TransferError
+from edgelam.files.storage import StorageError
 from edgelam.inference.transport import Transport
 from edgelam.text import suggest
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 DIGEST_BYTES = 32
 AT_USER = "user"
+FAILS = (TransferError, BatteryEmpty, StorageError)
+"""Errors with which a request fails, and the others go on. StorageError: a block's bytes do not have its hash."""
 
 
 class Cache(Protocol):
@@ -58,7 +62,7 @@ class Delivery:
     deadline_s: float
     """Seconds after `asked_s`."""
     status: str
-    """``complete``; ``late``: not there at the deadline; ``failed``: a transfer failed."""
+    """``complete``; ``late``: not there at the deadline; ``failed``: a transfer failed, or a block was damaged."""
     reason: str
     """Why it failed."""
     e2e_s: float
@@ -148,7 +152,7 @@ class EdgeCaches:
             status = "complete" if came_s <= deadline_s else "late"
         except TimeoutError:
             status = "late"
-        except (TransferError, BatteryEmpty) as error:
+        except FAILS as error:
             status, reason = "failed", str(error)
         delivery = Delivery(
             number, user, model, site, begin_s, deadline_s, status, reason, came_s, progress.filled_s - begin_s,
@@ -214,7 +218,7 @@ class EdgeCaches:
             try:
                 at = parent if block not in waiting else await asyncio.shield(waiting[block])
                 await self._send(parent, node, block)
-            except (TransferError, BatteryEmpty) as error:
+            except FAILS as error:
                 self._end(node, block, error)
                 return
             if node in self.caches:
@@ -224,7 +228,7 @@ class EdgeCaches:
 
         try:
             await self._ask(node, parent, len(new))
-        except (TransferError, BatteryEmpty) as error:
+        except FAILS as error:
             for block in new:
                 self._end(node, block, error)
             return

@@ -166,6 +166,30 @@ def test_real_blocks_arrive_bit_for_bit_and_make_a_whole_model(tmp_path):
         assert all(torch.equal(loaded[key], value) for key, value in (shared | {"head.weight": heads[name]}).items())
 
 
+def test_a_damaged_block_fails_its_requests_and_no_others(tmp_path):
+    origin, user = BlockStore(tmp_path / "origin"), BlockStore(tmp_path / "user")
+    shared = {"layers.0.weight": torch.ones(30, 30)}
+    manifests = [origin.add(name, shared | {"head.weight": torch.full((9,), value)})
+                 for name, value in (("a", 1.0), ("b", 2.0))]  # fmt: skip
+    (own,) = set(manifests[0].blocks) - set(manifests[1].blocks)
+    path = tmp_path / "origin" / "blocks" / own.digest
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+    async def main(sim, edge):
+        found = await asyncio.gather(*(edge.deliver("ue0", name, "edge0", 5, withdraw=False) for name in "aba"))
+        await edge.close()
+        return found
+
+    for parents in (PARENTS, {"edge1": "edge2", "edge2": "edge0"}):  # fetched; read at the user's site itself
+        found, _ = simulate(main, lru("edge1"), library=Library.of_manifests(manifests), parents=parents, store=origin,
+                            user_stores={"ue0": user})  # fmt: skip
+        assert [each.status for each in found] == ["failed", "complete", "failed"]
+        assert "SHA-256" in found[0].reason
+        assert own.digest[:12] in found[0].reason
+        assert user.missing(manifests[1]) == []
+        assert user.missing(manifests[0]) == [own]
+
+
 def test_what_is_not_legal_is_refused(tmp_path):
     async def main(sim):
         caches = {"edge0": BlockCache(1, Lru())}
