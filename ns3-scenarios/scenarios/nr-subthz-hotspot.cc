@@ -70,15 +70,6 @@ class NrSubThzHotspot {
     }
 
     void Build() {
-        try {
-            BuildCell();
-        } catch (const std::invalid_argument& error) { // settings that do not go together
-            m_scenario.Refuse(error.what());
-        }
-    }
-
-  private:
-    void BuildCell() {
         auto channel = CreateObject<edgelam::RadioChannel>();
         m_channel.Apply(channel);
         std::int64_t stream = 1 + m_nr.AssignStreams(1);
@@ -108,6 +99,7 @@ class NrSubThzHotspot {
         m_motion.Start(m_scenario.registry(), "the middle of the room's floor is the origin");
     }
 
+  private:
     static constexpr double wall_gap_m = 1;       ///< UEs and bodies keep this away from the walls
     static constexpr double window_m = 0.05;      ///< 23 wavelengths at 140 GHz
     static constexpr double phase_noise_db = -26; ///< an assumption: about 5 % of error vector magnitude

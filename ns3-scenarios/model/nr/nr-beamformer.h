@@ -101,6 +101,8 @@ class Beamformer : public ns3::Object {
     virtual bool FormsAlways(std::uint32_t, unsigned) const { return false; }
     /// Whether the beamformer needs ServedUe::Channel, and forms weights for several UEs by it.
     virtual bool WantsChannel() const { return true; }
+    /// Whether it, or a selection beside it, asks for ChannelState::Heard; only if it wants the channel.
+    virtual bool WantsHeard() const { return true; }
     /// Whether a UE may report by sub-band (attribute Csi of Cell): UseOwnBeams, or the rows ChannelState::heard, are
     /// all that it is sent by.
     virtual bool TakesSubbandReports() const { return false; }

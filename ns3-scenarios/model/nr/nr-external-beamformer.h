@@ -40,6 +40,7 @@ class ExternalBeamformer : public Beamformer {
         return m_together && !SendsOwnBeams(ue, layers);
     }
     bool WantsChannel() const override { return m_together; }
+    bool WantsHeard() const override { return false; }
     bool CanLimitElements() const override { return m_together; }
     bool IsThreadSafe() const override { return true; }
 

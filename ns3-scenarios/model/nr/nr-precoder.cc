@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-precoder.h"
 
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 #include <stdexcept>
@@ -163,9 +164,11 @@ void ThroughPrecoder(const Precoder& precoder, const std::vector<Complex>& h, st
                      std::size_t elements, std::size_t samples, std::vector<Complex>& out) {
     const std::size_t perGroup = elements * precoder.layers, groups = precoder.weights.size() / perGroup;
     std::vector<Complex> weights(perGroup * samples); // [element, layer, sample]
+    const std::size_t each = samples / groups;
     for (std::size_t i = 0; i < perGroup; ++i) {
-        for (std::size_t f = 0; f < samples; ++f) {
-            weights[i * samples + f] = precoder.weights[f * groups / samples * perGroup + i];
+        for (std::size_t g = 0; g < groups; ++g) {
+            std::fill_n(weights.begin() + static_cast<std::ptrdiff_t>(i * samples + g * each), each,
+                        precoder.weights[g * perGroup + i]);
         }
     }
     out.resize(antennas * precoder.layers * samples);

@@ -56,7 +56,9 @@ void UeLink::Measure(bool later, double snr) {
                 m_subbandBeams = SubbandBeams(m_measured.downlink, groups, m_reports->GroupsPerSubband(),
                                               m_phy.NumUeAntennas(), m_phy.NumElements(), count);
             }
-            MeasureHeard();
+            if (m_reports || m_beamformer->WantsHeard()) {
+                MeasureHeard();
+            }
         }
     }
     if (!later) {
