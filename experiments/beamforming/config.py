@@ -32,11 +32,11 @@ class LoopSettings:
     """How old channels are when the gNB gets them, ms; everything is measured for each."""
     pilot_snr_db: float = math.inf
     """SNR of the estimates of channels, dB; inf: they are exact."""
-    period_ms: float = 2.0
+    period_ms: float = 1.0
     """Time between two decisions, ms."""
-    filling_ms: float = 50.0
+    filling_ms: float = 30.0
     """Time with full buffers before goodput is measured, ms."""
-    measured_ms: float = 200.0
+    measured_ms: float = 120.0
     """Time over which goodput is measured, ms."""
     watch_ms: float = 1.5
     """Mean time between two looks at channels and weights for the predicted rates, ms."""
@@ -229,7 +229,8 @@ def needs(config: Config) -> Needs:
     if config.network.is_ideal:
         return Needs()
     return Needs(
-        {"ue": config.loop.ues, "edge|cloud": 1}, observables=("cell", "ue_channel", "ue_block_counts"),
+        {"ue": config.loop.ues, "edge|cloud": 1},
+        observables=("cell", "ue_channel", "ue_block_counts", "ue_backlog_bytes"),
         controls=("precoder",),
         options={"beams": "external", "selection": "external", "maxLayers": "1", "ueAntennas": "1",
                  "gnbPower": "20", "ueNoiseFigure": "9"},
@@ -292,7 +293,7 @@ def closed_loop() -> Config:
         training=TrainingSettings(steps=300, batch_size=64, extra_antennas=(0, 4), gain_range_db=20.0),
         network=Network(
             scenario="nr-indoor",
-            options=("bandwidth=20", "joined=5", "gnbRows=1", "gnbColumns=8", "gnbPolarisations=1", "speed=0.83",
+            options=("bandwidth=20", "joined=5", "gnbRows=1", "gnbColumns=8", "gnbPolarisations=1", "speed=0.4",
                      "edgelam::nr::Cell::GnbDelay=0", "edgelam::nr::Cell::CsiDelay=0",
                      "edgelam::RadioChannel::CoherenceDistance=0"),
         ),

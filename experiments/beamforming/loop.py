@@ -46,7 +46,10 @@ LATENCIES = {"method": str, "age": str, "seed": int, "ue": int, "number": int, "
 """One row for each tensor; one that has not arrived in time has the limit as its latency."""
 
 Method = Callable[[Downlink], Tensor]
-DRAINING_S = 1.0  # the longest time that full buffers may take to become empty
+DRAINING_S = 5.0  # the longest time that full buffers may take to become empty
+FILL_EVERY_S = 5e-3  # buffers are looked at
+FILL_BPS = 1e9
+LEAST_BYTES = 1000  # that are worth a transfer
 BEFORE_A_SLOT_S = 0.4e-3  # channels are read shortly before a slot of 0.5 ms begins
 
 
@@ -234,12 +237,10 @@ async def _measure(
                 predicted.append([link.bits_per_slot(each) for each in sight.sinr(controller.weights)])
             await asyncio.sleep(2 * loop.watch_ms / 1e3 * float(torch.rand((), generator=moments)))
 
-    rate_bps = 12 * 14 * 8 * air.prbs / air.slot_s  # more than a layer can carry
-    size = int(rate_bps / 8 * (loop.filling_ms + loop.measured_ms + 10) / 1e3)
     async with asyncio.TaskGroup() as group:
         await asyncio.sleep(BEFORE_A_SLOT_S)
         deciding = group.create_task(controller.run())
-        filling = [group.create_task(server.send(ue, bytes(size), protocol="udp", rate_bps=rate_bps)) for ue in ues]
+        filling = group.create_task(_fill(sim, server, ues, air))
         await asyncio.sleep(loop.filling_ms / 1e3)
         before, decided, left_out = (
             (await counts.read()).value[0].copy(),
@@ -250,8 +251,8 @@ async def _measure(
         await asyncio.sleep(loop.measured_ms / 1e3)
         after = (await counts.read()).value[0].copy()
         decisions, left_out = controller.decisions[decided:], controller.left_out - left_out
-        for task in (watching, *filling):
-            task.cancel()
+        watching.cancel()
+        filling.cancel()
         tensors = await _tensors(sim, server, ues, config)
         deciding.cancel()
     spent = {name: (after[name] - before[name]).astype(float) for name in ("decoded_bits", "blocks", "first_errors")}
@@ -271,6 +272,19 @@ async def _measure(
         for ue in range(len(ues))
     ]  # fmt: skip
     return {"loop": [whole], "loop_users": users, "loop_latencies": tensors}
+
+
+async def _fill(sim: cosim.Simulation, server: cosim.Node, ues: list[cosim.Node], air: Air) -> None:
+    """Keep all buffers full, but not much fuller, until cancelled."""
+    backlog = sim.observable("ue_backlog_bytes")
+    full = int(12 * 14 * air.prbs / air.slot_s * 3 * FILL_EVERY_S)  # three times what a layer can carry meanwhile
+    async with asyncio.TaskGroup() as group:
+        while True:
+            waiting = (await backlog.read()).value[0]
+            for ue, there in zip(ues, waiting[: len(ues)].tolist(), strict=True):
+                if full - there > LEAST_BYTES:
+                    group.create_task(server.send(ue, bytes(full - there), protocol="udp", rate_bps=FILL_BPS))
+            await asyncio.sleep(FILL_EVERY_S)
 
 
 async def _tensors(
