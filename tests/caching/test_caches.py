@@ -23,6 +23,44 @@ def test_policies_give_up_what_their_names_say():
     assert run(BlockCache(2, Belady(list("abcab"))), ["a", "b", "c", "a", "b"]) == ["a", "b", "c", "", "b"]
 
 
+@pytest.mark.parametrize("policy", ["lfu", "gdsf"])
+@pytest.mark.parametrize("seed", range(3))
+def test_lfu_and_gdsf_equal_slow_code_for_blocks_of_any_size(policy, seed):
+    rng = np.random.default_rng(seed)
+    library = arbitrary(rng, models=8)
+    capacity = int(0.5 * library.block_bytes.sum())
+    cache, held, counts, age = BlockCache(capacity, POLICIES[policy]()), {}, {}, 0.0  # held: block -> rank
+    sizes = dict(zip(library.blocks, library.block_bytes.tolist(), strict=True))
+
+    def rank(block, counts, age, now):
+        return (counts[block], now) if policy == "lfu" else age + counts[block] / sizes[block]
+
+    for now, model in enumerate(rng.integers(0, 8, 300), 1):
+        blocks = library.of(int(model))
+        counts |= {block: counts.get(block, 0) + 1 for block in blocks}
+
+        expected = [block for block in blocks if block not in held]
+        assert cache.request(blocks) == expected
+        held |= {block: rank(block, counts, age, now) for block in blocks if block in held}
+        for block in expected:
+            order = sorted((held[other], other) for other in held if other not in blocks)
+            room = capacity - sum(sizes[other] for other in held)
+            gone = []
+            while room < sizes[block] and order:
+                gone.append(order.pop(0)[1])
+                room += sizes[gone[-1]]
+            if room < sizes[block]:
+                continue
+            for other in gone:
+                age = max(age, held[other]) if policy == "gdsf" else 0.0
+                del held[other]
+                if policy == "gdsf":
+                    del counts[other]
+            held[block] = rank(block, counts, age, now)
+        assert all(block in cache for block in held)
+        assert cache.used_bytes == sum(sizes[block] for block in held)
+
+
 def test_gdsf_prefers_small_blocks_and_grows_older():
     cache = BlockCache(10, Gdsf())
     cache.request({"large": 8})

@@ -21,7 +21,7 @@ class Gdsf:
 
     def begin(self, blocks: Collection[str]) -> None:
         """Count the request for each of its blocks."""
-        self._counts.update(blocks)
+        self._counts.update(list(blocks))  # a Counter would add up the values of a mapping
 
     def rank(self, block: str, size_bytes: int) -> float:
         """Return age + requests / bytes."""

@@ -22,7 +22,7 @@ class Lfu:
     def begin(self, blocks: Collection[str]) -> None:
         """Count the request for each of its blocks."""
         self._requests += 1
-        self._counts.update(blocks)
+        self._counts.update(list(blocks))  # a Counter would add up the values of a mapping
 
     def rank(self, block: str, size_bytes: int) -> tuple[int, int]:
         """Return the block's number of requests, and the number of the last one."""
