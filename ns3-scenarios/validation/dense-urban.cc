@@ -51,7 +51,8 @@ struct Settings {
         cell.Set("Beams", "zf");
         cell.Set("ControlSymbols", 2.0);
         cell.Set("AggregationLevel", 1.0);
-        cell.Set("Overhead", "6");
+        // CSI-RS of 32 ports and CSI-IM every 5 slots 6.4 + 0.8, SSB and TRS every 20 slots 0.9 + 0.6: more than 6.
+        cell.Set("Overhead", "12");
         cell.Set("CsiPeriod", 5.0);
     }
 };

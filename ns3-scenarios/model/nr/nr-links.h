@@ -163,7 +163,7 @@ class Links {
     unsigned McsBeside(const LinkAdaptation& adaptation, std::span<const float> expected);
     /// The bits that each group would carry, with the correction of the outer loop.
     void FillRates(const LinkAdaptation& adaptation, unsigned symbols, std::vector<float>& bitsPerGroup) const;
-    /// Run the outer loop after the first transmission of a block.
+    /// Run the outer loop after the first transmission of a block, and after each that is lost beside others.
     void Adapt(LinkAdaptation& adaptation, const HarqProcess& process, bool decoded) const;
     /// The power of one of `prbs` resource blocks, W: open loop of TS 38.213 7.1.1.
     double UplinkPowerW(std::uint32_t ue, unsigned prbs) const;

@@ -452,7 +452,8 @@ void Mac::GrantUp(std::uint32_t number, unsigned harq, unsigned symbols, std::ui
 }
 
 void Mac::Feedback(Sender& sender, unsigned harq, bool decoded) {
-    if (sender.harq[harq].attempts == 1) {
+    // Beside others, weights that no longer fit may cost many decibels: each further loss says that it is not enough.
+    if (sender.harq[harq].attempts == 1 || (sender.harq[harq].shares && !decoded)) {
         m_links.Adapt(sender.adaptation, sender.harq[harq], decoded);
     }
     sender.harq.Finish(harq, decoded, m_carrier.settings.maxTransmissions);
