@@ -168,8 +168,8 @@ def dense_urban_small() -> Config:
         cases=("dense_urban",),
         dense_urban_rings=1,
         dense_urban_drops=1,
-        dense_urban_begin=0.15,
-        dense_urban_seconds=0.15,
+        dense_urban_begin=0.2,
+        dense_urban_seconds=0.1,
     )
 
 
