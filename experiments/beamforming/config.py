@@ -169,7 +169,9 @@ class Config:
     """Channels of each test set."""
     policy: PolicySettings = dataclasses.field(default_factory=PolicySettings)
     """The size of the policies."""
-    training: TrainingSettings = dataclasses.field(default_factory=lambda: TrainingSettings(steps=400, batch_size=64))
+    training: TrainingSettings = dataclasses.field(
+        default_factory=lambda: TrainingSettings(steps=300, batch_size=48, learning_rate=2e-3)
+    )
     """How they are trained."""
     policies: str = ""
     """A folder with policies of an earlier run (its folder policies), which are not trained again; empty: all are
@@ -263,9 +265,9 @@ def quick() -> Config:
 
 
 def digital() -> Config:
-    """All policies, 600 steps, five seeds, sizes and SNRs that are not trained on: about 40 minutes on one core."""
+    """All policies, 450 steps, five seeds, sizes and SNRs that are not trained on: about half an hour on one core."""
     return Config(
-        num_seeds=5, learned=KINDS, training=TrainingSettings(steps=600, batch_size=32, learning_rate=2e-3),
+        num_seeds=5, learned=KINDS, training=TrainingSettings(steps=450, batch_size=32, learning_rate=2e-3),
         tests=("4x4@10", "8x8@10", "3x3@10", "4x4@0", "4x4@20", "4x8@10", "6x6@25"),
     )  # fmt: skip
 
