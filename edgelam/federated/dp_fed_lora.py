@@ -37,6 +37,7 @@ from edgelam.federated.setup import Setup
 from edgelam.federated.updates import load_shared, shared_head, shared_weights
 from edgelam.learning.aggregation import RULES
 from edgelam.learning.conversation import Link, device_nodes, expect, number, server_node
+from edgelam.learning.divergence import refuse_divergence
 from edgelam.learning.memory import tensor_bytes
 from edgelam.learning.privacy import accounting
 from edgelam.learning.privacy.gaussian import add_noise, scale_to
@@ -133,6 +134,7 @@ async def device(link: Link, learner: Learner, setup: Setup, plan: Plan, names: 
             async with node.compute("clip and noise", key="clip and noise"):
                 now = shared_weights(learner.model, rule, True)
                 update = private_update(now, before, clip=own.clip, std=std, generator=generator)
+            refuse_divergence(update, f"the update of {node.name}", settings.against_divergence)
             if masker is not None:
                 values = update.numel() * (len(names) - 1)
                 # the masks' hash counts as operations; adding them as traffic: read and write both sides

@@ -28,7 +28,7 @@ from torch import Tensor
 from edgelam import cosim
 from edgelam.errors import BatteryEmpty, ConfigurationError, TransferError
 from edgelam.federated.evaluation import Evaluator, Outcome
-from edgelam.federated.fed_lora import num_rounds
+from edgelam.federated.fed_lora import num_rounds, steps_of
 from edgelam.federated.learner import Learner, download_model, train_step
 from edgelam.federated.log import Log, RoundResult
 from edgelam.federated.records import Report, StalenessRecord, ignore
@@ -63,6 +63,8 @@ class Buffer:
     version: int = 0
     updates: int = 0
     """That have come in, in all."""
+    steps: int = 0
+    """Optimiser steps behind them."""
     waiting: list[tuple[float, Weights]] = field(default_factory=list)
     result: RoundResult = field(default_factory=lambda: RoundResult({}, 0.0))
     """Of the version that is being made."""
@@ -107,7 +109,7 @@ async def device(link: Link, learner: Learner, setup: Setup, *, index: int) -> N
                 return
             load_shared(learner.model, got, rule)
             loss_sum, samples = 0.0, 0
-            for _ in range(settings.local_steps):
+            for _ in range(int(got["steps"])):
                 parts = [shard.batch(step, part) for part in range(settings.accumulation)]
                 loss, count = await train_step(node, learner, parts, step)
                 loss_sum, samples, step = loss_sum + loss, samples + count, step + 1
@@ -146,9 +148,11 @@ class Server:
             self._coming += 1
             self._turns += 1
             turn, version = self._turns, self.buffer.version
+            number_of_all = self.buffer.updates + self._coming - 1
+            steps = len(steps_of(number_of_all // self.setup.settings.num_devices, self.setup))
             try:
                 async with asyncio.timeout(until_s):
-                    data = {"step": number(turn), **self.buffer.weights}
+                    data = {"step": number(turn), "steps": number(steps), **self.buffer.weights}
                     await self.node.send(target, data, tag="adapter", encoding=settings.weight_encoding)
                     answer = dict((await expect(self.node, target, "update", turn)).data)
             except (TimeoutError, TransferError):
@@ -161,6 +165,7 @@ class Server:
                 self._changed.set()
                 self._changed = asyncio.Event()
             missed = 0
+            self.buffer.steps += steps
             await self._came(target, answer, version)
 
     async def _came(self, target: cosim.Node, answer: dict[str, Any], version: int) -> None:
@@ -224,7 +229,7 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
         done = FinishedRound(
             buffer.version - 1, buffer.since_s, float(sim.now_s), len(result.samples), frozenset(), frozenset(), result
         )
-        steps = round(buffer.updates * settings.local_steps / len(nodes))
+        steps = round(buffer.steps / len(nodes))
         log.round(done, steps)
         buffer.result, buffer.since_s = RoundResult({}, 0.0), float(sim.now_s)
         if due(buffer.updates) > len(outcomes) or buffer.updates == total:

@@ -41,7 +41,7 @@ def test_every_method_ends_where_it_diverges(tiny_bert: Path, token_file: Path, 
         simulate(tiny_bert, token_file, method, encoding=encoding, weight_encoding="fp32", **settings)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "dp-fed-lora"])  # its update is clipped
 def test_who_diverges_in_the_last_step_gets_no_accuracy(tiny_bert: Path, token_file: Path, method: str) -> None:
     """The loss of the only step is of weights before it: only the evaluation can see what became of them."""
     settings = {"rounds": 1, "optimiser": "sgd", "learning_rate": 1e38, "head_learning_rate": 1e38, "local_steps": 1}

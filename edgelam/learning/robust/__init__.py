@@ -12,12 +12,21 @@ depends on. The numbers of samples that devices tell are not used: a device that
 | `norm-bound` | the mean of updates, each scaled down to the norm bound | any, each with bounded weight |
 """
 
-from edgelam.learning.robust import krum, median, norm_bound
-from edgelam.learning.robust.settings import RobustSettings
-from edgelam.learning.robust.updates import Combine, is_finite
+from typing import TYPE_CHECKING
 
-COMBINATIONS: dict[str, Combine] = {
-    "median": median.combine, "krum": krum.combine, "norm-bound": norm_bound.combine,
-}  # fmt: skip
+from edgelam import lazy
+
+if TYPE_CHECKING:
+    from edgelam.learning.robust.methods import COMBINATIONS
+    from edgelam.learning.robust.settings import RobustSettings
+    from edgelam.learning.robust.updates import Combine, is_finite
+
+_HOME = {
+    "COMBINATIONS": "methods",
+    "RobustSettings": "settings",
+    **dict.fromkeys(("Combine", "is_finite"), "updates"),
+}
+
+__getattr__ = lazy.attributes(__name__, _HOME)
 
 __all__ = ["COMBINATIONS", "Combine", "RobustSettings", "is_finite"]
