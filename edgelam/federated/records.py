@@ -194,7 +194,7 @@ class AllocationRecord:
 class CutRecord:
     """How a device's model was cut in a round of `decomposed`, and what a round was predicted to take then.
 
-    blocks: that the device runs; rank: of its adapters; activation: encoding of what it sends; predicted_*: of this
+    blocks: that the device runs; rank: of its adapters; activation: encoding of what it sends; ``predicted_*``: of this
     device in this round, without waiting for others and without the download of missing blocks (flops, memory_bytes: on
     the device).
     """
