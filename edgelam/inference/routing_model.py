@@ -2,8 +2,9 @@
 """A queueing model of routing: requests of users that move come to replicas of services, many copies at a time.
 
 What a call and a transfer take is what the `Problem` says. Beyond it, nodes have queues: a node does one call at a
-time, in the order in which the router has sent them (in the network, it is the order in which they arrive). There are
-no batches, and a call takes its mean seconds. It is what learners practise on; scores come from the network.
+time, in the order in which their inputs are there. Simplified: a call that is routed later and is there earlier waits
+for no later one, but does not delay those whose end is known already; there are no batches, and a call takes its mean
+seconds. It is what learners practise on; scores come from the network.
 
 A user is at a place, and each place has its own delays to the nodes: its users' ways in the Problem are those of the
 place. Users go to other places at random times. Demand and places can be shifted while the model runs (`Shift`).
@@ -22,7 +23,7 @@ from edgelam.random_streams import derive_seed, from_numbers
 from edgelam.text import suggest
 
 RECENT = 48
-"""Newest calls of each node that its backlog is worked out from."""
+"""Newest calls of each node that its queue is worked out from; of older ones, only the last end is known."""
 SMOOTHING = 0.1
 """Weight of the newest interval in the router's estimate of demand."""
 MOST = 20.0
@@ -230,7 +231,8 @@ class Model:
         self.place = np.tile(tables.home, (copies, 1))
         self.at = np.zeros((copies, most), dtype=int)
         self.done = np.zeros((copies, most))
-        self.free = np.zeros((copies, num_n))
+        self.older = np.full((copies, num_n), -np.inf)
+        self.came = np.full((copies, num_n, RECENT), -np.inf)
         self.ends = np.full((copies, num_n, RECENT), -np.inf)
         self.each = np.zeros((copies, num_n, RECENT))
         self.next = np.zeros((copies, num_n), dtype=int)
@@ -261,16 +263,35 @@ class Model:
         legal = tables.legal[tables.service[f, k]]
         nodes = np.where(legal[every, nodes], nodes, legal.argmax(axis=1))
         seconds = tables.seconds[f, k, nodes]
-        end = np.maximum(self._there()[every, nodes], self.free[every, nodes]) + seconds
-        self.at[every, k], self.done[every, k], self.free[every, nodes] = nodes, end, end
+        there = self._there()[every, nodes]
+        end = np.maximum(there, self._busy_until(nodes, there)) + seconds
+        self.at[every, k], self.done[every, k] = nodes, end
         slot = self.next[every, nodes]
-        self.ends[every, nodes, slot], self.each[every, nodes, slot] = end, seconds
+        self.older[every, nodes] = np.maximum(self.older[every, nodes], self.ends[every, nodes, slot])
+        self.came[every, nodes, slot], self.ends[every, nodes, slot] = there, end
+        self.each[every, nodes, slot] = seconds
         self.next[every, nodes] = (slot + 1) % RECENT
         complete = k + 1 == tables.num_calls[f]
         delays = np.where(complete, self._answered() - self.now, np.nan)
         self.call += 1
         self._arrive(np.flatnonzero(complete))
         return delays, f
+
+    def _busy_until(self, nodes: np.ndarray, time: np.ndarray) -> np.ndarray:
+        """When each copy's node has done all calls that were there by a time, in their order; both [E], in seconds.
+
+        That is the largest, over these calls, of when one came and all work from it on (Lindley's recursion).
+        """
+        came, work, ends = (each[self.every, nodes] for each in (self.came, self.each, self.ends))
+        older = self.older[self.every, nodes]
+        work = np.where(came <= time[:, None], work, 0)
+        order = came.argsort(axis=1, kind="stable")
+        sorted_work = np.take_along_axis(work, order, axis=1)
+        left = sorted_work[:, ::-1].cumsum(axis=1)[:, ::-1]  # work of a call and all after it
+        begins = np.where(sorted_work > 0, np.take_along_axis(came, order, axis=1), -np.inf)
+        after_older = older + np.where(ends > older[:, None], work, 0).sum(axis=1)
+        busy: np.ndarray = np.maximum((begins + left).max(axis=1), after_older)
+        return busy
 
     def _there(self) -> np.ndarray:
         """When the inputs of the present call could be at each node, [E, N]."""

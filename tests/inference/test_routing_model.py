@@ -13,7 +13,7 @@ from edgelam.inference.deployment import genetic
 from edgelam.inference.deployment.replicated import spread
 from edgelam.inference.problem import AT_USER, Flow, FlowEdge, Problem, flow_delay
 from edgelam.inference.routing import Knowledge, Learned, LeastExpectedDelay, Replica
-from edgelam.inference.routing_model import ROWS, Model, Routed, Shift, Tables, replayed
+from edgelam.inference.routing_model import RECENT, ROWS, Model, Routed, Shift, Tables, replayed
 from edgelam.random_streams import from_numbers
 
 
@@ -193,3 +193,28 @@ def test_a_run_that_is_replayed_has_the_delays_of_the_model_itself():
     assert replayed(tables, routed).tolist() == delays
     assert max(delays) > 3 * min(delays)
     assert len(replayed(tables, [])) == 0
+
+
+def ends_of_calls(times):
+    """When a node of 2 s a call has done calls that are there at these times, routed one after the other."""
+    model = Model(Tables(one_service(), {"s": ["a", "b"]}), from_numbers(1), copies=1, moves_per_s=0)
+    ends = []
+    for time in times:
+        model._there = lambda time=time: np.array([[time, time]])
+        model.step(np.array([0]))
+        ends.append(model.ends[0, 0, (model.next[0, 0] - 1) % RECENT])
+    return ends
+
+
+def test_a_node_does_calls_in_the_order_in_which_they_are_there():
+    rng = np.random.default_rng(5)
+    times = 2.5 * np.arange(200) + rng.exponential(6, size=200)  # later ones are often there first
+    for i, end in enumerate(ends_of_calls(times)):
+        free = -np.inf
+        for time in sorted(times[:i][times[:i] <= times[i]]):
+            free = max(time, free) + 2
+        assert end == pytest.approx(max(times[i], free) + 2)
+
+
+def test_calls_that_the_model_no_longer_keeps_still_hold_a_node_up():
+    assert ends_of_calls([1.0] * (3 * RECENT)) == pytest.approx(1 + 2 * np.arange(1, 3 * RECENT + 1))
