@@ -19,7 +19,7 @@ from edgelam.errors import ConfigurationError
 from edgelam.models.backbone import Backbone
 from edgelam.models.cuts.cuttable import Cuttable, State, wanted
 from edgelam.models.cuts.window import Window, find_stack
-from edgelam.models.entry import TOLERANCE
+from edgelam.models.entry import TOLERANCE, TRIAL_SEED
 from edgelam.models.padding import positions
 from edgelam.random_streams import torch_generator
 
@@ -155,7 +155,7 @@ class TextCuts(Cuttable):
     @torch.no_grad()
     def _try(self) -> None:
         """Compare the layers one by one with the whole model."""
-        generator = torch_generator(0)
+        generator = torch_generator(TRIAL_SEED)
         ids_BL = torch.randint(len(self.backbone.token_table), (1, _TRIAL_TOKENS), generator=generator)
         own = self.backbone.entry.hidden(
             self.backbone.model, self.backbone.model.get_input_embeddings()(ids_BL), torch.ones_like(ids_BL).bool()
