@@ -121,7 +121,7 @@ void FileRefusals(Case& test) {
     refuses(begin + "$node_(0) set V_ 7\n", {"line 3", "'V_'", "X_, Y_ and Z_"});
     refuses("$node_(0) set X_ 500\n$node_(0) set Y_ 2\n", {"line 2", "(500, 2)", "outside"});
     refuses("$node_(0) set X_ 5m\n", {"line 1", "'5m'"});
-    test.Refuses([] { Walk walk(1, {"--mobilityFile=nowhere.tcl"}); }, {"'nowhere.tcl'", "cannot be read"}, "no file");
+    test.Refuses([] { Walk walk(1, {"--mobilityFile=nowhere.tcl"}); }, {"nowhere.tcl", "cannot be read"}, "no file");
     const std::string path = Write(begin);
     test.Refuses([&] { Walk walk(1, {"--mobility=grid", "--mobilityFile=" + path}); },
                  {"--mobility=grid", "--mobilityFile"}, "both");

@@ -26,7 +26,7 @@ def script(tmp_path_factory):
     ("words", "expected"),
     [
         (["ru"], {"run"}),
-        (["run", "spl"], {"split-fedft"}),
+        (["run", "spl"], {"split-fedft", "split-inference"}),
         (["run", "split-fedft", "--aggregation", "fed"], {"fedit", "fedex-lora"}),
         (["run", "channel-prediction", "--partit"], {"--partition"}),
         (["campaign", "split-fedft", "--gri"], {"--grid"}),

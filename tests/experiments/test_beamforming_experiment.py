@@ -40,7 +40,8 @@ def test_a_run(tmp_path, capsys):
     assert len(list((folder.path / "policies").iterdir())) == 4
 
 
-def test_surfaces_pilots_and_hybrid_precoders(tmp_path, capsys):
+def test_surfaces_pilots_and_hybrid_precoders(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     config = beamforming.config(
         learned=("unrolled-wmmse",), rules=(), tests=(), training=TrainingSettings(steps=2, batch_size=4), threads=1,
         policy=PolicySettings(iterations=2),

@@ -26,7 +26,8 @@ def done(tmp_path, **changes):
     return folder.path
 
 
-def test_a_run_delivers_judges_and_draws(tmp_path, capsys):
+def test_a_run_delivers_judges_and_draws(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     path = done(tmp_path, methods=("everything", "trimcaching-gen", "independent", "lru"))
     run = load(path)
     rows = run["requests"]

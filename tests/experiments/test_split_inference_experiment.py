@@ -17,6 +17,7 @@ STREET = split_inference.config().network
 def test_a_run_is_printed_and_drawn(tmp_path, capsys, monkeypatch):
     from edgelam.experiments.split_inference import workloads
 
+    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(workloads, "TRAINING", 40)
     chosen = split_inference.config(
         models=("minilm",), num_seeds=1, network=dataclasses.replace(STREET, options=("bandwidth=20",)),

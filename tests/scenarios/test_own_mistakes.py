@@ -62,7 +62,7 @@ def test_a_node_with_two_names():
     async def main(sim):
         raise AssertionError
 
-    with pytest.raises(ScenarioDied, match="node 'edge7' is exposed as 'edge0' already"):
+    with pytest.raises(ConfigurationError, match="node 'edge7' is exposed as 'edge0' already"):
         run(main, options={"mistake": "expose"})
 
 
