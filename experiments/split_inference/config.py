@@ -34,11 +34,11 @@ class Config:
     """Number formats of what crosses (docs/models.md)."""
     least_agreement: float = 0.95
     """The planner uses a format at a cut only if so many answers are those of the whole model. 0 to 1."""
-    quality_samples: int = 20
+    quality_samples: int = 12
     """Inputs on which that is measured."""
-    users: int = 3
+    users: int = 2
     """Devices that ask."""
-    requests: int = 6
+    requests: int = 3
     """Requests of each user for each model, one after the other."""
     pause_s: float = 0.05
     """Mean pause between requests of a user (exponential)."""

@@ -39,7 +39,7 @@ from .workloads import Workload, agreements, make
 
 PROBES = (500, 5_000, 60_000, 200_000)
 """Bytes of the probes from which lines are fitted."""
-TIMES = 3
+TIMES = 2
 """How often each choice of the sweep is run."""
 CUT = {"model": str, "cut": int, "stage": str, "format": str}
 """Columns of a choice; stage: the last one on the device."""

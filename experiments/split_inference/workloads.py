@@ -33,7 +33,7 @@ class Workload:
     name: Model
     cuts: Cuttable
     legal: tuple[int, ...]
-    """The cuts that are compared: of SmolLM2, every fifth layer."""
+    """The cuts that are compared: of SmolLM2, every tenth layer."""
     rounded: frozenset[int]
     """Cuts at which real numbers cross, so that the number format matters."""
     inputs: tuple[State, ...]
@@ -140,7 +140,7 @@ def _next_tokens(config: Config) -> Workload:
     )
     cuts = TextCuts(backbone)
     last = len(cuts.stages)
-    legal = [0, *range(1, last, 5), last]
+    legal = [0, *range(1, last, 10), last]
     return _finished("smollm2-135m", cuts, [{"ids": ids} for ids, _ in texts], legal)
 
 
