@@ -182,8 +182,15 @@ def _claims_of_budgets(run: Run) -> list[Claim]:
               "holds" if falls else "does not hold"),
         Claim("the gap to the best on average falls as V grows (recorded efficiencies)",
               f"{', '.join(f'{gap:.3g}' for gap in ordered['gap'])}; slope over 1 / V {tilt:.2g}",
-              "holds" if (ordered["gap"].diff().dropna() <= 1e-9).all() else "does not hold"),
+              _falls(ordered["gap"])),
     ]  # fmt: skip
+
+
+def _falls(gaps: pd.Series) -> str:
+    """Judge gaps in the order of V; without a gap (all devices cost the same) there is nothing to judge."""
+    if gaps.abs().max() <= 1e-9:
+        return "undecided"
+    return "holds" if (gaps.diff().dropna() <= 1e-9).all() else "does not hold"
 
 
 def _claim_of_deciding(run: Run) -> list[Claim]:
