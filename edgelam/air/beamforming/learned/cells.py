@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from edgelam.air.beamforming.coordinated import CoordinatedDownlink
+from edgelam.air.beamforming.learned.ascent import ascend, trained
 from edgelam.air.beamforming.learned.policy import Policy, seen
 from edgelam.air.beamforming.problem import squared
 
@@ -71,18 +72,9 @@ def train(
     told: Callable[[int, float], None] | None = None,
 ) -> None:
     """Train in place on the weighted sum rate; draw: number of the step, from 1, -> its networks."""
-    parameters = [parameter for parameter in policy.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.Adam(parameters, lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    policy.train()
-    for step in range(1, steps + 1):
+
+    def rate(step: int) -> Tensor:
         problem = draw(step)
-        rate = problem.weighted_sum_rate(policy(problem)).mean()
-        optimiser.zero_grad()
-        (-rate).backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        schedule.step()
-        if told is not None:
-            told(step, float(rate.detach()))
-    policy.eval()
+        return problem.weighted_sum_rate(policy(problem)).mean()
+
+    ascend(policy, torch.optim.Adam(trained(policy), lr=learning_rate), rate, steps=steps, told=told)

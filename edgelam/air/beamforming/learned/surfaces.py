@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from edgelam.air.beamforming.channels.surface_cell import surface_cell
+from edgelam.air.beamforming.learned.ascent import ascend, trained
 from edgelam.air.beamforming.learned.policy import Policy
 from edgelam.air.beamforming.problem import others, squared
 from edgelam.air.beamforming.surface import SurfaceDownlink
@@ -71,19 +72,10 @@ def train(
     told: Callable[[int, float], None] | None = None,
 ) -> None:
     """Train in place on the rate, on cells of arXiv 2009.14404; told: gets a step's number, from 1, and mean rate."""
-    parameters = [parameter for parameter in policy.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.Adam(parameters, lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    policy.train()
-    for step in range(1, steps + 1):
+
+    def rate(step: int) -> Tensor:
         cell = surface_cell(batch_size, seed=derive_seed(seed, f"cells of step {step}"))
         phases, precoder = policy(cell)
-        rate = cell.at(phases).weighted_sum_rate(precoder).mean()
-        optimiser.zero_grad()
-        (-rate).backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        schedule.step()
-        if told is not None:
-            told(step, float(rate.detach()))
-    policy.eval()
+        return cell.at(phases).weighted_sum_rate(precoder).mean()
+
+    ascend(policy, torch.optim.Adam(trained(policy), lr=learning_rate), rate, steps=steps, told=told)

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from edgelam.air.beamforming.channels.iid import complex_normal
+from edgelam.air.beamforming.learned.ascent import ascend
 from edgelam.air.beamforming.learned.gnn import of_size
 from edgelam.air.beamforming.learned.graph_lam import GraphLam
 from edgelam.air.beamforming.learned.policy import Policy
@@ -21,7 +22,6 @@ from edgelam.errors import ConfigurationError
 from edgelam.random_streams import derive_seed, torch_generator
 from edgelam.text import suggest
 
-LARGEST_GRADIENT = 1.0
 BACKBONE_SHARE = 0.1
 
 
@@ -80,25 +80,19 @@ def train(
     """
     named = {name: parameter for name, parameter in policy.named_parameters() if parameter.requires_grad}
     own = [name for name in named if "backbone." in name and "lora_" not in name]
-    parameters = list(named.values())
     optimiser = torch.optim.Adam(
         [
             {"params": [named[name] for name in named if name not in own], "lr": settings.learning_rate},
             {"params": [named[name] for name in own], "lr": BACKBONE_SHARE * settings.learning_rate},
         ]
     )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
-    policy.train()
-    for step, problem in enumerate(problems(settings, seed), 1):
-        optimiser.zero_grad()
-        rate = objective(problem, policy(problem), settings).mean()
-        (-rate).backward()
-        nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)
-        optimiser.step()
-        schedule.step()
-        if told is not None:
-            told(step, float(rate.detach()))
-    policy.eval()
+    draws = problems(settings, seed)
+
+    def value(_: int) -> Tensor:
+        problem = next(draws)
+        return objective(problem, policy(problem), settings).mean()
+
+    ascend(policy, optimiser, value, steps=settings.steps, told=told)
 
 
 def save(policy: nn.Module, path: Path) -> None:
