@@ -41,6 +41,7 @@ from edgelam.federated.decomposition.settings import of_device
 from edgelam.federated.evaluation import Evaluator, Outcome
 from edgelam.federated.log import Log, RoundResult
 from edgelam.federated.records import CutRecord, Report, ignore
+from edgelam.federated.refusals import refuse_unknown
 from edgelam.federated.samples import Batch
 from edgelam.federated.setup import Setup
 from edgelam.learning import compressors
@@ -381,16 +382,17 @@ async def _average_heads(node: cosim.Node, exchange: Exchange, samples: dict[str
 def refuse_what_does_not_fit(setup: Setup) -> None:
     """Raise ConfigurationError for settings that this method does not know."""
     settings = setup.settings
-    for wrong, what, legal in (
-        (settings.stragglers == "drop", "stragglers 'drop'", "stragglers 'wait'"),
-        (settings.train_embedding, "train_embedding", "train_embedding False"),
-        (settings.freeze_a, "freeze_a", "freeze_a False"),
-        (settings.privacy.clip is not None, "privacy.clip", "no clip, or method split-fedft"),
-        (settings.privacy.embedding_eta is not None, "privacy.embedding_eta", "none, or method split-fedft"),
-        (settings.allocation.decides, f"allocation rule {settings.allocation.rule!r}", "rule none"),
-    ):
-        if wrong:
-            raise ConfigurationError(f"{what} with method {METHOD}, which does not know it; legal is {legal}")
+    refuse_unknown(
+        METHOD,
+        (
+            (settings.stragglers == "drop", "stragglers 'drop'", "stragglers 'wait'"),
+            (settings.train_embedding, "train_embedding", "train_embedding False"),
+            (settings.freeze_a, "freeze_a", "freeze_a False"),
+            (settings.privacy.clip is not None, "privacy.clip", "no clip, or method split-fedft"),
+            (settings.privacy.embedding_eta is not None, "privacy.embedding_eta", "none, or method split-fedft"),
+            (settings.allocation.decides, f"allocation rule {settings.allocation.rule!r}", "rule none"),
+        ),
+    )
 
 
 @dataclass

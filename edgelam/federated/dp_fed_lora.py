@@ -33,6 +33,7 @@ from edgelam.federated.fed_lora import num_rounds, steps_of
 from edgelam.federated.learner import Learner, download_model, train_step
 from edgelam.federated.log import Log, RoundResult
 from edgelam.federated.records import Report, UserPrivacyRecord, ignore
+from edgelam.federated.refusals import refuse_unknown
 from edgelam.federated.setup import Setup
 from edgelam.federated.updates import load_shared, shared_head, shared_weights
 from edgelam.learning.aggregation import RULES
@@ -190,18 +191,27 @@ async def serve_round(node: cosim.Node, weights: Weights, exchange: Exchange, se
 def refuse_what_does_not_fit(setup: Setup) -> None:
     """Raise ConfigurationError for settings under which epsilon would not hold, or that this method does not know."""
     settings = setup.settings
-    for wrong, what, legal in (
-        (settings.aggregation in ("flora", "fedex-lora"), f"aggregation {settings.aggregation!r}", "fedit, ffa-lora"),
-        (settings.head_averaging != "server", f"head_averaging {settings.head_averaging!r}", "server"),
-        (settings.compression.kind != "none", f"compression {settings.compression.kind!r}", "none"),
-        (settings.robust.rule != "none" or settings.robust.poisoned > 0, "robust settings", "none: sums hide updates"),
-        (settings.allocation.decides, f"allocation rule {settings.allocation.rule!r}", "none"),
-        (settings.participation < 1.0, f"participation {settings.participation}", "1"),
-        (settings.stragglers == "drop", "stragglers 'drop'", "wait: the noise is that of all devices"),
-        (settings.train_embedding, "train_embedding", "False"),
-    ):
-        if wrong:
-            raise ConfigurationError(f"{what} with method {METHOD}, which does not know it; legal is {legal}")
+    refuse_unknown(
+        METHOD,
+        (
+            (
+                settings.aggregation in ("flora", "fedex-lora"),
+                f"aggregation {settings.aggregation!r}",
+                "fedit, ffa-lora",
+            ),
+            (settings.head_averaging != "server", f"head_averaging {settings.head_averaging!r}", "server"),
+            (settings.compression.kind != "none", f"compression {settings.compression.kind!r}", "none"),
+            (
+                settings.robust.rule != "none" or settings.robust.poisoned > 0,
+                "robust settings",
+                "none: sums hide updates",
+            ),
+            (settings.allocation.decides, f"allocation rule {settings.allocation.rule!r}", "none"),
+            (settings.participation < 1.0, f"participation {settings.participation}", "1"),
+            (settings.stragglers == "drop", "stragglers 'drop'", "wait: the noise is that of all devices"),
+            (settings.train_embedding, "train_embedding", "False"),
+        ),
+    )
 
 
 async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> Outcome:

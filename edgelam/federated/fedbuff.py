@@ -32,6 +32,7 @@ from edgelam.federated.fed_lora import num_rounds, steps_of
 from edgelam.federated.learner import Learner, download_model, train_step
 from edgelam.federated.log import Log, RoundResult
 from edgelam.federated.records import Report, StalenessRecord, ignore
+from edgelam.federated.refusals import refuse_unknown
 from edgelam.federated.setup import Setup
 from edgelam.federated.updates import load_shared, shared_head, shared_weights
 from edgelam.learning.aggregation import RULES
@@ -193,16 +194,21 @@ class Server:
 async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> Outcome:
     """Run FedBuff over the simulated network. Raises ConfigurationError for rules that every device must follow."""
     settings = setup.settings
-    for wrong, what, legal in (
-        (settings.aggregation in ("flora", "fedex-lora"), f"aggregation {settings.aggregation!r}", "fedit, ffa-lora"),
-        (settings.compression.kind != "none", f"compression {settings.compression.kind!r}", "none"),
-        (settings.robust.rule != "none" or settings.robust.poisoned > 0, "robust settings", "method fed-lora"),
-        (settings.allocation.decides, f"allocation rule {settings.allocation.rule!r}", "none"),
-        (settings.participation < 1.0, f"participation {settings.participation}", "1"),
-        (settings.train_embedding, "train_embedding", "False"),
-    ):
-        if wrong:
-            raise ConfigurationError(f"{what} with method {METHOD}, which does not know it; legal is {legal}")
+    refuse_unknown(
+        METHOD,
+        (
+            (
+                settings.aggregation in ("flora", "fedex-lora"),
+                f"aggregation {settings.aggregation!r}",
+                "fedit, ffa-lora",
+            ),
+            (settings.compression.kind != "none", f"compression {settings.compression.kind!r}", "none"),
+            (settings.robust.rule != "none" or settings.robust.poisoned > 0, "robust settings", "method fed-lora"),
+            (settings.allocation.decides, f"allocation rule {settings.allocation.rule!r}", "none"),
+            (settings.participation < 1.0, f"participation {settings.participation}", "1"),
+            (settings.train_embedding, "train_embedding", "False"),
+        ),
+    )
     rule = RULES[settings.aggregation]
     nodes, edge = device_nodes(sim, settings.num_devices), server_node(sim)
     encoder, embedding = setup.encoder(), setup.embedding()
