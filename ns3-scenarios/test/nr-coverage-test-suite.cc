@@ -262,6 +262,30 @@ void RetransmissionsCount(Case& test) {
     test.True(most > 0.3, "somewhere many blocks are sent again: " + std::to_string(most));
 }
 
+/// Two full buffers up, one of a UE whose power is exhausted: proportional fair gives each half of the resource blocks,
+/// since the rates that it compares are those at the power that a block would have.
+void LimitedPowerIsNotFavoured(Case& test) {
+    const Settings open{.deployment = "UMi", .los = "Always", .frequency = 3.5e9, .shadowing = false};
+    for (const double distance : {400., 700., 1000.}) {
+        CellTestbed bed(open, {Set("Bandwidth", 100e6), Set("Pattern", std::string("FDD"))});
+        bed.Add({60, 10, 1.5});
+        bed.Add({distance, 10, 1.5});
+        bed.Fill(true);
+        bed.Run(0.8);
+        double prbs[2] = {};
+        unsigned mcs[2] = {};
+        for (const auto& block : bed.blocks) {
+            if (block.uplink != 0 && block.time_ns > 300'000'000) {
+                prbs[block.ue] += block.prbs;
+                mcs[block.ue] = block.mcs;
+            }
+        }
+        const double share = prbs[1] / (prbs[0] + prbs[1]);
+        const std::string where = std::to_string(distance) + " m, MCS " + std::to_string(mcs[1]) + ": ";
+        test.Near(share, 0.5, 0.04, where + "its part of the resource blocks");
+    }
+}
+
 CaseSuite coverageTestSuite("edgelam-nr-coverage", {{"the others keep their rate", TheOthersKeepTheirRate},
                                                     {"CQI 0", CqiZero},
                                                     {"link states", LinkStates},
@@ -271,6 +295,7 @@ CaseSuite coverageTestSuite("edgelam-nr-coverage", {{"the others keep their rate
                                                     {"loss of requests", LossOfRequests},
                                                     {"requests are repeated", RequestsAreRepeated},
                                                     {"retransmissions are bounded", RetransmissionsAreBounded},
-                                                    {"retransmissions count", RetransmissionsCount}});
+                                                    {"retransmissions count", RetransmissionsCount},
+                                                    {"limited power", LimitedPowerIsNotFavoured}});
 
 } // namespace

@@ -47,7 +47,10 @@ void Grants::Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigne
                  unsigned priority, unsigned cces, unsigned feedback, const Guarantee& guarantee,
                  std::uint64_t signalling) {
     Sender& sender = *demand.sender;
-    m_links.FillRates(sender.adaptation, symbols, sender.bitsPerGroup);
+    m_links.FillRates(sender.adaptation, symbols, 0, sender.bitsPerGroup);
+    if (demand.uplink) {
+        m_links.LimitRates(demand.number, symbols, bytes + header_bytes, sender.bitsPerGroup);
+    }
     sender.expected.clear();
     sender.layers = demand.multicast ? 1 : sender.adaptation.quality.layers;
     m_symbols = symbols;

@@ -39,6 +39,7 @@ struct Demand {
     std::uint32_t number; ///< of the UE or multicast group
     Sender* sender;
     std::uint8_t harq = 0;
+    bool uplink = false;
 };
 
 class Grants {

@@ -18,6 +18,7 @@ constexpr float newest_interference = 0.1f; ///< weight of the newest slot in th
 constexpr double outer_loop_step_db = 0.3;  ///< down for a lost first transmission; up by what balances it
 constexpr unsigned interference_slots = 4;  ///< with data, over which others are measured
 constexpr double least_loop_db = -20, most_loop_db = 10;
+constexpr double power_step_db = 1e-6; ///< below it, the power per resource block is the same
 
 } // namespace
 
@@ -523,12 +524,27 @@ unsigned Links::McsBeside(const LinkAdaptation& adaptation, std::span<const floa
     return HighestOver(m_expected).mcs;
 }
 
-void Links::FillRates(const LinkAdaptation& adaptation, unsigned symbols, std::vector<float>& bitsPerGroup) const {
+void Links::FillRates(const LinkAdaptation& adaptation, unsigned symbols, double offsetDb,
+                      std::vector<float>& bitsPerGroup) const {
+    const double correctionDb = adaptation.outerLoopDb + offsetDb;
     const auto factor = static_cast<float>((12.0 * symbols - m_carrier.ReservedPerPrb()) * adaptation.quality.layers);
     for (unsigned g = 0; g < m_carrier.numGroups; ++g) {
         const unsigned mcs =
-            adaptation.givenMcs.value_or(m_carrier.HighestAt(adaptation.quality.sinrDb[g] + adaptation.outerLoopDb));
+            adaptation.givenMcs.value_or(m_carrier.HighestAt(adaptation.quality.sinrDb[g] + correctionDb));
         bitsPerGroup[g] = m_carrier.efficiency[mcs] * factor * static_cast<float>(m_carrier.PrbsOf(g));
+    }
+}
+
+void Links::LimitRates(std::uint32_t ue, unsigned symbols, std::uint64_t bytes,
+                       std::vector<float>& bitsPerGroup) const {
+    const LinkAdaptation& up = m_ues[ue]->up;
+    const double mean = std::accumulate(bitsPerGroup.begin(), bitsPerGroup.end(), 0.0) / m_carrier.numGroups;
+    const double most = up.quality.mostGroups > 0 ? up.quality.mostGroups : m_carrier.numGroups;
+    const auto groups =
+        static_cast<unsigned>(std::min(most, mean > 0 ? std::ceil(8.0 * static_cast<double>(bytes) / mean) : most));
+    const double offsetDb = UplinkOffsetDb(ue, std::min(groups * m_carrier.prbsPerGroup, m_carrier.numPrbs));
+    if (offsetDb < -power_step_db) {
+        FillRates(up, symbols, offsetDb, bitsPerGroup);
     }
 }
 
@@ -552,6 +568,10 @@ double Links::UplinkSnr(std::uint32_t ue, std::uint32_t groups) const {
         prbs += (groups >> g & 1U) != 0 ? m_carrier.PrbsOf(g) : 0;
     }
     return UplinkPowerW(ue, prbs) / m_carrier.noiseUpW;
+}
+
+double Links::UplinkOffsetDb(std::uint32_t ue, unsigned prbs) const {
+    return 10 * std::log10(UplinkPowerW(ue, prbs) / UplinkPowerW(ue, m_carrier.SoundedPrbs()));
 }
 
 double Links::UplinkPowerW(std::uint32_t ue, unsigned prbs) const {

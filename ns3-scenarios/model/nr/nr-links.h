@@ -161,12 +161,18 @@ class Links {
     unsigned McsFor(const LinkAdaptation& adaptation, const std::vector<std::uint32_t>& groups, double offsetDb) const;
     /// The MCS of a block beside those to other UEs. \param expected SINR of each layer in each group, linear
     unsigned McsBeside(const LinkAdaptation& adaptation, std::span<const float> expected);
-    /// The bits that each group would carry, with the correction of the outer loop.
-    void FillRates(const LinkAdaptation& adaptation, unsigned symbols, std::vector<float>& bitsPerGroup) const;
+    /// The bits that each group would carry, with the correction of the outer loop and an offset.
+    void FillRates(const LinkAdaptation& adaptation, unsigned symbols, double offsetDb,
+                   std::vector<float>& bitsPerGroup) const;
+    /// What is left of those of an uplink block if so many bytes take more groups than the power of the UE suffices
+    /// for.
+    void LimitRates(std::uint32_t ue, unsigned symbols, std::uint64_t bytes, std::vector<float>& bitsPerGroup) const;
     /// Run the outer loop after the first transmission of a block, and after each that is lost beside others.
     void Adapt(LinkAdaptation& adaptation, const HarqProcess& process, bool decoded) const;
     /// The power of one of `prbs` resource blocks, W: open loop of TS 38.213 7.1.1.
     double UplinkPowerW(std::uint32_t ue, unsigned prbs) const;
+    /// Of a block on `prbs` resource blocks over what was sounded, dB.
+    double UplinkOffsetDb(std::uint32_t ue, unsigned prbs) const;
 
   private:
     struct Ue {

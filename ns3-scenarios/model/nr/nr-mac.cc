@@ -348,7 +348,7 @@ unsigned Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned sym
         if (Reaches(i, slot)) {
             Guarantee guarantee = scheduler.AdmitsData(i) ? ue.up.bearers.Guaranteed(ue.status.knownOf) : Guarantee{};
             guarantee.bytes -= std::min(guarantee.bytes, coming);
-            m_grants.Add(i, {false, i, &ue.up}, slot, symbols,
+            m_grants.Add(i, {.multicast = false, .number = i, .sender = &ue.up, .uplink = true}, slot, symbols,
                          std::max(wanted, coming) - coming + ReportBytes(ue.status.knownGroups),
                          ue.status.knownPriority, m_links.Cces(i), 0, guarantee,
                          ue.status.knownSignalling - std::min(ue.status.knownSignalling, coming));
@@ -441,9 +441,7 @@ void Mac::GrantUp(std::uint32_t number, unsigned harq, unsigned symbols, std::ui
         return;
     }
     // The report was for another number of resource blocks than these share the power.
-    const unsigned prbs = m_carrier.PrbsOf(sender.harq[harq].groups);
-    const double offsetDb =
-        10 * std::log10(m_links.UplinkPowerW(number, prbs) / m_links.UplinkPowerW(number, m_carrier.SoundedPrbs()));
+    const double offsetDb = m_links.UplinkOffsetDb(number, m_carrier.PrbsOf(sender.harq[harq].groups));
     m_grants.NewBlock(sender, harq, symbols, offsetDb, 0);
     HarqProcess& process = sender.harq[harq];
     process.csiBytes = std::min(process.bits / 8, ue.status.csiBytes); // CSI on PUSCH, multiplexed with data
