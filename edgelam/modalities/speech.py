@@ -27,7 +27,9 @@ STATES = 1500
 """States of the encoder: those of 30 s."""
 MOST_TOKENS = 64
 WIDTH = 384
-_START, _NO_TIMESTAMPS, _END = 50257, 50362, 50256
+START, NO_TIMESTAMPS = 50257, 50362
+"""Tokens with which each transcript begins."""
+_END = 50256
 
 
 class SpeechEncoder(Module):
@@ -44,21 +46,25 @@ class SpeechEncoder(Module):
         from transformers import WhisperFeatureExtractor
 
         self.name = "whisper-encoder"
-        self.network = _whisper(random_seed).model.encoder
-        self._spectrum = WhisperFeatureExtractor.from_pretrained(model_folder(NAME), local_files_only=True)
+        self.network = whisper(random_seed).model.encoder
+        self._extractor = WhisperFeatureExtractor.from_pretrained(model_folder(NAME), local_files_only=True)
 
     @torch.no_grad()
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """See the class."""
-        speech = taken(self, inputs, "speech", torch.int16, None)
+        mel_BMT = self.spectrum(taken(self, inputs, "speech", torch.int16, None))
+        return {"speech_states": self.network(mel_BMT).last_hidden_state[0]}
+
+    def spectrum(self, speech: Tensor) -> Tensor:
+        """Speech int16 [samples], at most 30 s -> its mel spectrum over 30 s, float32 [1, 80, 3000]."""
         if len(speech) > STATES * STATE_SAMPLES:
             raise ConfigurationError(
                 f"module {self.name!r}: 'speech' has {len(speech)} samples; legal are at most "
                 f"{STATES * STATE_SAMPLES} (30 s)"
             )
         samples = (speech.float() / 32768.0).numpy()
-        mel_BMT = self._spectrum(samples, sampling_rate=RATE, return_tensors="pt").input_features
-        return {"speech_states": self.network(mel_BMT).last_hidden_state[0]}
+        features: Tensor = self._extractor(samples, sampling_rate=RATE, return_tensors="pt").input_features
+        return features
 
 
 class SpeechDecoder(Module):
@@ -75,7 +81,7 @@ class SpeechDecoder(Module):
         from transformers import AutoTokenizer, GenerationConfig
 
         self.name = "whisper-decoder"
-        whole = _whisper(random_seed)
+        whole = whisper(random_seed)
         self.network = whole.model.decoder
         folder = model_folder(NAME)
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -97,7 +103,7 @@ class SpeechDecoder(Module):
         """Yield each token; return the outputs."""
         states_BTD = taken(self, inputs, "speech_states", torch.float32, None, WIDTH)[None]
         decoder: Any = self.network
-        ids, past = torch.tensor([[_START, _NO_TIMESTAMPS]]), None
+        ids, past = torch.tensor([[START, NO_TIMESTAMPS]]), None
         written: list[int] = []
         while len(written) < MOST_TOKENS:
             output = decoder(input_ids=ids, encoder_hidden_states=states_BTD, past_key_values=past, use_cache=True)
@@ -115,7 +121,8 @@ class SpeechDecoder(Module):
         return {"transcript": text_to_bytes(text or " ")}
 
 
-def _whisper(random_seed: int | None) -> Any:
+def whisper(random_seed: int | None = None) -> Any:
+    """Return the whole transformers.WhisperForConditionalGeneration; random_seed: with random weights instead."""
     from transformers import WhisperForConditionalGeneration
 
     return pretrained.load(NAME, WhisperForConditionalGeneration, random_seed=random_seed)

@@ -5,6 +5,7 @@
 |---|---|
 | `least_squares` | the input of a linear map from some of its output's columns, weights known or learnt |
 | `gradient_matching` | the inputs behind a gradient, by making the same gradient |
+| `inversion` | the inputs behind what crosses at a cut of a model, by a map learned from inputs of one's own |
 | `label_clusters` | the labels behind Jacobians, by grouping these |
 | `canary_audit` | an empirical lower bound of epsilon, from canaries that a release should hide |
 | `membership` | whether a sample was trained on, by heads that the attacker trains itself |

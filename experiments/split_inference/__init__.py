@@ -35,4 +35,4 @@ def check(config: "Config") -> None:
     """Refuse a run whose models are not there; the error names the command that brings them."""
     from .workloads import check_models
 
-    check_models(config.models)
+    check_models(config)

@@ -33,7 +33,7 @@ from edgelam.output.progress import Progress
 from edgelam.random_streams import derive_seed, from_numbers
 from edgelam.runs import RunFolder
 
-from . import needs
+from . import leakage, needs
 from .config import Config, Method
 from .workloads import Workload, agreements, make
 
@@ -96,6 +96,10 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
 
 
 def _run(config: Config, folder: RunFolder, progress: Progress) -> None:
+    if config.leakage.models:
+        leakage.run(config, folder, progress)
+    if not config.models:
+        return
     progress.begin("models", len(config.models), "models")
     study = _Study(config)
     for index, (load, chain) in enumerate(zip(study.loads, study.chains, strict=True)):

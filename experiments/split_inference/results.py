@@ -12,7 +12,7 @@ from edgelam.files.storage import write_atomically
 from edgelam.output import figures
 from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, Score, load
-from edgelam.runs.claims import Claim
+from edgelam.runs.claims import Claim, less
 from edgelam.runs.statistics import half_interval, paired_difference, with_interval
 
 SCORES = (
@@ -26,7 +26,9 @@ BEST_WITHIN = 1.05
 
 def methods(run: Run) -> pd.DataFrame:
     """Return one row for each model and method: E2E in ms with its interval over seeds, and what else it costs."""
-    found = []
+    found: list[dict[str, object]] = []
+    if "requests" not in run:
+        return pd.DataFrame(found)
     for (model, method), rows in run["requests"].groupby(["model", "method"], sort=False):
         seeds = rows.groupby("seed")["e2e_s"].mean() * 1e3
         found.append(
@@ -44,9 +46,21 @@ def methods(run: Run) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+def leaks(run: Run) -> pd.DataFrame:
+    """Return one row for each model, cut and protection: what the better attack finds, with its interval over seeds."""
+    if "leakage" not in run:
+        return pd.DataFrame()
+    rows = run["leakage"].assign(found=lambda all_: all_[["linear", "network"]].max(axis=1))
+    groups = rows.groupby(["model", "cut", "stage", "protection"], sort=False)
+    means = groups[["agreement", "linear", "network", "found", "guess"]].mean()
+    return means.assign(interval=groups["found"].apply(half_interval)).reset_index()
+
+
 def claims(run: Run) -> list[Claim]:
     """Return what is claimed, with what was measured."""
-    found = []
+    found = _claims_of_leakage(run) if "leakage" in run else []
+    if "requests" not in run:
+        return found
     for model, rows in run["requests"].groupby("model", sort=False):
         table = rows.pivot_table(index="seed", columns="method", values="e2e_s") * 1e3
         for other in (m for m in table if m != CHOSEN and CHOSEN in table):
@@ -79,6 +93,21 @@ def claims(run: Run) -> list[Claim]:
     return found
 
 
+def _claims_of_leakage(run: Run) -> list[Claim]:
+    found = []
+    for model, rows in run["leakage"].groupby("model", sort=False):
+        plain = rows[rows["protection"] == rows["protection"].iloc[0]]
+        best = plain[["linear", "network"]].max(axis=1).groupby([plain["cut"], plain["seed"]]).max()
+        first, last = best[plain["cut"].min()], best[plain["cut"].max()]
+        found.append(less(f"{model}: less is found behind the deepest cut than behind the first", last, first))
+        for protection in rows["protection"].unique()[1:]:
+            table = rows[rows["protection"] == protection].groupby("seed")[["network", "agreement"]].mean()
+            bare = plain.groupby("seed")[["network", "agreement"]].mean()
+            text = f"{model}: with {protection}, less is found, over all cuts"
+            found.append(less(text, table["network"], bare["network"]))
+    return found
+
+
 def _if_seeds(verdict: str, seeds: int) -> str:
     return verdict if seeds > 1 else "undecided"
 
@@ -86,6 +115,27 @@ def _if_seeds(verdict: str, seeds: int) -> str:
 def report(path: Path, console: Console) -> None:
     """Print methods, quality, the error of predictions, and claims."""
     run = load(path)
+    if "leakage" in run:
+        found = TextTable(
+            "What is found behind a cut, by the better of two attacks", "model", "behind", "protection", "found",
+            "sees nothing", "answers kept",
+            caption="of text: tokens; else variance; means over seeds, 95 % intervals",
+        )  # fmt: skip
+        for row in leaks(run).to_dict("records"):
+            found.add_row(
+                row["model"], row["stage"], row["protection"], with_interval(row["found"], row["interval"]),
+                f"{row['guess']:.3g}", f"{row['agreement']:.1%}",
+            )  # fmt: skip
+        found.print(console)
+    if "requests" in run:
+        _report_requests(run, console)
+    judged = TextTable("Claims", "claim", "measured", "verdict", caption="paired by seed, 95 % intervals")
+    for claim in claims(run):
+        judged.add_row(claim.text, claim.measured, claim.verdict)
+    judged.print(console)
+
+
+def _report_requests(run: Run, console: Console) -> None:
     table = TextTable(
         "Methods, means over requests", "model", "method", "E2E (ms)", "p95 (ms)", "up (kB)", "WAN (kB)",
         "raw data that leave (kB)", "agrees", "right", "most frequent choices", caption="95 % intervals over seeds",
@@ -111,20 +161,35 @@ def report(path: Path, console: Console) -> None:
             off = (rows["predicted_s"] / rows["e2e_s"] - 1).abs()
             error.add_row(str(model), str(len(off)), f"{off.median():.1%}", f"{off.quantile(0.95):.1%}")
         error.print(console)
-    judged = TextTable("Claims", "claim", "measured", "verdict", caption="paired by seed, 95 % intervals")
-    for claim in claims(run):
-        judged.add_row(claim.text, claim.measured, claim.verdict)
-    judged.print(console)
 
 
 def plot(path: Path) -> list[Path]:
-    """Draw the time of every cut for each model and format; returns the SVG file (a PNG lies beside it)."""
+    """Draw the time of every cut for each model and format, and what is found behind cuts; returns the SVG files."""
     run = load(path)
-    write_atomically(path / "methods.csv", methods(run).to_csv(index=False, float_format="%.4g").encode())
+    for name, table in (("methods", methods(run)), ("leakage", leaks(run))):
+        if len(table):
+            write_atomically(path / f"{name}.csv", table.to_csv(index=False, float_format="%.4g").encode())
     frame = pd.DataFrame([vars(claim) for claim in claims(run)], columns=["text", "measured", "verdict"])
     write_atomically(path / "claims.csv", frame.to_csv(index=False).encode())
-    if "sweep" not in run:
-        return []
+    return [*(_draw_sweep(run, path) if "sweep" in run else []), *(_draw_leaks(run, path) if "leakage" in run else [])]
+
+
+def _draw_leaks(run: Run, path: Path) -> list[Path]:
+    panels = list(leaks(run).groupby("model", sort=False))
+    with figures.figure(path / "leaks", width_in=figures.PAGE_IN, height_in=2.4, columns=len(panels)) as (figure, axes):
+        for panel, (model, rows) in zip(axes, panels, strict=True):
+            for i, (protection, mine) in enumerate(rows.groupby("protection", sort=False)):
+                style = figures.line_style(i, len(mine))
+                panel.errorbar(mine["cut"], mine["found"], mine["interval"], label=protection, **style)
+            panel.set_title(str(model))
+            panel.set_xlabel("stages on the device")
+            panel.set_ylabel("input found (share)")
+            panel.set_ylim(-0.05, 1.05)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    return [path / "leaks.svg"]
+
+
+def _draw_sweep(run: Run, path: Path) -> list[Path]:
     panels = list(run["sweep"].groupby("model", sort=False))
     with figures.figure(path / "cuts", width_in=figures.PAGE_IN, height_in=2.4, columns=len(panels)) as (figure, axes):
         for panel, (model, rows) in zip(axes, panels, strict=True):

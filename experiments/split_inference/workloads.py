@@ -43,11 +43,13 @@ class Workload:
     """Of the whole model in fp32."""
 
 
-def check_models(models: Sequence[Model]) -> None:
-    """Raise ConfigurationError, with the command that fetches it, if a model is not there."""
-    for name in models:
-        if name != "minilm":
-            model_folder(name)
+def check_models(config: Config) -> None:
+    """Raise ConfigurationError, with the command that fetches it, if a model or its data are not there."""
+    beside = {"dinov2-small": ("mnist-5000",), "whisper-tiny.en": ("piper-joe",)}
+    for name in (*config.models, *config.leakage.models):
+        for wanted in (name, *beside.get(name, ())):
+            if wanted != "minilm":
+                model_folder(wanted)
 
 
 def make(name: Model, config: Config) -> Workload:
@@ -105,43 +107,51 @@ class _ModuleOfComment(nn.Module):
         return self.linear(nn.functional.normalize(hidden.mean(1), dim=-1))
 
 
-def _comments(config: Config) -> Workload:
+def comment_cuts(seed: int, count: int = TRAINING) -> tuple[TextCuts, list[tuple[Tensor, int]]]:
+    """Return MiniLM with a head that tells a comment's module, and the `count` texts from which that was trained."""
     backbone = load_backbone("minilm")
     task = load_task("ns3-comments")
-    seed = derive_seed(config.seed, "comments of split_inference")
-    train, test = (
-        _texts(task.train, backbone.tokenizer, TRAINING, seed),
-        _texts(task.test, backbone.tokenizer, config.quality_samples, seed + 1),
-    )
+    train = texts(task.train, backbone.tokenizer, count, seed)
     with torch_seeded(seed % 2**63):
         head = _ModuleOfComment(backbone.width, task.num_classes)
     cuts = TextCuts(backbone, head)
     with torch.no_grad():
         hidden = [cuts.run({"ids": ids}, 0, len(cuts.stages) - 1)["hidden"] for ids, _ in train]
         features = torch.cat([nn.functional.normalize(each.mean(1), dim=-1) for each in hidden])
-    labels = torch.tensor([label for _, label in train])
-    optimiser = torch.optim.LBFGS(head.parameters(), max_iter=100)
+    fit_linear(head.linear, features, torch.tensor([label for _, label in train]))
+    return cuts, train
+
+
+def fit_linear(linear: nn.Linear, features: Tensor, labels: Tensor) -> None:
+    """Train a linear classifier of features [samples, width], with a small ridge, until it changes no more."""
+    optimiser = torch.optim.LBFGS(linear.parameters(), max_iter=100)
 
     def loss() -> Tensor:
         optimiser.zero_grad()
-        value = nn.functional.cross_entropy(head.linear(features), labels) + 1e-4 * head.linear.weight.square().sum()
+        value = nn.functional.cross_entropy(linear(features), labels) + 1e-4 * linear.weight.square().sum()
         value.backward()
         return value
 
     optimiser.step(loss)
-    head.requires_grad_(False)
+    linear.requires_grad_(False)
+
+
+def _comments(config: Config) -> Workload:
+    seed = derive_seed(config.seed, "comments of split_inference")
+    cuts, _ = comment_cuts(seed)
+    test = texts(load_task("ns3-comments").test, cuts.backbone.tokenizer, config.quality_samples, seed + 1)
     return _finished("minilm", cuts, [{"ids": ids} for ids, _ in test], labels=[label for _, label in test])
 
 
 def _next_tokens(config: Config) -> Workload:
     backbone = load_backbone("smollm2-135m")
-    texts = _texts(
+    prompts = texts(
         load_task("ns3-comments").test, backbone.tokenizer, config.quality_samples, derive_seed(config.seed, "prompts")
     )
     cuts = TextCuts(backbone)
     last = len(cuts.stages)
     legal = [0, *range(1, last, 10), last]
-    return _finished("smollm2-135m", cuts, [{"ids": ids} for ids, _ in texts], legal)
+    return _finished("smollm2-135m", cuts, [{"ids": ids} for ids, _ in prompts], legal)
 
 
 def _photos(config: Config) -> Workload:
@@ -159,7 +169,7 @@ def _photos(config: Config) -> Workload:
     return _finished("efficientnet-lite0", EfficientNetCuts(load(model_folder("efficientnet-lite0"))), inputs)
 
 
-def _texts(examples: Examples, tokenizer: Any, count: int, seed: int) -> list[tuple[Tensor, int]]:
+def texts(examples: Examples, tokenizer: Any, count: int, seed: int) -> list[tuple[Tensor, int]]:
     """Return the first tokens of drawn texts that have enough of them, int64 [1, tokens], and their labels."""
     found: list[tuple[Tensor, int]] = []
     for i in from_numbers(seed).permutation(len(examples)):
