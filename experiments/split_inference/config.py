@@ -27,9 +27,9 @@ class Leakage:
 
     models: tuple[Subject, ...] = ()
     """minilm, smollm2-135m: texts; dinov2-small: digits of MNIST; whisper-tiny.en: questions. Empty: no attacks."""
-    protections: tuple[str, ...] = ("fp32", "int8", "int4/32+16", "noise 0.3", "noise 1")
+    protections: tuple[str, ...] = ("fp32", "int8", "noise 0.3", "noise 1")
     """Number formats, and "noise SHARE": Gaussian noise of that share of the root mean square."""
-    cuts: int = 4
+    cuts: int = 3
     """Cuts that are attacked, from behind the first stage to the last one before the head. At least 1."""
     texts: int = 300
     """Texts of the attacker, of 32 tokens; MiniLM's head is trained on them, too."""
