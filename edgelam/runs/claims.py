@@ -9,7 +9,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from edgelam.output.terminal import TextTable
-from edgelam.runs.statistics import paired_difference, with_interval
+from edgelam.runs.statistics import Difference, paired_difference, with_interval
+
+HOLDS, DOES_NOT_HOLD, UNDECIDED = "holds", "does not hold", "undecided"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,21 +24,46 @@ class Claim:
     """``holds``, ``does not hold`` or ``undecided``."""
 
 
+def verdict(difference: Difference, *, more: bool) -> str:
+    """Judge the claim that a difference is above zero (`more`), or below it: the rule of all studies.
+
+    It is undecided with fewer than two pairs, and if the 95 % interval contains zero. What is the same in all of two or
+    more pairs is neither more nor less: the claim does not hold.
+    """
+    if difference.pairs < 2:
+        return UNDECIDED
+    above, below = (HOLDS, DOES_NOT_HOLD) if more else (DOES_NOT_HOLD, HOLDS)
+    return {"the same": DOES_NOT_HOLD}.get(word := difference.verdict(above, below), word)
+
+
 def less(text: str, ours: pd.Series, other: pd.Series, *, scale: float = 1.0, unit: str = "") -> Claim:
     """Claim that numbers are less than others; both have seeds as index. scale: to `unit`, from what the numbers are.
 
-    A number that is always the same as the other is not less. With fewer than two seeds, the claim is undecided.
+    What was measured is ours minus the other.
     """
-    difference = paired_difference(ours, other)
+    return _judged(text, paired_difference(ours, other), scale, unit, more=False)
+
+
+def more(text: str, ours: pd.Series, other: pd.Series, *, scale: float = 1.0, unit: str = "") -> Claim:
+    """Claim that numbers are more than others; as `less`."""
+    return _judged(text, paired_difference(ours, other), scale, unit, more=True)
+
+
+def _judged(text: str, difference: Difference, scale: float, unit: str, *, more: bool) -> Claim:
     said = with_interval(scale * difference.mean, abs(scale) * difference.interval, sign="+")
-    word = difference.verdict("does not hold", "holds")
-    return Claim(text, f"{said} {unit}".strip(), {"the same": "does not hold", "no pair": "undecided"}.get(word, word))
+    return Claim(text, f"{said} {unit}".strip(), verdict(difference, more=more))
 
 
-def table(claims: Sequence[Claim]) -> TextTable:
+def every(text: str, right: int, count: int, what: str) -> Claim:
+    """Claim that something is so in each of `count` cases: one that is not refutes it, and none leaves it open."""
+    word = UNDECIDED if count == 0 else HOLDS if right == count else DOES_NOT_HOLD
+    return Claim(text, f"{right} of {count} {what}", word)
+
+
+def table(claims: Sequence[Claim], title: str = "Claims") -> TextTable:
     """Return claims as a table for a console."""
     found = TextTable(
-        "Claims", "claim", "measured", "verdict", left=3,
+        title, "claim", "measured", "verdict", left=3,
         caption="differences are paired by seed, with 95 % intervals; undecided with fewer than two seeds",
     )  # fmt: skip
     for claim in claims:
@@ -46,9 +73,6 @@ def table(claims: Sequence[Claim]) -> TextTable:
 
 def csv(claims: Sequence[Claim]) -> bytes:
     """Return claims as a CSV file."""
-    return pd.DataFrame([dataclasses.asdict(claim) for claim in claims]).to_csv(index=False).encode()
-
-
-def every(text: str, right: int, count: int, what: str) -> Claim:
-    """Claim that something is so in each of `count` cases."""
-    return Claim(text, f"{right} of {count} {what}", "holds" if right == count else "does not hold")
+    rows = [dataclasses.asdict(claim) for claim in claims]
+    columns = [field.name for field in dataclasses.fields(Claim)]
+    return pd.DataFrame(rows, columns=columns).to_csv(index=False).encode()

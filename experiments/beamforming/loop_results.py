@@ -8,6 +8,7 @@ from rich.console import Console
 
 from edgelam.output.terminal import TextTable
 from edgelam.runs import Run
+from edgelam.runs.claims import verdict
 from edgelam.runs.statistics import half_interval, paired_difference, with_interval
 
 BASE = "rzf"
@@ -51,7 +52,7 @@ def claims(run: Run) -> pd.DataFrame:
             found.append(
                 {
                     "age": age, "claim": f"{one} carries more than {other}", "difference": difference.mean,
-                    "interval": difference.interval, "verdict": difference.verdict("holds", "does not hold"),
+                    "interval": difference.interval, "verdict": verdict(difference, more=True),
                     "ratio": ratio, "predicted_ratio": wanted, "as_predicted": bool(abs(ratio / wanted - 1) <= WITHIN),
                 }
             )  # fmt: skip

@@ -13,6 +13,7 @@ from edgelam.files.storage import write_atomically
 from edgelam.output import figures
 from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, Score, load
+from edgelam.runs.claims import verdict
 from edgelam.runs.statistics import half_interval, paired_difference, with_interval
 
 from . import loop_results
@@ -77,7 +78,7 @@ def claims(run: Run) -> pd.DataFrame:
             found.append(
                 {
                     "test": test, "claim": text, "difference": difference.mean, "interval": difference.interval,
-                    "verdict": difference.verdict("holds", "does not hold"),
+                    "verdict": verdict(difference, more=True),
                 }
             )  # fmt: skip
     return pd.DataFrame(found, columns=["test", "claim", "difference", "interval", "verdict"])

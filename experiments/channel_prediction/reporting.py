@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from edgelam.output.terminal import TextTable
-from edgelam.runs import Run, load
+from edgelam.runs import Run, claims, load
 from edgelam.runs.statistics import groups
 from edgelam.text import si_bytes
 
@@ -58,11 +58,8 @@ def _models(run: Run, tests: list[str]) -> TextTable:
 
 
 def _claims(run: Run, tests: list[str]) -> TextTable:
-    table = _table(f"Published claims, on test set '{results.main_test(run)}'", "difference of NMSE", "verdict")
-    for claim in results.claims(run):
-        interval = "" if math.isnan(claim.interval) else f" +- {claim.interval:.4f}"
-        table.add_row(claim.text, f"{claim.difference:+.4f}{interval}", claim.verdict)
-    return table
+    title = f"Published claims, differences of NMSE on test set '{results.main_test(run)}'"
+    return claims.table(results.claims(run), title)
 
 
 def _costs(run: Run, tests: list[str]) -> TextTable:

@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 
 from edgelam.runs import Run
+from edgelam.runs.claims import Claim, more
 from edgelam.runs.scores import Score
-from edgelam.runs.statistics import groups, half_interval, paired_difference
+from edgelam.runs.statistics import groups, half_interval
 
 from .config import FIXED
 
@@ -92,28 +91,8 @@ def label(method: str, servers: int) -> str:
     return f"{name}, local data" if place == "local" else f"{place} {name}, {servers} servers"
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A published claim, and whether it holds here: on paired differences over seeds."""
-
-    text: str
-    difference: float
-    """Mean over seeds of NMSE of what is claimed to be worse minus better: positive if the claim holds."""
-    interval: float
-    """Half its 95 % interval; NaN with one seed."""
-
-    @property
-    def verdict(self) -> str:
-        """Return the verdict in words: "undecided" if the interval contains zero, unless no seed has any difference."""
-        if self.difference == 0 and not self.interval > 0:
-            return "no difference here"
-        if not math.isnan(self.interval) and abs(self.difference) <= self.interval:
-            return "undecided here"
-        return "holds here" if self.difference > 0 else "does not hold here"
-
-
 def claims(run: Run) -> list[Claim]:
-    """The claims of the case study that this run has figures for."""
+    """The claims of the case study that this run has figures for: NMSE of what is to be worse, minus the better."""
     scores = final_scores(run)
     scores = scores[scores["test_set"] == main_test(run)]
     nmse = {key: part.set_index("seed")["nmse"] for key, part in groups(scores, ROW)}
@@ -123,8 +102,7 @@ def claims(run: Run) -> list[Claim]:
 
     def compare(text: str, better: tuple[str, int], worse: tuple[str, int]) -> None:
         if better in nmse and worse in nmse:
-            difference = paired_difference(nmse[worse], nmse[better])
-            found.append(Claim(text, difference.mean, difference.interval))
+            found.append(more(text, nmse[worse], nmse[better]))
 
     if counts:
         best = ("lam-federated", counts[-1])
@@ -134,8 +112,8 @@ def claims(run: Run) -> list[Claim]:
             compare(f"{label(*best)} below federated {model.upper()}", best, (f"{model}-federated", counts[-1]))
         compare(f"{label(*best)} below pooled GRU", best, ("gru-pooled", counts[-1]))
         compare(f"{label(*best)} below the same at random weights", best, ("lam-random-federated", counts[-1]))
-        for few, more in pairwise(counts):
-            compare(f"federated LAM: {more} servers below {few}", ("lam-federated", more), ("lam-federated", few))
+        for few, many in pairwise(counts):
+            compare(f"federated LAM: {many} servers below {few}", ("lam-federated", many), ("lam-federated", few))
     order = [("lam-local", local), ("gru-local", local), ("rnn-local", local), ("hold-last", 0)]
     present = [key for key in order if key in nmse]
     for better, worse in pairwise(present):

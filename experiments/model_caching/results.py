@@ -13,7 +13,7 @@ from edgelam.files.storage import write_atomically
 from edgelam.output import figures
 from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, Score, claims, load
-from edgelam.runs.claims import Claim, less
+from edgelam.runs.claims import Claim, less, more
 from edgelam.runs.statistics import half_interval, with_interval
 
 _OVER = ("seed",)
@@ -96,7 +96,7 @@ def judged(run: Run) -> list[Claim]:
         ("gdsf", "lru"),
     ]  # fmt: skip
     found = [
-        less(f"{one} delivers more in time than {other}", hits[other], hits[one], scale=-1)
+        more(f"{one} delivers more in time than {other}", hits[one], hits[other])
         for one, other in pairs
         if one in hits and other in hits
     ]

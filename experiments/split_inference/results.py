@@ -11,9 +11,9 @@ from rich.console import Console
 from edgelam.files.storage import write_atomically
 from edgelam.output import figures
 from edgelam.output.terminal import TextTable
-from edgelam.runs import Run, Score, load
-from edgelam.runs.claims import Claim, less
-from edgelam.runs.statistics import half_interval, paired_difference, with_interval
+from edgelam.runs import Run, Score, claims, load
+from edgelam.runs.claims import Claim, less, more
+from edgelam.runs.statistics import half_interval, with_interval
 
 SCORES = (
     Score("e2e_s", "s", "lower", table="requests", group=("model", "method"), over=("seed",), across="method"),
@@ -56,7 +56,7 @@ def leaks(run: Run) -> pd.DataFrame:
     return means.assign(interval=groups["found"].apply(half_interval)).reset_index()
 
 
-def claims(run: Run) -> list[Claim]:
+def judged(run: Run) -> list[Claim]:
     """Return what is claimed, with what was measured."""
     found = _claims_of_leakage(run) if "leakage" in run else []
     if "requests" not in run:
@@ -64,10 +64,7 @@ def claims(run: Run) -> list[Claim]:
     for model, rows in run["requests"].groupby("model", sort=False):
         table = rows.pivot_table(index="seed", columns="method", values="e2e_s") * 1e3
         for other in (m for m in table if m != CHOSEN and CHOSEN in table):
-            difference = paired_difference(table[other], table[CHOSEN])
-            text = f"{model}: {CHOSEN} is faster than {other}"
-            measured = with_interval(difference.mean, difference.interval, sign="+") + " ms"
-            found.append(Claim(text, measured, difference.verdict("holds", "does not hold")))
+            found.append(more(f"{model}: {CHOSEN} is faster than {other}", table[other], table[CHOSEN], unit="ms"))
     if "planned" not in run:
         return found
     planned, sweep = run["planned"], run["sweep"]
@@ -84,12 +81,8 @@ def claims(run: Run) -> list[Claim]:
                 "ends": mine[ends].groupby("seed")["e2e_s"].min() * 1e3,
             }
         )
-        difference = paired_difference(table["ends"], table["inner"])
-        found.append(
-            Claim(f"{model}: in fp32, an inner cut is faster than the device or the edge alone",
-                  with_interval(difference.mean, difference.interval, sign="+") + " ms",
-                  difference.verdict("holds", "does not hold"))
-        )  # fmt: skip
+        text = f"{model}: in fp32, an inner cut is faster than the device or the edge alone"
+        found.append(more(text, table["ends"], table["inner"], unit="ms"))
     return found
 
 
@@ -129,10 +122,7 @@ def report(path: Path, console: Console) -> None:
         found.print(console)
     if "requests" in run:
         _report_requests(run, console)
-    judged = TextTable("Claims", "claim", "measured", "verdict", caption="paired by seed, 95 % intervals")
-    for claim in claims(run):
-        judged.add_row(claim.text, claim.measured, claim.verdict)
-    judged.print(console)
+    claims.table(judged(run)).print(console)
 
 
 def _report_requests(run: Run, console: Console) -> None:
@@ -169,8 +159,7 @@ def plot(path: Path) -> list[Path]:
     for name, table in (("methods", methods(run)), ("leakage", leaks(run))):
         if len(table):
             write_atomically(path / f"{name}.csv", table.to_csv(index=False, float_format="%.4g").encode())
-    frame = pd.DataFrame([vars(claim) for claim in claims(run)], columns=["text", "measured", "verdict"])
-    write_atomically(path / "claims.csv", frame.to_csv(index=False).encode())
+    write_atomically(path / "claims.csv", claims.csv(judged(run)))
     return [*(_draw_sweep(run, path) if "sweep" in run else []), *(_draw_leaks(run, path) if "leakage" in run else [])]
 
 

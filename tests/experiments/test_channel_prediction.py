@@ -4,7 +4,6 @@
 import dataclasses
 import io
 import json
-import math
 
 import numpy as np
 import pandas as pd
@@ -83,12 +82,12 @@ def test_figures_and_tables_come_from_the_folder_alone(finished):
     for words in (
         claim,
         "pooled GRU, 2 servers",
-        "hold here",
+        "undecided",
         "one sample of 2 servers",
         "all samples of 2 servers",
         "round of federated LAM",
     ):
-        assert words in text.getvalue().replace("holds here", "does not hold here")
+        assert words in text.getvalue()
 
 
 def test_the_same_seed_gives_the_same_tables_also_when_interrupted(finished, tmp_path):
@@ -227,11 +226,24 @@ def test_test_sets_from_recordings(tmp_path):
         channel_prediction.check(dataclasses.replace(config, test_recordings=("none.npz",)))
 
 
-def test_claims_are_judged_on_paired_differences():
-    assert results.Claim("", 0.1, math.nan).verdict == "holds here"
-    assert results.Claim("", -0.1, 0.05).verdict == "does not hold here"
-    assert results.Claim("", 0.1, 0.2).verdict == "undecided here"
-    assert results.Claim("", 0.0, 0.0).verdict == "no difference here"
+@pytest.mark.parametrize(
+    ("lam", "gru", "said", "verdict"),
+    [
+        ([0.30, 0.20, 0.10], [0.41, 0.29, 0.20], "+0.100 +- 0.025", "holds"),
+        ([0.41, 0.29, 0.20], [0.30, 0.20, 0.10], "-0.100 +- 0.025", "does not hold"),
+        ([0.30, 0.20], [0.30, 0.41], "+0.1 +- 1.3", "undecided"),
+        ([0.30], [0.50], "+0.2", "undecided"),
+    ],
+)
+def test_claims_are_judged_on_paired_differences(lam, gru, said, verdict):
+    rows = [
+        {"method": f"{model}-local", "servers": 2, "test_set": "iid", "seed": seed, "server": 0, "epoch": 1,
+         "nmse": value, "spectral_efficiency": 1.0}
+        for model, values in (("lam", lam), ("gru", gru)) for seed, value in enumerate(values)
+    ]  # fmt: skip
+    (claim,) = results.claims({"scores": pd.DataFrame(rows)})
+    assert claim.text == "LAM, local data below GRU, local data"
+    assert (claim.measured, claim.verdict) == (said, verdict)
 
 
 @pytest.mark.parametrize(

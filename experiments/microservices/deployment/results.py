@@ -8,7 +8,7 @@ import math
 import pandas as pd
 
 from edgelam.runs import Run
-from edgelam.runs.claims import Claim
+from edgelam.runs.claims import DOES_NOT_HOLD, HOLDS, UNDECIDED, Claim, verdict
 from edgelam.runs.scores import Score
 from edgelam.runs.statistics import Difference, half_interval, paired_difference, with_interval
 
@@ -88,7 +88,7 @@ def _never_better(run: Run) -> list[Claim]:
     most = float(beyond.max())
     measured = f"{int(rows['delay_s'].notna().sum())} plans; the best is {max(most, 0):.1e} beyond the gap"
     return [Claim("no method beats the exact solver on its own model by more than its gap", measured,
-                  "holds" if most <= 1e-9 else "does not hold")]  # fmt: skip
+                  HOLDS if most <= 1e-9 else DOES_NOT_HOLD)]  # fmt: skip
 
 
 def _greedy(run: Run) -> list[Claim]:
@@ -107,7 +107,7 @@ def _share(share: float, count: int, published: float) -> str:
     from scipy.stats import binomtest
 
     interval = binomtest(round(share * count), count).proportion_ci()
-    return "undecided" if interval.low <= published <= interval.high else "does not hold"
+    return UNDECIDED if interval.low <= published <= interval.high else DOES_NOT_HOLD
 
 
 def _pairs(there: pd.Series) -> list[tuple[str, str]]:
@@ -151,29 +151,18 @@ def _charge(run: Run) -> list[Claim]:
         charged = mine[mine["charge"].astype(bool)].set_index("seed")["e2e_mean_s"]
         free = mine[~mine["charge"].astype(bool)].set_index("seed")["e2e_mean_s"]
         difference = paired_difference(charged, free)
-        verdict = _verdict(difference, holds=difference.mean > 0)
-        found.append(Claim(f"what deciding costs makes {method} slower (mean E2E)", _said(difference, 1000, "ms"),
-                           verdict))  # fmt: skip
+        text = f"what deciding costs makes {method} slower (mean E2E)"
+        found.append(Claim(text, _said(difference, 1000, "ms"), verdict(difference, more=True)))
     return found
 
 
 def _faster(run: Run, text: str, pair: tuple[str, str], difference: Difference, said: str) -> Claim:
     """A claim that the first of a pair has less than the second; nobody whose curve still falls is called worse."""
-    verdict = _verdict(difference, holds=difference.mean < 0)
-    worse = {"does not hold": pair[0], "holds": pair[1]}.get(verdict, "")
+    word = verdict(difference, more=False)
+    worse = {DOES_NOT_HOLD: pair[0], HOLDS: pair[1]}.get(word, "")
     if worse in LEARNED and not flat(run).get(worse, False):
-        verdict = f"undecided: the curve of {worse} has not flattened"
-    return Claim(text, said, verdict)
-
-
-def _verdict(difference: Difference, *, holds: bool) -> str:
-    if difference.pairs < 2 or math.isnan(difference.mean):
-        return "undecided"
-    if difference.mean == 0 and not difference.interval > 0:
-        return "does not hold"  # the same, always
-    if not difference.decided:
-        return "undecided"
-    return "holds" if holds else "does not hold"
+        word = f"{UNDECIDED}: the curve of {worse} has not flattened"
+    return Claim(text, said, word)
 
 
 def _said(difference: Difference, scale: float, unit: str) -> str:

@@ -12,9 +12,9 @@ from rich.console import Console
 from edgelam.files.storage import write_atomically
 from edgelam.output import figures
 from edgelam.output.terminal import TextTable
-from edgelam.runs import Run, load
+from edgelam.runs import Run, claims, load
 from edgelam.runs.scores import Score
-from edgelam.runs.statistics import half_interval, with_interval
+from edgelam.runs.statistics import Difference, half_interval, with_interval
 
 _BY, _OVER = ("method", "load"), ("seed",)
 SCORES = (
@@ -56,9 +56,7 @@ def over_cells(run: Run) -> pd.DataFrame:
 
 def verdict(ratio: float, interval: float, seeds: int) -> str:
     """Say whether more than the published share is on time: by the interval, with at least two seeds."""
-    if seeds < 2 or abs(ratio - PUBLISHED) <= interval:
-        return "undecided"
-    return "holds" if ratio > PUBLISHED else "does not hold"
+    return claims.verdict(Difference(ratio - PUBLISHED, interval, seeds), more=True)
 
 
 def report(path: Path, console: Console) -> None:

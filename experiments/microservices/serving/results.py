@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from edgelam.runs import Run
-from edgelam.runs.claims import Claim, every, less
+from edgelam.runs.claims import Claim, every, less, more
 from edgelam.runs.scores import Score
 from edgelam.runs.statistics import Difference, half_interval, paired_difference
 
@@ -96,8 +96,8 @@ def claims(run: Run) -> list[Claim]:
     if FIRST in by:
         for other, column, sign, text, scale, unit in CLAIMS:
             if other in by:
-                mine, theirs = by[FIRST][column], by[other][column]
-                found.append(less(text, sign * mine, sign * theirs, scale=sign * scale, unit=unit))
+                judge = less if sign > 0 else more
+                found.append(judge(text, by[FIRST][column], by[other][column], scale=scale, unit=unit))
     same, count = same_answers(run)
     if len(by) > 1 and count:
         found.append(every("methods give the same answers", same, count, "requests"))

@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 
 from edgelam.output.terminal import TextTable
-from edgelam.runs import load
+from edgelam.runs import claims, load
 
 from . import results
 
@@ -38,10 +38,7 @@ def report(path: Path, console: Console) -> None:
         mean, most, count = 100 * gaps["mean_gap"].mean(), 100 * gaps["largest_gap"].max(), gaps["admissions"].sum()
         text = f"Greedy admission by worth for each unit of band is {mean:.2f} % below the exact one on average, "
         console.print(f"{text}{most:.1f} % at most, in {count} admissions.", soft_wrap=True)
-    verdicts = TextTable("Claims", "claim", "measured", "verdict")
-    for claim in results.claims(run):
-        verdicts.add_row(claim.text, claim.measured, claim.verdict)
-    verdicts.print(console)
+    claims.table(results.claims(run)).print(console)
 
 
 def _number(value: float, form: str, unit: str = "") -> str:

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pandas as pd
 
 from edgelam.runs import Run
-from edgelam.runs.claims import Claim
+from edgelam.runs.claims import Claim, more
 from edgelam.runs.scores import Score
-from edgelam.runs.statistics import half_interval, paired_difference, with_interval
+from edgelam.runs.statistics import half_interval
 
 from .settings import FREE, OURS, SOFT
 
@@ -138,11 +139,8 @@ def claims(run: Run) -> list[Claim]:
         for ours in (OURS, SOFT):
             for name in methods(run):
                 if ours in own and name in own and name not in (OURS, FREE, SOFT):
-                    difference = paired_difference(own[ours], own[name])
                     text = f"at equal {what}, {ours} is more accurate than {name}"
-                    measured = with_interval(difference.mean, difference.interval, sign="+")
-                    verdict = difference.verdict("holds", "does not hold").replace("the same", "undecided")
-                    found.append(Claim(text, measured, verdict))
+                    found.append(more(text, own[ours], own[name]))
     return found + _claim_of_deciding(run)
 
 
@@ -198,10 +196,9 @@ def _claim_of_deciding(run: Run) -> list[Claim]:
     names = last.index.get_level_values("method") if len(last) else ()
     if OURS not in names or FREE not in names:
         return []
-    difference = paired_difference(last[OURS], last[FREE])
-    measured = f"{with_interval(difference.mean, difference.interval, sign='+')} s of {last[OURS].mean():.3g} s"
-    return [Claim("deciding takes time: the run is longer than with free decisions", measured,
-                  difference.verdict("holds", "does not hold").replace("the same", "undecided"))]  # fmt: skip
+    text = "deciding takes time: the run is longer than with free decisions"
+    claim = more(text, last[OURS], last[FREE], unit="s")
+    return [dataclasses.replace(claim, measured=f"{claim.measured} of {last[OURS].mean():.3g} s")]
 
 
 def mean_curves(run: Run) -> dict[str, pd.DataFrame]:

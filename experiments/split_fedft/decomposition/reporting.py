@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from edgelam.output.terminal import TextTable
-from edgelam.runs import load
+from edgelam.runs import claims, load
 
 from . import results
 
@@ -34,7 +34,4 @@ def report(path: Path, console: Console) -> None:
             str(row["way"]), str(row["predictions"]), f"{100 * row['median']:.1f} %", f"{100 * row['p90']:.1f} %"
         )
     errors.print(console)
-    verdicts = TextTable("Claims", "claim", "measured", "verdict")
-    for claim in results.claims(run):
-        verdicts.add_row(claim.text, claim.measured, claim.verdict)
-    verdicts.print(console)
+    claims.table(results.claims(run)).print(console)

@@ -6,12 +6,13 @@ Column `method` of the tables is the way to cut and the seed, as `label` writes 
 
 from __future__ import annotations
 
+import dataclasses
+
 import pandas as pd
 
 from edgelam.runs import Run
-from edgelam.runs.claims import Claim
+from edgelam.runs.claims import Claim, less
 from edgelam.runs.scores import Score
-from edgelam.runs.statistics import paired_difference, with_interval
 
 from .settings import ADAPTIVE, FIXED
 
@@ -87,16 +88,9 @@ def claims(run: Run) -> list[Claim]:
             if best is None:
                 continue
             own, other = (rows[rows["way"] == each].set_index("seed")[column] for each in (way, best))
-            difference, scale = paired_difference(own, other), SCALES[column]
-            word = difference.verdict("does not hold", "holds")
-            measured = with_interval(scale * difference.mean, scale * difference.interval, sign="+")
-            found.append(
-                Claim(
-                    f"{way} takes less {name} than {best}, the fixed cut that takes least",
-                    f"{measured} {UNITS[column]} of {scale * other.mean():.4g}",
-                    {"the same": "does not hold", "no pair": "undecided"}.get(word, word),
-                )
-            )
+            text, scale = f"{way} takes less {name} than {best}, the fixed cut that takes least", SCALES[column]
+            claim = less(text, own, other, scale=scale, unit=UNITS[column])
+            found.append(dataclasses.replace(claim, measured=f"{claim.measured} of {scale * other.mean():.4g}"))
     return found
 
 
