@@ -73,7 +73,7 @@ def report(path: Path, console: Console) -> None:
             table.print(console)
     table = TextTable("What must hold", "case: what", "found", "")
     for check in checks(path):
-        table.add_row(f"{check.case}: {check.what}", check.found, "yes" if check.holds else "NO")
+        table.add_row(f"{check.case}: {check.what}", check.found, check.verdict)
     table.print(console)
 
 

@@ -16,7 +16,13 @@ class Check:
     case: str
     what: str
     found: str
-    holds: bool
+    holds: bool | None
+    """None: the run is too small to tell."""
+
+    @property
+    def verdict(self) -> str:
+        """Return ``yes``, ``NO`` or ``undecided``."""
+        return "undecided" if self.holds is None else "yes" if self.holds else "NO"
 
 
 def jain(values: np.ndarray) -> float:

@@ -9,9 +9,10 @@ import pandas as pd
 
 from edgelam import cosim
 
-from .checks import Frame
+from .checks import Check, Frame
 
 RESAMPLED = 200  # times
+BEYOND_DB = 0.5  # how far outside of what companies found a percentile may be
 
 
 def observe(options: dict[str, Any], seed: int) -> list[dict[str, Any]]:
@@ -53,3 +54,18 @@ def percentiles(rows: Frame, wanted: Iterable[tuple[str, int]], random: np.rando
             "value": float(np.percentile(values, percent)), "low": float(low), "high": float(high)
         }  # fmt: skip
     return pd.DataFrame.from_dict(found, orient="index").rename_axis(["quantity", "percentile"])
+
+
+def within(case: str, what: str, found: Frame, known: Frame, drops: int) -> Check:
+    """Check that every percentile over all drops is in the envelope of the companies, or at most BEYOND_DB outside.
+
+    found: value, low, high by percentile, known: min, max, dB. With fewer than two drops it is undecided.
+    """
+    both = found.join(known)
+    beyond = pd.concat([both["value"] - both["max"], both["min"] - both["value"]], axis=1).max(axis=1)
+    at = beyond.idxmax()
+    return Check(
+        case, f"{what}: 5 to 95 % within {BEYOND_DB} dB of the envelope",
+        f"{beyond[at]:+.2f} dB beyond it at most: at {at} % {both['value'][at]:.2f} dB, interval "
+        f"{both['low'][at]:.2f} to {both['high'][at]:.2f}", None if drops < 2 else bool(beyond[at] <= BEYOND_DB),
+    )  # fmt: skip

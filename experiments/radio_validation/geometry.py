@@ -13,12 +13,11 @@ from edgelam.runs import Run, RunFolder, figures
 
 from .checks import Check, Frame
 from .config import Config
-from .drops import observe, percentiles
+from .drops import observe, percentiles, within
 from .runner import Runner
 
 TABLE = "geometry"
 COMPANIES = Path(__file__).parent / "uma_urllc_4ghz.csv"
-BEYOND_DB = 0.5  # how far outside of what companies found a percentile may be
 QUANTITIES = {"coupling_gain": "coupling gain (dB)", "geometry": "geometry (dB)"}
 SCHEMA = {"drop": int, "ue": int, "serving_cell": int, "indoor": bool, "coupling_gain": float, "geometry": float,
           "sir": float}  # fmt: skip
@@ -83,14 +82,8 @@ def numbers(run: Run) -> list[TextTable]:
 def checks(run: Run) -> list[Check]:
     """Every percentile over all drops is in the envelope of what the companies found, or at most half a dB outside."""
     known, found = companies(), measured(run[TABLE])
-    results = []
-    for quantity in QUANTITIES:
-        both = found.loc[quantity].join(known.loc[quantity])
-        beyond = pd.concat([both["value"] - both["max"], both["min"] - both["value"]], axis=1).max(axis=1)
-        at = beyond.idxmax()
-        results.append(
-            Check("geometry", f"{quantity.replace('_', ' ')}: 5 to 95 % within {BEYOND_DB} dB of the envelope",
-                  f"{beyond[at]:+.2f} dB beyond it at most: at {at} % {both['value'][at]:.2f} dB, interval "
-                  f"{both['low'][at]:.2f} to {both['high'][at]:.2f}", float(beyond[at]) <= BEYOND_DB)
-        )  # fmt: skip
-    return results
+    drops = run[TABLE]["drop"].nunique()
+    return [
+        within("geometry", quantity.replace("_", " "), found.loc[quantity], known.loc[quantity], drops)
+        for quantity in QUANTITIES
+    ]

@@ -17,6 +17,7 @@ from edgelam.experiments.radio_validation.checks import jain
 from edgelam.experiments.radio_validation.config import CASES, Config
 from edgelam.experiments.radio_validation.delay import reckon
 from edgelam.experiments.radio_validation.distance import PLACES
+from edgelam.experiments.radio_validation.drops import within
 from edgelam.experiments.radio_validation.runner import Runner
 from edgelam.experiments.radio_validation.schedulers import EQUAL, SNR_AT_0_DBM_DB
 from edgelam.experiments.radio_validation.tcp import INITIAL_WINDOW, SEGMENT, explain
@@ -52,6 +53,26 @@ def test_what_must_hold_holds(finished):
     assert {check.case for check in found} == set(CASES)
     few = {"geometry", "evaluations", "large_scale"}  # small drops do not tell: test_nr_link_budget has larger ones
     assert [check for check in found if not check.holds and check.case not in few] == []
+
+
+@pytest.mark.parametrize(
+    ("values", "drops", "verdict"),
+    [
+        ([-0.4, 5.0], 10, "yes"),
+        ([0.6, 5.0], 10, "yes"),
+        ([-0.6, 5.0], 10, "NO"),  # its interval reaches into the envelope
+        ([0.5, 8.6], 2, "NO"),
+        ([0.5, 5.0], 1, "undecided"),
+        ([-0.6, 5.0], 1, "undecided"),
+    ],
+)
+def test_percentiles_are_judged_and_not_their_intervals(values, drops, verdict):
+    index = pd.Index([5, 50], name="percentile")
+    found = pd.DataFrame({"value": values, "low": [-3.0, 4.0], "high": [3.0, 9.0]}, index=index)
+    known = pd.DataFrame({"min": [0.0, 4.0], "max": [1.0, 8.0]}, index=index)
+    check = within("geometry", "gain", found, known, drops)
+    assert check.verdict == verdict
+    assert "dB beyond it at most: at " in check.found
 
 
 def test_every_case_has_figures(finished):
