@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from edgelam.air.beamforming.channels.iid import complex_normal
-from edgelam.air.beamforming.problem import others, refuse_bad_tensor, refuse_not_positive, squared
+from edgelam.air.beamforming.problem import Downlink, others, refuse_bad_tensor, refuse_not_positive, squared
 from edgelam.errors import ConfigurationError
 from edgelam.random_streams import derive_seed, torch_generator
 
@@ -57,13 +57,11 @@ class CoordinatedDownlink:
             raise ConfigurationError(f"serving is {serving.tolist()}; legal are cells 0 to {cells - 1}")
         refuse_not_positive(self.power, "power", torch.Size())
         refuse_not_positive(self.noise_power, "noise_power", torch.Size())
-        own = squared(self.channel[..., torch.arange(users), serving, :]).sum(-1)
-        if not (own > 0).all():
+        own = self.channel[..., torch.arange(users), serving, :]
+        if not (squared(own).sum(-1) > 0).all():
             raise ConfigurationError("a user has no channel to the cell that serves it; legal is one that is not 0")
-        if self.weights is not None and (
-            self.weights.shape[-1:] != (users,) or not (torch.isfinite(self.weights) & (self.weights >= 0)).all()
-        ):
-            raise ConfigurationError(f"weights are {list(self.weights.shape)}; legal are numbers from 0 on, [{users}]")
+        # what the downlink of all cells refuses of weights, and of SNRs for which there are no correct digits
+        Downlink(own, float(self.power), float(self.noise_power), self.weights)
 
     @property
     def num_users(self) -> int:

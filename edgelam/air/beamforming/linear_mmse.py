@@ -12,11 +12,14 @@ what antennas have in common is left out.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from edgelam.air.beamforming.problem import refuse_bad_tensor
+from edgelam.air.beamforming.surface import refuse_bad_phases
 from edgelam.errors import ConfigurationError
 
 
@@ -30,8 +33,14 @@ class Prior(NamedTuple):
 
 
 def prior(direct: Tensor, cascaded: Tensor) -> Prior:
-    """Mean and covariance of draws: complex [draw, user, antenna] and [draw, user, element, antenna]."""
-    if direct.ndim != 3 or cascaded.ndim != 4 or len(direct) < 2:
+    """Mean and covariance of draws: complex [draw, user, antenna] and [draw, user, element, antenna].
+
+    Raises ConfigurationError for other shapes, and for values that are not finite.
+    """
+    refuse_bad_tensor(direct, "direct", "[draw, user, antenna]", 3)
+    refuse_bad_tensor(cascaded, "cascaded", "[draw, user, element, antenna]", 4)
+    fits = cascaded.shape[:2] + cascaded.shape[3:] == direct.shape
+    if direct.ndim != 3 or cascaded.ndim != 4 or not fits or len(direct) < 2:
         raise ConfigurationError(
             f"draws are {list(direct.shape)} and {list(cascaded.shape)}; legal are 2 or more: [draw, user, antenna] "
             "and [draw, user, element, antenna]"
@@ -46,10 +55,13 @@ def lmmse(known: Tensor, phases: Tensor, variance: float, before: Prior) -> tupl
     """Estimates of the direct, [..., user, antenna], and the cascaded channel, [..., user, element, antenna].
 
     known: complex [..., user, sub-frame, antenna] and its noise variance, as `receive_pilots` gives them; phases:
-    complex [sub-frame, element]. Returns complex128. Raises ConfigurationError for shapes that do not fit.
+    complex [sub-frame, element]. Returns complex128. Raises ConfigurationError for shapes that do not fit, and for
+    values that are not finite.
     """
+    refuse_bad_tensor(known, "pilots", "[..., user, sub-frame, antenna]", 3)
+    refuse_bad_phases(phases)
     elements, antennas = len(before.mean) - 1, before.mean.shape[1]
-    if phases.shape[1:] != (elements,) or known.shape[-2:] != (len(phases), antennas) or not variance > 0:
+    if phases.shape[1:] != (elements,) or known.shape[-2:] != (len(phases), antennas) or not 0 < variance < math.inf:
         raise ConfigurationError(
             f"pilots {list(known.shape)} of variance {variance} with phases {list(phases.shape)}; legal are "
             f"[..., user, sub-frame, {antennas}], a variance above 0 and [sub-frame, {elements}]"

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from edgelam.air.beamforming.channels.iid import complex_normal
 from edgelam.air.beamforming.problem import refuse_not_positive
-from edgelam.air.beamforming.surface import SurfaceDownlink
+from edgelam.air.beamforming.surface import SurfaceDownlink, refuse_bad_phases
 from edgelam.errors import ConfigurationError
 from edgelam.random_streams import derive_seed, torch_generator
 
@@ -36,6 +36,7 @@ def receive_pilots(
         raise ConfigurationError(
             f"phases of pilots are {list(phases.shape)}; legal is [sub-frame, {surface.num_elements}]"
         )
+    refuse_bad_phases(phases)
     direct, users = surface.direct.to(torch.complex128), surface.direct.shape[-2]
     amplitude = math.sqrt(power * users)
     symbols = torch.fft.fft(torch.eye(users, dtype=torch.complex128), norm="ortho").to(direct.device)

@@ -64,13 +64,18 @@ class SurfaceDownlink:
         """
         if phases.shape[-1:] != (self.num_elements,):
             raise ConfigurationError(f"phases are {list(phases.shape)}; legal is [..., {self.num_elements}]")
-        modulus = phases.abs()
-        if not torch.isclose(modulus, torch.ones_like(modulus), rtol=0, atol=1e-4).all():
-            raise ConfigurationError(
-                f"phases have moduli from {modulus.min().item():g} to {modulus.max().item():g}; legal is 1 for all"
-            )
+        refuse_bad_phases(phases)
         return Downlink(
             effective(self.direct, self.cascaded, phases.to(self.direct)), self.power, self.noise_power, self.weights
+        )
+
+
+def refuse_bad_phases(phases: Tensor) -> None:
+    """Refuse phase factors whose modulus is not 1: ConfigurationError."""
+    modulus = phases.abs()
+    if not torch.isclose(modulus, torch.ones_like(modulus), rtol=0, atol=1e-4).all():
+        raise ConfigurationError(
+            f"phases have moduli from {modulus.min().item():g} to {modulus.max().item():g}; legal is 1 for all"
         )
 
 

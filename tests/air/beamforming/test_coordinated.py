@@ -106,5 +106,12 @@ def test_refused():
         CoordinatedDownlink(silent, torch.tensor([0, 1]))
     with pytest.raises(ConfigurationError, match="nan"):
         CoordinatedDownlink(channel * float("nan"), torch.tensor([0, 1]))
+    serving = torch.tensor([0, 1])
+    bad = {"not all of them 0": [0.0, 0.0], "finite": [1.0, math.nan], "from 0 on": [1.0, -1.0], "is real": [1.0]}
+    for words, weights in bad.items():
+        with pytest.raises(ConfigurationError, match=words):
+            CoordinatedDownlink(channel, serving, weights=torch.tensor(weights))
+    with pytest.raises(ConfigurationError, match="legal is -60 to 60 dB"):
+        CoordinatedDownlink(channel, serving, power=1e9)
     with pytest.raises(ConfigurationError, match="numbers from 1 on"):
         coordinated_iid(1, 0, 2, 3, seed=1)

@@ -168,6 +168,12 @@ def test_the_cell_has_the_published_path_losses(cell):
 SURFACE = small()
 
 
+def estimate(known=1.0, variance=1.0, phases=1.0):
+    before = beamforming.prior(SURFACE.direct, SURFACE.cascaded)
+    pilots = known * torch.ones(4, 1, 2, 2, dtype=DOUBLE)
+    return beamforming.lmmse(pilots, phases * torch.ones(2, 3, dtype=DOUBLE), variance, before)
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -194,7 +200,15 @@ SURFACE = small()
             lambda: beamforming.receive_pilots(SURFACE, torch.ones(1, 3), power=-1.0, noise_power=1.0, seed=1),
             r"power is -1; legal",
         ),
+        (
+            lambda: beamforming.receive_pilots(SURFACE, 2 * torch.ones(1, 3), power=1.0, noise_power=1.0, seed=1),
+            r"moduli from 2 to 2; legal is 1",
+        ),
         (lambda: beamforming.prior(SURFACE.direct[:1], SURFACE.cascaded[:1]), r"legal are 2 or more"),
+        (lambda: beamforming.prior(SURFACE.direct * math.nan, SURFACE.cascaded), r"direct\[0, 0, 0\] is .*nan"),
+        (lambda: estimate(known=math.nan), r"pilots\[0, 0, 0, 0\] is .*nan"),
+        (lambda: estimate(variance=math.inf), r"variance above 0"),
+        (lambda: estimate(phases=0.5), r"moduli from 0.5 to 0.5"),
         (lambda: beamforming.surface_cell(1, seed=1, rician=-1.0), r"rician -1.0; legal"),
     ],
 )

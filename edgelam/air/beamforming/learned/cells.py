@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from edgelam.air.beamforming.coordinated import CoordinatedDownlink
-from edgelam.air.beamforming.learned.ascent import ascend, trained
+from edgelam.air.beamforming.learned.ascent import Keeper, ascend, trained
 from edgelam.air.beamforming.learned.policy import Policy, seen
 from edgelam.air.beamforming.problem import squared
 
@@ -70,6 +70,7 @@ def train(
     steps: int,
     learning_rate: float = 3e-3,
     told: Callable[[int, float], None] | None = None,
+    keeper: Keeper | None = None,
 ) -> None:
     """Train in place on the weighted sum rate; draw: number of the step, from 1, -> its networks."""
 
@@ -77,4 +78,5 @@ def train(
         problem = draw(step)
         return problem.weighted_sum_rate(policy(problem)).mean()
 
-    ascend(policy, torch.optim.Adam(trained(policy), lr=learning_rate), rate, steps=steps, told=told)
+    optimiser = torch.optim.Adam(trained(policy), lr=learning_rate)
+    ascend(policy, optimiser, rate, steps=steps, told=told, keeper=keeper)

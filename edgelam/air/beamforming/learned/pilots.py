@@ -19,12 +19,14 @@ Shape suffixes: U user samples, T sub-frames, B beams, F unknowns (1 + N), D cod
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from edgelam.air.beamforming.channels.surface_cell import surface_cell
+from edgelam.air.beamforming.learned.ascent import Keeper, ascend
 from edgelam.air.beamforming.pilots import receive_pilots
 from edgelam.air.beamforming.surface import SurfaceDownlink
 from edgelam.errors import ConfigurationError
@@ -117,27 +119,28 @@ def train(
     learning_rate: float = 1e-3,
     seed: int,
     told: Callable[[int, float], None] | None = None,
+    keeper: Keeper | None = None,
 ) -> None:
     """Train in place on the squared error of both channels over their power.
 
     draw: number of samples and seed -> channels; power, noise_power: of a user's pilots, as for `receive_pilots`; told:
     called after each step with its number, from 1, and the error.
     """
-    optimiser = torch.optim.Adam(encoder.parameters(), lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    for step in range(1, steps + 1):
+
+    def value(step: int) -> Tensor:
         cell = draw(batch_size, derive_seed(seed, f"draws of step {step}"))
         known, _ = receive_pilots(
             cell, phases, power=power, noise_power=noise_power, seed=derive_seed(seed, f"noise of step {step}")
         )
         direct, cascaded = encoder(known)
-        loss = error(direct, cell.direct) + error(cascaded, cell.cascaded)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
+        return -error(direct, cell.direct) - error(cascaded, cell.cascaded)
+
+    def negative(step: int, found: float) -> None:
         if told is not None:
-            told(step, float(loss.detach()))
+            told(step, -found)
+
+    optimiser = torch.optim.Adam(encoder.parameters(), lr=learning_rate)
+    ascend(encoder, optimiser, value, steps=steps, told=negative, keeper=keeper, largest_gradient=math.inf)
 
 
 def cells(samples: int, seed: int) -> SurfaceDownlink:

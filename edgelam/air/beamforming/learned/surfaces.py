@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from edgelam.air.beamforming.channels.surface_cell import surface_cell
-from edgelam.air.beamforming.learned.ascent import ascend, trained
+from edgelam.air.beamforming.learned.ascent import Keeper, ascend, trained
 from edgelam.air.beamforming.learned.policy import Policy
 from edgelam.air.beamforming.problem import others, squared
 from edgelam.air.beamforming.surface import SurfaceDownlink
@@ -70,6 +70,7 @@ def train(
     learning_rate: float = 3e-3,
     seed: int,
     told: Callable[[int, float], None] | None = None,
+    keeper: Keeper | None = None,
 ) -> None:
     """Train in place on the rate, on cells of arXiv 2009.14404; told: gets a step's number, from 1, and mean rate."""
 
@@ -78,4 +79,5 @@ def train(
         phases, precoder = policy(cell)
         return cell.at(phases).weighted_sum_rate(precoder).mean()
 
-    ascend(policy, torch.optim.Adam(trained(policy), lr=learning_rate), rate, steps=steps, told=told)
+    optimiser = torch.optim.Adam(trained(policy), lr=learning_rate)
+    ascend(policy, optimiser, rate, steps=steps, told=told, keeper=keeper)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from edgelam.air.beamforming.channels.iid import complex_normal
-from edgelam.air.beamforming.learned.ascent import ascend
+from edgelam.air.beamforming.learned.ascent import Keeper, ascend
 from edgelam.air.beamforming.learned.gnn import of_size
 from edgelam.air.beamforming.learned.graph_lam import GraphLam
 from edgelam.air.beamforming.learned.policy import Policy
@@ -19,7 +19,7 @@ from edgelam.air.beamforming.learned.settings import KINDS, Kind, PolicySettings
 from edgelam.air.beamforming.learned.unrolled import UnrolledWmmse
 from edgelam.air.beamforming.problem import Downlink
 from edgelam.errors import ConfigurationError
-from edgelam.random_streams import derive_seed, torch_generator
+from edgelam.random_streams import derive_seed, dropout_seed, torch_generator, torch_seeded
 from edgelam.text import suggest
 
 BACKBONE_SHARE = 0.1
@@ -40,8 +40,11 @@ def make(kind: Kind, settings: PolicySettings, *, seed: int = 0) -> Policy:
     return lam if kind != "gnn" else of_size(settings, lam.trained(), seed=seed)
 
 
-def problems(settings: TrainingSettings, seed: int) -> Iterator[Downlink]:
-    """Yield the problems of all steps: a number of users and of antennas for each, an SNR for each sample."""
+def problems(settings: TrainingSettings, seed: int, device: torch.device | str = "cpu") -> Iterator[Downlink]:
+    """Yield the problems of all steps: a number of users and of antennas for each, an SNR for each sample.
+
+    They are the same on every device.
+    """
     generator = torch_generator(derive_seed(seed, "channels of training"))
 
     def between(low: int, high: int) -> int:
@@ -60,7 +63,8 @@ def problems(settings: TrainingSettings, seed: int) -> Iterator[Downlink]:
         if settings.weight_range > 1:
             exponent = 2 * torch.rand(settings.batch_size, users, generator=generator) - 1
             weights = settings.weight_range**exponent
-        yield Downlink(channel, power=10 ** (snr_db / 10), weights=weights)
+        power = 10 ** (snr_db / 10)
+        yield Downlink(channel.to(device), power.to(device), weights=None if weights is None else weights.to(device))
 
 
 def objective(problem: Downlink, precoder: Tensor, settings: TrainingSettings) -> Tensor:
@@ -72,7 +76,12 @@ def objective(problem: Downlink, precoder: Tensor, settings: TrainingSettings) -
 
 
 def train(
-    policy: Policy, settings: TrainingSettings, *, seed: int, told: Callable[[int, float], None] | None = None
+    policy: Policy,
+    settings: TrainingSettings,
+    *,
+    seed: int,
+    told: Callable[[int, float], None] | None = None,
+    keeper: Keeper | None = None,
 ) -> None:
     """Train a policy in place. told: called after each step with its number, from 1, and the batch's mean objective.
 
@@ -86,13 +95,15 @@ def train(
             {"params": [named[name] for name in own], "lr": BACKBONE_SHARE * settings.learning_rate},
         ]
     )
-    draws = problems(settings, seed)
+    draws = enumerate(problems(settings, seed, next(iter(named.values())).device), 1)
 
-    def value(_: int) -> Tensor:
-        problem = next(draws)
-        return objective(problem, policy(problem), settings).mean()
+    def value(step: int) -> Tensor:
+        problem = next(each for number, each in draws if number == step)  # those of steps that are done are drawn again
+        with torch_seeded(dropout_seed(seed, step) % 2**63):
+            precoder = policy(problem)
+        return objective(problem, precoder, settings).mean()
 
-    ascend(policy, optimiser, value, steps=settings.steps, told=told)
+    ascend(policy, optimiser, value, steps=settings.steps, told=told, keeper=keeper)
 
 
 def save(policy: nn.Module, path: Path) -> None:
