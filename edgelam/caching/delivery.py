@@ -23,9 +23,9 @@ import numpy as np
 
 from edgelam.caching.blocks import BlockStore
 from edgelam.caching.library import Library
+from edgelam.cosim.transport import Transport
 from edgelam.errors import BatteryEmpty, ConfigurationError, EdgelamError, TransferError
 from edgelam.files.storage import StorageError
-from edgelam.inference.transport import Transport
 from edgelam.text import suggest
 
 if TYPE_CHECKING:
@@ -160,6 +160,17 @@ class EdgeCaches:
         )  # fmt: skip
         self.deliveries.append(delivery)
         return delivery
+
+    async def bring(self, user: str, blocks: Mapping[str, int], site: str) -> dict[str, int]:
+        """Bring some blocks (name -> bytes) to a user by way of a cache node, those first that are named first; return
+        where they were found, as in `Delivery.found`.
+
+        For those who want parts of a model, or one after the other. Nobody counts it as a delivery. Raises one of
+        `FAILS` if a block does not come; those that came before stay.
+        """
+        progress = _Progress()
+        await self._bring(user, blocks, site, progress)
+        return progress.found
 
     async def close(self) -> None:
         """Wait until all blocks on their way to caches have come."""

@@ -20,9 +20,8 @@ from edgelam.cosim import encoding as codec
 from edgelam.errors import EdgelamError
 from edgelam.inference.graph import ROOT, Graph, Step
 from edgelam.inference.instance import Call
-from edgelam.inference.moments import Moment, latest
+from edgelam.inference.moments import Moment, latest, part_of
 from edgelam.inference.records import MoveRecord
-from edgelam.inference.transport import part_of
 from edgelam.random_streams import derive_seed, from_numbers
 
 if TYPE_CHECKING:

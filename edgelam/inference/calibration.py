@@ -98,7 +98,7 @@ async def probed(
 
     The first transfer of a pair opens its TCP connection, and is not returned.
     """
-    from edgelam.inference.transport import Transport
+    from edgelam.cosim.transport import Transport
 
     transport, found = Transport(), []
     for source, receiver in pairs:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from edgelam.cosim.node import Node
     from edgelam.cosim.simulation import Simulation
+    from edgelam.cosim.transport import Transport
     from edgelam.inference.requests import Request
-    from edgelam.inference.transport import Transport
 
 
 @dataclass(slots=True, eq=False)

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgelam.cosim.node import Node
 
 PARTS = ("decision", "uplink", "backhaul", "downlink", "load", "queue", "compute", "retry")
 """What a request can wait for: a routing decision; a transfer from a user device, between servers, or to a user device;
@@ -45,3 +49,10 @@ class Moment:
 def latest(moments: Iterable[Moment]) -> Moment:
     """Return the last of these moments; of equal ones the first in this order."""
     return max(moments, key=lambda moment: moment.time_ns)
+
+
+def part_of(source: Node, to: Node) -> str:
+    """Return the part of a request's time that a transfer is."""
+    if source.role == "ue":
+        return "uplink"
+    return "downlink" if to.role == "ue" else "backhaul"

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgelam.cosim.transport import Transport
 from edgelam.errors import ConfigurationError, EdgelamError, OutOfDeviceMemory, RunEnded, first_cause
 from edgelam.inference.attempt import Answer, Attempt, NodeLost
 from edgelam.inference.computing import Computing
@@ -29,7 +30,6 @@ from edgelam.inference.moments import Moment
 from edgelam.inference.records import CallRecord, InstanceRecord, MoveRecord, RequestRecord
 from edgelam.inference.requests import Request
 from edgelam.inference.service import Service
-from edgelam.inference.transport import Transport
 from edgelam.text import suggest
 
 if TYPE_CHECKING:

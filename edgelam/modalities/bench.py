@@ -50,6 +50,11 @@ class Bench:
         except (OSError, SafetensorError):  # not there, or damaged: it is made again
             return None
 
+    def drop(self, name: str) -> None:
+        """Forget what was kept under a name, if there is anything."""
+        if self._folder is not None:
+            (self._folder / f"{name}.safetensors").unlink(missing_ok=True)
+
     def image_features(self, images: Tensor) -> dict[str, Tensor]:
         """Return ``features`` [images, 768] of images [images, height, width] by the encoder of images."""
         encoder: Any = self.module("dinov2-small")

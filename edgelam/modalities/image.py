@@ -58,9 +58,9 @@ class ImageEncoder(Module):
         return torch.cat([tokens_BLD[:, 0], tokens_BLD[:, 1:].mean(dim=1)], dim=1)
 
 
-def prepared(images: Tensor) -> Tensor:
-    """Images of one size, uint8 [images, height, width(, 3)] -> what DINOv2 takes, float32 [images, 3, 112, 112]."""
+def prepared(images: Tensor, pixels: int = PIXELS) -> Tensor:
+    """Images of one size, uint8 [images, height, width(, 3)] -> what DINOv2 takes, float32 [images, 3, pixels, ...]."""
     colour = images[..., None].expand(*images.shape, 3) if images.dim() == 3 else images
     x_BCHW = colour.permute(0, 3, 1, 2).float() / 255.0
-    x_BCHW = F.interpolate(x_BCHW, (PIXELS, PIXELS), mode="bilinear", antialias=True, align_corners=False)
+    x_BCHW = F.interpolate(x_BCHW, (pixels, pixels), mode="bilinear", antialias=True, align_corners=False)
     return (x_BCHW - torch.tensor(_MEAN)[:, None, None]) / torch.tensor(_STD)[:, None, None]

@@ -13,6 +13,7 @@ import torch
 
 from edgelam import cosim
 from edgelam.cosim.node import Node
+from edgelam.cosim.transport import Transport
 from edgelam.inference.calibration import Links, fit, probed
 from edgelam.inference.split import (
     Answered,
@@ -28,7 +29,6 @@ from edgelam.inference.split import (
     measured,
     predicted_s,
 )
-from edgelam.inference.transport import Transport
 from edgelam.output.progress import Progress
 from edgelam.random_streams import derive_seed, from_numbers
 from edgelam.runs import RunFolder

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from edgelam import cosim
+from edgelam.cosim.transport import Transport
 from edgelam.errors import ConfigurationError
 from edgelam.inference.migration.handover import jointly
 from edgelam.inference.speculative import (
@@ -28,7 +29,6 @@ from edgelam.inference.speculative import (
     verify,
 )
 from edgelam.inference.speculative.verification import drawn
-from edgelam.inference.transport import Transport
 from edgelam.random_streams import from_numbers, torch_generator
 
 PROMPT = [5, 9, 3, 7]

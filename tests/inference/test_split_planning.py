@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from edgelam import cosim
 from edgelam.cosim.devices import profile
+from edgelam.cosim.transport import Transport
 from edgelam.cosim.work import Work
 from edgelam.errors import ConfigurationError
 from edgelam.inference.calibration import Line, fit, probed
@@ -31,7 +32,6 @@ from edgelam.inference.split import (
     predicted_s,
 )
 from edgelam.inference.split.wire import packed, unpacked
-from edgelam.inference.transport import Transport
 from edgelam.models.cuts import EfficientNetCuts
 from edgelam.models.efficientnet_lite import EfficientNetLite
 from edgelam.random_streams import torch_generator

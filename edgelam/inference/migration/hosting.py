@@ -28,6 +28,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from edgelam.cosim.transport import Transport
 from edgelam.errors import ConfigurationError, EdgelamError, RunEnded, first_cause
 from edgelam.inference.attempt import NodeLost
 from edgelam.inference.computing import Computing
@@ -37,7 +38,6 @@ from edgelam.inference.migration.records import UNENDED, FailureRecord, Migratio
 from edgelam.inference.migration.turn import Session, Turn, size, tokens
 from edgelam.inference.records import CallRecord, InstanceRecord
 from edgelam.inference.service import Service
-from edgelam.inference.transport import Transport
 from edgelam.text import suggest
 
 if TYPE_CHECKING:

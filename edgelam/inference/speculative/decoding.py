@@ -20,12 +20,12 @@ import torch
 from torch import Tensor
 
 from edgelam.cosim.node import Node
+from edgelam.cosim.transport import Transport
 from edgelam.errors import ConfigurationError
 from edgelam.inference.speculative.cached_model import CachedModel
 from edgelam.inference.speculative.draft_length import DraftLength
 from edgelam.inference.speculative.lattice import Lattice
 from edgelam.inference.speculative.verification import Verdict, distribution, drawn, verify
-from edgelam.inference.transport import Transport
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from edgelam.cosim.node import Node
+from edgelam.cosim.transport import Transport
 from edgelam.inference.split.planner import Choice
 from edgelam.inference.split.wire import packed, unpacked
-from edgelam.inference.transport import Transport
 from edgelam.models.cuts import Cuttable, State
 
 

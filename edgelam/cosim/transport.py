@@ -67,10 +67,3 @@ class Transport:
         self._open.discard(task)
         if not task.cancelled():
             task.exception()  # what happens after the last byte has arrived changes nothing
-
-
-def part_of(source: Node, to: Node) -> str:
-    """Return the part of a request's time (moments.py) that a transfer is."""
-    if source.role == "ue":
-        return "uplink"
-    return "downlink" if to.role == "ue" else "backhaul"
