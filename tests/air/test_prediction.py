@@ -213,7 +213,7 @@ def test_of_the_lam_only_adapters_norms_positions_and_its_own_parts_are_trained(
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"layers": 7}, "layers 7 .* 1 to 6"), ({"patch": 3}, "patch 3"), ({"channels": 0}, "channels 0")],
+    [({"layers": 7}, "layers 7 .* 1 to 6"), ({"patch": 3}, "patch 3"), ({"channels": 0}, "channels is 0")],
 )
 def test_illegal_lams_are_refused(change, words, backbone):
     with pytest.raises(ConfigurationError, match=words):
@@ -226,3 +226,109 @@ def test_a_backbone_without_layers_is_refused(backbone):
     )
     with pytest.raises(ConfigurationError, match="layers are not found"):
         prediction.Lam(WINDOW, strange, SMALL_LAM)
+
+
+def off_grid(steps, orders=1):
+    """Windows of one ray a delay whose future lies at any times, in periods of the past."""
+    rng, history = np.random.default_rng(5), 8
+    t = np.concatenate((np.arange(history), history - 1 + np.asarray(steps)))
+    csi_of = np.zeros((4, 2, len(t), 4), complex)
+    for s in range(4):
+        for delay in range(2):
+            for _ in range(orders):
+                gains = rng.normal(size=(2, 1, 1)) + 1j * rng.normal(size=(2, 1, 1))
+                tones = np.exp(-2j * np.pi * delay * np.arange(4) / 4)
+                csi_of[s] += gains * np.exp(2j * np.pi * rng.uniform(-0.4, 0.4) * t)[:, None] * tones
+    csi_of = csi_of.astype(np.complex64)
+    return torch.from_numpy(csi_of[:, :, :history]), torch.from_numpy(csi_of[:, :, history:])
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_prony_between_the_snapshots(order):
+    """Poles say what is between two snapshots, and far beyond; at whole times they agree with the recursion."""
+    steps = (0.25, 0.7, 1.0, 2.0, 3.5)
+    past, future = off_grid(steps, order)
+    window = dataclasses.replace(WINDOW, horizon=5)
+    exact = prediction.make("prony", window, order=order, ridge=1e-7, energy=1.0, steps=steps)
+    assert float(prediction.nmse(exact(past), future).max()) < 5e-3
+    recursion = prediction.make("prony", WINDOW, order=order, ridge=1e-7, energy=1.0)
+    torch.testing.assert_close(exact(past)[:, :, 2:4], recursion(past), rtol=0.05, atol=0.05)
+    noise = prediction.make("prony", window, order=3, steps=steps)(torch.randn_like(past))
+    assert torch.isfinite(noise).all()
+    for wrong in ((1.0,), (0.0, 1, 2, 3, 4), (math.inf, 1, 2, 3, 4)):
+        with pytest.raises(ConfigurationError, match="5 positive numbers"):
+            prediction.make("prony", window, order=order, steps=wrong)
+
+
+LAMS = {
+    "autoregressive": {"pre_encoder": "autoregressive", "causal_width": 16},
+    "autoregressive, delays": {"pre_encoder": "autoregressive", "causal_width": 16, "views": "delay"},
+    "frequency": {"views": "frequency"},
+    "delay": {"views": "delay"},
+    "none": {"residual": "none"},
+}
+
+
+@pytest.mark.parametrize("name", [*LAMS, "full", "continued"])
+def test_other_lams_learn(name, backbone):
+    past, future = tensors(prediction.cut(exponentials(samples=8), WINDOW))
+    held = float(prediction.nmse(prediction.make("hold-last", WINDOW)(past), future).mean())
+    settings = dataclasses.replace(SMALL_LAM, **LAMS.get(name, {}))
+    if name == "continued":
+        settings = dataclasses.replace(settings, residual="none", patch=5)
+        predictor = prediction.Continued(WINDOW, lambda window: prediction.Lam(window, backbone, settings, seed=3))
+        assert predictor.inner.along_time.in_features == 10
+    else:
+        predictor = prediction.Lam(WINDOW, backbone, settings, seed=3, full=name == "full")
+    optimiser = torch.optim.Adam(predictor.trained().values(), lr=1e-3 if name == "full" else 3e-3)
+    for _ in range(150):
+        optimiser.zero_grad()
+        loss = prediction.nmse(predictor(past), future).mean()
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 0.35 * held
+    if name == "full":
+        assert not [each for each in predictor.trained() if "lora" in each]
+        assert sum(p.numel() for p in predictor.backbone.parameters() if p.requires_grad) > 1_500_000
+
+
+def test_a_token_of_the_autoregressive_pre_encoder_knows_no_later_snapshot(backbone):
+    settings = dataclasses.replace(SMALL_LAM, pre_encoder="autoregressive", causal_width=8)
+    lam = prediction.Lam(WINDOW, backbone, settings, seed=3).eval()
+    x = torch.randn(2, 8, 8, generator=torch.Generator().manual_seed(1))
+    changed = x.clone()
+    changed[:, 5:] += 1
+    with torch.no_grad():
+        before, after = lam._tokens(x), lam._tokens(changed)
+    assert torch.equal(before[:, :5], after[:, :5])
+    assert (before[:, 5:] != after[:, 5:]).any(-1).all()
+
+
+def test_views_see_what_they_say(backbone):
+    """The view of delays predicts the transform of what the view of frequencies predicts of the transform."""
+    same = {view: prediction.Lam(WINDOW, backbone, dataclasses.replace(SMALL_LAM, views=view, residual="none"), seed=3)
+            for view in ("frequency", "delay")}  # fmt: skip
+    past = torch.randn(2, 2, 8, 4, dtype=torch.complex64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        for one, other in zip(same["delay"].delay.parameters(), same["frequency"].frequency.parameters(), strict=True):
+            one.copy_(other)
+        same["delay"].embed.load_state_dict(same["frequency"].embed.state_dict())
+        for name in ("along_time", "project"):
+            getattr(same["delay"], name).load_state_dict(getattr(same["frequency"], name).state_dict())
+        of_delays = same["delay"].eval()(past)
+        of_frequencies = same["frequency"].eval()(torch.fft.ifft(past, dim=-1, norm="ortho"))
+    torch.testing.assert_close(of_delays, torch.fft.fft(of_frequencies, dim=-1, norm="ortho"), rtol=1e-3, atol=1e-4)
+
+
+def test_a_model_that_continues_prony_begins_at_it_and_needs_tdd(backbone):
+    past, _ = tensors(prediction.cut(exponentials(), WINDOW))
+    settings = dataclasses.replace(SMALL_LAM, residual="prony", patch=5)
+    for make_inner in (
+        lambda window: prediction.make("cnn", window, channels=4, layers=2),
+        lambda window: prediction.Lam(window, backbone, settings, seed=3),
+    ):
+        continued = prediction.Continued(WINDOW, make_inner)
+        with torch.no_grad():
+            torch.testing.assert_close(continued(past), prediction.make("prony", WINDOW, order=3)(past))
+    with pytest.raises(ConfigurationError, match="fdd"):
+        prediction.Continued(dataclasses.replace(WINDOW, duplex="fdd"), lambda window: None)

@@ -10,6 +10,7 @@ import torch
 from edgelam import cosim
 from edgelam.air import prediction
 from edgelam.air.prediction import federated
+from edgelam.air.prediction.error import batch_nmse
 from edgelam.errors import ConfigurationError, Diverged
 from edgelam.learning.aggregation import RULES
 from edgelam.models import load_backbone
@@ -210,3 +211,22 @@ def test_federated_adapters_learn_and_resume(rule, backbone, tmp_path):
     resumed.adopt()
     simulate(resumed, range(1, 2))
     torch.testing.assert_close(weights(resumed.model), weights(whole.model), rtol=1e-4, atol=1e-6)
+
+
+def test_the_loss_of_a_batch_weighs_strong_samples_more():
+    prediction_of, target = (
+        torch.zeros(2, 1, 1, 2, dtype=torch.complex64),
+        torch.zeros(2, 1, 1, 2, dtype=torch.complex64),
+    )
+    target[0], target[1] = 1, 3
+    prediction_of[1] = 3
+    assert float(prediction.nmse(prediction_of, target).mean()) == pytest.approx(0.5)
+    assert float(batch_nmse(prediction_of, target)) == pytest.approx(2 / 20)
+    losses = {}
+    for loss in ("sample", "batch"):
+        data = windows(16)
+        data.future[:4] *= 0.1
+        trainer = prediction.Trainer(gru(), data, dataclasses.replace(TRAINING, loss=loss), seed=1)
+        losses[loss] = [trainer.epoch(epoch) for epoch in range(4)]
+        assert losses[loss][-1] < losses[loss][0]
+    assert losses["batch"][0] < losses["sample"][0]

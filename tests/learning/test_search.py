@@ -43,3 +43,22 @@ def test_another_fault_is_no_divergence():
     for fault in (ConfigurationError("rank"), ExceptionGroup("tasks", [ConfigurationError("rank")])):
         with pytest.raises(type(fault)):
             searched({1.0: fault, 2.0: 0.1})
+
+
+@pytest.mark.parametrize(
+    ("best", "beyond", "found", "tried"),
+    [
+        (20.0, 0, 3.0, [0.3, 1.0, 3.0]),
+        (20.0, 2, 27.0, [0.3, 1.0, 3.0, 9.0, 27.0]),
+        (20.0, 5, 27.0, [0.3, 1.0, 3.0, 9.0, 27.0, 81.0]),
+        (0.1, 1, 0.09, [0.3, 1.0, 3.0, 0.09]),
+        (1.0, 3, 1.0, [0.3, 1.0, 3.0]),
+    ],
+)
+def test_a_search_goes_on_past_its_ends(best, beyond, found, tried):
+    """The loss is least at `best`: as long as the end is the best of all, one more is tried there."""
+    seen = []
+    attempt = lambda factor: abs(math.log(factor / best))  # noqa: E731
+    factor = best_factor("gru", (0.3, 1.0, 3.0), attempt, lambda each, _: seen.append(each), beyond=beyond)
+    assert factor == pytest.approx(found)
+    assert seen == pytest.approx(tried)

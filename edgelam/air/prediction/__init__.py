@@ -12,6 +12,7 @@ from edgelam import lazy
 
 if TYPE_CHECKING:
     from edgelam.air.prediction.checkpoints import load_checkpoint, read_metadata, save_checkpoint
+    from edgelam.air.prediction.continued import Continued
     from edgelam.air.prediction.error import nmse, spectral_efficiency
     from edgelam.air.prediction.federated import FederatedRound, Federation
     from edgelam.air.prediction.lam import Lam
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     **dict.fromkeys(("load_checkpoint", "read_metadata", "save_checkpoint"), "checkpoints"),
+    "Continued": "continued",
     **dict.fromkeys(("nmse", "spectral_efficiency"), "error"),
     **dict.fromkeys(("FederatedRound", "Federation"), "federated"),
     "Lam": "lam",
@@ -37,6 +39,7 @@ __getattr__ = lazy.attributes(__name__, _HOME)
 
 __all__ = [
     "PREDICTORS",
+    "Continued",
     "FederatedRound",
     "Federation",
     "Lam",

@@ -17,6 +17,11 @@ def nmse(prediction: Tensor, target: Tensor) -> Tensor:
     return _power(prediction - target).sum(over) / _power(target).sum(over)
 
 
+def batch_nmse(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the squared error of all samples together over their power, a scalar: strong samples count more."""
+    return _power(prediction - target).sum() / _power(target).sum()
+
+
 def spectral_efficiency(prediction: Tensor, channel: Tensor, snr_db: float) -> Tensor:
     """Return the rate in bit/s/Hz of each sample when the transmitter's precoder is matched to the prediction.
 

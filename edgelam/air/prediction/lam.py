@@ -12,6 +12,9 @@ convolution along time (kernel 3) to the backbone's width, with sinusoidal posit
 Differences from LLM4CP: the backbone's attention and feed-forward layers get LoRA adapters (the federated case study
 exchanges them; LLM4CP trains none); each sample is normalised by its own past, not by its batch, so that a prediction
 does not depend on its neighbours; the output is added to the last known snapshot (TDD).
+
+Settings (`LamSettings`) replace the branches by an autoregressive pre-encoder, show it one of the two views only, or
+train all weights of the backbone's layers instead of adapters. `continued.py` adds the output to Prony's prediction.
 """
 
 from __future__ import annotations
@@ -36,27 +39,38 @@ if TYPE_CHECKING:
 class Lam(SequencePredictor):
     """CSI pre-encoder, frozen backbone with adapters, heads."""
 
-    def __init__(self, window: WindowSettings, backbone: Backbone, settings: LamSettings, *, seed: int = 0) -> None:
-        """Copy the first layers of `backbone`, put adapters into them, and draw everything else from `seed`."""
+    def __init__(
+        self, window: WindowSettings, backbone: Backbone, settings: LamSettings, *, seed: int = 0, full: bool = False
+    ) -> None:
+        """Copy the first layers of `backbone`, put adapters into them, and draw everything else from `seed`.
+
+        full: train all weights of these layers instead of adapters.
+        """
         super().__init__()
-        if window.history % settings.patch:
-            raise ConfigurationError(f"patch {settings.patch}; legal are divisors of the history {window.history}")
-        if settings.channels < 1 or settings.blocks < 0:
-            raise ConfigurationError(f"channels {settings.channels}, blocks {settings.blocks}; legal are >= 1 and >= 0")
-        self.residual = window.duplex == "tdd"
+        self.residual = window.duplex == "tdd" and settings.residual == "hold-last"
+        self.views = settings.views
         model = first_layers(backbone, settings.layers)
         # tokens do not come from its vocabulary
         model.set_input_embeddings(nn.Embedding.from_pretrained(torch.zeros(1, 1)))
-        inject_lora(model, settings.lora, seed=seed)
+        if full:
+            model.requires_grad_(True)
+            model.get_input_embeddings().requires_grad_(False)
+        else:
+            inject_lora(model, settings.lora, seed=seed)
         if settings.train_norms:
             for name, module in model.named_modules():
-                if isinstance(module, nn.LayerNorm) or name.endswith(("position_embeddings", "wpe")):
+                if type(module).__name__.endswith("Norm") or name.endswith(("position_embeddings", "wpe")):
                     module.requires_grad_(True)
         features = 2 * window.tones
         with torch_seeded(seed):
-            self.frequency = Branch(window.history, settings)
-            self.delay = Branch(window.history, settings)
-            self.embed = nn.Conv1d(features, backbone.width, 3, padding=1)
+            if settings.pre_encoder == "branches":
+                self.frequency = Branch(window.history, settings) if settings.views != "delay" else None
+                self.delay = Branch(window.history, settings) if settings.views != "frequency" else None
+                self.embed: nn.Module = nn.Conv1d(features, backbone.width, 3, padding=1)
+            else:
+                self.frequency = self.delay = None
+                seen = 2 * features if settings.views == "both" else features
+                self.embed = CausalEncoder(seen, settings.causal_width, backbone.width)
             self.along_time = nn.Linear(window.history, window.horizon)
             self.project = nn.Linear(backbone.hidden_width, features)
         self.backbone = model
@@ -64,13 +78,24 @@ class Lam(SequencePredictor):
 
     def predict(self, x: Tensor) -> Tensor:
         """[sequence, history, 2 tones] -> [sequence, horizon, 2 tones]."""
-        delays = to_real(torch.fft.ifft(to_complex(x), dim=-1, norm="ortho"))
-        mixed = self.frequency(x) + self.delay(delays)
         places: Tensor = self.places  # type: ignore[assignment]
-        tokens = self.embed(mixed.transpose(1, 2)).transpose(1, 2) + places
-        hidden = self.backbone(inputs_embeds=tokens).last_hidden_state
+        hidden = self.backbone(inputs_embeds=self._tokens(x) + places).last_hidden_state
         future = self.project(self.along_time(hidden.transpose(1, 2)).transpose(1, 2))
+        if self.views == "delay":
+            future = to_real(torch.fft.fft(to_complex(future), dim=-1, norm="ortho"))
         return x[:, -1:] + future if self.residual else future
+
+    def _tokens(self, x: Tensor) -> Tensor:
+        """[sequence, history, 2 tones] -> [sequence, history, width]."""
+        delays = to_real(torch.fft.ifft(to_complex(x), dim=-1, norm="ortho"))
+        if isinstance(self.embed, CausalEncoder):
+            seen = {"both": (x, delays), "frequency": (x,), "delay": (delays,)}[self.views]
+            encoded: Tensor = self.embed(torch.cat(seen, dim=-1))
+            return encoded
+        views = [branch(view) for branch, view in ((self.frequency, x), (self.delay, delays)) if branch is not None]
+        mixed = views[0] + views[1] if len(views) > 1 else views[0]
+        embedded: Tensor = self.embed(mixed.transpose(1, 2)).transpose(1, 2)
+        return embedded
 
     def train(self, mode: bool = True) -> Lam:
         """Set the mode; in the backbone, only the adapters' dropout follows it: frozen layers run without dropout."""
@@ -86,6 +111,8 @@ class Branch(nn.Module):
     def __init__(self, history: int, settings: LamSettings) -> None:
         """history: a multiple of settings.patch."""
         super().__init__()
+        if history % settings.patch:
+            raise ConfigurationError(f"patch {settings.patch}; legal are divisors of the {history} snapshots seen")
         self.patch = settings.patch
         self.within_patch = nn.Linear(settings.patch, settings.patch)
         self.widen = nn.Conv2d(2, settings.channels, 3, padding=1)
@@ -99,6 +126,25 @@ class Branch(nn.Module):
         image = x.unflatten(-1, (2, -1)).movedim(2, 1)  # [sequence, re/im, time, tone]
         image = image + self.narrow(self.blocks(self.widen(image)))
         return image.movedim(1, 2).flatten(2)
+
+
+class CausalEncoder(nn.Module):
+    """Autoregressive pre-encoder: a token is made of the state of a recurrent network that has read the past so far.
+
+    The seed paper asks for one and gives no detail; this is the simplest one.
+    """
+
+    def __init__(self, features: int, hidden: int, width: int) -> None:
+        """features: of a snapshot; hidden: units of the state; width: of a token."""
+        super().__init__()
+        self.read = nn.GRU(features, hidden, batch_first=True)
+        self.widen = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[sequence, history, features] -> [sequence, history, width]."""
+        states, _ = self.read(x)
+        tokens: Tensor = self.widen(states)
+        return tokens
 
 
 class AttentiveBlock(nn.Module):

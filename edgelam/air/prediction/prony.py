@@ -10,9 +10,14 @@ the same Doppler shifts (the paper's vector Prony), and is then continued.
 There are three differences. There is no transform over the array (it would need the geometry, and fitting jointly over
 antennas gives the same gain). The fit has a ridge against noise. Delays that are too weak to fit are held at their last
 value.
+
+Times between the snapshots' own (`steps`) are predicted from the poles of the recursion, as Prony did: the amplitude of
+each pole is fitted to the past by least squares, and poles outside of the unit circle are put on it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -25,9 +30,18 @@ from edgelam.errors import ConfigurationError
 class Prony(Predictor):
     """Prony's method, which learns nothing beforehand: every sample is fitted by itself. It is only for TDD."""
 
-    def __init__(self, window: WindowSettings, order: int = 4, ridge: float = 0.03, energy: float = 0.99) -> None:
+    def __init__(
+        self,
+        window: WindowSettings,
+        order: int = 4,
+        ridge: float = 0.03,
+        energy: float = 0.99,
+        steps: Sequence[float] | None = None,
+    ) -> None:
         """order: exponentials L of each delay, 1 to (history - 1) / 2; ridge: of the fit, relative to the power of the
-        delay, not negative; energy: the strongest delays that have this share of the power are fitted, 0 to 1.
+        delay, not negative; energy: the strongest delays that have this share of the power are fitted, 0 to 1; steps:
+        times of the `horizon` predicted snapshots after the last known one, in periods of the past, positive; None: 1,
+        2, ..., by the recursion itself.
         """
         super().__init__()
         if window.duplex != "tdd":
@@ -36,21 +50,43 @@ class Prony(Predictor):
             raise ConfigurationError(f"prony of order {order}; legal are 1 to {(window.history - 1) // 2}")
         if ridge < 0 or not 0 <= energy <= 1:
             raise ConfigurationError(f"prony with ridge {ridge}, energy {energy}; legal are >= 0 and 0 to 1")
+        if steps is not None and (len(steps) != window.horizon or not all(0 < step < float("inf") for step in steps)):
+            raise ConfigurationError(f"prony with steps {list(steps)}; legal are {window.horizon} positive numbers")
         self.horizon, self.order, self.ridge, self.energy = window.horizon, order, ridge, energy
+        self.steps = None if steps is None else torch.tensor(steps, dtype=torch.float32)
 
     def forward(self, past: Tensor) -> Tensor:
         """Transform to the delay domain, fit and continue each delay, and transform back."""
         delays = torch.fft.ifft(past, dim=-1, norm="ortho").movedim(-1, 1)  # [sample, delay, antenna, time]
-        last = delays[..., -1:]
+        coefficients = self._fit(delays)
+        continued = self._recursion(delays, coefficients) if self.steps is None else self._poles(delays, coefficients)
+        kept = self._strong(delays)[:, :, None, None]
+        future = torch.where(kept, continued, delays[..., -1:])
+        return torch.fft.fft(future.movedim(1, -1), dim=-1, norm="ortho")
+
+    def _recursion(self, delays: Tensor, coefficients: Tensor) -> Tensor:
+        """[sample, delay, antenna, time], [sample, delay, order] -> [sample, delay, antenna, horizon]."""
         series = delays
-        coefficients = self._fit(delays)[:, :, None]  # [sample, delay, 1, order], oldest first
         for _ in range(self.horizon):
-            following = (series[..., -self.order :] * coefficients).sum(-1, keepdim=True)
+            following = (series[..., -self.order :] * coefficients[:, :, None]).sum(-1, keepdim=True)
             # a noisy fit may have growing exponentials: no snapshot is stronger than the strongest of the past
             series = torch.cat((series, _bounded(following, delays)), dim=-1)
-        kept = self._strong(delays)[:, :, None, None]
-        future = torch.where(kept, series[..., -self.horizon :], last)
-        return torch.fft.fft(future.movedim(1, -1), dim=-1, norm="ortho")
+        return series[..., -self.horizon :]
+
+    def _poles(self, delays: Tensor, coefficients: Tensor) -> Tensor:
+        """Like `_recursion`, at the times `steps`."""
+        assert self.steps is not None
+        history = delays.shape[-1]
+        companion = torch.diag_embed(torch.ones_like(coefficients[..., 1:]), offset=1)
+        companion[..., -1, :] = coefficients
+        poles = torch.linalg.eigvals(companion)
+        size = poles.abs().clamp_min(1e-3)  # one that has died away at once has no logarithm
+        exponents = torch.complex(size.clamp_max(1).log(), poles.angle())[..., None, :]  # [sample, delay, 1, order]
+        past = torch.exp(exponents * torch.arange(history, device=delays.device)[:, None])
+        wanted = torch.exp(exponents * (history - 1 + self.steps.to(delays.device))[:, None])
+        gram = past.mH @ past + 1e-3 * history * torch.eye(self.order, device=delays.device)
+        amplitudes = torch.linalg.solve(gram, past.mH @ delays.mT)  # [sample, delay, order, antenna]
+        return _bounded((wanted @ amplitudes).mT, delays)
 
     def _fit(self, delays: Tensor) -> Tensor:
         """[sample, delay, antenna, time] -> recursion [sample, delay, order], the factor of the oldest value first."""

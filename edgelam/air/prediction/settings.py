@@ -44,6 +44,8 @@ class TrainingSettings:
     """Noise in training: the SNR of each sample is drawn from this interval in each epoch, dB."""
     noisy_target: bool = True
     """Add noise also to the future, as for a device that trains on its own measurements."""
+    loss: Literal["sample", "batch"] = "sample"
+    """NMSE: mean over samples of error over power, so that all count alike; or error of the batch over its power."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """fp32, or bf16: matrix products in bfloat16 (mixed precision), weights and loss in float32."""
 
@@ -71,3 +73,19 @@ class LamSettings:
     """The adapters."""
     train_norms: bool = True
     """Also train the backbone's LayerNorms and position embeddings, as LLM4CP does."""
+    pre_encoder: Literal["branches", "autoregressive"] = "branches"
+    """branches: LLM4CP's convolutions over time and tones; autoregressive: a recurrent network, so that a token knows
+    only what was before it (its width is `causal_width`; channels, blocks and patch are of no effect)."""
+    causal_width: int = 128
+    """Hidden units of the autoregressive pre-encoder, at least 1."""
+    views: Literal["both", "frequency", "delay"] = "both"
+    """What the pre-encoder sees. delay: the inverse Fourier transform over tones; the future is predicted there and
+    transformed back."""
+    residual: Literal["hold-last", "prony", "none"] = "hold-last"
+    """What the output is added to (TDD). prony: its prediction, which the model also sees after the past."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that are not legal."""
+        for name, least in (("channels", 1), ("blocks", 0), ("patch", 1), ("layers", 1), ("causal_width", 1)):
+            if getattr(self, name) < least:
+                raise ConfigurationError(f"lam.{name} is {getattr(self, name)}; it must be at least {least}")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Training a predictor in one place, and measuring it.
 
-A batch is a number of samples with all their antennas; the loss is the mean of the samples' NMSE. The order of the
-samples, their noise, and what the dropout of adapters leaves out depend only on the seed and the epoch. So training
-that is resumed continues as if it had not been interrupted.
+A batch is a number of samples with all their antennas; the loss is the mean of the samples' NMSE, or the batch's. The
+order of the samples, their noise, and what the dropout of adapters leaves out depend only on the seed and the epoch. So
+training that is resumed continues as if it had not been interrupted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgelam.air.prediction.error import nmse, spectral_efficiency
+from edgelam.air.prediction.error import batch_nmse, nmse, spectral_efficiency
 from edgelam.air.prediction.predictor import Predictor
 from edgelam.air.prediction.settings import TrainingSettings
 from edgelam.air.prediction.windows import Array, Windows, add_noise
@@ -63,7 +63,7 @@ class Trainer:
         dropout = torch_seeded(dropout_seed(self._seed, self._batch) % 2**63)
         with dropout, torch.autocast(past.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
             prediction = self.predictor(past)
-        loss = nmse(prediction, future).mean()
+        loss = nmse(prediction, future).mean() if self.settings.loss == "sample" else batch_nmse(prediction, future)
         loss.backward()
         value = loss.item()
         what = f"the training loss after {self.num_steps} steps"
