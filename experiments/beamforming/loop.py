@@ -240,7 +240,7 @@ async def _measure(
     async with asyncio.TaskGroup() as group:
         await asyncio.sleep(BEFORE_A_SLOT_S)
         deciding = group.create_task(controller.run())
-        filling = group.create_task(_fill(sim, server, ues, air))
+        filling = group.create_task(fill(sim, server, ues, air))
         await asyncio.sleep(loop.filling_ms / 1e3)
         before, decided, left_out = (
             (await counts.read()).value[0].copy(),
@@ -274,7 +274,7 @@ async def _measure(
     return {"loop": [whole], "loop_users": users, "loop_latencies": tensors}
 
 
-async def _fill(sim: cosim.Simulation, server: cosim.Node, ues: list[cosim.Node], air: Air) -> None:
+async def fill(sim: cosim.Simulation, server: cosim.Node, ues: list[cosim.Node], air: Air) -> None:
     """Keep all buffers full, but not much fuller, until cancelled."""
     backlog = sim.observable("ue_backlog_bytes")
     full = int(12 * 14 * air.prbs / air.slot_s * 3 * FILL_EVERY_S)  # three times what a layer can carry meanwhile

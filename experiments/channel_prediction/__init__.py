@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from edgelam import lazy
 
 if TYPE_CHECKING:
-    from .config import RECIPES, Config, check, needs
+    from .config import Config, check, needs
     from .jobs import run
     from .plotting import plot
+    from .recipes import RECIPES
     from .reporting import report
     from .results import SCORES
 
@@ -20,7 +21,8 @@ __all__ = ["RECIPES", "SCORES", "Config", "check", "needs", "plot", "report", "r
 __getattr__ = lazy.attributes(
     __name__,
     {
-        **dict.fromkeys(("RECIPES", "Config", "check", "needs"), "config"),
+        **dict.fromkeys(("Config", "check", "needs"), "config"),
+        "RECIPES": "recipes",
         "run": "jobs",
         "plot": "plotting",
         "report": "reporting",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Configuration of channel-prediction and its recipes."""
+"""Configuration of channel-prediction."""
 
 import dataclasses
 import re
@@ -16,9 +16,14 @@ from edgelam.runs.network import Network
 from edgelam.scenarios.asking import check_scenario
 from edgelam.text import parse_pairs, suggest
 
+from .across.settings import AcrossSettings, options_of
+from .in_loop.settings import PERFECT, LoopSettings, loop_needs
+from .tasks.settings import TasksSettings
+
 CSI = "csi"  # the installed scenario of that name
 FIXED = ("hold-last", "prony")
-LEARNED = ("rnn", "lstm", "gru", "cnn", "transformer", "lam", "lam-random")
+EQUAL = "cnn-equal"
+LEARNED = ("rnn", "lstm", "gru", "cnn", EQUAL, "transformer", "lam", "lam-random", "lam-full")
 PLACES = ("local", "pooled", "federated")
 
 
@@ -27,8 +32,9 @@ class Config:
     """Everything that decides a run of channel-prediction. The defaults are the quick recipe."""
 
     methods: tuple[str, ...] = ("hold-last", "gru-local", "lam-local", "lam-federated")
-    """The methods to compare: hold-last, prony, or MODEL-PLACE. MODEL is rnn, lstm, gru, cnn, transformer, lam, or
-    lam-random (the LAM with random weights). PLACE is local (each server trains alone; the result is the mean),
+    """The methods to compare: hold-last, prony, or MODEL-PLACE. MODEL is rnn, lstm, gru, cnn, cnn-equal (with as many
+    trained parameters as the LAM), transformer, lam, lam-random (the LAM with random weights), or lam-full (all weights
+    of its layers are trained, without adapters). PLACE is local (each server trains alone; the result is the mean),
     pooled (all servers send their CSI to the aggregator), or federated."""
     servers: tuple[int, ...] = (2,)
     """Numbers of edge servers for federated training; local and pooled training use the largest number."""
@@ -72,6 +78,8 @@ class Config:
     search_epochs: int = 10
     """Epochs of each try, at least 1. A try uses four fifths of one server's samples; the last fifth judges it. The LAM
     learns little in its first hundred steps, so a shorter search selects rates that are too large."""
+    search_beyond: int = 0
+    """How often the search may go on past its ends, while the best factor is the least or the largest."""
     test_snr_db: float = 18.0
     """SNR of the past in tests, dB; the future with which predictions are compared has no noise."""
 
@@ -81,6 +89,12 @@ class Config:
         default_factory=lambda: LamSettings(channels=8, blocks=1, layers=2, lora=LoraSettings(rank=4, alpha=8.0))
     )
     """The size of the parts around the backbone."""
+    loop: LoopSettings = dataclasses.field(default_factory=LoopSettings)
+    """Predictors in a cell: with loop.predictors, and no methods, the network is the cell that they drive."""
+    across: AcrossSettings = dataclasses.field(default_factory=AcrossSettings)
+    """One model for several configurations beside a model for each: with across.seen, and no methods."""
+    tasks: TasksSettings = dataclasses.field(default_factory=TasksSettings)
+    """One backbone for prediction and beamforming: with tasks.steps, and no methods."""
 
     seed: int = 1
     """Root of every random stream: CSI, noise, model, network. 1 to 2147483647."""
@@ -147,8 +161,22 @@ class Config:
             raise ConfigurationError(f"device is {self.device!r}; legal are PyTorch's: cpu, cuda, cuda:1, ...")
         if self.threads < 0:
             raise ConfigurationError(f"threads is {self.threads}; it must be 0 (PyTorch's choice) or more")
-        if not self.methods or len(set(self.methods)) < len(self.methods):
+        if self.search_beyond < 0:
+            raise ConfigurationError(f"search_beyond is {self.search_beyond}; it must be 0 or more")
+        studies = {
+            "methods": self.methods, "loop.predictors": self.loop.predictors, "across.seen": self.across.seen,
+            "tasks.steps": self.tasks.steps,
+        }  # fmt: skip
+        if len(chosen := [f"{name} are {value}" for name, value in studies.items() if value]) > 1:
+            raise ConfigurationError(f"{' and '.join(chosen)}; a run has one of {', '.join(studies)}")
+        if self.loop.predictors:
+            self._check_loop()
+        elif self.across.seen:
+            self._check_across()
+        elif not self.tasks.steps and (not self.methods or len(set(self.methods)) < len(self.methods)):
             raise ConfigurationError(f"methods are {', '.join(self.methods) or 'none'}; at least one, each once")
+        if self.lam.residual == "prony" and self.window.duplex == "fdd":
+            raise ConfigurationError("lam.residual prony cannot predict another band; legal with duplex fdd are others")
         legal = [*FIXED, *(f"{model}-{place}" for model in LEARNED for place in PLACES)]
         for method in self.methods:
             if method not in legal:
@@ -157,6 +185,23 @@ class Config:
                 raise ConfigurationError(
                     f"method {method} cannot predict another band; legal with duplex fdd are others"
                 )
+
+    def _check_loop(self) -> None:
+        for name in self.loop.predictors:
+            if name not in (legal := (PERFECT, *FIXED, *LEARNED)):
+                raise ConfigurationError(f"loop.predictors: no predictor is called {name!r}; {suggest(name, legal)}")
+        if self.window.duplex == "fdd":
+            raise ConfigurationError("window.duplex is fdd; a loop has tdd: pilots tell of the band that is sent on")
+
+    def _check_across(self) -> None:
+        if self.recording or self.csi_scenario != CSI:
+            raise ConfigurationError(f"across.seen: the samples come from scenario {CSI}, and not from others")
+        for name in self.across.models:
+            if name not in LEARNED:
+                raise ConfigurationError(f"across.models: no model is called {name!r}; {suggest(name, LEARNED)}")
+        for text in (*self.across.seen, *self.across.unseen):
+            if twice := options_of(text).keys() & self.csi_options().keys():
+                raise ConfigurationError(f"--csi {', '.join(sorted(twice))}: configuration {text!r} sets it, too")
 
     @property
     def has_speeds(self) -> bool:
@@ -169,7 +214,14 @@ class Config:
 
 
 def needs(config: Config, servers: int | None = None) -> Needs:
-    """Edge servers, as many as `servers` says (None: as at the most), and an aggregator; devices that stand still."""
+    """Edge servers, as many as `servers` says (None: as at the most), and an aggregator; devices that stand still.
+
+    With a loop: a cell whose precoders come from outside, with `servers` UEs (None: as in the loop).
+    """
+    if config.loop.predictors:
+        return loop_needs(config.loop, servers)
+    if config.across.seen:
+        servers = len(config.across.seen)
     role = "ue" if config.attach == "radio" else "edge"
     still = config.attach == "radio" and config.network.scenario == "nr-urban-micro"
     roles = {role: max(config.servers) if servers is None else servers, "cloud": 1}
@@ -180,67 +232,21 @@ def check(config: Config) -> None:
     """Refuse what cannot be run here: a scenario without CSI, an option that it does not have, backbone, recording."""
     from edgelam.models import check_backbone
 
-    check_scenario(config.csi_scenario, config.csi_options(), "--csi")
+    if config.loop.predictors:
+        from .in_loop.checking import check_loop
+
+        check_loop(config)
+    for text in ("", *config.across.seen, *config.across.unseen):
+        options = config.csi_options() | (options_of(text) if text else {})
+        check_scenario(config.csi_scenario, options, f"configuration {text}" if text else "--csi")
     if config.csi_scenario != CSI:
         from .data import check_csi
 
         check_csi(config.csi_scenario, config.csi, config.window)
-    if any(method.startswith("lam") for method in config.methods):
+    across = config.across.models if config.across.seen else ()
+    named = (*config.methods, *config.loop.predictors, *across, *(["lam"] if config.tasks.steps else []))
+    if any(name.startswith(("lam", EQUAL)) for name in named):
         check_backbone(config.backbone)
     for recording in filter(None, (config.recording, *config.test_recordings)):
         if not Path(recording).is_file():
             raise ConfigurationError(f"recording {recording!r}: no such file; edgelam csi record makes one")
-
-
-def quick() -> Config:
-    """Federated LAM, and GRU and LAM on local data; two servers, two antennas: at most 5 minutes on 2 cores."""
-    return Config()
-
-
-def paper() -> Config:
-    """The case study: RNN, GRU and LLM4CP on local data, federated LAM of 2, 5 and 10 servers, 50 epochs. For a GPU."""
-    return Config(
-        methods=(
-            "hold-last", "rnn-local", "gru-local", "lam-local", "rnn-federated", "gru-federated", "lam-federated",
-            "gru-pooled", "lam-pooled",
-        ),
-        servers=(2, 5, 10),
-        samples_per_server=405,
-        test_samples=900,
-        csi=(),
-        training=TrainingSettings(precision="bf16"),
-        epochs=50,
-        search_factors=(0.3, 1.0, 3.0),
-        repeats=5,
-        network_repeats=1,
-        lam=LamSettings(),
-    )  # fmt: skip
-
-
-def small() -> Config:
-    """The case study scaled down to two processor cores: two antennas, a small pre-encoder, 2 layers; a few hours."""
-    return dataclasses.replace(
-        paper(),
-        csi=("gnbRows=1", "gnbColumns=1"),
-        samples_per_server=100,
-        test_samples=400,
-        training=TrainingSettings(batch_size=4),
-        epochs=16,
-        search_epochs=16,
-        lam=LamSettings(channels=8, blocks=1, layers=2, lora=LoraSettings(rank=4, alpha=8.0)),
-    )
-
-
-def speeds() -> Config:
-    """Error over speed, 10 to 100 km/h, of all predictors, trained on all servers' samples in one place."""
-    return dataclasses.replace(
-        small(),
-        methods=("hold-last", "prony", *(f"{model}-pooled" for model in LEARNED)),
-        servers=(5,),
-        test_speeds_kmh=(10.0, 30.0, 50.0, 70.0, 100.0),
-        network=Config().network.ideal(),
-        repeats=1,
-    )
-
-
-RECIPES = {"quick": quick, "paper": paper, "small": small, "speeds": speeds}

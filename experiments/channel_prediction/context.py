@@ -3,20 +3,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
 from edgelam.air import prediction
-from edgelam.air.prediction import Predictor, Windows, methods
+from edgelam.air.prediction import Continued, Predictor, Windows, WindowSettings, methods
 from edgelam.cosim import derive_seed
 from edgelam.errors import ConfigurationError
 from edgelam.models import Backbone, load_backbone
 from edgelam.output.progress import Progress
 
 from . import records
-from .config import Config
+from .config import EQUAL, Config
 from .data import Data
 from .storing import Store
 from .tables import Tables
@@ -25,14 +27,21 @@ from .tables import Tables
 class Models:
     """Makes predictors: the backbones are loaded once."""
 
-    def __init__(self, config: Config) -> None:
-        """Load what the configured methods need. Raises ConfigurationError, before anything is computed."""
-        self._config = config
+    def __init__(self, config: Config, steps: Sequence[float] | None = None) -> None:
+        """Load what the configured methods need. Raises ConfigurationError, before anything is computed.
+
+        steps: times of the predicted snapshots in periods of the past, for Prony's method (`prediction.Prony`).
+        """
+        self._config, self._steps = config, steps
         wanted = {method.rpartition("-")[0] for method in config.methods}
         self._backbones: dict[str, Backbone] = {}
-        for name, pretrained in (("lam", True), ("lam-random", False)):
-            if name in wanted:
+        for name, users, pretrained in (
+            ("lam", {"lam", "lam-full", EQUAL}, True),
+            ("lam-random", {"lam-random"}, False),
+        ):
+            if users & wanted:
                 self._backbones[name] = load_backbone(config.backbone, pretrained=pretrained, seed=config.seed)
+        self._equal_channels = self._channels_of_equal() if EQUAL in wanted else 0
         try:
             self._device = torch.empty(0, device=config.device).device
         except (RuntimeError, AssertionError) as error:
@@ -42,13 +51,37 @@ class Models:
     def make(self, model: str, seed: int) -> Predictor:
         """A predictor at its first weights, on the configured device."""
         weights = derive_seed(seed, f"weights of {model}") % 2**63
-        if model in self._backbones:
-            made: Predictor = prediction.Lam(
-                self._config.window, self._backbones[model], self._config.lam, seed=weights
-            )
-        else:
-            made = methods.make(model, self._config.window, seed=weights)
-        return made.to(self._device)
+        if not model.startswith("lam") and model != EQUAL:
+            sizes = {"steps": self._steps, "order": self._order} if model == "prony" else {}
+            return methods.make(model, self._config.window, seed=weights, **sizes).to(self._device)
+        if self._config.lam.residual == "prony":
+            return Continued(self._config.window, partial(self._inner, model, weights), self._steps).to(self._device)
+        return self._inner(model, weights, self._config.window).to(self._device)
+
+    @property
+    def _order(self) -> int:
+        return min(4, (self._config.window.history - 1) // 2)
+
+    def _inner(self, model: str, weights: int, window: WindowSettings) -> Predictor:
+        """The LAM, one of its controls, or the CNN with as many trained parameters."""
+        if model == EQUAL:
+            return methods.make("cnn", window, seed=weights, channels=self._equal_channels)
+        full = model == "lam-full"
+        backbone = self._backbones["lam" if full else model]
+        return prediction.Lam(window, backbone, self._config.lam, seed=weights, full=full)
+
+    def _channels_of_equal(self) -> int:
+        """The channels with which a CNN has as nearly as possible the trained parameters of the LAM."""
+        wanted = _size(self._inner("lam", 0, self._config.window))
+        layers = 8
+        fixed = _size(methods.make("cnn", self._config.window, channels=1, layers=2)) - 19 - 20  # the map along time
+        # convolutions of 3 x 3 with biases from 2 to c channels, (layers - 2) times from c to c, and to 2
+        sizes = [19 * c + (layers - 2) * (9 * c + 1) * c + 18 * c + 2 + fixed for c in range(1, 1025)]
+        return 1 + int(np.argmin(np.abs(np.array(sizes) - wanted)))
+
+
+def _size(predictor: Predictor) -> int:
+    return sum(parameter.numel() for parameter in predictor.trained().values())
 
 
 @dataclass(frozen=True)

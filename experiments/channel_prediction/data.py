@@ -64,7 +64,7 @@ def collect(config: Config, seed: int, progress: Progress) -> Data:
     tests: dict[str, Windows] = {}
     if config.partition == "iid":
         count = servers * held + tested
-        windows = _recorded(source, count) if config.recording else _samples(source, "CSI", count, {})
+        windows = _recorded(source, count) if config.recording else samples_of(source, "CSI", count, {})
         shards = [windows.take(np.arange(i * held, (i + 1) * held)) for i in range(servers)]
         tests["iid"] = windows.take(np.arange(servers * held, servers * held + tested))
     else:
@@ -72,14 +72,14 @@ def collect(config: Config, seed: int, progress: Progress) -> Data:
         each = -(-tested // servers)
         seen = []
         for site in range(servers):
-            windows = _samples(source, f"site {site}", held + each, _site(seed, site))
+            windows = samples_of(source, f"site {site}", held + each, _site(seed, site))
             shards.append(windows.take(np.arange(held)))
             seen.append(windows.take(np.arange(held, held + each)))
         tests["seen sites"] = Windows(
             np.concatenate([part.past for part in seen])[:tested],
             np.concatenate([part.future for part in seen])[:tested],
         )
-        tests["unseen site"] = _samples(source, "unseen site", tested, _site(seed, servers))
+        tests["unseen site"] = samples_of(source, "unseen site", tested, _site(seed, servers))
     for recording in config.test_recordings:
         for name, windows in _tests_of(source, recording).items():
             if name in tests:
@@ -89,7 +89,7 @@ def collect(config: Config, seed: int, progress: Progress) -> Data:
     for speed in config.test_speeds_kmh if config.has_speeds else ():
         rays = doppler.setdefault(speed, [])
         fixed = {"minSpeed": speed, "maxSpeed": speed, "rays": True}
-        tests[f"{speed:g} km/h"] = _samples(source, f"{speed:g} km/h", tested, fixed, rays)
+        tests[f"{speed:g} km/h"] = samples_of(source, f"{speed:g} km/h", tested, fixed, rays)
     return Data(shards, tests, doppler)
 
 
@@ -134,9 +134,10 @@ def _site(seed: int, site: int) -> dict[str, Any]:
     return {"redraw": False, "numUe": SITE_USERS, "minSpeed": low, "maxSpeed": low + SITE_SPEED_KMH}
 
 
-def _samples(
+def samples_of(
     source: Source, label: str, count: int, fixed: Mapping[str, Any], rays: list[tuple[Any, Any]] | None = None
 ) -> Windows:
+    """`count` samples of the scenario with these options; label: of the samples, and of their random numbers."""
     config, seed, progress = source
     options = config.csi_options()
     if twice := fixed.keys() & options.keys():

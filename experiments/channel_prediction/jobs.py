@@ -29,6 +29,21 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
     if config.threads:
         torch.set_num_threads(config.threads)
     folder.note(host={"torch_threads": torch.get_num_threads()}, unfinished=[])
+    if config.loop.predictors:
+        from .in_loop import driving
+
+        driving.run(config, folder, progress)
+        return
+    if config.tasks.steps:
+        from .tasks import sharing
+
+        sharing.run(config, folder, progress)
+        return
+    if config.across.seen:
+        from .across import comparing
+
+        comparing.run(config, folder, progress)
+        return
     models, store, tables = Models(config), Store(config), Tables(folder)
     until = time.monotonic() + config.time_limit_s if config.time_limit_s else None
     for seed in range(config.seed, config.seed + config.repeats):
@@ -67,7 +82,7 @@ def _one_seed(context: Context) -> None:
     jobs = jobs_of(context.config, context.seed)
     learned = list(dict.fromkeys(job.model for job in jobs if job.servers))
     rates = {model: _search(context, model) for model in learned}
-    _say_how_long(context, jobs)
+    _say_how_long(context)
     for job in jobs:
         if job.servers:
             train(context, job, rates[job.model])
@@ -102,19 +117,21 @@ def _search(context: Context, model: str) -> tuple[float, int]:
         tries += 1
         context.progress.step(tries, nmse=error, rate=factor * config.training.learning_rate)
 
-    rate = best_factor(model, config.search_factors, attempt, tried) * config.training.learning_rate
+    factor = best_factor(model, config.search_factors, attempt, tried, beyond=config.search_beyond)
+    rate = factor * config.training.learning_rate
     context.store.save_rate(model, context.seed, rate, tries)
     return rate, tries
 
 
-def _say_how_long(context: Context, jobs: list[Job]) -> None:
-    """Measure two steps of each model and say how long training is going to take."""
+def _say_how_long(context: Context) -> None:
+    """Measure two steps of each model and say how long training is going to take, later seeds included."""
     config = context.config
     seconds: dict[str, float] = {}
     total = 0.0
     steps = -(-config.samples_per_server // config.training.batch_size)
-    for job in jobs:
-        epochs = config.epochs - context.store.epochs(job) if job.servers else 0
+    later = range(context.seed, config.seed + config.repeats)
+    for job in (job for seed in later for job in jobs_of(config, seed) if job.servers):
+        epochs = config.epochs - context.store.epochs(job)
         if not epochs:
             continue
         if job.model not in seconds:
@@ -126,4 +143,7 @@ def _say_how_long(context: Context, jobs: list[Job]) -> None:
                 seconds[job.model] = time.monotonic() - began
         total += (1 if job.server >= 0 else job.servers) * epochs * steps * seconds[job.model]
     if total:
-        context.progress.say(f"training with seed {context.seed}: about {total / 60:.1f} minutes, tests not counted")
+        seeds = f"seed {context.seed}" if len(later) == 1 else f"seeds {later[0]} to {later[-1]}"
+        context.progress.say(
+            f"training with {seeds}: about {total / 60:.1f} minutes; searches, tests and packets not counted"
+        )

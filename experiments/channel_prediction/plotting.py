@@ -11,7 +11,10 @@ from edgelam.runs import Run, figures, load
 from edgelam.runs.statistics import groups
 
 from . import results
+from .across import results as across_results
 from .config import FIXED
+from .in_loop import results as loop_results
+from .tasks import results as tasks_results
 
 AXES = {
     "epoch": "epochs",
@@ -23,6 +26,12 @@ AXES = {
 def plot(path: Path) -> list[Path]:
     """Draw all figures the tables of this run folder allow; returns the SVG files (a PNG lies beside each)."""
     run = load(path)
+    if "loop" in run:
+        return loop_results.plot(run, path)
+    if "tasks" in run:
+        return tasks_results.plot(run, path)
+    if "across" in run:
+        return across_results.plot(run, path)
     drawn = []
     curves = dict(results.curves(run))
     styles = _styles({key: len(rows) for key, rows in curves.items()})

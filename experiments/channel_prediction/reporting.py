@@ -11,14 +11,27 @@ from edgelam.runs import Run, claims, load
 from edgelam.runs.statistics import groups
 from edgelam.text import si_bytes
 
-from . import results
+from . import published, results
+from .across import results as across_results
+from .config import FIXED
+from .in_loop import results as loop_results
+from .tasks import results as tasks_results
 
 
 def report(path: Path, console: Console) -> None:
     """Print what was learned, how large the models are, which claims hold, and what it cost in the network."""
     run = load(path)
+    if "loop" in run:
+        loop_results.report(run, console)
+        return
+    if "tasks" in run:
+        tasks_results.report(run, console)
+        return
+    if "across" in run:
+        across_results.report(run, console)
+        return
     tests = list(run["scores"]["test_set"].unique()) if "scores" in run else []
-    for make in (_scores, _models, _claims, _costs, _stale):
+    for make in (_scores, _models, _claims, _published, _costs, _stale):
         make(run, tests).print(console)
     if unfinished := run.manifest.get("unfinished"):
         console.print(f"not finished: {len(unfinished)} jobs; run it again with the same settings and checkpoints")
@@ -91,6 +104,23 @@ def _stale(run: Run, tests: list[str]) -> TextTable:
             table.add_row(
                 f"{what}, {servers} servers", f"{1e3 * mean['age_s']:.1f} ms", f"{speed:g}", f"{mean['nmse']:.3f}"
             )
+    return table
+
+
+def _published(run: Run, tests: list[str]) -> TextTable:
+    table = _table("Order of the models, best first", "published (LLM4CP)", "here", "inverted")
+    scores = results.final_scores(run)
+    scores = scores[scores["test_set"].str.endswith(" km/h")] if len(scores) else scores
+    if not len(scores):
+        return table
+    ours = scores.assign(
+        model=scores["method"].map(results.model_of),
+        speed_kmh=scores["test_set"].str.removesuffix(" km/h").astype(float),
+    )
+    ours = ours[ours["method"].isin(FIXED) | ours["method"].str.endswith("-pooled")]
+    means = ours.groupby(["model", "speed_kmh"], sort=False)["nmse"].mean().reset_index()
+    for row in published.beside(means).to_dict("records"):
+        table.add_row(f"{row['speed_kmh']} km/h", row["published"], row["here"], row["inverted"])
     return table
 
 

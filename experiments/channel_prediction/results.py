@@ -22,7 +22,11 @@ _OVER = ("seed", "server")  # means over the seeds, and with local training over
 SCORES = (
     Score("nmse", better="lower", table="scores", group=_GROUP, over=_OVER, across="epoch"),
     Score("spectral_efficiency", "bit/s/Hz", "higher", table="scores", group=_GROUP, over=_OVER, across="epoch"),
-)
+    Score("nmse across", better="lower", table="across", column="nmse",
+          group=("method", "training", "configuration"), over=("seed",)),
+    Score("goodput", "Mb/s", "higher", table="loop", column="goodput_mbps",
+          group=("method", "speed_kmh", "period", "delay"), over=("seed",)),
+)  # fmt: skip
 
 
 def final_scores(run: Run) -> pd.DataFrame:
@@ -87,7 +91,11 @@ def label(method: str, servers: int) -> str:
     if not servers:
         return method
     model, place = model_of(method), method.rpartition("-")[2]
-    name = {"lam": "LAM", "lam-random": "LAM (random weights)"}.get(model, model.upper() if len(model) < 5 else model)
+    names = {
+        "lam": "LAM", "lam-random": "LAM (random weights)", "lam-full": "LAM (all weights)",
+        "cnn-equal": "CNN (as many parameters)",
+    }  # fmt: skip
+    name = names.get(model, model.upper() if len(model) < 5 else model)
     return f"{name}, local data" if place == "local" else f"{place} {name}, {servers} servers"
 
 

@@ -36,6 +36,9 @@ _NOT_PART = (
     "checkpoints",
     "time_limit_s",
     "evaluations",
+    "loop",
+    "across",
+    "tasks",
 )  # of what a checkpoint is for
 
 

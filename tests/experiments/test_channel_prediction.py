@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from edgelam.experiments import channel_prediction
-from edgelam.experiments.channel_prediction import results
-from edgelam.experiments.channel_prediction.config import RECIPES, Config
+from edgelam.experiments.channel_prediction import published, results
+from edgelam.experiments.channel_prediction.config import Config
 from edgelam.experiments.channel_prediction.data import collect
+from edgelam.experiments.channel_prediction.recipes import RECIPES
 from rich.console import Console
 
 from edgelam.air import csi, prediction
@@ -244,6 +245,23 @@ def test_claims_are_judged_on_paired_differences(lam, gru, said, verdict):
     (claim,) = results.claims({"scores": pd.DataFrame(rows)})
     assert claim.text == "LAM, local data below GRU, local data"
     assert (claim.measured, claim.verdict) == (said, verdict)
+
+
+def test_orders_beside_the_published_ones():
+    ours = pd.DataFrame(
+        [
+            ("lam", 30.0, 0.12),
+            ("cnn", 30.0, 0.095),
+            ("prony", 30.0, 0.07),
+            ("transformer", 30.0, 0.2),
+            ("cnn", 40.0, 1),
+        ],
+        columns=["model", "speed_kmh", "nmse"],
+    )
+    (row,) = published.beside(ours).to_dict("records")
+    assert row["published"] == "lam, cnn, transformer, prony"
+    assert row["here"] == "prony, cnn, lam, transformer"
+    assert row["inverted"] == "lam / cnn, lam / prony, cnn / prony, transformer / prony"
 
 
 @pytest.mark.parametrize(
