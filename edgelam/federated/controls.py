@@ -41,12 +41,13 @@ def majority(setup: Setup) -> ControlRow:
 
 def linear(setup: Setup) -> list[ControlRow]:
     """Fit a logistic regression on TF-IDF (text) or on the raw tokens: once with the samples that split-fedft processes
-    (each sample once), and once with the whole training set."""
+    (each sample once), and once with all that the devices have."""
     task = setup.task
     name = "TF-IDF + linear" if task.kind == "text" else "linear"
     seen = task.train.subset(samples_processed(setup))
     rows = []
-    for suffix, train in (("same samples", seen), ("all samples", task.train)):
+    held = task.train if not setup.settings.labels_per_device else task.train.subset(np.concatenate(setup.parts))
+    for suffix, train in (("same samples", seen), ("all samples", held)):
         rows.append(_fit(f"{name} ({suffix})", train, setup))
     return rows
 

@@ -4,6 +4,7 @@
 One round, with every device k (parts 2 to 4 are repeated `accumulation` times):
 
     server                                            device k, which runs its first c_k blocks
+    (adaptive, its first round)                 --probe-->          the same back, and how long it took
     plan: cut, rank, encoding; missing weights  --blocks, plan-->   and the adapters of its blocks
     blocks c_k .. of all devices with that cut  <--activation--     embedding and blocks 0 .. c_k - 1
     (losses are the devices')                   --representation--> loss of its head
@@ -16,7 +17,8 @@ server, so with one rank and 16 bits or more on the wire it makes no difference 
 
 Activations in int8 or int4 and Jacobians of which the largest values are sent go through the compressors of
 `edgelam.learning`; a sample's error is kept and added when the sample comes again. Frozen weights are sent in
-`weight_encoding`, whose rounding then holds for the server's copy, too.
+`weight_encoding`, whose rounding then holds for the server's copy, too. With `token_share` below 1, a device leaves out
+tokens behind its blocks.
 
 Shape suffixes: B batch, T tokens of a device's batch without padding, H width.
 """
@@ -25,33 +27,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from edgelam.cosim.work import Work
 from edgelam.errors import ConfigurationError
-from edgelam.federated.decomposition.choice import OPERATIONS, Option, Predicted, choose
 from edgelam.federated.decomposition.costs import Costs, Measured
 from edgelam.federated.decomposition.links import LinkFit
+from edgelam.federated.decomposition.packing import Packing, unpack
 from edgelam.federated.decomposition.parts import DeviceBlocks, ServerBlocks
-from edgelam.federated.decomposition.settings import of_device
+from edgelam.federated.decomposition.planner import Planner
 from edgelam.federated.evaluation import Evaluator, Outcome
+from edgelam.federated.heads import average_heads, receive_head
 from edgelam.federated.log import Log, RoundResult
 from edgelam.federated.records import CutRecord, Report, ignore
 from edgelam.federated.refusals import refuse_unknown
 from edgelam.federated.samples import Batch
 from edgelam.federated.setup import Setup
-from edgelam.learning import compressors
-from edgelam.learning.averaging import weighted_average
-from edgelam.learning.compressors.settings import CompressionSettings
+from edgelam.federated.split_parts import SplitParts
 from edgelam.learning.conversation import Link, device_nodes, expect, number, on_its_way, server_node
 from edgelam.learning.divergence import refuse_divergence
 from edgelam.learning.memory import borrowed, tensor_bytes
 from edgelam.learning.rounds import Exchange, FinishedRound, device_loop, server_loop
-from edgelam.models import Unsplit
 from edgelam.models.blocks import Blocks
 
 if TYPE_CHECKING:
@@ -59,97 +59,7 @@ if TYPE_CHECKING:
 
 METHOD = "decomposed"
 PLAIN = ("fp64", "fp32", "fp16")
-SMALL: tuple[Literal["int8", "int4"], ...] = ("int8", "int4")
 RADIO_J, UP = "ue_radio_j", 1
-
-
-class Packing:
-    """What a sender compresses for each sample of a batch, with the errors that it owes; and the receiver's side."""
-
-    def __init__(self, setup: Setup) -> None:
-        """Owe nothing yet."""
-        settings = setup.settings
-        self._by_kind: dict[str, compressors.Compressor] = {}
-        for kind in SMALL:
-            if kind in settings.decomposition.activations:
-                self._by_kind[kind] = compressors.make(CompressionSettings(kind=kind), seed=setup.seed)
-        share = settings.decomposition.jacobian_share
-        self.jacobian = (
-            None if share == 1.0 else compressors.make(CompressionSettings("top-k", share=share), seed=setup.seed)
-        )
-        self.state = compressors.State()
-
-    def activation(self, kind: str) -> compressors.Compressor | None:
-        """The compressor of an encoding of activations; None: one of cosim's."""
-        return self._by_kind.get(kind)
-
-    def pack(self, compressor: compressors.Compressor, what: str, rows: Tensor, batch: Batch,
-             counts: Sequence[int]) -> dict[str, Any]:  # fmt: skip
-        """Return payloads by place in the batch. rows: of all samples, one after the other; counts: of each."""
-        parts = rows.split(list(counts))
-        return {
-            str(place): compressor.encode(f"{what} of {sample}", part, self.state)
-            for place, (sample, part) in enumerate(zip(batch.samples.tolist(), parts, strict=True))
-        }
-
-
-def unpack(compressor: compressors.Compressor, payloads: dict[str, Any], counts: Sequence[int], width: int,
-           dtype: torch.dtype) -> Tensor:  # fmt: skip
-    """Return the rows of all samples, [sum of counts, width]."""
-    return torch.cat(
-        [compressor.decode(payloads[str(place)], (count, width), dtype) for place, count in enumerate(counts)]
-    )
-
-
-@dataclass
-class Known:
-    """What the server knows of a device."""
-
-    option: Option | None = None
-    held: int = 0
-    measured: Measured = field(default_factory=Measured)
-    predicted: Predicted | None = None
-
-
-class Planner:
-    """The server's choices."""
-
-    def __init__(self, setup: Setup, costs: Costs, server: cosim.Node, names: Sequence[str]) -> None:
-        """names: the devices, in the order of their shards."""
-        self.setup, self.costs, self.server = setup, costs, server
-        self.settings = setup.settings.decomposition
-        self.settings.check(costs.count, setup.settings.lora.rank)
-        self.known = {name: Known(held=self.settings.installed_blocks) for name in names}
-        self._options = costs.options()
-        self._number = {name: k for k, name in enumerate(names)}
-
-    @property
-    def operations(self) -> int:
-        """Of one device's choice."""
-        return OPERATIONS * len(self._options) if self.settings.rule == "adaptive" else 0
-
-    def plan(self, device: cosim.Node, round_number: int) -> Predicted:
-        """Choose for a device."""
-        known = self.known[device.name]
-        fixed = self.settings.rule == "fixed"
-        options = [self._fixed(self._number[device.name])] if fixed else self._options
-        predictions = [
-            self.costs.predict(each, known.measured, device.device, self.server.device, known.held) for each in options
-        ]
-        chosen = choose(
-            predictions, known.option, objective=self.settings.objective,
-            rounds_left=self.setup.settings.rounds - round_number, memory_bytes=device.device.memory_bytes,
-            deadline_s=self.settings.deadline_s, hysteresis=self.settings.hysteresis,
-        )  # fmt: skip
-        known.option, known.predicted = chosen.option, chosen
-        return chosen
-
-    def _fixed(self, device: int) -> Option:
-        settings = self.settings
-        blocks, activation = int(of_device(settings.blocks, device)), str(of_device(settings.activations, device))
-        full = self.costs.rank
-        rank = int(of_device(settings.ranks, device)) if settings.ranks and blocks else full
-        return Option(blocks, rank, activation)
 
 
 async def device(link: Link, worker: DeviceBlocks, log: Log, setup: Setup) -> None:
@@ -158,6 +68,7 @@ async def device(link: Link, worker: DeviceBlocks, log: Log, setup: Setup) -> No
     packing, up, down = Packing(setup), LinkFit(), LinkFit()
     kinds = settings.decomposition.activations
     worker.held = settings.decomposition.installed_blocks
+    unknown = settings.decomposition.probes
 
     async def send(tag: str, step: int, data: dict[str, Any], encoding: str | None = None) -> None:
         start_s, before = link.sim.now_s, link.parts.up_bytes
@@ -173,7 +84,22 @@ async def device(link: Link, worker: DeviceBlocks, log: Log, setup: Setup) -> No
         down.add(message.size_bytes, link.sim.now_s - message.queued_s)
         return dict(message.data)
 
+    async def probe(round_number: int) -> None:
+        """Send back two messages of different sizes, and tell how long they took."""
+        for _ in range(2):
+            await send("probe", round_number, {"filler": (await receive("probe", round_number))["filler"]})
+        await send("measured", round_number, asdict(measured_for(round_number, 0.0)))
+
+    def measured_for(round_number: int, spent_w: float) -> Measured:
+        """Return what is known of the link, and of the batches of a round."""
+        coming = worker.shard.batch(round_number, 0)
+        return Measured(*up.fit(), *down.fit(), spent_w, float(coming.mask.sum()), float(len(coming)))
+
     async def work(round_number: int) -> None:
+        nonlocal unknown
+        if unknown:
+            await probe(round_number)
+            unknown = False
         plan = await receive("plan", round_number)
         cut, _, kind = plan["plan"].tolist()
         while worker.held < cut:
@@ -189,8 +115,7 @@ async def device(link: Link, worker: DeviceBlocks, log: Log, setup: Setup) -> No
             await exchange(step, batch, kinds[kind], first=part == 0, last=part == parts[-1])
         up_s = link.parts.uplink_s - sent_s
         spent_w = (await _radio_j(link) - radio_j) / up_s if up_s > 0 else 0.0
-        coming = worker.shard.batch(round_number + 1, 0)
-        measured = Measured(*up.fit(), *down.fit(), spent_w, float(coming.mask.sum()), float(len(coming)))
+        measured = measured_for(round_number + 1, spent_w)
         data = {
             "gradients": worker.adapter_gradients(link.parts.num_samples),
             "samples": number(link.parts.num_samples), "loss": link.parts.loss_sum, "measured": asdict(measured),
@@ -264,11 +189,28 @@ async def serve_round(
     """Do the server's side of one round."""
     settings, packing = setup.settings, Packing(setup)
     names = [each.name for each in exchange.chosen]
-    if planner.operations:
-        work = Work(flops=planner.operations * len(names), bytes=24 * planner.operations * len(names))
-        async with node.compute("choose cuts", work=work):
+    probes = settings.decomposition.probes
+    unknown = [each for each in exchange.chosen if probes and not planner.known[each.name].probed]
+
+    async def probe(target: cosim.Node) -> None:
+        if target not in unknown:
+            return
+        sizes = (settings.decomposition.probe_bytes // 8, settings.decomposition.probe_bytes)
+        for size in sizes:
+            filler = torch.zeros(size, dtype=torch.uint8)
+            await node.send(target, {"step": number(exchange.round), "filler": filler}, tag="probe")
+            await expect(node, target, "probe", exchange.round)
+        told = dict((await expect(node, target, "measured", exchange.round)).data)
+        told.pop("step")
+        planner.probed(target.name, Measured(**told), sum(sizes))
+
+    if unknown:
+        await exchange.invite_and(probe)
+    operations = planner.operations(len(names))
+    if operations:
+        async with node.compute("choose cuts", work=Work(flops=operations, bytes=24 * operations)):
             pass
-    plans = {each.name: planner.plan(each, exchange.round) for each in exchange.chosen}
+    plans = planner.plan(exchange.chosen, exchange.round)
     width, dtype = setup.backbone.hidden_width, next(server.encoder.model.parameters()).dtype
 
     async def begin(target: cosim.Node) -> None:
@@ -287,7 +229,7 @@ async def serve_round(
             await node.send(target, data, tag="blocks", encoding=settings.weight_encoding)
             known.held += 1
 
-    await exchange.invite_and(begin)
+    await (exchange.each(begin) if unknown else exchange.invite_and(begin))
     above = [name for name in names if plans[name].option.blocks < server.blocks.count]
     for part in range(settings.accumulation if above else 0):
         step = exchange.round * settings.accumulation + part
@@ -354,7 +296,8 @@ async def serve_round(
             server.add(each["gradients"], samples[name], counts=name not in above)
         server.update()
     if settings.head_averaging == "server":
-        await _average_heads(node, exchange, samples, setup)
+        heads = await exchange.each(lambda source: receive_head(node, source, exchange.round))
+        await average_heads(node, exchange, heads, samples, settings)
     for name, plan in plans.items():
         option = plan.option
         report(
@@ -366,19 +309,6 @@ async def serve_round(
     return RoundResult(samples, float(sum(each["loss"] for each in told.values())))
 
 
-async def _average_heads(node: cosim.Node, exchange: Exchange, samples: dict[str, int], setup: Setup) -> None:
-    async def receive(source: cosim.Node) -> dict[str, Tensor]:
-        return dict((await expect(node, source, "head", exchange.round)).data["head"])
-
-    heads = await exchange.each(receive)
-    async with node.compute("average_heads", key=("average_heads", len(heads))):
-        average = weighted_average(list(heads.values()), [samples[name] for name in heads])
-    data = {"step": number(exchange.round), "head": average}
-    await asyncio.gather(
-        *(node.send(to, data, tag="head", encoding=setup.settings.weight_encoding) for to in exchange.active)
-    )
-
-
 def refuse_what_does_not_fit(setup: Setup) -> None:
     """Raise ConfigurationError for settings that this method does not know."""
     settings = setup.settings
@@ -387,7 +317,15 @@ def refuse_what_does_not_fit(setup: Setup) -> None:
         (
             (settings.stragglers == "drop", "stragglers 'drop'", "stragglers 'wait'"),
             (settings.train_embedding, "train_embedding", "train_embedding False"),
+            (
+                settings.decomposition.token_share < 1.0 and settings.cut == "tokens",
+                "decomposition.token_share below 1 and cut 'tokens'",
+                "cut pooled, or token_share 1",
+            ),
             (settings.freeze_a, "freeze_a", "freeze_a False"),
+            (settings.tuning != "lora", f"tuning {settings.tuning!r}", "tuning lora"),
+            (settings.frozen_weights != "plain", f"frozen_weights {settings.frozen_weights!r}", "frozen_weights plain"),
+            (settings.privacy.attack, "privacy.attack", "no attack, or method split-fedft"),
             (settings.privacy.clip is not None, "privacy.clip", "no clip, or method split-fedft"),
             (settings.privacy.embedding_eta is not None, "privacy.embedding_eta", "none, or method split-fedft"),
             (settings.allocation.decides, f"allocation rule {settings.allocation.rule!r}", "rule none"),
@@ -395,17 +333,7 @@ def refuse_what_does_not_fit(setup: Setup) -> None:
     )
 
 
-@dataclass
-class DecomposedModels:
-    """The server's part and the devices' parts (by node name): they are trained, and remain when a run has ended."""
-
-    server: ServerBlocks
-    devices: dict[str, DeviceBlocks]
-
-    def models(self) -> dict[str, Unsplit]:
-        """Return each device's view as one model: its embedding and head around the server's encoder."""
-        encoder = self.server.encoder
-        return {name: Unsplit(each.embedding, encoder, each.head) for name, each in self.devices.items()}
+DecomposedModels = SplitParts[ServerBlocks, DeviceBlocks]
 
 
 def build(setup: Setup, names: Sequence[str]) -> DecomposedModels:

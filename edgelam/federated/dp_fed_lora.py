@@ -35,8 +35,7 @@ from edgelam.federated.log import Log, RoundResult
 from edgelam.federated.records import Report, UserPrivacyRecord, ignore
 from edgelam.federated.refusals import refuse_unknown
 from edgelam.federated.setup import Setup
-from edgelam.federated.updates import load_shared, shared_head, shared_weights
-from edgelam.learning.aggregation import RULES
+from edgelam.federated.updates import load_shared, rule_of, shared_head, shared_weights
 from edgelam.learning.conversation import Link, device_nodes, expect, number, server_node
 from edgelam.learning.divergence import refuse_divergence
 from edgelam.learning.memory import tensor_bytes
@@ -116,7 +115,7 @@ def add(weights: Weights, change: Tensor) -> None:
 async def device(link: Link, learner: Learner, setup: Setup, plan: Plan, names: list[str], *, index: int) -> None:
     """One device, until the server ends the run. names: of all devices."""
     node, settings, shard = link.node, setup.settings, setup.shards[index]
-    rule, own = RULES[settings.aggregation], settings.user_privacy
+    rule, own = rule_of(settings), settings.user_privacy
     std = 2 * own.clip * plan.noise_multiplier / math.sqrt(len(names))
     generator = torch_generator(derive_seed(setup.seed, f"user privacy noise of {node.name}"))
     fixed = FixedPoint(FRACTION_BITS)
@@ -195,10 +194,11 @@ def refuse_what_does_not_fit(setup: Setup) -> None:
         METHOD,
         (
             (
-                settings.aggregation in ("flora", "fedex-lora"),
+                settings.aggregation not in ("fedit", "ffa-lora"),
                 f"aggregation {settings.aggregation!r}",
                 "fedit, ffa-lora",
             ),
+            (settings.objective != "classification", f"objective {settings.objective!r}", "classification"),
             (settings.head_averaging != "server", f"head_averaging {settings.head_averaging!r}", "server"),
             (settings.compression.kind != "none", f"compression {settings.compression.kind!r}", "none"),
             (
@@ -219,7 +219,7 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
     refuse_what_does_not_fit(setup)
     settings, own = setup.settings, setup.settings.user_privacy
     allowed = plan(own, num_rounds(setup))
-    rule = RULES[settings.aggregation]
+    rule = rule_of(settings)
     nodes, edge = device_nodes(sim, settings.num_devices), server_node(sim)
     encoder, embedding = setup.encoder(), setup.embedding()
     encoders = [encoder.twin() for _ in nodes]

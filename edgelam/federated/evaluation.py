@@ -19,9 +19,10 @@ from edgelam.federated.records import EvaluationRecord, Report
 from edgelam.federated.setup import Setup
 from edgelam.learning.averaging import weighted_average
 from edgelam.learning.divergence import refuse_divergence
-from edgelam.models import Encoder, Head, Unsplit
+from edgelam.models import Encoder, Head, LanguageHead, Unsplit
 
 _BATCH = 64
+_LANGUAGE_BATCH = 8  # a row of logits has as many values as the vocabulary
 _GLOBAL, _LOCAL, AVERAGE = "global", "local", "average"
 
 
@@ -76,6 +77,25 @@ def score(head: Head, pooled: Tensor, labels: Tensor, weights: NDArray[np.float6
     return Scores(float(right @ share), float(losses @ share))
 
 
+@torch.no_grad()
+def language_score(setup: Setup, model: Unsplit, input_noise: InputNoise | None = None) -> Scores:
+    """Score a model on the next tokens of all test samples: the share that is most likely to it, and nats per token,
+    whose exponential is the perplexity."""
+    encoder = model.encoder
+    was_training, right, loss_sum, count = encoder.training, 0, 0.0, 0
+    encoder.eval()
+    for _, batch in setup.test.batches(_LANGUAGE_BATCH):
+        hidden = encoder.hidden(embed(model.embedding, batch, input_noise), batch.mask)
+        logits = model.head(hidden, batch.mask)
+        seen = batch.mask[:, 1:] & batch.mask[:, :-1]
+        told, true = logits[:, :-1][seen], batch.inputs[:, 1:][seen]
+        right += int((told.argmax(dim=1) == true).sum())
+        loss_sum += float(F.cross_entropy(told.double(), true, reduction="sum"))
+        count += len(true)
+    encoder.train(was_training)
+    return Scores(right / max(count, 1), loss_sum / max(count, 1))
+
+
 def local_weights(labels: NDArray[np.int64], class_shares: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Weights [N] that give each class of the test labels [N] its share [num_classes]; None if no class is tested."""
     counts = np.bincount(labels, minlength=len(class_shares))
@@ -109,20 +129,27 @@ class Evaluator:
                 cache[key] = pooled_test(self.setup, model.embedding, model.encoder, self.input_noise)
             return cache[key]
 
+        def scored(model: Unsplit, weights: NDArray[np.float64] | None = None) -> Scores:
+            if isinstance(model.head, LanguageHead):
+                return language_score(self.setup, model, self.input_noise)
+            return score(model.head, pooled_by(model), labels, weights)
+
         own, local = [], []
         for device, name in enumerate(self.names):
             if name not in models:
                 continue
-            pooled = pooled_by(models[name])
-            weights = local_weights(labels.numpy(), self.setup.class_shares[device])
-            own.append(self._emit(step, time_s, name, _GLOBAL, score(models[name].head, pooled, labels)))
+            of_language = isinstance(models[name].head, LanguageHead)
+            if of_language and not mean_of_own and self.setup.settings.head_averaging == "server":
+                continue  # all heads are the average, and a vocabulary takes long
+            weights = None if of_language else local_weights(labels.numpy(), self.setup.class_shares[device])
+            own.append(self._emit(step, time_s, name, _GLOBAL, scored(models[name])))
             if weights is not None:
-                local.append(self._emit(step, time_s, name, _LOCAL, score(models[name].head, pooled, labels, weights)))
+                local.append(self._emit(step, time_s, name, _LOCAL, scored(models[name], weights)))
         if mean_of_own:
             scores = Scores(float(np.mean([s.accuracy for s in own])), float(np.mean([s.loss for s in own])))
         else:
             judged = average if average is not None else self._averaged(models)
-            scores = score(judged.head, pooled_by(judged), labels)
+            scores = scored(judged)
         final = self._emit(step, time_s, AVERAGE, _GLOBAL, scores)
         return Outcome(
             self.method,
@@ -138,11 +165,11 @@ class Evaluator:
     def _averaged(self, models: Mapping[str, Unsplit]) -> Unsplit:
         first = next(iter(models.values()))
         sizes = [len(self.setup.shards[self.names.index(name)]) for name in models]
-        head = self.setup.head().to(first.head.linear.weight.dtype)
+        head = self.setup.head().to(first.head.dtype)
         head.load_state_dict(weighted_average([dict(model.head.state_dict()) for model in models.values()], sizes))
         embedding = first.embedding
         if self.setup.settings.train_embedding:
-            embedding = self.setup.embedding().to(first.head.linear.weight.dtype)
+            embedding = self.setup.embedding().to(first.head.dtype)
             embedding.load_state_dict(
                 weighted_average([dict(m.embedding.state_dict()) for m in models.values()], sizes)
             )

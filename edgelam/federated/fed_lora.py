@@ -9,6 +9,7 @@
 The default rule is FedIT (arXiv 2305.05644): mean(B) mean(A) differs from mean(B A); this aggregation bias of the
 method is kept. A device keeps its optimiser's state between rounds, unless the rule begins with new adapters. With
 `compression`, a device sends, instead of adapter and head, their compressed difference to what came down (updates.py).
+With `ranks`, devices have adapters of different ranks; with `tuning` they train and send other weights of the model.
 With `allocation` the server decides before each round who takes part and with how much of the cell's band.
 With a deadline and `stragglers = "drop"`, a device whose adapter is late is left out of the average.
 """
@@ -20,36 +21,49 @@ from typing import TYPE_CHECKING, Any
 
 from edgelam.federated.allocation.taking_part import Allocation
 from edgelam.federated.evaluation import Evaluator, Outcome
-from edgelam.federated.learner import Learner, download_model, train_step
+from edgelam.federated.learner import Learner, download_model, have_downloaded, train_step
 from edgelam.federated.log import Log, RoundResult
 from edgelam.federated.records import Report, ignore
 from edgelam.federated.setup import Setup
-from edgelam.federated.updates import Receiver, Sender, load_shared, shared_head, shared_weights
+from edgelam.federated.updates import (
+    Owed,
+    Receiver,
+    Sender,
+    SharedWeights,
+    changed_base,
+    load_shared,
+    rule_of,
+    shared_head,
+    shared_weights,
+)
 from edgelam.federated.wrong_updates import combine, poison, poisoned, refuse_wrong
-from edgelam.learning.aggregation import RULES
 from edgelam.learning.averaging import weighted_average
 from edgelam.learning.conversation import Link, device_nodes, expect, number, server_node
+from edgelam.learning.course import Part, Together
 from edgelam.learning.memory import tensor_bytes
 from edgelam.learning.rounds import Exchange, FinishedRound, device_loop, server_loop
 from edgelam.models import Unsplit
+from edgelam.models.lora import keep_rank
 from edgelam.random_streams import derive_seed
 
 if TYPE_CHECKING:
     from edgelam import cosim
 
 METHOD = "fed-lora"
+SERVER = "server"
+"""Its name in checkpoints."""
 
 
 async def device(
-    link: Link, learner: Learner, log: Log, setup: Setup, *, index: int, allocation: Allocation
+    link: Link, learner: Learner, log: Log, setup: Setup, *, index: int, sender: Sender | None, allocation: Allocation
 ) -> None:  # fmt: skip
-    """One device: download the model, then train and exchange adapters until the server ends the run."""
+    """One device: train and exchange adapters until the server ends the run. sender: compresses its updates."""
     node, settings, shard = link.node, setup.settings, setup.shards[index]
-    rule, with_head = RULES[settings.aggregation], settings.head_averaging == "server"
-    sender = Sender(setup) if settings.compression.kind != "none" else None
+    rule, with_head = rule_of(settings), settings.head_averaging == "server"
     node.memory.allocate("model", learner.resident_bytes())
 
     async def work(round_number: int) -> None:
+        setup.course.begins(node.name, round_number)
         with allocation.work(link, round_number):
             await train(round_number)
 
@@ -92,14 +106,16 @@ async def device(
 
 
 async def serve_round(node: cosim.Node, shared: dict[str, Any], exchange: Exchange, setup: Setup, *,
-                      receiver: Receiver | None, report: Report) -> RoundResult:  # fmt: skip
-    """Do the server's side of one round. shared: what it sends down, updated in place; receiver: decompresses the
-    updates."""
+                      ranks: dict[str, int], receiver: Receiver | None, report: Report) -> RoundResult:  # fmt: skip
+    """Do the server's side of one round. shared: what it sends down, updated in place; ranks: of the devices' adapters,
+    by name; receiver: decompresses the updates."""
     settings = setup.settings
-    encoding, rule = settings.weight_encoding, RULES[settings.aggregation]
+    setup.course.begins(SERVER, exchange.round, exchange.start_s)
+    encoding, rule = settings.weight_encoding, rule_of(settings)
 
     async def adapter(device: cosim.Node) -> dict[str, Any]:
         data = {"step": number(exchange.round), **shared}
+        data["adapter"] = rule.part_for(shared["adapter"], ranks[device.name])
         await node.send(device, data, tag="adapter", encoding=encoding)
         return dict((await expect(node, device, "adapter", exchange.round)).data)
 
@@ -145,13 +161,17 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
     The merged adapters are evaluated with each device's head.
     """
     settings = setup.settings
-    rule = RULES[settings.aggregation]
+    rule = rule_of(settings)
     nodes, edge = device_nodes(sim, settings.num_devices), server_node(sim)
     log = Log(METHOD, report)
     encoder, embedding = setup.encoder(), setup.embedding()
     encoders = [encoder.twin() for _ in nodes]
     for each in (encoder, *encoders):
         rule.prepare(each)
+    ranks = {node.name: settings.rank_of(index) for index, node in enumerate(nodes)}
+    for node, own in zip(nodes, encoders, strict=True):
+        if ranks[node.name] < settings.lora.rank:
+            keep_rank(own, ranks[node.name])
     learners = [
         Learner(
             Unsplit(setup.embedding() if settings.train_embedding else embedding, own, setup.head()),
@@ -165,6 +185,7 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
         **shared_head(learners[0].model, settings.head_averaging == "server"),
     }
     receiver = None
+    senders = [Sender(setup) if settings.compression.kind != "none" else None for _ in nodes]
     if settings.compression.kind != "none":
         mirror = Unsplit(embedding, encoder.twin(), setup.head())
         rule.prepare(mirror.encoder)
@@ -183,28 +204,46 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
             models = {}
             for node, learner in zip(nodes, learners, strict=True):
                 models[node.name] = Unsplit(learner.model.embedding, encoder, learner.model.head)
+                if rule.personal:
+                    models[node.name] = learner.model
             average = None
             if settings.robust.rule != "none" and "head" in shared:  # the devices' own heads are as they train
                 average = Unsplit(embedding, encoder, setup.head())
                 average.head.load_state_dict(shared["head"])
-            outcomes.append(evaluate(step, sim.now_s, models, average))
+            outcomes.append(evaluate(step, sim.now_s, models, average, mean_of_own=rule.personal))
+        setup.course.finished(done.number)
 
+    kept: dict[str, Part] = {"shared": SharedWeights(shared), "base": changed_base(encoder, rule)}
+    if receiver is not None:
+        kept["mirror"] = changed_base(receiver.mirror.encoder, rule)
+    parts: dict[str, Part] = {SERVER: Together(kept)}
+    for node, learner, sender in zip(nodes, learners, senders, strict=True):
+        own_parts: dict[str, Part] = {"learner": learner, "base": changed_base(learner.model.encoder, rule)}
+        if sender is not None:
+            own_parts["owed"] = Owed(sender)
+        parts[node.name] = Together(own_parts)
+    if setup.course.first:
+        for learner in learners:
+            have_downloaded(learner)
+    setup.course.restore(parts)
     edge.memory.allocate("model", tensor_bytes(encoder.parameters()))
     async with asyncio.TaskGroup() as group:
         for node, learner in zip(nodes, learners, strict=True):
-            group.create_task(download_model(edge, node, learner), name=f"download to {node.name}")
+            if not setup.course.first:
+                group.create_task(download_model(edge, node, learner), name=f"download to {node.name}")
     async with allocation.running(), asyncio.TaskGroup() as group:
         for index, (node, learner) in enumerate(zip(nodes, learners, strict=True)):
             link = Link(sim, node, edge, settings.weight_encoding)
             group.create_task(
-                device(link, learner, log, setup, index=index, allocation=allocation), name=f"device {node.name}"
+                device(link, learner, log, setup, index=index, sender=senders[index], allocation=allocation),
+                name=f"device {node.name}",
             )
         serving = group.create_task(
             server_loop(
                 sim, edge, nodes, setup.rounds(num_rounds(setup)), finished=finished,
                 choose=allocation.choose,
                 serve=lambda exchange: serve_round(
-                    edge, shared, exchange, setup, receiver=receiver, report=report
+                    edge, shared, exchange, setup, ranks=ranks, receiver=receiver, report=report
                 ),
             ),
             name="server",

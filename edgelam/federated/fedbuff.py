@@ -13,7 +13,8 @@ Staleness is the number of versions made since the device got its model. With `b
 rounds, so devices that are faster give more of them, and of their data. Updates count alike, whatever their samples.
 
 With a deadline and `stragglers = "drop"`, an update that is late, or lost with its connection, does not count, and the
-device is sent the newest version; after MOST_MISSED of them in a row, the server asks it no more (a flat battery).
+device is sent the newest version. After MOST_MISSED of them in a row it counts as away (out of coverage, a flat
+battery), and is asked only now and then, until it answers again. If all are away, the run ends.
 """
 
 from __future__ import annotations
@@ -34,8 +35,7 @@ from edgelam.federated.log import Log, RoundResult
 from edgelam.federated.records import Report, StalenessRecord, ignore
 from edgelam.federated.refusals import refuse_unknown
 from edgelam.federated.setup import Setup
-from edgelam.federated.updates import load_shared, shared_head, shared_weights
-from edgelam.learning.aggregation import RULES
+from edgelam.federated.updates import load_shared, rule_of, shared_head, shared_weights
 from edgelam.learning.conversation import Link, device_nodes, expect, number, server_node
 from edgelam.learning.divergence import refuse_divergence
 from edgelam.learning.memory import tensor_bytes
@@ -45,7 +45,9 @@ from edgelam.models import Unsplit
 METHOD = "fedbuff"
 END = -1
 MOST_MISSED = 3
-"""Updates in a row, after which a device is asked no more."""
+"""Updates in a row, after which a device counts as away."""
+PAUSE = 2
+"""Deadlines between two questions to a device that is away."""
 Weights = dict[str, dict[str, Tensor]]
 
 
@@ -99,7 +101,7 @@ class Buffer:
 async def device(link: Link, learner: Learner, setup: Setup, *, index: int) -> None:
     """One device: train and send updates until the server ends the run, or the battery is empty."""
     node, settings, shard = link.node, setup.settings, setup.shards[index]
-    rule, with_head = RULES[settings.aggregation], settings.head_averaging == "server"
+    rule, with_head = rule_of(settings), settings.head_averaging == "server"
     node.memory.allocate("model", learner.resident_bytes())
     step = 0
     try:
@@ -137,12 +139,23 @@ class Server:
         self._changed = asyncio.Event()
         """Set, and replaced, when one of them has come in or is lost."""
         self._turns = 0
+        self._away: set[str] = set()
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the run needs more updates, and there is somebody to give them."""
+        return self.buffer.updates < self.total and len(self._away) < self.setup.settings.num_devices
 
     async def serve(self, target: cosim.Node) -> None:
         """Ask a device for updates as long as the run needs some."""
         settings, missed = self.setup.settings, 0
         until_s = settings.round_deadline_s if settings.stragglers == "drop" else None
-        while self.buffer.updates < self.total and missed < MOST_MISSED:
+        while self._goes_on:
+            if missed >= MOST_MISSED:
+                self._away.add(target.name)
+                await asyncio.sleep(PAUSE * (until_s or 0.0) if self._goes_on else 0.0)
+                if not self._goes_on:
+                    return
             if self.buffer.updates + self._coming >= self.total:  # enough, if all of them come in
                 await self._changed.wait()
                 continue
@@ -166,6 +179,7 @@ class Server:
                 self._changed.set()
                 self._changed = asyncio.Event()
             missed = 0
+            self._away.discard(target.name)
             self.buffer.steps += steps
             await self._came(target, answer, version)
 
@@ -198,7 +212,7 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
         METHOD,
         (
             (
-                settings.aggregation in ("flora", "fedex-lora"),
+                settings.aggregation not in ("fedit", "ffa-lora"),
                 f"aggregation {settings.aggregation!r}",
                 "fedit, ffa-lora",
             ),
@@ -209,7 +223,7 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
             (settings.train_embedding, "train_embedding", "False"),
         ),
     )
-    rule = RULES[settings.aggregation]
+    rule = rule_of(settings)
     nodes, edge = device_nodes(sim, settings.num_devices), server_node(sim)
     encoder, embedding = setup.encoder(), setup.embedding()
     encoders = [encoder.twin() for _ in nodes]

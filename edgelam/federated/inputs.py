@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What split fine-tuning tells about inputs: noise on the embeddings that leave a device, and an attack on them.
+"""Noise on the embeddings that leave a device: what split fine-tuning otherwise tells about its inputs.
 
-A token's embedding is a row of a public table, so the nearest row is the token. With `privacy.embedding_eta`, every row
-gets noise (edgelam/learning/privacy/metric.py). A sample has the same noise each time it is sent: a server that saw it
-with new noise in every epoch could average. Test samples get noise, too, as a user who asks the trained model sends
-embeddings as well.
+With `privacy.embedding_eta`, every row gets noise (edgelam/learning/privacy/metric.py). A sample has the same noise
+each time it is sent: a server that saw it with new noise in every epoch could average. Test samples get noise, too, as
+a user who asks the trained model sends embeddings as well. What the rows tell is measured in attacks.py.
 """
 
 from __future__ import annotations
@@ -14,16 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgelam.federated.records import LeakRecord
-from edgelam.federated.samples import Batch, Samples
+from edgelam.federated.samples import Batch
 from edgelam.learning.privacy.metric import metric_noise
-from edgelam.models.padding import pack
-from edgelam.models.parts import TokenEmbedding
-from edgelam.privacy.token_lookup import nearest, share_identified
 from edgelam.random_streams import derive_seed, torch_generator
-
-ATTACKED_TOKENS = 256
-"""Tokens of each device that the attack tries to name."""
 
 
 class InputNoise:
@@ -51,25 +43,3 @@ def embed(embedding: nn.Module, batch: Batch, noise: InputNoise | None) -> Tenso
     """Return what leaves a device for a batch, [B, L, D]."""
     embedded = embedding(batch.inputs)
     return embedded if noise is None else noise.on(embedded, batch)
-
-
-@torch.no_grad()
-def attack(
-    method: str, node: str, embedding: nn.Module, samples: Samples, noise: InputNoise | None
-) -> LeakRecord | None:
-    """Name tokens of a device's first samples by the nearest row of the table; None for inputs that are no tokens."""
-    if not isinstance(embedding, TokenEmbedding):
-        return None
-    batches = [samples.batch(np.array([number])) for number in range(min(len(samples), ATTACKED_TOKENS))]
-    seen = torch.cat([pack(embed(embedding, batch, noise), batch.mask) for batch in batches])[:ATTACKED_TOKENS]
-    true = torch.cat([pack(batch.inputs, batch.mask) for batch in batches])[:ATTACKED_TOKENS]
-    table = embedding(torch.arange(_rows(embedding))[None])[0]
-    apart = torch.cdist(table[true.unique()].double(), table.double()).topk(2, dim=1, largest=False).values[:, 1]
-    return LeakRecord(
-        method, node, None if noise is None else noise.eta, 0.0 if noise is None else table.shape[1] / noise.eta,
-        float(apart.mean()), len(true), share_identified(nearest(seen, table), true),
-    )  # fmt: skip
-
-
-def _rows(embedding: TokenEmbedding) -> int:
-    return int(next(embedding.parameters()).shape[0])

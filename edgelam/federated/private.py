@@ -8,7 +8,7 @@ tell the tokens (edgelam/privacy/token_lookup.py). All else that is sent follows
 released before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -51,6 +51,15 @@ class Releases:
             for so_far, part in zip(total, gradient, strict=True):
                 so_far.add_(part * scale_to(norm, bound))
         return [add_noise(part, 2 * bound * self.noise_multiplier, self._generator) for part in total]
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what was released, and where the noise is, for a checkpoint."""
+        return {"per sample": torch.from_numpy(self.per_sample), "generator": self._generator.get_state()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take a state back."""
+        self.per_sample = state["per sample"].numpy().copy()
+        self._generator.set_state(state["generator"])
 
     def note(self, indices: NDArray[np.int64]) -> None:
         """Count what a batch of these samples releases."""

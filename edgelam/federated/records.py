@@ -124,6 +124,21 @@ class LeakRecord:
 
 
 @dataclass(frozen=True)
+class LabelLeakRecord:
+    """What the Jacobians that the server has got tell about labels, by grouping them (attacks.py).
+
+    samples: whose Jacobians were grouped, of all devices; labels: different ones among them; largest: share of the most
+    frequent one; recovered: share of the samples whose label is that of their group, 0 to 1.
+    """
+
+    method: str
+    samples: int
+    labels: int
+    largest: float
+    recovered: float
+
+
+@dataclass(frozen=True)
 class DecisionRecord:
     """One decision of `allocation`: who takes part in a round.
 
@@ -273,6 +288,7 @@ Record = (
     | DeviceRecord
     | PrivacyRecord
     | LeakRecord
+    | LabelLeakRecord
     | DecisionRecord
     | AllocationRecord
     | CutRecord

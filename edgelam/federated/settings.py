@@ -30,6 +30,9 @@ class SplitFedFTSettings:
     task: str = "ns3-comments"
     """What to learn: "ns3-comments" (text, 12 classes), "digits" (2x2-patch tokens, 10 classes), or a file:
     .csv or .parquet with columns text,label, or .npz with tokens,labels."""
+    objective: Literal["classification", "next-token"] = "classification"
+    """classification: the class of a sample; next-token: each token of a text from those before it, with a decoder-only
+    backbone, its own token table as frozen head, and cut tokens. Labels then only divide the data."""
     test_fraction: float = 0.2
     """Share of a task's samples that is kept for testing, between 0 and 1. Tasks with their own split ignore it."""
 
@@ -40,12 +43,23 @@ class SplitFedFTSettings:
     alpha: float = 1.0
     """Dirichlet parameter, positive. Small is uneven (0.1: few classes per device), large is even (100: nearly IID)."""
 
+    labels_per_device: int = 0
+    """Labelled samples that each device has, drawn from its part of the training set; 0: all of its part."""
+
     backbone: str = "minilm"
     """The transformer: "minilm" (installed, works offline), a model folder, or a model in the local hub cache."""
     weights: Literal["pretrained", "random"] = "pretrained"
     """Pre-trained weights, or the control: the same architecture with random weights, drawn from the seed."""
     lora: LoraSettings = field(default_factory=LoraSettings)
     """The low-rank adapters, the only weights that the server trains."""
+    tuning: Literal["lora", "ia3", "full"] = "lora"
+    """What is trained of the encoder. lora: low-rank adapters; ia3: vectors that scale keys, values and feed-forward
+    layers; full: all weights. ia3 and full are averaged weight by weight (aggregation fedit)."""
+    frozen_weights: Literal["plain", "int8", "int4"] = "plain"
+    """The frozen weights: as they are, or rounded to integers in groups of 32 with a scale each, so that the model
+    takes less to download and to hold."""
+    installed: bool = False
+    """Un-split methods: whether the frozen weights are on the devices beforehand, so that nothing is downloaded."""
     cut: Literal["tokens", "pooled"] = "pooled"
     """What the server sends down. tokens: one representation per token; pooled: one vector per sample (smaller)."""
     pooling: Literal["auto", "mean", "last"] = "auto"
@@ -78,10 +92,14 @@ class SplitFedFTSettings:
     round (heads are sent up and down)."""
     local_steps: int = 5
     """fed-lora only: number of steps on the device between two exchanges of adapters, at least 1."""
-    aggregation: Literal["fedit", "ffa-lora", "fedex-lora", "flora"] = "fedit"
+    aggregation: Literal["fedit", "ffa-lora", "fedex-lora", "flora", "hetlora", "fedsa-lora"] = "fedit"
     """fed-lora only: how the server combines adapters. fedit averages A and B; ffa-lora trains and averages only B;
     fedex-lora also adds the residual of the averages to the frozen weights; flora adds the stack of all adapters to
-    them."""
+    them; hetlora averages adapters of different ranks, padded with zeros; fedsa-lora averages A, and each device keeps
+    a B of its own."""
+    ranks: tuple[int, ...] = ()
+    """fed-lora with flora or hetlora: rank of the adapters of ue0, ue1, ..., repeated as often as needed, up to
+    lora.rank. Empty: lora.rank for all."""
 
     buffer: int = 2
     """fedbuff only: so many updates that have come in make a new version of the model, at least 1 (1: asynchronous)."""
@@ -153,16 +171,52 @@ class SplitFedFTSettings:
                 f"{self.stragglers!r}: it adds to frozen weights, so every device must get every round; legal are "
                 "participation 1 and stragglers 'wait', or aggregation fedit or ffa-lora"
             )
+        self._check_tuning()
         if self.allocation.decides:
             self._check_allocation()
         if self.robust.rule != "none" or self.robust.poisoned:
             self._check_robust()
+        if self.labels_per_device < 0:
+            raise ConfigurationError(f"labels_per_device is {self.labels_per_device}; it must be 0 (all) or more")
         if self.test_samples < 0:
             raise ConfigurationError(f"test_samples is {self.test_samples}; it must be 0 (all) or more")
 
+    def _check_tuning(self) -> None:
+        if self.objective == "next-token":
+            wrong = {
+                f"cut {self.cut!r}": self.cut != "tokens", "privacy.clip": self.privacy.clip is not None,
+                "privacy.attack": self.privacy.attack, "train_embedding": self.train_embedding,
+            }  # fmt: skip
+            for what in (name for name, is_wrong in wrong.items() if is_wrong):
+                raise ConfigurationError(
+                    f"objective is 'next-token' with {what}; legal are cut tokens, no privacy of labels (there are "
+                    "none) and a frozen token table"
+                )
+        if self.tuning != "lora" and (self.aggregation != "fedit" or self.freeze_a):
+            raise ConfigurationError(
+                f"tuning is {self.tuning!r} with aggregation {self.aggregation!r} and freeze_a {self.freeze_a}, which "
+                "are about low-rank adapters; legal are aggregation fedit and freeze_a False"
+            )
+        if self.frozen_weights != "plain" and (self.tuning == "full" or self.aggregation in ("fedex-lora", "flora")):
+            raise ConfigurationError(
+                f"frozen_weights are {self.frozen_weights!r} with tuning {self.tuning!r} and aggregation "
+                f"{self.aggregation!r}, which change them; legal is frozen_weights plain"
+            )
+        if self.ranks and self.aggregation not in ("flora", "hetlora"):
+            raise ConfigurationError(
+                f"ranks are {self.ranks} with aggregation {self.aggregation!r}, which takes one rank; legal are flora, "
+                "hetlora"
+            )
+        if any(not 1 <= rank <= self.lora.rank for rank in self.ranks):
+            raise ConfigurationError(f"ranks are {self.ranks}; each must be from 1 to lora.rank, {self.lora.rank}")
+        if self.ranks and self.compression.kind != "none":
+            raise ConfigurationError(
+                f"ranks are {self.ranks} with compression {self.compression.kind!r}; legal is compression none"
+            )
+
     def _check_robust(self) -> None:
         what = f"robust rule {self.robust.rule!r} with {self.robust.poisoned} poisoned devices"
-        if self.aggregation in ("fedex-lora", "flora"):
+        if self.aggregation in ("fedex-lora", "flora", "hetlora"):
             raise ConfigurationError(
                 f"{what} and aggregation {self.aggregation!r}, which sends more than an update; legal are fedit, "
                 "ffa-lora"
@@ -184,6 +238,10 @@ class SplitFedFTSettings:
                 "every device must get every round; legal are aggregation fedit or ffa-lora"
             )
         self.allocation.check(self.num_devices, self.rounds)
+
+    def rank_of(self, device: int) -> int:
+        """Return the rank of the adapters of a device of fed-lora, by its number."""
+        return self.ranks[device % len(self.ranks)] if self.ranks else self.lora.rank
 
     @property
     def against_divergence(self) -> str:

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Makes tensors from settings: the task, the backbone, and each device's shard. All methods of a run share them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from edgelam.data import Examples, Task, load_task, split_dirichlet, split_iid
+from edgelam.errors import ConfigurationError
 from edgelam.federated.private import within_budget
 from edgelam.federated.samples import Samples, Shard
 from edgelam.federated.settings import SplitFedFTSettings
+from edgelam.learning.course import Course
 from edgelam.learning.rounds import Rounds
-from edgelam.models import Backbone, Encoder, Head, Unsplit, embedding_module, load_backbone
-from edgelam.random_streams import Stream, numbered
+from edgelam.models import Backbone, Encoder, Head, LanguageHead, Unsplit, embedding_module, load_backbone
+from edgelam.models.frozen import round_backbone
+from edgelam.random_streams import Stream, derive_seed, from_numbers, numbered
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,24 @@ class Setup:
     class_shares: NDArray[np.float64]
     test_examples: Examples
     test: Samples
+    course: Course = field(default_factory=Course)
+    """Where a run begins, and where it is put aside; by default at round 0, and nowhere."""
 
     def encoder(self) -> Encoder:
         """Return a new encoder with new adapters; the values are the same in every call."""
         settings = self.settings
-        return Encoder(self.backbone, settings.lora, cut=settings.cut, pooling=settings.pooling, seed=self.seed)
+        return Encoder(
+            self.backbone, settings.lora, cut=settings.cut, pooling=settings.pooling, seed=self.seed,
+            tuning=settings.tuning,
+        )  # fmt: skip
 
-    def head(self) -> Head:
-        """Return a new task head; the values are the same in every call."""
+    def head(self) -> Head | LanguageHead:
+        """Return a new task head; the values are the same in every call.
+
+        Raises ConfigurationError if the backbone cannot do the objective.
+        """
+        if self.settings.objective == "next-token":
+            return LanguageHead(self.backbone)
         return Head(self.backbone, self.task.num_classes, cut=self.settings.cut, pooling=self.settings.pooling)
 
     def embedding(self) -> torch.nn.Module:
@@ -55,11 +68,12 @@ class Setup:
         )
 
     def rounds(self, count: int) -> Rounds:
-        """Return the first `count` rounds; the settings decide who takes part and how long the server waits."""
-        settings = self.settings
+        """Return the first `count` rounds, without those of an earlier run that goes on here; the settings decide who
+        takes part and how long the server waits."""
+        settings, numbers = self.settings, range(self.course.first, count)
         return Rounds(
-            range(count), settings.participation, settings.round_deadline_s, settings.stragglers, seed=self.seed
-        )
+            numbers, settings.participation, settings.round_deadline_s, settings.stragglers, seed=self.seed
+        )  # fmt: skip
 
     def unsplit(self) -> Unsplit:
         """Return the three parts in one model."""
@@ -75,11 +89,20 @@ def prepare(settings: SplitFedFTSettings, seed: int) -> Setup:
     """
     task = load_task(settings.task, test_fraction=settings.test_fraction, seed=seed)
     backbone = load_backbone(settings.backbone, pretrained=settings.weights == "pretrained", seed=seed)
+    round_backbone(backbone, settings.frozen_weights)
+    if settings.objective == "next-token":
+        if task.kind != "text":
+            raise ConfigurationError(
+                f"objective next-token with task {task.name!r}, which has no tokens of a vocabulary; legal are texts"
+            )
+        LanguageHead(backbone)
     rng = numbered(Stream.PARTITION, seed)
     if settings.partition == "iid":
         parts = split_iid(len(task.train), settings.num_devices, rng)
     else:
         parts = split_dirichlet(task.train.labels, settings.num_devices, settings.alpha, rng)
+    if settings.labels_per_device:
+        parts = [_few(part, settings.labels_per_device, seed, device) for device, part in enumerate(parts)]
     shards = tuple(
         Shard(
             Samples(task.train.subset(part), backbone, settings.max_tokens),
@@ -106,3 +129,10 @@ def prepare(settings: SplitFedFTSettings, seed: int) -> Setup:
         test,
         Samples(test, backbone, settings.max_tokens),
     )
+
+
+def _few(part: NDArray[np.int64], count: int, seed: int, device: int) -> NDArray[np.int64]:
+    """Return so many samples of a device's part, or all of them if it has fewer."""
+    if count >= len(part):
+        return part
+    return np.sort(from_numbers(derive_seed(seed, f"labelled samples of device {device}")).choice(part, count, False))

@@ -23,7 +23,8 @@ With `allocation` the server decides before each round who takes part and with h
 (edgelam/federated/allocation).
 
 With `privacy` what leaves a device about labels is clipped for each sample and noisy, and losses stay on the devices
-(edgelam/federated/private.py), and embeddings can be noisy (edgelam/federated/inputs.py).
+(edgelam/federated/private.py), and embeddings can be noisy (edgelam/federated/inputs.py); a run can attack what is sent
+(edgelam/federated/attacks.py).
 
 Shape suffixes: B batch, L padded length, T tokens without padding, D width.
 """
@@ -33,7 +34,6 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -41,26 +41,29 @@ from torch import Tensor
 
 from edgelam.cosim.encoding import encode
 from edgelam.federated.allocation.taking_part import Allocation
+from edgelam.federated.attacks import attack_labels, attack_tokens
 from edgelam.federated.evaluation import Evaluator, Outcome
-from edgelam.federated.inputs import InputNoise, attack
+from edgelam.federated.heads import average_heads, receive_head
+from edgelam.federated.inputs import InputNoise
 from edgelam.federated.log import Log, RoundResult
 from edgelam.federated.records import Report, ignore
 from edgelam.federated.samples import Batch
 from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.federated.setup import Setup
-from edgelam.federated.split_parts import Device, Server
-from edgelam.learning.averaging import weighted_average
+from edgelam.federated.split_parts import Device, Server, SplitParts
 from edgelam.learning.conversation import Link, device_nodes, expect, number, server_node
+from edgelam.learning.course import Part
 from edgelam.learning.divergence import refuse_divergence
 from edgelam.learning.memory import borrowed, tensor_bytes
 from edgelam.learning.rounds import Exchange, FinishedRound, device_loop, server_loop
-from edgelam.models import Unsplit
 from edgelam.random_streams import derive_seed
 
 if TYPE_CHECKING:
     from edgelam import cosim
 
 METHOD = "split-fedft"
+SERVER = "server"
+"""Its name in checkpoints."""
 
 
 async def device(link: Link, worker: Device, log: Log, setup: Setup, allocation: Allocation) -> None:
@@ -69,6 +72,7 @@ async def device(link: Link, worker: Device, log: Log, setup: Setup, allocation:
     node.memory.allocate("model", worker.resident_bytes())
 
     async def work(round_number: int) -> None:
+        setup.course.begins(node.name, round_number)
         with allocation.work(link, round_number):
             for part in range(settings.accumulation):
                 step = round_number * settings.accumulation + part
@@ -117,6 +121,7 @@ async def device(link: Link, worker: Device, log: Log, setup: Setup, allocation:
 async def serve_round(node: cosim.Node, server: Server, exchange: Exchange, setup: Setup) -> RoundResult:
     """Do the server's side of one round."""
     settings = setup.settings
+    setup.course.begins(SERVER, exchange.round, exchange.start_s)
     phases = 2 * settings.accumulation
     counted: dict[str, int] = {}
     loss_sum = 0.0
@@ -181,17 +186,13 @@ async def _send_gradients(node: cosim.Node, exchange: Exchange, step: int, gradi
 
 async def _average_heads(node: cosim.Node, exchange: Exchange, counted: dict[str, int],
                          settings: SplitFedFTSettings) -> None:  # fmt: skip
-    async def receive(source: cosim.Node) -> dict[str, Tensor]:
-        return dict((await expect(node, source, "head", exchange.round)).data["head"])
-
     active = exchange.active
     if not active:
         return
-    heads = await asyncio.gather(*(receive(source) for source in active))
-    async with node.compute("average_heads", key=("average_heads", len(active))):
-        average = weighted_average(heads, [counted[source.name] for source in active])
-    data = {"step": number(exchange.round), "head": average}
-    await asyncio.gather(*(node.send(to, data, tag="head", encoding=settings.weight_encoding) for to in active))
+    # beyond the deadline if necessary, as gradients
+    heads = await asyncio.gather(*(receive_head(node, source, exchange.round) for source in active))
+    own = {source.name: head for source, head in zip(active, heads, strict=True)}
+    await average_heads(node, exchange, own, counted, settings)
 
 
 def round_bytes(worker: Device, settings: SplitFedFTSettings, round_number: int) -> tuple[int, int]:
@@ -199,7 +200,7 @@ def round_bytes(worker: Device, settings: SplitFedFTSettings, round_number: int)
     up, down = 0, number(round_number).nbytes
     for part in range(settings.accumulation):
         batch = worker.shard.batch(round_number, part)
-        tokens_TD = torch.zeros(int(batch.mask.sum()), worker.head.linear.in_features)
+        tokens_TD = torch.zeros(int(batch.mask.sum()), worker.head.width)
         lengths = batch.mask.sum(dim=1, dtype=torch.int32)
         on_head = tokens_TD if settings.cut == "tokens" else tokens_TD[: len(batch)]
         told = {"loss": 0.0} if worker.releases is None else {}
@@ -222,17 +223,7 @@ def _padded_shape(lengths: list[Tensor]) -> tuple[int, int]:
     return len(every), int(every.max())
 
 
-@dataclass
-class SplitModels:
-    """The server's part and the devices' parts (by node name): they are trained, and remain when a run has ended."""
-
-    server: Server
-    devices: dict[str, Device]
-
-    def models(self) -> dict[str, Unsplit]:
-        """Return each device's view as one model: its embedding and head around the server's encoder."""
-        encoder = self.server.encoder
-        return {name: Unsplit(device.embedding, encoder, device.head) for name, device in self.devices.items()}
+SplitModels = SplitParts[Server, Device]
 
 
 def build(setup: Setup, names: Sequence[str]) -> SplitModels:
@@ -251,6 +242,11 @@ def build(setup: Setup, names: Sequence[str]) -> SplitModels:
         for name, shard in zip(names, setup.shards, strict=True)
     }
     return SplitModels(Server(setup.encoder(), settings, seed=setup.seed), devices)
+
+
+def kept_parts(split: SplitModels) -> dict[str, Part]:
+    """Return what a checkpoint keeps, by name."""
+    return {SERVER: split.server, **split.devices}
 
 
 def input_noise(setup: Setup, of: str) -> InputNoise | None:
@@ -284,7 +280,9 @@ async def run(
         log.round(done, step=done.number + 1)
         if settings.evaluates_after(done.number):
             outcomes.append(evaluate(done.number + 1, sim.now_s, models))
+        setup.course.finished(done.number)
 
+    setup.course.restore(kept_parts(split))
     edge.memory.allocate("model", server.resident_bytes())
     async with allocation.running(), asyncio.TaskGroup() as group:
         for node, worker in zip(nodes, workers, strict=True):
@@ -306,8 +304,12 @@ async def run(
     for name, worker in split.devices.items():
         if worker.releases is not None:
             log.privacy(name, worker.releases)
-        if worker.releases is not None or worker.input_noise is not None:
-            leak = attack(METHOD, name, worker.embedding, worker.shard.samples, worker.input_noise)
+        if worker.releases is not None or worker.input_noise is not None or worker.sent is not None:
+            leak = attack_tokens(METHOD, name, worker.embedding, worker.shard.samples, worker.input_noise)
             if leak is not None:
                 report(leak)
+    sent = [worker.sent for worker in workers if worker.sent is not None]
+    told = attack_labels(METHOD, sent, seed=derive_seed(setup.seed, "attack on labels"))
+    if told is not None:
+        report(told)
     return outcomes[-1].counting(sum(result.num_samples for result in serving.result()))

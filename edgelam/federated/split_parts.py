@@ -7,19 +7,22 @@ batch without padding, D width.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgelam.federated.attacks import SentJacobians
 from edgelam.federated.inputs import InputNoise, embed
 from edgelam.federated.private import Releases
 from edgelam.federated.samples import Batch, Shard
 from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.learning import optimisers
 from edgelam.learning.aggregation.ffa_lora import FFALoRA
+from edgelam.learning.course import load_optimiser, named, of, optimiser_state
 from edgelam.learning.memory import saved_for_backward, training_bytes
-from edgelam.models import Encoder, Head
+from edgelam.models import Encoder, Head, LanguageHead, Unsplit
 from edgelam.models.padding import mask_of, pack, unpack
 from edgelam.random_streams import dropout_seed, torch_seeded
 
@@ -28,8 +31,8 @@ class Device:
     """The learning on one device, without a network: embed, then turn a representation into a loss and its Jacobian."""
 
     def __init__(
-        self, embedding: nn.Module, head: Head, shard: Shard, settings: SplitFedFTSettings, *, noise_seed: int = 0,
-        input_noise: InputNoise | None = None,
+        self, embedding: nn.Module, head: Head | LanguageHead, shard: Shard, settings: SplitFedFTSettings, *,
+        noise_seed: int = 0, input_noise: InputNoise | None = None,
     ) -> None:  # fmt: skip
         """A device has its embedding module (shared by all devices if it is frozen), its head and its data.
 
@@ -46,6 +49,7 @@ class Device:
         self.releases = (
             Releases(settings.privacy, len(shard), noise_seed) if settings.privacy.clip is not None else None
         )
+        self.sent = SentJacobians() if settings.privacy.attack else None
         self._samples = 0
         self._embedded: Tensor | None = None
         self.saved_bytes = 0
@@ -74,14 +78,18 @@ class Device:
         with saved_for_backward(self.head) as saved:
             on_head = unpack(leaf, batch.mask) if self.settings.cut == "tokens" else leaf
             logits = self.head(on_head, batch.mask)
-            loss = F.cross_entropy(logits, batch.labels)
+            loss = self.head.loss(logits, batch.labels, batch.inputs, batch.mask)
         self.saved_bytes = saved.num_bytes
         self._samples += len(batch)
         if self.releases is not None:
-            return float(loss.detach()), self._private_gradients(logits, leaf, batch) / len(batch)
-        (loss * len(batch)).backward()
-        assert leaf.grad is not None
-        return float(loss.detach()), leaf.grad / len(batch)
+            jacobian = self._private_gradients(logits, leaf, batch) / len(batch)
+        else:
+            (loss * len(batch)).backward()
+            assert leaf.grad is not None
+            jacobian = leaf.grad / len(batch)
+        if self.sent is not None:
+            self.sent.note(jacobian, batch)
+        return float(loss.detach()), jacobian
 
     def _private_gradients(self, logits: Tensor, leaf: Tensor, batch: Batch) -> Tensor:
         """Add to the head's gradient; return the derivatives of the samples' losses by their rows of `leaf`."""
@@ -116,9 +124,30 @@ class Device:
         if self._embedding_optimiser is not None:
             self._embedding_optimiser.zero_grad()
 
+    def state(self) -> dict[str, Tensor]:
+        """Return what a checkpoint keeps, between two rounds."""
+        found = named("head", self.head.state_dict()) | optimiser_state("head optimiser", self._head_optimiser)
+        if self._embedding_optimiser is not None:
+            found |= named("embedding", self.embedding.state_dict())
+            found |= optimiser_state("embedding optimiser", self._embedding_optimiser)
+        if self.releases is not None:
+            found |= named("releases", self.releases.state())
+        return found
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take a state back."""
+        self.head.load_state_dict(of("head", state))
+        load_optimiser("head optimiser", self._head_optimiser, state)
+        if self._embedding_optimiser is not None:
+            self.embedding.load_state_dict(of("embedding", state))
+            load_optimiser("embedding optimiser", self._embedding_optimiser, state)
+        if self.releases is not None:
+            self.releases.load(of("releases", state))
+
     def resident_bytes(self) -> int:
         """Parameters, their gradients and optimiser state."""
-        return sum(training_bytes([self.embedding, self.head], optimisers.STATE_PER_WEIGHT[self.settings.optimiser]))
+        state = optimisers.STATE_PER_WEIGHT[self.settings.optimiser]
+        return sum(training_bytes([self.embedding, self.head], state)) - self.head.tied_bytes
 
 
 @dataclass
@@ -131,8 +160,8 @@ class _Forward:
     shape: tuple[int, int]
 
 
-class Server:
-    """The learning on the server, without a network: all devices' tokens go through the encoder at once, then back."""
+class ServedEncoder:
+    """What every server of split fine-tuning has: an encoder, and the optimiser of its adapters."""
 
     def __init__(self, encoder: Encoder, settings: SplitFedFTSettings, *, seed: int = 0) -> None:
         """Train `encoder`'s adapters. seed: of the adapters' dropout."""
@@ -141,12 +170,43 @@ class Server:
         if settings.freeze_a:
             FFALoRA().prepare(encoder)
         trained = [parameter for parameter in encoder.lora.values() if parameter.requires_grad]
-        self._optimiser = optimisers.make(settings.optimiser, trained, settings.learning_rate)
-        self._forward: _Forward | None = None
-        self._samples = 0
-        self._seed = seed
-        self._forwards = 0
+        self.optimiser = optimisers.make(settings.optimiser, trained, settings.learning_rate)
+        self.forwards = 0
+        """Forward passes so far, on which the dropout depends."""
+        self._samples, self._seed = 0, seed
         self.saved_bytes = 0
+
+    def update(self) -> None:
+        """Do one optimiser step of the adapters with the mean gradient of the samples that counted, if any did."""
+        if self._samples:
+            optimisers.divide_gradients(self.encoder.lora.values(), self._samples)
+            self.optimiser.step()
+        self.optimiser.zero_grad()
+        self._samples = 0
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what a checkpoint keeps, between two rounds."""
+        own = named("lora", {name: weight.detach() for name, weight in self.encoder.lora.items()})
+        return own | optimiser_state("optimiser", self.optimiser) | {"forwards": torch.tensor(self.forwards)}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take a state back."""
+        self.encoder.load_lora(of("lora", state))
+        load_optimiser("optimiser", self.optimiser, state)
+        self.forwards = int(state["forwards"])
+
+    def resident_bytes(self) -> int:
+        """Parameters, their gradients and optimiser state."""
+        return sum(training_bytes([self.encoder], optimisers.STATE_PER_WEIGHT[self.settings.optimiser]))
+
+
+class Server(ServedEncoder):
+    """The learning on the server, without a network: all devices' tokens go through the encoder at once, then back."""
+
+    def __init__(self, encoder: Encoder, settings: SplitFedFTSettings, *, seed: int = 0) -> None:
+        """Train `encoder`'s adapters. seed: of the adapters' dropout."""
+        super().__init__(encoder, settings, seed=seed)
+        self._forward: _Forward | None = None
 
     def represent(self, embeddings: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
         """Turn each device's tokens [T_k, D] and lengths [B_k] int into its representation, detached: [B_k, D] with cut
@@ -155,7 +215,7 @@ class Server:
         lengths = {name: n for name, (_, n) in embeddings.items()}
         mask_BL = mask_of(torch.cat(list(lengths.values())))
         # only the adapters' dropout is random: let it depend on the step, not on what else was drawn in this process
-        with torch_seeded(dropout_seed(self._seed, self._forwards)), saved_for_backward(self.encoder) as saved:
+        with torch_seeded(dropout_seed(self._seed, self.forwards)), saved_for_backward(self.encoder) as saved:
             out = self.encoder(unpack(torch.cat(list(leaves.values())), mask_BL), mask_BL)
             if self.settings.cut == "tokens":
                 pieces = pack(out, mask_BL).split([len(x) for x in leaves.values()])
@@ -164,7 +224,7 @@ class Server:
         representations = dict(zip(leaves, pieces, strict=True))
         sizes = {name: len(n) for name, n in lengths.items()}
         self._forward = _Forward(leaves, representations, sizes, (int(mask_BL.shape[0]), int(mask_BL.shape[1])))
-        self._forwards += 1
+        self.forwards += 1
         self.saved_bytes = saved.num_bytes
         return {name: r.detach() for name, r in representations.items()}
 
@@ -192,14 +252,19 @@ class Server:
                 gradients[name] = gradient / forward.batch_sizes[name]
         return gradients
 
-    def update(self) -> None:
-        """Do one optimiser step of the adapters with the mean gradient of the samples that counted, if any did."""
-        if self._samples:
-            optimisers.divide_gradients(self.encoder.lora.values(), self._samples)
-            self._optimiser.step()
-        self._optimiser.zero_grad()
-        self._samples = 0
 
-    def resident_bytes(self) -> int:
-        """Parameters, their gradients and optimiser state."""
-        return sum(training_bytes([self.encoder], optimisers.STATE_PER_WEIGHT[self.settings.optimiser]))
+S = TypeVar("S", bound=ServedEncoder)
+D = TypeVar("D", bound=Device)
+
+
+@dataclass
+class SplitParts(Generic[S, D]):
+    """The server's part and the devices' parts (by node name): they are trained, and remain when a run has ended."""
+
+    server: S
+    devices: dict[str, D]
+
+    def models(self) -> dict[str, Unsplit]:
+        """Return each device's view as one model: its embedding and head around the server's encoder."""
+        encoder = self.server.encoder
+        return {name: Unsplit(device.embedding, encoder, device.head) for name, device in self.devices.items()}

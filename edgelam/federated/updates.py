@@ -8,21 +8,30 @@ the server did not count a round, the device goes back to the error before that 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgelam import cosim
+from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.federated.setup import Setup
 from edgelam.learning import compressors
-from edgelam.learning.aggregation import RULES, Aggregation
-from edgelam.models import Unsplit
+from edgelam.learning.aggregation import RULES, Aggregation, FedAvg
+from edgelam.learning.course import Weights, of
+from edgelam.models import Encoder, Unsplit
+from edgelam.models.lora import lora_layers
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from edgelam.learning.compressors.compressor import Payload
 
-Weights = dict[str, dict[str, "Tensor"]]
+Shared = dict[str, dict[str, "Tensor"]]
 """Tensors under "adapter" and "head", then by name."""
+
+
+def rule_of(settings: SplitFedFTSettings) -> Aggregation:
+    """Return the rule by which the server combines what devices train."""
+    return RULES[settings.aggregation] if settings.tuning == "lora" else FedAvg()
 
 
 def shared_head(model: Unsplit, with_head: bool) -> dict[str, dict[str, Tensor]]:
@@ -49,13 +58,13 @@ class Sender:
         """Begin without an error to feed back."""
         self._compressor = compressors.make(setup.settings.compression, seed=setup.seed)
         self.state = compressors.State()
-        self._owed, self._before = self.state, Weights()
+        self._owed, self._before = self.state, Shared()
 
-    def begin(self, weights: Weights) -> None:
+    def begin(self, weights: Shared) -> None:
         """Begin a round with these weights."""
         self._owed, self._before = self.state.copy(), weights
 
-    def pack(self, weights: Weights) -> dict[str, Payload]:
+    def pack(self, weights: Shared) -> dict[str, Payload]:
         """Return the compressed difference to the weights at the beginning, for each tensor."""
         return {
             f"{part}/{name}": self._compressor.encode(f"{part}/{name}", weight - self._before[part][name], self.state)
@@ -68,22 +77,65 @@ class Sender:
         self.state = self._owed
 
 
+class Owed:
+    """What a sender owes, as a part of a checkpoint."""
+
+    def __init__(self, sender: Sender) -> None:
+        """sender: of a device."""
+        self._sender = sender
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the compressor's state."""
+        return self._sender.state.state_dict()
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take it back."""
+        self._sender.state.load_state_dict(state)
+
+
+class SharedWeights:
+    """What the server sends down, as a part of a checkpoint: tensors under "adapter" and "head"."""
+
+    def __init__(self, shared: dict[str, Any]) -> None:
+        """shared: updated in place."""
+        self._shared = shared
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the tensors."""
+        return {f"{part}/{name}": w for part, tensors in self._shared.items() for name, w in tensors.items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Replace the tensors."""
+        for part in self._shared:
+            self._shared[part] = of(part, state)
+
+
+def changed_base(encoder: Encoder, rule: Aggregation) -> Weights:
+    """Return the frozen weights that a rule adds to, as a part of a checkpoint."""
+    if not rule.changes_base:
+        return Weights({})
+    weights: dict[str, Tensor] = {}
+    for name, layer in lora_layers(encoder).items():
+        weights[name] = layer.base.weight.detach()  # type: ignore[operator]
+    return Weights(weights)
+
+
 class Receiver:
     """The server's side: a model that follows what comes down, as the devices' models do."""
 
     def __init__(self, setup: Setup, mirror: Unsplit) -> None:
         """mirror: a model like a device's at first, with a frozen encoder of its own if the rule changes it."""
         self._compressor = compressors.make(setup.settings.compression, seed=setup.seed)
-        self._settings, self._mirror = setup.settings, mirror
-        self._before: Weights = {}
+        self._settings, self.mirror = setup.settings, mirror
+        self._before: Shared = {}
 
     def begin(self, shared: dict[str, Any]) -> None:
         """Begin a round in which `shared` is sent down. Call this once in every round."""
-        rule, encoding = RULES[self._settings.aggregation], self._settings.weight_encoding
-        load_shared(self._mirror, cosim.decode(cosim.encode(shared, encoding)), rule)
-        self._before = shared_weights(self._mirror, rule, "head" in shared)
+        rule, encoding = rule_of(self._settings), self._settings.weight_encoding
+        load_shared(self.mirror, cosim.decode(cosim.encode(shared, encoding)), rule)
+        self._before = shared_weights(self.mirror, rule, "head" in shared)
 
-    def unpack(self, update: dict[str, Payload]) -> Weights:
+    def unpack(self, update: dict[str, Payload]) -> Shared:
         """Return a device's weights, as its update gives them."""
         return {
             part: {

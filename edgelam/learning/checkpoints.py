@@ -44,14 +44,10 @@ def read_metadata(path: Path) -> dict[str, str]:
         return dict(file.metadata() or {})
 
 
-def load_checkpoint(
-    path: Path, own: Mapping[str, Tensor], optimisers: Sequence[torch.optim.Optimizer], facts: Mapping[str, str], *,
-    what: str,
-) -> dict[str, str]:  # fmt: skip
-    """Load what `path` holds into the tensors `own` and the optimisers, and return its metadata.
+def read_checkpoint(path: Path, facts: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return the metadata of a checkpoint and its tensors, for a caller who knows where these belong.
 
-    facts: what the file must say about itself (format, experiment, seed, ...); what: the model, in errors. Raises
-    ConfigurationError, and changes nothing, if the file cannot be read, is of something else, or does not fit.
+    facts: what the file must say about itself. Raises ConfigurationError if it cannot be read, or is of something else.
     """
     with _opened(path) as file:
         metadata = dict(file.metadata() or {})
@@ -63,6 +59,19 @@ def load_checkpoint(
             raise ConfigurationError(
                 f"checkpoint {path} is of another run: its {key} is {metadata.get(key)!r}, not {wanted!r}"
             )
+    return metadata, tensors
+
+
+def load_checkpoint(
+    path: Path, own: Mapping[str, Tensor], optimisers: Sequence[torch.optim.Optimizer], facts: Mapping[str, str], *,
+    what: str,
+) -> dict[str, str]:  # fmt: skip
+    """Load what `path` holds into the tensors `own` and the optimisers, and return its metadata.
+
+    facts: what the file must say about itself (format, experiment, seed, ...); what: the model, in errors. Raises
+    ConfigurationError, and changes nothing, if the file cannot be read, is of something else, or does not fit.
+    """
+    metadata, tensors = read_checkpoint(path, facts)
     held = {name: tensor for name, tensor in tensors.items() if not name.startswith("optimiser/")}
     strange = sorted(held.keys() ^ own.keys()) or [name for name in own if held[name].shape != own[name].shape]
     if strange:

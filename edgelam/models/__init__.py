@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         Cut,
         Encoder,
         Head,
+        LanguageHead,
         PatchEmbedding,
         Pooling,
         TokenEmbedding,
@@ -24,7 +25,9 @@ _HOME = {
     **dict.fromkeys(("Backbone", "load_backbone"), "backbone"),
     **dict.fromkeys(("OFFLINE_NAME", "check_backbone"), "backbone_files"),
     **dict.fromkeys(("LoraLayer", "LoraSettings", "inject_lora", "lora_layers", "lora_parameters"), "lora"),
-    **dict.fromkeys(("Cut", "Encoder", "Head", "PatchEmbedding", "Pooling", "TokenEmbedding", "Unsplit"), "parts"),
+    **dict.fromkeys(
+        ("Cut", "Encoder", "Head", "LanguageHead", "PatchEmbedding", "Pooling", "TokenEmbedding", "Unsplit"), "parts"
+    ),
     "embedding_module": "parts",
 }
 
@@ -36,6 +39,7 @@ __all__ = [
     "Cut",
     "Encoder",
     "Head",
+    "LanguageHead",
     "LoraLayer",
     "LoraSettings",
     "PatchEmbedding",

@@ -131,6 +131,13 @@ class LoraLayer:
         self.base.weight = type(weight)(weight.detach().clone(), requires_grad=False)
 
 
+def keep_rank(model: nn.Module, rank: int) -> None:
+    """Cut the adapters of a model to the first `rank` rows of A and columns of B; alpha/rank stays as it was."""
+    for layer in lora_layers(model).values():
+        layer.a.data = layer.a.data[:rank].clone()
+        layer.b.data = layer.b.data[:, :rank].clone()
+
+
 def lora_layers(model: nn.Module) -> dict[str, LoraLayer]:
     """Return the adapted layers of a model by name, in sorted order."""
     from peft.tuners.lora import LoraLayer as PeftLayer

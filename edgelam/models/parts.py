@@ -16,13 +16,15 @@ import copy
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgelam.errors import ConfigurationError
 from edgelam.models.backbone import Backbone
 from edgelam.models.entry import AbsentTable
-from edgelam.models.lora import LoraSettings, inject_lora
+from edgelam.models.lora import LoraSettings
 from edgelam.models.padding import last_pool, mean_pool
+from edgelam.models.tuning import Tuning, trained_weights
 from edgelam.random_streams import torch_generator
 
 Cut = Literal["tokens", "pooled"]
@@ -32,16 +34,20 @@ MEAN_BATCHES = 10  # the head's running mean is over about this many batches
 
 
 class Encoder(nn.Module):
-    """The server's part: the backbone without token embedding, frozen, with LoRA adapters as trainable weights."""
+    """The server's part: the backbone without token embedding, frozen, with LoRA adapters as trainable weights.
+
+    `lora` has the trainable weights by name, also with another `tuning` (edgelam/models/tuning.py).
+    """
 
     def __init__(
-        self, backbone: Backbone, lora: LoraSettings, *, cut: Cut = "pooled", pooling: Pooling = "auto", seed: int = 0
-    ) -> None:
+        self, backbone: Backbone, lora: LoraSettings, *, cut: Cut = "pooled", pooling: Pooling = "auto", seed: int = 0,
+        tuning: Tuning = "lora",
+    ) -> None:  # fmt: skip
         """Copy the backbone, remove its token embeddings, and put in adapters drawn from `seed`."""
         super().__init__()
         model = copy.deepcopy(backbone.model)
         model.set_input_embeddings(AbsentTable(backbone.token_table))  # the table stays on the devices
-        self.lora = inject_lora(model, lora, seed=seed)
+        self.lora = trained_weights(model, tuning, lora, seed=seed)
         self.model = model.eval()
         self.cut = cut
         self.pool = Pool(backbone, pooling)
@@ -68,7 +74,7 @@ class Encoder(nn.Module):
         """Return the frozen weights by name, which a device must download (without adapters and token embeddings)."""
         stand_in = self.model.get_input_embeddings().weight
         named = sorted(self.model.named_parameters())
-        return {name: p for name, p in named if "lora_" not in name and p is not stand_in}
+        return {name: p for name, p in named if name not in self.lora and p is not stand_in}
 
     def load_base(self, weights: dict[str, Tensor]) -> None:
         """Overwrite the frozen weights."""
@@ -169,6 +175,23 @@ class Head(nn.Module):
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
+    tied_bytes = 0
+    """Of weights that another part on the same machine holds already."""
+
+    @property
+    def width(self) -> int:
+        """Values of a token, or sample, that it gets, H."""
+        return self.linear.in_features
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its weights."""
+        return self.linear.weight.dtype
+
+    def loss(self, logits: Tensor, labels_B: Tensor, inputs_BL: Tensor, mask_BL: Tensor) -> Tensor:
+        """Return the mean cross-entropy (nats) of logits [B, C]."""
+        return F.cross_entropy(logits, labels_B)
+
     def forward(self, representation: Tensor, mask_BL: Tensor) -> Tensor:
         """Representation ([B, L, H] or [B, H]) and mask [B, L] bool -> logits [B, C]. Moves the mean in training."""
         pooled_BH = self.pool(representation, mask_BL) if self.cut == "tokens" else representation
@@ -190,10 +213,62 @@ class Head(nn.Module):
         self.centre = self.centre + (pooled_BH.mean(dim=0) - self.centre) / self.batches
 
 
+class LanguageHead(nn.Module):
+    """The device's task module for the next token: the backbone's own token table, tied, and a bias that is trained.
+
+    The table is that of the token embedding, which the device holds, and is frozen like it; only the bias is trained
+    and, if heads are averaged, sent. Gets the hidden states of all tokens, after the backbone's last norm.
+    """
+
+    table: Tensor
+
+    def __init__(self, backbone: Backbone) -> None:
+        """Raises ConfigurationError for a backbone that sees what comes next, or whose output table is another one."""
+        super().__init__()
+        if not backbone.causal:
+            raise ConfigurationError(
+                f"objective next-token with backbone {backbone.name!r}, whose tokens see those after them; legal are "
+                "decoder-only backbones, such as smollm2-135m"
+            )
+        if not getattr(backbone.model.config, "tie_word_embeddings", False) or backbone.hidden_width != backbone.width:
+            raise ConfigurationError(
+                f"objective next-token with backbone {backbone.name!r}, whose output table is not that of its tokens, "
+                "and which AutoModel does not load; legal are backbones with tied tables, such as smollm2-135m"
+            )
+        self.register_buffer("table", backbone.token_table.detach(), persistent=False)
+        self.bias = nn.Parameter(backbone.token_table.new_zeros(len(backbone.token_table)))
+
+    @property
+    def tied_bytes(self) -> int:
+        """Of the table, which the embedding module holds already."""
+        return self.table.numel() * self.table.element_size()
+
+    @property
+    def width(self) -> int:
+        """Values of a token that it gets, H."""
+        return int(self.table.shape[1])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its weights."""
+        return self.bias.dtype
+
+    def forward(self, hidden_BLH: Tensor, mask_BL: Tensor) -> Tensor:
+        """[B, L, H] -> logits [B, L, V], of the token after each."""
+        return F.linear(hidden_BLH, self.table, self.bias)
+
+    def loss(self, logits: Tensor, labels_B: Tensor, inputs_BL: Tensor, mask_BL: Tensor) -> Tensor:
+        """Return the mean cross-entropy (nats) over all tokens that have one before them; 0 if there is none."""
+        seen = mask_BL[:, 1:] & mask_BL[:, :-1]
+        if not bool(seen.any()):
+            return (logits * 0.0).sum()
+        return F.cross_entropy(logits[:, :-1][seen], inputs_BL[:, 1:][seen])
+
+
 class Unsplit(nn.Module):
     """The same three parts in one model: the split model must equal it, and un-split methods train it."""
 
-    def __init__(self, embedding: nn.Module, encoder: Encoder, head: Head) -> None:
+    def __init__(self, embedding: nn.Module, encoder: Encoder, head: Head | LanguageHead) -> None:
         """Put parts together; they are shared, not copied."""
         super().__init__()
         self.embedding = embedding
@@ -201,7 +276,7 @@ class Unsplit(nn.Module):
         self.head = head
 
     def forward(self, inputs: Tensor, mask_BL: Tensor) -> Tensor:
-        """Token ids [B, L] or continuous tokens [B, L, F], and mask [B, L] bool -> logits [B, C]."""
+        """Token ids [B, L] or continuous tokens [B, L, F], and mask [B, L] bool -> logits, as the head gives them."""
         return self.head(self.encoder(self.embedding(inputs), mask_BL), mask_BL)
 
 

@@ -44,8 +44,11 @@ def report(path: Path, console: "Console") -> None:
 def _study_of(path: Path, part: str) -> Any:
     from edgelam.runs.folders.folder import read_manifest
 
+    from .config import STUDIES
+
     configuration = read_manifest(path)["configuration"]
     # older runs have no study
     study = ".allocation" if configuration.get("allocations", {}).get("rules") else ""
-    study = ".decomposition" if configuration.get("decompositions", {}).get("ways") else study
+    for name, folder in STUDIES.items():
+        study = f".{folder}" if configuration.get(name, {}).get("ways") else study
     return importlib.import_module(f"{__name__}{study}.{part}")

@@ -15,7 +15,15 @@ from edgelam.runs.network import Network
 
 from .allocation.settings import ALL_RULES, FEW_RULES, AllocationStudy
 from .decomposition.settings import OBJECTIVES, SMALL, DecompositionStudy
+from .few_labels.settings import KINDS, FewLabelsStudy
+from .peft.settings import ALL_WAYS as ALL_TUNINGS
+from .peft.settings import PeftStudy
+from .privacy.settings import PrivacyStudy
+from .synchronisation.settings import ALL_WAYS, SynchronisationStudy
 
+STUDIES = {"decompositions": "decomposition", "synchronisations": "synchronisation", "privacies": "privacy",
+           "tunings": "peft", "scarcities": "few_labels"}  # fmt: skip
+"""Studies of ways: settings, and the folder that has the study."""
 Method = Literal["split-fedft", "decomposed", "fed-lora", "fedbuff", "dp-fed-lora", "local", "centralised"]
 Control = Literal["random-weights", "linear", "majority"]
 
@@ -55,6 +63,24 @@ class Config:
     decompositions: DecompositionStudy = dataclasses.field(default_factory=DecompositionStudy)
     """With ways: instead of comparing methods, cut the model in each of these ways, and compare them."""
 
+    synchronisations: SynchronisationStudy = dataclasses.field(default_factory=SynchronisationStudy)
+    """With ways: instead of comparing methods, wait for devices in each of these ways, and compare them."""
+
+    privacies: PrivacyStudy = dataclasses.field(default_factory=PrivacyStudy)
+    """With ways: instead of comparing methods, protect data in each of these ways, attack it, and compare them."""
+
+    tunings: PeftStudy = dataclasses.field(default_factory=PeftStudy)
+    """With ways: instead of comparing methods, fine-tune in each of these ways, and compare them."""
+
+    checkpoints: str = ""
+    """A folder for checkpoints: a method that is in it goes on where an earlier run was, and what is complete is not
+    repeated. Empty: no checkpoints are kept."""
+    checkpoint_every: int = 10
+    """With checkpoints: rounds between two of them, at least 1."""
+
+    scarcities: FewLabelsStudy = dataclasses.field(default_factory=FewLabelsStudy)
+    """With ways: instead of comparing methods, compare models with few labels."""
+
     threads: int = 0
     """Number of PyTorch threads; 0: PyTorch's choice. The same seed gives the same bytes only with the same number."""
 
@@ -64,6 +90,13 @@ class Config:
             raise ConfigurationError(f"seed is {self.seed}; it must be a whole number from 1 to 2147483647")
         if self.threads < 0:
             raise ConfigurationError(f"threads is {self.threads}; it must be 0 (PyTorch's choice) or more")
+        if self.checkpoint_every < 1:
+            raise ConfigurationError(f"checkpoint_every is {self.checkpoint_every}; it must be at least 1")
+        if self.checkpoints and (self.learning.allocation.decides or self.allocations.rules):
+            raise ConfigurationError(
+                "checkpoints are given with allocation: its queues and what it has measured are in none; legal is no "
+                "folder of checkpoints, or allocation rule none"
+            )
         if self.search_rounds < 1:
             raise ConfigurationError(f"search_rounds is {self.search_rounds}; it must be at least 1")
         if not 0.0 < self.search_holdout < 1.0:
@@ -79,17 +112,31 @@ class Config:
                 "search_factors are given with privacy.clip: the search looks at labels without noise, so epsilon "
                 "would not hold; search without privacy, or with other data, and give the rates"
             )
+        if self.learning.objective == "next-token" and set(self.controls) - {"random-weights"}:
+            raise ConfigurationError(
+                f"objective is 'next-token' with controls {', '.join(self.controls)}, of which linear and majority "
+                "tell classes; legal is --controls random-weights, or none"
+            )
         if "fed-lora" in self.methods and self.learning.allocation.decides:
             rounds = -(-self.learning.rounds // self.learning.local_steps)
             self.learning.allocation.check(self.learning.num_devices, rounds)
         for studied in self.allocations.rules:
             self.allocations.under(self, studied)
-        for way in self.decompositions.ways:
-            self.decompositions.under(self, way)
-        if self.allocations.rules and self.decompositions.ways:
-            raise ConfigurationError("allocations.rules and decompositions.ways are both given; one study is legal")
+        given = [name for name in STUDIES if getattr(self, name).ways]
+        for name in given:
+            for way in getattr(self, name).ways:
+                getattr(self, name).under(self, way)
+        names = [f"{name}.ways" for name in given]
+        names = ["allocations.rules", *names] if self.allocations.rules else names
+        if len(names) > 1:
+            raise ConfigurationError(f"{' and '.join(names)} are both given; one study is legal")
         if not self.methods and not self.controls:
             raise ConfigurationError("methods and controls are both empty: there is nothing to run")
+
+    @property
+    def study(self) -> str:
+        """The study that is run, by the name of its settings; "" if methods are compared."""
+        return next((name for name in STUDIES if getattr(self, name).ways), "")
 
 
 def needs(config: Config) -> Needs:
@@ -142,6 +189,18 @@ def full() -> Config:
     )
 
 
+def few_labels() -> Config:
+    """A pre-trained model beside its controls with 5 and 25 labelled comments on each device."""
+    ways = tuple(f"{kind}-{labels}" for labels in (5, 25) for kind in KINDS)
+    return dataclasses.replace(Config(), controls=(), scarcities=FewLabelsStudy(ways=ways))
+
+
+def few_labels_seeds() -> Config:
+    """The same with 5 to 100 labelled comments, over five seeds."""
+    ways = tuple(f"{kind}-{labels}" for labels in (5, 12, 25, 50, 100) for kind in KINDS)
+    return dataclasses.replace(few_labels(), scarcities=FewLabelsStudy(ways=ways, num_seeds=5))
+
+
 def allocation() -> Config:
     """Online allocation of devices and band within budgets, beside three simple rules, on uneven data."""
     learning = SplitFedFTSettings(
@@ -158,6 +217,17 @@ def allocation_seeds() -> Config:
     """All rules of allocation, with free decisions and with shares that are no caps beside them, over five seeds."""
     config = allocation()
     return dataclasses.replace(config, allocations=AllocationStudy(rules=ALL_RULES, num_seeds=5))
+
+
+def allocation_grid() -> Config:
+    """The same over three cells that disturb one another, with devices that are handed over as they drive."""
+    config = allocation()
+    learning = dataclasses.replace(
+        config.learning, rounds=20, allocation=dataclasses.replace(config.learning.allocation, deadline_s=0.5)
+    )
+    options = ("sites=3", "sectors=1", "bandwidth=20", "speed=30", "carSpeed=30")
+    network = Network(scenario="nr-urban-grid", devices=("ue*=jetson-orin",), options=options)
+    return dataclasses.replace(config, learning=learning, network=network)
 
 
 def decomposition() -> Config:
@@ -179,7 +249,62 @@ def decomposition_seeds() -> Config:
     return dataclasses.replace(decomposition(), decompositions=DecompositionStudy(ways=ways, num_seeds=5))
 
 
+def synchronisation() -> Config:
+    """Rounds that wait for all, rounds with a deadline, and asynchronous updates, on two boards and two phones."""
+    learning = SplitFedFTSettings(
+        task="digits", num_devices=4, alpha=0.3, rounds=40, local_steps=4, batch_size=16, evaluations=10,
+        test_samples=200, installed=True,
+    )  # fmt: skip
+    return Config(
+        learning=learning, methods=("fed-lora",), controls=(), synchronisations=SynchronisationStudy(ways=ALL_WAYS),
+        network=Network(devices=("ue0=jetson-orin", "ue1=jetson-orin", "ue*=phone"), options=("bandwidth=20",)),
+    )  # fmt: skip
+
+
+def synchronisation_seeds() -> Config:
+    """The same over five seeds."""
+    return dataclasses.replace(synchronisation(), synchronisations=SynchronisationStudy(ways=ALL_WAYS, num_seeds=5))
+
+
+def privacy() -> Config:
+    """Noise for budgets of labels, noise on embeddings and privacy of whole devices, each attacked."""
+    learning = SplitFedFTSettings(rounds=30, evaluations=3, test_samples=300, installed=True)
+    return Config(
+        learning=learning, methods=("split-fedft",), controls=(), privacies=PrivacyStudy(ways=PROTECTIONS),
+        network=Network(devices=("ue*=jetson-orin",)),
+    )  # fmt: skip
+
+
+def privacy_seeds() -> Config:
+    """The same over five seeds."""
+    return dataclasses.replace(privacy(), privacies=PrivacyStudy(ways=PROTECTIONS, num_seeds=5))
+
+
+def peft() -> Config:
+    """Adapters on the server or on the devices, other weights that are trained, rounded and personal models."""
+    learning = SplitFedFTSettings(
+        task="digits", num_devices=4, alpha=0.3, rounds=20, local_steps=5, batch_size=8, evaluations=4,
+        test_samples=200,
+    )  # fmt: skip
+    return Config(
+        learning=learning, methods=("fed-lora",), controls=(), tunings=PeftStudy(ways=ALL_TUNINGS),
+        network=Network(devices=("ue*=jetson-orin",)),
+    )  # fmt: skip
+
+
+def peft_seeds() -> Config:
+    """The same over five seeds."""
+    return dataclasses.replace(peft(), tunings=PeftStudy(ways=ALL_TUNINGS, num_seeds=5))
+
+
+PROTECTIONS = ("none", "clip", "epsilon-500", "epsilon-50", "epsilon-5", "eta-200", "eta-50", "user-epsilon-50")
+"""Ways of the recipes of privacy."""
+
 RECIPES = {
-    "quick": quick, "full": full, "allocation": allocation, "allocation-seeds": allocation_seeds,
+    "quick": quick, "full": full, "few-labels": few_labels, "few-labels-seeds": few_labels_seeds,
+    "allocation": allocation, "allocation-seeds": allocation_seeds,
+    "allocation-grid": allocation_grid,
     "decomposition": decomposition, "decomposition-seeds": decomposition_seeds,
+    "synchronisation": synchronisation, "synchronisation-seeds": synchronisation_seeds,
+    "privacy": privacy, "privacy-seeds": privacy_seeds, "peft": peft, "peft-seeds": peft_seeds,
 }  # fmt: skip

@@ -2,19 +2,20 @@
 """The run itself: methods over the network, then the controls, everything written to the run folder as it goes."""
 
 import dataclasses
+import importlib
 
 import torch
 
 from edgelam import cosim
-from edgelam.federated import METHODS, Outcome, Setup, controls, prepare
+from edgelam.federated import METHODS, Outcome, Setup, controls, prepare, split_fedft
 from edgelam.federated.allocation import AllocationSettings
 from edgelam.output.progress import Progress
 from edgelam.runs import RunFolder
 
-from . import search
+from . import search, ways
 from .allocation import jobs as allocation
-from .config import Config, needs
-from .decomposition import jobs as decomposition
+from .config import STUDIES, Config, needs
+from .resuming import course_of
 from .tables import MethodTables, write_control
 
 LABELS = {
@@ -26,6 +27,8 @@ LABELS = {
     "local": "local only",
     "centralised": "centralised",
 }
+OWN_JOBS = ("privacies", "tunings", "scarcities")
+"""Studies that do more than one simulation for each way; they are imported when they run."""
 RANDOM_WEIGHTS = "split FedFT, random weights"
 
 
@@ -36,8 +39,12 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
     if config.allocations.rules:
         allocation.run(config, folder, progress)
         return
-    if config.decompositions.ways:
-        decomposition.run(config, folder, progress)
+    if config.study in OWN_JOBS:
+        study = importlib.import_module(f"{__package__}.{STUDIES[config.study]}.jobs")
+        study.run(config, folder, progress)
+        return
+    if config.study:
+        ways.run(config, getattr(config, config.study), folder, progress)
         return
     folder.note(host={"torch_threads": torch.get_num_threads()}, without_network=[])
     progress.say(f"preparing {config.learning.task} and {config.learning.backbone}")
@@ -62,16 +69,33 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
 
 
 def simulate_method(
-    config: Config, setup: Setup, name: str, label: str, *, folder: RunFolder, progress: Progress
-) -> Outcome:
-    """One method in one simulation of its own, with the same seed for all: the same network and the same movements."""
-    tables = MethodTables(folder, label, progress)
-    progress.begin(label, setup.settings.rounds)
+    config: Config, setup: Setup, name: str, label: str, *, folder: RunFolder, progress: Progress | None = None,
+    parts: split_fedft.SplitModels | None = None,
+) -> None:  # fmt: skip
+    """One method in one simulation of its own, with the same seed for all: the same network and the same movements.
+
+    With checkpoints, it goes on where an earlier run was; if that has done all of it, there is no simulation. parts: of
+    split-fedft, which are trained, for a caller that keeps them.
+    """
+    setup = dataclasses.replace(setup, course=course_of(config, setup, name, label))
+    course = setup.course
+    tables = MethodTables(folder, label, progress, course)
+    if progress is not None:
+        progress.begin(label, setup.settings.rounds)
+    if course.first and progress is not None:
+        progress.say(f"{label} goes on after {course.first} rounds and {course.clock_s:.3f} s, from {course.path}")
+    if course.complete:
+        if parts is not None:
+            course.restore(split_fedft.kept_parts(parts))
+        return
 
     async def main(sim: cosim.Simulation) -> Outcome:
+        if parts is not None:
+            return await split_fedft.run(sim, setup, tables.report, parts)
         return await METHODS[name](sim, setup, tables.report)
 
-    return config.network.simulate(main, needs(config), folder, label, seed=config.seed, recorder=tables)
+    outcome = config.network.simulate(main, needs(config), folder, label, seed=config.seed, recorder=tables)
+    course.end(setup.settings.rounds, outcome.time_s)
 
 
 def _controls(config: Config, setup: Setup, folder: RunFolder, progress: Progress) -> None:

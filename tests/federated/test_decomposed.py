@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A model cut anywhere, for each device elsewhere, learns as the un-split one; choices are best; bytes are known."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -17,8 +18,10 @@ from edgelam.federated import CutRecord, RoundRecord, SplitFedFTSettings, decomp
 from edgelam.federated.decomposition.choice import Option, Predicted, choose, score
 from edgelam.federated.decomposition.costs import Costs, Measured
 from edgelam.federated.decomposition.links import LinkFit
-from edgelam.federated.decomposition.parts import ServerBlocks
+from edgelam.federated.decomposition.parts import ServerBlocks, kept_tokens
 from edgelam.federated.decomposition.settings import DecompositionSettings
+from edgelam.federated.decomposition.together import MOST_TRIED, Candidate, Contended, choose_together, shared
+from edgelam.federated.decomposition.together import score as score_together
 from edgelam.models import LoraSettings
 from edgelam.models.blocks import Blocks
 
@@ -131,6 +134,28 @@ def test_fewer_bits_and_the_largest_jacobians_send_less_and_learn(activation, ti
     assert np.mean(losses[1][-5:]) < np.mean(losses[1][:5])
 
 
+def test_kept_tokens_are_the_first_and_the_farthest_by_hand():
+    hidden = torch.tensor([[[0.0], [1.0], [9.0], [2.0]], [[5.0], [5.5], [7.0], [99.0]]])
+    mask = torch.tensor([[True] * 4, [True, True, True, False]])  # means 3 and 5.83
+    assert kept_tokens(hidden, mask, 0.5).tolist() == [[True, False, True, False], [True, False, True, False]]
+    assert kept_tokens(hidden, mask, 0.6).tolist() == [[True, True, True, False], [True, False, True, False]]
+    assert kept_tokens(hidden, mask, 0.01).sum(dim=1).tolist() == [1, 1]
+    assert kept_tokens(hidden, mask, 1.0).tolist() == mask.tolist()
+
+
+def test_half_of_the_tokens_sends_half_and_learns(tiny_bert, token_file):
+    own = DecompositionSettings(blocks=(1, 0, 2))
+    base = made(token_file, tiny_bert, rounds=30, encoding="fp16", weight_encoding="fp32", optimiser="adamw",
+                learning_rate=3e-3, decomposition=own)  # fmt: skip
+    runs = [simulated(prepare(replace(base, decomposition=replace(own, token_share=share)), 3)) for share in (1.0, 0.5)]
+    sizes = [[sum(t.size_bytes for t in sent if t.source == name and t.tag == "activation") for name in NAMES]
+             for _, sent, _ in runs]  # fmt: skip
+    assert sizes[1][0] == pytest.approx(0.6 * sizes[0][0], rel=0.05), "3 of 5 tokens"
+    assert sizes[1][1:] == sizes[0][1:], "the first block's and the last one's devices send what they did"
+    losses = [r.loss for r in runs[1][0] if isinstance(r, RoundRecord)]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
 def predicted(blocks, seconds, **changes):
     numbers = {"energy_j": seconds, "num_bytes": 1e3, "flops": 1e6 * blocks, "memory_bytes": 1e3 * (1 + blocks)}
     return Predicted(Option(blocks, 8, "fp16"), seconds, **numbers | changes)
@@ -155,6 +180,69 @@ def test_no_option_is_better_than_the_chosen_one(seed, objective):
         assert found.option.blocks == max(each.option.blocks for each in meets)
     if objective == "accuracy" and meets:
         assert found.option.rank == max(each.option.rank for each in meets)
+
+
+def test_devices_that_share_a_rate_finish_by_processor_sharing():
+    """Three devices with 3, 1 and 2 units at a rate of 1: an event-by-event simulation, and the closed form."""
+    left, now, ends = {0: 3.0, 1: 1.0, 2: 2.0}, 0.0, {}
+    while left:
+        step = min(left.values()) * len(left)
+        now += step
+        left = {k: size - step / len(left) for k, size in left.items()}
+        for k in [k for k, size in left.items() if size < 1e-12]:
+            ends[k] = now
+            del left[k]
+    assert [shared([3.0, 1.0, 2.0], k) for k in range(3)] == [ends[k] for k in range(3)]
+
+
+def random_problem(rng, devices, options):
+    candidates = [[Candidate(*rng.uniform(0.0, 1.0, 4)) for _ in range(options)] for _ in range(devices)]
+    return candidates, [Contended(*rng.uniform(0.1, 1.0, 4)) for _ in range(devices)]
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=40, deadline=None)
+def test_no_plan_is_better_than_the_one_that_is_chosen_together(seed):
+    rng = np.random.default_rng(seed)
+    candidates, measured = random_problem(rng, 3, 4)
+    chosen = choose_together(candidates, measured, None, rounds_left=5, hysteresis=0.1)
+
+    def slow(plan):
+        """Without the module's own sums."""
+        own = [candidates[k][each] for k, each in enumerate(plan)]
+        took = []
+        for k, each in enumerate(own):
+            up = sum(min(other.up_bytes, each.up_bytes) for other in own)
+            down = sum(min(other.down_bytes, each.down_bytes) for other in own)
+            up_then = sum(min(other.up_bytes, measured[k].up_bytes) for other in measured)
+            down_then = sum(min(other.down_bytes, measured[k].down_bytes) for other in measured)
+            took.append(each.own_s + measured[k].up_s * up / up_then + measured[k].down_s * down / down_then)
+        return 5 * max(took) + max(each.before_s for each in own)
+
+    best = min(slow(plan) for plan in itertools.product(range(4), repeat=3))
+    assert slow(chosen) == pytest.approx(best)
+
+
+def test_with_many_devices_no_single_change_makes_a_plan_faster():
+    candidates, measured = random_problem(np.random.default_rng(1), 8, 5)
+    assert MOST_TRIED < 5**8
+    chosen = choose_together(candidates, measured, None, rounds_left=5, hysteresis=0.0)
+
+    def of(plan):
+        return score_together([own[k] for own, k in zip(candidates, plan, strict=True)], measured, 5)
+
+    for k in range(8):
+        for each in range(5):
+            assert of([*chosen[:k], each, *chosen[k + 1 :]]) >= of(chosen)
+
+
+def test_a_plan_changes_only_for_what_is_faster_by_the_hysteresis():
+    slow, fast = Candidate(1.0, 0.0, 0.0), Candidate(0.95, 0.0, 0.0)
+    measured = [Contended(0.0, 0.0, 0.0, 0.0)] * 2
+    both = [[slow, fast]] * 2
+    assert choose_together(both, measured, [0, 0], rounds_left=3, hysteresis=0.1) == [0, 0]
+    assert choose_together(both, measured, [0, 0], rounds_left=3, hysteresis=0.01) == [1, 1]
+    assert choose_together(both, measured, None, rounds_left=3, hysteresis=0.1) == [1, 1]
 
 
 def test_a_choice_changes_only_for_what_is_better_by_the_hysteresis():
@@ -207,13 +295,19 @@ def test_deeper_cuts_take_more_of_the_device_and_less_of_the_server(tiny_bert, t
 
 
 def test_adaptive_cuts_follow_what_is_measured(tiny_bert, token_file):
-    own = DecompositionSettings("adaptive", all_blocks=True, objective="time")
+    own = DecompositionSettings("adaptive", all_blocks=True, objective="time", probe_bytes=0)
     setup = prepare(made(token_file, tiny_bert, rounds=4, encoding="fp16", weight_encoding="fp16", batch_size=24,
                          decomposition=own), 3)  # fmt: skip
     records, transfers, _ = simulated(setup, nodes=None, scenario="wired-star", options={"numUe": 3, "rate": "1Mbps"})
     cuts = [each for each in records if isinstance(each, CutRecord)]
     assert {each.blocks for each in cuts if each.round == 0} != {each.blocks for each in cuts if each.round == 3}
     assert sum(each.tag == "blocks" for each in transfers) > 0
+    # with a probe the first choice is what the others are without one
+    setup = replace(setup, settings=replace(setup.settings, decomposition=replace(own, probe_bytes=4096)))
+    probed, transfers, _ = simulated(setup, nodes=None, scenario="wired-star", options={"numUe": 3, "rate": "1Mbps"})
+    first = {each.blocks for each in probed if isinstance(each, CutRecord) and each.round == 0}
+    assert first == {each.blocks for each in cuts if each.round == 3}
+    assert [t.size_bytes for t in transfers if t.tag == "probe" and t.source == "ue0"] == [4 + 512, 4 + 4096]
 
 
 @pytest.mark.parametrize(
@@ -228,6 +322,9 @@ def test_adaptive_cuts_follow_what_is_measured(tiny_bert, token_file):
         ({"jacobian_share": 0.0}, "above 0 and at most 1"),
         ({"jacobian_share": math.nan}, "above 0 and at most 1"),
         ({"deadline_s": 0.0}, "above 0"),
+        ({"token_share": 0.0}, "above 0 and at most 1"),
+        ({"token_share": 0.5, "activations": ("int8",)}, "legal are fp64, fp32, fp16"),
+        ({"probe_bytes": -1}, "0 \\(none\\) or more"),
         ({"hysteresis": -0.1}, "0 or more"),
         ({"installed_blocks": -1}, "0 or more"),
     ],
@@ -244,6 +341,10 @@ def test_settings_that_are_not_legal_are_refused(changes, text):
         ({"decomposition": DecompositionSettings(ranks=(4,))}, "legal are 1 to 2"),
         ({"stragglers": "drop", "round_deadline_s": 1.0}, "legal is stragglers 'wait'"),
         ({"freeze_a": True}, "freeze_a"),
+        (
+            {"cut": "tokens", "decomposition": DecompositionSettings(blocks=(1,), token_share=0.5)},
+            "legal is cut pooled",
+        ),
     ],
 )
 def test_what_the_method_cannot_do_is_refused(changes, text, tiny_bert, token_file):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """FedBuff: by hand, against fed-lora where both are the same, and with devices that are slow, late, or gone."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,15 @@ import torch
 
 from edgelam import cosim
 from edgelam.errors import BatteryEmpty, ConfigurationError
-from edgelam.federated import METHODS, EvaluationRecord, RoundRecord, SplitFedFTSettings, StalenessRecord, prepare
+from edgelam.federated import (
+    METHODS,
+    EvaluationRecord,
+    RoundRecord,
+    SplitFedFTSettings,
+    StalenessRecord,
+    fedbuff,
+    prepare,
+)
 from edgelam.federated.fedbuff import Buffer
 from edgelam.models import LoraSettings
 
@@ -100,6 +109,27 @@ def test_a_device_whose_battery_is_empty_is_left_out_or_ends_the_run(base):
                            scenario="wired-star", nodes=None, options={"numUe": 3})  # fmt: skip
     assert len(of(records, StalenessRecord)) == 18
     assert outcome.loss < 1.0
+
+
+def test_a_device_that_comes_back_gives_updates_again(base, monkeypatch):
+    """ue2 does nothing for 2 s, which is more than three deadlines and a pause."""
+    work = fedbuff.device
+
+    async def late(link, learner, setup, *, index):
+        if index == 2:
+            await asyncio.sleep(2.0)
+        await work(link, learner, setup, index=index)
+
+    monkeypatch.setattr(fedbuff, "device", late)
+    profiles = {"ue*": "sensor"}
+    settings = replace(base, rounds=400, stragglers="drop", round_deadline_s=0.3)
+    _, records = ran(settings, profiles=profiles, scenario="wired-star", nodes=None, options={"numUe": 3})
+    rows = of(records, StalenessRecord)
+    assert len(rows) == 300
+    own = [row.time_s for row in rows if row.device == "ue2"]
+    assert own
+    assert min(own) > 2.0
+    assert rows[-1].time_s > 2.5, "the run is long enough to show it"
 
 
 def test_if_nobody_answers_in_time_the_run_ends_and_says_so(base):

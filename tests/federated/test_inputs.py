@@ -11,7 +11,8 @@ import torch
 from edgelam import cosim
 from edgelam.errors import ConfigurationError
 from edgelam.federated import METHODS, LeakRecord, SplitFedFTSettings, prepare, split_fedft
-from edgelam.federated.inputs import InputNoise, attack, embed
+from edgelam.federated.attacks import attack_tokens
+from edgelam.federated.inputs import InputNoise, embed
 from edgelam.learning.privacy.metric import metric_noise
 from edgelam.learning.privacy.settings import PrivacySettings
 from edgelam.models import LoraSettings
@@ -66,7 +67,7 @@ def test_a_sample_has_the_same_noise_in_every_batch(texts):
 def test_noise_hides_tokens_and_without_it_all_are_named(texts):
     setup = prepare(texts, 1)
     named = {
-        eta: attack("m", "ue0", setup.embedding(), setup.shards[0].samples, eta and InputNoise(eta, 1))
+        eta: attack_tokens("m", "ue0", setup.embedding(), setup.shards[0].samples, eta and InputNoise(eta, 1))
         for eta in (None, 1e4, 100.0, 1.0)
     }
     assert named[None].recovered == named[1e4].recovered == 1.0

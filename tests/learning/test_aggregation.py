@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from edgelam.errors import ConfigurationError
-from edgelam.learning.aggregation import RULES
-from edgelam.models.lora import LoraSettings, inject_lora, lora_layers
+from edgelam.learning.aggregation import RULES, FedAvg
+from edgelam.models.lora import LoraSettings, inject_lora, keep_rank, lora_layers
 
 IN, OUT = 5, 3
 
@@ -149,6 +149,8 @@ def test_what_crosses_the_network():
         "ffa-lora": (2 * 30, 2 * 30),
         "fedex-lora": (pair, 3 * pair + 3),  # three clients' factors and their shares: less than 30 * 40 + pair
         "flora": (pair, 3 * pair),
+        "hetlora": (pair, pair),
+        "fedsa-lora": (2 * 40, 2 * 40),
     }
     for name, (up, down) in expected.items():
         rule = RULES[name]
@@ -157,6 +159,69 @@ def test_what_crosses_the_network():
     many = RULES["fedex-lora"]
     _, _, download = round_of(many, clients_of(many, [4] * 8, 4.0), [1] * 8)
     assert size(download) == IN * OUT + 4 * (IN + OUT)  # the dense residual is less than eight pairs of factors
+
+
+def test_hetlora_pads_with_zeros_by_hand():
+    """Two clients of one weight, ranks 1 and 2, samples 1 and 3: A = [2], [4, 8]; B = [1], [3, 5]."""
+    rule = RULES["hetlora"]
+    models = []
+    for a, b in (([[2.0]], [[1.0]]), ([[4.0], [8.0]], [[3.0, 5.0]])):
+        model = Model(2, 2.0, in_features=1, out_features=1)
+        keep_rank(model, len(a))
+        (layer,) = lora_layers(model).values()
+        with torch.no_grad():
+            layer.a.copy_(torch.tensor(a))
+            layer.b.copy_(torch.tensor(b))
+        models.append(model)
+    down = rule.merge([rule.upload(model) for model in models], [1, 3])
+    (name,) = {key.rsplit(".", 1)[0] for key in down}
+    assert down[f"{name}.A"].tolist() == [[(2 + 3 * 4) / 4], [3 * 8 / 4]]
+    assert down[f"{name}.B"].tolist() == [[(1 + 3 * 3) / 4, 3 * 5 / 4]]
+    small = rule.part_for(down, 1)
+    assert [small[f"{name}.{part}"].tolist() for part in "AB"] == [[[3.5]], [[2.5]]]
+    rule.install(models[0], small)
+    (layer,) = lora_layers(models[0]).values()
+    assert (layer.a.tolist(), layer.b.tolist()) == ([[3.5]], [[2.5]])
+    rule.install(models[1], rule.part_for(down, 2))
+    base = Model(2, 2.0, in_features=1, out_features=1).effective().item()
+    assert models[1].effective().item() == pytest.approx(base + 3.5 * 2.5 + 6 * 3.75)
+    # nobody had the second row: what came down before is gone
+    rule.install(models[1], small)
+    assert models[1].effective().item() == pytest.approx(base + 3.5 * 2.5)
+
+
+def test_hetlora_with_one_rank_is_fedit():
+    padded, plain = RULES["hetlora"], RULES["fedit"]
+    uploads = [plain.upload(trained(Model(2, 4.0), plain, seed)) for seed in (1, 2, 3)]
+    for name, weight in plain.merge(uploads, [1, 2, 3]).items():
+        torch.testing.assert_close(padded.merge(uploads, [1, 2, 3])[name], weight)
+
+
+def test_fedsa_shares_a_and_leaves_b_alone():
+    rule = RULES["fedsa-lora"]
+    clients = clients_of(rule, [2, 2], 4.0)
+    for number, client in enumerate(clients):
+        for layer in lora_layers(client).values():
+            with torch.no_grad():
+                layer.a.fill_(1.0 + 2 * number)
+                layer.b.fill_(5.0 + number)
+    download = rule.merge([rule.upload(client) for client in clients], [1, 3])
+    for number, client in enumerate(clients):
+        rule.install(client, download)
+        for layer in lora_layers(client).values():
+            assert (layer.a == 2.5).all()
+            assert (layer.b == 5.0 + number).all()
+    assert rule.personal
+
+
+def test_fedavg_averages_all_that_is_trained():
+    rule = FedAvg()
+    models = [trained(Model(2, 4.0), rule, seed) for seed in (1, 2)]
+    uploads = [rule.upload(model) for model in models]
+    assert set(uploads[0]) == {name for name, p in models[0].named_parameters() if p.requires_grad}
+    rule.install(models[0], rule.merge(uploads, [1, 3]))
+    for name, weight in rule.upload(models[0]).items():
+        torch.testing.assert_close(weight, (uploads[0][name] + 3 * uploads[1][name]) / 4)
 
 
 def test_ffa_never_moves_a():

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which option a device gets: all of them are tried, which is exact, since devices do not depend on each other's.
+"""Which option a device gets, whatever the others have: all of them are tried, which is exact.
+
+For the objective time, which the slowest device decides and in which each is in the way of others, options of all
+devices are chosen together (together.py).
 
     seconds(o) = F_dev(o) / f_dev + up + F_srv(o) / f_srv + down,     memory(o) <= that of the device
     score(o)   = what the objective counts for all rounds that are left, with the download of blocks that are missing
@@ -57,13 +60,7 @@ def choose(
 
     Raises ConfigurationError if none fits into the memory of the device.
     """
-    fitting = [each for each in options if each.memory_bytes <= memory_bytes]
-    if not fitting:
-        least = min(options, key=lambda each: each.memory_bytes)
-        raise ConfigurationError(
-            f"no cut of the model fits into {memory_bytes:.4g} bytes of memory; the smallest takes "
-            f"{least.memory_bytes:.4g} with {least.option.blocks} blocks; legal are devices with more memory"
-        )
+    fitting = refuse_too_large(options, memory_bytes)
     best = min(fitting, key=lambda each: score(each, objective, rounds_left, deadline_s))
     now = next((each for each in fitting if each.option == present), None)
     if now is None:
@@ -72,6 +69,18 @@ def choose(
     if better[:-1] != worse[:-1]:  # one is more accurate or more private, or misses the deadline
         return best if _beyond(now, best, deadline_s, hysteresis) else now
     return best if better[-1] * (1 + hysteresis) < worse[-1] else now
+
+
+def refuse_too_large(options: Sequence[Predicted], memory_bytes: float) -> list[Predicted]:
+    """Return those that fit into the memory of a device. Raises ConfigurationError if none does."""
+    fitting = [each for each in options if each.memory_bytes <= memory_bytes]
+    if not fitting:
+        least = min(options, key=lambda each: each.memory_bytes)
+        raise ConfigurationError(
+            f"no cut of the model fits into {memory_bytes:.4g} bytes of memory; the smallest takes "
+            f"{least.memory_bytes:.4g} with {least.option.blocks} blocks; legal are devices with more memory"
+        )
+    return fitting
 
 
 def score(

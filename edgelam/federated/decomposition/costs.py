@@ -119,6 +119,8 @@ class Costs:
         """Return the bytes of each message of a round, up and down."""
         settings, parts = self.settings, self.settings.accumulation
         cut, weight = option.blocks, value_bytes(settings.weight_encoding)
+        if cut:
+            tokens = settings.decomposition.token_share * tokens
         rows = samples if self.pooled else tokens
         adapters = HEAD + weight * option.rank * self._adapter_values[cut]
         up, down = [HEAD + adapters + REPORT], [HEAD + INT_BYTES * 3 + adapters]

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from edgelam.federated.inputs import embed
 from edgelam.federated.samples import Batch, Shard
 from edgelam.federated.settings import SplitFedFTSettings
-from edgelam.federated.split_parts import Device
+from edgelam.federated.split_parts import Device, ServedEncoder
 from edgelam.learning import optimisers
 from edgelam.learning.memory import saved_for_backward, tensor_bytes
-from edgelam.models import Encoder, Head
+from edgelam.models import Encoder, Head, LanguageHead
 from edgelam.models.blocks import Blocks
 from edgelam.models.padding import mask_of, pack, unpack
 from edgelam.random_streams import dropout_seed, torch_seeded
@@ -35,7 +35,7 @@ Tensors = dict[str, Tensor]
 class DeviceBlocks(Device):
     """A device of split fine-tuning that also runs the first blocks of the model."""
 
-    def __init__(self, embedding: nn.Module, head: Head, shard: Shard, settings: SplitFedFTSettings,
+    def __init__(self, embedding: nn.Module, head: Head | LanguageHead, shard: Shard, settings: SplitFedFTSettings,
                  blocks: Blocks, *, seed: int = 0) -> None:  # fmt: skip
         """blocks: of an encoder of its own (`Encoder.twin`); seed: of the dropout of its adapters."""
         super().__init__(embedding, head, shard, settings)
@@ -57,17 +57,21 @@ class DeviceBlocks(Device):
 
     def lower(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return what enters the server's first block [T, H] and lengths [B] int32; with all blocks here, the
-        representation as `loss_and_jacobian` takes it."""
-        encoder = self.blocks.encoder
+        representation as `loss_and_jacobian` takes it. With blocks of its own it may leave out tokens (`kept_tokens`).
+        """
+        encoder, share = self.blocks.encoder, self.settings.decomposition.token_share
+        mask_BL = batch.mask
         seeded = torch_seeded(dropout_seed(self._seed, self._forwards))
         with seeded, saved_for_backward(encoder) as saved, torch.set_grad_enabled(self.cut > 0):
             out = self.blocks.lower(embed(self.embedding, batch, self.input_noise), batch.mask, self.cut)
+            if share < 1.0 and 0 < self.cut < self.blocks.count:
+                mask_BL = kept_tokens(out.detach(), mask_BL, share)
             if not self.whole or self.settings.cut == "tokens":
-                out = pack(out, batch.mask)
+                out = pack(out, mask_BL)
         self._forwards += 1
         self._below = out if self.cut > 0 else None
         self.saved_bytes = saved.num_bytes
-        return out.detach(), batch.mask.sum(dim=1, dtype=torch.int32)
+        return out.detach(), mask_BL.sum(dim=1, dtype=torch.int32)
 
     def backward(self, gradient: Tensor, batch: Batch) -> None:
         """Back-propagate the derivative of the batch's mean loss by what `lower` has returned, of the same shape."""
@@ -105,6 +109,19 @@ class DeviceBlocks(Device):
         return super().resident_bytes() + tensor_bytes(base.values()) + 2 * tensor_bytes(own.values())
 
 
+def kept_tokens(hidden_BLH: Tensor, mask_BL: Tensor, share: float) -> Tensor:
+    """Return a mask [B, L] with a share of each sample's tokens, rounded up: the first one, of which BERT makes the
+    sample's own, and those that are farthest from the mean of all."""
+    counts_B = mask_BL.sum(dim=1, keepdim=True)
+    mean_B1H = (hidden_BLH * mask_BL[..., None]).sum(dim=1, keepdim=True) / counts_B[..., None]
+    apart_BL = (hidden_BLH - mean_B1H).square().sum(dim=2).masked_fill(~mask_BL, -1.0)
+    apart_BL[torch.arange(len(mask_BL)), mask_BL.int().argmax(dim=1)] = torch.inf
+    order_BL = apart_BL.argsort(dim=1, descending=True, stable=True)
+    places = torch.arange(mask_BL.shape[1]).expand_as(order_BL)
+    rank_BL = torch.empty_like(order_BL).scatter_(1, order_BL, places)
+    return mask_BL & (rank_BL < torch.ceil(share * counts_B))
+
+
 def put_adapters(encoder: Encoder, adapters: Mapping[str, Tensor]) -> None:
     """Put adapters into an encoder, whatever their rank; parts of it that share its weights have them, too."""
     for name, given in adapters.items():
@@ -130,18 +147,15 @@ class _Group:
     pieces: dict[str, Tensor] = field(default_factory=dict)
 
 
-class ServerBlocks:
+class ServerBlocks(ServedEncoder):
     """The server: all adapters, and the blocks above each device's cut."""
 
     def __init__(self, blocks: Blocks, settings: SplitFedFTSettings, *, seed: int = 0) -> None:
         """Train all adapters of the encoder of `blocks`."""
-        self.blocks, self.settings = blocks, settings
-        self.encoder = blocks.encoder.train()
-        self._optimiser = optimisers.make(settings.optimiser, self.encoder.lora.values(), settings.learning_rate)
+        super().__init__(blocks.encoder, settings, seed=seed)
+        self.blocks = blocks
         self._groups: list[_Group] = []
         self._sizes: dict[str, int] = {}
-        self._samples, self._seed, self._forwards = 0, seed, 0
-        self.saved_bytes = 0
 
     def adapters(self, cut: int, rank: int) -> Tensors:
         """Return the adapters of the blocks below a cut, with that rank."""
@@ -156,12 +170,12 @@ class ServerBlocks:
             lengths = torch.cat([arrived[name][1] for name in names])
             mask_BL = mask_of(lengths)
             packed = torch.cat([arrived[name][0] for name in names]).detach().requires_grad_(cut > 0)
-            seeded = torch_seeded(dropout_seed(self._seed, self._forwards))
+            seeded = torch_seeded(dropout_seed(self._seed, self.forwards))
             with seeded, saved_for_backward(self.encoder) as saved:
                 out = self.blocks.upper(unpack(packed, mask_BL), mask_BL, cut)
                 if self.settings.cut == "tokens":
                     out = pack(out, mask_BL)
-            self._forwards += 1
+            self.forwards += 1
             self.saved_bytes += saved.num_bytes
             counts = [len(arrived[name][0]) for name in names]
             firsts = [sum(counts[:k]) for k in range(len(names))]
@@ -205,15 +219,7 @@ class ServerBlocks:
         if counts:
             self._samples += samples
 
-    def update(self) -> None:
-        """Do one optimiser step with the mean gradient of the samples that counted, if any did."""
-        if self._samples:
-            optimisers.divide_gradients(self.encoder.lora.values(), self._samples)
-            self._optimiser.step()
-        self._optimiser.zero_grad()
-        self._samples = 0
-
     def resident_bytes(self) -> int:
-        """Parameters, their gradients and optimiser state."""
+        """Parameters, their gradients and optimiser state; buffers are not counted."""
         state = optimisers.STATE_PER_WEIGHT[self.settings.optimiser]
         return tensor_bytes(self.encoder.parameters()) + (1 + state) * tensor_bytes(self.encoder.lora.values())

@@ -35,14 +35,21 @@ class DecompositionSettings:
     jacobian_share: float = 1.0
     """Share of the values of a sample's Jacobian that is sent, those with the largest magnitude (top-k, with their
     error added when the sample comes again); 1: all of them."""
+    token_share: float = 1.0
+    """Share of each sample's tokens that a device with blocks of its own sends on, above 0: the first one, and those
+    that are farthest from the mean of all (ST-SFLora selects by attention); 1: all of them."""
     objective: Objective = "time"
-    """adaptive: what is least: predicted time, energy or bytes of a device for the rest of the run, or its arithmetic;
-    accuracy: the largest rank and the widest encoding with which it keeps to the deadline; privacy: the most blocks
-    with which it does."""
+    """adaptive: what is least for the rest of the run: time of the slowest device, energy, bytes or arithmetic of each;
+    accuracy: the largest rank and the widest encoding with which a device keeps to the deadline; privacy: the most
+    blocks with which it does."""
     deadline_s: float = math.inf
     """accuracy, privacy: predicted seconds of a device in a round; if nothing meets it, the fastest is taken."""
     hysteresis: float = 0.1
     """adaptive: another choice must be better than the present one by this share, at least 0."""
+    probe_bytes: int = 16384
+    """adaptive, for objectives that depend on the network: bytes that each device gets and sends before its first
+    round, in two messages, so that its link is measured before the first choice; 0: none, and the network counts as
+    free then."""
     installed_blocks: int = 0
     """Blocks whose frozen weights are on every device beforehand; others are downloaded before they are used."""
 
@@ -69,12 +76,28 @@ class DecompositionSettings:
             raise ConfigurationError(
                 f"decomposition jacobian_share is {self.jacobian_share}; it must be above 0 and at most 1"
             )
+        if not 0.0 < self.token_share <= 1.0:
+            raise ConfigurationError(
+                f"decomposition token_share is {self.token_share}; it must be above 0 and at most 1"
+            )
+        if self.token_share < 1.0 and any(each in ("int8", "int4") for each in self.activations):
+            raise ConfigurationError(
+                f"decomposition token_share is {self.token_share} with activations {self.activations}: errors of int8 "
+                "and int4 are kept by token, and other tokens may be sent next time; legal are fp64, fp32, fp16"
+            )
         if not self.deadline_s > 0.0:
             raise ConfigurationError(f"decomposition deadline_s is {self.deadline_s}; it must be above 0")
         if not 0.0 <= self.hysteresis < math.inf:
             raise ConfigurationError(f"decomposition hysteresis is {self.hysteresis}; it must be 0 or more")
+        if self.probe_bytes < 0:
+            raise ConfigurationError(f"decomposition probe_bytes is {self.probe_bytes}; it must be 0 (none) or more")
         if self.installed_blocks < 0:
             raise ConfigurationError(f"decomposition installed_blocks is {self.installed_blocks}; it must be 0 or more")
+
+    @property
+    def probes(self) -> bool:
+        """Whether a device's link is measured before its first choice: only where the choice depends on it."""
+        return self.rule == "adaptive" and self.objective not in ("bytes", "arithmetic") and self.probe_bytes > 0
 
     def check(self, count: int, rank: int) -> None:
         """Refuse what a model of `count` blocks with adapters of that rank cannot do. Raises ConfigurationError."""

@@ -32,6 +32,8 @@ class Aggregation(ABC):
     """Whether `install` adds to the frozen weights, so that a client must get every download, once and in order."""
     restarts: ClassVar[bool] = False
     """Whether adapters are new after `install`: then their optimiser's state must be new, too."""
+    personal: ClassVar[bool] = False
+    """Whether each client keeps a part of its own, so that no model stands for all of them."""
 
     def prepare(self, model: nn.Module) -> None:
         """Prepare a model before the first round, on every client and wherever the result is evaluated."""
@@ -55,6 +57,10 @@ class Aggregation(ABC):
         together.
         """
 
+    def part_for(self, download: Mapping[str, Tensor], rank: int) -> Tensors:
+        """Return what a client with adapters of that rank gets of what comes down; by default all of it."""
+        return dict(download)
+
     @abstractmethod
     def install(self, model: nn.Module, download: Mapping[str, Tensor]) -> None:
         """Put what came down into a model."""
@@ -77,7 +83,8 @@ def put_factors(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
                 if given.shape != own.shape:
                     raise ConfigurationError(
                         f"adapter {name}.{part} of shape {tuple(given.shape)} came down, this model's is "
-                        f"{tuple(own.shape)}: clients of one rank are legal with this rule, flora takes mixed ranks"
+                        f"{tuple(own.shape)}: clients of one rank are legal with this rule; flora and hetlora take "
+                        "mixed ranks"
                     )
                 own.copy_(given)
 

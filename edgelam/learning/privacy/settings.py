@@ -29,6 +29,8 @@ class PrivacySettings:
     embedding_eta: float | None = None
     """split-fedft: noise on embeddings, so that they do not tell the tokens: metric privacy, per unit of Euclidean
     distance. The noise's mean length is the width divided by it. None: no noise."""
+    attack: bool = False
+    """split-fedft: whether tokens and labels are attacked by what the devices have sent, also without protection."""
     accountant: Accountant = "rdp"
     """What keeps to the budget: rdp (Renyi differential privacy) or pld (privacy loss distribution, tighter)."""
 

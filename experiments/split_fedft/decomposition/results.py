@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The numbers of the study, worked out from the tables of its folder: what `report` prints and `plot` draws.
-
-Column `method` of the tables is the way to cut and the seed, as `label` writes them.
-"""
+"""The numbers of the study, worked out from the tables of its folder: what `report` prints and `plot` draws."""
 
 from __future__ import annotations
 
@@ -12,62 +9,28 @@ import pandas as pd
 
 from edgelam.runs import Run
 from edgelam.runs.claims import Claim, less
-from edgelam.runs.scores import Score
 
+from ..ways import ends, means, split
 from .settings import ADAPTIVE, FIXED
 
-SCORES = (
-    Score("accuracy", better="higher", where={"head": "average", "test_set": "global"}),
-    Score("simulated_s", "s", "lower", column="time_s", where={"head": "average", "test_set": "global"}),
-)
 OF = {"time": "time_s", "energy": "device_j", "bytes": "total_bytes", "arithmetic": "device_flops"}
 """The column that is to be least for an objective."""
 UNITS = {"time_s": "s", "device_j": "J", "total_bytes": "MB", "device_flops": "GFLOP"}
 SCALES = {"time_s": 1.0, "device_j": 1.0, "total_bytes": 1e-6, "device_flops": 1e-9}
 
 
-def label(way: str, seed: int) -> str:
-    """Name a simulation."""
-    return f"{way} #{seed}"
-
-
-def split(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows with columns way and seed instead of method."""
-    parts = rows["method"].str.rsplit(" #", n=1, expand=True)
-    return rows.drop(columns="method").assign(way=parts[0], seed=parts[1].astype(int))
-
-
 def runs_of(run: Run) -> pd.DataFrame:
-    """One row for each simulation that has ended: way, seed, accuracy, loss_nats, and what it took.
-
-    Columns time_s, up_bytes, down_bytes, total_bytes, device_j, device_flops, server_flops, peak_memory_bytes (the
-    largest of a device), mean_blocks.
-    """
-    if "metrics" not in run or "devices" not in run or run["metrics"].empty or run["devices"].empty:
+    """One row for each simulation that has ended, as `ways.ends` gives it, with mean_blocks on a device."""
+    rows = ends(run)
+    if rows.empty or "cuts" not in run:
         return pd.DataFrame(columns=["way", "seed"])
-    scores = run["metrics"]
-    scores = scores[(scores["head"] == "average") & (scores["test_set"] == "global")].sort_values("step")
-    last = scores.groupby("method", sort=False).last()
-    last = last.rename(columns={"uplink_bytes": "up_bytes", "downlink_bytes": "down_bytes"})
-    last["total_bytes"] = last["up_bytes"] + last["down_bytes"]
-    nodes = run["devices"]
-    ues, servers = (nodes[(nodes["role"] == "ue") == is_ue] for is_ue in (True, False))
-    of_ues = ues.groupby("method").agg(
-        device_j=("energy_j", "sum"), device_flops=("flops", "sum"), peak_memory_bytes=("peak_memory_bytes", "max"),
-    )  # fmt: skip
-    of_servers = servers.groupby("method").agg(server_flops=("flops", "sum"))
-    blocks = run["cuts"].groupby("method")["blocks"].mean().rename("mean_blocks")
-    columns = ["accuracy", "loss_nats", "time_s", "up_bytes", "down_bytes", "total_bytes"]
-    joined = last[columns].join([of_ues, of_servers, blocks], how="inner").reset_index()
-    return split(joined)
+    blocks = split(run["cuts"]).groupby(["way", "seed"])["blocks"].mean().rename("mean_blocks").reset_index()
+    return rows.merge(blocks, on=["way", "seed"])
 
 
 def summary(run: Run) -> pd.DataFrame:
     """Means over seeds, a row for each way in the order in which they ran."""
-    rows = runs_of(run)
-    if rows.empty:
-        return rows
-    return rows.groupby("way", sort=False).mean(numeric_only=True).drop(columns="seed").reset_index()
+    return means(runs_of(run))
 
 
 def best_fixed(rows: pd.DataFrame, column: str) -> str | None:

@@ -16,6 +16,7 @@ FIXED = "blocks-"
 SMALL: dict[str, dict[str, object]] = {
     "int8": {"activations": ("int8",)}, "int4": {"activations": ("int4",)},
     "int8-top-k": {"activations": ("int8",), "jacobian_share": 0.25},
+    "half-tokens": {"blocks": (2,), "token_share": 0.5},
 }  # fmt: skip
 OBJECTIVES = ("time", "energy", "bytes", "arithmetic", "accuracy", "privacy")
 
@@ -26,7 +27,8 @@ class DecompositionStudy:
 
     ways: tuple[str, ...] = ()
     """blocks-N: every device runs N blocks. adaptive-OBJECTIVE: chosen for each device among all cuts. int8, int4,
-    int8-top-k: as --decomposition says, with such activations (and a quarter of each Jacobian). Empty: no study."""
+    int8-top-k: as --decomposition says, with such activations (and a quarter of each Jacobian); half-tokens: two
+    blocks, behind which half of the tokens go on. Empty: no study."""
     num_seeds: int = 1
     """Every way runs with so many seeds, from `seed` on."""
 
