@@ -76,8 +76,8 @@ def attack_labels(method: str, sent: Iterable[SentJacobians], *, seed: int) -> L
     """
     from edgelam.privacy.label_clusters import clusters, share_recovered  # here: scikit-learn takes a second
 
-    kept = [each for each in sent if each.rows]
-    if not kept:
+    kept = list(sent)
+    if not any(len(row) for each in kept for row in each.rows):
         return None
     rows = torch.cat([row for each in kept for row in each.rows]).double().numpy()
     labels = torch.cat([part for each in kept for part in each.labels]).numpy()
