@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Work on channels on several threads: every part is done once, and no trace depends on how many there are.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <ios>
@@ -132,10 +133,82 @@ void Cells(Case& test) {
     }
 }
 
-/// Three cells that hear one another, some of it with direction and some without.
-std::string ThreeCells(Case& test, unsigned threads) {
+/// Links that are worked out on several threads have the channels of those that are asked one after the other, in mixed
+/// states and indoors, before and after a step; users at one place share their drops.
+void Held(Case& test) {
+    const auto make = [] {
+        const auto channel = MakeChannel({.deployment = "UMa", .los = "Probability", .frequency = 3.5e9});
+        channel->SetAttribute("IndoorFraction", ns3::DoubleValue(0.4));
+        return channel;
+    };
+    const auto alone = make(), held = make();
+    const auto site = MakeEnd({0, 0, 25}, 2, 2, true, false);
+    const auto tones = Tones(8);
+    std::vector<End> users;
+    std::vector<ns3::Ptr<ChannelLink>> links;
+    for (unsigned i = 0; i < 24; ++i) {
+        users.push_back(MakeEnd(Way(i % 20).first, 1, 2, true));
+        links.push_back(Link(held, site, users.back()));
+    }
+    Workers workers(3);
+    for (const double step : {0., 40., 0.1}) {
+        for (const auto& user : users) {
+            user.MoveTo(user.mobility->GetPosition() + ns3::Vector(step, 0, 0));
+        }
+        std::vector<std::shared_ptr<ClusterDrop>> undrawn;
+        for (const auto& link : links) {
+            link->Hold();
+        }
+        workers.Run(links.size(), [&](std::size_t i) { links[i]->Place(); });
+        for (const auto& link : links) {
+            if (link->LacksDrops()) {
+                link->TakeDrops(undrawn);
+            }
+        }
+        test.True(step == 0.1 || !undrawn.empty(), "drops in a new place");
+        std::ranges::for_each(undrawn, [](const auto& drop) { drop->Draw(); });
+        std::vector<Response> responses(links.size());
+        workers.Run(links.size(), [&](std::size_t i) { responses[i] = Measure(links[i], tones); });
+        for (std::size_t i = 0; i < links.size(); ++i) {
+            test.True(!links[i]->LacksDrops(), "all drops are there");
+            links[i]->Release();
+            const auto other = Link(alone, site, users[i]);
+            test.True(responses[i] == Measure(other, tones), "the channel of link " + std::to_string(i));
+            test.True(links[i]->GetLargeScaleGain() == other->GetLargeScaleGain(), "gain " + std::to_string(i));
+        }
+    }
+    // Given up half way: the next one who asks finds what it needs.
+    for (std::size_t i = 0; i < links.size(); ++i) {
+        users[i].MoveTo(users[i].mobility->GetPosition() + ns3::Vector(0, 60, 0));
+        links[i]->Hold();
+        links[i]->Place();
+        links[i]->Release();
+        test.True(Measure(links[i], tones) == Measure(Link(alone, site, users[i]), tones), "given up");
+    }
+    for (const auto& channel : {alone, held}) {
+        channel->Dispose();
+    }
+}
+
+/// Three cells that hear one another, some of it with direction and some without. \param places to be filled with what
+/// the channel tells of states and drops; null: nobody asks
+std::string ThreeCells(Case& test, unsigned threads, std::string* places = nullptr) {
     const auto channel = MakeChannel(street);
     channel->SetAttribute("CoherenceDistance", ns3::DoubleValue(0.03));
+    std::ostringstream states;
+    states << std::hexfloat;
+    if (places) {
+        channel->TraceConnectWithoutContext("LinkState",
+                                            ns3::Callback<void, std::uint32_t, std::uint32_t, const LinkState&>(
+                                                [&](std::uint32_t bs, std::uint32_t ut, const LinkState& state) {
+                                                    states << bs << ' ' << ut << ' ' << state.gain_db << '\n';
+                                                }));
+        channel->TraceConnectWithoutContext("NewDrop",
+                                            ns3::Callback<void, std::uint32_t, std::uint32_t, std::uint64_t>(
+                                                [&](std::uint32_t bs, std::uint32_t ut, std::uint64_t drops) {
+                                                    states << bs << ' ' << ut << ' ' << drops << '\n';
+                                                }));
+    }
     const auto network = ns3::CreateObject<Network>();
     network->AssignStreams(20);
     network->SetAttribute("ExplicitInterferers", ns3::UintegerValue(1));
@@ -175,6 +248,9 @@ std::string ThreeCells(Case& test, unsigned threads) {
     network->Dispose();
     channel->Dispose();
     test.True(written.blocks > 150 && written.reports > 12, "something happens in three cells");
+    if (places) {
+        *places = states.str();
+    }
     return written.Text();
 }
 
@@ -183,9 +259,14 @@ void Networks(Case& test) {
     for (const unsigned threads : {2u, 4u}) {
         test.True(ThreeCells(test, threads) == one, "the same with " + std::to_string(threads) + " threads");
     }
+    std::string withOne, withThree;
+    test.True(ThreeCells(test, 1, &withOne) == one && ThreeCells(test, 3, &withThree) == one,
+              "who follows changes nothing");
+    test.True(!withOne.empty() && withOne == withThree, "the channel tells the same");
 }
 
-CaseSuite threadsTestSuite("edgelam-nr-threads",
-                           {{"parts", Parts}, {"exceptions", Exceptions}, {"one cell", Cells}, {"cells", Networks}});
+CaseSuite threadsTestSuite(
+    "edgelam-nr-threads",
+    {{"parts", Parts}, {"exceptions", Exceptions}, {"held links", Held}, {"one cell", Cells}, {"cells", Networks}});
 
 } // namespace

@@ -66,15 +66,19 @@ ArrayShape ShapeOf(const ns3::PhasedArrayModel& array);
 /// As long as one lives, arrays do not change, and links ask each of them for its shape once.
 class UnchangedArrays {
   public:
-    UnchangedArrays() : m_before(std::exchange(m_present, this)) {}
+    UnchangedArrays() : m_id(++m_last), m_before(std::exchange(m_present, this)) {}
     ~UnchangedArrays() { m_present = m_before; }
     UnchangedArrays(const UnchangedArrays&) = delete;
     UnchangedArrays& operator=(const UnchangedArrays&) = delete;
     /// Whether an array has this shape. \param shape becomes the present one
     static bool Same(const ns3::PhasedArrayModel& array, ArrayShape& shape);
+    /// Identifies the one that lives now; 0: none does.
+    static std::uint64_t Present() { return m_present ? m_present->m_id : 0; }
 
   private:
     static inline UnchangedArrays* m_present = nullptr;
+    static inline std::uint64_t m_last = 0;
+    std::uint64_t m_id;
     UnchangedArrays* m_before;
     std::unordered_map<const ns3::PhasedArrayModel*, ArrayShape> m_shapes;
 };

@@ -145,14 +145,15 @@ ConditionWeights ChannelEnvironment::Conditions(const LosRule& rule, const LinkG
 
 const ChannelEnvironment::Fields& ChannelEnvironment::FieldsOf(LinkCondition condition,
                                                                const LinkGeometry& geometry) const {
-    auto& fields = m_fields[static_cast<std::size_t>(condition)];
-    if (!fields) {
+    const auto number = static_cast<std::size_t>(condition);
+    auto& fields = m_fields[number];
+    std::call_once(m_made[number], [&] {
         fields.emplace(Fields{{}, m_statistics.Clusters(condition, geometry)});
         for (std::uint64_t i = 0; i < 7; ++i) {
-            fields->independent.emplace_back(Named({m_site, large_scale, static_cast<std::uint64_t>(condition), i}),
+            fields->independent.emplace_back(Named({m_site, large_scale, number, i}),
                                              fields->statistics.correlationDistanceM[i]);
         }
-    }
+    });
     return *fields;
 }
 
@@ -277,7 +278,6 @@ std::shared_ptr<ClusterDrop> ChannelEnvironment::UndrawnDrop(LinkCondition condi
         phases = Named({m_site, fine_phases, static_cast<std::uint64_t>(condition), Bits(place.x), Bits(place.y),
                         Bits(floor), Bits(place.level), Bits(x), Bits(y)});
     }
-    FieldsOf(condition, geometry); // made here: what draws may be on another thread
     auto made = std::make_shared<ClusterDrop>();
     made->draw = [this, condition, geometry, centre, length, random, phases]() mutable {
         const Deployment deployment = m_statistics.GetDeployment();

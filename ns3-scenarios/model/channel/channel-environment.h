@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <tuple>
 #include <vector>
@@ -117,6 +118,7 @@ class ChannelEnvironment {
     std::uint64_t m_seed, m_realisation, m_site;
     ns3::Vector m_baseStation;
     mutable std::array<std::optional<Fields>, 3> m_fields;
+    mutable std::array<std::once_flag, 3> m_made; ///< on whichever thread is first
     GaussianField m_los, m_indoor, m_penetration, m_wayIn1, m_wayIn2, m_environmentHeight;
     std::map<std::tuple<LinkCondition, DropPlace, int>, std::weak_ptr<ClusterDrop>> m_drops;
     std::deque<std::shared_ptr<const ClusterDrop>> m_recent; ///< kept a little longer: sectors look one after another

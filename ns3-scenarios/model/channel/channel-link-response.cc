@@ -107,15 +107,18 @@ void ChannelLink::GetFrequencyResponse(Direction direction, std::span<const doub
     Respond(direction, nullptr, nullptr, frequencyOffsetsHz, out);
 }
 
-std::list<ChannelLink::Effective>::iterator ChannelLink::FindEffective(Direction direction,
-                                                                       const PortWeights& rxWeights,
-                                                                       const PortWeights& txWeights,
-                                                                       std::span<const double> frequencyOffsetsHz) {
-    return std::find_if(m_effective.begin(), m_effective.end(), [&](const Effective& kept) {
+ChannelLink::Effective* ChannelLink::FindEffective(Direction direction, const PortWeights& rxWeights,
+                                                   const PortWeights& txWeights,
+                                                   std::span<const double> frequencyOffsetsHz) {
+    const auto found = std::ranges::find_if(m_effective, [&](const Effective& kept) {
         return kept.direction == direction && kept.rxId == rxWeights.id() && kept.txId == txWeights.id() &&
-               std::equal(kept.frequenciesHz.begin(), kept.frequenciesHz.end(), frequencyOffsetsHz.begin(),
-                          frequencyOffsetsHz.end());
+               std::ranges::equal(kept.frequenciesHz, frequencyOffsetsHz);
     });
+    if (found == m_effective.end()) {
+        return nullptr;
+    }
+    m_effective.splice(m_effective.begin(), m_effective, found);
+    return &m_effective.front();
 }
 
 bool ChannelLink::Holds(const KeptValues& kept, double wavelengths) const {
@@ -136,14 +139,17 @@ void ChannelLink::Keep(std::vector<std::complex<float>> values, KeptValues& kept
     kept = {m_arrayVersion, SettingsVersion(), m_realisation, m_utPlace, m_bsPlace, std::move(values)};
 }
 
-bool ChannelLink::HasKeptResponse(std::span<const double> frequencyOffsetsHz, double times) {
+const std::vector<std::complex<float>>* ChannelLink::FindKeptResponse(std::span<const double> frequencyOffsetsHz,
+                                                                      double times) {
     CheckArrays();
-    return std::ranges::equal(m_keptFrequenciesHz, frequencyOffsetsHz) && Holds(m_kept, times * m_channel.m_coherence);
+    return std::ranges::equal(m_keptFrequenciesHz, frequencyOffsetsHz) && Holds(m_kept, times * m_channel.m_coherence)
+               ? &m_kept.values
+               : nullptr;
 }
 
 const std::vector<std::complex<float>>& ChannelLink::GetKeptResponse(std::span<const double> frequencyOffsetsHz,
                                                                      double times) {
-    if (!HasKeptResponse(frequencyOffsetsHz, times)) {
+    if (!FindKeptResponse(frequencyOffsetsHz, times)) {
         auto values = std::move(m_kept.values); // its memory
         RespondByFour(frequencyOffsetsHz, values);
         Keep(std::move(values), m_kept);
@@ -152,11 +158,13 @@ const std::vector<std::complex<float>>& ChannelLink::GetKeptResponse(std::span<c
     return m_kept.values;
 }
 
-bool ChannelLink::HasEffectiveChannel(Direction direction, const PortWeights& rxWeights, const PortWeights& txWeights,
-                                      std::span<const double> frequencyOffsetsHz) {
+const std::vector<std::complex<float>>* ChannelLink::FindEffectiveChannel(Direction direction,
+                                                                          const PortWeights& rxWeights,
+                                                                          const PortWeights& txWeights,
+                                                                          std::span<const double> frequencyOffsetsHz) {
     CheckArrays();
-    const auto found = FindEffective(direction, rxWeights, txWeights, frequencyOffsetsHz);
-    return found != m_effective.end() && Holds(*found, m_channel.m_coherence);
+    const Effective* found = FindEffective(direction, rxWeights, txWeights, frequencyOffsetsHz);
+    return found && Holds(*found, m_channel.m_coherence) ? &found->values : nullptr;
 }
 
 const std::vector<std::complex<float>>& ChannelLink::GetEffectiveChannel(Direction direction,
@@ -164,16 +172,12 @@ const std::vector<std::complex<float>>& ChannelLink::GetEffectiveChannel(Directi
                                                                          const PortWeights& txWeights,
                                                                          std::span<const double> frequencyOffsetsHz) {
     CheckArrays();
-    auto found = FindEffective(direction, rxWeights, txWeights, frequencyOffsetsHz);
-    if (found == m_effective.end()) {
+    if (!FindEffective(direction, rxWeights, txWeights, frequencyOffsetsHz)) {
         if (m_effective.size() >= kept_channels) {
             m_effective.pop_back();
         }
         m_effective.push_front(
             {{}, direction, rxWeights.id(), txWeights.id(), {frequencyOffsetsHz.begin(), frequencyOffsetsHz.end()}});
-        found = m_effective.begin();
-    } else {
-        m_effective.splice(m_effective.begin(), m_effective, found);
     }
     Effective& kept = m_effective.front();
     if (!Holds(kept, m_channel.m_coherence)) {

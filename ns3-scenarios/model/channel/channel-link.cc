@@ -78,8 +78,8 @@ void ChannelLink::CheckPlaces(const Vector& ut, const Vector& bs) const {
     }
 }
 
-/// Takes note of the present places. \return whether they are new
-bool ChannelLink::Settle() {
+/// Takes note of the present places.
+void ChannelLink::Settle() {
     const Vector ut = m_ut->GetPosition(), bs = m_bs->GetPosition();
     const auto realisation = m_channel.RealisationOf(m_utNode);
     if (!m_environment || realisation != m_realisation) {
@@ -90,45 +90,60 @@ bool ChannelLink::Settle() {
     }
     if (m_placed && Same(ut, m_utPlace) && Same(bs, m_bsPlace) &&
         m_surroundingsVersion == m_channel.m_surroundingsVersion) {
-        return false;
+        return;
     }
     CheckPlaces(ut, bs);
     m_utPlace = ut;
     m_bsPlace = bs;
     m_surroundingsVersion = m_channel.m_surroundingsVersion;
-    m_surroundings = m_channel.SurroundingsOf(m_utNode, *m_environment, ut);
-    m_views.clear();
-    for (const auto& image : m_channel.m_wrapAround.Images(bs, ut)) {
-        const Vector seen = ut - image.shift;
-        m_views.push_back({image, seen, {std::hypot(seen.x - bs.x, seen.y - bs.y), bs.z, seen.z}, {}, {}});
-    }
     m_placed = true;
-    m_partsCurrent = m_raysCurrent = false;
-    return true;
+    m_viewsCurrent = m_partsCurrent = m_raysCurrent = false;
 }
 
-void ChannelLink::Hold(std::vector<std::shared_ptr<ClusterDrop>>* undrawn) {
+void ChannelLink::Hold() {
     if (!CanBeHeld()) {
         throw std::logic_error("a link over a surface is not held");
     }
-    PlaceParts();
-    for (const auto& part : m_parts) {
-        if (undrawn && part->drop->draw) {
-            undrawn->push_back(part->drop);
-        } else {
-            part->drop->Draw();
-        }
+    if (!m_channel.m_stateTrace.IsEmpty() || !m_channel.m_dropTrace.IsEmpty()) {
+        PlaceParts(); // who follows is told in the order of calls
+    } else if (!m_held) {
+        Settle();
+        CheckArrays();
     }
     m_held = true;
 }
 
+bool ChannelLink::LacksDrops() const {
+    return std::ranges::any_of(m_parts, [](const auto& part) { return !part->drop || part->drop->draw; });
+}
+
+void ChannelLink::TakeDrops(std::vector<std::shared_ptr<ClusterDrop>>& undrawn) {
+    FindDrops();
+    for (const auto& part : m_parts) {
+        if (part->drop->draw) {
+            undrawn.push_back(part->drop);
+        }
+    }
+}
+
 void ChannelLink::RefreshLargeScale() {
-    if (m_held || !Settle()) {
+    if (!m_held) {
+        Settle();
+    }
+    if (m_viewsCurrent) {
         return;
+    }
+    m_surroundings = m_channel.SurroundingsOf(m_utNode, *m_environment, m_utPlace);
+    m_views.clear();
+    for (const auto& image : m_channel.m_wrapAround.Images(m_bsPlace, m_utPlace)) {
+        const Vector seen = m_utPlace - image.shift;
+        const double distance = std::hypot(seen.x - m_bsPlace.x, seen.y - m_bsPlace.y);
+        m_views.push_back({image, seen, {distance, m_bsPlace.z, seen.z}, {}, {}});
     }
     for (auto& view : m_views) {
         RefreshView(view);
     }
+    m_viewsCurrent = true;
     NS_LOG_LOGIC("nodes " << m_bsNode << " and " << m_utNode << ": large scale at " << Text(m_utPlace) << ", "
                           << m_views.size() << " images of the site");
     if (!m_channel.m_stateTrace.IsEmpty()) {
@@ -221,6 +236,11 @@ void ChannelLink::CheckArrays() {
     if (m_held || m_frozen) {
         return;
     }
+    const auto present = UnchangedArrays::Present();
+    if (present != 0 && present == m_arraysChecked) {
+        return;
+    }
+    m_arraysChecked = present;
     const bool sameBs = UnchangedArrays::Same(*m_bsArray, m_bsShape),
                sameUt = UnchangedArrays::Same(*m_utArray, m_utShape);
     if (!sameBs || !sameUt) {
@@ -232,9 +252,15 @@ void ChannelLink::CheckArrays() {
 void ChannelLink::PlaceParts() {
     RefreshLargeScale();
     CheckArrays();
-    if (m_partsCurrent) {
-        return;
+    if (!m_partsCurrent) {
+        FindParts();
     }
+    if (!m_held) {
+        FindDrops();
+    }
+}
+
+void ChannelLink::FindParts() {
     std::vector<std::unique_ptr<Part>> parts;
     const auto take = [&](const View& view, LinkCondition condition, bool direct, const DropPlace& place) -> Part& {
         const auto known = std::find_if(m_parts.begin(), m_parts.end(), [&](const auto& part) {
@@ -252,8 +278,6 @@ void ChannelLink::PlaceParts() {
         }
         return *parts.back();
     };
-    const int floor = ChannelEnvironment::FloorOf(m_utPlace);
-    const auto before = m_environment->numDrops();
     const auto add = [&](const View& view, LinkCondition condition) {
         double amplitude = std::sqrt(view.weights[condition] * view.gain[static_cast<std::size_t>(condition)]);
         amplitude *= std::sqrt(view.image.weight);
@@ -268,11 +292,7 @@ void ChannelLink::PlaceParts() {
             amplitude *= std::sqrt(1 / (k + 1));
         }
         for (const auto& cell : m_environment->Cells(condition, view.utPlace)) {
-            Part& part = take(view, condition, false, cell.place);
-            if (!part.drop) {
-                part.drop = m_environment->UndrawnDrop(condition, cell.place, floor);
-            }
-            part.amplitude = amplitude * cell.weight;
+            take(view, condition, false, cell.place).amplitude = amplitude * cell.weight;
         }
     };
     for (const auto& view : m_views) {
@@ -283,12 +303,22 @@ void ChannelLink::PlaceParts() {
         }
     }
     m_parts = std::move(parts);
+    m_partsCurrent = true;
+}
+
+void ChannelLink::FindDrops() {
+    const int floor = ChannelEnvironment::FloorOf(m_utPlace);
+    const auto before = m_environment->numDrops();
+    for (auto& part : m_parts) {
+        if (!part->drop) {
+            part->drop = m_environment->UndrawnDrop(part->condition, part->place, floor);
+        }
+    }
     if (m_environment->numDrops() != before) {
         NS_LOG_INFO("nodes " << m_bsNode << " and " << m_utNode << ": " << m_environment->numDrops()
                              << " drops of clusters now");
         m_channel.m_dropTrace(m_bsNode, m_utNode, m_environment->numDrops());
     }
-    m_partsCurrent = true;
 }
 
 void ChannelLink::RefreshRays() {

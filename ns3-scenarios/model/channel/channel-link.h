@@ -88,12 +88,18 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     std::size_t NumRx(Direction direction) const;
     std::size_t NumTx(Direction direction) const;
 
-    /// For work on several threads: look at places, arrays and what is drawn, so that until Release the functions below
-    /// neither look at a node nor draw. Then any thread may call them, one at a time for each link; reference counts
+    /// For work on several threads: look at places and arrays, so that until Release the functions below do not look at
+    /// a node. Place comes before them. Then any thread may call them, one at a time for each link; reference counts
     /// of ns-3 are not atomic, so nothing in them copies a Ptr. Throws std::logic_error over surfaces, which links
     /// share.
-    /// \param undrawn where to put the drops that are to be drawn first; null: they are drawn at once
-    void Hold(std::vector<std::shared_ptr<ClusterDrop>>* undrawn = nullptr);
+    void Hold();
+    /// Work out the large-scale state of a held link, and find the drops that it takes part in. On any thread.
+    void Place() { PlaceParts(); }
+    /// Whether drops of a held link have not been taken, or not been drawn.
+    bool LacksDrops() const;
+    /// Take the drops that a held link lacks, which links share: on one thread, in the same order in each run.
+    /// \param undrawn where to put those that are to be drawn before anything is asked of the link
+    void TakeDrops(std::vector<std::shared_ptr<ClusterDrop>>& undrawn);
     /// For work on several threads with channels that have been computed at these places: until Release, what is kept
     /// holds without a look, and what is not kept throws std::logic_error.
     void Freeze() { m_frozen = true; }
@@ -130,15 +136,17 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     const std::vector<std::complex<float>>& GetEffectiveChannel(Direction direction, const PortWeights& rxWeights,
                                                                 const PortWeights& txWeights,
                                                                 std::span<const double> frequencyOffsetsHz);
-    /// Whether GetEffectiveChannel has kept the answer.
-    bool HasEffectiveChannel(Direction direction, const PortWeights& rxWeights, const PortWeights& txWeights,
-                             std::span<const double> frequencyOffsetsHz);
+    /// The answer of GetEffectiveChannel if it is kept, or null.
+    const std::vector<std::complex<float>>* FindEffectiveChannel(Direction direction, const PortWeights& rxWeights,
+                                                                 const PortWeights& txWeights,
+                                                                 std::span<const double> frequencyOffsetsHz);
     /// GetFrequencyResponse to the user in another order, for who takes a few frequencies of all elements: complex64
     /// [chunk of 4 frequencies, user element, base-station element, 4], whose last chunk has any values beyond the last
     /// frequency. Kept like GetEffectiveChannel, but for this many CoherenceDistances and for the frequencies used last
     /// only. The reference holds until the next call.
     const std::vector<std::complex<float>>& GetKeptResponse(std::span<const double> frequencyOffsetsHz, double times);
-    bool HasKeptResponse(std::span<const double> frequencyOffsetsHz, double times);
+    /// The answer of GetKeptResponse if it is kept, or null.
+    const std::vector<std::complex<float>>* FindKeptResponse(std::span<const double> frequencyOffsetsHz, double times);
     /// Identifies the last result of GetEffectiveChannel: another number, above 0, for each time values were computed.
     std::uint64_t GetEffectiveVersion() const { return m_effective.empty() ? 0 : m_effective.front().version; }
 
@@ -184,11 +192,14 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     };
 
     void CheckPlaces(const ns3::Vector& ut, const ns3::Vector& bs) const;
-    bool Settle();
+    void Settle();
     void RefreshLargeScale();
     void RefreshView(View& view);
-    /// Find the drops that the present place takes part in, without their windows.
+    /// Find the parts that the present place takes part in, without their windows, and (unless the link is held) their
+    /// drops, which may be still to be drawn.
     void PlaceParts();
+    void FindParts();
+    void FindDrops();
     void RefreshRays();
     double RayGain();
     double SpreadGain(const View& view, LinkCondition condition);
@@ -207,9 +218,9 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     bool IsOverSurface() const;
     /// Grows when a surface changes, and when a user's surroundings do.
     std::uint64_t SettingsVersion() const;
-    std::list<Effective>::iterator FindEffective(Direction direction, const PortWeights& rxWeights,
-                                                 const PortWeights& txWeights,
-                                                 std::span<const double> frequencyOffsetsHz);
+    /// The entry of these arguments, which becomes the newest. \return null if there is none
+    Effective* FindEffective(Direction direction, const PortWeights& rxWeights, const PortWeights& txWeights,
+                             std::span<const double> frequencyOffsetsHz);
     /// Whether what is kept holds here, with the present arrays and settings.
     bool Holds(const KeptValues& kept, double wavelengths) const;
     /// Keep values that have been computed here.
@@ -226,7 +237,7 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
 
     bool m_held = false, m_frozen = false;
     std::uint64_t m_screensVersion = 0; ///< that the windows are for
-    bool m_placed = false, m_partsCurrent = false, m_raysCurrent = false;
+    bool m_placed = false, m_viewsCurrent = false, m_partsCurrent = false, m_raysCurrent = false;
     ns3::Vector m_bsPlace, m_utPlace; ///< the places that everything below is for
     std::uint64_t m_surroundingsVersion = 0;
     Surroundings m_surroundings;
@@ -238,6 +249,7 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     std::uint64_t m_computed = 0;     ///< effective channels so far
     KeptValues m_kept;                ///< of GetKeptResponse
     std::vector<double> m_keptFrequenciesHz;
+    std::uint64_t m_arraysChecked = 0; ///< UnchangedArrays in whose time the arrays were looked at last
 };
 
 } // namespace edgelam

@@ -213,13 +213,16 @@ std::vector<double> RayWindow::Delays(const ns3::Vector& ut, const ns3::Vector& 
     return delays;
 }
 
-/// Calls sum(first ray, number of rays, re, im) for each tap, where its sum over m_phasor is to go.
-template<class Sum>
-void RayWindow::AddTaps(std::size_t pairs, const ns3::Vector& ut, const ns3::Vector& bs, double amplitude,
-                        double absorptionDbPerM, Taps& taps, Sum sum) {
-    const std::size_t rays = m_turns.size();
+/// Phases of the rays and delays of the taps, if they are not those of the call before.
+void RayWindow::MoveTo(const ns3::Vector& ut, const ns3::Vector& bs, double amplitude, double absorptionDbPerM) {
+    const Moment now{{ut.x, ut.y, ut.z, bs.x, bs.y, bs.z}, amplitude, absorptionDbPerM};
+    if (m_moment == now) {
+        return;
+    }
+    m_moment = now;
     double delta[6];
     Delta(ut, bs, delta);
+    const std::size_t rays = m_turns.size();
     m_now.resize(rays);
     m_phasorRe.resize(rays);
     m_phasorIm.resize(rays);
@@ -229,20 +232,29 @@ void RayWindow::AddTaps(std::size_t pairs, const ns3::Vector& ut, const ns3::Vec
         m_phasorRe[ray] *= m_left[ray];
         m_phasorIm[ray] *= m_left[ray];
     }
-    const auto delays = Delays(ut, bs);
-    std::size_t at = taps.re.size();
-    taps.re.resize(at + delays.size() * pairs);
-    taps.im.resize(taps.re.size());
-    taps.delayS.insert(taps.delayS.end(), delays.begin(), delays.end());
-    for (std::size_t tap = 0; tap < delays.size(); ++tap, at += pairs) {
-        const std::size_t begin = m_drop->tapBegin[tap], end = m_drop->tapBegin[tap + 1];
-        const double excessM = std::max(0.0, delays[tap]) * speed_of_light;
+    m_delays = Delays(ut, bs);
+    for (std::size_t tap = 0; tap < m_delays.size(); ++tap) {
+        const double excessM = std::max(0.0, m_delays[tap]) * speed_of_light;
         const double air = absorptionDbPerM > 0 ? std::pow(10, -absorptionDbPerM * excessM / 20) : 1;
         const auto factor = static_cast<float>(amplitude * air);
-        for (std::size_t ray = begin; ray < end; ++ray) {
+        for (std::size_t ray = m_drop->tapBegin[tap]; ray < m_drop->tapBegin[tap + 1]; ++ray) {
             m_phasorRe[ray] *= factor;
             m_phasorIm[ray] *= factor;
         }
+    }
+}
+
+/// Calls sum(first ray, number of rays, re, im) for each tap, where its sum over m_phasor is to go.
+template<class Sum>
+void RayWindow::AddTaps(std::size_t pairs, const ns3::Vector& ut, const ns3::Vector& bs, double amplitude,
+                        double absorptionDbPerM, Taps& taps, Sum sum) {
+    MoveTo(ut, bs, amplitude, absorptionDbPerM);
+    std::size_t at = taps.re.size();
+    taps.re.resize(at + m_delays.size() * pairs);
+    taps.im.resize(taps.re.size());
+    taps.delayS.insert(taps.delayS.end(), m_delays.begin(), m_delays.end());
+    for (std::size_t tap = 0; tap < m_delays.size(); ++tap, at += pairs) {
+        const std::size_t begin = m_drop->tapBegin[tap], end = m_drop->tapBegin[tap + 1];
         sum(begin, end - begin, &taps.re[at], &taps.im[at]);
     }
 }

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <list>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "array-response.h"
@@ -51,7 +53,10 @@ class RayWindow {
               Waves waves = Waves::Plane);
 
     /// From now on each ray has this part of its amplitude. \param amplitudes [ray]; empty: all of it
-    void Block(std::vector<float> amplitudes) { m_left = std::move(amplitudes); }
+    void Block(std::vector<float> amplitudes) {
+        m_left = std::move(amplitudes);
+        m_moment.reset();
+    }
     /// The part of a ray's power that is left.
     double Left(std::size_t ray) const { return m_left.empty() ? 1 : m_left[ray] * m_left[ray]; }
 
@@ -88,6 +93,13 @@ class RayWindow {
         std::uint64_t utId, bsId;
         Coefficients coefficients;
     };
+    /// What m_phasor and m_delays are for.
+    struct Moment {
+        std::array<double, 6> places;
+        double amplitude, absorptionDbPerM;
+        bool operator==(const Moment&) const = default;
+    };
+    void MoveTo(const ns3::Vector& ut, const ns3::Vector& bs, double amplitude, double absorptionDbPerM);
     void MakeDirect(const ns3::PhasedArrayModel& utArray, const double moved[3], double wavelengthM,
                     const kernels::PathArrays& perRay);
     void Delta(const ns3::Vector& ut, const ns3::Vector& bs, double delta[6]) const;
@@ -108,6 +120,8 @@ class RayWindow {
     std::vector<float> m_left;   ///< [ray]; empty: all
     Coefficients m_userElements; ///< of UserElements, computed when first needed
     std::list<Kept> m_kept;      ///< newest first
+    std::optional<Moment> m_moment;
+    std::vector<double> m_delays; ///< [tap] relative to the straight line
     RawVector<double> m_now;
     RawVector<float> m_phasorRe, m_phasorIm, m_weightRe, m_weightIm;
 };

@@ -264,8 +264,12 @@ unsigned Carrier::DataElements(unsigned prbs, unsigned symbols, unsigned dmrsPar
 }
 
 unsigned Carrier::HighestAt(double sinrDb) const {
-    const auto above = std::upper_bound(thresholdDb.begin(), thresholdDb.end(), static_cast<float>(sinrDb + 1e-4));
-    return above == thresholdDb.begin() ? 0 : static_cast<unsigned>(above - thresholdDb.begin() - 1);
+    const auto least = static_cast<float>(sinrDb + 1e-4);
+    unsigned reached = 0; // all are looked at: that is faster than to search, which nobody can foresee
+    for (const float each : thresholdDb) {
+        reached += each <= least ? 1 : 0;
+    }
+    return std::max(reached, 1U) - 1;
 }
 
 double Carrier::DownlinkSnr() const {

@@ -10,17 +10,14 @@ NS_LOG_COMPONENT_DEFINE("NrChannelFetch");
 
 namespace edgelam::nr {
 
-bool ChannelFetch::Wanted::IsKept() const {
-    return ue ? link->HasEffectiveChannel(Direction::Downlink, *ue, *gnb, *offsetsHz)
-              : link->HasKeptResponse(*offsetsHz, times);
+const ChannelFetch::Values* ChannelFetch::Wanted::Find() const {
+    return ue ? link->FindEffectiveChannel(Direction::Downlink, *ue, *gnb, *offsetsHz)
+              : link->FindKeptResponse(*offsetsHz, times);
 }
 
-void ChannelFetch::Wanted::Get() const {
-    if (ue) {
-        link->GetEffectiveChannel(Direction::Downlink, *ue, *gnb, *offsetsHz);
-    } else {
-        *out = &link->GetKeptResponse(*offsetsHz, times);
-    }
+const ChannelFetch::Values* ChannelFetch::Wanted::Get() const {
+    return ue ? &link->GetEffectiveChannel(Direction::Downlink, *ue, *gnb, *offsetsHz)
+              : &link->GetKeptResponse(*offsetsHz, times);
 }
 
 void ChannelFetch::Add(ChannelLink& link, const PortWeights& ue, const PortWeights& gnb,
@@ -33,38 +30,66 @@ void ChannelFetch::Add(ChannelLink& link, const std::vector<double>& offsetsHz, 
 }
 
 void ChannelFetch::Add(const Wanted& wanted) {
-    if (!wanted.link->CanBeHeld() || wanted.IsKept()) {
-        wanted.Get();
-    } else {
-        m_held.Hold(*wanted.link, &m_undrawn);
+    const Values* known = wanted.link->CanBeHeld() ? wanted.Find() : wanted.Get();
+    if (known && wanted.out) {
+        *wanted.out = known;
+    } else if (!known) {
+        m_held.Hold(*wanted.link);
         m_wanted.push_back(wanted);
     }
 }
 
 void ChannelFetch::Run(Workers& workers) {
     m_arrays.reset();
-    if (m_wanted.empty()) {
-        return;
-    }
-    std::ranges::sort(m_undrawn); // links of one site share them
-    const auto again = std::ranges::unique(m_undrawn);
-    m_undrawn.erase(again.begin(), again.end());
-    workers.Run(m_undrawn.size(), [this](std::size_t i) { m_undrawn[i]->Draw(); });
+    struct Part {
+        ChannelLink* link;
+        std::size_t begin, end; ///< in m_wanted
+        bool waits = false;     ///< for drops
+    };
+    std::vector<Part> parts;
     std::ranges::stable_sort(m_wanted, std::less<>(), &Wanted::link);
-    std::vector<std::size_t> begin; // of each link
-    for (std::size_t i = 0; i < m_wanted.size(); ++i) {
-        if (i == 0 || m_wanted[i].link != m_wanted[i - 1].link) {
-            begin.push_back(i);
+    auto links = m_held.All();
+    std::ranges::sort(links);
+    const auto again = std::ranges::unique(links);
+    links.erase(again.begin(), again.end());
+    for (std::size_t i = 0; auto* link : links) {
+        const std::size_t begin = i;
+        while (i < m_wanted.size() && m_wanted[i].link == link) {
+            ++i;
         }
+        parts.push_back({link, begin, i});
     }
-    begin.push_back(m_wanted.size());
-    NS_LOG_LOGIC(m_wanted.size() << " channels of " << begin.size() - 1 << " links");
-    workers.Run(begin.size() - 1, [&](std::size_t link) {
-        for (std::size_t i = begin[link]; i < begin[link + 1]; ++i) {
-            m_wanted[i].Get();
+    NS_LOG_LOGIC(m_wanted.size() << " channels of " << parts.size() << " links");
+    const auto get = [this](const Part& part) {
+        for (std::size_t i = part.begin; i < part.end; ++i) {
+            const Values* values = m_wanted[i].Get();
+            if (m_wanted[i].out) {
+                *m_wanted[i].out = values;
+            }
+        }
+    };
+    workers.Run(parts.size(), [&](std::size_t i) {
+        parts[i].link->Place();
+        parts[i].waits = parts[i].link->LacksDrops();
+        if (!parts[i].waits) {
+            get(parts[i]);
         }
     });
-    m_held.Release();
+    std::erase_if(parts, [](const Part& part) { return !part.waits; });
+    if (parts.empty()) {
+        return;
+    }
+    std::vector<std::shared_ptr<ClusterDrop>> undrawn;
+    for (auto* link : m_held.All()) {
+        if (link->LacksDrops()) {
+            link->TakeDrops(undrawn);
+        }
+    }
+    std::ranges::sort(undrawn); // links of one site share them
+    const auto same = std::ranges::unique(undrawn);
+    undrawn.erase(same.begin(), same.end());
+    workers.Run(undrawn.size(), [&](std::size_t i) { undrawn[i]->Draw(); });
+    workers.Run(parts.size(), [&](std::size_t i) { get(parts[i]); });
 }
 
 } // namespace edgelam::nr

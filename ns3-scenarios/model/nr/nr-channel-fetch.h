@@ -21,9 +21,8 @@ class HeldLinks {
     ~HeldLinks() { Release(); }
     HeldLinks(const HeldLinks&) = delete;
     HeldLinks& operator=(const HeldLinks&) = delete;
-    /// \param undrawn see ChannelLink::Hold
-    void Hold(ChannelLink& link, std::vector<std::shared_ptr<ClusterDrop>>* undrawn = nullptr) {
-        link.Hold(undrawn);
+    void Hold(ChannelLink& link) {
+        link.Hold();
         m_links.push_back(&link);
     }
     void Freeze(ChannelLink& link) {
@@ -36,13 +35,14 @@ class HeldLinks {
         }
         m_links.clear();
     }
+    const std::vector<ChannelLink*>& All() const { return m_links; } ///< in the order of the calls
 
   private:
     std::vector<ChannelLink*> m_links;
 };
 
-/// A list of channels from a gNB to a UE. Nothing depends on the number
-/// of threads: each link is asked for what it is asked for here, in this order, by one thread.
+/// A list of channels from a gNB to a UE, whose links are held until Release or the end of its life. Nothing depends on
+/// the number of threads: each link is asked for what it is asked for here, in this order, by one thread.
 class ChannelFetch {
   public:
     using Values = std::vector<std::complex<float>>;
@@ -54,8 +54,12 @@ class ChannelFetch {
     void Add(ChannelLink& link, const PortWeights& ue, const PortWeights& gnb, const std::vector<double>& offsetsHz);
     /// Add GetKeptResponse. \param out where to put the place of the result
     void Add(ChannelLink& link, const std::vector<double>& offsetsHz, double times, const Values** out);
+    /// Hold a link, of which no channel is named here.
+    void Hold(ChannelLink& link) { m_held.Hold(link); }
     /// Compute all that have been added. To be called once.
     void Run(Workers& workers);
+    /// Links that have been added or held may have moved on: before that, nothing looks where they are.
+    void Release() { m_held.Release(); }
 
   private:
     struct Wanted {
@@ -64,15 +68,14 @@ class ChannelFetch {
         const std::vector<double>* offsetsHz;
         double times;
         const Values** out;
-        bool IsKept() const;
-        void Get() const;
+        const Values* Find() const; ///< null: it is not kept
+        const Values* Get() const;
     };
     void Add(const Wanted& wanted);
     static inline std::uint64_t m_last = 0;
     std::uint64_t m_id = ++m_last;
     HeldLinks m_held;
     std::vector<Wanted> m_wanted;
-    std::vector<std::shared_ptr<ClusterDrop>> m_undrawn;    ///< of their links
     std::optional<UnchangedArrays> m_arrays{std::in_place}; ///< until Run
 };
 

@@ -34,7 +34,7 @@ std::size_t GreedyScheduler::Best(const SchedulingRequest& request, Bits bits) c
     return best;
 }
 
-/// For allocations side by side: as many groups as each would win on its mean.
+/// For allocations side by side: as many groups as each would win on its mean. In downlink, Place decides.
 void GreedyScheduler::Divide(const SchedulingRequest& request, std::uint32_t free) {
     NS_LOG_FUNCTION(this << request.slot << free);
     m_weight.clear();
@@ -42,6 +42,9 @@ void GreedyScheduler::Divide(const SchedulingRequest& request, std::uint32_t fre
         m_weight.push_back(Weight(each));
         NS_LOG_LOGIC("UE " << each.ue << ": " << m_meanBits[m_weight.size() - 1] << " bits in a group, divided by "
                            << m_weight.back());
+    }
+    if (request.direction == Direction::Downlink) {
+        return;
     }
     ByPriority(request, [&] {
         for (; free > 0; --free) {
@@ -55,7 +58,6 @@ void GreedyScheduler::Divide(const SchedulingRequest& request, std::uint32_t fre
 }
 
 void GreedyScheduler::Place(const SchedulingRequest& request) {
-    WantNothing(); // what Divide wanted does not know frequency
     ByPriority(request, [&] {
         for (std::uint32_t g = 0; g < m_owner.size(); ++g) {
             if (m_owner[g] != nobody) {

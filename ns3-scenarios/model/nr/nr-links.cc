@@ -51,6 +51,7 @@ void Links::Remove(std::uint32_t ue) {
         }
     }
     std::erase(m_numbers, ue);
+    std::erase(m_measured, ue);
     m_ues[ue].reset();
 }
 
@@ -174,11 +175,12 @@ void Links::PutOnAir(Direction direction, std::uint64_t slot, std::uint32_t ue, 
                           double power) {
         // The first layers of [row, column]; they share the power.
         const auto amplitude = static_cast<float>(std::sqrt(power));
+        const std::size_t rows = weights.size() / columns, used = std::min<std::size_t>(emission.layers, columns);
         emission.perGroup = false;
-        emission.weights.clear();
-        for (std::size_t i = 0; i < weights.size(); ++i) {
-            if (i % columns < emission.layers) {
-                emission.weights.push_back(amplitude * weights[i]);
+        emission.weights.resize(rows * used);
+        for (std::size_t row = 0; row < rows; ++row) {
+            for (std::size_t i = 0; i < used; ++i) {
+                emission.weights[row * used + i] = amplitude * weights[row * columns + i];
             }
         }
     };
@@ -311,7 +313,6 @@ void Links::Begin(std::uint32_t number, std::uint64_t slot, bool paused, Channel
         ue.down.meanRise.clear();
         ue.up.meanRise.clear();
     }
-    ue.lossDb = -DbOf(ue.link.LargeScaleGain());
     Rise(number, Direction::Downlink, slot);
     Rise(number, Direction::Uplink, slot);
     if (AreHeard()) {
@@ -325,6 +326,7 @@ void Links::Begin(std::uint32_t number, std::uint64_t slot, bool paused, Channel
 
 void Links::MeasureOne(std::uint32_t number, std::uint64_t slot) {
     Ue& ue = *m_ues[number];
+    ue.lossDb = -DbOf(ue.link.LargeScaleGain());
     ue.link.Measure(true, m_carrier.DownlinkSnr());
     MeasureOthers(number, Direction::Downlink, slot);
     MeasureOthers(number, Direction::Uplink, slot);
@@ -343,31 +345,45 @@ void Links::MeasureOne(std::uint32_t number, std::uint64_t slot) {
     });
 }
 
-const std::vector<std::uint32_t>& Links::Measure(std::span<const std::uint32_t> ues, std::uint64_t slot) {
-    m_measured.clear();
-    ChannelFetch fetch;
+void Links::PrepareReports(std::span<const std::uint32_t> ues, std::uint64_t slot, SlotWork& work) {
+    const std::size_t before = m_measured.size();
     for (const auto number : ues) {
         Ue& ue = *m_ues[number];
         Adopt(ue, slot);
         if (const auto paused = ue.reports.Begin(m_carrier.settings, slot)) {
-            Begin(number, slot, *paused, fetch);
+            work.Use(m_workers);
+            Begin(number, slot, *paused, work.Channels());
             m_measured.push_back(number);
         }
     }
-    fetch.Run(*m_workers);
-    HeldLinks held;
-    const bool onThreads = m_beamformer->IsThreadSafe() && std::ranges::all_of(m_measured, [this](std::uint32_t each) {
+    const std::span due = std::span(m_measured).subspan(before);
+    const bool onThreads = m_beamformer->IsThreadSafe() && std::ranges::all_of(due, [this](std::uint32_t each) {
                                return m_ues[each]->link.Phy().link()->CanBeHeld();
                            });
-    if (onThreads) {
-        for (const auto number : m_measured) {
-            held.Hold(*m_ues[number]->link.Phy().link());
+    for (const auto number : due) {
+        const auto measure = [this, number, slot] { MeasureOne(number, slot); };
+        if (onThreads) {
+            work.AddAsking(*m_ues[number]->link.Phy().link(), measure);
+        } else {
+            work.AddAlone(measure);
         }
-        m_workers->Run(m_measured.size(), [&](std::size_t i) { MeasureOne(m_measured[i], slot); });
-        held.Release();
-    } else {
-        std::ranges::for_each(m_measured, [&](std::uint32_t number) { MeasureOne(number, slot); });
     }
+}
+
+const std::vector<std::uint32_t>& Links::Measure(std::span<const std::uint32_t> ues, std::uint64_t slot) {
+    m_reported.clear();
+    FinishReports(slot);
+    if (std::ranges::any_of(ues,
+                            [&](std::uint32_t each) { return m_ues[each]->reports.Due(m_carrier.settings, slot); })) {
+        SlotWork work;
+        PrepareReports(ues, slot, work);
+        work.Run();
+        FinishReports(slot);
+    }
+    return m_reported;
+}
+
+void Links::FinishReports(std::uint64_t slot) {
     for (const auto number : m_measured) {
         Ue& ue = *m_ues[number];
         Monitor(ue, slot);
@@ -377,8 +393,9 @@ const std::vector<std::uint32_t>& Links::Measure(std::span<const std::uint32_t> 
             TraceReport(ue);
         }
         Adopt(ue, slot);
+        m_reported.push_back(number);
     }
-    return m_measured;
+    m_measured.clear();
 }
 
 void Links::Adopt(Ue& ue, std::uint64_t slot) {

@@ -66,6 +66,10 @@ struct CsiSchedule {
         *this = {slot, slot + (measured && !paused ? settings.csiDelay : 0), true, true};
         return paused;
     }
+    /// Whether Begin would begin one, or Adopts has one to be used.
+    bool Due(const CellSettings& settings, std::uint64_t slot) const {
+        return pending ? slot >= adoptSlot : !measured || slot >= measuredSlot + settings.csiPeriod;
+    }
     /// Whether a measurement is to be used from now on: once for each.
     bool Adopts(std::uint64_t slot) { return pending && slot >= adoptSlot && std::exchange(pending, false); }
 };
@@ -109,9 +113,12 @@ class Links {
     /// no room.
     std::uint32_t ReportBytes(std::uint32_t ue) const;
 
-    /// Make the CSI reports of these UEs that are due: beams, rank and a CQI for each group of resource blocks
-    /// (downlink), and what the gNB measures itself (uplink). On several threads; what is drawn, asked of others and
-    /// told to others is so in the order of the UEs. \return whose report was due; valid until the next call
+    /// Have the CSI reports of these UEs made that are due: beams, rank and a CQI for each group of resource blocks
+    /// (downlink), and what the gNB measures itself (uplink). What is drawn and asked of others is so here, in the
+    /// order of the UEs; the rest is work for several threads. Measure comes next, in the same slot.
+    void PrepareReports(std::span<const std::uint32_t> ues, std::uint64_t slot, SlotWork& work);
+    /// Make the reports of these UEs that are due, and tell others of them, and of those that have been prepared, in
+    /// their order. \return all of these; valid until the next call
     const std::vector<std::uint32_t>& Measure(std::span<const std::uint32_t> ues, std::uint64_t slot);
     /// Radio link monitoring of a UE that makes no reports at present (TS 38.133 8.1): whether PDCCH would be heard
     /// with what is sent around it now. Nothing is reported.
@@ -230,6 +237,8 @@ class Links {
     Allowed HighestOver(std::span<const float> sinrs) const;
     /// Of a UE where it is now, and as fast as it is.
     void UpdateSelfNoise(Ue& ue);
+    /// Tell others of the reports that have been made.
+    void FinishReports(std::uint64_t slot);
     /// What others take part in when a report is made: those who draw, and other cells' channels.
     void Begin(std::uint32_t ue, std::uint64_t slot, bool paused, ChannelFetch& fetch);
     /// The rest. It changes only what belongs to this UE.
@@ -257,7 +266,8 @@ class Links {
     std::vector<SharedSlot> m_sharedDown, m_sharedUp; ///< [slot mod size]
     std::vector<float> m_rise, m_expected;            ///< used within one call
     std::shared_ptr<Workers> m_workers;
-    std::vector<std::uint32_t> m_measured; ///< by the last call of Measure
+    std::vector<std::uint32_t> m_measured; ///< reports that others have not been told of
+    std::vector<std::uint32_t> m_reported; ///< those that the last call of Measure has told of
 };
 
 } // namespace edgelam::nr

@@ -177,12 +177,19 @@ void Mac::Prepare(const std::vector<Action>& actions, std::uint64_t slot, SlotWo
     m_links.Prepare(m_transmissions, slot, work);
 }
 
+void Mac::PrepareDown(std::uint64_t slot, SlotWork& work) {
+    m_freeCces = m_carrier.control.NumCces();
+    if (m_carrier.PlanOf(slot + m_carrier.settings.gnbDelay).downSymbols > 0) {
+        m_reservedCces = m_carrier.PlanOf(slot).grantsFor.empty() ? 0 : ReservedCces(m_freeCces);
+        FindDown(slot);
+        m_links.PrepareReports(m_candidates, slot, work);
+    }
+}
+
 void Mac::DecideDown(std::uint64_t slot) {
     // All grants that are decided on here go in slot + GnbDelay.
-    m_freeCces = m_carrier.control.NumCces();
     if (const unsigned symbols = m_carrier.PlanOf(slot + m_carrier.settings.gnbDelay).downSymbols; symbols > 0) {
-        const unsigned reserved = m_carrier.PlanOf(slot).grantsFor.empty() ? 0 : ReservedCces(m_freeCces);
-        m_freeCces = reserved + ScheduleDown(slot, symbols, m_freeCces - reserved);
+        m_freeCces = m_reservedCces + ScheduleDown(slot, symbols, m_freeCces - m_reservedCces);
     }
 }
 
@@ -196,6 +203,13 @@ void Mac::ExecuteAtOnce(std::uint64_t slot) {
         Execute(action, slot);
     }
     m_atOnce.clear();
+}
+
+void Mac::PrepareUp(std::uint64_t slot, SlotWork& work) {
+    if (!m_carrier.PlanOf(slot).grantsFor.empty()) {
+        FindUp(slot);
+        m_links.PrepareReports(m_candidates, slot, work);
+    }
 }
 
 void Mac::DecideUp(std::uint64_t slot) {
@@ -267,27 +281,35 @@ void Mac::Execute(const Action& action, std::uint64_t slot) {
     }
 }
 
+/// Bytes that wait for a UE, of data (if it may be sent any), messages and status reports.
+std::uint64_t Mac::WaitsFor(const Ue& ue, std::uint32_t number) const {
+    return (m_grants.GetScheduler(Direction::Downlink)->AdmitsData(number) ? ue.down.bearers.BacklogBytes()
+                                                                           : ue.down.bearers.SignallingBytes()) +
+           ue.up.bearers.StatusBytes();
+}
+
+void Mac::FindDown(std::uint64_t slot) {
+    m_candidates.clear();
+    for (const auto i : m_links.Ues()) {
+        const Ue& ue = *m_ues[i];
+        const HarqEntity& harq = ue.down.harq;
+        if ((harq.Retransmits() || (!harq.Full() && WaitsFor(ue, i) > 0)) &&
+            m_energy.Listens(i, slot + m_carrier.settings.gnbDelay)) {
+            m_candidates.push_back(i);
+        }
+    }
+}
+
 unsigned Mac::ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces) {
     const std::uint64_t forSlot = slot + m_carrier.settings.gnbDelay;
     const Scheduler& scheduler = *m_grants.GetScheduler(Direction::Downlink);
     Feedbacks& feedbacks = FeedbacksOf(forSlot);
     m_grants.Begin({cces, m_carrier.NumFeedbacks() - static_cast<unsigned>(feedbacks.ues.size())});
-    m_candidates.clear();
-    const auto waitingOf = [&](std::uint32_t i) {
-        const Ue& ue = *m_ues[i];
-        return (scheduler.AdmitsData(i) ? ue.down.bearers.BacklogBytes() : ue.down.bearers.SignallingBytes()) +
-               ue.up.bearers.StatusBytes();
-    };
-    for (const auto i : m_links.Ues()) {
-        const HarqEntity& harq = m_ues[i]->down.harq;
-        if ((harq.Retransmits() || (!harq.Full() && waitingOf(i) > 0)) && m_energy.Listens(i, forSlot)) {
-            m_candidates.push_back(i);
-        }
-    }
+    FindDown(slot);
     Look(m_candidates, slot);
     for (const auto i : m_candidates) {
         Ue& ue = *m_ues[i];
-        const std::uint64_t waiting = waitingOf(i);
+        const std::uint64_t waiting = WaitsFor(ue, i);
         if (Reaches(i, slot)) {
             m_grants.Add(i, {false, i, &ue.down}, slot, symbols, waiting,
                          std::max(ue.down.bearers.Priority(), ue.up.bearers.StatusPriority()), m_links.Cces(i),
@@ -324,27 +346,33 @@ unsigned Mac::ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces) 
     return m_grants.Room().cces;
 }
 
-unsigned Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols, unsigned cces) {
-    const Scheduler& scheduler = *m_grants.GetScheduler(Direction::Uplink);
-    m_grants.Begin({.cces = cces});
+/// Bytes that the gNB knows to wait at a UE, of data (if it may send any), messages and reports.
+std::uint64_t Mac::WaitsOf(const Ue& ue, std::uint32_t number) const {
+    return ue.status.csiBytes +
+           (m_grants.GetScheduler(Direction::Uplink)->AdmitsData(number) ? ue.status.knownBytes : ue.ControlBytes());
+}
+
+void Mac::FindUp(std::uint64_t slot) {
     m_candidates.clear();
-    const auto wantedOf = [&](std::uint32_t i) {
-        const Ue& ue = *m_ues[i];
-        return ue.status.csiBytes + (scheduler.AdmitsData(i) ? ue.status.knownBytes : ue.ControlBytes());
-    };
     for (const auto i : m_links.Ues()) {
         const Ue& ue = *m_ues[i];
         const bool retransmits = ue.up.harq.Retransmits();
         if ((retransmits || (ue.status.knownBytes + ue.status.csiBytes > 0 && !ue.up.harq.Full())) &&
             m_energy.Listens(i, slot + m_carrier.settings.gnbDelay) &&
-            (retransmits || wantedOf(i) > ue.BytesComing())) {
+            (retransmits || WaitsOf(ue, i) > ue.BytesComing())) {
             m_candidates.push_back(i);
         }
     }
+}
+
+unsigned Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols, unsigned cces) {
+    const Scheduler& scheduler = *m_grants.GetScheduler(Direction::Uplink);
+    m_grants.Begin({.cces = cces});
+    FindUp(slot);
     Look(m_candidates, slot);
     for (const auto i : m_candidates) {
         Ue& ue = *m_ues[i];
-        const std::uint64_t coming = ue.BytesComing(), wanted = wantedOf(i);
+        const std::uint64_t coming = ue.BytesComing(), wanted = WaitsOf(ue, i);
         if (Reaches(i, slot)) {
             Guarantee guarantee = scheduler.AdmitsData(i) ? ue.up.bearers.Guaranteed(ue.status.knownOf) : Guarantee{};
             guarantee.bytes -= std::min(guarantee.bytes, coming);

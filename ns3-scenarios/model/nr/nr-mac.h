@@ -135,9 +135,11 @@ class Mac : private SlotWorker {
     void PutOnAir(std::uint64_t slot) override { Announce(m_ring[slot & (m_ring.size() - 1)], slot); }
     void Prepare(std::uint64_t slot, SlotWork& work) override;
     void Execute(std::uint64_t slot) override;
+    void PrepareDown(std::uint64_t slot, SlotWork& work) override;
     void DecideDown(std::uint64_t slot) override;
     void PutOnAirAtOnce(std::uint64_t slot) override { Announce(m_atOnce, slot); }
     void ExecuteAtOnce(std::uint64_t slot) override;
+    void PrepareUp(std::uint64_t slot, SlotWork& work) override;
     void DecideUp(std::uint64_t slot) override;
     bool Busy() const override;
     static bool IsBusy(const Ue& ue);
@@ -165,6 +167,11 @@ class Mac : private SlotWorker {
     void Feedback(Sender& sender, unsigned harq, bool decoded);
     /// Have it worked out how the blocks that these actions send arrive.
     void Prepare(const std::vector<Action>& actions, std::uint64_t slot, SlotWork& work);
+    /// The UEs for which something waits, or of which: they go into m_candidates.
+    void FindDown(std::uint64_t slot);
+    void FindUp(std::uint64_t slot);
+    std::uint64_t WaitsFor(const Ue& ue, std::uint32_t number) const;
+    std::uint64_t WaitsOf(const Ue& ue, std::uint32_t number) const;
     /// Measure UEs of which something waits, if it is time.
     void Look(std::span<const std::uint32_t> ues, std::uint64_t slot);
     /// Whether a UE with waiting data may be scheduled, after a look at it. If its link has failed, the data that waits
@@ -205,6 +212,7 @@ class Mac : private SlotWorker {
     bool m_uplinkTurn = false;     ///< whether uplink gets the first control channel elements
     std::size_t m_outstanding = 0; ///< actions in the ring
     unsigned m_freeCces = 0;       ///< of the present slot, after downlink
+    unsigned m_reservedCces = 0;   ///< of the present slot, that uplink may keep
 };
 
 } // namespace edgelam::nr

@@ -122,6 +122,25 @@ EDGELAM_INLINE void Load(Vector& to, const float* from) {
     std::memcpy(&to, from, sizeof(to));
 }
 
+/// The sum of each of four vectors, in the order of Sum.
+EDGELAM_INLINE void Sums(const Vector* vectors, float* out) {
+    using Half = float __attribute__((vector_size(2 * lanes)));
+    static_assert(lanes == 8);
+    Half half[4];
+    for (std::size_t i = 0; i < 4; ++i) {
+        Half parts[2];
+        std::memcpy(parts, &vectors[i], sizeof(parts));
+        half[i] = parts[0] + parts[1];
+    }
+    const Half first = __builtin_shufflevector(half[0], half[1], 0, 2, 4, 6) +
+                       __builtin_shufflevector(half[0], half[1], 1, 3, 5, 7),
+               second = __builtin_shufflevector(half[2], half[3], 0, 2, 4, 6) +
+                        __builtin_shufflevector(half[2], half[3], 1, 3, 5, 7);
+    const Half sums =
+        __builtin_shufflevector(first, second, 0, 2, 4, 6) + __builtin_shufflevector(first, second, 1, 3, 5, 7);
+    std::memcpy(out, &sums, sizeof(sums));
+}
+
 /// All columns of b in one pass over the rows of h.
 template<std::size_t columns>
 EDGELAM_INLINE void Gram(const float* __restrict hRe, const float* __restrict hIm, std::size_t rows,
@@ -131,7 +150,7 @@ EDGELAM_INLINE void Gram(const float* __restrict hRe, const float* __restrict hI
     std::fill(outIm, outIm + columns * stride, 0.f);
     for (std::size_t row = 0; row < rows; ++row) {
         const float *re = hRe + row * stride, *im = hIm + row * stride;
-        Vector sumRe[columns] = {}, sumIm[columns] = {};
+        Vector sumRe[4] = {}, sumIm[4] = {};
         for (std::size_t i = 0; i < stride; i += lanes) {
             Vector hr, hi;
             Load(hr, re + i);
@@ -146,11 +165,9 @@ EDGELAM_INLINE void Gram(const float* __restrict hRe, const float* __restrict hI
                 sumIm[c] += hi * br;
             }
         }
-        float yr[columns], yi[columns];
-        for (std::size_t c = 0; c < columns; ++c) {
-            yr[c] = Sum(reinterpret_cast<const Lane&>(sumRe[c]));
-            yi[c] = Sum(reinterpret_cast<const Lane&>(sumIm[c]));
-        }
+        float yr[4], yi[4];
+        Sums(sumRe, yr);
+        Sums(sumIm, yi);
         for (std::size_t i = 0; i < stride; i += lanes) {
             Vector hr, hi;
             Load(hr, re + i);

@@ -51,12 +51,19 @@ void ReceivingEntity::Receive(const RlcPdu& pdu) {
     NS_LOG_FUNCTION(this << pdu.sn << pdu.offset << pdu.length << pdu.last << pdu.poll);
     const bool done = pdu.sn < m_rxNext || (m_reorder.contains(pdu.sn)) || pdu.sn < m_deliverNext;
     if (!done) {
-        const auto entry = m_incoming.try_emplace(pdu.sn).first;
-        const bool whole = Add(entry->second, pdu);
+        auto part = m_incoming.find(pdu.sn);
+        const bool atOnce = part == m_incoming.end() && pdu.offset == 0 && pdu.last; // nearly always
+        if (!atOnce && part == m_incoming.end()) {
+            part = m_incoming.try_emplace(pdu.sn).first;
+        }
+        const bool whole = atOnce || Add(part->second, pdu);
         m_rxHighest = std::max(m_rxHighest, pdu.sn + 1);
         if (whole) {
-            ns3::Ptr<ns3::Packet> packet = std::move(entry->second.packet);
-            m_incoming.erase(entry);
+            ns3::Ptr<ns3::Packet> packet = pdu.sdu;
+            if (!atOnce) {
+                packet = std::move(part->second.packet);
+                m_incoming.erase(part);
+            }
             Hand(pdu.sn, {std::move(packet), pdu.arrived});
         }
         if (m_settings.acknowledged) {

@@ -70,18 +70,21 @@ void SlotClock::Run() {
             (m_turn[i]->*step)(slot);
         }
     };
-    each(&SlotWorker::PutOnAir);
-    {
+    const auto together = [&](void (SlotWorker::*prepare)(std::uint64_t, SlotWork&)) {
         SlotWork work;
-        for (auto* worker : m_turn) {
-            worker->Prepare(slot, work);
+        for (std::size_t i = 0; i < m_turn.size(); ++i) {
+            (m_turn[i]->*prepare)(slot, work);
         }
         work.Run();
-    }
+    };
+    each(&SlotWorker::PutOnAir);
+    together(&SlotWorker::Prepare);
     each(&SlotWorker::Execute);
+    together(&SlotWorker::PrepareDown);
     each(&SlotWorker::DecideDown);
     each(&SlotWorker::PutOnAirAtOnce);
     each(&SlotWorker::ExecuteAtOnce);
+    together(&SlotWorker::PrepareUp);
     each(&SlotWorker::DecideUp);
     for (auto* worker : m_turn) {
         worker->m_awake = worker->Busy();

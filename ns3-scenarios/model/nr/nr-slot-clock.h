@@ -26,11 +26,15 @@ class SlotWorker {
     virtual void Prepare(std::uint64_t slot, SlotWork& work) = 0;
     /// Do what is due: blocks are received, feedback arrives.
     virtual void Execute(std::uint64_t slot) = 0;
+    /// Add the work of the channel state reports that DecideDown takes.
+    virtual void PrepareDown(std::uint64_t slot, SlotWork& work) = 0;
     /// Decide on downlink blocks, for a later slot or (GnbDelay 0) for this one.
     virtual void DecideDown(std::uint64_t slot) = 0;
     /// The first two steps for blocks that were decided on in this slot for this slot.
     virtual void PutOnAirAtOnce(std::uint64_t slot) = 0;
     virtual void ExecuteAtOnce(std::uint64_t slot) = 0;
+    /// Add the work of the channel state reports that DecideUp takes.
+    virtual void PrepareUp(std::uint64_t slot, SlotWork& work) = 0;
     /// Decide on uplink blocks of later slots.
     virtual void DecideUp(std::uint64_t slot) = 0;
     /// Whether there is something to do in the next slot.

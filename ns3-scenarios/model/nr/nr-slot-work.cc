@@ -18,6 +18,11 @@ void SlotWork::Add(ChannelLink& link, std::function<void()> part) {
     m_parts.push_back(std::move(part));
 }
 
+void SlotWork::AddAsking(ChannelLink& link, std::function<void()> part) {
+    m_channels.Hold(link);
+    m_parts.push_back(std::move(part));
+}
+
 void SlotWork::Run() {
     if (!m_workers) { // nothing has been added
         return;
@@ -26,15 +31,13 @@ void SlotWork::Run() {
     for (const auto& part : m_alone) {
         part();
     }
-    if (m_parts.empty()) {
-        return;
-    }
     NS_LOG_LOGIC(m_parts.size() << " parts");
     for (auto* link : m_links) {
         m_frozen.Freeze(*link);
     }
     m_workers->Run(m_parts.size(), [this](std::size_t i) { m_parts[i](); });
     m_frozen.Release();
+    m_channels.Release();
 }
 
 } // namespace edgelam::nr

@@ -26,6 +26,8 @@ class SlotWork {
     ChannelFetch& Channels() { return m_channels; }
     /// Add a part that takes channels of this link, all of which are fetched before.
     void Add(ChannelLink& link, std::function<void()> part);
+    /// Add a part that may ask this link for more, which only this part does.
+    void AddAsking(ChannelLink& link, std::function<void()> part);
     /// Add a part that takes any channels. These are done one after the other, after the channels and before the other
     /// parts.
     void AddAlone(std::function<void()> part) { m_alone.push_back(std::move(part)); }
@@ -36,7 +38,7 @@ class SlotWork {
     std::shared_ptr<Workers> m_workers;
     ChannelFetch m_channels;
     HeldLinks m_frozen;
-    std::vector<ChannelLink*> m_links; ///< of m_parts
+    std::vector<ChannelLink*> m_links; ///< of parts that ask for nothing more
     std::vector<std::function<void()>> m_parts, m_alone;
 };
 

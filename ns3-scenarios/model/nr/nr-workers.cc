@@ -14,7 +14,16 @@ namespace edgelam::nr {
 namespace {
 
 constexpr std::uint64_t parts_mask = UINT32_MAX;
-constexpr int spins = 2000; ///< looks at the ticket before a thread sleeps: some microseconds
+/// How often a thread looks for the next work before it sleeps, and how often for the end of what others do: some 50
+/// microseconds. To be woken takes as long.
+constexpr int looks = 2000;
+
+/// Between two looks.
+inline void Pause() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
 
 } // namespace
 
@@ -62,6 +71,9 @@ void Workers::Run(std::size_t count, const std::function<void(std::size_t)>& par
     m_ticket.store(((m_ticket.load() | parts_mask) + 1) + count);
     m_ticket.notify_all();
     TakeParts();
+    for (int i = 0; i < looks && m_unfinished.load() != 0; ++i) {
+        Pause();
+    }
     for (std::size_t left = m_unfinished.load(); left != 0; left = m_unfinished.load()) {
         m_unfinished.wait(left);
     }
@@ -97,7 +109,8 @@ void Workers::TakeParts() {
 void Workers::Work() {
     while (!m_stop) {
         std::uint64_t ticket = m_ticket.load();
-        for (int i = 0; i < spins && (ticket & parts_mask) == 0; ++i) {
+        for (int i = 0; i < looks && (ticket & parts_mask) == 0; ++i) {
+            Pause();
             ticket = m_ticket.load();
         }
         if ((ticket & parts_mask) == 0) {
