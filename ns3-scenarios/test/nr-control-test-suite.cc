@@ -230,6 +230,19 @@ void OccasionsOfRequests(Case& test) {
     test.True(slotsToBlock(0, 13) == std::pair<std::int64_t, std::int64_t>(0, 1), "room for 24");
     test.True(slotsToBlock(0, 60) == std::pair<std::int64_t, std::int64_t>(0, 4), "room for 60");
     test.Refuses([] { CellTestbed bed(street, {Set("SrPeriod", 7u)}); }, {"SrPeriod 7", "5, 8, 10"}, "period");
+    // The longest is 80 ms (TS 38.331 SchedulingRequestResourceConfig and its extension of release 17).
+    for (const auto& [mu, frequency, bandwidth] : ranges) {
+        Settings settings = street;
+        settings.frequency = frequency;
+        const auto make = [&](unsigned period) {
+            CellTestbed bed(settings, {Set("Numerology", mu), Set("Bandwidth", bandwidth),
+                                       Set("Pattern", std::string("FDD")), Set("SrPeriod", period)});
+        };
+        const unsigned longest = 80U << mu, bad = mu < 6 ? 2 * longest : 3;
+        make(longest);
+        test.Refuses([&] { make(bad); },
+                     {"SrPeriod " + std::to_string(bad), " and " + std::to_string(longest) + " slots"}, "80 ms");
+    }
     CellTestbed full(street, {Set("SrPeriod", 1u), Set("SrPrbs", 1u), Set("Pattern", std::string("FDD"))});
     for (int i = 0; i < 12; ++i) {
         full.Add({40. + i, 10, 1.5});

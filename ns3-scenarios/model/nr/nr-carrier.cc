@@ -82,14 +82,19 @@ CellSettings CellSettings::Checked() const {
         throw std::invalid_argument("NR cell: Overhead " + std::to_string(overheadPerPrb) +
                                     "; legal are 0, 6, 12, 18, and -1 for that of the frequency range");
     }
-    constexpr std::array periods{0U, 1U, 2U, 4U, 5U, 8U, 10U, 16U, 20U, 40U, 80U, 160U, 320U, 640U};
-    if (std::find(periods.begin(), periods.end(), srPeriod) == periods.end()) {
-        throw std::invalid_argument("NR cell: SrPeriod " + std::to_string(srPeriod) +
-                                    "; legal are 1, 2, 4, 5, 8, 10, 16, 20, 40, 80, 160, 320 and 640 slots, and 0 for "
-                                    "the shortest in which all UEs have room");
+    const Numerology numerology(mu);
+    constexpr std::array periods{1U, 2U, 4U, 5U, 8U, 10U, 16U, 20U, 40U, 80U, 160U, 320U, 640U, 1280U, 2560U, 5120U};
+    const auto beyond = std::upper_bound(periods.begin(), periods.end(), 80 * numerology.SlotsPerSubframe()); // 80 ms
+    if (srPeriod != 0 && std::find(periods.begin(), beyond, srPeriod) == beyond) {
+        std::string legal;
+        for (auto each = periods.begin(); each != beyond; ++each) {
+            legal += (each == periods.begin() ? "" : each + 1 == beyond ? " and " : ", ") + std::to_string(*each);
+        }
+        throw std::invalid_argument("NR cell: SrPeriod " + std::to_string(srPeriod) + " with numerology " +
+                                    std::to_string(mu) + "; legal are " + legal +
+                                    " slots (TS 38.331), and 0 for the shortest in which all UEs have room");
     }
     // Feedback goes in the last two symbols of its slot; a grant is in the first ones of its own.
-    const Numerology numerology(mu);
     const unsigned decoding = numerology.DecodingSymbols(), preparation = numerology.PreparationSymbols();
     const auto slots = [](unsigned symbols) { return (symbols + symbols_per_slot - 1) / symbols_per_slot; };
     const unsigned leastK1 = 1 + slots(decoding - std::min(decoding, symbols_per_slot - short_control)),

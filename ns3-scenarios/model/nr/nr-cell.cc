@@ -124,8 +124,8 @@ ns3::TypeId Cell::GetTypeId() {
             .AddAttribute(
                 "SrPeriod",
                 "Slots between two occasions of a UE for scheduling requests (those without uplink symbols are "
-                "none), as in TS 38.331; 0: the shortest in which all UEs have room.",
-                UintegerValue(0), MakeUintegerAccessor(of(&CellSettings::srPeriod)), whole(0, 640))
+                "none), as in TS 38.331, at most 80 ms; 0: the shortest in which all UEs have room.",
+                UintegerValue(0), MakeUintegerAccessor(of(&CellSettings::srPeriod)), whole(0, 5120))
             .AddAttribute("DmrsPerPrb", "Resource elements of DMRS in each resource block and slot.", UintegerValue(12),
                           MakeUintegerAccessor(of(&CellSettings::dmrsPerPrb)), whole(6, 36))
             .AddAttribute(
