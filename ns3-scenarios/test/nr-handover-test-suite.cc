@@ -277,6 +277,49 @@ void Classification(Case& test) {
     one("failed handover", {{0.2, middle}, {0.5, {}, 1}, {0.5185, nowhere}, {3, at0}}, 0, 1, 0, 0);
 }
 
+/// Two UEs come at once and there is one preamble to give away: the other one sends message 3 as well, K2 and the slots
+/// of TS 38.214 table 6.1.2.1.1-5 after the response, and has its answer as late as that to a preamble.
+void MessageThree(Case& test) {
+    struct Row {
+        unsigned mu;
+        double frequency, bandwidth;
+        int k2, delta, answer; ///< slots; the gNB decodes, decides and sends in 4, and the UE decodes
+    };
+    for (const auto& [mu, frequency, bandwidth, k2, delta, answer] :
+         {Row{0, 3.5e9, 20e6, 2, 2, 4 + 1}, Row{1, 3.5e9, 20e6, 2, 3, 4 + 1}, Row{2, 3.5e9, 20e6, 2, 4, 4 + 2},
+          Row{3, 28e9, 100e6, 3, 6, 4 + 2}, Row{5, 60e9, 400e6, 11, 24, 4 + 6}, Row{6, 60e9, 400e6, 21, 48, 4 + 12}}) {
+        Settings settings = street;
+        settings.frequency = frequency;
+        Road road(settings);
+        for (const double x : {0., 120.}) {
+            road.AddCell({x, 0, 10}, {Set("Numerology", mu), Set("Bandwidth", bandwidth), Set("GnbPower", 45.),
+                                      Set("UePower", 40.), Set("Pattern", std::string("FDD"))});
+        }
+        road.AddUe({50, 10, 1.5}, {});
+        road.AddUe({50, 12, 1.5}, {});
+        HandoverSettings handover;
+        handover.automatic = false;
+        handover.access.preambles = 63;
+        handover.access.targetDbm = -75;
+        road.Start(handover);
+        ns3::Simulator::Schedule(MilliSeconds(100), [&road] {
+            road.handover->Request(0, 1);
+            road.handover->Request(1, 1);
+        });
+        road.Run(0.4);
+        const std::string name = "mu " + std::to_string(mu);
+        test.True(road.records.size() == 2 && road.records[0].ue == 0, name + ": both are there");
+        if (road.records.size() != 2) {
+            continue;
+        }
+        const auto laterNs = (road.records[1].access_ns - road.records[0].access_ns) % 10'000'000; // of any occasion
+        const double slots = static_cast<double>(laterNs) / static_cast<double>(Numerology(mu).MeanSlotNs());
+        const int least = k2 + delta + answer;
+        test.True(slots > least - 0.01 && slots < least + 1.01, // message 3 begins with a slot
+                  name + ": message 3 takes " + std::to_string(slots) + " slots, not " + std::to_string(least));
+    }
+}
+
 void Refusals(Case& test) {
     Road road(street);
     road.AddCell({0, 0, 10});
@@ -315,6 +358,7 @@ void Refusals(Case& test) {
 
 CaseSuite handoverTestSuite("edgelam-nr-handover", {{"failures by hand", Classification},
                                                     {"refusals", Refusals},
+                                                    {"message 3", MessageThree},
                                                     {"ten handovers lose nothing", Lossless},
                                                     {"several bearers", SeveralBearers},
                                                     {"without forwarding", WithoutForwarding},

@@ -76,6 +76,10 @@ unsigned Numerology::PreparationSymbols() const {
     return std::array{10U, 12U, 23U, 36U, 0U, 144U, 288U}[m_mu];
 }
 
+unsigned Numerology::MessageThreeSlots() const {
+    return std::array{2U, 3U, 4U, 6U, 0U, 24U, 48U}[m_mu];
+}
+
 std::int64_t Numerology::SymbolStartNs(unsigned symbolInSubframe) const {
     const unsigned half = 7U << m_mu;
     // 2048 + 144 (x kappa >> mu) each, and 16 kappa more for symbols 0 and 7 x 2^mu.

@@ -35,6 +35,8 @@ class Numerology {
     /// of table 6.4-1).
     unsigned DecodingSymbols() const;
     unsigned PreparationSymbols() const;
+    /// Slots by which message 3 of random access comes later than K2 after its grant (TS 38.214 table 6.1.2.1.1-5).
+    unsigned MessageThreeSlots() const;
 
     /// Start of a symbol after the start of its subframe, ns, rounded to the nearest; symbolInSubframe may be anything
     /// from 0 to 14 x 2^mu, where the last value is the end of the subframe. The first symbol of each half subframe has

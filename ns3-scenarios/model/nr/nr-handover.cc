@@ -27,11 +27,9 @@ constexpr double third_elements = 2 * 12 * 12; ///< two resource blocks without 
 RandomAccessCarrier AccessOf(Network& network, const Carrier& carrier) {
     const auto slots = [&carrier](unsigned count) { return ns3::NanoSeconds(count * carrier.numerology.MeanSlotNs()); };
     const CellSettings& settings = carrier.settings;
-    // The gNB decodes, decides and sends; the UE decodes. Message 3 comes K2 slots and its delta of TS 38.214 table
-    // 6.1.2.1.1-5 later, and is answered like a preamble. Blocks have the lowest MCS; grants, 8 elements (CCE).
+    // The gNB decodes, decides and sends; the UE decodes. Message 3 comes K2 slots and some more later, and is answered
+    // like a preamble. Blocks have the lowest MCS; grants, 8 elements (CCE).
     const unsigned response = 2 + 2 * settings.gnbDelay + settings.ueDelay;
-    constexpr unsigned deltas[] = {2, 3, 4, 6, 0, 24, 48}; // numerologies 0 to 3, 5 and 6
-    const unsigned delta = deltas[settings.mu];
     const auto blockLoss = [&carrier](double bits, double symbols, double snr) {
         return carrier.errors.CodeBlockErrorRate(qpsk, bits + crc_bits, symbols, snr);
     };
@@ -41,7 +39,7 @@ RandomAccessCarrier AccessOf(Network& network, const Carrier& carrier) {
             settings.gnbPowerDbm - 10 * std::log10(12.0 * carrier.numPrbs),
             settings.ueNoiseDb,
             slots(response),
-            slots(settings.k2 + delta),
+            slots(settings.k2 + carrier.numerology.MessageThreeSlots()),
             [&carrier](ns3::Time from) {
                 std::int64_t slot = carrier.numerology.SlotAt(from.GetNanoSeconds());
                 slot += carrier.numerology.SlotStartNs(slot) < from.GetNanoSeconds();
