@@ -33,8 +33,9 @@ std::int64_t UeMotion::AssignStreams(std::int64_t stream) {
     return 1;
 }
 
-void UeMotion::SetArea(Area area, std::uint32_t numUes, double speedMps) {
+void UeMotion::SetArea(Area area, std::uint32_t numUes, std::optional<double> speedMps) {
     m_area = std::move(area);
+    m_wayMps = speedMps;
     if (!m_file.empty()) {
         if (m_kind != "straight" && m_kind != m_default) {
             throw std::invalid_argument("option --mobility=" + m_kind + " is not legal beside --mobilityFile");
@@ -52,13 +53,8 @@ void UeMotion::SetArea(Area area, std::uint32_t numUes, double speedMps) {
     auto random = ns3::CreateObject<ns3::UniformRandomVariable>();
     random->SetStream(m_stream);
     const auto seed = static_cast<std::uint64_t>(random->GetValue(0, 1) * 0x1p52);
-    const WaySettings settings{m_area.bounds,
-                               m_area.inside,
-                               (1 - m_spread) * speedMps,
-                               std::min((1 + m_spread) * speedMps, fastest_mps),
-                               m_longestPauseS,
-                               m_blockM,
-                               m_area.lanesM};
+    const WaySettings settings{m_area.bounds,   m_area.inside, m_spread,     fastest_mps,
+                               m_longestPauseS, m_blockM,      m_area.lanesM};
     m_ways = m_kind == "waypoints" ? MakeRandomWaypoint(seed, settings)
              : m_kind == "grid"    ? MakeManhattanGrid(seed, settings)
                                    : MakeRoad(seed, settings);
@@ -71,7 +67,7 @@ void UeMotion::Add(ns3::Ptr<ns3::Node> node, const Vector& position, double spee
     m_ues.push_back({mobility});
     if (m_ways) {
         m_ues.back().straight = false;
-        mobility->SetPosition(m_ways->Begin(number, position));
+        mobility->SetPosition(m_ways->Begin(number, position, m_wayMps.value_or(speedMps)));
     } else if (!m_fileWays.empty()) {
         m_ues.back().straight = false;
         mobility->SetPosition({m_fileWays[number].start.x, m_fileWays[number].start.y, position.z});

@@ -49,8 +49,8 @@ class UeMotion {
     /// Before SetArea. One stream. \return 1
     std::int64_t AssignStreams(std::int64_t stream);
     /// With AddOptions, before the first Add. Throws std::invalid_argument for options that do not go together, and for
-    /// what is wrong in a mobility file. \param speedMps mean speed on ways
-    void SetArea(Area area, std::uint32_t numUes, double speedMps);
+    /// what is wrong in a mobility file. \param speedMps mean speed on ways; without it, that of each UE
+    void SetArea(Area area, std::uint32_t numUes, std::optional<double> speedMps = {});
 
     /// Give the next UE its mobility model: at this place, or where its way begins. \p heading: rad, from the x axis,
     /// if it goes in a straight line
@@ -82,6 +82,7 @@ class UeMotion {
 
     std::string m_kind = "straight", m_default = "straight", m_file;
     double m_longestPauseS = 0, m_blockM = 100, m_spread = 0;
+    std::optional<double> m_wayMps; ///< mean speed of all on ways
     std::int64_t m_stream = 0;
     std::unique_ptr<UeWays> m_ways; ///< null: straight lines, or a file
     std::vector<Ns2Way> m_fileWays; ///< [ue] of the file; empty: there is none

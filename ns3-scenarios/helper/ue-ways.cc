@@ -16,57 +16,78 @@ NamedRandom& UeWays::Random(std::uint32_t ue) {
     return m_random[ue];
 }
 
+double UeWays::DrawSpeed(std::uint32_t ue, double meanMps) {
+    return Between(ue, (1 - m_settings.spread) * meanMps,
+                   std::min((1 + m_settings.spread) * meanMps, m_settings.mostMps));
+}
+
 namespace {
 
 constexpr double way_step_m = 1;
 
+/// Whether the straight line stays in the area; it has some length.
+bool Free(const WaySettings& settings, const Vector& from, const Vector& to) {
+    const double length = std::hypot(to.x - from.x, to.y - from.y);
+    const int steps = static_cast<int>(std::ceil(length / way_step_m));
+    for (int i = 1; i <= steps; ++i) {
+        const double part = static_cast<double>(i) / steps;
+        if (!settings.inside({from.x + part * (to.x - from.x), from.y + part * (to.y - from.y), from.z})) {
+            return false;
+        }
+    }
+    return steps > 0;
+}
+
 class RandomWaypoint : public UeWays {
   public:
-    RandomWaypoint(std::uint64_t seed, const WaySettings& settings) : UeWays(seed), m_settings(settings) {}
+    RandomWaypoint(std::uint64_t seed, const WaySettings& settings) : UeWays(seed, settings) {}
 
-    Vector Begin(std::uint32_t, const Vector& drawn) override { return drawn; }
+    Vector Begin(std::uint32_t ue, const Vector& drawn, double meanMps) override {
+        m_meanMps.resize(std::max<std::size_t>(m_meanMps.size(), ue + 1));
+        m_meanMps[ue] = meanMps;
+        return drawn;
+    }
     WayLeg Next(std::uint32_t ue, const Vector& here) override {
         const ns3::Rectangle& bounds = m_settings.bounds;
         Vector to = here;
         for (int attempts = 0; attempts < 1000; ++attempts) { // few: areas are not far from convex
             const Vector drawn{Between(ue, bounds.xMin, bounds.xMax), Between(ue, bounds.yMin, bounds.yMax), here.z};
-            if (Free(here, drawn)) {
+            if (Free(m_settings, here, drawn)) {
                 to = drawn;
                 break;
             }
         }
-        const double speedMps = Between(ue, m_settings.slowestMps, m_settings.fastestMps);
+        const double speedMps = DrawSpeed(ue, m_meanMps[ue]);
         return {Between(ue, 0, m_settings.longestPauseS), to, speedMps};
     }
 
   private:
-    /// Whether the straight line stays in the area.
-    bool Free(const Vector& from, const Vector& to) const {
-        const double length = std::hypot(to.x - from.x, to.y - from.y);
-        const int steps = static_cast<int>(std::ceil(length / way_step_m));
-        for (int i = 1; i <= steps; ++i) {
-            const double part = static_cast<double>(i) / steps;
-            if (!m_settings.inside({from.x + part * (to.x - from.x), from.y + part * (to.y - from.y), from.z})) {
-                return false;
-            }
-        }
-        return steps > 0;
-    }
-    WaySettings m_settings;
+    std::vector<double> m_meanMps; ///< [ue]
 };
 
 class ManhattanGrid : public UeWays {
   public:
-    ManhattanGrid(std::uint64_t seed, const WaySettings& settings) : UeWays(seed), m_settings(settings) {}
+    ManhattanGrid(std::uint64_t seed, const WaySettings& settings) : UeWays(seed, settings) {}
 
-    /// The nearest place of a street.
-    Vector Begin(std::uint32_t ue, const Vector& drawn) override {
-        const double x = Street(drawn.x), y = Street(drawn.y);
-        const bool alongX = std::abs(drawn.y - y) < std::abs(drawn.x - x);
+    /// The nearest place of a street around that is in the area.
+    Vector Begin(std::uint32_t ue, const Vector& drawn, double meanMps) override {
+        struct Place {
+            Vector at;
+            bool alongX; ///< the street
+        };
+        const double block = m_settings.blockM, x = block * std::floor(drawn.x / block),
+                     y = block * std::floor(drawn.y / block);
+        std::array<Place, 4> places{{{{x, drawn.y, drawn.z}, false},
+                                     {{x + block, drawn.y, drawn.z}, false},
+                                     {{drawn.x, y, drawn.z}, true},
+                                     {{drawn.x, y + block, drawn.z}, true}}};
+        std::ranges::stable_sort(places, {}, [&](const Place& each) { return CalculateDistance(each.at, drawn); });
+        const auto first = std::ranges::find_if(places, m_settings.inside, &Place::at);
+        const Place& place = first == places.end() ? places.front() : *first;
         m_ues.resize(std::max<std::size_t>(m_ues.size(), ue + 1));
         const int sign = Random(ue).Sign();
-        m_ues[ue] = {alongX ? sign : 0, alongX ? 0 : sign, Between(ue, m_settings.slowestMps, m_settings.fastestMps)};
-        return alongX ? Vector(drawn.x, y, drawn.z) : Vector(x, drawn.y, drawn.z);
+        m_ues[ue] = {place.alongX ? sign : 0, place.alongX ? 0 : sign, DrawSpeed(ue, meanMps)};
+        return place.at;
     }
 
     WayLeg Next(std::uint32_t ue, const Vector& here) override {
@@ -81,16 +102,16 @@ class ManhattanGrid : public UeWays {
                                                     : std::array{right, ahead, left, back};
             for (const State& each : order) {
                 state = each;
-                if (m_settings.inside(Crossing(here, state))) {
+                if (Free(m_settings, here, Crossing(here, state))) {
                     break;
                 }
             }
-        } else if (!m_settings.inside(Crossing(here, state))) {
+        } else if (!Free(m_settings, here, Crossing(here, state))) {
             state.dx = -state.dx;
             state.dy = -state.dy;
         }
         const Vector to = Crossing(here, state);
-        return {0, m_settings.inside(to) ? to : here, state.speedMps};
+        return {0, Free(m_settings, here, to) ? to : here, state.speedMps};
     }
 
   private:
@@ -111,24 +132,19 @@ class ManhattanGrid : public UeWays {
         return {next(here.x, state.dx), next(here.y, state.dy), here.z};
     }
 
-    WaySettings m_settings;
     std::vector<State> m_ues;
 };
 
 class Road : public UeWays {
   public:
-    Road(std::uint64_t seed, const WaySettings& settings) : UeWays(seed), m_settings(settings) {
-        if (m_settings.lanesM.empty()) {
-            m_settings.lanesM = {0};
-        }
-    }
+    Road(std::uint64_t seed, const WaySettings& settings)
+        : UeWays(seed, settings), m_lanesM(settings.lanesM.empty() ? std::vector{0.0} : settings.lanesM) {}
 
-    Vector Begin(std::uint32_t ue, const Vector& drawn) override {
+    Vector Begin(std::uint32_t ue, const Vector& drawn, double meanMps) override {
         m_ues.resize(std::max<std::size_t>(m_ues.size(), ue + 1));
-        const auto lane = Random(ue).Below(m_settings.lanesM.size());
-        const double y = m_settings.lanesM[lane];
-        m_ues[ue] = {lane, y < 0 || (y == 0 && Random(ue).Sign() > 0),
-                     Between(ue, m_settings.slowestMps, m_settings.fastestMps)};
+        const auto lane = Random(ue).Below(m_lanesM.size());
+        const double y = m_lanesM[lane];
+        m_ues[ue] = {lane, y < 0 || (y == 0 && Random(ue).Sign() > 0), DrawSpeed(ue, meanMps)};
         return {drawn.x, y, drawn.z};
     }
 
@@ -139,8 +155,8 @@ class Road : public UeWays {
             return {0, {end, here.y, here.z}, state.speedMps};
         }
         state.up = !state.up;
-        state.lane = m_settings.lanesM.size() - 1 - state.lane; // lanes are in order, the mirror image goes back
-        const double y = m_settings.lanesM[state.lane];
+        state.lane = m_lanesM.size() - 1 - state.lane; // lanes are in order, the mirror image goes back
+        const double y = m_lanesM[state.lane];
         if (std::abs(here.y - y) > 1e-6) {
             return {0, {here.x, y, here.z}, state.speedMps};
         }
@@ -153,7 +169,7 @@ class Road : public UeWays {
         bool up = true; ///< towards +x
         double speedMps = 0;
     };
-    WaySettings m_settings;
+    std::vector<double> m_lanesM;
     std::vector<State> m_ues;
 };
 

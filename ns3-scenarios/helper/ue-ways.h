@@ -22,34 +22,39 @@ struct WayLeg {
     double speedMps; ///< 0: stand for ever
 };
 
+/// What the ways have in common.
+struct WaySettings {
+    ns3::Rectangle bounds;                          ///< of the area
+    std::function<bool(const ns3::Vector&)> inside; ///< the area itself
+    double spread = 0;          ///< speeds are uniform within this part below and above a user's mean speed,
+    double mostMps = 1000;      ///< and at most this
+    double longestPauseS = 0;   ///< random waypoint: pauses are uniform from 0 to this
+    double blockM = 100;        ///< Manhattan grid: distance of streets
+    std::vector<double> lanesM; ///< road: places of the lanes across it, y; empty: one, at y = 0
+};
+
 /// The ways of all users of a run. Each user has a random stream of its own, so one user's way does not depend on
 /// others.
 class UeWays {
   public:
     virtual ~UeWays() = default;
     /// Where user `ue` begins, if the scenario drew this place for it. Users begin in the order of their numbers.
-    virtual ns3::Vector Begin(std::uint32_t ue, const ns3::Vector& drawn) = 0;
+    /// \param meanMps its mean speed
+    virtual ns3::Vector Begin(std::uint32_t ue, const ns3::Vector& drawn, double meanMps) = 0;
     /// What it does when it has arrived here (or begins).
     virtual WayLeg Next(std::uint32_t ue, const ns3::Vector& here) = 0;
 
   protected:
-    explicit UeWays(std::uint64_t seed) : m_seed(seed) {}
+    UeWays(std::uint64_t seed, const WaySettings& settings) : m_settings(settings), m_seed(seed) {}
     NamedRandom& Random(std::uint32_t ue);
     double Between(std::uint32_t ue, double low, double high) { return low + (high - low) * Random(ue).Uniform(); }
+    double DrawSpeed(std::uint32_t ue, double meanMps);
+
+    const WaySettings m_settings;
 
   private:
     std::uint64_t m_seed;
     std::vector<NamedRandom> m_random;
-};
-
-/// What the ways have in common.
-struct WaySettings {
-    ns3::Rectangle bounds;                          ///< of the area
-    std::function<bool(const ns3::Vector&)> inside; ///< the area itself
-    double slowestMps = 0, fastestMps = 0;          ///< speeds are uniform between the two
-    double longestPauseS = 0;                       ///< random waypoint: pauses are uniform from 0 to this
-    double blockM = 100;                            ///< Manhattan grid: distance of streets
-    std::vector<double> lanesM;                     ///< road: places of the lanes across it, y; empty: one, at y = 0
 };
 
 /// Random waypoint (Johnson and Maltz, 1996): uniform places of the area, each reached in a straight line that stays in

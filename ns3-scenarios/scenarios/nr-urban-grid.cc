@@ -66,7 +66,7 @@ class NrUrbanGrid {
         m_motion.AssignStreams(stream);
         m_motion.SetArea({[this](const Vector& p) { return m_sites.Layout().Inside(p, m_drop.LeastDistanceM()); },
                           layout.Middle() + Vector(0, 0, m_drop.HeightM()), layout.Bounds()},
-                         m_numUe, m_walkMps);
+                         m_numUe);
         const std::uint64_t seed = edgelam::UeDrop::Seed();
         const auto cells = layout.SiteBySite(); // so that few UEs are not all at one site
         for (std::uint32_t i = 0; i < m_numUe; ++i) {

@@ -180,6 +180,37 @@ void ManhattanGrid(Case& test) {
     test.True(part > 0.42 && part < 0.58, "half go straight on: " + std::to_string(part));
 }
 
+/// A gNB in the middle of a street, and one at a crossing: nobody goes past nearer than the area allows.
+void StreetsWithHoles(Case& test) {
+    WaySettings settings;
+    settings.bounds = {-200, 200, -200, 200};
+    settings.inside = [](const Vector& p) {
+        const auto far = [&](double x, double y) { return std::hypot(p.x - x, p.y - y) >= 10; };
+        return Walk::Inside(p) && far(-50, 130) && far(75, 3) && far(0, -100);
+    };
+    settings.blockM = 50;
+    const auto ways = MakeManhattanGrid(3, settings);
+    std::set<std::pair<double, double>> corners;
+    for (std::uint32_t ue = 0; ue < 40; ++ue) {
+        // Some are drawn beside a hole, where the nearest place of a street is in it.
+        Vector here = ways->Begin(
+            ue, ue < 5 ? Vector(-41 + 0.1 * ue, 136, height_m) : Vector(9. * ue - 190, 7. * ue - 190, height_m), 10);
+        for (int leg = 0; leg < 100; ++leg) {
+            const WayLeg next = ways->Next(ue, here);
+            const double length = (next.to - here).GetLength();
+            test.True((next.to.x == here.x) != (next.to.y == here.y), "goes on, along one street");
+            for (double at = 0; at <= length; at += 0.5) {
+                test.True(settings.inside(
+                              here + Vector((next.to.x - here.x) * at / length, (next.to.y - here.y) * at / length, 0)),
+                          "inside");
+            }
+            here = next.to;
+            corners.emplace(here.x, here.y);
+        }
+    }
+    test.True(corners.size() > 60, "nearly everywhere");
+}
+
 void Road(Case& test) {
     const std::vector<double> lanes{-5.25, -1.75, 1.75, 5.25};
     Walk walk(20, {"--mobility=road"}, 40, lanes);
@@ -241,6 +272,7 @@ CaseSuite motionTestSuite("edgelam-ue-motion", {{"a file by hand", FileByHand},
                                                 {"files that are refused", FileRefusals},
                                                 {"random waypoint", RandomWaypoint},
                                                 {"Manhattan grid", ManhattanGrid},
+                                                {"streets with holes", StreetsWithHoles},
                                                 {"road", Road},
                                                 {"velocity control", VelocityControl},
                                                 {"the same seed, the same ways", Deterministic}});
