@@ -13,8 +13,6 @@ namespace edgelam {
 
 namespace {
 
-constexpr double noise_dbm_hz = -174;
-
 std::int64_t Participants(std::int64_t ns) {
     return ns < 0 ? ns : ParticipantNs(ns);
 }
@@ -76,15 +74,7 @@ void NrNetworkHelper::PublishCells(Registry& registry) {
             for (std::uint32_t ue = 0; ue < numUes; ++ue) {
                 const auto& dbm = m_ues->handover->GetMeasurements().FilteredDbm(ue);
                 for (std::uint32_t cell = 0; cell < numCells; ++cell) {
-                    const nr::CellSettings& settings = m_network->GetCell(cell)->GetCarrier().settings;
-                    double others = std::pow(
-                        10, (noise_dbm_hz + 10 * std::log10(15e3 * std::exp2(settings.mu)) + settings.ueNoiseDb) / 10);
-                    for (std::uint32_t other = 0; other < numCells; ++other) {
-                        if (other != cell && &m_network->GetAir(other) == &m_network->GetAir(cell)) { // one carrier
-                            others += std::pow(10, dbm[other] / 10);
-                        }
-                    }
-                    array.values.push_back(dbm[cell] - 10 * std::log10(others));
+                    array.values.push_back(m_network->SinrDb(cell, dbm));
                 }
             }
             return array;

@@ -163,6 +163,27 @@ void White(Case& test) {
     test.Near(Mean(sinr[0]) - Mean(sinr[1]), 10 * std::log10(2), 0.05, "SINR of blocks");
 }
 
+/// SINR of reference signals by hand: only cells of the same carrier disturb, and noise is that of a subcarrier.
+void SinrOfCells(Case& test) {
+    NetworkTestbed bed(Flat());
+    const auto upper = MakeChannel({.deployment = "UMi", .los = everywhere, .frequency = 3.7e9, .shadowing = false});
+    for (const unsigned mu : {1u, 1u, 2u}) { // the last one is beside the others
+        bed.gnbs.push_back(MakeEnd({100.0 * static_cast<double>(bed.gnbs.size()), 0, 10}));
+        auto cell = ns3::CreateObject<Cell>();
+        cell->SetAttribute("Bandwidth", ns3::DoubleValue(20e6));
+        cell->SetAttribute("Numerology", ns3::UintegerValue(mu));
+        cell->SetAttribute("UeNoiseFigure", ns3::DoubleValue(mu == 1 ? 9 : 5));
+        cell->SetGnb(mu == 1 ? bed.channel : upper, bed.gnbs.back().mobility, bed.gnbs.back().array);
+        bed.network->AddCell(cell);
+    }
+    const std::array dbm{-80.0, -90.0, -70.0};
+    // -174 + 10 log10(30e3) + 9 = -120.23 dBm: 9.5e-13 mW beside 1e-9 and 1e-8 mW; at 60 kHz -174 + 47.78 + 5.
+    test.Near(bed.network->SinrDb(0, dbm), -80 - 10 * std::log10(1e-9 + 9.486e-13), 1e-3, "beside another cell");
+    test.Near(bed.network->SinrDb(1, dbm), -90 - 10 * std::log10(1e-8 + 9.486e-13), 1e-3, "the other one");
+    test.Near(bed.network->SinrDb(2, dbm), -70 + 174 - 10 * std::log10(60e3) - 5, 1e-6, "alone on its carrier");
+    upper->Dispose();
+}
+
 /// A gNB that stays 40 dB below the noise changes no byte; it is there, and serves its own UE.
 void Faint(Case& test) {
     const auto run = [](bool withFaint) {
@@ -561,6 +582,7 @@ void Coherence(Case& test) {
 
 CaseSuite severalCellsTestSuite("edgelam-nr-several-cells", {{"white", White},
                                                              {"samples", Samples},
+                                                             {"SINR of cells", SinrOfCells},
                                                              {"faint", Faint},
                                                              {"order", Order},
                                                              {"interference rejection", Irc},

@@ -109,6 +109,33 @@ def test_cells_from_a_file(tmp_path):
     assert (near >= 10).all()
 
 
+@pytest.mark.parametrize("mobility", ["straight", "waypoints", "grid"])
+def test_cars_are_faster_than_walkers_whatever_their_way(mobility):
+    async def main(sim):
+        await asyncio.sleep(0.1)
+        return [np.array((await sim.observable(name).read()).value) for name in ("ue_drop", "ue_velocity")]
+
+    options = {**SMALL, "numUe": 20, "mobility": mobility, "carFraction": 0.5, "speed": 1.5, "carSpeed": 12}
+    drop, velocity = cosim.simulate(main, scenario="nr-urban-grid", options=options, seed=3)
+    assert 0 < (drop["car"] != 0).sum() < 20
+    assert np.linalg.norm(velocity, axis=1) == pytest.approx(np.where(drop["car"] != 0, 12, 1.5))
+
+
+@pytest.mark.parametrize(("numerology", "noise_figure"), [(1, 9), (2, 6)])
+def test_sinr_of_cells_is_what_their_rsrp_says(numerology, noise_figure):
+    async def main(sim):
+        await asyncio.sleep(0.05)
+        return [np.array((await sim.observable(name).read()).value) for name in ("rsrp_dbm", "cell_sinr_db")]
+
+    options = {**SMALL, "sectors": 3, "numerology": numerology, "ueNoiseFigure": noise_figure, "speed": 0}
+    rsrp, sinr = cosim.simulate(main, scenario="nr-urban-grid", options=options, seed=4)
+    assert rsrp.shape == sinr.shape == (4, 9)
+    power = 10 ** (rsrp / 10)
+    noise = 10 ** ((-174 + 10 * np.log10(15e3 * 2**numerology) + noise_figure) / 10)
+    expected = 10 * np.log10(power / (power.sum(axis=1, keepdims=True) - power + noise))
+    assert sinr == pytest.approx(expected, abs=1e-6)
+
+
 def test_more_sites_than_a_byte_has_numbers(tmp_path):
     sites = tmp_path / "many.csv"
     sites.write_text("".join(f"{200 * i},0,10,0\n" for i in range(258)))

@@ -305,6 +305,14 @@ double Network::RsrpDbm(std::uint32_t cell, std::uint32_t ue) const {
     return settings.gnbPowerDbm - DbOf(12.0 * m_cells[cell]->NumPrbs()) + DbOf(CouplingGain(cell, ue));
 }
 
+double Network::SinrDb(std::uint32_t cell, std::span<const double> rsrpDbm) const {
+    double disturbanceW = m_cells.at(cell)->GetCarrier().noiseDownW / 12; // of a subcarrier
+    for (const auto other : m_groups[m_groupOf[cell]].cells) {
+        disturbanceW += other == cell ? 0 : WattOfDbm(rsrpDbm[other]);
+    }
+    return rsrpDbm[cell] - 30 - DbOf(disturbanceW);
+}
+
 std::uint32_t Network::FirstCell(std::uint32_t ue) const {
     const auto cell = CellWithin(ue, m_attachMarginDb, [this](std::uint32_t each) { return HasRoom(each); });
     if (!cell) {

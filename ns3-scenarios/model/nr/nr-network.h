@@ -108,6 +108,9 @@ class Network : public ns3::Object {
     /// Reference signal received power at a UE: the power of one subcarrier that the whole power of the cell gives
     /// with this gain, dBm.
     double RsrpDbm(std::uint32_t cell, std::uint32_t ue) const;
+    /// SINR of a cell's reference signals at a UE, if all cells of its carrier send on the whole band, dB.
+    /// \param rsrpDbm [cell] of all cells at this UE
+    double SinrDb(std::uint32_t cell, std::span<const double> rsrpDbm) const;
     /// The cell with the highest RSRP of those that are admitted; empty: none of them is.
     using Admits = std::function<bool(std::uint32_t cell)>;
     std::optional<std::uint32_t> StrongestCell(std::uint32_t ue, const Admits& admits) const {
