@@ -3,6 +3,7 @@
 /// RLC and PDCP of one bearer over transport blocks that get lost.
 
 #include <deque>
+#include <tuple>
 
 #include "ns3/simulator.h"
 
@@ -343,6 +344,54 @@ void LostBeginning(Case& test) {
     ns3::Simulator::Destroy();
 }
 
+/// Of a packet in nine blocks, four of which come, and one that is lost behind it: a report has 3 bytes, 7 for each gap
+/// in the first, 3 for the second, and its MAC subheader, and fits the room that it is given. What it does not tell of,
+/// later ones do.
+void ReportsFit(Case& test) {
+    for (const auto& [room, gaps, ackSn] :
+         {std::tuple{16U, 1U, 1U}, {19U, 1U, 1U}, {20U, 2U, 1U}, {34U, 4U, 1U}, {37U, 5U, 3U}, {1000U, 5U, 3U}}) {
+        const std::string what = std::to_string(room) + " bytes";
+        Bearer sender({}), receiver({});
+        std::size_t delivered = 0;
+        receiver.SetDeliver([&](Ptr<Packet>) { ++delivered; });
+        std::vector<RlcPdu> pdus;
+        for (const std::uint32_t size : {1000, 100, 100}) {
+            sender.Send(ns3::Create<Packet>(size));
+            while (sender.BacklogBytes() > 0) {
+                sender.Take(130, pdus);
+            }
+        }
+        test.True(pdus.size() == 11, "blocks");
+        for (const std::size_t i : {1, 3, 5, 8, 10}) {
+            ns3::Simulator::Schedule(ns3::MilliSeconds(1), [&receiver, pdu = pdus[i]] { receiver.Receive(pdu); });
+        }
+        for (int round = 0; round < 40; ++round) {
+            ns3::Simulator::Schedule(ns3::MilliSeconds(80 * (round + 1)), [&, room, gaps, ackSn, round] {
+                if (receiver.StatusBytes() > 0) {
+                    const RlcStatus status = receiver.TakeStatus(room);
+                    test.True(status.Bytes() <= room, what + ": it fits, with " + std::to_string(status.Bytes()));
+                    if (round == 0) {
+                        const std::uint32_t whole = status.missing.back().sn == 1; // SDU 1 is not there at all
+                        test.True(status.missing.size() == gaps && status.ackSn == ackSn, what + ": gaps");
+                        test.True(status.Bytes() == 3 + 7 * (gaps - whole) + 3 * whole + 2, what + ": by hand");
+                        test.True(status.missing[0].from == 0 && status.missing[0].to == 124, what + ": the first");
+                    }
+                    sender.Receive(status);
+                }
+                std::vector<RlcPdu> again;
+                sender.Take(2000, again);
+                for (const auto& pdu : again) {
+                    receiver.Receive(pdu);
+                }
+            });
+        }
+        ns3::Simulator::Stop(ns3::Seconds(4));
+        ns3::Simulator::Run();
+        ns3::Simulator::Destroy();
+        test.True(delivered == 3 && sender.BacklogBytes() == 0, what + ": everything comes in the end");
+    }
+}
+
 /// What waits goes in the order of priorities, first come first served within one; what has begun is finished first;
 /// and a full buffer of one priority is no other's.
 void Priorities(Case& test) {
@@ -389,6 +438,7 @@ CaseSuite bearerTestSuite("edgelam-nr-bearer", {{"acknowledged mode loses nothin
                                                 {"t-Reordering of each gap", ReorderingWaitsForEach},
                                                 {"polls wait for HARQ", PollWaitsForHarq},
                                                 {"a lost beginning is reported", LostBeginning},
+                                                {"reports fit", ReportsFit},
                                                 {"priorities", Priorities},
                                                 {"full buffers, failed links, refusals", FullAndFailed}});
 

@@ -216,29 +216,33 @@ RlcStatus ReceivingEntity::TakeStatus(std::uint32_t bytes) {
     RlcStatus status;
     status.ackSn = m_rxHighestStatus;
     std::uint32_t used = RlcStatus::header + 3; // with the longer MAC subheader
-    for (std::uint64_t sn = m_rxNext; sn < m_rxHighestStatus; ++sn) {
+    const auto tell = [&](const RlcStatus::Missing& range) {
+        used += range.Bytes();
+        if (used <= bytes) {
+            status.missing.push_back(range);
+            return true;
+        }
+        // TS 38.322 5.3.4: the first that is not told of; of an SDU that is told of in part, the rest comes later.
+        status.ackSn = range.sn + (!status.missing.empty() && status.missing.back().sn == range.sn);
+        return false;
+    };
+    bool room = true;
+    for (std::uint64_t sn = m_rxNext; room && sn < m_rxHighestStatus; ++sn) {
         if (sn < m_deliverNext || m_reorder.contains(sn)) {
             continue;
         }
         const auto part = m_incoming.find(sn);
-        used += part == m_incoming.end() ? 3 : 7 * static_cast<std::uint32_t>(part->second.pieces.size() + 1);
-        if (used > bytes && !status.missing.empty()) {
-            status.ackSn = sn; // TS 38.322 5.3.4: up to the first that is not told of
-            break;
-        }
         if (part == m_incoming.end()) {
-            status.missing.push_back({sn, 0, RlcStatus::to_the_end});
+            room = tell({sn, 0, RlcStatus::to_the_end});
             continue;
         }
         std::uint32_t from = 0;
         for (const auto& piece : part->second.pieces) {
-            if (piece.from > from) {
-                status.missing.push_back({sn, from, piece.from});
-            }
+            room = room && (piece.from == from || tell({sn, from, piece.from}));
             from = piece.to;
         }
-        if (part->second.size == 0) {
-            status.missing.push_back({sn, from, RlcStatus::to_the_end});
+        if (room && part->second.size == 0) {
+            room = tell({sn, from, RlcStatus::to_the_end});
         }
     }
     NS_LOG_LOGIC(this << " reports all below SDU " << status.ackSn << " but " << status.missing.size() << " pieces");

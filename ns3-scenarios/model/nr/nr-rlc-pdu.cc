@@ -19,7 +19,7 @@ std::uint32_t RlcHeaderBytes(bool acknowledged, std::uint32_t length, bool whole
 std::uint32_t RlcStatus::Bytes() const {
     std::uint32_t bytes = header; // D/C, CPT, 18 bit ACK_SN, E1
     for (const auto& each : missing) {
-        bytes += each.from == 0 && each.to == RlcStatus::to_the_end ? 3 : 7; // 18 bit NACK_SN, E1-3; SOstart and SOend
+        bytes += each.Bytes();
     }
     return bytes + MacSubheader(bytes);
 }

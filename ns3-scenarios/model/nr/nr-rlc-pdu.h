@@ -37,6 +37,8 @@ struct RlcStatus {
     struct Missing {
         std::uint64_t sn;
         std::uint32_t from, to; ///< bytes [from, to); to the end: to_the_end
+        /// NACK_SN of 18 bits, E1 to E3 and, for a part of an SDU, SOstart and SOend (TS 38.322 6.2.2.5).
+        std::uint32_t Bytes() const { return from == 0 && to == to_the_end ? 3 : 7; }
     };
     std::uint64_t ackSn = 0; ///< everything below is received, except what is in `missing`
     std::vector<Missing> missing;
