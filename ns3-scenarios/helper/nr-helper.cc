@@ -133,6 +133,17 @@ std::int64_t NrHelper::AssignStreams(std::int64_t stream) {
     return 2;
 }
 
+void NrHelper::AddChannel(Ptr<RadioChannel> channel) {
+    if (std::ranges::find(m_channels, channel) != m_channels.end()) {
+        return;
+    }
+    if (m_channels.empty()) {
+        m_carrier.Apply(channel);
+    }
+    channel->AssignStreams(m_stream); // what is around a UE is the same for all
+    m_channels.push_back(channel);
+}
+
 Ptr<nr::Cell> NrHelper::MakeCell(Ptr<Node> gnb, Ptr<RadioChannel> channel, double bearingRad,
                                  std::optional<double> powerDbm) {
     const ArrayLayout antennas = m_antennas.Gnb(m_mountingDeg);
@@ -146,11 +157,7 @@ Ptr<nr::Cell> NrHelper::MakeCell(Ptr<Node> gnb, Ptr<RadioChannel> channel, doubl
         bearer.settings.acknowledged = m_rlc == "am";
     }
     m_gnb = gnb;
-    if (m_channel != channel) { // the first cell
-        m_channel = channel;
-        m_carrier.Apply(channel);
-        channel->AssignStreams(m_stream);
-    }
+    AddChannel(channel);
 
     m_cell = CreateObject<nr::Cell>();
     m_settings.Apply(m_cell);
@@ -231,7 +238,7 @@ void NrHelper::InstallBackhaul() {
 }
 
 Ptr<ChannelLink> NrHelper::GetLink(std::uint32_t ue) const {
-    return m_channel->GetLink(m_gnb->GetObject<MobilityModel>(), m_gnbArray, m_ues.at(ue).mobility, m_ueArray);
+    return m_channels.front()->GetLink(m_gnb->GetObject<MobilityModel>(), m_gnbArray, m_ues.at(ue).mobility, m_ueArray);
 }
 
 double NrHelper::PeakRateBps(bool uplink) const {

@@ -82,6 +82,8 @@ class NrHelper {
     /// Make the cell at this node, with the core network behind it. Throws std::invalid_argument for settings that do
     /// not go together; the text names the value and what is legal.
     void InstallGnb(ns3::Ptr<ns3::Node> gnb, ns3::Ptr<RadioChannel> channel);
+    /// Make a channel known before its first cell: the first one gets the carrier of --frequency, others keep theirs.
+    void AddChannel(ns3::Ptr<RadioChannel> channel);
     /// For a network of several cells (NrNetworkHelper): a cell at this node, with the radio's options, whose array
     /// faces this way (from the x axis towards y), with this power instead of --gnbPower. Throws like InstallGnb.
     ns3::Ptr<nr::Cell> MakeCell(ns3::Ptr<ns3::Node> gnb, ns3::Ptr<RadioChannel> channel, double bearingRad,
@@ -152,7 +154,7 @@ class NrHelper {
     std::string m_rfStructure = "fully";
     double m_mountingDeg = 0, m_backhaulDelayS = 2e-3, m_backhaulRate = 10e9;
 
-    ns3::Ptr<RadioChannel> m_channel;
+    std::vector<ns3::Ptr<RadioChannel>> m_channels; ///< one for each carrier
     ns3::Ptr<nr::Cell> m_cell;
     ns3::Ptr<ns3::Node> m_gnb, m_upf;
     ns3::Ptr<ns3::UniformPlanarArray> m_gnbArray, m_ueArray;

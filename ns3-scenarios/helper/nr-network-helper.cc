@@ -98,8 +98,8 @@ std::uint32_t NrNetworkHelper::AddGnb(Ptr<Node> node, Ptr<RadioChannel> channel,
     }
     const std::uint32_t number = NumGnbs();
     for (const Sector& sector : sectors) {
-        m_network->AddCell(
-            m_radio.MakeCell(node, channel, sector.bearingDeg * std::numbers::pi / 180, sector.powerDbm));
+        m_network->AddCell(m_radio.MakeCell(node, sector.channel ? sector.channel : channel,
+                                            sector.bearingDeg * std::numbers::pi / 180, sector.powerDbm));
         m_gnbOf.push_back(number);
     }
     Stack(Ipv4StaticRoutingHelper()).Install(node);
@@ -133,21 +133,23 @@ std::uint32_t NrNetworkHelper::AddGnb(Ptr<Node> node, Ptr<RadioChannel> channel,
     return number;
 }
 
-void NrNetworkHelper::AddGnbs(const std::vector<SiteCell>& cells, Ptr<RadioChannel> channel,
-                              const std::string& deployment) {
-    for (std::size_t first = 0, last = 0; first < cells.size(); first = last) {
+void NrNetworkHelper::AddGnbs(const std::vector<SiteCell>& cells, Carriers& carriers, const std::string& deployment) {
+    const Ptr<RadioChannel> first = carriers.Of({}); // that of --frequency, also if no cell has it
+    m_radio.AddChannel(first);
+    for (std::size_t begin = 0, end = 0; begin < cells.size(); begin = end) {
         auto node = CreateObject<Node>();
         auto mobility = CreateObject<ConstantPositionMobilityModel>();
-        mobility->SetPosition(cells[first].place);
+        mobility->SetPosition(cells[begin].place);
         node->AggregateObject(mobility);
-        // Also if it is the same: UEs on high floors are above the gNB, which is the base station all the same.
-        const std::string& own = cells[first].deployment;
-        channel->SetDeploymentAt(mobility, own.empty() ? deployment : own);
+        const std::string& own = cells[begin].deployment;
         std::vector<Sector> sectors;
-        for (; last < cells.size() && cells[last].site == cells[first].site; ++last) {
-            sectors.push_back({cells[last].bearingDeg, cells[last].powerDbm});
+        for (; end < cells.size() && cells[end].site == cells[begin].site; ++end) {
+            const auto channel = carriers.Of(cells[end]);
+            // Also if it is the same: UEs on high floors are above the gNB, which is the base station all the same.
+            channel->SetDeploymentAt(mobility, own.empty() ? deployment : own);
+            sectors.push_back({cells[end].bearingDeg, cells[end].powerDbm, channel});
         }
-        AddGnb(node, channel, sectors);
+        AddGnb(node, first, sectors);
     }
 }
 

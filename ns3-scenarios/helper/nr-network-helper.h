@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "attribute-values.h"
+#include "carriers.h"
 #include "nr-helper.h"
 #include "nr-network-devices.h"
 #include "nr-reports.h"
@@ -51,12 +52,14 @@ class NrNetworkHelper {
     struct Sector {
         double bearingDeg;                   ///< of its array, from the x axis towards y
         std::optional<double> powerDbm = {}; ///< instead of the radio's --gnbPower
+        ns3::Ptr<RadioChannel> channel = {}; ///< instead of that of the gNB
     };
-    /// A gNB with these cells. Throws std::invalid_argument for settings that do not go together.
+    /// A gNB with these cells. Throws std::invalid_argument for settings that do not go together. The first channel has
+    /// the carrier of --frequency; each further one has its own (its attribute Frequency), with the same bandwidth.
     /// \return its number
     std::uint32_t AddGnb(ns3::Ptr<ns3::Node> node, ns3::Ptr<RadioChannel> channel, const std::vector<Sector>& sectors);
     /// gNBs at the places of cells, each with those of one site. \param deployment where a cell has none of its own
-    void AddGnbs(const std::vector<SiteCell>& cells, ns3::Ptr<RadioChannel> channel, const std::string& deployment);
+    void AddGnbs(const std::vector<SiteCell>& cells, Carriers& carriers, const std::string& deployment);
     std::uint32_t AddUe(ns3::Ptr<ns3::Node> node);
     /// After the last AddUe: attach all UEs to their strongest cells, make servers, expose ue0, ..., edge0, ... (one or
     /// more at each gNB, then those behind the UPF), cloud0, gnb0, ..., and begin with measurements. Publishes what

@@ -29,7 +29,7 @@ void SiteOptions::AddOptions(Options& options) {
     options.Flag("wrapAround", m_wrapAround, "hexagons of whole rings: a UE sees the nearest of 7 images of each site");
     options.Text("sitesFile", m_file,
                  std::string("CSV of further cells, such as small ones; columns ") + sites_columns +
-                     " in m, degrees, dBm, TR 38.901 deployment; empty: none");
+                     " in m, degrees, dBm, TR 38.901 deployment, Hz; empty: none");
 }
 
 void SiteOptions::Build() {

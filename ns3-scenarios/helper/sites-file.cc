@@ -25,7 +25,7 @@ void ReadCell(const std::string& path, const std::string& line, std::size_t numb
         const auto begin = part.find_first_not_of(" \t"), end = part.find_last_not_of(" \t");
         fields.push_back(begin == std::string::npos ? "" : part.substr(begin, end - begin + 1));
     }
-    if (fields.size() < 4 || fields.size() > 6) {
+    if (fields.size() < 4 || fields.size() > 7) {
         refuse(std::to_string(fields.size()) + " fields");
     }
     const auto real = [&](const std::string& text, double least, double most) {
@@ -52,6 +52,9 @@ void ReadCell(const std::string& path, const std::string& line, std::size_t numb
         }
         cell.deployment = fields[5];
     }
+    if (fields.size() > 6 && !fields[6].empty()) {
+        cell.frequencyHz = real(fields[6], smallest_carrier_hz, largest_carrier_hz);
+    }
     const auto same = [&](const SiteCell& other) {
         return other.place.x == cell.place.x && other.place.y == cell.place.y && other.place.z == cell.place.z;
     };
@@ -60,7 +63,7 @@ void ReadCell(const std::string& path, const std::string& line, std::size_t numb
         if (!same(other)) {
             continue;
         }
-        if (std::remainder(other.bearingDeg - cell.bearingDeg, 360) == 0) {
+        if (std::remainder(other.bearingDeg - cell.bearingDeg, 360) == 0 && other.frequencyHz == cell.frequencyHz) {
             refuse("a cell at this place faces this direction already");
         }
         if (other.deployment != cell.deployment) {

@@ -49,7 +49,7 @@ class NrHighway {
         options.Real("gnbHeight", m_gnbHeightM, "m", "height of the gNBs' antennas", 10, 150);
         options.Text("sitesFile", m_sitesFile,
                      std::string("CSV of cells along the way instead of these gNBs; columns ") +
-                         edgelam::sites_columns + " in m, degrees, dBm, TR 38.901 deployment");
+                         edgelam::sites_columns + " in m, degrees, dBm, TR 38.901 deployment, Hz");
         options.Integer("lanes", m_numLanes, "lanes of a road in each direction", 1, 8);
         options.Real("speed", m_speedMps, "m/s", "mean speed of UEs; 139 is 500 km/h", 0,
                      edgelam::UeMotion::fastest_mps);
@@ -62,11 +62,14 @@ class NrHighway {
     }
 
     void Build() {
-        auto channel = CreateObject<edgelam::RadioChannel>();
-        m_channel.Apply(channel);
+        edgelam::Carriers carriers([this] {
+            auto channel = CreateObject<edgelam::RadioChannel>();
+            m_channel.Apply(channel);
+            return channel;
+        });
         std::int64_t stream = 1 + m_nr.AssignStreams(1);
         const auto cells = Cells();
-        m_nr.AddGnbs(cells, channel, m_channel.Text("Deployment"));
+        m_nr.AddGnbs(cells, carriers, m_channel.Text("Deployment"));
         const bool railway = m_way == "railway";
         const double laneM = railway ? 4.5 : 3.75;
         const std::uint32_t lanes = railway ? 1 : m_numLanes;
@@ -96,7 +99,7 @@ class NrHighway {
             dropped.x = mobility->GetPosition().x;
             dropped.y = mobility->GetPosition().y;
             if (dropped.car != 0) {
-                m_drop.Apply(*channel, mobility, dropped);
+                carriers.ForAll([&](auto& channel) { m_drop.Apply(channel, mobility, dropped); });
             }
             m_nr.AddUe(node);
             m_dropped.push_back(dropped);

@@ -16,6 +16,7 @@
 // Expect:  the program checks its options and ends; in Python, sim.observable("geometry").read() has a median of 5 dB
 
 #include <cmath>
+#include <stdexcept>
 
 #include "ns3/constant-position-mobility-model.h"
 #include "ns3/node-container.h"
@@ -78,6 +79,10 @@ class NrLinkBudget {
         std::vector<edgelam::LinkBudget::Cell> cells;
         NodeContainer nodes(static_cast<std::uint32_t>(m_sites.Cells().size()) + m_numUe);
         for (const auto& cell : m_sites.Cells()) {
+            if (cell.frequencyHz) {
+                throw std::invalid_argument("option --sitesFile: a cell with a carrier of its own; all cells of this "
+                                            "scenario have that of --frequency");
+            }
             const auto number = static_cast<std::uint32_t>(cells.size());
             const auto place = Place(nodes.Get(number), cell.place);
             // Also if it is the same: UEs on high floors are above the gNB, which is the base station all the same.

@@ -9,8 +9,8 @@
 // A 5G NR network in a city: TR 38.901 UMi, sites 200 m apart, pedestrians and cars between them. All cells share one
 // carrier and hear one another: interference is what the other cells really send in a slot (docs/cells.md). UEs are
 // handed over by event A3 (docs/mobility.md). With whole rings of sites (--rings) the network has no edge: a UE sees
-// the nearest of 7 images of each site. --layout=office is a hall, and --sitesFile gives places, powers and
-// deployments.
+// the nearest of 7 images of each site. --layout=office is a hall, and --sitesFile gives places, powers,
+// deployments and carriers.
 //
 // Try:     nr-urban-grid --sites=3 --sectors=1 --numUe=3 --bytes=1e6 --bandwidth=20
 // Expect:  1 MB up at 6.0, 7.3 and 6.3 Mb/s and down at 70, 118 and 69 Mb/s.
@@ -57,11 +57,14 @@ class NrUrbanGrid {
     void Build() {
         m_sites.Build();
         m_drop.Apply(m_channel);
-        auto channel = CreateObject<edgelam::RadioChannel>();
-        m_channel.Apply(channel);
-        channel->SetWrapAround(m_sites.Images());
+        edgelam::Carriers carriers([this] {
+            auto channel = CreateObject<edgelam::RadioChannel>();
+            m_channel.Apply(channel);
+            channel->SetWrapAround(m_sites.Images());
+            return channel;
+        });
         const std::int64_t stream = 1 + m_nr.AssignStreams(1);
-        m_nr.AddGnbs(m_sites.Cells(), channel, m_channel.Text("Deployment"));
+        m_nr.AddGnbs(m_sites.Cells(), carriers, m_channel.Text("Deployment"));
         const auto& layout = m_sites.Layout();
         m_motion.AssignStreams(stream);
         m_motion.SetArea({[this](const Vector& p) { return m_sites.Layout().Inside(p, m_drop.LeastDistanceM()); },
@@ -75,7 +78,7 @@ class NrUrbanGrid {
             auto node = CreateObject<Node>();
             m_motion.Add(node, {dropped.x, dropped.y, dropped.z}, dropped.car != 0 ? m_driveMps : m_walkMps,
                          2 * std::numbers::pi * heading.Uniform());
-            m_drop.Apply(*channel, node->GetObject<MobilityModel>(), dropped);
+            carriers.ForAll([&](auto& channel) { m_drop.Apply(channel, node->GetObject<MobilityModel>(), dropped); });
             m_nr.AddUe(node);
             m_dropped.push_back(dropped);
         }

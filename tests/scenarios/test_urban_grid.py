@@ -109,6 +109,40 @@ def test_cells_from_a_file(tmp_path):
     assert (near >= 10).all()
 
 
+def test_cells_of_a_file_have_their_carriers(tmp_path):
+    """Two gNBs with a cell of each carrier: the same shadowing, other losses, and no interference between carriers."""
+    sites = tmp_path / "carriers.csv"
+    sites.write_text("".join(f"{x},0,10,{way},40,,{hz}\n" for x, way in ((0, 0), (100, 180)) for hz in ("", "3.7e9")))
+
+    async def main(sim):
+        await asyncio.sleep(0.05)
+        names = ("gnb_of_cell", "rsrp_dbm", "cell_sinr_db", "ue_drop")
+        found = [np.array((await sim.observable(name).read()).value) for name in names]
+        records = [await sim.node(f"ue{i}").send(sim.node("cloud0"), bytes(30_000)) for i in range(8)]
+        return *found, records
+
+    options = {"layout": "file", "sitesFile": str(sites), "siteDistance": 100, "numUe": 8, "bandwidth": 20, "speed": 0,
+               "los": "Always", "rsrp": "direction", "indoorFraction": 0.5, "carFraction": 0}  # fmt: skip
+    gnbs, rsrp, sinr, drop, records = cosim.simulate(main, scenario="nr-urban-grid", options=options, seed=2)
+    assert gnbs.tolist() == [0, 0, 1, 1]
+    outdoors = drop["indoor"] == 0
+    assert 0 < outdoors.sum() < 8
+    assert (rsrp[:, ::2] - rsrp[:, 1::2])[outdoors] == pytest.approx(20 * np.log10(3.7 / 3.5), abs=1e-3)
+    power = 10 ** (rsrp / 10)
+    noise = 10 ** ((-174 + 10 * np.log10(30e3) + 9) / 10)
+    assert sinr == pytest.approx(rsrp - 10 * np.log10(power[:, [2, 3, 0, 1]] + noise), abs=1e-6)
+    assert {record.status for record in records} == {"complete"}
+
+
+def test_carriers_of_a_file_that_overlap_in_part_are_refused(tmp_path):
+    sites = tmp_path / "overlapping.csv"
+    for line, texts in (("90,0,10,0,,,3.505e9", ["3505 MHz", "overlaps cell 0"]), ("90,0,10,0,,,3", ["line 1", "'3'"])):
+        sites.write_text(line + "\n")
+        done = start("nr-urban-grid", "--sites=1", "--sectors=1", "--bandwidth=20", f"--sitesFile={sites}")
+        assert done.returncode == 2
+        assert all(text in done.stderr for text in texts), done.stderr
+
+
 @pytest.mark.parametrize("mobility", ["straight", "waypoints", "grid"])
 def test_cars_are_faster_than_walkers_whatever_their_way(mobility):
     async def main(sim):
