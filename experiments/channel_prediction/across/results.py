@@ -12,6 +12,7 @@ from edgelam.files.storage import write_atomically
 from edgelam.output import figures
 from edgelam.output.terminal import TextTable
 from edgelam.runs import Run
+from edgelam.runs.claims import verdict
 from edgelam.runs.statistics import groups, half_interval, paired_difference, with_interval
 from edgelam.text import si_bytes
 
@@ -39,7 +40,7 @@ def claims(run: Run) -> pd.DataFrame:
         found.append(
             {"claim": f"{_label(*better)} is below {_label(*worse)} on {where} configurations",
              "difference": difference.mean, "interval": difference.interval,
-             "verdict": difference.verdict("holds", "does not hold")}
+             "verdict": verdict(difference, more=True)}
         )  # fmt: skip
 
     methods = [method for method in dict.fromkeys(rows["method"]) if method not in RULES]

@@ -13,6 +13,7 @@ from edgelam.files.storage import write_atomically
 from edgelam.output import figures
 from edgelam.output.terminal import TextTable
 from edgelam.runs import Run
+from edgelam.runs.claims import verdict
 from edgelam.runs.statistics import half_interval, paired_difference, with_interval
 
 from .settings import PERFECT
@@ -54,7 +55,7 @@ def claims(run: Run) -> pd.DataFrame:
             found.append(
                 {"speed_kmh": speed, "delay": delay, "period": period, "claim": f"{one} carries more than {other}",
                  "difference": difference.mean, "interval": difference.interval,
-                 "verdict": difference.verdict("holds", "does not hold")}
+                 "verdict": verdict(difference, more=True)}
             )  # fmt: skip
     return pd.DataFrame(found, columns=["speed_kmh", "delay", "period", "claim", "difference", "interval", "verdict"])
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from edgelam.output import figures
 from edgelam.output.terminal import TextTable
 from edgelam.runs import Run
+from edgelam.runs.claims import verdict
 from edgelam.runs.statistics import half_interval, paired_difference, with_interval
 from edgelam.text import si_bytes
 
@@ -27,7 +28,7 @@ def claims(run: Run) -> pd.DataFrame:
                 difference = paired_difference(table[SHARED], table[other])
                 found.append(
                     {"claim": f"{SHARED} {words} {other}", "difference": difference.mean,
-                     "interval": difference.interval, "verdict": difference.verdict("holds", "does not hold")}
+                     "interval": difference.interval, "verdict": verdict(difference, more=True)}
                 )  # fmt: skip
     return pd.DataFrame(found, columns=["claim", "difference", "interval", "verdict"])
 
