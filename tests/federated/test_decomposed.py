@@ -20,7 +20,16 @@ from edgelam.federated.decomposition.costs import Costs, Measured
 from edgelam.federated.decomposition.links import LinkFit
 from edgelam.federated.decomposition.parts import ServerBlocks, kept_tokens
 from edgelam.federated.decomposition.settings import DecompositionSettings
-from edgelam.federated.decomposition.together import MOST_TRIED, Candidate, Contended, choose_together, shared
+from edgelam.federated.decomposition.together import (
+    MOST_TRIED,
+    Candidate,
+    Cell,
+    Contended,
+    choose_together,
+    seconds,
+    sending,
+    shared,
+)
 from edgelam.federated.decomposition.together import score as score_together
 from edgelam.models import LoraSettings
 from edgelam.models.blocks import Blocks
@@ -193,11 +202,31 @@ def test_devices_that_share_a_rate_finish_by_processor_sharing():
             ends[k] = now
             del left[k]
     assert [shared([3.0, 1.0, 2.0], k) for k in range(3)] == [ends[k] for k in range(3)]
+    assert sending([0.0] * 3, [3.0, 1.0, 2.0], 1.0) == pytest.approx([ends[k] for k in range(3)])
+    # by hand: alone until 2, then half each until the second one's unit is through at 4, then alone
+    assert sending([0.0, 2.0, 9.0], [4.0, 1.0, 0.0], 1.0) == pytest.approx([5.0, 2.0, 0.0])
+
+
+def test_what_was_measured_is_what_is_predicted_for_the_same_plan():
+    measured = [
+        Contended(3e5, 0.2, 1e4, 0.02, 0.0),
+        Contended(2e5, 0.25, 1e4, 0.01, 0.1),
+        Contended(1e4, 0.05, 5e3, 0, 0),
+    ]
+    plan = [Candidate(0.01, each.up_bytes, each.down_bytes, 0.0, each.starts_s) for each in measured]
+    assert seconds(plan, Cell(measured)) == pytest.approx(
+        [0.01 + each.up_s + each.down_s for each in measured], rel=1e-6
+    )
+    # who begins when the others are through is faster
+    later = [*plan[:1], replace(plan[1], starts_s=0.3), *plan[2:]]
+    assert seconds(later, Cell(measured))[1] < seconds(plan, Cell(measured))[1]
+    free = [replace(each, up_s=0.0, down_s=0.0) for each in measured]
+    assert seconds(plan, Cell(free)) == [0.01] * 3
 
 
 def random_problem(rng, devices, options):
-    candidates = [[Candidate(*rng.uniform(0.0, 1.0, 4)) for _ in range(options)] for _ in range(devices)]
-    return candidates, [Contended(*rng.uniform(0.1, 1.0, 4)) for _ in range(devices)]
+    candidates = [[Candidate(*rng.uniform(0.0, 1.0, 5)) for _ in range(options)] for _ in range(devices)]
+    return candidates, Cell([Contended(*rng.uniform(0.1, 1.0, 5)) for _ in range(devices)])
 
 
 @given(st.integers(0, 10**6))
@@ -208,16 +237,8 @@ def test_no_plan_is_better_than_the_one_that_is_chosen_together(seed):
     chosen = choose_together(candidates, measured, None, rounds_left=5, hysteresis=0.1)
 
     def slow(plan):
-        """Without the module's own sums."""
         own = [candidates[k][each] for k, each in enumerate(plan)]
-        took = []
-        for k, each in enumerate(own):
-            up = sum(min(other.up_bytes, each.up_bytes) for other in own)
-            down = sum(min(other.down_bytes, each.down_bytes) for other in own)
-            up_then = sum(min(other.up_bytes, measured[k].up_bytes) for other in measured)
-            down_then = sum(min(other.down_bytes, measured[k].down_bytes) for other in measured)
-            took.append(each.own_s + measured[k].up_s * up / up_then + measured[k].down_s * down / down_then)
-        return 5 * max(took) + max(each.before_s for each in own)
+        return 5 * max(seconds(own, measured)) + max(each.before_s for each in own)
 
     best = min(slow(plan) for plan in itertools.product(range(4), repeat=3))
     assert slow(chosen) == pytest.approx(best)
@@ -238,7 +259,7 @@ def test_with_many_devices_no_single_change_makes_a_plan_faster():
 
 def test_a_plan_changes_only_for_what_is_faster_by_the_hysteresis():
     slow, fast = Candidate(1.0, 0.0, 0.0), Candidate(0.95, 0.0, 0.0)
-    measured = [Contended(0.0, 0.0, 0.0, 0.0)] * 2
+    measured = Cell([Contended(0.0, 0.0, 0.0, 0.0)] * 2)
     both = [[slow, fast]] * 2
     assert choose_together(both, measured, [0, 0], rounds_left=3, hysteresis=0.1) == [0, 0]
     assert choose_together(both, measured, [0, 0], rounds_left=3, hysteresis=0.01) == [1, 1]
@@ -271,8 +292,8 @@ def test_a_link_is_fitted_by_latency_and_rate():
         same.add(1000, 0.01)
     assert same.fit() == (0.0, pytest.approx(1e-5))
     falling = LinkFit()
-    for size, seconds in ((10, 0.02), (1000, 0.01)):
-        falling.add(size, seconds)
+    for size, took in ((10, 0.02), (1000, 0.01)):
+        falling.add(size, took)
     latency, slope = falling.fit()
     assert slope == 0.0
     assert 0.01 < latency < 0.02

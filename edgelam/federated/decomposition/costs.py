@@ -137,14 +137,21 @@ class Costs:
             up, down = [*up, HEAD + self._head_bytes], [*down, HEAD + self._head_bytes]
         return up, down
 
+    def computing_s(self, option: Option, measured: Measured, device: cosim.DeviceProfile) -> float:
+        """Return how long a device computes in a round."""
+        work, scale = self.cuts[option.blocks].device, self._scale(measured)
+        return device.seconds(work.flops * scale, work.bytes * scale)
+
+    def _scale(self, measured: Measured) -> float:
+        return self.settings.accumulation * (measured.tokens or self.tokens) / self.tokens
+
     def predict(
         self, option: Option, measured: Measured, device: cosim.DeviceProfile, server: cosim.DeviceProfile, held: int
     ) -> Predicted:
         """Return what an option takes. held: blocks whose frozen weights are on the device."""
         tokens, samples = measured.tokens or self.tokens, measured.samples or self.samples
-        scale = self.settings.accumulation * tokens / self.tokens
-        cut = self.cuts[option.blocks]
-        compute_s = device.seconds(cut.device.flops * scale, cut.device.bytes * scale)
+        scale, cut = self._scale(measured), self.cuts[option.blocks]
+        compute_s = self.computing_s(option, measured, device)
         server_s = server.seconds(cut.server.flops * scale, cut.server.bytes * scale)
         up, down = self.messages(option, tokens, samples)
         up_s = len(up) * measured.up_latency_s + sum(up) * measured.up_s_a_byte

@@ -12,6 +12,7 @@ from edgelam.federated.decomposition.costs import Costs, Measured
 from edgelam.federated.decomposition.settings import of_device
 from edgelam.federated.decomposition.together import (
     Candidate,
+    Cell,
     Contended,
     choose_together,
     evaluations,
@@ -21,6 +22,10 @@ from edgelam.federated.setup import Setup
 
 if TYPE_CHECKING:
     from edgelam import cosim
+
+
+FORWARD = 1 / 3
+"""Of a device's arithmetic, before it sends activations: the way back takes about twice as much."""
 
 
 @dataclass
@@ -33,6 +38,8 @@ class Known:
     predicted: Predicted | None = None
     sent: tuple[float, float] = (0.0, 0.0)
     """Bytes up and down in the round in which `measured` was measured."""
+    sent_from_s: float = 0.0
+    """When it began to send in that round."""
     probed: bool = False
 
 
@@ -100,16 +107,19 @@ class Planner:
             alone = Known(held=known.held, measured=replace(told, up_s_a_byte=0.0, down_s_a_byte=0.0))
             candidates.append([self._candidate(each, alone, known, device) for each in own])
             up, down = known.sent
-            measured.append(Contended(up, up * told.up_s_a_byte, down, down * told.down_s_a_byte))
+            measured.append(Contended(up, up * told.up_s_a_byte, down, down * told.down_s_a_byte, known.sent_from_s))
         numbers = [[each.option for each in own] for own in predicted]
         options = [self.known[device.name].option for device in devices]
         present = None
         if all(option in own for option, own in zip(options, numbers, strict=True)):
             present = [own.index(option) for option, own in zip(options, numbers, strict=True) if option is not None]
+        cell = Cell(measured)
         chosen = choose_together(
-            candidates, measured, present, rounds_left=rounds_left, hysteresis=self.settings.hysteresis
+            candidates, cell, present, rounds_left=rounds_left, hysteresis=self.settings.hysteresis
         )
-        took = seconds([own[k] for own, k in zip(candidates, chosen, strict=True)], measured)
+        took = seconds([own[k] for own, k in zip(candidates, chosen, strict=True)], cell)
+        for device, ready, k in zip(devices, candidates, chosen, strict=True):
+            self.known[device.name].sent_from_s = ready[k].starts_s
         return {
             device.name: replace(own[k], seconds=each)
             for device, own, k, each in zip(devices, predicted, chosen, took, strict=True)
@@ -119,7 +129,10 @@ class Planner:
         """alone: the device, if no byte took time."""
         up, down = self._messages(known, predicted.option)
         own_s = self._predict(predicted.option, alone, device).seconds
-        return Candidate(own_s, sum(up), sum(down), predicted.before_s)
+        starts_s = self.costs.computing_s(predicted.option, known.measured, device.device)
+        if predicted.option.blocks < self.costs.count:
+            starts_s *= FORWARD
+        return Candidate(own_s, sum(up), sum(down), predicted.before_s, starts_s)
 
     def _predict(self, option: Option, known: Known, device: cosim.Node) -> Predicted:
         return self.costs.predict(option, known.measured, device.device, self.server.device, known.held)
