@@ -25,7 +25,7 @@ class SynchronisationStudy:
     updates as asked for. Empty: no study."""
     num_seeds: int = 1
     """Every way runs with so many seeds, from `seed` on."""
-    deadline_s: float = 0.5
+    deadline_s: float = 0.3
     """Seconds of a round with a deadline."""
     buffer: int = 2
     """semi-asynchronous: updates that make a version, at least 2."""
