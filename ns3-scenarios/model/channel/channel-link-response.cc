@@ -4,6 +4,7 @@
 #include <numbers>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "ns3/log.h"
 
@@ -172,20 +173,29 @@ const std::vector<std::complex<float>>& ChannelLink::GetEffectiveChannel(Directi
                                                                          const PortWeights& txWeights,
                                                                          std::span<const double> frequencyOffsetsHz) {
     CheckArrays();
+    std::vector<std::complex<float>> values;
     if (!FindEffective(direction, rxWeights, txWeights, frequencyOffsetsHz)) {
-        if (m_effective.size() >= kept_channels) {
-            m_effective.pop_back();
+        if (m_effective.size() < kept_channels) {
+            m_effective.emplace_front();
+        } else { // with the memory of the oldest
+            m_effective.splice(m_effective.begin(), m_effective, std::prev(m_effective.end()));
         }
-        m_effective.push_front(
-            {{}, direction, rxWeights.id(), txWeights.id(), {frequencyOffsetsHz.begin(), frequencyOffsetsHz.end()}});
+        Effective& made = m_effective.front();
+        values = std::exchange(made.values, {});
+        made.direction = direction;
+        made.rxId = rxWeights.id();
+        made.txId = txWeights.id();
+        made.frequenciesHz.assign(frequencyOffsetsHz.begin(), frequencyOffsetsHz.end());
     }
     Effective& kept = m_effective.front();
     if (!Holds(kept, m_channel.m_coherence)) {
+        if (!kept.values.empty()) {
+            values = std::move(kept.values);
+        }
         NS_LOG_LOGIC("nodes " << m_bsNode << " and " << m_utNode << ": effective channel " << m_computed + 1 << ", "
                               << rxWeights.numPorts() << " x " << txWeights.numPorts() << " ports at "
                               << frequencyOffsetsHz.size() << " frequencies, user at " << GetUserPlace());
-        std::vector<std::complex<float>> values(rxWeights.numPorts() * txWeights.numPorts() *
-                                                frequencyOffsetsHz.size());
+        values.resize(rxWeights.numPorts() * txWeights.numPorts() * frequencyOffsetsHz.size());
         Respond(direction, &rxWeights, &txWeights, frequencyOffsetsHz, values);
         Keep(std::move(values), kept);
         kept.version = ++m_computed;

@@ -326,6 +326,9 @@ void ChannelLink::RefreshRays() {
     if (m_raysCurrent && m_screensVersion == m_channel.m_screensVersion) {
         return;
     }
+    if (LacksDrops()) { // asked between Hold and Place
+        FindDrops();
+    }
     for (auto& part : m_parts) {
         part->drop->Draw();
         UpdateWindow(*part);

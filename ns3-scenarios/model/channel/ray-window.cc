@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "ns3/log.h"
 
@@ -159,13 +160,20 @@ const Coefficients& RayWindow::Ports(const PortWeights& utWeights, const PortWei
     const std::size_t rays = m_turns.size(), utPorts = utWeights.numPorts(), bsPorts = bsWeights.numPorts();
     const Coefficients projected = utWeights.areElements() ? Coefficients() : UserPorts(utWeights);
     const Coefficients &atUt = utWeights.areElements() ? UserElements() : projected, atBs = BasePorts(bsWeights);
-    m_kept.push_front({utWeights.id(), bsWeights.id(), Coefficients(rays, utPorts * bsPorts)});
-    auto& out = m_kept.front().coefficients;
+    if (m_kept.size() < kept_weights) {
+        m_kept.emplace_front();
+    } else { // with the memory of the oldest
+        m_kept.splice(m_kept.begin(), m_kept, std::prev(m_kept.end()));
+    }
+    Kept& kept = m_kept.front();
+    kept.utId = utWeights.id();
+    kept.bsId = bsWeights.id();
+    auto& out = kept.coefficients;
+    if (out.width != utPorts * bsPorts) {
+        out = Coefficients(rays, utPorts * bsPorts);
+    }
     kernels::JoinEnds(atUt.re.data(), atUt.im.data(), atBs.re.data(), atBs.im.data(), rays,
                       m_bsResponse.numPolarisations, utPorts, bsPorts, out.re.data(), out.im.data());
-    if (m_kept.size() > kept_weights) {
-        m_kept.pop_back();
-    }
     return out;
 }
 

@@ -65,7 +65,8 @@ std::vector<Complex> EigenBeams(const BeamSearch& search) {
     const std::size_t antennas = search.NumAntennas(), elements = search.NumElements();
     const std::size_t rows = antennas * samples, stride = kernels::Padded(elements);
     const auto h = search.Sample(samples);
-    std::vector<float> store(2 * (rows + 2 * count) * stride); // H, beams and their next, planar
+    thread_local std::vector<float> store; // H, beams and their next, planar
+    store.assign(2 * (rows + 2 * count) * stride, 0);
     float *hRe = store.data(), *hIm = hRe + rows * stride, *beamRe = hIm + rows * stride,
           *beamIm = beamRe + count * stride, *nextRe = beamIm + count * stride, *nextIm = nextRe + count * stride;
     for (std::size_t u = 0; u < antennas; ++u) {
