@@ -77,7 +77,7 @@ TRAINED = {
         Recipe("sensor-model", "sensor series to tokens, features, activity", ("basic-motions",), "sensor_model", 10),
         Recipe("digit-decoder", "digit to picture (diffusion)", (), "digit_decoder", 30),
         Recipe("picture-projector", "state of the backbone to a digit", ("smollm2-135m",), "picture_projector", 40),
-        Recipe("minilm-lattice", "comment of ns-3 to its module, in 45 sizes", (), "text_lattice", 600),
+        Recipe("minilm-lattice", "comment of ns-3 to its module, in 45 sizes", (), "text_lattice", 200),
         Recipe(
             "dinov2-lattice", "digit to its number, in 45 sizes", ("dinov2-small", "mnist-5000"), "image_lattice", 600
         ),
