@@ -27,12 +27,12 @@ from .tables import Tables
 class Models:
     """Makes predictors: the backbones are loaded once."""
 
-    def __init__(self, config: Config, steps: Sequence[float] | None = None) -> None:
+    def __init__(self, config: Config, steps: Sequence[float] | None = None, ridge: float = 0.03) -> None:
         """Load what the configured methods need. Raises ConfigurationError, before anything is computed.
 
-        steps: times of the predicted snapshots in periods of the past, for Prony's method (`prediction.Prony`).
+        steps, ridge: of Prony's method (`prediction.Prony`): times of the predicted snapshots in periods of the past.
         """
-        self._config, self._steps = config, steps
+        self._config, self._steps, self._ridge = config, steps, ridge
         wanted = {method.rpartition("-")[0] for method in config.methods}
         self._backbones: dict[str, Backbone] = {}
         for name, users, pretrained in (
@@ -52,7 +52,7 @@ class Models:
         """A predictor at its first weights, on the configured device."""
         weights = derive_seed(seed, f"weights of {model}") % 2**63
         if not model.startswith("lam") and model != EQUAL:
-            sizes = {"steps": self._steps, "order": self._order} if model == "prony" else {}
+            sizes = {"steps": self._steps, "order": self._order, "ridge": self._ridge} if model == "prony" else {}
             return methods.make(model, self._config.window, seed=weights, **sizes).to(self._device)
         if self._config.lam.residual == "prony":
             return Continued(self._config.window, partial(self._inner, model, weights), self._steps).to(self._device)

@@ -71,7 +71,7 @@ def prepare(config: Config, seed: int, period: int, channels: Channels, progress
     steps = [loop.decision_slots * (number + 1) / period for number in range(horizon)]
     methods = tuple(f"{name}-pooled" for name in names if name not in FIXED)
     others = dataclasses.replace(config, window=window, loop=LoopSettings(), methods=methods or ("hold-last",))
-    models = Models(others, steps)
+    models = Models(others, steps, loop.prony_ridge)
     windows = watching.samples(channels.training, *cut) if methods else None
     found = {}
     for name in names:

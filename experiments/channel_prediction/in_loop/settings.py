@@ -38,6 +38,8 @@ class LoopSettings:
     """Predictions reach this much beyond the next pilot, for the time that predicting takes; then the last holds."""
     precoder: Literal["mrt", "zf", "rzf", "wmmse"] = "rzf"
     """What is computed from the predicted channels."""
+    prony_ridge: float = 0.003
+    """Ridge of Prony's fit, 0 or more: less than in samples with the noise of LLM4CP, since pilots have less."""
     filling_ms: float = 30.0
     """Time with full buffers before goodput is measured, ms."""
     measured_ms: float = 200.0
@@ -67,7 +69,7 @@ class LoopSettings:
                             ("training_slots", 1), ("training_steps", 1)):  # fmt: skip
             if getattr(self, name) < least:
                 raise ConfigurationError(f"loop.{name} is {getattr(self, name)}; it must be at least {least}")
-        for name, low in (("filling_ms", 0), ("measured_ms", 1)):
+        for name, low in (("filling_ms", 0), ("measured_ms", 1), ("prony_ridge", 0)):
             if not low <= getattr(self, name) <= 1e5 or math.isnan(getattr(self, name)):
                 raise ConfigurationError(f"loop.{name} is {getattr(self, name):g}; legal are {low} to 100000")
 
