@@ -116,7 +116,8 @@ void MeanGainIsNearThatOfRays(Case& test) {
     };
     for (const Row& row :
          {Row{"UMa", "Always", 0, 25, 400}, Row{"UMa", "Never", 0, 25, 400}, Row{"UMa", "Never", 1, 25, 400},
-          Row{"UMi", "Always", 0, 10, 150}, Row{"UMi", "Never", 0, 10, 150}, Row{"RMa", "Never", 0, 35, 1500}}) {
+          Row{"UMa", "Always", 1, 25, 400}, Row{"UMi", "Always", 0, 10, 150}, Row{"UMi", "Never", 0, 10, 150},
+          Row{"RMa", "Never", 0, 35, 1500}}) {
         const auto channel = MakeChannel({.deployment = row.deployment, .los = row.los, .frequency = 4e9});
         channel->SetAttribute("IndoorFraction", ns3::DoubleValue(row.indoor));
         NamedRandom random(3, {1});
@@ -257,6 +258,51 @@ void OwnSurroundings(Case& test) {
                  {"Thick", "Low, High, Legacy"}, "unknown walls");
 }
 
+/// With KeepLargeScale a user that goes far takes along everything but the phases of its rays, which turn by their
+/// Doppler shifts: so over a long way its power is that of its rays.
+void KeptLargeScale(Case& test) {
+    const auto kept = MakeChannel({.los = "Hard", .frequency = 4e9}),
+               moving = MakeChannel({.los = "Hard", .frequency = 4e9});
+    kept->SetAttribute("KeepLargeScale", ns3::BooleanValue(true));
+    const Vector home(80, 30, 1.5);
+    const auto bs = MakeEnd({0, 0, 25}, 2, 1, true), later = MakeEnd({-150, 40, 25}), ue = MakeEnd(home, 1, 1, true);
+    ue.mobility->SetVelocity({8, 0, 0});
+    const auto link = Link(kept, bs, ue), free = Link(moving, bs, ue);
+    const auto tones = Tones(1);
+    const auto state = link->GetState();
+    const auto rays = link->GetRays();
+    const double elsewhere = Link(moving, later, ue)->GetState().gain_db;
+    test.True(free->GetState().gain_db == state.gain_db, "the first place");
+    for (const double way : {0.0, 0.01, 0.03}) { // within the window of frozen directions
+        ue.MoveTo({home.x + way, home.y, home.z});
+        test.Near(Difference(Measure(link, tones), Measure(free, tones)), 0, 1e-5, "the channel nearby");
+    }
+    double power = 0, expected = 0;
+    constexpr int places = 4000;
+    for (int i = 0; i < places; ++i) {
+        ue.MoveTo({home.x + 0.17 * i, home.y, home.z});
+        power += Power(Measure(link, tones)) / places;
+    }
+    for (const auto& ray : rays) {
+        expected += ray.gain;
+    }
+    test.Near(power / expected, 1, 0.1, "power over 680 m");
+    const auto far = link->GetState();
+    test.True(far.gain_db == state.gain_db && far.los == state.los && far.zsd_deg == state.zsd_deg, "large scale");
+    test.True(free->GetState().gain_db != state.gain_db, "which otherwise changes");
+    ue.mobility->SetVelocity({8, 0, 0}); // SetPosition stops it
+    const auto after = link->GetRays();
+    test.True(after.size() == rays.size(), "rays");
+    for (std::size_t i = 0; i < rays.size(); ++i) {
+        test.True(after[i].zod_deg == rays[i].zod_deg && after[i].aoa_deg == rays[i].aoa_deg &&
+                      after[i].doppler_hz == rays[i].doppler_hz && after[i].gain == rays[i].gain,
+                  "a ray");
+    }
+    test.True(Link(kept, later, ue)->GetState().gain_db == elsewhere, "of a site that is looked at later");
+    kept->Redraw(ue.mobility);
+    test.Near(link->GetState().distance_2d_m, std::hypot(home.x + 0.17 * (places - 1), home.y), 1e-9, "a new drop");
+}
+
 /// A small cell of its own deployment below a macro cell, in one channel.
 void DeploymentOfASite(Case& test) {
     const auto channel = MakeChannel({.los = "Never", .frequency = 4e9, .shadowing = false});
@@ -371,6 +417,7 @@ CaseSuite suite("edgelam-channel-sites", {{"sectors of one site", SectorsOfOneSi
                                           {"seven images", SevenImages},
                                           {"change of image", ChangeOfImage},
                                           {"own surroundings", OwnSurroundings},
+                                          {"kept large-scale parameters", KeptLargeScale},
                                           {"deployment of a site", DeploymentOfASite},
                                           {"ports of several elements", PortsOfSeveralElements}});
 

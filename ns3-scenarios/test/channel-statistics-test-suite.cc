@@ -26,7 +26,8 @@ using namespace edgelam;
 
 namespace {
 
-constexpr auto Los = LinkCondition::Los, Nlos = LinkCondition::Nlos, O2i = LinkCondition::O2i;
+constexpr auto Los = LinkCondition::Los, Nlos = LinkCondition::Nlos, O2i = LinkCondition::O2i,
+               O2iLos = LinkCondition::O2iLos;
 const char* const allNames[]{"RMa",    "UMa",    "UMi",    "InH-Mixed", "InH-Open", "InF-SL",
                              "InF-DL", "InF-SH", "InF-DH", "InF-HH",    "RMa-LMLC", "Clarke"};
 
@@ -73,6 +74,7 @@ class PathLossCase : public ns3::TestCase {
             NS_TEST_EXPECT_MSG_EQ_TOL(statistics.PathLossDb(Los, g), row.los, tolerance, row.name << " LOS");
             NS_TEST_EXPECT_MSG_EQ_TOL(statistics.PathLossDb(Nlos, g), row.nlos, tolerance, row.name << " NLOS");
             NS_TEST_EXPECT_MSG_EQ(statistics.PathLossDb(O2i, g), statistics.PathLossDb(Nlos, g), row.name << " O2I");
+            NS_TEST_EXPECT_MSG_EQ(statistics.PathLossDb(O2iLos, g), statistics.PathLossDb(Los, g), row.name);
         }
         Compare<ns3::ThreeGppRmaPropagationLossModel>("RMa", {10, 35, 150}, {1, 1.5, 10}, 30, 0.04);
         Compare<ns3::ThreeGppUmaPropagationLossModel>("UMa", {25, 40}, {1.5, 7, 12.9}, 100, 1e-9);
@@ -267,6 +269,13 @@ class ClustersCase : public ns3::TestCase {
               {6, 0, 0.39, 0.28, 0.11, 0.49, 0.16}, {3.9099, 2, 15, 7, 2.3, 7, 3});
         Check("UMa", O2i, 3.5, g, 12, {0, 0, -6.62, 1.25, 1.76, 0.48, 1.01}, {7, 0, 0.32, 0.42, 0.16, 0.49, 0.43},
               {11, 5, 8, 3, 2.2, 9, 4});
+        // The zenith of departure indoors is that of the outdoor part; RMa has a column of its own.
+        Check("UMa", O2iLos, 3.5, g, 12, {0, 0, -6.62, 1.25, 1.76, 0.33, 1.01}, {7, 0, 0.32, 0.42, 0.16, 0.40, 0.43},
+              {11, 5, 8, 3, 2.2, 9, 4});
+        Check("UMi", O2iLos, 28, {40, 10, 1.5}, 12, {0, 0, -6.62, 1.25, 1.76, 0.323, 1.01},
+              {7, 0, 0.32, 0.42, 0.16, 0.35, 0.43}, {11, 5, 8, 3, 2.2, 9, 4});
+        Check("RMa", O2iLos, 0.7, {1000, 35, 1.5}, 10, {0, 0, -7.47, 0.67, 1.66, 0.09, 0.93},
+              {8, 0, 0.24, 0.18, 0.21, 0.30, 0.22}, {3.91, 2, 3, 3, 1.7, 7, 3});
         Check("UMi", Los, 0.9, {40, 10, 1.5}, 12, {0, 9, -7.25451, 1.18614, 1.69183, 0.323, 0.68229},
               {4, 5, 0.38, 0.41, 0.28668, 0.35, 0.32092}, {5, 3, 17, 7, 3, 9, 3});
         Check("UMi", Nlos, 28, {40, 10, 22.5}, 19, {0, 0, -7.18098, 1.19365, 1.69301, 0.201, 0.8615},
@@ -294,6 +303,9 @@ class ClustersCase : public ns3::TestCase {
         };
         NS_TEST_EXPECT_MSG_EQ_TOL(offset("UMa", 1.5, Nlos), -3.175278, 1e-5, "ZOD offset");
         NS_TEST_EXPECT_MSG_EQ_TOL(offset("UMa", 15, O2i), -0.359831, 1e-5, "ZOD offset of a high terminal");
+        NS_TEST_EXPECT_MSG_EQ(offset("UMa", 1.5, O2iLos), 0, "line of sight to the building");
+        NS_TEST_EXPECT_MSG_EQ(offset("UMi", 1.5, O2iLos), 0, "line of sight to the building");
+        NS_TEST_EXPECT_MSG_EQ(offset("RMa", 1.5, O2iLos), offset("RMa", 1.5, O2i), "one column for O2I");
         NS_TEST_EXPECT_MSG_EQ_TOL(offset("RMa", 1.5, Nlos), -0.558213, 1e-5, "ZOD offset, in degrees");
         NS_TEST_EXPECT_MSG_EQ_TOL(offset("UMi", 1.5, Nlos), -0.705427, 1e-5, "-10^(3.3 - 1.5 lg 200)");
         for (const char* name : allNames)

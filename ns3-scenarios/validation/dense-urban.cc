@@ -42,6 +42,7 @@ struct Settings {
         channel.Set("Deployment", "UMa");
         channel.Set("Frequency", 4e9);
         channel.Set("LosState", "Hard");
+        channel.Set("KeepLargeScale", "true"); // a drop: nobody leaves its place, or its cell
         channel.Set("CoherenceDistance", 0.03);
         cell.Set("Numerology", 0.0);
         cell.Set("Bandwidth", 10e6);
@@ -241,6 +242,7 @@ Body DenseUrban(Options& options) {
                       {.help = "carrier frequency", .smallest = 0.5e9, .largest = 7e9, .unit = "Hz"});
     options.AttributeChoice("deployment", settings->channel, "Deployment", {"UMa", "UMi"}, "TR 38.901 deployment");
     options.Attribute("coherenceDistance", settings->channel, "CoherenceDistance");
+    options.Attribute("keepLargeScale", settings->channel, "KeepLargeScale");
     for (const auto& [option, attribute] : {std::pair{"numerology", "Numerology"},
                                             {"pattern", "Pattern"},
                                             {"gnbPower", "GnbPower"},

@@ -146,7 +146,7 @@ std::vector<Cluster> Clusters(const ClusterStatistics& statistics, LinkCondition
         cluster.aoaDeg = AzimuthDeg(toBs) + relative(0);
         cluster.aodDeg = AzimuthDeg(fromBs) + relative(1);
         // 7.5-16: indoors, waves come in horizontally on average
-        cluster.zoaDeg = (condition == LinkCondition::O2i ? 90 : ZenithDeg(toBs)) + relative(2);
+        cluster.zoaDeg = (IsIndoors(condition) ? 90 : ZenithDeg(toBs)) + relative(2);
         cluster.zodDeg = (los ? ZenithDeg(fromBs) : zodCentre) + relative(3); // 7.5-18, 7.5-19
         cluster.delayS /= delayScale;                                         // 7.5-4
     }
@@ -281,7 +281,8 @@ std::shared_ptr<ClusterDrop> DrawClusters(const ClusterStatistics& statistics, L
     NS_LOG_LOGIC("around " << user
                            << (condition == LinkCondition::Los    ? ", LOS"
                                : condition == LinkCondition::Nlos ? ", NLOS"
-                                                                  : ", O2I")
+                               : condition == LinkCondition::O2i  ? ", O2I"
+                                                                  : ", O2I, line of sight outdoors")
                            << ": delay spread " << values[DS] * 1e9 << " ns, " << clusters.size() << " clusters, "
                            << drop->numTaps() << " taps, " << drop->rays.size() << " rays");
     return drop;

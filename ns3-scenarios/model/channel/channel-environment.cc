@@ -23,7 +23,7 @@ constexpr double near_m = 30;
 constexpr int finest_level = 4;
 constexpr double fine_length = 0.125; ///< of the outer radius of a ring: longest square in it
 
-/// A user takes part in up to four drops of each of three conditions, and in as many of a second image of the site.
+/// A user takes part in up to four drops of each condition, and in as many of a second image of the site.
 constexpr std::size_t recent_drops = 24;
 
 /// What a random stream is for; the numbers are part of what a seed means.
@@ -137,15 +137,15 @@ ConditionWeights ChannelEnvironment::Conditions(const LosRule& rule, const LinkG
     LinkGeometry outdoors = geometry; // table 7.4.2-1 counts the way to the building only
     outdoors.distance2dM = std::max(0.0, geometry.distance2dM - (indoor > 0 ? indoor * surroundings.wayInM : 0));
     out.outdoorLos = rule.fixed ? *rule.fixed : StateAt(m_statistics.LosProbability(outdoors), m_los, user, rule.hard);
-    out.o2i = indoor;
-    out.los = (1 - indoor) * out.outdoorLos;
-    out.nlos = (1 - indoor) * (1 - out.outdoorLos);
+    out.indoor = indoor;
+    out.of = {(1 - indoor) * out.outdoorLos, (1 - indoor) * (1 - out.outdoorLos), indoor * (1 - out.outdoorLos),
+              indoor * out.outdoorLos};
     return out;
 }
 
 const ChannelEnvironment::Fields& ChannelEnvironment::FieldsOf(LinkCondition condition,
                                                                const LinkGeometry& geometry) const {
-    const auto number = static_cast<std::size_t>(condition);
+    const auto number = static_cast<std::size_t>(IsIndoors(condition) ? LinkCondition::O2i : condition);
     auto& fields = m_fields[number];
     std::call_once(m_made[number], [&] {
         fields.emplace(Fields{{}, m_statistics.Clusters(condition, geometry)});

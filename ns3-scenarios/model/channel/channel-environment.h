@@ -38,11 +38,10 @@ struct CellWeight {
 
 /// How the state of a link is mixed: weights of power that add up to 1.
 struct ConditionWeights {
-    double los = 0, nlos = 0, o2i = 0;
+    std::array<double, link_conditions.size()> of{}; ///< by LinkCondition
+    double indoor = 0;
     double outdoorLos = 0; ///< line of sight of the outdoor part of the path, whether or not the user is indoors
-    double operator[](LinkCondition condition) const {
-        return condition == LinkCondition::Los ? los : condition == LinkCondition::Nlos ? nlos : o2i;
-    }
+    double operator[](LinkCondition condition) const { return of[static_cast<std::size_t>(condition)]; }
 };
 
 /// How a channel decides whether there is line of sight.
@@ -80,7 +79,7 @@ class ChannelEnvironment {
     /// \param indoorFraction share of places that are indoors
     Surroundings SurroundingsAt(double indoorFraction, const ns3::Vector& user) const;
 
-    /// Shadowing in dB (positive: more power) and K-factor in dB at a place. O2i has its own field.
+    /// Shadowing in dB (positive: more power) and K-factor in dB at a place. Indoors there is a field of its own.
     double Shadowing(LinkCondition condition, const LinkGeometry& geometry, const ns3::Vector& user) const;
     double KFactorDb(const LinkGeometry& geometry, const ns3::Vector& user) const;
     /// All large-scale parameters.
@@ -117,8 +116,8 @@ class ChannelEnvironment {
     double m_wavelengthM;
     std::uint64_t m_seed, m_realisation, m_site;
     ns3::Vector m_baseStation;
-    mutable std::array<std::optional<Fields>, 3> m_fields;
-    mutable std::array<std::once_flag, 3> m_made; ///< on whichever thread is first
+    mutable std::array<std::optional<Fields>, 3> m_fields; ///< both states of O2I share one
+    mutable std::array<std::once_flag, 3> m_made;          ///< on whichever thread is first
     GaussianField m_los, m_indoor, m_penetration, m_wayIn1, m_wayIn2, m_environmentHeight;
     std::map<std::tuple<LinkCondition, DropPlace, int>, std::weak_ptr<ClusterDrop>> m_drops;
     std::deque<std::shared_ptr<const ClusterDrop>> m_recent; ///< kept a little longer: sectors look one after another

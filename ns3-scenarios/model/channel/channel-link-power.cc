@@ -113,7 +113,7 @@ double ChannelLink::GetPortGain(AntennaGain gain) {
             sum += view.image.weight * StraightGain(view);
             continue;
         }
-        for (const auto condition : {LinkCondition::Los, LinkCondition::Nlos, LinkCondition::O2i}) {
+        for (const auto condition : link_conditions) {
             if (view.weights[condition] > 0) {
                 sum += view.image.weight * view.weights[condition] * view.gain[static_cast<std::size_t>(condition)] *
                        SpreadGain(view, condition);
@@ -155,7 +155,7 @@ double ChannelLink::SpreadGain(const View& view, LinkCondition condition) {
     const auto values = m_environment->LargeScale(condition, view.geometry, view.utPlace);
     const auto statistics = m_environment->statistics().Clusters(condition, view.geometry);
     const double zod = Zenith(fromBs) + (los ? 0 : statistics.zodOffsetDeg * deg);
-    const double zoa = condition == LinkCondition::O2i ? 90 * deg : Zenith(toBs);
+    const double zoa = IsIndoors(condition) ? 90 * deg : Zenith(toBs);
     // Directions are those from the middle of the user's cell: as wide as a cell is seen from the base station.
     const double flat = std::max(view.geometry.distance2dM, 1.0);
     const double whole = m_environment->statistics().ClusterCorrelationDistanceM(condition);

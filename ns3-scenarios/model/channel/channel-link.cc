@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -23,7 +24,6 @@ using ns3::Vector;
 constexpr double pi = std::numbers::pi;
 constexpr double nearest_m = 1e-3;  ///< two ends closer than this are at one point
 constexpr double window_fade = 0.1; ///< of a window's length: over which the new directions replace the old
-constexpr LinkCondition conditions[] = {LinkCondition::Los, LinkCondition::Nlos, LinkCondition::O2i};
 
 bool Same(const Vector& a, const Vector& b) {
     return a.x == b.x && a.y == b.y && a.z == b.z;
@@ -88,12 +88,18 @@ void ChannelLink::Settle() {
         m_realisation = realisation;
         m_placed = false;
     }
-    if (m_placed && Same(ut, m_utPlace) && Same(bs, m_bsPlace) &&
-        m_surroundingsVersion == m_channel.m_surroundingsVersion) {
+    const bool known = m_placed && Same(bs, m_bsPlace) && m_surroundingsVersion == m_channel.m_surroundingsVersion;
+    if (known && Same(ut, m_utPlace)) {
         return;
     }
     CheckPlaces(ut, bs);
     m_utPlace = ut;
+    const Vector home = m_channel.LargeScalePlaceOf(m_utNode, ut);
+    if (known && Same(home, m_home)) { // only phases go on
+        m_raysCurrent = false;
+        return;
+    }
+    m_home = home;
     m_bsPlace = bs;
     m_surroundingsVersion = m_channel.m_surroundingsVersion;
     m_placed = true;
@@ -133,10 +139,10 @@ void ChannelLink::RefreshLargeScale() {
     if (m_viewsCurrent) {
         return;
     }
-    m_surroundings = m_channel.SurroundingsOf(m_utNode, *m_environment, m_utPlace);
+    m_surroundings = m_channel.SurroundingsOf(m_utNode, *m_environment, m_home);
     m_views.clear();
-    for (const auto& image : m_channel.m_wrapAround.Images(m_bsPlace, m_utPlace)) {
-        const Vector seen = m_utPlace - image.shift;
+    for (const auto& image : m_channel.m_wrapAround.Images(m_bsPlace, m_home)) {
+        const Vector seen = m_home - image.shift;
         const double distance = std::hypot(seen.x - m_bsPlace.x, seen.y - m_bsPlace.y);
         m_views.push_back({image, seen, {distance, m_bsPlace.z, seen.z}, {}, {}});
     }
@@ -157,10 +163,7 @@ void ChannelLink::RefreshView(View& view) {
     view.weights = m_environment->Conditions(m_channel.m_los, geometry, view.utPlace, m_surroundings);
     const double uniform = m_environment->EnvironmentHeightUniform(view.utPlace);
     const double air = statistics.AbsorptionDb(geometry.Distance3d());
-    const auto loss = [&](LinkCondition condition) {
-        return std::pow(10, -statistics.PathLossDb(condition, geometry, uniform) / 10);
-    };
-    for (const auto condition : conditions) {
+    for (const auto condition : link_conditions) {
         double& gain = view.gain[static_cast<std::size_t>(condition)];
         if (view.weights[condition] <= 0) {
             continue;
@@ -169,22 +172,15 @@ void ChannelLink::RefreshView(View& view) {
         if (m_channel.m_shadowing) {
             db += m_environment->Shadowing(condition, geometry, view.utPlace);
         }
-        if (condition == LinkCondition::O2i) { // the outdoor part has a state of its own
-            const double los = view.weights.outdoorLos;
-            gain =
-                (los > 0 ? los * loss(LinkCondition::Los) : 0) + (los < 1 ? (1 - los) * loss(LinkCondition::Nlos) : 0);
-            db -= m_surroundings.penetrationDb;
-        } else {
-            gain = loss(condition);
-            db -= m_surroundings.carDb;
-        }
+        db -= IsIndoors(condition) ? m_surroundings.penetrationDb : m_surroundings.carDb;
+        gain = std::pow(10, -statistics.PathLossDb(condition, geometry, uniform) / 10);
         gain *= std::pow(10, db / 10);
     }
 }
 
 double ChannelLink::View::Gain() const {
     double sum = 0;
-    for (const auto condition : conditions) {
+    for (const auto condition : link_conditions) {
         sum += weights[condition] * gain[static_cast<std::size_t>(condition)];
     }
     return sum;
@@ -205,22 +201,18 @@ LinkState ChannelLink::GetState() {
     const auto& weights = view.weights;
     const auto& geometry = view.geometry;
     const Vector& place = view.utPlace;
-    const auto strongest = *std::max_element(std::begin(conditions), std::end(conditions),
-                                             [&](LinkCondition a, LinkCondition b) { return weights[a] < weights[b]; });
+    const auto strongest =
+        *std::ranges::max_element(link_conditions, {}, [&](LinkCondition condition) { return weights[condition]; });
     const auto& statistics = m_environment->statistics();
     const auto values = m_environment->LargeScale(strongest, geometry, place);
-    const bool indoors = strongest == LinkCondition::O2i;
-    const auto outdoors =
-        weights.outdoorLos > 0.5 || strongest == LinkCondition::Los ? LinkCondition::Los : LinkCondition::Nlos;
     LinkState state{};
     state.distance_2d_m = geometry.distance2dM;
     state.distance_3d_m = geometry.Distance3d();
     state.los = weights.outdoorLos;
-    state.indoor = weights.o2i;
-    state.path_loss_db =
-        statistics.PathLossDb(indoors ? outdoors : strongest, geometry, m_environment->EnvironmentHeightUniform(place));
+    state.indoor = weights.indoor;
+    state.path_loss_db = statistics.PathLossDb(strongest, geometry, m_environment->EnvironmentHeightUniform(place));
     state.shadowing_db = m_channel.m_shadowing ? m_environment->Shadowing(strongest, geometry, place) : 0;
-    state.penetration_db = indoors ? m_surroundings.penetrationDb : m_surroundings.carDb;
+    state.penetration_db = IsIndoors(strongest) ? m_surroundings.penetrationDb : m_surroundings.carDb;
     state.absorption_db = statistics.AbsorptionDb(geometry.Distance3d());
     state.gain_db = 10 * std::log10(gain);
     state.k_factor_db = strongest == LinkCondition::Los ? values[K] : std::nan("");
@@ -296,7 +288,7 @@ void ChannelLink::FindParts() {
         }
     };
     for (const auto& view : m_views) {
-        for (const auto condition : conditions) {
+        for (const auto condition : link_conditions) {
             if (view.weights[condition] > 0) {
                 add(view, condition);
             }
@@ -307,7 +299,7 @@ void ChannelLink::FindParts() {
 }
 
 void ChannelLink::FindDrops() {
-    const int floor = ChannelEnvironment::FloorOf(m_utPlace);
+    const int floor = ChannelEnvironment::FloorOf(m_home);
     const auto before = m_environment->numDrops();
     for (auto& part : m_parts) {
         if (!part->drop) {
@@ -343,13 +335,15 @@ void ChannelLink::RefreshRays() {
 }
 
 void ChannelLink::UpdateWindow(Part& part) {
-    const double longest = m_channel.m_windowM;
+    const bool exact = part.direct || m_channel.m_drifting;
+    const double longest = m_channel.m_keepsLargeScale ? std::numeric_limits<double>::infinity()
+                           : exact                     ? 0
+                                                       : m_channel.m_windowM;
     const Vector place = m_utPlace - part.shift;
     const Vector lastUt = std::exchange(part.utPlace, place), lastBs = std::exchange(part.bsPlace, m_bsPlace);
     const bool sameArrays = part.window && part.arrayVersion == m_arrayVersion;
     const double moved = sameArrays ? part.window->Moved(place, m_bsPlace) : 0;
-    const bool exact = part.direct || m_channel.m_drifting;
-    if (sameArrays && moved <= (exact ? 0 : longest)) {
+    if (sameArrays && moved <= longest) {
         if (part.previous && moved >= window_fade * longest) {
             part.previous.reset();
         }
@@ -359,7 +353,7 @@ void ChannelLink::UpdateWindow(Part& part) {
     const double step = std::max(ns3::CalculateDistance(place, lastUt), ns3::CalculateDistance(m_bsPlace, lastBs));
     part.previous = sameArrays && !exact && step < window_fade * longest ? std::move(part.window) : nullptr;
     const Waves waves = !m_channel.m_spherical ? Waves::Plane : part.direct ? Waves::Direct : Waves::Spherical;
-    part.window = std::make_unique<RayWindow>(part.drop, *m_utArray, *m_bsArray, place, m_bsPlace,
+    part.window = std::make_unique<RayWindow>(part.drop, *m_utArray, *m_bsArray, m_home - part.shift, m_bsPlace,
                                               m_channel.GetWavelengthM(), waves);
     part.arrayVersion = m_arrayVersion;
 }

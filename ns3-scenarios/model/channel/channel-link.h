@@ -174,7 +174,7 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
         ns3::Vector utPlace; ///< where the user would be if this image were the site itself
         LinkGeometry geometry;
         ConditionWeights weights;
-        std::array<double, 3> gain{}; ///< linear, by LinkCondition
+        std::array<double, link_conditions.size()> gain{}; ///< linear, by LinkCondition
         double Gain() const;
     };
     /// Values over frequency, and for which places, arrays and settings they hold.
@@ -239,6 +239,7 @@ class ChannelLink : public ns3::SimpleRefCount<ChannelLink> {
     std::uint64_t m_screensVersion = 0; ///< that the windows are for
     bool m_placed = false, m_viewsCurrent = false, m_partsCurrent = false, m_raysCurrent = false;
     ns3::Vector m_bsPlace, m_utPlace; ///< the places that everything below is for
+    ns3::Vector m_home;               ///< where the user's large-scale parameters and clusters are taken
     std::uint64_t m_surroundingsVersion = 0;
     Surroundings m_surroundings;
     std::vector<View> m_views; ///< the one with the largest weight first

@@ -106,7 +106,7 @@ ChannelStatistics::ChannelStatistics(Deployment deployment, double frequencyHz, 
         m_hall = CompleteHall(deployment, hall);
     if (frequencyHz > 100e9 || absorptionBelow100GHz) // P.676 begins at 1 GHz, where there is next to nothing
         m_absorptionDbPerKm = SpecificAttenuationDbPerKm(std::max(frequencyHz, 1e9));
-    for (auto condition : {LinkCondition::Los, LinkCondition::Nlos, LinkCondition::O2i}) {
+    for (const auto condition : link_conditions) {
         auto& s = m_clusters[static_cast<std::size_t>(condition)];
         if (IsIsotropic(deployment))
             s = ClarkeClusters();
@@ -155,7 +155,7 @@ double ChannelStatistics::LosProbability(const LinkGeometry& geometry) const {
 
 double ChannelStatistics::PathLossDb(LinkCondition condition, const LinkGeometry& geometry,
                                      double environmentHeightUniform) const {
-    const bool los = condition == LinkCondition::Los;
+    const bool los = HasLos(condition);
     const double fGHz = m_frequencyHz / 1e9, d3 = std::max(geometry.Distance3d(), 1.0);
     switch (m_deployment) {
     case Deployment::RMa:
@@ -184,7 +184,7 @@ double ChannelStatistics::PathLossDb(LinkCondition condition, const LinkGeometry
 }
 
 double ChannelStatistics::ShadowingStdDb(LinkCondition condition, const LinkGeometry& geometry) const {
-    const bool los = condition == LinkCondition::Los, o2i = condition == LinkCondition::O2i;
+    const bool los = condition == LinkCondition::Los, o2i = IsIndoors(condition);
     switch (m_deployment) {
     case Deployment::RMa:
     case Deployment::RMaLmlc: {
@@ -213,7 +213,7 @@ double ChannelStatistics::ShadowingStdDb(LinkCondition condition, const LinkGeom
 
 ClusterStatistics ChannelStatistics::Clusters(LinkCondition condition, const LinkGeometry& geometry) const {
     ClusterStatistics s = m_clusters[static_cast<std::size_t>(condition)];
-    SetZenithOfDeparture(m_deployment, condition == LinkCondition::Los, m_frequencyHz / 1e9, geometry, s);
+    SetZenithOfDeparture(m_deployment, condition, m_frequencyHz / 1e9, geometry, s);
     s.std[SF] = ShadowingStdDb(condition, geometry);
     s.clusterZsdDeg = IsIsotropic(m_deployment) ? 0 : 0.375 * std::pow(10, s.mean[ZSD]);
     return s;
@@ -245,11 +245,11 @@ double ChannelStatistics::ClusterCorrelationDistanceM(LinkCondition condition) c
     switch (m_deployment) {
     case Deployment::RMa:
     case Deployment::RMaLmlc:
-        return std::array{50, 60, 15}[i];
+        return std::array{50, 60, 15, 15}[i];
     case Deployment::UMa:
-        return std::array{40, 50, 15}[i];
+        return std::array{40, 50, 15, 15}[i];
     case Deployment::UMiStreetCanyon:
-        return std::array{12, 15, 15}[i];
+        return std::array{12, 15, 15, 15}[i];
     case Deployment::Clarke:
     case Deployment::Rayleigh:
         return 100;

@@ -56,8 +56,20 @@ std::string NameOf(Deployment deployment);
 /// The deployment of that name; throws std::invalid_argument, which lists the legal names, if there is none.
 Deployment DeploymentOf(const std::string& name);
 
-/// State of a link, TR 38.901 section 7.4.2: line of sight, none, or from outdoors to indoors.
-enum class LinkCondition : std::uint8_t { Los, Nlos, O2i };
+/// State of a link, TR 38.901 section 7.4.2: line of sight, none, or from outdoors to indoors, where the outdoor part
+/// has no line of sight (O2i) or has one (O2iLos).
+enum class LinkCondition : std::uint8_t { Los, Nlos, O2i, O2iLos };
+
+constexpr std::array link_conditions{LinkCondition::Los, LinkCondition::Nlos, LinkCondition::O2i,
+                                     LinkCondition::O2iLos};
+
+constexpr bool IsIndoors(LinkCondition condition) {
+    return condition == LinkCondition::O2i || condition == LinkCondition::O2iLos;
+}
+/// Whether the path, or its part outdoors, has line of sight.
+constexpr bool HasLos(LinkCondition condition) {
+    return condition == LinkCondition::Los || condition == LinkCondition::O2iLos;
+}
 
 /// Where the two ends of a link are, as far as the statistics depend on it.
 struct LinkGeometry {
@@ -151,17 +163,18 @@ class ChannelStatistics {
     double LosProbability(const LinkGeometry& geometry) const;
 
     /// Path loss in dB, table 7.4.1-1, without shadowing, penetration and absorption. Clarke: free space.
-    /// O2i counts as Nlos: the caller chooses the state of the outdoor part.
+    /// Indoors it is that of the outdoor part.
     /// \param environmentHeightUniform in [0, 1): chooses h_E of note 1 for UMa terminals above 13 m, where the table
     ///        draws it at random. The loss is a continuous function of it (steps are smoothed over 0.1) and of the
     ///        distance, so a caller that takes it from a field over position gets a loss without jumps.
     double PathLossDb(LinkCondition condition, const LinkGeometry& geometry, double environmentHeightUniform = 0) const;
 
-    /// Standard deviation of shadowing in dB: table 7.4.1-1, and table 7.5-6 for O2i.
+    /// Standard deviation of shadowing in dB: table 7.4.1-1, and table 7.5-6 indoors.
     double ShadowingStdDb(LinkCondition condition, const LinkGeometry& geometry) const;
 
-    /// Tables 7.5-6 to 7.5-11. Indoors, where there is no O2i, that counts as Nlos. Zenith spread of departure and ZOD
-    /// offset of O2i are those of an outdoor part without line of sight.
+    /// Tables 7.5-6 to 7.5-11. In offices and factories, which have no O2i, that counts as Nlos. In UMa and UMi, whose
+    /// tables 7.5-7 and 7.5-8 have no column for O2I, zenith spread of departure and ZOD offset are those of the
+    /// outdoor part: the waves leave the base station as they would leave it for the building's wall.
     ClusterStatistics Clusters(LinkCondition condition, const LinkGeometry& geometry) const;
 
     /// Mean loss of an outer wall (tables 7.4.3-2, 7.4.3-3) and of the way behind it (0.5 dB per metre), dB.
@@ -201,7 +214,8 @@ class ChannelStatistics {
     FactoryHall m_hall;
     BuildingLoss m_buildingLoss;
     double m_absorptionDbPerKm = 0;
-    std::array<ClusterStatistics, 3> m_clusters; ///< by LinkCondition, less what depends on the geometry
+    std::array<ClusterStatistics, link_conditions.size()>
+        m_clusters; ///< by LinkCondition, less what depends on the geometry
 };
 
 } // namespace edgelam

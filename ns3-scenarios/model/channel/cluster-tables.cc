@@ -4,6 +4,8 @@
 /// - RMa LOS: mean and standard deviation of lg ZSD are exchanged. Table 7.5-9 is written here.
 /// - RMa NLOS and O2I: the ZOD offset is in radians, all others in degrees. Degrees here.
 /// - UMa NLOS and O2I: the ZOD offset lacks the term of the terminal's height (table 7.5-7). Here it is in.
+/// - UMa and UMi O2I: ZSD and ZOD offset are those without line of sight, whatever the outdoor part has. Tables 7.5-7
+///   and 7.5-8 know the outdoor part's two states only, and its own counts here.
 /// - UMi NLOS: the higher end counts as the base station, so a terminal above it never widens ZSD (table 7.5-8).
 /// - Notes of tables 7.5-6 to 7.5-10: below 6 GHz (UMa, InH) or 2 GHz (UMi), the statistics are those at that
 ///   frequency. ns-3 goes on with the formulas; here the frequency is held.
@@ -60,8 +62,7 @@ class Table : public ns3::ThreeGppChannelModel {
         auto state = ns3::CreateObject<ns3::ChannelCondition>();
         state->SetLosCondition(condition == LinkCondition::Los ? ns3::ChannelCondition::LOS
                                                                : ns3::ChannelCondition::NLOS);
-        state->SetO2iCondition(condition == LinkCondition::O2i ? ns3::ChannelCondition::O2I
-                                                               : ns3::ChannelCondition::O2O);
+        state->SetO2iCondition(IsIndoors(condition) ? ns3::ChannelCondition::O2I : ns3::ChannelCondition::O2O);
         // What depends on the geometry is replaced below, so any will do.
         return GetThreeGppTable(end(0, 10), end(100, 1.5), state);
     }
@@ -75,7 +76,7 @@ std::array<double, 7> CorrelationDistances(Deployment deployment, LinkCondition 
     static constexpr Row uma[]{{37, 12, 30, 18, 15, 15, 15}, {50, 50, 40, 50, 50, 50, 50}, {7, 7, 10, 11, 17, 25, 25}};
     static constexpr Row umi[]{{10, 15, 7, 8, 8, 12, 12}, {13, 13, 10, 10, 9, 10, 10}, {7, 7, 10, 11, 17, 25, 25}};
     static constexpr Row office[]{{10, 4, 8, 7, 5, 4, 4}, {6, 6, 5, 3, 3, 4, 4}, {6, 6, 5, 3, 3, 4, 4}};
-    const auto i = static_cast<std::size_t>(condition);
+    const auto i = std::min<std::size_t>(static_cast<std::size_t>(condition), 2);
     switch (deployment) {
     case Deployment::RMa:
     case Deployment::RMaLmlc:
@@ -92,7 +93,7 @@ std::array<double, 7> CorrelationDistances(Deployment deployment, LinkCondition 
 } // namespace
 
 ClusterStatistics ThreeGppClusters(Deployment deployment, double frequencyGHz, LinkCondition condition) {
-    if (IsOffice(deployment) && condition == LinkCondition::O2i)
+    if (IsOffice(deployment) && IsIndoors(condition))
         condition = LinkCondition::Nlos;
     auto tables = ns3::Create<Table>(deployment, std::max(frequencyGHz, LeastFrequencyGHz(deployment)));
     const auto t = tables->Look(condition);
@@ -136,8 +137,10 @@ ClusterStatistics ClarkeClusters() {
     return s;
 }
 
-void SetZenithOfDeparture(Deployment deployment, bool los, double frequencyGHz, const LinkGeometry& g,
+void SetZenithOfDeparture(Deployment deployment, LinkCondition condition, double frequencyGHz, const LinkGeometry& g,
                           ClusterStatistics& s) {
+    // Only RMa's table, 7.5-9, has a column for O2I, which is that without line of sight.
+    const bool los = IsRural(deployment) ? condition == LinkCondition::Los : HasLos(condition);
     const double km = g.distance2dM / 1000, up = 0.01 * (g.utHeightM - 1.5);
     switch (deployment) {
     case Deployment::UMa: {

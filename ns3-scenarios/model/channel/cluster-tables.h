@@ -12,7 +12,7 @@ ClusterStatistics ThreeGppClusters(Deployment deployment, double frequencyGHz, L
 /// One cluster without spreads of any kind and without cross-polar power.
 ClusterStatistics ClarkeClusters();
 /// Tables 7.5-7 to 7.5-9: what of the zenith angles of departure depends on the geometry.
-void SetZenithOfDeparture(Deployment deployment, bool los, double frequencyGHz, const LinkGeometry& geometry,
-                          ClusterStatistics& statistics);
+void SetZenithOfDeparture(Deployment deployment, LinkCondition condition, double frequencyGHz,
+                          const LinkGeometry& geometry, ClusterStatistics& statistics);
 
 } // namespace edgelam

@@ -82,7 +82,7 @@ double FactoryLosProbability(Deployment deployment, const FactoryHall& hall, con
 double FactoryPathLossDb(Deployment deployment, LinkCondition condition, double distance3dM, double frequencyGHz) {
     const double d = std::log10(distance3dM), f = std::log10(frequencyGHz);
     const double los = 31.84 + 21.50 * d + 19.00 * f;
-    if (condition == LinkCondition::Los)
+    if (HasLos(condition))
         return los;
     const double sparseLow = 33 + 25.5 * d + 20 * f;
     switch (deployment) {

@@ -77,6 +77,12 @@ ns3::TypeId RadioChannel::GetTypeId() {
                 MakeStringChecker())
             .AddAttribute("Shadowing", "Whether there is shadow fading.", BooleanValue(true),
                           MakeBooleanAccessor(&RadioChannel::m_shadowing), MakeBooleanChecker())
+            .AddAttribute("KeepLargeScale",
+                          "Whether a user's large-scale parameters, line of sight, clusters and directions stay those "
+                          "of the place where it was first, and its motion only turns the phases of rays: the drops of "
+                          "TR 38.901 7.5, as evaluations have them.",
+                          BooleanValue(false), MakeBooleanAccessor(&RadioChannel::m_keepsLargeScale),
+                          MakeBooleanChecker())
             .AddAttribute("Absorption",
                           "Whether air absorbs (ITU-R P.676) at 100e9 Hz and below too; above it always does.",
                           BooleanValue(false), MakeBooleanAccessor(&RadioChannel::m_absorption), MakeBooleanChecker())
@@ -285,6 +291,7 @@ bool RadioChannel::IsBaseStation(const ns3::Ptr<ns3::MobilityModel>& a, const ns
 void RadioChannel::Redraw(ns3::Ptr<ns3::MobilityModel> ut) {
     const auto node = NodeOf(ut);
     ++m_redraws[node];
+    m_homes.erase(node);
     NS_LOG_LOGIC("node " << node << " is elsewhere, in another environment");
 }
 
@@ -328,6 +335,10 @@ Surroundings RadioChannel::SurroundingsOf(std::uint32_t utNode, const ChannelEnv
     const double loss = environment.statistics().PenetrationMeanDb(given.building, given.wayInM) +
                         ChannelStatistics::PenetrationStdDb(given.building) * given.deviation;
     return {1, given.wayInM, loss, 0};
+}
+
+ns3::Vector RadioChannel::LargeScalePlaceOf(std::uint32_t utNode, const ns3::Vector& place) {
+    return m_keepsLargeScale ? m_homes.try_emplace(utNode, place).first->second : place;
 }
 
 void RadioChannel::AddSurface(ns3::Ptr<ReflectingSurface> surface) {

@@ -127,6 +127,8 @@ class RadioChannel : public ns3::Object {
     /// Of a user at a place, for its links in this environment.
     Surroundings SurroundingsOf(std::uint32_t utNode, const ChannelEnvironment& environment,
                                 const ns3::Vector& place) const;
+    /// Where the large-scale parameters of a user that is at this place are taken.
+    ns3::Vector LargeScalePlaceOf(std::uint32_t utNode, const ns3::Vector& place);
 
     Deployment m_deployment = Deployment::UMa;
     double m_frequencyHz = 3.5e9;
@@ -134,13 +136,14 @@ class RadioChannel : public ns3::Object {
     double m_indoorFraction = 0;
     double m_hallLength, m_hallWidth, m_hallHeight, m_clutterSize, m_clutterDensity, m_clutterHeight; ///< FactoryHall
     BuildingLoss m_buildingLoss = BuildingLoss::Low;
-    bool m_shadowing = true, m_drifting = false, m_absorption = false, m_spherical = false;
+    bool m_shadowing = true, m_drifting = false, m_absorption = false, m_spherical = false, m_keepsLargeScale = false;
     double m_windowM = 0.5, m_coherence = 0.01;
 
     std::map<Deployment, std::unique_ptr<ChannelStatistics>> m_statistics; ///< made when first needed
     std::map<std::uint32_t, Deployment> m_deployments;                     ///< of base stations that differ
     std::map<std::uint32_t, GivenSurroundings> m_surroundings;             ///< of each node that has its own
     std::uint64_t m_surroundingsVersion = 0;
+    std::map<std::uint32_t, ns3::Vector> m_homes; ///< of each user, if large-scale parameters are kept
     WrapAround m_wrapAround;
     ns3::Ptr<ns3::UniformRandomVariable> m_random;
     std::uint64_t m_seed = 0;
