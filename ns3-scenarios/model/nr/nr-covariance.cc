@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define EDGELAM_VECTOR __attribute__((target_clones("arch=x86-64-v3", "default")))
@@ -24,9 +23,9 @@ constexpr std::size_t Place(std::size_t row, std::size_t column) {
     return row * (row + 1) / 2 + column;
 }
 
-/// Entries of some samples: += sum over layers of q_i conj(q_j), layer by layer.
+/// Entries of some samples: += sum over layers of q_i conj(q_j).
 /// \param values q, [receiver, layer of `columns`, sample of `stride`]
-/// \param q room for [layer, receiver, 2, products_at_once]
+/// \param q room for [receiver, 2, products_at_once]
 /// \param re, im [entry, sample of `samples`]
 EDGELAM_VECTOR
 void AddProducts(const float* values, std::size_t receivers, std::size_t columns, std::size_t stride, float amplitude,
@@ -34,38 +33,34 @@ void AddProducts(const float* values, std::size_t receivers, std::size_t columns
     constexpr std::size_t n = products_at_once;
     for (std::size_t f0 = 0; f0 < count; f0 += n) {
         const std::size_t here = std::min(n, count - f0);
-        double* to = q;
         for (std::size_t l = 0; l < layers; ++l) {
-            for (std::size_t i = 0; i < receivers; ++i, to += 2 * n) {
+            double *atRe = re + f0, *atIm = im + f0;
+            for (std::size_t i = 0; i < receivers; ++i) {
+                double *ir = q + 2 * i * n, *ii = ir + n;
                 const float* from = values + 2 * ((i * columns + l) * stride + f0);
-                float part[2 * n]; // the last sample again where there are no more
-                std::memcpy(part, from, here == n ? sizeof(part) : 2 * here * sizeof(float));
-                for (std::size_t k = here; k < n; ++k) {
-                    part[2 * k] = part[2 * here - 2];
-                    part[2 * k + 1] = part[2 * here - 1];
-                }
                 for (std::size_t k = 0; k < n; ++k) {
-                    to[k] = amplitude * part[2 * k];
-                    to[n + k] = amplitude * part[2 * k + 1];
+                    ir[k] = amplitude * from[2 * std::min(k, here - 1)];
+                    ii[k] = amplitude * from[2 * std::min(k, here - 1) + 1];
                 }
-            }
-        }
-        double *atRe = re + f0, *atIm = im + f0;
-        for (std::size_t i = 0; i < receivers; ++i) {
-            for (std::size_t j = 0; j <= i; ++j, atRe += samples, atIm += samples) {
-                double sumRe[n] = {}, sumIm[n] = {};
-                std::memcpy(sumRe, atRe, here == n ? sizeof(sumRe) : here * sizeof(double));
-                std::memcpy(sumIm, atIm, here == n ? sizeof(sumIm) : here * sizeof(double));
-                for (std::size_t l = 0; l < layers; ++l) {
-                    const double *ir = q + 2 * n * (l * receivers + i), *ii = ir + n;
-                    const double *jr = q + 2 * n * (l * receivers + j), *ji = jr + n;
+                for (std::size_t j = 0; j <= i; ++j, atRe += samples, atIm += samples) {
+                    const double *jr = q + 2 * j * n, *ji = jr + n;
+                    double sumRe[n], sumIm[n];
                     for (std::size_t k = 0; k < n; ++k) {
-                        sumRe[k] += ir[k] * jr[k] + ii[k] * ji[k];
-                        sumIm[k] += ii[k] * jr[k] - ir[k] * ji[k];
+                        sumRe[k] = ir[k] * jr[k] + ii[k] * ji[k];
+                        sumIm[k] = ii[k] * jr[k] - ir[k] * ji[k];
+                    }
+                    if (here == n) {
+                        for (std::size_t k = 0; k < n; ++k) {
+                            atRe[k] += sumRe[k];
+                            atIm[k] += sumIm[k];
+                        }
+                    } else {
+                        for (std::size_t k = 0; k < here; ++k) {
+                            atRe[k] += sumRe[k];
+                            atIm[k] += sumIm[k];
+                        }
                     }
                 }
-                std::memcpy(atRe, sumRe, here == n ? sizeof(sumRe) : here * sizeof(double));
-                std::memcpy(atIm, sumIm, here == n ? sizeof(sumIm) : here * sizeof(double));
             }
         }
     }
@@ -164,7 +159,7 @@ void Covariance::AddLayers(const std::complex<float>* layers, std::size_t column
     const auto* values = reinterpret_cast<const float*>(layers);
     const auto amplitude = static_cast<float>(std::sqrt(power));
     thread_local std::vector<double> work;
-    work.resize(2 * m_receivers * numLayers * products_at_once);
+    work.resize(2 * m_receivers * products_at_once);
     AddProducts(values, m_receivers, columns, stride, amplitude, numLayers, count, work.data(), m_re.data() + first,
                 m_im.data() + first, m_samples);
     m_directed = true;
