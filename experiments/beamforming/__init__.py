@@ -31,6 +31,8 @@ def check(config: "Config") -> None:
         from edgelam.models import check_backbone
 
         check_backbone(config.policy.backbone)
+    if config.device != "cpu":
+        _check_device(config.device)
     if config.policies:
         from .jobs import check_policies
 
@@ -39,3 +41,15 @@ def check(config: "Config") -> None:
         from . import loop
 
         loop.check(config)
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    from edgelam.errors import ConfigurationError
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise ConfigurationError(f"device is {device!r}, which PyTorch cannot use here: {first}") from None

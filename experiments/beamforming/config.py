@@ -2,7 +2,6 @@
 """Configuration of beamforming and its recipes."""
 
 import dataclasses
-import math
 import re
 from typing import Literal
 
@@ -10,7 +9,19 @@ from edgelam.air.beamforming.learned.settings import KINDS, Kind, PolicySettings
 from edgelam.errors import ConfigurationError
 from edgelam.runs import Needs, Network
 
-Rule = Literal["mrt", "zf", "rzf", "wmmse-1-start", "wmmse", "max-min"]
+from .settings import (
+    CoordinatedSettings,
+    EnergySettings,
+    FederatedSettings,
+    HybridSettings,
+    LearningSettings,
+    LoopSettings,
+    SensingSettings,
+    StreamSettings,
+    SurfaceSettings,
+)
+
+Rule = Literal["mrt", "zf", "rzf", "wmmse-1-start", "wmmse", "wmmse-backlog", "max-min"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,131 +31,8 @@ class Test:
     users: int
     antennas: int
     snr_db: float
-
-
-@dataclasses.dataclass(frozen=True)
-class LoopSettings:
-    """The closed loop: every method drives the network of the options --scenario and so on."""
-
-    ues: int = 6
-    """UEs, all of which are sent to at once, a layer each; 1 to 12."""
-    ages_ms: tuple[float, ...] = (0.0, 10.0)
-    """How old channels are when the gNB gets them, ms; everything is measured for each."""
-    pilot_snr_db: float = math.inf
-    """SNR of the estimates of channels, dB; inf: they are exact."""
-    period_ms: float = 1.0
-    """Time between two decisions, ms."""
-    filling_ms: float = 30.0
-    """Time with full buffers before goodput is measured, ms."""
-    measured_ms: float = 120.0
-    """Time over which goodput is measured, ms."""
-    watch_ms: float = 1.5
-    """Mean time between two looks at channels and weights for the predicted rates, ms."""
-    tensors: int = 5
-    """Tensors that each UE gets afterwards, for latencies."""
-    tensor_kb: float = 98.304
-    """Size of a tensor, kB: as by default 64 hidden states of MiniLM, 384 values of four bytes."""
-    longest_ms: float = 1000.0
-    """A tensor that takes longer is given up, and counts with this time, ms."""
-
-    def __post_init__(self) -> None:
-        """Refuse values that are not legal."""
-        if not 1 <= self.ues <= 12:
-            raise ConfigurationError(f"loop.ues is {self.ues}; legal are 1 to 12, a layer each (docs/antennas.md)")
-        if not self.ages_ms or len(set(self.ages_ms)) < len(self.ages_ms):
-            raise ConfigurationError(f"loop.ages_ms are {self.ages_ms}; at least one, each once")
-        for age_ms in self.ages_ms:
-            if not 0 <= age_ms <= 1000:
-                raise ConfigurationError(f"loop.ages_ms have {age_ms:g}; legal are 0 to 1000 ms")
-        for name in ("period_ms", "measured_ms", "watch_ms", "tensor_kb", "longest_ms"):
-            if not 0.1 <= getattr(self, name) <= 1e5:
-                raise ConfigurationError(f"loop.{name} is {getattr(self, name):g}; legal are 0.1 to 100000")
-        if not 0 <= self.filling_ms <= 1e5:
-            raise ConfigurationError(f"loop.filling_ms is {self.filling_ms:g}; legal are 0 to 100000")
-        if self.tensors < 0:
-            raise ConfigurationError(f"loop.tensors is {self.tensors}; it must be 0 or more")
-        if math.isnan(self.pilot_snr_db) or self.pilot_snr_db < -40:
-            raise ConfigurationError(f"loop.pilot_snr_db is {self.pilot_snr_db:g}; legal are -40 dB and more, or inf")
-
-
-@dataclasses.dataclass(frozen=True)
-class SurfaceSettings:
-    """The cell with a surface: 8 antennas, 100 elements, 3 users (arXiv 2009.14404)."""
-
-    samples: int = 0
-    """Cells on which all methods are judged; 0: no surfaces."""
-    pilots: tuple[int, ...] = ()
-    """Numbers of pilots from which channels are estimated, multiples of 3."""
-    rounds: int = 8
-    """surface-POLICY: rounds of precoder and phases, each with a step of its own."""
-    policy_steps: int = 100
-    """surface-POLICY: optimiser steps, from the policy without surface on."""
-    policy_batch_size: int = 32
-    """surface-POLICY: cells in a step."""
-    draws: int = 1000
-    """Cells of the past: what LMMSE and the pilot encoder know before."""
-    codes: int = 3000
-    """pilot-encoder: how many of the users of the past it remembers, 3 of each cell."""
-    steps: int = 600
-    """pilot-encoder: optimiser steps."""
-    batch_size: int = 96
-    """pilot-encoder: cells in a step."""
-
-    def __post_init__(self) -> None:
-        """Refuse values that are not legal."""
-        for name, least in (("samples", 0), ("rounds", 1), ("policy_steps", 1), ("policy_batch_size", 1), ("draws", 2),
-                            ("codes", 1), ("steps", 1), ("batch_size", 1)):  # fmt: skip
-            if getattr(self, name) < least:
-                raise ConfigurationError(f"surface.{name} is {getattr(self, name)}; it must be at least {least}")
-        if self.codes > 3 * self.draws:
-            raise ConfigurationError(f"surface.codes is {self.codes}; legal are 1 to {3 * self.draws}, 3 of each draw")
-        for count in self.pilots:
-            if count < 3 or count % 3:
-                raise ConfigurationError(f"surface.pilots have {count}; legal are multiples of 3, one of each user")
-
-
-@dataclasses.dataclass(frozen=True)
-class HybridSettings:
-    """Precoders of several users behind phase shifters."""
-
-    samples: int = 0
-    """Channels on which all methods are judged; 0: none."""
-    users: int = 4
-    """Users, a stream each; there are as many RF chains, then twice as many, and as many in parts of the antennas."""
-    antennas: int = 16
-    """Antennas, at least twice as many as users."""
-    snr_db: float = 10.0
-    """Power over noise, dB."""
-    policy_steps: int = 100
-    """hybrid-POLICY: optimiser steps, from the policy without phase shifters on."""
-
-    def __post_init__(self) -> None:
-        """Refuse values that are not legal."""
-        for name, least in (("samples", 0), ("users", 1), ("policy_steps", 1)):
-            if getattr(self, name) < least:
-                raise ConfigurationError(f"hybrid.{name} is {getattr(self, name)}; it must be at least {least}")
-        if self.antennas < 2 * self.users:
-            raise ConfigurationError(f"hybrid.antennas is {self.antennas}; it must be at least {2 * self.users}")
-        if not -40 <= self.snr_db <= 40:
-            raise ConfigurationError(f"hybrid.snr_db is {self.snr_db:g}; legal are -40 to 40 dB")
-
-
-@dataclasses.dataclass(frozen=True)
-class FederatedSettings:
-    """Federated averaging of policies over sites."""
-
-    sites: int = 0
-    """Sites, the nodes of role ue of the network, whose cell is their backhaul; 0: none."""
-    rounds: int = 5
-    """Rounds of training at all sites and averaging at the node of role cloud."""
-    steps: int = 20
-    """Optimiser steps of a site in a round."""
-
-    def __post_init__(self) -> None:
-        """Refuse values that are not legal."""
-        for name, least in (("sites", 0), ("rounds", 1), ("steps", 1)):
-            if getattr(self, name) < least:
-                raise ConfigurationError(f"federated.{name} is {getattr(self, name)}; it must be at least {least}")
+    street: bool = False
+    """Whether channels are those of a street of TR 38.901, instead of CN(0, 1)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,9 +50,11 @@ class Config:
     parameters as graph-lam; unrolled-wmmse: iterations of WMMSE with trained steps."""
     rules: tuple[Rule, ...] = ("mrt", "zf", "rzf", "wmmse-1-start", "wmmse")
     """Classical methods; wmmse is the best of ten starts, wmmse-1-start that of RZF; max-min: the largest rate that all
-    users can have at once."""
+    users can have at once; wmmse-backlog: in the closed loop, WMMSE from one start whose weights are the bytes that
+    wait for each UE, elsewhere the same as wmmse-1-start."""
     tests: tuple[str, ...] = ("4x4@10", "8x8@10", "3x3@10")
-    """Test sets, as USERSxANTENNAS@SNR in dB: channels CN(0, 1)."""
+    """Test sets, as USERSxANTENNAS@SNR in dB: channels CN(0, 1); USERSxANTENNAS@SNR/street: of a street of TR 38.901,
+    for up to 40 users, with that SNR for each user."""
     test_samples: int = 400
     """Channels of each test set."""
     policy: PolicySettings = dataclasses.field(default_factory=PolicySettings)
@@ -186,6 +76,21 @@ class Config:
     """Hybrid precoding."""
     federated: FederatedSettings = dataclasses.field(default_factory=FederatedSettings)
     """Training over sites; with sites, the network carries what they send, and there is no closed loop."""
+    coordinated: CoordinatedSettings = dataclasses.field(default_factory=CoordinatedSettings)
+    """Several cells that coordinate."""
+    energy: EnergySettings = dataclasses.field(default_factory=EnergySettings)
+    """Bits per joule."""
+    streams: StreamSettings = dataclasses.field(default_factory=StreamSettings)
+    """Users with several antennas and streams."""
+    sensing: SensingSettings = dataclasses.field(default_factory=SensingSettings)
+    """The error of a beam pattern against the rate."""
+    checkpoints: str = ""
+    """A folder for checkpoints of training: what is trained there is not trained again. Empty: none are kept."""
+    time_limit_s: float = 0.0
+    """Wall seconds after which training stops at a checkpoint, 40 of which a training has; the same command with the
+    same `checkpoints` goes on. 0: no limit."""
+    device: str = "cpu"
+    """PyTorch's device for training: cpu, cuda, cuda:1, ... Methods are judged on the CPU."""
     threads: int = 0
     """Number of PyTorch threads; 0: PyTorch's choice. The same seed gives the same bytes only with the same number."""
 
@@ -200,28 +105,48 @@ class Config:
             values = getattr(self, name)
             if len(values) < least or len(set(values)) < len(values):
                 raise ConfigurationError(f"{name} are {values!r}; at least {least}, each once")
+        if "policy" in self.loop.phases and not (self.learned and self.surface.samples):
+            raise ConfigurationError(
+                f"loop.phases have policy, but learned is {self.learned!r} and surface.samples is "
+                f"{self.surface.samples}; policies with surfaces are trained with both"
+            )
         if self.federated.sites and not self.learned:
             raise ConfigurationError("federated.sites train nothing: learned is empty")
-        others = bool(self.surface.samples or self.hybrid.samples or self.federated.sites)
+        self._refuse_kept()
+        parts = (self.surface, self.hybrid, self.coordinated, self.energy, self.streams, self.sensing)
+        others = bool(self.federated.sites or any(part.samples for part in parts))
         if not self.learned and not self.rules and not others:
             raise ConfigurationError("learned and rules are both empty: there is nothing to run")
         if not self.tests and self.network.is_ideal and not others:
             raise ConfigurationError(
-                "tests are empty, there is no network to drive, and surface.samples and hybrid.samples are 0: there is "
-                "nothing to run"
+                "tests are empty, there is no network to drive, and the samples of surface, hybrid, coordinated, "
+                "energy, streams and sensing are 0: there is nothing to run"
             )
         for name in self.tests:
             test_of(name)
             if "zf" in self.rules and test_of(name).users > test_of(name).antennas:
                 raise ConfigurationError(f"test {name}: zf needs an antenna for each user; leave it out of rules")
 
+    def _refuse_kept(self) -> None:
+        if not 0.0 <= self.time_limit_s < float("inf") or (self.time_limit_s and not self.checkpoints):
+            raise ConfigurationError(f"time_limit_s is {self.time_limit_s}; it must be 0, or positive with checkpoints")
+        if self.checkpoints and self.federated.sites:
+            raise ConfigurationError("checkpoints are for training without a network; federated.sites must be 0")
+        if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d+)?", self.device):
+            raise ConfigurationError(f"device is {self.device!r}; legal are PyTorch's: cpu, cuda, cuda:1, ...")
+
 
 def test_of(name: str) -> Test:
     """Return what a test set's name says. Raises ConfigurationError if it says nothing legal."""
-    found = re.fullmatch(r"(\d+)x(\d+)@(-?\d+(?:\.\d+)?)", name)
+    found = re.fullmatch(r"(\d+)x(\d+)@(-?\d+(?:\.\d+)?)(/street)?", name)
     if not found or min(int(found[1]), int(found[2])) < 1 or abs(float(found[3])) > 40:
-        raise ConfigurationError(f"test {name!r}; legal are USERSxANTENNAS@SNR, such as 4x4@10, with -40 to 40 dB")
-    return Test(int(found[1]), int(found[2]), float(found[3]))
+        raise ConfigurationError(
+            f"test {name!r}; legal are USERSxANTENNAS@SNR, such as 4x4@10, with -40 to 40 dB, and 4x4@10/street"
+        )
+    test = Test(int(found[1]), int(found[2]), float(found[3]), street=bool(found[4]))
+    if test.street and not (test.users <= MOST_STREET[0] and test.antennas <= MOST_STREET[1]):
+        raise ConfigurationError(f"test {name!r}; legal are up to {MOST_STREET[0]} users and {MOST_STREET[1]} antennas")
+    return test
 
 
 def needs(config: Config) -> Needs:
@@ -230,13 +155,28 @@ def needs(config: Config) -> Needs:
         return Needs({"ue": config.federated.sites, "cloud": 1}, options={"speed": "0"})
     if config.network.is_ideal:
         return Needs()
+    loop = config.loop
+    options = {"beams": "external", "selection": "external", "maxLayers": "1", "ueAntennas": "1", "gnbPower": "20",
+               "ueNoiseFigure": "9"}  # fmt: skip
+    options |= {"surfaces": "1"} if loop.phases else {}
+    options |= {"csiPairs": "all"} if loop.coordinated else {}
     return Needs(
-        {"ue": config.loop.ues, "edge|cloud": 1},
-        observables=("cell", "ue_channel", "ue_block_counts", "ue_backlog_bytes"),
-        controls=("precoder",),
-        options={"beams": "external", "selection": "external", "maxLayers": "1", "ueAntennas": "1",
-                 "gnbPower": "20", "ueNoiseFigure": "9"},
+        {"ue": loop.ues, "edge|cloud": 1},
+        observables=("cell", "ue_channel", "ue_block_counts", "ue_backlog_bytes",
+                     *(("direct_channel", "surface_*_channel", "ris_phase") if loop.phases else ())),
+        controls=("precoder", *(("ris_phase",) if loop.phases else ())),
+        options=options,
     )  # fmt: skip
+
+
+MOST_STREET = (40, 64)
+"""Users and antennas of a test in a street."""
+WITHOUT_DELAY = (
+    "edgelam::nr::Cell::GnbDelay=0", "edgelam::nr::Cell::CsiDelay=0", "edgelam::nr::Cell::CsiPeriod=1",
+    "edgelam::RadioChannel::CoherenceDistance=0",
+)  # fmt: skip
+"""Options with which the cell itself knows channels as they are, and chooses the MCS by them in every slot: what is
+late are precoders only."""
 
 
 def pilots_name(count: int) -> str:
@@ -249,9 +189,29 @@ def hybrid_name(chains: int, structure: str) -> str:
     return f"hybrid, {chains} chains, {structure} connected"
 
 
+def cells_name(cells: int, users: int, antennas: int, snr_db: float) -> str:
+    """Return how a test of several cells is called in tables."""
+    return f"{cells} cells of {users}x{antennas}@{snr_db:g}"
+
+
+def energy_name(users: int, antennas: int, snr_db: float) -> str:
+    """Return how a test of energy efficiency is called in tables."""
+    return f"energy {users}x{antennas}@{snr_db:g}"
+
+
+def streams_name(users: int, received: int, antennas: int, streams: int, snr_db: float) -> str:
+    """Return how a test of users with several antennas is called in tables."""
+    return f"{users} users of {received}x{antennas}, {streams} streams each@{snr_db:g}"
+
+
 def site_name(site: int, users: int, antennas: int, snr_db: float) -> str:
     """Return how the test of a site is called in tables."""
     return f"site {site}: {users}x{antennas}@{snr_db:g}"
+
+
+def phases_name(method: str, rule: str) -> str:
+    """Return how a method is called in tables if the phases of surfaces are decided by a rule."""
+    return f"{method}, {rule} phases"
 
 
 def age_name(age_ms: float) -> str:
@@ -296,9 +256,75 @@ def closed_loop() -> Config:
         network=Network(
             scenario="nr-indoor",
             options=("bandwidth=20", "joined=5", "gnbRows=1", "gnbColumns=8", "gnbPolarisations=1", "speed=0.4",
-                     "edgelam::nr::Cell::GnbDelay=0", "edgelam::nr::Cell::CsiDelay=0",
-                     "edgelam::RadioChannel::CoherenceDistance=0"),
+                     *WITHOUT_DELAY),
         ),
+    )  # fmt: skip
+
+
+def closed_surface() -> Config:
+    """Precoders and phases of a surface beside the gNB are decided in the loop, two seeds."""
+    config = closed_loop()
+    return dataclasses.replace(
+        config, num_seeds=2, learned=("graph-lam",), rules=("rzf", "wmmse"),
+        loop=LoopSettings(ues=3, ages_ms=(0.0,), period_ms=5.0, measured_ms=60.0, tensors=2,
+                          phases=("random", "bcd", "policy")),
+        surface=SurfaceSettings(samples=50),
+        network=dataclasses.replace(
+            config.network,
+            options=("bandwidth=20", "joined=5", "gnbRows=1", "gnbColumns=4", "gnbPolarisations=1", "speed=0.4",
+                     "los=Never", "surfaces=1", "surfacePlaces=0/2/6/-90", "surfaceRows=12", "surfaceColumns=12",
+                     "gnbPower=10", *WITHOUT_DELAY),
+        ),
+    )  # fmt: skip
+
+
+def coordinated() -> Config:
+    """Cells that coordinate: WMMSE of all, of each alone, and policies; by formula, then in three cells of ns-3."""
+    config = closed_loop()
+    return dataclasses.replace(
+        config, learned=("graph-lam",), rules=("mrt", "rzf", "wmmse"), coordinated=CoordinatedSettings(samples=200),
+        loop=LoopSettings(ues=6, ages_ms=(0.0,), period_ms=2.0, measured_ms=80.0, tensors=2, coordinated=True),
+        network=Network(
+            scenario="nr-urban-grid",
+            options=("sites=3", "sectors=1", "siteDistance=150", "carFraction=0", "bandwidth=20", "gnbRows=1",
+                     "gnbColumns=4", "gnbPolarisations=1", "gnbPower=30", "speed=0.4", *WITHOUT_DELAY),
+        ),
+    )  # fmt: skip
+
+
+def fine_tuning() -> Config:
+    """Split-fedft on three of six UEs under each precoder, the others with full buffers: simulated time of rounds."""
+    config = closed_loop()
+    return dataclasses.replace(
+        config, learned=("graph-lam",), rules=("mrt", "zf", "rzf", "wmmse", "wmmse-backlog"),
+        loop=LoopSettings(ages_ms=(0.0,), period_ms=4.0, measured_ms=60.0, tensors=0,
+                          learning=LearningSettings(method="split-fedft", devices=3)),
+        network=dataclasses.replace(config.network, devices=("ue*=jetson-orin",)),
+    )  # fmt: skip
+
+
+def geometry() -> Config:
+    """Policies that are trained on channels CN(0, 1), judged on those of a street of TR 38.901, three seeds."""
+    return Config(
+        num_seeds=3, learned=("graph-lam", "no-backbone", "unrolled-wmmse"), test_samples=200,
+        tests=("4x4@10", "4x4@10/street", "4x16@10/street", "6x8@10/street", "8x16@15/street"),
+        training=TrainingSettings(steps=300, batch_size=32, learning_rate=2e-3),
+    )  # fmt: skip
+
+
+def problems() -> Config:
+    """Energy efficiency, users with two streams, sensing beside sending: classical methods, a policy, three seeds."""
+    return Config(
+        num_seeds=3, learned=("no-backbone",), rules=(), tests=(), training=TrainingSettings(steps=200, batch_size=64),
+        energy=EnergySettings(samples=100), streams=StreamSettings(samples=100), sensing=SensingSettings(samples=30),
+    )  # fmt: skip
+
+
+def paper() -> Config:
+    """All policies in sizes for a GPU (--device cuda), five seeds; give --checkpoints and --time-limit-s for slices."""
+    return dataclasses.replace(
+        digital(), policy=PolicySettings(layers=6, width=128, depth=3, looks=4), test_samples=2000,
+        training=TrainingSettings(steps=20000, batch_size=1024),
     )  # fmt: skip
 
 
@@ -326,4 +352,6 @@ def hybrid() -> Config:
 
 
 RECIPES = {"quick": quick, "digital": digital, "fair": fair, "hybrid": hybrid, "surface": surface,
-           "pilots": pilots, "federated": federated, "closed_loop": closed_loop}  # fmt: skip
+           "pilots": pilots, "federated": federated, "closed_loop": closed_loop, "closed_surface": closed_surface,
+           "coordinated": coordinated, "fine_tuning": fine_tuning,
+           "geometry": geometry, "problems": problems, "paper": paper}  # fmt: skip

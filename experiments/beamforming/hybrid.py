@@ -15,21 +15,18 @@ from edgelam.air import beamforming as bf
 from edgelam.air.beamforming.learned import training
 from edgelam.air.beamforming.learned.hybrid import HybridPolicy, Structure
 from edgelam.air.beamforming.learned.policy import Policy
-from edgelam.output.progress import Progress
-from edgelam.random_streams import derive_seed
-from edgelam.runs import RunFolder
 
-from .config import Config, hybrid_name
+from .config import hybrid_name
 from .tables import Rates
-from .trainer import trained
+from .trainer import Work, trained
 
 
-def run(config: Config, policies: Mapping[str, Policy], seed: int, folder: RunFolder, progress: Progress) -> None:
+def run(work: Work, policies: Mapping[str, Policy]) -> None:
     """Judge all methods on the same channels; policies: of the downlink, from which those behind shifters begin."""
-    settings = config.hybrid
+    config, settings = work.config, work.config.hybrid
     users, antennas, power = settings.users, settings.antennas, 10 ** (settings.snr_db / 10)
-    rates = Rates(folder, seed, settings.samples)
-    channel = bf.iid(settings.samples, users, antennas, seed=derive_seed(seed, "channels of hybrid tests"))
+    rates = Rates(work.folder, work.seed, settings.samples)
+    channel = bf.iid(settings.samples, users, antennas, seed=work.seed_of("channels of hybrid tests"))
     problem = bf.Downlink(channel, power)
     digital = bf.wmmse(problem)
     cases: list[tuple[int, Structure]] = [(1, "fully"), (2, "fully")]
@@ -43,14 +40,14 @@ def run(config: Config, policies: Mapping[str, Policy], seed: int, folder: RunFo
             with torch.no_grad():
                 rates.add(test, method, decide, problem.rates)
 
-        progress.begin(f"{test}, seed {seed}", 1, "channels")
+        work.begin(test, 1, "channels")
         judge("digital", partial(bf.wmmse, problem))
         if structure == "partly":
             judge("partly-connected", partial(_product, bf.partly_connected, digital, chains))
         else:
             judge("pe-altmin", partial(_product, bf.pe_altmin, digital, chains))
             judge("mo-altmin", partial(_product, bf.mo_altmin, digital, chains))
-        progress.step(1)
+        work.progress.step(1)
         few = dataclasses.replace(
             config.training, steps=settings.policy_steps, users=(users, users),
             extra_antennas=(antennas - users, antennas - users), snr_db=(settings.snr_db, settings.snr_db),
@@ -58,9 +55,9 @@ def run(config: Config, policies: Mapping[str, Policy], seed: int, folder: RunFo
         )  # fmt: skip
         for name, policy in policies.items():
             behind = HybridPolicy(copy.deepcopy(policy), chains_per_user, structure)
-            train = partial(training.train, behind, few, seed=derive_seed(seed, f"training, {test}"))
+            train = partial(training.train, behind, few, seed=work.seed_of(f"training, {test}"))
             label = f"hybrid-{name}-{chains}-{structure}"
-            trained(label, behind, few.steps, train, seed=seed, folder=folder, progress=progress)
+            trained(label, behind, few.steps, train, work)
             judge(f"hybrid-{name}", partial(behind, problem))
 
 

@@ -3,29 +3,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from edgelam.air import beamforming
 from edgelam.air.beamforming import Downlink
 from edgelam.air.beamforming.learned import training
 from edgelam.air.beamforming.learned.policy import Policy
 from edgelam.air.beamforming.learned.settings import Kind
+from edgelam.air.beamforming.learned.surfaces import SurfacePolicy
 from edgelam.errors import ConfigurationError
 from edgelam.output.progress import Progress
 from edgelam.random_streams import derive_seed
 from edgelam.runs import RunFolder
 
-from . import federated, hybrid, loop, surfaces
+from . import coordinated, federated, hybrid, loop, others, street, surfaces
 from .config import Config, test_of
+from .keeping import OutOfTimeError, Store
+from .loop import Method
 from .tables import Rates
-from .trainer import file_name, trained
+from .trainer import Work, file_name, trained
+from .ways import coordinating, ways
 
-Method = Callable[[Downlink], Tensor]
 RULES: dict[str, Method] = {
     "mrt": beamforming.mrt,
     "zf": beamforming.zero_forcing,
@@ -33,6 +34,7 @@ RULES: dict[str, Method] = {
     "wmmse-1-start": lambda problem: beamforming.wmmse(problem, starts=1),
     "wmmse": beamforming.wmmse,
     "max-min": beamforming.max_min,
+    loop.BACKLOG: lambda problem: beamforming.wmmse(problem, starts=1),
 }
 
 
@@ -41,35 +43,57 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
     before = torch.get_num_threads()
     if config.threads:
         torch.set_num_threads(config.threads)
+    folder.note(unfinished=[])
+    store = Store(config)
     try:
         for seed in range(config.seed, config.seed + config.num_seeds):
-            if config.federated.sites:
-                federated.run(config, seed, folder, progress)
-                continue
-            policies: dict[str, Policy] = {
-                kind: _trained(config, kind, seed, folder, progress) for kind in config.learned
-            }
-            methods: dict[str, Method] = {**{rule: RULES[rule] for rule in config.rules}, **policies}
-            if config.tests:
-                _judge(config, methods, seed, folder, progress)
-            if not config.network.is_ideal:
-                loop.run(config, methods, seed, folder, progress)
-            if config.surface.samples:
-                surfaces.run(config, policies, seed, folder, progress)
-            if config.hybrid.samples:
-                hybrid.run(config, policies, seed, folder, progress)
+            try:
+                _one_seed(Work(config, seed, folder, progress, store))
+            except OutOfTimeError as stopped:
+                folder.note(unfinished=[str(each) for each in range(seed, config.seed + config.num_seeds)])
+                progress.say(f"{stopped}; run it again with the same settings and checkpoints to go on")
+                return
     finally:
         torch.set_num_threads(before)
 
 
-def _trained(config: Config, kind: Kind, seed: int, folder: RunFolder, progress: Progress) -> Policy:
+def _one_seed(work: Work) -> None:
+    config, seed, folder, progress = work.config, work.seed, work.folder, work.progress
+    if config.federated.sites:
+        federated.run(config, seed, folder, progress)
+        return
+    policies: dict[str, Policy] = {kind: _trained(work, kind) for kind in config.learned}
+    methods: dict[str, Method] = {**{rule: RULES[rule] for rule in config.rules}, **policies}
+    if config.tests:
+        _judge(work, methods)
+    over_surfaces: dict[str, SurfacePolicy] = {}
+    if config.surface.samples:
+        over_surfaces = surfaces.run(work, policies)
+    together = coordinating(methods)
+    if config.coordinated.samples:
+        together = coordinated.run(work, together)
+    if config.hybrid.samples:
+        hybrid.run(work, policies)
+    if config.energy.samples:
+        others.energy(work, policies)
+    if config.streams.samples:
+        others.streams(work, policies)
+    if config.sensing.samples:
+        others.sensing(work, policies)
+    if not config.network.is_ideal:
+        loop.run(config, ways(config, methods, over_surfaces, together), seed, folder, progress)
+
+
+def _trained(work: Work, kind: Kind) -> Policy:
+    config, seed = work.config, work.seed
     policy = training.make(kind, config.policy, seed=derive_seed(seed, f"weights of {kind}") % 2**31)
     if config.policies:
         training.load(policy, Path(config.policies) / file_name(kind, seed))
         return policy.eval()
+    policy.to(config.device)
     train = partial(training.train, policy, config.training, seed=derive_seed(seed, "training"))
-    trained(kind, policy, config.training.steps, train, seed=seed, folder=folder, progress=progress)
-    return policy
+    trained(kind, policy, config.training.steps, train, work)
+    return policy.to("cpu")
 
 
 def check_policies(config: Config) -> None:
@@ -86,16 +110,18 @@ def check_policies(config: Config) -> None:
 
 
 @torch.no_grad()
-def _judge(config: Config, methods: dict[str, Method], seed: int, folder: RunFolder, progress: Progress) -> None:
-    progress.begin(f"tests, seed {seed}", len(config.tests) * len(methods), "tests")
-    rates = Rates(folder, seed, config.test_samples)
+def _judge(work: Work, methods: dict[str, Method]) -> None:
+    config = work.config
+    work.begin("tests", len(config.tests) * len(methods), "tests")
+    rates = Rates(work.folder, work.seed, config.test_samples)
     done = 0
     for name in config.tests:
         test = test_of(name)
-        channels_seed = derive_seed(seed, f"channels of test {name}")
-        channel = beamforming.iid(config.test_samples, test.users, test.antennas, seed=channels_seed)
+        channels_seed = work.seed_of(f"channels of test {name}")
+        draw = street.channels if test.street else beamforming.iid
+        channel = draw(config.test_samples, test.users, test.antennas, seed=channels_seed)
         problem = Downlink(channel, 10 ** (test.snr_db / 10))
         for method, precode in methods.items():
             rates.add(name, method, partial(precode, problem), problem.rates)
             done += 1
-            progress.step(done)
+            work.progress.step(done)

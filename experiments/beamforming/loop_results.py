@@ -11,11 +11,16 @@ from edgelam.runs import Run
 from edgelam.runs.claims import verdict
 from edgelam.runs.statistics import half_interval, paired_difference, with_interval
 
+from .config import phases_name
+
 BASE = "rzf"
 WITHIN = 0.05
 """The ratio of the goodputs of two methods may differ by this share from the ratio of their predicted rates."""
 COMPARED = (("wmmse", "rzf"), ("rzf", "zf"), ("rzf", "mrt"), ("graph-lam", "rzf"), ("graph-lam", "unrolled-wmmse"),
-            ("wmmse", "graph-lam"))  # fmt: skip
+            ("wmmse", "graph-lam"), ("wmmse-backlog", "wmmse"), ("coordinated-wmmse", "wmmse"),
+            ("coordinated-graph-lam", "graph-lam"), ("coordinated-wmmse", "coordinated-graph-lam"),
+            *((phases_name(method, one), phases_name(method, other)) for method in ("rzf", "wmmse", "graph-lam")
+              for one, other in (("bcd", "random"), ("policy", "random"), ("policy", "bcd"))))  # fmt: skip
 
 
 def summary(run: Run) -> pd.DataFrame:
@@ -36,6 +41,39 @@ def summary(run: Run) -> pd.DataFrame:
             row |= {"latency_median": waits.median(), "latency_p95": waits.quantile(0.95)}
         found.append(row)
     return pd.DataFrame(found)
+
+
+def learning(run: Run) -> pd.DataFrame:
+    """Return one row for each age and method: simulated time of all rounds, mean time of one, accuracy."""
+    found = []
+    for (age, method), rows in run["loop_learning"].groupby(["age", "method"], sort=False):
+        ends = rows.groupby("seed")["time_s"].max()
+        found.append(
+            {
+                "age": age, "method": method, "learned": rows["learned"].iloc[0], "time_s": ends.mean(),
+                "interval": half_interval(ends), "round_s": rows["round_s"].mean(), "rounds": int(rows["round"].max()),
+                "accuracy": rows["accuracy"].mean(),
+            }
+        )  # fmt: skip
+    return pd.DataFrame(found)
+
+
+def learning_claims(run: Run) -> pd.DataFrame:
+    """Return one row for each age and pair of methods: how much sooner all rounds are done with the first, s."""
+    found = []
+    for age, rows in run["loop_learning"].groupby("age", sort=False):
+        table = rows.pivot_table(index="seed", columns="method", values="time_s", aggfunc="max")
+        for one, other in COMPARED:
+            if one in table and other in table:
+                sooner = paired_difference(table[other], table[one])
+                found.append(
+                    {
+                        "age": age, "claim": f"rounds are done sooner with {one} than with {other}",
+                        "difference": sooner.mean, "interval": sooner.interval,
+                        "verdict": verdict(sooner, more=True),
+                    }
+                )  # fmt: skip
+    return pd.DataFrame(found, columns=["age", "claim", "difference", "interval", "verdict"])
 
 
 def claims(run: Run) -> pd.DataFrame:
@@ -86,4 +124,23 @@ def report(run: Run, console: Console) -> None:
                 row["age"], row["claim"], with_interval(row["difference"], row["interval"], sign="+"), row["verdict"],
                 f"{row['ratio']:.3f}", f"{row['predicted_ratio']:.3f}", "yes" if row["as_predicted"] else "no",
             )  # fmt: skip
+        table.print(console)
+    if "loop_learning" in run and len(run["loop_learning"]):
+        _report_learning(run, console)
+
+
+def _report_learning(run: Run, console: Console) -> None:
+    found = learning(run)
+    table = TextTable(f"{found['learned'].iloc[0]} under each precoder", "CSI", "method", "rounds", "all rounds (s)",
+                      "one (s)", "accuracy", caption="simulated time; 95 % intervals over seeds")  # fmt: skip
+    for row in found.sort_values(["age", "time_s"]).to_dict("records"):
+        table.add_row(row["age"], row["method"], f"{row['rounds']}", with_interval(row["time_s"], row["interval"]),
+                      f"{row['round_s']:.3g}", f"{row['accuracy']:.3f}")  # fmt: skip
+    table.print(console)
+    judged = learning_claims(run)
+    if len(judged):
+        table = TextTable("Claims on rounds, paired by seed", "CSI", "claim", "sooner (s)", "")
+        for row in judged.to_dict("records"):
+            table.add_row(row["age"], row["claim"], with_interval(row["difference"], row["interval"], sign="+"),
+                          row["verdict"])  # fmt: skip
         table.print(console)

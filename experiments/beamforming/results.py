@@ -16,22 +16,27 @@ from edgelam.runs import Run, Score, load
 from edgelam.runs.claims import verdict
 from edgelam.runs.statistics import half_interval, paired_difference, with_interval
 
-from . import loop_results
+from . import loop_results, other_results
 
 SCORES = (
     Score("rate", "bit/s/Hz", "higher", table="rates", group=("method", "test"), over=("seed",)),
     Score("goodput", "Mb/s", "higher", table="loop", column="goodput_mbps", group=("method", "age"), over=("seed",)),
+    Score("rounds", "s", "lower", table="loop_learning", column="time_s", group=("method", "age"), over=("seed",),
+          take="max", across="round"),
+    Score("efficiency", "bit/J/Hz", "higher", table="energy", group=("method", "test"), over=("seed",)),
     Score("latency", "ms", "lower", table="loop_latencies", column="latency_ms", group=("method", "age"), take="p95",
           across="number"),
 )  # fmt: skip
 BEST, BASE, FAIR = "wmmse", "rzf", "max-min"
-REFERENCES = ((BEST, BASE), ("bcd", "random-phases"), ("digital", "pe-altmin"), ("digital", "partly-connected"))
+REFERENCES = ((BEST, BASE), ("bcd", "random-phases"), ("digital", "pe-altmin"), ("digital", "partly-connected"),
+              ("coordinated-wmmse", "selfish-wmmse"), ("stream-wmmse", "eigenbeams"))  # fmt: skip
 """Pairs of what rates are shares of, and of what the gap to it is counted from."""
 ABOVE = 1.001
 """Of multi-start WMMSE: a learned mean above this is a fault until it is proven."""
 NETWORK = {f"surface, {count} pilots": rate for count, rate in ((9, 4.10), (15, 4.86), (30, 5.24), (60, 5.29))}
 """The published network of arXiv 2009.14404, bit/s/Hz."""
-OTHERS = (("pilot-encoder", "lmmse"), ("pilot-encoder", "pilot-encoder-untrained"))
+OTHERS = (("pilot-encoder", "lmmse"), ("pilot-encoder", "pilot-encoder-untrained"),
+          ("coordinated-wmmse", "selfish-wmmse"))  # fmt: skip
 CONTROLS = ("graph-lam-full", "graph-lam-random", "no-backbone", "gnn", "unrolled-wmmse")
 
 
@@ -96,6 +101,9 @@ def _compared(table: pd.DataFrame) -> list[tuple[str, str, str]]:
     pairs: list[tuple[str, str, str]] = [(kind, BASE, f"{kind} is above {BASE}") for kind in KINDS]
     pairs += [("graph-lam", control, f"graph-lam is above {control}") for control in CONTROLS]
     pairs += [(one, other, f"{one} is above {other}") for one, other in OTHERS]
+    pairs += [(f"{problem}-{kind}", other, f"{problem}-{kind} is above {other}") for kind in KINDS
+              for problem, other in (("coordinated", "selfish-wmmse"), ("streams", "block-diagonal"),
+                                     ("surface", "bcd"))]  # fmt: skip
     pairs += [(f"{kind}-federated", f"{kind}-{other}", f"{kind}-federated is above {kind}-{other}")
               for kind in KINDS for other in ("local", "pooled")]  # fmt: skip
     return [(one, other, text) for one, other, text in pairs if one in table and other in table]
@@ -106,8 +114,14 @@ def report(path: Path, console: Console) -> None:
     run = load(path)
     if "rates" in run and len(run["rates"]):
         _report_rates(run, console)
+    other_results.report(run, console)
     if "loop" in run and len(run["loop"]):
         loop_results.report(run, console)
+    if unfinished := run.manifest.get("unfinished"):
+        console.print(
+            f"not finished: seeds {', '.join(unfinished)}; run it again with the same settings and checkpoints",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
 
 
 def _report_rates(run: Run, console: Console) -> None:
@@ -168,6 +182,7 @@ def plot(path: Path) -> list[Path]:
             axes.set_ylabel("mean rate in training (bit/s/Hz)")
             axes.legend(fontsize=6)
         drawn.append(path / "curves.svg")
+    drawn += other_results.plot(run, path)
     if "loop" in run and len(run["loop"]):
         drawn.append(_plot_loop(run, path))
     return drawn

@@ -20,6 +20,12 @@ CURVES = {"method": str, "seed": int, "step": int, "rate": float}
 """One row a part of a training: the mean rate of its batches."""
 POLICIES = {"method": str, "seed": int, "trained": int, "train_s": float}
 """One row a policy: how many parameters are trained, of four bytes each, and processor time of their training."""
+ENERGY = {"method": str, "test": str, "seed": int, "efficiency": float, "rate": float, "radiated_w": float}
+"""One row for each method: mean bit/J per Hz, bit/s/Hz and radiated W."""
+SENSING = {"method": str, "seed": int, "share": float, "rate": float, "error": float, "least_error": float,
+           "value": float}  # fmt: skip
+"""One row for each method and share of sensing: sum rate in bit/s/Hz, error of the beam pattern, the least error of any
+covariance, and what was made large (the rate as a share of WMMSE's)."""
 
 
 class Rates:

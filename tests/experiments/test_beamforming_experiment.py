@@ -2,16 +2,32 @@
 """The experiment beamforming: a small run has all tables, shares and claims; what is refused."""
 
 import dataclasses
+import math
 
+import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import BertConfig, BertModel
 
 from edgelam.air.beamforming.learned import training
 from edgelam.air.beamforming.learned.settings import PolicySettings, TrainingSettings
 from edgelam.errors import ConfigurationError
+from edgelam.models import LoraSettings
 from edgelam.output.progress import Progress
 from edgelam.output.terminal import results as terminal
 from edgelam.runs import Network, RunFolder, experiments, load
-from experiments.beamforming.config import FederatedSettings, HybridSettings, SurfaceSettings
+from experiments.beamforming import other_results, street
+from experiments.beamforming.config import (
+    CoordinatedSettings,
+    EnergySettings,
+    FederatedSettings,
+    HybridSettings,
+    LoopSettings,
+    SensingSettings,
+    StreamSettings,
+    SurfaceSettings,
+)
 from experiments.beamforming.results import claims, rates
 
 beamforming = experiments.find("beamforming")
@@ -65,6 +81,103 @@ def test_surfaces_pilots_and_hybrid_precoders(tmp_path, capsys, monkeypatch):
     assert len(beamforming.plot(folder.path)) == 2
 
 
+def execute(config, tmp_path):
+    with RunFolder.create("beamforming", config, seed=1, out=tmp_path) as folder:
+        beamforming.run(config, folder, Progress())
+    return load(folder.path)
+
+
+def test_cells_streams_energy_and_sensing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    config = beamforming.config(
+        learned=("no-backbone",), rules=(), tests=(), training=TrainingSettings(steps=2, batch_size=4), threads=1,
+        policy=PolicySettings(width=8),
+        coordinated=CoordinatedSettings(samples=10, cells=(2, 3), policy_steps=2, policy_batch_size=4),
+        energy=EnergySettings(samples=6, users=2, antennas=3), streams=StreamSettings(samples=6, policy_steps=2),
+        sensing=SensingSettings(samples=4, antennas=6, users=2, probing=2, shares=(0.0, 0.6), policy_steps=2, rounds=3),
+    )  # fmt: skip
+    run = execute(config, tmp_path)
+    found = rates(run).set_index(["test", "method"])
+    three = "3 cells of 2x4@10"
+    assert found.loc[(three, "coordinated-wmmse"), "rate"] > found.loc[(three, "selfish-wmmse"), "rate"]
+    assert found.loc[(three, "coordinated-no-backbone"), "of_wmmse"] > 0.5
+    assert ("2 cells of 2x4@10", "matched") in found.index
+    streams = "4 users of 2x8, 2 streams each@10"
+    assert found.loc[(streams, "stream-wmmse"), "rate"] > found.loc[(streams, "block-diagonal"), "rate"]
+    assert found.loc[(streams, "streams-no-backbone"), "rate"] > found.loc[(streams, "eigenbeams"), "rate"]
+    joules = other_results.energy(run).set_index("method")
+    assert joules.loc["wmmse", "efficiency"] > joules.loc["wmmse, all power", "efficiency"]
+    assert (
+        joules.loc["wmmse", "radiated_w"] < joules.loc["wmmse, all power", "radiated_w"] == pytest.approx(40, rel=1e-3)
+    )
+    assert joules.loc["no-backbone", "efficiency"] > joules.loc["mrt", "efficiency"]
+    trades = other_results.sensing(run).set_index(["method", "share"])
+    for method in ("optimiser", "sensing-no-backbone"):
+        assert trades.loc[(method, 0.6), "error"] < trades.loc[(method, 0.0), "error"]
+        assert trades.loc[(method, 0.6), "error"] >= trades.loc[(method, 0.6), "least_error"]
+        assert trades.loc[(method, 0.6), "rate"] < trades.loc[(method, 0.0), "rate"]
+    beamforming.report(run.path, terminal())
+    printed = capsys.readouterr().out
+    assert "Sensing beside sending" in printed
+    assert "coordinated-wmmse is above selfish-wmmse" in printed
+    assert "wmmse carries more bits per joule than wmmse, all power" in printed
+    assert run.path / "sensing.svg" in beamforming.plot(run.path)
+    assert len(list((run.path / "policies").iterdir())) == 4
+
+
+def test_training_that_is_interrupted_ends_alike(tmp_path):
+    """With a limit that has passed at once, each step is a slice of its own; dropout and draws go on."""
+    torch.manual_seed(1)
+    small = BertConfig(vocab_size=64, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+                       max_position_embeddings=40)  # fmt: skip
+    BertModel(small, add_pooling_layer=False).save_pretrained(tmp_path / "bert")
+    config = beamforming.config(
+        learned=("graph-lam",), rules=("rzf",), tests=("3x3@10",), test_samples=10, threads=1,
+        training=TrainingSettings(steps=4, batch_size=4), policy=PolicySettings(
+            backbone=str(tmp_path / "bert"), width=8, lora=LoraSettings(rank=2, dropout=0.3)
+        ),
+        surface=SurfaceSettings(samples=2, pilots=(9,), rounds=2, policy_steps=2, policy_batch_size=2, draws=20,
+                                codes=20, steps=2, batch_size=4),
+    )  # fmt: skip
+    whole = execute(config, tmp_path)
+    assert whole.manifest["unfinished"] == []
+    sliced = dataclasses.replace(config, checkpoints=str(tmp_path / "kept"), time_limit_s=1e-9)
+    slices = 1
+    while (run := execute(sliced, tmp_path)).manifest["unfinished"]:
+        assert run.manifest["unfinished"] == ["1"]
+        slices += 1
+    assert slices == 6  # 4 + 2 + 2 steps, the last of each training ends no slice
+    for table in ("curves", "rates"):
+        columns = [column for column in whole[table] if column not in ("decision_ms",)]
+        pd.testing.assert_frame_equal(run[table][columns], whole[table][columns], rtol=1e-5)
+    for path in (whole.path / "policies").iterdir():
+        ours, theirs = load_file(run.path / "policies" / path.name), load_file(path)
+        for name, value in theirs.items():
+            torch.testing.assert_close(ours[name], value, rtol=1e-4, atol=1e-6)
+    other = dataclasses.replace(sliced, training=TrainingSettings(steps=4, batch_size=5))
+    with pytest.raises(ConfigurationError, match="is of another run: its settings"):
+        execute(other, tmp_path)
+    kept = tmp_path / "kept" / "graph-lam-seed1.safetensors"
+    content = bytearray(kept.read_bytes())
+    content[-3] ^= 1
+    kept.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        execute(sliced, tmp_path)
+
+
+def test_channels_of_a_street(tmp_path):
+    """They have geometry: neighbours are more alike than independent users, and zero forcing loses more."""
+    config = beamforming.config(
+        learned=(), rules=("zf", "wmmse"), tests=("6x8@10", "6x8@10/street"), test_samples=30, threads=1
+    )  # fmt: skip
+    found = rates(execute(config, tmp_path)).set_index(["test", "method"])["of_wmmse"]
+    assert found["6x8@10/street", "zf"] < found["6x8@10", "zf"] - 0.1
+    channel = street.channels(9, 3, 4, seed=5)
+    assert channel.shape == (9, 3, 4)
+    assert channel.abs().square().sum(-1).flatten().tolist() == pytest.approx([4.0] * 27, rel=1e-4)
+    torch.testing.assert_close(channel, street.channels(9, 3, 4, seed=5), rtol=0, atol=0)
+
+
 def test_federated_over_sites(tmp_path):
     """What is trained crosses the cell in each round, and the mean of one site alone is that site's own training."""
     config = beamforming.config(
@@ -99,6 +212,14 @@ def test_federated_over_sites(tmp_path):
         ({"surface": {"draws": 3, "codes": 10}}, "legal are 1 to 9"),
         ({"hybrid": {"antennas": 7}}, "at least 8"),
         ({"hybrid": {"snr_db": 99.0}}, "-40 to 40 dB"),
+        ({"coordinated": {"cells": ()}}, "each once"),
+        ({"coordinated": {"cross_db": (0.0, -3.0)}}, "low first"),
+        ({"coordinated": {"cross_db": (math.nan, 0.0)}}, "low first"),
+        ({"energy": {"power_w": 0.0}}, "the first above 0"),
+        ({"streams": {"streams": 3}}, "at most 2"),
+        ({"streams": {"antennas": 7}}, "at most 7"),
+        ({"sensing": {"probing": 8}}, "legal are 0 to 7"),
+        ({"sensing": {"shares": (1.5,)}}, "0 to 1"),
     ],
 )
 def test_refused_settings(change, words):
@@ -112,6 +233,11 @@ def test_refused_settings(change, words):
     [
         ({"tests": ("4x4",)}, "legal are USERSxANTENNAS@SNR"),
         ({"tests": ("4x4@90",)}, "-40 to 40 dB"),
+        ({"tests": ("41x64@10/street",)}, "up to 40 users"),
+        ({"time_limit_s": 5.0}, "with checkpoints"),
+        ({"time_limit_s": math.nan}, "with checkpoints"),
+        ({"device": "gpu"}, "legal are PyTorch's"),
+        ({"loop": LoopSettings(phases=("policy",))}, "trained with both"),
         ({"tests": ("4x2@10",)}, "zf needs an antenna for each user"),
         ({"tests": ()}, "no network to drive"),
         ({"learned": (), "rules": ()}, "nothing to run"),

@@ -13,7 +13,12 @@ from edgelam.output.progress import Progress
 from edgelam.output.terminal import results as terminal
 from edgelam.runs import Network, RunFolder, experiments, load
 from experiments.beamforming import loop_results
-from experiments.beamforming.config import LoopSettings, closed_loop
+from experiments.beamforming.config import (
+    CoordinatedSettings,
+    LearningSettings,
+    LoopSettings,
+    closed_loop,
+)
 from experiments.beamforming.link import Link, effective
 
 beamforming = experiments.find("beamforming")
@@ -25,7 +30,7 @@ def cell(**changes):
     options = ("deployment=Rayleigh", "gnbRows=1", "gnbColumns=4", "gnbPolarisations=1", "gnbElement=isotropic",
                "downtilt=0", "minDistance=100", "maxDistance=101", "bandwidth=20", "joined=5", "gnbPower=15",
                "speed=0.83", "edgelam::nr::Cell::GnbDelay=0", "edgelam::nr::Cell::CsiDelay=0",
-               "edgelam::RadioChannel::CoherenceDistance=0")  # fmt: skip
+               "edgelam::nr::Cell::CsiPeriod=1", "edgelam::RadioChannel::CoherenceDistance=0")  # fmt: skip
     config = dataclasses.replace(
         closed_loop(), num_seeds=1, learned=(), rules=("mrt", "rzf"), loop=SHORT, threads=1,
         network=Network(scenario="nr-urban-micro", options=options, devices=("gnb*=cpu-server",)),
@@ -75,6 +80,41 @@ def test_old_csi_and_slow_processors_cost(tmp_path):
     assert sensor["goodput_mbps"] < 0.7 * server.loc["0 ms", "goodput_mbps"]
 
 
+@pytest.mark.parametrize("period", [1, 20])
+def test_late_decisions_cost_what_is_predicted(tmp_path, period):
+    """Precoders that are 4 to 8 ms late at 0.83 m/s; UEs report in each slot, or with new precoders only."""
+    options = (*(each for each in cell().network.options if "CsiPeriod" not in each),
+               f"edgelam::nr::Cell::CsiPeriod={period}")  # fmt: skip
+    slow = Network(scenario="nr-urban-micro", options=options, devices=("gnb*=cpu-server",))
+    loop = dataclasses.replace(SHORT, ages_ms=(4.0,), period_ms=4.0, measured_ms=80.0, tensors=0)
+    done = run(cell(loop=loop, network=slow, rules=("mrt", "rzf", "wmmse-1-start")), tmp_path)
+    judged = loop_results.claims(done).set_index("claim").loc["rzf carries more than mrt"]
+    assert judged["ratio"] == pytest.approx(judged["predicted_ratio"], rel=0.05)
+    for row in done["loop"].to_dict("records"):
+        assert row["goodput_mbps"] == pytest.approx(row["predicted_mbps"], rel=0.08), row
+
+
+def test_cells_that_coordinate_disturb_each_other_less(tmp_path):
+    options = ("sites=3", "sectors=1", "siteDistance=150", "carFraction=0", "bandwidth=20", "gnbRows=1", "gnbColumns=4",
+               "gnbPolarisations=1", "gnbPower=30", "speed=0.4", "edgelam::nr::Cell::GnbDelay=0",
+               "edgelam::nr::Cell::CsiDelay=0", "edgelam::nr::Cell::CsiPeriod=1")  # fmt: skip
+    config = cell(
+        rules=("rzf",), learned=("no-backbone",), policy=PolicySettings(width=8),
+        training=TrainingSettings(steps=2, batch_size=4),
+        coordinated=CoordinatedSettings(samples=4, policy_steps=2, policy_batch_size=4),
+        network=Network(scenario="nr-urban-grid", options=options, devices=("gnb*=cpu-server",)),
+        loop=dataclasses.replace(SHORT, ues=6, measured_ms=30.0, period_ms=5.0, tensors=0, coordinated=True),
+    )  # fmt: skip
+    found = run(config, tmp_path)["loop"].set_index("method")
+    assert set(found.index) == {"rzf", "no-backbone", "coordinated-wmmse", "coordinated-no-backbone"}
+    assert found.loc["coordinated-wmmse", "predicted_mbps"] > found.loc["rzf", "predicted_mbps"]
+    assert found.loc["coordinated-wmmse", "goodput_mbps"] > found.loc["rzf", "goodput_mbps"]
+    assert (found["goodput_mbps"] < 1.15 * found["predicted_mbps"]).all()
+    network = dataclasses.replace(config.network, options=(*options, "csiPairs=serving"))
+    with pytest.raises(ConfigurationError, match="need csiPairs=all"):
+        beamforming.module.check(dataclasses.replace(config, network=network))
+
+
 def test_policies_of_an_earlier_run_drive_a_network_of_cells(tmp_path):
     first = cell(
         network=Network(scenario="none"), learned=("unrolled-wmmse",), rules=("rzf",), tests=("3x3@10",),
@@ -111,6 +151,18 @@ def test_prediction_by_hand():
     assert found[1] == pytest.approx(5.5, rel=1e-3)
 
 
+def test_prediction_where_the_cell_believes_too_much():
+    """Belief that is always 3 dB too high costs what 3 dB cost; where it is right, nothing."""
+    link = Link(2, [4] * 12 + [3], 12)
+    sinr = [np.full(13, 10 ** (db / 10)) for db in (8.0, 12.0, 16.0)]
+    right = np.mean([link.bits_per_slot(each) for each in sinr])
+    assert link.adapted(sinr, sinr) == pytest.approx(right)
+    assert 0.93 * right < link.adapted([2 * each for each in sinr], sinr) <= right
+    fading = [np.full(13, 10 ** (db / 10)) for db in (20.0, 10.0)]
+    assert link.adapted([fading[0]] * 2, fading) < 0.75 * np.mean([link.bits_per_slot(each) for each in fading])
+    assert link.adapted([np.zeros(13)], [np.zeros(13)]) == 0.0
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -120,6 +172,10 @@ def test_prediction_by_hand():
         ({"measured_ms": math.nan}, "measured_ms is nan"),
         ({"pilot_snr_db": math.nan}, "pilot_snr_db is nan"),
         ({"tensors": -1}, "0 or more"),
+        ({"phases": ("bcd", "bcd")}, "given once"),
+        ({"phases": ("bcd",), "coordinated": True}, "surfaces are of one cell"),
+        ({"phases": ("bcd",), "pilot_snr_db": 10.0}, "legal is inf"),
+        ({"learning": LearningSettings(method="split-fedft", devices=5)}, "legal are 1 to loop.ues, 4"),
     ],
 )
 def test_refused(change, words):

@@ -25,7 +25,8 @@ from edgelam import cosim
 from edgelam.air.beamforming import Downlink
 from edgelam.air.prediction import Predictor
 
-from ...beamforming.loop import Air, Method, Sight
+from ...beamforming.air import Air, Sight
+from ...beamforming.loop import Method
 
 if TYPE_CHECKING:
     from .settings import LoopSettings

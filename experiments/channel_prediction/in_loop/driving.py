@@ -19,8 +19,9 @@ from edgelam.air.prediction import Predictor
 from edgelam.output.progress import Progress
 from edgelam.runs import RunFolder
 
+from ...beamforming.air import Air
 from ...beamforming.jobs import RULES
-from ...beamforming.loop import Air, fill
+from ...beamforming.workload import fill
 from ..config import Config
 from .checking import network_for, pattern_slots
 from .controlling import Counts, Predicting
