@@ -62,8 +62,8 @@ struct Crowd {
             layers.push_back(1);
         }
     }
-    void Run() {
-        const auto selection = UserSelection::Make("greedy", Direction::Uplink);
+    void Run(const std::string& name = "greedy") {
+        const auto selection = UserSelection::Make(name, Direction::Uplink);
         const SchedulingRequest slot{Direction::Uplink, 7, candidates, numGroups, 4, 4 * numGroups, room};
         selection->Select({slot, ues, elements, 100, *beamformer}, allocation, layers);
         std::vector<Granted> granted;
@@ -74,32 +74,37 @@ struct Crowd {
     double Rate(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& who, std::uint32_t group) const {
         double rate = 0;
         for (const auto& own : who) {
-            std::vector<Complex> a(16), x(4);
-            for (std::size_t i = 0; i < 4; ++i) {
-                for (std::size_t j = 0; j < 4; ++j) {
-                    a[i * 4 + j] = i == j;
-                    for (const auto& each : who) {
-                        a[i * 4 + j] += each == own ? 0.0 : At(each, group, i) * std::conj(At(each, group, j));
-                    }
-                }
-                x[i] = At(own, group, i);
-            }
-            for (std::size_t c = 0; c < 4; ++c) { // A is positive definite
-                for (std::size_t r = 0; r < 4; ++r) {
-                    const Complex factor = r == c ? 0 : a[r * 4 + c] / a[c * 4 + c];
-                    for (std::size_t k = 0; k < 4; ++k) {
-                        a[r * 4 + k] -= factor * a[c * 4 + k];
-                    }
-                    x[r] -= factor * x[c];
-                }
-            }
-            double sinr = 0;
-            for (std::size_t i = 0; i < 4; ++i) {
-                sinr += (std::conj(At(own, group, i)) * x[i] / a[i * 5]).real();
-            }
-            rate += std::log2(1 + sinr);
+            rate += OwnRate(who, own, group);
         }
         return rate;
+    }
+    /// That of one of them.
+    double OwnRate(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& who,
+                   const std::pair<std::uint32_t, std::uint32_t>& own, std::uint32_t group) const {
+        std::vector<Complex> a(16), x(4);
+        for (std::size_t i = 0; i < 4; ++i) {
+            for (std::size_t j = 0; j < 4; ++j) {
+                a[i * 4 + j] = i == j;
+                for (const auto& each : who) {
+                    a[i * 4 + j] += each == own ? 0.0 : At(each, group, i) * std::conj(At(each, group, j));
+                }
+            }
+            x[i] = At(own, group, i);
+        }
+        for (std::size_t c = 0; c < 4; ++c) { // A is positive definite
+            for (std::size_t r = 0; r < 4; ++r) {
+                const Complex factor = r == c ? 0 : a[r * 4 + c] / a[c * 4 + c];
+                for (std::size_t k = 0; k < 4; ++k) {
+                    a[r * 4 + k] -= factor * a[c * 4 + k];
+                }
+                x[r] -= factor * x[c];
+            }
+        }
+        double sinr = 0;
+        for (std::size_t i = 0; i < 4; ++i) {
+            sinr += (std::conj(At(own, group, i)) * x[i] / a[i * 5]).real();
+        }
+        return std::log2(1 + sinr);
     }
     /// What an element hears of a UE that sends on so many groups.
     Complex At(const std::pair<std::uint32_t, std::uint32_t>& who, std::uint32_t group, std::size_t element) const {
@@ -152,6 +157,93 @@ void OneGroup(Case& test) {
         test.True(crowd.allocation[only] == expected, "group " + std::to_string(only));
         test.True(expected.size() > 1, "several UEs");
     }
+}
+
+/// Semi-orthogonal selection on one group, by Gram-Schmidt: of UEs that lie at most .3 in the direction of each one
+/// before, that with the highest rate.
+void SemiOrthogonal(Case& test) {
+    std::size_t added = 0, left = 0;
+    for (std::uint32_t only = 0; only < Crowd::numGroups; ++only) {
+        Crowd crowd(16, 10);
+        for (std::uint32_t g = 0; g < Crowd::numGroups; ++g) {
+            if (g != only) {
+                crowd.allocation[g] = {g < only ? 14U : 15U};
+            }
+        }
+        crowd.ues[14].state = crowd.ues[15].state = nullptr;
+        crowd.Run("semi-orthogonal");
+        std::vector<std::vector<Complex>> basis;
+        const auto channel = [&](std::uint32_t ue) {
+            std::vector<Complex> h;
+            for (std::size_t e = 0; e < 4; ++e) {
+                h.push_back(crowd.At({ue, 1}, only, e));
+            }
+            return h;
+        };
+        const auto norm = [](const std::vector<Complex>& h) {
+            double sum = 0;
+            for (const auto& each : h) {
+                sum += std::norm(each);
+            }
+            return std::sqrt(sum);
+        };
+        const auto dot = [](const std::vector<Complex>& a, const std::vector<Complex>& b) {
+            Complex sum = 0;
+            for (std::size_t i = 0; i < 4; ++i) {
+                sum += std::conj(a[i]) * b[i];
+            }
+            return sum;
+        };
+        const auto add = [&](std::uint32_t ue) {
+            auto h = channel(ue);
+            for (const auto& each : basis) {
+                const Complex along = dot(each, h);
+                for (std::size_t i = 0; i < 4; ++i) {
+                    h[i] -= along * each[i];
+                }
+            }
+            const double length = norm(h);
+            for (auto& each : h) {
+                each /= length;
+            }
+            basis.push_back(h);
+        };
+        std::vector<std::pair<std::uint32_t, std::uint32_t>> slow{{0, 1}};
+        add(0);
+        for (;;) {
+            double best = 0;
+            std::uint32_t who = 0;
+            for (std::uint32_t ue = 1; ue < 14 && slow.size() < 4; ++ue) {
+                const auto h = channel(ue);
+                const bool orthogonal = std::ranges::all_of(
+                    basis, [&](const auto& each) { return std::abs(dot(each, h)) <= 0.3 * norm(h); });
+                auto more = slow;
+                more.emplace_back(ue, 1);
+                const bool in = std::ranges::count(slow, std::pair{ue, 1U}) > 0;
+                left += !in && !orthogonal;
+                if (in || !orthogonal) {
+                    continue;
+                }
+                const double own = crowd.OwnRate(more, more.back(), only);
+                if (own > best) {
+                    best = own;
+                    who = ue;
+                }
+            }
+            if (who == 0) {
+                break;
+            }
+            slow.emplace_back(who, 1);
+            add(who);
+            ++added;
+        }
+        std::vector<std::uint32_t> expected;
+        for (const auto& each : slow) {
+            expected.push_back(each.first);
+        }
+        test.True(crowd.allocation[only] == expected, "group " + std::to_string(only));
+    }
+    test.True(added > 3 && left > 20, std::to_string(added) + " added, " + std::to_string(left) + " not orthogonal");
 }
 
 /// The first UE that is added gets the run of groups where most is gained, with its power shared out over them.
@@ -320,6 +412,7 @@ void Refused(Case& test) {
 }
 
 CaseSuite uplinkSelectionTestSuite("edgelam-nr-uplink-selection", {{"one group", OneGroup},
+                                                                   {"one group, semi-orthogonal", SemiOrthogonal},
                                                                    {"runs of groups", Runs},
                                                                    {"rules", Rules},
                                                                    {"orthogonal channels", Orthogonal},

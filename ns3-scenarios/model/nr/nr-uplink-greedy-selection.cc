@@ -39,6 +39,33 @@ UplinkGreedySelection::Complex UplinkGreedySelection::Dot(std::uint32_t group, c
     return {re, im};
 }
 
+double UplinkGreedySelection::Correlation(std::uint32_t number, std::uint32_t candidate) const {
+    const auto& rows = m_groups[number].rows;
+    GrowingGram gram;
+    GrowingGram::Step step;
+    const auto attempt = [&](std::uint32_t who, unsigned layer) { // \return its power
+        std::vector<Complex> dots;
+        for (std::size_t i = 0; i < gram.Size(); ++i) {
+            dots.push_back(Dot(number, rows[i], who, layer));
+        }
+        const double power = Dot(number, {who, layer, 1}, who, layer).real();
+        gram.Try(dots, power, step);
+        return power;
+    };
+    for (const auto& row : rows) {
+        attempt(row.candidate, row.layer);
+        gram.Add(step);
+    }
+    double most = 0;
+    for (unsigned l = 0; l < (*m_layers)[candidate]; ++l) {
+        const double power = attempt(candidate, l);
+        for (const auto& along : step.along) {
+            most = std::max(most, std::norm(along) / power);
+        }
+    }
+    return std::sqrt(most);
+}
+
 GrowingGram UplinkGreedySelection::With(std::uint32_t number, std::uint32_t candidate, double amplitude,
                                         double& carried, double& bits) {
     Group& group = m_groups[number];
@@ -88,11 +115,11 @@ void UplinkGreedySelection::FindChanges(std::uint32_t candidate, std::uint32_t g
     for (std::uint32_t g = 0; g < m_groups.size(); ++g) {
         Change& change = m_changes[g];
         change = {.may = m_groups[g].open && m_groups[g].rows.size() + (*m_layers)[candidate] <= most &&
-                         std::ranges::count(allocation[g], candidate) == 0};
+                         std::ranges::count(allocation[g], candidate) == 0 && MayJoin(g, candidate)};
         if (change.may) {
             double carried = 0;
             With(g, candidate, amplitude, carried, change.bits);
-            change.gain = carried - m_groups[g].carried;
+            change.gain = Gain(change.bits * m_request->ues[candidate].importance, carried - m_groups[g].carried);
         }
     }
 }

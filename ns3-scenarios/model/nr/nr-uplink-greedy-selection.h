@@ -18,6 +18,15 @@ class UplinkGreedySelection : public UserSelection {
     static ns3::TypeId GetTypeId();
     void Select(const SelectionRequest& request, Allocation& allocation, std::vector<unsigned>& layers) override;
 
+  protected:
+    /// Whether a candidate may be added to a group.
+    virtual bool MayJoin(std::uint32_t, std::uint32_t) const { return true; }
+    /// What is gained in a group by a candidate. \param own what it carries there, weighed by its importance; \param
+    /// all by how much all UEs of the group together carry more
+    virtual double Gain(double, double all) const { return all; }
+    /// The largest correlation of a candidate's layers with the orthonormalised ones of the UEs of a group, 0 to 1.
+    double Correlation(std::uint32_t group, std::uint32_t candidate) const;
+
   private:
     using Complex = GrowingGram::Complex;
     struct Row {

@@ -22,7 +22,9 @@ ns3::Ptr<UserSelection> UserSelection::Make(const std::string& name, Direction d
         return nullptr;
     }
     if (direction == Direction::Uplink) {
-        constexpr ShortName names[] = {{"none", ""}, {"greedy", "edgelam::nr::UplinkGreedySelection"}};
+        constexpr ShortName names[] = {{"none", ""},
+                                       {"greedy", "edgelam::nr::UplinkGreedySelection"},
+                                       {"semi-orthogonal", "edgelam::nr::UplinkSemiOrthogonalSelection"}};
         return MakeComponent<UserSelection>("uplink selection", name, names);
     }
     constexpr ShortName names[] = {{"none", ""},

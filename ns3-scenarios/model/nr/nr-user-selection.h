@@ -47,7 +47,7 @@ class UserSelection : public ns3::Object {
     /// a retransmission must stay
     virtual void Select(const SelectionRequest& request, Allocation& allocation, std::vector<unsigned>& layers) = 0;
 
-    /// \param name "greedy", in downlink also "semi-orthogonal" and "external", or the TypeId of another class; "none":
+    /// \param name "greedy", "semi-orthogonal", in downlink also "external", or the TypeId of another class; "none":
     /// null. Throws std::invalid_argument for another name.
     static ns3::Ptr<UserSelection> Make(const std::string& name, Direction direction = Direction::Downlink);
 };
