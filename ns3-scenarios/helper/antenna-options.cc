@@ -142,12 +142,13 @@ std::vector<ArrayLayout> AntennaOptions::UeBeams(double bearingDeg) const {
     return beams;
 }
 
-ns3::Ptr<ns3::UniformPlanarArray> AntennaOptions::MakeUe() const {
+ns3::Ptr<ns3::UniformPlanarArray> AntennaOptions::MakeUe(bool panel) const {
     if (m_ueAntennas > 1 && m_ueAntennas % 2 != 0) {
         throw std::invalid_argument("option --ueAntennas=" + std::to_string(m_ueAntennas) +
                                     " is not legal: it takes 1 or an even number");
     }
-    return MakePlanarArray(1, std::max(1u, m_ueAntennas / 2), m_ueAntennas > 1, ElementPattern::Isotropic);
+    return MakePlanarArray(1, std::max(1u, m_ueAntennas / 2), m_ueAntennas > 1,
+                           panel ? ElementPattern::Indoor : ElementPattern::Isotropic);
 }
 
 } // namespace edgelam

@@ -30,7 +30,8 @@ class AntennaOptions {
     /// std::invalid_argument, which names the option, for angles that are none.
     std::vector<ArrayLayout> GnbBeams(double mountingDeg = 0, double bearingDeg = 0) const;
     /// Throws std::invalid_argument, which names the option, for a number of antennas that cannot be.
-    ns3::Ptr<ns3::UniformPlanarArray> MakeUe() const;
+    /// \param panel of elements that face one side, 90 degrees and 5 dBi, instead of isotropic ones
+    ns3::Ptr<ns3::UniformPlanarArray> MakeUe(bool panel = false) const;
     /// Whether a UE has panels that face somewhere, instead of the antennas of MakeUe.
     bool UeHasPanels() const { return m_uePanels > 0; }
     /// The arrays of such a UE, one for each panel and beam; \param bearingDeg direction of its first panel. Throws

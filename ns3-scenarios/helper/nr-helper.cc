@@ -77,19 +77,21 @@ void NrHelper::AddOptions(Options& options) {
                        .smallest = smallest_carrier_hz,
                        .largest = largest_carrier_hz,
                        .unit = "Hz"});
+    options.AttributeChoice("waves", m_carrier, "Waves", {"Plane", "Spherical"});
     options.Attribute("bandwidth", m_settings, "Bandwidth", {.scale = {"Hz", "MHz", 1e6}});
     options.Attribute("numerology", m_settings, "Numerology");
     options.Attribute("pattern", m_settings, "Pattern");
     options.AttributeChoice("scheduler", m_settings, "Scheduler",
                             With({"rr", "pf", "max-rate", "external"}, m_settings.Text("Scheduler")));
-    options.AttributeChoice("beams", m_settings, "Beams",
-                            With({"eigen", "codebook", "direct", "zf", "rzf", "external"}, m_settings.Text("Beams")));
+    options.AttributeChoice(
+        "beams", m_settings, "Beams",
+        With({"eigen", "codebook", "direct", "zf", "rzf", "external", "analog"}, m_settings.Text("Beams")));
     options.AttributeChoice(
         "selection", m_settings, "Selection",
         With({"auto", "none", "greedy", "semi-orthogonal", "external"}, m_settings.Text("Selection")));
     options.AttributeChoice("csi", m_settings, "Csi", {"band", "subband", "etype2"});
     options.AttributeChoice("uplinkSelection", m_settings, "UplinkSelection",
-                            With({"none", "greedy"}, m_settings.Text("UplinkSelection")));
+                            With({"none", "greedy", "semi-orthogonal"}, m_settings.Text("UplinkSelection")));
     options.Attribute("mcsTable", m_settings, "McsTable");
     const std::string automatic = "as many as the antennas allow";
     options.Attribute("maxLayers", m_settings, "MaxLayers", {.zero = automatic});
@@ -110,6 +112,9 @@ void NrHelper::AddOptions(Options& options) {
     options.Attribute("drxOnDuration", m_settings, "DrxOnDuration", {.smallest = 0, .largest = 1.6});
     options.Attribute("drxInactivity", m_settings, "DrxInactivity", {.smallest = 0, .largest = 2.56});
     m_antennas.AddOptions(options);
+    options.Attribute("uePanels", m_settings, "UePanels",
+                      {.help = "with --beams=analog: panels of a UE, evenly around it, of ueAntennas elements of 90 "
+                               "degrees and 5 dBi each (TR 38.802 table A.2.1-8); 0: one, of isotropic elements"});
     options.Integer("rfChains", m_rfChains,
                     "RF chains of the gNB behind phase shifters, for precoders from outside: the control "
                     "analog_precoder; 0: each element has its own",
@@ -139,6 +144,8 @@ void NrHelper::AddChannel(Ptr<RadioChannel> channel) {
     }
     if (m_channels.empty()) {
         m_carrier.Apply(channel);
+    } else { // its frequency is its own
+        channel->SetAttribute("Waves", StringValue(m_carrier.Text("Waves")));
     }
     channel->AssignStreams(m_stream); // what is around a UE is the same for all
     m_channels.push_back(channel);
@@ -147,9 +154,14 @@ void NrHelper::AddChannel(Ptr<RadioChannel> channel) {
 Ptr<nr::Cell> NrHelper::MakeCell(Ptr<Node> gnb, Ptr<RadioChannel> channel, double bearingRad,
                                  std::optional<double> powerDbm) {
     const ArrayLayout antennas = m_antennas.Gnb(m_mountingDeg);
-    m_ueArray = m_antennas.MakeUe();
+    if (UesHavePanels() && !HasAnalogBeams()) {
+        throw std::invalid_argument("option --uePanels=" + std::to_string(Whole(m_settings, "UePanels")) +
+                                    " is not legal with --beams=" + m_settings.Text("Beams") +
+                                    ": it takes 0, or --beams=analog");
+    }
+    m_ueArray = m_antennas.MakeUe(UesHavePanels());
     m_gnbArray = MakeArray(antennas);
-    const std::uint32_t ports = std::min({antennas.NumPorts(), m_antennas.NumUeAntennas(), nr::max_layers});
+    const std::uint32_t ports = NumLayers(antennas);
     LimitLayers("MaxLayers", "maxLayers", ports);
     LimitLayers("MaxUplinkLayers", "maxUplinkLayers", ports);
     m_quality = NrQuality::Parse(m_bearers);
@@ -180,8 +192,17 @@ void NrHelper::InstallGnb(Ptr<Node> gnb, Ptr<RadioChannel> channel) {
     Stack(Ipv4StaticRoutingHelper()).Install(gnb);
     m_ueAddresses.Assign(NetDeviceContainer(m_gnbDevice));
     InstallBackhaul();
-    m_multicast = std::make_shared<NrMulticast>(m_gnbDevice);
+    if (!m_cell->HasAnalogBeams()) {
+        m_multicast = std::make_shared<NrMulticast>(m_gnbDevice);
+    }
     NS_LOG_INFO("gNB at node " << gnb->GetId());
+}
+
+std::uint32_t NrHelper::NumLayers(const ArrayLayout& gnb) const {
+    const std::uint32_t ue = m_antennas.NumUeAntennas();
+    return HasAnalogBeams() // a port for each polarisation, and for each panel of the gNB
+               ? std::min({gnb.polarisations * gnb.panelRows * gnb.panelColumns, std::min(ue, 2U), nr::max_layers})
+               : std::min({gnb.NumPorts(), ue, nr::max_layers});
 }
 
 /// 0 becomes what the antennas allow.
@@ -195,8 +216,9 @@ void NrHelper::LimitLayers(const std::string& attribute, const std::string& opti
 }
 
 std::uint32_t NrHelper::InstallUe(Ptr<Node> node) {
-    Ue ue{CreateObject<nr::UeNetDevice>(), node->GetObject<MobilityModel>()};
-    const std::uint32_t number = m_cell->AddUe(ue.mobility, m_ueArray, m_quality.bearers);
+    Ue ue{CreateObject<nr::UeNetDevice>(), node->GetObject<MobilityModel>(),
+          UesHavePanels() ? m_antennas.MakeUe(true) : m_ueArray};
+    const std::uint32_t number = m_cell->AddUe(ue.mobility, ue.array, m_quality.bearers);
     ue.device->SetBearers(m_quality.bearerOf);
     node->AddDevice(ue.device);
     AllowTrains(*ue.device);
@@ -238,7 +260,8 @@ void NrHelper::InstallBackhaul() {
 }
 
 Ptr<ChannelLink> NrHelper::GetLink(std::uint32_t ue) const {
-    return m_channels.front()->GetLink(m_gnb->GetObject<MobilityModel>(), m_gnbArray, m_ues.at(ue).mobility, m_ueArray);
+    return m_channels.front()->GetLink(m_gnb->GetObject<MobilityModel>(), m_gnbArray, m_ues.at(ue).mobility,
+                                       m_ues.at(ue).array);
 }
 
 double NrHelper::PeakRateBps(bool uplink) const {

@@ -88,8 +88,11 @@ class NrHelper {
     /// faces this way (from the x axis towards y), with this power instead of --gnbPower. Throws like InstallGnb.
     ns3::Ptr<nr::Cell> MakeCell(ns3::Ptr<ns3::Node> gnb, ns3::Ptr<RadioChannel> channel, double bearingRad,
                                 std::optional<double> powerDbm = {});
-    /// The array of all UEs, once there is a cell.
+    /// The array of all UEs, once there is a cell; of UEs with panels, one like theirs.
     const ns3::Ptr<ns3::UniformPlanarArray>& GetUeArray() const { return m_ueArray; }
+    /// The array of a UE of the one cell; with panels (--uePanels), its own: that of the first panel.
+    const ns3::Ptr<ns3::UniformPlanarArray>& GetUeArray(std::uint32_t ue) const { return m_ues.at(ue).array; }
+    bool UesHavePanels() const { return Whole(m_settings, "UePanels") > 0; }
     /// The option --joined.
     std::uint32_t Joined() const { return m_joined; }
     /// Of the N3 link, bit/s.
@@ -135,11 +138,15 @@ class NrHelper {
     struct Ue {
         ns3::Ptr<nr::UeNetDevice> device;
         ns3::Ptr<ns3::MobilityModel> mobility;
+        ns3::Ptr<ns3::UniformPlanarArray> array;
     };
     static std::uint32_t Whole(const AttributeValues& values, const std::string& attribute) {
         return static_cast<std::uint32_t>(values.Number(attribute));
     }
     void LimitLayers(const std::string& attribute, const std::string& option, std::uint32_t ports);
+    /// The most layers that the antennas allow.
+    std::uint32_t NumLayers(const ArrayLayout& gnb) const;
+    bool HasAnalogBeams() const { return m_settings.Text("Beams") == "analog"; }
     void InstallBackhaul();
     void AllowTrains(nr::NrNetDevice& device) const;
 

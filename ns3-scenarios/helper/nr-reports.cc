@@ -65,6 +65,9 @@ NrReports::NrReports(const NrHelper& helper, NrCells cells, Registry& registry)
     AddControls(registry);
     AddPrecoding(registry);
     AddQuality(registry);
+    if (m_cells.Front().HasAnalogBeams()) {
+        m_analogBeams.emplace(helper, m_cells, registry, [this](std::uint64_t slot) { m_controlSlot = slot; });
+    }
 }
 
 void NrReports::Record(const nr::TransportBlockRecord& record) {

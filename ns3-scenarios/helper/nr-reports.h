@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "nr-analog-beams.h"
 #include "nr-cells.h"
 #include "nr-csi.h"
 #include "nr-helper.h"
@@ -97,6 +98,8 @@ EDGELAM_MESSAGE(NrBearerCounts, sent_packets, dropped_packets, delivered_packets
 ///
 /// What is checked is the product. It is formed anew when one of the two changes.
 ///
+/// and, with analog beams, what NrAnalogBeams tells and takes.
+///
 /// In a network, UEs have their numbers in the network, and what they are given holds in the cell that they are in,
 /// also after a handover; a precoder is forgotten when its UE leaves. A UE that is in no cell has radio link 2. `cell`
 /// is [cell], gnb_radio_j [direction, gnb], analog_precoder [cell, element, chain], cell_prb_cap [direction, cell],
@@ -159,6 +162,7 @@ class NrReports {
     /// [(cell,) element, chain] and [pair, group, chain, layer]; empty: not set yet
     std::vector<Complex> m_analog, m_digital;
     NrTraces m_traces;
+    std::optional<NrAnalogBeams> m_analogBeams;
 };
 
 } // namespace edgelam

@@ -27,6 +27,7 @@
 #include "ns3/random-variable-stream.h"
 #include "ns3/string.h"
 
+#include "blockers.h"
 #include "indoor-factory-statistics.h"
 #include "nr-helper.h"
 #include "nr-reports.h"
@@ -67,6 +68,7 @@ class NrIndoor {
         options.AttributeChoice("los", m_channel, "LosState", {"Probability", "Always", "Never"});
         m_nr.AddOptions(options);
         m_surfaces.AddOptions(options);
+        m_blockers.AddOptions(options);
         m_servers.AddOptions(options);
         m_motion.AddOptions(options);
     }
@@ -112,7 +114,8 @@ class NrIndoor {
 
         auto random = CreateObject<UniformRandomVariable>();
         random->SetStream(stream++);
-        m_motion.AssignStreams(stream);
+        stream += m_motion.AssignStreams(stream);
+        m_blockers.Install(channel, {-mostX, mostX, -mostY, mostY}, stream);
         const auto inside = [mostX, mostY](const Vector& p) {
             return std::abs(p.x) <= mostX && std::abs(p.y) <= mostY;
         };
@@ -126,6 +129,7 @@ class NrIndoor {
         m_servers.Install(m_nr, m_scenario);
         m_reports = std::make_unique<edgelam::NrReports>(m_nr, m_scenario.registry());
         m_surfaces.Publish(m_scenario.registry(), m_nr);
+        m_blockers.Start(m_scenario.registry(), m_nr);
         m_motion.Start(m_scenario.registry(), "the middle of the hall's floor is the origin");
     }
 
@@ -148,6 +152,7 @@ class NrIndoor {
     edgelam::NrHelper m_nr{{.powerDbm = 24, .rows = 4, .columns = 4, .downtiltDeg = 0}};
     std::unique_ptr<edgelam::NrReports> m_reports;
     edgelam::Surfaces m_surfaces;
+    edgelam::Blockers m_blockers{0};
     edgelam::NrServers m_servers;
     edgelam::UeMotion m_motion;
     edgelam::FactoryHall m_hall;

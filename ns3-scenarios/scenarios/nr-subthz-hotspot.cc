@@ -56,7 +56,6 @@ class NrSubThzHotspot {
         m_channel.Set("WindowLength", window_m);
         options.AttributeChoice("deployment", m_channel, "Deployment", {"InH-Open", "InH-Mixed"});
         options.AttributeChoice("los", m_channel, "LosState", {"Probability", "Always", "Never"});
-        options.AttributeChoice("waves", m_channel, "Waves", {"Plane", "Spherical"});
         m_blockers.AddOptions(options);
         m_nr.CarrierValues().Set("Frequency", 140e9);
         m_nr.CellValues().Set("Bandwidth", 2e9);

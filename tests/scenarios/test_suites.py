@@ -18,6 +18,7 @@ SUITES = [
     "edgelam-helpers",
     "edgelam-network-layout",
     "edgelam-nr-admission",
+    "edgelam-nr-analog-beams",
     "edgelam-nr-bearer",
     "edgelam-nr-cell",
     "edgelam-nr-cell-rates",

@@ -19,6 +19,9 @@ class PanelArray : public ns3::UniformPlanarArray {
     /// Throws std::invalid_argument for rows or columns that are 0, or distances that are negative or not finite.
     void SetPanels(std::uint32_t rows, std::uint32_t columns, double vertical, double horizontal);
 
+    std::uint32_t GetPanelRows() const { return m_rows; }
+    std::uint32_t GetPanelColumns() const { return m_columns; }
+
     ns3::Vector GetElementLocation(std::uint64_t index) const override;
 
   private:

@@ -63,7 +63,7 @@ void Air::AddCell(std::uint32_t cell, std::uint64_t rank, ns3::Ptr<RadioChannel>
 }
 
 void Air::AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array) {
-    m_ues.push_back({mobility, array, PortWeights::Elements(array->GetNumElems()), false, {}, {}, {}, {}});
+    m_ues.push_back({mobility, array, PortWeights::Elements(array->GetNumElems()), {}, false, {}, {}, {}, {}});
 }
 
 ns3::Ptr<ChannelLink> Air::GetLink(std::uint32_t cell, std::uint32_t ue) const {
@@ -208,6 +208,7 @@ bool Air::HearDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std
     const double noiseW = carrier.noiseDownW;
     const std::size_t antennas = end.elements.numElements();
     bool any = false;
+    thread_local std::vector<Complex> atAntennas;
     ForHeardDown(cell, ue, slot, groups, [&](const Emission& emission, bool isExplicit, std::uint32_t other) {
         any = true;
         const std::uint32_t both = emission.groups & groups;
@@ -217,10 +218,20 @@ bool Air::HearDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std
             return;
         }
         const auto& h = *end.paths[other].channel;
-        AddExplicit(carrier, emission, both, noiseW, antennas, around,
+        const auto through = [&](const Complex* weights, std::size_t chunk, Complex* arrived) {
+            kernels::ThroughWeights(h.data() + chunk * antennas * elements * four, weights, antennas, elements,
+                                    emission.layers, arrived);
+        };
+        if (!end.ports) {
+            AddExplicit(carrier, emission, both, noiseW, antennas, around, through);
+            return;
+        }
+        AddExplicit(carrier, emission, both, noiseW, end.ports->numPorts(), around,
                     [&](const Complex* weights, std::size_t chunk, Complex* arrived) {
-                        kernels::ThroughWeights(h.data() + chunk * antennas * elements * four, weights, antennas,
-                                                elements, emission.layers, arrived);
+                        atAntennas.resize(antennas * emission.layers * four);
+                        through(weights, chunk, atAntennas.data());
+                        kernels::CombineRows(atAntennas.data(), end.ports->values().data(), antennas,
+                                             end.ports->numPorts(), emission.layers * four, arrived);
                     });
     });
     return any;

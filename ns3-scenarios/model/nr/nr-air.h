@@ -60,6 +60,8 @@ class Air {
     /// Add the next UE, 0, 1, ...
     void AddUe(ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array);
     std::size_t NumCells() const { return m_order.size(); }
+    /// A UE hears through ports from now on, [antenna, port], orthonormal; before, each antenna is one.
+    void SetUePorts(std::uint32_t ue, const PortWeights& ports) { m_ues.at(ue).ports = ports; }
 
     ns3::Ptr<ChannelLink> GetLink(std::uint32_t cell, std::uint32_t ue) const;
     /// Mean power gain from the first port of the gNB to an antenna of the UE, as the settings' rule takes it, where
@@ -81,7 +83,7 @@ class Air {
     void FetchUp(std::uint32_t cell, std::uint64_t slot, std::uint32_t groups, ChannelFetch& fetch);
 
     /// Add what a UE of a cell hears of other cells in a slot, relative to the UE's noise, to a covariance of its
-    /// antennas at the samples of these groups. \return whether there was anything
+    /// antennas (or ports) at the samples of these groups. \return whether there was anything
     bool HearDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std::uint32_t groups,
                   Covariance& around) const;
     /// Add what a cell hears of other cells' UEs in a slot, relative to the gNB's noise, to a covariance of these
@@ -137,6 +139,7 @@ class Air {
         ns3::Ptr<ns3::MobilityModel> mobility;
         ns3::Ptr<ns3::PhasedArrayModel> array;
         PortWeights elements;
+        std::optional<PortWeights> ports; ///< empty: each element is one
         bool located = false;
         ns3::Vector place;                    ///< of the last look
         std::vector<double> gain;             ///< [cell] mean, at that place

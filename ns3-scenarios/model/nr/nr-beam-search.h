@@ -18,6 +18,8 @@ struct BeamSearch {
     unsigned count;                    ///< beams wanted, as many as the antennas allow and at most 4
     const PortWeights* before;         ///< the result of the last search; null: this is the first one
     double snr;                        ///< power that the gNB sends in a resource block over the UE's noise in one
+    /// The ports of both ends behind analog beams, [element, port]; null: each element is a port.
+    const PortWeights *gnbPorts = nullptr, *uePorts = nullptr;
 
     std::size_t NumElements() const { return link.NumTx(Direction::Downlink); }
     std::size_t NumAntennas() const { return link.NumRx(Direction::Downlink); }

@@ -25,7 +25,8 @@ ns3::Ptr<Beamformer> Beamformer::Make(const std::string& name) {
     constexpr ShortName names[] = {
         {"eigen", "edgelam::nr::EigenBeamformer"},     {"codebook", "edgelam::nr::CodebookBeamformer"},
         {"direct", "edgelam::nr::DirectBeamformer"},   {"zf", "edgelam::nr::ZeroForcingBeamformer"},
-        {"rzf", "edgelam::nr::RegularisedBeamformer"}, {"external", "edgelam::nr::ExternalBeamformer"}};
+        {"rzf", "edgelam::nr::RegularisedBeamformer"}, {"external", "edgelam::nr::ExternalBeamformer"},
+        {"analog", "edgelam::nr::AnalogBeamformer"}};
     return MakeComponent<Beamformer>("beams", name, names);
 }
 

@@ -125,8 +125,8 @@ class Beamformer : public ns3::Object {
 
     /// \param name "eigen": dominant eigenvectors of the transmit covariance over the band; "codebook": the best of the
     /// Type I codebook; "direct": along the straight line to the UE; "zf", "rzf": zero forcing and regularised zero
-    /// forcing to several UEs; "external": weights from outside; or the TypeId of another class. Throws
-    /// std::invalid_argument for another name.
+    /// forcing to several UEs; "external": weights from outside; "analog": eigenvectors behind an analog beam; or the
+    /// TypeId of another class. Throws std::invalid_argument for another name.
     static ns3::Ptr<Beamformer> Make(const std::string& name);
 
   protected:

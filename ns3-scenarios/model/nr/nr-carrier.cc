@@ -67,6 +67,7 @@ double DbOf(double linear) {
 CellSettings CellSettings::Checked() const {
     CheckDrx();
     CheckPower();
+    CheckBeams();
     if (const int largest = static_cast<int>(NumMcs(McsTableOf(mcsTable))) - 1;
         multicastMcs < -1 || multicastMcs > largest) {
         throw std::invalid_argument("NR cell: MulticastMcs " + std::to_string(multicastMcs) + "; legal are -1 to " +
@@ -192,13 +193,13 @@ void Carrier::SetSlots() {
     const std::size_t count = pattern.NumSlots();
     plan.assign(count, {});
     unsigned mostDown = 0, mostUp = 0;
-    const auto left = [&](unsigned symbols) { return 12 * symbols - std::min(12 * symbols, ReservedPerPrb()); };
+    const auto left = [&](unsigned symbols) { return LeftPerPrb(symbols); };
     for (std::size_t i = 0; i < count; ++i) {
         const auto& slot = pattern.At(static_cast<std::int64_t>(i));
         const unsigned down = slot.downlink.count - std::min(slot.downlink.count, settings.controlSymbols);
         const unsigned up = slot.uplink.count > short_control ? slot.uplink.count : 0;
-        plan[i].downSymbols = left(down) >= least_elements ? down : 0;
-        plan[i].upSymbols = left(up) >= least_elements ? up : 0;
+        plan[i].downSymbols = ForData(down);
+        plan[i].upSymbols = ForData(up);
         plan[i].uplink = slot.uplink.count > 0;
         mostDown = std::max(mostDown, down);
         mostUp = std::max(mostUp, up);
@@ -238,6 +239,14 @@ void Carrier::SetSlots() {
     const std::size_t feedback = settings.gnbDelay + feedbackDelay + count + 1 + settings.gnbDelay;
     longestGrant = std::max<std::size_t>(longest, settings.gnbDelay);
     longestDelay = std::max(longest, feedback);
+}
+
+unsigned Carrier::LeftPerPrb(unsigned symbols) const {
+    return 12 * symbols - std::min(12 * symbols, ReservedPerPrb());
+}
+
+unsigned Carrier::ForData(unsigned symbols) const {
+    return LeftPerPrb(symbols) >= least_elements ? symbols : 0;
 }
 
 unsigned Carrier::PrbsOf(std::uint32_t group) const {

@@ -14,6 +14,7 @@
 #include "ns3/nstime.h"
 
 #include "nr-bands.h"
+#include "nr-beam-settings.h"
 #include "nr-control-channel.h"
 #include "nr-drx.h"
 #include "nr-error-model.h"
@@ -30,7 +31,7 @@ constexpr unsigned least_block_bits = 192; ///< a smaller block would be mostly 
 constexpr unsigned most_ue_delay = 20, most_k = 32; ///< in slots: of UeDelay, and of K1 and K2
 
 /// The attributes of a cell; its TypeId explains what they mean.
-struct CellSettings : DrxSettings, PowerSettings {
+struct CellSettings : DrxSettings, PowerSettings, BeamSettings {
     unsigned mu = 1;
     double bandwidthHz = 100e6, gnbPowerDbm = 44, uePowerDbm = 23, gnbNoiseDb = 5, ueNoiseDb = 9;
     double p0Dbm = -90, alpha = 0.8, blerTarget = 0;
@@ -71,6 +72,8 @@ struct Carrier {
     Carrier(const CellSettings& settings, double frequencyHz);
 
     const SlotPlan& PlanOf(std::uint64_t slot) const { return plan[slot % plan.size()]; }
+    /// These symbols for data, or none if they are too few: DMRS and overhead must leave something.
+    unsigned ForData(unsigned symbols) const;
     unsigned PrbsOf(std::uint32_t group) const;
     unsigned PrbsOf(const std::vector<std::uint32_t>& groups) const;
     /// Middle of each group, relative to the carrier.
@@ -144,6 +147,8 @@ struct Carrier {
     std::uint64_t SlotsOf(ns3::Time time) const;
 
   private:
+    /// Resource elements of a block that DMRS and overhead leave.
+    unsigned LeftPerPrb(unsigned symbols) const;
     void SetSlots();
     void SetLeastUplink();
 };

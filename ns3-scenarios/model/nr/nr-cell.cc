@@ -72,7 +72,8 @@ ns3::TypeId Cell::GetTypeId() {
             .AddAttribute(
                 "Beams",
                 "eigen, codebook, direct, zf, rzf (zero forcing and regularised zero forcing to several UEs), "
-                "external (SetPrecoders), or the TypeId of a class derived from edgelam::nr::Beamformer.",
+                "external (SetPrecoders), analog (phase shifters with one beam in a slot, which sweeps find), or the "
+                "TypeId of a class derived from edgelam::nr::Beamformer.",
                 StringValue("eigen"), MakeStringAccessor(of(&CellSettings::beams)), MakeStringChecker())
             .AddAttribute(
                 "Selection",
@@ -80,12 +81,14 @@ ns3::TypeId Cell::GetTypeId() {
                 "semi-orthogonal, external (whom SetPrecoders gives weights), or the TypeId of a class derived "
                 "from edgelam::nr::UserSelection; auto: greedy with zf and rzf, otherwise none.",
                 StringValue("auto"), MakeStringAccessor(of(&CellSettings::selection)), MakeStringChecker())
-            .AddAttribute(
-                "UplinkSelection",
-                "Who sends together (multi-user MIMO in uplink): none, greedy (by the sum of rates), or the TypeId of "
-                "a class derived from edgelam::nr::UserSelection. If it is not none, the gNB receives over all of its "
-                "ports, not over the beams of each UE.",
-                StringValue("none"), MakeStringAccessor(of(&CellSettings::uplinkSelection)), MakeStringChecker())
+            .AddAttribute("UplinkSelection",
+                          "Who sends together (multi-user MIMO in uplink): none, greedy (by the sum of rates), "
+                          "semi-orthogonal, or "
+                          "the TypeId of a class derived from edgelam::nr::UserSelection. If it is not none, the gNB "
+                          "receives over all of its "
+                          "ports, not over the beams of each UE.",
+                          StringValue("none"), MakeStringAccessor(of(&CellSettings::uplinkSelection)),
+                          MakeStringChecker())
             .AddAttribute(
                 "Csi",
                 "What the gNB knows of a UE's channel, with Beams zf and rzf: band (eigenvectors of the whole band, "
@@ -208,7 +211,7 @@ ns3::TypeId Cell::GetTypeId() {
                             MakeTraceSourceAccessor(&Cell::m_csiTrace), "edgelam::nr::Cell::CsiCallback")
             .AddTraceSource("PacketDelivered", "Every packet that a bearer delivers.",
                             MakeTraceSourceAccessor(&Cell::m_packetTrace), "edgelam::nr::Cell::PacketCallback");
-    static const TypeId complete = AddQuality(AddEnergy(tid));
+    static const TypeId complete = AddBeams(AddQuality(AddEnergy(tid)));
     return complete;
 }
 
@@ -223,6 +226,7 @@ void Cell::DoDispose() {
     m_energy.reset();
     m_receiver.reset();
     m_grants.reset();
+    m_beamManagement.reset();
     m_links.reset();
     m_channel = nullptr;
     m_beamformer = nullptr;
@@ -261,10 +265,13 @@ void Cell::SetGnb(ns3::Ptr<RadioChannel> channel, ns3::Ptr<ns3::MobilityModel> m
     }
     m_grants = std::make_unique<Grants>(*m_carrier, *m_links, m_random);
     m_receiver = std::make_unique<BlockReceiver>(*m_carrier, m_blockTrace);
-    m_energy = std::make_unique<RadioEnergy>(*m_carrier, *m_links, array->GetNumElems(), m_powerTrace);
+    MakeBeamManagement(*array);
+    m_energy = std::make_unique<RadioEnergy>(
+        *m_carrier, *m_links, m_beamManagement ? m_beamManagement->NumPorts() : array->GetNumElems(), m_powerTrace);
     m_multicast = std::make_unique<MulticastGroups>(*m_carrier, *m_links, *m_grants, *m_receiver, *m_energy, m_random);
     m_outside = std::make_unique<OutsideControl>(*m_carrier, *m_links, *m_grants, m_beamformer, array->GetNumElems());
-    m_mac = std::make_unique<Mac>(*m_carrier, *m_links, *m_grants, *m_receiver, *m_multicast, *m_energy);
+    m_mac = std::make_unique<Mac>(*m_carrier, *m_links, *m_grants, *m_receiver, *m_multicast, *m_energy,
+                                  m_beamManagement.get());
     MakeSlices();
     m_channel = channel;
     m_gnbMobility = mobility;
@@ -282,6 +289,10 @@ void Cell::Join(const Surroundings& surroundings) {
     CheckSet("Join");
     if (NumUes() > 0 || m_isOneOfSeveral) {
         throw std::logic_error("NR cell: a cell joins one network, and before its first UE");
+    }
+    if (m_beamManagement && uePanels > 1) {
+        throw std::invalid_argument("NR cell: UePanels " + std::to_string(uePanels) +
+                                    " in a network of several cells; legal are 0 and 1");
     }
     m_isOneOfSeveral = true;
     m_mac->Join(surroundings.clock, surroundings.rank);
@@ -316,7 +327,10 @@ void Cell::Attach(std::uint32_t ue, ns3::Ptr<ns3::MobilityModel> mobility, ns3::
     const auto link = LinkTo(mobility, array);
     m_mac->CheckRoom();
     m_links->Add(ue, link);
-    m_energy->AddUe(ue, static_cast<unsigned>(link->NumRx(Direction::Downlink)), m_mac->NextSlot());
+    if (m_beamManagement) {
+        AddAnalog(ue, mobility, array);
+    }
+    m_energy->AddUe(ue, static_cast<unsigned>(m_links->Of(ue).Phy().NumUeAntennas()), m_mac->NextSlot());
     for (const bool uplink : {false, true}) {
         Bearers& bearers = uplink ? connection->up : connection->down;
         for (unsigned i = 0; i < bearers.Size(); ++i) {
@@ -334,6 +348,9 @@ void Cell::Attach(std::uint32_t ue, ns3::Ptr<ns3::MobilityModel> mobility, ns3::
 
 void Cell::Detach(std::uint32_t ue) {
     m_mac->RemoveUe(ue);
+    if (m_beamManagement) {
+        m_beamManagement->Remove(ue);
+    }
     m_outside->Forget(ue);
     NS_LOG_INFO("UE " << ue << " leaves");
 }
@@ -348,6 +365,10 @@ bool Cell::SendUp(std::uint32_t ue, ns3::Ptr<ns3::Packet> packet, unsigned prior
 
 std::uint32_t Cell::AddMulticast(const std::vector<std::uint32_t>& ues) {
     CheckSet("AddMulticast");
+    if (m_beamManagement) {
+        throw std::invalid_argument("NR cell: a multicast group with Beams '" + beams +
+                                    "', where a slot has one analog beam; legal are others");
+    }
     return m_multicast->Add(
         ues, m_mac->NextSlot(), [this] { m_mac->Wake(); },
         [this](std::uint32_t group, std::uint32_t ue, ReceivingEntity& entity) {
@@ -438,6 +459,9 @@ RadioLink::State Cell::GetRadioLink(std::uint32_t ue) const {
 }
 
 void Cell::WatchSilent() {
+    if (m_beamManagement) {
+        m_beamManagement->Advance(m_mac->NextSlot());
+    }
     for (const auto ue : m_links->Ues()) {
         m_links->Watch(ue, m_mac->NextSlot());
     }

@@ -17,6 +17,7 @@
 #include "ns3/traced-callback.h"
 
 #include "nr-air.h"
+#include "nr-beam-management.h"
 #include "nr-bearers.h"
 #include "nr-block-receiver.h"
 #include "nr-carrier.h"
@@ -229,6 +230,9 @@ class Cell : public ns3::Object, private CellSettings {
     /// To be called after SetGnb.
     const ns3::Ptr<Scheduler>& GetScheduler(Direction direction) const { return m_grants->GetScheduler(direction); }
     const ns3::Ptr<Beamformer>& GetBeamformer() const { return m_beamformer; }
+    /// Analog beams of the gNB and of UEs. Throws std::invalid_argument if Beams are others.
+    BeamManagement& GetBeamManagement() const;
+    bool HasAnalogBeams() const { return m_beamManagement != nullptr; }
     /// The orthonormal beams through which the gNB receives a UE, [element, beam], as of its last report in use.
     const PortWeights& ReceivingBeams(std::uint32_t ue) const { return m_links->Of(ue).Receivers(); }
 
@@ -239,6 +243,7 @@ class Cell : public ns3::Object, private CellSettings {
     using CsiCallback = void (*)(const CsiReportRecord&);
     using PacketCallback = void (*)(const PacketRecord&);
     using PowerCallback = void (*)(const PowerRecord&);
+    using BeamCallback = void (*)(const BeamRecord&);
 
   protected:
     void DoDispose() override;
@@ -246,6 +251,11 @@ class Cell : public ns3::Object, private CellSettings {
   private:
     /// The attributes of DRX and of energy.
     static ns3::TypeId AddEnergy(ns3::TypeId tid);
+    /// The attributes of analog beams.
+    static ns3::TypeId AddBeams(ns3::TypeId tid);
+    /// Throws std::invalid_argument for settings that do not go together.
+    void MakeBeamManagement(const ns3::PhasedArrayModel& array);
+    void AddAnalog(std::uint32_t ue, ns3::Ptr<ns3::MobilityModel> mobility, ns3::Ptr<ns3::PhasedArrayModel> array);
     /// The result of a Change.
     Change FromNextSlot(std::function<void()> change, std::uint64_t granted = 0);
     void CheckCap(std::uint32_t prbs) const;
@@ -278,9 +288,11 @@ class Cell : public ns3::Object, private CellSettings {
     ns3::TracedCallback<const CsiReportRecord&> m_csiTrace;
     ns3::TracedCallback<const PacketRecord&> m_packetTrace;
     ns3::TracedCallback<const PowerRecord&> m_powerTrace;
+    ns3::TracedCallback<const BeamRecord&> m_beamTrace;
     // The parts are made by SetGnb; each knows those before it.
     std::unique_ptr<const Carrier> m_carrier;
     std::unique_ptr<Links> m_links;
+    std::unique_ptr<BeamManagement> m_beamManagement; ///< null: no analog beams
     std::unique_ptr<Grants> m_grants;
     std::unique_ptr<BlockReceiver> m_receiver;
     std::unique_ptr<RadioEnergy> m_energy;

@@ -72,6 +72,16 @@ void Grants::Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigne
     m_demands.push_back(demand);
 }
 
+void Grants::KeepOneBeam(Direction direction, std::uint64_t forSlot, BeamTurns& turns,
+                         const std::function<std::uint32_t(std::uint32_t ue)>& beamOf) {
+    if (m_candidates.empty()) {
+        return;
+    }
+    const std::uint32_t beam = turns.Choose(Request(direction, forSlot), *GetScheduler(direction), beamOf);
+    std::erase_if(m_candidates, [&](const Candidate& each) { return beamOf(each.ue) != beam; });
+    std::erase_if(m_demands, [&](const Demand& each) { return beamOf(each.number) != beam; });
+}
+
 std::vector<Demand>& Grants::Divide(Direction direction, std::uint64_t forSlot) {
     if (m_candidates.empty()) {
         return m_demands;
@@ -79,8 +89,7 @@ std::vector<Demand>& Grants::Divide(Direction direction, std::uint64_t forSlot) 
     for (auto& users : m_allocation) {
         users.clear();
     }
-    const SchedulingRequest request{
-        direction, forSlot, m_candidates, m_carrier.numGroups, m_carrier.prbsPerGroup, m_carrier.numPrbs, m_room};
+    const SchedulingRequest request = Request(direction, forSlot);
     Scheduler& scheduler = *GetScheduler(direction);
     scheduler.Allocate(request, m_allocation);
     CheckAllocation(scheduler, request, m_allocation, m_granted);

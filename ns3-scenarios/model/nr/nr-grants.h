@@ -6,11 +6,13 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
 #include "ns3/random-variable-stream.h"
 
+#include "nr-beam-turns.h"
 #include "nr-bearers.h"
 #include "nr-harq-entity.h"
 #include "nr-links.h"
@@ -62,6 +64,10 @@ class Grants {
     void Add(std::uint32_t order, Demand demand, std::uint64_t slot, unsigned symbols, std::uint64_t bytes,
              unsigned priority, unsigned cces, unsigned feedback, const Guarantee& guarantee = {},
              std::uint64_t signalling = 0);
+    /// Where one analog beam has the slot, let `turns` choose it, and forget the demands of UEs in other beams.
+    /// \param beamOf a UE in the slot; there are no multicast groups
+    void KeepOneBeam(Direction direction, std::uint64_t forSlot, BeamTurns& turns,
+                     const std::function<std::uint32_t(std::uint32_t ue)>& beamOf);
     /// Divides slot `forSlot` among the demands. \return those who got something; the caller may remove some of them.
     /// Their groups are in their processes. The list is valid until the next Begin.
     std::vector<Demand>& Divide(Direction direction, std::uint64_t forSlot);
@@ -83,6 +89,10 @@ class Grants {
     bool SendAgain(Sender& sender, unsigned harq, std::uint64_t slot) const;
 
   private:
+    SchedulingRequest Request(Direction direction, std::uint64_t forSlot) const {
+        return {direction,         forSlot, m_candidates, m_carrier.numGroups, m_carrier.prbsPerGroup,
+                m_carrier.numPrbs, m_room};
+    }
     /// Grants that do not fit into the control channels are taken back.
     void SendGrants();
     /// Let UEs be added to groups.

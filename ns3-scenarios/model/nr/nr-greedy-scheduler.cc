@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-greedy-scheduler.h"
 
+#include <algorithm>
+
 #include "ns3/log.h"
 
 NS_LOG_COMPONENT_DEFINE("NrGreedyScheduler");
@@ -13,6 +15,18 @@ ns3::TypeId GreedyScheduler::GetTypeId() {
     static const ns3::TypeId tid =
         ns3::TypeId("edgelam::nr::GreedyScheduler").SetParent<ExclusiveScheduler>().SetGroupName("Edgelam");
     return tid;
+}
+
+double GreedyScheduler::ClaimOfBeam(const SchedulingRequest& request, std::span<const std::uint64_t>) const {
+    double claim = 0;
+    for (std::uint32_t g = 0; g < request.numGroups; ++g) {
+        double largest = 0;
+        for (const auto& candidate : request.candidates) {
+            largest = std::max(largest, candidate.bitsPerGroup[g] / Weight(candidate));
+        }
+        claim += largest;
+    }
+    return claim;
 }
 
 template<class Bits>

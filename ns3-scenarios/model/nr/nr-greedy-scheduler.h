@@ -12,6 +12,8 @@ class GreedyScheduler : public ExclusiveScheduler {
   public:
     static ns3::TypeId GetTypeId();
     double Importance(const Candidate& candidate) const override { return 1 / Weight(candidate); }
+    /// The sum over groups of the largest metric.
+    double ClaimOfBeam(const SchedulingRequest& request, std::span<const std::uint64_t> waited) const override;
 
   protected:
     /// > 0

@@ -190,7 +190,7 @@ void Links::PutOnAir(Direction direction, std::uint64_t slot, std::uint32_t ue, 
     emission.layers = process.layers;
     if (!down) {
         emission.powerW = UplinkPowerW(ue, m_carrier.PrbsOf(process.groups));
-        fill(emission, link.State().uplink, link.MaxUplinkLayers(), 1.0 / process.layers);
+        fill(emission, link.UplinkWeights(), link.MaxUplinkLayers(), 1.0 / process.layers);
         return;
     }
     emission.powerW = WattOfDbm(m_carrier.settings.gnbPowerDbm) / m_carrier.numPrbs;

@@ -104,6 +104,14 @@ class Links {
         return direction == Direction::Downlink ? m_ues[ue]->down : m_ues[ue]->up;
     }
     Beamformer& GetBeamformer() const { return *m_beamformer; }
+    /// Put analog beams in front of a UE's link, see UeLink; a new report comes with its next block.
+    void UseAnalog(std::uint32_t ue, ns3::Ptr<ChannelLink> link, const PortWeights& gnb, const PortWeights& ports) {
+        if (m_air) {
+            m_air->SetUePorts(ue, ports);
+        }
+        Of(ue).UseAnalog(link, gnb, ports, m_carrier.DownlinkSnr());
+        ForgetReport(ue);
+    }
     /// Forget the last report, so that a new one comes with the UE's next block.
     void ForgetReport(std::uint32_t ue) { m_ues[ue]->reports.measured = m_ues[ue]->reports.pending = false; }
     void SetInterference(std::shared_ptr<InterferenceSource> source);

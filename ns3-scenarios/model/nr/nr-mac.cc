@@ -22,9 +22,9 @@ constexpr std::uint64_t request_bytes = 200; ///< a first grant: room for a buff
 } // namespace
 
 Mac::Mac(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver, MulticastGroups& multicast,
-         RadioEnergy& energy)
+         RadioEnergy& energy, BeamManagement* beams)
     : m_carrier(carrier), m_links(links), m_grants(grants), m_receiver(receiver), m_multicast(multicast),
-      m_energy(energy), m_ring(std::bit_ceil(carrier.longestDelay + 2)), m_feedbacks(m_ring.size()) {
+      m_energy(energy), m_beams(beams), m_ring(std::bit_ceil(carrier.longestDelay + 2)), m_feedbacks(m_ring.size()) {
     Join(std::make_shared<SlotClock>(carrier.numerology), 0);
 }
 
@@ -137,6 +137,25 @@ void Mac::Schedule(std::uint64_t slot, const Action& action) {
     ++m_outstanding;
 }
 
+void Mac::PutOnAir(std::uint64_t slot) {
+    if (m_beams) {
+        m_beams->Advance(slot);
+    }
+    Announce(m_ring[slot & (m_ring.size() - 1)], slot);
+}
+
+unsigned Mac::DownSymbols(std::uint64_t slot) const {
+    const unsigned symbols = m_carrier.PlanOf(slot).downSymbols;
+    return m_beams ? m_carrier.ForData(symbols - std::min(symbols, m_beams->Taken(slot))) : symbols;
+}
+
+void Mac::KeepOneBeam(Direction direction, std::uint64_t forSlot) {
+    if (m_beams) {
+        m_grants.KeepOneBeam(direction, forSlot, m_turns[static_cast<std::size_t>(direction)],
+                             [&](std::uint32_t ue) { return m_beams->BeamAt(ue, forSlot); });
+    }
+}
+
 void Mac::Announce(const std::vector<Action>& actions, std::uint64_t slot) {
     if (!m_links.AreHeard()) {
         return;
@@ -179,7 +198,7 @@ void Mac::Prepare(const std::vector<Action>& actions, std::uint64_t slot, SlotWo
 
 void Mac::PrepareDown(std::uint64_t slot, SlotWork& work) {
     m_freeCces = m_carrier.control.NumCces();
-    if (m_carrier.PlanOf(slot + m_carrier.settings.gnbDelay).downSymbols > 0) {
+    if (DownSymbols(slot + m_carrier.settings.gnbDelay) > 0) {
         m_reservedCces = m_carrier.PlanOf(slot).grantsFor.empty() ? 0 : ReservedCces(m_freeCces);
         FindDown(slot);
         m_links.PrepareReports(m_candidates, slot, work);
@@ -188,7 +207,7 @@ void Mac::PrepareDown(std::uint64_t slot, SlotWork& work) {
 
 void Mac::DecideDown(std::uint64_t slot) {
     // All grants that are decided on here go in slot + GnbDelay.
-    if (const unsigned symbols = m_carrier.PlanOf(slot + m_carrier.settings.gnbDelay).downSymbols; symbols > 0) {
+    if (const unsigned symbols = DownSymbols(slot + m_carrier.settings.gnbDelay); symbols > 0) {
         m_freeCces = m_reservedCces + ScheduleDown(slot, symbols, m_freeCces - m_reservedCces);
     }
 }
@@ -318,6 +337,7 @@ unsigned Mac::ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces) 
         }
     }
     m_multicast.AddDemands(slot, symbols);
+    KeepOneBeam(Direction::Downlink, forSlot);
     auto& granted = m_grants.Divide(Direction::Downlink, forSlot);
     std::erase_if(granted, [&](const Demand& each) {
         return each.multicast ? !m_multicast.Grant(each.number, each.harq, symbols, slot)
@@ -382,6 +402,7 @@ unsigned Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned sym
                          ue.status.knownSignalling - std::min(ue.status.knownSignalling, coming));
         }
     }
+    KeepOneBeam(Direction::Uplink, forSlot);
     const auto& granted = m_grants.Divide(Direction::Uplink, forSlot);
     for (const auto& each : granted) {
         GrantUp(each.number, each.harq, symbols, slot);
@@ -528,7 +549,7 @@ void Mac::TransmitDown(std::uint32_t number, unsigned harq, std::uint64_t slot) 
     record.ue = number;
     record.harq = small;
     m_receiver.Receive(process, process.reception, m_links.Arrived(Direction::Downlink, number, harq),
-                       m_carrier.PlanOf(slot).downSymbols, record);
+                       DownSymbols(slot), record);
     m_energy.SendGroups(slot, process.groups);
     m_energy.SendDown(number, slot, harq, process.reception.decoded);
     ++process.attempts;

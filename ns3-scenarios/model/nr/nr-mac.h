@@ -3,12 +3,14 @@
 /// The MAC of a cell, slot by slot: who sends when, buffer status and scheduling requests, HARQ feedback.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "nr-beam-management.h"
 #include "nr-block-receiver.h"
 #include "nr-connection.h"
 #include "nr-grants.h"
@@ -22,8 +24,9 @@ namespace edgelam::nr {
 /// happens.
 class Mac : private SlotWorker {
   public:
+    /// \param beams null: there are no analog beams
     Mac(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver, MulticastGroups& multicast,
-        RadioEnergy& energy);
+        RadioEnergy& energy, BeamManagement* beams);
     ~Mac() override;
     Mac(const Mac&) = delete;
     Mac& operator=(const Mac&) = delete;
@@ -132,7 +135,7 @@ class Mac : private SlotWorker {
         bool signalling = false;   ///< whether it is for messages
     };
 
-    void PutOnAir(std::uint64_t slot) override { Announce(m_ring[slot & (m_ring.size() - 1)], slot); }
+    void PutOnAir(std::uint64_t slot) override;
     void Prepare(std::uint64_t slot, SlotWork& work) override;
     void Execute(std::uint64_t slot) override;
     void PrepareDown(std::uint64_t slot, SlotWork& work) override;
@@ -150,6 +153,10 @@ class Mac : private SlotWorker {
     /// Tell the other cells what these actions send.
     void Announce(const std::vector<Action>& actions, std::uint64_t slot);
     void Schedule(std::uint64_t slot, const Action& action);
+    /// Symbols for downlink data.
+    unsigned DownSymbols(std::uint64_t slot) const;
+    /// With analog beams, leave only demands of one beam.
+    void KeepOneBeam(Direction direction, std::uint64_t forSlot);
     void Execute(const Action& action, std::uint64_t slot);
     /// Downlink data of slot + GnbDelay.
     /// \param cces that its grants may take \return those that they have left
@@ -193,6 +200,8 @@ class Mac : private SlotWorker {
     BlockReceiver& m_receiver;
     MulticastGroups& m_multicast;
     RadioEnergy& m_energy;
+    BeamManagement* m_beams;          ///< null: no analog beams
+    std::array<BeamTurns, 2> m_turns; ///< [direction]
     std::shared_ptr<SlotClock> m_clock;
     std::vector<std::unique_ptr<Ue>> m_ues;  ///< by number; null: not in this cell
     std::vector<std::vector<Action>> m_ring; ///< [slot mod size]: the actions that are due; longer than any delay

@@ -25,8 +25,16 @@ PhyLink::PhyLink(ns3::Ptr<ChannelLink> link, std::vector<double> offsetsHz, unsi
     : m_link(link), m_offsets(std::move(offsetsHz)),
       m_ueElements(PortWeights::Elements(link->NumRx(Direction::Downlink))), m_uplinkLayers(uplinkLayers) {}
 
+void PhyLink::UseAnalog(ns3::Ptr<ChannelLink> link, const PortWeights& gnb, const PortWeights& ue) {
+    m_link = link;
+    m_gnbPorts = gnb;
+    m_ueElements = ue;
+    m_precoded = {}; // it knows channels of the link before
+}
+
 unsigned PhyLink::MaxLayers() const {
-    const std::size_t least = std::min(m_link->NumTx(Direction::Downlink), m_link->NumRx(Direction::Downlink));
+    const std::size_t sending = m_gnbPorts ? m_gnbPorts->numPorts() : NumElements();
+    const std::size_t least = std::min(sending, NumUeAntennas());
     return static_cast<unsigned>(std::min<std::size_t>(least, max_layers));
 }
 

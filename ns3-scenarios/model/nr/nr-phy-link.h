@@ -49,7 +49,14 @@ class PhyLink {
     /// \param uplinkLayers the most that the UE sends, at most MaxLayers
     PhyLink(ns3::Ptr<ChannelLink> link, std::vector<double> offsetsHz, unsigned uplinkLayers = 1);
 
-    std::size_t NumUeAntennas() const { return m_ueElements.numElements(); }
+    /// Put analog beams of both ends in front, so that the antennas below are the ports of the UE, and the gNB has few
+    /// of its own: MaxLayers. The number of ports is always the same.
+    /// \param link between the gNB and one of the UE's panels; \param gnb, ue [element, port], orthonormal
+    void UseAnalog(ns3::Ptr<ChannelLink> link, const PortWeights& gnb, const PortWeights& ue);
+    /// The ports of the gNB behind its analog beam; null: each element is a port.
+    const PortWeights* GnbPorts() const { return m_gnbPorts ? &*m_gnbPorts : nullptr; }
+
+    std::size_t NumUeAntennas() const { return m_ueElements.numPorts(); }
     std::size_t NumElements() const { return m_link->NumTx(Direction::Downlink); }
     std::size_t NumGroups() const { return m_offsets.size(); }
     const std::vector<double>& OffsetsHz() const { return m_offsets; }
@@ -108,7 +115,7 @@ class PhyLink {
 
     ns3::Ptr<ChannelLink> m_link;
     std::vector<double> m_offsets;
-    PortWeights m_ueElements;
+    PortWeights m_ueElements; ///< or ports
     unsigned m_uplinkLayers;
     std::vector<Complex> m_sent, m_whitened; ///< of one call
     std::vector<Complex> m_otherSent;        ///< of one call
@@ -116,6 +123,7 @@ class PhyLink {
     Covariance m_around;                     ///< of one call
     PrecodedChannel m_precoded;
     std::optional<PortWeights> m_bsElements; ///< for precoders
+    std::optional<PortWeights> m_gnbPorts;   ///< empty: no analog beams
     float m_selfNoise = 0;
     SinrMap m_down, m_up;
 };

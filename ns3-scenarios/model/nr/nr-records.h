@@ -72,4 +72,26 @@ struct PowerRecord {
 };
 EDGELAM_MESSAGE(PowerRecord, time_ns, slot, slots, ue, state, uplink, power_w, down_j, up_j)
 
+/// Something that happens with the analog beams of a UE; given by the trace source Beams.
+struct BeamRecord {
+    enum Event : std::uint8_t {
+        sweep,   ///< the UE has measured a burst of SSBs with one of its beams: the strongest
+        report,  ///< the gNB reads in a report that this beam has this L1-RSRP; one record for each beam in it
+        refine,  ///< the UE has measured narrow beams (P2): the strongest
+        receive, ///< the UE has measured with all of its beams (P3): the strongest
+        changed, ///< from this slot on, this is the beam of the UE
+        bad,     ///< the UE counts a beam failure instance: the serving beam
+        failed,  ///< beam failure: the serving beam
+        found    ///< the gNB has answered the preamble for this candidate
+    };
+    std::int64_t time_ns; ///< start of the slot
+    std::uint64_t slot;
+    std::uint32_t ue;
+    std::uint8_t event;    ///< an Event
+    std::uint32_t beam;    ///< of the gNB
+    std::uint32_t ue_beam; ///< with which it is received
+    float rsrp_dbm;        ///< as measured; in a report, as the gNB reads it
+};
+EDGELAM_MESSAGE(BeamRecord, time_ns, slot, ue, event, beam, ue_beam, rsrp_dbm)
+
 } // namespace edgelam::nr

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-scheduler.h"
 
+#include <numeric>
 #include <stdexcept>
 
 #include "ns3/log.h"
@@ -17,6 +18,10 @@ ns3::TypeId Scheduler::GetTypeId() {
     static const ns3::TypeId tid =
         ns3::TypeId("edgelam::nr::Scheduler").SetParent<ns3::Object>().SetGroupName("Edgelam");
     return tid;
+}
+
+double Scheduler::ClaimOfBeam(const SchedulingRequest&, std::span<const std::uint64_t> waited) const {
+    return static_cast<double>(std::accumulate(waited.begin(), waited.end(), std::uint64_t{0}));
 }
 
 ns3::Ptr<Scheduler> Scheduler::Make(const std::string& name) {

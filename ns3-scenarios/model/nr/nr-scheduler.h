@@ -89,6 +89,10 @@ class Scheduler : public ns3::Object {
     virtual bool MayShare(const SchedulingRequest&, std::uint32_t) const { return true; }
     /// What a bit to this candidate counts for beside bits to others, when UEs are selected for a group.
     virtual double Importance(const Candidate&) const { return 1; }
+    /// Where one analog beam has the slot (BeamTurns): how much the UEs of a beam, the candidates of this request,
+    /// claim it. By default the sum of their waiting times, so that each UE brings its beam as many slots.
+    /// \param waited [candidate] slots since its beam has had one, 1 or more
+    virtual double ClaimOfBeam(const SchedulingRequest& request, std::span<const std::uint64_t> waited) const;
 
     /// \param name "rr": round robin; "pf": proportional fair; "max-rate": maximum rate; "external": shares, minima and
     /// caps from outside; or the TypeId of another class. Throws std::invalid_argument for another name.

@@ -21,8 +21,9 @@ UeLink::UeLink(std::uint32_t ue, PhyLink phy, ns3::Ptr<Beamformer> beamformer, s
 
 void UeLink::Measure(bool later, double snr) {
     const unsigned count = MaxLayers();
-    const BeamSearch search{*m_phy.link(), m_phy.OffsetsHz(), count, m_measured.beams ? &*m_measured.beams : nullptr,
-                            snr};
+    const BeamSearch search{
+        *m_phy.link(),    m_phy.OffsetsHz(),  count, m_measured.beams ? &*m_measured.beams : nullptr, snr,
+        m_phy.GnbPorts(), &m_phy.UeElements()};
     m_measured.precoders.clear();
     for (auto& precoder : m_beamformer->FindPrecoders(search)) {
         m_measured.precoders.emplace_back(m_measured.precoders.size() + 1, std::move(precoder));
@@ -64,6 +65,12 @@ void UeLink::Measure(bool later, double snr) {
     if (!later) {
         Adopt();
     }
+}
+
+void UeLink::UseAnalog(ns3::Ptr<ChannelLink> link, const PortWeights& gnb, const PortWeights& ue, double snr) {
+    m_phy.UseAnalog(link, gnb, ue);
+    m_measured.uplink.clear();
+    Measure(false, snr);
 }
 
 void UeLink::MeasureHeard() {
@@ -233,6 +240,24 @@ std::vector<std::complex<float>> UeLink::FirstBeam(Beams which) const {
         beam[i] = weights.values()[i * weights.numPorts()];
     }
     return beam;
+}
+
+std::vector<std::complex<float>> UeLink::UplinkWeights() const {
+    const PortWeights& ports = m_phy.UeElements();
+    const auto& digital = State().uplink;
+    if (ports.areElements()) {
+        return digital;
+    }
+    const std::size_t count = ports.numPorts(), layers = digital.size() / count;
+    std::vector<std::complex<float>> weights(ports.numElements() * layers);
+    for (std::size_t e = 0; e < ports.numElements(); ++e) {
+        for (std::size_t p = 0; p < count; ++p) {
+            for (std::size_t l = 0; l < layers; ++l) {
+                weights[e * layers + l] += ports.values()[e * count + p] * digital[p * layers + l];
+            }
+        }
+    }
+    return weights;
 }
 
 void FormWeights(Beamformer& beamformer, std::uint32_t group, std::span<const ServedUe> ues) {

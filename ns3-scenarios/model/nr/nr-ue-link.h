@@ -36,6 +36,8 @@ class UeLink {
     /// dominates
     void Measure(bool later = false, double snr = 1);
     void Adopt() { m_inUse = m_measured; }
+    /// Put analog beams in front (PhyLink::UseAnalog) and measure the channel state, which is in use at once.
+    void UseAnalog(ns3::Ptr<ChannelLink> link, const PortWeights& gnb, const PortWeights& ue, double snr);
     /// The noise and interference that the UE and the gNB have measured, ChannelState::rise and uplinkRise, with the
     /// channel state measured last.
     void SetMeasuredRise(double rise, double uplinkRise = 1) {
@@ -72,6 +74,8 @@ class UeLink {
     }
     /// The strongest of the beams: [element], unit norm.
     std::vector<std::complex<float>> FirstBeam(Beams which = Beams::InUse) const;
+    /// [antenna, layer] with which the UE sends; behind an analog beam, those of its elements.
+    std::vector<std::complex<float>> UplinkWeights() const;
     /// What the UE sends, for PhyLink::Uplink.
     PhyLink::UplinkSignal Signal(unsigned layers, double snr, Beams which = Beams::InUse) {
         return {&m_phy, &State(which).uplink, layers, snr};

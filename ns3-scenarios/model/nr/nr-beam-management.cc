@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-beam-management.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "ns3/log.h"
+#include "ns3/simulator.h"
+
+NS_LOG_COMPONENT_DEFINE("NrBeamManagement");
+
+namespace edgelam::nr {
+
+namespace {
+
+constexpr unsigned rsrp_samples = 4;         ///< of frequency, over the resource blocks of an SSB
+constexpr unsigned beam_switch_symbols = 48; ///< beamSwitchTiming of TS 38.306, from a DCI to its CSI-RS
+constexpr unsigned activation_subframes = 3; ///< from HARQ feedback for a MAC CE until it holds (TS 38.214 5.1.5)
+constexpr unsigned recovery_symbols = 28;    ///< from the answer to a preamble to the new beam (TS 38.213 6)
+constexpr std::size_t most_active = 8;       ///< maxNumberActiveTCI-PerBWP of TS 38.306
+constexpr std::size_t csi_rs_slots = 4096;   ///< ahead of now, in which symbols for CSI-RS are looked for
+constexpr double unheard_dbm = -300;
+
+unsigned SlotsFor(unsigned symbols) {
+    return (symbols + symbols_per_slot - 1) / symbols_per_slot;
+}
+
+/// As many beams along each side as elements, the longer side halved until there is room.
+std::pair<unsigned, unsigned> SidesOf(const AnalogCodebook::Layout& layout, const BeamSettings& settings,
+                                      unsigned room) {
+    unsigned rows = settings.ssbRows == 0 ? layout.rows : settings.ssbRows,
+             columns = settings.ssbColumns == 0 ? layout.columns : settings.ssbColumns;
+    while (rows * columns > room) {
+        const bool mayRows = settings.ssbRows == 0 && rows > 1, mayColumns = settings.ssbColumns == 0 && columns > 1;
+        if (mayRows && (!mayColumns || rows >= columns)) {
+            rows = (rows + 1) / 2;
+        } else if (mayColumns) {
+            columns = (columns + 1) / 2;
+        } else {
+            break;
+        }
+    }
+    return {rows, columns};
+}
+
+} // namespace
+
+BeamManagement::BeamManagement(const Carrier& carrier, Links& links, const ns3::PhasedArrayModel& array,
+                               ns3::Ptr<ns3::UniformRandomVariable> random,
+                               std::function<void(std::uint32_t, double)> sent, const Trace& trace)
+    : m_carrier(carrier), m_links(links), m_trace(trace), m_recovery(carrier, random, std::move(sent)),
+      m_csiRs(csi_rs_slots) {
+    const auto [rows, columns] = SidesOf(AnalogCodebook::LayoutOf(array), carrier.settings, SsbBurst::Room(carrier));
+    m_codebook = std::make_unique<AnalogCodebook>(array, rows, columns, carrier.settings.beamOversampling);
+    m_burst = std::make_unique<SsbBurst>(carrier, m_codebook->NumSweep());
+    m_sweep.resize(m_codebook->NumSweep());
+    std::iota(m_sweep.begin(), m_sweep.end(), 0);
+    const double prbHz = 12.0 * static_cast<double>(carrier.numerology.SubcarrierSpacingHz());
+    for (unsigned i = 0; i < rsrp_samples; ++i) {
+        m_offsetsHz.push_back(((i + 0.5) / rsrp_samples - 0.5) * std::min(ssb_prbs, carrier.numPrbs) * prbHz);
+    }
+}
+
+void BeamManagement::Add(std::uint32_t ue, std::unique_ptr<UePanels> panels, std::vector<ns3::Ptr<ChannelLink>> links) {
+    const auto& array = *panels->All().front();
+    const auto layout = AnalogCodebook::LayoutOf(array);
+    if (m_ues.size() <= ue) {
+        m_ues.resize(ue + 1);
+    }
+    m_ues[ue] = std::make_unique<Ue>();
+    Ue& added = *m_ues[ue];
+    added.codebook = std::make_unique<AnalogCodebook>(array, layout.rows, layout.columns, 1);
+    added.panels = std::move(panels);
+    added.links = std::move(links);
+    added.rsrpDbm.assign(std::size_t{m_codebook->NumSweep()} * added.NumBeams(), unheard_dbm);
+    // The number of ports is known from now on; which beams they have, from the first sweep on.
+    m_links.Of(ue).Phy().UseAnalog(added.links.front(), m_codebook->Weights(0), added.codebook->Weights(0));
+}
+
+void BeamManagement::Remove(std::uint32_t ue) {
+    m_recovery.Reset(ue);
+    m_ues[ue].reset();
+}
+
+std::vector<double> BeamManagement::Hear(std::uint32_t number, const Ue& ue, std::uint32_t ueBeam,
+                                         std::span<const std::uint32_t> beams) {
+    const std::uint32_t perPanel = ue.codebook->NumSweep();
+    const PortWeights& ports = ue.codebook->Weights(ueBeam % perPanel);
+    const auto& link = ue.links[ueBeam / perPanel];
+    const auto& h = link->GetEffectiveChannel(Direction::Downlink, ports, m_links.Of(number).Phy().GnbElements(),
+                                              m_offsetsHz); // [UE port, element, frequency]
+    const std::size_t elements = link->NumTx(Direction::Downlink), sent = m_codebook->NumPorts();
+    std::vector<double> dbm;
+    for (const auto beam : beams) {
+        const auto& weights = m_codebook->Weights(beam).values();
+        double strongest = 0;
+        for (std::size_t a = 0; a < ports.numPorts(); ++a) {
+            double power = 0;
+            for (std::size_t p = 0; p < sent; ++p) {
+                std::array<std::complex<float>, rsrp_samples> arrived{};
+                for (std::size_t e = 0; e < elements; ++e) {
+                    const auto weight = weights[e * sent + p];
+                    if (weight == std::complex<float>(0)) { // of another panel or polarisation
+                        continue;
+                    }
+                    for (unsigned f = 0; f < rsrp_samples; ++f) {
+                        arrived[f] += h[(a * elements + e) * rsrp_samples + f] * weight;
+                    }
+                }
+                for (const auto& each : arrived) {
+                    power += std::norm(std::complex<double>(each)) / rsrp_samples / static_cast<double>(sent);
+                }
+            }
+            strongest = std::max(strongest, power);
+        }
+        dbm.push_back(std::max(unheard_dbm, SubcarrierDbm() + DbOf(strongest)));
+    }
+    return dbm;
+}
+
+void BeamManagement::Sweep(std::uint32_t number, Ue& ue, std::uint32_t ueBeam, std::uint64_t slot) {
+    ue.panels->Follow();
+    const auto dbm = Hear(number, ue, ueBeam, m_sweep);
+    for (std::size_t ssb = 0; ssb < dbm.size(); ++ssb) {
+        ue.rsrpDbm[ssb * ue.NumBeams() + ueBeam] = dbm[ssb];
+    }
+    const auto best = std::ranges::max_element(dbm);
+    Record(number, BeamRecord::sweep, {static_cast<std::uint32_t>(best - dbm.begin()), ueBeam}, *best, slot);
+}
+
+double BeamManagement::SubcarrierDbm() const {
+    return m_carrier.settings.gnbPowerDbm - 10 * std::log10(12.0 * m_carrier.numPrbs);
+}
+
+void BeamManagement::WatchServing(std::uint32_t number, Ue& ue, std::uint64_t slot) {
+    const std::uint32_t serving = ue.serving.gnb;
+    const double dbm = Hear(number, ue, ue.serving.ue, {&serving, 1}).front();
+    const double noiseDbm = 30 + DbOf(m_carrier.noiseDownW / 12);
+    ue.heard = dbm - noiseDbm >= DbOf(m_carrier.control.outOfSync);
+    if (!ue.heard) { // what the UE knew of the SSB is no better than this
+        double& known = ue.rsrpDbm[std::size_t{m_codebook->SweepOf(serving)} * ue.NumBeams() + ue.serving.ue];
+        known = std::min(known, dbm);
+    }
+    if (!ue.heard && !m_recovery.HasFailed(number)) {
+        Record(number, BeamRecord::bad, ue.serving, dbm, slot);
+    }
+    if (m_recovery.Measure(number, !ue.heard, slot)) {
+        Record(number, BeamRecord::failed, ue.serving, dbm, slot);
+        ue.csiRs.reset();
+        ue.next.reset();
+    }
+    if (m_recovery.HasFailed(number) && !m_recovery.Seeks(number) && !ue.next && ChooseCandidate(ue)) {
+        m_recovery.Seek(
+            number, [this, number] { return CandidateLossDb(number); }, [this, number] { Recover(number); },
+            [this, number] {
+                m_links.Radio(number).Fail(
+                    static_cast<std::uint64_t>(m_carrier.numerology.SlotAt(ns3::Simulator::Now().GetNanoSeconds())));
+            });
+    }
+}
+
+bool BeamManagement::ChooseCandidate(Ue& ue) const {
+    const auto dbm = BestRsrp(ue);
+    const auto best = std::ranges::max_element(dbm);
+    if (*best < m_carrier.settings.beamCandidateDbm) {
+        return false;
+    }
+    const auto ssb = static_cast<std::uint32_t>(best - dbm.begin());
+    ue.candidate = {ssb, BestFor(ue, ssb)};
+    return true;
+}
+
+double BeamManagement::CandidateLossDb(std::uint32_t number) {
+    Ue& ue = UeOf(number);
+    ChooseCandidate(ue);
+    const std::uint32_t beam = ue.candidate.gnb;
+    return SubcarrierDbm() - Hear(number, ue, ue.candidate.ue, {&beam, 1}).front();
+}
+
+void BeamManagement::Recover(std::uint32_t number) {
+    Ue& ue = UeOf(number);
+    const auto slot =
+        static_cast<std::uint64_t>(m_carrier.numerology.SlotAt(ns3::Simulator::Now().GetNanoSeconds())) + 1;
+    Record(number, BeamRecord::found, ue.candidate,
+           ue.rsrpDbm[std::size_t{ue.candidate.gnb} * ue.NumBeams() + ue.candidate.ue], slot);
+    m_recovery.Reset(number);
+    ue.report.clear();
+    ue.active.insert(ue.active.begin(), {ue.candidate.gnb, slot});
+    ue.next =
+        Switch{ue.candidate, slot + std::max<std::uint64_t>(SlotsFor(recovery_symbols), m_carrier.longestGrant + 1)};
+}
+
+std::uint32_t BeamManagement::BestFor(const Ue& ue, std::uint32_t ssb) {
+    const auto row = std::span(ue.rsrpDbm).subspan(std::size_t{ssb} * ue.NumBeams(), ue.NumBeams());
+    return static_cast<std::uint32_t>(std::ranges::max_element(row) - row.begin());
+}
+
+std::vector<double> BeamManagement::BestRsrp(const Ue& ue) const {
+    std::vector<double> dbm;
+    for (const auto ssb : m_sweep) {
+        dbm.push_back(ue.rsrpDbm[std::size_t{ssb} * ue.NumBeams() + BestFor(ue, ssb)]);
+    }
+    return dbm;
+}
+
+void BeamManagement::Begin(std::uint32_t number, Ue& ue, std::uint64_t slot) {
+    for (std::uint32_t beam = 0; beam < ue.NumBeams(); ++beam) {
+        Sweep(number, ue, beam, slot);
+    }
+    const bool again = std::exchange(ue.begun, true);
+    ue.heard = true;
+    m_recovery.Reset(number);
+    ue.bursts = m_burst->EndedBefore(slot);
+    ue.next.reset();
+    ue.csiRs.reset();
+    ue.report.clear();
+    ue.active.clear();
+    const auto report = ReportBeams(BestRsrp(ue), m_carrier.settings.reportedBeams);
+    for (const auto& each : report) {
+        ue.active.push_back({each.beam, slot});
+    }
+    const std::uint32_t beam = ue.given.value_or(report.front().beam), with = BestFor(ue, m_codebook->SweepOf(beam));
+    const bool refined = again && Refines() && !ue.given; // as it would have been in the meantime
+    Use(number, ue, {refined ? BestNarrow(number, ue, beam, with, slot) : beam, with}, slot);
+    ue.nextCsiRs = slot;
+    ue.report = report; // which the gNB has now
+    ue.reportSlot = slot;
+}
+
+std::uint32_t BeamManagement::BestNarrow(std::uint32_t number, Ue& ue, std::uint32_t sweep, std::uint32_t with,
+                                         std::uint64_t slot) {
+    const auto beams = NarrowBeams(sweep);
+    const auto dbm = Hear(number, ue, with, beams);
+    const auto best = std::ranges::max_element(dbm);
+    const std::uint32_t beam = beams[static_cast<std::size_t>(best - dbm.begin())];
+    Record(number, BeamRecord::refine, {beam, with}, *best, slot);
+    return beam;
+}
+
+std::vector<std::uint32_t> BeamManagement::NarrowBeams(std::uint32_t sweep) const {
+    std::vector<std::uint32_t> beams(m_codebook->NumNarrow());
+    std::iota(beams.begin(), beams.end(), m_codebook->Narrow(sweep, 0));
+    return beams;
+}
+
+void BeamManagement::Use(std::uint32_t number, Ue& ue, const Pair& beams, std::uint64_t slot) {
+    ue.serving = beams;
+    ue.next.reset();
+    const std::uint32_t perPanel = ue.codebook->NumSweep();
+    m_links.UseAnalog(number, ue.links[beams.ue / perPanel], m_codebook->Weights(beams.gnb),
+                      ue.codebook->Weights(beams.ue % perPanel));
+    const std::uint32_t gnb = beams.gnb;
+    Record(number, BeamRecord::changed, beams, Hear(number, ue, beams.ue, {&gnb, 1}).front(), slot);
+}
+
+void BeamManagement::Burst(std::uint32_t number, Ue& ue, std::uint64_t burst, std::uint64_t slot) {
+    const auto ueBeam = static_cast<std::uint32_t>(burst % ue.NumBeams());
+    Sweep(number, ue, ueBeam, slot);
+    WatchServing(number, ue, slot);
+    if (ue.report.empty()) { // the one before has arrived
+        ue.report = ReportBeams(BestRsrp(ue), m_carrier.settings.reportedBeams);
+        ue.reportSlot = m_carrier.FeedbackSlot(m_burst->LastSlot(burst));
+    }
+    // The UE changes its own beam by itself; for a narrow one, P3 tells which.
+    const bool bySweep = ue.given || !m_codebook->IsNarrow(ue.serving.gnb);
+    const std::uint32_t best = BestFor(ue, m_codebook->SweepOf(ue.serving.gnb));
+    if (bySweep && best == ueBeam && best != ue.serving.ue && !ue.next) {
+        Use(number, ue, {ue.serving.gnb, best}, slot);
+    }
+}
+
+void BeamManagement::Decide(std::uint32_t number, Ue& ue, std::uint64_t slot) {
+    const auto report = std::exchange(ue.report, {});
+    if (!ue.heard || m_recovery.HasFailed(number)) {
+        return; // nothing has arrived
+    }
+    for (const auto& each : report) {
+        Record(number, BeamRecord::report, {each.beam, BestFor(ue, each.beam)}, each.rsrpDbm, slot);
+        Activate(ue, each.beam, slot);
+    }
+    if (ue.given || ue.next || ue.csiRs) {
+        return; // what is under way comes first
+    }
+    const std::uint32_t present = m_codebook->SweepOf(ue.serving.gnb);
+    const auto own = std::ranges::find(report, present, &ReportedBeam::beam);
+    const auto& best = report.front();
+    const bool leave =
+        best.beam != present && (own == report.end() || best.rsrpDbm >= own->rsrpDbm + m_carrier.settings.beamMarginDb);
+    if (leave && Refines()) {
+        Trigger(ue, true, best.beam, slot);
+    } else if (leave) {
+        SwitchTo(number, ue, {best.beam, BestFor(ue, best.beam)}, slot);
+    }
+}
+
+unsigned BeamManagement::CsiRsSymbols(std::uint64_t slot) const {
+    const Taking& taking = m_csiRs[slot % m_csiRs.size()];
+    return taking.slot == slot ? taking.symbols : 0;
+}
+
+/// One symbol for each resource, in the first downlink symbols that are free.
+void BeamManagement::Trigger(Ue& ue, bool narrow, std::uint32_t beam, std::uint64_t slot) {
+    unsigned left = narrow ? m_codebook->NumNarrow() : ue.NumBeams();
+    m_csiRsSymbols += left;
+    const std::uint64_t first = slot + std::max(m_carrier.settings.gnbDelay + 1, SlotsFor(beam_switch_symbols));
+    std::uint64_t at = first;
+    for (; left > 0 && at < first + m_csiRs.size() / 2; ++at) {
+        const unsigned symbols = m_carrier.PlanOf(at).downSymbols, taken = Taken(at);
+        const unsigned more = std::min(left, symbols - std::min(symbols, taken));
+        m_csiRs[at % m_csiRs.size()] = {at, CsiRsSymbols(at) + more};
+        left -= more;
+    }
+    m_csiRsSymbols -= left; // no room: a pattern with hardly any downlink
+    ue.csiRs = CsiRs{narrow, beam, at, m_carrier.FeedbackSlot(at - 1), {}};
+}
+
+void BeamManagement::MeasureCsiRs(std::uint32_t number, Ue& ue, std::uint64_t slot) {
+    CsiRs& csiRs = *ue.csiRs;
+    ue.panels->Follow();
+    if (csiRs.narrow) {
+        const auto beams = NarrowBeams(csiRs.beam);
+        const std::uint32_t with =
+            csiRs.beam == m_codebook->SweepOf(ue.serving.gnb) ? ue.serving.ue : BestFor(ue, csiRs.beam);
+        csiRs.rsrpDbm = Hear(number, ue, with, beams);
+        const auto best = std::ranges::max_element(csiRs.rsrpDbm);
+        Record(number, BeamRecord::refine, {beams[static_cast<std::size_t>(best - csiRs.rsrpDbm.begin())], with}, *best,
+               slot);
+        return;
+    }
+    double most = -std::numeric_limits<double>::infinity();
+    std::uint32_t best = 0;
+    for (std::uint32_t beam = 0; beam < ue.NumBeams(); ++beam) {
+        const double dbm = Hear(number, ue, beam, {&csiRs.beam, 1}).front();
+        if (dbm > most) {
+            most = dbm;
+            best = beam;
+        }
+    }
+    Record(number, BeamRecord::receive, {csiRs.beam, best}, most, slot);
+    if (csiRs.beam == ue.serving.gnb && best != ue.serving.ue && !ue.next) {
+        Use(number, ue, {ue.serving.gnb, best}, slot);
+    }
+    ue.csiRs.reset();
+}
+
+void BeamManagement::ActOnCsiRs(std::uint32_t number, Ue& ue, std::uint64_t slot) {
+    const CsiRs csiRs = *std::exchange(ue.csiRs, {});
+    const auto report = ReportBeams(csiRs.rsrpDbm, m_carrier.settings.reportedBeams);
+    ue.nextCsiRs = slot + m_carrier.SlotsOf(m_carrier.settings.csiRsPeriod);
+    if (ue.given || ue.next || !ue.heard || m_recovery.HasFailed(number)) {
+        return;
+    }
+    const bool same = csiRs.beam == m_codebook->SweepOf(ue.serving.gnb);
+    const std::uint32_t with = same ? ue.serving.ue : BestFor(ue, csiRs.beam);
+    double own = -std::numeric_limits<double>::infinity();
+    for (const auto& each : report) {
+        const std::uint32_t beam = m_codebook->Narrow(csiRs.beam, each.beam);
+        Record(number, BeamRecord::report, {beam, with}, each.rsrpDbm, slot);
+        Activate(ue, beam, slot);
+        own = beam == ue.serving.gnb ? each.rsrpDbm : own;
+    }
+    const std::uint32_t best = m_codebook->Narrow(csiRs.beam, report.front().beam);
+    if (best != ue.serving.gnb && report.front().rsrpDbm >= own + m_carrier.settings.beamMarginDb) {
+        SwitchTo(number, ue, {best, with}, slot);
+    }
+    if (ue.NumBeams() > 1) {
+        Trigger(ue, false, ue.next ? ue.next->beams.gnb : ue.serving.gnb, ue.next ? ue.next->slot : slot);
+    }
+}
+
+std::uint64_t BeamManagement::Activate(Ue& ue, std::uint32_t beam, std::uint64_t slot) const {
+    const auto known = std::ranges::find(ue.active, beam, &Tci::beam);
+    if (known != ue.active.end()) {
+        std::rotate(ue.active.begin(), known, known + 1); // the newest first
+        return ue.active.front().from;
+    }
+    const auto sent = static_cast<std::uint64_t>(
+        m_carrier.pattern.NextDownlink(static_cast<std::int64_t>(slot + m_carrier.settings.gnbDelay)));
+    const std::uint64_t from =
+        m_carrier.UplinkOf(sent) + activation_subframes * m_carrier.numerology.SlotsPerSubframe() + 1;
+    ue.active.insert(ue.active.begin(), {beam, from});
+    if (ue.active.size() > most_active) {
+        ue.active.pop_back();
+    }
+    return from;
+}
+
+std::uint64_t BeamManagement::SwitchTo(std::uint32_t number, Ue& ue, const Pair& beams, std::uint64_t slot) {
+    const std::uint64_t granted = slot + m_carrier.longestGrant + 1,
+                        indicated = std::max(Activate(ue, beams.gnb, slot), slot + m_carrier.settings.gnbDelay) +
+                                    SlotsFor(m_carrier.settings.qclSymbols);
+    ue.next = Switch{beams, std::max(granted, indicated)};
+    NS_LOG_LOGIC("slot " << slot << " UE " << number << ": beam " << beams.gnb << " from slot " << ue.next->slot);
+    return ue.next->slot;
+}
+
+void BeamManagement::Advance(std::uint64_t slot) {
+    for (const auto number : m_links.Ues()) {
+        Advance(number, UeOf(number), slot);
+    }
+}
+
+void BeamManagement::Advance(std::uint32_t number, Ue& ue, std::uint64_t slot) {
+    const std::uint64_t ended = m_burst->EndedBefore(slot);
+    if (!ue.begun || ended > ue.bursts + 1) {
+        Begin(number, ue, slot);
+    }
+    if (ue.next && slot >= ue.next->slot) {
+        Use(number, ue, ue.next->beams, slot);
+    }
+    if (ue.csiRs && ue.csiRs->rsrpDbm.empty() && slot >= ue.csiRs->ended) {
+        MeasureCsiRs(number, ue, slot);
+    }
+    if (ue.csiRs && !ue.csiRs->rsrpDbm.empty() && slot >= ue.csiRs->acted) {
+        ActOnCsiRs(number, ue, slot);
+    }
+    if (ended > ue.bursts) {
+        ue.bursts = ended;
+        Burst(number, ue, ended - 1, slot);
+    }
+    if (!ue.report.empty() && slot >= ue.reportSlot) {
+        Decide(number, ue, slot);
+    }
+    if (ue.given && *ue.given != ue.serving.gnb && !ue.next && ue.heard && !m_recovery.HasFailed(number)) {
+        SwitchTo(number, ue, {*ue.given, BestFor(ue, m_codebook->SweepOf(*ue.given))}, slot);
+    }
+    if (Refines() && slot >= ue.nextCsiRs && !ue.csiRs && !ue.next && !ue.given && !m_recovery.HasFailed(number)) {
+        Trigger(ue, true, m_codebook->SweepOf(ue.serving.gnb), slot);
+    }
+}
+
+BeamManagement::Ue& BeamManagement::Current(std::uint32_t number, std::uint64_t slot) {
+    Ue& ue = UeOf(number);
+    if (!ue.begun) {
+        Advance(number, ue, slot);
+    }
+    return ue;
+}
+
+std::uint32_t BeamManagement::BeamAt(std::uint32_t number, std::uint64_t slot) const {
+    const Ue& ue = UeOf(number);
+    return ue.next && slot >= ue.next->slot ? ue.next->beams.gnb : ue.serving.gnb;
+}
+
+BeamManagement::Pair BeamManagement::Serving(std::uint32_t number, std::uint64_t slot) {
+    return Current(number, slot).serving;
+}
+
+std::vector<double> BeamManagement::Rsrp(std::uint32_t number, std::uint64_t slot) {
+    return BestRsrp(Current(number, slot));
+}
+
+void BeamManagement::Check(std::uint32_t beam) const {
+    if (beam >= m_codebook->NumBeams()) {
+        throw std::invalid_argument("NR cell: analog beam " + std::to_string(beam) + "; legal are 0 to " +
+                                    std::to_string(m_codebook->NumSweep() - 1) + " of the sweep, and narrow ones to " +
+                                    std::to_string(m_codebook->NumBeams() - 1));
+    }
+}
+
+std::uint64_t BeamManagement::Give(std::uint32_t number, std::optional<std::uint32_t> beam, std::uint64_t slot) {
+    Ue& ue = Current(number, slot);
+    if (beam) {
+        Check(*beam);
+        ue.csiRs.reset();
+        ue.next.reset();
+    }
+    ue.given = beam;
+    Advance(number, ue, slot);
+    return ue.next ? ue.next->slot : slot;
+}
+
+void BeamManagement::Record(std::uint32_t number, BeamRecord::Event event, const Pair& beams, double rsrpDbm,
+                            std::uint64_t slot) {
+    if (!m_trace.IsEmpty()) {
+        BeamRecord record{};
+        record.time_ns = m_carrier.numerology.SlotStartNs(static_cast<std::int64_t>(slot));
+        record.slot = slot;
+        record.ue = number;
+        record.event = event;
+        record.beam = beams.gnb;
+        record.ue_beam = beams.ue;
+        record.rsrp_dbm = static_cast<float>(rsrpDbm);
+        m_trace(record);
+    }
+}
+
+} // namespace edgelam::nr

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-rsrp-report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <numeric>
+
+namespace edgelam::nr {
+
+namespace {
+
+constexpr double lower_edge_dbm = -157; ///< of RSRP_0, as if the range of layer 3 went on below
+constexpr double least_value = 16, most_value = 113;
+
+} // namespace
+
+unsigned ReportedRsrp(double dbm) {
+    return static_cast<unsigned>(std::clamp(std::floor(dbm - lower_edge_dbm), least_value, most_value));
+}
+
+unsigned ReportedDifference(double belowDb) {
+    return static_cast<unsigned>(std::clamp(std::floor(belowDb / 2), 0.0, 15.0));
+}
+
+std::vector<ReportedBeam> ReportBeams(std::span<const double> rsrpDbm, unsigned most) {
+    std::vector<std::uint32_t> order(rsrpDbm.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::stable_sort(order, std::greater<>(), [&](std::uint32_t beam) { return rsrpDbm[beam]; });
+    order.resize(std::min<std::size_t>(order.size(), most));
+    std::vector<ReportedBeam> report;
+    for (const auto beam : order) {
+        const double strongest = rsrpDbm[order.front()];
+        report.push_back(
+            {beam, lower_edge_dbm + ReportedRsrp(strongest) - 2.0 * ReportedDifference(strongest - rsrpDbm[beam])});
+    }
+    return report;
+}
+
+} // namespace edgelam::nr
