@@ -27,12 +27,12 @@ def script(tmp_path_factory):
     [
         (["ru"], {"run"}),
         (["run", "spl"], {"split-fedft", "split-inference"}),
-        (["run", "split-fedft", "--aggregation", "fed"], {"fedit", "fedex-lora"}),
+        (["run", "split-fedft", "--aggregation", "fed"], {"fedit", "fedex-lora", "fedsa-lora"}),
         (["run", "channel-prediction", "--partit"], {"--partition"}),
         (["campaign", "split-fedft", "--gri"], {"--grid"}),
         (["run", "split-fedft", "--lora.r"], {"--lora.rank"}),
         (["run", "channel-prediction", "--lam.lora.r"], {"--lam.lora.rank"}),
-        (["run", "split-fedft", "--ran"], set()),
+        (["run", "split-fedft", "--ran"], {"--ranks"}),
         (["csi", "rec"], {"record"}),
         (["nothing", "like"], set()),
         (

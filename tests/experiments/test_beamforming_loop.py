@@ -51,9 +51,9 @@ def test_goodput_ratio_is_that_of_predicted_rates(tmp_path, capsys):
     assert len(done["loop_users"]) == 2 * SHORT.ues
     judged = loop_results.claims(done).set_index("claim").loc["rzf carries more than mrt"]
     assert judged["ratio"] > 1.5
-    assert judged["ratio"] == pytest.approx(judged["predicted_ratio"], rel=0.05)
+    assert judged["ratio"] == pytest.approx(judged["predicted_ratio"], rel=0.08)
     for _, row in done["loop"].iterrows():
-        assert row["goodput_mbps"] == pytest.approx(row["predicted_mbps"], rel=0.08)
+        assert row["goodput_mbps"] == pytest.approx(row["predicted_mbps"], rel=0.05)
         assert 0 < row["decision_ms"] < row["delay_ms"] + 1e-9
     latencies = done["loop_latencies"]
     assert latencies["arrived"].all()
@@ -89,7 +89,7 @@ def test_late_decisions_cost_what_is_predicted(tmp_path, period):
     loop = dataclasses.replace(SHORT, ages_ms=(4.0,), period_ms=4.0, measured_ms=80.0, tensors=0)
     done = run(cell(loop=loop, network=slow, rules=("mrt", "rzf", "wmmse-1-start")), tmp_path)
     judged = loop_results.claims(done).set_index("claim").loc["rzf carries more than mrt"]
-    assert judged["ratio"] == pytest.approx(judged["predicted_ratio"], rel=0.05)
+    assert judged["ratio"] == pytest.approx(judged["predicted_ratio"], rel=0.08)
     for row in done["loop"].to_dict("records"):
         assert row["goodput_mbps"] == pytest.approx(row["predicted_mbps"], rel=0.08), row
 

@@ -23,6 +23,7 @@ from torch import Tensor
 from edgelam.air.prediction.checkpoints import everything
 from edgelam.air.prediction.predictor import Predictor
 from edgelam.air.prediction.training import Trainer
+from edgelam.errors import ConfigurationError
 from edgelam.learning.aggregation import Aggregation
 from edgelam.learning.averaging import weighted_average
 from edgelam.learning.conversation import Link
@@ -51,7 +52,14 @@ class Federation:
     """The server's model and one trainer for each client, without a network."""
 
     def __init__(self, model: Predictor, trainers: Sequence[Trainer], rule: Aggregation) -> None:
-        """All predictors have the same weights."""
+        """All predictors have the same weights.
+
+        Raises ConfigurationError for a rule with which clients keep parts of their own: one model is judged here.
+        """
+        if rule.personal:
+            raise ConfigurationError(
+                f"aggregation {rule.name!r} leaves a part of the model on each client; this federation has one model"
+            )
         self.model, self.trainers, self.rule = model, list(trainers), rule
         for predictor in (model, *(trainer.predictor for trainer in trainers)):
             rule.prepare(predictor)

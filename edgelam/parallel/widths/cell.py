@@ -119,6 +119,9 @@ class Cell:
     async def measure(self, names: Sequence[str]) -> Measured:
         """Ask these devices for their states, after probes in both directions with no shares in force.
 
+        Rates are those of the blocks that were sent beside the others. A device whose power is exhausted has less power
+        in each resource block of a larger share, so its uplink rate alone is overestimated (by up to a third, seen).
+
         A device that does not answer within PATIENCE_S simulated seconds at any of that, or whose battery is empty, is
         left out: `Measured.devices` are those that answered. Raises RunEnded if there are none.
         """
