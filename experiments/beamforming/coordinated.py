@@ -12,7 +12,7 @@ from torch import Tensor
 
 from edgelam.air import beamforming as bf
 from edgelam.air.beamforming.coordinated import matched
-from edgelam.air.beamforming.learned import cells as learned
+from edgelam.air.beamforming.learned.ascent import ascend_sum_rate
 from edgelam.air.beamforming.learned.cells import CoordinatedPolicy
 
 from .config import cells_name
@@ -34,7 +34,7 @@ def run(work: Work, policies: Mapping[str, CoordinatedPolicy]) -> dict[str, Coor
     ready: dict[str, CoordinatedPolicy] = {}
     for name, policy in policies.items():
         mine = copy.deepcopy(policy)
-        train = partial(learned.train, mine, networks, steps=settings.policy_steps)
+        train = partial(ascend_sum_rate, mine, networks, steps=settings.policy_steps)
         trained(f"coordinated-{name}", mine, settings.policy_steps, train, work)
         ready[name] = mine
     rates = Rates(work.folder, work.seed, settings.samples)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from edgelam.air import beamforming as bf
 from edgelam.air.beamforming.learned import sensing as learned_sensing
-from edgelam.air.beamforming.learned import streams as learned_streams
+from edgelam.air.beamforming.learned.ascent import ascend_sum_rate
 from edgelam.air.beamforming.learned.policy import Policy
 from edgelam.air.beamforming.learned.sensing import SensingPolicy
 from edgelam.air.beamforming.learned.streams import StreamPolicy
@@ -68,7 +68,7 @@ def streams(work: Work, policies: Mapping[str, Policy]) -> None:
     methods["stream-wmmse"] = bf.stream_wmmse
     for name, policy in policies.items():
         mine = StreamPolicy(copy.deepcopy(policy))
-        train = partial(learned_streams.train, mine, lambda step: draw(64, f"channels of step {step}"),
+        train = partial(ascend_sum_rate, mine, lambda step: draw(64, f"channels of step {step}"),
                         steps=settings.policy_steps)  # fmt: skip
         trained(f"streams-{name}", mine, settings.policy_steps, train, work)
         methods[f"streams-{name}"] = mine

@@ -137,10 +137,8 @@ class SurfaceSettings:
 
     def __post_init__(self) -> None:
         """Refuse values that are not legal."""
-        for name, least in (("samples", 0), ("rounds", 1), ("policy_steps", 1), ("policy_batch_size", 1), ("draws", 2),
-                            ("codes", 1), ("steps", 1), ("batch_size", 1)):  # fmt: skip
-            if getattr(self, name) < least:
-                raise ConfigurationError(f"surface.{name} is {getattr(self, name)}; it must be at least {least}")
+        _refuse_below(self, "surface", {"samples": 0, "rounds": 1, "policy_steps": 1, "policy_batch_size": 1,
+                                        "draws": 2, "codes": 1, "steps": 1, "batch_size": 1})  # fmt: skip
         if self.codes > 3 * self.draws:
             raise ConfigurationError(f"surface.codes is {self.codes}; legal are 1 to {3 * self.draws}, 3 of each draw")
         for count in self.pilots:
@@ -165,9 +163,7 @@ class HybridSettings:
 
     def __post_init__(self) -> None:
         """Refuse values that are not legal."""
-        for name, least in (("samples", 0), ("users", 1), ("policy_steps", 1)):
-            if getattr(self, name) < least:
-                raise ConfigurationError(f"hybrid.{name} is {getattr(self, name)}; it must be at least {least}")
+        _refuse_below(self, "hybrid", {"samples": 0, "users": 1, "policy_steps": 1})
         if self.antennas < 2 * self.users:
             raise ConfigurationError(f"hybrid.antennas is {self.antennas}; it must be at least {2 * self.users}")
         if not -40 <= self.snr_db <= 40:
@@ -187,9 +183,7 @@ class FederatedSettings:
 
     def __post_init__(self) -> None:
         """Refuse values that are not legal."""
-        for name, least in (("sites", 0), ("rounds", 1), ("steps", 1)):
-            if getattr(self, name) < least:
-                raise ConfigurationError(f"federated.{name} is {getattr(self, name)}; it must be at least {least}")
+        _refuse_below(self, "federated", {"sites": 0, "rounds": 1, "steps": 1})
 
 
 @dataclasses.dataclass(frozen=True)

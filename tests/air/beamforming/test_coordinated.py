@@ -9,7 +9,8 @@ import torch
 from edgelam.air import beamforming as bf
 from edgelam.air.beamforming import CoordinatedDownlink, coordinated_iid, coordinated_wmmse
 from edgelam.air.beamforming.coordinated import matched
-from edgelam.air.beamforming.learned import cells, training
+from edgelam.air.beamforming.learned import training
+from edgelam.air.beamforming.learned.ascent import ascend_sum_rate
 from edgelam.air.beamforming.learned.cells import CoordinatedPolicy
 from edgelam.air.beamforming.learned.settings import PolicySettings
 from edgelam.errors import ConfigurationError
@@ -87,7 +88,7 @@ def test_training_comes_closer_to_wmmse():
     policy = CoordinatedPolicy(training.make("no-backbone", PolicySettings(width=16), seed=1))
     with torch.no_grad():
         before = float(judged.weighted_sum_rate(policy(judged)).mean())
-    cells.train(policy, lambda step: coordinated_iid(32, 2, 2, 2, seed=1000 + step, power=10.0), steps=50,
+    ascend_sum_rate(policy, lambda step: coordinated_iid(32, 2, 2, 2, seed=1000 + step, power=10.0), steps=50,
                 learning_rate=5e-3)  # fmt: skip
     with torch.no_grad():
         after = float(judged.weighted_sum_rate(policy(judged)).mean())

@@ -28,6 +28,14 @@ class Keeper(Protocol):
         """After a step: keep all three, or stop training by raising."""
 
 
+class RatedProblem(Protocol):
+    """Problems whose precoders have a rate."""
+
+    def weighted_sum_rate(self, precoder: Tensor) -> Tensor:
+        """Return the rate of each precoder, bit/s/Hz."""
+        ...
+
+
 def ascend(
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -59,6 +67,28 @@ def ascend(
         if keeper is not None:
             keeper.after(step, model, optimiser, schedule)
     model.eval()
+
+
+def ascend_sum_rate(
+    policy: nn.Module,
+    draw: Callable[[int], RatedProblem],
+    *,
+    steps: int,
+    learning_rate: float = 3e-3,
+    told: Callable[[int, float], None] | None = None,
+    keeper: Keeper | None = None,
+) -> None:
+    """Train a policy in place on the weighted sum rate by Adam; draw: number of the step, from 1, -> its problems.
+
+    policy: problems -> precoders.
+    """
+
+    def rate(step: int) -> Tensor:
+        problem = draw(step)
+        return problem.weighted_sum_rate(policy(problem)).mean()
+
+    optimiser = torch.optim.Adam(trained(policy), lr=learning_rate)
+    ascend(policy, optimiser, rate, steps=steps, told=told, keeper=keeper)
 
 
 def trained(model: nn.Module) -> list[nn.Parameter]:

@@ -14,13 +14,11 @@ are symmetries.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from edgelam.air.beamforming.coordinated import CoordinatedDownlink
-from edgelam.air.beamforming.learned.ascent import Keeper, ascend, trained
 from edgelam.air.beamforming.learned.policy import Policy, seen
 from edgelam.air.beamforming.problem import squared
 
@@ -61,22 +59,3 @@ def _structured(problem: CoordinatedDownlink, logits: Tensor) -> Tensor:
     directions = directions / torch.linalg.vector_norm(directions, dim=-2, keepdim=True)
     weight = (0.5 * logits[..., 1]).exp().to(problem.channel.real.dtype)
     return problem.at_full_power(directions * weight[:, None, :])
-
-
-def train(
-    policy: CoordinatedPolicy,
-    draw: Callable[[int], CoordinatedDownlink],
-    *,
-    steps: int,
-    learning_rate: float = 3e-3,
-    told: Callable[[int, float], None] | None = None,
-    keeper: Keeper | None = None,
-) -> None:
-    """Train in place on the weighted sum rate; draw: number of the step, from 1, -> its networks."""
-
-    def rate(step: int) -> Tensor:
-        problem = draw(step)
-        return problem.weighted_sum_rate(policy(problem)).mean()
-
-    optimiser = torch.optim.Adam(trained(policy), lr=learning_rate)
-    ascend(policy, optimiser, rate, steps=steps, told=told, keeper=keeper)

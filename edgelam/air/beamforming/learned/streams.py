@@ -9,12 +9,9 @@ and symmetries hold as in the policy. Two streams of a user whose singular value
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
-from edgelam.air.beamforming.learned.ascent import Keeper, ascend, trained
 from edgelam.air.beamforming.learned.policy import Policy
 from edgelam.air.beamforming.problem import Downlink
 from edgelam.air.beamforming.streams import StreamDownlink
@@ -36,22 +33,3 @@ class StreamPolicy(nn.Module):
         weights = problem.user_weights.repeat_interleave(streams)
         found: Tensor = self.policy(Downlink(rows, problem.power, problem.noise_power, weights))
         return found.mT.unflatten(-2, (users, streams)).mT
-
-
-def train(
-    policy: StreamPolicy,
-    draw: Callable[[int], StreamDownlink],
-    *,
-    steps: int,
-    learning_rate: float = 3e-3,
-    told: Callable[[int, float], None] | None = None,
-    keeper: Keeper | None = None,
-) -> None:
-    """Train in place on the weighted sum rate; draw: number of the step, from 1, -> its cells."""
-
-    def rate(step: int) -> Tensor:
-        problem = draw(step)
-        return problem.weighted_sum_rate(policy(problem)).mean()
-
-    optimiser = torch.optim.Adam(trained(policy), lr=learning_rate)
-    ascend(policy, optimiser, rate, steps=steps, told=told, keeper=keeper)
