@@ -93,7 +93,7 @@ class _Subject(abc.ABC):
             {1 + round(i * (self.last_cut - 1) / max(self.wanted.cuts - 1, 1)) for i in range(self.wanted.cuts)}
         )
         behind = [torch.cat([self.behind(given) for given in part]) for part in (self.train, self.test)]
-        mean = behind[0].mean(0)
+        mean, guess = behind[0].mean(0), self.guess()
         states, at = [dict(given) for given in (*self.train, *self.test)], 0
         expected = [self.answers(cuts.run(given, 0, len(stages))) for given in self.test]
         for cut in chosen:
@@ -118,7 +118,7 @@ class _Subject(abc.ABC):
                     "cut": cut, "stage": stages[cut - 1], "protection": protection,
                     "agreement": float(agree.double().mean()),
                     "linear": self.found(linear, seen[1], behind[1], mean),
-                    "network": self.found(network, seen[1], behind[1], mean), "guess": self.guess(),
+                    "network": self.found(network, seen[1], behind[1], mean), "guess": guess,
                 }  # fmt: skip
 
 
@@ -181,6 +181,8 @@ class _NextTokens(_Text):
 class _Digits(_Subject):
     """Behind a position is a patch of 14 x 14 pixels; the class token stands for none."""
 
+    cuts: ImageCuts
+
     def __init__(self, config: Config, seed: int) -> None:
         from transformers import Dinov2Model
 
@@ -207,8 +209,6 @@ class _Digits(_Subject):
 
     def answers(self, final: State) -> Tensor:
         return final["logits"].argmax(-1)
-
-    cuts: ImageCuts
 
 
 class _Speech(_Subject):
