@@ -37,6 +37,16 @@ void ForRuns(const Carrier& carrier, std::uint32_t groups, bool single, F body) 
 
 } // namespace
 
+void Emission::SetPerGroup(std::span<const Complex> values, unsigned numGroups) {
+    perGroup = true;
+    weights.assign(values.begin(), values.end());
+    sums.assign(numGroups, 0);
+    const std::size_t one = values.size() / numGroups;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        sums[i / one] += std::norm(values[i]);
+    }
+}
+
 Emission& Air::Sent::Add(std::uint64_t now) {
     if (slot != now) {
         slot = now;
@@ -155,18 +165,10 @@ void Air::AddExplicit(const Carrier& carrier, const Emission& emission, std::uin
     });
 }
 
-void Air::AddWhite(const Carrier& carrier, const Emission& emission, std::size_t elements, std::uint32_t groups,
-                   double power, Covariance& around) {
+void Air::AddWhite(const Carrier& carrier, const Emission& emission, std::uint32_t groups, double power,
+                   Covariance& around) {
     ForRuns(carrier, groups, emission.perGroup, [&](unsigned group, std::size_t first, std::size_t count) {
-        double part = 1;
-        if (emission.perGroup) {
-            const std::size_t perGroup = elements * emission.layers;
-            part = 0;
-            for (std::size_t i = group * perGroup; i < (group + 1) * perGroup; ++i) {
-                part += std::norm(emission.weights[i]);
-            }
-        }
-        around.AddWhite(first, count, part * power);
+        around.AddWhite(first, count, (emission.perGroup ? emission.sums[group] : 1) * power);
     });
 }
 
@@ -214,7 +216,7 @@ bool Air::HearDown(std::uint32_t cell, std::uint32_t ue, std::uint64_t slot, std
         const std::uint32_t both = emission.groups & groups;
         const std::size_t elements = m_cells[other]->elements.numElements();
         if (!isExplicit) {
-            AddWhite(carrier, emission, elements, both, emission.powerW * end.gain[other] / noiseW, around);
+            AddWhite(carrier, emission, both, emission.powerW * end.gain[other] / noiseW, around);
             return;
         }
         const auto& h = *end.paths[other].channel;
@@ -293,7 +295,7 @@ bool Air::HearUp(std::uint32_t cell, const PortWeights& beams, std::uint64_t slo
         const UeEnd& end = m_ues[emission.sender];
         const std::size_t antennas = end.elements.numElements();
         if (!isExplicit) {
-            AddWhite(carrier, emission, antennas, both, power, around);
+            AddWhite(carrier, emission, both, power, around);
             return;
         }
         const auto& h = *end.paths[cell].channel;

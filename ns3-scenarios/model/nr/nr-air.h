@@ -31,6 +31,10 @@ struct Emission {
     bool perGroup = false; ///< whether each group has weights of its own
     double powerW = 0;     ///< of one resource block, if the squared magnitudes of its weights have the sum 1
     std::vector<std::complex<float>> weights; ///< [element, layer], or [group, element, layer]
+    std::vector<double> sums;                 ///< of squared magnitudes of the weights of each group, if `perGroup`
+
+    /// Take weights of all groups, [group, element, layer].
+    void SetPerGroup(std::span<const std::complex<float>> values, unsigned numGroups);
 };
 
 /// The gNBs and UEs of one carrier. Only its cells' data is on the air, see Network.
@@ -161,8 +165,8 @@ class Air {
     template<class Arrive>
     static void AddExplicit(const Carrier& carrier, const Emission& emission, std::uint32_t groups, double noiseW,
                             std::size_t receivers, Covariance& around, Arrive arrive);
-    static void AddWhite(const Carrier& carrier, const Emission& emission, std::size_t elements, std::uint32_t groups,
-                         double power, Covariance& around);
+    static void AddWhite(const Carrier& carrier, const Emission& emission, std::uint32_t groups, double power,
+                         Covariance& around);
 
     Settings m_settings;
     std::vector<std::unique_ptr<CellEnd>> m_cells; ///< by number; null: a cell of another carrier

@@ -201,8 +201,8 @@ void Links::PutOnAir(Direction direction, std::uint64_t slot, std::uint32_t ue, 
             return;
         }
     }
-    emission.perGroup = true;
-    emission.weights = shared.Shares(slot, ue) ? shared.Weights(ue, *m_beamformer).weights : m_alone.weights;
+    emission.SetPerGroup(shared.Shares(slot, ue) ? shared.Weights(ue, *m_beamformer).weights : m_alone.weights,
+                         m_carrier.numGroups);
 }
 
 void Links::PutOnAir(std::uint64_t slot, const PortWeights& beam, const std::vector<std::uint32_t>& groups) {
