@@ -14,6 +14,7 @@ from edgelam.air.beamforming.learned import training
 from edgelam.air.beamforming.learned.policy import Policy
 from edgelam.air.beamforming.learned.settings import Kind
 from edgelam.air.beamforming.learned.surfaces import SurfacePolicy
+from edgelam.air.beamforming.rules import RULES, Rule
 from edgelam.errors import ConfigurationError
 from edgelam.output.progress import Progress
 from edgelam.random_streams import derive_seed
@@ -22,20 +23,12 @@ from edgelam.runs import RunFolder
 from . import coordinated, federated, hybrid, loop, others, street, surfaces
 from .config import Config, test_of
 from .keeping import OutOfTimeError, Store
-from .loop import Method
 from .tables import Rates
 from .trainer import Work, file_name, trained
 from .ways import coordinating, ways
 
-RULES: dict[str, Method] = {
-    "mrt": beamforming.mrt,
-    "zf": beamforming.zero_forcing,
-    "rzf": beamforming.rzf,
-    "wmmse-1-start": lambda problem: beamforming.wmmse(problem, starts=1),
-    "wmmse": beamforming.wmmse,
-    "max-min": beamforming.max_min,
-    loop.BACKLOG: lambda problem: beamforming.wmmse(problem, starts=1),
-}
+WITH_BACKLOG: dict[str, Rule] = {**RULES, loop.BACKLOG: RULES["wmmse-1-start"]}
+"""All rules of the closed loop, in which waiting bytes are known."""
 
 
 def run(config: Config, folder: RunFolder, progress: Progress) -> None:
@@ -63,7 +56,7 @@ def _one_seed(work: Work) -> None:
         federated.run(config, seed, folder, progress)
         return
     policies: dict[str, Policy] = {kind: _trained(work, kind) for kind in config.learned}
-    methods: dict[str, Method] = {**{rule: RULES[rule] for rule in config.rules}, **policies}
+    methods: dict[str, Rule] = {**{rule: WITH_BACKLOG[rule] for rule in config.rules}, **policies}
     if config.tests:
         _judge(work, methods)
     over_surfaces: dict[str, SurfacePolicy] = {}
@@ -110,7 +103,7 @@ def check_policies(config: Config) -> None:
 
 
 @torch.no_grad()
-def _judge(work: Work, methods: dict[str, Method]) -> None:
+def _judge(work: Work, methods: dict[str, Rule]) -> None:
     config = work.config
     work.begin("tests", len(config.tests) * len(methods), "tests")
     rates = Rates(work.folder, work.seed, config.test_samples)

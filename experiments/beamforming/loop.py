@@ -25,13 +25,15 @@ from torch import Tensor
 
 from edgelam import cosim
 from edgelam.air import beamforming as bf
+from edgelam.air.beamforming.rules import Rule
+from edgelam.air.cells import Air, Reflections, Sight
+from edgelam.air.full_buffers import fill
 from edgelam.errors import ConfigurationError
 from edgelam.output.progress import Progress
 from edgelam.random_streams import derive_seed, torch_generator
 from edgelam.runs import RunFolder
 
 from . import workload
-from .air import Air, Reflections, Sight
 from .config import Config, age_name, needs
 from .link import PATTERN, Link
 from .settings import LoopSettings
@@ -62,15 +64,13 @@ PERIOD = "edgelam::nr::Cell::CsiPeriod"
 BACKLOG = "wmmse-backlog"
 """The rule whose weights are what waits for each UE: what it needs until a deadline that is the same for all."""
 
-Method = Callable[[bf.Downlink], Tensor]
-
 
 @dataclasses.dataclass(frozen=True)
 class Way:
     """How a method decides."""
 
     name: str
-    precode: Method
+    precode: Rule
     together: Callable[[bf.CoordinatedDownlink], Tensor] | None = None
     """For the UEs of all cells, [..., antenna, user], instead of `precode`."""
     phases: Callable[[bf.SurfaceDownlink], Tensor] | None = None
@@ -233,7 +233,7 @@ async def _measure(
     async with asyncio.TaskGroup() as group:
         await asyncio.sleep(BEFORE_A_SLOT_S)
         deciding = group.create_task(controller.run())
-        filling = group.create_task(workload.fill(sim, server, ues, air))
+        filling = group.create_task(fill(sim, server, ues, air))
         await asyncio.sleep(loop.filling_ms / 1e3)
         found = await _goodput(sim, config, options, air, controller)
         filling.cancel()

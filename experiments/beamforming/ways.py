@@ -12,9 +12,10 @@ from edgelam.air import beamforming as bf
 from edgelam.air.beamforming.learned.cells import CoordinatedPolicy
 from edgelam.air.beamforming.learned.policy import Policy
 from edgelam.air.beamforming.learned.surfaces import SurfacePolicy
+from edgelam.air.beamforming.rules import Rule
 
 from .config import Config, phases_name
-from .loop import Method, Way
+from .loop import Way
 from .settings import Phases
 
 TOGETHER = 30  # iterations of WMMSE for all cells
@@ -22,7 +23,7 @@ ROUNDS = 40  # of block coordinate descent, at most
 
 
 def ways(
-    config: Config, methods: Mapping[str, Method], over_surfaces: Mapping[str, SurfacePolicy],
+    config: Config, methods: Mapping[str, Rule], over_surfaces: Mapping[str, SurfacePolicy],
     together: Mapping[str, CoordinatedPolicy],
 ) -> dict[str, Way]:  # fmt: skip
     """Return all ways by name. over_surfaces, together: policies for surfaces and all cells, by the downlink's name."""
@@ -39,7 +40,7 @@ def ways(
     return {way.name: way for way in found}
 
 
-def _with_phases(name: str, method: Method, rule: Phases, over_surfaces: Mapping[str, SurfacePolicy]) -> list[Way]:
+def _with_phases(name: str, method: Rule, rule: Phases, over_surfaces: Mapping[str, SurfacePolicy]) -> list[Way]:
     label = phases_name(name, rule)
     if rule == "bcd":
         return [Way(label, method, phases=_descended)]
@@ -57,7 +58,7 @@ def _of_policy(policy: SurfacePolicy, problem: bf.SurfaceDownlink) -> Tensor:
     return phases
 
 
-def coordinating(methods: Mapping[str, Method]) -> dict[str, CoordinatedPolicy]:
+def coordinating(methods: Mapping[str, Rule]) -> dict[str, CoordinatedPolicy]:
     """Return policies that can serve all cells as they are: those that look at a graph."""
     return {
         name: CoordinatedPolicy(method) for name, method in methods.items()

@@ -23,10 +23,9 @@ import torch
 
 from edgelam import cosim
 from edgelam.air.beamforming import Downlink
+from edgelam.air.beamforming.rules import Rule
+from edgelam.air.cells import Air, Sight
 from edgelam.air.prediction import Predictor
-
-from ...beamforming.air import Air, Sight
-from ...beamforming.loop import Method
 
 if TYPE_CHECKING:
     from .settings import LoopSettings
@@ -81,7 +80,7 @@ class Predicting:
         sim: cosim.Simulation,
         air: Air,
         loop: LoopSettings,
-        precode: Method,
+        precode: Rule,
         predictor: tuple[str, Predictor | None],
         *,
         history: int,

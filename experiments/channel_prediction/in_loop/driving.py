@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from edgelam import cosim
+from edgelam.air.beamforming.rules import RULES
+from edgelam.air.cells import Air
+from edgelam.air.full_buffers import fill
 from edgelam.air.prediction import Predictor
 from edgelam.output.progress import Progress
 from edgelam.runs import RunFolder
 
-from ...beamforming.air import Air
-from ...beamforming.jobs import RULES
-from ...beamforming.workload import fill
 from ..config import Config
 from .checking import network_for, pattern_slots
 from .controlling import Counts, Predicting
