@@ -17,6 +17,7 @@ Start with `simulate` and `Node`::
 exported here; errors are in `edgelam.errors`.
 """
 
+from edgelam.cosim.analog import AnalogTransfer
 from edgelam.cosim.compute import ComputeBlock
 from edgelam.cosim.devices import DEVICES, DeviceProfile, MemoryPool
 from edgelam.cosim.encoding import ENCODINGS, Encoded, decode, encode, wire_size
@@ -34,6 +35,7 @@ from edgelam.random_streams import derive_seed
 __all__ = [
     "DEVICES",
     "ENCODINGS",
+    "AnalogTransfer",
     "ComputeBlock",
     "ComputeRecord",
     "Control",

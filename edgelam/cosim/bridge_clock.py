@@ -253,6 +253,11 @@ class BridgeClock:
         if self._attached:  # otherwise nobody is left to be told: a task that is dropped after the end
             self._send("CancelTransfer", id)
 
+    def analog(self, id: int, receiver: int, senders: Sequence[int], elements: int, most_prbs: int) -> None:
+        """Ask for an analog transfer."""
+        tail = struct.pack(f"<{len(senders)}I", *senders)
+        self._send("AnalogRequest", id, elements, receiver, len(senders), most_prbs, 0, tail=tail)
+
     def claim(self, node: int) -> None:
         """Make the host report deliveries to `node` here."""
         self._send("ClaimNode", node)

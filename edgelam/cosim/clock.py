@@ -83,7 +83,22 @@ class Posted(NamedTuple):
     payload: Any
 
 
-Event = Delivered | Finished | Refused | Value | Applied | Posted
+class Summed(NamedTuple):
+    """An analog transfer has ended; see AnalogRecord of protocol.h."""
+
+    id: int
+    begin_ns: int
+    end_ns: int
+    noise_w: float
+    noise_figure_db: float
+    power_w: float
+    num_senders: int
+    num_ports: int
+    num_blocks: int
+    data: Any  # uint8 array in shared memory, None without blocks
+
+
+Event = Delivered | Finished | Refused | Value | Applied | Posted | Summed
 
 
 class Clock(Protocol):
@@ -116,7 +131,10 @@ class Clock(Protocol):
         """
 
     def cancel(self, id: int) -> None:
-        """Withdraw what a transfer has still queued."""
+        """Withdraw what a transfer, or an analog one, has still queued."""
+
+    def analog(self, id: int, receiver: int, senders: Sequence[int], elements: int, most_prbs: int) -> None:
+        """Ask for an analog transfer of so many resource elements; most_prbs: in a slot, 0 for all."""
 
     def claim(self, node: int) -> None:
         """Have deliveries to `node` reported here."""
@@ -183,17 +201,18 @@ class IdealClock:
         meta: bytes = b"",
         payload: Encoded | None = None,
     ) -> Any:
-        """Deliver at once, whatever the protocol; an analog transfer is refused, since there is no radio."""
+        """Deliver at once, whatever the protocol."""
         now = self.now_ns
-        if spec.protocol == "analog":
-            self._events.append(Refused(id, "TransferRequest", NO_ANALOG))
-            return
         for node in receivers:
             self._events.append(Delivered(id, 0, source, node, [], meta, size_bytes, now, None))
             self._events.append(Finished(id, node, "complete", size_bytes, size_bytes, now, now, now, now, 0, [], ""))
 
     def cancel(self, id: int) -> None:
         """Nothing is ever queued."""
+
+    def analog(self, id: int, receiver: int, senders: Sequence[int], elements: int, most_prbs: int) -> None:
+        """There is no radio."""
+        self._events.append(Refused(id, "AnalogRequest", NO_ANALOG))
 
     def claim(self, node: int) -> None:
         """There is only one participant."""

@@ -11,7 +11,8 @@ from collections.abc import Callable, Hashable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from edgelam.cosim.clock import Applied, Clock, Delivered, Event, Finished, Posted, Refused, Value
+from edgelam.cosim.analog import AnalogTransfers
+from edgelam.cosim.clock import Applied, Clock, Delivered, Event, Finished, Posted, Refused, Summed, Value
 from edgelam.cosim.compute import check_mode
 from edgelam.cosim.devices import DEFAULT_DEVICE, OTHER_DEVICE, DeviceProfile, profile
 from edgelam.cosim.loop import SimLoop
@@ -60,6 +61,7 @@ class Core:
         self._claimed: set[int] = set()
         self._make_nodes(clock.catalogue["nodes"], devices or {})
         self.transfers = Transfers(self)
+        self.analog = AnalogTransfers(self)
         self.requests = Requests(self)
         self.others = Participants(self)
         self.observer: Observer = (program or NOBODY).begin(self)
@@ -117,12 +119,16 @@ class Core:
             self.requests.applied(event)  # type: ignore[arg-type]
         elif kind is Posted:
             self.others.posted(event)  # type: ignore[arg-type]
+        elif kind is Summed:
+            self.analog.ended(event)  # type: ignore[arg-type]
         elif kind is Refused:
             self._refused(event)  # type: ignore[arg-type]
 
     def _refused(self, event: Refused) -> None:
         if event.message == "TransferRequest":
             self.transfers.refused(event.id, event.reason)
+        elif event.message == "AnalogRequest":
+            self.analog.refused(event.id, event.reason)
         elif event.message in ("ReadObservable", "SetControl"):
             self.requests.refused(event.id, event.message, event.reason)
         elif event.message != "CancelTransfer":  # a transfer that had ended by then

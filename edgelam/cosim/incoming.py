@@ -16,12 +16,15 @@ from typing import Any
 
 import msgspec
 
-from edgelam.cosim.clock import STATUSES, Applied, Delivered, Event, Finished, Posted, Refused, Value
+from edgelam.cosim.clock import STATUSES, Applied, Delivered, Event, Finished, Posted, Refused, Summed, Value
 from edgelam.cosim.messages import MessageType, Protocol, dtype_of
 from edgelam.cosim.units import NOT_YET_NS
 from edgelam.errors import AttachError, ProtocolError
 
-REQUESTS = ("TransferRequest", "CancelTransfer", "ClaimNode", "ReadObservable", "Unsubscribe", "SetControl", "Post")
+REQUESTS = (
+    "TransferRequest", "CancelTransfer", "AnalogRequest", "ClaimNode", "ReadObservable", "Unsubscribe", "SetControl",
+    "Post",
+)  # fmt: skip
 
 
 def broken(what: str) -> ProtocolError:
@@ -50,6 +53,7 @@ class Incoming:
             "ObservableValue": self._value,
             "ControlApplied": self._applied,
             "Posted": self._posted,
+            "AnalogRecord": self._summed,
         }
         self._readers: dict[int, tuple[MessageType, Callable[[Any, bytes], Event]]] = {
             protocol[name].number: (protocol[name], read) for name, read in readers.items()
@@ -142,6 +146,20 @@ class Incoming:
         sender, _, ref = fields
         self._participant("a post", sender)
         return Posted(sender, tail, self._array(ref))
+
+    def _summed(self, fields: Any, tail: bytes) -> Event:
+        id, begin_ns, end_ns, noise_w, figure_db, power_w, num_senders, num_ports, num_blocks, _, ref = fields
+        what = f"a record of analog transfer {id}"
+        data = self._array(ref)
+        size = num_blocks * (4 * 8 + 2 * 8 * num_senders * num_ports)
+        if (0 if data is None else data.size) != size:
+            raise broken(f"{what} with {0 if data is None else data.size} bytes for {num_blocks} blocks, not {size}")
+        if num_blocks > 0:
+            self._time(what, begin_ns)
+            self._time(what, end_ns, begin_ns)
+            if not (0.0 < noise_w < 1.0 and 0.0 < power_w < 1e6):
+                raise broken(f"{what} with noise of {noise_w} W and power of {power_w} W")
+        return Summed(id, begin_ns, end_ns, noise_w, figure_db, power_w, num_senders, num_ports, num_blocks, data)
 
     def _participant(self, what: str, participant: int) -> None:
         if participant >= self._participants:

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
+from edgelam.cosim.analog import AnalogTransfer
 from edgelam.cosim.battery import Battery
 from edgelam.cosim.compute import ComputeBlock, Processor
 from edgelam.cosim.devices import DeviceProfile, MemoryPool, StoragePool
@@ -157,6 +158,29 @@ class Node:
             self.battery.check()
         core.observer.message_received(self, source, tag, arrival)
         return arrival.open(core.observer)
+
+    async def over_the_air(
+        self, senders: Sequence[Node], elements: int, *, most_prbs: int | None = None
+    ) -> AnalogTransfer:
+        """Have `senders` send at once, uncoded, on the same resource elements to this node; return what became of it.
+
+        Only a gNB of an NR cell can receive so, from UEs of one of its cells. Symbols stay in the program: what is
+        returned says how they arrive (analog.py). The transfer takes resource blocks of uplink slots before all data,
+        with the delay of a grant; a sender sends no data beside it.
+
+        Args:
+            senders: UEs of one cell of this gNB, each once.
+            elements: resource elements that are needed, 1 to 1e8; each carries one complex symbol of each sender.
+            most_prbs: resource blocks that it takes in a slot at most, at least a group of the scheduler; None: all.
+
+        Raises:
+            TransferRefused: this node is no gNB, a sender no UE of its cell, or there is no cell at all.
+            ConfigurationError: a value that is not legal.
+
+        It waits while none of the senders hears a grant. Cancelling the task (also by ``asyncio.timeout``) ends it;
+        resource blocks that are granted stay taken.
+        """
+        return await self._core.analog.run(self, senders, elements, most_prbs)
 
     def compute(
         self, label: str, *, key: Hashable = None, work: Work | None = None, wall_s: float = 0.0

@@ -18,7 +18,7 @@ from typing import Any, TypedDict
 from edgelam.cosim.units import NEVER_NS, to_ns
 from edgelam.errors import ConfigurationError
 
-PROTOCOLS = {"ideal": 0, "tcp": 1, "udp": 2, "analog": 3}  # TransferProtocol of protocol.h
+PROTOCOLS = {"ideal": 0, "tcp": 1, "udp": 2}  # TransferProtocol of protocol.h
 MAX_RATE_BPS = 1e15  # faster than any link, and within an int64
 PRIORITIES = range(8)  # the class selectors of RFC 2474
 
@@ -47,9 +47,7 @@ class TransferSpec:
     """The transfer's name; `Node.receive` can ask for it."""
     protocol: str = "tcp"
     """`tcp` (reliable, in order for each pair of nodes, priority and value of `paced`), `udp` (datagrams at a pace, may
-    lose byte ranges), `ideal` (takes no time), or `analog` (sent over the air at the same time as others, so that the
-    receiver gets their sum with a gain and noise; every scenario whose radio does not support it refuses it, today all
-    of them)."""
+    lose byte ranges), or `ideal` (takes no time). What several nodes send at once is `Node.over_the_air`."""
     encoding: str = "fp32"
     """Number format of floating-point values on the wire: `fp32`, `fp16`, `bf16`, `int8` (a scale for each token),
     `fp64`, `exact`. The wire carries exactly these bytes, see encoding.py."""
@@ -70,7 +68,11 @@ class TransferSpec:
     def __post_init__(self) -> None:
         """Refuse what is not legal."""
         if self.protocol not in PROTOCOLS:
-            raise ConfigurationError(f"unknown protocol {self.protocol!r}; there are: {', '.join(PROTOCOLS)}")
+            hint = "; an analog transfer has several senders: receiver.over_the_air(senders, elements)"
+            raise ConfigurationError(
+                f"unknown protocol {self.protocol!r}; there are: {', '.join(PROTOCOLS)}"
+                f"{hint if self.protocol == 'analog' else ''}"
+            )
         if not isinstance(self.tag, str):
             raise ConfigurationError(f"a tag is text, not {self.tag!r}")
         try:

@@ -145,9 +145,7 @@ class Transfers:
                 "to send only a signal, send True (1 byte)"
             )
         now = core.loop.now_ns
-        spec = asked
-        if core.network is not None and asked.protocol != "analog":  # a sum over the air is not a message
-            spec = dataclasses.replace(asked, protocol=core.network)
+        spec = asked if core.network is None else dataclasses.replace(asked, protocol=core.network)
         outgoing = Outgoing(
             id=core.loop.next_sequence(),
             source=source,

@@ -16,6 +16,7 @@
 #include "ns3/simulator.h"
 
 #include "link-budget.h"
+#include "nr-analog.h"
 
 using namespace ns3;
 
@@ -245,7 +246,13 @@ void NrNetworkHelper::InstallServers(Scenario& scenario) {
     }
     add(m_upf, m_upfAddresses, "cloud0", "cloud", m_links.cloudRate, m_links.cloudDelayS);
     for (std::uint32_t gnb = 0; gnb < NumGnbs(); ++gnb) {
-        m_radio.Tune(scenario.Expose(m_gnbs[gnb].node, "gnb" + std::to_string(gnb), "gnb"), false, farthestS);
+        auto& application = scenario.Expose(m_gnbs[gnb].node, "gnb" + std::to_string(gnb), "gnb");
+        m_radio.Tune(application, false, farthestS);
+        TakeAnalog(application, m_ueNodes,
+                   [network = m_network, gnbOf = m_gnbOf, gnb](std::uint32_t ue) -> Ptr<nr::Cell> {
+                       const auto cell = network->ServingCell(ue);
+                       return cell && gnbOf[*cell] == gnb ? network->GetCell(*cell) : nullptr;
+                   });
     }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-servers.h"
 
+#include "nr-analog.h"
+
 namespace edgelam {
 
 void NrServers::AddOptions(Options& options) {
@@ -21,7 +23,13 @@ void NrServers::Install(NrHelper& nr, Scenario& scenario) const {
         Add(nr, scenario, "edge" + std::to_string(i), "edge", place, m_links.edgeRate, m_links.edgeDelayS);
     }
     Add(nr, scenario, "cloud0", "cloud", NrHelper::Place::Upf, m_links.cloudRate, m_links.cloudDelayS);
-    nr.Tune(scenario.Expose(nr.GetGnbDevice()->GetNode(), "gnb0", "gnb"), false, farthestDelayS);
+    auto& gnb = scenario.Expose(nr.GetGnbDevice()->GetNode(), "gnb0", "gnb");
+    nr.Tune(gnb, false, farthestDelayS);
+    std::vector<ns3::Ptr<ns3::Node>> ues;
+    for (std::uint32_t ue = 0; ue < nr.NumUes(); ++ue) {
+        ues.push_back(nr.GetUeDevice(ue)->GetNode());
+    }
+    TakeAnalog(gnb, ues, [cell = nr.GetCell()](std::uint32_t) { return cell; });
 }
 
 void NrServers::Add(NrHelper& nr, Scenario& scenario, const std::string& name, const std::string& role,

@@ -182,10 +182,9 @@ void Refusals(Case& test) {
     test.Equal(bed.nodes[0]->Refusal(With(Tcp(1, 1), 7), {bed.nodes[1]}), "", "legal");
     has(With(Tcp(1, 1), 8), "priority 8; a class of traffic is 0 (none) to 7");
     has(With(Udp(1, 1, 0), 4294967295), "priority 4294967295;");
-    TransferSpec analog = Tcp(1, 1);
-    analog.protocol = bridge::TransferProtocol::analog;
-    has(analog, "no analog radio");
-    has(analog, "legal are ideal, tcp and udp");
+    TransferSpec unknown = Tcp(1, 1);
+    unknown.protocol = static_cast<bridge::TransferProtocol>(3);
+    has(unknown, "there are 0 (ideal), 1 (tcp) and 2 (udp)");
 }
 
 class TransferPriorityTestSuite : public ns3::TestSuite {

@@ -8,7 +8,6 @@ import struct
 import typing
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from edgelam import _bridge, cosim
 from edgelam.cosim.messages import Protocol
 from edgelam.cosim.transfer_spec import PROTOCOLS, TransferOptions, TransferSpec
-from edgelam.errors import ConfigurationError, TransferRefused
+from edgelam.errors import ConfigurationError
 from edgelam.replay import ProgramPlayer, ProgramRecorder
 
 NEVER_NS = 2**63 - 1
@@ -96,25 +95,6 @@ def test_a_recording_of_before_has_no_priority():
     spec = TransferSpec(tag="x", protocol="udp", encoding="fp16", give_up_s=0.2)
     assert TransferSpec.from_note(note) == spec
     assert {"to": ["a"]} | spec.noted() == note
-
-
-# ---- over the air ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("network", [None, "ideal"])
-@pytest.mark.parametrize("scenario", ["wired-star", None])
-def test_analog_is_refused_where_there_is_no_radio_for_it(scenario, network):
-    async def main(sim):
-        ue, edge = sim.node("ue0"), sim.node("edge0")
-        with pytest.raises(TransferRefused, match=r"analog transfer 'sum' from ue0 to edge0: .* resource blocks"):
-            await ue.send(edge, np.ones(3), tag="sum", protocol="analog")
-        await ue.send(edge, 1, tag="after")
-        return (await edge.receive()).tag
-
-    if scenario is None:
-        assert cosim.simulate(main, nodes=STAR, network=network) == "after"
-    else:
-        assert simulate(main, network=network) == "after"
 
 
 # ---- the class of traffic --------------------------------------------------------------------------------------------

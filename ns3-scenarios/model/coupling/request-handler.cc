@@ -15,7 +15,8 @@ namespace edgelam {
 NS_LOG_COMPONENT_DEFINE("EdgelamRequestHandler");
 
 RequestHandler::RequestHandler(ClockHost& clock, const std::vector<ExposedNode>& nodes, Registry& registry)
-    : m_clock(clock), m_registry(registry), m_transfers(clock, nodes), m_readings(clock, registry) {}
+    : m_clock(clock), m_registry(registry), m_transfers(clock, nodes), m_analog(clock, nodes),
+      m_readings(clock, registry) {}
 
 std::string RequestHandler::Catalogue(const std::string& scenario, int participants,
                                       const std::vector<ExposedNode>& nodes, const Registry& registry) {
@@ -46,7 +47,11 @@ void RequestHandler::Handle(int p, const Request& request) {
     if (request.Is<TransferRequest>()) {
         m_transfers.Start(p, request);
     } else if (request.Is<CancelTransfer>()) {
-        m_transfers.Cancel(p, request.As<CancelTransfer>());
+        if (!m_analog.Cancel(p, request.As<CancelTransfer>().id)) {
+            m_transfers.Cancel(p, request.As<CancelTransfer>());
+        }
+    } else if (request.Is<AnalogRequest>()) {
+        m_analog.Start(p, request);
     } else if (request.Is<ClaimNode>()) {
         m_transfers.Claim(p, request.As<ClaimNode>());
     } else if (request.Is<ReadObservable>()) {
@@ -102,7 +107,7 @@ void RequestHandler::Detached(int p) {
 }
 
 bool RequestHandler::Outstanding() const {
-    return m_transfers.Outstanding() || m_readings.Outstanding();
+    return m_transfers.Outstanding() || m_analog.Outstanding() || m_readings.Outstanding();
 }
 
 } // namespace edgelam

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Carries out the requests of participants: transfers (TransferRequests), readings of observables (Readings), and here
-/// settings of controls and data that participants pass to each other.
+/// Carries out the requests of participants: transfers (TransferRequests, AnalogRequests), readings of observables
+/// (Readings), and here settings of controls and data that participants pass to each other.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "analog-requests.h"
 #include "clock-host.h"
 #include "exposed-node.h"
 #include "readings.h"
@@ -34,6 +35,7 @@ class RequestHandler : public RequestSink {
     ClockHost& m_clock;
     Registry& m_registry;
     TransferRequests m_transfers;
+    AnalogRequests m_analog;
     Readings m_readings;
 };
 

@@ -94,15 +94,10 @@ void TransferApplication::StopApplication() {
 
 std::string TransferApplication::Refusal(const TransferSpec& spec,
                                          const std::vector<Ptr<TransferApplication>>& receivers) const {
-    if (spec.protocol == TransferProtocol::analog) {
-        return "this scenario has no analog radio: a transfer over the air takes resource blocks that several nodes "
-               "send on at once, and a receiver that gives their sum, with a gain and noise. The radios here carry "
-               "packets: legal are ideal, tcp and udp";
-    }
     if (spec.protocol != TransferProtocol::tcp && spec.protocol != TransferProtocol::udp &&
         spec.protocol != TransferProtocol::ideal) {
         return "protocol " + std::to_string(static_cast<int>(spec.protocol)) +
-               " is unknown; there are 0 (ideal), 1 (tcp), 2 (udp) and 3 (analog)";
+               " is unknown; there are 0 (ideal), 1 (tcp) and 2 (udp)";
     }
     constexpr std::uint32_t max_priority = 7;
     if (spec.priority > max_priority) {
@@ -195,8 +190,6 @@ Ptr<Transfer> TransferApplication::Send(const TransferSpec& spec,
     case TransferProtocol::ideal:
         SendIdeal(transfer);
         break;
-    case TransferProtocol::analog:
-        break; // Refusal has something against it
     }
     return transfer;
 }

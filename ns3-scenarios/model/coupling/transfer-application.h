@@ -20,6 +20,7 @@
 #include "ns3/socket.h"
 #include "ns3/traced-callback.h"
 
+#include "analog-transfer.h"
 #include "tcp-connection.h"
 #include "transfer.h"
 #include "udp-flow.h"
@@ -39,7 +40,6 @@ namespace edgelam {
 ///   more, since the rest would only wait in queues, and ns-3's cost per segment grows with the window.
 /// udp: paced datagrams; see UdpFlow.
 /// ideal: arrives at once, without touching the network.
-/// analog: refused, as no radio here has the receiver take the sum of what several nodes send.
 /// The packets of tcp, acknowledgements too, and udp carry the class selector of the transfer's priority (TosOf).
 class TransferApplication : public ns3::Application {
   public:
@@ -85,6 +85,9 @@ class TransferApplication : public ns3::Application {
     /// before the simulation starts; empty if there is nothing.
     std::string PortConflict() const;
     void SetGroupFunction(GroupFunction function) { m_group = std::move(function); }
+    /// The radio of this node that takes what several nodes send at once; empty: it has none.
+    void SetAnalogRadio(AnalogRadio radio) { m_analogRadio = std::move(radio); }
+    const AnalogRadio& GetAnalogRadio() const { return m_analogRadio; }
 
     // For TcpConnection, UdpFlow and Transfer.
     void Forget(const TcpConnection& connection);
@@ -158,6 +161,7 @@ class TransferApplication : public ns3::Application {
 
     ns3::TracedCallback<const Transfer&, std::size_t> m_queuedTrace;
     ns3::TracedCallback<const Transfer&, std::size_t> m_endedTrace;
+    AnalogRadio m_analogRadio;
 };
 
 } // namespace edgelam

@@ -71,8 +71,6 @@ const char* ProtocolName(TransferProtocol protocol) {
         return "tcp";
     case TransferProtocol::udp:
         return "udp";
-    case TransferProtocol::analog:
-        return "analog";
     }
     return "unknown";
 }

@@ -67,7 +67,7 @@ class Transfer : public ns3::SimpleRefCount<Transfer> {
 
 /// \return "complete", "partial", ...
 const char* StatusName(bridge::TransferStatus status);
-/// \return "ideal", "tcp", "udp" or "analog"
+/// \return "ideal", "tcp" or "udp"
 const char* ProtocolName(bridge::TransferProtocol protocol);
 
 } // namespace edgelam

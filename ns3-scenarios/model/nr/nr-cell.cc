@@ -440,6 +440,22 @@ Cell::Change Cell::FromNextSlot(std::function<void()> change, std::uint64_t gran
     };
 }
 
+std::function<void()> Cell::SendAnalog(AnalogWish wish) {
+    CheckSet("analog transfers");
+    if (m_beamManagement) {
+        throw std::invalid_argument("NR cell: an analog transfer with Beams '" + beams +
+                                    "', of which one has a slot; legal are others, whose gNB receives at all ports");
+    }
+    for (const auto ue : wish.senders) {
+        if (!m_links->Has(ue)) {
+            throw std::invalid_argument("NR cell: UE " + std::to_string(ue) + "; here are " + m_links->Names());
+        }
+    }
+    const std::uint64_t number = m_mac->Analog().Add(std::move(wish));
+    m_mac->Wake();
+    return [this, number] { m_mac->Analog().Cancel(number); };
+}
+
 void Cell::SetInterference(std::shared_ptr<InterferenceSource> source) {
     CheckSet("interference");
     m_links->SetInterference(std::move(source));

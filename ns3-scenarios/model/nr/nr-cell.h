@@ -127,6 +127,11 @@ class Cell : public ns3::Object, private CellSettings {
     /// Remove a group. \return false, and the group stays, while some of its data waits or is under way
     bool RemoveMulticast(std::uint32_t group);
     const Bearer& MulticastBearer(std::uint32_t group) const; ///< the sending end
+    /// Let UEs of the cell send at once, on the same resource blocks of uplink slots; see AnalogTransfers. Throws
+    /// std::invalid_argument for a wish that is not legal, a UE that is not in the cell, and with analog beams, of
+    /// which a slot has one.
+    /// \return withdraws what has no slot yet; as long as the cell exists
+    std::function<void()> SendAnalog(AnalogWish wish);
     /// The receivers of packets at the UE (downlink) and at the gNB (uplink); they are called with the UE's number.
     using Deliver = std::function<void(std::uint32_t ue, ns3::Ptr<ns3::Packet>)>;
     void SetDeliver(Deliver atUe, Deliver atGnb);

@@ -35,8 +35,9 @@ Grants::Grants(const Carrier& carrier, Links& links, ns3::Ptr<ns3::UniformRandom
     }
 }
 
-void Grants::Begin(const ControlRoom& room) {
+void Grants::Begin(const ControlRoom& room, std::uint32_t groups) {
     m_room = room;
+    m_allocation.resize(groups);
     m_candidates.clear();
     m_demands.clear();
     m_sharing = false;
@@ -103,7 +104,7 @@ std::vector<Demand>& Grants::Divide(Direction direction, std::uint64_t forSlot) 
             ProcessOf(c).dmrsParts = 1;
         }
     }
-    for (std::uint32_t g = 0; g < m_carrier.numGroups; ++g) {
+    for (std::uint32_t g = 0; g < m_allocation.size(); ++g) {
         for (const auto c : m_allocation[g]) {
             ProcessOf(c).groups.push_back(g);
         }

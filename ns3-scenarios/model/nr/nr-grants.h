@@ -54,7 +54,9 @@ class Grants {
     }
 
     /// Forget the earlier demands. \param room in the control channels that grants of this slot may take
-    void Begin(const ControlRoom& room);
+    void Begin(const ControlRoom& room) { Begin(room, m_carrier.numGroups); }
+    /// The same, where only the lowest groups of resource blocks are free: so many, at least one.
+    void Begin(const ControlRoom& room, std::uint32_t groups);
     /// The room that the grants have left.
     const ControlRoom& Room() const { return m_room; }
     /// \param order its place among all that a scheduler knows
@@ -90,8 +92,9 @@ class Grants {
 
   private:
     SchedulingRequest Request(Direction direction, std::uint64_t forSlot) const {
-        return {direction,         forSlot, m_candidates, m_carrier.numGroups, m_carrier.prbsPerGroup,
-                m_carrier.numPrbs, m_room};
+        const auto groups = static_cast<std::uint32_t>(m_allocation.size());
+        const unsigned prbs = std::min(groups * m_carrier.prbsPerGroup, m_carrier.numPrbs);
+        return {direction, forSlot, m_candidates, groups, m_carrier.prbsPerGroup, prbs, m_room};
     }
     /// Grants that do not fit into the control channels are taken back.
     void SendGrants();
@@ -115,8 +118,8 @@ class Grants {
     std::array<ns3::Ptr<Scheduler>, 2> m_schedulers; ///< [direction]
     ns3::Ptr<ns3::UniformRandomVariable> m_random;
     std::vector<Candidate> m_candidates;
-    std::vector<Demand> m_demands; ///< [candidate]
-    Allocation m_allocation;
+    std::vector<Demand> m_demands;  ///< [candidate]
+    Allocation m_allocation;        ///< of the groups that are free
     std::vector<Granted> m_granted; ///< [candidate]
     ControlRoom m_room;
     std::array<ns3::Ptr<UserSelection>, 2> m_selections; ///< [direction]; null: nobody is added

@@ -135,4 +135,37 @@ double Links::DownlinkOver(std::uint32_t ue, const PortWeights& beam, const Harq
                          m_carrier.beta[process.mcs]);
 }
 
+void Links::PutOnAir(std::uint64_t slot, std::uint32_t ue, const PortWeights& weights,
+                     const std::vector<std::uint32_t>& groups, double powerW) {
+    Emission& emission = m_air->SendUp(slot, m_cell, ue);
+    emission.groups = Bits(groups);
+    emission.layers = 1;
+    emission.perGroup = false;
+    emission.powerW = powerW;
+    emission.weights = weights.values();
+}
+
+void Links::HearUp(std::uint32_t ue, std::uint64_t slot, const std::vector<std::uint32_t>& groups,
+                   std::vector<float>& rise) {
+    rise.assign(m_carrier.offsetsHz.size(), 1);
+    if (AreHeard()) {
+        ChannelFetch fetch;
+        FetchOthers(ue, Direction::Uplink, slot, Bits(groups), fetch);
+        fetch.Run(*m_workers);
+        const PortWeights& elements = Of(ue).Phy().GnbElements();
+        Covariance around;
+        around.Reset(elements.numPorts(), rise.size());
+        if (m_air->HearUp(m_cell, elements, slot, Bits(groups), around)) {
+            around.MeanRise(rise);
+        }
+    }
+    if (m_interference) {
+        std::vector<float> power(rise.size());
+        m_interference->GetPower(Direction::Uplink, ue, slot, power);
+        for (std::size_t i = 0; i < rise.size(); ++i) {
+            rise[i] += power[i] / static_cast<float>(m_carrier.noiseUpW);
+        }
+    }
+}
+
 } // namespace edgelam::nr

@@ -169,6 +169,13 @@ class Links {
     /// Tell other cells what is sent in this slot: the block of a UE's process, or one layer over a beam.
     void PutOnAir(Direction direction, std::uint64_t slot, std::uint32_t ue, const HarqProcess& process);
     void PutOnAir(std::uint64_t slot, const PortWeights& beam, const std::vector<std::uint32_t>& groups);
+    /// The same for one layer of a UE. \param powerW of a resource block
+    void PutOnAir(std::uint64_t slot, std::uint32_t ue, const PortWeights& weights,
+                  const std::vector<std::uint32_t>& groups, double powerW);
+    /// Noise and interference over noise at the gNB's ports in these groups, as a mean over ports.
+    /// \param ue one of those that send there \param rise [sample] of the band, to be filled
+    void HearUp(std::uint32_t ue, std::uint64_t slot, const std::vector<std::uint32_t>& groups,
+                std::vector<float>& rise);
     /// The effective SINR with which a block of one layer over a beam arrives at a UE.
     double DownlinkOver(std::uint32_t ue, const PortWeights& beam, const HarqProcess& process, std::uint64_t slot);
 

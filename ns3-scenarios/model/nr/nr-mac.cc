@@ -24,7 +24,8 @@ constexpr std::uint64_t request_bytes = 200; ///< a first grant: room for a buff
 Mac::Mac(const Carrier& carrier, Links& links, Grants& grants, BlockReceiver& receiver, MulticastGroups& multicast,
          RadioEnergy& energy, BeamManagement* beams)
     : m_carrier(carrier), m_links(links), m_grants(grants), m_receiver(receiver), m_multicast(multicast),
-      m_energy(energy), m_beams(beams), m_ring(std::bit_ceil(carrier.longestDelay + 2)), m_feedbacks(m_ring.size()) {
+      m_energy(energy), m_beams(beams), m_ring(std::bit_ceil(carrier.longestDelay + 2)), m_feedbacks(m_ring.size()),
+      m_analog(carrier, links, energy) {
     Join(std::make_shared<SlotClock>(carrier.numerology), 0);
 }
 
@@ -94,10 +95,7 @@ void Mac::AddUe(std::uint32_t number, std::shared_ptr<Connection> connection) {
 void Mac::RemoveUe(std::uint32_t number) {
     for (auto& due : m_ring) {
         for (auto& action : due) {
-            const bool multicast = action.kind == ActionKind::TransmitMulticast ||
-                                   action.kind == ActionKind::HandUpMulticast ||
-                                   action.kind == ActionKind::FeedbackMulticast;
-            if (action.number == number && !multicast) {
+            if (action.number == number && action.kind < ActionKind::TransmitMulticast) { // not of several UEs
                 action.kind = ActionKind::Nothing;
             }
         }
@@ -128,7 +126,7 @@ bool Mac::IsBusy(const Ue& ue) {
 }
 
 bool Mac::Busy() const {
-    return m_outstanding > 0 || m_multicast.Busy() ||
+    return m_outstanding > 0 || m_analog.Waiting() || m_multicast.Busy() ||
            std::ranges::any_of(m_links.Ues(), [this](std::uint32_t number) { return IsBusy(*m_ues[number]); });
 }
 
@@ -167,6 +165,8 @@ void Mac::Announce(const std::vector<Action>& actions, std::uint64_t slot) {
             m_links.PutOnAir(Direction::Uplink, slot, action.number, m_ues[action.number]->up.harq[action.harq]);
         } else if (action.kind == ActionKind::TransmitMulticast) {
             m_multicast.PutOnAir(action.number, action.harq, slot);
+        } else if (action.kind == ActionKind::TransmitAnalog) {
+            m_analog.PutOnAir(slot);
         }
     }
 }
@@ -297,6 +297,13 @@ void Mac::Execute(const Action& action, std::uint64_t slot) {
         return;
     case ActionKind::FeedbackMulticast:
         m_multicast.Feedback(action.number, action.harq);
+        return;
+    case ActionKind::TransmitAnalog:
+        m_analog.Receive(slot);
+        Schedule(slot + 1 + m_carrier.settings.gnbDelay, {ActionKind::HandUpAnalog, 0, 0});
+        return;
+    case ActionKind::HandUpAnalog:
+        m_analog.HandUp(slot);
     }
 }
 
@@ -385,15 +392,31 @@ void Mac::FindUp(std::uint64_t slot) {
     }
 }
 
+std::uint32_t Mac::ScheduleAnalog(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols, unsigned& cces) {
+    const auto hears = [&](std::uint32_t ue) {
+        return m_links.Has(ue) && m_energy.Listens(ue, slot + m_carrier.settings.gnbDelay) && Reaches(ue, slot);
+    };
+    const auto left = m_analog.Reserve(slot, forSlot, symbols, cces, hears);
+    if (left) {
+        Schedule(forSlot, {ActionKind::TransmitAnalog, 0, 0});
+    }
+    return left.value_or(m_carrier.numGroups);
+}
+
 unsigned Mac::ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols, unsigned cces) {
     const Scheduler& scheduler = *m_grants.GetScheduler(Direction::Uplink);
-    m_grants.Begin({.cces = cces});
+    const std::uint32_t groups =
+        m_analog.Waiting() ? ScheduleAnalog(slot, forSlot, symbols, cces) : m_carrier.numGroups;
     FindUp(slot);
     Look(m_candidates, slot);
+    if (groups == 0) {
+        return cces;
+    }
+    m_grants.Begin({.cces = cces}, groups);
     for (const auto i : m_candidates) {
         Ue& ue = *m_ues[i];
         const std::uint64_t coming = ue.BytesComing(), wanted = WaitsOf(ue, i);
-        if (Reaches(i, slot)) {
+        if (Reaches(i, slot) && !m_analog.Sends(i, forSlot)) {
             Guarantee guarantee = scheduler.AdmitsData(i) ? ue.up.bearers.Guaranteed(ue.status.knownOf) : Guarantee{};
             guarantee.bytes -= std::min(guarantee.bytes, coming);
             m_grants.Add(i, {.multicast = false, .number = i, .sender = &ue.up, .uplink = true}, slot, symbols,

@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "nr-analog-transfers.h"
 #include "nr-beam-management.h"
 #include "nr-block-receiver.h"
 #include "nr-connection.h"
@@ -46,6 +47,8 @@ class Mac : private SlotWorker {
     Sender& Of(std::uint32_t ue, Direction direction) {
         return direction == Direction::Downlink ? UeOf(ue).down : UeOf(ue).up;
     }
+    /// Analog transfers; Wake comes after one has been added.
+    AnalogTransfers& Analog() { return m_analog; }
     /// The next slot boundary, or the present time if it is one.
     std::uint64_t NextSlot() const { return m_clock->NextSlot(*this); }
     /// Called when something begins to wait: work continues at the next slot boundary.
@@ -124,12 +127,14 @@ class Mac : private SlotWorker {
         ReceiveUp,
         TransmitMulticast,
         HandUpMulticast,
-        FeedbackMulticast
+        FeedbackMulticast,
+        TransmitAnalog,
+        HandUpAnalog
     };
     struct Action {
         ActionKind kind;
         std::uint8_t harq;
-        std::uint32_t number;      ///< of the UE or multicast group
+        std::uint32_t number;      ///< of the UE or multicast group; 0 for analog transfers
         std::uint64_t report = 0;  ///< of a scheduling request
         std::uint8_t priority = 0; ///< of a scheduling request
         bool signalling = false;   ///< whether it is for messages
@@ -163,6 +168,8 @@ class Mac : private SlotWorker {
     unsigned ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces);
     /// Uplink data of slot `forSlot`.
     unsigned ScheduleUp(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols, unsigned cces);
+    /// Let an analog transfer that waits take its part of slot `forSlot`. \return how many groups are left
+    std::uint32_t ScheduleAnalog(std::uint64_t slot, std::uint64_t forSlot, unsigned symbols, unsigned& cces);
     /// \return false if nothing fits into the block; then nothing is sent
     bool GrantDown(std::uint32_t number, unsigned harq, unsigned symbols, std::uint64_t slot);
     void GrantUp(std::uint32_t number, unsigned harq, unsigned symbols, std::uint64_t slot);
@@ -222,6 +229,7 @@ class Mac : private SlotWorker {
     std::size_t m_outstanding = 0; ///< actions in the ring
     unsigned m_freeCces = 0;       ///< of the present slot, after downlink
     unsigned m_reservedCces = 0;   ///< of the present slot, that uplink may keep
+    AnalogTransfers m_analog;
 };
 
 } // namespace edgelam::nr

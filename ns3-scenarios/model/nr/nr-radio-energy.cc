@@ -88,6 +88,12 @@ void RadioEnergy::SendUp(std::uint32_t ue, std::uint64_t slot, const HarqProcess
     m_gnb.ReceiveBlock(slot);
 }
 
+void RadioEnergy::SendAnalog(std::uint32_t ue, std::uint64_t slot) {
+    m_ues[ue]->SendLong(slot, m_carrier.settings.uePowerDbm, 1,
+                        slot - std::min<std::uint64_t>(slot, m_carrier.settings.k2));
+    m_gnb.ReceiveBlock(slot);
+}
+
 double RadioEnergy::UePeakW() const {
     double peak = 0;
     for (const unsigned antennas : m_antennas) {

@@ -42,6 +42,9 @@ class RadioEnergy {
     void SendDown(std::uint32_t ue, std::uint64_t slot, unsigned harq, bool decoded);
     /// A block is sent to a UE as one of a multicast group. \param answers it sends HARQ feedback
     void SendMulticast(std::uint32_t ue, std::uint64_t slot, bool answers);
+    /// A grant to several UEs for an analog transfer, and what a UE sends for it, with all of its power.
+    void GrantAnalog(std::uint64_t slot, unsigned cces) { m_gnb.SendGrant(slot, cces); }
+    void SendAnalog(std::uint32_t ue, std::uint64_t slot);
     void SendUp(std::uint32_t ue, std::uint64_t slot, const HarqProcess& process, unsigned harq);
     /// What the gNB sends for one UE or group.
     void SendGroups(std::uint64_t slot, const std::vector<std::uint32_t>& groups) { m_gnb.SendBlock(slot, groups); }

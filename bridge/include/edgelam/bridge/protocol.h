@@ -42,8 +42,7 @@ EDGELAM_MESSAGE(ArrayRef, arena, slot, offset, size_bytes)
 enum class TransferProtocol : std::int32_t {
     ideal = 0, ///< takes no time
     tcp = 1,
-    udp = 2,
-    analog = 3 ///< over the air, at the same time as others: the receiver gets their sum, with a gain and noise
+    udp = 2
 };
 
 /// How a transfer ended at one receiver.
@@ -104,10 +103,24 @@ struct TransferRequest {
 EDGELAM_MESSAGE(TransferRequest, spec, source, num_receivers, meta_bytes, reserved, payload)
 
 /// Withdraw the bytes of transfer `id` that are still queued; bytes that are in the socket are still sent.
+/// An AnalogRequest with this `id` takes no further slots.
 struct CancelTransfer {
     std::uint64_t id;
 };
 EDGELAM_MESSAGE(CancelTransfer, id)
+
+/// Let nodes send at the same time, on the same resource elements, to the radio of node `receiver`: uncoded symbols,
+/// which add up there. The symbols stay with the participants; AnalogRecord says what the channel makes of them.
+/// Tail: uint32[num_senders], the nodes.
+struct AnalogRequest {
+    std::uint64_t id;       ///< a number chosen by the participant, which no transfer of it has
+    std::uint64_t elements; ///< resource elements that are needed, at least 1
+    std::uint32_t receiver; ///< node
+    std::uint32_t num_senders;
+    std::uint32_t most_prbs; ///< resource blocks that it takes in a slot at most; 0: all
+    std::uint32_t reserved;
+};
+EDGELAM_MESSAGE(AnalogRequest, id, elements, receiver, num_senders, most_prbs, reserved)
 
 /// Read observable `observable` once (`period_ns` 0), or from now on every `period_ns` (> 0) until Unsubscribe. If
 /// `aside` is 1, this subscription does not count as outstanding: it does not keep a run alive when everything else has
@@ -193,6 +206,32 @@ struct Delivery {
 EDGELAM_MESSAGE(Delivery, id, sender_participant, source, receiver, num_lost, meta_bytes, reserved, size_bytes,
                 last_byte_ns, payload)
 
+/// The end of an AnalogRequest. `value` holds, one after the other and each in C order,
+///
+///     int64[num_blocks]    start_ns      of the slot of each block; a block is one resource block in one slot
+///     int64[num_blocks]    prb           its number in the carrier
+///     int64[num_blocks]    elements      its resource elements for symbols
+///     float64[num_blocks]  interference_w  of a resource element at a port of the receiver, from other cells, mean
+///     complex64[num_senders, num_ports, num_blocks]  gains    received amplitude for a sent one of 1; 0: the sender
+///     had
+///                                                             no grant
+///     complex64[num_senders, num_ports, num_blocks]  known    the same when the grant was decided on
+struct AnalogRecord {
+    std::uint64_t id;
+    std::int64_t begin_ns;  ///< of the first slot
+    std::int64_t end_ns;    ///< when the receiver has the last slot
+    double noise_w;         ///< thermal noise of a resource element at a port of the receiver
+    double noise_figure_db; ///< in it
+    double power_w;         ///< the most that a sender sends at a time, on all its subcarriers together
+    std::uint32_t num_senders;
+    std::uint32_t num_ports;
+    std::uint32_t num_blocks; ///< 0: it was cancelled
+    std::uint32_t reserved;
+    ArrayRef value;
+};
+EDGELAM_MESSAGE(AnalogRecord, id, begin_ns, end_ns, noise_w, noise_figure_db, power_w, num_senders, num_ports,
+                num_blocks, reserved, value)
+
 /// Request `id` of kind `message` (its type number) was refused. Tail: UTF-8 text with the reason.
 struct Refused {
     std::uint64_t id;
@@ -246,8 +285,9 @@ struct Ended {
 EDGELAM_MESSAGE(Ended, now_ns)
 
 /// The type number of a frame is the place of its message in this list.
-using ProtocolMessages = MessageList<Wait, Detach, ClaimNode, TransferRequest, CancelTransfer, ReadObservable,
-                                     Unsubscribe, SetControl, Post, Explanation, Resume, TransferRecord, Delivery,
-                                     Refused, ObservableValue, ControlApplied, Posted, Explain, Deadlock, Ended>;
+using ProtocolMessages =
+    MessageList<Wait, Detach, ClaimNode, TransferRequest, CancelTransfer, ReadObservable, Unsubscribe, SetControl, Post,
+                Explanation, Resume, TransferRecord, Delivery, Refused, ObservableValue, ControlApplied, Posted,
+                Explain, Deadlock, Ended, AnalogRequest, AnalogRecord>;
 
 } // namespace edgelam::bridge
