@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgelam.federated.evaluation import Outcome
     from edgelam.federated.methods import METHODS
     from edgelam.federated.records import (
+        AirRecord,
         AllocationRecord,
         CutRecord,
         DecisionRecord,
@@ -37,6 +38,7 @@ _HOME = {
     "Outcome": "evaluation",
     **dict.fromkeys(
         (
+            "AirRecord",
             "AllocationRecord",
             "CutRecord",
             "DecisionRecord",
@@ -63,6 +65,7 @@ __getattr__ = lazy.attributes(__name__, _HOME)
 
 __all__ = [
     "METHODS",
+    "AirRecord",
     "AllocationRecord",
     "CutRecord",
     "DecisionRecord",

@@ -20,8 +20,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -62,6 +64,20 @@ FRACTION_BITS = 36
 COUNTER = "batches"
 """Of the head: how many batches its mean has seen, up to a limit. It follows from the settings, and is not sent."""
 Weights = dict[str, dict[str, Tensor]]
+
+
+class Air(Protocol):
+    """Another way up for the updates: all at once (air_fed_lora.py)."""
+
+    method: str
+    against: str
+    """Who cannot tell neighbouring data sets apart."""
+
+    def hold(self, index: int, update: Tensor) -> None:
+        """Keep a device's clipped update of this round, without noise, until all of them are sent."""
+
+    async def mean(self, edge: cosim.Node, nodes: list[cosim.Node], round_number: int, noise: float) -> Tensor:
+        """Return the mean of all updates, as the server gets it; noise: the noise multiplier that it is to have."""
 
 
 @dataclass(frozen=True)
@@ -112,15 +128,18 @@ def add(weights: Weights, change: Tensor) -> None:
             first += weight.numel()
 
 
-async def device(link: Link, learner: Learner, setup: Setup, plan: Plan, names: list[str], *, index: int) -> None:
+async def device(
+    link: Link, learner: Learner, setup: Setup, plan: Plan, names: list[str], *, index: int, air: Air | None
+) -> None:
     """One device, until the server ends the run. names: of all devices."""
     node, settings, shard = link.node, setup.settings, setup.shards[index]
     rule, own = rule_of(settings), settings.user_privacy
-    std = 2 * own.clip * plan.noise_multiplier / math.sqrt(len(names))
+    # over the air, noise is added when it is known how many send together
+    std = 0.0 if air else 2 * own.clip * plan.noise_multiplier / math.sqrt(len(names))
     generator = torch_generator(derive_seed(setup.seed, f"user privacy noise of {node.name}"))
     fixed = FixedPoint(FRACTION_BITS)
     node.memory.allocate("model", learner.resident_bytes())
-    masker = await _agree(link, derive_seed(setup.seed, f"masks of {node.name}")) if own.secure else None
+    masker = await _agree(link, derive_seed(setup.seed, f"masks of {node.name}")) if own.secure and not air else None
 
     async def work(round_number: int) -> None:
         got = await link.receive("weights", round_number)
@@ -141,7 +160,11 @@ async def device(link: Link, learner: Learner, setup: Setup, plan: Plan, names: 
                 masking = Work(flops=8 * MASK_OPERATIONS_A_BYTE * values, bytes=24 * values)
                 async with node.compute("mask", work=masking):
                     update = masker.masked(update, f"round {round_number}", names, fixed)
-        await link.send("update", round_number, {"update": update}, encoding="fp32")
+        if air is None:
+            await link.send("update", round_number, {"update": update}, encoding="fp32")
+        else:
+            air.hold(index, update)
+            await link.send("update", round_number, {})
 
     await device_loop(link, Rounds(range(plan.rounds), seed=setup.seed), work, give_up=learner.give_up)
 
@@ -165,33 +188,42 @@ async def relay_keys(server: cosim.Node, nodes: list[cosim.Node]) -> None:
     await asyncio.gather(*(server.send(node, keys, tag="keys") for node in nodes))
 
 
-async def serve_round(node: cosim.Node, weights: Weights, exchange: Exchange, setup: Setup) -> RoundResult:
-    """Do the server's side of one round."""
+async def serve_round(
+    node: cosim.Node,
+    weights: Weights,
+    exchange: Exchange,
+    setup: Setup,
+    over_the_air: Callable[[], Awaitable[Tensor]] | None,
+) -> RoundResult:
+    """Do the server's side of one round. over_the_air: returns the mean of updates that are not sent in messages."""
     settings = setup.settings
 
-    async def update(target: cosim.Node) -> Tensor:
+    async def update(target: cosim.Node) -> Tensor | None:
         data: dict[str, Any] = {"step": number(exchange.round), **weights}
         await node.send(target, data, tag="weights", encoding=settings.weight_encoding)
-        found: Tensor = (await expect(node, target, "update", exchange.round)).data["update"]
+        found: Tensor | None = (await expect(node, target, "update", exchange.round)).data.get("update")
         return found
 
-    answers = list((await exchange.invite_and(update)).values())
+    answers = [each for each in (await exchange.invite_and(update)).values() if each is not None]
+    mean = None if over_the_air is None else await over_the_air()
     async with node.compute("sum", key=("sum", len(answers))):
-        if settings.user_privacy.secure:
-            total = unmasked_sum(answers, FixedPoint(FRACTION_BITS))
-        else:
-            total = torch.stack([each.double() for each in answers]).sum(dim=0)
-        add(weights, total / len(answers))
+        if mean is None:
+            if settings.user_privacy.secure:
+                total = unmasked_sum(answers, FixedPoint(FRACTION_BITS))
+            else:
+                total = torch.stack([each.double() for each in answers]).sum(dim=0)
+            mean = total / len(answers)
+        add(weights, mean)
         seen = len(steps_of(exchange.round, setup)) * settings.accumulation
         weights["head"][COUNTER] = (weights["head"][COUNTER] + seen).clamp(max=MEAN_BATCHES)
     return RoundResult({}, float("nan"))
 
 
-def refuse_what_does_not_fit(setup: Setup) -> None:
+def refuse_what_does_not_fit(setup: Setup, method: str) -> None:
     """Raise ConfigurationError for settings under which epsilon would not hold, or that this method does not know."""
     settings = setup.settings
     refuse_unknown(
-        METHOD,
+        method,
         (
             (
                 settings.aggregation not in ("fedit", "ffa-lora"),
@@ -214,9 +246,10 @@ def refuse_what_does_not_fit(setup: Setup) -> None:
     )
 
 
-async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> Outcome:
+async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore, *, air: Air | None = None) -> Outcome:
     """Run it over the simulated network. The shared head is evaluated, not those of devices after their own steps."""
-    refuse_what_does_not_fit(setup)
+    method = METHOD if air is None else air.method
+    refuse_what_does_not_fit(setup, method)
     settings, own = setup.settings, setup.settings.user_privacy
     allowed = plan(own, num_rounds(setup))
     rule = rule_of(settings)
@@ -230,8 +263,8 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
         for k, each in enumerate(encoders)
     ]
     weights: Weights = {"adapter": rule.first(encoder), **shared_head(learners[0].model, True)}
-    log = Log(METHOD, report)
-    evaluate = Evaluator(setup, METHOD, report, ())
+    log = Log(method, report)
+    evaluate = Evaluator(setup, method, report, ())
     outcomes: list[Outcome] = []
 
     def finished(done: FinishedRound[RoundResult]) -> None:
@@ -252,21 +285,28 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
     async with asyncio.TaskGroup() as group:
         for index, (node, learner) in enumerate(zip(nodes, learners, strict=True)):
             link = Link(sim, node, edge, settings.weight_encoding)
-            group.create_task(device(link, learner, setup, allowed, names, index=index), name=f"device {node.name}")
-        if own.secure:
+            group.create_task(
+                device(link, learner, setup, allowed, names, index=index, air=air), name=f"device {node.name}"
+            )
+        if own.secure and not air:
             await relay_keys(edge, nodes)
+
+        def serve(exchange: Exchange) -> Awaitable[RoundResult]:
+            mean = None if air is None else partial(air.mean, edge, nodes, exchange.round, allowed.noise_multiplier)
+            return serve_round(edge, weights, exchange, setup, mean)
+
         await server_loop(
-            sim, edge, nodes, Rounds(range(allowed.rounds), seed=setup.seed), finished=finished,
-            serve=lambda exchange: serve_round(edge, weights, exchange, setup),
-        )  # fmt: skip
+            sim, edge, nodes, Rounds(range(allowed.rounds), seed=setup.seed), finished=finished, serve=serve
+        )
     log.nodes(setup, nodes, edge)
     noise, releases = allowed.noise_multiplier, allowed.rounds
     report(
         UserPrivacyRecord(
-            METHOD, own.clip, noise, releases, num_rounds(setup), own.delta,
+            method, own.clip, noise, releases, num_rounds(setup), own.delta,
             accounting.epsilon(noise, releases, own.delta, "rdp"),
             accounting.epsilon(noise, releases, own.delta, "pld"),
-            "the data of one device are replaced", "server and all others" if own.secure else "all but the server",
+            "the data of one device are replaced",
+            air.against if air else "server and all others" if own.secure else "all but the server",
         )
     )  # fmt: skip
     counts = sum(setup.shards[k].batch_size for k in range(len(nodes))) * settings.accumulation

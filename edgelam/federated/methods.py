@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from edgelam.federated import centralised, decomposed, dp_fed_lora, fed_lora, fedbuff, local, split_fedft
+from edgelam.federated import air_fed_lora, centralised, decomposed, dp_fed_lora, fed_lora, fedbuff, local, split_fedft
 
 if TYPE_CHECKING:
     from edgelam import cosim
@@ -20,6 +20,7 @@ METHODS: dict[str, Callable[[cosim.Simulation, Setup, Report], Awaitable[Outcome
     fed_lora.METHOD: fed_lora.run,
     fedbuff.METHOD: fedbuff.run,
     dp_fed_lora.METHOD: dp_fed_lora.run,
+    air_fed_lora.METHOD: air_fed_lora.run,
     local.METHOD: local.run,
     centralised.METHOD: centralised.run,
 }

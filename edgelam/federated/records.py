@@ -262,7 +262,8 @@ class StalenessRecord:
 
 @dataclass(frozen=True)
 class UserPrivacyRecord:
-    """What `dp-fed-lora` has spent of each device's privacy: releases of the Gaussian mechanism, one in each round.
+    """What `dp-fed-lora` or `air-fed-lora` has spent of each device's privacy: a release of the Gaussian mechanism in
+    each round.
 
     rounds: that were asked for; fewer releases: the budget ended the run. epsilon_rdp, epsilon_pld: infinite without
     noise, and NaN for pld where it takes too much memory. neighbours: of which data sets epsilon speaks; against: who
@@ -281,6 +282,33 @@ class UserPrivacyRecord:
     against: str
 
 
+@dataclass(frozen=True)
+class AirRecord:
+    """A round of `air-fed-lora`: what its sum over the air took and brought.
+
+    elements, slots: resource elements for symbols, and uplink slots; silent: share of (device, resource block) in which
+    a device did not send. Sums of squares over all values of the mean: error: of what arrived, to the mean of what was
+    sent; noise_error: expected, of noise and interference alone; signal: of the mean of the clipped updates;
+    added_error: of the noise that devices added. Noise multipliers: wanted; supplied by the receiver's thermal noise;
+    added by devices.
+    """
+
+    method: str
+    round: int
+    start_s: float
+    end_s: float
+    elements: int
+    slots: int
+    silent: float
+    error: float
+    noise_error: float
+    signal: float
+    added_error: float
+    noise_multiplier: float
+    supplied: float
+    added: float
+
+
 Record = (
     RoundRecord
     | DeviceRoundRecord
@@ -295,6 +323,7 @@ Record = (
     | UpdateRecord
     | StalenessRecord
     | UserPrivacyRecord
+    | AirRecord
 )
 Report = Callable[[Record], None]
 

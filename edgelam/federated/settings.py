@@ -13,6 +13,7 @@ from typing import Literal
 from edgelam.errors import ConfigurationError
 from edgelam.federated.allocation.settings import AllocationSettings
 from edgelam.federated.decomposition.settings import DecompositionSettings
+from edgelam.learning.air_settings import AirSettings
 from edgelam.learning.compressors.settings import CompressionSettings
 from edgelam.learning.privacy.settings import PrivacySettings
 from edgelam.learning.privacy.user import UserPrivacySettings
@@ -116,7 +117,10 @@ class SplitFedFTSettings:
     """split-fedft only: differential privacy of what the devices tell about labels."""
 
     user_privacy: UserPrivacySettings = field(default_factory=UserPrivacySettings)
-    """dp-fed-lora only: differential privacy of each device's whole data."""
+    """dp-fed-lora and air-fed-lora: differential privacy of each device's whole data."""
+
+    air: AirSettings = field(default_factory=AirSettings)
+    """air-fed-lora only: how updates add up in the air of a 5G cell."""
 
     allocation: AllocationSettings = field(default_factory=AllocationSettings)
     """split-fedft and fed-lora: who takes part in a round and with how much of a 5G cell's band."""

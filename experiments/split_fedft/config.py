@@ -24,7 +24,9 @@ from .synchronisation.settings import ALL_WAYS, SynchronisationStudy
 STUDIES = {"decompositions": "decomposition", "synchronisations": "synchronisation", "privacies": "privacy",
            "tunings": "peft", "scarcities": "few_labels"}  # fmt: skip
 """Studies of ways: settings, and the folder that has the study."""
-Method = Literal["split-fedft", "decomposed", "fed-lora", "fedbuff", "dp-fed-lora", "local", "centralised"]
+Method = Literal[
+    "split-fedft", "decomposed", "fed-lora", "fedbuff", "dp-fed-lora", "air-fed-lora", "local", "centralised"
+]
 Control = Literal["random-weights", "linear", "majority"]
 
 

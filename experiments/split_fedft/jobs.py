@@ -24,6 +24,7 @@ LABELS = {
     "fed-lora": "FedIT",
     "fedbuff": "FedBuff",
     "dp-fed-lora": "DP-FedAvg",
+    "air-fed-lora": "over the air",
     "local": "local only",
     "centralised": "centralised",
 }

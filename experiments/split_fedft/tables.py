@@ -10,7 +10,8 @@ staleness       with fedbuff: one row an update that has come in
 updates         with a robust rule: one row a device and round, what the server made of its update
 cuts            with decomposed: one row a device and round, where its model was cut
 privacy         with privacy: one row a device, what was released about its samples, and epsilon
-user_privacy    with dp-fed-lora: one row, what was spent of each device's privacy
+air             with air-fed-lora: one row a round, what its sum over the air took and brought
+user_privacy    with dp-fed-lora and air-fed-lora: one row, what was spent of each device's privacy
 leaks           with privacy: one row a device, how many of its tokens the embeddings told
 label_leaks     with privacy.attack: one row, how many labels the Jacobians told
 resumed         with checkpoints: one row for each method that went on where an earlier run was
@@ -26,6 +27,7 @@ import pyarrow as pa
 
 from edgelam.federated.controls import ControlRow
 from edgelam.federated.records import (
+    AirRecord,
     AllocationRecord,
     CutRecord,
     DecisionRecord,
@@ -62,6 +64,7 @@ TABLES: dict[type, tuple[str, dict[str, type]]] = {
     UpdateRecord: ("updates", {}),
     StalenessRecord: ("staleness", {}),
     UserPrivacyRecord: ("user_privacy", {}),
+    AirRecord: ("air", {}),
 }
 COSTS = {"num_train_samples": int, "energy_j": float, "flops": int}  # of a DeviceRecord, beside the ledger's own
 

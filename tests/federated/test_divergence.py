@@ -15,6 +15,7 @@ from edgelam.runs import load
 from edgelam.runs.folders.folder import first_cause
 
 NODES = {"ue0": "ue", "ue1": "ue", "edge0": "edge"}
+WITHOUT_A_CELL = [method for method in METHODS if method != "air-fed-lora"]
 
 
 def simulate(tiny: Path, tokens: Path, method: str, **settings: object) -> list[Record]:
@@ -33,7 +34,7 @@ def simulate(tiny: Path, tokens: Path, method: str, **settings: object) -> list[
     return records
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", WITHOUT_A_CELL)
 @pytest.mark.parametrize("encoding", ["fp16", "int8", "fp32"])
 def test_every_method_ends_where_it_diverges(tiny_bert: Path, token_file: Path, method: str, encoding: str) -> None:
     settings = {"rounds": 8, "optimiser": "sgd", "learning_rate": 1e38, "head_learning_rate": 1e38}
@@ -41,7 +42,7 @@ def test_every_method_ends_where_it_diverges(tiny_bert: Path, token_file: Path, 
         simulate(tiny_bert, token_file, method, encoding=encoding, weight_encoding="fp32", **settings)
 
 
-@pytest.mark.parametrize("method", [method for method in METHODS if method != "dp-fed-lora"])  # its update is clipped
+@pytest.mark.parametrize("method", [each for each in WITHOUT_A_CELL if each != "dp-fed-lora"])  # its update is clipped
 def test_who_diverges_in_the_last_step_gets_no_accuracy(tiny_bert: Path, token_file: Path, method: str) -> None:
     """The loss of the only step is of weights before it: only the evaluation can see what became of them."""
     settings = {"rounds": 1, "optimiser": "sgd", "learning_rate": 1e38, "head_learning_rate": 1e38, "local_steps": 1}

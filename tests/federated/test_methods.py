@@ -31,6 +31,8 @@ from edgelam.models import LoraSettings, lora_layers
 
 NODES = {"ue0": "ue", "ue1": "ue", "ue2": "ue", "edge0": "edge"}
 
+WITHOUT_A_CELL = [method for method in METHODS if method != "air-fed-lora"]
+
 
 @pytest.fixture(scope="module")
 def settings(tiny_bert: Path, token_file: Path) -> SplitFedFTSettings:
@@ -65,7 +67,7 @@ class Run:
         return Counter(record.tag for record in self.transfers)
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", WITHOUT_A_CELL)
 def test_every_method_learns_from_as_many_samples(method: str, settings: SplitFedFTSettings) -> None:
     setup = prepare(settings, seed=1)
     run = Run(method, setup)
@@ -235,7 +237,7 @@ def test_a_text_task_with_a_decoder_only_backbone(tiny_text_gpt2: Path) -> None:
     )  # fmt: skip
     setup = prepare(settings, seed=1)
     assert setup.encoder().pool.kind == "last"
-    for method in METHODS:
+    for method in WITHOUT_A_CELL:
         assert Run(method, setup).outcome.num_samples == 2 * 3 * 3
 
 

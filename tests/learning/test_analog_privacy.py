@@ -36,24 +36,12 @@ def test_the_multiplier_is_what_a_receiver_sees():
     assert (seen - x).std() == pytest.approx(analog.supplied(values, rho), rel=0.01)
 
 
-def test_over_the_air_the_error_is_that_of_one_noise():
-    rng = from_numbers(2)
-    updates = rng.normal(size=(6, 20_000))
-    channel = rng.normal(size=6) + 1j * rng.normal(size=6)
-    channel[5] = 0.01
-    mean, taking, variance = analog.over_the_air(updates, channel, power=2.0, noise=0.5, threshold=0.05, rng=rng)
-    assert not taking[5]
-    error = mean - updates[taking].mean(axis=0)
-    assert error.var() == pytest.approx(variance, rel=0.05)
-    alike = np.ones(16, dtype=complex)
-    same = np.tile(updates[0], (16, 1))
-    found = [
-        analog.over_the_air(same[:k], alike[:k], power=2.0, noise=0.5, threshold=0.05, rng=rng)[2] for k in (1, 4, 16)
-    ]
-    assert found[0] / found[1] == pytest.approx(16.0), "with the number of devices squared"
-    assert found[1] / found[2] == pytest.approx(16.0)
-    with pytest.raises(ConfigurationError, match="no "):
-        analog.over_the_air(updates, channel, power=1.0, noise=1.0, threshold=1e9, rng=rng)
+def test_what_thermal_noise_supplies_to_a_sum():
+    # Two updates of norm 0.5 that differ by 2 clips, 0.3 times as large on arrival, in noise of 0.02 in each value.
+    assert analog.supplied_to_sum(0.5, 0.3, 2 * 0.02**2) == pytest.approx(0.02 / (2 * 0.5 * 0.3))
+    for wrong in ((0.0, 1.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, -1.0), (1.0, math.inf, 1.0)):
+        with pytest.raises(ConfigurationError, match="legal are above 0"):
+            analog.supplied_to_sum(*wrong)
 
 
 def test_what_is_not_legal_is_refused():

@@ -10,16 +10,12 @@ so the noise multiplier, for a sensitivity of C, is z = (d rho)^(-1/2). Thermal 
 counts, and nothing else: neither interference nor fading is there for certain. Decoded digital symbols have no noise
 at all: NR as it is supplies none.
 
-Over the air, K devices send the same resource elements at once with truncated inversion of their channels; the server
-receives their sum with one noise, so the mean has the error N / (2 eta K^2) in each value.
+Sums over the air are in edgelam/learning/over_the_air.py.
 """
 
 from __future__ import annotations
 
 import math
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edgelam.errors import ConfigurationError
 
@@ -47,31 +43,12 @@ def added(target: float, values: int, rho: float) -> float:
     return math.sqrt(max(0.0, target**2 - supplied(values, rho) ** 2))
 
 
-def over_the_air(
-    updates: NDArray[np.float64], channel: NDArray[np.complex128], *, power: float, noise: float,
-    threshold: float, rng: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], float]:  # fmt: skip
-    """Return the mean of updates as the server receives it, who took part, and the error's variance in each value.
+def supplied_to_sum(clip: float, amplitude: float, thermal_w: float) -> float:
+    """Return the noise multiplier z that thermal noise supplies to a sum over the air, for a sensitivity of 2 clip.
 
-    updates: [K, d], d even; channel: [K], flat; power: of a device, mean over symbols; noise: variance N of a complex
-    symbol. Devices with |h|^2 below `threshold` are silent; the others send sqrt(eta) / h times their values, two in a
-    symbol, with the largest eta that every one of them has the power for. Raises ConfigurationError if all are silent.
+    amplitude: the largest factor by which a symbol of a device arrives, over all ports of the receiver together;
+    thermal_w: mean |n|^2 of a resource element at a port, half of it in each value.
     """
-    taking = np.abs(channel) ** 2 >= threshold
-    if not taking.any():
-        largest = float(np.max(np.abs(channel) ** 2))
-        raise ConfigurationError(f"no |h|^2 reaches the threshold {threshold:g}; the largest is {largest:g}")
-    symbols = updates[taking, ::2] + 1j * updates[taking, 1::2]
-    mean_square = np.mean(np.abs(symbols) ** 2, axis=1)
-    limits = power * np.abs(channel[taking]) ** 2 / np.maximum(mean_square, np.finfo(float).tiny)
-    eta = float(limits.min())
-    count = int(taking.sum())
-    sent = np.sqrt(eta) / channel[taking, None] * symbols
-    received = (channel[taking, None] * sent).sum(axis=0)
-    received = received + math.sqrt(noise / 2) * (
-        rng.normal(size=received.shape) + 1j * rng.normal(size=received.shape)
-    )
-    mean = received / (math.sqrt(eta) * count)
-    found = np.empty(updates.shape[1])
-    found[::2], found[1::2] = mean.real, mean.imag
-    return found, taking, noise / (2 * eta * count**2)
+    if not (0.0 < clip < math.inf and 0.0 < amplitude < math.inf and 0.0 <= thermal_w < math.inf):
+        raise ConfigurationError(f"clip {clip}, amplitude {amplitude}, thermal noise {thermal_w} W; legal are above 0")
+    return math.sqrt(thermal_w / 2) / (2 * clip * amplitude)

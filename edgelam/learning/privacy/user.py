@@ -24,8 +24,8 @@ class UserPrivacySettings:
     delta: float = 1e-5
     """Probability with which epsilon may not hold, above 0 and below 1."""
     secure: bool = True
-    """Whether updates go up under masks that cancel in their sum (secure aggregation): then the server sees the sum
-    alone. False: epsilon holds only against those who see models, and not against the server."""
+    """dp-fed-lora: whether updates go up under masks that cancel in their sum (secure aggregation): then the server
+    sees the sum alone. False: epsilon holds only against those who see models, and not against the server."""
     accountant: Accountant = "rdp"
     """What keeps to the budget: rdp or pld."""
 
