@@ -4,14 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "ns3/log.h"
-#include "ns3/simulator.h"
 
 NS_LOG_COMPONENT_DEFINE("NrBeamManagement");
 
@@ -20,9 +18,7 @@ namespace edgelam::nr {
 namespace {
 
 constexpr unsigned rsrp_samples = 4;         ///< of frequency, over the resource blocks of an SSB
-constexpr unsigned beam_switch_symbols = 48; ///< beamSwitchTiming of TS 38.306, from a DCI to its CSI-RS
 constexpr unsigned activation_subframes = 3; ///< from HARQ feedback for a MAC CE until it holds (TS 38.214 5.1.5)
-constexpr unsigned recovery_symbols = 28;    ///< from the answer to a preamble to the new beam (TS 38.213 6)
 constexpr std::size_t most_active = 8;       ///< maxNumberActiveTCI-PerBWP of TS 38.306
 constexpr std::size_t csi_rs_slots = 4096;   ///< ahead of now, in which symbols for CSI-RS are looked for
 constexpr double unheard_dbm = -300;
@@ -138,64 +134,6 @@ double BeamManagement::SubcarrierDbm() const {
     return m_carrier.settings.gnbPowerDbm - 10 * std::log10(12.0 * m_carrier.numPrbs);
 }
 
-void BeamManagement::WatchServing(std::uint32_t number, Ue& ue, std::uint64_t slot) {
-    const std::uint32_t serving = ue.serving.gnb;
-    const double dbm = Hear(number, ue, ue.serving.ue, {&serving, 1}).front();
-    const double noiseDbm = 30 + DbOf(m_carrier.noiseDownW / 12);
-    ue.heard = dbm - noiseDbm >= DbOf(m_carrier.control.outOfSync);
-    if (!ue.heard) { // what the UE knew of the SSB is no better than this
-        double& known = ue.rsrpDbm[std::size_t{m_codebook->SweepOf(serving)} * ue.NumBeams() + ue.serving.ue];
-        known = std::min(known, dbm);
-    }
-    if (!ue.heard && !m_recovery.HasFailed(number)) {
-        Record(number, BeamRecord::bad, ue.serving, dbm, slot);
-    }
-    if (m_recovery.Measure(number, !ue.heard, slot)) {
-        Record(number, BeamRecord::failed, ue.serving, dbm, slot);
-        ue.csiRs.reset();
-        ue.next.reset();
-    }
-    if (m_recovery.HasFailed(number) && !m_recovery.Seeks(number) && !ue.next && ChooseCandidate(ue)) {
-        m_recovery.Seek(
-            number, [this, number] { return CandidateLossDb(number); }, [this, number] { Recover(number); },
-            [this, number] {
-                m_links.Radio(number).Fail(
-                    static_cast<std::uint64_t>(m_carrier.numerology.SlotAt(ns3::Simulator::Now().GetNanoSeconds())));
-            });
-    }
-}
-
-bool BeamManagement::ChooseCandidate(Ue& ue) const {
-    const auto dbm = BestRsrp(ue);
-    const auto best = std::ranges::max_element(dbm);
-    if (*best < m_carrier.settings.beamCandidateDbm) {
-        return false;
-    }
-    const auto ssb = static_cast<std::uint32_t>(best - dbm.begin());
-    ue.candidate = {ssb, BestFor(ue, ssb)};
-    return true;
-}
-
-double BeamManagement::CandidateLossDb(std::uint32_t number) {
-    Ue& ue = UeOf(number);
-    ChooseCandidate(ue);
-    const std::uint32_t beam = ue.candidate.gnb;
-    return SubcarrierDbm() - Hear(number, ue, ue.candidate.ue, {&beam, 1}).front();
-}
-
-void BeamManagement::Recover(std::uint32_t number) {
-    Ue& ue = UeOf(number);
-    const auto slot =
-        static_cast<std::uint64_t>(m_carrier.numerology.SlotAt(ns3::Simulator::Now().GetNanoSeconds())) + 1;
-    Record(number, BeamRecord::found, ue.candidate,
-           ue.rsrpDbm[std::size_t{ue.candidate.gnb} * ue.NumBeams() + ue.candidate.ue], slot);
-    m_recovery.Reset(number);
-    ue.report.clear();
-    ue.active.insert(ue.active.begin(), {ue.candidate.gnb, slot});
-    ue.next =
-        Switch{ue.candidate, slot + std::max<std::uint64_t>(SlotsFor(recovery_symbols), m_carrier.longestGrant + 1)};
-}
-
 std::uint32_t BeamManagement::BestFor(const Ue& ue, std::uint32_t ssb) {
     const auto row = std::span(ue.rsrpDbm).subspan(std::size_t{ssb} * ue.NumBeams(), ue.NumBeams());
     return static_cast<std::uint32_t>(std::ranges::max_element(row) - row.begin());
@@ -231,22 +169,6 @@ void BeamManagement::Begin(std::uint32_t number, Ue& ue, std::uint64_t slot) {
     ue.nextCsiRs = slot;
     ue.report = report; // which the gNB has now
     ue.reportSlot = slot;
-}
-
-std::uint32_t BeamManagement::BestNarrow(std::uint32_t number, Ue& ue, std::uint32_t sweep, std::uint32_t with,
-                                         std::uint64_t slot) {
-    const auto beams = NarrowBeams(sweep);
-    const auto dbm = Hear(number, ue, with, beams);
-    const auto best = std::ranges::max_element(dbm);
-    const std::uint32_t beam = beams[static_cast<std::size_t>(best - dbm.begin())];
-    Record(number, BeamRecord::refine, {beam, with}, *best, slot);
-    return beam;
-}
-
-std::vector<std::uint32_t> BeamManagement::NarrowBeams(std::uint32_t sweep) const {
-    std::vector<std::uint32_t> beams(m_codebook->NumNarrow());
-    std::iota(beams.begin(), beams.end(), m_codebook->Narrow(sweep, 0));
-    return beams;
 }
 
 void BeamManagement::Use(std::uint32_t number, Ue& ue, const Pair& beams, std::uint64_t slot) {
@@ -296,81 +218,6 @@ void BeamManagement::Decide(std::uint32_t number, Ue& ue, std::uint64_t slot) {
         Trigger(ue, true, best.beam, slot);
     } else if (leave) {
         SwitchTo(number, ue, {best.beam, BestFor(ue, best.beam)}, slot);
-    }
-}
-
-unsigned BeamManagement::CsiRsSymbols(std::uint64_t slot) const {
-    const Taking& taking = m_csiRs[slot % m_csiRs.size()];
-    return taking.slot == slot ? taking.symbols : 0;
-}
-
-/// One symbol for each resource, in the first downlink symbols that are free.
-void BeamManagement::Trigger(Ue& ue, bool narrow, std::uint32_t beam, std::uint64_t slot) {
-    unsigned left = narrow ? m_codebook->NumNarrow() : ue.NumBeams();
-    m_csiRsSymbols += left;
-    const std::uint64_t first = slot + std::max(m_carrier.settings.gnbDelay + 1, SlotsFor(beam_switch_symbols));
-    std::uint64_t at = first;
-    for (; left > 0 && at < first + m_csiRs.size() / 2; ++at) {
-        const unsigned symbols = m_carrier.PlanOf(at).downSymbols, taken = Taken(at);
-        const unsigned more = std::min(left, symbols - std::min(symbols, taken));
-        m_csiRs[at % m_csiRs.size()] = {at, CsiRsSymbols(at) + more};
-        left -= more;
-    }
-    m_csiRsSymbols -= left; // no room: a pattern with hardly any downlink
-    ue.csiRs = CsiRs{narrow, beam, at, m_carrier.FeedbackSlot(at - 1), {}};
-}
-
-void BeamManagement::MeasureCsiRs(std::uint32_t number, Ue& ue, std::uint64_t slot) {
-    CsiRs& csiRs = *ue.csiRs;
-    ue.panels->Follow();
-    if (csiRs.narrow) {
-        const auto beams = NarrowBeams(csiRs.beam);
-        const std::uint32_t with =
-            csiRs.beam == m_codebook->SweepOf(ue.serving.gnb) ? ue.serving.ue : BestFor(ue, csiRs.beam);
-        csiRs.rsrpDbm = Hear(number, ue, with, beams);
-        const auto best = std::ranges::max_element(csiRs.rsrpDbm);
-        Record(number, BeamRecord::refine, {beams[static_cast<std::size_t>(best - csiRs.rsrpDbm.begin())], with}, *best,
-               slot);
-        return;
-    }
-    double most = -std::numeric_limits<double>::infinity();
-    std::uint32_t best = 0;
-    for (std::uint32_t beam = 0; beam < ue.NumBeams(); ++beam) {
-        const double dbm = Hear(number, ue, beam, {&csiRs.beam, 1}).front();
-        if (dbm > most) {
-            most = dbm;
-            best = beam;
-        }
-    }
-    Record(number, BeamRecord::receive, {csiRs.beam, best}, most, slot);
-    if (csiRs.beam == ue.serving.gnb && best != ue.serving.ue && !ue.next) {
-        Use(number, ue, {ue.serving.gnb, best}, slot);
-    }
-    ue.csiRs.reset();
-}
-
-void BeamManagement::ActOnCsiRs(std::uint32_t number, Ue& ue, std::uint64_t slot) {
-    const CsiRs csiRs = *std::exchange(ue.csiRs, {});
-    const auto report = ReportBeams(csiRs.rsrpDbm, m_carrier.settings.reportedBeams);
-    ue.nextCsiRs = slot + m_carrier.SlotsOf(m_carrier.settings.csiRsPeriod);
-    if (ue.given || ue.next || !ue.heard || m_recovery.HasFailed(number)) {
-        return;
-    }
-    const bool same = csiRs.beam == m_codebook->SweepOf(ue.serving.gnb);
-    const std::uint32_t with = same ? ue.serving.ue : BestFor(ue, csiRs.beam);
-    double own = -std::numeric_limits<double>::infinity();
-    for (const auto& each : report) {
-        const std::uint32_t beam = m_codebook->Narrow(csiRs.beam, each.beam);
-        Record(number, BeamRecord::report, {beam, with}, each.rsrpDbm, slot);
-        Activate(ue, beam, slot);
-        own = beam == ue.serving.gnb ? each.rsrpDbm : own;
-    }
-    const std::uint32_t best = m_codebook->Narrow(csiRs.beam, report.front().beam);
-    if (best != ue.serving.gnb && report.front().rsrpDbm >= own + m_carrier.settings.beamMarginDb) {
-        SwitchTo(number, ue, {best, with}, slot);
-    }
-    if (ue.NumBeams() > 1) {
-        Trigger(ue, false, ue.next ? ue.next->beams.gnb : ue.serving.gnb, ue.next ? ue.next->slot : slot);
     }
 }
 
