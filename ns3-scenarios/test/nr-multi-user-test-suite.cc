@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "nr-cell-testbed.h"
 #include "nr-link-testbed.h"
@@ -420,6 +421,50 @@ void InACell(Case& test) {
                   std::to_string(bytes["rreigen"]));
 }
 
+/// Who would be out of range beside another one is sent nothing, and the other one has all of the power.
+void LeftOut(Case& test) {
+    struct Seen {
+        std::map<double, std::set<std::uint64_t>> slots; ///< [x of the UE's place] with blocks to it
+        double sinrDb = 0;                               ///< the least of the nearer UE
+        bool Together() const {
+            return slots.size() == 2 && std::ranges::any_of(slots.begin()->second, [&](std::uint64_t slot) {
+                       return slots.rbegin()->second.contains(slot);
+                   });
+        }
+    };
+    const ns3::Vector near(60, 40, 1.5), far(150, -80, 1.5);
+    const auto run = [&](double gnbDbm, const std::vector<ns3::Vector>& places) {
+        CellTestbed bed(street, {Set("Scheduler", std::string("edgelam::test::TogetherScheduler")),
+                                 Set("Beams", std::string("zf")), Set("Selection", std::string("none")),
+                                 Set("GnbPower", gnbDbm), Set("MaxLayers", 1u), Set("Bandwidth", 20e6)});
+        for (const auto& place : places) {
+            bed.ues.push_back(MakeEnd(place));
+            bed.cell->AddUe(bed.ues.back().mobility, bed.ues.back().array);
+        }
+        bed.Fill(false);
+        bed.Run(0.02);
+        Seen seen{.slots = {}, .sinrDb = 100};
+        for (const auto& block : bed.blocks) {
+            if (block.uplink == 0) {
+                const double x = places.at(block.ue).x;
+                seen.slots[x].insert(block.slot);
+                seen.sinrDb = x == near.x ? std::min(seen.sinrDb, double(block.sinr_db)) : seen.sinrDb;
+            }
+        }
+        return seen;
+    };
+    double gnbDbm = 20;
+    Seen both = run(gnbDbm, {near, far});
+    test.True(both.Together(), "both are served at once");
+    for (; both.Together() && gnbDbm > -60; --gnbDbm) {
+        both = run(gnbDbm - 1, {near, far});
+    }
+    Seen nearAlone = run(gnbDbm, {near}), farAlone = run(gnbDbm, {far});
+    test.True(farAlone.slots[far.x].size() > 5, "with all of the power the far one is in range");
+    test.True(both.slots[near.x].size() > 5, "the near one is served");
+    test.Near(both.sinrDb, nearAlone.sinrDb, 0.01, "with all of the power");
+}
+
 /// More power than there is ends the run with the name of the beamformer.
 void TooMuchPower(Case& test) {
     for (const double strength : {1.5, std::nan("")}) {
@@ -438,6 +483,7 @@ CaseSuite multiUserTestSuite("edgelam-nr-multi-user", {{"downlink", Downlink},
                                                        {"expected", Expected},
                                                        {"uplink", Uplink},
                                                        {"in a cell", InACell},
+                                                       {"left out", LeftOut},
                                                        {"too much power", TooMuchPower}});
 
 } // namespace

@@ -186,38 +186,51 @@ void Grants::Predict(Direction direction, const Demand& demand) {
     } // otherwise the outer loop of the UE learns what others cost
 }
 
+/// Without somebody who would be out of range, the others get the power; so they go one at a time, the worst first.
 void Grants::Plan(Direction direction, std::uint64_t forSlot) {
-    m_planned.Clear();
-    for (std::size_t c = 0; c < m_demands.size(); ++c) {
-        if (m_granted[c].count > 0 && !m_demands[c].multicast) {
-            const unsigned layers = LayersOf(c);
-            m_planned.Add(forSlot, m_links.Of(m_demands[c].number), ProcessOf(c).groups, layers,
-                          direction == Direction::Downlink &&
-                              m_links.GetBeamformer().FormsAlways(m_demands[c].number, layers));
-        }
-    }
-    for (std::size_t c = 0; c < m_demands.size(); ++c) {
-        const std::uint32_t ue = m_demands[c].number;
-        if (m_granted[c].count == 0 || m_demands[c].multicast || !m_planned.Shares(forSlot, ue)) {
-            continue;
-        }
-        const unsigned layers = m_planned.LayersBeside(ue);
-        if (layers > m_carrier.MostSharedLayers() ||
-            m_carrier.DataElements(1, m_symbols, m_carrier.DmrsParts(layers)) == 0) {
-            throw std::logic_error("NR cell: " + std::to_string(layers) + " layers on a resource block group with UE " +
-                                   std::to_string(ue) + " in a slot with " + std::to_string(m_symbols) +
-                                   " symbols for data; DmrsType " + std::to_string(m_carrier.settings.dmrsType) +
-                                   " allows " + std::to_string(m_carrier.MostSharedLayers()) +
-                                   ", of which twice DmrsPerPrb must leave something");
-        }
-        ProcessOf(c).dmrsParts = static_cast<std::uint8_t>(m_carrier.DmrsParts(layers));
-        if (m_candidates[c].fixedGroups == 0) {
-            Predict(direction, m_demands[c]);
-            const auto& expected = m_demands[c].sender->expected;
-            if (!expected.empty() && EffectiveSinr(expected, m_carrier.beta[0]) < m_carrier.outOfRange) {
-                NS_LOG_LOGIC("slot " << forSlot << ": UE " << ue << " would be out of range beside the others");
-                m_granted[c].count = 0;
+    for (std::size_t worst = 0; worst < m_demands.size();) {
+        worst = m_demands.size();
+        double least = m_carrier.outOfRange;
+        m_planned.Clear();
+        for (std::size_t c = 0; c < m_demands.size(); ++c) {
+            if (m_granted[c].count > 0 && !m_demands[c].multicast) {
+                const unsigned layers = LayersOf(c);
+                m_planned.Add(forSlot, m_links.Of(m_demands[c].number), ProcessOf(c).groups, layers,
+                              direction == Direction::Downlink &&
+                                  m_links.GetBeamformer().FormsAlways(m_demands[c].number, layers));
+                ProcessOf(c).dmrsParts = 1;
+                m_demands[c].sender->expected.clear();
             }
+        }
+        for (std::size_t c = 0; c < m_demands.size(); ++c) {
+            const std::uint32_t ue = m_demands[c].number;
+            if (m_granted[c].count == 0 || m_demands[c].multicast || !m_planned.Shares(forSlot, ue)) {
+                continue;
+            }
+            const unsigned layers = m_planned.LayersBeside(ue);
+            if (layers > m_carrier.MostSharedLayers() ||
+                m_carrier.DataElements(1, m_symbols, m_carrier.DmrsParts(layers)) == 0) {
+                throw std::logic_error(
+                    "NR cell: " + std::to_string(layers) + " layers on a resource block group with UE " +
+                    std::to_string(ue) + " in a slot with " + std::to_string(m_symbols) +
+                    " symbols for data; DmrsType " + std::to_string(m_carrier.settings.dmrsType) + " allows " +
+                    std::to_string(m_carrier.MostSharedLayers()) + ", of which twice DmrsPerPrb must leave something");
+            }
+            ProcessOf(c).dmrsParts = static_cast<std::uint8_t>(m_carrier.DmrsParts(layers));
+            if (m_candidates[c].fixedGroups == 0) {
+                Predict(direction, m_demands[c]);
+                const auto& expected = m_demands[c].sender->expected;
+                const double sinr = expected.empty() ? least : EffectiveSinr(expected, m_carrier.beta[0]);
+                if (sinr < least) {
+                    least = sinr;
+                    worst = c;
+                }
+            }
+        }
+        if (worst < m_demands.size()) {
+            NS_LOG_LOGIC("slot " << forSlot << ": UE " << m_demands[worst].number
+                                 << " would be out of range beside the others");
+            m_granted[worst].count = 0;
         }
     }
 }
