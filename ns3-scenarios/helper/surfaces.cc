@@ -67,7 +67,8 @@ std::vector<SurfacePlace> Surfaces::ReadPlaces() const {
     return places;
 }
 
-void Surfaces::Install(const Ptr<RadioChannel>& channel, const Vector& gnb, const std::vector<SurfacePlace>& chosen) {
+void Surfaces::Install(const Ptr<RadioChannel>& channel, const Vector& gnb, const Box& room,
+                       const std::vector<SurfacePlace>& chosen) {
     const auto places = m_places.empty() ? chosen : ReadPlaces();
     if (places.size() != m_count) {
         throw std::invalid_argument("option --surfacePlaces=" + m_places + " is not legal: it has " +
@@ -77,9 +78,16 @@ void Surfaces::Install(const Ptr<RadioChannel>& channel, const Vector& gnb, cons
     // A patch of d x d wavelengths receives at most what an antenna of gain 4 pi d^2 does.
     m_amplitude = std::min(1.0, 4 * std::numbers::pi * m_spacing * m_spacing / element_gain);
     for (const auto& [place, bearing] : places) {
+        const std::string where =
+            "a surface at (" + Text(place.x) + ", " + Text(place.y) + ", " + Text(place.z) + ") m";
+        if (!room.IsInside(place)) {
+            throw std::invalid_argument(where + " is outside of the room; legal are x from " + Text(room.xMin) +
+                                        " to " + Text(room.xMax) + ", y from " + Text(room.yMin) + " to " +
+                                        Text(room.yMax) + " and z from " + Text(room.zMin) + " to " + Text(room.zMax) +
+                                        " m");
+        }
         if (const double distance = CalculateDistance(place, gnb); distance < nearest_m) {
-            throw std::invalid_argument("a surface at (" + Text(place.x) + ", " + Text(place.y) + ", " + Text(place.z) +
-                                        ") m is " + Text(distance) + " m from the gNB; legal are 1 m or more");
+            throw std::invalid_argument(where + " is " + Text(distance) + " m from the gNB; legal are 1 m or more");
         }
         auto node = CreateObject<Node>();
         auto mobility = CreateObject<ConstantPositionMobilityModel>();

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ns3/box.h"
 #include "ns3/vector.h"
 
 #include "nr-helper.h"
@@ -45,8 +46,9 @@ class Surfaces {
     void AddOptions(Options& options);
     std::uint32_t Count() const { return m_count; }
     /// Put the surfaces into the channel, before the first UE: at these places, unless --surfacePlaces names others.
-    /// Throws std::invalid_argument for places within a metre of the gNB, and those that cannot be read.
-    void Install(const ns3::Ptr<RadioChannel>& channel, const ns3::Vector& gnb,
+    /// Throws std::invalid_argument for places within a metre of the gNB or outside of the room, and those that cannot
+    /// be read.
+    void Install(const ns3::Ptr<RadioChannel>& channel, const ns3::Vector& gnb, const ns3::Box& room,
                  const std::vector<SurfacePlace>& places);
     /// After the last UE. This and the helper must live as long as the run.
     void Publish(Registry& registry, const NrHelper& helper);

@@ -110,7 +110,9 @@ class NrIndoor {
         nodes.Get(0)->AggregateObject(gnb);
         m_nr.SetMountingDeg(wall ? 0 : 90);
         m_nr.InstallGnb(nodes.Get(0), channel);
-        m_surfaces.Install(channel, gnb->GetPosition(), OnTheWalls(m_surfaces.Count()));
+        const Box hall(-m_hall.lengthM / 2, m_hall.lengthM / 2, -m_hall.widthM / 2, m_hall.widthM / 2, 0,
+                       m_hall.heightM);
+        m_surfaces.Install(channel, gnb->GetPosition(), hall, OnTheWalls(m_surfaces.Count()));
 
         auto random = CreateObject<UniformRandomVariable>();
         random->SetStream(stream++);

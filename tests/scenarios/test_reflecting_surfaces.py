@@ -119,6 +119,8 @@ def test_gain_for_each_doubling_of_elements():
 def test_places_that_are_not_legal():
     for arguments, texts in (
         (["--surfaces=1", "--surfacePlaces=0/0/7.5/0"], ["(0, 0, 7.5) m", "0.5 m from the gNB", "1 m or more"]),
+        (["--surfaces=1", "--surfacePlaces=90/0/3/0"], ["(90, 0, 3) m", "outside of the room", "x from -60 to 60"]),
+        (["--surfaces=1", "--surfacePlaces=1/2/-3/0"], ["(1, 2, -3) m", "outside of the room", "z from 0 to 10"]),
         (["--surfaces=2", "--surfacePlaces=1/2/3/4"], ["1 places", "--surfaces=2"]),
         (["--surfaces=1", "--surfacePlaces=1/2/x/4"], ["1/2/x/4", "x/y/z/direction"]),
         (["--surfaces=17"], ["--surfaces=17", "0 to 16"]),
