@@ -22,10 +22,12 @@ struct NrCsiOptions {
             "of which cells and UEs ue_channel tells, and for which precoder is taken: each UE and its cell; "
             "all; or those of the control csi_pairs",
             {"serving", "all", "selected"});
-        options.Choice("csiSource", source,
-                       "what ue_channel tells: the channel as it is; or what SRS of the UEs, or CSI-RS of the cells, "
-                       "show of it: noisy, every CsiPeriod slots, CsiDelay slots later",
-                       {"perfect", "srs", "csi-rs"});
+        options.Choice(
+            "csiSource", source,
+            "what ue_channel tells: the channel as it is; what SRS of the UEs, or CSI-RS of the cells, show of "
+            "it: noisy, every CsiPeriod slots, CsiDelay slots later; or what UEs report at these times with "
+            "the enhanced Type II codebook",
+            {"perfect", "srs", "csi-rs", "etype2"});
         options.Integer("csiBits", bits,
                         "bits of the real part, and of the imaginary part, of each coefficient of ue_channel; 0: float",
                         0, 16);

@@ -39,7 +39,13 @@ void QuantiseCsi(std::span<std::complex<float>> values, std::uint32_t bits) {
 
 NrCsi::NrCsi(const NrCells& cells, NrPairs& pairs, const NrCsiOptions& options)
     : m_cells(cells), m_pairs(pairs), m_bits(options.bits), m_groupsHz(cells.Front().GroupCentresHz()) {
-    if (options.source != "perfect") {
+    if (options.source == "etype2") {
+        if (m_bits > 0) {
+            throw std::invalid_argument("option --csiBits=" + std::to_string(m_bits) +
+                                        " is not legal with --csiSource=etype2: its reports are quantised; legal is 0");
+        }
+        m_typeTwo.emplace(cells, pairs);
+    } else if (options.source != "perfect") {
         m_sounding.emplace(cells, pairs, options.source == "srs" ? NrSounding::Pilots::Srs : NrSounding::Pilots::CsiRs);
     }
     const auto link = cells.GetLink(0); // all UEs have the same antennas, and all cells
@@ -47,9 +53,22 @@ NrCsi::NrCsi(const NrCells& cells, NrPairs& pairs, const NrCsiOptions& options)
                   {"element", Signed(link->NumTx(Direction::Downlink))}};
 }
 
-std::uint64_t NrCsi::SlotNow() const {
+std::uint64_t NrCsi::SlotOf(const CellUe& pair) {
+    if (m_sounding || m_typeTwo) {
+        return m_sounding ? m_sounding->Newest(pair).slot : m_typeTwo->Newest(pair).slot;
+    }
     const auto& numerology = m_cells.Front().GetNumerology();
     return static_cast<std::uint64_t>(numerology.SlotAt(ns3::Simulator::Now().GetNanoSeconds()));
+}
+
+template<class T, class F>
+Array<T> NrCsi::OfEachPair(F get) const {
+    const auto pairs = m_pairs.Now();
+    Array<T> array{m_pairs.Shape(pairs.size(), {}), {}};
+    for (const auto& pair : pairs) {
+        array.values.push_back(get(pair));
+    }
+    return array;
 }
 
 SharedArray<NrCsi::Complex> NrCsi::EachPair(Registry& registry, const std::vector<Axis>& more,
@@ -69,7 +88,9 @@ SharedArray<NrCsi::Complex> NrCsi::EachPair(Registry& registry, const std::vecto
 }
 
 void NrCsi::FillChannel(const CellUe& pair, std::span<Complex> h) {
-    if (!m_sounding) {
+    if (m_typeTwo) {
+        std::ranges::copy(m_typeTwo->Newest(pair).channel, h.begin());
+    } else if (!m_sounding) {
         m_cells.GetLink(pair.cell, pair.ue)->GetFrequencyResponse(Direction::Downlink, m_groupsHz, h);
     } else {
         const auto& samples = m_sounding->Newest(pair).samples;
@@ -126,17 +147,13 @@ void NrCsi::Publish(Registry& registry, std::function<void()> changed) {
         m_pairs.Axes(channel));
     registry.Publish<Array<std::uint64_t>>(
         "ue_channel_slot", "", "the slot of which ue_channel tells",
-        [this] {
-            const auto pairs = m_pairs.Now();
-            Array<std::uint64_t> slots{m_pairs.Shape(pairs.size(), {}), {}};
-            for (const auto& pair : pairs) {
-                slots.values.push_back(m_sounding ? m_sounding->Newest(pair).slot : SlotNow());
-            }
-            return slots;
-        },
+        [this] { return OfEachPair<std::uint64_t>([this](const CellUe& pair) { return SlotOf(pair); }); },
         m_pairs.Axes({}));
     if (m_sounding) {
         PublishPilots(registry);
+    }
+    if (m_typeTwo) {
+        PublishReports(registry);
     }
 }
 
@@ -153,13 +170,15 @@ void NrCsi::PublishPilots(Registry& registry) {
         m_pairs.Axes(pilots));
     registry.Publish<Array<double>>(
         "ue_pilot_noise", "", "mean |noise|^2 of ue_pilots, as a power gain",
+        [this] { return OfEachPair<double>([this](const CellUe& pair) { return m_sounding->Newest(pair).noise; }); },
+        m_pairs.Axes({}));
+}
+
+void NrCsi::PublishReports(Registry& registry) {
+    registry.Publish<Array<NrTypeTwoReport>>(
+        "ue_report", "", "rank, CQI of the band and size of the report from which ue_channel is",
         [this] {
-            const auto pairs = m_pairs.Now();
-            Array<double> noise{m_pairs.Shape(pairs.size(), {}), {}};
-            for (const auto& pair : pairs) {
-                noise.values.push_back(m_sounding->Newest(pair).noise);
-            }
-            return noise;
+            return OfEachPair<NrTypeTwoReport>([this](const CellUe& pair) { return m_typeTwo->Newest(pair).report; });
         },
         m_pairs.Axes({}));
 }

@@ -5,20 +5,14 @@
 
 #include <complex>
 #include <cstdint>
-#include <deque>
-#include <functional>
-#include <map>
 #include <optional>
 #include <vector>
 
-#include "nr-cells.h"
-#include "nr-pairs.h"
+#include "nr-csi-occasions.h"
 
 namespace edgelam {
 
-/// Pilots of pairs of a cell and a UE. Every CsiPeriod slots (of the cell) all of them are measured, in the next slot
-/// with symbols of the pilots' direction, and known CsiDelay slots later. A pair that has not been measured yet when it
-/// is asked for is measured then, and known at once.
+/// Pilots of pairs of a cell and a UE (NrCsiOccasions).
 ///
 /// Sounding reference signals (SRS) come from each antenna of the UE in turn, as strong as sounding of a quarter of the
 /// band (open loop of TS 38.213 7.3.1, with the path loss to the UE's own cell), over all resource elements of a symbol
@@ -39,28 +33,21 @@ class NrSounding {
     /// \param cells, pairs live as long as this
     NrSounding(const NrCells& cells, const NrPairs& pairs, Pilots pilots);
 
-    /// The newest that is known of a pair. Occasions begin with the first call.
-    const Measured& Newest(const CellUe& pair);
+    /// The newest that is known of a pair.
+    const Measured& Newest(const CellUe& pair) { return m_occasions.Newest(pair); }
     /// Middle of each resource block, relative to the carrier.
     const std::vector<double>& PrbCentresHz() const { return m_prbsHz; }
 
   private:
-    std::uint64_t SlotNow() const;
-    /// The first occasion after a slot.
-    std::uint64_t NextOccasion(std::uint64_t after) const;
-    void Schedule(std::uint64_t after);
-    void MeasureAll();
-    Measured Measure(const CellUe& pair) const;
+    Measured Measure(const CellUe& pair, std::uint64_t slot) const;
     double NoiseOver(const CellUe& pair) const;
     std::uint64_t Seed() const;
 
     const NrCells& m_cells;
-    const NrPairs& m_pairs;
     Pilots m_pilots;
     std::vector<double> m_prbsHz;
     mutable std::optional<std::uint64_t> m_seed;
-    bool m_begun = false;
-    std::map<CellUe, std::deque<Measured>> m_measured; ///< of each pair, the oldest first; the first one is known
+    NrCsiOccasions<Measured> m_occasions;
 };
 
 } // namespace edgelam

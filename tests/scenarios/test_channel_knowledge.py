@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What programs are told of the channel: pairs of cells and UEs, pilots with their noise and age, quantisation."""
+"""What programs are told of the channel: pairs of cells and UEs, pilots and reports with their age, quantisation."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgelam import cosim
-from edgelam.errors import ControlRefused, ObservableRefused
+from edgelam.errors import ControlRefused, EdgelamError, ObservableRefused
 
 PILOTS = {"numUe": 2, "speed": 0, "bandwidth": 20, "gnbRows": 2, "gnbColumns": 2, "numEdge": 1}
 GRID = {"sites": 2, "sectors": 1, "numUe": 3, "bandwidth": 20, "speed": 0, "handover": "external", "beams": "external"}
@@ -198,3 +198,106 @@ def test_quantised_channel():
             assert levels.min() >= -(2 ** (bits - 1))
             assert levels.max() <= 2 ** (bits - 1) - 1
             assert np.abs(parts - exact).max() <= step / 2 * (1 + 1e-5)
+
+
+def test_reports_of_the_enhanced_type_two_codebook():
+    """Precoders of the channel's own directions, the same in a sub-band, with the gain of CQIs; known late."""
+    csi = {"edgelam::nr::Cell::CsiPeriod": 20, "edgelam::nr::Cell::CsiDelay": 4, "gnbPower": 20}
+
+    async def main(sim):
+        await asyncio.sleep(0.01)
+        read = []
+        for _ in range(8):
+            names = ("ue_channel", "ue_report", "ue_channel_slot")
+            read.append([await value(sim, name) for name in names])
+            await asyncio.sleep(0.005)
+        return read, await value(sim, "cell")
+
+    async def truth(sim):
+        return await value(sim, "ue_channel")
+
+    exact = single(truth, **csi)
+    read, cell = single(main, csiSource="etype2", **csi)
+    slots = [slot.tolist() for _, _, slot in read]
+    assert slots[0] == [20, 20]  # a first look: now
+    for step, each in enumerate(slots[1:], 1):
+        assert each == [(20 + 10 * step - 4) // 20 * 20] * 2
+    h, report, _ = read[-1]
+    assert h.shape == exact.shape
+    noise_dbm = -174 + 9 + 10 * np.log10(12 * 30e3)
+    snr = 10 ** ((20 - 10 * np.log10(int(cell["prbs"])) - noise_dbm) / 10)
+    groups_of_subband = max(1, 4 // int(cell["prbs_per_group"]))
+    for ue in range(2):
+        rank = int(report["rank"][ue])
+        assert 1 <= rank <= 4
+        assert 1 <= report["cqi"][ue] <= 15
+        assert 50 < report["bits"][ue] < 600
+        assert (h[ue, rank:] == 0).all()
+        rows = np.moveaxis(h[ue, :rank].astype(complex), -1, 0)  # [group, layer, element]
+        norms = np.linalg.norm(rows, axis=-1, keepdims=True)
+        directions = rows / norms
+        for first in range(0, len(rows), groups_of_subband):
+            same = directions[first : first + groups_of_subband]
+            assert np.abs(same - same[0]).max() < 1e-5
+        true = np.moveaxis(exact[ue].astype(complex), -1, 0)
+        _, sigma, right = np.linalg.svd(true)
+        # How much of each reported direction lies in the span of as many of the channel's own.
+        inside = np.linalg.norm(np.einsum("gle,gke->glk", directions, right[:, :rank].conj()), axis=-1) ** 2
+        assert inside.mean() > 0.75, inside.mean()
+        # Gains stand for SINRs of CQIs, in which a layer has its part of the power.
+        got, best = snr / rank * (norms**2).sum((1, 2)), snr / rank * (sigma[:, :rank] ** 2).sum(1)
+        top = 10 ** (25.0 / 10) * rank  # nobody reports more than the highest CQI
+        ratio_db = 10 * np.log10(got.mean() / np.minimum(best, top).mean())
+        assert -6 < ratio_db < 3, ratio_db
+
+
+def test_precoders_from_reports_drive_the_cell():
+    """Zero forcing to two UEs by what they report is better than one direction each, and worse than by the channels."""
+    options = PILOTS | {"gnbRows": 4, "gnbColumns": 4, "ueAntennas": 1, "beams": "external", "selection": "external"}
+
+    def run(source, nulls):
+        async def main(sim):
+            sending = [
+                asyncio.ensure_future(
+                    sim.node("edge0").send(sim.node(f"ue{ue}"), bytes(20_000_000), protocol="udp", rate_bps=100e6)
+                )
+                for ue in range(2)
+            ]
+            for _ in range(4):
+                h = await value(sim, "ue_channel")
+                rows = np.moveaxis(h[:, 0].astype(complex), -1, 0)  # [group, ue, element]
+                w = np.linalg.pinv(rows) if nulls else rows.conj().swapaxes(1, 2)
+                w = 0.7 * w / np.linalg.norm(w, axis=1, keepdims=True)
+                precoder = np.zeros(sim.control("precoder").shape, np.complex64)
+                precoder[..., 0] = w.transpose(2, 0, 1)
+                await sim.control("precoder").set(precoder)
+                await asyncio.sleep(0.02)
+            counts = await value(sim, "ue_block_counts")
+            for task in sending:
+                task.cancel()
+            return counts["decoded_bits"][0].sum()
+
+        return cosim.simulate(main, scenario="nr-urban-micro", options=options | {"csiSource": source}, seed=3)
+
+    perfect, reported = run("perfect", nulls=True), run("etype2", nulls=True)
+    matched = run("etype2", nulls=False)
+    assert matched < reported < 1.02 * perfect
+    assert reported > 0.5 * perfect
+
+
+@pytest.mark.parametrize(
+    ("options", "texts"),
+    [
+        ({"gnbRows": 8, "gnbColumns": 4}, ["etype2", "(8, 4)", "(8, 2)"]),
+        ({"csiBits": 4}, ["--csiBits=4", "--csiSource=etype2", "legal is 0"]),
+        ({"edgelam::nr::Cell::EtypeTwoCombination": 7}, ["EtypeTwoCombination 7", "1 to 6"]),
+    ],
+)
+def test_reports_that_there_cannot_be(options, texts):
+    async def main(sim):
+        raise AssertionError
+
+    with pytest.raises(EdgelamError) as refusal:
+        single(main, csiSource="etype2", **options)
+    for text in texts:
+        assert text in str(refusal.value)
