@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from edgelam.cosim.encoding import decode, encode
 from edgelam.cosim.work import Work
 from edgelam.errors import ConfigurationError
 from edgelam.federated.decomposition.costs import Costs, Measured
@@ -46,9 +47,12 @@ from edgelam.federated.log import Log, RoundResult
 from edgelam.federated.records import CutRecord, Report, ignore
 from edgelam.federated.refusals import refuse_unknown
 from edgelam.federated.samples import Batch
+from edgelam.federated.settings import SplitFedFTSettings
 from edgelam.federated.setup import Setup
 from edgelam.federated.split_parts import SplitParts
+from edgelam.federated.updates import Owed
 from edgelam.learning.conversation import Link, device_nodes, expect, number, on_its_way, server_node
+from edgelam.learning.course import Part, Together
 from edgelam.learning.divergence import refuse_divergence
 from edgelam.learning.memory import borrowed, tensor_bytes
 from edgelam.learning.rounds import Exchange, FinishedRound, device_loop, server_loop
@@ -58,16 +62,17 @@ if TYPE_CHECKING:
     from edgelam import cosim
 
 METHOD = "decomposed"
+SERVER = "server"
+"""Its name in checkpoints."""
 PLAIN = ("fp64", "fp32", "fp16")
 RADIO_J, UP = "ue_radio_j", 1
 
 
-async def device(link: Link, worker: DeviceBlocks, log: Log, setup: Setup) -> None:
-    """Run one device over the network, until the server ends the run."""
+async def device(link: Link, worker: DeviceBlocks, packing: Packing, log: Log, setup: Setup) -> None:
+    """Run one device over the network, until the server ends the run. packing: what it compresses, and owes."""
     node, settings = link.node, setup.settings
-    packing, up, down = Packing(setup), LinkFit(), LinkFit()
+    up, down = LinkFit(), LinkFit()
     kinds = settings.decomposition.activations
-    worker.held = settings.decomposition.installed_blocks
     unknown = settings.decomposition.probes
 
     async def send(tag: str, step: int, data: dict[str, Any], encoding: str | None = None) -> None:
@@ -97,6 +102,7 @@ async def device(link: Link, worker: DeviceBlocks, log: Log, setup: Setup) -> No
 
     async def work(round_number: int) -> None:
         nonlocal unknown
+        setup.course.begins(node.name, round_number)
         if unknown:
             await probe(round_number)
             unknown = False
@@ -188,6 +194,7 @@ async def serve_round(
 ) -> RoundResult:
     """Do the server's side of one round."""
     settings, packing = setup.settings, Packing(setup)
+    setup.course.begins(SERVER, exchange.round, exchange.start_s)
     names = [each.name for each in exchange.chosen]
     probes = settings.decomposition.probes
     unknown = [each for each in exchange.chosen if probes and not planner.known[each.name].probed]
@@ -360,6 +367,18 @@ def build(setup: Setup, names: Sequence[str]) -> DecomposedModels:
     return DecomposedModels(ServerBlocks(blocks, settings, seed=setup.seed), devices)
 
 
+def _have_received(parts: DecomposedModels, planner: Planner, settings: SplitFedFTSettings) -> None:
+    """Give the frozen weights what they had when an earlier run sent them: the rounding of their encoding."""
+    first = settings.decomposition.installed_blocks
+    server = parts.server
+    base = server.encoder.base()
+    for block in range(first, max(worker.held for worker in parts.devices.values())):
+        sent = server.blocks.weights(base, block, block + 1)
+        server.encoder.load_base(decode(encode(sent, settings.weight_encoding)))
+    for name, worker in parts.devices.items():
+        planner.known[name].held = worker.held
+
+
 async def run(
     sim: cosim.Simulation, setup: Setup, report: Report = ignore, parts: DecomposedModels | None = None
 ) -> Outcome:
@@ -382,12 +401,21 @@ async def run(
         log.round(done, step=done.number + 1)
         if settings.evaluates_after(done.number):
             outcomes.append(evaluate(done.number + 1, sim.now_s, models))
+        setup.course.finished(done.number)
 
+    packings = {name: Packing(setup) for name in names}
+    kept: dict[str, Part] = {SERVER: server}
+    for name, worker in parts.devices.items():
+        kept[name] = Together({"worker": worker, "owed": Owed(packings[name])})
+    setup.course.restore(kept)
+    if setup.course.first:
+        _have_received(parts, planner, settings)
     edge.memory.allocate("model", server.resident_bytes())
     async with asyncio.TaskGroup() as group:
         for node in nodes:
             link = Link(sim, node, edge, settings.encoding)
-            group.create_task(device(link, parts.devices[node.name], log, setup), name=f"device {node.name}")
+            own = parts.devices[node.name], packings[node.name]
+            group.create_task(device(link, *own, log, setup), name=f"device {node.name}")
         serving = group.create_task(
             server_loop(
                 sim, edge, nodes, setup.rounds(settings.rounds), finished=finished,

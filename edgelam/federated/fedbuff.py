@@ -15,11 +15,15 @@ rounds, so devices that are faster give more of them, and of their data. Updates
 With a deadline and `stragglers = "drop"`, an update that is late, or lost with its connection, does not count, and the
 device is sent the newest version. After MOST_MISSED of them in a row it counts as away (out of coverage, a flat
 battery), and is asked only now and then, until it answers again. If all are away, the run ends.
+
+A checkpoint is made when a version is. What was on its way then is lost: in the run that goes on, all devices begin
+with that version, with the moments of their optimisers as they were. With one device nothing is on its way.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,13 +34,14 @@ from edgelam import cosim
 from edgelam.errors import BatteryEmpty, ConfigurationError, TransferError
 from edgelam.federated.evaluation import Evaluator, Outcome
 from edgelam.federated.fed_lora import num_rounds, steps_of
-from edgelam.federated.learner import Learner, download_model, train_step
+from edgelam.federated.learner import Learner, download_model, have_downloaded, train_step
 from edgelam.federated.log import Log, RoundResult
 from edgelam.federated.records import Report, StalenessRecord, ignore
 from edgelam.federated.refusals import refuse_unknown
 from edgelam.federated.setup import Setup
 from edgelam.federated.updates import load_shared, rule_of, shared_head, shared_weights
 from edgelam.learning.conversation import Link, device_nodes, expect, number, server_node
+from edgelam.learning.course import Part, named, of
 from edgelam.learning.divergence import refuse_divergence
 from edgelam.learning.memory import tensor_bytes
 from edgelam.learning.rounds import FinishedRound
@@ -49,6 +54,9 @@ MOST_MISSED = 3
 PAUSE = 2
 """Deadlines between two questions to a device that is away."""
 Weights = dict[str, dict[str, Tensor]]
+_NUMBERS = ("version", "updates", "steps", "counted")
+SERVER = "server"
+"""Its name in checkpoints."""
 
 
 def staleness_weight(staleness: int, exponent: float) -> float:
@@ -72,6 +80,20 @@ class Buffer:
     result: RoundResult = field(default_factory=lambda: RoundResult({}, 0.0))
     """Of the version that is being made."""
     since_s: float = 0.0
+    counted: int = 0
+    """Samples behind the versions that were made."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what a checkpoint keeps, when a version has been made."""
+        numbers = {name: torch.tensor(getattr(self, name)) for name in _NUMBERS}
+        return numbers | {k: v for part, tensors in self.weights.items() for k, v in named(part, tensors).items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take a state back."""
+        for name in _NUMBERS:
+            setattr(self, name, int(state[name]))
+        for part in self.weights:
+            self.weights[part] = of(part, state)
 
     def add(self, update: Weights, made_from: int) -> tuple[int, float]:
         """Take an update of a model of that version; return its staleness and its weight."""
@@ -98,12 +120,28 @@ class Buffer:
         self.waiting = []
 
 
-async def device(link: Link, learner: Learner, setup: Setup, *, index: int) -> None:
+@dataclass
+class Worker:
+    """A device's learning, and how many steps it has done: they decide which samples come next."""
+
+    learner: Learner
+    steps: int = 0
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what a checkpoint keeps."""
+        return named("learner", self.learner.state()) | {"steps": torch.tensor(self.steps)}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take a state back."""
+        self.learner.load(of("learner", state))
+        self.steps = int(state["steps"])
+
+
+async def device(link: Link, worker: Worker, setup: Setup, *, index: int) -> None:
     """One device: train and send updates until the server ends the run, or the battery is empty."""
-    node, settings, shard = link.node, setup.settings, setup.shards[index]
+    node, settings, shard, learner = link.node, setup.settings, setup.shards[index], worker.learner
     rule, with_head = rule_of(settings), settings.head_averaging == "server"
     node.memory.allocate("model", learner.resident_bytes())
-    step = 0
     try:
         while True:
             got = (await node.receive(link.server, tag="adapter")).data
@@ -113,9 +151,10 @@ async def device(link: Link, learner: Learner, setup: Setup, *, index: int) -> N
             load_shared(learner.model, got, rule)
             loss_sum, samples = 0.0, 0
             for _ in range(int(got["steps"])):
-                parts = [shard.batch(step, part) for part in range(settings.accumulation)]
-                loss, count = await train_step(node, learner, parts, step)
-                loss_sum, samples, step = loss_sum + loss, samples + count, step + 1
+                parts = [shard.batch(worker.steps, part) for part in range(settings.accumulation)]
+                loss, count = await train_step(node, learner, parts, worker.steps)
+                loss_sum, samples = loss_sum + loss, samples + count
+                worker.steps += 1
             now = shared_weights(learner.model, rule, with_head)
             update = {part: {name: w - got[part][name] for name, w in own.items()} for part, own in now.items()}
             await link.send("update", turn, {"update": update, "samples": number(samples), "loss": loss_sum})
@@ -240,19 +279,19 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
     log = Log(METHOD, report)
     evaluate = Evaluator(setup, METHOD, report, tuple(node.name for node in nodes))
     outcomes: list[Outcome] = []
-    counted = 0
+    course, workers = setup.course, [Worker(learner) for learner in learners]
+    parts: dict[str, Part] = {SERVER: buffer, **{n.name: w for n, w in zip(nodes, workers, strict=True)}}
 
     def made() -> None:
-        nonlocal counted
         result = buffer.result
-        counted += sum(result.samples.values())
+        buffer.counted += sum(result.samples.values())
         done = FinishedRound(
             buffer.version - 1, buffer.since_s, float(sim.now_s), len(result.samples), frozenset(), frozenset(), result
         )
         steps = round(buffer.steps / len(nodes))
         log.round(done, steps)
         buffer.result, buffer.since_s = RoundResult({}, 0.0), float(sim.now_s)
-        if due(buffer.updates) > len(outcomes) or buffer.updates == total:
+        if due(buffer.updates) > before + len(outcomes) or buffer.updates == total:
             rule.install(encoder, weights["adapter"])
             models = {
                 node.name: Unsplit(embedding, encoder, learner.model.head)
@@ -263,20 +302,29 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
                 average = Unsplit(embedding, encoder, setup.head())
                 average.head.load_state_dict(weights["head"])
             outcomes.append(evaluate(steps, float(sim.now_s), models, average))
+        for name in parts:
+            course.begins(name, buffer.version, float(sim.now_s) if name == SERVER else None)
+        course.finished(buffer.version)
 
     def due(updates: int) -> int:
         return updates * settings.evaluations // total
 
+    if course.first:
+        for learner in learners:
+            have_downloaded(learner)
+    course.restore(parts)
+    before = due(buffer.updates)
     edge.memory.allocate("model", tensor_bytes(encoder.parameters()))
     async with asyncio.TaskGroup() as group:
         for node, learner in zip(nodes, learners, strict=True):
-            group.create_task(download_model(edge, node, learner), name=f"download to {node.name}")
+            if not course.first:
+                group.create_task(download_model(edge, node, learner), name=f"download to {node.name}")
     buffer.since_s = float(sim.now_s)
     server = Server(sim, edge, setup, buffer, total=total, report=report, made=made)
     async with asyncio.TaskGroup() as group:
-        for index, (node, learner) in enumerate(zip(nodes, learners, strict=True)):
+        for index, (node, worker) in enumerate(zip(nodes, workers, strict=True)):
             link = Link(sim, node, edge, settings.weight_encoding)
-            group.create_task(device(link, learner, setup, index=index), name=f"device {node.name}")
+            group.create_task(device(link, worker, setup, index=index), name=f"device {node.name}")
         async with asyncio.TaskGroup() as serving:
             for node in nodes:
                 serving.create_task(server.serve(node), name=f"updates of {node.name}")
@@ -288,7 +336,7 @@ async def run(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> O
             f"{settings.round_deadline_s} any more; legal is a longer deadline, or devices whose batteries last"
         )
     log.nodes(setup, nodes, edge)
-    return outcomes[-1].counting(counted)
+    return outcomes[-1].counting(buffer.counted)
 
 
 async def _end(server: cosim.Node, device: cosim.Node, deadline_s: float | None) -> None:

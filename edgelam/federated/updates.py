@@ -9,7 +9,7 @@ the server did not count a round, the device goes back to the error before that 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edgelam import cosim
 from edgelam.federated.settings import SplitFedFTSettings
@@ -77,10 +77,18 @@ class Sender:
         self.state = self._owed
 
 
+class Owing(Protocol):
+    """Something that compresses, and keeps its errors."""
+
+    @property
+    def state(self) -> compressors.State:
+        """They, by the name of the tensor."""
+
+
 class Owed:
     """What a sender owes, as a part of a checkpoint."""
 
-    def __init__(self, sender: Sender) -> None:
+    def __init__(self, sender: Owing) -> None:
         """sender: of a device."""
         self._sender = sender
 

@@ -12,7 +12,8 @@ import torch
 
 from edgelam import cosim
 from edgelam.errors import ConfigurationError
-from edgelam.federated import METHODS, EvaluationRecord, RoundRecord, SplitFedFTSettings, prepare
+from edgelam.federated import METHODS, EvaluationRecord, RoundRecord, SplitFedFTSettings, StalenessRecord, prepare
+from edgelam.federated.decomposition.settings import DecompositionSettings
 from edgelam.learning.compressors.settings import CompressionSettings
 from edgelam.learning.course import Course, Weights
 from edgelam.learning.privacy.settings import PrivacySettings
@@ -75,6 +76,12 @@ CASES = {
     "compressed": ("fed-lora", {"compression": CompressionSettings(kind="top-k", share=0.2)}),
     "FLoRA compressed": ("fed-lora", {"aggregation": "flora", "compression": CompressionSettings(kind="int8")}),
     "FedSA": ("fed-lora", {"aggregation": "fedsa-lora"}),
+    "cuts": ("decomposed", {"decomposition": DecompositionSettings(blocks=(0, 1, 2))}),
+    "cuts and small messages": (
+        "decomposed",
+        {"decomposition": DecompositionSettings(blocks=(1, 2), activations=("int4",), jacobian_share=0.3)},
+    ),
+    "one device of FedBuff": ("fedbuff", {"num_devices": 1, "buffer": 1}),
     "full": ("fed-lora", {"tuning": "full", "learning_rate": 1e-3}),
 }
 
@@ -89,6 +96,22 @@ def test_a_run_that_goes_on_learns_as_one_that_was_not_stopped(case, base, tmp_p
     rest, course = ran(settings, method, path)
     assert course.first == 4
     assert learnt(rest) == learnt(whole, first=4)
+
+
+def test_updates_of_several_devices_go_on_from_the_newest_version(base, tmp_path):
+    """What was on its way is lost, and asked for again: the run has as many updates as one that was not stopped."""
+    settings = replace(base, buffer=2, rounds=8)
+    path = tmp_path / "it.safetensors"
+    first, _ = ran(settings, "fedbuff", path, stop=6)
+    rest, course = ran(settings, "fedbuff", path)
+    assert course.first == 6
+    updates = [r.update for r in rest if isinstance(r, StalenessRecord)]
+    assert updates == list(range(12, 24)), "two for each version before, 24 in all"
+    assert [r.round for r in rest if isinstance(r, RoundRecord)] == [6, 7, 8, 9, 10, 11]
+    staleness = [r.staleness for r in rest if isinstance(r, StalenessRecord)]
+    assert staleness[:2] == [0, 0], "all begin with the newest version"
+    done = [r.step for r in (*first, *rest) if isinstance(r, EvaluationRecord) and r.head == "average"]
+    assert done[-1] == 8
 
 
 def test_the_clock_goes_on_where_the_checkpoint_was(base, tmp_path):

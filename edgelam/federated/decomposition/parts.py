@@ -40,7 +40,7 @@ class DeviceBlocks(Device):
         """blocks: of an encoder of its own (`Encoder.twin`); seed: of the dropout of its adapters."""
         super().__init__(embedding, head, shard, settings)
         self.blocks, self.cut = blocks, 0
-        self.held = 0
+        self.held = settings.decomposition.installed_blocks
         """Blocks whose frozen weights it has."""
         self._seed, self._forwards = seed, 0
         self._below: Tensor | None = None
@@ -99,6 +99,15 @@ class DeviceBlocks(Device):
         """Forget the gradients since the last update."""
         super().give_up()
         self._below = None
+
+    def state(self) -> Tensors:
+        """Return what a checkpoint keeps, between two rounds; adapters are the server's."""
+        return super().state() | {"forwards": torch.tensor(self._forwards), "held": torch.tensor(self.held)}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take a state back."""
+        super().load(state)
+        self._forwards, self.held = int(state["forwards"]), int(state["held"])
 
     def resident_bytes(self) -> int:
         """Parameters of embedding, head and held blocks, gradients, and the optimiser's state of the head."""
