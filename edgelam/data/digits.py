@@ -4,16 +4,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from edgelam.data.task import Examples, Task, split_train_test
-
 PATCH = 2
 
 
-def patches(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[num_images, height, width] -> [num_images, num_patches, PATCH*PATCH], patches in row-major order."""
+def patches(images: NDArray[np.float32], side: int = PATCH) -> NDArray[np.float32]:
+    """[num_images, height, width] -> [num_images, num_patches, side*side], patches in row-major order."""
     count, height, width = images.shape
-    grid = images.reshape(count, height // PATCH, PATCH, width // PATCH, PATCH)
-    return np.ascontiguousarray(grid.transpose(0, 1, 3, 2, 4).reshape(count, -1, PATCH * PATCH))
+    grid = images.reshape(count, height // side, side, width // side, side)
+    return np.ascontiguousarray(grid.transpose(0, 1, 3, 2, 4).reshape(count, -1, side * side))
 
 
 def images() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -22,12 +20,3 @@ def images() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 
     bundle = load_digits()
     return (bundle.images / 8.0 - 1.0).astype(np.float32), bundle.target.astype(np.int64)
-
-
-def load(*, test_fraction: float = 0.2, seed: int = 0) -> Task:
-    """Return the images as tokens: 16 patches each."""
-    pictures, labels = images()
-    tokens = patches(pictures)
-    train, test = split_train_test(labels, test_fraction, seed)
-    every = Examples(tokens, labels)
-    return Task("digits", "tokens", every.subset(train), every.subset(test), tuple(str(d) for d in range(10)))

@@ -12,19 +12,22 @@ from numpy.typing import NDArray
 from edgelam.errors import ConfigurationError
 from edgelam.random_streams import from_numbers
 
-Kind = Literal["text", "tokens"]
-BUILT_IN = ("ns3-comments", "digits")
+Kind = Literal["text", "tokens", "images"]
+FETCHED = {"mnist-5000": "mnist-5000", "basic-motions": "basic-motions", "accelerometer": "basic-motions",
+           "gyroscope": "basic-motions"}  # fmt: skip
+"""Tasks whose data `edgelam models fetch` brings, by this name."""
+BUILT_IN = ("ns3-comments", "digits", *FETCHED)
 
 
 @dataclass(frozen=True)
 class Examples:
     """Samples and their labels.
 
-    inputs: a list of strings (kind "text") or an array [num_samples, num_tokens, num_features] float32 (kind
-    "tokens"); labels: [num_samples] int64, each in [0, num_classes).
+    inputs: a list of strings (kind "text"), an array [num_samples, num_tokens, num_features] float32 (kind "tokens") or
+    [num_samples, height, width] uint8 (kind "images"); labels: [num_samples] int64, each in [0, num_classes).
     """
 
-    inputs: Sequence[str] | NDArray[np.float32]
+    inputs: Sequence[str] | NDArray[np.float32] | NDArray[np.uint8]
     labels: NDArray[np.int64]
 
     def __post_init__(self) -> None:
@@ -49,7 +52,8 @@ class Task:
     """A classification task with a fixed training and test set.
 
     kind "text": inputs are strings, tokenised by the backbone's own tokeniser; kind "tokens": inputs are continuous
-    tokens [num_tokens, num_features], brought to the backbone's width by a linear embedding on the device.
+    tokens [num_tokens, num_features], brought to the backbone's width by a linear embedding on the device; kind
+    "images": inputs are images of one size, cut into patches as the backbone embeds them.
     """
 
     name: str
@@ -65,8 +69,8 @@ class Task:
 
     @property
     def token_shape(self) -> tuple[int, int] | None:
-        """(num_tokens, num_features) of a continuous-token task; None for text."""
-        if isinstance(self.train.inputs, np.ndarray):
+        """(num_tokens, num_features) of a continuous-token task; None for text and images."""
+        if self.kind == "tokens" and isinstance(self.train.inputs, np.ndarray):
             return int(self.train.inputs.shape[1]), int(self.train.inputs.shape[2])
         return None
 
@@ -86,29 +90,40 @@ class Task:
             )
 
 
-def load_task(name_or_path: str | Path, *, test_fraction: float = 0.2, seed: int = 0) -> Task:
-    """Load "ns3-comments", "digits", or a user's .csv, .parquet or .npz file.
+def load_task(name_or_path: str | Path, *, test_fraction: float = 0.2, seed: int = 0, as_images: bool = False) -> Task:
+    """Load one of BUILT_IN, or a user's .csv, .parquet or .npz file.
 
     test_fraction in (0, 1) and seed decide the split of "digits" and of user files without a `split` column; the
-    split of "ns3-comments" is fixed by a hash of each text. Raises ConfigurationError, which says what is wrong with a
-    file.
+    split of "ns3-comments" is fixed by a hash of each text, and those of fetched tasks are fixed. as_images: for a
+    backbone that reads images. Raises ConfigurationError, which says what is wrong with a file, or that a task has no
+    images or was not fetched.
     """
-    from edgelam.data import digits, ns3_comments, user_files
+    from edgelam.data import images, motions, ns3_comments, user_files
 
     check_task(name_or_path)
     if not 0.0 < test_fraction < 1.0:
         raise ConfigurationError(f"test_fraction is {test_fraction}; it must be between 0 and 1 (exclusive)")
+    if name_or_path in images.NAMES:
+        return images.load(str(name_or_path), as_images=as_images, test_fraction=test_fraction, seed=seed)
+    if as_images:
+        raise ConfigurationError(
+            f"task {str(name_or_path)!r} has no images, and the backbone reads nothing else; legal are "
+            f"{', '.join(images.NAMES)}, or a backbone of text"
+        )
     if name_or_path == "ns3-comments":
         return ns3_comments.load()
-    if name_or_path == "digits":
-        return digits.load(test_fraction=test_fraction, seed=seed)
+    if name_or_path in motions.CHANNELS:
+        return motions.load(str(name_or_path))
     return user_files.load(Path(name_or_path), test_fraction=test_fraction, seed=seed)
 
 
 def check_task(name_or_path: str | Path) -> None:
-    """Raise ConfigurationError if this is neither a built-in task nor a file that could hold one; read nothing."""
+    """Raise ConfigurationError if this is neither a built-in task that is there nor a file that could hold one."""
     from edgelam.data import user_files
+    from edgelam.models.fetch import model_folder
 
+    if name_or_path in FETCHED:
+        model_folder(FETCHED[str(name_or_path)])
     if name_or_path in BUILT_IN:
         return
     path = Path(name_or_path)

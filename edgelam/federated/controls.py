@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Controls that a good result must beat: the majority class and a linear classifier, trained without any network.
+"""Controls that a good result must beat: the majority class and classical classifiers, trained without any network.
 
 (The third control, the same backbone with random weights, is a run with `weights = "random"`.)
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from edgelam.data import Examples
 from edgelam.errors import ConfigurationError
 from edgelam.federated.setup import Setup
 from edgelam.learning.divergence import refuse_divergence
+from edgelam.learning.hog import describe as hog_features
 from edgelam.learning.participation import draw
 
 
@@ -46,8 +49,7 @@ def linear(setup: Setup) -> list[ControlRow]:
     name = "TF-IDF + linear" if task.kind == "text" else "linear"
     seen = task.train.subset(samples_processed(setup))
     rows = []
-    held = task.train if not setup.settings.labels_per_device else task.train.subset(np.concatenate(setup.parts))
-    for suffix, train in (("same samples", seen), ("all samples", held)):
+    for suffix, train in (("same samples", seen), ("all samples", _held(setup))):
         rows.append(_fit(f"{name} ({suffix})", train, setup))
     return rows
 
@@ -63,17 +65,59 @@ def samples_processed(setup: Setup) -> NDArray[np.int64]:
     return np.array(sorted(seen), dtype=np.int64)
 
 
-def _fit(name: str, train: Examples, setup: Setup) -> ControlRow:
+def hog(setup: Setup) -> ControlRow:
+    """Fit a logistic regression on histograms of oriented gradients with all that the devices have.
+
+    Raises ConfigurationError for a task without images.
+    """
+    if setup.task.kind != "images":
+        raise ConfigurationError(
+            f"control 'hog' with task {setup.task.name!r} and backbone {setup.backbone.name!r}, which have no images; "
+            "legal are tasks of images with a backbone that reads them, such as dinov2-small"
+        )
+    return _fit("HOG + linear", _held(setup), setup, hog_features)
+
+
+def support_vectors(setup: Setup) -> ControlRow:
+    """Fit a support vector machine (RBF kernel) on TF-IDF, raw tokens or pixels with all that the devices have.
+
+    It gives no probabilities, so its loss is NaN.
+    """
+    from sklearn.pipeline import make_pipeline
+    from sklearn.svm import SVC
+
+    held, labels = _held(setup), setup.test.labels.numpy()
+    predicted = np.full(len(labels), held.labels[0])
+    if len(np.unique(held.labels)) > 1:
+        machine = make_pipeline(_features(setup), SVC(C=10.0)).fit(held.inputs, held.labels)
+        predicted = machine.predict(setup.test_examples.inputs)
+    return ControlRow("SVM", float(np.mean(predicted == labels)), float("nan"), len(held))
+
+
+def _held(setup: Setup) -> Examples:
+    """Return what the devices have, in one place."""
+    if not setup.settings.labels_per_device:
+        return setup.task.train
+    return setup.task.train.subset(np.concatenate(setup.parts))
+
+
+def _features(setup: Setup, describe: Callable[[Any], Any] | None = None) -> Any:
+    """Return what makes numbers of inputs: TF-IDF of texts, or the raw tokens or pixels; describe: another one."""
     from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.preprocessing import FunctionTransformer
+
+    if setup.task.kind == "text":
+        return TfidfVectorizer(sublinear_tf=True)
+    return FunctionTransformer(describe or _flat)
+
+
+def _fit(name: str, train: Examples, setup: Setup, describe: Callable[[Any], Any] | None = None) -> ControlRow:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer
 
     labels = setup.test.labels.numpy()
     present = np.unique(train.labels)
-    flatten = FunctionTransformer(lambda x: np.asarray(x).reshape(len(x), -1))
-    features = TfidfVectorizer(sublinear_tf=True) if setup.task.kind == "text" else flatten
-    model = make_pipeline(features, LogisticRegression(C=10.0, max_iter=1000))
+    model = make_pipeline(_features(setup, describe), LogisticRegression(C=10.0, max_iter=1000))
     predicted = np.full((len(labels), setup.task.num_classes), 1e-6)
     if len(present) < 2:
         predicted[:, present] = 1.0  # there are no classes to tell apart
@@ -90,3 +134,9 @@ def _fit(name: str, train: Examples, setup: Setup) -> ControlRow:
     loss = -np.log(predicted[np.arange(len(labels)), labels]).mean()
     refuse_divergence(float(loss), f"the test loss of control {name!r}", setup.settings.against_divergence)
     return ControlRow(name, float(np.mean(predicted.argmax(axis=1) == labels)), float(loss), len(train))
+
+
+def _flat(inputs: NDArray[np.float32] | NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return one row for each sample; the pixels of images in -1..1."""
+    rows: NDArray[Any] = np.asarray(inputs).reshape(len(inputs), -1)
+    return (rows / 127.5 - 1.0).astype(np.float32) if rows.dtype == np.uint8 else rows

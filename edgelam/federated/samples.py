@@ -16,6 +16,7 @@ from torch import Tensor
 from edgelam.data import Examples
 from edgelam.errors import ConfigurationError
 from edgelam.models import Backbone
+from edgelam.models.images import ImageBackbone
 from edgelam.models.padding import mask_of
 from edgelam.models.parts import no_tokenizer
 from edgelam.random_streams import from_numbers
@@ -48,14 +49,17 @@ class Samples:
     """Samples that are tokenised when they are first asked for; `batch(indices)` collates some of them."""
 
     def __init__(self, examples: Examples, backbone: Backbone, max_tokens: int) -> None:
-        """Texts are cut off after `max_tokens`, including special tokens."""
+        """Texts are cut off after `max_tokens`, including special tokens; images are scaled to as many patches."""
         self.labels = torch.from_numpy(np.ascontiguousarray(examples.labels))
         self._backbone = backbone
         self._limit = min(max_tokens, backbone.max_length or max_tokens)
+        self._images: Tensor | None = None
         self._ids: dict[int, list[int]] = {}
         self._texts: list[str] = []
         self._tokens: Tensor | None = None
-        if isinstance(examples.inputs, np.ndarray):
+        if isinstance(backbone, ImageBackbone):
+            self._images = torch.from_numpy(np.ascontiguousarray(examples.inputs, dtype=np.uint8))
+        elif isinstance(examples.inputs, np.ndarray):
             if examples.inputs.shape[1] > self._limit:
                 raise ConfigurationError(
                     f"a sample has {examples.inputs.shape[1]} tokens but max_tokens allows {self._limit}; "
@@ -75,8 +79,7 @@ class Samples:
         """Return samples `indices` ([B] int64) as one right-padded batch."""
         chosen = torch.from_numpy(np.asarray(indices, dtype=np.int64))
         labels = self.labels[chosen]
-        if self._tokens is not None:
-            inputs = self._tokens[chosen]
+        if (inputs := self._rows(chosen)) is not None:
             return Batch(inputs, torch.ones(inputs.shape[:2], dtype=torch.bool), labels, indices)
         rows = [torch.tensor(self._token_ids(int(i))) for i in indices]
         mask = mask_of(torch.tensor([len(row) for row in rows]))
@@ -84,10 +87,16 @@ class Samples:
 
     def batches(self, size: int) -> Iterator[tuple[NDArray[np.int64], Batch]]:
         """Return all samples, `size` at a time, the short ones first (so that little is padded), with their indices."""
-        lengths = [len(self._token_ids(i)) for i in range(len(self))] if self._tokens is None else [0] * len(self)
+        lengths = [len(self._token_ids(i)) for i in range(len(self))] if self._texts else [0] * len(self)
         order = np.argsort(np.array(lengths), kind="stable")
         for start in range(0, len(self), size):
             yield order[start : start + size], self.batch(order[start : start + size])
+
+    def _rows(self, chosen: Tensor) -> Tensor | None:
+        """Return continuous tokens [B, L, F] of samples of one length; None for texts."""
+        if isinstance(self._backbone, ImageBackbone) and self._images is not None:
+            return self._backbone.tokens(self._images[chosen], self._backbone.side(self._limit))
+        return None if self._tokens is None else self._tokens[chosen]
 
     def _token_ids(self, index: int) -> list[int]:
         if index not in self._ids:

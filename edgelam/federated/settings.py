@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from edgelam.errors import ConfigurationError
+from edgelam.federated.alignment.settings import AlignmentSettings
 from edgelam.federated.allocation.settings import AllocationSettings
 from edgelam.federated.decomposition.settings import DecompositionSettings
 from edgelam.learning.air_settings import AirSettings
@@ -29,11 +30,15 @@ class SplitFedFTSettings:
     """Everything that decides what is learned; the scenario decides network and machines."""
 
     task: str = "ns3-comments"
-    """What to learn: "ns3-comments" (text, 12 classes), "digits" (2x2-patch tokens, 10 classes), or a file:
-    .csv or .parquet with columns text,label, or .npz with tokens,labels."""
-    objective: Literal["classification", "next-token"] = "classification"
+    """What to learn: "ns3-comments" (text, 12 classes), "digits" (images, 10 classes), fetched data ("mnist-5000":
+    images, 10 classes; "basic-motions": series of two sensors, 4 classes; "accelerometer" or "gyroscope": one of them),
+    or a file: .csv or .parquet with columns text,label, or .npz with tokens,labels."""
+    objective: Literal["classification", "next-token", "contrastive"] = "classification"
     """classification: the class of a sample; next-token: each token of a text from those before it, with a decoder-only
-    backbone, its own token table as frozen head, and cut tokens. Labels then only divide the data."""
+    backbone, its own token table as frozen head, and cut tokens. Labels then only divide the data. contrastive
+    (split-fedft only): vectors of two modalities of a sample that are near one another, as `alignment` says."""
+    alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
+    """objective contrastive only: the second modality, and which devices have which."""
     test_fraction: float = 0.2
     """Share of a task's samples that is kept for testing, between 0 and 1. Tasks with their own split ignore it."""
 
@@ -48,7 +53,8 @@ class SplitFedFTSettings:
     """Labelled samples that each device has, drawn from its part of the training set; 0: all of its part."""
 
     backbone: str = "minilm"
-    """The transformer: "minilm" (installed, works offline), a model folder, or a model in the local hub cache."""
+    """The transformer: "minilm" (installed, works offline), a fetched model ("smollm2-135m", or
+    "dinov2-small", which reads images), a model folder, or a model in the local hub cache."""
     weights: Literal["pretrained", "random"] = "pretrained"
     """Pre-trained weights, or the control: the same architecture with random weights, drawn from the seed."""
     lora: LoraSettings = field(default_factory=LoraSettings)
@@ -66,7 +72,7 @@ class SplitFedFTSettings:
     pooling: Literal["auto", "mean", "last"] = "auto"
     """How tokens become one vector: their mean, or the last token; auto: last for decoder-only backbones, else mean."""
     max_tokens: int = 32
-    """Longest sequence in tokens, at least 2; longer sequences are cut off."""
+    """Longest sequence in tokens, at least 2; longer texts are cut off, and images are scaled to as many patches."""
     train_embedding: bool = False
     """Also train the embedding module on the devices; this needs a fourth message (dLoss/d embedding, down)."""
 
@@ -176,6 +182,8 @@ class SplitFedFTSettings:
                 "participation 1 and stragglers 'wait', or aggregation fedit or ffa-lora"
             )
         self._check_tuning()
+        if self.objective == "contrastive":
+            self.alignment.check(self.num_devices)
         if self.allocation.decides:
             self._check_allocation()
         if self.robust.rule != "none" or self.robust.poisoned:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Makes tensors from settings: the task, the backbone, and each device's shard. All methods of a run share them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,7 @@ from edgelam.learning.course import Course
 from edgelam.learning.rounds import Rounds
 from edgelam.models import Backbone, Encoder, Head, LanguageHead, Unsplit, embedding_module, load_backbone
 from edgelam.models.frozen import round_backbone
+from edgelam.models.images import ImageBackbone, ImageEmbedding
 from edgelam.random_streams import Stream, derive_seed, from_numbers, numbered
 
 
@@ -53,17 +55,22 @@ class Setup:
 
         Raises ConfigurationError if the backbone cannot do the objective.
         """
+        if self.settings.objective == "contrastive":
+            raise ConfigurationError("objective contrastive is known to method split-fedft alone; legal is that method")
         if self.settings.objective == "next-token":
             return LanguageHead(self.backbone)
         return Head(self.backbone, self.task.num_classes, cut=self.settings.cut, pooling=self.settings.pooling)
 
     def embedding(self) -> torch.nn.Module:
         """Return a new embedding module; the values are the same in every call."""
-        shape = self.task.token_shape
+        settings, shape = self.settings, self.task.token_shape
+        if isinstance(self.backbone, ImageBackbone):
+            module = ImageEmbedding(self.backbone, self.backbone.side(settings.max_tokens))
+            return module.requires_grad_(settings.train_embedding)
         return embedding_module(
             self.backbone,
             shape[1] if shape else None,
-            trainable=self.settings.train_embedding,
+            trainable=settings.train_embedding,
             seed=self.seed,
         )
 
@@ -87,8 +94,10 @@ def prepare(settings: SplitFedFTSettings, seed: int) -> Setup:
 
     Raises ConfigurationError if the task or the backbone is missing or does not fit, or if nothing meets the budget.
     """
-    task = load_task(settings.task, test_fraction=settings.test_fraction, seed=seed)
     backbone = load_backbone(settings.backbone, pretrained=settings.weights == "pretrained", seed=seed)
+    task = load_task(
+        settings.task, test_fraction=settings.test_fraction, seed=seed, as_images=isinstance(backbone, ImageBackbone)
+    )
     round_backbone(backbone, settings.frozen_weights)
     if settings.objective == "next-token":
         if task.kind != "text":
@@ -103,6 +112,14 @@ def prepare(settings: SplitFedFTSettings, seed: int) -> Setup:
         parts = split_dirichlet(task.train.labels, settings.num_devices, settings.alpha, rng)
     if settings.labels_per_device:
         parts = [_few(part, settings.labels_per_device, seed, device) for device, part in enumerate(parts)]
+    return assembled(settings, seed, task, backbone, parts)
+
+
+def assembled(
+    settings: SplitFedFTSettings, seed: int, task: Task, backbone: Backbone, parts: Sequence[NDArray[np.int64]]
+) -> Setup:
+    """Return the setup of a task whose training samples are divided like this. The order of a device's samples, and
+    which test samples are used, depend on the seed and the numbers of samples alone."""
     shards = tuple(
         Shard(
             Samples(task.train.subset(part), backbone, settings.max_tokens),

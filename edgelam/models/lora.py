@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch.nn import Parameter
 
 ALL_LINEAR = "all-linear"
+_TARGETS = {"dinov2": ("q_proj", "v_proj")}
+"""Of architectures for which peft has no choice; elsewhere, too, it takes queries and values."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def inject_lora(model: nn.Module, settings: LoraSettings, *, seed: int = 0) -> d
         r=settings.rank,
         lora_alpha=settings.alpha,  # type: ignore[arg-type]  # peft computes with floats
         lora_dropout=settings.dropout,
-        target_modules=_targets(model, settings.targets) or None,
+        target_modules=_targets(model, settings.targets or _own_targets(model)) or None,
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
     legal = _legal_targets(model)  # before adapters bring linear layers of their own
@@ -68,6 +70,11 @@ def inject_lora(model: nn.Module, settings: LoraSettings, *, seed: int = 0) -> d
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora_" in name)
     return lora_parameters(model)
+
+
+def _own_targets(model: nn.Module) -> tuple[str, ...]:
+    config: Any = getattr(model, "config", None)
+    return _TARGETS.get(getattr(config, "model_type", ""), ())
 
 
 def _targets(model: nn.Module, wanted: tuple[str, ...]) -> list[str]:

@@ -15,7 +15,7 @@ from edgelam.runs.network import Network
 
 from .allocation.settings import ALL_RULES, FEW_RULES, AllocationStudy
 from .decomposition.settings import OBJECTIVES, SMALL, DecompositionStudy
-from .few_labels.settings import KINDS, FewLabelsStudy
+from .few_labels.settings import KINDS, TEXT_KINDS, FewLabelsStudy
 from .peft.settings import ALL_WAYS as ALL_TUNINGS
 from .peft.settings import PeftStudy
 from .privacy.settings import PrivacyStudy
@@ -48,8 +48,8 @@ class Config:
     """The methods to run over the network, one after the other. All use the same data order and number of samples."""
     controls: tuple[Control, ...] = ("random-weights", "linear", "majority")
     """Rows of the result table that show whether pre-training matters. random-weights: split-fedft on the same backbone
-    with random weights, without a network; linear: logistic regression on TF-IDF (text) or raw tokens, with all data in
-    one place; majority: always the largest class. --controls without a value runs none of them."""
+    with random weights, without a network; linear: logistic regression on TF-IDF (text), raw tokens or pixels, with all
+    data in one place; majority: always the largest class. --controls without a value runs none of them."""
 
     search_factors: tuple[float, ...] = ()
     """Factors of the search for learning rates: before each method runs, the configured rates times each factor are
@@ -114,11 +114,13 @@ class Config:
                 "search_factors are given with privacy.clip: the search looks at labels without noise, so epsilon "
                 "would not hold; search without privacy, or with other data, and give the rates"
             )
-        if self.learning.objective == "next-token" and set(self.controls) - {"random-weights"}:
+        if self.learning.objective != "classification" and set(self.controls) - {"random-weights"}:
             raise ConfigurationError(
-                f"objective is 'next-token' with controls {', '.join(self.controls)}, of which linear and majority "
-                "tell classes; legal is --controls random-weights, or none"
+                f"objective is {self.learning.objective!r} with controls {', '.join(self.controls)}, of which "
+                "linear and majority tell classes; legal is --controls random-weights, or none"
             )
+        if self.learning.objective == "contrastive":
+            self._check_contrastive()
         if "fed-lora" in self.methods and self.learning.allocation.decides:
             rounds = -(-self.learning.rounds // self.learning.local_steps)
             self.learning.allocation.check(self.learning.num_devices, rounds)
@@ -134,6 +136,14 @@ class Config:
             raise ConfigurationError(f"{' and '.join(names)} are both given; one study is legal")
         if not self.methods and not self.controls:
             raise ConfigurationError("methods and controls are both empty: there is nothing to run")
+
+    def _check_contrastive(self) -> None:
+        if set(self.methods) - {"split-fedft"}:
+            raise ConfigurationError(
+                f"objective is 'contrastive' with methods {', '.join(self.methods)}; legal is split-fedft alone"
+            )
+        if self.search_factors:
+            raise ConfigurationError("objective is 'contrastive', which does not know search_factors; legal is none")
 
     @property
     def study(self) -> str:
@@ -169,10 +179,17 @@ def check(config: Config) -> None:
     check_task(config.learning.task)
     check_backbone(config.learning.backbone)
     own = config.learning.backbone != OFFLINE_NAME or config.learning.task not in BUILT_IN
+    own = own or config.learning.objective == "contrastive"
     if own or config.learning.lora.targets:
         from edgelam.federated import prepare
 
-        prepare(config.learning, config.seed).unsplit()
+        setup = prepare(config.learning, config.seed)
+        if config.learning.objective == "contrastive":
+            from edgelam.federated.alignment.pair import pair_of
+
+            pair_of(setup)
+        else:
+            setup.unsplit()
 
 
 def quick() -> Config:
@@ -193,14 +210,25 @@ def full() -> Config:
 
 def few_labels() -> Config:
     """A pre-trained model beside its controls with 5 and 25 labelled comments on each device."""
-    ways = tuple(f"{kind}-{labels}" for labels in (5, 25) for kind in KINDS)
+    ways = tuple(f"{kind}-{labels}" for labels in (5, 25) for kind in TEXT_KINDS)
     return dataclasses.replace(Config(), controls=(), scarcities=FewLabelsStudy(ways=ways))
 
 
 def few_labels_seeds() -> Config:
     """The same with 5 to 100 labelled comments, over five seeds."""
-    ways = tuple(f"{kind}-{labels}" for labels in (5, 12, 25, 50, 100) for kind in KINDS)
+    ways = tuple(f"{kind}-{labels}" for labels in (5, 12, 25, 50, 100) for kind in TEXT_KINDS)
     return dataclasses.replace(few_labels(), scarcities=FewLabelsStudy(ways=ways, num_seeds=5))
+
+
+def few_labels_images() -> Config:
+    """DINOv2 on images of digits, beside classical classifiers and random weights, over five seeds."""
+    learning = SplitFedFTSettings(
+        task="mnist-5000", backbone="dinov2-small", max_tokens=17, rounds=20, evaluations=1
+    )  # fmt: skip
+    ways = tuple(f"{kind}-{labels}" for labels in (20, 100) for kind in KINDS)
+    return dataclasses.replace(
+        Config(), learning=learning, controls=(), scarcities=FewLabelsStudy(ways=ways, num_seeds=5)
+    )  # fmt: skip
 
 
 def allocation() -> Config:
@@ -304,6 +332,7 @@ PROTECTIONS = ("none", "clip", "epsilon-500", "epsilon-50", "epsilon-5", "eta-20
 
 RECIPES = {
     "quick": quick, "full": full, "few-labels": few_labels, "few-labels-seeds": few_labels_seeds,
+    "few-labels-images": few_labels_images,
     "allocation": allocation, "allocation-seeds": allocation_seeds,
     "allocation-grid": allocation_grid,
     "decomposition": decomposition, "decomposition-seeds": decomposition_seeds,

@@ -18,12 +18,12 @@ from edgelam.data.fetched import mnist
 from edgelam.data.task import load_task
 from edgelam.inference.split.wire import packed, unpacked
 from edgelam.modalities import pretrained
-from edgelam.modalities.image import prepared
 from edgelam.modalities.speech import NO_TIMESTAMPS, START, SpeechDecoder, SpeechEncoder, whisper
 from edgelam.modalities.spoken import QUESTIONS, SENTENCES, TRAINED_SPEEDS, spoken_words
 from edgelam.modalities.voicing import SpeechSynthesis
 from edgelam.models import load_backbone
 from edgelam.models.cuts import Cuttable, ImageCuts, SpeechCuts, State, TextCuts
+from edgelam.models.images import prepared
 from edgelam.output.progress import Progress
 from edgelam.privacy import inversion, token_lookup
 from edgelam.random_streams import derive_seed, torch_generator, torch_seeded

@@ -9,9 +9,9 @@ from torch import Tensor
 from edgelam.data.fetched import mnist
 from edgelam.modalities import pretrained
 from edgelam.modalities.bench import Bench
-from edgelam.modalities.image import prepared
 from edgelam.modalities.sandwich import Batch, Training
 from edgelam.modalities.sandwich import fit as train
+from edgelam.models.images import prepared
 from edgelam.models.nested import Nested, of_dinov2
 
 TRAINING = Training(steps=160, checkpoint=20, rate=1e-4, frozen=())

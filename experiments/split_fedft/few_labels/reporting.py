@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from rich.console import Console
@@ -22,7 +23,7 @@ def report(path: Path, console: Console) -> None:
     for row in results.summary(run).to_dict("records"):
         table.add_row(
             str(row["labels"]), str(row["kind"]), with_interval(row["accuracy"], row["interval"]),
-            f"{row['loss_nats']:.3f}", str(row["seeds"]),
+            "-" if math.isnan(row["loss_nats"]) else f"{row['loss_nats']:.3f}", str(row["seeds"]),
         )  # fmt: skip
     table.print(console)
     claims.table(results.claims(run)).print(console)

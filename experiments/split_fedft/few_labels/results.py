@@ -10,7 +10,7 @@ from edgelam.runs.claims import Claim, more
 from edgelam.runs.statistics import half_interval
 
 from ..ways import by_seed, curves
-from .settings import LINEAR, MAJORITY, PRETRAINED, RANDOM, parse
+from .settings import KINDS, PRETRAINED, parse
 
 
 def scores(run: Run) -> pd.DataFrame:
@@ -38,7 +38,7 @@ def claims(run: Run) -> list[Claim]:
     there = set(rows["way"])
     for labels in sorted(set(rows["labels"])):
         ours = f"{PRETRAINED}-{labels}"
-        for kind in (LINEAR, RANDOM, MAJORITY):
+        for kind in KINDS[1:]:
             if ours not in there or f"{kind}-{labels}" not in there:
                 continue
             text = f"with {labels} labels on each device, the pre-trained model is more accurate than {kind}"

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from ..config import Config
 
 PRETRAINED, RANDOM, LINEAR, MAJORITY = "pretrained", "random", "linear", "majority"
-KINDS = (PRETRAINED, RANDOM, LINEAR, MAJORITY)
+SVM, HOG = "svm", "hog"
+TEXT_KINDS = (PRETRAINED, RANDOM, LINEAR, MAJORITY)
+KINDS = (*TEXT_KINDS, SVM, HOG)
 _WAY = re.compile(rf"({'|'.join(KINDS)})-(\d+)")
 
 
@@ -23,8 +25,9 @@ class FewLabelsStudy:
 
     ways: tuple[str, ...] = ()
     """KIND-N, with N labelled samples on each device. pretrained: split-fedft over the network; random: the same with
-    random weights, without a network; linear: logistic regression on TF-IDF (text) or raw tokens, which sees the labels
-    of all devices in one place; majority: always the largest class. Empty: no study."""
+    random weights, without a network; linear: logistic regression on TF-IDF (text), raw tokens or pixels, which sees
+    the labels of all devices in one place; svm: a support vector machine on the same; hog: logistic regression on
+    histograms of oriented gradients, of images; majority: always the largest class. Empty: no study."""
     num_seeds: int = 1
     """Every way runs with so many seeds, from `seed` on."""
 
