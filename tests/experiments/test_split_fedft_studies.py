@@ -114,7 +114,8 @@ def test_what_is_tuned_is_compared_and_bytes_are_worked_out(backbone, tokens, tm
 
 
 def test_ways_to_protect_are_compared_and_attacked(backbone, tmp_path, capsys):
-    study = {"ways": ("none", "clip", "epsilon-5", "eta-2", "user-epsilon-50"), "members": 20, "canaries": 2000}
+    study = {"ways": ("none", "clip", "epsilon-5", "eta-2", "user-epsilon-50"), "members": 20, "canaries": 2000,
+             "matching_steps": 5}  # fmt: skip
     config = small("privacy", study, Network(scenario="none"), backbone=backbone, num_devices=3, rounds=4,
                    evaluations=1, test_samples=60)  # fmt: skip
     found, path = run(config, tmp_path)
@@ -134,6 +135,9 @@ def test_ways_to_protect_are_compared_and_attacked(backbone, tmp_path, capsys):
     assert 0 < audits.loc["as it is", "epsilon_lower"] < audits.loc["as it is", "epsilon_rdp"]
     for broken in ("a tenth of the noise", "without the clip"):
         assert audits.loc[broken, "epsilon_lower"] > audits.loc[broken, "epsilon_rdp"]
+    behind = of_privacy.matched(found)
+    assert behind["noise"].tolist() == [0.0, 1.0]
+    assert behind["recovered"].between(0.0, 1.0).all()
     deep = of_privacy.depths(found)
     assert deep["blocks"].tolist() == [0, 1]
     assert deep["recovered"].iloc[0] == 1.0
@@ -145,16 +149,17 @@ def test_ways_to_protect_are_compared_and_attacked(backbone, tmp_path, capsys):
 
 
 def test_few_labels_are_compared_with_controls(backbone, tmp_path, capsys):
-    study = {"ways": ("pretrained-6", "random-6", "linear-6", "majority-6", "linear-60"), "num_seeds": 2}
+    study = {"ways": ("pretrained-6", "random-6", "linear-6", "majority-6", "svm-6", "linear-60"),
+             "num_seeds": 2}  # fmt: skip
     config = small("few-labels", study, Network(scenario="none"), backbone=backbone, num_devices=3, rounds=3,
                    evaluations=1, test_samples=60)  # fmt: skip
     found, path = run(config, tmp_path)
     rows = of_few_labels.scores(found)
-    assert len(rows) == 10
+    assert len(rows) == 12
     assert rows.groupby("way")["accuracy"].mean()["linear-60"] > rows.groupby("way")["accuracy"].mean()["linear-6"]
     held = found["devices"].query("role == 'ue'")["num_train_samples"]
     assert set(held) == {6}
-    assert len(of_few_labels.claims(found)) == 3
+    assert len(of_few_labels.claims(found)) == 4
     split_fedft.report(path, terminal())
     assert "labels on each device" in capsys.readouterr().out
     assert [each.name for each in split_fedft.plot(path)] == ["labels.svg"]

@@ -10,7 +10,8 @@ from edgelam.output.progress import Progress
 from edgelam.runs import RunFolder
 
 from .. import ways
-from . import attacks
+from . import attacks, matching
+from .settings import NONE, parse
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -39,6 +40,9 @@ def _attack(config: Config, setup: Setup, parts: split_fedft.SplitModels, folder
     found = attacks.membership_of(setup, model, 0, config.privacies.members)
     if found is not None:
         folder.table("members", attacks.MEMBERS).append({"method": name} | found)
+    if parse(name.rsplit(" #", 1)[0])[0] == NONE:
+        for row in matching.matched_of(setup, model, 0, config.privacies.matching_steps):
+            folder.table("matched", matching.MATCHED).append({"method": name} | row)
     if setup.settings.privacy.clip is not None:
         for row in attacks.audits_of(setup, config.privacies.canaries):
             folder.table("audits", attacks.AUDITS).append({"method": name} | row)

@@ -67,6 +67,13 @@ def depths(run: Run) -> pd.DataFrame:
     return run["depths"].groupby("blocks")[["known", "tokens", "recovered"]].mean().reset_index()
 
 
+def matched(run: Run) -> pd.DataFrame:
+    """Share of tokens found behind gradients, means over seeds: noise, samples, tokens, recovered."""
+    if "matched" not in run or run["matched"].empty:
+        return pd.DataFrame(columns=["noise", "recovered"])
+    return run["matched"].groupby("noise")[["samples", "tokens", "recovered"]].mean().reset_index()
+
+
 def audits(run: Run) -> pd.DataFrame:
     """Every audit: way, seed, what, noise_multiplier, epsilon_lower, epsilon_rdp, epsilon_pld."""
     return _table(run, "audits")

@@ -34,6 +34,8 @@ class PrivacyStudy:
     """Bound of user-epsilon-N: of a device's update."""
     canaries: int = 4000
     """Releases of each of two kinds in the audit of a way with a clip, at least 1000."""
+    matching_steps: int = 100
+    """Steps in which inputs are searched for behind a gradient, at least 1."""
     members: int = 200
     """Training samples of a device that membership is told of, at least 20, and as many others."""
 
@@ -52,6 +54,8 @@ class PrivacyStudy:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be above 0 and finite")
         if self.canaries < 1000:
             raise ConfigurationError(f"canaries are {self.canaries}; they must be at least 1000")
+        if self.matching_steps < 1:
+            raise ConfigurationError(f"matching_steps is {self.matching_steps}; it must be at least 1")
         if self.members < 20:
             raise ConfigurationError(f"members are {self.members}; they must be at least 20")
 
