@@ -222,6 +222,7 @@ def test_settings_that_it_does_not_know(changes, base):
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"split-fedft", "air-fed-lora"}))
 def test_other_methods_refuse_it(method, base):
     """All but the one that needs a cell."""
+
     async def main(sim):
         return await METHODS[method](sim, prepare(base, 1), lambda record: None)
 
