@@ -25,6 +25,8 @@ FIXED = ("hold-last", "prony")
 EQUAL = "cnn-equal"
 LEARNED = ("rnn", "lstm", "gru", "cnn", EQUAL, "transformer", "lam", "lam-random", "lam-full")
 PLACES = ("local", "pooled", "federated")
+SMALL_LAM = LamSettings(channels=8, blocks=1, layers=2, lora=LoraSettings(rank=4, alpha=8.0))
+"""For processors: a small pre-encoder, two layers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,9 +87,7 @@ class Config:
 
     backbone: str = "minilm"
     """The LAM's backbone: "minilm" (works offline), a model folder, or a model in the local hub cache such as gpt2."""
-    lam: LamSettings = dataclasses.field(
-        default_factory=lambda: LamSettings(channels=8, blocks=1, layers=2, lora=LoraSettings(rank=4, alpha=8.0))
-    )
+    lam: LamSettings = SMALL_LAM
     """The size of the parts around the backbone."""
     loop: LoopSettings = dataclasses.field(default_factory=LoopSettings)
     """Predictors in a cell: with loop.predictors, and no methods, the network is the cell that they drive."""

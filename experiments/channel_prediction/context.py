@@ -12,6 +12,7 @@ import torch
 
 from edgelam.air import prediction
 from edgelam.air.prediction import Continued, Predictor, Windows, WindowSettings, methods
+from edgelam.air.prediction.prony import RIDGE
 from edgelam.cosim import derive_seed
 from edgelam.errors import ConfigurationError
 from edgelam.models import Backbone, load_backbone
@@ -27,7 +28,7 @@ from .tables import Tables
 class Models:
     """Makes predictors: the backbones are loaded once."""
 
-    def __init__(self, config: Config, steps: Sequence[float] | None = None, ridge: float = 0.03) -> None:
+    def __init__(self, config: Config, steps: Sequence[float] | None = None, ridge: float = RIDGE) -> None:
         """Load what the configured methods need. Raises ConfigurationError, before anything is computed.
 
         steps, ridge: of Prony's method (`prediction.Prony`): times of the predicted snapshots in periods of the past.
@@ -55,7 +56,8 @@ class Models:
             sizes = {"steps": self._steps, "order": self._order, "ridge": self._ridge} if model == "prony" else {}
             return methods.make(model, self._config.window, seed=weights, **sizes).to(self._device)
         if self._config.lam.residual == "prony":
-            return Continued(self._config.window, partial(self._inner, model, weights), self._steps).to(self._device)
+            inner = partial(self._inner, model, weights)
+            return Continued(self._config.window, inner, self._steps, self._ridge).to(self._device)
         return self._inner(model, weights, self._config.window).to(self._device)
 
     @property

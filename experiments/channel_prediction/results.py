@@ -120,8 +120,15 @@ def claims(run: Run) -> list[Claim]:
             compare(f"{label(*best)} below federated {model.upper()}", best, (f"{model}-federated", counts[-1]))
         compare(f"{label(*best)} below pooled GRU", best, ("gru-pooled", counts[-1]))
         compare(f"{label(*best)} below the same at random weights", best, ("lam-random-federated", counts[-1]))
+        compare(f"{label(*best)} below the same with all weights trained", best, ("lam-full-federated", counts[-1]))
         for few, many in pairwise(counts):
             compare(f"federated LAM: {many} servers below {few}", ("lam-federated", many), ("lam-federated", few))
+    for servers in sorted(servers for method, servers in nmse if method == "lam-pooled"):
+        pooled = ("lam-pooled", servers)
+        for other in ("lam-random-pooled", "cnn-equal-pooled", "cnn-pooled", "gru-pooled"):
+            compare(f"{label(*pooled)}, below {label(other, servers)}", pooled, (other, servers))
+        for rule in FIXED:
+            compare(f"{label(*pooled)}, below {rule}", pooled, (rule, 0))
     order = [("lam-local", local), ("gru-local", local), ("rnn-local", local), ("hold-last", 0)]
     present = [key for key in order if key in nmse]
     for better, worse in pairwise(present):

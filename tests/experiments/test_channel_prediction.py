@@ -247,6 +247,20 @@ def test_claims_are_judged_on_paired_differences(lam, gru, said, verdict):
     assert (claim.measured, claim.verdict) == (said, verdict)
 
 
+def test_a_pooled_lam_is_compared_with_its_controls_and_with_what_learns_nothing():
+    rows = [
+        {"method": method, "servers": servers, "test_set": "iid", "seed": seed, "server": -1, "epoch": 1,
+         "nmse": value + 0.01 * seed, "spectral_efficiency": 1.0}
+        for method, servers, value in (("lam-pooled", 1, 0.2), ("lam-random-pooled", 1, 0.3), ("prony", 0, 0.1))
+        for seed in (1, 2)
+    ]  # fmt: skip
+    claims = {claim.text: claim.verdict for claim in results.claims({"scores": pd.DataFrame(rows)})}
+    assert claims == {
+        "pooled LAM, 1 servers, below pooled LAM (random weights), 1 servers": "holds",
+        "pooled LAM, 1 servers, below prony": "does not hold",
+    }
+
+
 def test_orders_beside_the_published_ones():
     ours = pd.DataFrame(
         [

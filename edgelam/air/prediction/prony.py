@@ -26,6 +26,8 @@ from edgelam.air.prediction.predictor import Predictor
 from edgelam.air.prediction.settings import WindowSettings
 from edgelam.errors import ConfigurationError
 
+RIDGE = 0.03  # for pilots with the noise of LLM4CP's tests
+
 
 class Prony(Predictor):
     """Prony's method, which learns nothing beforehand: every sample is fitted by itself. It is only for TDD."""
@@ -34,7 +36,7 @@ class Prony(Predictor):
         self,
         window: WindowSettings,
         order: int = 4,
-        ridge: float = 0.03,
+        ridge: float = RIDGE,
         energy: float = 0.99,
         steps: Sequence[float] | None = None,
     ) -> None:
