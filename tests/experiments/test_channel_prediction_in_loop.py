@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from edgelam.experiments.channel_prediction.in_loop import results
-from edgelam.experiments.channel_prediction.in_loop.controlling import Belief
+from edgelam.experiments.channel_prediction.in_loop.controlling import Belief, direction_error
 from edgelam.experiments.channel_prediction.in_loop.settings import LoopSettings
 from edgelam.experiments.channel_prediction.in_loop.watching import Watched, samples
 from edgelam.experiments.channel_prediction.recipes import in_loop
@@ -55,6 +55,7 @@ def test_a_prediction_saves_what_old_pilots_cost(tmp_path, monkeypatch):
     assert rows.loc["prony", "goodput_mbps"] > 1.02 * rows.loc["hold-last", "goodput_mbps"]
     assert rows.loc["prony", "csi_error"] < 0.5 * rows.loc["hold-last", "csi_error"]
     assert (rows.loc[["hold-last", "prony"], "csi_error"] > rows["pilot_noise"].dropna()).all()
+    assert rows.loc["prony", "direction_error"] < rows.loc["hold-last", "direction_error"] < 1
     # pilots of the special or uplink slot, known 4 slots later, used from the next slot on, for 5 slots
     assert rows.loc["hold-last", "age_ms"] == pytest.approx(0.5 * (4 + 0.5 + 1 + 2.5), abs=0.6)
     assert rows.loc["hold-last", "pilots_per_s"] == 400
@@ -115,6 +116,14 @@ def test_what_is_believed_between_predicted_times():
     assert Belief(100, np.array([[[3.0]]]), 1).at(150).item() == 3
 
 
+def test_the_error_of_direction_by_hand():
+    pilot = np.array([[3, 4j], [1, 1]])
+    assert direction_error(2j * pilot, pilot) == pytest.approx(0)
+    across = np.array([[3, 4j], [1, -1]])  # the second group is orthogonal
+    assert direction_error(across, pilot) == pytest.approx(0.5)
+    assert direction_error(np.array([[1, 0], [1, 0]]), pilot) == pytest.approx((16 / 25 + 1 / 2) / 2)
+
+
 def test_samples_are_what_was_watched():
     """Coefficient = slot + 1000 UE: past and future have the slots that they should, over their root mean square."""
     slots, ues = 40, 3
@@ -144,8 +153,8 @@ def test_pilots_saved_and_claims():
             rows.append(
                 {"method": method, "speed_kmh": 30.0, "period": period, "delay": 4 if period else 0, "seed": seed,
                  "goodput_mbps": goodput + 0.1 * seed}
-                | dict.fromkeys(("block_errors", "csi_error", "pilot_noise", "age_ms", "predicting_ms",
-                                 "pilots_per_s", "predictions", "predictions_left_out"), 1)
+                | dict.fromkeys(("block_errors", "csi_error", "direction_error", "pilot_noise", "age_ms",
+                                 "predicting_ms", "pilots_per_s", "predictions", "predictions_left_out"), 1)
             )  # fmt: skip
     run = {"loop": pd.DataFrame(rows)}
     saved = results.saved(run).set_index(["method", "held"])

@@ -2,6 +2,7 @@
 """One backbone for prediction and beamforming: what is shared, what is trained, and how much is held and sent."""
 
 import dataclasses
+import functools
 import io
 
 import pytest
@@ -9,6 +10,7 @@ from edgelam.experiments.channel_prediction.recipes import tasks
 from edgelam.experiments.channel_prediction.tasks.settings import TasksSettings
 from rich.console import Console
 
+from edgelam import models
 from edgelam.air.prediction import LamSettings, WindowSettings
 from edgelam.errors import ConfigurationError
 from edgelam.models.lora import LoraSettings
@@ -24,6 +26,7 @@ TINY = dataclasses.replace(
 
 def test_all_ways_are_trained_and_weighed(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(models, "load_backbone", functools.cache(models.load_backbone))  # each policy loads it
     experiment = experiments.find("channel-prediction")
     experiment.check(TINY, start=False)
     with RunFolder.create("channel-prediction", TINY, seed=1, out=tmp_path) as folder:

@@ -69,7 +69,19 @@ class Counts:
     ages: int = 0
     error: float = 0.0
     """|belief - pilot|^2 / |pilot|^2, summed over pilots: the error in use, and the noise of the pilot."""
+    direction_error: float = 0.0
+    """`direction_error` of belief and pilot, summed over pilots."""
     errors: int = 0
+
+
+def direction_error(belief: np.ndarray, pilot: np.ndarray) -> float:
+    """Return what of a pilot lies across the belief, from 0 to 1: both [G, N], mean over groups.
+
+    Phase and power of the belief in each group do not matter. They do not for zero forcing and MRT, either.
+    """
+    across = np.abs(np.einsum("gn,gn->g", belief.conj(), pilot)) ** 2
+    powers = np.sum(np.abs(belief) ** 2, axis=1) * np.sum(np.abs(pilot) ** 2, axis=1)
+    return float(np.mean(1 - across / np.maximum(powers, 1e-300)))
 
 
 class Predicting:
@@ -147,9 +159,9 @@ class Predicting:
             if first <= slot:
                 belief = beliefs[ue]
                 if belief is not None and slot < first + self._loop.decision_slots:
-                    self.counts.error += float(
-                        np.sum(np.abs(belief.at(slot) - row) ** 2) / max(np.sum(np.abs(row) ** 2), 1e-300)
-                    )
+                    said = belief.at(slot)
+                    self.counts.error += float(np.sum(np.abs(said - row) ** 2) / max(np.sum(np.abs(row) ** 2), 1e-300))
+                    self.counts.direction_error += direction_error(said, row)
                     self.counts.errors += 1
                 return
 

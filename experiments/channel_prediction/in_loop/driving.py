@@ -30,15 +30,16 @@ from .settings import PERFECT, loop_needs
 
 _POINT = {"method": str, "speed_kmh": float, "period": int, "delay": int, "seed": int}
 LOOP = {
-    **_POINT, "goodput_mbps": float, "block_errors": float, "csi_error": float, "pilot_noise": float, "age_ms": float,
-    "predicting_ms": float, "predictions": int, "predictions_left_out": int, "decisions": int, "left_out": int,
-    "pilots_per_s": float,
+    **_POINT, "goodput_mbps": float, "block_errors": float, "csi_error": float, "direction_error": float,
+    "pilot_noise": float, "age_ms": float, "predicting_ms": float, "predictions": int, "predictions_left_out": int,
+    "decisions": int, "left_out": int, "pilots_per_s": float,
 }  # fmt: skip
 """One row for each predictor, speed (km/h), pilot period, delay (slots) and seed; period and delay of the perfect one
 are 0. Goodput of all UEs; share of first transmissions that are lost; |belief - next pilot|^2 over |pilot|^2 when it
-was used, the pilot's noise included, and that noise over the pilot's power; time from the newest pilot behind a
-precoder to the middle of its use; simulated time of predicting; how many predictions and decisions, and how many were
-left out, since the one before was still being computed; pilots of a UE."""
+was used, the pilot's noise included; what of that pilot lies across the belief (controlling.direction_error); noise of
+a pilot over its power; time from the newest pilot behind a precoder to the middle of its use; simulated time of
+predicting; how many predictions and decisions, and how many were left out, since the one before was still being
+computed; pilots of a UE."""
 USERS = {**_POINT, "ue": int, "goodput_mbps": float}
 MODELS = {"method": str, "period": int, "seed": int, "trained": int, "learning_rate": float, "steps": int,
           "samples": int, "loss": float}  # fmt: skip
@@ -142,7 +143,8 @@ async def _measure(
     whole = {
         "goodput_mbps": float(mbps.sum()),
         "block_errors": float(spent["first_errors"].sum() / max(spent["blocks"].sum(), 1)),
-        "csi_error": done.error / done.errors if done.errors else math.nan, "pilot_noise": noise,
+        "csi_error": done.error / done.errors if done.errors else math.nan,
+        "direction_error": done.direction_error / done.errors if done.errors else math.nan, "pilot_noise": noise,
         "age_ms": 1e3 * air.slot_s * done.age_slots / done.ages if done.ages else math.nan,
         "predicting_ms": 1e3 * done.predicting_s / done.predictions if done.predictions else math.nan,
         "predictions": done.predictions, "predictions_left_out": done.predictions_left_out,

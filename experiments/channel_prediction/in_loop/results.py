@@ -30,7 +30,15 @@ def summary(run: Run) -> pd.DataFrame:
         perfect = run["loop"][(run["loop"]["method"] == PERFECT) & (run["loop"]["speed_kmh"] == key[0])]
         best = perfect.set_index("seed")["goodput_mbps"]
         mine = rows.set_index("seed")["goodput_mbps"]
-        means = ("block_errors", "csi_error", "pilot_noise", "age_ms", "predicting_ms", "pilots_per_s")
+        means = (
+            "block_errors",
+            "csi_error",
+            "direction_error",
+            "pilot_noise",
+            "age_ms",
+            "predicting_ms",
+            "pilots_per_s",
+        )
         found.append(
             dict(zip(POINT, key, strict=True))
             | {"goodput": mine.mean(), "interval": half_interval(mine), "of_perfect": (mine / best).mean()}
@@ -103,13 +111,15 @@ def report(run: Run, console: Console) -> None:
             known = with_interval(best["goodput"].item(), best["interval"].item())
             title += f"; with the channel as it is {known} Mb/s"
         table = TextTable(
-            title, "pilot every", "predictor", "goodput (Mb/s)", "of perfect", "error in use", "pilot noise",
-            "age (ms)", "predicting (ms)", "left out", "block errors", caption="95 % intervals over seeds",
+            title, "pilot every", "predictor", "goodput (Mb/s)", "of perfect", "error in use", "of direction",
+            "pilot noise", "age (ms)", "predicting (ms)", "left out", "block errors",
+            caption="95 % intervals over seeds",
         )  # fmt: skip
         for row in rows.to_dict("records"):
             table.add_row(
                 f"{row['period']} slots", row["method"], with_interval(row["goodput"], row["interval"]),
-                _percent(row["of_perfect"]), f"{row['csi_error']:.3f}", f"{row['pilot_noise']:.3f}",
+                _percent(row["of_perfect"]), f"{row['csi_error']:.3f}", f"{row['direction_error']:.3f}",
+                f"{row['pilot_noise']:.3f}",
                 f"{row['age_ms']:.2f}", f"{row['predicting_ms']:.3g}", f"{row['left_out']:.0%}",
                 f"{row['block_errors']:.1%}",
             )  # fmt: skip
