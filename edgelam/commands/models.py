@@ -37,7 +37,7 @@ class Train:
     names: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="NAME")] = ()
     """The modules, by the names that 'edgelam models list' prints."""
     all: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Train all modules."""
+    """Train all modules but those that come with edgelam."""
     seed: int = 0
     """Seed of first weights, of the choice of samples and of their order."""
 
@@ -131,9 +131,10 @@ def _train(names: tuple[str, ...], everything: bool, seed: int) -> None:
 
     if bool(names) == everything:
         raise ConfigurationError("models train: give the names of modules, or --all; 'edgelam models list' names them")
-    for name in TRAINED if everything else names:
+    wanted = names or [name for name, recipe in TRAINED.items() if not recipe.comes_along]
+    for name in wanted:
         recipe_of(name)
-    for name in TRAINED if everything else names:
+    for name in wanted:
         print(f"{name}: {train(name, seed=seed)}")
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from edgelam.learning.optimisers import make
 from edgelam.modalities.bench import Bench
+from edgelam.modalities.resumed import resumed
 from edgelam.models.nested.bit_planes import PLANES, rounded
 from edgelam.models.nested.network import Change, Nested
 from edgelam.models.nested.shape import PLANED
@@ -60,13 +61,7 @@ def fit(
         elif id(parameter) not in known:
             rest.append(parameter)
     optimiser = make("adamw", [{"params": rest}, {"params": exits}], training.rate)  # type: ignore[list-item]
-    begin, last_kept = 0, ""
-    for done in range(training.steps // training.checkpoint * training.checkpoint, 0, -training.checkpoint):
-        if (state := bench.kept(f"step-{done}")) is not None:
-            _restore(nested, optimiser, state)
-            begin, last_kept = done, f"step-{done}"
-            break
-    for step in range(begin, training.steps):
+    for step in resumed(bench, nested, optimiser, steps=training.steps, every=training.checkpoint):
         generator = torch_generator(derive_seed(bench.seed, f"step {step} of a nested model"))
         rise = min(1.0, (step + 1) / max(1, training.steps // 20))
         fall = rise * (1 - step / training.steps)
@@ -78,10 +73,6 @@ def fit(
         optimiser.zero_grad()
         if (step + 1) % training.checkpoint == 0:
             bench.say(f"step {step + 1} of {training.steps}: loss {error:.3f}")
-            bench.keep(f"step-{step + 1}", lambda: _state(nested, optimiser))
-            if last_kept:
-                bench.drop(last_kept)
-            last_kept = f"step-{step + 1}"
     return nested.eval()
 
 
@@ -121,24 +112,3 @@ def _step(nested: Nested, batch: Batch, training: Training, generator: torch.Gen
 def _both(logits_BC: Tensor, labels_B: Tensor, teacher_BC: Tensor) -> Tensor:
     """Return half the cross-entropy with the labels and half that with the whole model's answer."""
     return 0.5 * F.cross_entropy(logits_BC, labels_B) + 0.5 * F.cross_entropy(logits_BC, teacher_BC)
-
-
-def _state(nested: Nested, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return copies of what the next step needs."""
-    state = {f"weights {n}": p.detach().clone() for n, p in nested.named_parameters() if p.requires_grad}
-    for number, values in optimiser.state_dict()["state"].items():
-        state |= {f"optimiser {number} {name}": value.clone() for name, value in values.items()}
-    return state
-
-
-def _restore(nested: Nested, optimiser: torch.optim.Optimizer, state: dict[str, Tensor]) -> None:
-    own = dict(nested.named_parameters())
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in state.items():
-        kind, rest = name.split(" ", 1)
-        if kind == "weights":
-            own[rest].data.copy_(value)
-        else:
-            number, field = rest.split(" ")
-            moments.setdefault(int(number), {})[field] = value
-    optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})

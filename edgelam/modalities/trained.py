@@ -49,6 +49,8 @@ class Recipe:
     """Processor time that it takes, on one core of a server."""
     version: int = 1
     """After a change of the recipe, or of what a module gives that it is trained on, the module is trained again."""
+    comes_along: bool = False
+    """Its weights come with edgelam, so that it is trained only if it is named."""
 
     @property
     def module(self) -> Any:
@@ -80,6 +82,14 @@ TRAINED = {
         Recipe("minilm-lattice", "comment of ns-3 to its module, in 45 sizes", (), "text_lattice", 200),
         Recipe(
             "dinov2-lattice", "digit to its number, in 45 sizes", ("dinov2-small", "mnist-5000"), "image_lattice", 600
+        ),
+        Recipe(
+            "smollm2-draft",
+            "draft of SmolLM2 for speculative decoding",
+            ("smollm2-135m",),
+            "smollm2_draft",
+            450,
+            comes_along=True,
         ),
     )
 }

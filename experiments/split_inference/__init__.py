@@ -27,7 +27,11 @@ __getattr__ = lazy.attributes(
 
 
 def needs(config: "Config") -> Needs:
-    """Users, an edge server, and a cloud."""
+    """Users, an edge server, and a cloud; for decoding alone, a device and two servers."""
+    if config.decoding.methods and not config.models:
+        from .decoding import NEEDS
+
+        return NEEDS
     return Needs(roles={"ue": config.users, "edge": 1, "cloud": 1})
 
 

@@ -7,6 +7,7 @@ import asyncio
 import dataclasses
 import functools
 import itertools
+import math
 from typing import Any
 
 import torch
@@ -28,23 +29,24 @@ from edgelam.inference.split import (
     best,
     measured,
     predicted_s,
+    with_leaving,
 )
 from edgelam.output.progress import Progress
 from edgelam.random_streams import derive_seed, from_numbers
 from edgelam.runs import RunFolder
 
-from . import leakage, needs
+from . import decoding, leakage, needs
 from .config import Config, Method
-from .workloads import Workload, agreements, make
+from .workloads import Workload, agreements, make, states_at_exits
 
 PROBES = (500, 5_000, 60_000, 200_000)
 """Bytes of the probes from which lines are fitted."""
 TIMES = 2
 """How often each choice of the sweep is run."""
-CUT = {"model": str, "cut": int, "stage": str, "format": str}
-"""Columns of a choice; stage: the last one on the device."""
+CUT = {"model": str, "cut": int, "stage": str, "format": str, "confidence": float}
+"""Columns of a choice; stage: the last one on the device; confidence: from which the exit there answers, or NaN."""
 QUALITY = CUT | {"agreement": float, "bytes": int}
-"""One row a cut and format: the share of answers that are the whole model's, and bytes that cross."""
+"""One row a choice: the share of answers that are the whole model's, and bytes that cross if it does not leave."""
 STAGES = {"model": str, "stage": str, "flops": float, "memory_traffic_bytes": float, "weight_bytes": float}
 SWEEP = CUT | {"seed": int, "e2e_s": float, "predicted_s": float}
 """One row a cut and format that was run alone: the mean time it took, and what the planner thought."""
@@ -53,9 +55,10 @@ PLANNED = CUT | {"seed": int, "e2e_s": float, "least_s": float}
 REQUESTS = CUT | {
     "method": str, "seed": int, "user": str, "request": int, "server": str, "start_s": float, "e2e_s": float,
     "near_s": float, "up_s": float, "far_s": float, "down_s": float, "up_bytes": int, "wan_bytes": int,
-    "raw_bytes_leaving": int, "agrees": bool, "right": bool,
+    "raw_bytes_leaving": int, "left": bool, "agrees": bool, "right": bool,
 }  # fmt: skip
-"""One row a request. wan_bytes: over the WAN to the cloud; raw_bytes_leaving: of the input itself, out of the site."""
+"""One row a request. wan_bytes: over the WAN to the cloud; raw_bytes_leaving: of the input itself, out of the site;
+left: whether an exit of the device answered."""
 
 
 class _Study:
@@ -66,12 +69,17 @@ class _Study:
         self.loads = [make(name, config) for name in config.models]
         formats = tuple(dict.fromkeys((*config.formats, "fp32")))
         self.chains = [measured(load.name, load.cuts, load.inputs[0], formats) for load in self.loads]
-        self.agree: list[dict[tuple[int, str], float]] = []
+        self.agree: list[dict[Choice, float]] = []
+        for i, load in enumerate(self.loads):
+            if load.exits is not None:
+                self.chains[i] = with_leaving(
+                    self.chains[i], load.exits, states_at_exits(load.trial or load), config.confidences
+                )
 
-    def good(self, index: int) -> list[Choice]:
-        """Return the choices of a model whose quality is good enough."""
-        return [Choice(cut, form) for (cut, form), share in self.agree[index].items()
-                if share >= self.config.least_agreement]  # fmt: skip
+    def good(self, index: int, *, exits: bool) -> list[Choice]:
+        """Return the choices of a model whose quality is good enough. exits: those with an exit, too."""
+        return [choice for choice, share in self.agree[index].items()
+                if share >= self.config.least_agreement and (exits or choice.confidence is None)]  # fmt: skip
 
 
 @dataclasses.dataclass
@@ -98,20 +106,22 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
 def _run(config: Config, folder: RunFolder, progress: Progress) -> None:
     if config.leakage.models:
         leakage.run(config, folder, progress)
+    if config.decoding.methods:
+        decoding.run(config, folder, progress)
     if not config.models:
         return
     progress.begin("models", len(config.models), "models")
     study = _Study(config)
     for index, (load, chain) in enumerate(zip(study.loads, study.chains, strict=True)):
-        study.agree.append(agreements(load, config.formats))
+        study.agree.append(agreements(load.trial or load, config.formats, config.confidences))
         for stage in chain.stages:
             folder.table("stages", STAGES).append(
                 {"model": load.name, "stage": stage.name, "flops": stage.work.flops,
                  "memory_traffic_bytes": stage.work.bytes, "weight_bytes": stage.weight_bytes}
             )  # fmt: skip
-        for (cut, form), share in study.agree[index].items():
+        for choice, share in study.agree[index].items():
             folder.table("quality", QUALITY).append(
-                _cut(chain, Choice(cut, form)) | {"agreement": share, "bytes": chain.crossing[form][cut]}
+                _cut(chain, choice) | {"agreement": share, "bytes": chain.crossing[choice.format][choice.cut]}
             )
         progress.step(index + 1)
     seeds = range(config.seed, config.seed + config.num_seeds)
@@ -208,9 +218,10 @@ async def _user(  # noqa: PLR0917
             which = int(draw.integers(len(load.inputs)))
             start_s = loop.time()
             choice = choose(start_s)
-            found = await answer(near, far, load.cuts, load.inputs[which], choice, transport, name=load.name)
+            found = await answer(near, far, load.cuts, load.inputs[which], choice, transport, name=load.name,
+                                 exits=load.exits)  # fmt: skip
             experience.seen(chain, choice, found, loop.time())
-            crossed = choice.cut < len(chain.stages)
+            crossed = found.up_bytes > 0
             cloud = far.role == "cloud"
             said = int(found.answer)
             rows.append(
@@ -219,7 +230,7 @@ async def _user(  # noqa: PLR0917
                     "server": far.name if crossed else "", "start_s": start_s,
                     "wan_bytes": found.up_bytes if cloud else 0,
                     "raw_bytes_leaving": found.up_bytes if cloud and choice.cut == 0 else 0,
-                    "agrees": said == load.answers[which],
+                    "left": choice.cut < len(chain.stages) and not crossed, "agrees": said == load.answers[which],
                     "right": said == (load.labels or load.answers)[which],
                 }
             )  # fmt: skip
@@ -246,10 +257,11 @@ def _chooser(study: _Study, index: int, method: Method, experience: Experience) 
         known = [other for other in study.chains if other is not chain] or [chain]
         surgeon = Neurosurgeon(known, route.near, route.far)
         return lambda now_s: surgeon.choose(chain, experience.route(now_s))
-    planner = Planner(chain, study.good(index), margin=study.config.margin)
+    planner = Planner(chain, study.good(index, exits=method == "exits"), margin=study.config.margin)
     return lambda now_s: planner.choose(experience.route(now_s))
 
 
 def _cut(chain: Chain, choice: Choice) -> dict[str, Any]:
     stage = "" if choice.cut == 0 else chain.stages[choice.cut - 1].name
-    return {"model": chain.name, "cut": choice.cut, "stage": stage, "format": choice.format}
+    return {"model": chain.name, "cut": choice.cut, "stage": stage, "format": choice.format,
+            "confidence": math.nan if choice.confidence is None else choice.confidence}  # fmt: skip

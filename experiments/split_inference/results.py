@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -15,11 +16,13 @@ from edgelam.runs import Run, Score, claims, load
 from edgelam.runs.claims import Claim, less, more
 from edgelam.runs.statistics import half_interval, with_interval
 
+from . import decoding_results
+
 SCORES = (
     Score("e2e_s", "s", "lower", table="requests", group=("model", "method"), over=("seed",), across="method"),
     Score("agreement", "", "higher", table="quality", group=("model", "format"), across="cut"),
 )
-CHOSEN = "planner"
+CHOSEN, EXITS = "planner", "exits"
 BEST_WITHIN = 1.05
 """A planned choice that takes at most so many times the least of all is as good as it."""
 
@@ -36,10 +39,11 @@ def methods(run: Run) -> pd.DataFrame:
                 "model": model, "method": method, "e2e_ms": seeds.mean(), "interval": half_interval(seeds),
                 "p95_ms": rows["e2e_s"].quantile(0.95) * 1e3, "up_kB": rows["up_bytes"].mean() / 1e3,
                 "wan_kB": rows["wan_bytes"].mean() / 1e3, "raw_leaving_kB": rows["raw_bytes_leaving"].mean() / 1e3,
-                "agreement": rows["agrees"].mean(), "right": rows["right"].mean(),
+                "agreement": rows["agrees"].mean(), "right": rows["right"].mean(), "left": rows["left"].mean(),
                 "choices": ", ".join(
-                    f"{stage or 'input'} {form}" for stage, form in
-                    rows[["stage", "format"]].value_counts().index[:2]
+                    f"{stage or 'input'} {form}" + ("" if math.isnan(sure) else f" exit {sure:g}")
+                    for stage, form, sure in
+                    rows[["stage", "format", "confidence"]].value_counts(dropna=False).index[:2]
                 ),
             }
         )  # fmt: skip
@@ -59,12 +63,16 @@ def leaks(run: Run) -> pd.DataFrame:
 def judged(run: Run) -> list[Claim]:
     """Return what is claimed, with what was measured."""
     found = _claims_of_leakage(run) if "leakage" in run else []
+    if "decoding" in run:
+        found += decoding_results.judged(run)
     if "requests" not in run:
         return found
     for model, rows in run["requests"].groupby("model", sort=False):
         table = rows.pivot_table(index="seed", columns="method", values="e2e_s") * 1e3
-        for other in (m for m in table if m != CHOSEN and CHOSEN in table):
+        for other in (m for m in table if m not in (CHOSEN, EXITS) and CHOSEN in table):
             found.append(more(f"{model}: {CHOSEN} is faster than {other}", table[other], table[CHOSEN], unit="ms"))
+        if {EXITS, CHOSEN} <= set(table):
+            found += _claims_of_exits(str(model), rows)
     if "planned" not in run:
         return found
     planned, sweep = run["planned"], run["sweep"]
@@ -83,6 +91,21 @@ def judged(run: Run) -> list[Claim]:
         )
         text = f"{model}: in fp32, an inner cut is faster than the device or the edge alone"
         found.append(more(text, table["ends"], table["inner"], unit="ms"))
+    return found
+
+
+def _claims_of_exits(model: str, rows: pd.DataFrame) -> list[Claim]:
+    """Claim that exits pay, and that they keep as many answers as was asked for."""
+    seconds, agrees, right = (
+        rows.pivot_table(index="seed", columns="method", values=name) for name in ("e2e_s", "agrees", "right")
+    )
+    found = [
+        more(f"{model}: with exits, the planner is faster than {other}", seconds[other] * 1e3, seconds[EXITS] * 1e3,
+             unit="ms")
+        for other in seconds if other != EXITS
+    ]  # fmt: skip
+    found.append(less(f"{model}: with exits, fewer answers are the whole model's", agrees[EXITS], agrees[CHOSEN]))
+    found.append(less(f"{model}: with exits, fewer answers are right", right[EXITS], right[CHOSEN]))
     return found
 
 
@@ -120,6 +143,8 @@ def report(path: Path, console: Console) -> None:
                 f"{row['guess']:.3g}", f"{row['agreement']:.1%}",
             )  # fmt: skip
         found.print(console)
+    if "decoding" in run:
+        decoding_results.report(run, console)
     if "requests" in run:
         _report_requests(run, console)
     claims.table(judged(run)).print(console)
@@ -154,13 +179,17 @@ def _report_requests(run: Run, console: Console) -> None:
 
 
 def plot(path: Path) -> list[Path]:
-    """Draw the time of every cut for each model and format, and what is found behind cuts; returns the SVG files."""
+    """Draw what there is: the time of every cut, what is found behind cuts, decoding; returns the SVG files."""
     run = load(path)
-    for name, table in (("methods", methods(run)), ("leakage", leaks(run))):
+    tables = {"methods": methods(run), "leakage": leaks(run)}
+    if "decoding" in run:
+        tables |= {"decoding": decoding_results.timings(run), "drafts": decoding_results.acceptance(run)}
+    for name, table in tables.items():
         if len(table):
             write_atomically(path / f"{name}.csv", table.to_csv(index=False, float_format="%.4g").encode())
     write_atomically(path / "claims.csv", claims.csv(judged(run)))
-    return [*(_draw_sweep(run, path) if "sweep" in run else []), *(_draw_leaks(run, path) if "leakage" in run else [])]
+    drawing = {"sweep": _draw_sweep, "leakage": _draw_leaks, "decoding": decoding_results.draw}
+    return [figure for table, draw in drawing.items() if table in run for figure in draw(run, path)]
 
 
 def _draw_leaks(run: Run, path: Path) -> list[Path]:

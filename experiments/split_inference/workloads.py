@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +13,11 @@ from torch import Tensor, nn
 
 from edgelam.data.task import Examples, load_task
 from edgelam.errors import ConfigurationError
+from edgelam.inference.split import CalibratedExits, Choice, calibrated
 from edgelam.inference.split.wire import packed, unpacked
+from edgelam.modalities.trained import TRAINED, load_trained, recipe_of, trained_folder
 from edgelam.models import load_backbone
-from edgelam.models.cuts import Cuttable, EfficientNetCuts, State, TextCuts
+from edgelam.models.cuts import Cuttable, EfficientNetCuts, NestedCuts, State, TextCuts
 from edgelam.models.fetch import model_folder
 from edgelam.random_streams import derive_seed, from_numbers, torch_seeded
 
@@ -41,39 +44,65 @@ class Workload:
     """What is right; empty if nobody knows, and agreement with the whole model is all that can be said."""
     answers: tuple[int, ...]
     """Of the whole model in fp32."""
+    exits: CalibratedExits | None = None
+    """If it has trained exits."""
+    trial: Workload | None = None
+    """The same model with other inputs, on which choices are judged; None: they are judged on the inputs asked."""
 
 
 def check_models(config: Config) -> None:
     """Raise ConfigurationError, with the command that fetches it, if a model or its data are not there."""
     beside = {"dinov2-small": ("mnist-5000",), "whisper-tiny.en": ("piper-joe",)}
-    for name in (*config.models, *config.leakage.models):
+    decoding = ("smollm2-135m",) if config.decoding.methods else ()
+    for name in (*config.models, *config.leakage.models, *decoding):
         for wanted in (name, *beside.get(name, ())):
-            if wanted != "minilm":
+            if wanted in TRAINED:
+                trained_folder(wanted)
+            elif wanted != "minilm":
                 model_folder(wanted)
 
 
 def make(name: Model, config: Config) -> Workload:
     """Return a workload."""
-    return {"minilm": _comments, "efficientnet-lite0": _photos, "smollm2-135m": _next_tokens}[name](config)
+    makers = {
+        "minilm": _comments, "efficientnet-lite0": _photos, "smollm2-135m": _next_tokens,
+        "minilm-lattice": functools.partial(_lattice, "minilm-lattice"),
+        "dinov2-lattice": functools.partial(_lattice, "dinov2-lattice"),
+    }  # fmt: skip
+    return makers[name](config)
 
 
 @torch.no_grad()
-def agreements(load: Workload, formats: Sequence[str]) -> dict[tuple[int, str], float]:
-    """Return the share of answers that are those of the whole model, for each (cut, number format)."""
-    agree = dict.fromkeys([(cut, form) for cut in load.legal for form in formats], 0)
+def agreements(load: Workload, formats: Sequence[str], confidences: Sequence[float] = ()) -> dict[Choice, float]:
+    """Return the share of answers that are those of the whole model, for each cut and number format, and for each
+    confidence from which the exit at a cut answers."""
+    agree: dict[Choice, int] = {}
     last = len(load.cuts.stages)
     for inputs, expected in zip(load.inputs, load.answers, strict=True):
         state, at = dict(inputs), 0
         for cut in load.legal:
             state, at = load.cuts.run(state, at, cut), cut
             shapes = {key: tuple(value.shape) for key, value in state.items()}
+            leaves = load.exits is not None and cut in load.cuts.exits
+            early, sure = load.exits.answer(state, cut) if load.exits is not None and leaves else (None, None)
             for form in formats:
-                if cut not in load.rounded:
-                    agree[cut, form] += 1
-                    continue
-                there = unpacked(packed(state, form), form, shapes)
-                agree[cut, form] += likeliest(load.cuts.run(there, cut, last)) == expected
-    return {key: count / len(load.inputs) for key, count in agree.items()}
+                right = True
+                if cut in load.rounded:
+                    there = unpacked(packed(state, form), form, shapes)
+                    right = likeliest(load.cuts.run(there, cut, last)) == expected
+                for confidence in (None, *(confidences if leaves else ())):
+                    choice = Choice(cut, form, confidence)
+                    mine = right
+                    if confidence is not None and early is not None and sure is not None and float(sure) >= confidence:
+                        mine = int(early) == expected
+                    agree[choice] = agree.get(choice, 0) + mine
+    return {choice: count / len(load.inputs) for choice, count in agree.items()}
+
+
+@torch.no_grad()
+def states_at_exits(load: Workload) -> dict[int, list[State]]:
+    """Return what crosses each cut that has an exit, of all inputs."""
+    return {cut: [load.cuts.run(given, 0, cut) for given in load.inputs] for cut in load.cuts.exits}
 
 
 def likeliest(state: State) -> int:
@@ -82,9 +111,10 @@ def likeliest(state: State) -> int:
     return int((logits[:, -1] if logits.dim() == 3 else logits).argmax())
 
 
-def _finished(
-    name: Model, cuts: Cuttable, inputs: Sequence[State], legal: Sequence[int] | None = None, labels: Sequence[int] = ()
-) -> Workload:
+def _finished(  # noqa: PLR0917
+    name: Model, cuts: Cuttable, inputs: Sequence[State], legal: Sequence[int] | None = None,
+    labels: Sequence[int] = (), exits: CalibratedExits | None = None,
+) -> Workload:  # fmt: skip
     with torch.no_grad():
         answers = tuple(likeliest(cuts.run(each, 0, len(cuts.stages))) for each in inputs)
         chosen = tuple(legal or range(len(cuts.stages) + 1))
@@ -93,7 +123,7 @@ def _finished(
             state, at = cuts.run(state, at, cut), cut
             if any(value.is_floating_point() for value in state.values()):
                 rounded.add(cut)
-    return Workload(name, cuts, chosen, frozenset(rounded), tuple(inputs), tuple(labels), answers)
+    return Workload(name, cuts, chosen, frozenset(rounded), tuple(inputs), tuple(labels), answers, exits)
 
 
 class _ModuleOfComment(nn.Module):
@@ -167,6 +197,24 @@ def _photos(config: Config) -> Workload:
         top, left = (int(draw.integers(length - 223)) for length in photo.shape[:2])
         inputs.append({"image": photo[top : top + 224, left : left + 224].permute(2, 0, 1)[None].contiguous()})
     return _finished("efficientnet-lite0", EfficientNetCuts(load(model_folder("efficientnet-lite0"))), inputs)
+
+
+def _lattice(name: Model, config: Config) -> Workload:
+    """A nested model at its whole width; exits are calibrated, and choices judged, on other inputs than those asked."""
+    home = recipe_of(name).module
+    inputs, mask, labels = home.held_out(2 * config.quality_samples, derive_seed(config.seed, f"inputs of {name}"))
+    given: list[State] = []
+    for i in range(len(inputs)):
+        if mask is None:
+            given.append({"pixels": inputs[i : i + 1]})
+        else:  # no padding crosses
+            given.append({"ids": inputs[i : i + 1, : int(mask[i].sum())]})
+    cuts = NestedCuts(load_trained(name))
+    half, right = config.quality_samples, labels.tolist()
+    exits = calibrated(cuts, given[half:], right[half:])
+    trial = _finished(name, cuts, given[half:], labels=right[half:], exits=exits)
+    asked = _finished(name, cuts, given[:half], labels=right[:half], exits=exits)
+    return dataclasses.replace(asked, trial=trial)
 
 
 def texts(examples: Examples, tokenizer: Any, count: int, seed: int) -> list[tuple[Tensor, int]]:

@@ -74,6 +74,104 @@ def test_what_crosses_is_attacked(tmp_path, capsys, monkeypatch):
     assert (folder.path / "leakage.csv").exists()
 
 
+def test_exits_are_planned(tmp_path, monkeypatch):
+    """With an exit that answers as the whole model, and a device that is slow, inputs leave there."""
+    from edgelam.experiments.split_inference import workloads
+
+    from edgelam.modalities.recipes import text_lattice
+
+    nested = text_lattice.empty()
+    for weights in nested.parts.values():  # every answer is the first class, and sure
+        if "head_bias" in weights:
+            weights["head"].data.zero_()
+            weights["head_bias"].data = torch.tensor([9.0] + [0.0] * (nested.shape.classes - 1))
+    monkeypatch.setattr(workloads, "load_trained", lambda name: nested.eval())
+    network = dataclasses.replace(
+        STREET, options=("bandwidth=20",), devices=("ue*=phone", "edge0=phone,flops_per_s=1e8", "cloud0=phone")
+    )
+    chosen = dataclasses.replace(
+        split_inference.recipes["exits"](), network=network, num_seeds=1, quality_samples=4, requests=2, users=1,
+        formats=("fp32",), confidences=(0.0,), methods=("planner", "exits"),
+    )  # fmt: skip
+    with RunFolder.create("split-inference", chosen, seed=1, out=tmp_path) as folder:
+        split_inference.run(chosen, folder, Progress())
+    run = load(folder.path)
+    requests = run["requests"].set_index("method")
+    assert requests.loc["exits", "left"].all()
+    assert (requests.loc["exits", "confidence"] == 0).all()
+    assert (requests.loc["exits", "cut"] == 3).all()  # behind two of six layers
+    assert requests.loc["exits", "agrees"].all()
+    assert not requests.loc["planner", "left"].any()
+    assert requests.loc["exits", "e2e_s"].max() < requests.loc["planner", "e2e_s"].min()
+    split_inference.report(folder.path, terminal())
+    split_inference.plot(folder.path)
+
+
+def test_rounds_by_hand():
+    from edgelam.experiments.split_inference.drafts import rounds
+
+    agrees = torch.tensor([[1, 1, 0, 1, 0, 0, 1, 1, 1]]).bool()
+    found = rounds(agrees, 2)  # 1 1, then the third token is the whole model's; 1 0; 0; 1 1
+    assert found["tokens_a_round"] == pytest.approx((3 + 2 + 1 + 3) / 4)
+    assert found["acceptance"] == pytest.approx(5 / (2 + 2 + 1 + 2))
+    assert rounds(torch.ones(3, 20).bool(), 4) == {"acceptance": 1, "tokens_a_round": 5, "independent": 5}
+    assert rounds(torch.zeros(3, 20).bool(), 4)["tokens_a_round"] == 1
+
+
+def small_language_model():
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from edgelam.random_streams import torch_seeded
+
+    config = LlamaConfig(
+        vocab_size=60, hidden_size=64, intermediate_size=96, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=128, tie_word_embeddings=True, initializer_range=0.1,
+    )  # fmt: skip
+    with torch_seeded(3):
+        return LlamaForCausalLM(config).float().eval().requires_grad_(False)
+
+
+def test_decoding_over_delays(tmp_path, capsys, monkeypatch):
+    """With a small language model; all exact methods write the same, and rounds are those that texts predict."""
+    from edgelam.experiments.split_inference import decoding, drafts
+    from edgelam.experiments.split_inference.config import Decoding, DecodingMethod
+
+    from edgelam.modalities.draft import Draft
+
+    def invented(examples, count, seed):
+        return torch.randint(60, (count, 16), generator=torch_generator(seed % 2**63)).tolist()
+
+    whole = small_language_model()
+    layers = {"distilled": 3, "untrained": 1}
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(drafts, "whole", lambda: whole)
+    monkeypatch.setattr(drafts, "draft_of", lambda kind, target: Draft(target.model, layers=layers[kind]))
+    for module in (drafts, decoding):
+        monkeypatch.setattr(module, "prompts", invented)
+    chosen = dataclasses.replace(
+        split_inference.recipes["decoding"](), num_seeds=2, decoding=Decoding(
+            methods=DecodingMethod.__args__, delays_ms=(1, 30), prompts=1, tokens=10, texts=3, draft_length=2
+        ),
+    )  # fmt: skip
+    with RunFolder.create("split-inference", chosen, seed=1, out=tmp_path) as folder:
+        split_inference.run(chosen, folder, Progress())
+    run = load(folder.path)
+    rows = run["decoding"]
+    assert len(rows) == 2 * 2 * 2 * 7
+    assert (rows.loc[rows["method"] != "cascade", "same"] == 1).all()
+    assert (rows["tokens"] == 10).all()
+    far, near = (rows[rows["delay_ms"] == delay].set_index(["method", "server", "seed"]) for delay in (30, 1))
+    assert (far["rtt_s"] - near["rtt_s"]).min() > 0.05
+    assert (far.loc["speculative", "e2e_s"] > near.loc["speculative", "e2e_s"]).all()
+    assert (far.loc["device-only", "e2e_s"] - near.loc["device-only", "e2e_s"]).abs().max() < 1e-9
+    assert (rows.groupby("method")["server_s"].sum()["device-only"]) == 0
+    assert set(run["drafts"]["draft"]) == {"distilled", "untrained"}
+    split_inference.report(folder.path, terminal())
+    assert "30 ms one way" in " ".join(capsys.readouterr().out.split())
+    (figure,) = split_inference.plot(folder.path)
+    assert figure.name == "decoding.svg"
+
+
 @pytest.mark.parametrize("share", [0.0, 0.5, 2.0])
 def test_noise_is_a_share_of_what_crosses_and_integers_are_left(share):
     from edgelam.experiments.split_inference.leakage import protected
@@ -105,12 +203,30 @@ def test_attacks_that_are_refused(settings, error):
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
+        ({"tokens": 1}, "decoding.tokens is 1; it must be at least 2"),
+        ({"threshold": 2.0}, "decoding.threshold is 2.0"),
+        ({"delays_ms": (-1.0,)}, "legal are 0 to 1, and 0 or more"),
+        ({"drafts": ()}, "decoding.drafts are "),
+    ],
+)
+def test_decoding_that_is_refused(settings, error):
+    from edgelam.experiments.split_inference.config import Decoding
+
+    with pytest.raises(ConfigurationError, match=error):
+        Decoding(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
         ({"formats": ("fp32", "fp16", "int9")}, "bits is 9"),
         ({"formats": ("fp16",)}, "formats lack fp32, which method neurosurgeon uses"),
         ({"least_agreement": 1.5}, r"least_agreement is 1.5 .* legal are 0 to 1"),
         ({"users": 0}, "users is 0; it must be at least 1"),
         ({"models": ()}, "models are .*; at least 1, each once"),
         ({"pause_s": 0.0}, "pause_s is 0.0; it must be above 0"),
+        ({"confidences": (1.5,)}, "confidences are .*legal are 0 to 1"),
+        ({"methods": ("exits",)}, "models efficientnet-lite0, minilm, smollm2-135m have no trained exits"),
     ],
 )
 def test_settings_that_are_refused(settings, error):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Speculative decoding: exact with and without a temperature, over a network, and beside decoding at the server."""
 
-import copy
 import functools
 import itertools
 import math
@@ -9,17 +8,16 @@ import math
 import numpy as np
 import pytest
 import torch
-import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
+from small_drafts import PROMPT, pair
 
 from edgelam import cosim
 from edgelam.cosim.transport import Transport
 from edgelam.errors import ConfigurationError
 from edgelam.inference.migration.handover import jointly
 from edgelam.inference.speculative import (
-    CachedModel,
     DraftLength,
     Lattice,
     autoregressive,
@@ -29,30 +27,12 @@ from edgelam.inference.speculative import (
     verify,
 )
 from edgelam.inference.speculative.verification import drawn
-from edgelam.random_streams import from_numbers, torch_generator
-
-PROMPT = [5, 9, 3, 7]
+from edgelam.random_streams import from_numbers
 
 
 @pytest.fixture(scope="module")
 def models():
-    """A target, and a draft that is the target with noise in its weights."""
-    torch.manual_seed(1)
-    config = transformers.LlamaConfig(
-        vocab_size=40, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=128, initializer_range=0.3,
-    )  # fmt: skip
-    target = transformers.LlamaModel(config).double().eval()
-    draft = copy.deepcopy(target)
-    generator = torch_generator(7)
-    with torch.no_grad():
-        for weight in draft.parameters():
-            weight.add_(torch.randn(weight.shape, generator=generator, dtype=torch.float64), alpha=0.03)
-
-    def cached(model):
-        return CachedModel(model, lambda hidden: 2 * hidden @ model.embed_tokens.weight.T)
-
-    return cached(draft), cached(target)
+    return pair()
 
 
 def on(scenario, main, **options):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from edgelam.cosim.work import Work
 from edgelam.errors import ConfigurationError
 
 
@@ -38,10 +39,27 @@ class CachedModel:
 
     def forget(self, length: int) -> None:
         """Take back all tokens beyond the first `length`."""
-        if not 0 <= length <= len(self.tokens):
-            raise ConfigurationError(f"length is {length}; legal are 0 to {len(self.tokens)}, the tokens it has read")
+        self._check_length(length)
         if length == 0:
             self._cache = None
         elif length < len(self.tokens):
             self._cache.crop(length - len(self.tokens))
         del self.tokens[length:]
+
+    def unread(self, tokens: Sequence[int]) -> list[int]:
+        """Take back what is not in `tokens`, and return what of them it has to read; at least the last one."""
+        same = 0
+        for own, wanted in zip(self.tokens, tokens[:-1], strict=False):
+            if own != wanted:
+                break
+            same += 1
+        self.forget(same)
+        return list(tokens[same:])
+
+    def work(self, tokens: int) -> Work | None:
+        """Return the work of reading so many tokens now; None: it is counted when it is done."""
+        return None
+
+    def _check_length(self, length: int) -> None:
+        if not 0 <= length <= len(self.tokens):
+            raise ConfigurationError(f"length is {length}; legal are 0 to {len(self.tokens)}, the tokens it has read")

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from edgelam.cosim.compute import ComputeBlock
 from edgelam.cosim.node import Node
 from edgelam.cosim.transport import Transport
 from edgelam.errors import ConfigurationError
@@ -75,12 +76,12 @@ async def autoregressive(  # noqa: PLR0917
     """
     _check(prompt, most, temperature, draw)
     target, begin_s = target.fresh(), _now()
-    up = await transport.carry(device, server, _wire(prompt), "prompt") if server is not device else 0
+    up = await transport.carry(device, server, wire(prompt), "prompt") if server is not device else 0
     written: list[int] = []
     sent: list[asyncio.Task[float]] = []
     reading = list(prompt)
     while len(written) < most:
-        async with server.compute("decode", key=("decode", id(target.model), len(target.tokens), len(reading))):
+        async with computing(server, "decode", target, len(reading)):
             p_V = distribution(target.read(reading)[-1], temperature)
             written.append(_chosen(p_V, draw))
         sent.append(asyncio.create_task(_arrival(server, device, written[-1], transport)))
@@ -95,19 +96,20 @@ async def speculative(  # noqa: PLR0917
     device: Node, server: Node, draft: CachedModel, target: CachedModel, prompt: Sequence[int], most: int,
     transport: Transport, *, length: DraftLength | int = 4, temperature: float = 0.0, lattice: Lattice | None = None,
     draw: np.random.Generator | None = None, end: int | None = None, pipelined: bool = False,
+    on_tokens: Callable[[Sequence[int]], object] | None = None,
 ) -> Decoded:  # fmt: skip
     """Decode speculatively: `draft` runs on the device, `target` on the server (or both on one node).
 
     length: tokens of a draft, or what adapts it. lattice: how draft distributions are quantised before tokens are
-    drawn; None: they cross as fp32. The tokens have exactly the target's distribution; with temperature 0 they are
-    those of `autoregressive`.
+    drawn; None: they cross as fp32. on_tokens: called on the device with the new tokens of each round. The tokens have
+    exactly the target's distribution; with temperature 0 they are those of `autoregressive`.
     """
     _check(prompt, most, temperature, draw)
     if pipelined and temperature > 0:
         raise ConfigurationError("pipelined decoding needs temperature 0: the device goes on with its likeliest token")
     run = _Run(device, server, draft.fresh(), target.fresh(), transport, temperature, lattice, draw)
     begin_s = _now()
-    run.up = await transport.carry(device, server, _wire(prompt), "prompt") if server is not device else 0
+    run.up = await transport.carry(device, server, wire(prompt), "prompt") if server is not device else 0
     written: list[int] = []
     ahead: _Draft | None = None
     first_s = 0.0
@@ -131,7 +133,10 @@ async def speculative(  # noqa: PLR0917
             new = new[: new.index(end) + 1]
         if not written:
             first_s = ended_s - begin_s
-        written += new[: most - len(written)]
+        new = new[: most - len(written)]
+        written += new
+        if on_tokens is not None:
+            on_tokens(new)
         run.rounds.append(Round(len(proposal.tokens), verdict.kept, sent_s - started_s, ended_s - started_s))
         if not isinstance(length, int):
             length.seen(len(proposal.tokens), verdict.kept, sent_s - started_s, ended_s - started_s)
@@ -157,8 +162,8 @@ class _Run:
         tokens: list[int] = []
         rows: list[Tensor] = []
         while len(tokens) < wanted:
-            unread = _unread(self.draft, [*known, *tokens])
-            async with self.device.compute("draft", key=_key(self.draft, unread)):
+            unread = self.draft.unread([*known, *tokens])
+            async with computing(self.device, "draft", self.draft, len(unread)):
                 q_V = distribution(self.draft.read(unread)[-1], self.temperature)
                 if self.lattice is not None and self.temperature > 0:
                     q_V = self.lattice.quantised(q_V)
@@ -175,12 +180,12 @@ class _Run:
         """Send a draft, check it, and return the verdict when it is at the device."""
         apart = self.server is not self.device
         if apart:
-            message = {"tokens": _wire(proposal.tokens)}
+            message = {"tokens": wire(proposal.tokens)}
             if self.temperature > 0:
                 message["distributions"] = self._distributions(proposal)
             self.up += await self.transport.carry(self.device, self.server, message, "draft")
-        unread = _unread(self.target, [*known, *proposal.tokens])
-        async with self.server.compute("verify", key=_key(self.target, unread)):
+        unread = self.target.unread([*known, *proposal.tokens])
+        async with computing(self.server, "verify", self.target, len(unread)):
             logits = self.target.read(unread)[-len(proposal.tokens) - 1 :]
             p_GV = distribution(logits, self.temperature)
             verdict = _greedy(proposal.tokens, p_GV) if self.draw is None else verify(
@@ -197,17 +202,6 @@ class _Run:
         return np.zeros(each * len(proposal.tokens), np.uint8)
 
 
-def _unread(model: CachedModel, tokens: list[int]) -> list[int]:
-    """Take back what is wrong in the model's tokens, and return what it has to read; at least the last token."""
-    same = 0
-    for own, wanted in zip(model.tokens, tokens[:-1], strict=False):
-        if own != wanted:
-            break
-        same += 1
-    model.forget(same)
-    return tokens[same:]
-
-
 def _greedy(draft: list[int], p_GV: Tensor) -> Verdict:
     likeliest = p_GV.argmax(-1).tolist()
     kept = next((i for i, token in enumerate(draft) if token != likeliest[i]), len(draft))
@@ -218,8 +212,9 @@ def _chosen(p_V: Tensor, draw: np.random.Generator | None) -> int:
     return int(p_V.argmax()) if draw is None else drawn(p_V, draw)
 
 
-def _key(model: CachedModel, unread: Sequence[int]) -> tuple[int, int, int]:
-    return id(model.model), len(model.tokens), len(unread)
+def computing(node: Node, label: str, model: CachedModel, tokens: int) -> ComputeBlock:
+    """Return the block of computing in which a model reads so many tokens."""
+    return node.compute(label, key=(id(model.model), len(model.tokens), tokens), work=model.work(tokens))
 
 
 async def _arrival(server: Node, device: Node, token: int, transport: Transport) -> float:
@@ -228,7 +223,8 @@ async def _arrival(server: Node, device: Node, token: int, transport: Transport)
     return _now()
 
 
-def _wire(tokens: Sequence[int]) -> np.ndarray:
+def wire(tokens: Sequence[int]) -> np.ndarray:
+    """Return tokens as they cross the network: in 2 bytes each if all of them fit, else in 4."""
     return np.array(tokens, np.uint16 if max(tokens) < 2**16 else np.int32)
 
 

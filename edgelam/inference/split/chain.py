@@ -27,6 +27,15 @@ class Stage:
 
 
 @dataclasses.dataclass(frozen=True)
+class EarlyExit:
+    """A head at a cut, by which the device may answer itself."""
+
+    work: Work
+    leaving: Mapping[float, float] = dataclasses.field(default_factory=dict)
+    """Confidence from which it answers -> the share of inputs that it then answers, on samples held out."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Chain:
     """A model as planners see it."""
 
@@ -38,6 +47,8 @@ class Chain:
     """Number format -> work of making what crosses each cut."""
     unpacking: Mapping[str, tuple[Work, ...]]
     """Number format -> work of reading it."""
+    exits: Mapping[int, EarlyExit] = dataclasses.field(default_factory=dict)
+    """Cut -> the exit there."""
 
     def work(self, first: int, last: int) -> Work:
         """Return the work of stages `first` to `last` - 1."""
@@ -53,7 +64,12 @@ def measured(name: str, cuts: Cuttable, sample: State, formats: Sequence[str]) -
     crossing: dict[str, list[int]] = {form: [] for form in formats}
     packing: dict[str, list[Work]] = {form: [] for form in formats}
     unpacking: dict[str, list[Work]] = {form: [] for form in formats}
+    exits: dict[int, EarlyExit] = {}
     for i, stage in enumerate(cuts.stages):
+        if i in cuts.exits:
+            with WorkCounter() as counter:
+                cuts.leave(state, i)
+            exits[i] = EarlyExit(counter.work)
         for form in formats:
             with WorkCounter() as counter:
                 message = packed(state, form)
@@ -68,5 +84,5 @@ def measured(name: str, cuts: Cuttable, sample: State, formats: Sequence[str]) -
     return Chain(
         name, tuple(stages), {form: (*sizes, 0) for form, sizes in crossing.items()},
         {form: (*works, Work()) for form, works in packing.items()},
-        {form: (*works, Work()) for form, works in unpacking.items()},
+        {form: (*works, Work()) for form, works in unpacking.items()}, exits,
     )  # fmt: skip

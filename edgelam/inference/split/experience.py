@@ -40,8 +40,8 @@ class Experience:
         return dataclasses.replace(self._route, up=up, far=far)
 
     def seen(self, chain: Chain, choice: Choice, found: Answered, now_s: float) -> None:
-        """Learn from a request."""
-        if choice.cut == len(chain.stages):
+        """Learn from a request; from one that the device answered itself, nothing."""
+        if found.up_bytes == 0:
             return
         counts = math.exp(-(now_s - self._seen_s) / FADES_S)
         predicted_s = self._route.up.seconds(found.up_bytes)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Chooses the cut and the number format of a request: all of them are compared, since there are a few dozen.
+"""Chooses the cut, the number format and the exit of a request: all are compared, since there are a few dozen.
 
     seconds = near stages and packing + uplink line(bytes at the cut)
               + waiting at the server + unpacking and far stages + downlink line(answer)
 
-A stage takes what its work takes on the machine (roofline). Lines are latency and seconds per byte
-(`calibration.Line`).
+With an exit at the cut, the device answers itself if the exit is confident enough; what comes behind it then counts by
+the share of inputs that go on, so that the sum is the mean over inputs. A stage takes what its work takes on the
+machine (roofline). Lines are latency and seconds per byte (`calibration.Line`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Choice:
 
     cut: int
     format: str
+    confidence: float | None = None
+    """From which the device answers itself, by the exit at the cut; None: it does not."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,23 +60,45 @@ class Route:
 
 
 def predicted_s(chain: Chain, choice: Choice, route: Route) -> float:
-    """Return how long a request takes; infinite if a side cannot hold its weights."""
+    """Return how long a request takes on average; infinite if a side cannot hold its weights.
+
+    Raises ConfigurationError for a confidence at a cut without an exit, or one that was not measured.
+    """
     last = len(chain.stages)
     if not (route.near.holds(chain, 0, choice.cut) and route.far.holds(chain, choice.cut, last)):
         return math.inf
     near, far = chain.work(0, choice.cut), chain.work(choice.cut, last)
     if choice.cut == last:
         return route.near.waiting_s + route.near.seconds(near)
-    near_s = route.near.waiting_s + route.near.seconds(near + chain.packing[choice.format][choice.cut])
+    packing = chain.packing[choice.format][choice.cut]
     far_s = route.far.waiting_s + route.far.seconds(chain.unpacking[choice.format][choice.cut] + far)
     up_s = route.up.seconds(chain.crossing[choice.format][choice.cut])
-    return near_s + up_s + far_s + route.down.seconds(ANSWER_BYTES)
+    beyond_s = up_s + far_s + route.down.seconds(ANSWER_BYTES)
+    if choice.confidence is None:
+        return route.near.waiting_s + route.near.seconds(near + packing) + beyond_s
+    work, leaving = _exit(chain, choice)
+    near_s = route.near.waiting_s + route.near.seconds(near + work)
+    return near_s + (1 - leaving) * (route.near.seconds(packing) + beyond_s)
+
+
+def _exit(chain: Chain, choice: Choice) -> tuple[Work, float]:
+    """Return the work of the exit, and the share of inputs that it answers."""
+    there = chain.exits.get(choice.cut)
+    if there is None or choice.confidence not in there.leaving:
+        legal = {cut: list(each.leaving) for cut, each in chain.exits.items()}
+        raise ConfigurationError(
+            f"an exit of {chain.name} at cut {choice.cut} with confidence {choice.confidence}; legal are {legal}"
+        )
+    return there.work, there.leaving[choice.confidence]
 
 
 def choices_of(chain: Chain, formats: Sequence[str], cuts: Sequence[int] | None = None) -> list[Choice]:
-    """Return every cut (by default all there are) in every number format."""
+    """Return every cut (by default all there are) in every number format, with every confidence of its exit."""
     legal = range(len(chain.stages) + 1) if cuts is None else cuts
-    return [Choice(cut, form) for form in formats for cut in legal]
+    return [
+        Choice(cut, form, confidence) for form in formats for cut in legal
+        for confidence in (None, *(chain.exits[cut].leaving if cut in chain.exits else ()))
+    ]  # fmt: skip
 
 
 def best(chain: Chain, route: Route, choices: Sequence[Choice]) -> tuple[Choice, float]:

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from edgelam.cosim.node import Node
 from edgelam.cosim.transport import Transport
+from edgelam.errors import ConfigurationError
+from edgelam.inference.split.exits import CalibratedExits
 from edgelam.inference.split.planner import Choice
 from edgelam.inference.split.wire import packed, unpacked
 from edgelam.models.cuts import Cuttable, State
@@ -35,12 +37,17 @@ class Answered:
 
 
 async def answer(  # noqa: PLR0917
-    near: Node, far: Node, cuts: Cuttable, inputs: State, choice: Choice, transport: Transport, *, name: str
-) -> Answered:
+    near: Node, far: Node, cuts: Cuttable, inputs: State, choice: Choice, transport: Transport, *, name: str,
+    exits: CalibratedExits | None = None,
+) -> Answered:  # fmt: skip
     """Run a request: `inputs` are at `near`, and the answer is there at the end.
 
-    name: of the model, for records. Raises TransferError if something does not arrive.
+    name: of the model, for records. exits: needed for a choice with a confidence; an input then leaves at the exit if
+    the exit is so confident, of all samples of a batch. Raises TransferError if something does not arrive, and
+    ConfigurationError for a confidence without exits.
     """
+    if choice.confidence is not None and exits is None:
+        raise ConfigurationError(f"{choice} needs calibrated exits")
     stages = len(cuts.stages)
     shape = tuple((key, tuple(value.shape)) for key, value in sorted(inputs.items()))
     moments = [_now()]
@@ -49,12 +56,20 @@ async def answer(  # noqa: PLR0917
     async with near.compute(f"{name} near", key=(choice, shape)):
         with torch.no_grad():
             state = cuts.run(inputs, 0, choice.cut)
-            if choice.cut < stages:
+            here = choice.cut == stages
+            if here:
+                found = _likeliest(state)
+            elif choice.confidence is None:
                 message = packed(state, choice.format)
             else:
-                found = _likeliest(state)
+                assert exits is not None
+                found, confidence = exits.answer(state, choice.cut)
+                here = bool((confidence >= choice.confidence).all())
+    if choice.confidence is not None and not here:
+        async with near.compute(f"{name} packing", key=(choice, shape)):
+            message = packed(state, choice.format)
     moments.append(_now())
-    if choice.cut == stages:
+    if here:
         return Answered(found, moments[1] - moments[0], moments[1] - moments[0], 0.0, 0.0, 0.0, 0)
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     there = await transport.message(near, far, message, f"{name} up")

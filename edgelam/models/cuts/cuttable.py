@@ -26,6 +26,8 @@ class Cuttable(abc.ABC):
 
     stages: tuple[str, ...]
     """Names of the stages, in order."""
+    exits: tuple[int, ...] = ()
+    """Cuts, ascending, at which there is an early exit: a head for what crosses there."""
 
     @abc.abstractmethod
     def advance(self, state: State, first: int, last: int, memory: Any) -> State:
@@ -51,6 +53,13 @@ class Cuttable(abc.ABC):
         ConfigurationError for stages that there are not, and for a model that does not continue sequences.
         """
         raise ConfigurationError(f"{type(self).__name__} has no memory: it does not continue sequences")
+
+    def leave(self, state: State, cut: int) -> Tensor:
+        """Return the logits [B, C] of the exit at a cut, for what crosses there.
+
+        Raises ConfigurationError if there is none.
+        """
+        raise ConfigurationError(f"{type(self).__name__} has no exit at cut {cut}; legal are {list(self.exits)}")
 
     def weight_bytes(self, first: int, last: int) -> int:
         """Return the bytes of the weights that stages `first` to `last` - 1 need; what several share counts once."""

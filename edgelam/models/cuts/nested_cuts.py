@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A nested model of some depth and width, cut between any two of its layers; the exit is that of its depth.
+"""A nested model of some depth and width, cut between any two of its layers; smaller depths are early exits.
 
 Shape suffixes: B batch, L tokens, D width of the hidden states, C classes.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from torch import nn
+from torch import Tensor, nn
 
 from edgelam.models.cuts.cuttable import Cuttable, State, wanted
 from edgelam.models.nested.network import Nested, layer, leave, part_names, stem
@@ -29,6 +29,8 @@ class NestedCuts(Cuttable):
         """
         self.nested, self.width = nested, width % nested.shape.widths
         self.stages = tuple(part_names(nested.shape, depth))
+        self._depths = {1 + d: d for d in nested.shape.exits if 1 + d < len(self.stages) - 1}
+        self.exits = tuple(self._depths)
 
     def advance(self, state: State, first: int, last: int, memory: None = None) -> State:
         """See `Cuttable`."""
@@ -44,6 +46,14 @@ class NestedCuts(Cuttable):
             else:
                 return {"logits": leave(shape, w, x, mask_BL)}
         return {"hidden": x} | ({} if mask_BL is None else {"mask": mask_BL})
+
+    def leave(self, state: State, cut: int) -> Tensor:
+        """See `Cuttable`."""
+        if cut not in self._depths:
+            return super().leave(state, cut)
+        (hidden,) = wanted(state, "hidden", at=f"exit {self._depths[cut]}")
+        w = self.nested.weights(f"exit {self._depths[cut]}", self.width)
+        return leave(self.nested.shape, w, hidden, state.get("mask"))
 
     def modules(self, stage: int) -> Iterable[nn.Module | nn.Parameter]:
         """See `Cuttable`. Of a layer, the weights of this width."""
