@@ -59,7 +59,7 @@ def judged(wanted: Decoding, seed: int) -> Iterator[dict[str, object]]:
             hidden = draft.model(target.model)(input_ids=ids[:, :-1]).last_hidden_state[:, PROMPT - 1 :]
             agrees_NT = target.lm_head(draft.features(hidden)).argmax(-1) == ids[:, PROMPT:]
         for length in LENGTHS:
-            yield {"draft": kind, "seed": seed, "drafted": length} | rounds(agrees_NT, length)
+            yield {"draft": kind, "seed": seed, "drafted": length, **rounds(agrees_NT, length)}
 
 
 def rounds(agrees_NT: Tensor, length: int) -> dict[str, float]:

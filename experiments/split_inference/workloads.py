@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -64,7 +64,7 @@ def check_models(config: Config) -> None:
 
 def make(name: Model, config: Config) -> Workload:
     """Return a workload."""
-    makers = {
+    makers: dict[Model, Callable[[Config], Workload]] = {
         "minilm": _comments, "efficientnet-lite0": _photos, "smollm2-135m": _next_tokens,
         "minilm-lattice": functools.partial(_lattice, "minilm-lattice"),
         "dinov2-lattice": functools.partial(_lattice, "dinov2-lattice"),
@@ -209,7 +209,8 @@ def _lattice(name: Model, config: Config) -> Workload:
             given.append({"pixels": inputs[i : i + 1]})
         else:  # no padding crosses
             given.append({"ids": inputs[i : i + 1, : int(mask[i].sum())]})
-    cuts = NestedCuts(load_trained(name))
+    nested: Any = load_trained(name)
+    cuts = NestedCuts(nested)
     half, right = config.quality_samples, labels.tolist()
     exits = calibrated(cuts, given[half:], right[half:])
     trial = _finished(name, cuts, given[half:], labels=right[half:], exits=exits)

@@ -84,7 +84,7 @@ def predicted_s(chain: Chain, choice: Choice, route: Route) -> float:
 def _exit(chain: Chain, choice: Choice) -> tuple[Work, float]:
     """Return the work of the exit, and the share of inputs that it answers."""
     there = chain.exits.get(choice.cut)
-    if there is None or choice.confidence not in there.leaving:
+    if there is None or choice.confidence is None or choice.confidence not in there.leaving:
         legal = {cut: list(each.leaving) for cut, each in chain.exits.items()}
         raise ConfigurationError(
             f"an exit of {chain.name} at cut {choice.cut} with confidence {choice.confidence}; legal are {legal}"

@@ -41,7 +41,8 @@ def empty() -> Draft:
 
 def prompts(examples: Examples, count: int, seed: int) -> list[list[int]]:
     """Return the first 16 tokens of drawn texts that have more."""
-    tokens, found = tokenizer(), []
+    tokens = tokenizer()
+    found: list[list[int]] = []
     for i in from_numbers(seed).permutation(len(examples)):
         ids = tokens(examples.inputs[i])["input_ids"]
         if len(ids) > PROMPT and len(found) < count:
