@@ -28,6 +28,7 @@ from edgelam.air import beamforming as bf
 from edgelam.air.beamforming.rules import Rule
 from edgelam.air.cells import Air, Reflections, Sight
 from edgelam.air.full_buffers import fill
+from edgelam.air.link_rate import PATTERN, Link
 from edgelam.errors import ConfigurationError
 from edgelam.output.progress import Progress
 from edgelam.random_streams import derive_seed, torch_generator
@@ -35,7 +36,6 @@ from edgelam.runs import RunFolder
 
 from . import workload
 from .config import Config, age_name, needs
-from .link import PATTERN, Link
 from .settings import LoopSettings
 
 if TYPE_CHECKING:

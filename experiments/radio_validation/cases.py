@@ -20,6 +20,7 @@ from . import (
     interference,
     large_scale,
     peak,
+    precoders,
     rlc,
     schedulers,
     tcp,
@@ -42,6 +43,7 @@ MODULES: dict[str, ModuleType] = {
     "evaluations": evaluations,
     "large_scale": large_scale,
     "interference": interference,
+    "precoders": precoders,
     "dense_urban": dense_urban,
 }
 

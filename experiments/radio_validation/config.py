@@ -8,7 +8,7 @@ from edgelam.errors import ConfigurationError, EdgelamError
 
 Case = Literal[
     "bler", "peak", "delay", "distance", "schedulers", "rlc", "tcp", "geometry", "evaluations", "large_scale",
-    "interference", "dense_urban",
+    "interference", "precoders", "dense_urban",
 ]  # fmt: skip
 ALL_CASES: tuple[Case, ...] = get_args(Case)
 CASES: tuple[Case, ...] = tuple(case for case in ALL_CASES if case != "dense_urban")
@@ -79,6 +79,16 @@ class Config:
     """Large-scale calibration of TR 38.901: number of drops of each deployment and frequency."""
     large_scale_ues: int = 570
     """Large-scale calibration of TR 38.901: number of UEs in each drop."""
+    precoder_snr_db: tuple[float, ...] = (0.0, 10.0, 20.0)
+    """Precoders: mean SNR of one antenna, dB."""
+    precoder_ages: tuple[int, ...] = (4, 16)
+    """Precoders: ages of the channels that they are computed from at the highest SNR, slots of 0.5 ms."""
+    precoder_periods: int = 10
+    """Precoders: periods of five slots that are counted for each."""
+    precoder_drops: int = 3
+    """Precoders: number of drops."""
+    sharing_snr_db: tuple[float, ...] = (10.0, 20.0)
+    """Precoders: SNR of each of two UEs that are sent to in turn, and at once, dB."""
 
     dense_urban_csi: tuple[Csi, ...] = ("subband", "etype2")
     """Dense urban: what UEs report; docs/antennas.md has the names."""
@@ -98,6 +108,7 @@ class Config:
         whole |= {"tcp_bytes": (100_000, 1_000_000_000), "geometry_drops": (2, 10_000), "geometry_ues": (57, 20_000)}
         whole |= {"evaluation_drops": (1, 10_000), "evaluation_ues": (57, 20_000)}
         whole |= {"dense_urban_rings": (0, 4), "dense_urban_drops": (1, 10_000)}
+        whole |= {"precoder_periods": (1, 10_000), "precoder_drops": (1, 10_000)}
         whole |= {"large_scale_drops": (1, 10_000), "large_scale_ues": (57, 20_000)}
         real = {"peak_seconds": (0.05, 10), "drop_seconds": (0.01, 10), "fading_seconds": (0.1, 1000)}
         real |= {"street_seconds": (0.05, 100)}
@@ -107,6 +118,7 @@ class Config:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; legal is {least} to {most}")
         lists = {"street_distances": (10, 5000), "hall_distances": (1, 1000), "fading_ues": (1, 300)}
         lists |= {"fading_snr_db": (-30, 60), "tcp_delays_ms": (0, 1000)}
+        lists |= {"precoder_snr_db": (-30, 60), "precoder_ages": (1, 1000), "sharing_snr_db": (-30, 60)}
         for name, (least, most) in lists.items():
             values = getattr(self, name)
             if not values or sorted(set(values)) != list(values) or not least <= values[0] <= values[-1] <= most:
@@ -154,6 +166,11 @@ def full() -> Config:
         evaluation_drops=10,
         evaluation_ues=570,
         large_scale_drops=10,
+        precoder_snr_db=(-5.0, 0.0, 5.0, 10.0, 15.0, 20.0),
+        precoder_ages=(1, 2, 4, 8, 16, 32),
+        precoder_periods=40,
+        precoder_drops=10,
+        sharing_snr_db=(0.0, 5.0, 10.0, 15.0, 20.0),
     )
 
 

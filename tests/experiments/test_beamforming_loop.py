@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgelam.air.beamforming.learned.settings import PolicySettings, TrainingSettings
+from edgelam.air.link_rate import Link, effective
 from edgelam.errors import ConfigurationError
 from edgelam.output.progress import Progress
 from edgelam.output.terminal import results as terminal
@@ -19,7 +20,6 @@ from experiments.beamforming.config import (
     LoopSettings,
     closed_loop,
 )
-from experiments.beamforming.link import Link, effective
 
 beamforming = experiments.find("beamforming")
 SHORT = LoopSettings(ues=4, ages_ms=(0.0,), period_ms=1.0, filling_ms=15.0, measured_ms=50.0, watch_ms=1.0, tensors=1)

@@ -34,6 +34,8 @@ SMALL = (
     "--rlc-packets", "1000", "--tcp-delays-ms", "20", "--tcp-bytes", "3000000",
     "--geometry-drops", "3", "--geometry-ues", "114", "--evaluation-ues", "57",
     "--evaluations", "hotspot_12", "rural_lmlc", "--large-scale-ues", "57",
+    "--precoder-snr-db", "0", "20", "--precoder-ages", "8", "--precoder-periods", "16", "--precoder-drops", "1",
+    "--sharing-snr-db", "10",
 )  # fmt: skip
 
 
@@ -80,7 +82,7 @@ def test_every_case_has_figures(finished):
     assert names == {
         "bler", "harq", "peak", "delay", "delay_parts", "delay_distribution", "distance", "pf_gain", "schedulers",
         "rlc", "tcp", "geometry", "evaluations_coupling_gain", "evaluations_geometry", "large_scale",
-        "interference",
+        "interference", "precoders",
     }  # fmt: skip
     assert names == {path.stem for path in finished.glob("*.png")}
 
