@@ -260,8 +260,9 @@ def checks(run: Run) -> list[Check]:
     for age, some in means.groupby("age"):
         worst = some["ratio"].loc[(some["ratio"] - 1).abs().idxmax()]
         what = f"{1e3 * SLOT_S * age:g} ms old" if age else "new"
+        within = WITHIN_LATE if age else WITHIN
         results.append(Check("precoders", f"goodput with channels that are {what} is what their SINRs predict",
-                             f"{worst:.3f} of it at the most", bool(abs(worst - 1) <= (WITHIN_LATE if age else WITHIN))))  # fmt: skip
+                             f"{worst:.3f} of it at the most", bool(abs(worst - 1) <= within)))  # fmt: skip
     for snr_db in means.index.unique("snr_db"):
         mrt, zf, rzf, wmmse = means.loc[(snr_db, 0), "mbps"][list(METHODS)]
         found = f"{mrt:.1f}, {zf:.1f}, {rzf:.1f}, {wmmse:.1f} Mbit/s"
