@@ -17,6 +17,7 @@ from .settings import (
     LearningSettings,
     LoopSettings,
     SensingSettings,
+    SeveralSettings,
     StreamSettings,
     SurfaceSettings,
 )
@@ -84,11 +85,13 @@ class Config:
     """Users with several antennas and streams."""
     sensing: SensingSettings = dataclasses.field(default_factory=SensingSettings)
     """The error of a beam pattern against the rate."""
+    several: SeveralSettings = dataclasses.field(default_factory=SeveralSettings)
+    """One model for several problems."""
     checkpoints: str = ""
     """A folder for checkpoints of training: what is trained there is not trained again. Empty: none are kept."""
     time_limit_s: float = 0.0
-    """Wall seconds after which training stops at a checkpoint, 40 of which a training has; the same command with the
-    same `checkpoints` goes on. 0: no limit."""
+    """Wall seconds after which training stops at a checkpoint, 40 of which a training has (over sites: one, its end);
+    the same command with the same `checkpoints` goes on. 0: no limit."""
     device: str = "cpu"
     """PyTorch's device for training: cpu, cuda, cuda:1, ... Methods are judged on the CPU."""
     threads: int = 0
@@ -112,15 +115,17 @@ class Config:
             )
         if self.federated.sites and not self.learned:
             raise ConfigurationError("federated.sites train nothing: learned is empty")
+        if self.several.samples and "unrolled-wmmse" in self.learned:
+            raise ConfigurationError("learned has unrolled-wmmse, which is for one cell only; several has several")
         self._refuse_kept()
-        parts = (self.surface, self.hybrid, self.coordinated, self.energy, self.streams, self.sensing)
+        parts = (self.surface, self.hybrid, self.coordinated, self.energy, self.streams, self.sensing, self.several)
         others = bool(self.federated.sites or any(part.samples for part in parts))
         if not self.learned and not self.rules and not others:
             raise ConfigurationError("learned and rules are both empty: there is nothing to run")
         if not self.tests and self.network.is_ideal and not others:
             raise ConfigurationError(
                 "tests are empty, there is no network to drive, and the samples of surface, hybrid, coordinated, "
-                "energy, streams and sensing are 0: there is nothing to run"
+                "energy, streams, sensing and several are 0: there is nothing to run"
             )
         for name in self.tests:
             test_of(name)
@@ -130,8 +135,6 @@ class Config:
     def _refuse_kept(self) -> None:
         if not 0.0 <= self.time_limit_s < float("inf") or (self.time_limit_s and not self.checkpoints):
             raise ConfigurationError(f"time_limit_s is {self.time_limit_s}; it must be 0, or positive with checkpoints")
-        if self.checkpoints and self.federated.sites:
-            raise ConfigurationError("checkpoints are for training without a network; federated.sites must be 0")
         if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d+)?", self.device):
             raise ConfigurationError(f"device is {self.device!r}; legal are PyTorch's: cpu, cuda, cuda:1, ...")
 
@@ -249,10 +252,11 @@ def federated() -> Config:
 
 
 def closed_loop() -> Config:
-    """Six methods drive a cell of nr-indoor, with new and with old CSI, three seeds: about 10 minutes on 2 cores."""
+    """Six methods drive a cell of nr-indoor, with new and with old CSI, five seeds."""
     return Config(
-        num_seeds=3, learned=("graph-lam", "unrolled-wmmse"), rules=("mrt", "zf", "rzf", "wmmse"), tests=(),
-        training=TrainingSettings(steps=300, batch_size=64, extra_antennas=(0, 4), gain_range_db=20.0),
+        num_seeds=5, learned=("graph-lam", "unrolled-wmmse"), rules=("mrt", "zf", "rzf", "wmmse"), tests=(),
+        training=TrainingSettings(steps=150, batch_size=32, extra_antennas=(0, 4), gain_range_db=20.0),
+        loop=LoopSettings(filling_ms=20.0, measured_ms=60.0, tensors=2),
         network=Network(
             scenario="nr-indoor",
             options=("bandwidth=20", "joined=5", "gnbRows=1", "gnbColumns=8", "gnbPolarisations=1", "speed=0.4",
@@ -320,6 +324,14 @@ def problems() -> Config:
     )  # fmt: skip
 
 
+def several() -> Config:
+    """One model for the downlink, few RF chains, streams and cells, beside a model for each of them, five seeds."""
+    return Config(
+        num_seeds=5, learned=("no-backbone",), rules=(), tests=(), several=SeveralSettings(samples=200),
+        training=TrainingSettings(steps=150, batch_size=64, learning_rate=3e-3),
+    )  # fmt: skip
+
+
 def paper() -> Config:
     """All policies in sizes for a GPU (--device cuda), five seeds; give --checkpoints and --time-limit-s for slices."""
     return dataclasses.replace(
@@ -329,10 +341,12 @@ def paper() -> Config:
 
 
 def surface() -> Config:
-    """Phases of a surface and precoder together, with known channels; policies and BCD, three seeds."""
+    """Phases of a surface and precoder together, with known channels; policies and BCD, five seeds."""
     return Config(
-        num_seeds=3, learned=("unrolled-wmmse",), rules=(), tests=(), surface=SurfaceSettings(samples=200),
-        training=TrainingSettings(steps=100, batch_size=64),
+        num_seeds=5, learned=("graph-lam", "unrolled-wmmse"), rules=(), tests=(),
+        surface=SurfaceSettings(samples=200, rounds=6, policy_batch_size=16),
+        training=TrainingSettings(steps=200, batch_size=32, users=(3, 4), extra_antennas=(2, 5), gain_range_db=20.0,
+                                  learning_rate=2e-3),
     )  # fmt: skip
 
 
@@ -354,4 +368,4 @@ def hybrid() -> Config:
 RECIPES = {"quick": quick, "digital": digital, "fair": fair, "hybrid": hybrid, "surface": surface,
            "pilots": pilots, "federated": federated, "closed_loop": closed_loop, "closed_surface": closed_surface,
            "coordinated": coordinated, "fine_tuning": fine_tuning,
-           "geometry": geometry, "problems": problems, "paper": paper}  # fmt: skip
+           "geometry": geometry, "problems": problems, "several": several, "paper": paper}  # fmt: skip

@@ -34,7 +34,8 @@ def run(work: Work, policies: Mapping[str, CoordinatedPolicy]) -> dict[str, Coor
     ready: dict[str, CoordinatedPolicy] = {}
     for name, policy in policies.items():
         mine = copy.deepcopy(policy)
-        train = partial(ascend_sum_rate, mine, networks, steps=settings.policy_steps)
+        train = partial(ascend_sum_rate, mine, networks, steps=settings.policy_steps,
+                        seed=work.seed_of("training of cells"))  # fmt: skip
         trained(f"coordinated-{name}", mine, settings.policy_steps, train, work)
         ready[name] = mine
     rates = Rates(work.folder, work.seed, settings.samples)

@@ -20,7 +20,7 @@ from edgelam.output.progress import Progress
 from edgelam.random_streams import derive_seed
 from edgelam.runs import RunFolder
 
-from . import coordinated, federated, hybrid, loop, others, street, surfaces
+from . import coordinated, federated, hybrid, loop, others, several, street, surfaces
 from .config import Config, test_of
 from .keeping import OutOfTimeError, Store
 from .tables import Rates
@@ -53,7 +53,7 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
 def _one_seed(work: Work) -> None:
     config, seed, folder, progress = work.config, work.seed, work.folder, work.progress
     if config.federated.sites:
-        federated.run(config, seed, folder, progress)
+        federated.run(work)
         return
     policies: dict[str, Policy] = {kind: _trained(work, kind) for kind in config.learned}
     methods: dict[str, Rule] = {**{rule: WITH_BACKLOG[rule] for rule in config.rules}, **policies}
@@ -73,6 +73,8 @@ def _one_seed(work: Work) -> None:
         others.streams(work, policies)
     if config.sensing.samples:
         others.sensing(work, policies)
+    if config.several.samples:
+        several.run(work, policies)
     if not config.network.is_ideal:
         loop.run(config, ways(config, methods, over_surfaces, together), seed, folder, progress)
 

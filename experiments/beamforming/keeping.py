@@ -7,8 +7,10 @@ import dataclasses
 import hashlib
 import json
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,7 +27,7 @@ from .config import Config
 FORMAT = "edgelam beamforming 1"
 PARTS = 40
 """Of a training: rows of table `curves`, and moments at which it is kept."""
-_PART = ("policy", "training", "surface", "hybrid", "coordinated", "streams", "sensing", "threads", "device")
+_PART = ("policy", "training", "surface", "hybrid", "coordinated", "streams", "sensing", "several", "threads", "device")
 """Of a configuration: what decides what is trained, but for the seed."""
 
 
@@ -54,7 +56,8 @@ class Store:
         if self.folder is not None:
             make_folder(self.folder)
         self._until = time.monotonic() + config.time_limit_s if config.time_limit_s else None
-        plain = {name: value for name, value in to_plain(config).items() if name in _PART}
+        parts = (*_PART, "federated", "network") if config.federated.sites else _PART
+        plain = {name: value for name, value in to_plain(config).items() if name in parts}
         self._settings = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
     def facts(self, job: str) -> dict[str, str]:
@@ -113,6 +116,36 @@ class Kept:
         save_checkpoint(self._path, _weights(model), [optimiser], facts)
         if self._store.is_late and step < self._steps:
             raise OutOfTimeError(f"training of {self._job} stopped after {step} of {self._steps} steps")
+
+
+class Whole:
+    """A training that is kept when it has ended, and only then."""
+
+    def __init__(self, store: Store, job: str) -> None:
+        """job: name and seed, of which the file's name is made."""
+        self._store, self._job = store, job
+        self._path = None if store.folder is None else store.folder / f"{job}.safetensors"
+
+    def load(self, model: nn.Module) -> list[dict[str, Any]] | None:
+        """Put all weights into the model and return the rows of tables kept with them; None if there are none.
+
+        Raises ConfigurationError if they are of something else.
+        """
+        if self._path is None or not self._path.exists():
+            return None
+        facts = self._store.facts(self._job)
+        rows: list[dict[str, Any]] = json.loads(
+            load_checkpoint(self._path, model.state_dict(), [], facts, what="policy")["rows"]
+        )
+        return rows
+
+    def save(self, model: nn.Module, rows: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Keep all weights, also frozen ones, which a rule may have changed. Raises OutOfTimeError if time is up."""
+        if self._path is None:
+            return
+        save_checkpoint(self._path, model.state_dict(), [], {**self._store.facts(self._job), "rows": json.dumps(rows)})
+        if self._store.is_late:
+            raise OutOfTimeError(f"training stopped after {self._job}")
 
 
 def _weights(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -2,10 +2,10 @@
 """The closed loop: a method of beamforming looks at the channels of a cell of ns-3 and sets its precoder, in turn.
 
 A decision: the channels of all UEs are read; after the age of the CSI they are at the gNB, which computes the precoder
-of each group of resource blocks on its processor; it is set when this is done. A decision whose turn comes while the
-one before is still being computed is left out. In a network of several cells each gNB decides for the UEs that it
-serves, or the first one for all (methods that coordinate). Where there are surfaces, the gNB decides on their phases,
-too, from the channels in the middle of the band.
+of each group of resource blocks for the UEs for which something waits, on its processor; it is set when this is done. A
+decision whose turn comes while the one before is still being computed is left out. In a network of several cells each
+gNB decides for the UEs that it serves, or the first one for all (methods that coordinate). Where there are surfaces,
+the gNB decides on their phases, too, from the channels in the middle of the band.
 
 Every UE has full buffers while goodput is measured, and all are sent to at once, a layer each. Then each UE gets some
 tensors over TCP, one after the other, and the time of each is its latency. Then some of them may fine-tune a model.
@@ -108,13 +108,11 @@ class Controller:
             while True:
                 sight = (await Sight.now(self._sim, self._air)).noisy(self._loop.pilot_snr_db, self._pilots)
                 over = await Reflections.now(self._sim, self._air) if self._way.phases is not None else None
-                waits = None
-                if self._way.name.startswith(BACKLOG):
-                    waits = (await self._sim.observable("ue_backlog_bytes").read()).value[0].astype(float)
+                waits = (await self._sim.observable("ue_backlog_bytes").read()).value[0].astype(float)
                 group.create_task(self._decide(sight, over, waits, self._sim.now_s))
                 await asyncio.sleep(self._loop.period_ms / 1e3)
 
-    async def _decide(self, sight: Sight, over: Reflections | None, waits: np.ndarray | None, seen_s: float) -> None:
+    async def _decide(self, sight: Sight, over: Reflections | None, waits: np.ndarray, seen_s: float) -> None:
         if self._age_s > 0:
             await asyncio.sleep(self._age_s)
         if self._busy:
@@ -123,7 +121,7 @@ class Controller:
         self._busy = True
         begin_s = self._sim.now_s
         if self._way.together is not None:
-            weights = await self._of_all(sight)
+            weights = await self._of_all(sight, waits)
         else:
             rows = sight.rows()
             if over is not None:
@@ -163,16 +161,14 @@ class Controller:
         return np.asarray(np.exp(1j * actual.reshape(-1)))
 
     async def _of_cell(
-        self, cell: int, ues: np.ndarray, rows: np.ndarray, weights: np.ndarray, waits: np.ndarray | None
+        self, cell: int, ues: np.ndarray, rows: np.ndarray, weights: np.ndarray, waits: np.ndarray
     ) -> None:
         """Compute the weights of a cell's UEs on its gNB."""
-        ues = ues[(np.abs(rows[ues]) ** 2).sum(2).min(1) > 1e-6]  # who is out of reach is not sent to
-        if waits is not None and waits[ues].any():
-            ues = ues[waits[ues] > 0]
+        ues = _sent_to(ues, rows, waits)
         if not len(ues):
             return
         of_users = None
-        if waits is not None and waits[ues].any():
+        if self._way.name.startswith(BACKLOG) and waits[ues].any():
             of_users = bf.needed_rates(torch.from_numpy(8 * waits[ues]), 1.0, self._air.bandwidth_hz)
         channel = torch.from_numpy(rows[ues].swapaxes(0, 1).copy())  # [G, K, N]
         problem = bf.Downlink(channel, weights=of_users)
@@ -181,14 +177,13 @@ class Controller:
                 precoder = self._way.precode(problem)
         weights[ues] = precoder.numpy().transpose(2, 0, 1)
 
-    async def _of_all(self, sight: Sight) -> np.ndarray:
+    async def _of_all(self, sight: Sight, waits: np.ndarray) -> np.ndarray:
         """Compute the weights of all UEs on the first gNB."""
         assert self._way.together is not None
         rows = sight.rows_everywhere()  # [C, K, G, N]
         weights = np.zeros_like(rows[0])
         ues = np.flatnonzero(sight.cell >= 0)
-        own = rows[sight.cell[ues], ues]
-        ues = ues[(np.abs(own) ** 2).sum(2).min(1) > 1e-6]
+        ues = _sent_to(ues, rows[sight.cell.clip(0), np.arange(len(sight.cell))], waits)
         if not len(ues):
             return weights
         channel = torch.from_numpy(rows[:, ues].transpose(2, 1, 0, 3).copy())  # [G, K, C, N]
@@ -198,6 +193,13 @@ class Controller:
                 precoder = self._way.together(problem)
         weights[ues] = precoder.numpy().transpose(2, 0, 1)
         return weights
+
+
+def _sent_to(ues: np.ndarray, rows: np.ndarray, waits: np.ndarray) -> np.ndarray:
+    """Return those of the UEs that are in reach and have something waiting; if none of them has, all in reach."""
+    ues = ues[(np.abs(rows[ues]) ** 2).sum(2).min(1) > 1e-6]
+    waiting = ues[waits[ues] > 0]
+    return waiting if len(waiting) else ues
 
 
 def run(config: Config, ways: Mapping[str, Way], seed: int, folder: RunFolder, progress: Progress) -> None:

@@ -26,7 +26,8 @@ COMPARED = (("wmmse", "rzf"), ("rzf", "zf"), ("rzf", "mrt"), ("graph-lam", "rzf"
 def summary(run: Run) -> pd.DataFrame:
     """Return one row for each age and method: goodput, 5 % user rate, block errors, latencies, delay of decisions."""
     found = []
-    users, latencies = run["loop_users"], run.get("loop_latencies")
+    users = run["loop_users"]
+    latencies = run["loop_latencies"] if "loop_latencies" in run else None  # noqa: SIM401  # `get` raises
     for (age, method), rows in run["loop"].groupby(["age", "method"], sort=False):
         mine = users[(users["age"] == age) & (users["method"] == method)]
         row = {

@@ -69,7 +69,7 @@ def streams(work: Work, policies: Mapping[str, Policy]) -> None:
     for name, policy in policies.items():
         mine = StreamPolicy(copy.deepcopy(policy))
         train = partial(ascend_sum_rate, mine, lambda step: draw(64, f"channels of step {step}"),
-                        steps=settings.policy_steps)  # fmt: skip
+                        steps=settings.policy_steps, seed=work.seed_of("training of streams"))  # fmt: skip
         trained(f"streams-{name}", mine, settings.policy_steps, train, work)
         methods[f"streams-{name}"] = mine
     work.begin(test, len(methods), "methods")

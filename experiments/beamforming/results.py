@@ -104,6 +104,8 @@ def _compared(table: pd.DataFrame) -> list[tuple[str, str, str]]:
     pairs += [(f"{problem}-{kind}", other, f"{problem}-{kind} is above {other}") for kind in KINDS
               for problem, other in (("coordinated", "selfish-wmmse"), ("streams", "block-diagonal"),
                                      ("surface", "bcd"))]  # fmt: skip
+    pairs += [(f"one-{kind}", f"{other}-{kind}", f"one-{kind} is above {other}-{kind}")
+              for kind in KINDS for other in ("first", "own")]  # fmt: skip
     pairs += [(f"{kind}-federated", f"{kind}-{other}", f"{kind}-federated is above {kind}-{other}")
               for kind in KINDS for other in ("local", "pooled")]  # fmt: skip
     return [(one, other, text) for one, other, text in pairs if one in table and other in table]

@@ -180,6 +180,8 @@ class FederatedSettings:
     """Rounds of training at all sites and averaging at the node of role cloud."""
     steps: int = 20
     """Optimiser steps of a site in a round."""
+    aggregation: Literal["fedit", "ffa-lora", "fedex-lora", "flora"] = "fedit"
+    """The rule that combines adapters, of edgelam.learning.aggregation; of all else, the server takes the mean."""
 
     def __post_init__(self) -> None:
         """Refuse values that are not legal."""
@@ -278,6 +280,22 @@ class StreamSettings:
             )
         if not -40 <= self.snr_db <= 40:
             raise ConfigurationError(f"streams.snr_db is {self.snr_db:g}; legal are -40 to 40 dB")
+
+
+@dataclasses.dataclass(frozen=True)
+class SeveralSettings:
+    """One model for several problems: the downlink, few RF chains, streams and cells."""
+
+    samples: int = 0
+    """Channels of each test on which all methods are judged; 0: none."""
+    policy_steps: int = 60
+    """Optimiser steps on each problem, from the policy of the downlink on."""
+    policy_batch_size: int = 32
+    """Channels in a step."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that are not legal."""
+        _refuse_below(self, "several", {"samples": 0, "policy_steps": 1, "policy_batch_size": 1})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,9 +15,11 @@ from edgelam.output.terminal import results as terminal
 from edgelam.runs import Network, RunFolder, experiments, load
 from experiments.beamforming import loop_results
 from experiments.beamforming.config import (
+    WITHOUT_DELAY,
     CoordinatedSettings,
     LearningSettings,
     LoopSettings,
+    SurfaceSettings,
     closed_loop,
 )
 
@@ -113,6 +115,40 @@ def test_cells_that_coordinate_disturb_each_other_less(tmp_path):
     network = dataclasses.replace(config.network, options=(*options, "csiPairs=serving"))
     with pytest.raises(ConfigurationError, match="need csiPairs=all"):
         beamforming.module.check(dataclasses.replace(config, network=network))
+
+
+def test_phases_of_a_surface_are_decided_in_the_loop(tmp_path):
+    """A surface of 64 elements beside a gNB without line of sight: phases that are chosen carry more."""
+    options = ("bandwidth=20", "joined=5", "gnbRows=1", "gnbColumns=4", "gnbPolarisations=1", "speed=0", "los=Never",
+               "surfaces=1", "surfacePlaces=0/2/6/-90", "surfaceRows=16", "surfaceColumns=16", "gnbPower=-10",
+               *WITHOUT_DELAY)  # fmt: skip
+    config = cell(
+        rules=("rzf",), learned=("unrolled-wmmse",), policy=PolicySettings(iterations=2),
+        training=TrainingSettings(steps=2, batch_size=4),
+        surface=SurfaceSettings(samples=2, rounds=4, policy_steps=2, policy_batch_size=2),
+        network=Network(scenario="nr-indoor", options=options, devices=("gnb*=cpu-server",)),
+        loop=dataclasses.replace(SHORT, ues=2, period_ms=20.0, filling_ms=10.0, measured_ms=20.0, watch_ms=5.0,
+                                 tensors=0, phases=("still", "random", "bcd", "policy")),
+    )  # fmt: skip
+    found = run(config, tmp_path)["loop"].set_index("method")
+    wanted = {f"{method}, {rule} phases" for method in ("rzf", "unrolled-wmmse") for rule in ("still", "random", "bcd")}
+    assert set(found.index) == {*wanted, "unrolled-wmmse, policy phases"}
+    assert (found["decisions"] >= 1).all()
+
+
+def test_a_model_is_fine_tuned_over_the_cell(tmp_path, capsys):
+    """One round of split-fedft under each precoder while another UE has full buffers; what is learned is the same."""
+    learning = LearningSettings(method="split-fedft", devices=2, rounds=1, batch_size=2, test_samples=4)
+    loop = dataclasses.replace(SHORT, ues=3, filling_ms=5.0, measured_ms=5.0, tensors=0, learning=learning)
+    done = run(cell(loop=loop), tmp_path)
+    rounds = done["loop_learning"]
+    assert rounds["method"].tolist() == ["mrt", "rzf"]
+    assert rounds["round"].eq(1).all()
+    assert rounds["time_s"].gt(0.005).all()
+    assert rounds["accuracy"].nunique() == 1  # precoders decide when, not what
+    assert "rounds are done sooner with rzf than with mrt" in set(loop_results.learning_claims(done)["claim"])
+    beamforming.report(done.path, terminal())
+    assert "split-fedft under each precoder" in capsys.readouterr().out
 
 
 def test_policies_of_an_earlier_run_drive_a_network_of_cells(tmp_path):

@@ -24,8 +24,7 @@ from edgelam.air.prediction.checkpoints import everything
 from edgelam.air.prediction.predictor import Predictor
 from edgelam.air.prediction.training import Trainer
 from edgelam.errors import ConfigurationError
-from edgelam.learning.aggregation import Aggregation
-from edgelam.learning.averaging import weighted_average
+from edgelam.learning.aggregation import Aggregation, whole_models
 from edgelam.learning.conversation import Link
 from edgelam.learning.rounds import Exchange, FinishedRound, Rounds, device_loop, server_loop
 
@@ -77,7 +76,7 @@ class Federation:
         self._down = self._first()
 
     def _first(self) -> dict[str, dict[str, Tensor]]:
-        return {"adapter": self.rule.first(self.model), "weights": plain_weights(self.model)}
+        return whole_models.first(self.model, self.rule)
 
     def download(self) -> dict[str, dict[str, Tensor]]:
         """Return what every client gets at the beginning of a round."""
@@ -86,37 +85,19 @@ class Federation:
     def install(self, client: int, download: Mapping[str, Any], *, begins: bool) -> None:
         """Put a download into a client's model; begins: whether the client has not trained yet."""
         trainer = self.trainers[client]
-        put(trainer.predictor, download, self.rule)
+        whole_models.install(trainer.predictor, download, self.rule)
         if self.rule.restarts and not begins:
             trainer.restart_adapters()
 
     def upload(self, client: int) -> dict[str, dict[str, Tensor]]:
         """Return what a client sends when it has trained."""
-        predictor = self.trainers[client].predictor
-        return {"adapter": self.rule.upload(predictor), "weights": plain_weights(predictor)}
+        return whole_models.upload(self.trainers[client].predictor, self.rule)
 
     def merge(self, uploads: Sequence[Mapping[str, Any]]) -> None:
         """Merge the uploads of all clients, in their order, into the server's model and the next download."""
         samples = [len(trainer.windows) for trainer in self.trainers]
-        self._down = {
-            "adapter": self.rule.merge([upload["adapter"] for upload in uploads], samples),
-            "weights": weighted_average([upload["weights"] for upload in uploads], samples),
-        }
-        put(self.model, self._down, self.rule)
-
-
-def plain_weights(predictor: Predictor) -> dict[str, Tensor]:
-    """Return copies of all trained parameters that are not adapters."""
-    return {name: p.detach().clone() for name, p in predictor.trained().items() if "lora_" not in name}
-
-
-def put(predictor: Predictor, download: Mapping[str, Any], rule: Aggregation) -> None:
-    """Load the parameters that came down into a model."""
-    rule.install(predictor, download["adapter"])
-    own = predictor.trained()
-    with torch.no_grad():
-        for name, value in download["weights"].items():
-            own[name].copy_(value)
+        self._down = whole_models.merge(uploads, samples, self.rule)
+        whole_models.install(self.model, self._down, self.rule)
 
 
 async def run(

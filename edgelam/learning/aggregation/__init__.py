@@ -10,7 +10,8 @@
 | `hetlora` | A, B | mean A, mean B, padded with zeros | no; mixed ranks |
 | `fedsa-lora` | A | mean A | B stays on its client |
 
-`fedavg` averages whatever is trained, for methods without low-rank adapters.
+`fedavg` averages whatever is trained, for methods without low-rank adapters; `whole_models` is for models that have
+adapters and other trained weights.
 """
 
 from edgelam.learning.aggregation.fedavg import FedAvg

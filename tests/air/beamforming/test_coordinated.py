@@ -24,6 +24,10 @@ def stirred():
     return CoordinatedPolicy(policy).eval()
 
 
+def assert_same(one, other):
+    assert float((one - other).norm() / other.norm()) < 1e-5
+
+
 def test_rates_by_hand():
     problem = coordinated_iid(2, 2, 2, 3, seed=1, power=4.0, dtype=torch.complex128)
     precoder = matched(problem)
@@ -74,13 +78,13 @@ def test_policies_over_cells_keep_to_powers_and_symmetries():
         assert problem.cell_powers(precoder).numpy() == pytest.approx(10.0, rel=1e-4)
         order = torch.randperm(6)
         there = policy(CoordinatedDownlink(problem.channel[:, order], problem.serving[order], 10.0))
-        assert float((there - precoder[..., order]).norm() / precoder.norm()) < 1e-4
+        assert_same(there, precoder[..., order])
         turn = torch.polar(torch.ones(6), 6 * torch.rand(6))
         turned = CoordinatedDownlink(problem.channel * turn[:, None, None], problem.serving, 10.0)
-        torch.testing.assert_close(turned.rates(policy(turned)), problem.rates(precoder), rtol=1e-3, atol=1e-4)
+        assert_same(policy(turned), precoder * turn.conj())
         names = torch.tensor([2, 0, 1])  # cells change their numbers
         renamed = CoordinatedDownlink(problem.channel[:, :, names], torch.argsort(names)[problem.serving], 10.0)
-        assert float((policy(renamed) - precoder).norm() / precoder.norm()) < 1e-4
+        assert_same(policy(renamed), precoder)
 
 
 def test_training_comes_closer_to_wmmse():
@@ -89,7 +93,7 @@ def test_training_comes_closer_to_wmmse():
     with torch.no_grad():
         before = float(judged.weighted_sum_rate(policy(judged)).mean())
     ascend_sum_rate(policy, lambda step: coordinated_iid(32, 2, 2, 2, seed=1000 + step, power=10.0), steps=50,
-                learning_rate=5e-3)  # fmt: skip
+                seed=1, learning_rate=5e-3)  # fmt: skip
     with torch.no_grad():
         after = float(judged.weighted_sum_rate(policy(judged)).mean())
     best = float(judged.weighted_sum_rate(coordinated_wmmse(judged)).mean())

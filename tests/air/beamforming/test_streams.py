@@ -86,9 +86,7 @@ def test_policies_take_each_stream_for_a_user():
         assert (precoder.abs() ** 2).sum((-3, -2, -1)).tolist() == pytest.approx([10.0] * 6, rel=1e-4)
         order = torch.tensor([2, 0, 1])
         there = policy(bf.StreamDownlink(problem.channel[:, order], 2, 10.0))
-        torch.testing.assert_close(problem.rates(precoder)[:, order],
-                                   bf.StreamDownlink(problem.channel[:, order], 2, 10.0).rates(there),
-                                   rtol=1e-3, atol=1e-3)  # fmt: skip
+        assert float((there - precoder[:, order]).norm() / precoder.norm()) < 1e-5
         rate = problem.weighted_sum_rate(precoder).mean()
         assert rate > problem.weighted_sum_rate(bf.eigenbeams(problem)).mean()
         assert rate < problem.weighted_sum_rate(bf.stream_wmmse(problem)).mean() * 1.001

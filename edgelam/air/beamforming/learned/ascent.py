@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from edgelam.random_streams import dropout_seed, torch_seeded
+
 LARGEST_GRADIENT = 1.0
 """Norm of all gradients together, above which they are scaled down."""
 
@@ -42,6 +44,7 @@ def ascend(
     value_of: Callable[[int], Tensor],
     *,
     steps: int,
+    seed: int,
     told: Callable[[int, float], None] | None = None,
     keeper: Keeper | None = None,
     largest_gradient: float = LARGEST_GRADIENT,
@@ -49,6 +52,7 @@ def ascend(
     """Train in place, so that a value becomes large; the model is in evaluation mode afterwards.
 
     value_of: number of a step, from 1, -> the value [], differentiable; told: gets a step's number and its value.
+    seed: of the dropout of adapters, which depends on the step and not on what was drawn before.
     keeper: resumes training from what it keeps; `value_of` is then asked for the steps after that only.
     """
     parameters = trained(model)
@@ -56,7 +60,8 @@ def ascend(
     done = keeper.begin(model, optimiser, schedule) if keeper is not None else 0
     model.train()
     for step in range(done + 1, steps + 1):
-        value = value_of(step)
+        with torch_seeded(dropout_seed(seed, step) % 2**63):
+            value = value_of(step)
         optimiser.zero_grad()
         (-value).backward()
         nn.utils.clip_grad_norm_(parameters, largest_gradient)
@@ -74,13 +79,14 @@ def ascend_sum_rate(
     draw: Callable[[int], RatedProblem],
     *,
     steps: int,
+    seed: int,
     learning_rate: float = 3e-3,
     told: Callable[[int, float], None] | None = None,
     keeper: Keeper | None = None,
 ) -> None:
     """Train a policy in place on the weighted sum rate by Adam; draw: number of the step, from 1, -> its problems.
 
-    policy: problems -> precoders.
+    policy: problems -> precoders; seed: as for `ascend`.
     """
 
     def rate(step: int) -> Tensor:
@@ -88,7 +94,7 @@ def ascend_sum_rate(
         return problem.weighted_sum_rate(policy(problem)).mean()
 
     optimiser = torch.optim.Adam(trained(policy), lr=learning_rate)
-    ascend(policy, optimiser, rate, steps=steps, told=told, keeper=keeper)
+    ascend(policy, optimiser, rate, steps=steps, seed=seed, told=told, keeper=keeper)
 
 
 def trained(model: nn.Module) -> list[nn.Parameter]:

@@ -140,7 +140,8 @@ def train(
             told(step, -found)
 
     optimiser = torch.optim.Adam(encoder.parameters(), lr=learning_rate)
-    ascend(encoder, optimiser, value, steps=steps, told=negative, keeper=keeper, largest_gradient=math.inf)
+    ascend(encoder, optimiser, value, steps=steps, seed=seed, told=negative, keeper=keeper,
+           largest_gradient=math.inf)  # fmt: skip
 
 
 def cells(samples: int, seed: int) -> SurfaceDownlink:

@@ -87,4 +87,4 @@ def train(
         return problem.value(policy(problem, share), share, reference).mean()
 
     optimiser = torch.optim.Adam(trained(policy), lr=learning_rate)
-    ascend(policy, optimiser, value, steps=steps, told=told, keeper=keeper)
+    ascend(policy, optimiser, value, steps=steps, seed=seed, told=told, keeper=keeper)

@@ -80,4 +80,4 @@ def train(
         return cell.at(phases).weighted_sum_rate(precoder).mean()
 
     optimiser = torch.optim.Adam(trained(policy), lr=learning_rate)
-    ascend(policy, optimiser, rate, steps=steps, told=told, keeper=keeper)
+    ascend(policy, optimiser, rate, steps=steps, seed=seed, told=told, keeper=keeper)

@@ -19,7 +19,7 @@ from edgelam.air.beamforming.learned.settings import KINDS, Kind, PolicySettings
 from edgelam.air.beamforming.learned.unrolled import UnrolledWmmse
 from edgelam.air.beamforming.problem import Downlink
 from edgelam.errors import ConfigurationError
-from edgelam.random_streams import derive_seed, dropout_seed, torch_generator, torch_seeded
+from edgelam.random_streams import derive_seed, torch_generator
 from edgelam.text import suggest
 
 BACKBONE_SHARE = 0.1
@@ -99,11 +99,9 @@ def train(
 
     def value(step: int) -> Tensor:
         problem = next(each for number, each in draws if number == step)  # those of steps that are done are drawn again
-        with torch_seeded(dropout_seed(seed, step) % 2**63):
-            precoder = policy(problem)
-        return objective(problem, precoder, settings).mean()
+        return objective(problem, policy(problem), settings).mean()
 
-    ascend(policy, optimiser, value, steps=settings.steps, told=told, keeper=keeper)
+    ascend(policy, optimiser, value, steps=settings.steps, seed=seed, told=told, keeper=keeper)
 
 
 def save(policy: nn.Module, path: Path) -> None:
