@@ -17,6 +17,7 @@ from edgelam.federated import (
     local,
     split_fedft,
 )
+from edgelam.federated.records import ignore
 
 if TYPE_CHECKING:
     from edgelam import cosim
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from edgelam.federated.setup import Setup
 
 
-async def split(sim: cosim.Simulation, setup: Setup, report: Report) -> Outcome:
+async def split(sim: cosim.Simulation, setup: Setup, report: Report = ignore) -> Outcome:
     """Run split fine-tuning with the objective of the settings."""
     chosen = contrastive if setup.settings.objective == "contrastive" else split_fedft
     return await chosen.run(sim, setup, report)
