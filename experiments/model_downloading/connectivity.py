@@ -40,10 +40,10 @@ NETWORKS = {
     "3.5 GHz, 100 MHz": Link(Network("nr-urban-micro", options=(*_NEAR, "joined=5")), 1.5e9, 1.1e8),
     "28 GHz, 400 MHz": Link(
         Network("nr-urban-micro", options=(*_NEAR, "frequency=28e9", "numerology=3", "bandwidth=400",
-                                           "edgeRate=10Gbps", "joined=5")), 4e9, 3e8,
+                                           "edgeRate=10Gbps", "joined=5")), 3.4e9, 4.2e8,
     ),
     "140 GHz, 2 GHz": Link(
-        Network("nr-subthz-hotspot", options=("speed=0", "blockers=0", "edgeRate=40Gbps", "joined=5")), 1e10, 1e9
+        Network("nr-subthz-hotspot", options=("speed=0", "blockers=0", "edgeRate=40Gbps", "joined=5")), 9.6e9, 2.3e9
     ),
 }  # fmt: skip
 """One UE in line of sight, near; the server at the site."""
