@@ -145,6 +145,24 @@ def test_prony_continues_exponentials():
     assert float(prediction.nmse(exact(past), future).max()) < 1e-5
 
 
+def test_prony_solves_the_equations_of_both_directions():
+    """One sample of one tone, so one delay: numpy solves all equations, one after the other, as least squares."""
+    past, order = torch.randn(1, 3, 9, 1, dtype=torch.complex64, generator=torch.Generator().manual_seed(3)), 2
+    window = dataclasses.replace(WINDOW, history=9, horizon=1)
+    rows, values = [], []
+    for antenna in past[0, :, :, 0].numpy():
+        for series in (antenna, antenna[::-1].conj()):
+            for t in range(order, 9):
+                rows.append(series[t - order : t])
+                values.append(series[t])
+    recursion = np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0]
+    expected = past[0, :, -order:, 0].numpy() @ recursion
+    predicted = prediction.make("prony", window, order=order, ridge=0.0, energy=1.0)(past)[0, :, 0, 0]
+    strongest = past[0, :, :, 0].abs().amax(-1).numpy()
+    assert (abs(expected) < strongest).all()  # so no bound applies
+    np.testing.assert_allclose(predicted, expected, rtol=1e-4)
+
+
 def test_prony_stays_bounded_on_noise():
     past = torch.randn(50, 2, 8, 4, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
     predicted = prediction.make("prony", WINDOW, order=3, ridge=0.0)(past)

@@ -7,9 +7,10 @@ and each is a complex exponential in time. A sum of L exponentials obeys a linea
 l = 1..L. The recursion of each delay is fitted to the past by least squares, jointly over all antennas, since they see
 the same Doppler shifts (the paper's vector Prony), and is then continued.
 
-There are three differences. There is no transform over the array (it would need the geometry, and fitting jointly over
-antennas gives the same gain). The fit has a ridge against noise. Delays that are too weak to fit are held at their last
-value.
+There are four differences. Exponentials that neither grow nor fade obey the same recursion backwards in time with
+conjugate values, so both directions are fitted together (the modified covariance method; Marple, "Digital Spectral
+Analysis", 1987). There is no transform over the array (it would need the geometry, and fitting jointly over antennas
+gives the same gain). The fit has a ridge against noise. Delays that are too weak to fit are held at their last value.
 
 Times between the snapshots' own (`steps`) are predicted from the poles of the recursion, as Prony did: the amplitude of
 each pole is fitted to the past by least squares, and poles outside of the unit circle are put on it.
@@ -92,8 +93,9 @@ class Prony(Predictor):
 
     def _fit(self, delays: Tensor) -> Tensor:
         """[sample, delay, antenna, time] -> recursion [sample, delay, order], the factor of the oldest value first."""
-        windows = delays.unfold(-1, self.order, 1)[..., :-1, :]  # y(t - L) .. y(t - 1)
-        wanted = delays[..., self.order :]
+        both = torch.cat((delays, delays.flip(-1).conj()), dim=2)  # forwards and backwards
+        windows = both.unfold(-1, self.order, 1)[..., :-1, :]  # y(t - L) .. y(t - 1)
+        wanted = both[..., self.order :]
         gram = torch.einsum("sdati,sdatj->sdij", windows.conj(), windows)
         right = torch.einsum("sdati,sdat->sdi", windows.conj(), wanted)
         trace = gram.diagonal(dim1=-2, dim2=-1).real.mean(-1)
