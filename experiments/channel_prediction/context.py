@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +12,7 @@ import torch
 
 from edgelam.air import prediction
 from edgelam.air.prediction import Continued, Predictor, Windows, WindowSettings, methods
-from edgelam.air.prediction.prony import RIDGE
+from edgelam.air.prediction.prony import Prony
 from edgelam.cosim import derive_seed
 from edgelam.errors import ConfigurationError
 from edgelam.models import Backbone, load_backbone
@@ -28,12 +28,12 @@ from .tables import Tables
 class Models:
     """Makes predictors: the backbones are loaded once."""
 
-    def __init__(self, config: Config, steps: Sequence[float] | None = None, ridge: float = RIDGE) -> None:
+    def __init__(self, config: Config, prony: Callable[[WindowSettings], Prony] = Prony) -> None:
         """Load what the configured methods need. Raises ConfigurationError, before anything is computed.
 
-        steps, ridge: of Prony's method (`prediction.Prony`): times of the predicted snapshots in periods of the past.
+        prony: makes Prony's method for a window.
         """
-        self._config, self._steps, self._ridge = config, steps, ridge
+        self._config, self._prony = config, prony
         wanted = {method.rpartition("-")[0] for method in config.methods}
         self._backbones: dict[str, Backbone] = {}
         for name, users, pretrained in (
@@ -53,16 +53,13 @@ class Models:
         """A predictor at its first weights, on the configured device."""
         weights = derive_seed(seed, f"weights of {model}") % 2**63
         if not model.startswith("lam") and model != EQUAL:
-            sizes = {"steps": self._steps, "order": self._order, "ridge": self._ridge} if model == "prony" else {}
-            return methods.make(model, self._config.window, seed=weights, **sizes).to(self._device)
+            if model == "prony":
+                return self._prony(self._config.window).to(self._device)
+            return methods.make(model, self._config.window, seed=weights).to(self._device)
         if self._config.lam.residual == "prony":
             inner = partial(self._inner, model, weights)
-            return Continued(self._config.window, inner, self._steps, self._ridge).to(self._device)
+            return Continued(self._config.window, inner, self._prony(self._config.window)).to(self._device)
         return self._inner(model, weights, self._config.window).to(self._device)
-
-    @property
-    def _order(self) -> int:
-        return min(4, (self._config.window.history - 1) // 2)
 
     def _inner(self, model: str, weights: int, window: WindowSettings) -> Predictor:
         """The LAM, one of its controls, or the CNN with as many trained parameters."""

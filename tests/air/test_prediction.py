@@ -145,19 +145,21 @@ def test_prony_continues_exponentials():
     assert float(prediction.nmse(exact(past), future).max()) < 1e-5
 
 
-def test_prony_solves_the_equations_of_both_directions():
+@pytest.mark.parametrize("both", [True, False])
+def test_prony_solves_the_equations_of_one_direction_or_both(both):
     """One sample of one tone, so one delay: numpy solves all equations, one after the other, as least squares."""
     past, order = torch.randn(1, 3, 9, 1, dtype=torch.complex64, generator=torch.Generator().manual_seed(3)), 2
     window = dataclasses.replace(WINDOW, history=9, horizon=1)
     rows, values = [], []
     for antenna in past[0, :, :, 0].numpy():
-        for series in (antenna, antenna[::-1].conj()):
+        for series in (antenna, antenna[::-1].conj()) if both else (antenna,):
             for t in range(order, 9):
                 rows.append(series[t - order : t])
                 values.append(series[t])
     recursion = np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0]
     expected = past[0, :, -order:, 0].numpy() @ recursion
-    predicted = prediction.make("prony", window, order=order, ridge=0.0, energy=1.0)(past)[0, :, 0, 0]
+    method = prediction.make("prony", window, order=order, ridge=0.0, energy=1.0, both_directions=both)
+    predicted = method(past)[0, :, 0, 0]
     strongest = past[0, :, :, 0].abs().amax(-1).numpy()
     assert (abs(expected) < strongest).all()  # so no bound applies
     np.testing.assert_allclose(predicted, expected, rtol=1e-4)
@@ -294,7 +296,9 @@ def test_other_lams_learn(name, backbone):
     settings = dataclasses.replace(SMALL_LAM, **LAMS.get(name, {}))
     if name == "continued":
         settings = dataclasses.replace(settings, residual="none", patch=5)
-        predictor = prediction.Continued(WINDOW, lambda window: prediction.Lam(window, backbone, settings, seed=3))
+        predictor = prediction.Continued(
+            WINDOW, lambda window: prediction.Lam(window, backbone, settings, seed=3), prediction.make("prony", WINDOW)
+        )
         assert predictor.inner.along_time.in_features == 10
     else:
         predictor = prediction.Lam(WINDOW, backbone, settings, seed=3, full=name == "full")
@@ -345,8 +349,8 @@ def test_a_model_that_continues_prony_begins_at_it_and_needs_tdd(backbone):
         lambda window: prediction.make("cnn", window, channels=4, layers=2),
         lambda window: prediction.Lam(window, backbone, settings, seed=3),
     ):
-        continued = prediction.Continued(WINDOW, make_inner)
+        continued = prediction.Continued(WINDOW, make_inner, prediction.make("prony", WINDOW))
         with torch.no_grad():
             torch.testing.assert_close(continued(past), prediction.make("prony", WINDOW, order=3)(past))
     with pytest.raises(ConfigurationError, match="fdd"):
-        prediction.Continued(dataclasses.replace(WINDOW, duplex="fdd"), lambda window: None)
+        prediction.make("prony", dataclasses.replace(WINDOW, duplex="fdd"))

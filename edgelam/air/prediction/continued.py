@@ -9,29 +9,23 @@ how much of a fit is noise. The layer that makes the output begins at zero, so t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from edgelam.air.prediction.predictor import Predictor
-from edgelam.air.prediction.prony import RIDGE, Prony
+from edgelam.air.prediction.prony import Prony
 from edgelam.air.prediction.settings import WindowSettings
 
 
 class Continued(Predictor):
     """`inner` predicts from history + horizon snapshots, of which the last `horizon` are Prony's."""
 
-    def __init__(
-        self,
-        window: WindowSettings,
-        make: Callable[[WindowSettings], Predictor],
-        steps: Sequence[float] | None = None,
-        ridge: float = RIDGE,
-    ) -> None:
-        """make: the inner predictor for a window; steps, ridge: as of `Prony`. Raises ConfigurationError for FDD."""
+    def __init__(self, window: WindowSettings, make: Callable[[WindowSettings], Predictor], base: Prony) -> None:
+        """make: the inner predictor for a window; base: what is continued, of the same window."""
         super().__init__()
-        self.base = Prony(window, order=min(4, (window.history - 1) // 2), ridge=ridge, steps=steps)
+        self.base = base
         self.inner = make(dataclasses.replace(window, history=window.history + window.horizon))
         last = getattr(self.inner, "project", None) or getattr(self.inner, "along_time", None)
         assert isinstance(last, nn.Linear)

@@ -8,7 +8,7 @@ l = 1..L. The recursion of each delay is fitted to the past by least squares, jo
 the same Doppler shifts (the paper's vector Prony), and is then continued.
 
 There are four differences. Exponentials that neither grow nor fade obey the same recursion backwards in time with
-conjugate values, so both directions are fitted together (the modified covariance method; Marple, "Digital Spectral
+conjugate values, so both directions can be fitted together (the modified covariance method; Marple, "Digital Spectral
 Analysis", 1987). There is no transform over the array (it would need the geometry, and fitting jointly over antennas
 gives the same gain). The fit has a ridge against noise. Delays that are too weak to fit are held at their last value.
 
@@ -36,26 +36,32 @@ class Prony(Predictor):
     def __init__(
         self,
         window: WindowSettings,
-        order: int = 4,
+        *,
+        order: int | None = None,
         ridge: float = RIDGE,
         energy: float = 0.99,
         steps: Sequence[float] | None = None,
+        both_directions: bool = True,
     ) -> None:
-        """order: exponentials L of each delay, 1 to (history - 1) / 2; ridge: of the fit, relative to the power of the
-        delay, not negative; energy: the strongest delays that have this share of the power are fitted, 0 to 1; steps:
-        times of the `horizon` predicted snapshots after the last known one, in periods of the past, positive; None: 1,
-        2, ..., by the recursion itself.
+        """order: exponentials L of each delay, 1 to (history - 1) / 2, None: as many, but at most 4; ridge: of the fit,
+        relative to the power of the delay, not negative; energy: the strongest delays that have this share of the power
+        are fitted, 0 to 1; steps: times of the `horizon` predicted snapshots after the last known one, in periods of
+        the past, positive; None: 1, 2, ..., by the recursion itself; both_directions: whether the recursion is fitted
+        backwards, too, which helps against noise.
         """
         super().__init__()
         if window.duplex != "tdd":
             raise ConfigurationError("prony with duplex fdd: it cannot predict another band; legal is tdd")
-        if not 1 <= order <= (window.history - 1) // 2:
-            raise ConfigurationError(f"prony of order {order}; legal are 1 to {(window.history - 1) // 2}")
+        most = (window.history - 1) // 2
+        order = min(4, most) if order is None else order
+        if not 1 <= order <= most:
+            raise ConfigurationError(f"prony of order {order}; legal are 1 to {most}")
         if ridge < 0 or not 0 <= energy <= 1:
             raise ConfigurationError(f"prony with ridge {ridge}, energy {energy}; legal are >= 0 and 0 to 1")
         if steps is not None and (len(steps) != window.horizon or not all(0 < step < float("inf") for step in steps)):
             raise ConfigurationError(f"prony with steps {list(steps)}; legal are {window.horizon} positive numbers")
         self.horizon, self.order, self.ridge, self.energy = window.horizon, order, ridge, energy
+        self.both_directions = both_directions
         self.steps = None if steps is None else torch.tensor(steps, dtype=torch.float32)
 
     def forward(self, past: Tensor) -> Tensor:
@@ -93,9 +99,10 @@ class Prony(Predictor):
 
     def _fit(self, delays: Tensor) -> Tensor:
         """[sample, delay, antenna, time] -> recursion [sample, delay, order], the factor of the oldest value first."""
-        both = torch.cat((delays, delays.flip(-1).conj()), dim=2)  # forwards and backwards
-        windows = both.unfold(-1, self.order, 1)[..., :-1, :]  # y(t - L) .. y(t - 1)
-        wanted = both[..., self.order :]
+        if self.both_directions:
+            delays = torch.cat((delays, delays.flip(-1).conj()), dim=2)
+        windows = delays.unfold(-1, self.order, 1)[..., :-1, :]  # y(t - L) .. y(t - 1)
+        wanted = delays[..., self.order :]
         gram = torch.einsum("sdati,sdatj->sdij", windows.conj(), windows)
         right = torch.einsum("sdati,sdat->sdi", windows.conj(), wanted)
         trace = gram.diagonal(dim1=-2, dim2=-1).real.mean(-1)
