@@ -123,15 +123,7 @@ class AnalogTransfers:
 
     def _check(self, receiver: Node, senders: Sequence[Any], elements: Any, most_prbs: Any) -> None:
         what = f"an analog transfer to {receiver.name}"
-        if not senders:
-            raise ConfigurationError(f"{what} of nobody: give at least one sender")
-        if any(node is not self._core.nodes.get(getattr(node, "name", "")) for node in senders):
-            raise ConfigurationError(
-                f"{what} of {senders!r}: senders must be nodes of this simulation; there are: "
-                f"{', '.join(self._core.nodes)}"
-            )
-        if receiver in senders or len({node.id for node in senders}) != len(senders):
-            raise ConfigurationError(f"{what} of {senders!r}: legal are different nodes other than the receiver")
+        self._core.check_others(receiver, senders, f"{what} of", "senders")
         if type(elements) is not int or not 1 <= elements <= MOST_ELEMENTS:
             raise ConfigurationError(f"{what} of {elements!r} resource elements; legal are 1 to {MOST_ELEMENTS}")
         if most_prbs is not None and (type(most_prbs) is not int or most_prbs < 1):

@@ -7,7 +7,7 @@ other participants, an observer) know the one `Core`, and no part uses the priva
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -104,6 +104,22 @@ class Core:
     def may_be_mine(self, node: Node) -> bool:
         """Whether `is_mine`, or, for participant 0, whether nobody else can have claimed the node."""
         return self.participant == 0 or node.id in self._claimed
+
+    def check_others(self, node: Node, others: Sequence[Any], what: str, role: str) -> None:
+        """Raise ConfigurationError unless `others` are different nodes of this simulation, none of them `node`.
+
+        what: how errors begin, such as "ue0 sends 'x' to"; role: what the others are called, such as "receivers".
+        """
+        if not others:
+            raise ConfigurationError(f"{what} nobody: give at least one node")
+        if any(each is not self.nodes.get(getattr(each, "name", "")) for each in others):
+            raise ConfigurationError(
+                f"{what} {others!r}: {role} must be nodes of this simulation; there are: {', '.join(self.nodes)}"
+            )
+        if node in others:
+            raise ConfigurationError(f"{what} itself: nothing would cross the network")
+        if len({each.id for each in others}) != len(others):
+            raise ConfigurationError(f"{what} the same node twice: {others!r}")
 
     # ---- events --------------------------------------------------------------------------------------------------
 

@@ -136,7 +136,7 @@ class Transfers:
     def start(self, source: Node, receivers: Sequence[Node], data: Any, asked: TransferSpec) -> Outgoing:
         """Check the request, and pass it to the clock."""
         core = self._core
-        self._check_nodes(source, receivers, asked.tag)
+        core.check_others(source, receivers, f"{source.name} sends {asked.tag!r} to", "receivers")
         delivered_here = any(core.is_mine(node) for node in receivers)
         encoded = codec.encode(data, asked.encoding, copy=delivered_here)
         if encoded.nbytes == 0:
@@ -274,19 +274,6 @@ class Transfers:
         if event.size_bytes != outgoing.size_bytes:
             raise broken(f"a delivery of transfer {event.id} of {event.size_bytes} bytes, not {outgoing.size_bytes}")
         outgoing.delivered.add(event.receiver)
-
-    def _check_nodes(self, source: Node, receivers: Sequence[Any], tag: str) -> None:
-        if not receivers:
-            raise ConfigurationError(f"{source.name} sends {tag!r} to nobody: give at least one node")
-        if any(node is not self._core.nodes.get(getattr(node, "name", "")) for node in receivers):
-            raise ConfigurationError(
-                f"{source.name} sends {tag!r} to {receivers!r}: receivers must be nodes of this simulation; there are: "
-                f"{', '.join(self._core.nodes)}"
-            )
-        if source in receivers:
-            raise ConfigurationError(f"{source.name} sends {tag!r} to itself: nothing would cross the network")
-        if len({node.id for node in receivers}) != len(receivers):
-            raise ConfigurationError(f"{source.name} sends {tag!r} to the same node twice: {receivers!r}")
 
 
 def _record(outgoing: Outgoing, event: Finished, participant: int) -> TransferRecord:

@@ -215,8 +215,8 @@ def test_what_a_cell_does_not_take_is_refused_and_the_run_goes_on():
     ("senders", "elements", "most", "says"),
     [
         ([], 1, None, "of nobody: give at least one"),
-        (["ue0", "ue0"], 1, None, "different nodes"),
-        (["gnb0"], 1, None, "different nodes"),
+        (["ue0", "ue0"], 1, None, "of the same node twice"),
+        (["gnb0"], 1, None, "of itself"),
         (["ue9"], 1, None, "must be nodes of this simulation; there are: ue0, gnb0"),
         (["ue0"], 0, None, "0 resource elements; legal are 1 to 100000000"),
         (["ue0"], 1.5, None, "1.5 resource elements"),
