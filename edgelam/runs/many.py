@@ -176,10 +176,10 @@ class Runs(Mapping[str, pd.DataFrame]):
         return statistics.compare(frame, settings, _labels_in(frame, settings), metric, baseline)
 
     def __getitem__(self, name: str) -> pd.DataFrame:
-        """Return the table of this name, of all runs that have it. Raises StorageError if no run has it."""
+        """Return the table of this name, of all runs that have it. Raises MissingTableError if no run has it."""
         found = self._cached(name, lambda: self._collect(f"table-{name}", "1", lambda run: table_of(run, name)))
         if "run" not in found:
-            raise StorageError(f"no run in {self.path} has a table {name!r}; {suggest(name, self)}")
+            raise tables.MissingTableError(f"no run in {self.path} has a table {name!r}; {suggest(name, self)}")
         return found
 
     def __getattr__(self, name: str) -> pd.DataFrame:

@@ -62,6 +62,19 @@ def test_one_tidy_frame(campaign):
         found["metric"]
 
 
+def test_get_and_in_are_those_of_a_mapping(campaign):
+    for found in (load(campaign), load(campaign / "runs" / "s1-1")):
+        assert found.get("metric") is None
+        assert found.get("metric", 3) == 3
+        assert "metric" not in found
+        assert found.get("metrics").equals(found["metrics"])
+        with pytest.raises(KeyError, match=r"has a table|has no table"):
+            found["metric"]
+    (found.path / "metrics.parquet").unlink()  # it is damaged, and has not got fewer tables
+    with pytest.raises(StorageError):
+        load(found.path).get("metrics")
+
+
 def test_tables_are_attributes(campaign):
     run = load(campaign / "runs" / "s1-1")
     assert run.metrics.equals(run["metrics"])

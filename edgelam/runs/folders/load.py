@@ -35,11 +35,11 @@ class Run(Mapping[str, pd.DataFrame]):
         self._read: dict[str, pd.DataFrame] = {}
 
     def __getitem__(self, name: str) -> pd.DataFrame:
-        """The table of this name. Raises StorageError if there is none; ``name in run`` says whether there is one."""
+        """Return the table of this name. Raises MissingTableError if there is none: ``get(name)`` is then None."""
         if name not in self._read:
             known = f"{name}.parquet" in (self.manifest.get("files") or {})
             if not known and name not in tables.table_names(self.path):
-                raise StorageError(f"{self.path} has no table {name!r}; {suggest(name, self)}")
+                raise tables.MissingTableError(f"{self.path} has no table {name!r}; {suggest(name, self)}")
             self._read[name] = tables.read_table(self.path, name)
         return self._read[name]
 

@@ -36,6 +36,12 @@ _PART = "edgelam_part"  # what a part says about itself: run, table, number
 _ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
+class MissingTableError(StorageError, KeyError):
+    """A run has no table of this name. It is a KeyError, so that ``get`` and ``in`` of a mapping work as they do."""
+
+    __str__ = Exception.__str__  # that of KeyError shows a quoted text
+
+
 def schema_of(record: type, **extra: type) -> pa.Schema:
     """Return the table schema of a flat dataclass with fields of str, int, float, bool, or such a type | None (null).
 
