@@ -106,10 +106,33 @@ def test_deepmimo(tmp_path):
     assert count == 3
     assert data.number.tolist() == [0, 1, 3]
     assert data.csi == pytest.approx(np.stack(scenes, 1)[[0, 1, 3]])
-    np.save(tmp_path / "all.npy", np.stack(scenes))
+    np.save(tmp_path / "all.npy", np.stack(scenes, -1))  # version 4: times behind the subcarriers
     whole = ImportSettings(files=(tmp_path / "all.npy",), out=tmp_path / "all.npz", layout="deepmimo", **FACTS)
     import_csi(whole)
     assert np.array_equal(csi.load(tmp_path / "all.npz").csi, data.csi)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.int16])
+@pytest.mark.parametrize("suffix", [".mat", ".npy", "7.3"])
+def test_real_and_imaginary_parts_as_planes(tmp_path, suffix, kind):
+    planes = (100 * RNG.standard_normal((2, 4, 3, 8, 5))).astype(kind)  # part, user, time, tx, subcarrier
+    path = tmp_path / ("h.npy" if suffix == ".npy" else "h.mat")
+    if suffix == ".npy":
+        np.save(path, planes)
+    elif suffix == ".mat":
+        scipy.io.savemat(path, {"h": planes, "los": np.ones((4, 1))})
+    else:
+        with h5py.File(path, "w", userblock_size=512) as file:
+            file.create_dataset("h", data=planes.T)
+    out = tmp_path / "taken.npz"
+    import_csi(ImportSettings((path,), out, layout="axes", axes="part sample time tx subcarrier", **FACTS))
+    assert np.array_equal(csi.load(out).csi[:, :, 0], (planes[0] + 1j * planes[1]).astype(np.complex64))
+    for match, axes in (
+        ("has real values", "sample time rx tx subcarrier"),
+        ("2 along part", "sample part rx tx time"),
+    ):
+        with pytest.raises(ConfigurationError, match=match):
+            import_csi(ImportSettings((path,), tmp_path / "no.npz", layout="axes", axes=axes, **FACTS))
 
 
 @given(st.permutations([*NAMES[:3], "tx1", "tx2", "subcarrier"]))
@@ -186,6 +209,22 @@ def test_refused(npz, llm4cp, tmp_path):
     refused("sample 1 has values that are not finite", [tmp_path / "nan.npy"], layout="deepmimo")
     np.save(tmp_path / "zero.npy", 0 * noise(2, 1, 4, 3))
     refused("no sample has any power", [tmp_path / "zero.npy"], layout="deepmimo")
+    np.save(tmp_path / "huge.npy", 1e300 * np.ones((2, 1, 4, 3), complex))
+    refused("not finite in single precision", [tmp_path / "huge.npy"], layout="deepmimo")
+    np.save(tmp_path / "empty.npy", noise(0, 1, 4, 3))
+    refused("nothing in it", [tmp_path / "empty.npy"], layout="deepmimo")
+    np.save(tmp_path / "real.npy", noise(2, 1, 4, 3).real)
+    refused("has real values", [tmp_path / "real.npy"], layout="deepmimo")
+    np.save(tmp_path / "objects.npy", np.array([{"user": {"channel": 1}}], dtype=object), allow_pickle=True)
+    refused("Python objects", [tmp_path / "objects.npy"], layout="deepmimo")
+    np.savez(tmp_path / "dict.npz", user=np.array({"channel": 1}, dtype=object))
+    refused("cells, structs or objects", [tmp_path / "dict.npz"], layout="deepmimo")
+    user = np.empty((1, 2), object)
+    user[0, :] = [{"channel": noise(4, 3)}, {"channel": noise(4, 3)}]
+    scipy.io.savemat(tmp_path / "cells.mat", {"DeepMIMO_dataset": user})
+    refused("cells, structs or objects", [tmp_path / "cells.mat"], layout="deepmimo")
+    np.save(tmp_path / "one.npy", noise(2, 1, 4, 3))
+    refused("one row, which has one speed", [tmp_path / "one.npy"], layout="deepmimo", speeds_kmh=(10, 30))
     np.savez(tmp_path / "two.npz", a=noise(2, 1, 4, 3), b=noise(2, 1, 4, 3))
     refused("2 arrays that can be CSI: a, b", [tmp_path / "two.npz"], layout="deepmimo")
     refused("has no array 'c'; it has a, b", [tmp_path / "two.npz"], layout="deepmimo", variable="c")

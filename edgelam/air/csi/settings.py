@@ -111,11 +111,12 @@ class ImportSettings:
     layout: Literal["llm4cp", "quadriga", "deepmimo", "axes"] = "llm4cp"
     """How the axes lie. llm4cp: variables H_U_his, H_U_pre and, for FDD, H_D_pre, [row, sample, time, subcarrier,
     antenna's column, antenna's row, polarisation]; quadriga: [rx, tx, subcarrier, time] (qd_channel.fr), with a fifth
-    axis for samples; deepmimo: [sample, rx, tx, subcarrier], each file one snapshot, or [time, sample, rx, tx,
-    subcarrier]; axes: as --axes says."""
+    axis for samples; deepmimo: [sample, rx, tx, subcarrier], each file one snapshot, or [sample, rx, tx, subcarrier,
+    time]; axes: as --axes says."""
     axes: str = ""
     """The array's axes in order, in layout axes: of "sample time rx tx subcarrier". An axis in parts has numbers, the
-    slowest first: "sample1 sample2 time subcarrier tx3 tx2 tx1" is llm4cp."""
+    slowest first: "sample1 sample2 time subcarrier tx3 tx2 tx1" is llm4cp. An axis part of length 2 has real and
+    imaginary parts."""
     variable: str = ""
     """Which array of a file, if it has several that can be CSI."""
     join: Literal["", "time", "sample", "tx", "rx", "subcarrier"] = ""
@@ -156,7 +157,7 @@ class ExportSettings:
     """The folder of the files."""
     layout: Literal["llm4cp", "quadriga", "deepmimo"] = "llm4cp"
     """llm4cp: H_U_his_PART.mat, H_U_pre_PART.mat and, with enough subcarriers, H_D_pre_PART.mat; quadriga: H.mat, [rx,
-    tx, subcarrier, time, sample]; deepmimo: channel.npy, [time, sample, rx, tx, subcarrier]."""
+    tx, subcarrier, time, sample]; deepmimo: channel.npy, [sample, rx, tx, subcarrier, time]."""
     part: Literal["train", "test"] = "train"
     """llm4cp: what the variables are for."""
     rows: int = 0

@@ -14,6 +14,8 @@ from edgelam.errors import ConfigurationError
 
 OF_A_SAMPLE = ("time", "rx", "tx", "subcarrier")
 NAMES = ("sample", *OF_A_SAMPLE)
+PART = "part"
+"""An axis of length 2: the real and the imaginary part."""
 
 
 def parse(text: str) -> tuple[str, ...]:
@@ -24,14 +26,31 @@ def parse(text: str) -> tuple[str, ...]:
     """
     axes = tuple(text.replace(",", " ").split())
     for axis in axes:
-        if not re.fullmatch(rf"({'|'.join(NAMES)})\d?", axis):
+        if axis != PART and not re.fullmatch(rf"({'|'.join(NAMES)})\d?", axis):
             raise ConfigurationError(
                 f"--axes {text!r}: {axis!r} is no axis; legal are {', '.join(NAMES)}, in parts as tx1 tx2 (the first "
-                "is the slowest)"
+                f"is the slowest), and {PART} for real and imaginary parts"
             )
     if len(set(axes)) < len(axes):
         raise ConfigurationError(f"--axes {text!r}: each may be there once; parts of one axis have numbers: tx1 tx2")
     return axes
+
+
+def joined_parts(array: Array, axes: Sequence[str], source: str) -> tuple[Array, tuple[str, ...]]:
+    """Return complex64 and the axes without `part`, from real and imaginary parts along that axis.
+
+    source: what errors call the array. Raises ConfigurationError if it is complex, or the axis has another length.
+    """
+    at = axes.index(PART)
+    if array.ndim != len(axes) or array.shape[at] != 2 or array.dtype.kind == "c":
+        raise ConfigurationError(
+            f"{source} has the shape {array.shape} and {array.dtype} values; the axes {' '.join(axes)} want "
+            f"{len(axes)} dimensions of real values, 2 along {PART}"
+        )
+    real, imaginary = np.moveaxis(array, at, 0)
+    values = np.empty(real.shape, np.complex64)
+    values.real, values.imag = real, imaginary
+    return values, tuple(axis for axis in axes if axis != PART)
 
 
 class Samples:
@@ -43,6 +62,8 @@ class Samples:
             raise ConfigurationError(
                 f"{source} has the shape {array.shape}; the axes {' '.join(axes)} want {len(axes)} dimensions"
             )
+        if not array.size:
+            raise ConfigurationError(f"{source} has the shape {array.shape}: there is nothing in it")
         self._array, self.source = array, source
         parts = {name: sorted(a for a in axes if a.rstrip("0123456789") == name) for name in NAMES}
         self._order = [axes.index(axis) for name in NAMES for axis in parts[name]]
@@ -64,7 +85,8 @@ class Samples:
         view = self._array.transpose(self._order)[np.unravel_index(number, self._rows)] if self._rows else self._array
         if not self._rows:
             view = view.transpose(self._order)
-        return np.ascontiguousarray(view, np.complex64).reshape(self.shape)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite
+            return np.ascontiguousarray(view, np.complex64).reshape(self.shape)
 
     def put(self, number: int, csi: Array) -> None:
         """Write a sample [time, rx, tx, subcarrier] into the array."""

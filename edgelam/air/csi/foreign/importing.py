@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgelam.air.csi.foreign import arrays
-from edgelam.air.csi.foreign.axes import OF_A_SAMPLE, Samples, parse
+from edgelam.air.csi.foreign.axes import OF_A_SAMPLE, PART, Samples, joined_parts, parse
 from edgelam.air.csi.foreign.layouts import LAYOUTS
 from edgelam.air.csi.new_file import NewFile, refuse_full_disk
 from edgelam.air.csi.npz import NpzWriter
@@ -148,9 +148,17 @@ def _parts(settings: ImportSettings) -> _Joined:
 
 def _samples(array: Array, axes: Sequence[str], path: Path, name: str = "") -> Samples:
     """MATLAB drops dimensions of length 1 at the end: they are put back."""
+    source = f"{path}: {name}" if name else str(path)
     if path.suffix == ".mat" and array.ndim < len(axes):
         array = array.reshape(array.shape + (1,) * (len(axes) - array.ndim))
-    return Samples(array, axes, f"{path}: {name}" if name else str(path))
+    if PART in axes:
+        array, axes = joined_parts(array, axes, source)
+    if array.dtype.kind != "c":
+        raise ConfigurationError(
+            f"{source} has real values of the shape {array.shape}, and CSI is complex; --layout axes reads real and "
+            f"imaginary parts that are an axis of length 2, called {PART} in --axes"
+        )
+    return Samples(array, axes, source)
 
 
 def _said(samples: Samples) -> str:
@@ -162,10 +170,16 @@ def _choose(found: dict[str, Array], variable: str, path: Path) -> Array:
         if variable not in found:
             raise ConfigurationError(f"{path} has no array {variable!r}; it has {', '.join(found) or 'none'}")
         return found[variable]
-    large = {name: array for name, array in found.items() if array.ndim > 2 or array.dtype.kind == "c"}
-    if len(large) != 1:
+    large = {name: array for name, array in found.items() if array.dtype.kind == "c"}
+    large = large or {name: array for name, array in found.items() if array.ndim > 2}
+    if not large:
         raise ConfigurationError(
-            f"{path} has {len(large)} arrays that can be CSI: {', '.join(large) or 'none'}; --variable names one"
+            f"{path} has no array that can be CSI; what is in cells, structs or objects (such as DeepMIMO_dataset of "
+            "MATLAB) is not read: save the array itself"
+        )
+    if len(large) > 1:
+        raise ConfigurationError(
+            f"{path} has {len(large)} arrays that can be CSI: {', '.join(large)}; --variable names one"
         )
     return next(iter(large.values()))
 
@@ -180,13 +194,13 @@ def _with_power(parts: _Joined | _TwoBands, progress: Progress | None) -> list[i
         known = csi[..., : csi.shape[-1] // 2] if isinstance(parts, _TwoBands) else csi
         power = float(np.vdot(known, known).real)
         if not np.isfinite(power):
-            raise ConfigurationError(f"sample {number} has values that are not finite; a recording takes finite CSI")
+            raise ConfigurationError(f"sample {number} has values that are not finite in single precision")
         if power > 0:
             kept.append(number)
         if progress is not None:
             progress.step(number + 1)
     if not kept:
-        raise ConfigurationError("no sample has any power")
+        raise ConfigurationError("no sample has any power in single precision")
     if progress is not None and len(kept) < len(parts):
         progress.say(f"{len(parts) - len(kept)} of {len(parts)} samples have no power and are left out")
     return kept
@@ -199,6 +213,8 @@ def _speeds(settings: ImportSettings, parts: _Joined | _TwoBands) -> Array | Non
     low, high = settings.speeds_kmh
     if len(parts) % parts.rows:
         raise ConfigurationError(f"--speeds-kmh: {len(parts)} samples are no whole number in each of {parts.rows} rows")
+    if parts.rows == 1 and low != high:
+        raise ConfigurationError(f"--speeds-kmh {low:g} {high:g}: all samples are in one row, which has one speed")
     return np.repeat(np.linspace(low, high, parts.rows), len(parts) // parts.rows) / 3.6
 
 

@@ -23,6 +23,6 @@ LAYOUTS = {
     "llm4cp": Layout(("sample1", "sample2", "time", "subcarrier", "tx3", "tx2", "tx1"), "H_U_his"),
     # of qd_channel.fr: rx, tx, carrier, snapshot; a last dimension has several channels
     "quadriga": Layout(("rx", "tx", "subcarrier", "time", "sample"), "H", ("sample",), "sample"),
-    # of compute_channels: user, rx, tx, subcarrier; a first dimension has the scenes of a moving scenario
-    "deepmimo": Layout(("time", "sample", "rx", "tx", "subcarrier"), "channel", ("time",)),
+    # of versions 2 to 4: user, rx, tx, subcarrier; with Doppler, version 4 has times behind them
+    "deepmimo": Layout(("sample", "rx", "tx", "subcarrier", "time"), "channel", ("time",)),
 }
