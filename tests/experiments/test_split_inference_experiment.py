@@ -5,6 +5,7 @@ import dataclasses
 
 import pytest
 import torch
+from small_llama import small_llama
 
 from edgelam.errors import ConfigurationError
 from edgelam.output.progress import Progress
@@ -118,19 +119,6 @@ def test_rounds_by_hand():
     assert rounds(torch.zeros(3, 20).bool(), 4)["tokens_a_round"] == 1
 
 
-def small_language_model():
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from edgelam.random_streams import torch_seeded
-
-    config = LlamaConfig(
-        vocab_size=60, hidden_size=64, intermediate_size=96, num_hidden_layers=4, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=128, tie_word_embeddings=True, initializer_range=0.1,
-    )  # fmt: skip
-    with torch_seeded(3):
-        return LlamaForCausalLM(config).float().eval().requires_grad_(False)
-
-
 def test_decoding_over_delays(tmp_path, capsys, monkeypatch):
     """With a small language model; all exact methods write the same, and rounds are those that texts predict."""
     from edgelam.experiments.split_inference import decoding, drafts
@@ -141,7 +129,7 @@ def test_decoding_over_delays(tmp_path, capsys, monkeypatch):
     def invented(examples, count, seed):
         return torch.randint(60, (count, 16), generator=torch_generator(seed % 2**63)).tolist()
 
-    whole = small_language_model()
+    whole = small_llama(vocab_size=60, layers=4, spread=0.1)
     layers = {"distilled": 3, "untrained": 1}
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(drafts, "whole", lambda: whole)

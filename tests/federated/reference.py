@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The reference that split training must equal: the same model in one piece, plain autograd, a device at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgelam.federated import Setup, SplitFedFTSettings, prepare
+from edgelam.federated import RoundRecord, Setup, SplitFedFTSettings, prepare
 from edgelam.federated.samples import Shard
+from edgelam.models.parts import Encoder
 
 STEPS = 20
 
@@ -21,6 +23,17 @@ class History:
     lora: dict[str, Tensor]
     heads: list[dict[str, Tensor]]
     embeddings: list[dict[str, Tensor]]
+
+
+def history(records: Sequence[object], encoder: Encoder, devices: Iterable[Any]) -> History:
+    """What a run has learnt, from what it reported, the server's encoder and the devices."""
+    devices = list(devices)
+    return History(
+        [record.loss for record in records if isinstance(record, RoundRecord)],
+        dict(encoder.lora),
+        [dict(device.head.state_dict()) for device in devices],
+        [dict(device.embedding.state_dict()) for device in devices],
+    )
 
 
 def float64_setup(settings: SplitFedFTSettings) -> Setup:

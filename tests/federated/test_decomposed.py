@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import STEPS, History, assert_same, float64_setup, unsplit
+from reference import STEPS, assert_same, float64_setup, history, unsplit
 
 from edgelam import cosim
 from edgelam.errors import ConfigurationError
@@ -66,11 +66,7 @@ def test_cut_anywhere_it_learns_as_the_unsplit_model(model, blocks, cut, token_f
     own = DecompositionSettings(blocks=blocks, activations=("fp64",))
     setup = float64_setup(made(token_file, request.getfixturevalue(model), cut=cut, accumulation=2, decomposition=own))
     records, _, parts = simulated(setup)
-    found = History(
-        [record.loss for record in records if isinstance(record, RoundRecord)], dict(parts.server.encoder.lora),
-        [dict(each.head.state_dict()) for each in parts.devices.values()],
-        [dict(each.embedding.state_dict()) for each in parts.devices.values()],
-    )  # fmt: skip
+    found = history(records, parts.server.encoder, parts.devices.values())
     assert_same(found, unsplit(setup))
     cuts = [record for record in records if isinstance(record, CutRecord)]
     assert {(each.device, each.blocks) for each in cuts} == set(zip(NAMES, blocks, strict=True))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from reference import History, assert_same, float64_setup, unsplit
+from reference import STEPS, assert_same, float64_setup, history, unsplit
 from transformers import Dinov2Config, Dinov2Model
 
 from edgelam import cosim
@@ -16,7 +16,6 @@ from edgelam.federated import (
     METHODS,
     CutRecord,
     EvaluationRecord,
-    RoundRecord,
     SplitFedFTSettings,
     controls,
     decomposed,
@@ -86,46 +85,32 @@ def test_patches_are_where_they_were(tiny_dino):
     assert [backbone.side(tokens) for tokens in (2, 4, 5, 9, 10, 32)] == [1, 1, 2, 2, 3, 5]
 
 
-@pytest.mark.parametrize("blocks", [(0, 1, 2), (1, 1, 1)])
-def test_cut_anywhere_it_learns_as_the_unsplit_model(blocks, base):
+def check_equal(method, settings):
+    """Compare split_fedft or decomposed with the un-split model, in float64; return setup, history and records."""
     settings = replace(
-        base, rounds=20, optimiser="sgd", learning_rate=0.1, encoding="fp64", weight_encoding="fp64",
-        decomposition=DecompositionSettings(blocks=blocks, activations=("fp64",)), accumulation=2,
+        settings, rounds=STEPS, optimiser="sgd", learning_rate=0.1, encoding="fp64", weight_encoding="fp64"
     )  # fmt: skip
     setup = float64_setup(settings)
-    parts, records = decomposed.build(setup, ["ue0", "ue1", "ue2"]), []
+    parts, records = method.build(setup, ["ue0", "ue1", "ue2"]), []
 
     async def main(sim):
-        return await decomposed.run(sim, setup, records.append, parts)
+        return await method.run(sim, setup, records.append, parts)
 
     cosim.simulate(main, seed=1, nodes=NODES)
-    found = History(
-        [record.loss for record in records if isinstance(record, RoundRecord)], dict(parts.server.encoder.lora),
-        [dict(each.head.state_dict()) for each in parts.devices.values()],
-        [dict(each.embedding.state_dict()) for each in parts.devices.values()],
-    )  # fmt: skip
+    found = history(records, parts.server.encoder, parts.devices.values())
     assert_same(found, unsplit(setup))
+    return setup, found, records
+
+
+@pytest.mark.parametrize("blocks", [(0, 1, 2), (1, 1, 1)])
+def test_cut_anywhere_it_learns_as_the_unsplit_model(blocks, base):
+    own = DecompositionSettings(blocks=blocks, activations=("fp64",))
+    _, _, records = check_equal(decomposed, replace(base, decomposition=own, accumulation=2))
     assert {each.blocks for each in records if isinstance(each, CutRecord)} == set(blocks)
 
 
 def test_split_training_moves_the_patch_embedding_as_the_unsplit_one_does(base):
-    settings = replace(
-        base, rounds=20, optimiser="sgd", learning_rate=0.1, embedding_learning_rate=0.1, train_embedding=True,
-        encoding="fp64", weight_encoding="fp64",
-    )  # fmt: skip
-    setup = float64_setup(settings)
-    parts, records = split_fedft.build(setup, ["ue0", "ue1", "ue2"]), []
-
-    async def main(sim):
-        return await split_fedft.run(sim, setup, records.append, parts)
-
-    cosim.simulate(main, seed=1, nodes=NODES)
-    found = History(
-        [record.loss for record in records if isinstance(record, RoundRecord)], dict(parts.server.encoder.lora),
-        [dict(each.head.state_dict()) for each in parts.devices.values()],
-        [dict(each.embedding.state_dict()) for each in parts.devices.values()],
-    )  # fmt: skip
-    assert_same(found, unsplit(setup))
+    setup, found, _ = check_equal(split_fedft, replace(base, embedding_learning_rate=0.1, train_embedding=True))
     assert not torch.equal(found.embeddings[0]["positions"], setup.embedding().positions)
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from reference import STEPS, History, assert_same, average_modules, float64_setup, unsplit
+from reference import STEPS, History, assert_same, average_modules, float64_setup, history, unsplit
 
 from edgelam import cosim
-from edgelam.federated import Outcome, RoundRecord, Setup, SplitFedFTSettings, split_fedft
+from edgelam.federated import Outcome, Setup, SplitFedFTSettings, split_fedft
 from edgelam.federated.split_parts import Device, Server
 from edgelam.models import LoraSettings
 
@@ -110,13 +110,7 @@ def test_over_the_network(network: str, train_embedding: bool, tiny_text_bert: P
         return await split_fedft.run(sim, setup, records.append, federation)
 
     outcome = cosim.simulate(main, seed=1, on_transfer=transfers.append, **NETWORKS[network])
-    rounds = [record for record in records if isinstance(record, RoundRecord)]
-    result = History(
-        [record.loss for record in rounds],
-        dict(federation.server.encoder.lora),
-        [dict(device.head.state_dict()) for device in federation.devices.values()],
-        [dict(device.embedding.state_dict()) for device in federation.devices.values()],
-    )
+    result = history(records, federation.server.encoder, federation.devices.values())
     assert_same(result, unsplit(setup))
     assert outcome.num_samples == STEPS * 2 * (5 + 3 + 2)
     each = 4 if train_embedding else 3

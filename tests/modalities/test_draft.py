@@ -4,25 +4,19 @@
 import pytest
 import torch
 from safetensors.torch import load_file
+from small_llama import small_llama
 
 from edgelam.errors import ConfigurationError
 from edgelam.modalities.bench import Bench
 from edgelam.modalities.draft import DISTILLED, Draft, distilled, first_layers
 from edgelam.modalities.recipes import smollm2_draft
 from edgelam.models.fetch import is_fetched
-from edgelam.random_streams import torch_generator, torch_seeded
+from edgelam.random_streams import torch_generator
 
 
 @pytest.fixture(scope="module")
 def target():
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig(
-        vocab_size=60, hidden_size=64, intermediate_size=96, num_hidden_layers=4, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=128, tie_word_embeddings=True, initializer_range=0.3,
-    )  # fmt: skip
-    with torch_seeded(3):
-        return LlamaForCausalLM(config).float().eval().requires_grad_(False)
+    return small_llama(vocab_size=60, layers=4, spread=0.3)
 
 
 IDS = torch.tensor([[4, 17, 3, 55, 42, 7]])
