@@ -11,6 +11,11 @@ rounds (`announced` is False), there are no invitations, either: only the algori
 
 The server does not learn that the battery of a device is empty. With the policy "drop", it misses that device at each
 deadline, and the rounds go on with the others. Without it, nobody would end the wait, so `BatteryEmpty` ends the run.
+
+The same holds for a device out of reach, whose transfers wait and then fail: with "drop" it gives up the round, and
+comes back with the next invitation that it gets. If it cannot be told of the end within a deadline, it learns of it
+outside of the network, since nobody goes on waiting. Without "drop", `TransferError`, which names both nodes, ends the
+run.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from edgelam.errors import BatteryEmpty
+from edgelam.errors import BatteryEmpty, TransferError, TransferRefused
 from edgelam.learning.conversation import Link, Parts, number, on_its_way
 from edgelam.learning.participation import draw
 
@@ -136,6 +141,10 @@ async def _unless_released(link: Link, round_number: int, work: Callable[[int], 
         if finished:
             tasks[0].result()
         return finished
+    except TransferRefused:
+        raise
+    except TransferError:  # it is out of reach; the server drops it
+        return False
     finally:
         for task in tasks:
             task.cancel()
@@ -218,7 +227,17 @@ class Exchange:
                 self.late.add(device.name)
             return result
 
-        results = await each(self.active, noting, cut_off_s if drop else None, self.sim)
+        async def reaching(device: cosim.Node) -> list[T]:
+            """Return the result in a list, which is empty if the device is out of reach."""
+            try:
+                return [await noting(device)]
+            except TransferError as error:
+                if not drop or isinstance(error, TransferRefused):
+                    raise
+                return []
+
+        found = await each(self.active, reaching, cut_off_s if drop else None, self.sim)
+        results = {name: result for name, one in found.items() for result in one}
         self.active = [device for device in self.active if device.name in results]
         return results
 
@@ -244,7 +263,7 @@ async def server_loop(
     choose: who takes part in a round, decided before it begins; None: those drawn for it (participation.py).
     """
     results: list[T] = []
-    releases: list[asyncio.Task[Any]] = []
+    releases: list[tuple[cosim.Node, int, asyncio.Task[Any]]] = []
     for round_number in rounds.numbers:
         if choose is None:
             chosen = [devices[i] for i in draw(len(devices), rounds.participation, round_number, rounds.seed)]
@@ -253,18 +272,40 @@ async def server_loop(
         exchange = Exchange(sim, node, chosen, round_number, rounds)
         results.append(await serve(exchange))
         if rounds.stragglers == "drop":
-            releases += [asyncio.create_task(_release(node, device, round_number)) for device in exchange.dropped]
+            releases += [
+                (device, round_number, asyncio.create_task(_release(node, device, round_number)))
+                for device in exchange.dropped
+            ]
         dropped = frozenset(device.name for device in exchange.dropped)
         late = frozenset(exchange.late - dropped)
         finished(
             FinishedRound(round_number, exchange.start_s, sim.now_s, len(chosen), dropped, late, results[-1])
         )  # fmt: skip
-    for release in releases:
-        await release
+    limit_s = rounds.deadline_s if rounds.stragglers == "drop" else None
+    for device, round_number, release in releases:
+        await _within(limit_s, release, node, device, ("release", round_number))
     if rounds.announced:
-        await each(devices, lambda device: node.send(device, number(END), tag="invitation"), None, sim)
+        await each(devices, lambda device: _end(limit_s, node, device), None, sim)
     return results
 
 
 async def _release(node: cosim.Node, device: cosim.Node, round_number: int) -> None:
     await node.send(device, number(round_number), tag="release")
+
+
+async def _end(limit_s: float | None, node: cosim.Node, device: cosim.Node) -> None:
+    await _within(limit_s, node.send(device, number(END), tag="invitation"), node, device, ("invitation", END))
+
+
+async def _within(
+    limit_s: float | None, sending: Awaitable[Any], node: cosim.Node, device: cosim.Node, what: tuple[str, int]
+) -> None:
+    """Wait for a last message to a device; after limit_s (None: no limit), send it outside of the network."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await sending
+    except (TimeoutError, TransferError):
+        if limit_s is None:
+            raise
+        tag, value = what
+        await node.send(device, number(value), tag=tag, protocol="ideal")
