@@ -17,6 +17,7 @@ import torch
 
 from edgelam import cosim
 from edgelam.air import beamforming as bf
+from edgelam.air.beamforming.rules import RULES
 from edgelam.air.link_rate import Link
 from edgelam.output.terminal import TextTable
 from edgelam.runs import Run, RunFolder, figures
@@ -56,7 +57,7 @@ AT_ONCE = {
 }
 NOISE_DBM = -174 + 9 + 10 * math.log10(12 * 30e3)  # of a resource block, at a UE
 LOSS_DB = 20 * math.log10(4 * math.pi * 100.86 * 3.5e9 / 299792458)  # in the middle, from 10 m to 1.5 m high
-METHODS = {"MRT": bf.mrt, "ZF": bf.zero_forcing, "RZF": bf.rzf, "WMMSE": bf.wmmse}
+METHODS = {name: RULES[name.lower()] for name in ("MRT", "ZF", "RZF", "WMMSE")}
 LATE = ("RZF", "WMMSE")  # those that are also computed from channels that are past
 SLOTS = 5  # DDDSU
 SLOT_S = 0.5e-3
