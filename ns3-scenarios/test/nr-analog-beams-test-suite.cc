@@ -191,6 +191,9 @@ void ReportByHand(Case& test) {
     test.Near(report[1].rsrpDbm, -81, 1e-9, "equal");
     test.Near(report[2].rsrpDbm, -83, 1e-9, "2.6 dB below: one step");
     test.Near(report[3].rsrpDbm, -95, 1e-9, "14.6 dB below: seven steps");
+    // TS 38.212 table 6.3.1.1.2-6: indicators of 4 bits and 7 + 3 x 4 bits of RSRP; of 3 bits and 7 + 4; 6 and 7.
+    test.True(BeamReportBits(16, 4) == 35 && BeamReportBits(5, 2) == 17 && BeamReportBits(64, 1) == 13, "bits");
+    test.True(BeamReportBits(2, 4) == 2 + 11 && BeamReportBits(1, 4) == 7, "bits of fewer beams than may be reported");
 }
 
 /// L1-RSRP of all pairs, dBm, from H and the formulas of beams: [gNB row turns, column turns, UE column turns].
@@ -245,9 +248,10 @@ double Middle(unsigned i, unsigned n) {
     return (i + 0.5) / n - 0.5;
 }
 
-/// The first sweep finds the beam that geometry says, with the L1-RSRP that H says.
+/// The first sweep finds the beam that geometry says, with the L1-RSRP that H says: at this power, noise is nothing.
 void BestBeam(Case& test) {
-    const Attributes attributes = Analog({Set("GnbPower", 30.0), Ms("CsiRsPeriod", 0)});
+    constexpr double gnb_dbm = 150;
+    const Attributes attributes = Analog({Set("GnbPower", gnb_dbm), Ms("CsiRsPeriod", 0)});
     CellTestbed bed(street, attributes);
     // Directions in the middle of beams: cosines 2 f to the rows and columns of the array, which faces +x.
     std::vector<unsigned> expected;
@@ -261,7 +265,7 @@ void BestBeam(Case& test) {
     for (std::uint32_t ue = 0; ue < 4; ++ue) {
         const auto serving = management.Serving(ue, 0);
         test.True(serving.gnb == expected[ue], "UE " + std::to_string(ue) + ": beam " + std::to_string(serving.gnb));
-        const AllPairs pairs(bed, ue, 30);
+        const AllPairs pairs(bed, ue, gnb_dbm);
         double most = -1e9;
         for (unsigned b = 0; b < 16; ++b) {
             double best = -1e9;
@@ -273,6 +277,48 @@ void BestBeam(Case& test) {
         }
         test.Near(pairs.Dbm({Middle(serving.gnb / 4, 4), Middle(serving.gnb % 4, 4)}, Middle(serving.ue, 2)), most,
                   0.02, "the best pair");
+    }
+}
+
+/// Noise of the resource elements of an SSB, and of CSI-RS: mean and spread by hand, without a signal and beside one.
+void MeasuredNoise(Case& test) {
+    for (const double gnbDbm : {-150.0, 15.0}) {
+        CellTestbed bed(street, Analog({Set("GnbPower", gnbDbm)}));
+        bed.ues.push_back(MakeEnd({40, 0, 1.5}, 1, 2)); // one polarisation: one port
+        bed.cell->AddUe(bed.ues.back().mobility, bed.ues.back().array);
+        const Carrier& carrier = bed.cell->GetCarrier();
+        const auto random = ns3::CreateObject<ns3::UniformRandomVariable>();
+        random->SetStream(7);
+        RsrpMeter meter(carrier, bed.cell->GetBeamManagement().Codebook(), random);
+        AnalogCodebook own(*bed.ues[0].array, 1, 2, 1);
+        const auto elements = PortWeights::Elements(32);
+        RsrpMeter::Listener listener{0, 0, Link(bed.channel, bed.gnb, bed.ues[0]), &own.Weights(0), &elements, 0};
+        const double exact = WattOfDbm(meter.Exact(listener, 5)), noise = carrier.noiseDownW / 12;
+        for (const auto [signal, count] :
+             {std::pair{RsrpMeter::Signal::Ssb, 127.0}, {RsrpMeter::Signal::CsiRs, 60.0}}) {
+            const double each = noise / (count / (4 * 2)); // of four frequencies and two ports of the gNB
+            const unsigned times = 4000;
+            double sum = 0, squares = 0, sinr = 0;
+            for (listener.slot = 0; listener.slot < times; ++listener.slot) {
+                const double dbm = meter.Measure(listener, std::vector{5U}, signal).front(), power = WattOfDbm(dbm);
+                sum += power / times;
+                squares += power * power / times;
+                sinr += meter.Sinr(dbm) / times;
+            }
+            const double variance = (each * each + 2 * each * exact) / 8; // of a mean of eight powers |h + n|^2
+            test.Near(sum / (exact + each), 1, 4 * std::sqrt(variance / times) / (exact + each), "mean");
+            test.Near((squares - sum * sum) / variance, 1, 0.2, "variance");
+            if (gnbDbm > 0 && signal == RsrpMeter::Signal::Ssb) {
+                test.True(exact > 3 * each, "it is heard");
+                test.Near(sinr / (exact / noise), 1, 0.02, "SINR that the UE knows of");
+            }
+        }
+        listener.slot = 7;
+        const auto both = meter.Measure(listener, std::vector{5U, 6U}, RsrpMeter::Signal::Ssb);
+        test.True(meter.Measure(listener, std::vector{6U}, RsrpMeter::Signal::Ssb).front() == both[1],
+                  "noise of one beam depends on nothing else");
+        listener.slot = 8;
+        test.True(meter.Measure(listener, std::vector{6U}, RsrpMeter::Signal::Ssb).front() != both[1], "another slot");
     }
 }
 
@@ -361,6 +407,34 @@ void OneBeamInASlot(Case& test) {
         test.True(narrow >= 4 * 6 && symbols >= 4 * narrow + 2 * own && symbols <= 4 * (narrow + 4) + 2 * (own + 4),
                   "CSI-RS: " + std::to_string(symbols) + " symbols, " + std::to_string(narrow) + " times P2, " +
                       std::to_string(own) + " times P3");
+    }
+}
+
+/// A UE that gets data over RLC UM has nothing to send, so each of its blocks is there for a report of beams.
+void ReportsTakeRoom(Case& test) {
+    for (const int periodMs : {0, 40}) {
+        CellTestbed bed(street, Analog({Set("GnbPower", 30.0), Ms("CsiRsPeriod", periodMs)}));
+        bed.Add({40, 0, 1.5}, {}, 2, {.acknowledged = false});
+        Served served(bed);
+        bed.Fill(false);
+        bed.Run(0.4);
+        std::set<std::uint64_t> sweeps, narrow;
+        for (const auto& each : served.records) {
+            if (each.event == BeamRecord::sweep) {
+                sweeps.insert(each.slot);
+            } else if (each.event == BeamRecord::refine) {
+                narrow.insert(each.slot);
+            }
+        }
+        std::size_t blocks = 0;
+        for (const auto& block : bed.blocks) {
+            blocks += block.uplink != 0 && block.attempt == 1;
+            test.True(block.uplink == 0 || block.bits >= 8 * (4 + 2), "room for 27 bits and a buffer status report");
+        }
+        const std::size_t reports = sweeps.size() - 1 + narrow.size(); // with the first sweep, the cell begins
+        test.True(narrow.empty() == (periodMs == 0) && reports >= 15, "reports: " + std::to_string(reports));
+        test.True(blocks <= reports && blocks + 2 >= reports, // the last may be on their way
+                  std::to_string(blocks) + " blocks, " + std::to_string(reports) + " reports");
     }
 }
 
@@ -516,7 +590,7 @@ struct OneUe {
         bed.Fill(false);
     }
     static Attributes With(double gnbDbm, bool panels) {
-        return {Set("GnbPower", gnbDbm), Set("UePanels", panels ? 3u : 0u), Set("BeamCandidateRsrp", -125.0)};
+        return {Set("GnbPower", gnbDbm), Set("UePanels", panels ? 3u : 0u), Set("BeamCandidateRsrp", -118.0)};
     }
     static void Add(CellTestbed& bed, bool panels) {
         bed.ues.push_back(MakeEnd({40, 0, 1.5}, 1, 2, true, !panels));
@@ -593,6 +667,8 @@ CaseSuite analogBeamsTestSuite("edgelam-nr-analog-beams", {{"the codebook: ortho
                                                            {"SSBs by hand", BlocksByHand},
                                                            {"L1-RSRP by hand", ReportByHand},
                                                            {"the best beam by geometry and by H", BestBeam},
+                                                           {"noise of L1-RSRP by hand", MeasuredNoise},
+                                                           {"reports take room in uplink", ReportsTakeRoom},
                                                            {"one beam in a slot, and what sweeps cost", OneBeamInASlot},
                                                            {"refinement against all pairs", Refinement},
                                                            {"when a switch holds, by hand", SwitchByHand},

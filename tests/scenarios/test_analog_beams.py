@@ -64,6 +64,23 @@ def test_what_is_told_agrees_with_the_trace():
         assert (reports <= -44).all()
 
 
+def test_measurements_have_noise_that_the_seed_decides():
+    async def main(sim):
+        sending = asyncio.ensure_future(sim.node("edge0").send(sim.node("ue0"), bytes(50_000_000)))
+        await asyncio.sleep(0.05)
+        rsrp = [await read(sim, "beam_rsrp_dbm")]
+        await asyncio.sleep(0.1)
+        rsrp.append(await read(sim, "beam_rsrp_dbm"))
+        sending.cancel()
+        return np.stack(rsrp)[:, 0]  # of a UE that stands still
+
+    early, late = simulate(main)
+    assert (early != late).all()
+    assert late.max() == pytest.approx(early.max(), abs=1)  # well above the noise
+    assert late == pytest.approx(early, abs=10)
+    assert (simulate(main) == (early, late)).all()
+
+
 def test_a_program_chooses_the_beams():
     async def main(sim):
         rsrp = await read(sim, "beam_rsrp_dbm")

@@ -15,11 +15,15 @@ constexpr unsigned recovery_slots = (recovery_symbols + symbols_per_slot - 1) / 
 
 } // namespace
 
+std::uint64_t BeamManagement::SlotNow() const {
+    return static_cast<std::uint64_t>(m_carrier.numerology.SlotAt(ns3::Simulator::Now().GetNanoSeconds()));
+}
+
 void BeamManagement::WatchServing(std::uint32_t number, Ue& ue, std::uint64_t slot) {
     const std::uint32_t serving = ue.serving.gnb;
-    const double dbm = Hear(number, ue, ue.serving.ue, {&serving, 1}).front();
-    const double noiseDbm = 30 + DbOf(m_carrier.noiseDownW / 12);
-    ue.heard = dbm - noiseDbm >= DbOf(m_carrier.control.outOfSync);
+    const double dbm =
+        m_meter->Measure(Listen(number, ue, ue.serving.ue, slot), {&serving, 1}, RsrpMeter::Signal::Ssb).front();
+    ue.heard = m_meter->Sinr(dbm) >= m_carrier.control.outOfSync;
     if (!ue.heard) { // what the UE knew of the SSB is no better than this
         double& known = ue.rsrpDbm[std::size_t{m_codebook->SweepOf(serving)} * ue.NumBeams() + ue.serving.ue];
         known = std::min(known, dbm);
@@ -35,10 +39,7 @@ void BeamManagement::WatchServing(std::uint32_t number, Ue& ue, std::uint64_t sl
     if (m_recovery.HasFailed(number) && !m_recovery.Seeks(number) && !ue.next && ChooseCandidate(ue)) {
         m_recovery.Seek(
             number, [this, number] { return CandidateLossDb(number); }, [this, number] { Recover(number); },
-            [this, number] {
-                m_links.Radio(number).Fail(
-                    static_cast<std::uint64_t>(m_carrier.numerology.SlotAt(ns3::Simulator::Now().GetNanoSeconds())));
-            });
+            [this, number] { m_links.Radio(number).Fail(SlotNow()); });
     }
 }
 
@@ -56,14 +57,12 @@ bool BeamManagement::ChooseCandidate(Ue& ue) const {
 double BeamManagement::CandidateLossDb(std::uint32_t number) {
     Ue& ue = UeOf(number);
     ChooseCandidate(ue);
-    const std::uint32_t beam = ue.candidate.gnb;
-    return SubcarrierDbm() - Hear(number, ue, ue.candidate.ue, {&beam, 1}).front();
+    return m_meter->SubcarrierDbm() - m_meter->Exact(Listen(number, ue, ue.candidate.ue, SlotNow()), ue.candidate.gnb);
 }
 
 void BeamManagement::Recover(std::uint32_t number) {
     Ue& ue = UeOf(number);
-    const auto slot =
-        static_cast<std::uint64_t>(m_carrier.numerology.SlotAt(ns3::Simulator::Now().GetNanoSeconds())) + 1;
+    const std::uint64_t slot = SlotNow() + 1;
     Record(number, BeamRecord::found, ue.candidate,
            ue.rsrpDbm[std::size_t{ue.candidate.gnb} * ue.NumBeams() + ue.candidate.ue], slot);
     m_recovery.Reset(number);

@@ -19,7 +19,7 @@ constexpr unsigned beam_switch_slots = (beam_switch_symbols + symbols_per_slot -
 std::uint32_t BeamManagement::BestNarrow(std::uint32_t number, Ue& ue, std::uint32_t sweep, std::uint32_t with,
                                          std::uint64_t slot) {
     const auto beams = NarrowBeams(sweep);
-    const auto dbm = Hear(number, ue, with, beams);
+    const auto dbm = m_meter->Measure(Listen(number, ue, with, slot), beams, RsrpMeter::Signal::CsiRs);
     const auto best = std::ranges::max_element(dbm);
     const std::uint32_t beam = beams[static_cast<std::size_t>(best - dbm.begin())];
     Record(number, BeamRecord::refine, {beam, with}, *best, slot);
@@ -60,7 +60,8 @@ void BeamManagement::MeasureCsiRs(std::uint32_t number, Ue& ue, std::uint64_t sl
         const auto beams = NarrowBeams(csiRs.beam);
         const std::uint32_t with =
             csiRs.beam == m_codebook->SweepOf(ue.serving.gnb) ? ue.serving.ue : BestFor(ue, csiRs.beam);
-        csiRs.rsrpDbm = Hear(number, ue, with, beams);
+        csiRs.rsrpDbm = m_meter->Measure(Listen(number, ue, with, slot), beams, RsrpMeter::Signal::CsiRs);
+        SendReport(number, ue, m_codebook->NumNarrow());
         const auto best = std::ranges::max_element(csiRs.rsrpDbm);
         Record(number, BeamRecord::refine, {beams[static_cast<std::size_t>(best - csiRs.rsrpDbm.begin())], with}, *best,
                slot);
@@ -69,7 +70,8 @@ void BeamManagement::MeasureCsiRs(std::uint32_t number, Ue& ue, std::uint64_t sl
     double most = -std::numeric_limits<double>::infinity();
     std::uint32_t best = 0;
     for (std::uint32_t beam = 0; beam < ue.NumBeams(); ++beam) {
-        const double dbm = Hear(number, ue, beam, {&csiRs.beam, 1}).front();
+        const double dbm =
+            m_meter->Measure(Listen(number, ue, beam, slot), {&csiRs.beam, 1}, RsrpMeter::Signal::CsiRs).front();
         if (dbm > most) {
             most = dbm;
             best = beam;

@@ -2,8 +2,6 @@
 #include "nr-beam-management.h"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -17,7 +15,6 @@ namespace edgelam::nr {
 
 namespace {
 
-constexpr unsigned rsrp_samples = 4;         ///< of frequency, over the resource blocks of an SSB
 constexpr unsigned activation_subframes = 3; ///< from HARQ feedback for a MAC CE until it holds (TS 38.214 5.1.5)
 constexpr std::size_t most_active = 8;       ///< maxNumberActiveTCI-PerBWP of TS 38.306
 constexpr std::size_t csi_rs_slots = 4096;   ///< ahead of now, in which symbols for CSI-RS are looked for
@@ -55,12 +52,9 @@ BeamManagement::BeamManagement(const Carrier& carrier, Links& links, const ns3::
     const auto [rows, columns] = SidesOf(AnalogCodebook::LayoutOf(array), carrier.settings, SsbBurst::Room(carrier));
     m_codebook = std::make_unique<AnalogCodebook>(array, rows, columns, carrier.settings.beamOversampling);
     m_burst = std::make_unique<SsbBurst>(carrier, m_codebook->NumSweep());
+    m_meter = std::make_unique<RsrpMeter>(carrier, *m_codebook, random);
     m_sweep.resize(m_codebook->NumSweep());
     std::iota(m_sweep.begin(), m_sweep.end(), 0);
-    const double prbHz = 12.0 * static_cast<double>(carrier.numerology.SubcarrierSpacingHz());
-    for (unsigned i = 0; i < rsrp_samples; ++i) {
-        m_offsetsHz.push_back(((i + 0.5) / rsrp_samples - 0.5) * std::min(ssb_prbs, carrier.numPrbs) * prbHz);
-    }
 }
 
 void BeamManagement::Add(std::uint32_t ue, std::unique_ptr<UePanels> panels, std::vector<ns3::Ptr<ChannelLink>> links) {
@@ -84,54 +78,25 @@ void BeamManagement::Remove(std::uint32_t ue) {
     m_ues[ue].reset();
 }
 
-std::vector<double> BeamManagement::Hear(std::uint32_t number, const Ue& ue, std::uint32_t ueBeam,
-                                         std::span<const std::uint32_t> beams) {
+RsrpMeter::Listener BeamManagement::Listen(std::uint32_t number, const Ue& ue, std::uint32_t ueBeam,
+                                           std::uint64_t slot) {
     const std::uint32_t perPanel = ue.codebook->NumSweep();
-    const PortWeights& ports = ue.codebook->Weights(ueBeam % perPanel);
-    const auto& link = ue.links[ueBeam / perPanel];
-    const auto& h = link->GetEffectiveChannel(Direction::Downlink, ports, m_links.Of(number).Phy().GnbElements(),
-                                              m_offsetsHz); // [UE port, element, frequency]
-    const std::size_t elements = link->NumTx(Direction::Downlink), sent = m_codebook->NumPorts();
-    std::vector<double> dbm;
-    for (const auto beam : beams) {
-        const auto& weights = m_codebook->Weights(beam).values();
-        double strongest = 0;
-        for (std::size_t a = 0; a < ports.numPorts(); ++a) {
-            double power = 0;
-            for (std::size_t p = 0; p < sent; ++p) {
-                std::array<std::complex<float>, rsrp_samples> arrived{};
-                for (std::size_t e = 0; e < elements; ++e) {
-                    const auto weight = weights[e * sent + p];
-                    if (weight == std::complex<float>(0)) { // of another panel or polarisation
-                        continue;
-                    }
-                    for (unsigned f = 0; f < rsrp_samples; ++f) {
-                        arrived[f] += h[(a * elements + e) * rsrp_samples + f] * weight;
-                    }
-                }
-                for (const auto& each : arrived) {
-                    power += std::norm(std::complex<double>(each)) / rsrp_samples / static_cast<double>(sent);
-                }
-            }
-            strongest = std::max(strongest, power);
-        }
-        dbm.push_back(std::max(unheard_dbm, SubcarrierDbm() + DbOf(strongest)));
-    }
-    return dbm;
+    return {number,
+            ueBeam,
+            ue.links[ueBeam / perPanel],
+            &ue.codebook->Weights(ueBeam % perPanel),
+            &m_links.Of(number).Phy().GnbElements(),
+            slot};
 }
 
 void BeamManagement::Sweep(std::uint32_t number, Ue& ue, std::uint32_t ueBeam, std::uint64_t slot) {
     ue.panels->Follow();
-    const auto dbm = Hear(number, ue, ueBeam, m_sweep);
+    const auto dbm = m_meter->Measure(Listen(number, ue, ueBeam, slot), m_sweep, RsrpMeter::Signal::Ssb);
     for (std::size_t ssb = 0; ssb < dbm.size(); ++ssb) {
         ue.rsrpDbm[ssb * ue.NumBeams() + ueBeam] = dbm[ssb];
     }
     const auto best = std::ranges::max_element(dbm);
     Record(number, BeamRecord::sweep, {static_cast<std::uint32_t>(best - dbm.begin()), ueBeam}, *best, slot);
-}
-
-double BeamManagement::SubcarrierDbm() const {
-    return m_carrier.settings.gnbPowerDbm - 10 * std::log10(12.0 * m_carrier.numPrbs);
 }
 
 std::uint32_t BeamManagement::BestFor(const Ue& ue, std::uint32_t ssb) {
@@ -177,8 +142,7 @@ void BeamManagement::Use(std::uint32_t number, Ue& ue, const Pair& beams, std::u
     const std::uint32_t perPanel = ue.codebook->NumSweep();
     m_links.UseAnalog(number, ue.links[beams.ue / perPanel], m_codebook->Weights(beams.gnb),
                       ue.codebook->Weights(beams.ue % perPanel));
-    const std::uint32_t gnb = beams.gnb;
-    Record(number, BeamRecord::changed, beams, Hear(number, ue, beams.ue, {&gnb, 1}).front(), slot);
+    Record(number, BeamRecord::changed, beams, m_meter->Exact(Listen(number, ue, beams.ue, slot), beams.gnb), slot);
 }
 
 void BeamManagement::Burst(std::uint32_t number, Ue& ue, std::uint64_t burst, std::uint64_t slot) {
@@ -188,6 +152,7 @@ void BeamManagement::Burst(std::uint32_t number, Ue& ue, std::uint64_t burst, st
     if (ue.report.empty()) { // the one before has arrived
         ue.report = ReportBeams(BestRsrp(ue), m_carrier.settings.reportedBeams);
         ue.reportSlot = m_carrier.FeedbackSlot(m_burst->LastSlot(burst));
+        SendReport(number, ue, m_codebook->NumSweep());
     }
     // The UE changes its own beam by itself; for a narrow one, P3 tells which.
     const bool bySweep = ue.given || !m_codebook->IsNarrow(ue.serving.gnb);
@@ -195,6 +160,16 @@ void BeamManagement::Burst(std::uint32_t number, Ue& ue, std::uint64_t burst, st
     if (bySweep && best == ueBeam && best != ue.serving.ue && !ue.next) {
         Use(number, ue, {ue.serving.gnb, best}, slot);
     }
+}
+
+void BeamManagement::SendReport(std::uint32_t number, Ue& ue, unsigned beams) {
+    if (ue.heard && !m_recovery.HasFailed(number)) {
+        ue.reportBytes = (BeamReportBits(beams, m_carrier.settings.reportedBeams) + 7) / 8;
+    }
+}
+
+std::uint32_t BeamManagement::TakeReportBytes(std::uint32_t ue) {
+    return std::exchange(UeOf(ue).reportBytes, 0);
 }
 
 void BeamManagement::Decide(std::uint32_t number, Ue& ue, std::uint64_t slot) {

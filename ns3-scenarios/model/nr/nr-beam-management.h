@@ -17,6 +17,7 @@
 #include "nr-beam-recovery.h"
 #include "nr-links.h"
 #include "nr-records.h"
+#include "nr-rsrp-meter.h"
 #include "nr-rsrp-report.h"
 #include "nr-ssb-burst.h"
 #include "nr-ue-panels.h"
@@ -48,16 +49,17 @@ namespace edgelam::nr {
 ///
 /// A UE that has nothing to send or get for a while is as if all this had gone on: it then begins with a whole sweep.
 ///
-/// RSRP is exact (no noise): the mean over four frequencies of the 20 resource blocks in the middle of the band, of the
-/// stronger receiving port, with the power divided over the ports of the gNB. Simplified: a burst is measured at one
-/// moment, its end; each period of preambles has an occasion for each SSB, which takes no resource blocks; PDCCH, PUCCH
-/// and SRS are not limited by the beam of their slot; other cells disturb data only; reports and MAC CEs take no
-/// resource blocks, and while the serving beam is good they are never lost.
+/// RsrpMeter tells what UEs measure, and with which errors. The bits of reports take room in the UE's uplink blocks
+/// like those of CSI (Mac). Simplified: a burst is measured at one moment, its end; each period of preambles has an
+/// occasion for each SSB, which takes no resource blocks; PDCCH, PUCCH and SRS are not limited by the beam of their
+/// slot; other cells disturb data only; MAC CEs take no resource blocks; while the serving beam is good, reports and
+/// MAC CEs are never lost, and the gNB acts on reports in time even if an uplink block with room for them comes later.
 class BeamManagement {
   public:
     using Trace = ns3::TracedCallback<const BeamRecord&>;
     /// Throws std::invalid_argument for an array or settings that do not go together; the text says what is legal.
-    /// \param random for random access, see RandomAccessChannel; \param sent called when a UE sends a preamble
+    /// \param random for random access, see RandomAccessChannel, and for the noise of RSRP; \param sent called when a
+    /// UE sends a preamble
     BeamManagement(const Carrier& carrier, Links& links, const ns3::PhasedArrayModel& array,
                    ns3::Ptr<ns3::UniformRandomVariable> random, std::function<void(std::uint32_t ue, double dbm)> sent,
                    const Trace& trace);
@@ -70,6 +72,8 @@ class BeamManagement {
     void Advance(std::uint64_t slot);
     /// Symbols of a slot that SSBs and CSI-RS take.
     unsigned Taken(std::uint64_t slot) const { return m_burst->Symbols(slot) + CsiRsSymbols(slot); }
+    /// Bytes of the newest report that a UE has made since this was asked last; 0: none.
+    std::uint32_t TakeReportBytes(std::uint32_t ue);
     /// The gNB's beam with which a UE is served in a slot, as far as that has been decided.
     std::uint32_t BeamAt(std::uint32_t ue, std::uint64_t slot) const;
 
@@ -124,7 +128,8 @@ class BeamManagement {
         std::optional<Switch> next;
         std::vector<Tci> active;
         std::vector<ReportedBeam> report;
-        std::uint64_t reportSlot = 0; ///< in which the gNB has it
+        std::uint64_t reportSlot = 0;  ///< in which the gNB has it
+        std::uint32_t reportBytes = 0; ///< of the newest report, see TakeReportBytes
         std::optional<CsiRs> csiRs;
         std::uint64_t nextCsiRs = 0; ///< not before this slot
         std::optional<std::uint32_t> given;
@@ -135,9 +140,10 @@ class BeamManagement {
     Ue& UeOf(std::uint32_t ue) const { return *m_ues.at(ue); }
     Ue& Current(std::uint32_t ue, std::uint64_t slot);
     void Advance(std::uint32_t number, Ue& ue, std::uint64_t slot);
-    /// What the UE hears with one of its beams of these beams of the gNB. \return [beam] dBm
-    std::vector<double> Hear(std::uint32_t number, const Ue& ue, std::uint32_t ueBeam,
-                             std::span<const std::uint32_t> beams);
+    /// A UE that listens with one of its beams.
+    RsrpMeter::Listener Listen(std::uint32_t number, const Ue& ue, std::uint32_t ueBeam, std::uint64_t slot);
+    /// A report about this many beams is sent, unless the serving beam is bad.
+    void SendReport(std::uint32_t number, Ue& ue, unsigned beams);
     /// Measure a burst with one beam of the UE.
     void Sweep(std::uint32_t number, Ue& ue, std::uint32_t ueBeam, std::uint64_t slot);
     /// The UE's best beam for an SSB.
@@ -153,9 +159,9 @@ class BeamManagement {
     void WatchServing(std::uint32_t number, Ue& ue, std::uint64_t slot);
     /// Of the candidate, which is chosen anew if another is stronger by now.
     double CandidateLossDb(std::uint32_t number);
+    std::uint64_t SlotNow() const;
     void Recover(std::uint32_t number);
     bool ChooseCandidate(Ue& ue) const;
-    double SubcarrierDbm() const;
     /// The gNB acts on reports.
     void Decide(std::uint32_t number, Ue& ue, std::uint64_t slot);
     void Trigger(Ue& ue, bool narrow, std::uint32_t beam, std::uint64_t slot);
@@ -175,9 +181,9 @@ class BeamManagement {
     const Trace& m_trace;
     std::unique_ptr<AnalogCodebook> m_codebook;
     std::unique_ptr<SsbBurst> m_burst;
+    std::unique_ptr<RsrpMeter> m_meter;
     BeamRecovery m_recovery;
     std::vector<std::uint32_t> m_sweep; ///< beams of the sweep
-    std::vector<double> m_offsetsHz;    ///< at which RSRP is measured
     std::vector<std::unique_ptr<Ue>> m_ues;
     struct Taking {
         std::uint64_t slot = 0;

@@ -75,7 +75,7 @@ unsigned Mac::ScheduleDown(std::uint64_t slot, unsigned symbols, unsigned cces) 
 
 /// Bytes that the gNB knows to wait at a UE, of data (if it may send any), messages and reports.
 std::uint64_t Mac::WaitsOf(const Ue& ue, std::uint32_t number) const {
-    return ue.status.csiBytes +
+    return ue.status.UciBytes() +
            (m_grants.GetScheduler(Direction::Uplink)->AdmitsData(number) ? ue.status.knownBytes : ue.ControlBytes());
 }
 
@@ -84,7 +84,7 @@ void Mac::FindUp(std::uint64_t slot) {
     for (const auto i : m_links.Ues()) {
         const Ue& ue = *m_ues[i];
         const bool retransmits = ue.up.harq.Retransmits();
-        if ((retransmits || (ue.status.knownBytes + ue.status.csiBytes > 0 && !ue.up.harq.Full())) &&
+        if ((retransmits || (ue.status.knownBytes + ue.status.UciBytes() > 0 && !ue.up.harq.Full())) &&
             m_energy.Listens(i, slot + m_carrier.settings.gnbDelay) &&
             (retransmits || WaitsOf(ue, i) > ue.BytesComing())) {
             m_candidates.push_back(i);
@@ -153,7 +153,7 @@ unsigned Mac::ReservedCces(unsigned free) {
     m_uplinkTurn = !m_uplinkTurn;
     for (const auto i : m_links.Ues()) {
         const Ue& ue = *m_ues[i];
-        if (ue.status.knownBytes > 0 || ue.status.csiBytes > 0 || ue.up.harq.Retransmits()) {
+        if (ue.status.knownBytes > 0 || ue.status.UciBytes() > 0 || ue.up.harq.Retransmits()) {
             const unsigned more = reserved + m_links.Cces(i);
             if (more > free / 2 && (!m_uplinkTurn || reserved > 0 || more > free)) {
                 break;
@@ -201,8 +201,7 @@ void Mac::GrantUp(std::uint32_t number, unsigned harq, unsigned symbols, std::ui
     const double offsetDb = m_links.UplinkOffsetDb(number, m_carrier.PrbsOf(sender.harq[harq].groups));
     m_grants.NewBlock(sender, harq, symbols, offsetDb, 0);
     HarqProcess& process = sender.harq[harq];
-    process.csiBytes = std::min(process.bits / 8, ue.status.csiBytes); // CSI on PUSCH, multiplexed with data
-    ue.status.csiBytes -= process.csiBytes;
+    process.csiBytes = ue.status.TakeUci(process.bits / 8); // on PUSCH, multiplexed with data
     m_grants.Charge(sender, harq, slot, sender.harq[harq].bits);
 }
 
@@ -222,7 +221,7 @@ bool Mac::Reaches(std::uint32_t number, std::uint64_t slot) {
         ue.down.harq.GiveUp();
         ue.up.harq.GiveUp();
         ue.status.knownBytes = ue.status.reportedBytes = 0;
-        ue.status.csiBytes = 0;
+        ue.status.csiBytes = ue.status.beamBytes = 0;
         ue.status.knownSignalling = ue.status.reportedSignalling = 0;
         ue.status.knownOf = {};
         ue.status.requests = 0;

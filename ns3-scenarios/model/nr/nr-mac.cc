@@ -120,7 +120,7 @@ void Mac::Quieten(Ue& ue) {
 
 bool Mac::IsBusy(const Ue& ue) {
     return ue.down.bearers.BacklogBytes() > 0 || ue.up.bearers.BacklogBytes() > 0 || ue.status.knownBytes > 0 ||
-           ue.status.csiBytes > 0 || ue.down.harq.Retransmits() || ue.up.harq.Retransmits() ||
+           ue.status.UciBytes() > 0 || ue.down.harq.Retransmits() || ue.up.harq.Retransmits() ||
            ue.down.bearers.StatusBytes() > 0 || ue.up.bearers.StatusBytes() > 0;
 }
 
@@ -137,6 +137,12 @@ void Mac::Schedule(std::uint64_t slot, const Action& action) {
 void Mac::PutOnAir(std::uint64_t slot) {
     if (m_beams) {
         m_beams->Advance(slot);
+        for (const auto number : m_links.Ues()) { // those of UEs without traffic count no more than their CSI
+            Ue& ue = *m_ues[number];
+            if (const std::uint32_t bytes = m_beams->TakeReportBytes(number); bytes > 0 && IsBusy(ue)) {
+                ue.status.beamBytes = bytes;
+            }
+        }
     }
     Announce(m_ring[slot & (m_ring.size() - 1)], slot);
 }

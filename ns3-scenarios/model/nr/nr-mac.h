@@ -3,6 +3,7 @@
 /// The MAC of a cell, slot by slot: who sends when, buffer status and scheduling requests, HARQ feedback.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -70,7 +71,16 @@ class Mac : private SlotWorker {
         bool heard = false;                   ///< whether the gNB has received any of them
         std::uint64_t nextRequest = 0;        ///< slot before which sr-ProhibitTimer forbids another one
         std::uint32_t grants = 0;             ///< for slots to come
-        std::uint32_t csiBytes = 0;           ///< of the newest CSI report, for which no grant has had room yet
+        // Of the newest reports of CSI and of beams, for which no grant has had room yet.
+        std::uint32_t csiBytes = 0, beamBytes = 0;
+        std::uint32_t UciBytes() const { return csiBytes + beamBytes; }
+        /// Those that fit, beams first (TS 38.214 5.2.5).
+        std::uint32_t TakeUci(std::uint32_t room) {
+            const std::uint32_t beams = std::min(room, beamBytes), csi = std::min(room - beams, csiBytes);
+            beamBytes -= beams;
+            csiBytes -= csi;
+            return beams + csi;
+        }
         // At the gNB.
         std::uint64_t newestReport = 0;    ///< number of the newest report that it has
         std::uint64_t knownBytes = 0;      ///< the backlog in it

@@ -2,6 +2,7 @@
 #include "nr-rsrp-report.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <functional>
 #include <numeric>
@@ -12,6 +13,7 @@ namespace {
 
 constexpr double lower_edge_dbm = -157; ///< of RSRP_0, as if the range of layer 3 went on below
 constexpr double least_value = 16, most_value = 113;
+constexpr unsigned rsrp_bits = 7, difference_bits = 4; ///< table 6.3.1.1.2-6 of TS 38.212
 
 } // namespace
 
@@ -35,6 +37,11 @@ std::vector<ReportedBeam> ReportBeams(std::span<const double> rsrpDbm, unsigned 
             {beam, lower_edge_dbm + ReportedRsrp(strongest) - 2.0 * ReportedDifference(strongest - rsrpDbm[beam])});
     }
     return report;
+}
+
+unsigned BeamReportBits(unsigned beams, unsigned most) {
+    const unsigned reported = std::min(beams, most), indicator = static_cast<unsigned>(std::bit_width(beams - 1));
+    return reported * indicator + rsrp_bits + (reported - 1) * difference_bits;
 }
 
 } // namespace edgelam::nr

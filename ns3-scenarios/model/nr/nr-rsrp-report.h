@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// \file
-/// Reports of layer 1 reference signal received power (L1-RSRP): TS 38.214 5.2.1.4.3, TS 38.133 10.1.6 and 10.1.19.
+/// Reports of layer 1 reference signal received power (L1-RSRP): TS 38.214 5.2.1.4.3, TS 38.133 10.1.6 and 10.1.19,
+/// TS 38.212 6.3.1.1.2.
 #pragma once
 
 #include <cstdint>
@@ -24,5 +25,9 @@ struct ReportedBeam {
 /// The report of the `most` strongest of these beams, the strongest first; of equal ones the first.
 /// \param rsrpDbm [beam]
 std::vector<ReportedBeam> ReportBeams(std::span<const double> rsrpDbm, unsigned most);
+
+/// Bits of such a report: for each beam its indicator (CRI or SSBRI), 7 bits for the strongest, 4 for each other one.
+/// \param beams that were measured, 1 or more
+unsigned BeamReportBits(unsigned beams, unsigned most);
 
 } // namespace edgelam::nr
