@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Texts behind gradients: what the server of an un-split method could read from one local step on one sample.
+"""Texts and labels behind gradients: what the server of an un-split method could read from one local step on one sample.
 
 The server of FedIT sees how adapters and head of a device have moved: after one step, their gradient. Embeddings are
 moved until they make the same gradient (edgelam/privacy/gradient_matching.py), and the nearest rows of the public table
@@ -22,7 +22,7 @@ from edgelam.privacy.gradient_matching import match
 from edgelam.privacy.token_lookup import nearest, share_identified
 from edgelam.random_streams import derive_seed, torch_generator
 
-MATCHED = {"method": str, "noise": float, "samples": int, "tokens": int, "recovered": float}
+MATCHED = {"method": str, "noise": float, "samples": int, "tokens": int, "recovered": float, "labels": float}
 SAMPLES, RATE = 4, 0.1
 NOISES = (0.0, 1.0)
 """Norm of the noise on a gradient, as a share of the gradient's own."""
@@ -42,8 +42,8 @@ def matched_of(setup: Setup, model: Unsplit, device: int, steps: int) -> list[di
     trained = [p for p in (*model.encoder.lora.values(), *model.head.parameters()) if p.requires_grad]
     rows = []
     for noise in NOISES:
-        named, tokens = 0.0, 0
-        for number in range(min(SAMPLES, len(samples))):
+        named, tokens, right, count = 0.0, 0, 0, min(SAMPLES, len(samples))
+        for number in range(count):
             batch = samples.batch(np.array([number]))
 
             def gradient(inputs: Tensor, classes: Tensor, mask: Tensor = batch.mask) -> Sequence[Tensor]:
@@ -57,11 +57,12 @@ def matched_of(setup: Setup, model: Unsplit, device: int, steps: int) -> list[di
                 true = [part.detach() for part in gradient(model.embedding(batch.inputs) / scale, classes)]
                 seen = _noisy(true, noise, seed)
                 shape = (1, batch.shape[1], table.shape[1])
-                found, _ = match(seen, gradient, shape, setup.task.num_classes, steps=steps, rate=RATE, seed=seed)
+                found, told = match(seen, gradient, shape, setup.task.num_classes, steps=steps, rate=RATE, seed=seed)
             named += len(batch.inputs[0]) * share_identified(nearest(found[0] * scale, table), batch.inputs[0])
             tokens += len(batch.inputs[0])
+            right += int(told.argmax() == batch.labels[0])
         rows.append(
-            {"noise": noise, "samples": min(SAMPLES, len(samples)), "tokens": tokens, "recovered": named / tokens}
+            {"noise": noise, "samples": count, "tokens": tokens, "recovered": named / tokens, "labels": right / count}
         )
     return rows
 

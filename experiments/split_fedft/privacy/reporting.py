@@ -39,11 +39,12 @@ def report(path: Path, console: Console) -> None:
     for row in results.depths(run).to_dict("records"):
         deep.add_row(f"{row['blocks']:.0f}", f"{row['known']:.0f}", f"{row['tokens']:.0f}", f"{row['recovered']:.1%}")
     deep.print(console)
-    texts = TextTable("Tokens named behind gradients", "noise", "samples", "tokens", "named")
+    texts = TextTable("Named behind gradients", "noise", "samples", "tokens", "tokens named", "labels named")
     texts.caption = "of one sample, as the server of an un-split method sees them; noise: its norm by the gradient's"
     for row in results.matched(run).to_dict("records"):
         texts.add_row(
-            f"{row['noise']:g}", f"{row['samples']:.0f}", f"{row['tokens']:.0f}", f"{row['recovered']:.1%}"
+            f"{row['noise']:g}", f"{row['samples']:.0f}", f"{row['tokens']:.0f}", f"{row['recovered']:.1%}",
+            f"{row['labels']:.1%}",
         )  # fmt: skip
     texts.print(console)
     audits = TextTable("Audits of one release by canaries", "way", "what", "noise z", "found", "RDP", "PLD", left=2)

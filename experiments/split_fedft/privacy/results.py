@@ -68,10 +68,10 @@ def depths(run: Run) -> pd.DataFrame:
 
 
 def matched(run: Run) -> pd.DataFrame:
-    """Share of tokens found behind gradients, means over seeds: noise, samples, tokens, recovered."""
+    """Shares found behind gradients, means over seeds: noise, samples, tokens, recovered (of tokens), labels."""
     if "matched" not in run or run["matched"].empty:
         return pd.DataFrame(columns=["noise", "recovered"])
-    return run["matched"].groupby("noise")[["samples", "tokens", "recovered"]].mean().reset_index()
+    return run["matched"].groupby("noise")[["samples", "tokens", "recovered", "labels"]].mean().reset_index()
 
 
 def audits(run: Run) -> pd.DataFrame:
