@@ -10,19 +10,21 @@ from edgelam.errors import ConfigurationError
 from edgelam.federated.allocation.settings import AllocationSettings
 from edgelam.federated.decomposition.settings import DecompositionSettings
 from edgelam.federated.settings import SplitFedFTSettings
+from edgelam.learning.privacy.user import UserPrivacySettings
 from edgelam.runs.needs import Needs
 from edgelam.runs.network import Network
 
 from .allocation.settings import ALL_RULES, FEW_RULES, AllocationStudy
 from .decomposition.settings import OBJECTIVES, SMALL, DecompositionStudy
 from .few_labels.settings import KINDS, TEXT_KINDS, FewLabelsStudy
+from .over_the_air.settings import OverTheAirStudy
 from .peft.settings import ALL_WAYS as ALL_TUNINGS
 from .peft.settings import PeftStudy
 from .privacy.settings import PrivacyStudy
 from .synchronisation.settings import ALL_WAYS, SynchronisationStudy
 
 STUDIES = {"decompositions": "decomposition", "synchronisations": "synchronisation", "privacies": "privacy",
-           "tunings": "peft", "scarcities": "few_labels"}  # fmt: skip
+           "tunings": "peft", "scarcities": "few_labels", "sums": "over_the_air"}  # fmt: skip
 """Studies of ways: settings, and the folder that has the study."""
 Method = Literal[
     "split-fedft", "decomposed", "fed-lora", "fedbuff", "dp-fed-lora", "air-fed-lora", "local", "centralised"
@@ -82,6 +84,9 @@ class Config:
 
     scarcities: FewLabelsStudy = dataclasses.field(default_factory=FewLabelsStudy)
     """With ways: instead of comparing methods, compare models with few labels."""
+
+    sums: OverTheAirStudy = dataclasses.field(default_factory=OverTheAirStudy)
+    """With ways: instead of comparing methods, sum updates in the air of the cell, and compare with messages."""
 
     threads: int = 0
     """Number of PyTorch threads; 0: PyTorch's choice. The same seed gives the same bytes only with the same number."""
@@ -327,6 +332,25 @@ def peft_seeds() -> Config:
     return dataclasses.replace(peft(), tunings=PeftStudy(ways=ALL_TUNINGS, num_seeds=5))
 
 
+def over_the_air() -> Config:
+    """Updates that add up in the air of the cell, beside messages, with 2 to 16 devices."""
+    learning = SplitFedFTSettings(
+        task="digits", rounds=24, local_steps=4, batch_size=8, evaluations=3, test_samples=200, installed=True,
+        user_privacy=UserPrivacySettings(clip=100.0),  # longer than any update: nothing is clipped, as in fed-lora
+    )  # fmt: skip
+    return Config(
+        learning=learning, methods=("fed-lora",), controls=(), sums=OverTheAirStudy(ways=SUMS),
+        network=Network(devices=("ue*=jetson-orin",)),
+    )  # fmt: skip
+
+
+def over_the_air_seeds() -> Config:
+    """The same over five seeds."""
+    return dataclasses.replace(over_the_air(), sums=OverTheAirStudy(ways=SUMS, num_seeds=5))
+
+
+SUMS = ("air-2", "messages-2", "air-8", "messages-8", "air-16", "messages-16")
+"""Ways of the recipes of sums over the air."""
 PROTECTIONS = ("none", "clip", "epsilon-500", "epsilon-50", "epsilon-5", "eta-200", "eta-50", "user-epsilon-50")
 """Ways of the recipes of privacy."""
 
@@ -338,4 +362,5 @@ RECIPES = {
     "decomposition": decomposition, "decomposition-seeds": decomposition_seeds,
     "synchronisation": synchronisation, "synchronisation-seeds": synchronisation_seeds,
     "privacy": privacy, "privacy-seeds": privacy_seeds, "peft": peft, "peft-seeds": peft_seeds,
+    "over-the-air": over_the_air, "over-the-air-seeds": over_the_air_seeds,
 }  # fmt: skip

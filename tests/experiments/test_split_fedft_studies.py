@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The studies of synchronisation, privacy and parameter-efficient fine-tuning, small: tables, claims, figures."""
+"""The studies of synchronisation, privacy, fine-tuning and sums over the air, small: tables, claims, figures."""
 
 import dataclasses
 
@@ -16,6 +16,7 @@ from edgelam.runs import RunFolder, experiments, load
 from edgelam.runs.network import Network
 from experiments.split_fedft import ways
 from experiments.split_fedft.few_labels import results as of_few_labels
+from experiments.split_fedft.over_the_air import results as of_sums
 from experiments.split_fedft.peft import results as of_peft
 from experiments.split_fedft.privacy import results as of_privacy
 from experiments.split_fedft.synchronisation import results as of_synchronisation
@@ -165,9 +166,37 @@ def test_few_labels_are_compared_with_controls(backbone, tmp_path, capsys):
     assert [each.name for each in split_fedft.plot(path)] == ["labels.svg"]
 
 
+def test_updates_in_the_air_are_compared_with_messages(backbone, tokens, tmp_path, capsys):
+    study = {"ways": ("air-2", "messages-2", "air-4", "messages-4")}
+    network = Network(devices=("ue*=jetson-orin",), options=("bandwidth=20",))
+    config = small("over-the-air", study, network, task=tokens, backbone=backbone, rounds=4, local_steps=2,
+                   evaluations=2, test_samples=18)  # fmt: skip
+    found, path = run(config, tmp_path)
+    rows = of_sums.runs_of(found).set_index("way")
+    assert list(rows.index) == list(study["ways"])
+    assert rows["devices"].tolist() == [2, 2, 4, 4]
+    # what the tables of the run say, by hand: two rounds of the second way
+    sent = found["transfers"].query("simulation == 'messages-2 #1' and tag == 'adapter' and receiver == 'edge0'")
+    sent = sent.sort_values("queued_s")
+    assert len(sent) == 4
+    took = [part["last_byte_s"].max() - part["queued_s"].min() for part in (sent[:2], sent[2:])]
+    assert rows.loc["messages-2", "up_s"] == pytest.approx(np.mean(took))
+    assert rows.loc[["air-2", "air-4"], "relative_error"].between(0.0, 1.0, inclusive="neither").all()
+    assert rows.loc[["messages-2", "messages-4"], "relative_error"].isna().all()
+    texts = [claim.text for claim in of_sums.claims(found)]
+    assert len(texts) == 2 * 4 + 2
+    assert "air-4 takes less simulated time than messages-4 for as many rounds" in texts
+    split_fedft.report(path, terminal())
+    assert "a round's updates" in capsys.readouterr().out
+    assert [each.name for each in split_fedft.plot(path)] == ["accuracy.svg", "updates.svg"]
+
+
 @pytest.mark.parametrize(
     ("recipe", "changes", "text"),
     [
+        ("over-the-air", {"ways": ("air",)}, "legal are air-K and messages-K"),
+        ("over-the-air", {"ways": ("air-0",)}, "legal are air-K"),
+        ("over-the-air", {"num_seeds": 0}, "num_seeds is 0"),
         ("synchronisation", {"deadline_s": 0.0}, "above 0"),
         ("synchronisation", {"buffer": 1}, "at least 2"),
         ("synchronisation", {"num_seeds": 0}, "num_seeds is 0"),
