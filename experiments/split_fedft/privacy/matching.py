@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Texts and labels behind gradients: what the server of an un-split method could read from one local step on one sample.
+"""Texts and labels behind gradients: what a server of an un-split method could read from one local step on one sample.
 
 The server of FedIT sees how adapters and head of a device have moved: after one step, their gradient. Embeddings are
 moved until they make the same gradient (edgelam/privacy/gradient_matching.py), and the nearest rows of the public table
