@@ -114,6 +114,8 @@ class EdgeCaches:
         self._requests = self._fills = 0
         for name in {*self.caches, *self.parents, *self.parents.values(), *self._user_stores}:
             sim.node(name)
+        if not self.parents:
+            raise ConfigurationError("parents are empty; legal is at least one cache node, with the node that it asks")
         origins = {self._origin_of(node) for node in self.parents}
         if len(origins) != 1:
             raise ConfigurationError(
@@ -135,8 +137,7 @@ class EdgeCaches:
         """
         if model not in self._numbers:
             raise ConfigurationError(f"no model is called {model!r}; {suggest(model, self._numbers)}")
-        if site not in self.parents and site != self.origin:
-            raise ConfigurationError(f"{site!r} is no cache node; {suggest(site, [*self.parents, self.origin])}")
+        self._check_site(site)
         if not 0 < deadline_s < math.inf:
             raise ConfigurationError(f"deadline_s is {deadline_s!r}; it must be above 0 and finite")
         self.sim.node(user)
@@ -166,8 +167,9 @@ class EdgeCaches:
         where they were found, as in `Delivery.found`.
 
         For those who want parts of a model, or one after the other. Nobody counts it as a delivery. Raises one of
-        `FAILS` if a block does not come; those that came before stay.
+        `FAILS` if a block does not come; those that came before stay. Raises ConfigurationError for an unknown site.
         """
+        self._check_site(site)
         progress = _Progress()
         await self._bring(user, blocks, site, progress)
         return progress.found
@@ -251,6 +253,10 @@ class EdgeCaches:
         coming = self._coming.pop((node, block))
         coming.set_exception(error)
         coming.exception()  # it may be that nobody waits any more
+
+    def _check_site(self, site: str) -> None:
+        if site not in self.parents and site != self.origin:
+            raise ConfigurationError(f"{site!r} is no cache node; {suggest(site, [*self.parents, self.origin])}")
 
     def _origin_of(self, node: str) -> str:
         """Follow parents to their end."""

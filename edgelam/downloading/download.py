@@ -130,10 +130,16 @@ class Download:
         self.sim, self.edge, self.device, self.lattice, self.way = sim, edge, device, lattice, way
         self._site = site
         profile, limits = device.node.device, limits or Limits()
+        storage_bytes = min(limits.storage_bytes, profile.storage_bytes)
+        if storage_bytes <= lattice.manifest_block.size_bytes:
+            raise ConfigurationError(
+                f"a storage of {storage_bytes:,.0f} bytes has no room for model {lattice.name!r}, whose manifest alone "
+                f"has {lattice.manifest_block.size_bytes:,}"
+            )
         self.selector = Selector(lattice, quality, dataclasses.replace(
             limits, flops_per_s=min(limits.flops_per_s, profile.flops_per_s),
             bytes_per_s=min(limits.bytes_per_s, profile.memory_bandwidth_bytes_per_s),
-            storage_bytes=min(limits.storage_bytes, profile.storage_bytes) - lattice.manifest_block.size_bytes,
+            storage_bytes=storage_bytes - lattice.manifest_block.size_bytes,
             memory_bytes=min(limits.memory_bytes, profile.memory_bytes),
         ))  # fmt: skip
         self.rate_bps = way.predicted_bps

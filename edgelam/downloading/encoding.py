@@ -74,7 +74,8 @@ class Received:
     def __init__(
         self, lattice: Lattice, point: Point, content: Content, lost: Mapping[str, Lost] | None = None
     ) -> None:
-        """content: raises if a block is not there; lost: digest -> byte ranges of a block of planes that did not come.
+        """content: returns the bytes of a block, whose hash it has checked (`BlockStore.content` does), and raises if
+        it is not there; lost: digest -> byte ranges of a block of planes that did not come.
 
         Raises ConfigurationError for a point that there is not, and for a frame with losses.
         """

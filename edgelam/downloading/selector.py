@@ -61,6 +61,11 @@ class Selector:
         self.points = lattice.points
         if absent := [point for point in self.points if point not in quality]:
             raise ConfigurationError(f"the quality of {absent[0]} of model {lattice.name!r} is not known")
+        for point in self.points:
+            if not math.isfinite(quality[point]):
+                raise ConfigurationError(
+                    f"the quality of {point} of model {lattice.name!r} is {quality[point]!r}; legal are finite numbers"
+                )
         self.quality = np.array([quality[point] for point in self.points])
         library = lattice.library
         self._needs, self._bytes = library.needs, library.block_bytes

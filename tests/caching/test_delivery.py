@@ -196,7 +196,7 @@ def test_what_is_not_legal_is_refused(tmp_path):
         for parents, text in (
             ({"edge0": "edge1", "edge1": "edge0"}, "parents go in a circle: edge0 -> edge1 -> edge0"),
             ({"edge0": "edge2", "edge1": "ue0"}, "parents lead to 2 origins"),
-            ({}, "parents lead to 0 origins"),
+            ({}, "parents are empty"),
             ({"edge7": "edge2"}, "edge7"),
         ):
             with pytest.raises(ConfigurationError, match=text):

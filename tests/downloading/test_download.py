@@ -11,7 +11,7 @@ import torch
 from edgelam import cosim
 from edgelam.caching import BlockStore, FixedCache, Library
 from edgelam.caching.delivery import EdgeCaches
-from edgelam.downloading import Device, Download, Point, Received, Way, library_of, nearest_site
+from edgelam.downloading import Device, Download, Limits, Point, Received, Way, library_of, nearest_site
 from edgelam.errors import ConfigurationError
 
 LATTICE, CONTENTS = small_lattice.model()
@@ -194,6 +194,10 @@ def test_what_cannot_be_downloaded_is_refused():
         )  # fmt: skip
         with pytest.raises(ConfigurationError, match=r"the library lacks \d+ of \d+ blocks of model 'small'"):
             Download(sim, poor, devices["ue0"], "edge0", LATTICE, quality, WAY)
+        with pytest.raises(ConfigurationError, match="a storage of 1,000 bytes has no room for model 'small'"):
+            Download(sim, edge, devices["ue0"], "edge0", LATTICE, quality, WAY, Limits(storage_bytes=1000))
+        with pytest.raises(ConfigurationError, match="'ue1' is no cache node"):
+            await Download(sim, edge, devices["ue0"], "ue1", LATTICE, quality, WAY).run()
 
     small_lattice.simulate(main)
     for settings, text in (

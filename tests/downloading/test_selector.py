@@ -2,6 +2,7 @@
 """The choice of a size against exhaustive search, the way there, and what a device does not allow."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -94,6 +95,8 @@ def test_a_device_that_no_size_fits_and_sizes_that_there_are_not_are_refused():
         some.plan((), 1e9, 1.0, only=LATTICE.whole)
     with pytest.raises(ConfigurationError, match="no size of depth 4, width 7"):
         some.plan((), 1e9, 1.0, only=Point(4, 7, 2))
+    with pytest.raises(ConfigurationError, match="the quality of d2 w0 b2 of model 'small' is nan"):
+        Selector(LATTICE, quality | {Point(2, 0, 2): math.nan})
     del quality[Point(2, 0, 2)]
     with pytest.raises(ConfigurationError, match="the quality of d2 w0 b2"):
         Selector(LATTICE, quality)

@@ -130,6 +130,11 @@ def test_what_is_refused(backbone_of):
         cuts.run({"ids": good, "mask": good}, 0, 1)
     with pytest.raises(ConfigurationError, match=r"is not causal: it does not continue sequences"):
         cuts.memory(0, 3)
+    with pytest.raises(ConfigurationError, match=r"before layer 1 are \[1, 2, 9\]; legal is \[batch, length, 32\]"):
+        cuts.run({"hidden": torch.zeros(1, 2, 9)}, 2, 3)
+    longest = cuts.backbone.max_length
+    with pytest.raises(ConfigurationError, match=rf"{longest + 1} tokens; backbone .* takes at most {longest}"):
+        cuts.run({"ids": torch.ones(1, longest + 1, dtype=torch.int64)}, 0, 2)
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,8 @@ class TextCuts(Cuttable):
             raise ConfigurationError(f"backbone {backbone.name!r} cannot be cut between layers: {error}") from None
         self.stages = ("embedding", *(f"layer {i}" for i in range(self._layers)), "head")
         self._windows: dict[tuple[int, int], Window] = {}
+        self._longest = backbone.max_length
+        self._widths: dict[int, int] = {}  # cut -> of the hidden states that cross there
         self._try()
 
     def memory(self, first: int, last: int) -> TextMemory:
@@ -81,6 +83,10 @@ class TextCuts(Cuttable):
         if first == 0:
             self._check_ids(value, mask_BL)
             value = self.backbone.model.get_input_embeddings()(value)
+        elif value.dim() != 3 or value.shape[2] != (width := self._widths[first]):
+            raise ConfigurationError(
+                f"hidden states before {self.stages[first]} are {list(value.shape)}; legal is [batch, length, {width}]"
+            )
         whole_BT = self._mask(value, mask_BL, memory)
         if (window := self._window(first, last)) is not None:
             value = self._through(window, value, whole_BT, memory)
@@ -117,12 +123,17 @@ class TextCuts(Cuttable):
     def _mask(self, value: Tensor, mask_BL: Tensor | None, memory: TextMemory | None) -> Tensor:
         """Return the mask of all tokens, those in the memory included [B, T], and remember it."""
         new_BL = torch.ones(value.shape[:2], dtype=torch.bool) if mask_BL is None else mask_BL
-        if memory is None:
-            return new_BL
-        if memory.mask is not None and len(memory.mask) != len(new_BL):
-            raise ConfigurationError(f"{len(new_BL)} sequences with a memory of {len(memory.mask)}; it must be as many")
-        memory.mask = new_BL if memory.mask is None else torch.cat([memory.mask, new_BL], dim=1)
-        return memory.mask
+        before = None if memory is None else memory.mask
+        if before is not None and len(before) != len(new_BL):
+            raise ConfigurationError(f"{len(new_BL)} sequences with a memory of {len(before)}; it must be as many")
+        whole_BT = new_BL if before is None else torch.cat([before, new_BL], dim=1)
+        if self._longest is not None and whole_BT.shape[1] > self._longest:
+            raise ConfigurationError(
+                f"{whole_BT.shape[1]} tokens; backbone {self.backbone.name!r} takes at most {self._longest}"
+            )
+        if memory is not None:
+            memory.mask = whole_BT
+        return whole_BT
 
     def _through(self, window: Window, value: Tensor, whole_BT: Tensor, memory: TextMemory | None) -> Tensor:
         entry = self.backbone.entry
@@ -165,6 +176,7 @@ class TextCuts(Cuttable):
         try:
             for stage in range(self._layers + 1):
                 state = self.run(state, stage, stage + 1)
+                self._widths[stage + 1] = state["hidden"].shape[-1]
         except ConfigurationError:
             raise
         except Exception as error:  # a forward pass may raise anything if it cannot do what it is asked
