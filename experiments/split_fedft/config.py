@@ -333,9 +333,9 @@ def peft_seeds() -> Config:
 
 
 def over_the_air() -> Config:
-    """Updates that add up in the air of the cell, beside messages, with 2 to 16 devices."""
+    """Updates that add up in the air of the cell, beside messages, with 2 to 8 devices."""
     learning = SplitFedFTSettings(
-        task="digits", rounds=24, local_steps=4, batch_size=8, evaluations=3, test_samples=200, installed=True,
+        task="digits", rounds=16, local_steps=4, batch_size=8, evaluations=4, test_samples=100, installed=True,
         user_privacy=UserPrivacySettings(clip=100.0),  # longer than any update: nothing is clipped, as in fed-lora
     )  # fmt: skip
     return Config(
@@ -349,7 +349,7 @@ def over_the_air_seeds() -> Config:
     return dataclasses.replace(over_the_air(), sums=OverTheAirStudy(ways=SUMS, num_seeds=5))
 
 
-SUMS = ("air-2", "messages-2", "air-8", "messages-8", "air-16", "messages-16")
+SUMS = ("air-2", "messages-2", "air-4", "messages-4", "air-8", "messages-8")
 """Ways of the recipes of sums over the air."""
 PROTECTIONS = ("none", "clip", "epsilon-500", "epsilon-50", "epsilon-5", "eta-200", "eta-50", "user-epsilon-50")
 """Ways of the recipes of privacy."""
