@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel, BloomConfig, BloomModel, GPT2Config, GPT2Model, LlamaConfig, LlamaModel
 
 from edgelam.air import beamforming
@@ -159,6 +160,10 @@ def test_checkpoints(backbones, tmp_path):
     (tmp_path / "two.safetensors").write_bytes(b"nothing")
     with pytest.raises(ConfigurationError, match="no checkpoint"):
         training.load(fresh, tmp_path / "two.safetensors")
+    kept = load_file(tmp_path / "one.safetensors")
+    save_file({name: value.to(torch.int32) for name, value in kept.items()}, tmp_path / "whole-numbers.safetensors")
+    with pytest.raises(ConfigurationError, match="of another policy, or damaged"):
+        training.load(fresh, tmp_path / "whole-numbers.safetensors")
 
 
 def test_refused(tmp_path_factory):

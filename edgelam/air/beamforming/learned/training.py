@@ -120,7 +120,7 @@ def load(policy: nn.Module, path: Path) -> None:
     differ = [
         name for name in sorted(wanted.keys() | found.keys())
         if name not in found or name not in wanted or found[name].shape != wanted[name].shape
-        or not torch.isfinite(found[name]).all()
+        or found[name].dtype != wanted[name].dtype or not torch.isfinite(found[name]).all()
     ]  # fmt: skip
     if differ:
         raise ConfigurationError(
