@@ -13,6 +13,7 @@ WHOLE: tuple[Model, ...] = ("minilm", "efficientnet-lite0", "smollm2-135m")
 """Models without trained exits."""
 Method = Literal["device-only", "edge-only", "cloud-only", "static", "neurosurgeon", "planner", "exits"]
 Subject = Literal["minilm", "smollm2-135m", "dinov2-small", "whisper-tiny.en"]
+Rounded = Literal["weights", "activations"]
 DraftKind = Literal["distilled", "untrained"]
 DecodingMethod = Literal["edge-only", "device-only", "co-located", "speculative", "adaptive", "pipelined", "cascade"]
 SUBJECTS: tuple[Subject, ...] = Subject.__args__  # type: ignore[attr-defined]
@@ -109,6 +110,31 @@ class Decoding:
 
 
 @dataclasses.dataclass(frozen=True)
+class Rounding:
+    """Weights, and what crosses the middle cut, in few bits, without a network."""
+
+    models: tuple[Model, ...] = ()
+    """Models that are measured. Empty: none."""
+    formats: tuple[str, ...] = ("fp32", "fp16", "int8", "int4", "int4/32+16", "int3", "int2")
+    """Number formats (docs/models.md); groups of 32, if nothing else is said."""
+    inputs: int = 8
+    """Of each of `num_seeds` groups, which have no input in common. At least 1."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is not legal whatever the machine."""
+        from edgelam.inference.split.wire import check_format
+
+        if self.inputs < 1:
+            raise ConfigurationError(f"rounding.inputs is {self.inputs}; it must be at least 1")
+        for name, least in (("models", 0), ("formats", 1)):
+            values = getattr(self, name)
+            if len(values) < least or len(set(values)) < len(values):
+                raise ConfigurationError(f"rounding.{name} are {values!r}; at least {least}, each once")
+        for form in self.formats:
+            check_format(form)
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """Everything that decides a run of split_inference. The defaults are the quick recipe."""
 
@@ -145,6 +171,8 @@ class Config:
     """Also run every cut in every format, one user alone: what is really the fastest."""
     leakage: Leakage = Leakage()
     """What an attacker learns from what crosses."""
+    rounding: Rounding = Rounding()
+    """Quality beside bytes of weights and of what crosses."""
     decoding: Decoding = Decoding()
     """A small and a large language model together."""
 
@@ -159,7 +187,8 @@ class Config:
             raise ConfigurationError(f"seed is {self.seed}; with num_seeds it must be from 1 to 2147483647")
         for name in ("models", "methods", "formats"):
             values = getattr(self, name)
-            least = 0 if (self.leakage.models or self.decoding.methods) and name != "formats" else 1
+            others = self.leakage.models or self.decoding.methods or self.rounding.models
+            least = 0 if others and name != "formats" else 1
             if len(values) < least or len(set(values)) < len(values):
                 raise ConfigurationError(f"{name} are {values!r}; at least {least}, each once")
         for form in self.formats:
@@ -214,6 +243,12 @@ def leakage() -> Config:
     return Config(models=(), methods=(), sweep=False, leakage=Leakage(models=SUBJECTS))
 
 
+def formats() -> Config:
+    """Weights and what crosses in 8 to 2 bits: bytes beside agreement, accuracy and perplexity, five groups of inputs,
+    without a network: five processor minutes."""
+    return Config(models=(), methods=(), sweep=False, rounding=Rounding(models=WHOLE))
+
+
 def decoding() -> Config:
     """SmolLM2 with a draft on a phone, over five delays and from a free and a shared server, five seeds."""
     star = Network(
@@ -229,4 +264,12 @@ def decoding() -> Config:
     )
 
 
-RECIPES = {"quick": quick, "text": text, "narrow": narrow, "exits": exits, "leakage": leakage, "decoding": decoding}
+RECIPES = {
+    "quick": quick,
+    "text": text,
+    "narrow": narrow,
+    "exits": exits,
+    "leakage": leakage,
+    "formats": formats,
+    "decoding": decoding,
+}

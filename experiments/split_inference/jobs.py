@@ -35,7 +35,7 @@ from edgelam.output.progress import Progress
 from edgelam.random_streams import derive_seed, from_numbers
 from edgelam.runs import RunFolder
 
-from . import decoding, leakage, needs
+from . import decoding, leakage, needs, rounding
 from .config import Config, Method
 from .workloads import Workload, agreements, make, states_at_exits
 
@@ -106,6 +106,8 @@ def run(config: Config, folder: RunFolder, progress: Progress) -> None:
 def _run(config: Config, folder: RunFolder, progress: Progress) -> None:
     if config.leakage.models:
         leakage.run(config, folder, progress)
+    if config.rounding.models:
+        rounding.run(config, folder, progress)
     if config.decoding.methods:
         decoding.run(config, folder, progress)
     if not config.models:

@@ -16,7 +16,7 @@ from edgelam.runs import Run, Score, claims, load
 from edgelam.runs.claims import Claim, less, more
 from edgelam.runs.statistics import half_interval, with_interval
 
-from . import decoding_results
+from . import decoding_results, rounding
 
 SCORES = (
     Score("e2e_s", "s", "lower", table="requests", group=("model", "method"), over=("seed",), across="method"),
@@ -63,6 +63,8 @@ def leaks(run: Run) -> pd.DataFrame:
 def judged(run: Run) -> list[Claim]:
     """Return what is claimed, with what was measured."""
     found = _claims_of_leakage(run) if "leakage" in run else []
+    if "rounding" in run:
+        found += rounding.judged(run)
     if "decoding" in run:
         found += decoding_results.judged(run)
     if "requests" not in run:
@@ -143,6 +145,8 @@ def report(path: Path, console: Console) -> None:
                 f"{row['guess']:.3g}", f"{row['agreement']:.1%}",
             )  # fmt: skip
         found.print(console)
+    if "rounding" in run:
+        rounding.report(run, console)
     if "decoding" in run:
         decoding_results.report(run, console)
     if "requests" in run:
@@ -181,7 +185,7 @@ def _report_requests(run: Run, console: Console) -> None:
 def plot(path: Path) -> list[Path]:
     """Draw what there is: the time of every cut, what is found behind cuts, decoding; returns the SVG files."""
     run = load(path)
-    tables = {"methods": methods(run), "leakage": leaks(run)}
+    tables = {"methods": methods(run), "leakage": leaks(run), "rounding": rounding.table(run)}
     if "decoding" in run:
         tables |= {"decoding": decoding_results.timings(run), "drafts": decoding_results.acceptance(run)}
     for name, table in tables.items():

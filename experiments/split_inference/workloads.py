@@ -54,7 +54,7 @@ def check_models(config: Config) -> None:
     """Raise ConfigurationError, with the command that fetches it, if a model or its data are not there."""
     beside = {"dinov2-small": ("mnist-5000",), "whisper-tiny.en": ("piper-joe",)}
     decoding = ("smollm2-135m",) if config.decoding.methods else ()
-    for name in (*config.models, *config.leakage.models, *decoding):
+    for name in (*config.models, *config.leakage.models, *config.rounding.models, *decoding):
         for wanted in (name, *beside.get(name, ())):
             if wanted in TRAINED:
                 trained_folder(wanted)

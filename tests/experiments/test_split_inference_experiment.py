@@ -75,6 +75,41 @@ def test_what_crosses_is_attacked(tmp_path, capsys, monkeypatch):
     assert (folder.path / "leakage.csv").exists()
 
 
+def test_few_bits_cost_bytes_and_answers(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    from edgelam.experiments.split_inference import rounding, workloads
+    from edgelam.experiments.split_inference.config import Rounding
+
+    monkeypatch.setattr(workloads, "TRAINING", 40)
+    chosen = split_inference.config(
+        models=(), methods=(), sweep=False, num_seeds=2,
+        rounding=Rounding(models=("minilm",), formats=("fp32", "fp16", "int8", "int2"), inputs=3),
+    )  # fmt: skip
+    with RunFolder.create("split-inference", chosen, seed=1, out=tmp_path) as folder:
+        split_inference.run(chosen, folder, Progress())
+    rows = load(folder.path)["rounding"].set_index(["rounded", "format", "seed"])
+    assert (rows["answers"] == 3).all()
+    means = rows.groupby(["rounded", "format"])[["bytes", "agreement", "accuracy"]].mean()
+    model, table = workloads.load_backbone("minilm").model, 384 * 12 + 12  # with the head of 12 modules
+    matrices = [p.shape for p in model.parameters() if p.dim() > 1] + [(12, 384)]
+    values = sum(p.numel() for p in model.parameters()) + table
+    weights = sum(rows_ * columns for rows_, columns in matrices)
+    assert means["bytes"]["weights", "fp32"] == 4 * values
+    assert means["bytes"]["weights", "fp16"] == 2 * values
+    assert means["bytes"]["weights", "int8"] == weights + weights // 32 * 2 + 2 * (values - weights)
+    assert means["bytes"]["weights", "int2"] == weights // 4 + weights // 32 * 2 + 2 * (values - weights)
+    assert means["bytes"]["activations", "int8"] == 32 * 384 + 32 * 12 * 2
+    assert (means["agreement"][:, "fp32"] == 1).all()
+    assert means["agreement"]["weights", "int8"] >= 5 / 6
+    assert means["agreement"]["weights", "int2"] < 0.5
+    assert (means["accuracy"][:, "fp32"] > 0.3).all()
+    split_inference.report(folder.path, terminal())
+    assert "minilm: int2 weights have less accuracy than fp32" in " ".join(capsys.readouterr().out.split())
+    split_inference.plot(folder.path)
+    assert len(rounding.table(load(folder.path))) == 8
+    assert (folder.path / "rounding.csv").exists()
+
+
 def test_exits_are_planned(tmp_path, monkeypatch):
     """With an exit that answers as the whole model, and a device that is slow, inputs leave there."""
     from edgelam.experiments.split_inference import workloads
