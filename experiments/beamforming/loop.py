@@ -54,8 +54,9 @@ USERS = {"method": str, "age": str, "seed": int, "ue": int, "goodput_mbps": floa
 LATENCIES = {"method": str, "age": str, "seed": int, "ue": int, "number": int, "latency_ms": float, "arrived": bool}
 """One row for each tensor; one that has not arrived in time has the limit as its latency."""
 LEARNING = {"method": str, "age": str, "seed": int, "learned": str, "round": int, "time_s": float, "round_s": float,
-            "accuracy": float}  # fmt: skip
-"""One row for each round of fine-tuning: its end since the first began, how long it took, and the last accuracy."""
+            "accuracy": float, "ended": bool}  # fmt: skip
+"""One row for each round of fine-tuning: its end since the first began, how long it took, and the last accuracy; one in
+which fine-tuning was given up has not ended."""
 TABLES = {"loop": LOOP, "loop_users": USERS, "loop_latencies": LATENCIES, "loop_learning": LEARNING}
 
 BEFORE_A_SLOT_S = 0.4e-3  # channels are read shortly before a slot of 0.5 ms begins

@@ -45,7 +45,8 @@ def summary(run: Run) -> pd.DataFrame:
 
 
 def learning(run: Run) -> pd.DataFrame:
-    """Return one row for each age and method: simulated time of all rounds, mean time of one, accuracy."""
+    """Return one row for each age and method: simulated time of all rounds, mean time of one, accuracy; seeds in which
+    fine-tuning was given up."""
     found = []
     for (age, method), rows in run["loop_learning"].groupby(["age", "method"], sort=False):
         ends = rows.groupby("seed")["time_s"].max()
@@ -53,7 +54,7 @@ def learning(run: Run) -> pd.DataFrame:
             {
                 "age": age, "method": method, "learned": rows["learned"].iloc[0], "time_s": ends.mean(),
                 "interval": half_interval(ends), "round_s": rows["round_s"].mean(), "rounds": int(rows["round"].max()),
-                "accuracy": rows["accuracy"].mean(),
+                "accuracy": rows["accuracy"].mean(), "given_up": int((~rows["ended"]).sum()),
             }
         )  # fmt: skip
     return pd.DataFrame(found)
@@ -133,10 +134,10 @@ def report(run: Run, console: Console) -> None:
 def _report_learning(run: Run, console: Console) -> None:
     found = learning(run)
     table = TextTable(f"{found['learned'].iloc[0]} under each precoder", "CSI", "method", "rounds", "all rounds (s)",
-                      "one (s)", "accuracy", caption="simulated time; 95 % intervals over seeds")  # fmt: skip
+                      "one (s)", "accuracy", "given up", caption="simulated; 95 % intervals over seeds")  # fmt: skip
     for row in found.sort_values(["age", "time_s"]).to_dict("records"):
         table.add_row(row["age"], row["method"], f"{row['rounds']}", with_interval(row["time_s"], row["interval"]),
-                      f"{row['round_s']:.3g}", f"{row['accuracy']:.3f}")  # fmt: skip
+                      f"{row['round_s']:.3g}", f"{row['accuracy']:.3f}", f"{row['given_up']}")  # fmt: skip
     table.print(console)
     judged = learning_claims(run)
     if len(judged):

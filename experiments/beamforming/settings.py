@@ -38,9 +38,13 @@ class LearningSettings:
     """fed-lora: steps between two exchanges of adapters."""
     test_samples: int = 50
     """Samples on which the model is tested at the end."""
+    longest_s: float = 10.0
+    """Fine-tuning that has not ended after this simulated time is given up, and counts with this time, s."""
 
     def __post_init__(self) -> None:
         """Refuse values that are not legal."""
+        if not 0 < self.longest_s < math.inf:
+            raise ConfigurationError(f"loop.learning.longest_s is {self.longest_s:g}; it must be a positive number")
         _refuse_below(self, "loop.learning", {"devices": 1, "rounds": 1, "batch_size": 1, "local_steps": 1,
                                               "test_samples": 1})  # fmt: skip
 

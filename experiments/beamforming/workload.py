@@ -71,7 +71,10 @@ async def learn(
     sim: cosim.Simulation, server: cosim.Node, ues: list[cosim.Node], air: Air, learning: LearningSettings, *,
     setup: Setup,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Fine-tune on the first UEs while the others have full buffers; rows of table `loop_learning`, one a round."""
+    """Fine-tune on the first UEs while the others have full buffers; rows of table `loop_learning`, one a round.
+
+    A round that has not ended when fine-tuning is given up is the last row.
+    """
     from edgelam.federated import METHODS
     from edgelam.federated.records import EvaluationRecord, Record, RoundRecord
 
@@ -86,14 +89,19 @@ async def learn(
         elif isinstance(record, EvaluationRecord) and record.head == "average":
             accuracy = record.accuracy
 
-    begin_s = sim.now_s
+    begin_s, ended = sim.now_s, False
     async with asyncio.TaskGroup() as group:
         first = learning.devices if learning.background else len(ues)
         filling = group.create_task(fill(sim, server, ues, air, first=first))
-        await METHODS[learning.method](sim, setup, report)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(METHODS[learning.method](sim, setup, report), learning.longest_s)
+            ended = True
         filling.cancel()
+    spans = [(each.start_s, each.end_s) for each in rounds]
+    if not ended:
+        spans.append((rounds[-1].end_s if rounds else begin_s, begin_s + learning.longest_s))
     return [
-        {"learned": learning.method, "round": each.round + 1, "time_s": each.end_s - begin_s,
-         "round_s": each.end_s - each.start_s, "accuracy": accuracy}
-        for each in rounds
+        {"learned": learning.method, "round": number + 1, "time_s": end_s - begin_s, "round_s": end_s - start_s,
+         "accuracy": accuracy, "ended": ended or number < len(rounds)}
+        for number, (start_s, end_s) in enumerate(spans)
     ]  # fmt: skip

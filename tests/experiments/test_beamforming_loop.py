@@ -149,6 +149,12 @@ def test_a_model_is_fine_tuned_over_the_cell(tmp_path, capsys):
     assert "rounds are done sooner with rzf than with mrt" in set(loop_results.learning_claims(done)["claim"])
     beamforming.report(done.path, terminal())
     assert "split-fedft under each precoder" in capsys.readouterr().out
+    half = dataclasses.replace(learning, rounds=2, longest_s=1.5 * rounds["time_s"].max())
+    last = run(cell(loop=dataclasses.replace(loop, learning=half), rules=("rzf",)), tmp_path / "half")["loop_learning"]
+    assert last["round"].tolist() == [1, 2]
+    assert last["ended"].tolist() == [True, False]
+    assert last["time_s"].iloc[-1] == pytest.approx(half.longest_s)
+    assert last["accuracy"].isna().all()
 
 
 def test_policies_of_an_earlier_run_drive_a_network_of_cells(tmp_path):
@@ -217,6 +223,12 @@ def test_prediction_where_the_cell_believes_too_much():
 def test_refused(change, words):
     with pytest.raises(ConfigurationError, match=words):
         dataclasses.replace(SHORT, **change)
+
+
+@pytest.mark.parametrize("longest_s", [0.0, math.inf, math.nan])
+def test_fine_tuning_ends_some_time(longest_s):
+    with pytest.raises(ConfigurationError, match="longest_s"):
+        LearningSettings(longest_s=longest_s)
 
 
 def test_scenarios_that_cannot_be_driven_are_refused():
