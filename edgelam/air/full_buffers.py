@@ -6,17 +6,21 @@ from __future__ import annotations
 import asyncio
 
 from edgelam import cosim
-from edgelam.air.cells import Air
 
 FILL_EVERY_S = 5e-3  # buffers are looked at
 FILL_BPS = 1e9
 LEAST_BYTES = 1000  # that are worth a transfer
 
 
-async def fill(sim: cosim.Simulation, server: cosim.Node, ues: list[cosim.Node], air: Air, *, first: int = 0) -> None:
-    """Keep the buffers of the UEs from number `first` on full, but not much fuller, until cancelled."""
+async def fill(
+    sim: cosim.Simulation, server: cosim.Node, ues: list[cosim.Node], *, prbs: int, slot_s: float, first: int = 0
+) -> None:
+    """Keep the buffers of the UEs from number `first` on full, but not much fuller, until cancelled.
+
+    prbs: resource blocks of the cell; slot_s: of a slot, seconds.
+    """
     backlog = sim.observable("ue_backlog_bytes")
-    full = int(12 * 14 * air.prbs / air.slot_s * 3 * FILL_EVERY_S)  # three times what a layer can carry meanwhile
+    full = int(12 * 14 * prbs / slot_s * 3 * FILL_EVERY_S)  # three times what a layer can carry meanwhile
     async with asyncio.TaskGroup() as group:
         while True:
             waiting = (await backlog.read()).value[0]

@@ -236,7 +236,7 @@ async def _measure(
     async with asyncio.TaskGroup() as group:
         await asyncio.sleep(BEFORE_A_SLOT_S)
         deciding = group.create_task(controller.run())
-        filling = group.create_task(fill(sim, server, ues, air))
+        filling = group.create_task(fill(sim, server, ues, prbs=air.prbs, slot_s=air.slot_s))
         await asyncio.sleep(loop.filling_ms / 1e3)
         found = await _goodput(sim, config, options, air, controller)
         filling.cancel()

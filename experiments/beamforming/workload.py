@@ -92,7 +92,7 @@ async def learn(
     begin_s, ended = sim.now_s, False
     async with asyncio.TaskGroup() as group:
         first = learning.devices if learning.background else len(ues)
-        filling = group.create_task(fill(sim, server, ues, air, first=first))
+        filling = group.create_task(fill(sim, server, ues, prbs=air.prbs, slot_s=air.slot_s, first=first))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(METHODS[learning.method](sim, setup, report), learning.longest_s)
             ended = True

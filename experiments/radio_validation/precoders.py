@@ -17,6 +17,7 @@ import torch
 
 from edgelam import cosim
 from edgelam.air import beamforming as bf
+from edgelam.air import full_buffers
 from edgelam.air.beamforming.rules import RULES
 from edgelam.air.link_rate import Link
 from edgelam.output.terminal import TextTable
@@ -86,12 +87,10 @@ def as_control(problem: bf.Downlink, precoder: torch.Tensor) -> np.ndarray:
     return np.repeat(weights[:, None, :, None], GROUPS, axis=1)
 
 
-def fill(sim: cosim.Simulation, size: int = 60_000_000, ues: int = UES) -> list[asyncio.Future[Any]]:
-    """Fill the buffers of the UEs; the tasks are to be kept."""
-    return [
-        asyncio.ensure_future(sim.node("edge0").send(sim.node(f"ue{ue}"), bytes(size), protocol="udp", rate_bps=120e6))
-        for ue in range(ues)
-    ]
+def fill(sim: cosim.Simulation, ues: int = UES) -> asyncio.Future[None]:
+    """Fill the buffers of the UEs until cancelled."""
+    nodes = [sim.node(f"ue{ue}") for ue in range(ues)]
+    return asyncio.ensure_future(full_buffers.fill(sim, sim.node("edge0"), nodes, prbs=PRBS, slot_s=SLOT_S))
 
 
 async def decoded_bits(sim: cosim.Simulation) -> float:
@@ -134,8 +133,7 @@ def drive(snr_db: float, name: str, age: int, *, seed: int, periods: int) -> dic
                 found.append(predicted(link, problem.sinr(precoder).numpy()))
             await asyncio.sleep(SLOT_S)
         bits = (await decoded_bits(sim) - begun) / periods
-        for task in sending:
-            task.cancel()
+        sending.cancel()
         return bits, float(np.mean(found))
 
     options = FLAT | AT_ONCE | {"gnbPower": dbm, "speed": 3 / 3.6}
@@ -158,8 +156,7 @@ def share(snr_db: float, seed: int, **options: Any) -> tuple[np.ndarray, float]:
         before = await decoded_bits(sim)
         await asyncio.sleep(periods * SLOTS * SLOT_S)
         bits = (await decoded_bits(sim) - before) / periods
-        for task in sending:
-            task.cancel()
+        sending.cancel()
         problem = downlink(h, dbm)
         return problem.channel.numpy() * math.sqrt(problem.power), bits
 

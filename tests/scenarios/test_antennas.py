@@ -44,8 +44,7 @@ def test_sinr_of_blocks_by_hand():
             await asyncio.sleep(0.01)
             last = (await sim.observable("ue_last_block").read()).value[0]
             found[name] = slot, last, 10 * torch.log10(problem.sinr(precoder))
-        for task in sending:
-            task.cancel()
+        sending.cancel()
         return found
 
     for name, (slot, last, sinr_db) in run(main, 20, speed=0).items():
@@ -96,8 +95,7 @@ def test_what_is_not_legal_changes_nothing():
         await control.set(np.zeros_like(good))
         await asyncio.sleep(0.01)
         alone = (await sim.observable("ue_last_block").read()).value[0]
-        for task in sending:
-            task.cancel()
+        sending.cancel()
         return 10 * torch.log10(problem.sinr(bf.zero_forcing(problem))).numpy(), before, after, alone
 
     sinr_db, before, after, alone = run(main, 20, speed=0)
@@ -152,8 +150,7 @@ def test_hybrid_precoders(structure):
                 refused.append(str(error))
         await asyncio.sleep(0.01)
         last = (await sim.observable("ue_last_block").read()).value[0]
-        for task in sending:
-            task.cancel()
+        sending.cancel()
         return refused, last["sinr_db"], 10 * torch.log10(problem.sinr(hybrid.product * math.sqrt(problem.power)))
 
     refused, measured, by_hand = run(main, 20, speed=0, numUe=2, rfChains=2, rfStructure=structure)

@@ -130,7 +130,7 @@ async def _measure(
     async with asyncio.TaskGroup() as group:
         predicting = group.create_task(gnbs.run())
         await asyncio.sleep(warm_s - loop.filling_ms / 1e3)
-        filling = group.create_task(fill(sim, server, ues, air))
+        filling = group.create_task(fill(sim, server, ues, prbs=air.prbs, slot_s=air.slot_s))
         await asyncio.sleep(loop.filling_ms / 1e3)
         before, gnbs.counts = (await counts.read()).value[0].copy(), Counts()
         await asyncio.sleep(loop.measured_ms / 1e3)
