@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
-from edgelam.runs import Run, RunFolder
+from edgelam.runs import Run, RunFolder, figures
 from edgelam.runs.scores import MANIFEST, Score
 
 if TYPE_CHECKING:
@@ -83,6 +84,18 @@ def curves(run: Run) -> pd.DataFrame:
     rows = rows[(rows["head"] == "average") & (rows["test_set"] == "global")]
     rows = rows.rename(columns={"uplink_bytes": "up_bytes", "downlink_bytes": "down_bytes"})
     return split(rows.assign(total_bytes=rows["up_bytes"] + rows["down_bytes"]))
+
+
+def draw_curves(points: pd.DataFrame, path: Path) -> Path:
+    """Draw the accuracy of each way over simulated time, means over seeds, from `curves`; returns `path`.svg."""
+    with figures.figure(path, height_in=2.7) as (_, (axes,)):
+        for index, (way, part) in enumerate(points.groupby("way", sort=False)):
+            mean = part.groupby("step")[["time_s", "accuracy"]].mean()
+            axes.plot(mean["time_s"], mean["accuracy"], label=str(way), **figures.line_style(index, len(mean)))
+        axes.set_xlabel("simulated time (s)")
+        axes.set_ylabel("accuracy, global test set")
+        axes.legend(fontsize=6)
+    return path.with_suffix(".svg")
 
 
 def ends(run: Run) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from pathlib import Path
 from edgelam.files.storage import write_atomically
 from edgelam.runs import claims, figures, load
 
-from ..ways import curves
+from ..ways import curves, draw_curves
 from . import results
 from .settings import AIR, MESSAGES
 
@@ -25,13 +25,6 @@ def plot(path: Path) -> list[Path]:
     points = curves(run)
     if points.empty:
         return []
-    with figures.figure(path / "accuracy", height_in=2.7) as (_, (axes,)):
-        for index, (way, part) in enumerate(points.groupby("way", sort=False)):
-            mean = part.groupby("step")[["time_s", "accuracy"]].mean()
-            axes.plot(mean["time_s"], mean["accuracy"], label=str(way), **figures.line_style(index, len(mean)))
-        axes.set_xlabel("simulated time (s)")
-        axes.set_ylabel("accuracy, global test set")
-        axes.legend(fontsize=6)
     with figures.figure(path / "updates", height_in=2.5) as (_, (axes,)):
         for index, (kind, label) in enumerate(((MESSAGES, "messages"), (AIR, "over the air"))):
             part = rows[rows["way"].str.startswith(kind)].sort_values("devices")
@@ -41,4 +34,4 @@ def plot(path: Path) -> list[Path]:
         axes.set_xlabel("devices")
         axes.set_ylabel("a round's updates on their way (ms)")
         axes.legend(fontsize=6)
-    return [path / "accuracy.svg", path / "updates.svg"]
+    return [draw_curves(points, path / "accuracy"), path / "updates.svg"]

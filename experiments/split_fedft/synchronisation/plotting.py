@@ -6,9 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgelam.files.storage import write_atomically
-from edgelam.runs import claims, figures, load
+from edgelam.runs import claims, load
 
-from ..ways import curves
+from ..ways import curves, draw_curves
 from . import results
 
 
@@ -19,14 +19,4 @@ def plot(path: Path) -> list[Path]:
     rows = results.summary(run)
     write_atomically(path / "ways.csv", rows.to_csv(index=False, float_format="%.5g").encode())
     points = curves(run)
-    if points.empty:
-        return []
-    with figures.figure(path / "accuracy", height_in=2.7) as (_, (axes,)):
-        for index, (way, part) in enumerate(points.groupby("way", sort=False)):
-            mean = part.groupby("step")[["time_s", "accuracy"]].mean()
-            style = figures.line_style(index, len(mean))
-            axes.plot(mean["time_s"], mean["accuracy"], label=str(way), **style)
-        axes.set_xlabel("simulated time (s)")
-        axes.set_ylabel("accuracy, global test set")
-        axes.legend(fontsize=6)
-    return [path / "accuracy.svg"]
+    return [] if points.empty else [draw_curves(points, path / "accuracy")]
