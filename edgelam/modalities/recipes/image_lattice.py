@@ -14,7 +14,7 @@ from edgelam.modalities.sandwich import fit as train
 from edgelam.models.images import prepared
 from edgelam.models.nested import Nested, of_dinov2
 
-TRAINING = Training(steps=160, checkpoint=20, rate=1e-4, frozen=())
+TRAINING = Training(steps=480, checkpoint=20, rate=1e-4, frozen=())
 BATCH, PIXELS, CLASSES = 16, 56, 10
 IMAGES = 4000
 EXITS, SHARES = (4, 8, 12), ((2, 512), (4, 1024), (6, 1536))
